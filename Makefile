@@ -1,0 +1,38 @@
+# make train: environment, training on drawn pictures, AP on unseen ones, drawings.  make test: environment, whole suite.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: train test clean
+
+train: $(VENV)/.installed
+	$(RUN) samples/fashion.py train
+	$(RUN) samples/fashion.py evaluate --weights last
+	$(RUN) samples/fashion.py detect --weights last --limit 8
+
+test: $(VENV)/.installed-test
+	$(RUN) -m pytest $(PYTEST_ARGS)
+	KERAS_BACKEND=jax $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network
+	KERAS_BACKEND=torch $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network
+
+# The stamps make a second call quick; they are written last, so that an install cut short is done again.
+$(VENV)/.installed: requirements.lock setup.py pyproject.toml
+	@test -n "$(PYTHON)" || { echo "No python3 found: install Python 3.11, or say where: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "requirements.lock needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --no-deps -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A torch built with CUDA cannot be imported without the nvidia packages that --no-deps leaves out: only then fetch them.
+$(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
+	$(INSTALL) --no-deps -r requirements-test.lock
+	@$(RUN) -c 'import torch' 2> /dev/null || $(INSTALL) $$(grep '^torch==' requirements-test.lock)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,246 @@
+"""The settings of a model and of its training: constants with the reason for their value."""
+
+import difflib
+import json
+import os
+
+import numpy as np
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist or does not fit the others; the message is one line with the remedy."""
+
+
+class Config:
+    """Base settings. Subclass it, override what differs, and make an instance.
+
+    Values may also be given as keyword arguments, where an unknown name raises ConfigError, or be assigned to
+    the instance later. What follows from other values (`BATCH_SIZE`, `IMAGE_SHAPE`, `IMAGE_META_SIZE`) is computed
+    each time it is read, so that it can never be stale.
+    """
+
+    # --- The run -------------------------------------------------------------------------------------------------
+    NAME = None  # names the run's folder; every run needs one of its own
+    GPU_COUNT = 1
+    IMAGES_PER_GPU = 2  # what 12 GB of GPU memory hold at 1024 pixels with ResNet101
+    STEPS_PER_EPOCH = 1000  # None: an epoch is every training photo once
+    VALIDATION_STEPS = 50  # None: every validation photo once
+    SEED = 0  # of data order, augmentation, sampling and new weights
+    WORKERS = 2  # threads that prepare batches; 0 prepares them in the training thread
+
+    # --- The network ---------------------------------------------------------------------------------------------
+    # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS).
+    GEOMETRY = "exact"
+    BACKBONE = "resnet101"  # resnet50|101|152, "small", a keras.applications name, or a callable
+    COMPUTE_BACKBONE_SHAPE = None  # callable(image_shape) -> [(height, width)] per level, for a callable BACKBONE
+    BACKBONE_STRIDES = [4, 8, 16, 32, 64]  # of P2..P6 in pixels
+    # "batch": batch normalisation, frozen or not by TRAIN_BN; "group": group normalisation (Wu and He 2018), which
+    # needs no large batches and so is the one for training from random weights.
+    NORM = "batch"
+    TRAIN_BN = False  # False freezes batch normalisation wholly: batches of two are too small for statistics
+    TOP_DOWN_PYRAMID_SIZE = 256  # channels of every pyramid level (FPN section 3)
+    FPN_CLASSIF_FC_LAYERS_SIZE = 1024  # width of the two dense layers of the box head
+    RPN_CHANNELS = 256  # of the shared 3x3 convolution of the region proposal network (FPN section 4.1)
+    MASK_CHANNELS = 256  # of the four convolutions of the mask head (Mask R-CNN figure 4)
+    NUM_CLASSES = 1  # with background as class 0
+
+    # --- Region proposals ----------------------------------------------------------------------------------------
+    RPN_ANCHOR_SCALES = (32, 64, 128, 256, 512)  # side of the square anchor in pixels, one per pyramid level
+    RPN_ANCHOR_RATIOS = [0.5, 1, 2]  # width / height
+    RPN_ANCHOR_STRIDE = 1  # 1: an anchor at every cell of the feature map
+    RPN_NMS_THRESHOLD = 0.7
+    RPN_TRAIN_ANCHORS_PER_IMAGE = 256  # Faster R-CNN section 3.1.3
+    RPN_POSITIVE_RATIO = 0.5  # at most this share of the sampled anchors is positive
+    RPN_POSITIVE_IOU = 0.7
+    RPN_NEGATIVE_IOU = 0.3
+    PRE_NMS_LIMIT = 6000  # Matterport's joint limit; the exact geometry limits each level, as follows
+    PRE_NMS_PER_LEVEL_TRAINING = 2000
+    PRE_NMS_PER_LEVEL_INFERENCE = 1000
+    POST_NMS_ROIS_TRAINING = 2000
+    POST_NMS_ROIS_INFERENCE = 1000
+
+    # --- Images and masks ----------------------------------------------------------------------------------------
+    IMAGE_RESIZE_MODE = "square"  # none | square | pad64 | crop
+    IMAGE_MIN_DIM = 800
+    IMAGE_MAX_DIM = 1024
+    IMAGE_MIN_SCALE = 0  # crop mode: enlarge at least by this before the crop
+    IMAGE_CHANNEL_COUNT = 3
+    MEAN_PIXEL = np.array([123.7, 116.8, 103.9])  # RGB mean of ImageNet
+    USE_MINI_MASK = True  # keep each true mask inside its box at MINI_MASK_SHAPE, a hundredth of the memory
+    MINI_MASK_SHAPE = (56, 56)  # twice the mask head's output
+    MAX_GT_INSTANCES = 100
+    SKIP_EMPTY_IMAGES = False  # photos without objects teach what is background
+
+    # --- Regions and heads ---------------------------------------------------------------------------------------
+    TRAIN_ROIS_PER_IMAGE = 200
+    ROI_POSITIVE_RATIO = 0.33
+    ROI_POSITIVE_IOU = 0.5
+    CROWD_OVERLAP = 0.7  # an anchor or region is ignored when a crowd covers this share of it (Detectron)
+    POOL_SIZE = 7
+    MASK_POOL_SIZE = 14
+    ROI_SAMPLING_RATIO = 2  # RoIAlign samples 2x2 points in each cell (Mask R-CNN section 3)
+    MASK_SHAPE = [28, 28]
+    RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])  # box deltas are divided by these to have about unit variance
+    BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
+    USE_RPN_ROIS = True
+
+    # --- Detection -----------------------------------------------------------------------------------------------
+    DETECTION_MAX_INSTANCES = 100
+    DETECTION_MIN_CONFIDENCE = 0.7
+    DETECTION_NMS_THRESHOLD = 0.3
+
+    # --- Training ------------------------------------------------------------------------------------------------
+    LEARNING_RATE = 0.001
+    LEARNING_MOMENTUM = 0.9
+    WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
+    WEIGHT_DECAY = 0.0001  # of kernels only, never of biases and norms
+    GRADIENT_CLIP_NORM = 5.0  # of all gradients taken together
+    LOSS_WEIGHTS = {
+        "rpn_class_loss": 1.0,
+        "rpn_bbox_loss": 1.0,
+        "mrcnn_class_loss": 1.0,
+        "mrcnn_bbox_loss": 1.0,
+        "mrcnn_mask_loss": 1.0,
+    }
+
+    def __init__(self, **overrides):
+        self.set(**overrides)
+
+    def set(self, **overrides):
+        """Assign settings by name.
+
+        Raises ConfigError for a name that this class does not have.
+        """
+        for name, value in overrides.items():
+            if name not in self.names() and name not in ("BATCH_SIZE",):
+                close = difflib.get_close_matches(name.upper(), self.names(), 1)
+                hint = f"did you mean {close[0]}?" if close else "mrcnn/config.py lists the names."
+                raise ConfigError(f"Unknown setting {name!r}: {hint}")
+            setattr(self, name, value)
+        return self
+
+    # --- Values that follow from others --------------------------------------------------------------------------
+    @property
+    def BATCH_SIZE(self):
+        """Images a training step takes, over all devices."""
+        return self.IMAGES_PER_GPU * self.GPU_COUNT
+
+    @BATCH_SIZE.setter
+    def BATCH_SIZE(self, value):
+        if value % self.GPU_COUNT:
+            raise ConfigError(f"BATCH_SIZE {value} does not divide among GPU_COUNT={self.GPU_COUNT} devices.")
+        self.IMAGES_PER_GPU = value // self.GPU_COUNT
+
+    @property
+    def IMAGE_SHAPE(self):
+        """int [3]: height, width and channels of the network's input in the modes of fixed size."""
+        side = self.IMAGE_MIN_DIM if self.IMAGE_RESIZE_MODE == "crop" else self.IMAGE_MAX_DIM
+        return np.array([side, side, self.IMAGE_CHANNEL_COUNT])
+
+    @property
+    def IMAGE_META_SIZE(self):
+        """Length of Matterport's image meta vector: id, two shapes, window, scale, active classes."""
+        return 1 + 3 + 3 + 4 + 1 + self.NUM_CLASSES
+
+    # --- Reading, writing, showing -------------------------------------------------------------------------------
+    def names(self):
+        """Sorted names of all settings, those of subclasses and of the instance included."""
+        derived = {n for c in type(self).__mro__ for n, v in vars(c).items() if isinstance(v, property)}
+        return sorted(
+            n for n in dir(self) if not n.startswith("_") and n.isupper() and n not in derived
+        )
+
+    def to_dict(self):
+        """Settings as a dict that JSON can hold: arrays become lists, a callable its name."""
+        return {name: _plain(getattr(self, name)) for name in self.names()}
+
+    def display(self):
+        """Print every setting and derived value."""
+        print("\nConfigurations:")
+        values = {name: getattr(self, name) for name in self.names()}
+        values.update({name: getattr(self, name) for name in ("BATCH_SIZE", "IMAGE_SHAPE", "IMAGE_META_SIZE")})
+        for name in sorted(values):
+            print(f"{name:30} {values[name]}")
+        print()
+
+    def save(self, path):
+        """Write the settings to a JSON file, whole or not at all."""
+        temporary = f"{path}.partial"
+        with open(temporary, "w") as file:
+            json.dump(self.to_dict(), file, indent=1)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path, **overrides):
+        """Settings from a JSON file that `save` wrote.
+
+        Raises ConfigError if the file is no such JSON, or an override is unknown.
+        """
+        try:
+            with open(path) as file:
+                values = json.load(file)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"Cannot read settings from {path}: {error}") from error
+        return cls.from_dict(values, **overrides)
+
+    @classmethod
+    def from_dict(cls, values, **overrides):
+        """Settings from `to_dict`; names of the writer's own subclass are kept."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"Settings must be a JSON object of names and values, not {type(values).__name__}.")
+        config = cls()
+        for name, value in values.items():
+            current = getattr(cls, name, None)
+            if isinstance(current, np.ndarray):
+                value = np.array(value)
+            elif isinstance(current, tuple) and isinstance(value, list):
+                value = tuple(value)
+            setattr(config, name, value)
+        return config.set(**overrides)
+
+    def check(self):
+        """Raise ConfigError at the first setting that no network can be built from."""
+        choices = {
+            "GEOMETRY": ("exact",),
+            "NORM": ("batch", "group"),
+            "IMAGE_RESIZE_MODE": ("none", "square", "pad64", "crop"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}.")
+        if self.IMAGE_RESIZE_MODE in ("square", "crop"):
+            name = "IMAGE_MIN_DIM" if self.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
+            side = int(self.IMAGE_SHAPE[0])
+            if side % 64 or side <= 0:
+                below, above = max(64, side // 64 * 64), (max(side, 0) // 64 + 1) * 64
+                raise ConfigError(f"{name}={side} does not divide by 64 (six halvings): use {below} or {above}.")
+        if self.NUM_CLASSES < 2:
+            raise ConfigError("NUM_CLASSES counts background and so must be 2 or more: set it to 1 + your classes.")
+        if len(self.RPN_ANCHOR_SCALES) != len(self.BACKBONE_STRIDES):
+            raise ConfigError(
+                f"RPN_ANCHOR_SCALES has {len(self.RPN_ANCHOR_SCALES)} values: give one for each of the "
+                f"{len(self.BACKBONE_STRIDES)} pyramid levels of BACKBONE_STRIDES."
+            )
+        missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS)
+        if missing:
+            raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
+        if tuple(self.MASK_SHAPE) != (2 * self.MASK_POOL_SIZE,) * 2:
+            raise ConfigError(
+                f"MASK_SHAPE {list(self.MASK_SHAPE)} must be twice MASK_POOL_SIZE={self.MASK_POOL_SIZE}: "
+                "the mask head enlarges its crop once."
+            )
+
+
+def _plain(value):
+    """`value` in types that JSON has."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value

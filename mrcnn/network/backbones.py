@@ -1,0 +1,160 @@
+"""Backbones: an image to the feature maps C2..C5 at strides 4, 8, 16 and 32.
+
+`resnet50`, `resnet101` and `resnet152` have Matterport's layer names and arithmetic (He 2015; the stride sits in the
+first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling). `small` is a five-convolution residual
+network for toy data and tests. Any other name is looked up in keras.applications and tapped where its stride changes.
+"""
+
+import string
+
+import keras
+from keras import layers
+
+from mrcnn.config import ConfigError
+
+RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+TAPS = (4, 8, 16, 32)
+
+
+def normalisation(kind, trainable_statistics, name):
+    """The normalisation layer used throughout the network.
+
+    kind: "batch" or "group" (16 groups; the channels must divide by it); trainable_statistics: Config.TRAIN_BN. A
+    frozen batch normalisation is wholly frozen, its scale and shift included.
+    """
+    if kind == "group":
+        return layers.GroupNormalization(groups=16, epsilon=1e-5, name=name)
+    layer = layers.BatchNormalization(epsilon=1e-3, name=name)
+    if trainable_statistics is False:
+        layer.trainable = False
+    return layer
+
+
+def build_backbone(image, config):
+    """Feature maps of an image.
+
+    image: KerasTensor [B, H, W, 3], RGB less Config.MEAN_PIXEL. Returns {"C2": [B, H/4, W/4, F2], ..., "C5": ...}.
+    Raises ConfigError for a name that is none of ours nor of keras.applications.
+    """
+    name = config.BACKBONE
+    if callable(name):
+        maps = name(image, stage5=True, train_bn=config.TRAIN_BN)
+        return _checked_taps(list(maps)[-4:], image, getattr(name, "__name__", "BACKBONE"))
+    if name in RESNET_BLOCKS:
+        return resnet(image, RESNET_BLOCKS[name], config.NORM, config.TRAIN_BN)
+    if name == "small":
+        return small_resnet(image, config.NORM, config.TRAIN_BN)
+    return keras_application(image, name, config)
+
+
+def _checked_taps(maps, image, name):
+    """Four maps as C2..C5, refused when their strides are not 4, 8, 16, 32."""
+    if len(maps) != 4:
+        raise ConfigError(f"Backbone {name} gave {len(maps)} maps: return [C1, C2, C3, C4, C5] or [C2, C3, C4, C5].")
+    size = image.shape[1]
+    for feature_map, stride in zip(maps, TAPS):
+        if size and feature_map.shape[1] != size // stride:
+            raise ConfigError(
+                f"Backbone {name} gave a map of {feature_map.shape[1]} rows where stride {stride} has "
+                f"{size // stride}: its four last maps must have strides 4, 8, 16 and 32."
+            )
+    return {f"C{level}": feature_map for level, feature_map in zip(range(2, 6), maps)}
+
+
+def resnet(image, blocks, norm, train_bn):
+    """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1)."""
+    x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
+    x = layers.Conv2D(64, 7, 2, name="conv1", kernel_initializer="he_normal")(x)
+    x = normalisation(norm, train_bn, "bn_conv1")(x)
+    x = layers.Activation("relu", name="conv1_relu")(x)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    taps = {}
+    for stage, (count, channels) in enumerate(zip(blocks, (64, 128, 256, 512)), start=2):
+        for index in range(count):
+            stride = 2 if index == 0 and stage > 2 else 1
+            block = f"{stage}{string.ascii_lowercase[index]}" if index < 26 else f"{stage}z{index - 25}"
+            x = _bottleneck(x, channels, stride, index == 0, block, norm, train_bn)
+        taps[f"C{stage}"] = x
+    return taps
+
+
+def _bottleneck(x, channels, stride, project, block, norm, train_bn):
+    """1x1, 3x3, 1x1 convolutions round a shortcut, which is projected in the first block of a stage."""
+
+    def conv_norm(x, suffix, filters, size, stride=1):
+        x = layers.Conv2D(
+            filters, size, stride, "same", name=f"res{block}_branch{suffix}", kernel_initializer="he_normal"
+        )(x)
+        return normalisation(norm, train_bn, f"bn{block}_branch{suffix}")(x)
+
+    y = layers.Activation("relu", name=f"res{block}_2a_relu")(conv_norm(x, "2a", channels, 1, stride))
+    y = layers.Activation("relu", name=f"res{block}_2b_relu")(conv_norm(y, "2b", channels, 3))
+    y = conv_norm(y, "2c", 4 * channels, 1)
+    shortcut = conv_norm(x, "1", 4 * channels, 1, stride) if project else x
+    y = layers.Add(name=f"res{block}_add")([y, shortcut])
+    return layers.Activation("relu", name=f"res{block}_out")(y)
+
+
+def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
+    """One basic residual block a stage: enough for drawn pictures, and quick on a CPU."""
+
+    def conv_norm(x, filters, size, stride, name):
+        x = layers.Conv2D(
+            filters, size, stride, "same", use_bias=False, name=f"res{name}", kernel_initializer="he_normal"
+        )(x)
+        return normalisation(norm, train_bn, f"bn{name}")(x)
+
+    x = layers.Activation("relu", name="conv1_relu")(conv_norm(image, widths[0] // 2, 3, 2, "1"))
+    taps = {}
+    for stage, width in enumerate(widths, start=2):
+        y = layers.Activation("relu", name=f"res{stage}_relu")(conv_norm(x, width, 3, 2, f"{stage}a"))
+        y = conv_norm(y, width, 3, 1, f"{stage}b")
+        shortcut = layers.AveragePooling2D(2, name=f"res{stage}_pool")(x)
+        shortcut = conv_norm(shortcut, width, 1, 1, f"{stage}s")
+        x = layers.Activation("relu", name=f"res{stage}_out")(layers.Add(name=f"res{stage}_add")([y, shortcut]))
+        taps[f"C{stage}"] = x
+    return taps
+
+
+def keras_application(image, name, config):
+    """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
+    model = _application(image, name, config.MEAN_PIXEL)
+    if config.TRAIN_BN is False and config.NORM == "batch":
+        for layer in model.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.trainable = False
+    # Strides are read off shapes, so a model of free size needs a twin of fixed size to read them from.
+    measured = model if image.shape[1] else _application(keras.Input((256, 256, 3)), name, config.MEAN_PIXEL)
+    size = measured.inputs[0].shape[1]
+    found = {}
+    for layer, twin in zip(model.layers, measured.layers):
+        shape = getattr(twin.output, "shape", ())
+        if len(shape) == 4 and shape[1] and size % shape[1] == 0 and size // shape[1] in TAPS:
+            found[size // shape[1]] = layer.output
+    missing = [stride for stride in TAPS if stride not in found]
+    if missing:
+        raise ConfigError(f"Backbone {name} has no feature map at stride {missing[0]}: choose another one.")
+    return {f"C{level}": found[stride] for level, stride in zip(range(2, 6), TAPS)}
+
+
+def _application(image, name, mean_pixel):
+    """The functional model of keras.applications on an image, preceded by what its family does to pixels."""
+    constructor, module = find_application(name)
+    pixels = layers.Rescaling(1.0, offset=[float(v) for v in mean_pixel])(image)
+    return constructor(include_top=False, weights=None, input_tensor=module.preprocess_input(pixels))
+
+
+def find_application(name):
+    """Constructor and module (which holds preprocess_input) of a keras.applications model, by any spelling of it."""
+    plain = str(name).lower().replace("_", "").replace("-", "")
+    for constructor_name in dir(keras.applications):
+        constructor = getattr(keras.applications, constructor_name)
+        if constructor_name.lower() == plain and callable(constructor):
+            for module_name in dir(keras.applications):
+                module = getattr(keras.applications, module_name)
+                if hasattr(module, "preprocess_input") and hasattr(module, constructor_name):
+                    return constructor, module
+    raise ConfigError(
+        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152, small, a model name of keras.applications "
+        "(EfficientNetV2B0, ConvNeXtTiny, ...) or a callable."
+    )

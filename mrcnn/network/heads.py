@@ -1,0 +1,137 @@
+"""The three heads: region proposals, boxes and classes, masks."""
+
+import keras
+from keras import initializers, layers, ops
+
+from mrcnn.network.backbones import normalisation
+
+
+def normal(deviation):
+    """Initialiser for the last layer of a head: scores and deltas begin near zero."""
+    return initializers.RandomNormal(stddev=deviation)
+
+
+def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1):
+    """Objectness and box deltas of every anchor (Faster R-CNN section 3.1), the same weights on every level.
+
+    pyramid: list of maps [B, h, w, F]. Returns (list of logits [B, A_l], list of deltas [B, A_l, 4]).
+    """
+    shared = layers.Conv2D(
+        channels, 3, anchor_stride, "same", activation="relu", name="rpn_conv_shared", kernel_initializer="he_normal"
+    )
+    score = layers.Conv2D(anchors_per_cell, 1, name="rpn_class_raw", kernel_initializer=normal(0.01))
+    delta = layers.Conv2D(4 * anchors_per_cell, 1, name="rpn_bbox_pred", kernel_initializer=normal(0.01))
+    flat_scores = layers.Reshape((-1,), name="rpn_class_logits")
+    flat_deltas = layers.Reshape((-1, 4), name="rpn_bbox")
+    hidden = [shared(feature_map) for feature_map in pyramid]
+    return [flat_scores(score(x)) for x in hidden], [flat_deltas(delta(x)) for x in hidden]
+
+
+class BoxHead:
+    """Two dense layers, then class logits and one set of box deltas a class (Faster R-CNN on FPN, section 4.2).
+
+    Called on crops [N, size, size, F]; returns (logits [N, C], deltas [N, C, 4]). The first dense layer over the
+    flattened crop is the 7x7 valid convolution of Matterport's network, and stored as such in its weight files.
+    """
+
+    def __init__(self, width, classes, norm, train_bn):
+        self.classes = classes
+        self.layers = [layers.Flatten(name="mrcnn_class_flatten")]
+        for index in (1, 2):
+            self.layers += [
+                layers.Dense(width, name=f"mrcnn_class_conv{index}", kernel_initializer="he_uniform"),
+                normalisation(norm, train_bn, f"mrcnn_class_bn{index}"),
+                layers.Activation("relu", name=f"mrcnn_class_relu{index}"),
+            ]
+        self.logits = layers.Dense(classes, name="mrcnn_class_logits", kernel_initializer=normal(0.01))
+        self.deltas = layers.Dense(classes * 4, name="mrcnn_bbox_fc", kernel_initializer=normal(0.001))
+        self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox")
+
+    def __call__(self, crops):
+        x = crops
+        for layer in self.layers:
+            x = layer(x)
+        return self.logits(x), self.shape(self.deltas(x))
+
+
+class MaskHead:
+    """Four convolutions, an enlargement by two, and one mask a class (Mask R-CNN figure 4, right).
+
+    Called on crops [N, size, size, F]; returns mask logits [N, 2 * size, 2 * size, C].
+    """
+
+    def __init__(self, channels, classes, norm, train_bn):
+        self.layers = []
+        for index in range(1, 5):
+            self.layers += [
+                layers.Conv2D(
+                    channels, 3, padding="same", name=f"mrcnn_mask_conv{index}", kernel_initializer="he_normal"
+                ),
+                normalisation(norm, train_bn, f"mrcnn_mask_bn{index}"),
+                layers.Activation("relu", name=f"mrcnn_mask_relu{index}"),
+            ]
+        self.layers += [
+            layers.Conv2DTranspose(
+                channels, 2, 2, activation="relu", name="mrcnn_mask_deconv", kernel_initializer="he_normal"
+            ),
+            layers.Conv2D(classes, 1, name="mrcnn_mask", kernel_initializer=normal(0.001)),
+        ]
+
+    def __call__(self, crops):
+        x = crops
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class RegionCrops(keras.layers.Layer):
+    """RoIAlign over the pyramid, each region from the level its size asks for.
+
+    call: {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F].
+    """
+
+    def __init__(self, strides, size, sampling_ratio, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.strides, self.size, self.sampling_ratio = list(strides), size, sampling_ratio
+
+    def call(self, inputs):
+        from mrcnn.ops import roi_align
+
+        lowest = roi_align.level_of_stride(self.strides[0])
+        highest = lowest + len(self.strides) - 1
+        level = roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
+        return roi_align.roi_align(
+            inputs["maps"], self.strides, inputs["boxes"], inputs["image_index"], level, self.size, self.sampling_ratio
+        )
+
+    def compute_output_spec(self, inputs):
+        channels = inputs["maps"][0].shape[-1]
+        return keras.KerasTensor((inputs["boxes"].shape[0], self.size, self.size, channels), self.compute_dtype)
+
+
+class FlatRegions(keras.layers.Layer):
+    """The filled slots of a padded [B, S] table as one flat list, so that heads never run on padding.
+
+    call: {"valid": bool [B, S], name: [B, S, ...], ...} -> the same names as [N, ...], with "valid" bool [N],
+    "image_index" int32 [N] and "slot" int32 [N], the row of the flattened table that each came from.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+
+    def call(self, inputs):
+        from mrcnn.ops.sampling import filled_rows
+
+        slots = ops.shape(inputs["valid"])[1]
+        rows, kept = filled_rows(ops.reshape(inputs["valid"], (-1,)))
+        flat = {"valid": kept, "slot": rows, "image_index": rows // slots}
+        for name, value in inputs.items():
+            if name != "valid":
+                flat[name] = ops.take(ops.reshape(value, (-1,) + tuple(value.shape[2:])), rows, axis=0)
+        return flat
+
+    def compute_output_spec(self, inputs):
+        spec = {name: keras.KerasTensor((None,) + tuple(v.shape[2:]), v.dtype) for name, v in inputs.items()}
+        spec["slot"] = spec["image_index"] = keras.KerasTensor((None,), "int32")
+        spec["image_index"] = keras.KerasTensor((None,), "int32")
+        return spec

@@ -1,0 +1,242 @@
+"""The assembly of Mask R-CNN, and the one place of the network that reads Config."""
+
+import keras
+from keras import layers, ops
+
+from mrcnn.network import losses
+from mrcnn.network.anchors import Anchors
+from mrcnn.network.backbones import build_backbone
+from mrcnn.network.detections import DetectionMasks, Detections
+from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, RegionCrops, region_proposal_head
+from mrcnn.network.proposals import Proposals
+from mrcnn.network.pyramid import build_pyramid
+from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
+
+LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+
+
+def build_mask_rcnn(config):
+    """The network of a Config, with random weights.
+
+    Returns (training model, inference model), which share every weight. Training model: the batch of
+    `mrcnn.data.batches` -> everything the losses need. Inference model: {"image", "window"} -> {"boxes", "class_ids",
+    "scores", "valid", "masks"} and the proposals. Raises ConfigError for settings that do not fit.
+    """
+    config.check()
+    image, window, truth = network_inputs(config)
+    stages = shared_stages(image, config)
+    heads = {
+        "box": BoxHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, config.NUM_CLASSES, config.NORM, config.TRAIN_BN),
+        "mask": MaskHead(config.MASK_CHANNELS, config.NUM_CLASSES, config.NORM, config.TRAIN_BN),
+    }
+    heads["box_crops"] = RegionCrops(
+        config.BACKBONE_STRIDES[:4], config.POOL_SIZE, config.ROI_SAMPLING_RATIO, name="roi_align_classifier"
+    )
+    heads["mask_crops"] = RegionCrops(
+        config.BACKBONE_STRIDES[:4], config.MASK_POOL_SIZE, config.ROI_SAMPLING_RATIO, name="roi_align_mask"
+    )
+    detected = detection_stages(stages, heads, window, config)
+    taught = training_stages(stages, heads, image, window, truth, config)
+    inference = keras.Model({"image": image, "window": window}, detected, name="mask_rcnn_inference")
+    training = TrainingModel({"image": image, "window": window, **truth}, taught, config.LOSS_WEIGHTS)
+    return training, inference
+
+
+def network_inputs(config):
+    """Symbolic inputs: the image, its window, and a dict of the ground truth. Names as in the package's glossary."""
+    fixed = config.IMAGE_RESIZE_MODE in ("square", "crop")
+    height, width, channels = [int(v) for v in config.IMAGE_SHAPE]
+    objects = config.MAX_GT_INSTANCES
+    mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
+    if not fixed:
+        height = width = None
+        mask_shape = mask_shape if config.USE_MINI_MASK else (None, None)
+    image = keras.Input((height, width, channels), name="image", dtype="float32")
+    window = keras.Input((4,), name="window", dtype="float32")
+    truth = {
+        "gt_boxes": keras.Input((objects, 4), name="gt_boxes", dtype="float32"),
+        "gt_class_ids": keras.Input((objects,), name="gt_class_ids", dtype="int32"),
+        "gt_masks": keras.Input((objects,) + mask_shape, name="gt_masks", dtype="uint8"),
+        "gt_valid": keras.Input((objects,), name="gt_valid", dtype="bool"),
+        "gt_crowd": keras.Input((objects,), name="gt_crowd", dtype="bool"),
+        "active_classes": keras.Input((config.NUM_CLASSES,), name="active_classes", dtype="bool"),
+    }
+    return image, window, truth
+
+
+def shared_stages(image, config):
+    """What training and detection have in common: image -> backbone -> pyramid -> proposal head and anchors."""
+    centred = layers.Rescaling(1.0, offset=[-float(v) for v in config.MEAN_PIXEL], name="less_mean_pixel")(image)
+    pyramid = build_pyramid(build_backbone(centred, config), config.TOP_DOWN_PYRAMID_SIZE)
+    levels = [pyramid[f"P{level}"] for level in range(2, 7)]
+    logits, deltas = region_proposal_head(
+        levels, config.RPN_CHANNELS, len(config.RPN_ANCHOR_RATIOS), config.RPN_ANCHOR_STRIDE
+    )
+    anchors = Anchors(
+        config.BACKBONE_STRIDES,
+        config.RPN_ANCHOR_SCALES,
+        config.RPN_ANCHOR_RATIOS,
+        config.RPN_ANCHOR_STRIDE,
+        name="anchors",
+    )(levels)
+    return {"maps": levels[:4], "logits": logits, "deltas": deltas, "anchors": anchors}
+
+
+def propose(stages, window, per_level, total, config, name):
+    """Proposals from the proposal head's answers."""
+    inputs = {key: stages[key] for key in ("logits", "deltas", "anchors")}
+    layer = Proposals(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)
+    return layer({**inputs, "window": window})
+
+
+def detection_stages(stages, heads, window, config):
+    """Proposals -> box head on all of them -> detections -> mask head on what was found."""
+    proposals = propose(
+        stages, window, config.PRE_NMS_PER_LEVEL_INFERENCE, config.POST_NMS_ROIS_INFERENCE, config, "proposals"
+    )
+    regions = AllRegions(name="detection_regions")(proposals["boxes"])
+    crops = heads["box_crops"]({"maps": stages["maps"], **regions})
+    logits, deltas = heads["box"](crops)
+    found = Detections(
+        config.DETECTION_MAX_INSTANCES,
+        config.DETECTION_MIN_CONFIDENCE,
+        config.DETECTION_NMS_THRESHOLD,
+        config.BBOX_STD_DEV,
+        name="mrcnn_detection",
+    )({"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"], "window": window})
+    flat = FlatRegions(name="detection_rows")({key: found[key] for key in ("valid", "boxes", "class_ids")})
+    crops = heads["mask_crops"](
+        {"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]}
+    )
+    masks = DetectionMasks(name="detection_masks")(
+        {
+            "logits": heads["mask"](crops),
+            "class_ids": flat["class_ids"],
+            "slot": flat["slot"],
+            "kept": flat["valid"],
+            "valid": found["valid"],
+        }
+    )
+    return {**found, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
+
+
+def training_stages(stages, heads, image, window, truth, config):
+    """Proposals and anchors -> targets -> box head on the sampled regions, mask head on the positive ones."""
+    objects = {key: truth[key] for key in ("gt_boxes", "gt_valid", "gt_crowd")}
+    anchor_targets = AnchorTargets(
+        config.RPN_TRAIN_ANCHORS_PER_IMAGE,
+        config.RPN_POSITIVE_RATIO,
+        config.RPN_POSITIVE_IOU,
+        config.RPN_NEGATIVE_IOU,
+        config.CROWD_OVERLAP,
+        config.RPN_BBOX_STD_DEV,
+        seed=config.SEED,
+        name="anchor_targets",
+    )({"anchors": layers.Concatenate(axis=0, name="all_anchors")(stages["anchors"]), **objects})
+    proposals = propose(
+        stages,
+        window,
+        config.PRE_NMS_PER_LEVEL_TRAINING,
+        config.POST_NMS_ROIS_TRAINING,
+        config,
+        "training_proposals",
+    )
+    regions = RegionTargets(
+        config.TRAIN_ROIS_PER_IMAGE,
+        config.ROI_POSITIVE_RATIO,
+        config.ROI_POSITIVE_IOU,
+        config.CROWD_OVERLAP,
+        config.BBOX_STD_DEV,
+        seed=config.SEED + 1,
+        name="region_targets",
+    )(
+        {"boxes": proposals["boxes"], "valid": proposals["valid"], "gt_class_ids": truth["gt_class_ids"], **objects}
+    )
+    outputs = {
+        "rpn_logits": layers.Concatenate(axis=1, name="rpn_all_logits")(stages["logits"]),
+        "rpn_deltas": layers.Concatenate(axis=1, name="rpn_all_deltas")(stages["deltas"]),
+        "active_classes": truth["active_classes"],
+        **{f"anchor_{key}": value for key, value in anchor_targets.items()},
+    }
+    outputs.update(taught_boxes(stages, heads, regions))
+    outputs.update(taught_masks(stages, heads, regions, image, truth, config))
+    return outputs
+
+
+def taught_boxes(stages, heads, regions):
+    """Box head on the sampled regions, beside what it should say."""
+    names = ("valid", "boxes", "positive", "class_ids", "deltas")
+    flat = FlatRegions(name="sampled_rows")({key: regions[key] for key in names})
+    crops = heads["box_crops"]({"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]})
+    logits, deltas = heads["box"](crops)
+    return {"class_logits": logits, "box_deltas": deltas, **{f"region_{key}": v for key, v in flat.items()}}
+
+
+def taught_masks(stages, heads, regions, image, truth, config):
+    """Mask head on the positive regions, beside what it should say."""
+    # Positives come first among the sampled slots, so the slots past their limit need not even be looked at.
+    limit = max(1, int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO))
+    names = ("boxes", "class_ids", "object")
+    table = {key: regions[key][:, :limit] for key in names}
+    flat = FlatRegions(name="positive_rows")({"valid": regions["positive"][:, :limit], **table})
+    place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
+    crops = heads["mask_crops"]({"maps": stages["maps"], **place})
+    targets = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, name="mask_targets")(
+        {**place, "object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"], "image": image}
+    )
+    return {
+        "mask_logits": heads["mask"](crops),
+        "mask_targets": targets,
+        "mask_class_ids": flat["class_ids"],
+        "mask_valid": flat["valid"],
+    }
+
+
+class AllRegions(keras.layers.Layer):
+    """A padded table of boxes as a flat list, slots that hold nothing included.
+
+    call: [B, R, 4] -> {"boxes": [B * R, 4], "image_index": int32 [B * R]}.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+
+    def call(self, boxes):
+        rows = ops.arange(ops.shape(boxes)[0] * boxes.shape[1], dtype="int32")
+        return {"boxes": ops.reshape(boxes, (-1, 4)), "image_index": rows // boxes.shape[1]}
+
+    def compute_output_spec(self, boxes):
+        return {"boxes": keras.KerasTensor((None, 4), "float32"), "image_index": keras.KerasTensor((None,), "int32")}
+
+
+class TrainingModel(keras.Model):
+    """The training graph with Mask R-CNN's losses: total = sum of weight * loss, in fit and in evaluate alike."""
+
+    def __init__(self, inputs, outputs, loss_weights):
+        super().__init__(inputs=inputs, outputs=outputs, name="mask_rcnn_training")
+        self.loss_weights = {name: float(loss_weights[name]) for name in LOSS_NAMES}
+        self.loss_means = [keras.metrics.Mean(name=name) for name in LOSS_NAMES]
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        values = named_losses(y_pred)
+        for mean in self.loss_means:
+            mean.update_state(values[mean.name])
+        return sum(self.loss_weights[name] * value for name, value in values.items())
+
+
+def named_losses(outputs):
+    """The five losses of the training graph's outputs, by name."""
+    anchor = {key: outputs[f"anchor_{key}"] for key in ("index", "positive", "valid")}
+    class_ids, valid = outputs["region_class_ids"], outputs["region_valid"]
+    active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
+    return {
+        "rpn_class_loss": losses.rpn_class_loss(outputs["rpn_logits"], **anchor),
+        "rpn_bbox_loss": losses.rpn_bbox_loss(outputs["rpn_deltas"], target=outputs["anchor_deltas"], **anchor),
+        "mrcnn_class_loss": losses.mrcnn_class_loss(outputs["class_logits"], class_ids, valid, active),
+        "mrcnn_bbox_loss": losses.mrcnn_bbox_loss(
+            outputs["box_deltas"], class_ids, outputs["region_positive"], valid, outputs["region_deltas"]
+        ),
+        "mrcnn_mask_loss": losses.mrcnn_mask_loss(
+            outputs["mask_logits"], outputs["mask_class_ids"], outputs["mask_valid"], outputs["mask_targets"]
+        ),
+    }

@@ -1,0 +1,182 @@
+"""What the heads should have said: anchors and regions matched to true objects, sampled and encoded."""
+
+import keras
+from keras import ops
+
+from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.roi_align import sample_masks
+from mrcnn.ops.sampling import sample_balanced
+
+
+def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd):
+    """Overlap of every anchor with the true objects, one object a turn so that memory stays that of one vector.
+
+    anchors: [A, 4]; gt_boxes: [B, G, 4]; gt_valid, gt_crowd: bool [B, G].
+    Returns {"iou": [B, A] with the best object, "object": int32 [B, A] its index, "best": bool [B, A] whether some
+    object overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd}.
+    """
+    batch, count = ops.shape(gt_boxes)[0], ops.shape(anchors)[0]
+    objects = ops.shape(gt_boxes)[1]
+    numbers = ops.arange(objects, dtype="int32") + 1
+    last = ops.max(ops.where(gt_valid, numbers[None], 0))
+    anchors = anchors[None]
+    anchor_area = ops.maximum(box_ops.area(anchors), 1e-9)
+
+    def more(turn, *_):
+        return turn < last
+
+    def match_one(turn, best_iou, best_object, is_best, crowd):
+        box = ops.take(gt_boxes, turn, axis=1)[:, None]
+        valid = ops.take(gt_valid, turn, axis=1)[:, None]
+        is_crowd = ops.take(gt_crowd, turn, axis=1)[:, None]
+        shared = box_ops.intersection(anchors, box)
+        overlap = shared / ops.maximum(box_ops.area(box) + anchor_area - shared, 1e-9)
+        overlap = ops.where(ops.logical_and(valid, ops.logical_not(is_crowd)), overlap, 0.0)
+        # Equality with a maximum of zero would make every far anchor positive.
+        highest = ops.maximum(ops.max(overlap, axis=1, keepdims=True), 1e-6)
+        covered = ops.where(ops.logical_and(valid, is_crowd), shared / anchor_area, 0.0)
+        better = overlap > best_iou
+        return (
+            turn + 1,
+            ops.where(better, overlap, best_iou),
+            ops.where(better, turn, best_object),
+            ops.logical_or(is_best, overlap >= highest),
+            ops.maximum(crowd, covered),
+        )
+
+    zeros = ops.zeros((batch, count), dtype="float32")
+    start = (
+        ops.convert_to_tensor(0, dtype="int32"),
+        zeros,
+        ops.zeros((batch, count), dtype="int32"),
+        ops.zeros((batch, count), dtype="bool"),
+        zeros,
+    )
+    _, overlap, index, is_best, crowd = ops.while_loop(more, match_one, start)
+    return {"iou": overlap, "object": index, "best": is_best, "crowd": crowd}
+
+
+class AnchorTargets(keras.layers.Layer):
+    """A sample of anchors with the label and deltas each should get (Faster R-CNN section 3.1.2).
+
+    Positive: IoU >= positive_iou with an object, or the best anchor of an object that it overlaps at all.
+    Negative: IoU < negative_iou with every object and not inside a crowd.
+
+    call: {"anchors": [A, 4], "gt_boxes", "gt_valid", "gt_crowd"} -> {"index": int32 [B, S] of the sampled anchors,
+    "positive": bool [B, S], "valid": bool [B, S], "deltas": [B, S, 4]}.
+    """
+
+    def __init__(
+        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, deviations, seed=0, **kwargs
+    ):
+        super().__init__(trainable=False, **kwargs)
+        self.count, self.max_positive = count, int(count * positive_ratio)
+        self.positive_iou, self.negative_iou, self.crowd_overlap = positive_iou, negative_iou, crowd_overlap
+        self.deviations = [float(v) for v in deviations]
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs):
+        anchors, gt_boxes = inputs["anchors"], inputs["gt_boxes"]
+        match = match_anchors(anchors, gt_boxes, inputs["gt_valid"], inputs["gt_crowd"])
+        positive = ops.logical_or(match["iou"] >= self.positive_iou, match["best"])
+        negative = ops.logical_and(match["iou"] < self.negative_iou, match["crowd"] < self.crowd_overlap)
+        negative = ops.logical_and(negative, ops.logical_not(positive))
+        index, is_positive, valid = sample_balanced(positive, negative, self.count, self.max_positive, self.seeds)
+        matched = ops.take_along_axis(match["object"], index, axis=1)
+        target = ops.take_along_axis(gt_boxes, matched[:, :, None], axis=1)
+        deltas = box_ops.encode(ops.take(anchors, index, axis=0), target, self.deviations)
+        deltas = ops.where(is_positive[..., None], deltas, 0.0)
+        return {"index": index, "positive": is_positive, "valid": valid, "deltas": deltas}
+
+    def compute_output_spec(self, inputs):
+        batch = inputs["gt_boxes"].shape[0]
+        return {
+            "index": keras.KerasTensor((batch, self.count), "int32"),
+            "positive": keras.KerasTensor((batch, self.count), "bool"),
+            "valid": keras.KerasTensor((batch, self.count), "bool"),
+            "deltas": keras.KerasTensor((batch, self.count, 4), "float32"),
+        }
+
+
+class RegionTargets(keras.layers.Layer):
+    """A sample of proposals and true boxes with what the box head should say of each (Fast R-CNN section 2.3).
+
+    call: {"boxes": [B, R, 4], "valid": bool [B, R], "gt_boxes", "gt_class_ids", "gt_valid", "gt_crowd"} ->
+    {"boxes": [B, T, 4], "valid": bool [B, T], "positive": bool [B, T], "class_ids": int32 [B, T] (0 for
+    background), "deltas": [B, T, 4], "object": int32 [B, T]}, positives first.
+    """
+
+    def __init__(self, count, positive_ratio, positive_iou, crowd_overlap, deviations, seed=0, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.count, self.max_positive = count, max(1, int(count * positive_ratio))
+        self.positive_iou, self.crowd_overlap = positive_iou, crowd_overlap
+        self.deviations = [float(v) for v in deviations]
+        self.seeds = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs):
+        gt_boxes, gt_crowd = inputs["gt_boxes"], inputs["gt_crowd"]
+        objects = ops.logical_and(inputs["gt_valid"], ops.logical_not(gt_crowd))
+        crowds = ops.logical_and(inputs["gt_valid"], gt_crowd)
+        # True boxes join the proposals: there is something positive to learn from in the very first step.
+        boxes = ops.concatenate([inputs["boxes"], gt_boxes], axis=1)
+        valid = ops.concatenate([inputs["valid"], objects], axis=1)
+
+        overlaps = ops.where(objects[:, None], box_ops.iou_matrix(boxes, gt_boxes), 0.0)
+        best = ops.max(overlaps, axis=-1)
+        matched = ops.cast(ops.argmax(overlaps, axis=-1), "int32")
+        shared = box_ops.intersection(boxes[:, :, None], gt_boxes[:, None])
+        covered = shared / ops.maximum(box_ops.area(boxes), 1e-9)[..., None]
+        in_crowd = ops.max(ops.where(crowds[:, None], covered, 0.0), axis=-1) >= self.crowd_overlap
+
+        positive = ops.logical_and(valid, best >= self.positive_iou)
+        negative = ops.logical_and(ops.logical_and(valid, best < self.positive_iou), ops.logical_not(in_crowd))
+        index, is_positive, sampled = sample_balanced(positive, negative, self.count, self.max_positive, self.seeds)
+        boxes = ops.take_along_axis(boxes, index[:, :, None], axis=1)
+        matched = ops.take_along_axis(matched, index, axis=1)
+        target = ops.take_along_axis(gt_boxes, matched[:, :, None], axis=1)
+        class_ids = ops.take_along_axis(inputs["gt_class_ids"], matched, axis=1)
+        deltas = box_ops.encode(boxes, target, self.deviations)
+        return {
+            "boxes": ops.where(sampled[..., None], boxes, 0.0),
+            "valid": sampled,
+            "positive": is_positive,
+            "class_ids": ops.where(is_positive, class_ids, 0),
+            "deltas": ops.where(is_positive[..., None], deltas, 0.0),
+            "object": matched,
+        }
+
+    def compute_output_spec(self, inputs):
+        shape = (inputs["boxes"].shape[0], self.count)
+        kinds = {"valid": "bool", "positive": "bool", "class_ids": "int32", "object": "int32"}
+        spec = {name: keras.KerasTensor(shape, dtype) for name, dtype in kinds.items()}
+        spec.update({name: keras.KerasTensor(shape + (4,), "float32") for name in ("boxes", "deltas")})
+        return spec
+
+
+class MaskTargets(keras.layers.Layer):
+    """The part of its object's mask that lies in each region, cut by RoIAlign and halved at 0.5 (section 3.1).
+
+    call: {"boxes": [N, 4], "image_index": int32 [N], "object": int32 [N], "gt_masks": [B, G, h, w] 0..255,
+    "gt_boxes": [B, G, 4], "image": [B, H, W, 3]} -> float32 [N, rows, columns] of zeros and ones.
+    """
+
+    def __init__(self, shape, mini_masks, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.shape, self.mini_masks = tuple(shape), mini_masks
+
+    def call(self, inputs):
+        masks, objects = inputs["gt_masks"], ops.shape(inputs["gt_boxes"])[1]
+        row = inputs["image_index"] * objects + inputs["object"]
+        masks = ops.reshape(masks, (-1,) + tuple(ops.shape(masks)[2:]))
+        masks = ops.cast(ops.take(masks, row, axis=0), "float32") / 255.0
+        if self.mini_masks:
+            extent = ops.take(ops.reshape(inputs["gt_boxes"], (-1, 4)), row, axis=0)
+        else:
+            height, width = ops.shape(inputs["image"])[1:3]
+            canvas = ops.cast(ops.stack([0, 0, height, width]), "float32")
+            extent = ops.broadcast_to(canvas[None], (ops.shape(row)[0], 4))
+        part = sample_masks(masks, extent, inputs["boxes"], self.shape)
+        return ops.cast(part >= 0.5, "float32")
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((inputs["boxes"].shape[0],) + self.shape, "float32")

@@ -1,0 +1,1 @@
+"""Tensor mathematics: boxes, sampling, non-maximum suppression, RoIAlign. The only folder that knows the backend."""

@@ -1,0 +1,57 @@
+"""Greedy non-maximum suppression over many independent sets of boxes at once."""
+
+from keras import backend, ops
+
+from mrcnn.ops import boxes as box_ops
+
+ABSENT = -1e30  # score of a row that is not there
+
+
+def nms(boxes, scores, iou_threshold, max_outputs):
+    """Keep the best box, drop all that overlap it by more than the threshold, and so on.
+
+    boxes: [S, N, 4]; scores: [S, N], ABSENT or lower for rows to ignore; max_outputs: int M.
+    Returns (indices int32 [S, M], valid bool [S, M]), best first; of equal scores the lower index wins.
+    Rows past the last kept box have index 0 and valid False. No gradient passes.
+    """
+    boxes = ops.stop_gradient(boxes)
+    scores = ops.stop_gradient(scores)
+    if backend.backend() == "tensorflow":
+        from mrcnn.ops.native_tensorflow import nms as native_nms
+
+        return native_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
+    return reference_nms(boxes, scores, iou_threshold, max_outputs)
+
+
+def reference_nms(boxes, scores, iou_threshold, max_outputs):
+    """`nms` in keras.ops alone: all sets advance together, one kept box a turn, until none has a box left."""
+    number = ops.shape(scores)[1]
+    columns = ops.arange(number, dtype="int32")[None]
+    slots = ops.arange(max_outputs, dtype="int32")[None]
+
+    def unfinished(turn, live, chosen, valid):
+        return ops.logical_and(turn < max_outputs, ops.any(live > ABSENT))
+
+    def keep_best(turn, live, chosen, valid):
+        best = ops.cast(ops.argmax(live, axis=-1), "int32")[:, None]
+        found = ops.take_along_axis(live, best, axis=1) > ABSENT
+        best_box = ops.take_along_axis(boxes, best[:, :, None], axis=1)
+        overlaps = box_ops.iou(boxes, best_box) > iou_threshold
+        gone = ops.logical_or(overlaps, columns == best)
+        here = ops.logical_and(slots == turn, found)
+        return (
+            turn + 1,
+            ops.where(gone, ABSENT, live),
+            ops.where(here, best, chosen),
+            ops.logical_or(valid, here),
+        )
+
+    shape = (ops.shape(scores)[0], max_outputs)
+    state = (
+        ops.convert_to_tensor(0, dtype="int32"),
+        scores,
+        ops.zeros(shape, dtype="int32"),
+        ops.zeros(shape, dtype="bool"),
+    )
+    _, _, chosen, valid = ops.while_loop(unfinished, keep_best, state)
+    return chosen, valid

@@ -1,0 +1,134 @@
+"""RoIAlign (Mask R-CNN section 3): fixed-size crops of a feature pyramid, without any rounding.
+
+The corner of pixel (0, 0) is coordinate 0 and its centre 0.5, on the image and, divided by the stride, on every map:
+cell i of a map has its centre at (i + 0.5) * stride. A sample between centres is bilinear; up to one cell outside the
+map it takes the nearest edge cell, farther out it is zero (as in Detectron).
+"""
+
+import math
+
+from keras import backend, ops
+
+from mrcnn.ops import boxes as box_ops
+
+
+def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level=4):
+    """Pyramid level each box is cropped from (FPN equation 1, with floor).
+
+    boxes: [..., 4] pixels. Returns int32 [...] in lowest..highest: a box of canonical_size squared has
+    canonical_level, one of half the side a level less.
+    """
+    size = box_ops.area(boxes)
+    level = ops.full_like(size, lowest)
+    # Comparing areas with powers of four gives the floor of the logarithm exactly on every backend.
+    for step in range(lowest + 1, highest + 1):
+        limit = (canonical_size * 2.0 ** (step - canonical_level)) ** 2
+        level = level + ops.cast(size >= limit, level.dtype)
+    return ops.cast(level, "int32")
+
+
+def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
+    """Crop each box from one image's one map.
+
+    maps: list of [B, h_l, w_l, F]; strides: pixels a cell of each map covers; boxes: [N, 4] pixels;
+    image_index: int32 [N]; level_index: int32 [N] into maps; size: cells a side of the crop;
+    sampling_ratio: points a side of each cell, averaged. Returns [N, size, size, F].
+    Gradients flow to the maps, not to the boxes.
+    """
+    boxes = ops.stop_gradient(boxes)
+    if backend.backend() == "tensorflow":
+        from mrcnn.ops.native_tensorflow import roi_align as native
+
+        return native(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
+    return reference_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
+
+
+def reference_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
+    """`roi_align` in keras.ops alone: all maps lie in one table of cells, and every sample gathers four rows of it."""
+    batch, channels = ops.shape(maps[0])[0], maps[0].shape[-1]
+    cells = ops.concatenate([ops.reshape(m, (-1, channels)) for m in maps], axis=0)
+    heights = [ops.shape(m)[1] for m in maps]
+    widths = [ops.shape(m)[2] for m in maps]
+    starts = [0]
+    for height, width in zip(heights, widths):
+        starts.append(starts[-1] + batch * height * width)
+
+    def of_level(values, dtype):
+        return ops.take(ops.convert_to_tensor(values, dtype=dtype), level_index)
+
+    height, width = of_level(heights, "int32"), of_level(widths, "int32")
+    start, stride = of_level(starts[:-1], "int32"), of_level(strides, "float32")
+    first_row = start + image_index * height * width
+    y_low, y_high, y_part, y_inside = _axis_samples(boxes[:, 0], boxes[:, 2], stride, height, size, sampling_ratio)
+    x_low, x_high, x_part, x_inside = _axis_samples(boxes[:, 1], boxes[:, 3], stride, width, size, sampling_ratio)
+
+    crop = 0.0
+    for y, y_weight in ((y_low, 1 - y_part), (y_high, y_part)):
+        for x, x_weight in ((x_low, 1 - x_part), (x_high, x_part)):
+            rows = (first_row[:, None] + y * width[:, None])[:, :, None] + x[:, None, :]
+            weight = (y_weight * y_inside)[:, :, None] * (x_weight * x_inside)[:, None, :]
+            crop = crop + ops.take(cells, rows, axis=0) * ops.cast(weight, cells.dtype)[..., None]
+    crop = ops.reshape(crop, (-1, size, sampling_ratio, size, sampling_ratio, channels))
+    return ops.mean(crop, axis=(2, 4))
+
+
+def _axis_samples(low, high, stride, cells, size, sampling_ratio):
+    """Sample points of each box along one axis: both neighbouring cells, the share of the higher one, and whether
+    the point is on the map. Each [N, size * sampling_ratio]."""
+    count = size * sampling_ratio
+    steps = (ops.arange(count, dtype="float32") + 0.5) / count
+    points = (low[:, None] + (high - low)[:, None] * steps[None]) / stride[:, None] - 0.5
+    limit = ops.cast(cells, "float32")[:, None]
+    inside = ops.cast(ops.logical_and(points >= -1.0, points <= limit), "float32")
+    points = ops.clip(points, 0.0, limit - 1.0)
+    lower = ops.floor(points)
+    higher = ops.minimum(lower + 1.0, limit - 1.0)
+    return ops.cast(lower, "int32"), ops.cast(higher, "int32"), points - lower, inside
+
+
+def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
+    """The part of each mask that lies in a region, by RoIAlign: cells hold the share of the region's cell covered.
+
+    masks: [N, h, w] in 0..1, the mask stretched over mask_boxes [N, 4]; regions: [N, 4] in the same unit;
+    shape: (rows, columns) of the result. Returns [N, rows, columns]; outside its box a mask is zero.
+    Sampling is separable, so it is two small matrix products.
+    """
+    rows = _sampling_matrix(mask_boxes, regions, 0, masks.shape[1], shape[0], sampling_ratio)
+    columns = _sampling_matrix(mask_boxes, regions, 1, masks.shape[2], shape[1], sampling_ratio)
+    return ops.matmul(rows, ops.matmul(masks, ops.transpose(columns, (0, 2, 1))))
+
+
+def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
+    """[N, size, cells]: how much each mask cell gives to each cell of the region along one axis."""
+    count = size * sampling_ratio
+    steps = (ops.arange(count, dtype="float32") + 0.5) / count
+    low, high = regions[:, axis, None], regions[:, axis + 2, None]
+    mask_low, mask_high = mask_boxes[:, axis, None], mask_boxes[:, axis + 2, None]
+    points = low + (high - low) * steps[None]
+    inside = ops.logical_and(points >= mask_low, points <= mask_high)
+    position = (points - mask_low) / ops.maximum(mask_high - mask_low, 1e-3) * cells - 0.5
+    position = ops.clip(position, 0.0, cells - 1.0)
+    # A bilinear weight is a tent of width one round the sample point.
+    tent = ops.maximum(1.0 - ops.abs(position[:, :, None] - ops.arange(cells, dtype="float32")), 0.0)
+    tent = tent * ops.cast(inside, "float32")[:, :, None]
+    return ops.mean(ops.reshape(tent, (-1, size, sampling_ratio, cells)), axis=2)
+
+
+def crop_coordinates(boxes, stride, size, sampling_ratio, height, width):
+    """Boxes for a corner-aligned `crop_and_resize` of size * sampling_ratio points that hits RoIAlign's samples.
+
+    boxes: [N, 4] pixels; height, width: cells of the map. That operation puts its first and last point on the box's
+    edges, normalised by (cells - 1), so the box is shrunk by half a sampling step at each end and shifted by half a
+    cell (as tensorpack's FasterRCNN explains). Returns [N, 4].
+    """
+    count = size * sampling_ratio
+    step = (boxes[:, 2:] - boxes[:, :2]) / (stride * count)
+    first = boxes[:, :2] / stride - 0.5 + 0.5 * step
+    last = first + step * (count - 1)
+    scale = ops.stack([height - 1.0, width - 1.0])
+    return ops.concatenate([first / scale, last / scale], axis=-1)
+
+
+def level_of_stride(stride):
+    """Pyramid level whose cells are `stride` pixels wide: 4 -> 2, 8 -> 3 ..."""
+    return int(math.log2(stride))

@@ -1,0 +1,40 @@
+"""Choosing rows: a random, balanced share of a set, and the rows that are worth computing at all."""
+
+from keras import backend, ops, random
+
+
+def sample_balanced(positive, negative, count, max_positive, seed):
+    """A random sample with a bounded share of positives, negatives filling all the rest (Fast R-CNN section 2.3).
+
+    positive, negative: bool [B, N], disjoint; count: int T; max_positive: int; seed: keras.random.SeedGenerator.
+    Returns (indices int32 [B, T], is_positive bool [B, T], valid bool [B, T]), positives first. With no positive at
+    all the negatives still fill T slots; slots that nothing is left for are not valid and have index 0.
+    """
+    if positive.shape[1] is None or positive.shape[1] < count:
+        nobody = ops.zeros((ops.shape(positive)[0], count), dtype="bool")
+        positive = ops.concatenate([positive, nobody], axis=1)
+        negative = ops.concatenate([negative, nobody], axis=1)
+    keys = random.uniform(ops.shape(positive), seed=seed, dtype="float32")
+    positive_keys = ops.where(positive, keys, -1.0)
+    lowest_chosen = ops.top_k(positive_keys, max_positive)[0][:, -1:]
+    chosen = ops.logical_and(positive, positive_keys >= lowest_chosen)
+    # Chosen positives get keys in 2..3, negatives 0..1: one selection then lists positives first.
+    priority = ops.where(chosen, keys + 2.0, ops.where(negative, keys, -1.0))
+    priority, indices = ops.top_k(priority, count)
+    valid = priority >= 0.0
+    return ops.cast(ops.where(valid, indices, 0), "int32"), priority >= 2.0, valid
+
+
+def filled_rows(valid):
+    """Indices of the rows that hold something, so that padding costs nothing where shapes may be dynamic.
+
+    valid: bool [N]. Returns (indices int32 [K], kept bool [K]). TensorFlow and PyTorch give K = max(1, number of
+    valid rows); JAX, whose shapes are static, gives all N rows, `kept` telling which of them count.
+    """
+    rows = ops.arange(ops.shape(valid)[0], dtype="int32")
+    if backend.backend() == "jax":
+        return rows, valid
+    # One row stays even if none is valid: a convolution of an empty batch is not defined on every device.
+    spare = ops.logical_and(rows == 0, ops.logical_not(ops.any(valid)))
+    chosen = ops.nonzero(ops.logical_or(valid, spare))[0]
+    return ops.cast(chosen, "int32"), ops.take(valid, chosen)

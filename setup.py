@@ -1,0 +1,55 @@
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+README = ROOT / "README.md"
+
+
+def read_version():
+    """Returns __version__ of mrcnn/__init__.py without importing it: Keras need not be there yet."""
+    source = (ROOT / "mrcnn" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE).group(1)
+
+
+setup(
+    name="mrcnn-keras",
+    version=read_version(),
+    description="Mask R-CNN for Keras 3: instance segmentation of clothes and anything else, with Matterport's API",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    author="the mrcnn authors",
+    license="MIT",
+    packages=find_packages(include=["mrcnn", "mrcnn.*"]),
+    python_requires=">=3.10",
+    # Bounds for a place beside other software; the tested versions are those of requirements.lock.
+    install_requires=[
+        "tensorflow>=2.18",
+        "keras>=3.8",
+        "numpy>=2.0",
+        "h5py>=3.11",
+        "imgaug==0.4.0",
+        "matplotlib>=3.9",
+        # OpenCV 5 breaks imgaug's ElasticTransformation. imgaug asks for any opencv-python, which installs into the same
+        # cv2 folder as the headless build: both need the bound. See requirements.lock for an install without libGL.
+        "opencv-python-headless<5",
+        "opencv-python<5",
+        "pillow>=10.1",
+        "pycocotools>=2.0.8",
+        "scikit-image>=0.25",
+        # TensorFlow no longer brings it, and its summaries (hence Keras' TensorBoard callback) fail without.
+        "tensorboard>=2.18",
+    ],
+    extras_require={
+        "jax": ["jax>=0.4.35", "jaxlib>=0.4.35"],
+        "torch": ["torch>=2.4"],
+        "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "ruff>=0.9"],
+    },
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+)

@@ -1,0 +1,63 @@
+import keras
+import pytest
+from keras import layers
+
+from mrcnn.config import Config, ConfigError
+from mrcnn.network.backbones import build_backbone
+
+
+def taps(size=128, **settings):
+    image = keras.Input((size, size, 3))
+    return image, build_backbone(image, Config(NUM_CLASSES=2, **settings))
+
+
+@pytest.mark.parametrize("size", [128, None])
+@pytest.mark.parametrize("name", ["resnet50", "small", "MobileNetV2", "efficientnet_v2_b0", "ResNet50V2"])
+def test_strides_are_4_to_32(name, size):
+    image, maps = taps(size, BACKBONE=name)
+    assert list(maps) == ["C2", "C3", "C4", "C5"]
+    model = keras.Model(image, maps)
+    shapes = model.compute_output_spec(keras.KerasTensor((1, 128, 128, 3)))
+    assert [shapes[f"C{level}"].shape[1] for level in range(2, 6)] == [32, 16, 8, 4]
+
+
+@pytest.mark.parametrize(
+    "name,last,count", [("resnet50", "res4f_out", 23.5), ("resnet101", "res4w_out", 42.6), ("resnet152", None, 58.4)]
+)
+def test_resnets_have_the_published_depth_and_matterports_names(name, last, count):
+    image, maps = taps(BACKBONE=name)
+    model = keras.Model(image, maps)
+    assert model.count_params() / 1e6 == pytest.approx(count, abs=0.3)  # He 2015, without the classifier
+    names = {layer.name for layer in model.layers}
+    assert {"conv1", "bn_conv1", "res2a_branch2a", "bn2a_branch1", "res5c_branch2c", "res5c_out"} <= names
+    if last:
+        assert maps["C4"]._keras_history.operation.name == last
+    assert model.get_layer("bn_conv1").epsilon == 1e-3
+    assert not model.get_layer("bn_conv1").trainable
+
+
+def test_taps_of_applications_come_last_in_their_stride():
+    _, maps = taps(BACKBONE="ResNet50")
+    assert maps["C2"]._keras_history.operation.name == "conv2_block3_out"
+    assert maps["C5"]._keras_history.operation.name == "conv5_block3_out"
+
+
+def test_a_callable_gives_five_maps():
+    def backbone(image, stage5=True, train_bn=None):
+        maps = []
+        for stage in range(5):
+            image = layers.Conv2D(8, 3, 2, "same")(image)
+            maps.append(image)
+        return maps
+
+    _, maps = taps(BACKBONE=backbone)
+    assert [m.shape[1] for m in maps.values()] == [32, 16, 8, 4]
+
+
+def test_wrong_strides_and_unknown_names_are_refused():
+    with pytest.raises(ConfigError, match="strides 4, 8, 16 and 32"):
+        taps(BACKBONE=lambda image, **_: [image] * 5)
+    with pytest.raises(ConfigError, match="resnet_fifty.*keras.applications"):
+        taps(BACKBONE="resnet_fifty")
+    with pytest.raises(ConfigError, match="no feature map at stride"):
+        taps(BACKBONE="InceptionV3")  # its convolutions do not pad

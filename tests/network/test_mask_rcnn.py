@@ -1,0 +1,122 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from tiny import TinyConfig, tiny_batch
+
+from mrcnn.config import ConfigError
+from mrcnn.network.mask_rcnn import LOSS_NAMES, build_mask_rcnn, named_losses
+
+
+@pytest.fixture(scope="module")
+def networks():
+    keras.utils.set_random_seed(0)
+    training, inference = build_mask_rcnn(TinyConfig())
+    inference.jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    return training, inference
+
+
+def detect(inference, images, windows):
+    return {name: np.asarray(value) for name, value in inference.predict_on_batch(
+        {"image": images.astype("float32"), "window": windows}).items()}
+
+
+def test_an_image_alone_gives_what_it_gives_in_a_batch(networks):
+    batch = tiny_batch(3)
+    together = detect(networks[1], batch["image"], batch["window"])
+    assert together["valid"].sum() > 5
+    for row in range(3):
+        alone = detect(networks[1], batch["image"][row : row + 1], batch["window"][row : row + 1])
+        for name, value in alone.items():
+            np.testing.assert_allclose(value[0], together[name][row], atol=1e-4, err_msg=name)
+
+
+def test_detections_lie_in_the_window(networks):
+    batch = tiny_batch(1)
+    window = np.array([[8, 0, 40, 64]], "float32")
+    found = detect(networks[1], batch["image"], window)
+    boxes = found["boxes"][found["valid"]]
+    assert len(boxes)
+    assert (boxes[:, 0] >= 8).all() and (boxes[:, 2] <= 40).all()
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+    assert set(found["class_ids"][found["valid"]]) <= {1, 2, 3}
+
+
+def test_padding_of_the_ground_truth_changes_nothing(networks):
+    batch = tiny_batch()
+    dirty = {name: value.copy() for name, value in batch.items()}
+    dirty["gt_boxes"][:, 2:] = [0, 0, 30, 30]
+    dirty["gt_class_ids"][:, 2:] = 3
+    names = ("anchor_index", "anchor_positive", "anchor_deltas")
+    training = networks[0]
+    seeds = [v for v in training.non_trainable_variables if "seed" in v.path]
+    start = [np.asarray(v) for v in seeds]
+    assert seeds
+    results = []
+    for inputs in (batch, dirty):
+        for variable, value in zip(seeds, start):
+            variable.assign(value)
+        results.append(training(inputs, training=False))
+    for name in names + ("region_boxes", "region_class_ids", "region_deltas", "mask_targets"):
+        np.testing.assert_array_equal(*(ops.convert_to_numpy(r[name]) for r in results), err_msg=name)
+
+
+def test_total_loss_is_the_weighted_sum_of_its_parts():
+    weights = dict.fromkeys(LOSS_NAMES, 1.0) | {"mrcnn_mask_loss": 3.0, "rpn_bbox_loss": 0.5}
+    training, _ = build_mask_rcnn(TinyConfig(LOSS_WEIGHTS=weights))
+    training.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    logs = training.train_on_batch(tiny_batch(), return_dict=True)
+    assert logs["loss"] == pytest.approx(sum(weights[name] * logs[name] for name in LOSS_NAMES), rel=1e-5)
+    assert set(logs) == {"loss", *LOSS_NAMES}
+
+
+def test_images_without_objects_have_finite_losses_and_teach(networks):
+    batch = tiny_batch()
+    batch["gt_valid"][:] = False
+    values = {k: float(ops.convert_to_numpy(v)) for k, v in named_losses(networks[0](batch, training=True)).items()}
+    assert values["rpn_class_loss"] > 0 and values["mrcnn_class_loss"] > 0
+    assert values["rpn_bbox_loss"] == values["mrcnn_bbox_loss"] == values["mrcnn_mask_loss"] == 0
+
+
+def test_gradients_reach_every_weight():
+    training, _ = build_mask_rcnn(TinyConfig())
+    before = [np.asarray(v) for v in training.trainable_variables]
+    training.compile(keras.optimizers.SGD(0.5), jit_compile=False)
+    training.train_on_batch(tiny_batch())
+    training.train_on_batch(tiny_batch(seed=1))
+    still = [v.path for v, old in zip(training.trainable_variables, before) if np.array_equal(np.asarray(v), old)]
+    assert not still
+
+
+def test_training_and_inference_share_their_weights(networks):
+    training, inference = networks
+    layer = training.get_layer("mrcnn_class_logits")
+    assert layer is inference.get_layer("mrcnn_class_logits")
+
+
+def test_free_sizes_run_in_pad64_mode():
+    config = TinyConfig(IMAGE_RESIZE_MODE="pad64")
+    _, inference = build_mask_rcnn(config)
+    if keras.backend.backend() == "tensorflow":
+        inference.jit_compile = False
+    rng = np.random.default_rng(0)
+    for height, width in ((64, 128), (192, 64)):
+        image = rng.integers(0, 255, (1, height, width, 3)).astype("uint8")
+        found = detect(inference, image, np.array([[0, 0, height, width]], "float32"))
+        assert found["valid"].any()
+        assert found["boxes"][..., 2].max() <= height and found["boxes"][..., 3].max() <= width
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"IMAGE_MAX_DIM": 100}, "IMAGE_MAX_DIM=100 does not divide by 64.*64 or 128"),
+        ({"NUM_CLASSES": 1}, "NUM_CLASSES counts background"),
+        ({"RPN_ANCHOR_SCALES": (8, 16)}, "RPN_ANCHOR_SCALES has 2 values"),
+        ({"MASK_SHAPE": [56, 56]}, "MASK_SHAPE"),
+        ({"NORM": "layer"}, "NORM='layer' is none of batch, group"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        build_mask_rcnn(TinyConfig(**settings))

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets, match_anchors
+from mrcnn.ops import boxes as box_ops
+
+STD = [0.1, 0.1, 0.2, 0.2]
+
+
+def tensors(values):
+    return {name: ops.convert_to_tensor(value) for name, value in values.items()}
+
+
+def arrays(values):
+    return {name: ops.convert_to_numpy(value) for name, value in values.items()}
+
+
+def truth(boxes, crowd=(), objects=6):
+    """Padded ground truth of one image; padding holds a box that would match if `valid` were not read."""
+    table = np.tile(np.array([[0, 0, 50, 50]], "float32"), (objects, 1))
+    table[: len(boxes)] = np.reshape(boxes, (-1, 4))
+    valid = np.arange(objects) < len(boxes)
+    is_crowd = np.isin(np.arange(objects), list(crowd))
+    return {
+        "gt_boxes": table[None], "gt_valid": valid[None], "gt_crowd": is_crowd[None],
+        "gt_class_ids": (np.arange(objects, dtype="int32") + 1)[None],
+    }
+
+
+def grid_anchors(step=10, size=30, limit=200):
+    y, x = np.meshgrid(np.arange(0, limit, step), np.arange(0, limit, step), indexing="ij")
+    corner = np.stack([y, x], axis=-1).reshape(-1, 2).astype("float32")
+    return np.concatenate([corner, corner + size], axis=1)
+
+
+def anchor_targets(anchors, ground_truth, count=64):
+    layer = AnchorTargets(count, 0.5, 0.7, 0.3, 0.7, STD)
+    names = ("gt_boxes", "gt_valid", "gt_crowd")
+    result = arrays(layer(tensors({"anchors": anchors, **{n: ground_truth[n] for n in names}})))
+    return {name: value[0] for name, value in result.items()}
+
+
+def test_matches_equal_the_full_matrix():
+    rng = np.random.default_rng(0)
+    anchors = grid_anchors()
+    corner = rng.uniform(0, 150, (2, 6, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(10, 60, (2, 6, 2))], axis=2).astype("float32")
+    valid = np.array([[True] * 4 + [False] * 2, [True] * 6])
+    crowd = np.zeros((2, 6), bool)
+    crowd[0, 2] = True
+    match = arrays(match_anchors(*map(ops.convert_to_tensor, (anchors, boxes, valid, crowd))))
+    for image in range(2):
+        overlaps = box_ops.iou_matrix(anchors, boxes[image])
+        overlaps[:, ~valid[image] | crowd[image]] = 0
+        np.testing.assert_allclose(match["iou"][image], overlaps.max(1), atol=1e-6)
+        sure = overlaps.max(1) > 0
+        np.testing.assert_array_equal(match["object"][image][sure], overlaps.argmax(1)[sure])
+        best = ((overlaps == overlaps.max(0)) & (overlaps.max(0) > 0)).any(1)
+        np.testing.assert_array_equal(match["best"][image], best)
+    covered = box_ops.intersection(anchors, boxes[0, 2][None]) / box_ops.area(anchors)
+    np.testing.assert_allclose(match["crowd"][0], covered, atol=1e-6)
+    assert not match["crowd"][1].any()
+
+
+def test_positive_and_negative_follow_the_thresholds():
+    anchors = np.array(
+        [[0, 0, 10, 10], [0, 2, 10, 12], [0, 5, 10, 15], [0, 7, 10, 17], [90, 90, 99, 99]], "float32"
+    )
+    # IoU with the object: 1, 8/12 = .67, 5/15 = .33, 3/17 = .18, 0
+    targets = anchor_targets(anchors, truth([[0, 0, 10, 10]]), count=4)
+    chosen = targets["index"][targets["valid"]]
+    assert targets["index"][targets["positive"]].tolist() == [0]
+    assert sorted(chosen.tolist()) == [0, 3, 4]  # .67 and .33 teach nothing
+
+
+def test_an_object_without_overlap_makes_no_anchor_positive():
+    targets = anchor_targets(grid_anchors(limit=60), truth([[500, 500, 520, 520]]))
+    assert not targets["positive"].any()
+    assert targets["valid"].any()
+
+
+def test_best_anchor_of_a_small_object_is_positive():
+    anchors = grid_anchors()
+    targets = anchor_targets(anchors, truth([[42, 43, 50, 52]]))  # IoU at most 72/900
+    assert targets["positive"].sum() >= 1
+    best = targets["index"][targets["positive"]]
+    assert (box_ops.iou_matrix(anchors[best], np.array([[42.0, 43, 50, 52]])) > 0.07).all()
+
+
+def test_anchors_inside_a_crowd_are_ignored():
+    anchors = grid_anchors()
+    targets = anchor_targets(anchors, truth([[0, 0, 100, 200]], crowd=[0]), count=200)
+    assert not targets["positive"].any()
+    chosen = anchors[targets["index"][targets["valid"]]]
+    covered = box_ops.intersection(chosen, np.array([[0.0, 0, 100, 200]])) / box_ops.area(chosen)
+    assert len(chosen) and (covered < 0.7).all()
+
+
+def test_images_without_objects_give_negatives_alone():
+    targets = anchor_targets(grid_anchors(), truth([]))
+    assert targets["valid"].all() and not targets["positive"].any() and not targets["deltas"].any()
+
+
+def test_deltas_lead_from_the_anchor_to_its_object():
+    anchors, box = grid_anchors(), np.array([[33, 41, 64, 70]], "float32")
+    targets = anchor_targets(anchors, truth(box))
+    positive = targets["positive"]
+    decoded = box_ops.decode(targets["deltas"][positive], anchors[targets["index"][positive]], STD)
+    np.testing.assert_allclose(decoded, np.repeat(box, positive.sum(), axis=0), atol=1e-3)
+
+
+def region_targets(proposals, ground_truth, count=20, ratio=0.25):
+    layer = RegionTargets(count, ratio, 0.5, 0.7, STD)
+    values = {"boxes": proposals[None], "valid": np.ones((1, len(proposals)), bool), **ground_truth}
+    return {name: value[0] for name, value in arrays(layer(tensors(values))).items()}
+
+
+def test_true_boxes_join_the_proposals():
+    far = grid_anchors(limit=100) + 1000
+    targets = region_targets(far, truth([[10, 10, 40, 60], [50, 20, 90, 80]]))
+    assert targets["positive"].sum() == 2
+    assert sorted(targets["class_ids"][targets["positive"]].tolist()) == [1, 2]
+    np.testing.assert_allclose(targets["deltas"][targets["positive"]], 0, atol=1e-4)  # they are exact already
+    assert targets["valid"].sum() == 20
+
+
+def test_negatives_fill_the_sample_when_nothing_is_positive():
+    targets = region_targets(grid_anchors(), truth([]))
+    assert targets["valid"].all() and not targets["positive"].any() and not targets["class_ids"].any()
+
+
+def test_positives_keep_to_their_share_and_come_first():
+    box = np.array([[10, 10, 60, 60]], "float32")
+    near = np.repeat(box, 50, axis=0) + np.random.default_rng(0).uniform(-3, 3, (50, 4)).astype("float32")
+    targets = region_targets(np.concatenate([near, grid_anchors() + 300]), truth(box), count=20, ratio=0.25)
+    assert targets["positive"].tolist() == [True] * 5 + [False] * 15
+    assert targets["valid"].all()
+
+
+def test_crowds_give_neither_positive_nor_negative_regions():
+    inside = grid_anchors(limit=60)
+    targets = region_targets(inside, truth([[0, 0, 100, 100]], crowd=[0]))
+    assert not targets["valid"].any()
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_mask_targets_cut_the_region_out_of_the_mask(mini):
+    # The object is the left half of its box 20..60 x 30..90; regions: the box itself, and its right half.
+    canvas = np.zeros((128, 128), "uint8")
+    canvas[20:60, 30:60] = 255
+    mini_mask = np.zeros((56, 56), "uint8")
+    mini_mask[:, :28] = 255
+    masks = np.zeros((1, 3) + ((56, 56) if mini else (128, 128)), "uint8")
+    masks[0, 1] = mini_mask if mini else canvas
+    boxes = np.zeros((1, 3, 4), "float32")
+    boxes[0, 1] = [20, 30, 60, 90]
+    regions = np.array([[20, 30, 60, 90], [20, 60, 60, 90], [20, 30, 60, 60]], "float32")
+    layer = MaskTargets((28, 28), mini)
+    values = {
+        "boxes": regions, "image_index": np.zeros(3, "int32"), "object": np.ones(3, "int32"),
+        "gt_masks": masks, "gt_boxes": boxes, "image": np.zeros((1, 128, 128, 3), "float32"),
+    }
+    targets = ops.convert_to_numpy(layer(tensors(values)))
+    expected = np.zeros((28, 28))
+    expected[:, :14] = 1
+    np.testing.assert_array_equal(targets[0], expected)
+    assert not targets[1][:, 1:].any()
+    assert targets[2].all()

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from mrcnn.ops.nms import ABSENT, nms, reference_nms
+
+
+def brute_force(boxes, scores, threshold, limit):
+    """Plain Python, in float32 as the kernels compute."""
+    kept = []
+    for i in sorted(range(len(scores)), key=lambda i: (-scores[i], i)):
+        if scores[i] <= ABSENT or len(kept) == limit:
+            break
+        if all(overlap(boxes[i], boxes[j]) <= np.float32(threshold) for j in kept):
+            kept.append(i)
+    return kept
+
+
+def overlap(a, b):
+    shared = max(min(a[2], b[2]) - max(a[0], b[0]), np.float32(0)) * max(
+        min(a[3], b[3]) - max(a[1], b[1]), np.float32(0)
+    )
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+    return shared / union if union > 0 else np.float32(0)
+
+
+def clustered(rng, sets, count):
+    corner = rng.uniform(0, 60, (sets, count, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (sets, count, 2))], axis=2).astype("float32")
+    scores = rng.normal(size=(sets, count)).astype("float32")
+    return boxes, scores
+
+
+@pytest.mark.parametrize("function", [nms, reference_nms])
+@pytest.mark.parametrize("threshold,limit", [(0.3, 50), (0.7, 50), (0.5, 4), (0.0, 50)])
+def test_equals_brute_force(function, threshold, limit):
+    rng = np.random.default_rng(3)
+    boxes, scores = clustered(rng, 6, 50)
+    scores[:, ::7] = ABSENT
+    scores[5] = ABSENT  # a set without any box
+    scores[4] = np.abs(np.round(scores[4]))  # many ties: the lower index wins
+    index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), threshold, limit)
+    index, valid = ops.convert_to_numpy(index), ops.convert_to_numpy(valid)
+    for row in range(6):
+        expected = brute_force(boxes[row], scores[row], threshold, limit)
+        assert index[row][valid[row]].tolist() == expected
+        assert valid[row].tolist() == [True] * len(expected) + [False] * (limit - len(expected))
+        assert (index[row][~valid[row]] == 0).all()
+
+
+@pytest.mark.parametrize("function", [nms, reference_nms])
+def test_by_hand(function):
+    # b overlaps a by 8/12 = 0.667; c touches nothing; d lies in c with IoU 0.25
+    boxes = np.array([[[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60], [50, 50, 55, 55]]], "float32")
+    scores = np.array([[0.9, 0.8, 0.1, 0.7]], "float32")
+    index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, 4)
+    assert ops.convert_to_numpy(index)[0][ops.convert_to_numpy(valid)[0]].tolist() == [0, 3, 2]
+
+
+@pytest.mark.parametrize("function", [nms, reference_nms])
+def test_boxes_without_area_are_kept_and_end(function):
+    boxes, scores = np.zeros((1, 3, 4), "float32"), np.array([[1.0, 2.0, 3.0]], "float32")
+    index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, 3)
+    assert ops.convert_to_numpy(index)[0].tolist() == [2, 1, 0]
+    assert ops.convert_to_numpy(valid).all()
