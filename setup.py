@@ -31,8 +31,8 @@ setup(
         "h5py>=3.11",
         "imgaug==0.4.0",
         "matplotlib>=3.9",
-        # OpenCV 5 breaks imgaug's ElasticTransformation. imgaug asks for any opencv-python, which installs into the same
-        # cv2 folder as the headless build: both need the bound. See requirements.lock for an install without libGL.
+        # OpenCV 5 breaks imgaug's ElasticTransformation. imgaug asks for any opencv-python, which installs into the
+        # same cv2 folder as the headless build: both need the bound. requirements.lock installs without libGL.
         "opencv-python-headless<5",
         "opencv-python<5",
         "pillow>=10.1",
