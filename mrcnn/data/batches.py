@@ -1,0 +1,395 @@
+"""Batches for training: samples loaded, placed, augmented and padded by worker threads, in a seeded order."""
+
+import concurrent.futures
+import functools
+import threading
+import warnings
+
+import keras
+import numpy as np
+
+from mrcnn.data.augmentation import HorizontalFlip, apply_augmentation, check_augmentation
+from mrcnn.data.images import NETWORK_STRIDE, DataError, place_image
+from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
+
+# Streams of random numbers, each a function of the seed and of what follows.
+ORDER, SAMPLE = 0, 1
+
+# --- One sample ------------------------------------------------------------------------------------------------------
+
+
+def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None):
+    """Load a photo with its objects and place both on the canvas.
+
+    An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
+
+    dataset: prepared Dataset; config: Config; image_id: of the photo
+    augmentation: see `mrcnn.data.augmentation`; rng: numpy Generator for it and for the crop of mode "crop"; None derives
+        one from config.SEED and image_id
+
+    Returns {"image": uint8 [h, w, 3]; "window": float32 [4], pixels that the photo fills (not moved by an augmentation
+    other than horizontal_flip); "gt_boxes": float32 [n, 4] pixels; "gt_class_ids": int32 [n], positive, of crowds too;
+    "gt_crowd": bool [n]; "gt_masks": uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK, 255 =
+    inside; "active_classes": bool [NUM_CLASSES], those that the photo's source labels}.
+    Raises DataError naming the photo.
+    """
+    rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
+    photo = _checked_photo(dataset, config, image_id)
+    masks, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2])
+    try:
+        canvas, window = place_image(
+            photo, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE, rng
+        )
+    except DataError as error:
+        raise DataError(f"{dataset.sample_name(image_id)}: {error}") from error
+    if augmentation is None or isinstance(augmentation, HorizontalFlip):
+        flip = augmentation is not None and augmentation.happens(rng)
+        sample, kept = _place_objects(canvas, masks, window, config, flip)
+    else:
+        sample, kept = _augment_objects(canvas, masks, window, config, augmentation, rng)
+    class_ids = class_ids[kept]
+    sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
+    sample["active_classes"] = _active_classes(dataset, config, image_id)
+    return sample
+
+
+def _place_objects(canvas, masks, window, config, flip):
+    """The sample's arrays, with boxes and mini masks taken from the masks as they came, and which masks were kept.
+
+    Far cheaper than moving full masks to the canvas, and more exact: boxes keep their fractions of a pixel.
+    """
+    visible = window.to_original(window.box)  # the whole photo, but for mode "crop"
+    top, left = np.floor(visible[:2]).astype(int)
+    bottom, right = np.ceil(visible[2:]).astype(int)
+    boxes = mask_boxes(masks[top:bottom, left:right]) + [top, left, top, left]
+    boxes = np.clip(boxes, np.tile(visible[:2], 2), np.tile(visible[2:], 2))
+    kept = np.flatnonzero(_large_enough(window.to_canvas(boxes)))
+    masks, boxes = _chosen(masks, kept), boxes[kept]
+    if config.USE_MINI_MASK:
+        gt_masks = shrink_masks(masks, boxes, config.MINI_MASK_SHAPE)
+    else:
+        gt_masks = place_masks(masks, boxes, window).transpose(2, 0, 1)
+    boxes, box = window.to_canvas(boxes), window.box
+    if flip:
+        canvas, gt_masks = canvas[:, ::-1], gt_masks[:, :, ::-1]
+        boxes, box = _mirrored(boxes, canvas.shape[1]), _mirrored(box, canvas.shape[1])
+    return {"image": canvas, "window": box, "gt_boxes": boxes, "gt_masks": gt_masks}, kept
+
+
+def _chosen(masks, indices):
+    """Some of the masks [H, W, N], kept in memory the way they were."""
+    return masks if len(indices) == masks.shape[2] else masks.transpose(2, 1, 0)[indices].transpose(2, 1, 0)
+
+
+def _mirrored(boxes, width):
+    return np.stack([boxes[..., 0], width - boxes[..., 3], boxes[..., 2], width - boxes[..., 1]], axis=-1)
+
+
+def _large_enough(boxes):
+    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3
+
+
+def _augment_objects(canvas, masks, window, config, augmentation, rng):
+    """The sample's arrays, with photo and masks changed together on the canvas, and which masks were kept."""
+    placed = place_masks(masks, mask_boxes(masks), window) >= 128
+    canvas, placed = apply_augmentation(augmentation, canvas, placed, rng)
+    boxes = mask_boxes(placed)
+    kept = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
+    boxes, placed = boxes[kept].astype(np.float32), _chosen(placed, kept)
+    if config.USE_MINI_MASK:
+        gt_masks = shrink_masks(placed, boxes, config.MINI_MASK_SHAPE)
+    else:
+        gt_masks = placed.transpose(2, 0, 1) * np.uint8(255)
+    return {"image": canvas, "window": window.box, "gt_boxes": boxes, "gt_masks": gt_masks}, kept
+
+
+def _checked_photo(dataset, config, image_id):
+    """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
+    image = np.asarray(dataset.load_image(image_id))
+    name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
+    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
+        raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
+    if image.dtype == np.uint8:
+        return image
+    low, high = image.min(), image.max()
+    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
+        raise DataError(
+            f"{name}: load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255."
+        )
+    return np.rint(image).astype(np.uint8)
+
+
+def _checked_objects(dataset, config, image_id, shape):
+    """(masks [H, W, N], class ids int32 [N]) that fit the photo and the network."""
+    masks, class_ids = dataset.load_mask(image_id)
+    masks, class_ids = np.asarray(masks), np.asarray(class_ids).reshape(-1)
+    name = dataset.sample_name(image_id)
+    if not len(class_ids):
+        return np.zeros(shape + (0,), bool), np.zeros(0, np.int32)
+    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
+        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
+    if masks.shape[:2] != shape:
+        raise DataError(
+            f"{name}: the photo is {shape[0]}x{shape[1]} pixels (height x width, upright by its EXIF), its masks are "
+            f"{masks.shape[0]}x{masks.shape[1]}: correct the annotations' size or the photo."
+        )
+    for class_id in class_ids:
+        if not 0 < abs(int(class_id)) < config.NUM_CLASSES:
+            raise DataError(
+                f"{name}: an object has class id {class_id}, but NUM_CLASSES={config.NUM_CLASSES} allows 1 to "
+                f"{config.NUM_CLASSES - 1} (0 is background): correct load_mask or NUM_CLASSES."
+            )
+    return masks, class_ids.astype(np.int32)
+
+
+def _active_classes(dataset, config, image_id):
+    source = dataset.image_info[image_id]["source"]
+    if source not in dataset.source_class_ids:
+        raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")
+    active = np.zeros(config.NUM_CLASSES, bool)
+    active[dataset.source_class_ids[source]] = True
+    return active
+
+
+# --- Batches ---------------------------------------------------------------------------------------------------------
+
+
+class Batches(keras.utils.PyDataset):
+    """Padded batches of a data set for `fit(..., shuffle=False)` and `evaluate`, prepared ahead by threads.
+
+    The photos come in an endless row of passes, each a permutation of all of them that is a function of the seed and the
+    number of the pass alone; augmentation is one of seed, pass and photo. So an interrupted run that starts again at its
+    epoch sees what an unbroken one sees.
+
+    dataset: prepared Dataset; config: Config; batch_size: None takes config.BATCH_SIZE; shuffle: False keeps the order
+    augmentation: see `mrcnn.data.augmentation`; no_augmentation_sources: names of sources that are left as they are
+    steps: batches an epoch, all of them full: epoch e takes batches e * steps to (e + 1) * steps of the row, so that no
+        photo comes again before every other has come. None: an epoch is one pass, each photo once, the last batch smaller
+    seed: None takes config.SEED; first_epoch: the epoch to begin with; image_ids: the photos to take, None takes all
+
+    Attributes: epoch, the one being read; assign it to go to another. image_ids. failure: the first error of a worker,
+    for a backend that reports it in its own words.
+    Raises DataError if there are no photos, or more classes than config.NUM_CLASSES.
+    """
+
+    def __init__(self, dataset, config, batch_size=None, shuffle=True, augmentation=None, steps=None, seed=None,
+                 no_augmentation_sources=None, first_epoch=0, image_ids=None):
+        # Keras' own worker queue is left out (workers=1): when it is stopped before an epoch's end, as fit() does on
+        # JAX and PyTorch to build the model, it hands what it had prepared to the next epoch, in front of its batches.
+        super().__init__(workers=1)
+        check_augmentation(augmentation)
+        self.dataset, self.config, self.augmentation = dataset, config, augmentation
+        self.batch_size = int(batch_size or config.BATCH_SIZE)
+        self.shuffle, self.steps = bool(shuffle), None if steps is None else int(steps)
+        self.seed = int(config.SEED if seed is None else seed)
+        self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
+        self.image_ids = _usable_images(dataset, config, image_ids)
+        self.failure = None
+        self._epoch, self._warned = int(first_epoch), False
+        self._reading = self._first_read = self._read_last = False  # where Keras is in the epoch
+        self._lock, self._ahead = threading.Lock(), {}
+        workers = int(config.WORKERS)
+        self._depth = workers + 1  # one batch is ready while each worker prepares another
+        self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mrcnn-data") if workers > 0 else None
+
+    # --- Order ---------------------------------------------------------------------------------------------------
+    def __len__(self):
+        return -(-len(self.image_ids) // self.batch_size) if self.steps is None else self.steps
+
+    def image_ids_of(self, batch_index):
+        """Dataset ids of the photos of one batch of the current epoch."""
+        return [image_id for _, image_id in self._members(self.epoch, batch_index)]
+
+    def _members(self, epoch, index):
+        """[(pass, image id)] of one batch."""
+        count = len(self.image_ids)
+        if self.steps is None:
+            start = epoch * count + index * self.batch_size
+            end = min(start + self.batch_size, (epoch + 1) * count)
+        else:
+            start = (epoch * self.steps + index) * self.batch_size
+            end = start + self.batch_size
+        members = []
+        for position in range(start, end):
+            number, place = divmod(position, count)
+            if self.shuffle:
+                place = _permutation(self.seed, number, count)[place]
+            members.append((number, int(self.image_ids[place])))
+        return members
+
+    @property
+    def epoch(self):
+        """Number of the epoch being read, from 0 on."""
+        return self._epoch
+
+    @epoch.setter
+    def epoch(self, value):
+        with self._lock:
+            if value != self._epoch:
+                self._epoch = int(value)
+                for future in self._ahead.values():
+                    future.cancel()
+                self._ahead.clear()
+
+    def on_epoch_begin(self):
+        """Keras calls this before it reads the first batch of an epoch."""
+        self._reading, self._first_read, self._read_last = True, True, False
+
+    def on_epoch_end(self):
+        """Go on to the next epoch. Keras calls this at an epoch's end, and at other times, which do not count."""
+        if self._reading and self._read_last:
+            self.epoch += 1
+        self._reading = False
+
+    # --- Loading -------------------------------------------------------------------------------------------------
+    def __getitem__(self, index):
+        """({name: array padded to config.MAX_GT_INSTANCES objects},) of one batch of the current epoch.
+
+        image uint8 [B, H, W, 3]; window float32 [B, 4]; gt_boxes float32 [B, G, 4]; gt_class_ids int32 [B, G]; gt_masks
+        uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C]; see `load_ground_truth`.
+        Raises DataError naming the photo that could not be loaded.
+        """
+        count = len(self)
+        if not 0 <= index < count:
+            raise IndexError(f"Batch {index} of {count}.")
+        self._note_reading(index, count)
+        batch = self._load(self.epoch, index) if self._pool is None else self._prepared(index, count)
+        if index == 1 and not self._reading and self.config.IMAGE_RESIZE_MODE in ("none", "pad64"):
+            # TensorFlow's fit() looks at batches 0 and 1 before the first epoch and takes a side on which they agree as
+            # fixed. Here canvases differ from batch to batch, so these two have to.
+            batch["image"] = _grown(batch["image"], 1)
+            if not self.config.USE_MINI_MASK:
+                batch["gt_masks"] = _grown(batch["gt_masks"], 2)
+        return (batch,)
+
+    def _note_reading(self, index, count):
+        if self._reading and self._first_read:
+            self._first_read = False
+            if index:
+                self.failure = ValueError(
+                    f"fit() read batch {index} of the epoch first: call fit(..., shuffle=False), for these batches have a "
+                    "seeded order of their own, which a resumed run and messages about photos depend on."
+                )
+                raise self.failure
+        if index == count - 1:
+            self._read_last = True
+
+    def _prepared(self, index, count):
+        """A batch from the threads, which are given those that follow it. Never one of another epoch."""
+        with self._lock:
+            epoch = self._epoch
+            for following in range(index, min(index + self._depth, count)):
+                if (epoch, following) not in self._ahead:
+                    self._ahead[epoch, following] = self._pool.submit(self._load, epoch, following)
+            future = self._ahead.pop((epoch, index))
+        return future.result()
+
+    def _load(self, epoch, index):
+        try:
+            samples = [self._sample(number, image_id) for number, image_id in self._members(epoch, index)]
+            return _collated(samples, self.config)
+        except Exception as error:
+            self.failure = self.failure or error
+            raise
+
+    def _sample(self, number, image_id):
+        """One sample, with no more objects than there is room for."""
+        dataset, augmentation = self.dataset, self.augmentation
+        if dataset.image_info[image_id]["source"] in self.no_augmentation_sources:
+            augmentation = None
+        if not self.shuffle and augmentation is None:
+            number = 0  # validation sees the same crops in every epoch
+        rng = np.random.default_rng([SAMPLE, self.seed, number, image_id])
+        try:
+            sample = load_ground_truth(dataset, self.config, image_id, augmentation, rng)
+        except Exception as error:
+            name = dataset.sample_name(image_id)
+            if isinstance(error, DataError) and name in str(error):
+                raise
+            kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
+            raise DataError(f"{name}: {kind}{error}") from error
+        limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
+        if count > limit:
+            chosen = np.sort(rng.permutation(count)[:limit])
+            for key in ("gt_boxes", "gt_class_ids", "gt_masks", "gt_crowd"):
+                sample[key] = sample[key][chosen]
+            self._warn_of_many(image_id, count)
+        return sample
+
+    def _warn_of_many(self, image_id, count):
+        with self._lock:
+            first, self._warned = not self._warned, True
+        if first:
+            warnings.warn(
+                f"{self.dataset.sample_name(image_id)} has {count} objects, MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}:"
+                " a random choice of them is trained on each time; raise MAX_GT_INSTANCES to use all. Further photos"
+                " with too many are not reported.",
+                stacklevel=2,
+            )
+
+
+@functools.lru_cache(maxsize=16)
+def _permutation(seed, number, count):
+    order = np.random.default_rng([ORDER, seed, number]).permutation(count)
+    order.setflags(write=False)
+    return order
+
+
+def _usable_images(dataset, config, image_ids):
+    """int [M]: ids of the photos to train on. Raises DataError if there are none, or too many classes."""
+    if not hasattr(dataset, "num_classes"):
+        raise DataError(f"{type(dataset).__name__} is not prepared: call its prepare() once all photos are added.")
+    if dataset.num_classes > config.NUM_CLASSES:
+        raise DataError(
+            f"{type(dataset).__name__} has {dataset.num_classes} classes with background, NUM_CLASSES is "
+            f"{config.NUM_CLASSES}: set NUM_CLASSES={dataset.num_classes}."
+        )
+    image_ids = np.asarray(dataset.image_ids if image_ids is None else image_ids, int)
+    if not len(image_ids):
+        raise DataError(f"{type(dataset).__name__} has no photos: add_image some, then call prepare().")
+    if not config.SKIP_EMPTY_IMAGES:
+        return image_ids
+    filled = np.array([i for i in image_ids if _object_count(dataset, i)], int)
+    if not len(filled):
+        raise DataError(f"None of {len(image_ids)} photos has an object: set SKIP_EMPTY_IMAGES=False to use them.")
+    return filled
+
+
+def _object_count(dataset, image_id):
+    if hasattr(dataset, "object_count"):
+        return dataset.object_count(image_id)
+    return int((np.asarray(dataset.load_mask(image_id)[1]) > 0).sum())
+
+
+def _collated(samples, config):
+    """The batch of some samples; canvases of different sizes are padded at the bottom and right to the largest."""
+    size, limit, classes = len(samples), config.MAX_GT_INSTANCES, config.NUM_CLASSES
+    height, width = np.max([sample["image"].shape[:2] for sample in samples], axis=0)
+    mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
+    batch = {
+        "image": np.zeros((size, height, width, samples[0]["image"].shape[2]), np.uint8),
+        "window": np.zeros((size, 4), np.float32),
+        "gt_boxes": np.zeros((size, limit, 4), np.float32),
+        "gt_class_ids": np.zeros((size, limit), np.int32),
+        "gt_masks": np.zeros((size, limit) + mask_shape, np.uint8),
+        "gt_valid": np.zeros((size, limit), bool),
+        "gt_crowd": np.zeros((size, limit), bool),
+        "active_classes": np.zeros((size, classes), bool),
+    }
+    for row, sample in enumerate(samples):
+        count, (rows, columns) = len(sample["gt_boxes"]), sample["image"].shape[:2]
+        batch["image"][row, :rows, :columns] = sample["image"]
+        batch["gt_valid"][row, :count] = True
+        for key in ("window", "active_classes"):
+            batch[key][row] = sample[key]
+        for key in ("gt_boxes", "gt_class_ids", "gt_crowd"):
+            batch[key][row, :count] = sample[key]
+        rows, columns = sample["gt_masks"].shape[1:]
+        batch["gt_masks"][row, :count, :rows, :columns] = sample["gt_masks"]
+    return batch
+
+
+def _grown(array, axis):
+    """`array` with NETWORK_STRIDE zeros more at the end of its height and width, the axes from `axis` on."""
+    grow = [(0, NETWORK_STRIDE if axis <= i <= axis + 1 else 0) for i in range(array.ndim)]
+    return np.pad(array, grow)

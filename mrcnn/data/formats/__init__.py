@@ -1,0 +1,1 @@
+"""`Dataset` subclasses that read public formats."""

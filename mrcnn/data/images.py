@@ -1,0 +1,242 @@
+"""Photos: reading them, and placing them on the network's canvas with the `Window` that undoes it."""
+
+import dataclasses
+import io
+import ntpath
+import os
+
+import numpy as np
+
+EXIF_ORIENTATION = 0x0112
+PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
+NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message is one line with the file or value and the remedy."""
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def load_image(path):
+    """Read a photo upright, whatever its format.
+
+    Grey becomes RGB, an alpha channel is dropped, 16-bit values keep their high byte, and the EXIF orientation is
+    applied.
+
+    path: of any file that Pillow reads
+
+    Returns uint8 [H, W, 3] RGB. Raises DataError naming the file if it is missing, unreadable, truncated, or larger
+    than twice PIL.Image.MAX_IMAGE_PIXELS.
+    """
+    from PIL import Image, ImageOps
+
+    data = _read_file(path)
+    try:
+        image = Image.open(io.BytesIO(data))
+        pixels = _decode_plain(data, image)
+        return _to_rgb(ImageOps.exif_transpose(image), path) if pixels is None else pixels
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
+    except Exception as error:  # decoders raise whatever they like on a broken file
+        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        raise DataError(f"{path}: not a readable image ({reason}): replace the file or drop it from the data.") from error
+
+
+def _read_file(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (OSError, TypeError, ValueError) as error:  # None and names with a zero byte are no paths at all
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot read the photo ({reason}): check the image folder.") from error
+
+
+def _decode_plain(data, image):
+    """uint8 [H, W, 3] of a complete, upright, 8-bit grey or RGB JPEG or PNG; None for any other file.
+
+    cv2 decodes these in two thirds of Pillow's time to the same pixels, but accepts a truncated file silently: hence
+    the look at the end of the data.
+    """
+    ending = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(image.format)
+    if ending is None or not data.endswith(ending) or image.mode not in ("L", "RGB"):
+        return None
+    if image.format == "PNG":
+        # Byte 24 is the bit depth. Pillow decodes a whole PNG to look for its EXIF; its names are found faster.
+        if data[24:25] != b"\x08" or any(name in data for name in PNG_ORIENTATIONS):
+            return None
+    elif image.getexif().get(EXIF_ORIENTATION, 1) != 1:
+        return None
+    import cv2
+
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def _to_rgb(image, path):
+    """uint8 [H, W, 3] of any Pillow image."""
+    if image.mode == "F":
+        raise DataError(f"{path}: holds floating-point pixels of unknown range: convert it to 8 or 16 bits.")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise DataError(f"{path}: holds 32-bit pixels: convert it to 8 or 16 bits.")
+        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))
+
+
+def image_path(folder, name):
+    """Path of a photo that a file of annotations names.
+
+    folder: of the photos; name: relative to it, subfolders allowed
+
+    Raises DataError for an absolute name and for one that leads out of the folder.
+    """
+    name = str(name)
+    parts = name.replace("\\", "/").split("/")
+    if not name or os.path.isabs(name) or ntpath.splitdrive(name)[0] or parts[0] == "" or ".." in parts:
+        raise DataError(f"file_name {name!r} leads out of the image folder {folder}: give a name relative to it.")
+    return os.path.join(folder, name)
+
+
+# --- Placing on the canvas -------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Where a photo lies on its canvas: canvas = photo * scale + offset.
+
+    original_shape: (H, W) of the photo, pixels; canvas_shape: (h, w); scale: (sy, sx); offset: (oy, ox) canvas pixels
+    """
+
+    original_shape: tuple
+    canvas_shape: tuple
+    scale: tuple
+    offset: tuple
+
+    @property
+    def box(self):
+        """float32 [4]: the part of the canvas that the photo fills."""
+        height, width = self.original_shape
+        box = self.to_canvas(np.array([0, 0, height, width], np.float32))
+        return _clipped(box, self.canvas_shape)
+
+    def to_canvas(self, boxes):
+        """Boxes of the photo as boxes of the canvas, not clipped. boxes: [..., 4]. Returns float32 [..., 4]."""
+        scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
+        return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
+
+    def to_original(self, boxes, clip=True):
+        """Boxes of the canvas as boxes of the photo. boxes: [..., 4]. Returns float32 [..., 4], clipped to the photo."""
+        scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
+        boxes = ((np.asarray(boxes, np.float64) - offset) / scale).astype(np.float32)
+        return _clipped(boxes, self.original_shape) if clip else boxes
+
+
+def _clipped(boxes, shape):
+    return np.clip(boxes, 0, np.array(tuple(shape) * 2, np.float32))
+
+
+def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+    """Resize a photo and pad or crop it to a canvas that the network takes.
+
+    image: [H, W, C], uint8 or another type that cv2 resizes
+    min_dim: pixels that the shorter side is enlarged to (never shrunk to); min_scale: least enlargement
+    max_dim: pixels that the longer side keeps to in mode "square"
+    mode: "none": as it is; "square": centred on max_dim x max_dim; "pad64": padded to the next multiples of 64,
+        whatever max_dim; "crop": a random part of min_dim x min_dim
+    rng: numpy Generator that chooses the crop
+
+    Returns (canvas [h, w, C], Window). Raises DataError for a mode that does not exist and, in mode "none", for a
+    photo whose sides 64 does not divide.
+    """
+    height, width = image.shape[:2]
+    _check_mode(mode, min_dim, max_dim)
+    if mode == "none":
+        if height % NETWORK_STRIDE or width % NETWORK_STRIDE:
+            raise DataError(
+                f'A photo of {height}x{width} pixels does not divide by {NETWORK_STRIDE}, as IMAGE_RESIZE_MODE="none" '
+                'needs: use "square" or "pad64".'
+            )
+        return image, Window((height, width), (height, width), (1.0, 1.0), (0.0, 0.0))
+    scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    canvas_shape, corner = _layout(shape, min_dim, max_dim, mode, rng)
+    canvas = _on_canvas(_resize(image, shape), canvas_shape, corner)
+    exact = shape[0] / height, shape[1] / width  # rounding to whole pixels makes the two sides' scales differ
+    return canvas, Window((height, width), canvas_shape, exact, (float(corner[0]), float(corner[1])))
+
+
+def _check_mode(mode, min_dim, max_dim):
+    if mode not in ("none", "square", "pad64", "crop"):
+        raise DataError(f"Resize mode {mode!r} does not exist: use none, square, pad64 or crop.")
+    needed = {"square": ("max_dim", max_dim), "crop": ("min_dim", min_dim)}.get(mode)
+    if needed and not needed[1]:
+        raise DataError(f"Resize mode {mode!r} needs {needed[0]}.")
+
+
+def _scale(height, width, min_dim, max_dim, min_scale, mode):
+    """How much a photo is enlarged or shrunk."""
+    scale = max(1.0, min_dim / min(height, width)) if min_dim else 1.0
+    scale = max(scale, min_scale or 0.0)
+    if mode == "square" and round(max(height, width) * scale) > max_dim:
+        scale = max_dim / max(height, width)
+    return scale
+
+
+def _layout(shape, min_dim, max_dim, mode, rng):
+    """(height, width) of the canvas, and where on it the resized photo's corner lies: negative where it is cropped."""
+    if mode == "crop":
+        rng = rng or np.random.default_rng()
+        return (min_dim, min_dim), tuple(-int(rng.integers(side - min_dim + 1)) for side in shape)
+    if mode == "square":
+        canvas_shape = (max_dim, max_dim)
+    else:
+        canvas_shape = tuple(-(-side // NETWORK_STRIDE) * NETWORK_STRIDE for side in shape)
+    return canvas_shape, ((canvas_shape[0] - shape[0]) // 2, (canvas_shape[1] - shape[1]) // 2)
+
+
+def _resize(image, shape):
+    """`image` at another (height, width), half-pixel aligned; shrinking averages over the area, as it must."""
+    import cv2
+
+    if image.shape[:2] == shape:
+        return image
+    shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
+    # cv2 knows neither bool nor wide integers.
+    source = image if image.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64) else image.astype(np.float64)
+    resized = cv2.resize(source, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    if resized.dtype != image.dtype:
+        resized = np.rint(resized).astype(image.dtype)
+    return resized.reshape(shape + image.shape[2:])  # cv2 drops a last axis of one
+
+
+def _on_canvas(image, shape, corner):
+    """`image` on a black canvas: its corner at `corner`, what lies outside cut off."""
+    top, left = corner
+    if top <= 0 and left <= 0 and image.shape[0] + top >= shape[0] and image.shape[1] + left >= shape[1]:
+        return image[-top : shape[0] - top, -left : shape[1] - left]
+    canvas = np.zeros(tuple(shape) + image.shape[2:], image.dtype)
+    canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return canvas
+
+
+def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+    """Matterport's door to `place_image`.
+
+    Returns (image [h, w, C]; window (y1, x1, y2, x2) that the photo fills, pixels; scale; padding [(top, bottom),
+    (left, right), (0, 0)]; crop (y, x, height, width) in the resized photo, or None). Mode "none" takes any size.
+    """
+    height, width = image.shape[:2]
+    if mode == "none":
+        return image, (0, 0, height, width), 1, [(0, 0), (0, 0), (0, 0)], None
+    canvas, window = place_image(image, min_dim, max_dim, min_scale, mode, rng)
+    scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
+    box = tuple(int(round(float(value))) for value in window.box)
+    (top, left), (canvas_height, canvas_width) = (int(value) for value in window.offset), window.canvas_shape
+    if mode == "crop":
+        return canvas, box, scale, [(0, 0), (0, 0), (0, 0)], (-top, -left, min_dim, min_dim)
+    padding = [(top, canvas_height - box[2]), (left, canvas_width - box[3]), (0, 0)]
+    return canvas, box, scale, padding, None

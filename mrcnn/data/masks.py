@@ -1,0 +1,350 @@
+"""Masks: their boxes, mini masks, run lengths, and pasting them back into the photo.
+
+Full masks are [H, W, N]. Run lengths decode into column-major memory; nothing here minds whether a mask lies in memory by
+rows or by columns, so they are never copied on the way.
+"""
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+
+# --- Boxes -----------------------------------------------------------------------------------------------------------
+
+
+def mask_boxes(masks):
+    """The smallest box round each mask.
+
+    masks: [H, W, N], bool or zero where outside
+
+    Returns int32 [N, 4]; an empty mask has the box (0, 0, 0, 0).
+    """
+    import cv2
+
+    boxes = np.zeros((masks.shape[-1], 4), np.int32)
+    if masks.size:
+        for box, plane in zip(boxes, _planes(masks)):
+            if plane.strides[0] < plane.strides[1]:
+                y, x, height, width = cv2.boundingRect(plane.T)
+            else:
+                x, y, width, height = cv2.boundingRect(plane)
+            box[:] = y, x, y + height, x + width
+    return boxes
+
+
+def _planes(masks):
+    """uint8 [N, H, W] of zeros and ones, each mask in a block of memory of its own, by rows or by columns."""
+    masks = np.asarray(masks)
+    masks = masks if masks.dtype == bool else masks != 0
+    planes = masks.transpose(2, 0, 1)
+    if not (planes.flags.c_contiguous or masks.transpose(2, 1, 0).flags.c_contiguous):
+        planes = np.ascontiguousarray(planes)
+    return planes.view(np.uint8)
+
+
+# --- Smaller masks ---------------------------------------------------------------------------------------------------
+
+
+def shrink_masks(masks, boxes, shape):
+    """Mini masks: how much of each cell of a grid over the box the mask covers, exact at sub-pixel boxes.
+
+    masks: [H, W, N], bool or zero where outside; boxes: [N, 4] pixels of `masks`, may reach beyond them
+    shape: (h, w) cells; cell i of h spans y1 + i / h * (y2 - y1) to y1 + (i + 1) / h * (y2 - y1)
+
+    Returns uint8 [N, h, w], 255 where a cell is wholly covered.
+    """
+    shape = tuple(int(side) for side in shape)
+    mini = np.zeros((masks.shape[-1],) + shape, np.uint8)
+    if masks.size:
+        for target, plane, box in zip(mini, _planes(masks), np.asarray(boxes, np.float64)):
+            target[:] = _coverage(plane, box, shape)
+    return mini
+
+
+def _coverage(plane, box, shape):
+    """uint8 [h, w] of one mask; see `shrink_masks`.
+
+    The sum of a mask over any rectangle is four values of its integral image, and between pixels the integral image is
+    bilinear: no loop over cells, and no matrix product that would wake up the threads of BLAS.
+    """
+    import cv2
+
+    y1, x1, y2, x2 = box
+    cell_area = (y2 - y1) / shape[0] * (x2 - x1) / shape[1]
+    ys = np.clip(np.linspace(y1, y2, shape[0] + 1), 0, plane.shape[0])
+    xs = np.clip(np.linspace(x1, x2, shape[1] + 1), 0, plane.shape[1])
+    top, left = int(ys[0]), int(xs[0])
+    part = plane[top : int(np.ceil(ys[-1])), left : int(np.ceil(xs[-1]))]
+    if not part.size or cell_area <= 0:
+        return np.zeros(shape, np.uint8)
+    by_columns = part.strides[0] < part.strides[1]
+    integral = cv2.integral(part.T).T if by_columns else cv2.integral(part)
+    sums = np.diff(_interpolated(np.diff(_interpolated(integral, ys - top), axis=0).T, xs - left), axis=0).T
+    return np.rint(np.minimum(sums * (255 / cell_area), 255)).astype(np.uint8)
+
+
+def _interpolated(rows, positions):
+    """float64 [P, ...]: `rows` at fractional positions of its first axis, linearly."""
+    index = np.minimum(positions.astype(np.int64), len(rows) - 2)
+    share = (positions - index)[:, None]
+    return rows[index] * (1 - share) + rows[index + 1] * share
+
+
+def place_masks(masks, boxes, window):
+    """Masks on the canvas of their photo.
+
+    masks: [H, W, N] of the photo; boxes: [N, 4] round them, pixels of the photo; window: the photo's Window
+
+    Returns uint8 [h, w, N]: 255 where a canvas pixel is wholly covered.
+    """
+    height, width = window.canvas_shape
+    placed = np.zeros((masks.shape[-1], height, width), np.uint8)
+    outer = window.to_canvas(boxes)
+    outer = np.concatenate([np.floor(outer[:, :2]), np.ceil(outer[:, 2:])], axis=1)
+    outer = np.clip(outer, 0, [height, width, height, width]).astype(int)
+    sources = window.to_original(outer, clip=False)
+    if masks.size:
+        for target, plane, (y1, x1, y2, x2), source in zip(placed, _planes(masks), outer, sources):
+            if y2 > y1 and x2 > x1:
+                target[y1:y2, x1:x2] = _coverage(plane, source.astype(np.float64), (y2 - y1, x2 - x1))
+    return placed.transpose(1, 2, 0)
+
+
+# --- Pasting ---------------------------------------------------------------------------------------------------------
+
+
+def paste_mask(mask, box, shape, threshold=0.5):
+    """One mask of the network in the photo, as the rectangle of pixels whose centres lie in its box.
+
+    The value at a pixel is the mask at its centre, interpolated between the centres of the mask's cells, and beyond the
+    outermost centres the outermost value: a mask that fills its box is pasted as the whole box.
+
+    mask: [h, w] 0..1, stretched over the box; box: [4] pixels of the photo, sub-pixel; shape: (H, W) of the photo
+    threshold: inside at this value and above; None keeps the values
+
+    Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo). No rows or columns if no pixel's centre
+    lies in both box and photo.
+    """
+    height, width = shape
+    top, rows = _sampling_weights(box[0], box[2], height, mask.shape[0])
+    left, columns = _sampling_weights(box[1], box[3], width, mask.shape[1])
+    values = rows @ np.asarray(mask, np.float32) @ columns.T
+    return (values if threshold is None else values >= threshold), (top, left)
+
+
+def _sampling_weights(low, high, size, cells):
+    """First pixel whose centre lies in low..high, and float32 [pixels, cells], the share of each cell in each pixel."""
+    low, high = float(low), float(high)
+    first = min(max(int(np.ceil(low - 0.5)), 0), size)
+    last = min(max(int(np.ceil(high - 0.5)), first), size)
+    centres = np.arange(first, last) + 0.5
+    positions = np.clip((centres - low) / max(high - low, 1e-9) * cells - 0.5, 0, cells - 1)
+    distance = np.abs(positions[:, None] - np.arange(cells))
+    return first, np.maximum(1 - distance, 0).astype(np.float32)
+
+
+def paste_masks(masks, boxes, shape, threshold=0.5):
+    """Masks of the network in the photo; see `paste_mask`.
+
+    masks: [N, h, w] 0..1; boxes: [N, 4] pixels of the photo, sub-pixel; shape: (H, W) of the photo
+
+    Returns bool [H, W, N], or float32 if threshold is None.
+    """
+    height, width = (int(side) for side in shape[:2])
+    # Each mask lies in memory by columns, as run-length encoding wants it.
+    full = np.zeros((len(masks), width, height), np.float32 if threshold is None else bool)
+    for target, mask, box in zip(full, masks, boxes):
+        part, (y, x) = paste_mask(mask, box, (height, width), threshold)
+        target[x : x + part.shape[1], y : y + part.shape[0]] = part.T
+    return full.transpose(2, 1, 0)
+
+
+# --- Run lengths -----------------------------------------------------------------------------------------------------
+
+
+def rle_encode(mask):
+    """COCO's compressed run lengths of a mask. mask: bool [H, W]. Returns {"size": [H, W], "counts": str}."""
+    from pycocotools import mask as coco_mask
+
+    mask = np.asarray(mask)
+    rle = coco_mask.encode(np.asfortranarray(mask if mask.dtype == bool else mask != 0).view(np.uint8))
+    return {"size": [int(side) for side in mask.shape], "counts": rle["counts"].decode("ascii")}
+
+
+def rle_decode(rle, shape=None):
+    """The mask of COCO run lengths.
+
+    rle: {"size": [H, W], "counts": list of run lengths, or str or bytes of COCO's compressed form}
+    shape: (H, W) that the mask must have; None takes the RLE's own
+
+    Returns bool [H, W]. Raises DataError if the size differs or the runs do not cover it exactly.
+    """
+    from pycocotools import mask as coco_mask
+
+    rle = compressed_rle(rle, shape or rle["size"])
+    return coco_mask.decode(rle).view(bool)
+
+
+def rles_decode(rles, shape):
+    """Masks of compressed run lengths that `compressed_rle` checked, all at once. Returns bool [H, W, N]."""
+    from pycocotools import mask as coco_mask
+
+    if not len(rles):
+        return np.zeros(tuple(shape) + (0,), bool)
+    return coco_mask.decode(list(rles)).view(bool)
+
+
+def compressed_rle(rle, shape):
+    """COCO run lengths, compressed or not, in the compressed form.
+
+    rle: as for `rle_decode`; shape: (H, W) that it must have
+
+    Raises DataError with the reason if it is none, has another size, or its runs do not cover that size exactly.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = (int(side) for side in shape)
+    counts = check_rle(rle, (height, width))
+    if isinstance(rle["counts"], (str, bytes)):
+        return rle
+    return coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+
+
+def check_rle(rle, shape):
+    """Run lengths as int64 [R], checked against the size (H, W) of the photo.
+
+    Raises DataError with the reason if it is no RLE, has another size, or its runs do not cover that size exactly.
+    """
+    if not isinstance(rle, dict) or not isinstance(rle.get("counts"), (str, bytes, list, tuple, np.ndarray)):
+        raise DataError('an RLE must be {"size": [H, W], "counts": ...}')
+    size = rle.get("size")
+    if not isinstance(size, (list, tuple)) or [int(side) for side in size] != [int(side) for side in shape]:
+        raise DataError(f"the RLE has size {size}, the photo {list(shape)} (height, width)")
+    counts = rle["counts"]
+    try:
+        runs = _uncompressed(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts, np.int64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError("the RLE's counts are no run lengths") from error
+    covered = int(runs.sum())
+    if runs.ndim != 1 or (runs < 0).any() or covered != shape[0] * shape[1]:
+        raise DataError(f"the RLE covers {covered} pixels, the photo has {shape[0] * shape[1]}")
+    return runs
+
+
+def _uncompressed(counts):
+    """Run lengths of COCO's compressed form.
+
+    A number is a row of characters from chr(48) on, five bits each, lowest first; the sixth bit says that it goes on, the
+    fifth of the last is the sign. From the fourth number on it is the difference to the run length two before.
+    """
+    codes = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
+    if not len(codes):
+        return codes
+    last = (codes & 32) == 0
+    if (codes < 0).any() or (codes > 63).any() or not last[-1]:
+        raise ValueError("not COCO's compressed run lengths")
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
+    if place.max() > 9:
+        raise ValueError("a run length of more than 50 bits")
+    values = np.add.reduceat((codes & 31) << (5 * place), starts)
+    negative = (codes[ends] & 16) != 0
+    values = values - np.where(negative, np.int64(1) << (5 * (place[ends] + 1)), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def polygons_to_rle(polygons, shape):
+    """The union of polygons as compressed run lengths.
+
+    polygons: list of [x1, y1, x2, y2, ...] in pixels; shape: (H, W) of the photo
+
+    Raises DataError with the reason if one has fewer than three corners, is no list of numbers, or lies far outside the
+    photo.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = (int(side) for side in shape)
+    parts = [_checked_polygon(polygon, height, width) for polygon in polygons]
+    if not parts:
+        raise DataError("the list of polygons is empty")
+    return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
+
+
+def _checked_polygon(polygon, height, width):
+    try:
+        corners = np.asarray(polygon, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError("a polygon must be a list of numbers [x1, y1, x2, y2, ...]") from error
+    if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
+        raise DataError("a polygon must be three or more corners [x1, y1, x2, y2, ...] of finite numbers")
+    if np.abs(corners).max() > 10 * max(height, width):  # the rasteriser's memory grows with the way it walks
+        raise DataError(f"a polygon reaches to {np.abs(corners).max():.0f}, far outside a photo of {height}x{width}")
+    return corners.tolist()
+
+
+def check_polygons(polygons, shape):
+    """Raise DataError with the reason for polygons that `polygons_to_rle` refuses, and for those of no area.
+
+    Costs no rasterising for any ordinary polygon. polygons, shape: as there.
+    """
+    height, width = (int(side) for side in shape)
+    parts = [np.asarray(_checked_polygon(polygon, height, width)).reshape(-1, 2) for polygon in polygons]
+    for corners in parts:
+        following = np.concatenate([corners[1:], corners[:1]])
+        doubled_area = abs(float(np.sum(corners[:, 0] * following[:, 1] - corners[:, 1] * following[:, 0])))
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        if (high > 0).all() and low[0] < width and low[1] < height and doubled_area > 1e-6:
+            return  # one part of some area in the photo is enough
+    # A figure of eight has no signed area either: the rasteriser decides.
+    if not rle_area(polygons_to_rle(polygons, shape)):
+        raise DataError("its polygons have no area in the photo")
+
+
+def rle_area(rle):
+    """Pixels inside compressed run lengths."""
+    from pycocotools import mask as coco_mask
+
+    return int(coco_mask.area(rle))
+
+
+# --- Matterport's names ----------------------------------------------------------------------------------------------
+
+
+def minimize_mask(bbox, mask, mini_shape):
+    """Masks inside their boxes at `mini_shape`, halved at 0.5.
+
+    bbox: [N, 4] pixels; mask: [H, W, N]; mini_shape: (h, w). Returns bool [h, w, N]. Raises DataError for a box of no
+    area.
+    """
+    bbox = np.asarray(bbox)
+    if ((bbox[:, 2:4] - bbox[:, :2]) <= 0).any():
+        raise DataError("A box has no area: drop the object, or take its box from mask_boxes.")
+    return shrink_masks(mask, bbox[:, :4], mini_shape[:2]).transpose(1, 2, 0) >= 128
+
+
+def expand_mask(bbox, mini_mask, image_shape):
+    """What `minimize_mask` made, at full size again. mini_mask: [h, w, N]. Returns bool [H, W, N]."""
+    return paste_masks(np.asarray(mini_mask, np.float32).transpose(2, 0, 1), bbox, image_shape)
+
+
+def unmold_mask(mask, bbox, image_shape):
+    """One mask of the network in the photo. mask: [h, w] 0..1; bbox: [4] pixels. Returns bool [H, W]."""
+    return paste_masks(np.asarray(mask)[None], np.asarray(bbox)[None], image_shape)[..., 0]
+
+
+def resize_mask(mask, scale, padding, crop=None):
+    """Masks resized, padded and cropped as `resize_image` did with their photo.
+
+    mask: [H, W, N]; scale, padding, crop: what resize_image returned. Returns bool [h, w, N], aligned with the photo: a
+    pixel is inside if at least half of it is.
+    """
+    height, width, count = mask.shape
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    whole = np.tile([0, 0, height, width], (count, 1))
+    resized = shrink_masks(mask, whole, shape).transpose(1, 2, 0) >= 128
+    if crop is not None:
+        y, x, crop_height, crop_width = crop
+        return resized[y : y + crop_height, x : x + crop_width]
+    return np.pad(resized, padding)

@@ -1,0 +1,319 @@
+"""Reading photos of every kind, and the arithmetic of placing them on the canvas."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.images import DataError, Window, image_path, load_image, place_image, resize_image
+
+
+def photo(height=40, width=30, seed=0):
+    """Soft colours, so that JPEG changes them little."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BILINEAR))
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, options", [("a.png", {}), ("a.bmp", {}), ("a.tif", {}), ("a.webp", {"lossless": True})])
+def test_lossless_photo_comes_back_as_written(tmp_path, name, options):
+    pixels = photo()
+    Image.fromarray(pixels).save(tmp_path / name, **options)
+    loaded = load_image(tmp_path / name)
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, pixels)
+
+
+@pytest.mark.parametrize("options", [{}, {"quality": 95, "subsampling": 0}, {"progressive": True}])
+def test_jpeg_equals_pillow(tmp_path, options):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(photo(203, 101)).save(path, **options)
+    np.testing.assert_array_equal(load_image(path), np.asarray(Image.open(path).convert("RGB")))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_grey_becomes_three_equal_channels(tmp_path, ending):
+    path = tmp_path / f"grey.{ending}"
+    Image.fromarray(photo()[..., 0]).save(path, quality=100)
+    loaded = load_image(path)
+    reference = np.asarray(Image.open(path))
+    assert loaded.shape == (40, 30, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(loaded[..., channel], reference)
+
+
+def test_alpha_is_dropped_not_blended(tmp_path):
+    pixels = np.dstack([photo(), np.zeros((40, 30), np.uint8)])  # wholly transparent
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "rgba.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "rgba.png"), pixels[..., :3])
+    Image.fromarray(pixels[..., 2:], "LA").save(tmp_path / "la.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "la.png"), np.repeat(pixels[..., 2:3], 3, axis=2))
+
+
+def test_palette_gives_its_colours(tmp_path):
+    indices = np.array([[0, 1], [2, 1]], np.uint8)
+    image = Image.fromarray(indices, "P")
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    image.save(tmp_path / "palette.png", transparency=1)
+    colours = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
+    np.testing.assert_array_equal(load_image(tmp_path / "palette.png"), colours[indices])
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    bits = np.array([[True, False], [False, True]])
+    Image.fromarray(bits).save(tmp_path / "bits.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "bits.png")[..., 0], bits * 255)
+
+
+def test_sixteen_bits_keep_the_high_byte(tmp_path):
+    import cv2
+
+    values = np.array([[0, 255, 256], [32768, 65279, 65535]], np.uint16)
+    high = np.array([[0, 0, 1], [128, 254, 255]], np.uint8)  # value // 256
+    for name in ("grey.png", "grey.tif"):
+        cv2.imwrite(str(tmp_path / name), values)
+        np.testing.assert_array_equal(load_image(tmp_path / name), np.repeat(high[..., None], 3, axis=2))
+    colour = np.dstack([values, values[::-1], values[:, ::-1]])
+    cv2.imwrite(str(tmp_path / "colour.png"), colour[..., ::-1])
+    np.testing.assert_array_equal(load_image(tmp_path / "colour.png"), colour // 256)
+
+
+def test_cmyk_jpeg_shows_the_colours_it_was_made_from(tmp_path):
+    red = np.full((16, 16, 3), (255, 0, 0), np.uint8)
+    Image.fromarray(red).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=100)
+    assert np.abs(load_image(tmp_path / "cmyk.jpg").astype(int) - red).max() <= 3
+
+
+# What a viewer does with each EXIF orientation (EXIF 2.3, tag 0x0112).
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_exif_orientation_is_applied(tmp_path, orientation, ending):
+    pixels = photo()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"turned.{ending}"
+    Image.fromarray(pixels).save(path, exif=exif, quality=100, subsampling=0)
+    expected = UPRIGHT[orientation](pixels)
+    loaded = load_image(path)
+    assert loaded.shape == expected.shape
+    assert np.abs(loaded.astype(int) - expected).max() <= (4 if ending == "jpg" else 0)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "gif"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])
+def test_truncated_photo_is_refused(tmp_path, ending, share):
+    path = tmp_path / f"cut.{ending}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(DataError, match=f"cut.{ending}.*replace") as caught:
+        load_image(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_photo_with_bytes_after_its_end_is_read(tmp_path):
+    path = tmp_path / "tail.jpg"
+    Image.fromarray(photo()).save(path)
+    expected = load_image(path)
+    path.write_bytes(path.read_bytes() + b"appended by a phone")
+    np.testing.assert_array_equal(load_image(path), expected)
+
+
+def test_damaged_png_is_refused(tmp_path):
+    path = tmp_path / "damaged.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF  # the chunk's checksum no longer holds
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="damaged.png"):
+        load_image(path)
+
+
+def test_what_is_no_photo_is_named(tmp_path):
+    (tmp_path / "text.jpg").write_text("not a photo")
+    (tmp_path / "folder.jpg").mkdir()
+    for name in ("text.jpg", "missing.jpg", "folder.jpg"):
+        with pytest.raises(DataError, match=name):
+            load_image(tmp_path / name)
+
+
+def test_floating_point_photo_is_refused(tmp_path):
+    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "float.tif")
+    with pytest.raises(DataError, match="float.tif.*convert it"):
+        load_image(tmp_path / "float.tif")
+
+
+def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(DataError, match="bomb.png.*too many pixels"):
+        load_image(path)
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "x/../../a.jpg", "/etc/a.jpg", "C:\\a.jpg", "..\\a.jpg", "\\a.jpg", ""])
+def test_file_names_that_leave_the_folder_are_refused(name):
+    with pytest.raises(DataError, match="image folder"):
+        image_path("photos", name)
+
+
+def test_file_names_in_subfolders_are_allowed():
+    assert image_path("photos", "2019/a..b.jpg").replace("\\", "/") == "photos/2019/a..b.jpg"
+
+
+# --- Placing ---------------------------------------------------------------------------------------------------------
+
+
+def test_square_mode_by_hand():
+    # The longer side, 604, shrinks to 512: the shorter one to 400 * 512 / 604 = 339.07, so 339 pixels, with
+    # (512 - 339) // 2 = 86 black ones to its left.
+    canvas, window = place_image(np.full((604, 400, 3), 255, np.uint8), 512, 512, mode="square")
+    assert canvas.shape == (512, 512, 3)
+    assert window.offset == (0, 86)
+    assert window.scale == (512 / 604, 339 / 400)
+    np.testing.assert_array_equal(window.box, [0, 86, 512, 86 + 339])
+    assert (canvas[:, 86:425] == 255).all() and not canvas[:, :86].any() and not canvas[:, 425:].any()
+
+
+def test_square_mode_enlarges_to_min_dim_only():
+    # 100 x 50 to a shorter side of 80: scale 1.6, so 160 x 80 on a canvas of 256.
+    _, window = place_image(np.zeros((100, 50, 3), np.uint8), 80, 256, mode="square")
+    np.testing.assert_array_equal(window.box, [48, 88, 208, 168])
+    # Nothing is shrunk that fits.
+    _, window = place_image(np.zeros((200, 100, 3), np.uint8), 80, 256, mode="square")
+    assert window.scale == (1, 1)
+
+
+def test_pad64_mode_by_hand():
+    # 100 -> 128 with 14 above, 70 -> 128 with 29 to the left.
+    canvas, window = place_image(np.ones((100, 70, 3), np.uint8), None, None, mode="pad64")
+    assert canvas.shape == (128, 128, 3)
+    np.testing.assert_array_equal(window.box, [14, 29, 114, 99])
+    assert canvas.sum() == 100 * 70 * 3
+    canvas, _ = place_image(np.ones((128, 64, 3), np.uint8), 64, None, mode="pad64")
+    assert canvas.shape == (128, 64, 3)
+
+
+def test_min_scale_enlarges():
+    _, window = place_image(np.zeros((64, 64, 3), np.uint8), 64, None, 2.0, "pad64")
+    assert window.canvas_shape == (128, 128) and window.scale == (2, 2)
+
+
+def test_crop_mode_shows_a_part_of_the_resized_photo():
+    image = np.random.default_rng(1).integers(0, 256, (128, 200, 3), dtype=np.uint8)
+    corners = set()
+    for seed in range(8):
+        canvas, window = place_image(image, 128, None, mode="crop", rng=np.random.default_rng(seed))
+        left = -int(window.offset[1])
+        assert window.scale == (1, 1) and window.offset[0] == 0
+        np.testing.assert_array_equal(canvas, image[:, left : left + 128])
+        np.testing.assert_array_equal(window.box, [0, 0, 128, 128])
+        corners.add(left)
+    assert len(corners) > 3
+    again, _ = place_image(image, 128, None, mode="crop", rng=np.random.default_rng(7))
+    np.testing.assert_array_equal(again, canvas)
+
+
+def test_none_mode_leaves_the_photo_and_needs_sides_of_64():
+    image = photo(128, 192)
+    canvas, window = place_image(image, 800, 1024, 0, "none")
+    assert canvas is image
+    np.testing.assert_array_equal(window.to_canvas([1, 2, 3, 4]), [1, 2, 3, 4])
+    with pytest.raises(DataError, match="100x64.*pad64"):
+        place_image(np.zeros((100, 64, 3), np.uint8), mode="none")
+
+
+def test_modes_that_cannot_be():
+    with pytest.raises(DataError, match="'stretch' does not exist"):
+        place_image(photo(), 64, 64, mode="stretch")
+    with pytest.raises(DataError, match="needs max_dim"):
+        place_image(photo(), 64, mode="square")
+
+
+def test_a_hairline_photo_keeps_one_pixel():
+    # 2000 x 1 at a scale of 64 / 2000 would be 64 x 0.03.
+    canvas, window = place_image(np.full((2000, 1, 3), 9, np.uint8), None, 64, mode="square")
+    assert window.box.tolist() == [0, 31, 64, 32]
+    assert (canvas[:, 31] == 9).all()
+
+
+@pytest.mark.parametrize("mode", ["square", "pad64", "crop"])
+@pytest.mark.parametrize("shape", [(604, 400), (97, 311), (64, 64)])
+def test_window_undoes_itself(mode, shape):
+    rng = np.random.default_rng(0)
+    _, window = place_image(np.zeros(shape + (3,), np.uint8), 128, 256, 0, mode, rng)
+    corner = rng.uniform(0, 0.5, (20, 2)) * shape
+    boxes = np.concatenate([corner, corner + rng.uniform(0, 0.5, (20, 2)) * shape], axis=1)
+    np.testing.assert_allclose(window.to_original(window.to_canvas(boxes)), boxes, atol=1e-3)
+    inside = window.to_original(window.box)
+    assert (inside >= 0).all() and (inside[2:] <= shape).all()
+
+
+def test_to_original_clips_to_the_photo():
+    window = Window((100, 50), (200, 200), (2.0, 2.0), (0.0, 50.0))
+    # x: (0 - 50) / 2 = -25 and (190 - 50) / 2 = 70; the photo ends at 50.
+    np.testing.assert_array_equal(window.to_original([[10, 0, 220, 190]]), [[5, 0, 100, 50]])
+    np.testing.assert_array_equal(window.to_original([[10, 0, 220, 190]], clip=False), [[5, -25, 110, 70]])
+
+
+@pytest.mark.parametrize("side", [64, 192, 448])
+def test_pixels_and_boxes_move_alike(side):
+    # The centre of mass of a white rectangle is the middle of its box, before and after, up to the rounding of cv2.
+    image = np.zeros((160, 240, 3), np.uint8)
+    image[37:91, 52:149] = 255
+    canvas, window = place_image(image, side, side, mode="square")
+    weights = canvas[..., 0].astype(float)
+    middle = [(weights * (np.indices(weights.shape)[axis] + 0.5)).sum() / weights.sum() for axis in range(2)]
+    y1, x1, y2, x2 = window.to_canvas([37, 52, 91, 149])
+    np.testing.assert_allclose(middle, [(y1 + y2) / 2, (x1 + x2) / 2], atol=0.02)
+
+
+def test_shrinking_averages():
+    # Columns of 0 and 255 in turn: skipping every other one would leave black or white.
+    image = np.zeros((128, 128, 3), np.uint8)
+    image[:, 1::2] = 255
+    canvas, _ = place_image(image, None, 64, mode="square")
+    assert np.abs(canvas.astype(int) - 127.5).max() <= 0.5
+
+
+# --- Matterport's door -----------------------------------------------------------------------------------------------
+
+
+def test_resize_image_tells_what_it_did():
+    image = np.ones((100, 70, 3), np.uint8)
+    # min_dim 140 asks for a scale of 2, max_dim 160 allows 1.6: 160 x 112, padded by 24 on both sides.
+    canvas, window, scale, padding, crop = resize_image(image, 140, 160, 0, "square")
+    assert canvas.shape == (160, 160, 3) and window == (0, 24, 160, 136) and scale == 1.6 and crop is None
+    assert padding == [(0, 0), (24, 24), (0, 0)]
+    canvas, window, scale, padding, crop = resize_image(image, 70, mode="crop", rng=np.random.default_rng(0))
+    assert canvas.shape == (70, 70, 3) and window == (0, 0, 70, 70) and scale == 1 and crop[1:] == (0, 70, 70)
+    assert 0 <= crop[0] <= 30 and padding == [(0, 0), (0, 0), (0, 0)]
+    assert resize_image(image, mode="none")[1:] == ((0, 0, 100, 70), 1, [(0, 0), (0, 0), (0, 0)], None)
+
+
+def test_resize_image_keeps_other_types_and_channels():
+    for dtype, channels in ((np.float32, 1), (np.int64, 3), (np.uint16, 4)):
+        canvas = resize_image(np.full((10, 20, channels), 7, dtype), 20, 64)[0]
+        assert canvas.dtype == dtype and canvas.shape == (64, 64, channels)
+        assert set(np.unique(canvas)) == {0, 7}

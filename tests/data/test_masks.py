@@ -1,0 +1,369 @@
+"""Boxes, mini masks, pasting and run lengths of masks, against brute force and pycocotools."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from mrcnn.data import masks as mask_ops
+from mrcnn.data.images import DataError, Window, place_image, resize_image
+
+CCP = Path(__file__).resolve().parents[3] / "shared" / "data" / "ccp"
+
+
+def blobs(height, width, count, seed=0):
+    """bool [H, W, N] of random ellipses, all inside."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((height, width)) + 0.5
+    masks = []
+    for _ in range(count):
+        ry, rx = rng.uniform(2, height / 4), rng.uniform(2, width / 4)
+        cy, cx = rng.uniform(ry, height - ry), rng.uniform(rx, width - rx)
+        masks.append(((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1)
+    return np.stack(masks, axis=-1)
+
+
+def memory_orders(masks):
+    """The same masks as lists are stacked, by rows, and by columns as run lengths decode."""
+    return {
+        "interleaved": np.ascontiguousarray(masks),
+        "rows": np.ascontiguousarray(masks.transpose(2, 0, 1)).transpose(1, 2, 0),
+        "columns": np.asfortranarray(masks),
+        "mirrored": np.asfortranarray(masks[:, ::-1])[:, ::-1],
+    }
+
+
+# --- Boxes -----------------------------------------------------------------------------------------------------------
+
+
+def brute_force_boxes(masks):
+    boxes = []
+    for i in range(masks.shape[2]):
+        ys, xs = np.nonzero(masks[..., i])
+        boxes.append((ys.min(), xs.min(), ys.max() + 1, xs.max() + 1) if len(ys) else (0, 0, 0, 0))
+    return np.array(boxes)
+
+
+@pytest.mark.parametrize("order", ["interleaved", "rows", "columns", "mirrored"])
+def test_boxes_are_tight_in_every_memory_order(order):
+    masks = blobs(50, 70, 9)
+    masks[..., 4] = False
+    masks[..., 5] = False
+    masks[49, 69, 5] = True
+    boxes = mask_ops.mask_boxes(memory_orders(masks)[order])
+    assert boxes.dtype == np.int32
+    np.testing.assert_array_equal(boxes, brute_force_boxes(masks))
+    assert boxes[4].tolist() == [0, 0, 0, 0] and boxes[5].tolist() == [49, 69, 50, 70]
+
+
+def test_boxes_of_numbers_and_of_nothing():
+    masks = np.zeros((5, 6, 2), np.float32)
+    masks[1:3, 2:4, 0] = 0.25
+    masks[0, 0, 1] = -3
+    assert mask_ops.mask_boxes(masks).tolist() == [[1, 2, 3, 4], [0, 0, 1, 1]]
+    assert mask_ops.mask_boxes(np.zeros((5, 6, 0), bool)).shape == (0, 4)
+    assert mask_ops.mask_boxes(np.zeros((0, 0, 0), bool)).shape == (0, 4)
+
+
+# --- Mini masks ------------------------------------------------------------------------------------------------------
+
+
+def test_coverage_by_hand():
+    # A 2 x 2 block at rows 1-2, columns 1-2 of 4 x 4, on a grid of 2 x 2 over the rows 0.5-3.5 and columns 1-4. The upper
+    # cells span rows 0.5-2, of which the block has 1 of 1.5; the left ones columns 1-2.5, of which it has all; the right
+    # ones columns 2.5-4, of which it has 0.5 of 1.5. Likewise below: rows 2-3.5, of which the block has 1 of 1.5.
+    mask = np.zeros((4, 4, 1), bool)
+    mask[1:3, 1:3] = True
+    expected = np.outer([2 / 3, 2 / 3], [1, 1 / 3]) * 255
+    np.testing.assert_array_equal(mask_ops.shrink_masks(mask, [[0.5, 1, 3.5, 4]], (2, 2))[0], np.rint(expected))
+
+
+@pytest.mark.parametrize("order", ["interleaved", "rows", "columns"])
+def test_coverage_equals_counting_fine_samples(order):
+    rng = np.random.default_rng(3)
+    masks = blobs(40, 60, 5, seed=2)
+    boxes = mask_ops.mask_boxes(masks) + rng.uniform(-3, 3, (5, 4))  # some reach beyond the photo
+    mini = mask_ops.shrink_masks(memory_orders(masks)[order], boxes, (7, 9))
+    assert mini.dtype == np.uint8 and mini.shape == (5, 7, 9)
+    fine = 60  # samples along each side of a cell
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        ys = np.floor(y1 + (np.arange(7 * fine) + 0.5) / (7 * fine) * (y2 - y1)).astype(int)
+        xs = np.floor(x1 + (np.arange(9 * fine) + 0.5) / (9 * fine) * (x2 - x1)).astype(int)
+        padded = np.pad(masks[..., i], 5)
+        samples = padded[np.ix_(ys + 5, xs + 5)].astype(float)
+        share = samples.reshape(7, fine, 9, fine).mean(axis=(1, 3))
+        np.testing.assert_allclose(mini[i] / 255, share, atol=0.02)
+
+
+def test_a_mask_at_its_own_size_is_unchanged():
+    masks = blobs(30, 20, 3)
+    mini = mask_ops.shrink_masks(masks, [[0, 0, 30, 20]] * 3, (30, 20))
+    np.testing.assert_array_equal(mini, masks.transpose(2, 0, 1) * np.uint8(255))
+
+
+def test_boxes_outside_or_of_no_area_cover_nothing():
+    masks = np.ones((4, 4, 3), bool)
+    mini = mask_ops.shrink_masks(masks, [[5, 5, 9, 9], [1, 1, 1, 3], [-9, -9, -1, -1]], (2, 2))
+    assert not mini.any()
+    assert mask_ops.shrink_masks(np.zeros((4, 4, 0), bool), np.zeros((0, 4)), (2, 2)).shape == (0, 2, 2)
+
+
+# --- On the canvas ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [64, 96, 256])
+def test_masks_lie_on_the_canvas_where_their_pixels_do(side):
+    masks = blobs(90, 120, 3)
+    image = masks.astype(np.uint8) * 255  # one mask a channel
+    canvas, window = place_image(image, side, side, mode="square")
+    placed = mask_ops.place_masks(masks, mask_ops.mask_boxes(masks), window)
+    if side < 120:  # cv2 averages areas when it shrinks: the same figures
+        assert np.abs(placed.astype(int) - canvas).max() <= 2
+    inside, seen = placed >= 128, canvas >= 128
+    assert (inside & seen).sum() / (inside | seen).sum() > 0.97
+
+
+def test_place_masks_cuts_off_what_the_crop_leaves_out():
+    masks = np.ones((10, 10, 1), bool)
+    window = Window((10, 10), (4, 6), (1.0, 1.0), (-3.0, -7.5))
+    placed = mask_ops.place_masks(masks, [[0, 0, 10, 10]], window)[..., 0]
+    # Columns of the canvas show the photo from 7.5 on: two whole ones and half of the third.
+    np.testing.assert_array_equal(placed, np.tile(np.array([255, 255, 128, 0, 0, 0], np.uint8), (4, 1)))
+
+
+# --- Pasting ---------------------------------------------------------------------------------------------------------
+
+
+def brute_force_paste(mask, box, shape):
+    """Soft values pixel by pixel, after the formula of the interface."""
+    y1, x1, y2, x2 = box
+    values = np.zeros(shape)
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            if not (y1 <= y + 0.5 < y2 and x1 <= x + 0.5 < x2):
+                continue
+            v = min(max((y + 0.5 - y1) / (y2 - y1) * mask.shape[0] - 0.5, 0), mask.shape[0] - 1)
+            u = min(max((x + 0.5 - x1) / (x2 - x1) * mask.shape[1] - 0.5, 0), mask.shape[1] - 1)
+            i, j = min(int(v), mask.shape[0] - 2), min(int(u), mask.shape[1] - 2)
+            f, g = v - i, u - j
+            values[y, x] = (
+                mask[i, j] * (1 - f) * (1 - g) + mask[i + 1, j] * f * (1 - g)
+                + mask[i, j + 1] * (1 - f) * g + mask[i + 1, j + 1] * f * g
+            )
+    return values
+
+
+def test_pasting_equals_the_formula_at_each_pixel():
+    rng = np.random.default_rng(0)
+    shape = (23, 31)
+    low = rng.uniform(-6, 20, (12, 2))
+    boxes = np.concatenate([low, low + rng.uniform(0.2, 20, (12, 2))], axis=1)
+    masks = rng.random((12, 5, 7))
+    soft = mask_ops.paste_masks(masks, boxes, shape, threshold=None)
+    hard = mask_ops.paste_masks(masks, boxes, shape)
+    assert soft.dtype == np.float32 and hard.dtype == bool
+    for i in range(12):
+        expected = brute_force_paste(masks[i], boxes[i], shape)
+        np.testing.assert_allclose(soft[..., i], expected, atol=1e-5)
+        clear = np.abs(expected - 0.5) > 1e-4
+        np.testing.assert_array_equal(hard[..., i][clear], expected[clear] >= 0.5)
+
+
+def test_a_full_mask_fills_exactly_the_pixels_with_their_centre_in_the_box():
+    # Rows with centres 2.5 .. 5.5 lie in 2.4 .. 5.6, columns with centres 1.5 .. 3.5 in 0.6 .. 4.5 (4.5 is the end, and
+    # exclusive).
+    pasted = mask_ops.paste_masks(np.ones((1, 28, 28)), [[2.4, 0.6, 5.6, 4.5]], (8, 8))[..., 0]
+    expected = np.zeros((8, 8), bool)
+    expected[2:6, 1:4] = True
+    np.testing.assert_array_equal(pasted, expected)
+
+
+def test_the_crop_of_paste_mask_lies_inside_the_photo():
+    part, corner = mask_ops.paste_mask(np.ones((4, 4)), [-3, 5, 2, 40], (10, 12))
+    assert corner == (0, 5) and part.shape == (2, 7) and part.all()
+    for box in ([-9, -9, -1, -1], [20, 20, 30, 30], [3, 3, 3, 3], [3.6, 3.6, 4.4, 4.4]):
+        part, (y, x) = mask_ops.paste_mask(np.ones((4, 4)), box, (10, 12))
+        assert part.size == 0 and 0 <= y <= 10 and 0 <= x <= 12
+    assert not mask_ops.paste_masks(np.ones((1, 4, 4)), [[3.6, 3.6, 4.4, 4.4]], (10, 12)).any()
+    assert mask_ops.paste_masks(np.zeros((0, 28, 28)), np.zeros((0, 4)), (10, 12)).shape == (10, 12, 0)
+
+
+def test_pasting_undoes_shrinking_to_the_boxes_own_size():
+    masks = blobs(60, 50, 4)
+    for i, (y1, x1, y2, x2) in enumerate(mask_ops.mask_boxes(masks)):
+        box = np.array([[y1, x1, y2, x2]])
+        mini = mask_ops.shrink_masks(masks[..., i:i + 1], box, (y2 - y1, x2 - x1)) / 255
+        np.testing.assert_array_equal(mask_ops.paste_masks(mini, box, (60, 50))[..., 0], masks[..., i])
+
+
+def test_mirroring_the_mask_mirrors_the_pasted_mask():
+    rng = np.random.default_rng(5)
+    mask, (y1, x1, y2, x2) = rng.random((6, 6)), (3.2, 4.7, 20.1, 18.3)
+    pasted = mask_ops.paste_masks(mask[None], [[y1, x1, y2, x2]], (24, 30), None)[..., 0]
+    mirrored = mask_ops.paste_masks(mask[None, :, ::-1], [[y1, 30 - x2, y2, 30 - x1]], (24, 30), None)[..., 0]
+    np.testing.assert_allclose(mirrored, pasted[:, ::-1], atol=1e-6)
+
+
+@pytest.mark.skipif(not CCP.is_dir(), reason=f"needs Clothing Co-Parsing in {CCP}")
+@pytest.mark.parametrize("size, least", [(28, 0.95), (56, 0.98)])
+def test_what_the_network_is_taught_pastes_back_to_the_true_masks(size, least):
+    # The taught mask is the share of each cell that is covered, halved at 0.5: the best a network can say.
+    content = json.loads((CCP / "instances_val.json").read_text())
+    overlaps = []
+    for annotation in content["annotations"]:
+        mask = mask_ops.rle_decode(annotation["segmentation"])[..., None]
+        box = mask_ops.mask_boxes(mask)
+        taught = mask_ops.shrink_masks(mask, box, (size, size)) >= 128
+        pasted = mask_ops.paste_masks(taught, box, mask.shape[:2])
+        overlaps.append((pasted & mask).sum() / (pasted | mask).sum())
+    assert np.mean(overlaps) >= least
+
+
+# --- Run lengths -----------------------------------------------------------------------------------------------------
+
+
+def run_lengths(mask):
+    """COCO's runs by their definition: down the columns, zeros first."""
+    runs, value, length = [], False, 0
+    for pixel in mask.T.ravel():
+        if pixel != value:
+            runs.append(length)
+            value, length = pixel, 0
+        length += 1
+    return runs + [length]
+
+
+def random_masks():
+    rng = np.random.default_rng(0)
+    yield from (rng.random((17, 13)) < share for share in (0.0, 0.02, 0.5, 0.98, 1.0))
+    yield blobs(600, 500, 1)[..., 0]
+    yield np.zeros((3000, 2000), bool)  # one run too long for four characters
+
+
+def test_encoding_equals_pycocotools_and_decodes_back():
+    for mask in random_masks():
+        rle = mask_ops.rle_encode(mask)
+        reference = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        assert rle == {"size": list(mask.shape), "counts": reference["counts"].decode()}
+        assert json.loads(json.dumps(rle)) == rle
+        np.testing.assert_array_equal(mask_ops.rle_decode(rle, mask.shape), mask)
+        np.testing.assert_array_equal(mask_ops.rle_decode({**rle, "counts": rle["counts"].encode()}), mask)
+
+
+def test_runs_read_from_compressed_text_are_those_of_the_mask():
+    for mask in random_masks():
+        if mask.size < 10_000:
+            assert mask_ops.check_rle(mask_ops.rle_encode(mask), mask.shape).tolist() == run_lengths(mask)
+
+
+def test_uncompressed_runs_decode():
+    mask = blobs(20, 15, 1)[..., 0]
+    np.testing.assert_array_equal(mask_ops.rle_decode({"size": [20, 15], "counts": run_lengths(mask)}), mask)
+    # 2 x 3, down the columns: 1 zero, 3 ones, 2 zeros.
+    by_hand = mask_ops.rle_decode({"size": [2, 3], "counts": [1, 3, 2]})
+    assert by_hand.astype(int).tolist() == [[0, 1, 0], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("rle, reason", [
+    ({"size": [2, 3], "counts": [1, 3, 1]}, "covers 5 pixels, the photo has 6"),
+    ({"size": [2, 3], "counts": [1, 3, 3]}, "covers 7 pixels"),
+    ({"size": [2, 3], "counts": [3, -1, 4]}, "covers 6 pixels"),
+    ({"size": [3, 2], "counts": [1, 3, 2]}, r"size \[3, 2\], the photo \[2, 3\]"),
+    ({"size": [2, 3], "counts": "131"}, "covers 5 pixels"),
+    ({"size": [2, 3], "counts": "1 3"}, "no run lengths"),
+    ({"size": [2, 3], "counts": "13P"}, "no run lengths"),  # ends within a number
+    ({"size": [2, 3], "counts": "oooooooooooo0"}, "no run lengths"),
+    ({"size": [2, 3], "counts": "\N{EURO SIGN}"}, "no run lengths"),
+    ({"size": [2, 3], "counts": ""}, "covers 0 pixels"),
+    ({"size": [2, 3], "counts": [[1], [2, 3]]}, "no run lengths"),
+    ({"size": [2, 3], "counts": [1, None, 5]}, "no run lengths"),
+    ({"size": [2, 3]}, "must be"),
+    ({"counts": [6]}, "size None"),
+    ([1, 2], "must be"),
+])
+def test_wrong_run_lengths_are_refused(rle, reason):
+    with pytest.raises(DataError, match=reason):
+        mask_ops.compressed_rle(rle, (2, 3))
+
+
+def test_many_are_decoded_at_once():
+    masks = blobs(40, 30, 5)
+    rles = [mask_ops.rle_encode(masks[..., i]) for i in range(5)]
+    np.testing.assert_array_equal(mask_ops.rles_decode(rles, (40, 30)), masks)
+    assert mask_ops.rles_decode([], (40, 30)).shape == (40, 30, 0)
+
+
+def test_polygons_are_united():
+    square, overlapping, far = [1, 1, 5, 1, 5, 5, 1, 5], [3, 3, 8, 3, 8, 8, 3, 8], [10, 0, 12, 0, 12, 2, 10, 2]
+    mask = mask_ops.rle_decode(mask_ops.polygons_to_rle([square, overlapping, far], (10, 14)))
+    expected = np.zeros((10, 14), bool)
+    expected[1:5, 1:5] = expected[3:8, 3:8] = expected[0:2, 10:12] = True
+    np.testing.assert_array_equal(mask, expected)
+    assert mask_ops.rle_area(mask_ops.polygons_to_rle([square, overlapping], (10, 14))) == 16 + 25 - 4
+
+
+@pytest.mark.parametrize("polygons, reason", [
+    ([], "empty"),
+    ([[1, 1, 2, 2]], "three or more corners"),
+    ([[1, 1, 2, 2, 3]], "three or more corners"),
+    ([[1, 1, 5, 1, 5, float("nan")]], "finite"),
+    ([[1, 1, 5, 1, 1e9, 5]], "far outside"),
+    ([["a", 1, 5, 1, 5, 5]], "list of numbers"),
+    ([1, 1, 5, 1, 5, 5], "three or more corners"),  # a polygon that is not in a list
+])
+def test_polygons_that_are_none_are_refused(polygons, reason):
+    with pytest.raises(DataError, match=reason):
+        mask_ops.polygons_to_rle(polygons, (10, 14))
+
+
+@pytest.mark.parametrize("polygons", [
+    [[1, 1, 5, 5, 9, 9]],  # a line
+    [[3, 3, 3, 3, 3, 3]],  # a point
+    [[20, 20, 25, 20, 25, 25]],  # beside the photo
+    [[-5, 2, -1, 2, -1, 6]],
+])
+def test_polygons_of_no_area_are_refused(polygons):
+    with pytest.raises(DataError, match="no area"):
+        mask_ops.check_polygons(polygons, (10, 14))
+
+
+def test_polygons_of_some_area_pass():
+    mask_ops.check_polygons([[1, 1, 5, 5, 9, 9], [0, 0, 4, 0, 4, 4]], (10, 14))  # one part is enough
+    # A figure of eight has no signed area, but pixels inside.
+    mask_ops.check_polygons([[0, 0, 8, 8, 8, 0, 0, 8]], (10, 14))
+    with pytest.raises(DataError, match="finite"):  # every part is looked at
+        mask_ops.check_polygons([[0, 0, 4, 0, 4, 4], [1, 1, 5, 1, 5, float("inf")]], (10, 14))
+
+
+# --- Matterport's names ----------------------------------------------------------------------------------------------
+
+
+def test_minimize_and_expand():
+    masks = np.zeros((40, 40, 2), bool)
+    masks[4:32, 6:34, 0] = True
+    masks[10:20, 10:30, 1] = True
+    masks[10:15, 20:30, 1] = False
+    boxes = mask_ops.mask_boxes(masks)
+    mini = mask_ops.minimize_mask(boxes, masks, (20, 20))
+    assert mini.shape == (20, 20, 2) and mini.dtype == bool and mini[..., 0].all()
+    np.testing.assert_array_equal(mask_ops.expand_mask(boxes, mini, (40, 40, 3)), masks)
+    with pytest.raises(DataError, match="no area"):
+        mask_ops.minimize_mask(np.array([[3, 3, 3, 8]]), masks[..., :1], (20, 20))
+
+
+def test_unmold_mask_is_full_size():
+    full = mask_ops.unmold_mask(np.full((28, 28), 0.5), [2, 3, 8, 9], (10, 12, 3))
+    assert full.shape == (10, 12) and full.sum() == 36 and full[2:8, 3:9].all()
+
+
+@pytest.mark.parametrize("mode", ["square", "crop"])
+def test_resize_mask_follows_resize_image(mode):
+    masks = blobs(90, 70, 3, seed=4)
+    image = masks.astype(np.uint8) * 255
+    canvas, _, scale, padding, crop = resize_image(image, 100, 150, 0, mode, np.random.default_rng(1))
+    resized = mask_ops.resize_mask(masks, scale, padding, crop)
+    assert resized.shape == canvas.shape and resized.dtype == bool
+    seen = canvas >= 128
+    assert (resized & seen).sum() / (resized | seen).sum() > 0.97
