@@ -1,0 +1,1 @@
+"""Figures of merit: what `detect()` returned held against the ground truth. Numpy only; never the network."""

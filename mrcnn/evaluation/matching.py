@@ -1,0 +1,68 @@
+"""Which detection finds which true object: overlaps of masks, and the greedy match of one image."""
+
+import numpy as np
+
+BLOCK_PIXELS = 1 << 16  # float32 copies of the masks are made for this many pixels at a time, never of whole images
+
+
+def compute_overlaps_masks(masks1, masks2):
+    """IoU of every mask of one set with every mask of another.
+
+    masks1, masks2: [H, W, N1], [H, W, N2] bool, or values of which those above 0.5 are inside
+
+    Returns float32 [N1, N2]; 0 where both masks are empty.
+    """
+    masks1, masks2 = np.asarray(masks1), np.asarray(masks2)
+    count1, count2 = masks1.shape[-1], masks2.shape[-1]
+    if count1 == 0 or count2 == 0:
+        return np.zeros((count1, count2), np.float32)
+    flat1, flat2 = masks1.reshape(-1, count1) > 0.5, masks2.reshape(-1, count2) > 0.5
+    intersections = np.zeros((count1, count2))
+    for start in range(0, len(flat1), BLOCK_PIXELS):
+        block = slice(start, start + BLOCK_PIXELS)
+        intersections += flat1[block].astype(np.float32).T @ flat2[block].astype(np.float32)
+    unions = flat1.sum(0)[:, None] + flat2.sum(0)[None, :] - intersections
+    return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0).astype(np.float32)
+
+
+def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks,
+                    iou_threshold=0.5, score_threshold=0.0):
+    """Match the detections of one image with its true objects (Matterport's signature and rule).
+
+    In order of falling score each detection takes, among the true objects of its class that none took before it,
+    the one of highest mask IoU, if that is at least iou_threshold. Rows of zeros at the end of the boxes are padding.
+
+    gt_boxes, gt_class_ids, gt_masks: [G, 4], [G], [H, W, G] true objects
+    pred_boxes, pred_class_ids, pred_scores, pred_masks: [N, 4], [N], [N], [H, W, N] detections
+    iou_threshold: least IoU of a match
+    score_threshold: a second least IoU; it is compared with overlaps, not scores, because scripts rely on it so
+
+    Returns gt_match [G] (position of the matching detection in falling order of score, or -1), pred_match [N] in
+    that order (index of the matching true object, or -1) and overlaps [N, G] in that order.
+    """
+    gt_count, count = _unpadded_count(gt_boxes), _unpadded_count(pred_boxes)
+    gt_class_ids, gt_masks = np.asarray(gt_class_ids)[:gt_count], np.asarray(gt_masks)[..., :gt_count]
+    order = np.argsort(-np.asarray(pred_scores)[:count], kind="stable")
+    pred_class_ids = np.asarray(pred_class_ids)[order]
+    overlaps = compute_overlaps_masks(np.asarray(pred_masks)[..., order], gt_masks)
+    gt_match, pred_match = np.full(gt_count, -1.0), np.full(count, -1.0)
+    enough = overlaps >= max(iou_threshold, score_threshold)
+    for i in range(count):
+        candidates = (gt_class_ids == pred_class_ids[i]) & (gt_match < 0) & enough[i]
+        if candidates.any():
+            best = int(np.argmax(np.where(candidates, overlaps[i], -1)))
+            gt_match[best], pred_match[i] = i, best
+    return gt_match, pred_match, overlaps
+
+
+def trim_zeros(rows):
+    """Rows without those that are all zero.
+
+    rows: [N, M]
+    """
+    rows = np.asarray(rows)
+    return rows[~np.all(rows == 0, axis=1)]
+
+
+def _unpadded_count(boxes):
+    return len(trim_zeros(np.asarray(boxes).reshape(-1, 4)))

@@ -1,0 +1,167 @@
+"""evaluate() and its report, with detectors whose figures are known."""
+
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.images import DataError
+from mrcnn.data.masks import rle_encode
+from mrcnn.evaluation.evaluate import evaluate, metrics_table, write_json, write_report
+
+CLASS_COLOURS = (0, 100, 200)  # a picture tells its objects, so that a detector can know them
+
+
+class Squares(Dataset):
+    """Five pictures; picture i holds i squares of 40 pixels, of classes 1 and 2 in turn, side by side."""
+
+    def load(self, count=5):
+        self.loaded = 0
+        self.add_class("test", 1, "red")
+        self.add_class("test", 2, "blue")
+        for i in range(count):
+            self.add_image("test", f"picture {i}", path=None, squares=i)
+        self.prepare()
+        return self
+
+    def load_image(self, image_id):
+        self.loaded += 1
+        image = np.zeros((50, 250, 3), np.uint8)
+        for i in range(self.image_info[image_id]["squares"]):
+            image[5:45, 50 * i:50 * i + 40] = CLASS_COLOURS[1 + i % 2]
+        return image
+
+    def load_mask(self, image_id):
+        count = self.image_info[image_id]["squares"]
+        masks = np.zeros((50, 250, count), bool)
+        for i in range(count):
+            masks[5:45, 50 * i:50 * i + 40, i] = True
+        return masks, np.array([1 + i % 2 for i in range(count)], np.int32)
+
+
+class Oracle:
+    """A detector that finds the squares of a picture, `shift` columns beside their place."""
+
+    def __init__(self, shift=0, batch_size=2):
+        self.shift, self.config, self.batches = shift, SimpleNamespace(BATCH_SIZE=batch_size), []
+
+    def detect(self, images, rle=False):
+        assert rle
+        self.batches.append(len(images))
+        return [self.squares(image) for image in images]
+
+    def squares(self, image):
+        starts = [x for x in range(0, 250, 50) if image[10, x, 0]]
+        masks = np.zeros((50, 250, len(starts)), bool)
+        for i, x in enumerate(starts):
+            masks[5:45, x + self.shift:x + 40 + self.shift, i] = True
+        return {
+            "boxes": np.array([[5, x + self.shift, 45, x + 40 + self.shift] for x in starts], float).reshape(-1, 4),
+            "class_ids": np.array([CLASS_COLOURS.index(image[10, x, 0]) for x in starts], int),
+            "scores": np.full(len(starts), 0.5),
+            "rles": [rle_encode(masks[..., i]) for i in range(len(starts))],
+        }
+
+
+def test_a_perfect_detector_over_batches():
+    model, dataset = Oracle(), Squares().load()
+    metrics, results, truth = evaluate(model, dataset, progress=False)
+    assert model.batches == [2, 2, 1]  # five pictures, two at a time
+    assert metrics["segm"]["AP"] == metrics["bbox"]["AP"] == pytest.approx(1)
+    assert (metrics["images"], metrics["objects"], metrics["detections"]) == (5, 10, 10)  # 0 + 1 + 2 + 3 + 4 squares
+    assert len(results) == len(truth["annotations"]) == 10
+    # Squares of 40 x 40 are of medium size: there is neither a small nor a large object.
+    assert set(metrics["undefined"]["segm"]) == {"AP_small", "AP_large", "AR_small", "AR_large"}
+
+
+def test_a_shifted_detector():
+    # 10 of 40 columns: IoU 30/50 = 0.6: found at 0.50, 0.55, 0.60 of the ten thresholds.
+    metrics, _, _ = evaluate(Oracle(shift=10), Squares().load(), progress=False)
+    assert metrics["segm"]["AP"] == pytest.approx(0.3) and metrics["bbox"]["AP"] == pytest.approx(0.3)
+    assert metrics["segm"]["AP50"] == pytest.approx(1) and metrics["segm"]["AP75"] == 0
+
+
+def test_images_are_loaded_batch_by_batch():
+    """When detect() sees a batch, no image beyond that batch has been loaded."""
+    dataset, loaded = Squares().load(), []
+    model = Oracle(batch_size=2)
+    detect = model.detect
+    model.detect = lambda images, rle: (loaded.append(dataset.loaded), detect(images, rle))[1]
+    dataset.load_mask(0)
+    dataset.image_info[0].update(height=50, width=250)  # the empty picture's size need not be read from its image
+    evaluate(model, dataset, progress=False)
+    assert loaded == [2, 4, 5]
+
+
+def test_limit_batch_size_and_choice_of_images():
+    model = Oracle()
+    metrics, _, truth = evaluate(model, Squares().load(), image_ids=[4, 3, 2], limit=2, batch_size=5, progress=False)
+    assert model.batches == [2] and metrics["objects"] == 7
+    assert [image["id"] for image in truth["images"]] == ["picture 4", "picture 3"]
+
+
+def test_a_model_that_finds_nothing():
+    model = Oracle()
+    model.squares = lambda image: {"boxes": np.zeros((0, 4)), "class_ids": [], "scores": [], "rles": []}
+    metrics, results, _ = evaluate(model, Squares().load(), progress=False)
+    assert results == [] and metrics["segm"]["AP"] == 0 and metrics["bbox"]["AP"] == 0
+
+
+def test_nothing_to_evaluate():
+    with pytest.raises(DataError, match="no image to evaluate"):
+        evaluate(Oracle(), Squares().load(), limit=0)
+
+
+def test_progress_goes_to_stderr(capsys):
+    evaluate(Oracle(), Squares().load())
+    output = capsys.readouterr()
+    assert output.out == "" and "5/5" in output.err
+
+
+def test_the_report_says_what_pycocotools_says_of_its_files(tmp_path):
+    metrics, results, truth = evaluate(Oracle(shift=10), Squares().load(), progress=False)
+    write_report(tmp_path / "new" / "report", metrics, results, truth)
+    folder = tmp_path / "new" / "report"
+    assert sorted(os.listdir(folder)) == ["detections.json", "ground_truth.json", "metrics.json"]
+    written = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)  # NaN is no JSON
+    assert written["segm"]["AP_small"] is None and "32^2" in written["undefined"]["segm"]["AP_small"]
+    for kind in ("segm", "bbox"):
+        from pycocotools.coco import COCO
+        from pycocotools.cocoeval import COCOeval
+
+        coco = COCO(str(folder / "ground_truth.json"))
+        evaluation = COCOeval(coco, coco.loadRes(str(folder / "detections.json")), kind)
+        evaluation.evaluate(), evaluation.accumulate(), evaluation.summarize()
+        assert [written[kind][name] for name in ("AP", "AP50", "AP75")] == pytest.approx(evaluation.stats[:3])
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_the_table():
+    metrics, _, _ = evaluate(Oracle(shift=10), Squares().load(), progress=False)
+    assert metrics_table(metrics).splitlines() == [
+        "              AP    AP50    AP75",
+        "masks      0.300   1.000   0.000",
+        "boxes      0.300   1.000   0.000",
+        "5 photos, 10 objects, 10 detections",
+    ]
+
+
+def test_evaluation_needs_no_network():
+    """These modules take arrays: importing them imports no Keras."""
+    import subprocess
+
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    code = "import sys, mrcnn.evaluation.evaluate, mrcnn.evaluation.average_precision; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

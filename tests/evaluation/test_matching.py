@@ -1,0 +1,87 @@
+"""Matterport's matching rule, by hand."""
+
+import numpy as np
+
+from mrcnn.evaluation.matching import compute_matches, compute_overlaps_masks
+
+
+def rectangles(boxes, size=(60, 60)):
+    masks = np.zeros(size + (len(boxes),), bool)
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        masks[y1:y2, x1:x2, i] = True
+    return masks
+
+
+def match(gt, predictions, **thresholds):
+    """compute_matches for [(class, y1, x1, y2, x2)] and [(score, class, y1, x1, y2, x2)]."""
+    gt_boxes, boxes = (np.array([row[-4:] for row in rows]).reshape(-1, 4) for rows in (gt, predictions))
+    return compute_matches(
+        gt_boxes, np.array([g[0] for g in gt], int), rectangles(gt_boxes),
+        boxes, np.array([p[1] for p in predictions], int), np.array([p[0] for p in predictions], float),
+        rectangles(boxes), **thresholds,
+    )
+
+
+def test_overlaps_by_hand():
+    # 10x10 against itself: 1. Moved by 5 columns: 50 / 150. Elsewhere: 0. Two empty masks: 0, not NaN.
+    masks = rectangles([(0, 0, 10, 10), (0, 5, 10, 15), (40, 40, 50, 50), (0, 0, 0, 0)])
+    overlaps = compute_overlaps_masks(masks, masks)
+    expected = [[1, 1 / 3, 0, 0], [1 / 3, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    np.testing.assert_allclose(overlaps, expected, rtol=1e-6)
+
+
+def test_overlaps_of_large_masks_are_counted_exactly():
+    # 300 x 300 pixels lie in two blocks of the sum. 45,000 of 90,000 pixels.
+    masks = np.zeros((300, 300, 2), bool)
+    masks[..., 0] = True
+    masks[::2, :, 1] = True
+    np.testing.assert_array_equal(compute_overlaps_masks(masks, masks), [[1, 0.5], [0.5, 1]])
+
+
+def test_nothing_to_overlap():
+    assert compute_overlaps_masks(np.zeros((0, 0, 0)), rectangles([(0, 0, 9, 9)])).shape == (0, 1)
+
+
+def test_the_best_overlap_of_the_same_class_is_taken_in_order_of_score():
+    gt = [(1, 0, 0, 10, 10), (1, 0, 8, 10, 18), (2, 30, 30, 40, 40)]
+    predictions = [
+        (0.6, 1, 0, 1, 10, 11),    # best with object 0, but that is taken by a higher score: IoU with 1 is 3/17 < 0.5
+        (0.9, 1, 0, 0, 10, 10),    # object 0
+        (0.8, 1, 30, 30, 40, 40),  # covers object 2, of another class
+        (0.7, 1, 0, 9, 10, 19),    # object 1, IoU 9/11
+    ]
+    gt_match, pred_match, overlaps = match(gt, predictions)
+    # In falling order of score: 0.9 -> 0, 0.8 -> none, 0.7 -> 1, 0.6 -> none.
+    np.testing.assert_array_equal(pred_match, [0, -1, 1, -1])
+    np.testing.assert_array_equal(gt_match, [0, 2, -1])
+    np.testing.assert_allclose(overlaps[3], [9 / 11, 3 / 17, 0], rtol=1e-6)
+
+
+def test_the_next_best_object_is_taken_when_the_best_is_gone():
+    gt = [(1, 0, 0, 10, 10), (1, 0, 2, 10, 12)]
+    # The second detection fits object 0 (IoU 1) better than object 1 (8/12), but comes second.
+    gt_match, pred_match, _ = match(gt, [(0.9, 1, 0, 0, 10, 10), (0.8, 1, 0, 0, 10, 10)])
+    np.testing.assert_array_equal(pred_match, [0, 1])
+    np.testing.assert_array_equal(gt_match, [0, 1])
+
+
+def test_an_iou_equal_to_the_threshold_is_a_match():
+    # 10 x 20 against its half: IoU 0.5 exactly.
+    for threshold, expected in ((0.5, 0), (0.51, -1)):
+        assert match([(1, 0, 0, 10, 20)], [(0.9, 1, 0, 0, 10, 10)], iou_threshold=threshold)[1] == [expected]
+
+
+def test_rows_of_zeros_are_padding():
+    gt_boxes = np.array([[0, 0, 10, 10], [0, 0, 0, 0]])
+    masks = rectangles(gt_boxes)
+    gt_match, pred_match, overlaps = compute_matches(
+        gt_boxes, np.array([1, 0]), masks, gt_boxes, np.array([1, 0]), np.array([0.9, 0.0]), masks
+    )
+    assert gt_match.tolist() == [0] and pred_match.tolist() == [0] and overlaps.shape == (1, 1)
+
+
+def test_no_objects_and_no_detections():
+    for gt, predictions in (([], [(0.9, 1, 0, 0, 5, 5)]), ([(1, 0, 0, 5, 5)], []), ([], [])):
+        gt_match, pred_match, overlaps = match(gt, predictions)
+        assert gt_match.tolist() == [-1] * len(gt) and pred_match.tolist() == [-1] * len(predictions)
+        assert overlaps.shape == (len(predictions), len(gt))
