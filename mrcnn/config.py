@@ -90,6 +90,7 @@ class Config:
     DETECTION_NMS_THRESHOLD = 0.3
 
     # --- Training ------------------------------------------------------------------------------------------------
+    OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
     WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
@@ -203,6 +204,7 @@ class Config:
         choices = {
             "GEOMETRY": ("exact",),
             "NORM": ("batch", "group"),
+            "OPTIMIZER": ("sgd", "adamw"),
             "IMAGE_RESIZE_MODE": ("none", "square", "pad64", "crop"),
         }
         for name, allowed in choices.items():

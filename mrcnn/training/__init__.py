@@ -1,0 +1,1 @@
+"""What goes round `fit`: layers of a stage, optimizer, callbacks, weight files."""

@@ -1,0 +1,78 @@
+"""Callbacks of a training run: checkpoints, the record of it, and the stop at a loss that is not a number."""
+
+import importlib.util
+import math
+import os
+
+import keras
+
+from mrcnn.training import weights
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss became NaN or infinite; the message names the photos of that batch."""
+
+
+class StopAtNonFiniteLoss(keras.callbacks.Callback):
+    """Ends training at the first loss that is not finite, before a checkpoint can be written from it."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches, self.epoch = batches, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if not bad:
+            return
+        parts = [name for name in bad if name != "loss"] or bad
+        dataset = self.batches.dataset
+        photos = ", ".join(dataset.sample_name(i) for i in self.batches.image_ids_of(batch))
+        raise NonFiniteLoss(
+            f"{', '.join(parts)} became NaN or infinite in epoch {self.epoch + 1}, step {batch + 1}, on the photos "
+            f"{photos}. Look at their annotations, lower the learning rate, or lower GRADIENT_CLIP_NORM; the "
+            "checkpoints of finished epochs are intact."
+        )
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch writes the weights, and beside them what an unbroken run would have in memory.
+
+    The state of epoch n is written before its weights, and that of epoch n - 1 removed after, so that whenever the
+    run is killed, the newest weights have their state.
+    """
+
+    def __init__(self, segmenter, stage):
+        super().__init__()
+        self.segmenter, self.stage = segmenter, stage
+
+    def on_epoch_end(self, epoch, logs=None):
+        segmenter = self.segmenter
+        segmenter.epoch = epoch + 1
+        path = segmenter.checkpoint_path.format(epoch=epoch + 1)
+        weights.write_state(weights.state_path(path), self.model, epoch + 1, self.stage)
+        segmenter.save_weights(path)
+        previous = weights.state_path(segmenter.checkpoint_path.format(epoch=epoch))
+        if os.path.exists(previous):
+            os.remove(previous)
+
+
+class LearningRateLog(keras.callbacks.Callback):
+    """Puts the learning rate in force into each epoch's logs."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def recording_callbacks(log_dir):
+    """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed."""
+    record = [LearningRateLog(), keras.callbacks.CSVLogger(os.path.join(log_dir, "history.csv"), append=True)]
+    missing = [name for name in ("tensorflow", "tensorboard") if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"No TensorBoard logs, only history.csv: install {' and '.join(missing)} for them.")
+    else:
+        record.append(keras.callbacks.TensorBoard(log_dir, write_graph=False))
+    return record

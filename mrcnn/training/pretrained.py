@@ -1,0 +1,105 @@
+"""Weights learned elsewhere: ImageNet classifiers of keras.applications, Matterport's COCO model."""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+
+import keras
+import numpy as np
+
+from mrcnn.network.backbones import RESNET_BLOCKS, find_application
+from mrcnn.training.weights import CheckpointError, weighted_layers
+
+COCO_MODEL_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+# Batch normalisation epsilon of the ResNets of keras.applications, and of ours.
+KERAS_EPSILON, OUR_EPSILON = 1.001e-5, 1e-3
+BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
+
+
+def load_imagenet(model, config, path=None):
+    """Fill the backbone with an ImageNet classifier of keras.applications.
+
+    path: an .h5 file of it without top; None downloads it, checksum verified, through Keras.
+    Returns the number of layers filled. Raises CheckpointError when offline, when the backbone has no such
+    classifier, or when nothing fits.
+    """
+    name = config.BACKBONE
+    if not isinstance(name, str) or name == "small":
+        raise CheckpointError(f"No ImageNet weights exist for BACKBONE={name!r}: use resnet50, or --weights none.")
+    if config.NORM == "group" and name in RESNET_BLOCKS:
+        raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
+    constructor, _ = find_application(name)
+    try:
+        source = constructor(include_top=False, weights=path or "imagenet", input_shape=(64, 64, 3))
+    except (OSError, ValueError) as error:
+        if path:
+            raise CheckpointError(f"{path} does not fit {name} of keras.applications without top: {error}") from error
+        raise CheckpointError(
+            f"Could not download the ImageNet weights of {name} ({str(error)[:120]}): go online once, put the "
+            "*_notop.h5 file into ~/.keras/models, or start with --weights none."
+        ) from error
+    source_layers = weighted_layers(source)
+    rename = _matterport_name if name in RESNET_BLOCKS else str
+    targets = weighted_layers(model)
+    filled = 0
+    for source_name, layer in source_layers.items():
+        target = targets.get(rename(source_name))
+        if target is not None:
+            _copy(layer, target, name)
+            filled += 1
+    if filled < len(source_layers):
+        raise CheckpointError(f"Only {filled} of {len(source_layers)} layers of {name} found their place.")
+    return filled
+
+
+def _matterport_name(name):
+    """conv2_block1_1_conv -> res2a_branch2a, conv2_block1_0_bn -> bn2a_branch1, conv1_conv -> conv1."""
+    parts = name.split("_")
+    if parts[0] == "conv1":
+        return "conv1" if parts[1] == "conv" else "bn_conv1"
+    index = int(parts[1][len("block") :]) - 1
+    block = chr(ord("a") + index) if index < 26 else f"z{index - 25}"
+    return f"{'res' if parts[3] == 'conv' else 'bn'}{parts[0][len('conv'):]}{block}_branch{BRANCHES[parts[2]]}"
+
+
+def _copy(source, target, backbone):
+    """One layer's weights, adapted where our ResNet does the same arithmetic in another way."""
+    values = [np.asarray(v) for v in source.weights]
+    if backbone in RESNET_BLOCKS:
+        if target.name == "conv1":
+            values[0] = values[0][:, :, ::-1]  # trained on BGR, fed RGB
+        elif len(values) == 4:
+            # var + our epsilon = their var + their epsilon: the same function of its input to the last bit.
+            values[3] = values[3] + (KERAS_EPSILON - OUR_EPSILON)
+    target.set_weights(values)
+
+
+def download_trained_weights(path, verbose=1, url=COCO_MODEL_URL, sha256=None):
+    """Fetch Matterport's COCO model to `path`, which appears only when complete.
+
+    sha256: expected digest, checked if given. Raises CheckpointError when offline or when the digest differs.
+    """
+    if verbose:
+        print(f"Downloading {url} to {path} ...")
+    partial = f"{path}.partial"
+    digest = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response, open(partial, "wb") as file:
+            while block := response.read(1 << 20):
+                digest.update(block)
+                file.write(block)
+    except (urllib.error.URLError, OSError) as error:
+        if os.path.exists(partial):
+            os.remove(partial)
+        raise CheckpointError(f"Could not download {url} ({error}): fetch it yourself and give its path.") from error
+    if sha256 and digest.hexdigest() != sha256:
+        os.remove(partial)
+        raise CheckpointError(f"{url}: its checksum is not {sha256}: the download is damaged, try again.")
+    os.replace(partial, path)
+    return path
+
+
+def seed_everything(seed):
+    """New weights, like all else that is random, follow from the seed."""
+    keras.utils.set_random_seed(int(seed))

@@ -1,0 +1,55 @@
+import pytest
+from tiny import TinyConfig
+
+from mrcnn.config import Config, ConfigError
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.training.stages import select_layers, set_trainable_layers
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    settings = {n: getattr(TinyConfig, n) for n in vars(TinyConfig) if n.isupper()}
+    return build_mask_rcnn(Config(**{**settings, "BACKBONE": "resnet50", "NORM": "batch", "TRAIN_BN": False}))[0]
+
+
+def test_heads_are_everything_but_the_backbone(resnet):
+    names = select_layers(resnet, "heads", frozen_norm=True)
+    assert {"fpn_c5p5", "fpn_p2", "rpn_conv_shared", "rpn_bbox_pred", "mrcnn_mask", "mrcnn_class_conv1"} <= set(names)
+    assert not [name for name in names if name.startswith(("res", "bn", "conv1"))]
+    assert not [name for name in names if "_bn" in name]
+
+
+@pytest.mark.parametrize("stage,first", [("3+", 3), ("4+", 4), ("5+", 5)])
+def test_later_stages_add_the_backbone_from_there(resnet, stage, first):
+    names = select_layers(resnet, stage, frozen_norm=False)
+    assert {int(name[3]) for name in names if name.startswith("res")} == set(range(first, 6))
+    assert {int(name[2]) for name in names if name.startswith("bn")} == set(range(first, 6))
+    assert set(select_layers(resnet, "heads", frozen_norm=False)) <= set(names)
+
+
+def test_all_is_all_but_frozen_norms(resnet):
+    weighted = {layer.name for layer in resnet.layers if layer.weights}
+    assert set(select_layers(resnet, "all", frozen_norm=False)) == weighted
+    without = set(select_layers(resnet, "all", frozen_norm=True))
+    assert weighted - without == {name for name in weighted if name.startswith("bn") or "_bn" in name}
+
+
+def test_a_regular_expression_matches_whole_names(resnet):
+    assert select_layers(resnet, r"res5a_branch2[ab]", True) == ["res5a_branch2a", "res5a_branch2b"]
+    for wrong, message in (("res5a_", "matches no layer"), ("(", "no regular expression")):
+        with pytest.raises(ConfigError, match=message):
+            select_layers(resnet, wrong, True)
+
+
+def test_only_the_chosen_layers_train(resnet):
+    set_trainable_layers(resnet, ["fpn_p2", "mrcnn_mask"])
+    assert {v.path.split("/")[-2] for v in resnet.trainable_variables} == {"fpn_p2", "mrcnn_mask"}
+
+
+def test_stages_of_a_foreign_backbone_go_by_stride():
+    settings = {n: getattr(TinyConfig, n) for n in vars(TinyConfig) if n.isupper()}
+    model = build_mask_rcnn(Config(**{**settings, "BACKBONE": "MobileNetV2"}))[0]
+    names = select_layers(model, "5+", frozen_norm=False)
+    assert "Conv_1" in names and "block_1_expand" not in names
+    assert "block_1_expand" not in select_layers(model, "3+", False)  # it runs at stride 2
+    assert "block_1_expand" in select_layers(model, "all", False)
