@@ -5,6 +5,7 @@ from keras import backend, ops
 from mrcnn.ops import boxes as box_ops
 
 ABSENT = -1e30  # score of a row that is not there
+MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
 
 
 def nms(boxes, scores, iou_threshold, max_outputs):
@@ -20,6 +21,9 @@ def nms(boxes, scores, iou_threshold, max_outputs):
         from mrcnn.ops.native_tensorflow import nms as native_nms
 
         return native_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
+    # A turn a kept box is cheap for few of them; for the hundreds of proposals all pairs at once are.
+    if max_outputs > MANY:
+        return parallel_nms(boxes, scores, iou_threshold, max_outputs)
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
 
 
@@ -55,3 +59,33 @@ def reference_nms(boxes, scores, iou_threshold, max_outputs):
     )
     _, _, chosen, valid = ops.while_loop(unfinished, keep_best, state)
     return chosen, valid
+
+
+def parallel_nms(boxes, scores, iou_threshold, max_outputs):
+    """`nms` as a fixed point: a box is kept unless a kept one of higher score overlaps it.
+
+    Starting from "all kept" the first t boxes are right after t rounds, so it ends at exactly the greedy answer,
+    and in practice within a dozen rounds. Needs memory for S * N * N truth values.
+    """
+    number = scores.shape[1]
+    order = ops.argsort(-scores, axis=-1)
+    boxes = ops.take_along_axis(boxes, order[:, :, None], axis=1)
+    valid = ops.take_along_axis(scores, order, axis=1) > ABSENT
+    position = ops.arange(number, dtype="int32")
+    overlaps = box_ops.iou_matrix(boxes, boxes) > iou_threshold
+    suppresses = ops.logical_and(overlaps, position[:, None] < position[None])
+
+    def changed(kept, before):
+        return ops.any(kept != before)
+
+    def again(kept, before):
+        hit = ops.any(ops.logical_and(suppresses, kept[:, :, None]), axis=1)
+        return ops.logical_and(valid, ops.logical_not(hit)), kept
+
+    kept, _ = ops.while_loop(changed, again, again(valid, valid))
+    # Kept rows first, each group in its order of score.
+    rank = ops.argsort(ops.where(kept, position, position + number), axis=-1)[:, :max_outputs]
+    found = ops.take_along_axis(kept, rank, axis=1)
+    index = ops.where(found, ops.cast(ops.take_along_axis(order, rank, axis=1), "int32"), 0)
+    missing = [[0, 0], [0, max(0, max_outputs - number)]]
+    return ops.pad(index, missing), ops.pad(found, missing)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.nms import ABSENT, nms, reference_nms
+from mrcnn.ops.nms import ABSENT, nms, parallel_nms, reference_nms
 
 
 def brute_force(boxes, scores, threshold, limit):
@@ -31,8 +31,8 @@ def clustered(rng, sets, count):
     return boxes, scores
 
 
-@pytest.mark.parametrize("function", [nms, reference_nms])
-@pytest.mark.parametrize("threshold,limit", [(0.3, 50), (0.7, 50), (0.5, 4), (0.0, 50)])
+@pytest.mark.parametrize("function", [nms, reference_nms, parallel_nms])
+@pytest.mark.parametrize("threshold,limit", [(0.3, 50), (0.7, 50), (0.5, 4), (0.0, 50), (0.5, 60)])
 def test_equals_brute_force(function, threshold, limit):
     rng = np.random.default_rng(3)
     boxes, scores = clustered(rng, 6, 50)
@@ -48,7 +48,7 @@ def test_equals_brute_force(function, threshold, limit):
         assert (index[row][~valid[row]] == 0).all()
 
 
-@pytest.mark.parametrize("function", [nms, reference_nms])
+@pytest.mark.parametrize("function", [nms, reference_nms, parallel_nms])
 def test_by_hand(function):
     # b overlaps a by 8/12 = 0.667; c touches nothing; d lies in c with IoU 0.25
     boxes = np.array([[[0, 0, 10, 10], [0, 2, 10, 12], [50, 50, 60, 60], [50, 50, 55, 55]]], "float32")
@@ -57,7 +57,7 @@ def test_by_hand(function):
     assert ops.convert_to_numpy(index)[0][ops.convert_to_numpy(valid)[0]].tolist() == [0, 3, 2]
 
 
-@pytest.mark.parametrize("function", [nms, reference_nms])
+@pytest.mark.parametrize("function", [nms, reference_nms, parallel_nms])
 def test_boxes_without_area_are_kept_and_end(function):
     boxes, scores = np.zeros((1, 3, 4), "float32"), np.array([[1.0, 2.0, 3.0]], "float32")
     index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, 3)
