@@ -1,0 +1,534 @@
+"""Drawings: instances on a photo, sheets of pictures, matches, precision-recall, overlaps, weights and training curves.
+
+`draw_instances` and `contact_sheet` make uint8 pictures without matplotlib. The functions with Matterport's names draw
+on a matplotlib axis, make and show a figure where none is given, and return the axis. N counts instances; boxes are
+(y1, x1, y2, x2) in pixels of the image, y2 and x2 exclusive; colours are (r, g, b) in 0..1.
+"""
+
+import colorsys
+import csv
+import html
+import os
+import sys
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+
+GOLDEN_RATIO = 0.618034
+NOTHING = "No instances to display"
+
+
+# --- Pictures as arrays ---------------------------------------------------------------------------------------
+def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, colors=None, show_mask=True,
+                   show_bbox=True, scale=1):
+    """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
+
+    image: uint8 [H, W, 3] RGB
+    boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
+    masks: bool [H, W, N], or None without masks
+    class_ids: int [N] positions in class_names
+    scores: [N], or None
+    colors: [N, 3] in 0..1, or None for colours that differ from each other
+    scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
+    Raises ValueError if the numbers of instances disagree.
+    """
+    import cv2
+
+    boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
+    count = _check_counts(boxes, masks, class_ids, scores, colors)
+    colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
+    canvas = np.array(image)
+    if scale != 1:
+        canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    parts = [None if masks is None else _mask_part(masks[..., i]) for i in range(count)]
+    shown = [i for i in range(count) if boxes[i].any() or parts[i]]
+    line = max(1, round(max(canvas.shape[:2]) / 600))
+    # Small ones last: a bag in front of a coat stays visible.
+    for i in sorted(shown, key=lambda i: -(parts[i][2].sum() if parts[i] else 0)):
+        if show_mask and parts[i]:
+            _blend_part(canvas, parts[i], colors[i], line, scale)
+        if show_bbox:
+            draw_box(canvas, boxes[i] * scale, colors[i], line)
+    labels = []
+    for i in shown:
+        corner = (boxes[i] if boxes[i].any() else np.array(parts[i][:2])) * scale
+        labels.append((_caption(class_ids[i], class_names, scores, i), corner, colors[i]))
+    return _write_labels(canvas, labels or [(NOTHING, np.zeros(2), np.full(3, 255.0))])
+
+
+def contact_sheet(images, titles=None, columns=4):
+    """Returns one picture of many side by side, each in a cell of the largest one's size, with its title below.
+
+    images: list of uint8 [H, W, 3], uint8 [H, W] or bool [H, W]
+    titles: list of as many texts, or None; a text too long for its cell is cut
+    columns: most pictures in a row
+    Raises ValueError without images or with another number of titles.
+    """
+    from PIL import Image, ImageDraw
+
+    if not len(images) or (titles is not None and len(titles) != len(images)):
+        raise ValueError(f"contact_sheet needs pictures and as many titles, got {len(images)} and {len(titles or [])}.")
+    pictures = [_as_rgb(image) for image in images]
+    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+    gap, font = 6, _font(12)
+    text_height = 18 if titles is not None else 0
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    cell = (height + text_height + gap, width + gap)
+    sheet = np.full((rows * cell[0] + gap, columns * cell[1] + gap, 3), 255, np.uint8)
+    corners = [(i // columns * cell[0] + gap, i % columns * cell[1] + gap) for i in range(len(pictures))]
+    for picture, (top, left) in zip(pictures, corners):
+        left += (width - picture.shape[1]) // 2
+        sheet[top:top + picture.shape[0], left:left + picture.shape[1]] = picture
+    drawing = Image.fromarray(sheet)
+    for title, (top, left) in zip(titles or [], corners):
+        title = str(title)
+        while font.getlength(title) > width and title:
+            title = title[:-2] + "\u2026" if len(title) > 1 else ""
+        ImageDraw.Draw(drawing).text((left, top + height + 1), title, fill=(0, 0, 0), font=font)
+    return np.array(drawing)
+
+
+def distinct_colors(count):
+    """Returns `count` colours (r, g, b) in 0..1 that differ from each other, the same ones on every call."""
+    # Steps of the golden ratio spread over the hues for any count; three brightnesses part neighbours further.
+    return [colorsys.hsv_to_rgb((0.02 + i * GOLDEN_RATIO) % 1, (0.85, 0.6, 1.0)[i % 3], (1.0, 0.95, 0.75)[i % 3])
+            for i in range(count)]
+
+
+def random_colors(N, bright=True):
+    """Returns N evenly spread colours (r, g, b) in 0..1 in random order; `bright=False` makes them darker."""
+    colors = [colorsys.hsv_to_rgb(i / max(N, 1), 1, 1.0 if bright else 0.7) for i in range(N)]
+    return [colors[i] for i in np.random.default_rng().permutation(N)]
+
+
+def apply_mask(image, mask, color, alpha=0.5):
+    """Blends a colour into an image where the mask is set, in place, and returns the image.
+
+    image: [H, W, 3] values 0..255; mask: [H, W] bool or 0/1; alpha: share of the colour
+    """
+    inside = np.asarray(mask).astype(bool)
+    image[inside] = image[inside] * (1 - alpha) + alpha * 255 * np.asarray(color, float)
+    return image
+
+
+def draw_box(image, box, color, thickness=2):
+    """Draws the border of a box in place, inside the box, and returns the image.
+
+    box: [4] pixels, rounded and clipped to the image; color: (r, g, b) in the image's own range, 0..255 for uint8
+    """
+    y1, x1, y2, x2 = np.rint(np.asarray(box, float)[:4]).astype(int)
+    rows, cols = _clip(y1, y2, image.shape[0]), _clip(x1, x2, image.shape[1])
+    for edge in (y1, max(y2 - thickness, y1)):
+        image[_clip(edge, min(edge + thickness, y2), image.shape[0]), cols] = color
+    for edge in (x1, max(x2 - thickness, x1)):
+        image[rows, _clip(edge, min(edge + thickness, x2), image.shape[1])] = color
+    return image
+
+
+def _clip(start, end, size):
+    return slice(max(start, 0), max(min(end, size), 0))
+
+
+def _check_counts(boxes, masks, class_ids, scores=None, colors=None):
+    """Returns the number of instances on which all agree."""
+    counts = {"boxes": len(boxes), "class_ids": len(class_ids)}
+    counts.update({} if masks is None else {"masks": np.shape(masks)[-1]})
+    counts.update({name: len(rows) for name, rows in (("scores", scores), ("colors", colors)) if rows is not None})
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{number} {name}" for name, number in counts.items())
+        raise ValueError(f"The numbers of instances disagree: {found}.")
+    return len(boxes)
+
+
+def _caption(class_id, class_names, scores, i):
+    name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
+    return name if scores is None else f"{name} {scores[i]:.2f}"
+
+
+def _mask_part(mask):
+    """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]).astype(bool)
+
+
+def _blend_part(canvas, part, color, line, scale):
+    """Fills a cut mask with a translucent colour and draws its outline, inside the mask."""
+    import cv2
+
+    top, left, mask = part
+    # One empty pixel all round, so that the outline closes at the cut.
+    mask = np.pad(mask.astype(np.uint8), 1)
+    if scale != 1:
+        mask = (cv2.resize(mask * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)
+    inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=line)
+    mask, inner = (m[scale:-scale, scale:-scale].astype(bool) for m in (mask, inner))
+    area = canvas[top * scale:top * scale + mask.shape[0], left * scale:left * scale + mask.shape[1]]
+    apply_mask(area, mask, color / 255, 0.45)
+    area[mask & ~inner] = color
+
+
+def _font(size):
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def _write_labels(canvas, labels):
+    """Returns the canvas with labels (text, corner (y, x), colour 0..255) near their corners, clear of each other."""
+    from PIL import Image, ImageDraw
+
+    font = _font(int(np.clip(min(canvas.shape[:2]) / 30, 10, 22)))
+    height = sum(font.getmetrics())
+    drawing = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(drawing)
+    taken = np.zeros((0, 4))
+    for text, corner, color in labels:
+        width = int(np.ceil(font.getlength(text))) + 4
+        box = _free_place(corner, (height, width), canvas.shape[:2], taken)
+        taken = np.concatenate([taken, [box]])
+        color = tuple(np.clip(np.rint(color), 0, 255).astype(int).tolist())
+        pen.rectangle((box[1], box[0], box[3] - 1, box[2] - 1), fill=color)
+        bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
+        pen.text((box[1] + 2, box[0]), text, fill=(0, 0, 0) if bright else (255, 255, 255), font=font)
+    return np.array(drawing)
+
+
+def _free_place(corner, extent, size, taken):
+    """Returns the box of a label: the place nearest to its corner that hides the least of other labels."""
+    from mrcnn.ops.boxes import intersection
+
+    tops = corner[0] + extent[0] * np.array([-1, 0, 1, -2, 2, 3, -3])
+    corners = np.stack([tops, np.full(len(tops), corner[1])], axis=1)
+    corners = np.clip(corners, 0, np.maximum(np.subtract(size, extent), 0))
+    places = np.rint(np.concatenate([corners, corners + extent], axis=1))
+    hidden = intersection(places[:, None], taken[None]).sum(axis=1)
+    return places[np.argmin(hidden)]
+
+
+def _as_rgb(image):
+    """Returns a picture of any kind as uint8 [H, W, 3]."""
+    image = np.asarray(image)
+    image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
+    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
+
+
+# --- Figures --------------------------------------------------------------------------------------------------
+def _axis(ax, figsize):
+    """Returns (the given axis or one of a new figure, whether to show it)."""
+    if ax is not None:
+        return ax, False
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(1, figsize=figsize)[1], True
+
+
+def _finish(ax, show):
+    if show:
+        import matplotlib.pyplot as plt
+
+        plt.show()
+    return ax
+
+
+def _photo_axis(ax, image, title, margin=0):
+    """Puts an image on an axis whose limits are the image's, in continuous pixel coordinates."""
+    height, width = image.shape[:2]
+    # extent: pixel 0 covers 0..1, so that boxes need no half-pixel shift.
+    ax.imshow(image, extent=(0, width, height, 0))
+    ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), title=title)
+    ax.axis("off")
+
+
+def _rectangle(ax, box, color, **style):
+    from matplotlib.patches import Rectangle
+
+    y1, x1, y2, x2 = box[:4]
+    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, facecolor="none", edgecolor=color, **style))
+
+
+def _text(ax, y, x, text, color="white"):
+    ax.text(x, y, text, color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
+
+
+def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None):
+    """Shows images in a grid of `cols` columns, and returns the axes, one for each image.
+
+    images: list of [H, W, 3] or [H, W]; titles: list of texts, or None; cmap, norm, interpolation: matplotlib's
+    """
+    import matplotlib.pyplot as plt
+
+    titles = [""] * len(images) if titles is None else titles
+    rows = max(1, -(-len(images) // cols))
+    figure = plt.figure(figsize=(14, 14 * rows / cols))
+    axes = []
+    for i, (image, title) in enumerate(zip(images, titles)):
+        axes.append(figure.add_subplot(rows, cols, i + 1))
+        axes[-1].imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
+        axes[-1].set_title(title, fontsize=9)
+        axes[-1].axis("off")
+    plt.show()
+    return axes
+
+
+def display_instances(image, boxes, masks, class_ids, class_names, scores=None, title="", figsize=(16, 16), ax=None,
+                      show_mask=True, show_bbox=True, colors=None, captions=None):
+    """Shows the instances of an image: masks, boxes, and captions (name and score unless given). Returns the axis.
+
+    image: [H, W, 3] values 0..255; boxes: [N, 4] pixels; masks: [H, W, N]; class_ids: [N] positions in class_names
+    scores, captions: [N], or None; colors: [N, 3] in 0..1, or None
+    Raises ValueError if the numbers of instances disagree.
+    """
+    boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
+    count = _check_counts(boxes, masks, class_ids, scores, colors)
+    colors = distinct_colors(count) if colors is None else colors
+    if not count:
+        print(f"{NOTHING}.")
+        title = title or NOTHING
+    ax, show = _axis(ax, figsize)
+    painted = np.array(image).astype(np.uint8)
+    for i in range(count):
+        part = _mask_part(np.asarray(masks)[..., i]) if show_mask else None
+        if part:
+            _blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
+    _photo_axis(ax, painted, title, margin=10)
+    for i in range(count):
+        if not boxes[i].any():
+            continue  # padding
+        if show_bbox:
+            _rectangle(ax, boxes[i], colors[i], linewidth=2, alpha=0.7, linestyle="dashed")
+        caption = _caption(class_ids[i], class_names, scores, i) if captions is None else captions[i]
+        if caption:
+            _text(ax, boxes[i][0], boxes[i][1], caption)
+    return _finish(ax, show)
+
+
+def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
+                        class_names, title="", ax=None, show_mask=True, show_box=True, iou_threshold=0.5,
+                        score_threshold=0.5):
+    """Shows true objects in green and detections in red, each detection with its score and mask IoU. Returns the axis.
+
+    The IoU is that with the true object it matches, else the largest with any. score_threshold is handed to
+    compute_matches, which says what it does there.
+    """
+    from mrcnn.evaluation.matching import compute_matches
+
+    # compute_matches answers in falling order of score.
+    order = np.argsort(-np.asarray(pred_score), kind="stable")
+    pred_box, pred_class_id, pred_score = (np.asarray(rows)[order] for rows in (pred_box, pred_class_id, pred_score))
+    pred_mask = np.asarray(pred_mask)[..., order]
+    _, match, overlaps = compute_matches(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
+                                         iou_threshold=iou_threshold, score_threshold=score_threshold)
+    found = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
+    captions = [""] * len(gt_class_id) + [f"{score:.2f} / {iou:.2f}" for score, iou in zip(pred_score, found)]
+    colors = [(0.0, 1.0, 0.0)] * len(gt_class_id) + [(1.0, 0.0, 0.0)] * len(pred_class_id)
+    return display_instances(
+        image, np.concatenate([np.reshape(gt_box, (-1, 4)), pred_box.reshape(-1, 4)]),
+        np.concatenate([gt_mask, pred_mask], axis=-1), np.concatenate([gt_class_id, pred_class_id]), class_names,
+        title=title or "True objects green, detections red\ncaptions: score / IoU", ax=ax, show_mask=show_mask,
+        show_bbox=show_box, colors=colors, captions=captions)
+
+
+def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None, visibilities=None, title="", ax=None):
+    """Shows boxes, with lines to what they were refined to. Returns the axis.
+
+    boxes, refined_boxes: [N, 4] pixels, or None; masks: [H, W, N], or None; captions: [N] texts, or None
+    visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all
+    """
+    assert boxes is not None or refined_boxes is not None, "draw_boxes needs boxes or refined_boxes."
+    count = len(boxes if boxes is not None else refined_boxes)
+    ax, show = _axis(ax, (12, 12))
+    painted = np.array(image).astype(np.uint8)
+    colors, visibilities = distinct_colors(count), [1] * count if visibilities is None else visibilities
+    for i in range(count):
+        part = _mask_part(np.asarray(masks)[..., i]) if masks is not None else None
+        if part:
+            _blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
+    _photo_axis(ax, painted, title, margin=50)
+    for i in range(count):
+        color = colors[i] if visibilities[i] else "gray"
+        box = boxes[i] if boxes is not None else refined_boxes[i]
+        if not np.any(box):
+            continue  # padding
+        if boxes is not None:
+            _rectangle(ax, box, color, linewidth=2, alpha=1 if visibilities[i] == 2 else 0.5,
+                       linestyle="solid" if visibilities[i] == 2 else "dotted")
+        if refined_boxes is not None and visibilities[i]:
+            refined = np.asarray(refined_boxes[i])
+            _rectangle(ax, refined, color, linewidth=2)
+            if boxes is not None:
+                ax.plot([box[1], refined[1]], [box[0], refined[0]], color=color)
+            box = refined
+        if captions is not None and captions[i]:
+            _text(ax, box[0], box[1], captions[i])
+    return _finish(ax, show)
+
+
+def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10, ax=None):
+    """Shows regions, negative ones grey, positive ones with their refined box, class and mask. Returns the axis.
+
+    rois, refined_rois: [R, 4] pixels; class_ids: [R], 0 = background
+    mask: [R, h, w] in 0..1, each spread over its region
+    limit: most regions that are shown, evenly spread over all
+    """
+    from mrcnn.data.masks import paste_mask
+
+    rois, class_ids = np.asarray(rois, float), np.asarray(class_ids, int)
+    positive = int((class_ids > 0).sum())
+    print(f"Regions: {positive} positive, {len(rois) - positive} negative, ratio {positive / max(len(rois), 1):.2f}")
+    ids = np.unique(np.linspace(0, len(rois) - 1, min(limit, len(rois))).round().astype(int))
+    masks = np.zeros(np.shape(image)[:2] + (len(ids),), bool)
+    for k, i in enumerate(ids):
+        if class_ids[i] > 0:
+            crop, (y, x) = paste_mask(np.asarray(mask[i], np.float32), rois[i, :4], masks.shape[:2])
+            masks[y:y + crop.shape[0], x:x + crop.shape[1], k] = crop
+    captions = [_caption(class_ids[i], class_names, None, i) if class_ids[i] > 0 else "" for i in ids]
+    return draw_boxes(image, rois[ids], np.asarray(refined_rois, float)[ids], masks, captions,
+                      [1 if class_ids[i] > 0 else 0 for i in ids], f"{len(ids)} of {len(rois)} regions", ax)
+
+
+def display_top_masks(image, mask, class_ids, class_names, limit=4):
+    """Shows an image and, beside it, the masks of its `limit` classes of largest area. Returns the axes.
+
+    mask: [H, W, N]; class_ids: [N]. Instances of a class get different shades.
+    """
+    mask, class_ids = np.asarray(mask).astype(bool), np.asarray(class_ids, int)
+    areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
+    top = [c for c in sorted(areas, key=lambda c: -areas[c]) if areas[c]][:limit]
+    images, titles = [image], [f"H x W = {image.shape[0]} x {image.shape[1]}"]
+    for class_id in top:
+        own = mask[..., class_ids == class_id]
+        images.append((own * np.arange(1, own.shape[-1] + 1)).max(axis=-1))
+        titles.append(_caption(class_id, class_names, None, 0))
+    images += [np.zeros(image.shape[:2], int)] * (limit - len(top))
+    titles += ["-"] * (limit - len(top))
+    return display_images(images, titles, cols=limit + 1, cmap="Blues_r")
+
+
+def plot_precision_recall(AP, precisions, recalls, ax=None):
+    """Plots precision over recall with the AP as its title. Returns the axis."""
+    ax, show = _axis(ax, (6, 5))
+    ax.plot(recalls, precisions)
+    ax.set(xlim=(0, 1.05), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
+    ax.set_title(f"Precision-recall, AP@50 = {AP:.3f}")
+    return _finish(ax, show)
+
+
+def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5, ax=None):
+    """Shows the IoU of every detection (row) with every true object (column), and which pairs match. Returns the axis.
+
+    overlaps: [N, G]; a pair of at least `threshold` says "match" if the classes agree, else "wrong"
+    """
+    gt_class_ids, pred_class_ids = np.asarray(gt_class_ids, int), np.asarray(pred_class_ids, int)
+    pairs = (len(pred_class_ids), len(gt_class_ids))
+    overlaps = np.asarray(overlaps, float).reshape(pairs)
+    ax, show = _axis(ax, (12, 10))
+    if not overlaps.size:
+        ax.set_title(f"{pairs[0]} detections, {pairs[1]} true objects: no overlaps to show")
+        return _finish(ax, show)
+    ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1)
+    ax.set_yticks(range(pairs[0]), [_caption(c, class_names, pred_scores, i) for i, c in enumerate(pred_class_ids)])
+    ax.set_xticks(range(pairs[1]), [_caption(c, class_names, None, 0) for c in gt_class_ids], rotation=90)
+    for (i, j), overlap in np.ndenumerate(overlaps):
+        verdict = "match" if gt_class_ids[j] == pred_class_ids[i] else "wrong"
+        text = f"{overlap:.2f}\n{verdict}" if overlap >= threshold else f"{overlap:.2f}" if overlap >= 0.005 else ""
+        ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if overlap > 0.5 else "black")
+    ax.set(xlabel="true objects", ylabel="detections", title="Mask IoU")
+    return _finish(ax, show)
+
+
+def plot_training_curves(history, path):
+    """Saves a figure of losses, metrics and learning rate over epochs, training and validation in one panel each.
+
+    history: Keras history dict {name: [value of each epoch]}, or the path of a CSV file with an "epoch" column from 0;
+        where an epoch was run again after a resume, its last row counts
+    path: image file to write
+    Raises DataError for a CSV file that is missing or holds no epochs.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if isinstance(history, dict):
+        columns = {name: list(enumerate(values, start=1)) for name, values in history.items()}
+    else:
+        columns = _read_history(history)
+    names = [name for name in columns if not name.startswith("val_")]
+    names += [name[4:] for name in columns if name.startswith("val_") and name[4:] not in names]
+    names.sort(key=lambda name: name != "loss")
+    width = min(3, len(names))
+    height = -(-len(names) // width)
+    figure = Figure(figsize=(4.5 * width, 3.2 * height), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, name in enumerate(names):
+        ax = figure.add_subplot(height, width, i + 1)
+        for column, label in ((name, "training"), (f"val_{name}", "validation")):
+            if columns.get(column):
+                epochs, values = zip(*columns[column])
+                ax.plot(epochs, values, marker="o" if len(epochs) < 3 else None, label=label)
+        ax.set(title=name, xlabel="epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if f"val_{name}" in columns:
+            ax.legend()
+        ax.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+    return figure
+
+
+def _read_history(path):
+    """Returns {column: [(epoch from 1, value)]} of a history file; cells without a number are left out."""
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: no such training history; it is written as history.csv into the run's log folder.")
+    columns = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                try:
+                    epoch, value = int(float(row["epoch"])) + 1, float(value)
+                except (KeyError, TypeError, ValueError):
+                    continue
+                if name != "epoch":
+                    columns.setdefault(name, {})[epoch] = value
+    if not columns:
+        raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')
+    return {name: sorted(values.items()) for name, values in columns.items()}
+
+
+# --- Tables ---------------------------------------------------------------------------------------------------
+def display_table(table):
+    """Prints a table, or shows it as HTML in a notebook, and returns its text.
+
+    table: rows of cells; the first row is the head
+    """
+    rows = [[str(cell) for cell in row] for row in table]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    if "ipykernel" in sys.modules:
+        from IPython.display import HTML, display
+
+        cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        display(HTML(f"<table>{cells}</table>"))
+    else:
+        print(text)
+    return text
+
+
+def display_weight_stats(model):
+    """Shows minimum, maximum and deviation of every weight and marks those that look dead. Returns the table's rows.
+
+    model: anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has
+    """
+    layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
+    table = [["weight", "shape", "min", "max", "std"]]
+    for layer in layers:
+        for variable, values in zip(layer.weights, layer.get_weights()):
+            name = variable.name.split("/")[-1].split(":")[0]
+            # Biases and shifts start at zero and may stay there; a kernel of one value never learned.
+            dead = values.size > 1 and values.min() == values.max() and name in ("kernel", "depthwise_kernel")
+            table.append([f"{layer.name}/{name}{' *** dead?' if dead else ''}", str(tuple(values.shape)),
+                          f"{values.min():+.4f}", f"{values.max():+.4f}", f"{values.std():.4f}"])
+    display_table(table)
+    return table
