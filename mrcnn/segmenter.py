@@ -145,7 +145,8 @@ class Segmenter:
         names = select_layers(model, layer_regex, frozen_norm)
         set_trainable_layers(model, names)
         if verbose:
-            print(f"Training {len(names)} of {sum(bool(layer.weights) for layer in model.layers)} layers: {layer_regex}")
+            total = sum(bool(layer.weights) for layer in model.layers)
+            print(f"Training {len(names)} of {total} layers: {layer_regex}")
         return names
 
     def compile(self, learning_rate, momentum, warmup_steps=0):
@@ -202,6 +203,7 @@ class Segmenter:
             validation_data=validation,
             initial_epoch=self.epoch,
             epochs=epochs,
+            shuffle=False,  # the batches have a seeded order of their own
             callbacks=[
                 StopAtNonFiniteLoss(batches),
                 *recording_callbacks(self.log_dir),

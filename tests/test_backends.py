@@ -1,0 +1,76 @@
+"""One set of weights gives one set of detections, whichever backend computes them."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+TESTS = pathlib.Path(__file__).parent
+DETECT = """
+import sys
+import numpy as np
+from mrcnn.model import MaskRCNN
+from tiny import TinyConfig
+
+weights, images, results = sys.argv[1:]
+model = MaskRCNN.from_checkpoint(weights)
+found = model.detect(list(np.load(images)), soft_masks=True)
+np.savez(results, **{f"{name}{i}": r[name] for i, r in enumerate(found) for name in r})
+"""
+WRITE = """
+import sys
+import keras
+from mrcnn.model import MaskRCNN
+from tiny import TinyConfig
+
+keras.utils.set_random_seed(3)
+model = MaskRCNN("training", TinyConfig(), sys.argv[2])
+for layer in ("mrcnn_class_logits", "mrcnn_mask", "mrcnn_bbox_fc", "rpn_class_raw", "rpn_bbox_pred"):
+    kernel = model.training_model.get_layer(layer).kernel
+    kernel.assign(kernel * 10)  # scores far enough apart that rounding cannot change their order
+model.save_weights(sys.argv[1])
+"""
+
+
+def run(code, backend, *arguments):
+    paths = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backends")
+    images = np.random.default_rng(0).integers(0, 255, (3, 60, 50, 3)).astype("uint8")
+    np.save(folder / "images.npy", images)
+    run(WRITE, "tensorflow", str(folder / "weights.h5"), str(folder))
+    return folder
+
+
+def detections(files, backend):
+    path = files / f"{backend}.npz"
+    run(DETECT, backend, str(files / "weights.h5"), str(files / "images.npy"), str(path))
+    return dict(np.load(path))
+
+
+@pytest.fixture(scope="module")
+def expected(files):
+    return detections(files, "tensorflow")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_detections_agree_with_tensorflows(files, expected, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
+    found = detections(files, backend)
+    assert sum(len(expected[f"scores{i}"]) for i in range(3)) > 10
+    for name, value in expected.items():
+        if name.startswith("class_ids"):
+            np.testing.assert_array_equal(found[name], value, err_msg=name)
+        elif name.startswith(("boxes", "scores", "soft_masks")):
+            np.testing.assert_allclose(found[name], value, atol=1e-3, err_msg=name)

@@ -1,0 +1,78 @@
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn.config import Config, ConfigError
+
+
+class Own(Config):
+    NAME = "own"
+    NUM_CLASSES = 3
+    COLOURS = ("red", "blue")  # users add settings of their own
+
+
+def test_overrides_know_their_names():
+    assert Own(LEARNING_RATE=0.1).LEARNING_RATE == 0.1
+    assert Own(COLOURS=()).COLOURS == ()
+    with pytest.raises(ConfigError, match="'LEARNING_RAT': did you mean LEARNING_RATE"):
+        Own(LEARNING_RAT=0.1)
+    with pytest.raises(ConfigError, match="Unknown setting 'IMAGE_SHAPE'"):
+        Own(IMAGE_SHAPE=3)  # follows from others
+
+
+def test_derived_values_are_computed_on_reading():
+    config = Own()
+    config.IMAGES_PER_GPU, config.GPU_COUNT = 3, 2
+    assert config.BATCH_SIZE == 6
+    config.BATCH_SIZE = 8
+    assert config.IMAGES_PER_GPU == 4
+    with pytest.raises(ConfigError, match="does not divide among GPU_COUNT=2"):
+        config.BATCH_SIZE = 3
+    config.IMAGE_MAX_DIM = 256
+    assert config.IMAGE_SHAPE.tolist() == [256, 256, 3]
+    config.IMAGE_RESIZE_MODE, config.IMAGE_MIN_DIM = "crop", 128
+    assert config.IMAGE_SHAPE.tolist() == [128, 128, 3]
+    assert config.IMAGE_META_SIZE == 1 + 3 + 3 + 4 + 1 + 3
+
+
+def test_saving_and_loading_keeps_values_and_types(tmp_path):
+    path = str(tmp_path / "config.json")
+    Own(MEAN_PIXEL=np.array([1.0, 2.0, 3.0]), LOSS_WEIGHTS={**Config.LOSS_WEIGHTS, "rpn_class_loss": 2.0}).save(path)
+    config = Config.load(path, LEARNING_RATE=0.5)
+    np.testing.assert_array_equal(config.MEAN_PIXEL, [1, 2, 3])
+    assert isinstance(config.MEAN_PIXEL, np.ndarray)
+    assert config.RPN_ANCHOR_SCALES == Config.RPN_ANCHOR_SCALES
+    assert config.LOSS_WEIGHTS["rpn_class_loss"] == 2.0
+    assert config.NAME == "own" and config.COLOURS == ["red", "blue"] and config.LEARNING_RATE == 0.5
+    assert json.load(open(path))["NUM_CLASSES"] == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3"])
+def test_files_that_hold_no_settings_are_refused(tmp_path, text):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        Config.load(str(path))
+    with pytest.raises(ConfigError, match="missing.json"):
+        Config.load(str(tmp_path / "missing.json"))
+
+
+def test_instances_do_not_touch_the_class():
+    Own(NUM_CLASSES=9)
+    assert Own.NUM_CLASSES == Own().NUM_CLASSES == 3
+
+
+def test_display_shows_every_setting(capsys):
+    config = Own()
+    config.display()
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in config.names() + ["BATCH_SIZE", "IMAGE_SHAPE"])
+
+
+def test_matterports_defaults():
+    config = Config()
+    assert (config.IMAGES_PER_GPU, config.STEPS_PER_EPOCH, config.BACKBONE) == (2, 1000, "resnet101")
+    assert (config.TRAIN_ROIS_PER_IMAGE, config.ROI_POSITIVE_RATIO, config.DETECTION_MIN_CONFIDENCE) == (200, 0.33, 0.7)
+    assert (config.RPN_NMS_THRESHOLD, config.DETECTION_NMS_THRESHOLD, config.MAX_GT_INSTANCES) == (0.7, 0.3, 100)
