@@ -21,7 +21,7 @@ class Config:
 
     # --- The run -------------------------------------------------------------------------------------------------
     NAME = None  # names the run's folder; every run needs one of its own
-    GPU_COUNT = 1
+    GPU_COUNT = 1  # this version runs on one device; more only enlarge the batch
     IMAGES_PER_GPU = 2  # what 12 GB of GPU memory hold at 1024 pixels with ResNet101
     STEPS_PER_EPOCH = 1000  # None: an epoch is every training photo once
     VALIDATION_STEPS = 50  # None: every validation photo once
@@ -32,7 +32,7 @@ class Config:
     # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS).
     GEOMETRY = "exact"
     BACKBONE = "resnet101"  # resnet50|101|152, "small", a keras.applications name, or a callable
-    COMPUTE_BACKBONE_SHAPE = None  # callable(image_shape) -> [(height, width)] per level, for a callable BACKBONE
+    COMPUTE_BACKBONE_SHAPE = None  # of Matterport's; not needed, since shapes are read off the maps
     BACKBONE_STRIDES = [4, 8, 16, 32, 64]  # of P2..P6 in pixels
     # "batch": batch normalisation, frozen or not by TRAIN_BN; "group": group normalisation (Wu and He 2018), which
     # needs no large batches and so is the one for training from random weights.
@@ -82,7 +82,7 @@ class Config:
     MASK_SHAPE = [28, 28]
     RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])  # box deltas are divided by these to have about unit variance
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
-    USE_RPN_ROIS = True
+    USE_RPN_ROIS = True  # regions from outside (False) are refused by this version
 
     # --- Detection -----------------------------------------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100
@@ -223,6 +223,8 @@ class Config:
                 f"RPN_ANCHOR_SCALES has {len(self.RPN_ANCHOR_SCALES)} values: give one for each of the "
                 f"{len(self.BACKBONE_STRIDES)} pyramid levels of BACKBONE_STRIDES."
             )
+        if not self.USE_RPN_ROIS:
+            raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the proposal network. Leave it True.")
         missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS)
         if missing:
             raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")

@@ -38,6 +38,7 @@ def build_backbone(image, config):
     """
     name = config.BACKBONE
     if callable(name):
+        name = getattr(name, "__func__", name)  # a function that is a class attribute arrives bound to the Config
         maps = name(image, stage5=True, train_bn=config.TRAIN_BN)
         return _checked_taps(list(maps)[-4:], image, getattr(name, "__name__", "BACKBONE"))
     if name in RESNET_BLOCKS:

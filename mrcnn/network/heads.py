@@ -4,6 +4,8 @@ import keras
 from keras import initializers, layers, ops
 
 from mrcnn.network.backbones import normalisation
+from mrcnn.ops import roi_align
+from mrcnn.ops.sampling import filled_rows
 
 
 def normal(deviation):
@@ -95,8 +97,6 @@ class RegionCrops(keras.layers.Layer):
         self.strides, self.size, self.sampling_ratio = list(strides), size, sampling_ratio
 
     def call(self, inputs):
-        from mrcnn.ops import roi_align
-
         lowest = roi_align.level_of_stride(self.strides[0])
         highest = lowest + len(self.strides) - 1
         level = roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
@@ -120,8 +120,6 @@ class FlatRegions(keras.layers.Layer):
         super().__init__(trainable=False, **kwargs)
 
     def call(self, inputs):
-        from mrcnn.ops.sampling import filled_rows
-
         slots = ops.shape(inputs["valid"])[1]
         rows, kept = filled_rows(ops.reshape(inputs["valid"], (-1,)))
         flat = {"valid": kept, "slot": rows, "image_index": rows // slots}
@@ -132,6 +130,5 @@ class FlatRegions(keras.layers.Layer):
 
     def compute_output_spec(self, inputs):
         spec = {name: keras.KerasTensor((None,) + tuple(v.shape[2:]), v.dtype) for name, v in inputs.items()}
-        spec["slot"] = spec["image_index"] = keras.KerasTensor((None,), "int32")
-        spec["image_index"] = keras.KerasTensor((None,), "int32")
+        spec.update({name: keras.KerasTensor((None,), "int32") for name in ("slot", "image_index")})
         return spec

@@ -181,8 +181,9 @@ def taught_masks(stages, heads, regions, image, truth, config):
     flat = FlatRegions(name="positive_rows")({"valid": regions["positive"][:, :limit], **table})
     place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
     crops = heads["mask_crops"]({"maps": stages["maps"], **place})
+    objects = {"object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"]}
     targets = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, name="mask_targets")(
-        {**place, "object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"], "image": image}
+        {**place, **objects, "image": image}
     )
     return {
         "mask_logits": heads["mask"](crops),

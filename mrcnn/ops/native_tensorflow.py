@@ -28,9 +28,8 @@ def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_rat
     crops, rows = [], []
     for level, (features, stride) in enumerate(zip(maps, strides)):
         chosen = tf.cast(tf.where(level_index == level)[:, 0], tf.int32)
-        crops.append(
-            _crop_level(features, stride, tf.gather(boxes, chosen), tf.gather(image_index, chosen), size, sampling_ratio)
-        )
+        images = tf.gather(image_index, chosen)
+        crops.append(_crop_level(features, stride, tf.gather(boxes, chosen), images, size, sampling_ratio))
         rows.append(chosen)
     crops = tf.concat(crops, axis=0)
     order = tf.math.invert_permutation(tf.concat(rows, axis=0))
@@ -39,13 +38,26 @@ def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_rat
 
 def _crop_level(features, stride, boxes, image_index, size, sampling_ratio):
     """Crops of one map: [n, size, size, F]."""
-    from mrcnn.ops.roi_align import crop_coordinates
-
     # The map is repeated by one cell at its border: samples up to a cell outside take the edge, others are zero.
     features = tf.pad(features, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
     shape = tf.cast(tf.shape(features), tf.float32)
-    coordinates = crop_coordinates(boxes + stride, stride, size, sampling_ratio, shape[1], shape[2])
+    coordinates = _corner_points(boxes + stride, stride, size, sampling_ratio, shape[1], shape[2])
     count = size * sampling_ratio
     crops = tf.image.crop_and_resize(tf.cast(features, tf.float32), coordinates, image_index, [count, count])
     crops = tf.nn.avg_pool2d(crops, sampling_ratio, sampling_ratio, "VALID")
     return tf.cast(crops, features.dtype)
+
+
+def _corner_points(boxes, stride, size, sampling_ratio, height, width):
+    """Boxes for which crop_and_resize hits RoIAlign's sample points.
+
+    boxes: [n, 4] pixels; height, width: cells of the map. That operation puts its first and last point on the box's
+    edges, normalised by (cells - 1), so the box is shrunk by half a sampling step at each end and shifted by half a
+    cell (the correction that tensorpack's FasterRCNN found necessary). Returns [n, 4].
+    """
+    count = size * sampling_ratio
+    step = (boxes[:, 2:] - boxes[:, :2]) / (stride * count)
+    first = boxes[:, :2] / stride - 0.5 + 0.5 * step
+    last = first + step * (count - 1)
+    scale = tf.stack([height - 1.0, width - 1.0])
+    return tf.concat([first / scale, last / scale], axis=-1)

@@ -114,21 +114,6 @@ def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
     return ops.mean(ops.reshape(tent, (-1, size, sampling_ratio, cells)), axis=2)
 
 
-def crop_coordinates(boxes, stride, size, sampling_ratio, height, width):
-    """Boxes for a corner-aligned `crop_and_resize` of size * sampling_ratio points that hits RoIAlign's samples.
-
-    boxes: [N, 4] pixels; height, width: cells of the map. That operation puts its first and last point on the box's
-    edges, normalised by (cells - 1), so the box is shrunk by half a sampling step at each end and shifted by half a
-    cell (as tensorpack's FasterRCNN explains). Returns [N, 4].
-    """
-    count = size * sampling_ratio
-    step = (boxes[:, 2:] - boxes[:, :2]) / (stride * count)
-    first = boxes[:, :2] / stride - 0.5 + 0.5 * step
-    last = first + step * (count - 1)
-    scale = ops.stack([height - 1.0, width - 1.0])
-    return ops.concatenate([first / scale, last / scale], axis=-1)
-
-
 def level_of_stride(stride):
     """Pyramid level whose cells are `stride` pixels wide: 4 -> 2, 8 -> 3 ..."""
     return int(math.log2(stride))

@@ -28,7 +28,9 @@ def select_layers(model, layers, frozen_norm):
         try:
             chosen = [layer for layer in with_weights if re.fullmatch(layers, layer.name)]
         except re.error as error:
-            raise ConfigError(f"layers={layers!r} is no regular expression ({error}); or use heads, 3+, 4+, 5+, all.")
+            raise ConfigError(
+                f"layers={layers!r} is no regular expression ({error}); or use heads, 3+, 4+, 5+, all."
+            ) from error
     if frozen_norm:
         chosen = [layer for layer in chosen if not isinstance(layer, keras_layers.BatchNormalization)]
     if not chosen:

@@ -164,7 +164,7 @@ def _matched(path, name, layer, stored):
         if value.shape != tuple(variable.shape):
             raise CheckpointError(
                 f"{path}: {name}/{variable.name} is {list(value.shape)} in the file, {list(variable.shape)} in the "
-                f"network: other classes or settings? Exclude the layer (CLASS_LAYERS for other classes) or change them."
+                "network: other classes or settings? Exclude the layer (CLASS_LAYERS for other classes) or change them."
             )
         if not np.isfinite(value).all():
             raise CheckpointError(f"{path}: {name}/{variable.name} holds NaN or infinity: use an earlier checkpoint.")

@@ -45,13 +45,18 @@ def test_taps_of_applications_come_last_in_their_stride():
 def test_a_callable_gives_five_maps():
     def backbone(image, stage5=True, train_bn=None):
         maps = []
-        for stage in range(5):
+        for _ in range(5):
             image = layers.Conv2D(8, 3, 2, "same")(image)
             maps.append(image)
         return maps
 
-    _, maps = taps(BACKBONE=backbone)
-    assert [m.shape[1] for m in maps.values()] == [32, 16, 8, 4]
+    class Own(Config):
+        NUM_CLASSES = 2
+        BACKBONE = backbone
+
+    image = keras.Input((128, 128, 3))
+    for config in (Own(), Config(NUM_CLASSES=2, BACKBONE=backbone)):
+        assert [m.shape[1] for m in build_backbone(image, config).values()] == [32, 16, 8, 4]
 
 
 def test_wrong_strides_and_unknown_names_are_refused():

@@ -64,7 +64,8 @@ def test_no_sample_is_no_loss():
     zeros = t([[0, 0]], "int32")
     nan = t(np.full((1, 5), np.nan))
     assert number(losses.rpn_class_loss(nan, zeros, nothing, nothing)) == 0
-    assert number(losses.rpn_bbox_loss(t(np.full((1, 5, 4), np.inf)), zeros, nothing, nothing, t(np.zeros((1, 2, 4))))) == 0
+    infinite = t(np.full((1, 5, 4), np.inf))
+    assert number(losses.rpn_bbox_loss(infinite, zeros, nothing, nothing, t(np.zeros((1, 2, 4))))) == 0
     masks = losses.mrcnn_mask_loss(t(np.zeros((1, 2, 2, 3))), t([0], "int32"), t([0], "bool"), t(np.zeros((1, 2, 2))))
     assert number(masks) == 0
 

@@ -31,9 +31,8 @@ def randomised(model, seed=0):
     for layer in model.layers:
         if isinstance(layer, layers.BatchNormalization):
             shape = layer.gamma.shape
-            layer.set_weights(
-                [rng.uniform(0.3, 0.6, shape), rng.normal(size=shape), rng.normal(size=shape), rng.uniform(1e-4, 2, shape)]
-            )
+            gamma, beta, mean = rng.uniform(0.3, 0.6, shape), rng.normal(size=shape), rng.normal(size=shape)
+            layer.set_weights([gamma, beta, mean, rng.uniform(1e-4, 2, shape)])
     return model
 
 

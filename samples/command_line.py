@@ -1,0 +1,137 @@
+"""What the commands of the samples share: options read with one clear line for bad usage and bad data.
+
+Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted.
+"""
+
+import argparse
+import ast
+import contextlib
+import json
+import math
+import os
+import re
+import sys
+import tempfile
+from typing import NamedTuple
+
+from mrcnn.config import ConfigError
+from mrcnn.data.images import DataError
+
+STAGES_EXAMPLE = "heads:20:1e-3,all:20:1e-4"
+
+
+class UsageError(ValueError):
+    """A command line that cannot be carried out; the message is one line with the remedy."""
+
+
+class Stage(NamedTuple):
+    """One stage of training: which layers, up to which epoch (counted from the start of the run), at what rate."""
+
+    layers: str
+    last_epoch: int
+    learning_rate: float
+
+
+def parse_stages(text):
+    """Stages from "layers:epochs:rate,layers:epochs:rate"; epochs are each stage's own.
+
+    Raises UsageError for anything else.
+    """
+    stages, last_epoch = [], 0
+    for part in text.split(","):
+        try:
+            layers, epochs, rate = part.strip().rsplit(":", 2)
+            epochs, rate = int(epochs), float(rate)
+            re.compile(layers)
+        except (ValueError, re.error):
+            layers = ""
+        if not layers or epochs < 1 or not 0 < rate < math.inf:
+            raise UsageError(
+                f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate. Example: {STAGES_EXAMPLE} "
+                "(layers: heads, 3+, 4+, 5+, all or a regular expression)."
+            )
+        last_epoch += epochs
+        stages.append(Stage(layers, last_epoch, rate))
+    return stages
+
+
+def parse_setting(text):
+    """(name, value) from NAME=VALUE; the value is read as JSON, else as a Python literal, else taken as text."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise UsageError(f"--set {text}: write NAME=VALUE, for example --set WEIGHT_DECAY=0.0005.")
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return name.strip(), read(value)
+        except (ValueError, SyntaxError):
+            continue
+    return name.strip(), value
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Tells bad usage in one line instead of after the whole usage text."""
+
+    def error(self, message):
+        raise UsageError(f"{message} ({self.prog} --help lists all options)")
+
+
+def positive(text):
+    """An integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def probability(text):
+    """A number of 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 1")
+    return value
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Keep back what TensorFlow writes to stderr while it is imported, unless that fails.
+
+    Its greetings come before it reads any setting that would silence them, and would bury the one line of an error.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def is_users(error):
+    """Whether an error tells the user what to change, rather than us what to mend."""
+    kinds = [UsageError, ConfigError, DataError, OSError]
+    for module, name in (("mrcnn.training.weights", "CheckpointError"), ("mrcnn.training.callbacks", "NonFiniteLoss")):
+        if module in sys.modules:  # an error of a module that was never imported cannot be
+            kinds.append(getattr(sys.modules[module], name))
+    return isinstance(error, tuple(kinds))
+
+
+def run_command(parser, arguments=None):
+    """Read the arguments and call the command they name, `options.run(options)`; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = parser.parse_args(arguments)
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        print("interrupted; train --weights last resumes after the last whole epoch", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments or not is_users(error):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
