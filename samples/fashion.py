@@ -137,6 +137,8 @@ def overrides_of(options):
         if size != nearest:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
+        # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
+        overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
     for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
                          ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
         if getattr(options, option, None) is not None:

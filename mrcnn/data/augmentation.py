@@ -1,7 +1,7 @@
 """Augmentation: one change for a photo and all its masks.
 
-An augmentation is None, an imgaug augmenter, or a function (image uint8 [H, W, 3], masks bool [H, W, N], rng) -> (image,
-masks). It is applied on the canvas, which keeps its size; boxes are taken from the changed masks.
+An augmentation is None, an imgaug augmenter, or a function (image uint8 [H, W, 3], masks bool [H, W, N], rng) ->
+(image, masks). It is applied on the canvas, which keeps its size; boxes are taken from the changed masks.
 """
 
 import copy

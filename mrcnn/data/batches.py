@@ -24,13 +24,16 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None):
     An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
 
     dataset: prepared Dataset; config: Config; image_id: of the photo
-    augmentation: see `mrcnn.data.augmentation`; rng: numpy Generator for it and for the crop of mode "crop"; None derives
-        one from config.SEED and image_id
+    augmentation: see `mrcnn.data.augmentation`
+    rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id
 
-    Returns {"image": uint8 [h, w, 3]; "window": float32 [4], pixels that the photo fills (not moved by an augmentation
-    other than horizontal_flip); "gt_boxes": float32 [n, 4] pixels; "gt_class_ids": int32 [n], positive, of crowds too;
-    "gt_crowd": bool [n]; "gt_masks": uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK, 255 =
-    inside; "active_classes": bool [NUM_CLASSES], those that the photo's source labels}.
+    Returns a dict:
+        image: uint8 [h, w, 3]
+        window: float32 [4] canvas pixels that the photo fills; of all augmentations, only horizontal_flip moves it
+        gt_boxes: float32 [n, 4] canvas pixels
+        gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
+        gt_masks: uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK; 255 = inside
+        active_classes: bool [NUM_CLASSES], those that the photo's source labels
     Raises DataError naming the photo.
     """
     rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
@@ -157,14 +160,14 @@ def _active_classes(dataset, config, image_id):
 class Batches(keras.utils.PyDataset):
     """Padded batches of a data set for `fit(..., shuffle=False)` and `evaluate`, prepared ahead by threads.
 
-    The photos come in an endless row of passes, each a permutation of all of them that is a function of the seed and the
-    number of the pass alone; augmentation is one of seed, pass and photo. So an interrupted run that starts again at its
-    epoch sees what an unbroken one sees.
+    The photos come in an endless row of passes, each a permutation of all of them that is a function of the seed and
+    the number of the pass alone; augmentation is one of seed, pass and photo. So an interrupted run that starts again
+    at its epoch sees what an unbroken one sees.
 
     dataset: prepared Dataset; config: Config; batch_size: None takes config.BATCH_SIZE; shuffle: False keeps the order
     augmentation: see `mrcnn.data.augmentation`; no_augmentation_sources: names of sources that are left as they are
     steps: batches an epoch, all of them full: epoch e takes batches e * steps to (e + 1) * steps of the row, so that no
-        photo comes again before every other has come. None: an epoch is one pass, each photo once, the last batch smaller
+        photo comes again before every other has come. None: an epoch is one pass, and its last batch may be smaller
     seed: None takes config.SEED; first_epoch: the epoch to begin with; image_ids: the photos to take, None takes all
 
     Attributes: epoch, the one being read; assign it to go to another. image_ids. failure: the first error of a worker,
@@ -267,8 +270,8 @@ class Batches(keras.utils.PyDataset):
             self._first_read = False
             if index:
                 self.failure = ValueError(
-                    f"fit() read batch {index} of the epoch first: call fit(..., shuffle=False), for these batches have a "
-                    "seeded order of their own, which a resumed run and messages about photos depend on."
+                    f"fit() read batch {index} of the epoch first: call fit(..., shuffle=False), for these batches have "
+                    "a seeded order of their own, which a resumed run and messages about photos depend on."
                 )
                 raise self.failure
         if index == count - 1:
@@ -321,9 +324,9 @@ class Batches(keras.utils.PyDataset):
             first, self._warned = not self._warned, True
         if first:
             warnings.warn(
-                f"{self.dataset.sample_name(image_id)} has {count} objects, MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}:"
-                " a random choice of them is trained on each time; raise MAX_GT_INSTANCES to use all. Further photos"
-                " with too many are not reported.",
+                f"{self.dataset.sample_name(image_id)} has {count} objects, more than "
+                f"MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}: a random choice of them is trained on each time; raise "
+                "MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
                 stacklevel=2,
             )
 

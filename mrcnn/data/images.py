@@ -43,7 +43,7 @@ def load_image(path):
         raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
     except Exception as error:  # decoders raise whatever they like on a broken file
         reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{path}: not a readable image ({reason}): replace the file or drop it from the data.") from error
+        raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
 
 
 def _read_file(path):
@@ -129,7 +129,7 @@ class Window:
         return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
 
     def to_original(self, boxes, clip=True):
-        """Boxes of the canvas as boxes of the photo. boxes: [..., 4]. Returns float32 [..., 4], clipped to the photo."""
+        """Boxes of the canvas as boxes of the photo, clipped to it. boxes: [..., 4]. Returns float32 [..., 4]."""
         scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
         boxes = ((np.asarray(boxes, np.float64) - offset) / scale).astype(np.float32)
         return _clipped(boxes, self.original_shape) if clip else boxes
@@ -206,7 +206,8 @@ def _resize(image, shape):
         return image
     shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
     # cv2 knows neither bool nor wide integers.
-    source = image if image.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64) else image.astype(np.float64)
+    known = image.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64)
+    source = image if known else image.astype(np.float64)
     resized = cv2.resize(source, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     if resized.dtype != image.dtype:
         resized = np.rint(resized).astype(image.dtype)

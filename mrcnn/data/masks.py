@@ -1,7 +1,7 @@
 """Masks: their boxes, mini masks, run lengths, and pasting them back into the photo.
 
-Full masks are [H, W, N]. Run lengths decode into column-major memory; nothing here minds whether a mask lies in memory by
-rows or by columns, so they are never copied on the way.
+Full masks are [H, W, N]. Run lengths decode into column-major memory; nothing here minds whether a mask lies in memory
+by rows or by columns, so that they are not copied on the way.
 """
 
 import numpy as np
@@ -121,8 +121,8 @@ def paste_mask(mask, box, shape, threshold=0.5):
     mask: [h, w] 0..1, stretched over the box; box: [4] pixels of the photo, sub-pixel; shape: (H, W) of the photo
     threshold: inside at this value and above; None keeps the values
 
-    Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo). No rows or columns if no pixel's centre
-    lies in both box and photo.
+    Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo). There are no rows or no columns if no
+    pixel's centre lies in both box and photo.
     """
     height, width = shape
     top, rows = _sampling_weights(box[0], box[2], height, mask.shape[0])
@@ -233,8 +233,8 @@ def check_rle(rle, shape):
 def _uncompressed(counts):
     """Run lengths of COCO's compressed form.
 
-    A number is a row of characters from chr(48) on, five bits each, lowest first; the sixth bit says that it goes on, the
-    fifth of the last is the sign. From the fourth number on it is the difference to the run length two before.
+    A number is a row of characters from chr(48) on, five bits each, lowest first; the sixth bit says that it goes on,
+    the fifth of the last is the sign. From the fourth number on it is the difference to the run length two before.
     """
     codes = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
     if not len(codes):

@@ -123,7 +123,8 @@ def test_both_ways_to_place_objects_agree(mode, shape, flip):
     rng = [np.random.default_rng(3) for _ in range(2)]  # the same crop for both
     exact = load_ground_truth(dataset, config, 0, horizontal_flip(float(flip)), rng[0])
     step = -1 if flip else 1
-    general = load_ground_truth(dataset, config, 0, lambda image, masks, _: (image[:, ::step], masks[:, ::step]), rng[1])
+    mirror = lambda image, masks, _: (image[:, ::step], masks[:, ::step])  # noqa: E731
+    general = load_ground_truth(dataset, config, 0, mirror, rng[1])
     np.testing.assert_array_equal(general["image"], exact["image"])
     assert len(exact["gt_boxes"]) == len(general["gt_boxes"]) >= 2
     np.testing.assert_array_equal(general["gt_class_ids"], exact["gt_class_ids"])
@@ -165,7 +166,8 @@ def test_a_crop_clips_boxes_to_what_it_shows():
     for seed in range(5):
         sample = load_ground_truth(dataset, config, 0, None, np.random.default_rng(seed))
         assert sample["image"].shape == (64, 64, 3)
-        np.testing.assert_allclose(sample["gt_boxes"][0], [10, 0, 20, 64], atol=1e-4)  # fills the crop from side to side
+        # The long object fills the crop from side to side.
+        np.testing.assert_allclose(sample["gt_boxes"][0], [10, 0, 20, 64], atol=1e-4)
         assert (sample["gt_masks"][0] == 255).all()
 
 
@@ -267,7 +269,7 @@ def test_too_many_objects_are_said_once_and_chosen_at_random():
     boxes = [(4 * i, 0, 4 * i + 4, 8 + i) for i in range(12)]
     dataset = Pictures([rectangles((64, 64), boxes, [1] * 12)] * 3)
     batches = Batches(dataset, settings(), batch_size=1)
-    with pytest.warns(UserWarning, match="has 12 objects, MAX_GT_INSTANCES=5") as caught:
+    with pytest.warns(UserWarning, match="has 12 objects, more than MAX_GT_INSTANCES=5") as caught:
         chosen = []
         for epoch in range(8):
             batches.epoch = epoch

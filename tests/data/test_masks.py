@@ -71,9 +71,9 @@ def test_boxes_of_numbers_and_of_nothing():
 
 
 def test_coverage_by_hand():
-    # A 2 x 2 block at rows 1-2, columns 1-2 of 4 x 4, on a grid of 2 x 2 over the rows 0.5-3.5 and columns 1-4. The upper
-    # cells span rows 0.5-2, of which the block has 1 of 1.5; the left ones columns 1-2.5, of which it has all; the right
-    # ones columns 2.5-4, of which it has 0.5 of 1.5. Likewise below: rows 2-3.5, of which the block has 1 of 1.5.
+    # A 2 x 2 block over rows 1-3 and columns 1-3 of 4 x 4, on a grid of 2 x 2 over rows 0.5-3.5 and columns 1-4. The
+    # upper cells span rows 0.5-2, of which the block has 1 of 1.5; the lower ones rows 2-3.5, of which it has 1 of 1.5.
+    # The left ones span columns 1-2.5, all of them the block's; the right ones 2.5-4, of which it has 0.5 of 1.5.
     mask = np.zeros((4, 4, 1), bool)
     mask[1:3, 1:3] = True
     expected = np.outer([2 / 3, 2 / 3], [1, 1 / 3]) * 255

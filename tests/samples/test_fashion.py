@@ -129,7 +129,8 @@ def test_options_become_settings_and_set_wins():
                             "--stages", "all:1:0.1", "--augment", "none", "--set", "BACKBONE=resnet152",
                             "--set", "MINI_MASK_SHAPE=[28, 28]")
     assert overrides == {
-        "IMAGE_MIN_DIM": 320, "IMAGE_MAX_DIM": 320, "BACKBONE": "resnet152", "BATCH_SIZE": 3, "SEED": 7,
+        "IMAGE_MIN_DIM": 320, "IMAGE_MAX_DIM": 320, "RPN_ANCHOR_SCALES": (20, 40, 80, 160, 320),
+        "BACKBONE": "resnet152", "BATCH_SIZE": 3, "SEED": 7,
         "STAGES": "all:1:0.1", "AUGMENT": "none", "MINI_MASK_SHAPE": [28, 28],
     }
     assert settings()[1] == {}

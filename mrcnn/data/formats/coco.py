@@ -26,9 +26,9 @@ class CocoDataset(Dataset):
         limit: number of photos to take, from the first on; None takes all
         on_error: "raise" at the first bad photo or object, or "skip" those, with one warning that says how many
 
-        Raises DataError naming the file and the bad entry if the file is missing or no COCO JSON, an annotation is of an
-        unknown image or category, polygons have no area, an RLE does not cover its photo, a photo is missing or lies
-        outside the folder, or nothing remains.
+        Raises DataError naming the file and the bad entry if the file is missing or no COCO JSON, an annotation is of
+        an unknown image or category, polygons have no area, an RLE does not cover its photo, a photo is missing or
+        lies outside the folder, or nothing remains.
         """
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
