@@ -9,6 +9,7 @@ Every number is the best of --repeat runs, the two networks taking turns.
 """
 
 import argparse
+import functools
 import os
 import resource
 import sys
@@ -75,11 +76,11 @@ def calm(model):
 def best_in_turn(functions, repeat):
     """Best time of each function, which run in turn so that the machine's moods meet all of them."""
     best = [float("inf")] * len(functions)
-    for _ in range(repeat + 1):
+    for turn in range(repeat + 1):
         for index, function in enumerate(functions):
             start = time.perf_counter()
             function()
-            if _:
+            if turn:  # the first one builds the graph
                 best[index] = min(best[index], time.perf_counter() - start)
     return best
 
@@ -127,9 +128,8 @@ def detection(size, repeat, bare, image):
         scores, count = np.asarray(found["scores"])[0], int(np.asarray(found["valid"]).sum())
         assert count == objects, f"{count} objects found, not {objects}"
         threshold = float(scores[7])
-        own, plain = best_in_turn(
-            (lambda: network.predict_on_batch(inputs), lambda: bare.predict_on_batch(image)), repeat
-        )
+        turns = (functools.partial(network.predict_on_batch, inputs), lambda: bare.predict_on_batch(image))
+        own, plain = best_in_turn(turns, repeat)
         stages = multiply_adds(network, 1000, objects)
         report(f"Detection, {size} pixels, {objects} objects", own, plain, stages, bare_amount)
 

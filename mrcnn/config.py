@@ -224,7 +224,7 @@ class Config:
                 f"{len(self.BACKBONE_STRIDES)} pyramid levels of BACKBONE_STRIDES."
             )
         if not self.USE_RPN_ROIS:
-            raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the proposal network. Leave it True.")
+            raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
         missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS)
         if missing:
             raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")

@@ -14,8 +14,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]  # runs from a checkout without an installation too
 
 # Keras is imported inside the commands: --help and usage errors answer at once.
-from command_line import STAGES_EXAMPLE, OneLineParser, UsageError, parse_setting, parse_stages  # noqa: E402
-from command_line import positive, probability, quiet_import, run_command  # noqa: E402
+from command_line import (  # noqa: E402
+    STAGES_EXAMPLE,
+    OneLineParser,
+    UsageError,
+    parse_setting,
+    parse_stages,
+    positive,
+    probability,
+    quiet_import,
+    run_command,
+)
 from photos import PhotoDataset, check_output, list_photos, save_drawing  # noqa: E402
 
 from mrcnn.config import Config  # noqa: E402
@@ -163,8 +172,10 @@ def new_config(options, overrides, dataset):
     if options.weights == "none":
         config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
     elif options.weights == "coco":
-        config.set(BACKBONE="resnet101", RPN_CHANNELS=512)  # the network that the file is of
-    elif options.weights not in ("imagenet", "coco"):
+        config.set(BACKBONE="resnet101", RPN_CHANNELS=512, NORM="batch")  # the network that the file is of
+    elif options.weights == "imagenet":
+        config.NORM = "batch"  # as the classifiers have it
+    else:
         from mrcnn.training.weights import read_attributes
 
         # Weights of ours fit the network that they were trained in, so its settings come with them.
@@ -189,7 +200,7 @@ def augmentation_of(name):
 
         return horizontal_flip(0.5)
     if name == "imgaug":
-        import mrcnn.data.augmentation  # noqa: F401  puts back what imgaug misses in numpy 2
+        import mrcnn.data.augmentation  # noqa: F401, I001  puts back what imgaug misses in numpy 2
         from imgaug import augmenters
 
         return augmenters.Sequential([

@@ -21,18 +21,20 @@ model = MaskRCNN.from_checkpoint(weights)
 found = model.detect(list(np.load(images)), soft_masks=True)
 np.savez(results, **{f"{name}{i}": r[name] for i, r in enumerate(found) for name in r})
 """
-WRITE = """
+TRAIN = """
 import sys
 import keras
+import numpy as np
 from mrcnn.model import MaskRCNN
-from tiny import TinyConfig
+from tiny import Squares, TinyConfig
 
+weights, images, logs = sys.argv[1:]
 keras.utils.set_random_seed(3)
-model = MaskRCNN("training", TinyConfig(), sys.argv[2])
-for layer in ("mrcnn_class_logits", "mrcnn_mask", "mrcnn_bbox_fc", "rpn_class_raw", "rpn_bbox_pred"):
-    kernel = model.training_model.get_layer(layer).kernel
-    kernel.assign(kernel * 10)  # scores far enough apart that rounding cannot change their order
-model.save_weights(sys.argv[1])
+model = MaskRCNN("training", TinyConfig(OPTIMIZER="adamw", STEPS_PER_EPOCH=150), logs)
+model.train(Squares().load(40), None, 3e-3, 1, "all")
+model.train(Squares().load(40), None, 1e-3, 2, "all")
+model.save_weights(weights)
+np.save(images, [Squares().load(3, seed=7).load_image(i) for i in range(3)])
 """
 
 
@@ -46,9 +48,8 @@ def run(code, backend, *arguments):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backends")
-    images = np.random.default_rng(0).integers(0, 255, (3, 60, 50, 3)).astype("uint8")
-    np.save(folder / "images.npy", images)
-    run(WRITE, "tensorflow", str(folder / "weights.h5"), str(folder))
+    # A network that knows something: among the guesses of a random one, rounding decides which come first.
+    run(TRAIN, "tensorflow", str(folder / "weights.h5"), str(folder / "images.npy"), str(folder))
     return folder
 
 
@@ -68,7 +69,7 @@ def test_detections_agree_with_tensorflows(files, expected, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
     found = detections(files, backend)
-    assert sum(len(expected[f"scores{i}"]) for i in range(3)) > 10
+    assert all(expected[f"scores{i}"][0] > 0.3 for i in range(3))
     for name, value in expected.items():
         if name.startswith("class_ids"):
             np.testing.assert_array_equal(found[name], value, err_msg=name)

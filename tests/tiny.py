@@ -1,8 +1,9 @@
-"""A network small enough to build in a test, and a batch for it."""
+"""A network small enough to build in a test, a batch for it, and pictures it can learn."""
 
 import numpy as np
 
 from mrcnn.config import Config
+from mrcnn.data.dataset import Dataset
 
 
 class TinyConfig(Config):
@@ -49,3 +50,33 @@ def tiny_batch(images=2, seed=0, config=TinyConfig):
         batch["gt_masks"][:, row] = 255
         batch["gt_valid"][:, row] = True
     return batch
+
+
+class Squares(Dataset):
+    """One bright square a picture, of one of three classes by its colour."""
+
+    def load(self, count, seed=0, size=(64, 64)):
+        for class_id, name in enumerate(("red", "green", "blue"), start=1):
+            self.add_class("squares", class_id, name)
+        for index in range(count):
+            self.add_image("squares", index, f"square{index}.png", seed=[seed, index], size=size)
+        self.prepare()
+        return self
+
+    def shape_of(self, image_id):
+        info = self.image_info[image_id]
+        rng = np.random.default_rng(info["seed"])
+        y, x = rng.integers(0, 30, 2)
+        return info["size"], y, x, rng.integers(15, 30), rng.integers(0, 3)
+
+    def load_image(self, image_id):
+        size, y, x, side, colour = self.shape_of(image_id)
+        image = np.full(size + (3,), 90, np.uint8)
+        image[y : y + side, x : x + side, colour] = 250
+        return image
+
+    def load_mask(self, image_id):
+        size, y, x, side, colour = self.shape_of(image_id)
+        mask = np.zeros(size + (1,), bool)
+        mask[y : y + side, x : x + side] = True
+        return mask, np.array([colour + 1], np.int32)

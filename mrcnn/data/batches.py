@@ -270,8 +270,8 @@ class Batches(keras.utils.PyDataset):
             self._first_read = False
             if index:
                 self.failure = ValueError(
-                    f"fit() read batch {index} of the epoch first: call fit(..., shuffle=False), for these batches have "
-                    "a seeded order of their own, which a resumed run and messages about photos depend on."
+                    f"fit() read batch {index} of the epoch first: call fit(..., shuffle=False), for these batches "
+                    "have a seeded order of their own, which a resumed run and messages about photos depend on."
                 )
                 raise self.failure
         if index == count - 1:
@@ -325,8 +325,8 @@ class Batches(keras.utils.PyDataset):
         if first:
             warnings.warn(
                 f"{self.dataset.sample_name(image_id)} has {count} objects, more than "
-                f"MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}: a random choice of them is trained on each time; raise "
-                "MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
+                f"MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}: a random choice of them is trained on each time; "
+                "raise MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
                 stacklevel=2,
             )
 

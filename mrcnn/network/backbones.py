@@ -16,18 +16,23 @@ RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet15
 TAPS = (4, 8, 16, 32)
 
 
-def normalisation(kind, trainable_statistics, name):
+def normalisation(kind, trainable_statistics, name, groups=1):
     """The normalisation layer used throughout the network.
 
-    kind: "batch" or "group" (16 groups; the channels must divide by it); trainable_statistics: Config.TRAIN_BN. A
-    frozen batch normalisation is wholly frozen, its scale and shift included.
+    kind: "batch" or "group"; trainable_statistics: Config.TRAIN_BN, a frozen batch normalisation is wholly frozen, its
+    scale and shift included; groups: of group normalisation, see `groups_of`.
     """
     if kind == "group":
-        return layers.GroupNormalization(groups=16, epsilon=1e-5, name=name)
+        return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
     layer = layers.BatchNormalization(epsilon=1e-3, name=name)
     if trainable_statistics is False:
         layer.trainable = False
     return layer
+
+
+def groups_of(channels):
+    """Groups of 16 channels (Wu and He 2018, table 3): narrow maps keep the mean level that smaller groups lose."""
+    return channels // 16 if channels % 16 == 0 else 1
 
 
 def build_backbone(image, config):
@@ -66,7 +71,7 @@ def resnet(image, blocks, norm, train_bn):
     """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1)."""
     x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = layers.Conv2D(64, 7, 2, name="conv1", kernel_initializer="he_normal")(x)
-    x = normalisation(norm, train_bn, "bn_conv1")(x)
+    x = normalisation(norm, train_bn, "bn_conv1", groups_of(64))(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     taps = {}
@@ -86,7 +91,7 @@ def _bottleneck(x, channels, stride, project, block, norm, train_bn):
         x = layers.Conv2D(
             filters, size, stride, "same", name=f"res{block}_branch{suffix}", kernel_initializer="he_normal"
         )(x)
-        return normalisation(norm, train_bn, f"bn{block}_branch{suffix}")(x)
+        return normalisation(norm, train_bn, f"bn{block}_branch{suffix}", groups_of(filters))(x)
 
     y = layers.Activation("relu", name=f"res{block}_2a_relu")(conv_norm(x, "2a", channels, 1, stride))
     y = layers.Activation("relu", name=f"res{block}_2b_relu")(conv_norm(y, "2b", channels, 3))
@@ -103,7 +108,7 @@ def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
         x = layers.Conv2D(
             filters, size, stride, "same", use_bias=False, name=f"res{name}", kernel_initializer="he_normal"
         )(x)
-        return normalisation(norm, train_bn, f"bn{name}")(x)
+        return normalisation(norm, train_bn, f"bn{name}", groups_of(filters))(x)
 
     x = layers.Activation("relu", name="conv1_relu")(conv_norm(image, widths[0] // 2, 3, 2, "1"))
     taps = {}

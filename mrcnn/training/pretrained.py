@@ -31,8 +31,8 @@ def load_imagenet(model, config, path=None):
         raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
     constructor, _ = find_application(name)
     try:
-        source = constructor(include_top=False, weights=path or "imagenet", input_shape=(64, 64, 3))
-    except (OSError, ValueError) as error:
+        source = constructor(include_top=False, weights=path or "imagenet", input_shape=(224, 224, 3))
+    except Exception as error:  # Keras raises a bare Exception when a download fails
         if path:
             raise CheckpointError(f"{path} does not fit {name} of keras.applications without top: {error}") from error
         raise CheckpointError(

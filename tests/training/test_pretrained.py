@@ -98,7 +98,7 @@ def test_what_cannot_be_loaded_is_refused(resnet_file, tmp_path, monkeypatch):
 
 def test_offline_is_said_in_one_line(monkeypatch):
     def offline(*args, **kwargs):
-        raise OSError("no route")
+        raise Exception("URL fetch failure")  # what Keras raises
 
     monkeypatch.setattr(pretrained, "find_application", lambda name: (offline, None))
     with pytest.raises(CheckpointError, match="go online once.*--weights none"):
