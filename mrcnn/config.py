@@ -31,13 +31,16 @@ class Config:
     # --- The network ---------------------------------------------------------------------------------------------
     # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS).
     GEOMETRY = "exact"
-    BACKBONE = "resnet101"  # resnet50|101|152, "small", a keras.applications name, or a callable
+    # resnet50, resnet101, resnet152, small: ours, by these very names; a name of keras.applications; or a callable.
+    BACKBONE = "resnet101"
     COMPUTE_BACKBONE_SHAPE = None  # of Matterport's; not needed, since shapes are read off the maps
     BACKBONE_STRIDES = [4, 8, 16, 32, 64]  # of P2..P6 in pixels
     # "batch": batch normalisation, frozen or not by TRAIN_BN; "group": group normalisation (Wu and He 2018), which
     # needs no large batches and so is the one for training from random weights.
     NORM = "batch"
-    TRAIN_BN = False  # False freezes batch normalisation wholly: batches of two are too small for statistics
+    # False freezes batch normalisation wholly: batches of two are too small for statistics. None or True trains it,
+    # also that inside a keras.applications backbone; on JAX its statistics in the heads then include padding.
+    TRAIN_BN = False
     TOP_DOWN_PYRAMID_SIZE = 256  # channels of every pyramid level (FPN section 3)
     FPN_CLASSIF_FC_LAYERS_SIZE = 1024  # width of the two dense layers of the box head
     RPN_CHANNELS = 256  # of the shared 3x3 convolution of the region proposal network (FPN section 4.1)
@@ -128,6 +131,8 @@ class Config:
 
     @BATCH_SIZE.setter
     def BATCH_SIZE(self, value):
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"BATCH_SIZE={value!r}: give a whole number of images, 1 or more.")
         if value % self.GPU_COUNT:
             raise ConfigError(f"BATCH_SIZE {value} does not divide among GPU_COUNT={self.GPU_COUNT} devices.")
         self.IMAGES_PER_GPU = value // self.GPU_COUNT
@@ -199,8 +204,23 @@ class Config:
             setattr(config, name, value)
         return config.set(**overrides)
 
+    def _check_kinds(self):
+        """Raise ConfigError for a number or list that is none."""
+        for name in (*POSITIVE, *POSITIVE_OR_NONE):
+            value = getattr(self, name)
+            if value is None and name in POSITIVE_OR_NONE:
+                continue
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ConfigError(f"{name}={value!r}: give a whole number, 1 or more.")
+        for name, length in LISTS.items():
+            value = getattr(self, name)
+            numbers = isinstance(value, (list, tuple, np.ndarray)) and all(np.isreal(v) for v in value)
+            if not numbers or not len(value) or (length and len(value) != length):
+                raise ConfigError(f"{name}={value!r}: give a list of {length or 'one or more'} numbers.")
+
     def check(self):
         """Raise ConfigError at the first setting that no network can be built from."""
+        self._check_kinds()
         choices = {
             "GEOMETRY": ("exact",),
             "NORM": ("batch", "group"),
@@ -218,11 +238,17 @@ class Config:
                 raise ConfigError(f"{name}={side} does not divide by 64 (six halvings): use {below} or {above}.")
         if self.NUM_CLASSES < 2:
             raise ConfigError("NUM_CLASSES counts background and so must be 2 or more: set it to 1 + your classes.")
-        if len(self.RPN_ANCHOR_SCALES) != len(self.BACKBONE_STRIDES):
+        if list(self.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
+            raise ConfigError(f"BACKBONE_STRIDES={self.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")
+        if len(self.RPN_ANCHOR_SCALES) != 5:
             raise ConfigError(
-                f"RPN_ANCHOR_SCALES has {len(self.RPN_ANCHOR_SCALES)} values: give one for each of the "
-                f"{len(self.BACKBONE_STRIDES)} pyramid levels of BACKBONE_STRIDES."
+                f"RPN_ANCHOR_SCALES has {len(self.RPN_ANCHOR_SCALES)} values: give 5, one for each pyramid level."
             )
+        if len(self.MEAN_PIXEL) != self.IMAGE_CHANNEL_COUNT:
+            count = self.IMAGE_CHANNEL_COUNT
+            raise ConfigError(f"MEAN_PIXEL has {len(self.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels.")
+        if self.NORM == "group" and self.MASK_CHANNELS % 16:
+            raise ConfigError(f"MASK_CHANNELS={self.MASK_CHANNELS} does not divide by 16, the groups of NORM=group.")
         if not self.USE_RPN_ROIS:
             raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
         missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS)
@@ -233,6 +259,19 @@ class Config:
                 f"MASK_SHAPE {list(self.MASK_SHAPE)} must be twice MASK_POOL_SIZE={self.MASK_POOL_SIZE}: "
                 "the mask head enlarges its crop once."
             )
+
+
+POSITIVE = (
+    "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE RPN_CHANNELS MASK_CHANNELS "
+    "NUM_CLASSES RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE "
+    "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE IMAGE_CHANNEL_COUNT MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE "
+    "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES"
+).split()
+POSITIVE_OR_NONE = ("STEPS_PER_EPOCH", "VALIDATION_STEPS")
+LISTS = {  # name: how many numbers, None for any
+    "RPN_ANCHOR_SCALES": None, "RPN_ANCHOR_RATIOS": None, "BACKBONE_STRIDES": None, "MEAN_PIXEL": None,
+    "MINI_MASK_SHAPE": 2, "MASK_SHAPE": 2, "RPN_BBOX_STD_DEV": 4, "BBOX_STD_DEV": 4,
+}
 
 
 def _plain(value):

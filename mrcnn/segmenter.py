@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import random
 import re
 
 import keras
@@ -62,7 +63,11 @@ class Segmenter:
         self.history = None
         self._state = None  # training state of the loaded checkpoint, until a stage takes it up
         self.set_log_dir()
+        # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
+        state = random.getstate()
+        random.seed(config.SEED)
         self.training_model, self.inference_model = self.build_networks(config)
+        random.setstate(state)
         # Detection shapes follow what is found, which XLA on TensorFlow cannot compile.
         if keras.backend.backend() == "tensorflow":
             self.inference_model.jit_compile = False
@@ -141,8 +146,7 @@ class Segmenter:
     def set_trainable(self, layer_regex, keras_model=None, indent=0, verbose=1):
         """Make the layers of a stage trainable ("heads", "3+", ..., or a regular expression), all others not."""
         model = keras_model or self.training_model
-        frozen_norm = self.config.NORM == "batch" and self.config.TRAIN_BN is False
-        names = select_layers(model, layer_regex, frozen_norm)
+        names = select_layers(model, layer_regex, frozen_norm=self.config.TRAIN_BN is False)
         set_trainable_layers(model, names)
         if verbose:
             total = sum(bool(layer.weights) for layer in model.layers)
@@ -241,7 +245,8 @@ class Segmenter:
         "boxes" float32 [N, 4] at sub-pixel precision, "class_ids" int32 [N], "scores" float32 [N], "masks" bool
         [H, W, N]. Raises DataError for what is no such image.
         """
-        images = [_checked_image(image, index) for index, image in enumerate(images)]
+        channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
         placed = [self._place(image) for image in images]
         groups = {}  # canvases of one shape go through the network together
         for index, (canvas, _) in enumerate(placed):
@@ -265,7 +270,8 @@ class Segmenter:
         mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
         # A network trained on crops still has to see the whole photo.
         largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
-        return place_image(image, min(config.IMAGE_MIN_DIM, largest), largest, config.IMAGE_MIN_SCALE, mode)
+        smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
+        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
 
     def predict(self, canvases, windows):
         """The inference graph on canvases of one shape.
@@ -276,11 +282,11 @@ class Segmenter:
         return {name: np.asarray(value) for name, value in self.inference_model.predict_on_batch(inputs).items()}
 
 
-def _checked_image(image, index):
+def _checked_image(image, index, channels):
     image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(
-            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, 3] RGB, as "
+            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
             "mrcnn.data.images.load_image does."
         )
     return image

@@ -128,7 +128,8 @@ def run_command(parser, arguments=None):
         options = parser.parse_args(arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
-        print("interrupted; train --weights last resumes after the last whole epoch", file=sys.stderr)
+        hint = "; train --weights last resumes after the last whole epoch" if "train" in arguments[:1] else ""
+        print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:
         if "--debug" in arguments or not is_users(error):

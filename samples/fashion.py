@@ -146,8 +146,9 @@ def overrides_of(options):
         if size != nearest:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
-        # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
-        overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
+        if getattr(options, "weights", None) != "coco":  # whose proposals are learned for anchors of 32 to 512 pixels
+            # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
+            overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
     for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
                          ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
         if getattr(options, option, None) is not None:
@@ -183,6 +184,9 @@ def new_config(options, overrides, dataset):
         config = base.from_dict({**written, "STAGES": base.STAGES, "AUGMENT": base.AUGMENT})
     config.NUM_CLASSES = dataset.num_classes
     config.set(**overrides)
+    if options.weights == "none" and "TRAIN_BN" not in overrides:
+        # Batch normalisation inside a backbone of keras.applications has no statistics to be frozen at yet.
+        config.TRAIN_BN = config.BACKBONE not in ("resnet50", "resnet101", "resnet152", "small")
     if config.NUM_CLASSES != dataset.num_classes:
         raise UsageError(
             f"--set NUM_CLASSES={config.NUM_CLASSES}: the data has {dataset.num_classes} classes with the background; "

@@ -29,6 +29,9 @@ def test_derived_values_are_computed_on_reading():
     assert config.IMAGES_PER_GPU == 4
     with pytest.raises(ConfigError, match="does not divide among GPU_COUNT=2"):
         config.BATCH_SIZE = 3
+    for wrong in ("two", 0, 1.5):
+        with pytest.raises(ConfigError, match="BATCH_SIZE="):
+            config.BATCH_SIZE = wrong
     config.IMAGE_MAX_DIM = 256
     assert config.IMAGE_SHAPE.tolist() == [256, 256, 3]
     config.IMAGE_RESIZE_MODE, config.IMAGE_MIN_DIM = "crop", 128

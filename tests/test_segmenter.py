@@ -45,6 +45,7 @@ def test_a_run_of_two_stages_leaves_everything_in_one_folder(trained):
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["learning_rate"]) == pytest.approx(0.001)
     assert model.epoch == 2
+    assert "mask_rcnn_tiny_0000.h5" not in names  # it was there for a run killed in its first epoch
 
 
 def test_total_loss_is_the_sum_of_its_parts_in_every_stage(trained):
@@ -156,7 +157,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_photos(tmp_path):
     bias.assign(np.full(bias.shape, np.nan))
     with pytest.raises(NonFiniteLoss, match=r"mrcnn_mask_loss .*epoch 1, step 1.*square\d.*square\d"):
         model.train(Squares().load(4), None, 0.01, 1, "all")
-    assert not [f for f in os.listdir(model.log_dir) if f.endswith(".h5")]
+    assert [f for f in os.listdir(model.log_dir) if f.endswith(".h5")] == ["mask_rcnn_tiny_0000.h5"]
 
 
 def test_data_that_does_not_fit_is_refused(tmp_path, trained):
@@ -190,6 +191,24 @@ def test_the_last_checkpoint_is_the_newest_runs(tmp_path):
         find_last_checkpoint(str(tmp_path), "cars")
     with pytest.raises(FileNotFoundError):
         find_last_checkpoint(str(tmp_path / "nowhere"))
+
+
+def test_new_weights_follow_from_the_seed(tmp_path):
+    first, second, other = (weights_of(model_in(tmp_path, SEED=seed)) for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other))
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path, mini):
+    settings = {"IMAGE_RESIZE_MODE": "pad64", "IMAGES_PER_GPU": 1, "USE_MINI_MASK": mini, "IMAGE_MIN_DIM": None}
+    model = model_in(tmp_path, **settings)
+    data = Squares()
+    for part, size in enumerate(((128, 128), (64, 128), (64, 64))):
+        data.load(1, seed=part, size=size)
+    model.train(data, data, 0.01, 2, "all")
+    assert np.isfinite(model.history.history["val_loss"]).all()
+    assert len(model.detect([data.load_image(i) for i in range(3)])) == 3
 
 
 def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):

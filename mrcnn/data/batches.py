@@ -52,7 +52,14 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None):
         sample, kept = _augment_objects(canvas, masks, window, config, augmentation, rng)
     class_ids = class_ids[kept]
     sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
-    sample["active_classes"] = _active_classes(dataset, config, image_id)
+    sample["active_classes"] = active = _active_classes(dataset, config, image_id)
+    for class_id in sample["gt_class_ids"]:
+        if not active[class_id]:
+            source = dataset.image_info[image_id]["source"]
+            raise DataError(
+                f"{dataset.sample_name(image_id)}: class id {class_id} is none of the classes that its source "
+                f"{source!r} labels: correct load_mask or add_class it for that source."
+            )
     return sample
 
 
@@ -181,6 +188,8 @@ class Batches(keras.utils.PyDataset):
         # JAX and PyTorch to build the model, it hands what it had prepared to the next epoch, in front of its batches.
         super().__init__(workers=1)
         check_augmentation(augmentation)
+        if steps is not None and int(steps) < 2 and config.IMAGE_RESIZE_MODE in ("none", "pad64"):
+            raise DataError(f"steps={steps}: with canvases of several sizes an epoch needs 2 batches or more.")
         self.dataset, self.config, self.augmentation = dataset, config, augmentation
         self.batch_size = int(batch_size or config.BATCH_SIZE)
         self.shuffle, self.steps = bool(shuffle), None if steps is None else int(steps)
@@ -260,9 +269,10 @@ class Batches(keras.utils.PyDataset):
         if index == 1 and not self._reading and self.config.IMAGE_RESIZE_MODE in ("none", "pad64"):
             # TensorFlow's fit() looks at batches 0 and 1 before the first epoch and takes a side on which they agree as
             # fixed. Here canvases differ from batch to batch, so these two have to.
-            batch["image"] = _grown(batch["image"], 1)
+            first = self._load(self.epoch, 0)
+            batch["image"] = _grown(batch["image"], 1, first["image"].shape)
             if not self.config.USE_MINI_MASK:
-                batch["gt_masks"] = _grown(batch["gt_masks"], 2)
+                batch["gt_masks"] = _grown(batch["gt_masks"], 2, first["gt_masks"].shape)
         return (batch,)
 
     def _note_reading(self, index, count):
@@ -392,7 +402,7 @@ def _collated(samples, config):
     return batch
 
 
-def _grown(array, axis):
-    """`array` with NETWORK_STRIDE zeros more at the end of its height and width, the axes from `axis` on."""
-    grow = [(0, NETWORK_STRIDE if axis <= i <= axis + 1 else 0) for i in range(array.ndim)]
-    return np.pad(array, grow)
+def _grown(array, axis, other):
+    """`array` with zeros at the end of its height and width, the axes from `axis` on, to be larger than `other`'s."""
+    sides = {i: max(array.shape[i], other[i]) + NETWORK_STRIDE for i in (axis, axis + 1)}
+    return np.pad(array, [(0, sides.get(i, size) - size) for i, size in enumerate(array.shape)])

@@ -5,7 +5,9 @@ first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling). `sma
 network for toy data and tests. Any other name is looked up in keras.applications and tapped where its stride changes.
 """
 
+import re
 import string
+import sys
 
 import keras
 from keras import layers
@@ -16,11 +18,11 @@ RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet15
 TAPS = (4, 8, 16, 32)
 
 
-def normalisation(kind, trainable_statistics, name, groups=1):
+def normalisation(kind, trainable_statistics, name, groups=16):
     """The normalisation layer used throughout the network.
 
     kind: "batch" or "group"; trainable_statistics: Config.TRAIN_BN, a frozen batch normalisation is wholly frozen, its
-    scale and shift included; groups: of group normalisation, see `groups_of`.
+    scale and shift included; groups: of group normalisation (Wu and He 2018), the channels must divide by it.
     """
     if kind == "group":
         return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
@@ -28,11 +30,6 @@ def normalisation(kind, trainable_statistics, name, groups=1):
     if trainable_statistics is False:
         layer.trainable = False
     return layer
-
-
-def groups_of(channels):
-    """Groups of 16 channels (Wu and He 2018, table 3): narrow maps keep the mean level that smaller groups lose."""
-    return channels // 16 if channels % 16 == 0 else 1
 
 
 def build_backbone(image, config):
@@ -44,8 +41,10 @@ def build_backbone(image, config):
     name = config.BACKBONE
     if callable(name):
         name = getattr(name, "__func__", name)  # a function that is a class attribute arrives bound to the Config
-        maps = name(image, stage5=True, train_bn=config.TRAIN_BN)
-        return _checked_taps(list(maps)[-4:], image, getattr(name, "__name__", "BACKBONE"))
+        maps = list(name(image, stage5=True, train_bn=config.TRAIN_BN))[-4:]
+        taps = _checked_taps(maps, image, getattr(name, "__name__", "BACKBONE"))
+        give_stable_names(keras.Function([image], maps).operations)
+        return taps
     if name in RESNET_BLOCKS:
         return resnet(image, RESNET_BLOCKS[name], config.NORM, config.TRAIN_BN)
     if name == "small":
@@ -71,7 +70,7 @@ def resnet(image, blocks, norm, train_bn):
     """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1)."""
     x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = layers.Conv2D(64, 7, 2, name="conv1", kernel_initializer="he_normal")(x)
-    x = normalisation(norm, train_bn, "bn_conv1", groups_of(64))(x)
+    x = normalisation(norm, train_bn, "bn_conv1")(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     taps = {}
@@ -91,7 +90,7 @@ def _bottleneck(x, channels, stride, project, block, norm, train_bn):
         x = layers.Conv2D(
             filters, size, stride, "same", name=f"res{block}_branch{suffix}", kernel_initializer="he_normal"
         )(x)
-        return normalisation(norm, train_bn, f"bn{block}_branch{suffix}", groups_of(filters))(x)
+        return normalisation(norm, train_bn, f"bn{block}_branch{suffix}")(x)
 
     y = layers.Activation("relu", name=f"res{block}_2a_relu")(conv_norm(x, "2a", channels, 1, stride))
     y = layers.Activation("relu", name=f"res{block}_2b_relu")(conv_norm(y, "2b", channels, 3))
@@ -108,7 +107,7 @@ def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
         x = layers.Conv2D(
             filters, size, stride, "same", use_bias=False, name=f"res{name}", kernel_initializer="he_normal"
         )(x)
-        return normalisation(norm, train_bn, f"bn{name}", groups_of(filters))(x)
+        return normalisation(norm, train_bn, f"bn{name}")(x)
 
     x = layers.Activation("relu", name="conv1_relu")(conv_norm(image, widths[0] // 2, 3, 2, "1"))
     taps = {}
@@ -124,8 +123,11 @@ def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
 
 def keras_application(image, name, config):
     """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
+    if image.shape[-1] != 3:
+        raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}.")
     model = _application(image, name, config.MEAN_PIXEL)
-    if config.TRAIN_BN is False and config.NORM == "batch":
+    give_stable_names(model.layers)
+    if config.TRAIN_BN is False:
         for layer in model.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.trainable = False
@@ -133,10 +135,11 @@ def keras_application(image, name, config):
     measured = model if image.shape[1] else _application(keras.Input((256, 256, 3)), name, config.MEAN_PIXEL)
     size = measured.inputs[0].shape[1]
     found = {}
-    for layer, twin in zip(model.layers, measured.layers):
+    # Paired from the end: what leads up to the image differs between the two.
+    for layer, twin in zip(reversed(model.layers), reversed(measured.layers)):
         shape = getattr(twin.output, "shape", ())
         if len(shape) == 4 and shape[1] and size % shape[1] == 0 and size // shape[1] in TAPS:
-            found[size // shape[1]] = layer.output
+            found.setdefault(size // shape[1], layer.output)
     missing = [stride for stride in TAPS if stride not in found]
     if missing:
         raise ConfigError(f"Backbone {name} has no feature map at stride {missing[0]}: choose another one.")
@@ -147,7 +150,23 @@ def _application(image, name, mean_pixel):
     """The functional model of keras.applications on an image, preceded by what its family does to pixels."""
     constructor, module = find_application(name)
     pixels = layers.Rescaling(1.0, offset=[float(v) for v in mean_pixel])(image)
-    return constructor(include_top=False, weights=None, input_tensor=module.preprocess_input(pixels))
+    model = constructor(include_top=False, weights=None, input_tensor=module.preprocess_input(pixels))
+    if any(isinstance(layer, layers.Normalization) and layer.weights for layer in model.layers):
+        raise ConfigError(
+            f"BACKBONE={name!r} normalises pixels by statistics that it keeps as weights: use its successor "
+            "EfficientNetV2B0 to B3, S, M or L instead."
+        )
+    return model
+
+
+def give_stable_names(operations):
+    """Rename layers with weights that Keras named by a count over the whole process: weight files go by names."""
+    counts = {}
+    for layer in operations:
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
+        if getattr(layer, "weights", None) and re.fullmatch(rf"{kind}(_\d+)?", layer.name):
+            counts[kind] = counts.get(kind, 0) + 1
+            layer.name = f"backbone_{kind}_{counts[kind]}"
 
 
 def find_application(name):
@@ -160,7 +179,8 @@ def find_application(name):
                 module = getattr(keras.applications, module_name)
                 if hasattr(module, "preprocess_input") and hasattr(module, constructor_name):
                     return constructor, module
+            return constructor, sys.modules[constructor.__module__]
     raise ConfigError(
         f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152, small, a model name of keras.applications "
-        "(EfficientNetV2B0, ConvNeXtTiny, ...) or a callable."
+        "(EfficientNetV2B0, ConvNeXtTiny, ...) or a callable (which from_checkpoint(..., BACKBONE=it) needs again)."
     )

@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, layers, ops
 
-from mrcnn.network.backbones import groups_of, normalisation
+from mrcnn.network.backbones import normalisation
 from mrcnn.ops import roi_align
 from mrcnn.ops.sampling import filled_rows
 
@@ -43,7 +43,7 @@ class BoxHead:
             self.layers += [
                 layers.Dense(width, name=f"mrcnn_class_conv{index}", kernel_initializer="he_uniform"),
                 # Without cells to average over, small groups would keep little more than signs: one group for all.
-                normalisation(norm, train_bn, f"mrcnn_class_bn{index}"),
+                normalisation(norm, train_bn, f"mrcnn_class_bn{index}", groups=1),
                 layers.Activation("relu", name=f"mrcnn_class_relu{index}"),
             ]
         self.logits = layers.Dense(classes, name="mrcnn_class_logits", kernel_initializer=normal(0.01))
@@ -70,7 +70,7 @@ class MaskHead:
                 layers.Conv2D(
                     channels, 3, padding="same", name=f"mrcnn_mask_conv{index}", kernel_initializer="he_normal"
                 ),
-                normalisation(norm, train_bn, f"mrcnn_mask_bn{index}", groups_of(channels)),
+                normalisation(norm, train_bn, f"mrcnn_mask_bn{index}"),
                 layers.Activation("relu", name=f"mrcnn_mask_relu{index}"),
             ]
         self.layers += [

@@ -93,8 +93,9 @@ def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
     shape: (rows, columns) of the result. Returns [N, rows, columns]; outside its box a mask is zero.
     Sampling is separable, so it is two small matrix products.
     """
-    rows = _sampling_matrix(mask_boxes, regions, 0, masks.shape[1], shape[0], sampling_ratio)
-    columns = _sampling_matrix(mask_boxes, regions, 1, masks.shape[2], shape[1], sampling_ratio)
+    height, width = ops.shape(masks)[1:3]
+    rows = _sampling_matrix(mask_boxes, regions, 0, height, shape[0], sampling_ratio)
+    columns = _sampling_matrix(mask_boxes, regions, 1, width, shape[1], sampling_ratio)
     return ops.matmul(rows, ops.matmul(masks, ops.transpose(columns, (0, 2, 1))))
 
 
@@ -106,8 +107,9 @@ def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
     mask_low, mask_high = mask_boxes[:, axis, None], mask_boxes[:, axis + 2, None]
     points = low + (high - low) * steps[None]
     inside = ops.logical_and(points >= mask_low, points <= mask_high)
-    position = (points - mask_low) / ops.maximum(mask_high - mask_low, 1e-3) * cells - 0.5
-    position = ops.clip(position, 0.0, cells - 1.0)
+    number = ops.cast(cells, "float32")
+    position = (points - mask_low) / ops.maximum(mask_high - mask_low, 1e-3) * number - 0.5
+    position = ops.clip(position, 0.0, number - 1.0)
     # A bilinear weight is a tent of width one round the sample point.
     tent = ops.maximum(1.0 - ops.abs(position[:, :, None] - ops.arange(cells, dtype="float32")), 0.0)
     tent = tent * ops.cast(inside, "float32")[:, :, None]

@@ -14,7 +14,7 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class StopAtNonFiniteLoss(keras.callbacks.Callback):
-    """Ends training at the first loss that is not finite, before a checkpoint can be written from it."""
+    """Ends training at the first loss that is not finite, before that epoch's checkpoint is written."""
 
     def __init__(self, batches):
         super().__init__()
@@ -38,7 +38,7 @@ class StopAtNonFiniteLoss(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """After each epoch writes the weights, and beside them what an unbroken run would have in memory.
+    """Before the first epoch and after each writes the weights, and beside them what an unbroken run has in memory.
 
     The state of epoch n is written before its weights, and that of epoch n - 1 removed after, so that whenever the
     run is killed, the newest weights have their state.
@@ -48,15 +48,20 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.segmenter, self.stage = segmenter, stage
 
+    def on_train_begin(self, logs=None):
+        if self.segmenter.epoch == 0:
+            self.segmenter.save_weights(self.segmenter.checkpoint_path.format(epoch=0))
+
     def on_epoch_end(self, epoch, logs=None):
         segmenter = self.segmenter
         segmenter.epoch = epoch + 1
         path = segmenter.checkpoint_path.format(epoch=epoch + 1)
         weights.write_state(weights.state_path(path), self.model, epoch + 1, self.stage)
         segmenter.save_weights(path)
-        previous = weights.state_path(segmenter.checkpoint_path.format(epoch=epoch))
-        if os.path.exists(previous):
-            os.remove(previous)
+        previous = segmenter.checkpoint_path.format(epoch=epoch)
+        for old in [weights.state_path(previous)] + [previous] * (epoch == 0):
+            if os.path.exists(old):
+                os.remove(old)
 
 
 class LearningRateLog(keras.callbacks.Callback):

@@ -5,10 +5,9 @@ import os
 import urllib.error
 import urllib.request
 
-import keras
 import numpy as np
 
-from mrcnn.network.backbones import RESNET_BLOCKS, find_application
+from mrcnn.network.backbones import RESNET_BLOCKS, find_application, give_stable_names
 from mrcnn.training.weights import CheckpointError, weighted_layers
 
 COCO_MODEL_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
@@ -39,6 +38,7 @@ def load_imagenet(model, config, path=None):
             f"Could not download the ImageNet weights of {name} ({str(error)[:120]}): go online once, put the "
             "*_notop.h5 file into ~/.keras/models, or start with --weights none."
         ) from error
+    give_stable_names(source.layers)
     source_layers = weighted_layers(source)
     rename = _matterport_name if name in RESNET_BLOCKS else str
     targets = weighted_layers(model)
@@ -70,7 +70,7 @@ def _copy(source, target, backbone):
         if target.name == "conv1":
             values[0] = values[0][:, :, ::-1]  # trained on BGR, fed RGB
         elif len(values) == 4:
-            # var + our epsilon = their var + their epsilon: the same function of its input to the last bit.
+            # var + our epsilon = their var + their epsilon: the same function of its input, up to rounding.
             values[3] = values[3] + (KERAS_EPSILON - OUR_EPSILON)
     target.set_weights(values)
 
@@ -98,8 +98,3 @@ def download_trained_weights(path, verbose=1, url=COCO_MODEL_URL, sha256=None):
         raise CheckpointError(f"{url}: its checksum is not {sha256}: the download is damaged, try again.")
     os.replace(partial, path)
     return path
-
-
-def seed_everything(seed):
-    """New weights, like all else that is random, follow from the seed."""
-    keras.utils.set_random_seed(int(seed))

@@ -45,10 +45,12 @@ def _stage(layer, model):
     named = re.fullmatch(r"(?:res|bn)(\d).*", layer.name)
     if named:
         return int(named.group(1))
-    rows, size = layer.output.shape[1], model.input["image"].shape[1]
-    if len(layer.output.shape) != 4 or not rows or not size:
+    shape, size = layer.output.shape, model.input["image"].shape[1]
+    if len(shape) != 4:
         return 0
-    return round(math.log2(size / rows))
+    if not size:
+        raise ConfigError("Stages 3+, 4+, 5+ of this backbone go by strides, unknown at free image sizes: use all.")
+    return round(math.log2(size / shape[1]))
 
 
 def set_trainable_layers(model, names):

@@ -249,12 +249,12 @@ def read_state(path):
 
 
 def restore_state(state, model, stage):
-    """Give the model back its random generators and, if the stage is the same one, its optimizer.
+    """Give the model back its random generators and, at the same layers and learning rate, its optimizer.
 
     Returns whether the optimizer came back.
     """
     _assign(_seed_states(model), state["seeds"])
-    if state["stage"] != stage:
+    if any(state["stage"].get(key) != stage.get(key) for key in ("layers", "learning_rate")):
         return False
     return _assign(model.optimizer.variables, state["optimizer"])
 

@@ -145,6 +145,12 @@ def test_imgaug_result_depends_on_the_random_state_alone():
         np.testing.assert_array_equal(changed_masks, expected[i % 6][1])
 
 
+def test_imgaug_made_deterministic_differs_from_sample_to_sample_all_the_same():
+    augmenter, masks = geometric_augmenters()["Affine"].to_deterministic(), ellipses()
+    moved = [apply_augmentation(augmenter, picture_of(masks), masks, np.random.default_rng(i))[1] for i in range(2)]
+    assert not np.array_equal(*moved)
+
+
 def test_imgaug_without_objects():
     augmenter, masks = geometric_augmenters()["Fliplr"], ellipses()
     image, none = apply_augmentation(augmenter, picture_of(masks), masks[..., :0], np.random.default_rng(0))

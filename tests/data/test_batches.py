@@ -171,6 +171,15 @@ def test_a_crop_clips_boxes_to_what_it_shows():
         assert (sample["gt_masks"][0] == 255).all()
 
 
+def test_a_crop_that_ends_within_a_pixel_of_the_photo_clips_there_too():
+    # 41 rows become 64, so that most crops begin and end between two of the photo's pixels.
+    dataset = Pictures([rectangles((41, 200), [(0, 0, 41, 200)], [1])])
+    for seed in range(5):
+        sample = load_ground_truth(dataset, settings(IMAGE_RESIZE_MODE="crop"), 0, None, np.random.default_rng(seed))
+        np.testing.assert_allclose(sample["gt_boxes"], [[0, 0, 64, 64]], atol=1e-3)
+        assert (sample["gt_masks"] == 255).all()
+
+
 def test_a_photo_without_objects():
     empty = Pictures([(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 0, 0), bool), np.zeros(0, int))])
     for augmentation in (None, horizontal_flip(1.0), lambda image, masks, rng: (image, masks)):
@@ -509,14 +518,29 @@ def test_fit_that_shuffles_is_told_not_to():
             model.fit(batches, verbose=0)
 
 
-def test_fit_takes_canvases_of_any_size():
-    shapes = [(64, 64), (64, 64), (128, 64), (64, 192), (192, 192)]
+@pytest.mark.parametrize("shapes", [
+    [(64, 64), (64, 64), (128, 64), (64, 192), (192, 192)],
+    [(128, 128), (64, 128), (64, 64), (192, 64), (64, 64)],  # the second is 64 smaller than the first
+])
+def test_fit_takes_canvases_of_any_size(shapes):
     pictures = []
     for i, shape in enumerate(shapes):
         pictures.append((np.full(shape + (3,), i, np.uint8), np.ones(shape + (1,), bool), np.array([1])))
     for mode in ("none", "pad64"):
         batches = Batches(Pictures(pictures), settings(IMAGE_RESIZE_MODE=mode), batch_size=1, shuffle=False)
         assert fitted(batches, epochs=2).read == [list(range(5))] * 2
+
+
+def test_one_batch_an_epoch_cannot_have_canvases_of_many_sizes():
+    with pytest.raises(DataError, match="steps=1: .*2 batches or more"):
+        Batches(plain(3), settings(IMAGE_RESIZE_MODE="pad64"), steps=1)
+
+
+def test_objects_of_a_class_that_the_source_does_not_label_are_refused():
+    dataset = plain(1)
+    dataset.source_class_ids[dataset.image_info[0]["source"]] = [0, 2, 3]
+    with pytest.raises(DataError, match="picture0.png: class id 1 is none of the classes"):
+        Batches(dataset, settings(), batch_size=1)[0]
 
 
 def test_fit_stops_at_an_error_and_keeps_it():

@@ -1,3 +1,5 @@
+import re
+
 import keras
 import pytest
 from keras import layers
@@ -40,6 +42,39 @@ def test_taps_of_applications_come_last_in_their_stride():
     _, maps = taps(BACKBONE="ResNet50")
     assert maps["C2"]._keras_history.operation.name == "conv2_block3_out"
     assert maps["C5"]._keras_history.operation.name == "conv5_block3_out"
+
+
+@pytest.mark.parametrize("name", ["MobileNetV2", "VGG16", "EfficientNetV2B0", "MobileNetV3Small", "ConvNeXtTiny"])
+def test_taps_do_not_depend_on_the_size_being_known(name):
+    tapped = []
+    for size in (256, None):
+        _, maps = taps(size, BACKBONE=name)
+        tapped.append([re.sub(r"_\d+$", "", m._keras_history.operation.name) for m in maps.values()])
+    assert tapped[0] == tapped[1]
+
+
+def test_layers_without_a_name_of_their_own_get_one_that_lasts():
+    def backbone(image, **_):
+        maps = []
+        for _ in range(5):
+            image = layers.BatchNormalization()(layers.Conv2D(8, 3, 2, "same")(image))
+            maps.append(image)
+        return maps
+
+    names = []
+    for _ in range(2):
+        image, maps = taps(BACKBONE=backbone)
+        names.append([layer.name for layer in keras.Model(image, maps).layers if layer.weights])
+    assert names[0] == names[1]
+    assert "backbone_conv2d_5" in names[0] and "backbone_batch_normalization_1" in names[0]
+
+
+def test_statistics_that_are_weights_are_refused():
+    with pytest.raises(ConfigError, match="EfficientNetV2B0"):
+        taps(BACKBONE="EfficientNetB0")
+    with pytest.raises(ConfigError, match="takes 3 channels"):
+        image = keras.Input((128, 128, 4))
+        build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="MobileNetV2"))
 
 
 def test_a_callable_gives_five_maps():

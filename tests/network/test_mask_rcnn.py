@@ -114,6 +114,11 @@ def test_free_sizes_run_in_pad64_mode():
         ({"NUM_CLASSES": 1}, "NUM_CLASSES counts background"),
         ({"RPN_ANCHOR_SCALES": (8, 16)}, "RPN_ANCHOR_SCALES has 2 values"),
         ({"MASK_SHAPE": [56, 56]}, "MASK_SHAPE"),
+        ({"BACKBONE_STRIDES": [8, 16, 32, 64, 128]}, "levels at 4, 8, 16, 32, 64"),
+        ({"MINI_MASK_SHAPE": 5}, "MINI_MASK_SHAPE=5: give a list of 2 numbers"),
+        ({"TRAIN_ROIS_PER_IMAGE": -3}, "TRAIN_ROIS_PER_IMAGE=-3: give a whole number, 1 or more"),
+        ({"STEPS_PER_EPOCH": 0}, "STEPS_PER_EPOCH=0"),
+        ({"IMAGE_CHANNEL_COUNT": 4}, "MEAN_PIXEL has 3 values for IMAGE_CHANNEL_COUNT=4"),
         ({"NORM": "layer"}, "NORM='layer' is none of batch, group"),
     ],
 )

@@ -39,13 +39,13 @@ CONTENT = {
         {"id": 4, "file_name": "sub/a.png", "height": HEIGHT, "width": WIDTH},
         {"id": 7, "file_name": "empty.png", "height": HEIGHT, "width": WIDTH},
     ],
-    "categories": [{"id": 90, "name": "shoe"}, {"id": 2, "name": "coat"}, {"id": 31, "name": "bag, purse"}],
+    "categories": [{"id": 100, "name": "shoe"}, {"id": 2, "name": "coat"}, {"id": 31, "name": "bag, purse"}],
     "annotations": [
         {"id": 1, "image_id": 4, "category_id": 31, "segmentation": [corners(2, 3, 8, 9)]},
         {"id": 2, "image_id": 4, "category_id": 2, "iscrowd": 0,
          "segmentation": [corners(0, 0, 4, 4), corners(10, 20, 20, 30)]},
-        {"id": 3, "image_id": 900, "category_id": 90, "segmentation": rle_encode(rectangle(5, 5, 9, 25))},
-        {"id": 4, "image_id": 4, "category_id": 90, "iscrowd": 1,
+        {"id": 3, "image_id": 900, "category_id": 100, "segmentation": rle_encode(rectangle(5, 5, 9, 25))},
+        {"id": 4, "image_id": 4, "category_id": 100, "iscrowd": 1,
          "segmentation": {"size": [HEIGHT, WIDTH], "counts": runs(rectangle(0, 0, 20, 2))}},
     ],
 }
@@ -92,8 +92,8 @@ def changed(**edits):
 def test_categories_become_classes_in_the_order_of_their_ids(files):
     dataset = load(files(CONTENT))
     assert dataset.class_names == ["BG", "coat", "bag", "shoe"]
-    assert [info["id"] for info in dataset.class_info] == [0, 2, 31, 90]
-    assert dataset.map_source_class_id("coco.90") == 3
+    assert [info["id"] for info in dataset.class_info] == [0, 2, 31, 100]
+    assert dataset.map_source_class_id("coco.100") == 3
 
 
 def test_every_way_to_write_a_mask(files):
@@ -131,7 +131,7 @@ def test_limit_and_class_ids(files):
     assert dataset.class_names == ["BG", "coat", "bag"]
     assert [info["id"] for info in dataset.image_info] == [4]  # the others show neither
     assert dataset.load_mask(0)[1].tolist() == [2, 1]
-    with pytest.raises(DataError, match="no category 5: it has 90, 2, 31"):
+    with pytest.raises(DataError, match="no category 5: it has 100, 2, 31"):
         load(files(CONTENT), class_ids=[5])
 
 
@@ -232,7 +232,7 @@ def test_missing_photos_are_named_and_counted_before_training(files):
     ({"images": [1], "annotations": [], "categories": []}, "no list 'images' of objects"),
     ({"images": [], "annotations": [], "categories": []}, "no photos remain"),
     (changed(images__1__id=900), "image id 900 occurs twice"),
-    (changed(categories__1__id=90), "category id 90 occurs twice"),
+    (changed(categories__1__id=100), "category id 100 occurs twice"),
     (changed(images__1__id=None), "image .* has no id"),
     (changed(images__1__id=[1]), "image .* has no id"),
 ])
