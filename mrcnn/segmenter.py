@@ -15,7 +15,7 @@ from mrcnn.data.batches import Batches
 from mrcnn.data.images import DataError, place_image
 from mrcnn.data.masks import paste_masks, rle_encode
 from mrcnn.training import weights
-from mrcnn.training.callbacks import Checkpoint, StopAtNonFiniteLoss, recording_callbacks
+from mrcnn.training.callbacks import Checkpoint, FollowEpoch, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.optimizer import make_optimizer
 from mrcnn.training.stages import select_layers, set_trainable_layers
 
@@ -202,19 +202,28 @@ class Segmenter:
         os.makedirs(self.log_dir, exist_ok=True)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
-        self.history = self.training_model.fit(
-            batches,
-            validation_data=validation,
-            initial_epoch=self.epoch,
-            epochs=epochs,
-            shuffle=False,  # the batches have a seeded order of their own
-            callbacks=[
-                StopAtNonFiniteLoss(batches),
-                *recording_callbacks(self.log_dir),
-                Checkpoint(self, stage),
-                *(custom_callbacks or []),
-            ],
-        )
+        callbacks = [
+            FollowEpoch(batches),
+            StopAtNonFiniteLoss(batches),
+            *recording_callbacks(self.log_dir),
+            Checkpoint(self, stage),
+            *(custom_callbacks or []),
+        ]
+        try:
+            self.history = self.training_model.fit(
+                batches,
+                validation_data=validation,
+                initial_epoch=self.epoch,
+                epochs=epochs,
+                shuffle=False,  # the batches have a seeded order of their own
+                callbacks=callbacks,
+            )
+        except Exception:
+            # Backends wrap an error of the data in pages of their own; what it said itself is what helps.
+            failures = [part.failure for part in (batches, validation) if part is not None and part.failure]
+            if failures:
+                raise failures[0] from None
+            raise
         return self.history
 
     def _take_classes(self, dataset):

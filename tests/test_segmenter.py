@@ -105,8 +105,9 @@ def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     resumed.load_weights(find_last_checkpoint(str(tmp_path / "broken")))
     assert resumed.epoch == 2 and resumed.log_dir == broken.log_dir
     resumed.train(data, None, 0.01, 3, "all")
-    for a, b in zip(weights_of(whole), weights_of(resumed)):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+    moved = max(abs(a - b).max() for a, b in zip(weights_of(whole), start))
+    apart = max(abs(a - b).max() for a, b in zip(weights_of(whole), weights_of(resumed)))
+    assert apart < 2e-4 < moved / 50  # threads add up in any order, so not to the last bit
 
 
 def test_detect_takes_any_number_and_sizes(trained):
@@ -171,6 +172,13 @@ def test_data_that_does_not_fit_is_refused(tmp_path, trained):
     with pytest.raises(ValueError, match='mode="training"'):
         MaskRCNN("inference", TinyConfig(), str(tmp_path)).train(Squares().load(2), None, 0.01, 1, "heads")
     assert not [name for name in os.listdir(tmp_path) if os.listdir(tmp_path / name)]
+
+
+def test_an_error_of_the_data_arrives_as_it_was_raised(tmp_path):
+    data = Squares().load(4)
+    data.load_image = lambda image_id: (_ for _ in ()).throw(OSError("disk gone"))
+    with pytest.raises(DataError, match=r"^square\d.png: OSError: disk gone$"):
+        model_in(tmp_path).train(data, None, 0.01, 1, "heads")
 
 
 def test_epochs_are_cumulative(trained, capsys):

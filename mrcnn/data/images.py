@@ -58,8 +58,8 @@ def _read_file(path):
 def _decode_plain(data, image):
     """uint8 [H, W, 3] of a complete, upright, 8-bit grey or RGB JPEG or PNG; None for any other file.
 
-    cv2 decodes these in two thirds of Pillow's time to the same pixels, but accepts a truncated file silently: hence
-    the look at the end of the data.
+    cv2 decodes these in two thirds of Pillow's time to the same pixels, but some of its releases return what there is
+    of a truncated file: hence the look at the end of the data.
     """
     ending = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(image.format)
     if ending is None or not data.endswith(ending) or image.mode not in ("L", "RGB"):

@@ -37,6 +37,17 @@ class StopAtNonFiniteLoss(keras.callbacks.Callback):
         )
 
 
+class FollowEpoch(keras.callbacks.Callback):
+    """Tells the batches which epoch begins: what Keras read before, to build the model, counts for nothing."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.epoch = epoch
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Before the first epoch and after each writes the weights, and beside them what an unbroken run has in memory.
 

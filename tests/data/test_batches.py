@@ -190,8 +190,9 @@ def test_a_photo_without_objects():
 
 
 def test_active_classes_are_those_of_the_photos_source():
-    dataset = Pictures([rectangles((64, 64), [(0, 0, 9, 9)], [1])] * 2, classes=1)
-    dataset.add_class("other", 1, "hat")
+    pictures = [rectangles((64, 64), [(0, 0, 9, 9)], [class_id]) for class_id in (1, 2)]
+    dataset = Pictures(pictures, classes=1)
+    dataset.add_class("other", 1, "hat")  # class 2
     dataset.image_info[1]["source"] = "other"
     dataset.prepare()
     batch = Batches(dataset, settings(NUM_CLASSES=3), shuffle=False)[0][0]
@@ -292,9 +293,9 @@ def test_too_many_objects_are_said_once_and_chosen_at_random():
 
 
 def test_no_augmentation_for_some_sources():
-    dataset = Pictures([rectangles((64, 64), [(0, 0, 8, 8)], [1])] * 2)
+    dataset = Pictures([rectangles((64, 64), [(0, 0, 8, 8)], [class_id]) for class_id in (4, 1)])
     dataset.image_info[0]["source"] = "upright"
-    dataset.add_class("upright", 1, "sign")
+    dataset.add_class("upright", 1, "sign")  # class 4
     dataset.prepare()
     batches = Batches(dataset, settings(NUM_CLASSES=5), shuffle=False, augmentation=horizontal_flip(1.0),
                       no_augmentation_sources=["upright"])
