@@ -124,11 +124,13 @@ def is_users(error):
 def run_command(parser, arguments=None):
     """Read the arguments and call the command they name, `options.run(options)`; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = None
     try:
         options = parser.parse_args(arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
-        hint = "; train --weights last resumes after the last whole epoch" if "train" in arguments[:1] else ""
+        training = getattr(options, "command", None) == "train"
+        hint = "; train --weights last resumes after the last whole epoch" if training else ""
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:

@@ -72,7 +72,11 @@ def test_debug_shows_the_traceback_and_our_own_mistakes_always_do():
 
 
 def test_an_interrupt_says_how_to_resume(capsys):
-    assert command_line.run_command(parser_that_raises(KeyboardInterrupt()), []) == 130
+    parser = parser_that_raises(KeyboardInterrupt())
+    assert command_line.run_command(parser, []) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    parser.set_defaults(command="train")
+    assert command_line.run_command(parser, []) == 130
     assert "--weights last" in capsys.readouterr().err
 
 
