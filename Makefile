@@ -14,7 +14,8 @@ train: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(RUN) -m pytest $(PYTEST_ARGS)
-	KERAS_BACKEND=jax $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network tests/test_segmenter.py
+	KERAS_BACKEND=jax $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network \
+		tests/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives
 	KERAS_BACKEND=torch $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network tests/test_segmenter.py
 
 # The stamps make a second call quick; they are written last, so that an install cut short is done again.
