@@ -244,12 +244,13 @@ class Segmenter:
         return Batches(dataset, self.config, shuffle=False, image_ids=dataset.image_ids[:number])
 
     # --- Detection -----------------------------------------------------------------------------------------------
-    def detect(self, images, verbose=0, soft_masks=False, rle=False):
+    def detect(self, images, verbose=0, soft_masks=False, rle=False, mask_probabilities=False):
         """Find the objects in any number of photos of any sizes.
 
         images: list of uint8 [H, W, 3] RGB. soft_masks: also give "soft_masks" float32 [H, W, N], each object's
         probability at each pixel. rle: give "rles", a list of COCO run-length dicts, in place of "masks": far less
-        memory on large photos.
+        memory on large photos. mask_probabilities: also give "mask_probabilities" float32 [N, h, w], what the network
+        said on a grid stretched over each of "boxes": for whoever pastes masks in a way of their own.
         Returns a list of dicts, one an image, best object first, in pixels of the photo: "rois" int32 [N, 4],
         "boxes" float32 [N, 4] at sub-pixel precision, "class_ids" int32 [N], "scores" float32 [N], "masks" bool
         [H, W, N]. Raises DataError for what is no such image.
@@ -269,7 +270,9 @@ class Segmenter:
                 )
                 for row, index in enumerate(chunk):
                     found = {name: value[row] for name, value in outputs.items()}
-                    results[index] = unmold(found, placed[index][1], images[index].shape[:2], soft_masks, rle)
+                    results[index] = unmold(
+                        found, placed[index][1], images[index].shape[:2], soft_masks, rle, mask_probabilities
+                    )
                     if verbose:
                         print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
@@ -301,7 +304,7 @@ def _checked_image(image, index, channels):
     return image
 
 
-def unmold(found, window, shape, soft_masks=False, rle=False):
+def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False):
     """One image's detections, from the canvas to the photo.
 
     found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; window: the photo's Window;
@@ -325,4 +328,6 @@ def unmold(found, window, shape, soft_masks=False, rle=False):
         result["masks"] = paste_masks(masks, boxes, shape)
     if soft_masks:
         result["soft_masks"] = paste_masks(masks, boxes, shape, threshold=None)
+    if mask_probabilities:
+        result["mask_probabilities"] = masks.astype("float32")
     return result

@@ -18,6 +18,7 @@ ALLOWED = {
     "network": {"network", "ops", "config"},
     "training": {"training", "config", "network"},
     "evaluation": {"evaluation", "data", "ops"},
+    "labeling": {"labeling", "data", "ops", "evaluation"},
     "visualize": {"data", "ops", "evaluation"},
     "segmenter": {"config", "data", "network", "training", "evaluation", "visualize"},
     "utils": {"config", "data", "ops", "evaluation", "training"},

@@ -19,6 +19,8 @@ PROGRAM = os.path.join(ROOT, "samples", "fashion.py")
 sys.path[:0] = [os.path.join(ROOT, "samples"), ROOT]
 
 import fashion  # noqa: E402
+import fashion_detect  # noqa: E402
+import fashion_evaluate  # noqa: E402
 
 from mrcnn.config import ConfigError  # noqa: E402
 from mrcnn.data.masks import rle_encode  # noqa: E402
@@ -216,7 +218,8 @@ class Finder:
 @pytest.fixture
 def checkpoint(monkeypatch, tmp_path):
     """Path of a checkpoint without weights, which the commands take for one of Finder, which knows hats."""
-    monkeypatch.setattr(fashion, "load_model", lambda path, options, overrides: Finder(["BG", "hat"]))
+    for command in (fashion_detect, fashion_evaluate):
+        monkeypatch.setattr(command, "load_model", lambda path, options, overrides: Finder(["BG", "hat"]))
     (tmp_path / "run").mkdir()
     with h5py.File(tmp_path / "run" / "weights.h5", "w") as file:
         file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
