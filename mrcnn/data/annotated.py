@@ -1,7 +1,8 @@
 """What the readers of public formats share: objects as run lengths, and a list of what is wrong with them.
 
 A reader subclasses `AnnotatedDataset` and gives `read_objects`. A fault that lies in the annotation file itself is met
-when the file is loaded; one that lies in an object may be met when its photo is asked for.
+when the file is loaded; one that lies in an object may be met when its photo is asked for. Several threads may ask for
+objects at once: a reader changes nothing of its own after loading.
 """
 
 import copy
@@ -14,7 +15,10 @@ import numpy as np
 
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
+from mrcnn.data.images import DataError, image_path
+
+# Files that are photos; a photo named without ending is the first of these that there is.
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 
 # What can be wrong with a sample; `mrcnn.data.validate` lists samples under these names.
 FAULT_KINDS = {
@@ -25,7 +29,7 @@ FAULT_KINDS = {
     "empty mask": "an object has no pixel",
     "mask outside": "an object lies outside the photo",
     "unknown class": "an object is of a class that the data set does not list",
-    "RLE overflow": "run lengths reach beyond the photo",
+    "RLE overflow": "run lengths reach beyond the photo, or do not fill it where they should",
     "duplicate id": "an id occurs twice",
     "bad entry": "an entry that cannot be understood",
 }
@@ -34,7 +38,8 @@ FAULT_KINDS = {
 class Fault(NamedTuple):
     """One bad sample.
 
-    photo: file name as annotated; kind: of FAULT_KINDS; message: what is wrong, without the photo's name
+    photo: its `file_name` in the data set, or the name as annotated if it has no file; kind: of FAULT_KINDS
+    message: what is wrong, without the photo's name
     number: which of the photo's objects, counted from 0 in the order of the file; None: the photo as a whole
     """
 
@@ -42,6 +47,11 @@ class Fault(NamedTuple):
     kind: str
     message: str
     number: int | None = None
+
+    @property
+    def harmless(self):
+        """Whether training may go on with the object: nothing but its id is wrong, and ids are of no use there."""
+        return self.kind == "duplicate id" and self.number is not None
 
     def __str__(self):
         return f"{self.photo}{'' if self.number is None else f', object {self.number}'}: {self.message}"
@@ -63,17 +73,67 @@ class ObjectAnnotation:
     attributes: tuple = ()
 
 
+class PhotoFolder:
+    """The folder of a data set's photos. Each of its folders is listed once: far cheaper than a look at each file.
+
+    path: of the folder. Raises DataError if there is none.
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        if not os.path.isdir(self.path):
+            raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
+        self._names, self._stems = {}, {}
+
+    def find(self, name):
+        """`name` if the folder has a file of that name (subfolders allowed), else None.
+
+        Raises DataError if the name leads out of the folder.
+        """
+        place, base = os.path.split(image_path(self.path, name))
+        return name if base in self._listed(place) else None
+
+    def find_stem(self, name):
+        """Name of the photo that is `name` with the ending that it lacks, else None. Raises DataError as `find`."""
+        place, base = os.path.split(image_path(self.path, name))
+        if place not in self._stems:
+            stems = self._stems[place] = {}
+            for stem, ending in map(os.path.splitext, sorted(self._listed(place))):
+                if ending.lower() in PHOTO_ENDINGS:
+                    stems.setdefault(stem, []).append(ending)
+        endings = self._stems[place].get(base)
+        return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
+
+    def join(self, name):
+        """Path of a photo that `find` or `find_stem` found."""
+        return os.path.join(self.path, name)
+
+    def _listed(self, place):
+        """Names of the files in a folder; none if there is no such folder."""
+        if place not in self._names:
+            try:
+                self._names[place] = {entry.name for entry in os.scandir(place) if not entry.is_dir()}
+            except (FileNotFoundError, NotADirectoryError):
+                self._names[place] = set()
+            except OSError as error:
+                raise DataError(f"{place}: cannot be listed ({error.strerror}): check its permissions.") from error
+        return self._names[place]
+
+
 class AnnotatedDataset(Dataset):
     """Base class of the readers.
 
     A subclass registers photos by `add_photo`, reports what is wrong by `fault`, and overrides `read_objects`.
-    Attribute `faults`: list of Fault met (and skipped) while loading.
+    Attributes: `faults`, list of Fault met while loading, whose objects or photos are left out unless the fault is
+    harmless; `attribute_names`, {id: name} of what ObjectAnnotation.attributes lists.
     """
 
     def __init__(self, class_map=None):
         super().__init__(class_map)
         self.faults = []
+        self.attribute_names = {}
         self._skips = False
+        self._loaded_before = (0, 0)
 
     # --- For readers ---------------------------------------------------------------------------------------------
     def start_loading(self, on_error):
@@ -81,23 +141,58 @@ class AnnotatedDataset(Dataset):
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
         self._skips = on_error == "skip"
+        self._loaded_before = (len(self.image_info), len(self.faults))
+
+    def refuse(self, source, **options):
+        """Raise DataError if one of the options, which the format has no use for, is given. source: of annotations."""
+        for name, value in options.items():
+            if value is not None:
+                raise DataError(f"{source}: this format of annotations takes no {name}: leave {name} {value!r} out.")
 
     def fault(self, source, fault):
-        """Raise DataError for a fault, or note it, as `start_loading` was told. source: path of the annotations."""
-        if not self._skips:
+        """Raise DataError for a fault, or note it, as `start_loading` was told; a harmless one is only noted.
+
+        source: path of the annotations
+        """
+        if not (self._skips or fault.harmless):
             raise DataError(
                 f'{source}: {fault}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'
             )
         self.faults.append(fault)
 
+    def missing_photos(self, source, folder, names, count):
+        """Report photos that are not in their folder: all in one DataError, or each as a Fault.
+
+        source: path of the annotations; folder: of the photos; names: of the missing; count: of all looked for
+        """
+        if names and not self._skips:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise DataError(
+                f"{source}: {len(names)} of {count} photos are not in {folder}: {shown}: give the folder of the "
+                'photos, or leave these out (on_error="skip", --on-error skip).'
+            )
+        for name in names:
+            self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
+
     def finish_loading(self, source):
-        """Warn of what was skipped, and raise DataError if no photo remains."""
-        if self.faults:
-            shown = "; ".join(map(str, self.faults[:3]))
-            more = f" and {len(self.faults) - 3} more" if len(self.faults) > 3 else ""
-            warnings.warn(f"{source}: skipped {shown}{more}.", stacklevel=3)
-        if not self.image_info:
+        """Warn of what was skipped, and raise DataError if no photo was loaded."""
+        photos_before, faults_before = self._loaded_before
+        found = self.faults[faults_before:]
+        for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
+            faults = [fault for fault in found if fault.harmless == harmless]
+            if faults:
+                shown = "; ".join(map(str, faults[:3]))
+                more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+                warnings.warn(f"{source}: {verb} {shown}{more}.", stacklevel=3)
+        if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
+
+    def add_category(self, source, class_id, class_name, supercategory=None):
+        """Register a class as `add_class` does, and keep in class_info the group of classes that it belongs to."""
+        self.add_class(source, class_id, class_name)
+        for info in self.class_info:
+            if supercategory is not None and (info["source"], info["id"]) == (source, class_id):
+                info["supercategory"] = supercategory
 
     def add_photo(self, source, image_id, folder_path, file_name, height, width, **details):
         """Register a photo. folder_path: its path on disk; file_name: relative to the image folder; sides in pixels."""
@@ -114,20 +209,31 @@ class AnnotatedDataset(Dataset):
         return info.get("file_name") or self.sample_name(image_id)
 
     def objects(self, image_id):
-        """list of ObjectAnnotation of a photo. Raises DataError naming the photo at the first Fault."""
-        dropped = self.image_info[image_id].get("dropped", ())
+        """list of ObjectAnnotation of a photo.
+
+        An object without a pixel is left out, for it teaches nothing. Any other Fault raises DataError naming the
+        photo, or is left out with a warning if the data set was loaded with on_error="skip".
+        """
         objects = []
-        for entry in self.read_objects(image_id):
-            if entry.number in dropped:
-                continue
-            if isinstance(entry, Fault):
-                raise DataError(f"{entry}: correct the annotations, or leave it out by what `data validate` lists.")
-            objects.append(entry)
+        for entry in self._entries(image_id):
+            if isinstance(entry, ObjectAnnotation):
+                objects.append(entry)
+            elif entry.kind != "empty mask":
+                if not self._skips:
+                    raise DataError(
+                        f'{entry}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'
+                    )
+                warnings.warn(f"skipped {entry}.", stacklevel=2)
         return objects
 
     def object_faults(self, image_id):
         """list of Fault: what is wrong with the objects of a photo."""
-        return [entry for entry in self.read_objects(image_id) if isinstance(entry, Fault)]
+        return [entry for entry in self._entries(image_id) if isinstance(entry, Fault)]
+
+    def _entries(self, image_id):
+        """What `read_objects` yields, without what `without` dropped."""
+        dropped = self.image_info[image_id].get("dropped", ())
+        return [entry for entry in self.read_objects(image_id) if entry.number not in dropped]
 
     def load_rles(self, image_id):
         """Objects of a photo: (list of compressed run lengths, int32 [N] class ids, negative for crowds)."""
@@ -162,8 +268,9 @@ def select(dataset, image_ids):
 def without(dataset, faults):
     """A prepared copy of a data set that leaves out what a list of faults names: objects, or whole photos.
 
-    faults: Faults; those of photos that the data set does not have are of no effect
+    faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
     """
+    faults = [fault for fault in faults if not fault.harmless]
     photos = {fault.photo for fault in faults if fault.number is None}
     objects = {}
     for fault in faults:

@@ -9,8 +9,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from mrcnn.data import drawn
-from mrcnn.data.drawn import CLOTHES, LABELS, DrawnPeople, Painter, Person, draw_picture, plain_cloth, write_coco
+from mrcnn.data.drawn import DrawnPeople, draw_picture, write_files
+from mrcnn.data.drawn_painting import CLOTHES, LABELS, SMALLEST_INSTANCE, Painter, plain_cloth
+from mrcnn.data.drawn_person import Person
 from mrcnn.data.images import DataError
 
 SIZE = (128, 96)
@@ -66,7 +67,7 @@ def test_masks_show_visible_pixels_only_and_agree_with_the_label_map():
             assert dataset.class_names[class_id] == dataset.label_names[class_id]
         # Clothes in no mask are slivers that were dropped; each is smaller than the smallest instance.
         loose = (label_map > 0) & (label_map <= len(CLOTHES)) & ~masks.any(axis=2)
-        assert loose.sum() < 6 * max(4, drawn.SMALLEST_INSTANCE * SIZE[0] * SIZE[1])
+        assert loose.sum() < 6 * max(4, SMALLEST_INSTANCE * SIZE[0] * SIZE[1])
 
 
 def test_person_mask_is_everything_but_background():
@@ -196,7 +197,7 @@ def test_impossible_requests_are_refused(arguments, said):
 
 def test_written_files_say_what_the_dataset_says(tmp_path):
     dataset = prepared(4)
-    annotations, images = write_coco(dataset, tmp_path / "split")
+    annotations, images = write_files(dataset, tmp_path / "split")
     coco = COCO(annotations)
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == list(CLOTHES)
     assert len(coco.getImgIds()) == 4

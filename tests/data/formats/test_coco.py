@@ -2,12 +2,14 @@
 
 import copy
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.formats.coco import CocoDataset
+from mrcnn.data.annotated import without
+from mrcnn.data.formats.coco import CocoDataset, recognises
 from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
 
@@ -156,54 +158,207 @@ def test_with_a_second_source_each_photo_keeps_to_its_own(files):
     assert dataset.source_class_ids["coco"] == [0, 1, 2, 3]
 
 
+def test_load_takes_photos_beside_the_file_and_refuses_what_the_format_has_no_use_for(files, tmp_path):
+    content = changed()
+    for photo in content["images"]:
+        photo["file_name"] = "photos/" + photo["file_name"]
+    path, _ = files(content)
+    dataset = CocoDataset().load(path, limit=2)
+    dataset.prepare()
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["photos/b.png", "photos/sub/a.png"]
+    assert dataset.load_image(1).shape == (HEIGHT, WIDTH, 3)
+    for option in ("names", "mapping"):
+        with pytest.raises(DataError, match=f"instances.json: .*takes no {option}"):
+            CocoDataset().load(path, **{option: "names.txt"})
+
+
+def test_sizes_that_the_file_lacks_come_from_the_photos(files, tmp_path):
+    content = changed(images__0__height=None)
+    del content["images"][1]["width"]
+    paths = files(content)
+    # A photo whose EXIF says "turn by 90 degrees": 30 rows and 20 columns in the file are 20x30 upright.
+    turned = Image.fromarray(np.zeros((WIDTH, HEIGHT, 3), np.uint8))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "photos" / "sub" / "a.jpg", exif=exif)
+    content["images"][1]["file_name"] = "sub/a.jpg"
+    dataset = load(files(content))
+    for i in range(3):
+        assert (dataset.image_info[i]["height"], dataset.image_info[i]["width"]) == (HEIGHT, WIDTH)
+        assert dataset.load_mask(i)[0].shape[:2] == dataset.load_image(i).shape[:2] == (HEIGHT, WIDTH)
+    (tmp_path / "photos" / "b.png").write_bytes(b"no photo")
+    with pytest.warns(UserWarning, match="b.png"):
+        dataset = load(paths, on_error="skip")
+    assert [fault.kind for fault in dataset.faults] == ["unreadable"]
+
+
+def test_fashionpedia(files):
+    # Its categories begin at 0; annotations carry attributes; here without bbox, area and iscrowd.
+    content = {
+        "info": {"version": "1.0"}, "licenses": [],
+        "images": [{**CONTENT["images"][0], "original_url": "http://a.b/c", "isstatic": 1}],
+        "categories": [
+            {"id": 0, "name": "shirt, blouse", "supercategory": "upperbody", "level": 2, "taxonomy_id": "obj0"},
+            {"id": 1, "name": "top, t-shirt, sweatshirt", "supercategory": "upperbody", "level": 2},
+        ],
+        "attributes": [{"id": 284, "name": "washed", "supercategory": "textile finishing", "level": 1}],
+        "annotations": [
+            {"id": 0, "image_id": 900, "category_id": 1, "attribute_ids": [284, 7],
+             "segmentation": {"size": [HEIGHT, WIDTH], "counts": runs(rectangle(1, 1, 3, 9))}},
+            {"id": 1, "image_id": 900, "category_id": 0, "attribute_ids": [], "segmentation": [corners(2, 3, 8, 9)]},
+            {"id": 2, "image_id": 900, "category_id": 0, "attribute_ids": 7, "segmentation": [corners(2, 3, 8, 9)]},
+        ],
+    }
+    dataset = load(files(content))
+    assert dataset.class_names == ["BG", "shirt", "top"]
+    assert [info.get("supercategory") for info in dataset.class_info] == [None, "upperbody", "upperbody"]
+    first, second, third = dataset.objects(0)
+    assert (first.class_id, first.attributes, first.crowd) == (2, (284, 7), False)
+    assert (second.class_id, second.attributes, third.attributes) == (1, (), ())
+    assert dataset.attribute_names == {284: "washed"}
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], rectangle(1, 1, 3, 9))
+
+
+def test_modanet(files):
+    names = "bag belt boots footwear outer dress sunglasses pants top shorts skirt headwear scarf/tie".split()
+    content = {
+        "info": {}, "year": 2018, "licenses": [], "type": "instances",
+        "images": [{**CONTENT["images"][0], "license": 3}],
+        "categories": [{"id": i, "name": name, "supercategory": "fashion"} for i, name in enumerate(names, 1)],
+        "annotations": [{"id": 1, "image_id": 900, "category_id": 13, "bbox": [3, 2, 6, 6], "area": 36, "iscrowd": 0,
+                         "segmentation": [corners(2, 3, 8, 9)]}],
+    }
+    dataset = load(files(content))
+    assert dataset.class_names == ["BG", *names] and dataset.load_mask(0)[1].tolist() == [13]
+
+
+def test_label_studio(files):
+    content = changed(
+        images__0__file_name="images\\1a2b3c4d-b.png", images__1__file_name="/data/upload/3/0badcafe-a.png",
+        images__2__file_name="http://localhost:8080/data/upload/3/12345678-empty.png", categories__0__id=0,
+        annotations__2__category_id=0, annotations__3__category_id=0,
+    )
+    content["info"] = {"contributor": "Label Studio"}
+    path, folder = files(content)
+    os.rename(os.path.join(folder, "sub", "a.png"), os.path.join(folder, "0badcafe-a.png"))
+    dataset = load((path, folder))
+    assert [dataset.file_name(i) for i in range(3)] == ["b.png", "0badcafe-a.png", "empty.png"]
+    assert dataset.class_names == ["BG", "shoe", "coat", "bag"] and dataset.load_mask(1)[1].tolist() == [3, 2, -1]
+
+
+def test_what_is_recognised(files, tmp_path):
+    assert recognises(files(CONTENT)[0])
+    assert recognises(files("\ufeff" + json.dumps({"info": {"images": 1}, "annotations": []}, indent=1))[0])
+    for content in (
+        "", "[]", "{not json", '{"categories": [{"id": 0, "name": "shirt"}]}',
+        '["images"]', '{"file": {"images": [], "annotations": []}}', '{"a": "images", "b": 1}',
+        '{"text": "' + 'x\\"' * 300_000 + '"}', '{"text": "' + "[" * 300_000, '{"text": "' + "x" * 262_133 + '\\\\"}',
+        '{"via": "{\\"images\\": []}"}', '{"x.jpg12": {"filename": "x.jpg", "regions": []}}',
+    ):
+        assert not recognises(files(content)[0])
+    assert not recognises(str(tmp_path)) and not recognises(str(tmp_path / "absent"))
+    (tmp_path / "photo.jpg").write_bytes(bytes(range(256)))
+    assert not recognises(tmp_path / "photo.jpg")
+
+
 # --- What is wrong ---------------------------------------------------------------------------------------------------
 
-SHORT = {"size": [HEIGHT, WIDTH], "counts": [100, 20]}
+SHORT, LONG = {"size": [HEIGHT, WIDTH], "counts": [100, 20]}, {"size": [HEIGHT, WIDTH], "counts": [100, 501]}
+CUT = rle_encode(rectangle(5, 5, 9, 25))["counts"][:-2]
+FIRST, THIRD = ("sub/a.png", 0, 1), ("b.png", 0, 3)  # photo, number of the object there, annotation id
 
+
+def first(segmentation):
+    return changed(annotations__0__segmentation=segmentation)
+
+
+def third(segmentation):
+    return changed(annotations__2__segmentation=segmentation)
+
+
+# name: (content, kind, (photo, number, annotation id) at fault, what the message says after the photo)
 FAULTS = {
-    "unknown image": (changed(annotations__2__image_id=5), "annotation 3 has image_id 5"),
-    "number against text": (changed(annotations__2__image_id="900"), "annotation 3 has image_id '900'"),
-    "no image": (changed(annotations__2__image_id=None), "annotation 3 has image_id None"),
-    "unknown category": (changed(annotations__2__category_id=3), "annotation 3 has category_id 3"),
-    "line": (changed(annotations__0__segmentation=[[1, 1, 5, 5, 9, 9]]), r"annotation 1 of sub/a.png: .*no area"),
-    "two corners": (changed(annotations__0__segmentation=[[1, 1, 5, 5]]), r"annotation 1 of sub/a.png: .*corners"),
-    "no polygon": (changed(annotations__0__segmentation=[]), "annotation 1 of sub/a.png: it has no segmentation"),
-    "nothing": (changed(annotations__0__segmentation=None), "annotation 1 of sub/a.png: it has no segmentation"),
-    "short RLE": (changed(annotations__2__segmentation=SHORT), "annotation 3 of b.png: .*120 pixels, .* has 600"),
-    "long RLE": (
-        changed(annotations__2__segmentation=rle_encode(np.ones((HEIGHT + 1, WIDTH), bool))), "annotation 3 .*size"
+    "unknown image": (
+        changed(annotations__2__image_id=5), "bad entry", ("image 5", None, 3), "annotation 3 has image_id 5"
     ),
-    "cut RLE": (
-        changed(annotations__2__segmentation__counts=rle_encode(rectangle(5, 5, 9, 25))["counts"][:-2]),
-        "annotation 3 of b.png",
+    "number against text": (
+        changed(annotations__2__image_id="900"), "bad entry", ("image 900", None, 3), "annotation 3 has image_id '900'"
     ),
-    "empty RLE": (changed(annotations__2__segmentation=rle_encode(rectangle(0, 0, 0, 0))), "annotation 3 .*no pixel"),
-    "photo missing": (changed(images__0__file_name="c.png"), "1 of 3 photos are not in .*photos: c.png"),
-    "way out": (changed(images__0__file_name="../b.png"), "image 900: .*'../b.png' leads out"),
-    "absolute": (changed(images__0__file_name="/tmp/b.png"), "image 900: .*'/tmp/b.png' leads out"),
-    "no name": (changed(images__0__file_name=None), "image 900"),
-    "no height": (changed(images__0__height=None), "image 900 .*height None"),
+    "no image": (
+        changed(annotations__2__image_id=None), "bad entry", ("image None", None, 3), "annotation 3 has image_id None"
+    ),
+    "list as image": (
+        changed(annotations__2__image_id=[4]), "bad entry", (r"image \[4\]", None, 3), "annotation 3 has image_id "
+    ),
+    "unknown category": (
+        changed(annotations__2__category_id=3), "unknown class", THIRD, "annotation 3 has category_id 3"
+    ),
+    "line": (first([[1, 1, 5, 5, 9, 9]]), "empty mask", FIRST, "annotation 1: .*no area"),
+    "two corners": (first([[1, 1, 5, 5]]), "bad entry", FIRST, "annotation 1: .*corners"),
+    "no list of lists": (first([1, 1, 5, 5, 2, 3]), "bad entry", FIRST, "annotation 1: "),
+    "words": (first([["a"] * 6]), "bad entry", FIRST, "annotation 1: .*numbers"),
+    "no number": (first([[1, 1, 5, 5, 2, float("nan")]]), "bad entry", FIRST, ".*finite"),
+    "beside the photo": (
+        first([corners(2, 40, 8, 50)]), "mask outside", FIRST, "annotation 1: .*no area"
+    ),
+    "far away": (
+        first([corners(2, 3, 8, 5000)]), "mask outside", FIRST, "annotation 1: .*5000"
+    ),
+    "no polygon": (first([]), "empty mask", FIRST, "annotation 1: it has no segmentation"),
+    "nothing": (first(None), "empty mask", FIRST, "annotation 1: it has no segmentation"),
+    "short RLE": (third(SHORT), "RLE overflow", THIRD, ".*120 pixels, .* has 600"),
+    "long RLE": (third(LONG), "RLE overflow", THIRD, ".*601 pixels, .* has 600"),
+    "large RLE": (
+        third(rle_encode(np.ones((HEIGHT + 1, WIDTH), bool))), "wrong size", THIRD,
+        r"annotation 3: the RLE has size \[21, 30\]"
+    ),
+    "size in words": (changed(annotations__2__segmentation__size=["a", 3]), "wrong size", THIRD, "annotation 3: "),
+    "no size": (third({"counts": [600]}), "bad entry", THIRD, ".*size None"),
+    "no counts": (third({"size": [HEIGHT, WIDTH]}), "bad entry", THIRD, ".*counts"),
+    "cut RLE": (changed(annotations__2__segmentation__counts=CUT), "RLE overflow", THIRD, "annotation 3: "),
+    "empty RLE": (
+        third(rle_encode(rectangle(0, 0, 0, 0))), "empty mask", THIRD, ".*no pixel"
+    ),
+    "way out": (changed(images__0__file_name="../b.png"), "path escape", ("../b.png", None, 3), "image 900: .*leads"),
+    "absolute": (
+        changed(images__0__file_name="/tmp/b.png"), "path escape", ("/tmp/b.png", None, 3), "image 900: .* leads out"
+    ),
+    "web": (
+        changed(images__0__file_name="http://shop.org/b.png"), "missing", ("http://shop.org/b.png", None, 3), ""
+    ),
+    "no name": (changed(images__0__file_name=None), "bad entry", ("image 900", None, 3), "image 900 .*None"),
+    "no height": (changed(images__0__height=0), "bad entry", ("b.png", None, 3), "image 900 has height 0"),
+    "height in words": (changed(images__0__height="20"), "bad entry", ("b.png", None, 3), "image 900 has height '20'"),
+    "endless": (changed(images__0__height=float("inf")), "bad entry", ("b.png", None, 3), "image 900 has height inf"),
+    "same image id": (changed(images__1__id=900), "duplicate id", ("sub/a.png", None, None), "image id 900 occ"),
+    "photo missing": (changed(images__0__file_name="c.png"), "missing", ("c.png", None, 3), ""),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name][1] not in ("missing", "duplicate id")])
 def test_a_fault_is_named_with_its_remedy(files, fault):
-    content, message = FAULTS[fault]
-    with pytest.raises(DataError, match=f"instances.json: .*{message}.*on_error") as caught:
+    content, _, (photo, number, _), message = FAULTS[fault]
+    place = photo if number is None else f"{photo}, object {number}"
+    with pytest.raises(DataError, match=f"instances.json: {place}: {message}.*on_error") as caught:
         load(files(content))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_can_be_skipped_with_a_warning(files, fault):
-    content, message = FAULTS[fault]
-    with pytest.warns(UserWarning, match=f"skipped .*{message}"):
+    content, kind, (photo, number, annotation_id), message = FAULTS[fault]
+    with pytest.warns(UserWarning, match=f"skipped {photo}.*: {message}"):
         dataset = load(files(content), on_error="skip")
+    if fault == "same image id":  # annotations 1, 2 and 4 are of image 4, which is not listed now
+        assert dataset.faults.pop(0).kind == kind and {fault.photo for fault in dataset.faults} == {"image 4"}
+        assert [info["id"] for info in dataset.image_info] == [900, 7]
+        return
+    found, = dataset.faults
+    assert (found.kind, found.number) == (kind, number) and found.photo == photo.replace("\\", "")
     kept = [annotation["id"] for info in dataset.image_info for annotation in info["annotations"]]
-    faulty_photo = content["images"] != CONTENT["images"]
-    faulty = 3 if faulty_photo else int(message.split("annotation ")[1][0])  # image 900 has annotation 3 alone
-    assert sorted(kept) == [i for i in (1, 2, 3, 4) if i != faulty]
-    assert len(dataset.image_ids) == (2 if faulty_photo else 3)
+    assert sorted(kept) == [i for i in (1, 2, 3, 4) if i != annotation_id]  # image 900 has annotation 3 alone
+    assert len(dataset.image_ids) == (2 if content["images"] != CONTENT["images"] else 3)
+    assert dataset.object_faults(0) == []
 
 
 def test_many_faults_make_one_warning(files):
@@ -219,9 +374,52 @@ def test_many_faults_make_one_warning(files):
 def test_missing_photos_are_named_and_counted_before_training(files):
     content = changed()
     content["images"] += [{"id": 1000 + i, "file_name": f"gone{i}.png", "height": 5, "width": 5} for i in range(50)]
-    with pytest.raises(DataError, match=r"50 of 53 photos are not in .*: gone0.png, gone1.png, gone2.png, \.\.\."):
+    with pytest.raises(DataError, match=r"50 of 53 photos are not in .*: gone0.png, gone1.png, gone2.png, \.\.\.:"):
         load(files(content))
     assert len(load(files(content), limit=3).image_ids) == 3  # the rest is not asked for
+    with pytest.warns(UserWarning, match="gone2.png.* and 47 more"):
+        dataset = load(files(content), on_error="skip")
+    assert [fault.photo for fault in dataset.faults] == [f"gone{i}.png" for i in range(50)]
+    assert {fault.kind for fault in dataset.faults} == {"missing"} and len(dataset.image_ids) == 3
+
+
+def test_numbers_of_objects_count_all_of_the_photo_in_the_file(files):
+    # Photo 4 has annotations 1, 2 and 4; the first two are not taken for two different reasons.
+    content = changed(annotations__0__segmentation=[])
+    with pytest.warns(UserWarning, match="sub/a.png, object 0"):
+        dataset = load(files(content), on_error="skip", class_ids=[31, 100])
+    assert [entry.number for entry in dataset.objects(1)] == [2]
+    assert [entry.number for entry in load(files(CONTENT)).objects(1)] == [0, 1, 2]
+
+
+def test_an_object_thinner_than_a_pixel_is_a_fault_but_stops_nothing(files):
+    sliver = [[3, 3, 9, 3.01, 3, 3.02]]  # area 0.06, but no pixel inside when drawn
+    dataset = load(files(changed(annotations__0__segmentation=sliver)))
+    fault, = dataset.object_faults(1)
+    assert (fault.photo, fault.kind, fault.number) == ("sub/a.png", "empty mask", 0)
+    assert dataset.load_mask(1)[1].tolist() == [1, -3]
+
+
+def test_the_second_photo_of_an_id_does_not_take_the_first_with_it(files):
+    content = changed()
+    content["images"].append(dict(content["images"][0]))  # image 900 again, under the same name
+    with pytest.warns(UserWarning, match="image id 900 occurs twice"):
+        dataset = load(files(content), on_error="skip")
+    assert len(dataset.image_ids) == 3 == len(without(dataset, dataset.faults).image_ids)
+
+
+def test_annotation_ids_that_occur_twice_are_listed_and_their_objects_kept(files):
+    content = changed(annotations__1__id=1)  # annotations 1 and 2 of photo 4, two objects
+    content["annotations"].append({**content["annotations"][2], "area": 80})  # annotation 3 a second time
+    with pytest.warns(UserWarning, match="harmless faults: sub/a.png, object 1: annotation 1 occurs twice; b.png, obj"):
+        dataset = load(files(content))
+    assert [(fault.photo, fault.kind, fault.number) for fault in dataset.faults] == [
+        ("sub/a.png", "duplicate id", 1), ("b.png", "duplicate id", 1)
+    ]
+    assert "taken once" in dataset.faults[1].message
+    assert [dataset.load_mask(i)[1].tolist() for i in range(3)] == [[3], [2, 1, -3], []]  # as in CONTENT
+    left = without(dataset, dataset.faults)  # nothing more is left out
+    assert [left.load_mask(i)[1].tolist() for i in range(3)] == [[3], [2, 1, -3], []]
 
 
 @pytest.mark.parametrize("content, message", [
@@ -231,7 +429,7 @@ def test_missing_photos_are_named_and_counted_before_training(files):
     ({"images": {}, "annotations": [], "categories": []}, "no list 'images'"),
     ({"images": [1], "annotations": [], "categories": []}, "no list 'images' of objects"),
     ({"images": [], "annotations": [], "categories": []}, "no photos remain"),
-    (changed(images__1__id=900), "image id 900 occurs twice"),
+    (changed(images__1__id=900), "sub/a.png: image id 900 occurs twice"),
     (changed(categories__1__id=100), "category id 100 occurs twice"),
     (changed(images__1__id=None), "image .* has no id"),
     (changed(images__1__id=[1]), "image .* has no id"),

@@ -1,0 +1,206 @@
+"""iMaterialist-Fashion 2019 and 2020: a CSV with a run-length encoded mask a row, and label_descriptions.json."""
+
+import json
+import os
+import warnings
+
+import numpy as np
+
+from mrcnn.data import masks as mask_ops
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
+from mrcnn.data.images import DataError
+
+FORMAT = SOURCE = "imaterialist"
+NAMES_FILE = "label_descriptions.json"
+
+
+def recognises(path):
+    """Whether a file is such a CSV, by its first line."""
+    return set(COLUMNS) <= set(first_columns(path))
+
+
+class ImaterialistDataset(AnnotatedDataset):
+    """An iMaterialist CSV and its folder of photos. All listed categories become classes, in the order of their ids."""
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+        """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
+
+        Checked here is all but the masks' run lengths, which are checked when a photo's objects are read.
+
+        annotations: path of the CSV; images: folder of the photos; None: the folder beside the CSV that has its name
+            without ending (`train` for `train.csv`) if there is one, else the CSV's own folder
+        limit: number of photos to take, from the first on; None takes all
+        on_error: "raise" at the first bad photo or row, or "skip" those, with one warning that says how many
+        names: path of label_descriptions.json; None: the one beside the CSV; without any, ids are the classes' names
+
+        Returns self. Raises DataError naming the file and line if a file is missing or of another form, a class is
+        unknown, a photo is missing or lies outside the folder, or nothing remains.
+        """
+        self.refuse(annotations, mapping=mapping)
+        self.start_loading(on_error)
+        folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
+        categories, attributes = _read_names(_names_path(annotations, names))
+        scan = Scan(annotations, limit, categories)
+        photos, missing = _found(scan, folder)
+        for line, photo, number, kind, message in scan.problems:
+            name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
+            self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
+        for photo, kind, message in sorted(scan.photo_problems.values()):
+            self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
+        self.missing_photos(annotations, folder.path, missing, len(scan.names))
+        self._add_classes(annotations, categories, scan)
+        self.attribute_names.update(attributes)
+        rows, bounds = scan.rows()
+        for photo, name in enumerate(photos):
+            if name is not None and photo not in scan.photo_problems:
+                self.add_photo(SOURCE, scan.names[photo], folder.join(name), name, *scan.sizes[photo],
+                               table=rows, rows=(int(bounds[photo]), int(bounds[photo + 1])))
+        self.finish_loading(annotations)
+        return self
+
+    def _add_classes(self, annotations, categories, scan):
+        if categories is None:
+            warnings.warn(f"{annotations}: no {NAMES_FILE} beside it: classes are named by their ids.", stacklevel=3)
+            categories = {i: {"name": str(i)} for i in sorted({category for category, _ in scan.labels})}
+        for category_id, category in categories.items():
+            self.add_category(SOURCE, category_id, category["name"], category.get("supercategory"))
+
+    def read_objects(self, image_id):
+        """Yield an ObjectAnnotation, or a Fault, for each row of a photo that loading found nothing wrong with."""
+        info = self.image_info[image_id]
+        table, rows = info["table"], slice(*info["rows"])
+        for number, (label, text) in enumerate(zip(table.label[rows], table.texts(rows))):
+            if label < 0:
+                continue  # a fault of the row, met when it was loaded
+            category_id, attributes = table.labels[label]
+            try:
+                rle = encoded_pixels_to_rle(text, (info["height"], info["width"]))
+            except PixelsError as error:
+                yield Fault(self.file_name(image_id), error.kind, str(error), number)
+                continue
+            class_id = self.map_source_class_id(f"{SOURCE}.{category_id}")
+            yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
+
+    def object_count(self, image_id):
+        """Number of objects of a photo, their run lengths not looked at."""
+        info = self.image_info[image_id]
+        table, rows = info["table"], slice(*info["rows"])
+        counted = (table.label[rows] >= 0) & (table.length[rows] > 0)
+        counted[[number for number in info.get("dropped", ()) if number < len(counted)]] = False
+        return int(counted.sum())
+
+
+# --- Run lengths -----------------------------------------------------------------------------------------------------
+
+
+class PixelsError(DataError):
+    """EncodedPixels that make no mask; kind: of FAULT_KINDS."""
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+def encoded_pixels_to_rle(text, shape):
+    """A mask of the CSV as COCO's compressed run lengths, without decoding it.
+
+    text: bytes "start length start length ..."; pixels are counted from 1 on, down the columns. Runs out of order or
+        over one another, as the competition's file has them, stand for their union.
+    shape: (H, W) of the photo
+
+    Raises PixelsError if it is empty, is not made of pairs of whole numbers, or leads out of the photo.
+    """
+    height, width = (int(side) for side in shape)
+    area = height * width
+    text = text.strip()
+    if text.translate(None, b"0123456789 \t"):
+        raise PixelsError("bad entry", f"its EncodedPixels {shown(text)} are no whole numbers")
+    numbers = np.fromstring(text, np.int64, sep=" ") if text else np.zeros(0, np.int64)
+    if len(numbers) % 2:
+        raise PixelsError("bad entry", f"its EncodedPixels are {len(numbers)} numbers, which make no pairs")
+    first, length = numbers[::2], numbers[1::2]
+    wrong = np.flatnonzero((first < 1) | (first > area) | (length > area - first + 1))
+    if len(wrong):
+        start, count = int(first[wrong[0]]), int(length[wrong[0]])
+        raise PixelsError(
+            "RLE overflow",
+            f"its run of {count} pixels from pixel {start} lies outside the pixels 1 to {area} of a photo of "
+            f"{height}x{width}",
+        )
+    first, length = first[length > 0], length[length > 0]
+    if not len(first):
+        raise PixelsError("empty mask", "its EncodedPixels hold no pixel")
+    starts, ends = _union(first - 1, first - 1 + length)
+    edges = np.stack([starts, ends], axis=1).ravel()  # where background and object take turns
+    counts = np.diff(edges, prepend=0, append=area if ends[-1] < area else [])
+    return mask_ops.compressed_rle({"size": [height, width], "counts": counts}, (height, width))
+
+
+def _union(starts, ends):
+    """Runs in order, joined where they touch. starts, ends: int64 [R], each run from its start to before its end."""
+    if (starts[1:] < starts[:-1]).any():
+        order = np.argsort(starts, kind="stable")
+        starts, ends = starts[order], ends[order]
+    reached = np.maximum.accumulate(ends)
+    apart = starts[1:] > reached[:-1]
+    return starts[np.concatenate([[True], apart])], reached[np.concatenate([apart, [True]])]
+
+
+# --- Files beside the CSV --------------------------------------------------------------------------------------------
+
+
+def _found(scan, folder):
+    """(file names of a Scan's photos, None where there is none; list of names whose file is missing)."""
+    found, missing = [], []
+    for photo, name in enumerate(scan.names):
+        file_name = None
+        try:
+            file_name = folder.find(name) or folder.find_stem(name)
+            if file_name is None:
+                missing.append(name)
+        except DataError as error:
+            scan.photo_problem(photo, "path escape", str(error).rstrip("."))
+        found.append(file_name)
+    return found, missing
+
+
+def _photo_folder(annotations):
+    """Folder of the photos of a CSV: the one beside it that is named as it is, else the CSV's own."""
+    stem = os.path.splitext(annotations)[0]
+    return stem if os.path.isdir(stem) else os.path.dirname(annotations) or "."
+
+
+def _names_path(annotations, names):
+    """Path of label_descriptions.json, or None."""
+    beside = os.path.join(os.path.dirname(annotations), NAMES_FILE)
+    return names if names is not None else beside if os.path.isfile(beside) else None
+
+
+def _read_names(path):
+    """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json."""
+    if path is None:
+        return None, {}
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read the class names ({error.strerror}): check the path.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: no JSON file ({error}): give iMaterialist's {NAMES_FILE}.") from error
+    entries = content.get("categories") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries or not all(_is_named(entry) for entry in entries):
+        raise DataError(
+            f'{path}: no label descriptions, for it has no list "categories" of {{"id": number, "name": text}}: give '
+            f"iMaterialist's {NAMES_FILE}."
+        )
+    categories = {entry["id"]: entry for entry in sorted(entries, key=lambda entry: entry["id"])}
+    if len(categories) < len(entries):
+        raise DataError(f"{path}: a category id occurs twice: give each its own.")
+    attributes = content.get("attributes")
+    attributes = attributes if isinstance(attributes, list) else []
+    return categories, {entry["id"]: entry["name"] for entry in attributes if _is_named(entry)}
+
+
+def _is_named(entry):
+    return isinstance(entry, dict) and isinstance(entry.get("id"), int) and isinstance(entry.get("name"), str)

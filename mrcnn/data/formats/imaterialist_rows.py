@@ -1,0 +1,214 @@
+"""The rows of an iMaterialist CSV, of which only the place in the file is kept in memory.
+
+The competition's file has 333,415 masks and far more text than one wants in memory: it is read once to note where each
+mask stands, and again, in parts, when a photo's objects are asked for.
+"""
+
+import array
+import os
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+
+COLUMNS = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
+ATTRIBUTES = "AttributesIds"  # a column of 2020; 2019 has them behind the class: 6_28_77
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MAX_HEADER = 65536  # bytes of the first line
+MAX_AREA = 2**32 - 1  # pixels; COCO's run lengths have 32 bits
+
+
+def first_columns(path):
+    """Names in the first line of a file, whatever it is; [] if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _columns(file.readline(MAX_HEADER))
+    except OSError:
+        return []
+
+
+def shown(text):
+    """Bytes of the file for a message, cut short."""
+    return repr(text[:40].decode("utf-8", "replace")) + ("..." if len(text) > 40 else "")
+
+
+class Rows:
+    """Where each mask stands in the CSV, the masks of a photo in a row.
+
+    start: int64 [R] byte of the file; length: int32 [R] bytes; label: int32 [R] index into `labels`, -1: a bad row
+    labels: list of (category id, attribute ids); state: of the file, as `_state` gives it
+    """
+
+    def __init__(self, path, state, start, length, label, labels):
+        self.path, self.state = path, state
+        self.start, self.length, self.label, self.labels = start, length, label, labels
+
+    def texts(self, rows):
+        """list of bytes: EncodedPixels of some rows. The file is opened anew: threads and processes share nothing."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                if _state(file) != self.state:
+                    raise DataError(f"{self.path}: changed since it was loaded: load it again.")
+                texts = []
+                for start, length in zip(self.start[rows].tolist(), self.length[rows].tolist()):
+                    file.seek(start)
+                    texts.append(file.read(length))
+                return texts
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot read the annotations ({error.strerror}): check the path.") from error
+
+
+def _state(file):
+    """What changes when a file is written to."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+class Scan:
+    """One pass over a CSV.
+
+    path: of the file; limit: number of photos to take, None takes all; categories: ids that a class may have, None: any
+    names: list of ImageId, in the order in which they occur; sizes: their (H, W); labels: as in Rows
+    problems: list of (line, photo index, number of the row among the photo's, kind, message); photo and number are None
+        for a line that cannot be taken apart
+    photo_problems: {photo index: (photo index, kind, message)}
+    """
+
+    def __init__(self, path, limit, categories):
+        self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
+        self._path, self._limit, self._categories = path, limit, categories
+        self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
+        self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
+        self._start = array.array("q")
+        try:
+            with open(path, "rb") as file:
+                self._state = _state(file)
+                self._read(file)
+        except OSError as error:
+            raise DataError(f"{path}: cannot read the annotations ({error.strerror}): check the path.") from error
+
+    def _read(self, file):
+        header = file.readline(MAX_HEADER)
+        columns = _columns(header)
+        lacking = [name for name in COLUMNS if name not in columns]
+        if lacking:
+            raise DataError(
+                f"{self._path}: no iMaterialist CSV, for its first line has no column {lacking[0]!r}: the columns must "
+                f"be {', '.join(COLUMNS)}, and {ATTRIBUTES} may be added."
+            )
+        places = [columns.index(name) for name in COLUMNS]
+        attributes = columns.index(ATTRIBUTES) if ATTRIBUTES in columns else None
+        offset = len(header)
+        for line, text in enumerate(file, 2):
+            row = text.rstrip(b"\r\n")
+            if row:
+                fields, start = _split(row, places[1])
+                if len(fields) == len(columns):
+                    attribute_text = b"" if attributes is None else fields[attributes]
+                    self._add(line, offset + start, *[fields[place] for place in places], attribute_text)
+                elif self._limit is None or len(self._index) <= self._limit:
+                    message = f"it has {len(fields)} fields, the first line {len(columns)}"
+                    message = message if fields else "a quote in it does not end, or not at the end of a field"
+                    self.problems.append((line, None, None, "bad entry", message))
+            offset += len(text)
+
+    def _add(self, line, start, name, pixels, height, width, class_text, attribute_text):
+        photo = self._index.get(name)
+        if photo is None:
+            photo = self._index[name] = len(self._index)
+            if self._limit is None or photo < self._limit:
+                self._add_photo(photo, name, height, width)
+        if photo >= len(self.names):
+            return  # beyond the limit
+        if self._texts[photo] != (height, width) and _size(height, width) != self.sizes[photo]:
+            size = b"x".join((height, width)).decode("utf-8", "replace")
+            first = b"x".join(self._texts[photo]).decode("utf-8", "replace")
+            self.photo_problem(photo, "wrong size", f"line {line} gives it {size} pixels, its first line {first}")
+        label = self._label_index.get((class_text, attribute_text))
+        if label is None:
+            label = self._label_index[class_text, attribute_text] = self._new_label(class_text, attribute_text)
+        if isinstance(label, tuple):
+            self.problems.append((line, photo, self._row_counts[photo], *label))
+            label = -1
+        self._row_counts[photo] += 1
+        self._photo.append(photo)
+        self._start.append(start)
+        self._length.append(len(pixels))
+        self._label.append(label)
+
+    def _add_photo(self, photo, name, height, width):
+        self.names.append(name.decode("utf-8", "replace"))
+        self.sizes.append(_size(height, width))
+        self._texts.append((height, width))
+        self._row_counts.append(0)
+        if not name:
+            self.photo_problem(photo, "bad entry", "a row has no ImageId")
+        elif self.sizes[photo] is None:
+            self.photo_problem(photo, "bad entry", f"it has Height {shown(height)} and Width {shown(width)}")
+
+    def _new_label(self, class_text, attribute_text):
+        """Index of a new label, or (kind, message)."""
+        try:
+            category_id, *attributes = map(int, class_text.split(b"_"))
+            attributes += map(int, attribute_text.split(b",") if attribute_text.strip() else ())
+        except ValueError:
+            both = b", ".join((class_text, attribute_text)) if attribute_text else class_text
+            return "bad entry", f"its class and attributes {shown(both)} are no whole numbers"
+        if self._categories is not None and category_id not in self._categories:
+            return "unknown class", f"its class {category_id} is none of those listed"
+        self.labels.append((category_id, tuple(attributes)))
+        return len(self.labels) - 1
+
+    def photo_problem(self, photo, kind, message):
+        """Note what is wrong with a photo as a whole, unless something is noted already."""
+        self.photo_problems.setdefault(photo, (photo, kind, message))
+
+    def rows(self):
+        """(Rows; int64 [photos + 1] where among them the rows of each photo begin)."""
+        photo = np.array(self._photo, np.int32)
+        order = np.argsort(photo, kind="stable")
+        columns = (np.array(self._start, np.int64), np.array(self._length, np.int32), np.array(self._label, np.int32))
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(photo, minlength=len(self.names)))])
+        return Rows(self._path, self._state, *[column[order] for column in columns], self.labels), bounds
+
+
+def _columns(header):
+    """Names in the first line of a CSV."""
+    fields, _ = _split(header.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n"), 0)
+    return [field.strip().decode("utf-8", "replace") for field in fields]
+
+
+def _split(row, column):
+    """(fields of a line as bytes; where in the line the text of one of them begins, where there are so many)."""
+    if b'"' not in row:
+        fields = row.split(b",")
+        return fields, sum(map(len, fields[:column])) + column
+    fields, starts, place = [], [], 0
+    while place <= len(row):
+        quoted = row[place : place + 1] == b'"'
+        if quoted:
+            place += 1
+            end = row.find(b'"', place)
+            while end >= 0 and row[end + 1 : end + 2] == b'"':  # two stand for one
+                end = row.find(b'"', end + 2)
+            if end < 0 or row[end + 1 : end + 2] not in (b"", b","):
+                return [], 0  # no field of a CSV
+        else:
+            end = row.find(b",", place)
+            end = len(row) if end < 0 else end
+        field = row[place:end]
+        fields.append(field.replace(b'""', b'"') if quoted else field)
+        starts.append(place)
+        place = end + 1 + quoted
+    return fields, starts[min(column, len(starts) - 1)]
+
+
+def _size(height, width):
+    """(H, W) of two texts, or None."""
+    try:
+        sides = float(height), float(width)
+    except ValueError:
+        return None
+    if not all(side.is_integer() and side > 0 for side in sides) or sides[0] * sides[1] > MAX_AREA:
+        return None
+    return int(sides[0]), int(sides[1])

@@ -1,0 +1,196 @@
+"""Folders of instance masks as PNGs: one a photo that numbers its objects, or one an object.
+
+Two layouts are known. That of the Penn-Fudan pedestrians:
+
+    PNGImages/NAME.png  PedMasks/NAME_mask.png      a pixel of value k is of object k, 0 is background; class "person"
+
+and that of the Data Science Bowl 2018's nuclei, with a folder for each photo:
+
+    NAME/images/NAME.png  NAME/masks/ANY.png        a PNG an object, which is where it is not 0; class "object"
+                          NAME/masks/CLASS/ANY.png  the same, of a class
+"""
+
+import os
+
+import numpy as np
+
+from mrcnn.data import masks as mask_ops
+from mrcnn.data.annotated import PHOTO_ENDINGS, AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.formats.label_maps import png_size, read_label_map, read_png
+from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.images import DataError
+
+FORMAT = "instance_masks"
+NUMBERED_PHOTOS, NUMBERED_MASKS, MASK_SUFFIX = "PNGImages", "PedMasks", "_mask.png"
+NUMBERED_CLASS = "person"
+ONLY_CLASS = "object"
+
+
+def recognises(path):
+    """Whether a folder has one of the two layouts."""
+    try:
+        return _is_numbered(path) or any(_is_photo_folder(os.path.join(path, name)) for name in _folders(path))
+    except (OSError, TypeError, ValueError):
+        return False
+
+
+class InstanceMaskDataset(AnnotatedDataset):
+    """A folder of photos with instance masks, in one of the two layouts."""
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+        """Register the photos of a folder, by headers and lists of files alone.
+
+        annotations: the folder that holds both photos and masks
+        images: folder of the photos if it is another: of PNGImages' files, or of NAME/images/NAME.png
+        limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `faults`)
+
+        Returns self. Raises DataError naming the folder or file and what is wrong.
+        """
+        self.refuse(annotations, names=names, mapping=mapping)
+        self.start_loading(on_error)
+        if not os.path.isdir(annotations):
+            raise DataError(f"{annotations}: no such folder: give the folder that holds photos and masks.")
+        if _is_numbered(annotations):
+            self._load_numbered(annotations, images, limit)
+        else:
+            self._load_folders(annotations, images, limit)
+        self.finish_loading(annotations)
+        return self
+
+    def _load_numbered(self, annotations, images, limit):
+        folder = PhotoFolder(images or os.path.join(annotations, NUMBERED_PHOTOS))
+        masks = os.path.join(annotations, NUMBERED_MASKS)
+        names = [name for name in sorted(os.listdir(masks)) if name.endswith(MASK_SUFFIX)][:limit]
+        self.add_class(FORMAT, NUMBERED_CLASS, NUMBERED_CLASS)
+        missing = []
+        for mask_name in names:
+            stem = mask_name.removesuffix(MASK_SUFFIX)
+            name = folder.find_stem(stem)
+            if name is None:
+                missing.append(mask_name)
+                continue
+            size = self._size(annotations, folder, name)
+            if size is None:
+                continue
+            path = os.path.join(masks, mask_name)
+            try:
+                mask_size = png_size(path)
+            except DataError as error:
+                self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
+                continue
+            if mask_size != size:
+                self.fault(annotations, Fault(name, "wrong size", _sizes(mask_size, size)))
+                continue
+            self.add_photo(FORMAT, stem, folder.join(name), name, *size, numbered=path)
+        self.missing_photos(annotations, folder.path, missing, len(names))
+
+    def _load_folders(self, annotations, images, limit):
+        folder = PhotoFolder(images or annotations)
+        names = [name for name in _folders(annotations) if _is_photo_folder(os.path.join(annotations, name))]
+        for class_name in sorted({c for name in names for c, _ in _mask_files(os.path.join(annotations, name))}):
+            self.add_class(FORMAT, class_name, class_name)
+        missing = []
+        for name in names[:limit]:
+            photos = _photos(os.path.join(folder.path, name, "images"))
+            if len(photos) > 1:
+                message = f"its folder has {len(photos)} photos, needs one: {', '.join(photos[:3])}"
+                self.fault(annotations, Fault(f"{name}/images", "bad entry", message))
+                continue
+            if not photos:
+                missing.append(f"{name}/images")
+                continue
+            photo = f"{name}/images/{photos[0]}"
+            size = self._size(annotations, folder, photo)
+            if size is not None:
+                masks = os.path.join(annotations, name, "masks")
+                files = _mask_files(os.path.join(annotations, name))
+                self.add_photo(FORMAT, name, folder.join(photo), photo, *size, masks=masks, mask_files=files)
+        self.missing_photos(annotations, folder.path, missing, len(names[:limit]))
+
+    def _size(self, annotations, folder, name):
+        """(H, W) of a photo; None, and a fault noted, if it is unreadable."""
+        try:
+            return photo_size(folder.join(name))
+        except DataError as error:
+            return self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
+
+    def read_objects(self, image_id):
+        """Yield an ObjectAnnotation, or a Fault, for each object: by its number in the mask, or by file name."""
+        info = self.image_info[image_id]
+        yield from self._numbered_objects(info) if "numbered" in info else self._filed_objects(info)
+
+    def _numbered_objects(self, info):
+        class_id, size = self.map_source_class_id(f"{FORMAT}.{NUMBERED_CLASS}"), (info["height"], info["width"])
+        try:
+            values = read_label_map(info["numbered"])
+        except DataError as error:
+            yield Fault(info["file_name"], "bad entry", str(error).rstrip("."))
+            return
+        if values.shape != size:
+            yield Fault(info["file_name"], "wrong size", _sizes(values.shape, size))
+            return
+        for number, value in enumerate(np.flatnonzero(np.bincount(values.ravel(), minlength=1)[1:]) + 1):
+            yield ObjectAnnotation(number, class_id, mask_ops.rle_encode(values == value))
+
+    def _filed_objects(self, info):
+        size = info["height"], info["width"]
+        for number, (class_name, file) in enumerate(info["mask_files"]):
+            try:
+                pixels = read_png(os.path.join(info["masks"], file))
+            except DataError as error:
+                yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), number)
+                continue
+            inside = _inside(pixels)
+            if inside.shape != size:
+                yield Fault(info["file_name"], "wrong size", f"{file}: {_sizes(inside.shape, size)}", number)
+            elif not inside.any():
+                yield Fault(info["file_name"], "empty mask", f"its mask {file} has no pixel", number)
+            else:
+                class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
+                yield ObjectAnnotation(number, class_id, mask_ops.rle_encode(inside))
+
+
+def _inside(pixels):
+    """bool [H, W]: where a picture of one object is not 0; an alpha channel does not count."""
+    if pixels.ndim == 2:
+        return pixels != 0
+    return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
+
+
+def _sizes(mask_size, size):
+    return f"the mask has {mask_size[0]}x{mask_size[1]} pixels, the photo {size[0]}x{size[1]} (height x width)"
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def _is_numbered(folder):
+    """Whether a folder is laid out as the Penn-Fudan pedestrians."""
+    return os.path.isdir(os.path.join(folder, NUMBERED_MASKS))
+
+
+def _is_photo_folder(folder):
+    """Whether a folder is that of one photo with a mask for each object."""
+    return all(os.path.isdir(os.path.join(folder, name)) for name in ("images", "masks"))
+
+
+def _folders(folder):
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+
+
+def _photos(folder):
+    """Names of the photos in a folder; none if there is no folder."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    return [name for name in names if name.lower().endswith(PHOTO_ENDINGS) and not name.startswith(".")]
+
+
+def _mask_files(folder):
+    """list of (class name, path in `masks`) of the masks of a photo's folder, sorted by path."""
+    masks = os.path.join(folder, "masks")
+    files = [(ONLY_CLASS, name) for name in _pngs(masks)]
+    return files + [(name, f"{name}/{file}") for name in _folders(masks) for file in _pngs(os.path.join(masks, name))]
+
+
+def _pngs(folder):
+    names = (entry.name for entry in os.scandir(folder) if entry.is_file())
+    return sorted(name for name in names if name.lower().endswith(".png") and not name.startswith("."))

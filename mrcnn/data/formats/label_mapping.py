@@ -1,0 +1,309 @@
+"""Which labels of a label map make up which class: names of labels, and the small JSON file that merges and drops them.
+
+A mapping file looks like this; only "classes" must be there:
+
+    {"classes": {"shoes": ["shoes", "boots", "heels"], "pants": ["pants", "jeans"], "bag": [2, "purse"]},
+     "background": ["null", "skin"],
+     "ignore": ["accessories"],
+     "instances": {"shoes": "parts", "pants": "union"},
+     "min_area": 60}
+
+* "classes": the classes in the order of their ids, 1 to K, each with the labels that make it up, by name or by number.
+  "*" stands for all labels but 0 that are named nowhere else.
+* "background": labels that are class 0. Label 0 is background unless it is named elsewhere. If "background" is left
+  out, so are all labels named nowhere; if it is there (and there is no "*"), a label named nowhere is an error.
+* "ignore": labels whose pixels count neither as a class nor as background. The label 255 is always ignored.
+* "instances": how a class becomes objects. "parts": each part of its pixels that hangs together, over corners too, is
+  an object; "union": all such parts together are one. A class that is not listed is "parts" if it is called like one
+  of PAIRED, else "union".
+* "min_area": parts of fewer pixels are no objects and belong to none; 60 if left out, as is right for superpixel labels
+  of photos 400 pixels wide.
+
+Without a mapping every label but 0 is a class of its own. Ready mappings go by name: READY_MAPPINGS.
+"""
+
+import dataclasses
+import json
+import os
+import re
+
+import numpy as np
+
+from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.data.images import DataError
+
+IGNORED = 255
+UNKNOWN = -1
+MIN_AREA = 60  # pixels
+NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat")
+# Things of which a person wears two, in singular.
+PAIRED = ("shoe", "boot", "sock", "glove", "footwear", "sandal", "sneaker", "heel", "pump", "flat", "loafer", "clog",
+          "wedge", "earring")
+
+_FOOTWEAR = ["shoes", "heels", "pumps", "flats", "loafers", "clogs", "sandals", "sneakers", "wedges"]
+_CLOTHES = ("skin", "hair", "t-shirt", "shoes", "pants", "dress")
+
+# All for the 59 labels of Clothing Co-Parsing (CCP).
+READY_MAPPINGS = {
+    # A person is everything that is labelled, with bag and sunglasses: what a cut-out of the person keeps.
+    "ccp-person": {"classes": {"person": ["*"]}, "background": ["null"]},
+    # Six labels with those that name a kind of the same thing. CCP labels by shop names: one pair of blue jeans is
+    # "jeans", the next "pants", so a network that must call one of them background cannot learn it. Shoes take all
+    # footwear; pants take jeans and leggings, but not shorts or one-piece suits; t-shirt takes "top", which looks
+    # like it, but neither shirts and blouses (collar, buttons) nor knitwear; dress takes no romper (it has legs).
+    "ccp-clothes": {
+        "classes": {
+            "skin": ["skin"],
+            "hair": ["hair"],
+            "t-shirt": ["t-shirt", "top"],
+            "shoes": _FOOTWEAR + ["boots"],
+            "pants": ["pants", "jeans", "leggings"],
+            "dress": ["dress"],
+        }
+    },
+    # The six labels alone, all else background.
+    "ccp-clothes-raw": {"classes": {name: [name] for name in _CLOTHES}},
+    # Thirteen classes named as ModaNet's.
+    "ccp-13": {
+        "classes": {
+            "bag": ["bag", "purse", "wallet"],
+            "belt": ["belt"],
+            "boots": ["boots"],
+            "footwear": _FOOTWEAR,
+            "outer": ["blazer", "cape", "cardigan", "coat", "jacket", "suit", "vest"],
+            "dress": ["bodysuit", "dress", "romper"],
+            "sunglasses": ["glasses", "sunglasses"],
+            "pants": ["jeans", "jumper", "leggings", "pants"],
+            "shorts": ["shorts"],
+            "skirt": ["skirt"],
+            "top": ["blouse", "hoodie", "shirt", "sweater", "sweatshirt", "t-shirt", "top"],
+            "headwear": ["hat"],
+            "scarf_tie": ["scarf", "tie"],
+        }
+    },
+    # Those of iMaterialist's 46 classes that CCP's labels can tell, with iMaterialist's names.
+    "ccp-imaterialist": {
+        "classes": {
+            "shirt, blouse": ["blouse", "shirt"],
+            "top, t-shirt, sweatshirt": ["hoodie", "sweatshirt", "t-shirt", "top"],
+            "sweater": ["sweater"],
+            "cardigan": ["cardigan"],
+            "jacket": ["blazer", "jacket", "suit"],
+            "vest": ["vest"],
+            "pants": ["jeans", "leggings", "pants"],
+            "shorts": ["shorts"],
+            "skirt": ["skirt"],
+            "coat": ["coat"],
+            "dress": ["dress"],
+            "jumpsuit": ["bodysuit", "jumper", "romper"],
+            "cape": ["cape"],
+            "glasses": ["glasses", "sunglasses"],
+            "hat": ["hat"],
+            "tie": ["tie"],
+            "glove": ["gloves"],
+            "watch": ["watch"],
+            "belt": ["belt"],
+            "tights, stockings": ["stockings", "tights"],
+            "sock": ["socks"],
+            "shoe": _FOOTWEAR + ["boots"],
+            "bag, wallet": ["bag", "purse", "wallet"],
+            "scarf": ["scarf"],
+        }
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelClasses:
+    """What becomes of each label.
+
+    names: of the classes 1 to K; table: int16 [L] class of each label, 0 background, IGNORED, or UNKNOWN
+    parts: class ids of which each connected part is an object; min_area: of such a part, pixels
+    """
+
+    names: tuple
+    table: np.ndarray
+    parts: frozenset
+    min_area: int
+
+
+def label_classes(label_names, mapping=None):
+    """What a mapping makes of labels.
+
+    label_names: {label: name}; mapping: path of a mapping file, name of one of READY_MAPPINGS, or such a dict; None
+        makes every label but 0 a class of its own
+
+    Returns LabelClasses. Raises DataError naming the mapping and what is wrong with it.
+    """
+    where, content = _read_mapping(mapping, label_names)
+    _check_mapping(where, content)
+    classes, table = content["classes"], _empty_table(label_names)
+    groups = [("background", 0, content.get("background", [])), ("ignore", IGNORED, content.get("ignore", []))]
+    groups += [(name, class_id, labels) for class_id, (name, labels) in enumerate(classes.items(), start=1)]
+    rest, owners = None, {}
+    for name, value, labels in groups:
+        for label in labels:
+            if label == "*":
+                if rest is not None:
+                    raise DataError(f'{where}: "*" occurs twice: let one class have the rest of the labels.')
+                rest = value
+                continue
+            for number in _numbers(label, label_names, where):
+                if number in owners:
+                    raise DataError(f"{where}: label {label!r} is in {owners[number]!r} and in {name!r}: name it once.")
+                owners[number], table[number] = name, value
+    _place_rest(table, owners, rest, label_names, "background" in content, where)
+    ways = content.get("instances", {})
+    parts = {i for i, name in enumerate(classes, start=1) if ways.get(name, _usual_way(name)) == "parts"}
+    return LabelClasses(tuple(classes), table, frozenset(parts), int(content.get("min_area", MIN_AREA)))
+
+
+def _empty_table(label_names):
+    table = np.full(max(max(label_names), IGNORED) + 1, UNKNOWN, np.int16)
+    table[IGNORED] = IGNORED
+    return table
+
+
+def _place_rest(table, owners, rest, label_names, complete, where):
+    """Give the labels that are named nowhere to the class of "*", or to the background."""
+    left = [label for label in label_names if label not in owners and label != IGNORED]
+    forgotten = [label_names[label] for label in left if label != 0]
+    if complete and rest is None and forgotten:
+        raise DataError(
+            f"{where}: names {', '.join(forgotten[:10])} nowhere: add to a class, to background or to ignore."
+        )
+    for label in left:
+        table[label] = rest if rest is not None and label != 0 else 0
+
+
+def _numbers(label, label_names, where):
+    """The labels that a mapping means by a name or a number."""
+    if isinstance(label, int) and not isinstance(label, bool):
+        found = [label] if label in label_names else []
+    else:
+        found = [number for number, name in label_names.items() if name == label]
+    if not found:
+        known = ", ".join(list(label_names.values())[:20]) + (", ..." if len(label_names) > 20 else "")
+        raise DataError(f"{where}: there is no label {label!r}: the names of the labels are {known}.")
+    return found
+
+
+def _usual_way(name):
+    return "parts" if name.lower() in PAIRED or name.lower().removesuffix("s") in PAIRED else "union"
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read_mapping(mapping, label_names):
+    """(what to call it in messages, its content)."""
+    if mapping is None:
+        # Names of labels need not be distinct, names of classes in a mapping must.
+        classes = {}
+        for label, name in label_names.items():
+            if label not in (0, IGNORED):
+                classes[name if name not in classes else f"{name} ({label})"] = [label]
+        return "the names of the labels", {"classes": classes}
+    if not isinstance(mapping, (str, os.PathLike)):
+        return "mapping", mapping
+    if str(mapping) in READY_MAPPINGS:
+        return f"mapping {mapping}", READY_MAPPINGS[str(mapping)]
+    if not os.path.isfile(mapping):
+        raise DataError(f"{mapping}: no such mapping file, and no ready mapping ({', '.join(READY_MAPPINGS)}).")
+    return str(mapping), _read_json(mapping)
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no readable JSON file ({error}): correct it.") from error
+
+
+def _check_mapping(where, content):
+    """Raise DataError if a mapping has not the form that the top of this file shows."""
+    known = ("classes", "background", "ignore", "instances", "min_area")
+    if not isinstance(content, dict) or not isinstance(content.get("classes"), dict) or not content["classes"]:
+        raise DataError(f'{where}: a mapping needs "classes": {{name: [labels]}}.')
+    for key in content:
+        if key not in known:
+            raise DataError(f"{where}: a mapping has no {key!r}: it may have {', '.join(known)}.")
+    lists = {**content["classes"], "background": content.get("background", []), "ignore": content.get("ignore", [])}
+    for name, labels in lists.items():
+        if not isinstance(labels, list) or not all(isinstance(label, (str, int)) for label in labels):
+            raise DataError(f"{where}: {name!r} must be a list of labels, got {str(labels)[:60]}.")
+    if {"background", "ignore"} & set(content["classes"]):
+        raise DataError(f'{where}: no class may be called "background" or "ignore": these have keys of their own.')
+    if len(content["classes"]) >= IGNORED:
+        raise DataError(f"{where}: {len(content['classes'])} classes are more than the 254 of a label map: merge some.")
+    instances = content.get("instances", {})
+    if not isinstance(instances, dict):
+        raise DataError(f'{where}: "instances" must be {{class: "parts" or "union"}}.')
+    for name, way in instances.items():
+        if name not in content["classes"] or way not in ("parts", "union"):
+            raise DataError(f'{where}: instances {name!r}: {way!r} must be a class with "parts" or "union".')
+    area = content.get("min_area", MIN_AREA)
+    if not isinstance(area, int) or isinstance(area, bool) or area < 1:
+        raise DataError(f"{where}: min_area must be a whole number of pixels from 1 on, got {area!r}.")
+
+
+def find_names(folder):
+    """Path of the file of names that lies in the folder of label maps or in the folder above; None if there is none."""
+    for place in (folder, os.path.dirname(os.path.abspath(folder))):
+        for name in NAMES_FILES:
+            path = os.path.join(place, name)
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+def read_names(path):
+    """Names of labels.
+
+    path: of a text file with a name a line, or number and name where every line has both; of a JSON list of names or
+        {number: name}; or of a MATLAB file with a cell array of names. Where no numbers are given the first name is 0.
+
+    Returns {label: name}, ascending. Raises DataError naming the file and what is wrong.
+    """
+    ending = os.path.splitext(path)[1].lower()
+    read = {".json": _json_names, ".mat": _matlab_names}.get(ending, _text_names)
+    names = read(path)
+    try:
+        pairs = sorted((int(label), str(name).strip()) for label, name in names)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: a label is no whole number ({error}): correct it.") from error
+    labels = [label for label, _ in pairs]
+    twice = next((label for label, following in zip(labels, labels[1:]) if label == following), None)
+    if twice is not None:
+        raise DataError(f"{path}: label {twice} occurs twice: give each label one name.")
+    if not pairs or labels[0] < 0 or labels[-1] > 65535 or not all(name for _, name in pairs):
+        raise DataError(f"{path}: needs a name for each of its labels, which lie from 0 to 65535.")
+    return dict(pairs)
+
+
+def _text_names(path):
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+    numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
+    return [match.groups() for match in numbered] if all(numbered) else list(enumerate(lines))
+
+
+def _json_names(path):
+    content = _read_json(path)
+    if not isinstance(content, (dict, list)):
+        raise DataError(f"{path}: needs a list of names, or {{number: name}}.")
+    return list(content.items()) if isinstance(content, dict) else list(enumerate(content))
+
+
+def _matlab_names(path):
+    lists = [variable for variable in matlab_variables(path) if variable.kind == "cell"]
+    if len(lists) != 1:
+        raise DataError(f"{path}: holds {len(lists)} cell arrays, needs one of names: give a text file instead.")
+    names = lists[0].values()
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: {lists[0].name} holds other things than names: give a text file instead.")
+    return list(enumerate(names))

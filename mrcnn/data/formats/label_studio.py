@@ -1,0 +1,80 @@
+"""Where the photos of Label Studio's COCO export are.
+
+Its file names depend on the version and on how photos came in: `images/1a2b3c4d-photo.jpg`, `images/3/...`,
+`/data/upload/3/1a2b3c4d-photo.jpg`, the same behind `http://host:8080` or `../../label-studio/media`, any of these with
+backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight digits are Label Studio's own.
+"""
+
+import re
+import urllib.parse
+
+from mrcnn.data.images import DataError
+
+UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
+LOCAL_FILE = re.compile(r"^(?:https?://[^/]+)?/data/local-files/\?d=(.+)$")
+PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+
+
+def made_by_label_studio(content):
+    """Whether the content of a COCO file says that it comes from there."""
+    info = content.get("info")
+    return isinstance(info, dict) and info.get("contributor") == "Label Studio"
+
+
+def find_photos(names, folder, uploads=False):
+    """Files that the names of a COCO file stand for.
+
+    A name is first taken as it is, relative to the folder. One that leads out of the folder is refused, unless it is
+    seen to be one of Label Studio's uploads or local files. If there is no such file, then a name that is, one with its
+    eight digits, and with `uploads` any, is looked for by its last part alone, with and without the digits; but if
+    several photos come to the same file in this way, each of them counts as missing.
+
+    names: list of file names as annotated; folder: PhotoFolder
+    uploads: whether the file is known to come from Label Studio
+
+    Returns ({name: name of a file in the folder, or None}; {name: why it is refused}).
+    """
+    found, refused, guesses = {}, {}, {}
+    for name in dict.fromkeys(names):
+        path = name.replace("\\", "/")
+        known = bool(UPLOAD.search(path) or LOCAL_FILE.match(path))
+        try:
+            found[name] = folder.find(name) or folder.find(path)
+        except DataError as error:
+            if not known:
+                refused[name] = str(error).rstrip(".")
+                continue
+            found[name] = None
+        if found[name] is None and (known or uploads or PREFIX.match(path.split("/")[-1])):
+            guess = _guess(path, folder)
+            if guess is not None:
+                guesses.setdefault(guess, []).append(name)
+    exact = set(found.values())
+    for guess, guessers in guesses.items():
+        if guess not in exact and len({_identity(name) for name in guessers}) == 1:
+            found.update(dict.fromkeys(guessers, guess))
+    return found, refused
+
+
+def _guess(path, folder):
+    """Name of the file that the last part of a path stands for, or None."""
+    local = LOCAL_FILE.match(path)
+    whole = [urllib.parse.unquote(local[1])] if local else []
+    path = (whole or [path])[0]
+    last = path.split("/")[-1]
+    for candidate in [*whole, last, urllib.parse.unquote(last)]:
+        for name in (candidate, PREFIX.sub("", candidate)):
+            try:
+                found = folder.find(name)
+            except DataError:
+                continue
+            if found is not None:
+                return found
+    return None
+
+
+def _identity(name):
+    """What tells the photos apart that names stand for: the last part where it has the eight digits, else all."""
+    path = name.replace("\\", "/")
+    last = path.split("/")[-1]
+    return last if PREFIX.match(last) else path

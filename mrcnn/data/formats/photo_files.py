@@ -1,0 +1,35 @@
+"""The size of photos, for formats whose annotations do not tell it."""
+
+from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS, DataError
+
+TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+
+
+def photo_size(path):
+    """(height, width) that `load_image` will give a photo, read from the header of its file.
+
+    path: of any file that Pillow reads
+
+    Raises DataError naming the file if it is no photo or has more pixels than Pillow decodes.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            # Of a TIFF, releases of Pillow differ in whether size is upright already.
+            width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
+            # Pillow decodes a whole PNG to look for an orientation: only where the file can hold one.
+            looks = image.format != "PNG" or _holds(path, PNG_ORIENTATIONS)
+            turned = looks and image.getexif().get(EXIF_ORIENTATION, 1) in TURNED
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
+    except Exception as error:  # decoders raise whatever they like on a broken file
+        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
+    return (width, height) if turned else (height, width)
+
+
+def _holds(path, names):
+    with open(path, "rb") as file:
+        data = file.read()
+    return any(name in data for name in names)

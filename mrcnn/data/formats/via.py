@@ -1,0 +1,340 @@
+"""VGG Image Annotator (VIA), versions 1 and 2: a saved project, or annotations exported as JSON or CSV.
+
+The class of a region is the value of one of its attributes: the one called like one of CLASS_ATTRIBUTES that most
+regions have, or, if no region has such a one, the attribute that most regions have. Where no region of the file has any
+attribute, all are of the class "object".
+"""
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+
+import numpy as np
+
+from mrcnn.data import masks as mask_ops
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.images import DataError
+
+FORMAT = "via"
+CLASS_ATTRIBUTES = ("class", "name", "label", "type", "category", "object")
+ONLY_CLASS = "object"
+CSV_COLUMNS = ("filename", "file_attributes", "region_count", "region_shape_attributes", "region_attributes")
+
+
+def recognises(path):
+    """Whether a file is of VIA, by its beginning."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            start = file.read(1 << 20)  # the photo itself may stand before its regions
+        return _is_csv(start) or '"_via_img_metadata"' in start or _is_entries(_first_entry(start))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False
+
+
+class ViaDataset(AnnotatedDataset):
+    """A file of VIA and its folder of photos. Classes are numbered in the order of their names."""
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+        """Register the photos of a file, those without regions too, all regions checked.
+
+        annotations: path of the JSON or CSV file; images: folder of the photos; None: the folder of the file
+        limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `faults`)
+        names: the attribute that holds the class; or path of a file of class names (see `label_mapping.read_names`),
+            which sets the classes and their order; None: as told above, with the classes that the file has
+
+        Returns self. Raises DataError naming the file and what is wrong.
+        """
+        self.refuse(annotations, mapping=mapping)
+        self.start_loading(on_error)
+        entries, options = _read(annotations)
+        from_file = names is not None and os.path.isfile(names)
+        attribute = _class_attribute(annotations, entries, options, None if from_file else names)
+        classes = list(read_names(names).values()) if from_file else _class_names(entries, options, attribute)
+        folder = PhotoFolder(images or os.path.dirname(annotations) or ".")
+        for name in classes:
+            self.add_class(FORMAT, name, name)
+        for name, path, size, regions in self._photos(annotations, entries[:limit], folder):
+            known = self._regions(annotations, name, size, regions, attribute, classes)
+            self.add_photo(FORMAT, name, path, name, *size, regions=known)
+        self.finish_loading(annotations)
+        return self
+
+    def _photos(self, annotations, entries, folder):
+        """list of (name, path, (H, W), regions) of the photos that can be used; faults of the others are noted."""
+        photos, missing, seen = [], [], set()
+        for entry in entries:
+            name = entry["filename"]
+            try:
+                if folder.find(name) is None:
+                    missing.append(name)
+                    continue
+            except DataError as error:
+                self.fault(annotations, Fault(name, "path escape", str(error).rstrip(".")))
+                continue
+            if name in seen:
+                self.fault(annotations, Fault(name, "duplicate id", "the photo is listed twice"))
+                continue
+            seen.add(name)
+            if not isinstance(entry["regions"], (dict, list)):
+                self.fault(annotations, Fault(name, "bad entry", "its regions are neither a list nor an object"))
+                continue
+            try:
+                photos.append((name, folder.join(name), photo_size(folder.join(name)), entry["regions"]))
+            except DataError as error:
+                self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
+        self.missing_photos(annotations, folder.path, missing, len(entries))
+        return photos
+
+    def _regions(self, annotations, photo, size, regions, attribute, classes):
+        """list of (number, class name, shape) of a photo's regions that can be used; faults of others are noted."""
+        known = []
+        for number, region in enumerate(_region_list(regions)):
+            try:
+                shape, name = _checked_shape(region, size), _class_name(region, attribute)
+                if name not in classes:
+                    raise _RegionError("unknown class", f"its class {name!r} is not in the file of class names")
+                known.append((number, name, shape))
+            except _RegionError as error:
+                self.fault(annotations, Fault(photo, error.kind, str(error), number))
+        return known
+
+    def read_objects(self, image_id):
+        """Yield the ObjectAnnotation of each region that loading found nothing wrong with."""
+        info = self.image_info[image_id]
+        for number, class_name, shape in info["regions"]:
+            rle = _rle(shape, (info["height"], info["width"]))
+            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
+
+    def object_count(self, image_id):
+        """Number of regions of a photo."""
+        info = self.image_info[image_id]
+        dropped = info.get("dropped", ())
+        return sum(number not in dropped for number, _, _ in info["regions"])
+
+
+# --- Classes ---------------------------------------------------------------------------------------------------------
+
+
+def _class_attribute(path, entries, options, wanted):
+    """Name of the attribute that holds the class; None if no region has any."""
+    counts = dict.fromkeys(options, 0)
+    for entry in entries:
+        for region in _region_list(entry.get("regions")):
+            for name, value in _attributes(region).items():
+                counts[name] = counts.get(name, 0) + (value not in ("", None, {}))
+    if wanted is not None:
+        if wanted not in counts:
+            has = ", ".join(map(repr, counts)) or "none"
+            raise DataError(f"{path}: names {wanted!r} is neither a file nor an attribute of the regions ({has}).")
+        return wanted
+    usual = [name for name in counts if name.lower() in CLASS_ATTRIBUTES and counts[name]]
+    # Of attributes that equally many regions have, the first by CLASS_ATTRIBUTES, else the first of the file.
+    usual.sort(key=lambda name: CLASS_ATTRIBUTES.index(name.lower()))
+    return max(usual or [name for name in counts if counts[name]], key=counts.get, default=None)
+
+
+def _class_names(entries, options, attribute):
+    """Names of the classes that the regions are of or that the project lets one choose from, sorted."""
+    if attribute is None:
+        return [ONLY_CLASS]
+    names = set(options.get(attribute, ()))
+    for entry in entries:
+        for region in _region_list(entry.get("regions")):
+            with contextlib.suppress(_RegionError):  # told when the region is looked at
+                names.add(_class_name(region, attribute))
+    return sorted(names)
+
+
+def _class_name(region, attribute):
+    """Class of a region. Raises _RegionError if its attribute names none, or several."""
+    if attribute is None:
+        return ONLY_CLASS
+    value = _attributes(region).get(attribute)
+    if isinstance(value, dict):  # a list of boxes to tick
+        ticked = [str(name) for name, is_ticked in value.items() if is_ticked]
+        if len(ticked) > 1:
+            raise _RegionError("bad entry", f"its {attribute!r} is several classes, {', '.join(ticked)}: tick one")
+        value = ticked[0] if ticked else None
+    name = "" if value is None else str(value).strip()
+    if not name or name == "undefined":  # VIA's word for a choice that nobody made
+        raise _RegionError("unknown class", f"its attribute {attribute!r}, which holds the class, is empty")
+    return name
+
+
+def _attributes(region):
+    attributes = region.get("region_attributes") if isinstance(region, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+# --- Shapes ----------------------------------------------------------------------------------------------------------
+
+
+class _RegionError(DataError):
+    """What is wrong with a region; kind: of FAULT_KINDS."""
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+def _checked_shape(region, size):
+    """A region's shape as `_shape` gives it.
+
+    size: (H, W) of the photo. Raises _RegionError if it is none, lies outside the photo, or has no pixel in it.
+    """
+    given = region.get("shape_attributes") if isinstance(region, dict) else None
+    if not isinstance(given, dict):
+        raise _RegionError("bad entry", "it has no shape_attributes")
+    kind, shape = given.get("name"), _shape(given)
+    if isinstance(shape, list):
+        corners = np.reshape(shape, (-1, 2))
+    else:
+        corners = np.add(shape[:2], np.outer((-1, 1), _reach(shape)))
+    low, high, far = corners.min(axis=0), corners.max(axis=0), np.abs(corners).max()
+    if (high <= 0).any() or low[0] >= size[1] or low[1] >= size[0]:
+        raise _RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
+    if far > 10 * max(size):
+        raise _RegionError("bad entry", f"its {kind} reaches to {far:.0f}, far outside a photo of {size[0]}x{size[1]}")
+    if not mask_ops.rle_area(_rle(shape, size)):
+        raise _RegionError("empty mask", f"its {kind} holds no pixel of the photo")
+    return shape
+
+
+def _shape(given):
+    """Corners [x1, y1, x2, y2, ...] or ellipse (cx, cy, rx, ry, theta) that shape_attributes give."""
+    kind = given.get("name")
+    if kind in ("polygon", "polyline"):
+        xs, ys = _numbers(given, "all_points_x", "all_points_y")
+        if xs.ndim != 1 or xs.shape != ys.shape or len(xs) < 3:
+            raise _RegionError("bad entry", f"its {kind} has not three or more corners with x and y")
+        return np.stack([xs, ys], axis=1).ravel().tolist()
+    if kind == "rect":
+        x, y, width, height = map(float, _numbers(given, "x", "y", "width", "height", single=True))
+        return [x, y, x + width, y, x + width, y + height, x, y + height]
+    if kind in ("circle", "ellipse"):
+        names = ("cx", "cy", "r", "r") if kind == "circle" else ("cx", "cy", "rx", "ry")
+        cx, cy, rx, ry, theta = map(float, _numbers({"theta": 0, **given}, *names, "theta", single=True))
+        return cx, cy, abs(rx), abs(ry), theta
+    raise _RegionError("bad entry", f"its shape is {kind!r}, which encloses nothing: draw a polygon")
+
+
+def _numbers(shape, *names, single=False):
+    """float64 arrays of some values of a shape. single: each must be one number."""
+    try:
+        values = [np.asarray(shape[name], np.float64) for name in names]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _RegionError("bad entry", f"its {shape.get('name')} has not the numbers {', '.join(names)}") from error
+    if not all(np.isfinite(value).all() and (value.ndim == 0 or not single) for value in values):
+        raise _RegionError("bad entry", f"the {', '.join(names)} of its {shape.get('name')} are no finite numbers")
+    return values
+
+
+def _rle(shape, size):
+    """Compressed run lengths of a checked shape. size: (H, W) of the photo."""
+    if isinstance(shape, list):
+        return mask_ops.polygons_to_rle([shape], size)
+    return mask_ops.rle_encode(_ellipse_mask(shape, size))
+
+
+def _ellipse_mask(ellipse, size):
+    """bool [H, W]: the pixels whose centres lie in an ellipse.
+
+    ellipse: (cx, cy, rx, ry, theta), pixels; theta: turn of its first axis from x towards y, radians
+    """
+    cx, cy, rx, ry, theta = ellipse
+    reach = _reach(ellipse)
+    low = np.clip(np.floor((cx, cy) - reach), 0, size[::-1]).astype(int)
+    high = np.clip(np.ceil((cx, cy) + reach), 0, size[::-1]).astype(int)
+    x = np.arange(low[0], high[0])[None] + 0.5 - cx
+    y = np.arange(low[1], high[1])[:, None] + 0.5 - cy
+    along, across = x * math.cos(theta) + y * math.sin(theta), y * math.cos(theta) - x * math.sin(theta)
+    mask = np.zeros(size, bool, order="F")
+    if rx and ry:
+        mask[low[1] : high[1], low[0] : high[0]] = (along / rx) ** 2 + (across / ry) ** 2 <= 1
+    return mask
+
+
+def _reach(ellipse):
+    """float64 [2]: how far an ellipse reaches from its centre in x and in y."""
+    _, _, rx, ry, theta = ellipse
+    cos, sin = math.cos(theta), math.sin(theta)
+    return np.array([math.hypot(rx * cos, ry * sin), math.hypot(rx * sin, ry * cos)])
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def _read(path):
+    """(list of entries {"filename", "regions"}; {attribute: names that a project lets one choose from})."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the annotations ({error}): check the path.") from error
+    if _is_csv(text):
+        return _csv_entries(path, text), {}
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: no JSON file ({error}): give a project of VIA, or what it exports.") from error
+    options = {}
+    if isinstance(content, dict) and "_via_img_metadata" in content:
+        options = _project_options(content)
+        content = content["_via_img_metadata"]
+    if not isinstance(content, dict) or not all(_is_entries(entry) for entry in content.values()):
+        raise DataError(f"{path}: no annotations of VIA 1 or 2: give a project, or export them as JSON or CSV.")
+    return list(content.values()), options
+
+
+def _project_options(content):
+    """{attribute: names that may be chosen} of a project's attributes of regions."""
+    attributes = content.get("_via_attributes")
+    attributes = attributes.get("region") if isinstance(attributes, dict) else None
+    options = {}
+    for name, attribute in attributes.items() if isinstance(attributes, dict) else ():
+        choices = attribute.get("options") if isinstance(attribute, dict) else None
+        options[name] = [choice for choice in choices if choice.strip()] if isinstance(choices, dict) else []
+    return options
+
+
+def _is_entries(entry):
+    """Whether this is what VIA writes of one photo."""
+    return isinstance(entry, dict) and isinstance(entry.get("filename"), str) and "regions" in entry
+
+
+def _first_entry(start):
+    """The first photo's entry in the beginning of an exported file, which may break off within its regions."""
+    opening = start.index("{", start.index("{") + 1)
+    regions = start.index('"regions"', opening)
+    return json.JSONDecoder().raw_decode(start[opening:regions] + '"regions": []}')[0]
+
+
+def _region_list(regions):
+    """Regions as a list: VIA 1 writes {"0": region, ...}, VIA 2 [region, ...]."""
+    return list(regions.values()) if isinstance(regions, dict) else regions if isinstance(regions, list) else []
+
+
+def _is_csv(start):
+    columns = [name.strip(' "') for name in start.lstrip("#").partition("\n")[0].strip().split(",")]
+    return set(CSV_COLUMNS) <= set(columns)
+
+
+def _csv_entries(path, text):
+    """Entries of a file with a region a line; a photo without regions has a line of its own."""
+    entries = {}
+    rows = csv.DictReader(io.StringIO(text.lstrip("#"), newline=""))
+    try:
+        for row in rows:
+            entry = entries.setdefault(row["filename"], {"filename": row["filename"], "regions": []})
+            shape = json.loads(row["region_shape_attributes"])
+            if shape:
+                region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
+                entry["regions"].append(region)
+    except (csv.Error, ValueError, TypeError) as error:
+        raise DataError(f"{path}: line {rows.line_num} is not as VIA writes it ({error}): export it again.") from error
+    return list(entries.values())

@@ -1,0 +1,224 @@
+"""Writing any data set as COCO JSON or as an iMaterialist CSV; what is read back has the same masks.
+
+Files are written whole or not at all, a photo at a time. Ids of photos and classes are those of the source where these
+will do in the format, else they are counted.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import warnings
+
+import numpy as np
+
+from mrcnn.data import masks as mask_ops
+from mrcnn.data.annotated import ObjectAnnotation, photo_name
+from mrcnn.data.images import DataError
+
+CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
+DESCRIPTIONS = "label_descriptions.json"
+
+
+def write_coco(dataset, path, image_ids=None, progress=None):
+    """Write a data set as COCO JSON: compressed run lengths, boxes and areas of the masks, crowds, attribute ids.
+
+    dataset: prepared Dataset; path: of the file, its folder is made; image_ids: photos to write, None: all
+    progress: called as progress(done, total) after each photo
+
+    An object without a pixel is left out with a warning. Raises DataError if two photos have one name, a photo or mask
+    cannot be read, or the file cannot be written.
+    """
+    image_ids = _chosen(dataset, image_ids)
+    photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
+    categories = _categories(dataset, least=1)
+    images, left_out, annotation_id = [], _LeftOut(path), 0
+    with _whole_files(path) as (file,):
+        file.write('{"info": {}, "annotations": [')
+        for done, (image_id, photo_id) in enumerate(zip(image_ids, photo_ids), start=1):
+            name, size, objects = _photo(dataset, image_id, left_out)
+            images.append({"id": photo_id, "file_name": name, "height": size[0], "width": size[1]})
+            for entry, text in zip(objects, _coco_objects(objects)):
+                annotation_id += 1
+                category_id = categories[entry.class_id - 1]["id"]
+                ids = {"id": annotation_id, "image_id": photo_id, "category_id": category_id}
+                file.write((",\n" if annotation_id > 1 else "\n") + json.dumps({**ids, **text}))
+            if progress:
+                progress(done, len(image_ids))
+        file.write(f'\n],\n"images": {json.dumps(images)},\n"categories": {json.dumps(categories)}}}\n')
+    left_out.warn()
+
+
+def write_imaterialist(dataset, path, image_ids=None, progress=None):
+    """Write a data set as a CSV of iMaterialist 2019, with label_descriptions.json beside it.
+
+    Attributes follow the class: 6_28_77. The form has neither crowds nor photos without objects: these are left out
+    with a warning, as are objects without a pixel.
+
+    dataset, path, image_ids, progress: as for `write_coco`
+
+    Raises DataError as there, and if the label_descriptions.json that is there already lists other classes.
+    """
+    image_ids = _chosen(dataset, image_ids)
+    categories = _categories(dataset, least=0)
+    descriptions = os.path.join(os.path.dirname(path), DESCRIPTIONS)
+    attributes = [{"id": i, "name": name} for i, name in sorted(getattr(dataset, "attribute_names", {}).items())]
+    known = _has_descriptions(descriptions, categories)
+    left_out = _LeftOut(path)
+    with _whole_files(*([path] if known else [path, descriptions])) as files:
+        if not known:
+            json.dump({"categories": categories, "attributes": attributes}, files[1], indent=1)
+        rows = csv.writer(files[0], lineterminator="\n")
+        rows.writerow(CSV_HEADER)
+        for done, image_id in enumerate(image_ids, start=1):
+            name, size, objects = _photo(dataset, image_id, left_out)
+            kept = [entry for entry in objects if not entry.crowd]
+            left_out.crowds += len(objects) - len(kept)
+            left_out.photos += not kept
+            for entry in kept:
+                label = "_".join(map(str, (categories[entry.class_id - 1]["id"], *entry.attributes)))
+                rows.writerow((name, rle_to_encoded_pixels(entry.rle), *size, label))
+            if progress:
+                progress(done, len(image_ids))
+    left_out.warn()
+
+
+def rle_to_encoded_pixels(rle):
+    """iMaterialist's text "start length start length ..." of COCO's run lengths; pixels count from 1, down the columns.
+
+    rle: {"size": [H, W], "counts": compressed or not}
+    """
+    runs = mask_ops.check_rle(rle, rle["size"])
+    starts = np.cumsum(runs) - runs + 1
+    inside = np.stack([starts[1::2], runs[1::2]], axis=1)
+    return " ".join(map(str, inside[inside[:, 1] > 0].ravel().tolist()))
+
+
+# --- What a data set has ---------------------------------------------------------------------------------------------
+
+
+def _chosen(dataset, image_ids):
+    """Image ids as a list, after a look that photos have names of their own."""
+    image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
+    seen = set()
+    for image_id in image_ids:
+        name = photo_name(dataset, image_id)
+        if name in seen:
+            raise DataError(f"{name}: two photos have this name, which is how the file tells them apart: rename one.")
+        seen.add(name)
+    return image_ids
+
+
+def _source_ids(ids, least, ascending=False):
+    """The ids that photos or classes have in their source, if these are whole numbers that will do; else 1, 2, ..."""
+    good = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= least for i in ids)
+    if good and len(set(ids)) == len(ids) and not (ascending and sorted(ids) != list(ids)):
+        return [int(i) for i in ids]
+    return list(range(1, len(ids) + 1))
+
+
+def _categories(dataset, least):
+    """Entries of the classes 1 to K: id, from `least` on, name, and the group that a class belongs to if it has one."""
+    infos = dataset.class_info[1:]
+    ids = _source_ids([info["id"] for info in infos], least, ascending=True)
+    kept = ("name", "supercategory")
+    return [{"id": i, **{key: str(info[key]) for key in kept if key in info}} for i, info in zip(ids, infos)]
+
+
+def _photo(dataset, image_id, left_out):
+    """(name with forward slashes, (H, W), list of ObjectAnnotation) of a photo of any data set."""
+    info = dataset.image_info[image_id]
+    if hasattr(dataset, "objects"):
+        objects, size = dataset.objects(image_id), None
+    elif hasattr(dataset, "load_rles"):
+        rles, class_ids = dataset.load_rles(image_id)
+        objects, size = _as_objects(rles, class_ids), None
+    else:
+        masks, class_ids = dataset.load_mask(image_id)
+        objects = _as_objects([mask_ops.rle_encode(masks[..., i]) for i in range(masks.shape[-1])], class_ids)
+        size = masks.shape[:2] if len(objects) else None
+    if size is None and info.get("height") and info.get("width"):
+        size = info["height"], info["width"]
+    size = size or dataset.load_image(image_id).shape[:2]
+    filled = [entry for entry in objects if mask_ops.rle_area(entry.rle)]
+    left_out.empty += len(objects) - len(filled)
+    return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
+
+
+def _as_objects(rles, class_ids):
+    """ObjectAnnotations of run lengths and class ids, which are negative for crowds."""
+    return [
+        ObjectAnnotation(number, abs(int(class_id)), rle, bool(class_id < 0))
+        for number, (rle, class_id) in enumerate(zip(rles, class_ids, strict=True))
+    ]
+
+
+def _coco_objects(objects):
+    """The part of COCO's annotations that tells of masks, of a photo's objects at once."""
+    from pycocotools import mask as coco_mask
+
+    rles = [entry.rle for entry in objects]
+    boxes, areas = (coco_mask.toBbox(rles), coco_mask.area(rles)) if rles else ((), ())
+    for entry, box, area in zip(objects, boxes, areas):
+        counts = entry.rle["counts"]
+        counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+        yield {
+            "segmentation": {"size": [int(side) for side in entry.rle["size"]], "counts": counts},
+            "bbox": box.tolist(),
+            "area": int(area),
+            "iscrowd": int(entry.crowd),
+            **({"attribute_ids": list(entry.attributes)} if entry.attributes else {}),
+        }
+
+
+class _LeftOut:
+    """Counts of what a form cannot hold. path: of the file, for the warning."""
+
+    def __init__(self, path):
+        self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
+
+    def warn(self):
+        counts = {"objects without a pixel": self.empty, "crowds": self.crowds, "photos without objects": self.photos}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        if told:
+            warnings.warn(f"{self.path}: left out {told}.", stacklevel=3)
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _whole_files(*paths):
+    """Open files for writing; they get their names once all are written, and leave nothing behind if one is not."""
+    partial = [f"{path}.partial" for path in paths]
+    folder = os.path.dirname(paths[0]) or "."
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partial]
+        for source, path in zip(partial, paths):
+            os.replace(source, path)
+    except OSError as error:
+        ours = error.filename in (None, *partial, *paths) or str(folder).startswith(str(error.filename))
+        if not ours:
+            raise  # the data set could not read something
+        raise DataError(f"{paths[0]}: cannot write the file ({error.strerror}): check folder and disk.") from error
+    finally:
+        for path in partial:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+
+
+def _has_descriptions(path, categories):
+    """Whether label_descriptions.json is there already. Raises DataError if it lists other classes."""
+    if not os.path.exists(path):
+        return False
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            entries = json.load(file)["categories"]
+        same = [(entry["id"], entry["name"]) for entry in entries] == [(c["id"], c["name"]) for c in categories]
+    except (OSError, ValueError, TypeError, KeyError):
+        same = False
+    if not same:
+        raise DataError(f"{path}: is there and lists other classes: write to another folder.")
+    return True

@@ -1,0 +1,466 @@
+"""Reading iMaterialist CSVs: masks against their definition, what is wrong named, no text kept in memory."""
+
+import concurrent.futures
+import csv
+import json
+import os
+import pathlib
+import pickle
+
+import numpy as np
+import pytest
+
+from mrcnn.data.annotated import Fault, select, without
+from mrcnn.data.formats.coco import CocoDataset
+from mrcnn.data.formats.imaterialist import ImaterialistDataset, PixelsError, encoded_pixels_to_rle, recognises
+from mrcnn.data.images import DataError
+from mrcnn.data.masks import rle_decode, rle_encode
+
+CCP = pathlib.Path(__file__).parents[3].parent / "shared" / "data" / "ccp"
+needs_ccp = pytest.mark.skipif(not CCP.exists(), reason=f"needs {CCP.name} at ../shared/data")
+
+NAMES = {
+    "categories": [
+        {"id": 6, "name": "pants", "supercategory": "lowerbody", "level": 2},
+        {"id": 0, "name": "shirt, blouse", "supercategory": "upperbody", "level": 2},
+        {"id": 23, "name": "shoe", "supercategory": "legs and feet", "level": 2},
+    ],
+    "attributes": [{"id": 28, "name": "washed", "supercategory": "textile", "level": 1}],
+}
+# Photos of 5x4 pixels (height x width), counted from 1 on down the columns.
+ROWS = [
+    ["a.jpg", "1 3 10 2", "5", "4", "6"],  # rows 0-2 of column 0, rows 4 of column 1 and 0 of column 2
+    ["b.jpg", "20 1", "5", "4", "0_28_77"],
+    ["a.jpg", "1 20", "5", "4", "23"],
+]
+HEADER = ["ImageId", "EncodedPixels", "Height", "Width", "ClassId"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Function that writes a CSV of rows, its label descriptions and empty photos, and returns its path."""
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg", "unlisted.jpg"):
+        (tmp_path / "photos" / name).touch()
+
+    def write(rows=ROWS, header=HEADER, names=NAMES, text=None, **options):
+        path = tmp_path / "rows.csv"
+        if text is None:
+            with open(path, "w", newline="") as file:
+                csv.writer(file, **{"lineterminator": "\n", **options}).writerows([header, *rows])
+        else:
+            path.write_bytes(text)
+        if names is not None:
+            (tmp_path / "label_descriptions.json").write_text(names if isinstance(names, str) else json.dumps(names))
+        return str(path)
+
+    return write
+
+
+def load(path, **options):
+    dataset = ImaterialistDataset().load(path, os.path.join(os.path.dirname(path), "photos"), **options)
+    dataset.prepare()
+    return dataset
+
+
+def painted(runs, shape):
+    """The mask of (first pixel counted from 1, length) pairs, by its definition."""
+    flat = np.zeros(shape[0] * shape[1], bool)
+    for first, length in runs:
+        flat[first - 1 : first - 1 + length] = True
+    return flat.reshape(shape[1], shape[0]).T
+
+
+FIRST = np.array([[1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]], bool)
+FIRST[0, 2] = True
+
+
+# --- Run lengths -----------------------------------------------------------------------------------------------------
+
+
+def text_of(runs):
+    return " ".join(f"{first} {length}" for first, length in runs).encode()
+
+
+@pytest.mark.parametrize("runs", [
+    [(1, 20)], [(1, 1)], [(20, 1)], [(3, 4), (7, 2)], [(12, 2), (1, 3)], [(1, 5), (2, 2), (4, 6)], [(9, 0), (2, 3)],
+    [(6, 5), (6, 5)], [(15, 6), (1, 14)],
+])
+def test_runs_are_those_of_pycocotools(runs):
+    mask = painted(runs, (5, 4))
+    rle = encoded_pixels_to_rle(text_of(runs), (5, 4))
+    assert rle["size"] == [5, 4] and bytes(rle["counts"]).decode() == rle_encode(mask)["counts"]
+
+
+def test_any_runs_are_their_union():
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        shape = tuple(rng.integers(1, 12, 2).tolist())
+        area = shape[0] * shape[1]
+        firsts = rng.integers(1, area + 1, rng.integers(1, 9))
+        runs = [(int(first), int(rng.integers(1, area - first + 2))) for first in firsts]
+        mask = painted(runs, shape)
+        assert bytes(encoded_pixels_to_rle(text_of(runs), shape)["counts"]).decode() == rle_encode(mask)["counts"]
+
+
+def test_a_photo_of_10717_pixels_is_not_decoded():
+    shape = (10717, 10000)
+    rle = encoded_pixels_to_rle(b"1 3 107169999 2", shape)  # 107,170,000 pixels
+    assert rle["size"] == [10717, 10000] and len(rle["counts"]) < 20
+
+
+@pytest.mark.parametrize("text, kind, message", [
+    (b"", "empty mask", "no pixel"), (b"  ", "empty mask", "no pixel"), (b"4 0 7 0", "empty mask", "no pixel"),
+    (b"1 21", "RLE overflow", "its run of 21 pixels from pixel 1 lies outside .* 1 to 20 of a photo of 5x4"),
+    (b"2 3 21 1", "RLE overflow", "run of 1 pixels from pixel 21"), (b"0 4", "RLE overflow", "4 pixels from pixel 0"),
+    (b"20 2", "RLE overflow", "run of 2 pixels from pixel 20"),
+    (b"9223372036854775807 9223372036854775807", "RLE overflow", "of 9223372036854775807 pixels"),
+    (b"1 99999999999999999999999999", "RLE overflow", "from pixel 1 lies"),
+    (b"1 2 3", "bad entry", "3 numbers, which make no pairs"), (b"7", "bad entry", "1 numbers"),
+    (b"1 2 x 4", "bad entry", "'1 2 x 4' are no whole numbers"), (b"1 -2", "bad entry", "no whole numbers"),
+    (b"1.0 2.0", "bad entry", "no whole"), (b"1,2", "bad entry", "no whole"), (b"nan", "bad entry", "no whole"),
+    (b"\xff\x00", "bad entry", "no whole"),
+])
+def test_pixels_that_make_no_mask(text, kind, message):
+    with pytest.raises(PixelsError, match=message) as caught:
+        encoded_pixels_to_rle(text, (5, 4))
+    assert caught.value.kind == kind and "\n" not in str(caught.value)
+
+
+# --- What is right ---------------------------------------------------------------------------------------------------
+
+
+def check_rows(dataset):
+    """That a data set holds what ROWS say."""
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["a.jpg", "b.jpg"]
+    masks, class_ids = dataset.load_mask(0)
+    assert masks.dtype == bool and masks.shape == (5, 4, 2) and class_ids.dtype == np.int32
+    np.testing.assert_array_equal(masks[..., 0], FIRST)
+    assert masks[..., 1].all() and class_ids.tolist() == [2, 3]
+    masks, class_ids = dataset.load_mask(1)
+    np.testing.assert_array_equal(masks[..., 0], painted([(20, 1)], (5, 4)))
+    assert class_ids.tolist() == [1]
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [2, 1]
+
+
+def test_rows_of_a_photo_may_lie_apart(files):
+    dataset = load(files())
+    check_rows(dataset)
+    assert [entry.number for entry in dataset.objects(0)] == [0, 1]
+    assert dataset.faults == dataset.object_faults(0) == []
+
+
+def test_all_categories_become_classes_in_the_order_of_their_ids(files):
+    dataset = load(files())
+    assert dataset.class_names == ["BG", "shirt", "pants", "shoe"]
+    assert [info["id"] for info in dataset.class_info] == [0, 0, 6, 23]  # the category of id 0 is class 1
+    assert [dataset.map_source_class_id(f"imaterialist.{i}") for i in (0, 6, 23)] == [1, 2, 3]
+    assert dataset.class_info[1]["supercategory"] == "upperbody"
+    assert load(files(ROWS[:1])).class_names == ["BG", "shirt", "pants", "shoe"]
+
+
+def test_attributes_are_kept(files):
+    dataset = load(files())
+    assert [entry.attributes for entry in dataset.objects(0)] == [(), ()]
+    assert [(entry.class_id, entry.attributes) for entry in dataset.objects(1)] == [(1, (28, 77))]
+    assert dataset.attribute_names == {28: "washed"}
+
+
+def test_the_form_of_2020(files, tmp_path):
+    rows = [["a", *ROWS[0][1:], "28,77,143"], ["b", "20 1", "5", "4", "0", ""], ["a", "1 20", "5", "4", "23", "5"]]
+    path = files(rows, [*HEADER, "AttributesIds"])
+    dataset = load(path)
+    check_rows(dataset)
+    assert [entry.attributes for i in (0, 1) for entry in dataset.objects(i)] == [(28, 77, 143), (5,), ()]
+    os.rename(tmp_path / "photos" / "a.jpg", tmp_path / "photos" / "a.PNG")
+    dataset = load(path)
+    assert dataset.file_name(0) == "a.PNG" and dataset.image_info[0]["path"].endswith(os.path.join("photos", "a.PNG"))
+
+
+@pytest.mark.parametrize("order", [[4, 3, 2, 1, 0], [1, 0, 2, 3, 4], [2, 3, 4, 0, 1]])
+def test_columns_in_any_order_with_others_among_them(files, order):
+    rows = [["x, y", *[row[i] for i in order], ""] for row in ROWS]
+    check_rows(load(files(rows, ["note", *[HEADER[i] for i in order], "AttributesIds"])))
+
+
+def test_the_ways_to_write_a_csv(files):
+    check_rows(load(files(lineterminator="\r\n")))
+    check_rows(load(files(quoting=csv.QUOTE_ALL)))
+    check_rows(load(files(quoting=csv.QUOTE_ALL, lineterminator="\r\n")))
+    plain = pathlib.Path(files()).read_bytes()
+    check_rows(load(files(text=b"\xef\xbb\xbf" + plain)))  # a byte order mark
+    check_rows(load(files(text=plain.rstrip(b"\n"))))
+    check_rows(load(files(text=plain.replace(b"\n", b"\n\n"))))  # empty lines
+    check_rows(load(files(text=b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n").rstrip())))
+    check_rows(load(files(text=plain.replace(b",5,4,", b",5.0,4.0,"))))  # as pandas writes a column with gaps
+
+
+def test_quotes_within_names(files, tmp_path):
+    (tmp_path / "photos" / 'the "red", one.jpg').touch()
+    dataset = load(files([['the "red", one.jpg', "3 4", "5", "4", "6"]]))
+    assert dataset.file_name(0) == 'the "red", one.jpg'
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], painted([(3, 4)], (5, 4)))
+
+
+def test_a_field_longer_than_csv_allows(files):
+    runs = [(1 + 4 * i, 2) for i in range(60_000)]
+    text = text_of(runs).decode()
+    assert len(text) > csv.field_size_limit() > 100_000
+    dataset = load(files([["a.jpg", text, "600", "400", "6"]]))
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], painted(runs, (600, 400)))
+
+
+def test_masks_stay_in_the_file(files):
+    text = "1 1 " * 50_000 + "1 1"
+    path = files([["a.jpg", text, "5", "4", "6"], ["b.jpg", text, "5", "4", "6"]] * 10)
+    assert os.path.getsize(path) > 4_000_000
+    dataset = load(path)
+    assert len(pickle.dumps(dataset)) < 10_000
+    assert dataset.object_count(0) == 10
+    dataset.objects(0)
+    assert len(pickle.dumps(dataset)) < 10_000  # nothing is kept of what was read
+
+
+def test_counting_objects_asks_for_no_run_lengths(files):
+    path = files()
+    dataset = load(path)
+    os.remove(path)
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [2, 1]
+    with pytest.raises(DataError, match="rows.csv: cannot read"):
+        dataset.load_mask(0)
+
+
+def test_a_file_that_changed_gives_no_wrong_masks(files):
+    dataset = load(files())
+    files([["a.jpg", "9 9", "5", "4", "6"], *ROWS])
+    with pytest.raises(DataError, match="rows.csv: changed since it was loaded"):
+        dataset.load_mask(0)
+
+
+def test_limit(files):
+    rows = [["b.jpg", "2 1", "5", "4", "0"], *ROWS, ["gone.jpg", "x", "0", "y", "z"], ["short"]]
+    dataset = load(files(rows), limit=1)
+    assert dataset.num_images == 1 and dataset.object_count(0) == 2  # its second row comes later in the file
+    assert load(files(rows), limit=2).num_images == 2  # what is wrong further on is not asked for
+    assert load(files(), limit=50).num_images == 2
+
+
+def test_folders_and_names(files, tmp_path):
+    path = files()
+    with pytest.raises(DataError, match=f"2 of 2 photos are not in {tmp_path}: a.jpg, b.jpg"):
+        ImaterialistDataset().load(path)  # beside the CSV there are none
+    os.rename(tmp_path / "photos", tmp_path / "rows")  # as `train` lies beside `train.csv`
+    dataset = ImaterialistDataset().load(path)
+    assert dataset.image_info[0]["path"] == str(tmp_path / "rows" / "a.jpg")
+    (tmp_path / "other.json").write_text(json.dumps({"categories": [
+        {"id": i, "name": f"class {i}"} for i in (0, 6, 23, 40)
+    ]}))
+    assert ImaterialistDataset().load(path, names=tmp_path / "other.json").class_info[4]["name"] == "class 40"
+    os.remove(tmp_path / "label_descriptions.json")
+    with pytest.warns(UserWarning, match="no label_descriptions.json beside it: classes are named by their ids"):
+        dataset = ImaterialistDataset().load(path)
+    assert [info["name"] for info in dataset.class_info] == ["BG", "0", "6", "23"]
+    with pytest.raises(DataError, match="takes no mapping"):
+        ImaterialistDataset().load(path, mapping="m.json")
+
+
+def test_choosing_and_sharing(files):
+    dataset = load(files())
+    chosen = select(dataset, [1, 0])
+    assert [chosen.load_mask(i)[1].tolist() for i in chosen.image_ids] == [[1], [2, 3]]
+    left = without(chosen, [Fault("a.jpg", "empty mask", "", 0)])
+    assert left.load_mask(1)[1].tolist() == [3] and left.object_count(1) == 1 and dataset.object_count(0) == 2
+    check_rows(pickle.loads(pickle.dumps(dataset)))
+
+
+def test_many_threads_read_the_same_masks(files):
+    rng = np.random.default_rng(0)
+    rows = [[f"{i}.jpg", f"{rng.integers(1, 10)} {rng.integers(1, 10)}", "5", "4", "6"] for i in range(50)] * 3
+    path = files(rows)
+    for i in range(50):
+        (pathlib.Path(path).parent / "photos" / f"{i}.jpg").touch()
+    dataset = load(path)
+    alone = [dataset.load_mask(i)[0] for i in dataset.image_ids]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda i: dataset.load_mask(i)[0], list(dataset.image_ids) * 4))
+    for i, masks in enumerate(together):
+        np.testing.assert_array_equal(masks, alone[i % 50])
+
+
+def test_two_files_in_one_data_set(files, tmp_path):
+    dataset = load(files())
+    first = tmp_path / "first.csv"
+    os.rename(tmp_path / "rows.csv", first)
+    dataset = load(str(first))
+    dataset.load(files([["unlisted.jpg", "5 5", "5", "4", "23"]]), str(tmp_path / "photos"))
+    dataset.prepare()
+    assert dataset.load_mask(2)[1].tolist() == [3] and dataset.load_mask(0)[1].tolist() == [2, 3]
+    np.testing.assert_array_equal(dataset.load_mask(2)[0][..., 0], painted([(5, 5)], (5, 4)))
+
+
+# --- What is wrong ---------------------------------------------------------------------------------------------------
+
+
+def edited(row, column, value):
+    rows = [list(row) for row in ROWS]
+    rows[row][column] = value
+    return rows
+
+
+# name: (rows, kind, photo, number, what the message says after the photo)
+FAULTS = {
+    "unknown class": (edited(2, 4, "7"), "unknown class", "a.jpg", 1, "line 4: its class 7 is none"),
+    "class in words": (edited(2, 4, "shoe"), "bad entry", "a.jpg", 1, "line 4: .*'shoe' are no whole numbers"),
+    "no class": (edited(0, 4, ""), "bad entry", "a.jpg", 0, "line 2: .*'' are no whole numbers"),
+    "attribute in words": (edited(1, 4, "0_x"), "bad entry", "b.jpg", 0, "line 3: .*'0_x' are no whole numbers"),
+    "too few fields": ([*ROWS, ["a.jpg", "3 4"]], "bad entry", "line 5", None, "it has 2 fields, the first line 5"),
+    "too many fields": ([*ROWS, [*ROWS[0], "7"]], "bad entry", "line 5", None, "it has 6 fields"),
+    "no height": (edited(1, 2, ""), "bad entry", "b.jpg", None, "it has Height '' and Width '4'"),
+    "no size": (edited(1, 3, "0"), "bad entry", "b.jpg", None, "it has Height '5' and Width '0'"),
+    "half a pixel": (edited(1, 3, "4.5"), "bad entry", "b.jpg", None, "it has Height '5' and Width '4.5'"),
+    "infinite": (edited(1, 3, "inf"), "bad entry", "b.jpg", None, "it has Height '5' and Width 'inf'"),
+    "larger than run lengths": (edited(1, 3, "999999999"), "bad entry", "b.jpg", None, ".*Width '999999999'"),
+    "two sizes": (edited(2, 2, "6"), "wrong size", "a.jpg", None, "line 4 gives it 6x4 pixels, its first line 5x4"),
+    "way out": (edited(1, 0, "../b.jpg"), "path escape", "../b.jpg", None, ".*leads out"),
+    "absolute": (edited(1, 0, "/etc/b.jpg"), "path escape", "/etc/b.jpg", None, ".*leads out"),
+    "no name": (edited(1, 0, ""), "bad entry", "", None, "a row has no ImageId"),
+    "missing": (edited(1, 0, "gone.jpg"), "missing", "gone.jpg", None, "the photo is not in "),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_of_rows_and_photos(files, name):
+    rows, kind, photo, number, message = FAULTS[name]
+    path = files(rows)
+    place = photo if number is None else f"{photo}, object {number}"
+    expected = "1 of 2 photos are not in .*photos: gone.jpg" if kind == "missing" else f"{place}: {message}"
+    with pytest.raises(DataError, match=f"^{path}: {expected}.*on_error") as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    with pytest.warns(UserWarning, match=f"skipped {place}: {message}"):
+        dataset = load(path, on_error="skip")
+    fault, = dataset.faults
+    assert (fault.photo, fault.kind, fault.number) == (photo, kind, number)
+    # What is left is sound, and keeps its numbers.
+    left = {dataset.file_name(i): [entry.number for entry in dataset.objects(i)] for i in dataset.image_ids}
+    expected = {"a.jpg": [0, 1], "b.jpg": [0]}
+    if photo in expected and number is None:
+        del expected[photo]
+    elif photo in expected:
+        expected[photo].remove(number)
+    elif kind in ("path escape", "missing") or name == "no name":
+        del expected["b.jpg"]
+    assert left == expected
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [len(numbers) for numbers in expected.values()]
+
+
+@pytest.mark.parametrize("pixels, kind", [("1 99", "RLE overflow"), ("1 2 3", "bad entry"), ("", "empty mask")])
+def test_faults_of_masks_are_met_when_objects_are_read(files, pixels, kind):
+    path = files(edited(0, 1, pixels))
+    dataset = load(path)
+    fault, = dataset.object_faults(0)
+    assert (fault.photo, fault.kind, fault.number) == ("a.jpg", kind, 0)
+    assert dataset.object_faults(1) == []
+    if kind == "empty mask":
+        assert dataset.load_mask(0)[1].tolist() == [3] and dataset.object_count(0) == 1
+    else:
+        with pytest.raises(DataError, match="^a.jpg, object 0: its "):
+            dataset.load_mask(0)
+        with pytest.warns(UserWarning, match="skipped a.jpg, object 0"):
+            assert load(path, on_error="skip").load_mask(0)[1].tolist() == [3]
+    assert without(dataset, [fault]).load_mask(0)[1].tolist() == [3]
+
+
+def test_a_file_cut_off_in_a_quoted_field(files):
+    text = pathlib.Path(files(quoting=csv.QUOTE_ALL)).read_bytes()
+    with pytest.raises(DataError, match="line 4: a quote in it does not end"):
+        load(files(text=text[:-2]))
+    with pytest.raises(DataError, match="line 4: a quote in it does not end"):
+        load(files(text=text[:-3] + b'"3"\n'))
+    with pytest.raises(DataError, match="line 4: it has 2 fields, the first line 5"):
+        load(files(text=text[:-20]))
+
+
+@pytest.mark.parametrize("text, message", [
+    (b"", "no column 'ImageId'"), (b"ImageId,Height,Width,ClassId\n", "no column 'EncodedPixels'"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(300), "no column 'ImageId'"), (b'"ImageId,EncodedPixels', "no column"),
+    (b"ImageId,EncodedPixels,Height,Width,ClassId\n", "no photos remain"),
+])
+def test_files_of_another_form(files, text, message):
+    with pytest.raises(DataError, match=f"rows.csv: .*{message}"):
+        load(files(text=text))
+
+
+@pytest.mark.parametrize("names, message", [
+    ("{no json", "no JSON file"), ([], "no label descriptions"), ({"categories": []}, "no label descriptions"),
+    ({"categories": [{"id": "6", "name": "pants"}]}, "no label descriptions"), ({"categories": [6]}, "no label desc"),
+    ({"categories": [{"id": 6, "name": "pants"}] * 2}, "a category id occurs twice"),
+])
+def test_label_descriptions_of_another_form(files, names, message):
+    with pytest.raises(DataError, match=f"label_descriptions.json: {message}"):
+        load(files(names=names))
+
+
+def test_missing_files(files, tmp_path):
+    with pytest.raises(DataError, match="absent.csv: cannot read"):
+        load(str(tmp_path / "absent.csv"))
+    with pytest.raises(DataError, match="none.json: cannot read the class names"):
+        load(files(), names=str(tmp_path / "none.json"))
+    with pytest.raises(DataError, match="nowhere: no such image folder"):
+        ImaterialistDataset().load(files(), str(tmp_path / "nowhere"))
+
+
+def test_what_is_recognised(files, tmp_path):
+    assert recognises(files()) and recognises(files(quoting=csv.QUOTE_ALL))
+    assert recognises(files(text=b"\xef\xbb\xbfClassId,Width,Height,EncodedPixels,ImageId,AttributesIds\r\n"))
+    assert not recognises(files(text=b"ImageId,Height,Width,ClassId\n")) and not recognises(files(text=b""))
+    assert not recognises(files(text=b'{"images": []}')) and not recognises(files(text=bytes(range(256)) * 9))
+    assert not recognises(tmp_path) and not recognises(tmp_path / "absent")
+
+
+# --- Clothing Co-Parsing ---------------------------------------------------------------------------------------------
+
+# Which of ModaNet's classes the categories of the CSV may be; those not listed are not in the COCO file.
+CLASSES = {
+    "shirt": {"top"}, "top": {"top"}, "sweater": {"top"}, "cardigan": {"outer"}, "jacket": {"outer"}, "vest": {"outer"},
+    "coat": {"outer"}, "cape": {"outer"}, "pants": {"pants"}, "shorts": {"shorts"}, "skirt": {"skirt"},
+    "dress": {"dress"}, "jumpsuit": {"dress", "pants"}, "glasses": {"sunglasses"}, "hat": {"headwear"},
+    "tie": {"scarf_tie"}, "scarf": {"scarf_tie"}, "belt": {"belt"}, "shoe": {"footwear", "boots"}, "bag": {"bag"},
+}
+
+
+@needs_ccp
+def test_ccp_has_the_same_masks_as_csv_and_as_coco_json():
+    """A COCO object is the union of the rows of one photo whose category is of its class and whose pixels lie in it.
+
+    It is one row, unless a photo has several categories of one class, as a shirt under a sweater; shoes and boots are
+    an object for each connected part in both files, so each is one row. No row of a listed category is left over.
+    """
+    from pycocotools import mask as coco_mask
+
+    rows, objects = ImaterialistDataset(), CocoDataset()
+    rows.load(str(CCP / "imaterialist" / "val.csv"), str(CCP / "photos"))
+    objects.load(str(CCP / "instances_val.json"), str(CCP / "photos"))
+    rows.prepare()
+    objects.prepare()
+    assert rows.num_classes == 1 + 46 and rows.num_images == objects.num_images == 80
+    assert [info["path"] for info in rows.image_info] == [info["path"] for info in objects.image_info]
+    singles = total = 0
+    for image_id in objects.image_ids:
+        found = [(rows.class_names[entry.class_id], entry.rle) for entry in rows.objects(image_id)]
+        used = 0
+        for entry in objects.objects(image_id):
+            name, area = objects.class_names[entry.class_id], coco_mask.area(entry.rle)
+            parts = [
+                rle for category, rle in found if name in CLASSES.get(category, ())
+                and coco_mask.area(coco_mask.merge([rle, entry.rle], intersect=True)) == coco_mask.area(rle)
+            ]
+            union = coco_mask.merge(parts)
+            assert coco_mask.area(union) == area == sum(map(coco_mask.area, parts))
+            np.testing.assert_array_equal(rle_decode(union), rle_decode(entry.rle))
+            assert len(parts) == 1 or name not in ("footwear", "boots")
+            used += len(parts)
+            singles += len(parts) == 1
+            total += 1
+        assert used == sum(category in CLASSES for category, _ in found)
+    assert (singles, total) == (440, 442)

@@ -1,0 +1,151 @@
+"""Mappings of labels to classes: what becomes of each label, and mistakes in the two small files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn.data.formats.label_mapping import IGNORED, READY_MAPPINGS, UNKNOWN, find_names, label_classes, read_names
+from mrcnn.data.images import DataError
+
+NAMES = {0: "null", 1: "shoes", 2: "boots", 3: "jeans", 4: "skin", 7: "bag"}
+
+
+def table(mapping, names=NAMES):
+    return label_classes(names, mapping).table[:9].tolist()
+
+
+def test_without_a_mapping_every_label_but_0_is_a_class():
+    classes = label_classes(NAMES)
+    assert classes.names == ("shoes", "boots", "jeans", "skin", "bag")
+    assert classes.table[:9].tolist() == [0, 1, 2, 3, 4, UNKNOWN, UNKNOWN, 5, UNKNOWN]
+    assert classes.table[IGNORED] == IGNORED
+    assert classes.parts == {1, 2} and classes.min_area == 60  # shoes and boots come in pairs
+
+
+def test_labels_of_one_name_stay_two_classes():
+    assert label_classes({0: "wall", 1: "door", 2: "door"}).names == ("door", "door (2)")
+
+
+def test_labels_are_merged_dropped_and_ignored():
+    mapping = {"classes": {"legs": ["jeans", 4], "feet": ["boots", "shoes"]}, "ignore": ["bag"]}
+    #                      null shoes boots jeans skin -        -        bag
+    assert table(mapping) == [0, 2, 2, 1, 1, UNKNOWN, UNKNOWN, IGNORED, UNKNOWN]
+    mapping = {"classes": {"feet": ["boots", "shoes"]}}
+    assert table(mapping) == [0, 1, 1, 0, 0, UNKNOWN, UNKNOWN, 0, UNKNOWN]
+
+
+def test_a_star_takes_the_rest_but_label_0():
+    mapping = {"classes": {"person": ["*"], "bag": ["bag"]}, "background": ["jeans"]}
+    assert table(mapping) == [0, 1, 1, 0, 1, UNKNOWN, UNKNOWN, 2, UNKNOWN]
+    assert table({"classes": {"feet": ["shoes"]}, "ignore": ["*"]})[:5] == [0, 1, 255, 255, 255]
+    assert table({"classes": {"nothing": ["null"], "rest": ["*"]}})[:3] == [1, 2, 2]
+
+
+def test_what_becomes_an_object_of_its_own():
+    mapping = {
+        "classes": {"Boots": ["boots"], "jeans": ["jeans"], "skin": ["skin"], "shoe": ["shoes"]},
+        "instances": {"jeans": "parts", "shoe": "union"},
+        "min_area": 5,
+    }
+    classes = label_classes(NAMES, mapping)
+    assert classes.parts == {1, 2} and classes.min_area == 5
+
+
+def test_a_mapping_file_is_as_good_as_a_dict(tmp_path):
+    mapping = {"classes": {"feet": ["shoes", "boots"]}}
+    path = tmp_path / "mapping.json"
+    path.write_text(json.dumps(mapping))
+    assert table(str(path)) == table(mapping)
+
+
+@pytest.mark.parametrize("mapping, said", [
+    ("no/such.json", "no such mapping file, and no ready mapping"),
+    ([], "needs \"classes\""),
+    ({"classes": {}}, "needs \"classes\""),
+    ({"classes": {"a": "shoes"}}, "'a' must be a list of labels"),
+    ({"classes": {"a": ["hat"]}}, "no label 'hat': the names of the labels are null, shoes"),
+    ({"classes": {"a": [5]}}, "no label 5"),
+    ({"classes": {"a": [True]}}, "no label True"),
+    ({"classes": {"a": ["shoes"], "b": [1]}}, "label 1 is in 'a' and in 'b'"),
+    ({"classes": {"a": ["shoes"]}, "ignore": ["shoes"]}, "'shoes' is in 'ignore' and in 'a'"),
+    ({"classes": {"a": ["*"], "b": ["*"]}}, "occurs twice"),
+    ({"classes": {"a": ["shoes"]}, "background": ["skin"]}, "names boots, jeans, bag nowhere"),
+    ({"classes": {"a": ["shoes"]}, "merge": []}, "has no 'merge'"),
+    ({"classes": {"ignore": ["shoes"]}}, "keys of their own"),
+    ({"classes": {"a": ["shoes"]}, "instances": {"a": "each"}}, "must be a class with"),
+    ({"classes": {"a": ["shoes"]}, "instances": {"b": "parts"}}, "must be a class with"),
+    ({"classes": {"a": ["shoes"]}, "instances": []}, "must be {class"),
+    ({"classes": {"a": ["shoes"]}, "min_area": 0}, "from 1 on, got 0"),
+    ({"classes": {str(i): [] for i in range(255)}}, "255 classes are more"),
+])
+def test_mistakes_in_a_mapping_are_named(mapping, said):
+    with pytest.raises(DataError) as error:
+        label_classes(NAMES, mapping)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_mapping_file_that_is_no_json(tmp_path):
+    path = tmp_path / "mapping.json"
+    path.write_text("{classes")
+    with pytest.raises(DataError, match="mapping.json: no readable JSON"):
+        label_classes(NAMES, path)
+
+
+def test_ready_mappings_name_no_label_twice():
+    for mapping in READY_MAPPINGS.values():
+        labels = [label for labels in mapping["classes"].values() for label in labels]
+        assert len(labels) == len(set(labels))
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file, text", [
+    ("names.txt", "null\n\nskin\n T-shirt, white \n"),
+    ("names.txt", "0 null\n1 skin\n2 T-shirt, white\n"),
+    ("names.txt", "2: T-shirt, white\n0:\tnull\n1, skin\n"),
+    ("names.json", '["null", "skin", "T-shirt, white"]'),
+    ("names.json", '{"0": "null", "2": "T-shirt, white", "1": "skin"}'),
+])
+def test_ways_to_write_names(tmp_path, file, text):
+    (tmp_path / file).write_text(text)
+    names = read_names(tmp_path / file)
+    assert list(names.items()) == [(0, "null"), (1, "skin"), (2, "T-shirt, white")]
+
+
+def test_names_in_a_matlab_cell(tmp_path):
+    from scipy.io import savemat
+
+    savemat(tmp_path / "label_list.mat", {"label_list": np.array([["null", "skin", "hair"]], object)})
+    assert read_names(tmp_path / "label_list.mat") == {0: "null", 1: "skin", 2: "hair"}
+
+
+@pytest.mark.parametrize("file, text, said", [
+    ("names.txt", "1 skin\n1 hair\n", "label 1 occurs twice"),
+    ("names.txt", "", "needs a name for each"),
+    ("names.txt", None, "cannot read the names"),
+    ("names.json", "[", "no readable JSON"),
+    ("names.json", "3", "needs a list of names"),
+    ("names.json", '{"skin": 1}', "no whole number"),
+    ("names.json", '{"70000": "skin"}', "0 to 65535"),
+    ("names.json", '["null", ""]', "needs a name for each"),
+    ("names.mat", "MATLAB", "no readable MATLAB file"),
+])
+def test_mistakes_in_names_are_named(tmp_path, file, text, said):
+    path = tmp_path / file
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_names(path)
+    assert said in str(error.value) and file in str(error.value)
+
+
+def test_names_are_found_in_the_folder_and_above(tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    assert find_names(folder) is None
+    (tmp_path / "label_names.txt").write_text("null")
+    assert find_names(folder) == str(tmp_path / "label_names.txt")
+    (folder / "label_names.json").write_text("[]")
+    assert find_names(folder) == str(folder / "label_names.json")

@@ -1,0 +1,411 @@
+"""Label maps: every way to store them, the rule that makes objects of them, and CCP in its three forms."""
+
+import json
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.annotated import Fault, select, without
+from mrcnn.data.formats.imaterialist import ImaterialistDataset
+from mrcnn.data.formats.label_mapping import READY_MAPPINGS, label_classes, read_names
+from mrcnn.data.formats.label_maps import LabelMapDataset, read_label_map, recognises
+from mrcnn.data.images import EXIF_ORIENTATION, DataError
+from mrcnn.data.masks import rle_decode
+
+CCP = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccp"
+needs_ccp = pytest.mark.skipif(not CCP.exists(), reason="needs ../shared/data/ccp")
+
+# 0 null, 1 shoes, 2 top, 3 skin. Shoes: one of 4 pixels (two diagonal pairs that touch over a corner), one of 3, and a
+# single pixel; top: two parts of 2 pixels and one of 1.
+LABELS = np.array(
+    [
+        [1, 0, 0, 2, 2, 0, 3, 3],
+        [1, 0, 0, 0, 0, 0, 3, 3],
+        [0, 1, 1, 0, 2, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0, 2, 2],
+        [1, 0, 1, 1, 1, 0, 0, 0],
+    ],
+    np.uint8,
+)
+NAMES = "0 null\n1 shoes\n2 top\n3 skin\n"
+MAPPING = {"classes": {"shoes": ["shoes"], "top": ["top"], "skin": ["skin"]}, "min_area": 2}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with `labels/a.png`, `photos/a.jpg` and the names."""
+    for name in ("labels", "photos"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "label_names.txt").write_text(NAMES)
+    save(tmp_path, "a", LABELS)
+    return tmp_path
+
+
+def save(folder, stem, labels, photo_shape=None):
+    image = Image.fromarray(labels)
+    if labels.dtype == np.uint8:
+        image.putpalette(list(range(256)) * 3)  # makes it one of mode P
+    image.save(folder / "labels" / f"{stem}.png")
+    shape = photo_shape or labels.shape
+    Image.fromarray(np.zeros(shape + (3,), np.uint8)).save(folder / "photos" / f"{stem}.jpg")
+
+
+def load(folder, mapping=MAPPING, **options):
+    dataset = LabelMapDataset().load(folder / "labels", mapping=mapping, **options)
+    dataset.prepare()
+    return dataset
+
+
+def pixels(text):
+    """bool mask from rows of text, # inside."""
+    return np.array([[character == "#" for character in row] for row in text.split()])
+
+
+# --- The rule --------------------------------------------------------------------------------------------------------
+
+
+def test_parts_of_pairs_and_the_union_of_the_rest(folder):
+    dataset = load(folder)
+    assert dataset.class_names == ["BG", "shoes", "top", "skin"]
+    masks, class_ids = dataset.load_mask(0)
+    assert class_ids.tolist() == [1, 1, 2, 3] and dataset.object_count(0) == 4
+    expected = [
+        # The shoe at the left touches the next only over a corner; the single pixel is under min_area.
+        "#....... #....... .##..... ........ ........",
+        "........ ........ ........ ........ ..###...",
+        # Two parts of 2 pixels together, without the single pixel.
+        "...##... ........ ........ ......## ........",
+        "......## ......## ........ ........ ........",
+    ]
+    for mask, text in zip(np.moveaxis(masks, -1, 0), expected, strict=True):
+        np.testing.assert_array_equal(mask, pixels(text))
+
+
+def test_the_other_way_round(folder):
+    mapping = {**MAPPING, "instances": {"shoes": "union", "top": "parts"}, "min_area": 1}
+    masks, class_ids = load(folder, mapping).load_mask(0)
+    # One object of all 8 pixels of shoes, three of top, one of skin.
+    assert class_ids.tolist() == [1, 2, 2, 2, 3]
+    assert masks.sum(axis=(0, 1)).tolist() == [8, 2, 1, 2, 4]
+
+
+def test_a_merged_class_hangs_together_across_its_labels(folder):
+    save(folder, "a", np.array([[1, 3, 0, 1], [0, 0, 0, 0]], np.uint8))
+    mapping = {"classes": {"boots": ["shoes", "skin"]}, "min_area": 1}
+    masks, _ = load(folder, mapping).load_mask(0)
+    np.testing.assert_array_equal(masks[..., 0], pixels("##.. ...."))
+    np.testing.assert_array_equal(masks[..., 1], pixels("...# ...."))
+
+
+def test_parts_are_those_of_an_independent_labelling(folder):
+    from scipy import ndimage
+
+    labels = np.random.default_rng(3).integers(0, 3, (40, 50)).astype(np.uint8)
+    save(folder, "a", labels)
+    dataset = load(folder, {"classes": {"shoes": ["shoes"], "top": ["top"]}, "min_area": 4})
+    found = {}
+    for entry in dataset.objects(0):
+        found.setdefault(entry.class_id, set()).add(rle_decode(entry.rle).tobytes())
+    for class_id, by_parts in ((1, True), (2, False)):
+        numbers, count = ndimage.label(labels == class_id, np.ones((3, 3)))
+        parts = [numbers == i + 1 for i in range(count) if (numbers == i + 1).sum() >= 4]
+        expected = parts if by_parts else [np.any(parts, axis=0)]
+        assert found[class_id] == {mask.tobytes() for mask in expected}
+
+
+def test_a_photo_without_objects_is_kept(folder):
+    save(folder, "a", np.zeros((5, 8), np.uint8))
+    masks, class_ids = load(folder).load_mask(0)
+    assert masks.shape == (5, 8, 0) and class_ids.shape == (0,)
+
+
+def test_the_label_map_of_a_photo(folder):
+    labels = LABELS.copy()
+    labels[3, 0] = 255
+    save(folder, "a", labels)
+    dataset = load(folder, {"classes": {"top": ["top"], "shoes": ["shoes"]}, "ignore": ["skin"]})
+    mapped = dataset.label_map(0)
+    # shoes 1 -> 2, top 2 -> 1, skin and 255 -> 255; parts under min_area stay, for pixels need not be objects.
+    expected = np.array([0, 2, 1, 255])[LABELS]
+    expected[3, 0] = 255
+    assert mapped.dtype == np.uint8
+    np.testing.assert_array_equal(mapped, expected)
+
+
+def test_class_ids_are_those_of_the_prepared_data_set(folder):
+    dataset = LabelMapDataset()
+    dataset.add_class("other", 1, "hat")
+    dataset.load(folder / "labels", mapping=MAPPING).prepare()
+    assert dataset.class_names == ["BG", "hat", "shoes", "top", "skin"]
+    assert dataset.load_rles(0)[1].tolist() == [2, 2, 3, 4]
+    np.testing.assert_array_equal(dataset.label_map(0), np.array([0, 2, 3, 4])[LABELS])
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def write_grey_png(path, values, depth):
+    """A grey PNG of `depth` bits a pixel, chunk by chunk: Pillow writes none of 2 or 4."""
+    rows = b""
+    for row in values:
+        bits = "".join(f"{value:0{depth}b}" for value in row)
+        bits += "0" * (-len(bits) % 8)
+        rows += b"\0" + bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], depth, 0, 0, 0, 0)
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+            file.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_grey_pngs_of_every_depth_give_the_values_stored(tmp_path, depth):
+    values = LABELS % 2 if depth == 1 else LABELS
+    write_grey_png(tmp_path / "a.png", values, depth)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.png"), values)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_palette_pngs_give_the_index(tmp_path, bits):
+    image = Image.fromarray(LABELS)
+    image.putpalette([9, 9, 9, 8, 8, 8, 7, 7, 7, 6, 6, 6])
+    image.save(tmp_path / "a.png", bits=bits)
+    np.testing.assert_array_equal(read_label_map(tmp_path / "a.png"), LABELS)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float64, bool])
+def test_matlab_files(folder, kind):
+    from scipy.io import savemat
+
+    labels = (LABELS % 2 if kind is bool else LABELS).astype(kind)
+    (folder / "labels" / "a.png").unlink()
+    savemat(folder / "labels" / "a.mat", {"groundtruth": labels, "note": "by hand", "scale": 2.0}, do_compression=True)
+    dataset = load(folder)
+    assert dataset.image_info[0]["height"] == 5 and dataset.image_info[0]["width"] == 8
+    np.testing.assert_array_equal(dataset.label_map(0), labels.astype(np.uint8))
+
+
+def test_photos_and_names_are_found_where_they_usually_lie(folder):
+    assert load(folder).image_info[0]["path"] == str(folder / "photos" / "a.jpg")
+    other = folder / "other"
+    other.mkdir()
+    (folder / "photos" / "a.jpg").rename(other / "a.jpg")
+    (folder / "label_names.txt").rename(other / "names.txt")
+    dataset = load(folder, images=other, names=other / "names.txt")
+    assert dataset.image_info[0]["path"] == str(other / "a.jpg") and dataset.file_name(0) == "a.jpg"
+    with pytest.raises(DataError, match="no file of label names .label_names.txt"):
+        load(folder)
+
+
+def test_photos_beside_their_label_maps(folder):
+    (folder / "photos" / "a.jpg").rename(folder / "labels" / "a.jpg")
+    (folder / "photos").rmdir()
+    assert load(folder).image_info[0]["path"] == str(folder / "labels" / "a.jpg")
+    (folder / "labels" / "a.jpg").unlink()  # the label map is not its own photo
+    with pytest.raises(DataError, match="1 of 1 photos are not in"):
+        load(folder)
+
+
+def test_the_limit_takes_the_first(folder):
+    for stem in ("c", "b"):
+        save(folder, stem, LABELS)
+    assert [load(folder, limit=2).file_name(i) for i in (0, 1)] == ["a.jpg", "b.jpg"]
+
+
+def test_a_photo_that_its_orientation_turns(folder):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    Image.fromarray(np.zeros((8, 5, 3), np.uint8)).save(folder / "photos" / "a.jpg", exif=exif)
+    dataset = load(folder)
+    assert dataset.load_image(0).shape[:2] == dataset.label_map(0).shape == (5, 8)
+
+
+def test_select_and_without_leave_the_rule_in_place(folder):
+    save(folder, "b", LABELS)
+    dataset = select(load(folder), [1])
+    assert dataset.file_name(0) == "b.jpg" and dataset.load_rles(0)[1].tolist() == [1, 1, 2, 3]
+    dataset = without(dataset, [Fault("b.jpg", "bad entry", "", 0)])
+    assert dataset.load_rles(0)[1].tolist() == [1, 2, 3] and dataset.object_count(0) == 3
+
+
+def test_recognised_by_content(folder, tmp_path):
+    assert recognises(folder / "labels")
+    for other in (folder, folder / "photos", folder / "label_names.txt", folder / "none", None):
+        assert not recognises(other)
+    grey = tmp_path / "far" / "away" / "grey"
+    grey.mkdir(parents=True)
+    write_grey_png(grey / "a.png", LABELS, 8)
+    assert recognises(grey)
+    Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10)).save(grey / "a.png")  # a photo in grey
+    assert not recognises(grey)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(grey / "a.png")
+    assert not recognises(grey)
+
+
+# --- What is wrong ---------------------------------------------------------------------------------------------------
+
+
+def break_photo(folder):
+    (folder / "photos" / "b.jpg").write_bytes(b"no photo")
+
+
+def break_map(folder):
+    (folder / "labels" / "b.png").write_bytes(b"no PNG")
+
+
+def truncate_map(folder):
+    path = folder / "labels" / "b.png"
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def colour_map(folder):
+    Image.fromarray(np.zeros((5, 8, 3), np.uint8)).save(folder / "labels" / "b.png")
+
+
+def no_matlab_array(folder):
+    from scipy.io import savemat
+
+    (folder / "labels" / "b.png").unlink()
+    savemat(folder / "labels" / "b.mat", {"a": LABELS, "b": LABELS})
+
+
+def fractions_in_matlab(folder):
+    from scipy.io import savemat
+
+    (folder / "labels" / "b.png").unlink()
+    savemat(folder / "labels" / "b.mat", {"a": LABELS * 0.5})
+
+
+@pytest.mark.parametrize("damage, kind, said", [
+    (lambda folder: (folder / "photos" / "b.jpg").unlink(), "missing", "the photo is not in"),
+    (break_photo, "unreadable", "not a readable image"),
+    (break_map, "bad entry", "not a readable label map (no PNG)"),
+    (truncate_map, "bad entry", "not a readable label map"),
+    (colour_map, "bad entry", "is a colour picture"),
+    (no_matlab_array, "bad entry", "needs one two-dimensional integer array, has a 5x8 uint8, b 5x8 uint8"),
+    (fractions_in_matlab, "bad entry", "no whole numbers"),
+    (lambda folder: save(folder, "b", LABELS, (5, 9)), "wrong size", "the label map has 5x8 pixels, the photo 5x9"),
+    (lambda folder: save(folder, "b", LABELS + 60), "unknown class", "labels without a name: 60, 61, 62, 63"),
+    (lambda folder: save(folder, "b", LABELS.astype(np.uint16) * 999), "unknown class", "999, 1998, 2997"),
+])
+def test_faults_are_named_and_the_other_photos_remain(folder, damage, kind, said):
+    save(folder, "b", LABELS)
+    damage(folder)
+    with pytest.raises(DataError, match=r"\bb\.(jpg|png|mat)\b"):
+        dataset = load(folder)
+        dataset.load_rles(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = load(folder, on_error="skip")
+    faults = dataset.faults + [fault for i in dataset.image_ids for fault in dataset.object_faults(i)]
+    assert [fault.kind for fault in faults] == [kind]
+    assert said in faults[0].message and faults[0].photo.startswith("b.")
+    assert dataset.file_name(0) == "a.jpg" and dataset.load_rles(0)[1].tolist() == [1, 1, 2, 3]
+    if len(dataset.image_ids) == 2:
+        with pytest.warns(UserWarning, match="skipped b.jpg"):
+            assert (dataset.label_map(1) == 255).all()
+        with pytest.raises(DataError, match="b.jpg"):
+            load(folder).label_map(1)
+
+
+@pytest.mark.parametrize("matlab", [False, True])
+def test_a_decompression_bomb_is_refused(folder, monkeypatch, matlab):
+    from scipy.io import savemat
+
+    if matlab:
+        (folder / "labels" / "a.png").unlink()
+        savemat(folder / "labels" / "a.mat", {"a": np.zeros((50, 60), np.uint8)})
+    else:
+        Image.fromarray(np.zeros((50, 60), np.uint8)).save(folder / "labels" / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(DataError, match="a.(png|mat): too many pixels"):
+        load(folder)
+
+
+def test_folders_that_are_not_there(folder):
+    with pytest.raises(DataError, match="none: no such folder"):
+        LabelMapDataset().load(folder / "none")
+    with pytest.raises(DataError, match="none: no such image folder"):
+        load(folder, images=folder / "none")
+    (folder / "labels" / "a.png").unlink()
+    with pytest.raises(DataError, match="no photos remain"):
+        load(folder)
+
+
+# --- Clothing Co-Parsing ---------------------------------------------------------------------------------------------
+
+
+def ccp(mapping):
+    dataset = LabelMapDataset().load(CCP / "labels", mapping=mapping)
+    dataset.prepare()
+    return dataset, {dataset.file_name(i): i for i in dataset.image_ids}
+
+
+def instances(dataset, image_id):
+    """Set of (class name, run lengths) of a photo."""
+    rles, class_ids = dataset.load_rles(image_id)
+    texts = [rle["counts"] if isinstance(rle["counts"], str) else rle["counts"].decode() for rle in rles]
+    assert len(set(texts)) == len(texts)
+    return {(dataset.class_names[class_id], text) for class_id, text in zip(class_ids, texts)}
+
+
+@needs_ccp
+def test_label_maps_give_the_instances_of_the_coco_form():
+    dataset, ids = ccp("ccp-13")
+    content = json.loads((CCP / "instances_val.json").read_text())
+    names = {category["id"]: category["name"] for category in content["categories"]}
+    assert dataset.class_names[1:] == [names[i] for i in sorted(names)]
+    expected = {image["id"]: set() for image in content["images"]}
+    for annotation in content["annotations"]:
+        entry = names[annotation["category_id"]], annotation["segmentation"]["counts"]
+        expected[annotation["image_id"]].add(entry)
+    assert sum(map(len, expected.values())) == 442
+    for image in content["images"]:
+        assert instances(dataset, ids[image["file_name"]]) == expected[image["id"]], image["file_name"]
+
+
+@needs_ccp
+def test_label_maps_give_the_instances_of_the_imaterialist_form():
+    dataset, ids = ccp("ccp-imaterialist")
+    other = ImaterialistDataset().load(CCP / "imaterialist" / "val.csv", CCP / "photos")
+    other.prepare()
+    assert len(other.image_ids) == 80
+    for image_id in other.image_ids:
+        name = other.file_name(image_id)
+        assert instances(dataset, ids[name]) == instances(other, image_id), name
+
+
+@needs_ccp
+def test_the_two_tasks_of_pixel_labelling():
+    person, ids = ccp("ccp-person")
+    clothes, _ = ccp("ccp-clothes")
+    raw, _ = ccp("ccp-clothes-raw")
+    names = ["BG", "skin", "hair", "t-shirt", "shoes", "pants", "dress"]
+    assert person.class_names == ["BG", "person"] and clothes.class_names == raw.class_names == names
+    numbers = {name: label for label, name in read_names(CCP / "label_names.txt").items()}
+    for image_id in list(ids.values())[:5]:
+        labels = np.array(Image.open(person.image_info[image_id]["map_path"]))
+        np.testing.assert_array_equal(person.label_map(image_id), labels > 0)
+        expected = np.zeros_like(labels)
+        for class_id, name in enumerate(names[1:], start=1):
+            expected[labels == numbers[name]] = class_id
+        np.testing.assert_array_equal(raw.label_map(image_id), expected)
+        mapped = clothes.label_map(image_id)
+        np.testing.assert_array_equal(mapped[expected > 0], expected[expected > 0])
+        for kind, name in (("shoes", "sandals"), ("shoes", "boots"), ("pants", "jeans"), ("t-shirt", "top")):
+            assert (mapped[labels == numbers[name]] == names.index(kind)).all()
+
+
+@needs_ccp
+def test_ready_mappings_know_the_labels():
+    names = read_names(CCP / "label_names.txt")
+    assert len(names) == 59
+    for mapping in READY_MAPPINGS:
+        classes = label_classes(names, mapping)
+        used = set(classes.table[:59].tolist())
+        assert used == set(range(len(classes.names) + 1)), mapping

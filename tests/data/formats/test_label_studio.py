@@ -1,0 +1,96 @@
+"""Label Studio's file names: each form it writes finds its photo, and none leads out of the folder."""
+
+import pytest
+
+from mrcnn.data.annotated import PhotoFolder
+from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Function that makes empty files in a folder of photos and returns its PhotoFolder."""
+
+    def make(*names):
+        for name in names:
+            path = tmp_path / "photos" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return PhotoFolder(tmp_path / "photos")
+
+    return make
+
+
+FORMS = [
+    "images/1a2b3c4d-my photo.jpg", "images\\1a2b3c4d-my photo.jpg", "images\\3/1a2b3c4d-my photo.jpg",
+    "/data/upload/3/1a2b3c4d-my photo.jpg", "/data/upload/1a2b3c4d-my photo.jpg", "1a2b3c4d-my photo.jpg",
+    "http://localhost:8080/data/upload/3/1a2b3c4d-my photo.jpg", "https://a.b/data/upload/3/1a2b3c4d-my%20photo.jpg",
+    "../../label-studio/media/upload/3/1a2b3c4d-my photo.jpg", "upload/3/1a2b3c4d-my photo.jpg",
+    "..\\..\\label-studio\\label-studio\\media\\upload\\4\\1a2b3c4d-my photo.jpg",
+    "C:\\label-studio\\media\\upload\\4\\1a2b3c4d-my photo.jpg",
+]
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("file", ["my photo.jpg", "1a2b3c4d-my photo.jpg"])
+def test_every_form_finds_the_photo_with_and_without_the_digits(folder, name, file):
+    assert find_photos([name], folder(file, "other.jpg")) == ({name: file}, {})
+
+
+def test_the_name_as_it_is_goes_first(folder):
+    photos = folder("images/1a2b3c4d-a.jpg", "1a2b3c4d-a.jpg", "a.jpg")
+    for name in ("images/1a2b3c4d-a.jpg", "images\\1a2b3c4d-a.jpg"):
+        assert find_photos([name], photos)[0] == {name: "images/1a2b3c4d-a.jpg"}
+
+
+def test_local_files(folder):
+    photos = folder("street/one two.jpg", "b.jpg")
+    names = ["/data/local-files/?d=street/one%20two.jpg", "http://host:80/data/local-files/?d=deep/street/b.jpg"]
+    assert find_photos(names, photos)[0] == {names[0]: "street/one two.jpg", names[1]: "b.jpg"}
+
+
+@pytest.mark.parametrize("name", [
+    "../../x.jpg", "/etc/x.jpg", "C:\\x.jpg", "..\\x.jpg", "images/../../x.jpg", "/data/upload/3/x.jpg",
+    "../upload/x.jpg", "/1a2b3c4d-x.jpg", "../1a2b3c4d-x.jpg",
+])
+@pytest.mark.parametrize("uploads", [False, True])
+def test_other_ways_out_stay_refused(folder, name, uploads):
+    found, refused = find_photos([name], folder("x.jpg", "1a2b3c4d-x.jpg"), uploads)
+    assert not found and "leads out of the image folder" in refused[name]
+
+
+@pytest.mark.parametrize("name", [
+    "/data/local-files/?d=../../x.jpg", "/data/local-files/?d=%2E%2E/x.jpg", "/data/local-files/?d=/x.jpg",
+    "/data/upload/3/1a2b3c4d-..%2Fx.jpg", "/data/upload/3/1a2b3c4d-%2E%2E%2Fx.jpg",
+])
+def test_what_is_found_lies_in_the_folder(folder, tmp_path, name):
+    photos = folder("y.jpg")
+    (tmp_path / "x.jpg").touch()  # beside the folder: never to be found
+    assert find_photos([name], photos, True) == ({name: None}, {})
+    folder("x.jpg")
+    found = find_photos([name], PhotoFolder(photos.path), True)[0][name]
+    assert found in (None, "x.jpg")
+
+
+def test_only_label_studios_names_are_shortened(folder):
+    photos = folder("a.jpg")
+    assert find_photos(["sub/a.jpg", "12345678a.jpg", "1234567-a.jpg", "XYZ45678-a.jpg"], photos)[0] == {
+        "sub/a.jpg": None, "12345678a.jpg": None, "1234567-a.jpg": None, "XYZ45678-a.jpg": None
+    }
+    assert find_photos(["sub/a.jpg"], photos, uploads=True)[0] == {"sub/a.jpg": "a.jpg"}
+
+
+def test_photos_that_come_to_the_same_file_are_missing(folder):
+    photos = folder("a.jpg")
+    both = ["images/11111111-a.jpg", "images/22222222-a.jpg"]
+    assert find_photos(both, photos)[0] == dict.fromkeys(both)
+    assert find_photos(["a.jpg", both[0]], photos)[0] == {"a.jpg": "a.jpg", both[0]: None}
+    assert find_photos(["red/a.jpg", "blue/a.jpg"], photos, True)[0] == {"red/a.jpg": None, "blue/a.jpg": None}
+    # One upload under two names, as two exports of one project have it, is one photo.
+    same = ["images/11111111-a.jpg", "/data/upload/3/11111111-a.jpg"]
+    assert find_photos(same, photos)[0] == dict.fromkeys(same, "a.jpg")
+
+
+def test_who_made_the_file():
+    assert made_by_label_studio({"info": {"contributor": "Label Studio"}})
+    for content in ({}, {"info": None}, {"info": []}, {"info": {"contributor": "COCO Consortium"}}):
+        assert not made_by_label_studio(content)

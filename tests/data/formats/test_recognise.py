@@ -1,0 +1,94 @@
+"""Which format a file or folder is in, and opening it by that."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats import READERS, open_dataset, reader, recognise
+from mrcnn.data.images import DataError
+
+SIDE = 16
+MASK = np.zeros((SIDE, SIDE), np.uint8)
+MASK[2:11, 1:10] = 1  # the object of every form below: rows 2 to 10, columns 1 to 9
+
+
+def write_photo(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(path)
+
+
+def coco(folder):
+    write_photo(folder / "a.png")
+    (folder / "notes.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "a.png", "height": SIDE, "width": SIDE}],
+        "categories": [{"id": 1, "name": "shirt"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 2, 10, 2, 10, 11, 1, 11]]}],
+    }))
+    return folder / "notes.json"
+
+
+def imaterialist(folder):
+    write_photo(folder / "a.png")
+    # Down the columns, from 1 on: row 2 of column x is pixel 16 * x + 3.
+    runs = " ".join(f"{SIDE * x + 3} 9" for x in range(1, 10))
+    (folder / "notes.csv").write_text(f"ImageId,EncodedPixels,Height,Width,ClassId\na.png,{runs},{SIDE},{SIDE},0\n")
+    (folder / "label_descriptions.json").write_text(json.dumps({"categories": [{"id": 0, "name": "shirt"}]}))
+    return folder / "notes.csv"
+
+
+def via(folder):
+    write_photo(folder / "a.png")
+    shape = {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9}
+    region = {"shape_attributes": shape, "region_attributes": {"name": "shirt"}}
+    photo = {"filename": "a.png", "size": 123, "regions": [region]}
+    (folder / "notes.json").write_text(json.dumps({"a.png123": photo}))
+    return folder / "notes.json"
+
+
+def label_maps(folder):
+    write_photo(folder / "photos" / "a.png")
+    (folder / "labels").mkdir()
+    Image.fromarray(MASK).save(folder / "labels" / "a.png")
+    (folder / "label_names.txt").write_text("0 null\n1 shirt\n")
+    return folder / "labels"
+
+
+def instance_masks(folder):
+    write_photo(folder / "a" / "images" / "a.png")
+    (folder / "a" / "masks" / "shirt").mkdir(parents=True)
+    Image.fromarray(MASK * 255).save(folder / "a" / "masks" / "shirt" / "1.png")
+    return folder
+
+
+MADE = {"coco": coco, "imaterialist": imaterialist, "via": via, "label_maps": label_maps,
+        "instance_masks": instance_masks}
+
+
+def test_every_format_is_tried():
+    assert set(MADE) == set(READERS)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_format_is_recognised_by_its_content_and_read(name, tmp_path):
+    path = str(MADE[name](tmp_path))
+    assert recognise(path) == name
+    images = str(tmp_path / "photos") if name == "label_maps" else None
+    dataset = open_dataset(path, images)
+    assert type(dataset) is reader(name) and dataset.class_names == ["BG", "shirt"] and len(dataset.image_ids) == 1
+    masks, class_ids = dataset.load_mask(0)
+    np.testing.assert_array_equal(masks[..., 0], MASK)
+    assert class_ids.tolist() == [1] and dataset.load_image(0).shape == (SIDE, SIDE, 3)
+
+
+def test_what_is_no_annotation_is_refused_by_name(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    for name in ("notes.txt", "empty"):
+        with pytest.raises(DataError, match=f"{name}: annotations of no known format .coco, imaterialist"):
+            recognise(str(tmp_path / name))
+    with pytest.raises(DataError, match="gone.json: no such annotations"):
+        open_dataset(str(tmp_path / "gone.json"))
+    with pytest.raises(DataError, match="No annotation format 'voc': take one of coco"):
+        open_dataset(str(tmp_path / "notes.txt"), form="voc")
