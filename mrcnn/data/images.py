@@ -7,6 +7,8 @@ import os
 
 import numpy as np
 
+from mrcnn.config import RESIZE_MODES
+
 EXIF_ORIENTATION = 0x0112
 PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
@@ -144,9 +146,10 @@ def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square"
 
     image: [H, W, C], uint8 or another type that cv2 resizes
     min_dim: pixels that the shorter side is enlarged to (never shrunk to); min_scale: least enlargement
-    max_dim: pixels that the longer side keeps to in mode "square"
-    mode: "none": as it is; "square": centred on max_dim x max_dim; "pad64": padded to the next multiples of 64,
-        whatever max_dim; "crop": a random part of min_dim x min_dim
+    max_dim: pixels that the longer side keeps to in modes "square" and "rectangle"
+    mode: "none": as it is; "square": centred on max_dim x max_dim; "rectangle": padded to the next multiples of 64,
+        which spares the padding of a square; "pad64": the same, whatever max_dim; "crop": a random part of
+        min_dim x min_dim
     rng: numpy Generator that chooses the crop
 
     Returns (canvas [h, w, C], Window). Raises DataError for a mode that does not exist and, in mode "none", for a
@@ -158,7 +161,7 @@ def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square"
         if height % NETWORK_STRIDE or width % NETWORK_STRIDE:
             raise DataError(
                 f'A photo of {height}x{width} pixels does not divide by {NETWORK_STRIDE}, as IMAGE_RESIZE_MODE="none" '
-                'needs: use "square" or "pad64".'
+                'needs: use "square" or "rectangle".'
             )
         return image, Window((height, width), (height, width), (1.0, 1.0), (0.0, 0.0))
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
@@ -170,9 +173,9 @@ def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square"
 
 
 def _check_mode(mode, min_dim, max_dim):
-    if mode not in ("none", "square", "pad64", "crop"):
-        raise DataError(f"Resize mode {mode!r} does not exist: use none, square, pad64 or crop.")
-    needed = {"square": ("max_dim", max_dim), "crop": ("min_dim", min_dim)}.get(mode)
+    if mode not in RESIZE_MODES:
+        raise DataError(f"Resize mode {mode!r} does not exist: use {', '.join(RESIZE_MODES)}.")
+    needed = {"square": ("max_dim", max_dim), "rectangle": ("max_dim", max_dim), "crop": ("min_dim", min_dim)}.get(mode)
     if needed and not needed[1]:
         raise DataError(f"Resize mode {mode!r} needs {needed[0]}.")
 
@@ -181,7 +184,7 @@ def _scale(height, width, min_dim, max_dim, min_scale, mode):
     """How much a photo is enlarged or shrunk."""
     scale = max(1.0, min_dim / min(height, width)) if min_dim else 1.0
     scale = max(scale, min_scale or 0.0)
-    if mode == "square" and round(max(height, width) * scale) > max_dim:
+    if mode in ("square", "rectangle") and round(max(height, width) * scale) > max_dim:
         scale = max_dim / max(height, width)
     return scale
 

@@ -2,9 +2,11 @@
 
 `resnet50`, `resnet101` and `resnet152` have Matterport's layer names and arithmetic (He 2015; the stride sits in the
 first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling). `small` is a five-convolution residual
-network for toy data and tests. Any other name is looked up in keras.applications and tapped where its stride changes.
+network for toy data and tests; `efficientnet_lite0` has a file of its own. Any other name is looked up in
+keras.applications and tapped where its stride changes.
 """
 
+import functools
 import re
 import string
 import sys
@@ -13,6 +15,7 @@ import keras
 from keras import layers
 
 from mrcnn.config import ConfigError
+from mrcnn.network.efficientnet_lite import efficientnet_lite0
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 TAPS = (4, 8, 16, 32)
@@ -49,6 +52,10 @@ def build_backbone(image, config):
         return resnet(image, RESNET_BLOCKS[name], config.NORM, config.TRAIN_BN)
     if name == "small":
         return small_resnet(image, config.NORM, config.TRAIN_BN)
+    if name == "efficientnet_lite0":
+        # Its channel counts have 8 as their greatest common divisor.
+        norm = functools.partial(normalisation, config.NORM, config.TRAIN_BN, groups=8)
+        return efficientnet_lite0(image, config.MEAN_PIXEL, norm)
     return keras_application(image, name, config)
 
 
@@ -181,6 +188,7 @@ def find_application(name):
                     return constructor, module
             return constructor, sys.modules[constructor.__module__]
     raise ConfigError(
-        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152, small, a model name of keras.applications "
-        "(EfficientNetV2B0, ConvNeXtTiny, ...) or a callable (which from_checkpoint(..., BACKBONE=it) needs again)."
+        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152, efficientnet_lite0, small, a model name of "
+        "keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
+        "(which from_checkpoint(..., BACKBONE=it) needs again)."
     )

@@ -21,8 +21,10 @@ def select_layers(model, layers, frozen_norm):
     with_weights = [layer for layer in model.layers if layer.weights]
     if layers == "all":
         chosen = with_weights
-    elif layers in ("heads",) + BACKBONE_STAGES:
-        lowest = int(layers[0]) if layers in BACKBONE_STAGES else 99
+    elif layers == "heads":
+        chosen = [layer for layer in with_weights if re.fullmatch(HEADS, layer.name)]
+    elif layers in BACKBONE_STAGES:
+        lowest = int(layers[0])
         chosen = [layer for layer in with_weights if re.fullmatch(HEADS, layer.name) or _stage(layer, model) >= lowest]
     else:
         try:

@@ -235,12 +235,23 @@ def test_crop_mode_shows_a_part_of_the_resized_photo():
     np.testing.assert_array_equal(again, canvas)
 
 
+def test_rectangle_mode_keeps_the_longer_side_and_pads_to_64():
+    # 600x400 at a scale of 512 / 600 is 512 x 341.3, that is 341, and the next multiple of 64 is 384: 21 and 22 columns.
+    canvas, window = place_image(photo(600, 400), 0, 512, 0, "rectangle")
+    assert canvas.shape == (512, 384, 3) and window.offset == (0, 21) and window.scale == (512 / 600, 341 / 400)
+    # A small photo is enlarged by min_dim, as far as max_dim allows: 100x60 by 200 / 60, not to 400 but to 320 rows.
+    canvas, window = place_image(photo(100, 60), 200, 320, 0, "rectangle")
+    assert canvas.shape == (320, 192, 3) and window.scale == (3.2, 3.2)
+    with pytest.raises(DataError, match="needs max_dim"):
+        place_image(photo(), 64, mode="rectangle")
+
+
 def test_none_mode_leaves_the_photo_and_needs_sides_of_64():
     image = photo(128, 192)
     canvas, window = place_image(image, 800, 1024, 0, "none")
     assert canvas is image
     np.testing.assert_array_equal(window.to_canvas([1, 2, 3, 4]), [1, 2, 3, 4])
-    with pytest.raises(DataError, match="100x64.*pad64"):
+    with pytest.raises(DataError, match="100x64.*rectangle"):
         place_image(np.zeros((100, 64, 3), np.uint8), mode="none")
 
 

@@ -15,6 +15,22 @@ def test_warm_up_climbs_to_the_rate_and_stays():
     assert float(WarmUp(0.1, 0)(0)) == pytest.approx(0.1)
 
 
+def test_a_cosine_lowers_the_rate_to_nothing():
+    schedule = WarmUp(0.2, 10, 110)
+    assert float(schedule(5)) == pytest.approx(0.2 * (0.001 + 0.999 / 2))
+    # After the climb: 0.2 * (1 + cos(pi * share)) / 2 at a quarter, a half and the whole of the remaining 100 steps.
+    for at, share in ((10, 1), (35, (1 + 0.5**0.5) / 2), (60, 0.5), (110, 0), (200, 0)):
+        assert float(schedule(at)) == pytest.approx(0.2 * share, abs=1e-7)
+
+
+def test_only_the_cosine_schedule_asks_for_the_length_of_the_stage():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    for name, rate in (("constant", 0.1), ("cosine", 0.05)):
+        optimizer = make_optimizer(model, Config(LR_SCHEDULE=name), 0.1, 0.9, 0, 100)
+        optimizer.iterations.assign(50)
+        assert float(optimizer.learning_rate) == pytest.approx(rate)
+
+
 def step(gradient_scale, **settings):
     """Change of each weight of a little network after one step with constant gradients."""
     config = Config(**settings)

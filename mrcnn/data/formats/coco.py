@@ -202,12 +202,14 @@ class CocoDataset(AnnotatedDataset):
             attributes = tuple(attributes) if isinstance(attributes, list) else ()
             yield ObjectAnnotation(number, class_id, rle, bool(annotation.get("iscrowd")), attributes)
 
-    def object_count(self, image_id):
-        """Number of objects of a photo, crowds not counted; their masks are not looked at."""
+    def object_classes(self, image_id):
+        """int32 [N]: class ids of the objects of a photo, negative for crowds; their masks are not looked at."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())
-        pairs = zip(info["numbers"], info["annotations"])
-        return sum(not annotation.get("iscrowd") for number, annotation in pairs if number not in dropped)
+        return np.array([
+            self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}") * (-1 if annotation.get("iscrowd") else 1)
+            for number, annotation in zip(info["numbers"], info["annotations"]) if number not in dropped
+        ], np.int32)
 
 
 # --- Reading and checking --------------------------------------------------------------------------------------------

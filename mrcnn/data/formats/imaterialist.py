@@ -82,13 +82,14 @@ class ImaterialistDataset(AnnotatedDataset):
             class_id = self.map_source_class_id(f"{SOURCE}.{category_id}")
             yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
 
-    def object_count(self, image_id):
-        """Number of objects of a photo, their run lengths not looked at."""
+    def object_classes(self, image_id):
+        """int32 [N]: class ids of the objects of a photo, their run lengths not looked at."""
         info = self.image_info[image_id]
         table, rows = info["table"], slice(*info["rows"])
         counted = (table.label[rows] >= 0) & (table.length[rows] > 0)
         counted[[number for number in info.get("dropped", ()) if number < len(counted)]] = False
-        return int(counted.sum())
+        categories = (table.labels[label][0] for label in table.label[rows][counted].tolist())
+        return np.array([self.map_source_class_id(f"{SOURCE}.{category}") for category in categories], np.int32)
 
 
 # --- Run lengths -----------------------------------------------------------------------------------------------------

@@ -110,12 +110,6 @@ class ViaDataset(AnnotatedDataset):
             rle = _rle(shape, (info["height"], info["width"]))
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
 
-    def object_count(self, image_id):
-        """Number of regions of a photo."""
-        info = self.image_info[image_id]
-        dropped = info.get("dropped", ())
-        return sum(number not in dropped for number, _, _ in info["regions"])
-
 
 # --- Classes ---------------------------------------------------------------------------------------------------------
 

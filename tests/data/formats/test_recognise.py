@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data.annotated import Fault, without
 from mrcnn.data.formats import READERS, open_dataset, reader, recognise
 from mrcnn.data.images import DataError
 
@@ -92,3 +93,12 @@ def test_what_is_no_annotation_is_refused_by_name(tmp_path):
         open_dataset(str(tmp_path / "gone.json"))
     with pytest.raises(DataError, match="No annotation format 'voc': take one of coco"):
         open_dataset(str(tmp_path / "notes.txt"), form="voc")
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_classes_are_known_without_masks_and_follow_what_is_dropped(name, tmp_path):
+    dataset = open_dataset(str(MADE[name](tmp_path)), str(tmp_path / "photos") if name == "label_maps" else None)
+    assert dataset.object_classes(0).tolist() == dataset.load_rles(0)[1].tolist() == [1]
+    number = dataset.objects(0)[0].number
+    dropped = without(dataset, [Fault(dataset.file_name(0), "bad entry", "made up", number)])
+    assert dropped.object_classes(0).tolist() == [] and dropped.object_count(0) == 0
