@@ -8,160 +8,12 @@ import warnings
 import keras
 import numpy as np
 
-from mrcnn.data.augmentation import HorizontalFlip, apply_augmentation, check_augmentation
-from mrcnn.data.images import NETWORK_STRIDE, DataError, place_image
-from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
+from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.data.augmentation import check_augmentation
+from mrcnn.data.images import NETWORK_STRIDE, DataError
+from mrcnn.data.samples import SAMPLE, load_ground_truth
 
-# Streams of random numbers, each a function of the seed and of what follows.
-ORDER, SAMPLE = 0, 1
-
-# --- One sample ------------------------------------------------------------------------------------------------------
-
-
-def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None):
-    """Load a photo with its objects and place both on the canvas.
-
-    An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
-
-    dataset: prepared Dataset; config: Config; image_id: of the photo
-    augmentation: see `mrcnn.data.augmentation`
-    rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id
-
-    Returns a dict:
-        image: uint8 [h, w, 3]
-        window: float32 [4] canvas pixels that the photo fills; of all augmentations, only horizontal_flip moves it
-        gt_boxes: float32 [n, 4] canvas pixels
-        gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
-        gt_masks: uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK; 255 = inside
-        active_classes: bool [NUM_CLASSES], those that the photo's source labels
-    Raises DataError naming the photo.
-    """
-    rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
-    photo = _checked_photo(dataset, config, image_id)
-    masks, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2])
-    try:
-        canvas, window = place_image(
-            photo, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE, rng
-        )
-    except DataError as error:
-        raise DataError(f"{dataset.sample_name(image_id)}: {error}") from error
-    if augmentation is None or isinstance(augmentation, HorizontalFlip):
-        flip = augmentation is not None and augmentation.happens(rng)
-        sample, kept = _place_objects(canvas, masks, window, config, flip)
-    else:
-        sample, kept = _augment_objects(canvas, masks, window, config, augmentation, rng)
-    class_ids = class_ids[kept]
-    sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
-    sample["active_classes"] = active = _active_classes(dataset, config, image_id)
-    for class_id in sample["gt_class_ids"]:
-        if not active[class_id]:
-            source = dataset.image_info[image_id]["source"]
-            raise DataError(
-                f"{dataset.sample_name(image_id)}: class id {class_id} is none of the classes that its source "
-                f"{source!r} labels: correct load_mask or add_class it for that source."
-            )
-    return sample
-
-
-def _place_objects(canvas, masks, window, config, flip):
-    """The sample's arrays, with boxes and mini masks taken from the masks as they came, and which masks were kept.
-
-    Far cheaper than moving full masks to the canvas, and more exact: boxes keep their fractions of a pixel.
-    """
-    visible = window.to_original(window.box)  # the whole photo, but for mode "crop"
-    top, left = np.floor(visible[:2]).astype(int)
-    bottom, right = np.ceil(visible[2:]).astype(int)
-    boxes = mask_boxes(masks[top:bottom, left:right]) + [top, left, top, left]
-    boxes = np.clip(boxes, np.tile(visible[:2], 2), np.tile(visible[2:], 2))
-    kept = np.flatnonzero(_large_enough(window.to_canvas(boxes)))
-    masks, boxes = _chosen(masks, kept), boxes[kept]
-    if config.USE_MINI_MASK:
-        gt_masks = shrink_masks(masks, boxes, config.MINI_MASK_SHAPE)
-    else:
-        gt_masks = place_masks(masks, boxes, window).transpose(2, 0, 1)
-    boxes, box = window.to_canvas(boxes), window.box
-    if flip:
-        canvas, gt_masks = canvas[:, ::-1], gt_masks[:, :, ::-1]
-        boxes, box = _mirrored(boxes, canvas.shape[1]), _mirrored(box, canvas.shape[1])
-    return {"image": canvas, "window": box, "gt_boxes": boxes, "gt_masks": gt_masks}, kept
-
-
-def _chosen(masks, indices):
-    """Some of the masks [H, W, N], kept in memory the way they were."""
-    return masks if len(indices) == masks.shape[2] else masks.transpose(2, 1, 0)[indices].transpose(2, 1, 0)
-
-
-def _mirrored(boxes, width):
-    return np.stack([boxes[..., 0], width - boxes[..., 3], boxes[..., 2], width - boxes[..., 1]], axis=-1)
-
-
-def _large_enough(boxes):
-    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3
-
-
-def _augment_objects(canvas, masks, window, config, augmentation, rng):
-    """The sample's arrays, with photo and masks changed together on the canvas, and which masks were kept."""
-    placed = place_masks(masks, mask_boxes(masks), window) >= 128
-    canvas, placed = apply_augmentation(augmentation, canvas, placed, rng)
-    boxes = mask_boxes(placed)
-    kept = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
-    boxes, placed = boxes[kept].astype(np.float32), _chosen(placed, kept)
-    if config.USE_MINI_MASK:
-        gt_masks = shrink_masks(placed, boxes, config.MINI_MASK_SHAPE)
-    else:
-        gt_masks = placed.transpose(2, 0, 1) * np.uint8(255)
-    return {"image": canvas, "window": window.box, "gt_boxes": boxes, "gt_masks": gt_masks}, kept
-
-
-def _checked_photo(dataset, config, image_id):
-    """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
-    image = np.asarray(dataset.load_image(image_id))
-    name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
-    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
-        raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
-    if image.dtype == np.uint8:
-        return image
-    low, high = image.min(), image.max()
-    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
-        raise DataError(
-            f"{name}: load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255."
-        )
-    return np.rint(image).astype(np.uint8)
-
-
-def _checked_objects(dataset, config, image_id, shape):
-    """(masks [H, W, N], class ids int32 [N]) that fit the photo and the network."""
-    masks, class_ids = dataset.load_mask(image_id)
-    masks, class_ids = np.asarray(masks), np.asarray(class_ids).reshape(-1)
-    name = dataset.sample_name(image_id)
-    if not len(class_ids):
-        return np.zeros(shape + (0,), bool), np.zeros(0, np.int32)
-    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
-        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
-    if masks.shape[:2] != shape:
-        raise DataError(
-            f"{name}: the photo is {shape[0]}x{shape[1]} pixels (height x width, upright by its EXIF), its masks are "
-            f"{masks.shape[0]}x{masks.shape[1]}: correct the annotations' size or the photo."
-        )
-    for class_id in class_ids:
-        if not 0 < abs(int(class_id)) < config.NUM_CLASSES:
-            raise DataError(
-                f"{name}: an object has class id {class_id}, but NUM_CLASSES={config.NUM_CLASSES} allows 1 to "
-                f"{config.NUM_CLASSES - 1} (0 is background): correct load_mask or NUM_CLASSES."
-            )
-    return masks, class_ids.astype(np.int32)
-
-
-def _active_classes(dataset, config, image_id):
-    source = dataset.image_info[image_id]["source"]
-    if source not in dataset.source_class_ids:
-        raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")
-    active = np.zeros(config.NUM_CLASSES, bool)
-    active[dataset.source_class_ids[source]] = True
-    return active
-
-
-# --- Batches ---------------------------------------------------------------------------------------------------------
+ORDER = 0  # the stream of random numbers that decides the order of photos; samples have another
 
 
 class Batches(keras.utils.PyDataset):
@@ -188,7 +40,7 @@ class Batches(keras.utils.PyDataset):
         # JAX and PyTorch to build the model, it hands what it had prepared to the next epoch, in front of its batches.
         super().__init__(workers=1)
         check_augmentation(augmentation)
-        if steps is not None and int(steps) < 2 and config.IMAGE_RESIZE_MODE in ("none", "pad64"):
+        if steps is not None and int(steps) < 2 and config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
             raise DataError(f"steps={steps}: with canvases of several sizes an epoch needs 2 batches or more.")
         self.dataset, self.config, self.augmentation = dataset, config, augmentation
         self.batch_size = int(batch_size or config.BATCH_SIZE)
@@ -266,7 +118,7 @@ class Batches(keras.utils.PyDataset):
             raise IndexError(f"Batch {index} of {count}.")
         self._note_reading(index, count)
         batch = self._load(self.epoch, index) if self._pool is None else self._prepared(index, count)
-        if index == 1 and not self._reading and self.config.IMAGE_RESIZE_MODE in ("none", "pad64"):
+        if index == 1 and not self._reading and self.config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
             # TensorFlow's fit() looks at batches 0 and 1 before the first epoch and takes a side on which they agree as
             # fixed. Here canvases differ from batch to batch, so these two have to.
             first = self._load(self.epoch, 0)
@@ -314,7 +166,7 @@ class Batches(keras.utils.PyDataset):
             number = 0  # validation sees the same crops in every epoch
         rng = np.random.default_rng([SAMPLE, self.seed, number, image_id])
         try:
-            sample = load_ground_truth(dataset, self.config, image_id, augmentation, rng)
+            sample = load_ground_truth(dataset, self.config, image_id, augmentation, rng, self.image_ids)
         except Exception as error:
             name = dataset.sample_name(image_id)
             if isinstance(error, DataError) and name in str(error):

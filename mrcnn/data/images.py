@@ -167,7 +167,7 @@ def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square"
     scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
     shape = max(1, round(height * scale)), max(1, round(width * scale))
     canvas_shape, corner = _layout(shape, min_dim, max_dim, mode, rng)
-    canvas = _on_canvas(_resize(image, shape), canvas_shape, corner)
+    canvas = _on_canvas(resize_pixels(image, shape), canvas_shape, corner)
     exact = shape[0] / height, shape[1] / width  # rounding to whole pixels makes the two sides' scales differ
     return canvas, Window((height, width), canvas_shape, exact, (float(corner[0]), float(corner[1])))
 
@@ -201,7 +201,7 @@ def _layout(shape, min_dim, max_dim, mode, rng):
     return canvas_shape, ((canvas_shape[0] - shape[0]) // 2, (canvas_shape[1] - shape[1]) // 2)
 
 
-def _resize(image, shape):
+def resize_pixels(image, shape):
     """`image` at another (height, width), half-pixel aligned; shrinking averages over the area, as it must."""
     import cv2
 

@@ -4,6 +4,8 @@ Full masks are [H, W, N]. Run lengths decode into column-major memory; nothing h
 by rows or by columns, so that they are not copied on the way.
 """
 
+import math
+
 import numpy as np
 
 from mrcnn.data.images import DataError
@@ -124,22 +126,37 @@ def paste_mask(mask, box, shape, threshold=0.5):
     Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo). There are no rows or no columns if no
     pixel's centre lies in both box and photo.
     """
-    height, width = shape
-    top, rows = _sampling_weights(box[0], box[2], height, mask.shape[0])
-    left, columns = _sampling_weights(box[1], box[3], width, mask.shape[1])
-    values = rows @ np.asarray(mask, np.float32) @ columns.T
+    mask = np.asarray(mask, np.float32)
+    (top, left), rows, columns = _sampling_weights(np.asarray(box, np.float64).tolist(), shape, mask.shape)
+    values = (columns @ (mask.T @ rows.T)).T  # in memory by columns, as run lengths want it
     return (values if threshold is None else values >= threshold), (top, left)
 
 
-def _sampling_weights(low, high, size, cells):
-    """First pixel whose centre lies in low..high, and float32 [pixels, cells], the share of each cell in each pixel."""
-    low, high = float(low), float(high)
-    first = min(max(int(np.ceil(low - 0.5)), 0), size)
-    last = min(max(int(np.ceil(high - 0.5)), first), size)
-    centres = np.arange(first, last) + 0.5
-    positions = np.clip((centres - low) / max(high - low, 1e-9) * cells - 0.5, 0, cells - 1)
-    distance = np.abs(positions[:, None] - np.arange(cells))
-    return first, np.maximum(1 - distance, 0).astype(np.float32)
+def _sampling_weights(box, shape, cells):
+    """The first pixel (y, x) whose centre lies in the box, and the share of each cell in each pixel from there on.
+
+    box: four numbers; shape: (H, W) of the photo; cells: (h, w) of the mask
+
+    Returns ((y, x), float32 [rows, h], float32 [columns, w]). Both sides are worked out together: for the small arrays
+    that they are, the number of operations counts.
+    """
+    corner, positions = [], []
+    for low, high, size, count in zip(box[:2], box[2:], shape, cells):
+        first = min(max(math.ceil(low - 0.5), 0), size)
+        last = min(max(math.ceil(high - 0.5), first), size)
+        scale = count / max(high - low, 1e-9)
+        corner.append(first)
+        # In cells, from the centre of the first one: pixel p has its centre at p + 0.5.
+        positions.append(np.arange(first, last) * scale + ((0.5 - low) * scale - 0.5))
+    rows, limit = len(positions[0]), cells[0] - 1
+    if cells[0] != cells[1]:
+        limit = np.repeat(np.array(cells) - 1, [rows, len(positions[1])])
+    positions = np.minimum(np.maximum(np.concatenate(positions), 0), limit).astype(np.float32)
+    shares = positions[:, None] - np.arange(max(cells), dtype=np.float32)
+    np.abs(shares, out=shares)
+    np.subtract(1, shares, out=shares)
+    np.maximum(shares, 0, out=shares)
+    return tuple(corner), shares[:rows, :cells[0]], shares[rows:, :cells[1]]
 
 
 def paste_masks(masks, boxes, shape, threshold=0.5):
@@ -156,6 +173,34 @@ def paste_masks(masks, boxes, shape, threshold=0.5):
         part, (y, x) = paste_mask(mask, box, (height, width), threshold)
         target[x : x + part.shape[1], y : y + part.shape[0]] = part.T
     return full.transpose(2, 1, 0)
+
+
+def paste_rle(mask, box, shape, threshold=0.5):
+    """Run lengths of one mask of the network in the photo: those of `paste_masks`, but no more than the box is touched.
+
+    mask, box, shape, threshold: as for `paste_mask`
+
+    Returns COCO's compressed run lengths {"size": [H, W], "counts": str}.
+    """
+    from pycocotools import mask as coco_mask
+
+    height, width = (int(side) for side in shape[:2])
+    part, (y, x) = paste_mask(mask, box, (height, width), threshold)
+    rows, columns = part.shape
+    # One pixel outside before the first column and after each, where the runs that reach so far end.
+    inside = np.zeros(columns * (rows + 1) + 1, bool)
+    inside[1:].reshape(columns, rows + 1)[:, :rows] = part.T
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    edges += edges // (rows + 1) * (height - rows - 1) + (x * height + y)  # from the part to the photo
+    if rows == height:  # a run to the foot of a column goes on at the head of the next: no edge there
+        joined = np.flatnonzero(edges[1:] == edges[:-1])
+        edges = np.delete(edges, np.concatenate([joined, joined + 1]))
+    if not len(edges) or edges[-1] < height * width:
+        edges = np.append(edges, height * width)
+    runs = edges.astype(np.uint32)
+    runs[1:] -= runs[:-1].copy()
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
 # --- Run lengths -----------------------------------------------------------------------------------------------------
@@ -206,7 +251,7 @@ def compressed_rle(rle, shape):
     counts = check_rle(rle, (height, width))
     if isinstance(rle["counts"], (str, bytes)):
         return rle
-    return coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return coco_mask.frPyObjects({"size": [height, width], "counts": counts.astype(np.uint32)}, height, width)
 
 
 def check_rle(rle, shape):

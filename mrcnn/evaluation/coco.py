@@ -1,27 +1,24 @@
-"""COCO's average precision: ground truth and results in COCO's JSON forms, and the 12 numbers of pycocotools.
+"""COCO's average precision: the 12 numbers of pycocotools, the same of each class, and precision-recall curves.
 
     python -m mrcnn.evaluation.coco --ground-truth GT.json --results DT.json --type segm|bbox
 
-Words: a *ground truth* is the dict of a COCO annotation file ("images", "annotations", "categories"); *results* are
-the list of a COCO results file, one dict per detected object ("image_id", "category_id", "score", and "bbox"
-[x, y, width, height] in pixels or "segmentation" as RLE, or both).
+What a ground truth and results are is said in `coco_data`.
 """
 
 import argparse
 import contextlib
 import io
-import json
 import math
-import numbers
-import os
 import sys
 
 import numpy as np
 
 from mrcnn.data.images import DataError
-from mrcnn.data.masks import compressed_rle, rle_encode
+from mrcnn.evaluation.coco_data import KINDS, ground_truth_from_dataset, read_comparison, results_from_detections
 
-KINDS = ("segm", "bbox")
+__all__ = ["CURVES", "KINDS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation", "format_numbers",
+           "ground_truth_from_dataset", "precision_recall_curves", "results_from_detections", "twelve_numbers",
+           "undefined_numbers"]
 
 # In the order of COCOeval.stats; each with what the ground truth must hold for the number to be defined.
 NUMBERS = {
@@ -38,136 +35,9 @@ NUMBERS = {
     "AR_medium": "object of 32^2 to 96^2 pixels",
     "AR_large": "object of at least 96^2 pixels",
 }
-
-
-# --- From a Dataset and from detections ------------------------------------------------------------------------------
-
-
-def ground_truth_from_dataset(dataset, image_ids=None):
-    """COCO ground truth of any `Dataset`.
-
-    A dataset that keeps its COCO annotations (`image_info[i]["annotations"]`) hands them on untouched: ids, areas,
-    boxes, polygons and RLE are the file's. Any other is read through `load_mask`: boxes and areas are those of the
-    masks, empty masks are dropped, and a negative class id marks a crowd.
-
-    dataset: a prepared `Dataset`
-    image_ids: internal ids of the images to take; None takes all
-
-    Raises DataError if two images share one source id.
-    """
-    image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
-    categories = _category_ids(dataset)
-    images, annotations, seen = [], [], {}
-    for image_id in image_ids:
-        info = dataset.image_info[image_id]
-        source_id = _plain_id(info["id"])
-        if source_id in seen:
-            raise DataError(
-                f"Image id {source_id!r} occurs twice, in sources {seen[source_id]!r} and {info['source']!r}: "
-                "COCO evaluation needs one id per image."
-            )
-        seen[source_id] = info["source"]
-        if "annotations" in info:
-            size = info["height"], info["width"]
-            annotations.extend(_annotations_of_file(dataset, info, categories))
-        else:
-            objects, size = _annotations_from_masks(dataset, image_id, categories, len(annotations) + 1)
-            annotations.extend(objects)
-        name = os.path.basename(info["path"]) if info.get("path") else str(source_id)
-        images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1])})
-    names = [{"id": categories[i], "name": dataset.class_info[i]["name"]} for i in sorted(categories)]
-    return {"images": images, "annotations": annotations, "categories": names}
-
-
-def results_from_detections(dataset, image_id, detection):
-    """COCO results of one image from what `detect()` returned for it.
-
-    dataset: the prepared `Dataset` that the image belongs to; gives the source's image and category ids
-    image_id: internal id of the image
-    detection: dict with "boxes" float [N, 4] (y1, x1, y2, x2) sub-pixel in the original image (or "rois", the same
-        rounded), "class_ids" int [N], "scores" float [N], and "rles" (N COCO RLE dicts) or "masks" bool [H, W, N]
-
-    Returns a list of N dicts that JSON can hold.
-    """
-    categories = _category_ids(dataset)
-    source_id = _plain_id(dataset.image_info[image_id]["id"])
-    boxes = np.asarray(detection["boxes"] if "boxes" in detection else detection["rois"], np.float64)
-    if "rles" in detection:
-        rles = [_text_rle(rle) for rle in detection["rles"]]
-    else:
-        masks = np.asarray(detection["masks"])
-        rles = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
-    results = []
-    for (y1, x1, y2, x2), class_id, score, rle in zip(
-        boxes, detection["class_ids"], detection["scores"], rles, strict=True
-    ):
-        if int(class_id) not in categories:
-            raise DataError(
-                f"A detection has class {int(class_id)}, but the dataset knows classes 1 to {len(categories)}: "
-                "the model was trained on other classes."
-            )
-        results.append({
-            "image_id": source_id,
-            "category_id": categories[int(class_id)],
-            "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
-            "segmentation": rle,
-            "score": float(score),
-        })
-    return results
-
-
-def _category_ids(dataset):
-    """{class id: category id} of all foreground classes: the source's ids, or ours if several sources share theirs."""
-    ids = {i: _plain_id(info["id"]) for i, info in enumerate(dataset.class_info) if i > 0}
-    return ids if len(set(ids.values())) == len(ids) else {i: i for i in ids}
-
-
-def _plain_id(value):
-    """Source ids come as numpy integers too, which JSON does not know."""
-    return int(value) if isinstance(value, (int, np.integer)) else str(value)
-
-
-def _annotations_of_file(dataset, info, categories):
-    """The COCO annotations that an image brought along, as they are unless category ids had to be changed."""
-    for annotation in info["annotations"]:
-        category_id = categories[dataset.map_source_class_id(f"{info['source']}.{annotation['category_id']}")]
-        same = category_id == annotation["category_id"]
-        yield annotation if same else {**annotation, "category_id": category_id}
-
-
-def _annotations_from_masks(dataset, image_id, categories, first_id):
-    """COCO annotations of one image, numbered from first_id, and its (height, width)."""
-    info = dataset.image_info[image_id]
-    masks, class_ids = dataset.load_mask(image_id)
-    size = masks.shape[:2]
-    if not len(class_ids):
-        size = (info["height"], info["width"]) if "height" in info else dataset.load_image(image_id).shape[:2]
-    annotations = []
-    for i, class_id in enumerate(class_ids):
-        ys, xs = np.nonzero(masks[..., i])
-        if not len(ys):
-            continue
-        y1, x1, y2, x2 = ys.min(), xs.min(), ys.max() + 1, xs.max() + 1
-        annotations.append({
-            "id": first_id + len(annotations),
-            "image_id": _plain_id(info["id"]),
-            "category_id": categories[abs(int(class_id))],
-            "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
-            "area": float(len(ys)),
-            "iscrowd": int(class_id < 0),
-            "segmentation": rle_encode(masks[..., i]),
-        })
-    return annotations, size
-
-
-def _text_rle(rle):
-    """pycocotools counts are bytes, which JSON does not know."""
-    counts = rle["counts"]
-    counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    return {"size": [int(side) for side in rle["size"]], "counts": counts}
-
-
-# --- Average precision -----------------------------------------------------------------------------------------------
+# The numbers that a precision-recall curve belongs to, and the IoU thresholds, counted from 0.50 in steps of 0.05, that
+# it is the mean of.
+CURVES = {"AP": slice(0, 10), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 
 
 def coco_average_precision(ground_truth, results, kind, image_ids=None):
@@ -187,7 +57,61 @@ def coco_average_precision(ground_truth, results, kind, image_ids=None):
     Returns {name: float} for the names in `NUMBERS`.
     Raises DataError for files that are no such JSON and for results of unknown images or classes.
     """
-    evaluation = coco_evaluation(ground_truth, results, kind, image_ids)
+    return twelve_numbers(coco_evaluation(read_comparison(ground_truth, results, kind, image_ids)))
+
+
+def coco_evaluation(comparison, fast=None):
+    """The accumulated and summarised COCOeval of a `Comparison`.
+
+    fast: True takes faster-coco-eval's, which gives the same numbers in C++, False pycocotools' own, None the former
+        where it is installed
+    """
+    evaluator = _evaluator(fast)
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports each of its steps
+        evaluation = evaluator(
+            _coco(comparison, comparison.objects), _coco(comparison, comparison.detections), comparison.kind
+        )
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation
+
+
+def _evaluator(fast):
+    """The class COCOeval of faster-coco-eval or of pycocotools."""
+    if fast is not False:
+        try:
+            from faster_coco_eval import COCOeval_faster
+
+            return COCOeval_faster
+        except ImportError as error:
+            if fast:
+                raise DataError("The fast evaluation needs faster-coco-eval: pip install faster-coco-eval.") from error
+    from pycocotools.cocoeval import COCOeval
+
+    return COCOeval
+
+
+def _coco(comparison, entries):
+    """A pycocotools COCO object that holds these objects or detections under ids from 1 on: it takes 0 for none."""
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": i, "height": size[0], "width": size[1]} if size else {"id": i}
+                   for i, size in enumerate(comparison.sizes, 1)],
+        "categories": [{"id": i} for i in range(1, len(comparison.categories) + 1)],
+        "annotations": [
+            {**entry, "id": i, "image_id": entry["image_id"] + 1, "category_id": entry["category_id"] + 1}
+            for i, entry in enumerate(entries, 1)
+        ],
+    }
+    coco.createIndex()
+    return coco
+
+
+def twelve_numbers(evaluation):
+    """{name: float} of a COCOeval for the names in `NUMBERS`; NaN where the ground truth leaves it undefined."""
     return {name: float(value) if value > -1 else math.nan for name, value in zip(NUMBERS, evaluation.stats)}
 
 
@@ -200,175 +124,39 @@ def undefined_numbers(values):
     }
 
 
-def coco_evaluation(ground_truth, results, kind, image_ids=None):
-    """The accumulated and summarised pycocotools COCOeval behind `coco_average_precision`; same arguments."""
-    from pycocotools.cocoeval import COCOeval
+def class_numbers(evaluation):
+    """AP, AP50 and AP75 of each class: what COCOeval says if the ground truth has this category alone.
 
-    if kind not in KINDS:
-        raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")
-    truth = _read_ground_truth(ground_truth)
-    results = _read_results(results)
-    images = _index(truth["images"], "image")
-    categories = _index(truth["categories"], "category")
-    annotations = [_checked_annotation(a, images, categories, kind) for a in truth["annotations"]]
-    detections = [_checked_result(r, i, images, categories, kind) for i, r in enumerate(results)]
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports each of its steps
-        evaluation = COCOeval(_coco(truth, annotations), _coco(truth, detections), kind)
-        if image_ids is not None:
-            evaluation.params.imgIds = _known_images(image_ids, images)
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
+    evaluation: COCOeval of `coco_evaluation`
 
-
-def _coco(truth, annotations):
-    """A pycocotools COCO object that holds these annotations, numbered from 1, and shares images and categories."""
-    from pycocotools.coco import COCO
-
-    coco = COCO()
-    numbered = [{**annotation, "id": i} for i, annotation in enumerate(annotations, 1)]
-    coco.dataset = {"images": truth["images"], "categories": truth["categories"], "annotations": numbered}
-    coco.createIndex()
-    return coco
-
-
-def _read_json(value):
-    """The content of a JSON file if value is a path, else value itself."""
-    if not isinstance(value, (str, os.PathLike)):
-        return value
-    try:
-        with open(value, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise DataError(f"Cannot read {value}: {error.strerror}.") from error
-    except ValueError as error:
-        raise DataError(f"{value} is no JSON file: {error}.") from error
-
-
-def _read_ground_truth(value):
-    truth = _read_json(value)
-    name = value if isinstance(value, (str, os.PathLike)) else "The ground truth"
-    missing = [key for key in ("images", "annotations", "categories") if key not in truth] \
-        if isinstance(truth, dict) else ["images"]
-    if missing:
-        raise DataError(f"{name} is no COCO annotation file: it has no {missing[0]!r}.")
-    if len({isinstance(image.get("id"), str) for image in truth["images"]}) > 1:
-        raise DataError(f"{name} mixes numbers and text as image ids: use one of the two.")
-    return truth
-
-
-def _read_results(value):
-    results = _read_json(value)
-    if not isinstance(results, (list, tuple)) or not all(isinstance(result, dict) for result in results):
-        name = value if isinstance(value, (str, os.PathLike)) else "The value given"
-        raise DataError(f"{name} is no COCO results file: it must be a list with one object per detection.")
-    return results
-
-
-def _index(entries, what):
-    """{id: entry}; an id may occur once."""
-    index = {}
-    for entry in entries:
-        if "id" not in entry:
-            raise DataError(f"The ground truth has a {what} entry without id: {str(entry)[:60]}.")
-        if entry["id"] in index:
-            raise DataError(f"The ground truth has {what} id {entry['id']!r} twice.")
-        index[entry["id"]] = entry
-    return index
-
-
-def _known_images(image_ids, images):
-    for image_id in image_ids:
-        if image_id not in images:
-            raise DataError(f"The ground truth has no image {image_id!r}, which was to be evaluated.")
-    return list(image_ids)
-
-
-def _checked_references(entry, name, images, categories):
-    """Raise DataError unless the entry's image and category exist."""
-    image_id, category_id = entry.get("image_id"), entry.get("category_id")
-    if image_id not in images:
-        other = str(image_id) if isinstance(image_id, int) else _number(image_id)
-        hint = f" (it has {other!r}: number against text)" if other in images else ""
-        raise DataError(f"{name} is of image {image_id!r}, which the ground truth does not have{hint}.")
-    if category_id not in categories:
-        known = ", ".join(str(key) for key in list(categories)[:20])
-        raise DataError(f"{name} has category {category_id!r}, but the ground truth has categories {known}.")
-
-
-def _number(text):
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return None
-
-
-def _checked_annotation(annotation, images, categories, kind):
-    """A copy of a ground truth annotation that has all that COCOeval reads."""
-    from pycocotools import mask as coco_mask
-
-    name = f"Annotation {annotation.get('id')}"
-    _checked_references(annotation, name, images, categories)
-    annotation = {**annotation, "iscrowd": int(annotation.get("iscrowd") or 0)}
-    image, box = images[annotation["image_id"]], annotation.get("bbox")
-    if kind == "segm" or not box:
-        rle = annotation["segmentation"] = _compressed_rle(annotation.get("segmentation"), image, name)
-        annotation.setdefault("area", float(coco_mask.area(rle)))
-        annotation["bbox"] = box or [float(value) for value in coco_mask.toBbox(rle)]
-    annotation.setdefault("area", float(annotation["bbox"][2] * annotation["bbox"][3]))
-    return annotation
-
-
-def _checked_result(result, index, images, categories, kind):
-    """A copy of a result that has all that COCOeval reads; areas and boxes as in pycocotools' loadRes."""
-    from pycocotools import mask as coco_mask
-
-    name = f"Result {index}"
-    _checked_references(result, name, images, categories)
-    score, box = result.get("score"), result.get("bbox")
-    if not _all_finite([score]):
-        raise DataError(f"{name} of image {result['image_id']!r} has score {score!r}: it must be a finite number.")
-    checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
-    boxed = box is not None and len(box) > 0
-    if kind == "segm" or not boxed:
-        rle = result.get("segmentation")
-        if not isinstance(rle, dict):
-            raise DataError(f"{name} has no mask as RLE: results with boxes alone are evaluated with type bbox.")
-        checked["segmentation"] = _compressed_rle(rle, images[result["image_id"]], name)
-    if boxed:
-        if len(box) != 4 or not _all_finite(box):
-            raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
-        checked["bbox"], checked["area"] = list(box), box[2] * box[3]
-    else:
-        checked["bbox"] = [float(value) for value in coco_mask.toBbox(checked["segmentation"])]
-        checked["area"] = float(coco_mask.area(checked["segmentation"]))
-    return checked
-
-
-def _all_finite(values):
-    return all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
-
-
-def _compressed_rle(shape, image, name):
-    """Polygons or RLE of any form as compressed RLE.
-
-    Raises DataError if it cannot be read or does not fit the image: pycocotools itself takes a mask of another size for
-    one that overlaps nothing, and decodes run lengths of the wrong sum into garbage.
+    Returns a list of {"AP", "AP50", "AP75"}, one for each category; NaN for a class without true objects.
     """
-    from pycocotools import mask as coco_mask
+    curves = _curves(evaluation)
+    return [{name: float(curve[i].mean()) for name, curve in curves.items()} for i in range(len(curves["AP"]))]
 
-    if not shape:
-        raise DataError(f"{name} of image {image['id']!r} has no segmentation.")
-    if "height" not in image or "width" not in image:
-        raise DataError(f"Image {image['id']!r} of the ground truth lacks height and width, which its masks need.")
-    size = (image["height"], image["width"])
-    try:
-        if isinstance(shape, list):
-            return coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        return compressed_rle(shape, size)
-    except Exception as error:  # pycocotools raises bare Exceptions
-        raise DataError(f"{name} of image {image['id']!r} has a segmentation that cannot be read: {error}.") from error
+
+def precision_recall_curves(evaluation):
+    """Precision at COCO's 101 recalls: of each class, and the mean over the classes that have true objects.
+
+    evaluation: COCOeval of `coco_evaluation`
+
+    Returns {"recall": [101], "mean": {name: [101]}, "classes": [{name: [101]}, one for each category]} for the names in
+    `CURVES`: "AP50" at IoU 0.50, "AP75" at 0.75, "AP" the mean over IoU 0.50 to 0.95. The mean height of a curve is the
+    number of its name. A class without true objects has {}, and so has the mean if none has any.
+    """
+    curves = _curves(evaluation)
+    known = ~np.isnan(curves["AP"][:, 0])
+    classes = [{name: curve[i].tolist() for name, curve in curves.items()} if known[i] else {}
+               for i in range(len(known))]
+    mean = {name: curve[known].mean(axis=0).tolist() for name, curve in curves.items()} if known.any() else {}
+    return {"recall": np.linspace(0, 1, 101).tolist(), "mean": mean, "classes": classes}
+
+
+def _curves(evaluation):
+    """{name of `CURVES`: float [K, 101]} for objects of all sizes and at most 100 detections; NaN: no true objects."""
+    precision = np.asarray(evaluation.eval["precision"])[..., 0, -1].transpose(2, 0, 1)  # [K, IoU thresholds, recalls]
+    precision = np.where(precision > -1, precision, np.nan)
+    return {name: precision[:, thresholds].mean(axis=1) for name, thresholds in CURVES.items()}
 
 
 # --- The command -----------------------------------------------------------------------------------------------------
@@ -383,6 +171,18 @@ def format_numbers(values):
     )
 
 
+def format_classes(comparison, evaluation):
+    """AP, AP50 and AP75 of each class as lines of text."""
+    names = [str(category.get("name", category["id"])) for category in comparison.categories]
+    width = max([len(name) for name in names] + [10])
+    lines = [f"{'':{width}}" + "".join(f"{name:>8}" for name in CURVES)]
+    for name, numbers in zip(names, class_numbers(evaluation)):
+        known = not math.isnan(numbers["AP"])
+        text = "".join(f"{value:8.3f}" for value in numbers.values()) if known else "  undefined: no object"
+        lines.append(f"{name:{width}}{text}")
+    return "\n".join(lines)
+
+
 def main(arguments=None):
     """Print the 12 numbers of a results file; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -391,13 +191,17 @@ def main(arguments=None):
     parser.add_argument("--ground-truth", required=True, metavar="FILE", help="COCO annotation file")
     parser.add_argument("--results", required=True, metavar="FILE", help="COCO results file")
     parser.add_argument("--type", choices=KINDS, default="segm", help="compare masks (segm, default) or boxes (bbox)")
+    parser.add_argument("--classes", action="store_true", help="also print AP, AP50 and AP75 of each class")
     options = parser.parse_args(arguments)
     try:
-        values = coco_average_precision(options.ground_truth, options.results, options.type)
+        comparison = read_comparison(options.ground_truth, options.results, options.type)
+        evaluation = coco_evaluation(comparison)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(format_numbers(values))
+    print(format_numbers(twelve_numbers(evaluation)))
+    if options.classes:
+        print(f"\n{format_classes(comparison, evaluation)}")
     return 0
 
 

@@ -1,240 +1,21 @@
-"""Samples, their padding, their order over epochs, and what Keras' fit() makes of it."""
+"""Batches: their padding, their order over epochs, their threads, and what Keras' fit() makes of them."""
 
+import re
 import threading
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from made_pictures import Pictures, ellipses, ids_in, plain, rectangles, settings
 
-from mrcnn.config import Config
 from mrcnn.data.augmentation import horizontal_flip
+from mrcnn.data.augmenters import copy_paste
 from mrcnn.data.batches import Batches, load_ground_truth
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError, place_image
-from mrcnn.data.masks import mask_boxes
-
-
-class Pictures(Dataset):
-    """Pictures given as (photo, masks, class ids); `broken` lists the ids whose photo cannot be loaded."""
-
-    def __init__(self, pictures, classes=3, source="made"):
-        super().__init__()
-        self.pictures, self.broken, self.threads = pictures, {}, set()
-        for class_id in range(1, classes + 1):
-            self.add_class(source, class_id, f"class {class_id}")
-        for i in range(len(pictures)):
-            self.add_image(source, i, f"folder/picture{i}.png")
-        self.prepare()
-
-    def load_image(self, image_id):
-        self.threads.add(threading.current_thread().name)
-        if image_id in self.broken:
-            raise self.broken[image_id]
-        return self.pictures[image_id][0]
-
-    def load_mask(self, image_id):
-        return self.pictures[image_id][1:]
-
-
-def rectangles(shape, boxes, class_ids, seed=0):
-    """(photo of noise, masks that fill the boxes, class ids)."""
-    masks = np.zeros(shape + (len(boxes),), bool)
-    for i, (y1, x1, y2, x2) in enumerate(boxes):
-        masks[y1:y2, x1:x2, i] = True
-    photo = np.random.default_rng(seed).integers(0, 256, shape + (3,), dtype=np.uint8)
-    return photo, masks, np.array(class_ids, np.int32)
-
-
-def ellipses(shape, count, seed=0):
-    """(picture that shows the first three masks as its channels, masks, class ids) of random ellipses."""
-    rng = np.random.default_rng(seed)
-    y, x = np.indices(shape) + 0.5
-    masks = []
-    for _ in range(count):
-        cy, cx = rng.uniform(0.1, 0.9, 2) * shape
-        ry, rx = rng.uniform(0.05, 0.3, 2) * shape
-        masks.append(((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1)
-    masks = np.stack(masks, axis=-1)
-    return masks[..., :3].astype(np.uint8) * 255, masks, np.array([1 + i % 3 for i in range(count)], np.int32)
-
-
-def settings(**overrides):
-    values = {
-        "NUM_CLASSES": 4, "IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 64, "MAX_GT_INSTANCES": 5, "IMAGES_PER_GPU": 2,
-        "MINI_MASK_SHAPE": (8, 8), "WORKERS": 0, **overrides,
-    }
-    return Config(**values)
-
-
-def plain(count):
-    """Pictures that differ in their first pixel alone, which holds their id; one object each."""
-    pictures = []
-    for i in range(count):
-        photo = np.zeros((64, 64, 3), np.uint8)
-        photo[0, 0] = i
-        pictures.append((photo, np.ones((64, 64, 1), bool), np.array([1])))
-    return Pictures(pictures)
-
-
-def ids_in(batch):
-    return batch["image"][:, 0, 0, 0].tolist()
-
-
-# --- One sample ------------------------------------------------------------------------------------------------------
-
-
-def test_a_sample_by_hand():
-    # 80 x 40 on a canvas of 64: scale 0.8, so 64 x 32 with 16 to its left. Rows 10-30 become 8-24, columns 5-20 become
-    # 16 + 4 = 20 to 16 + 16 = 32.
-    dataset = Pictures([rectangles((80, 40), [(10, 5, 30, 20), (0, 0, 80, 40)], [2, -3])])
-    sample = load_ground_truth(dataset, settings(), 0)
-    np.testing.assert_array_equal(sample["window"], [0, 16, 64, 48])
-    np.testing.assert_allclose(sample["gt_boxes"], [[8, 20, 24, 32], [0, 16, 64, 48]], atol=1e-4)
-    assert sample["gt_boxes"].dtype == np.float32
-    assert sample["gt_class_ids"].tolist() == [2, 3] and sample["gt_crowd"].tolist() == [False, True]
-    assert (sample["gt_masks"] == 255).all() and sample["gt_masks"].shape == (2, 8, 8)
-    assert sample["active_classes"].tolist() == [True] * 4
-    np.testing.assert_array_equal(sample["image"], place_image(dataset.pictures[0][0], 64, 64)[0])
-
-
-def test_the_flip_by_hand():
-    dataset = Pictures([rectangles((80, 40), [(10, 5, 30, 20)], [2])])
-    dataset.pictures[0][1][10:20, 5:10] = False  # the upper left part of the object is not its own
-    still, flipped = (load_ground_truth(dataset, settings(), 0, horizontal_flip(p)) for p in (0.0, 1.0))
-    # Columns 20-32 of 64 become 32-44.
-    np.testing.assert_allclose(flipped["gt_boxes"], [[8, 32, 24, 44]], atol=1e-4)
-    np.testing.assert_array_equal(flipped["window"], [0, 16, 64, 48])
-    np.testing.assert_array_equal(flipped["image"], still["image"][:, ::-1])
-    np.testing.assert_array_equal(flipped["gt_masks"], still["gt_masks"][:, :, ::-1])
-    assert not flipped["gt_masks"][0, :4, 6:].any() and flipped["gt_masks"][0, 4:].all()
-
-
-def overlap(a, b):
-    return (a & b).sum() / max(1, (a | b).sum())
-
-
-@pytest.mark.parametrize("mode, shape", [("square", (150, 97)), ("square", (41, 33)), ("pad64", (100, 150)),
-                                         ("crop", (150, 97)), ("none", (128, 64))])
-@pytest.mark.parametrize("flip", [False, True])
-def test_both_ways_to_place_objects_agree(mode, shape, flip):
-    dataset = Pictures([ellipses(shape, 6, seed=1)])
-    config = settings(IMAGE_RESIZE_MODE=mode, MAX_GT_INSTANCES=9, MINI_MASK_SHAPE=(28, 28))
-    rng = [np.random.default_rng(3) for _ in range(2)]  # the same crop for both
-    exact = load_ground_truth(dataset, config, 0, horizontal_flip(float(flip)), rng[0])
-    step = -1 if flip else 1
-    mirror = lambda image, masks, _: (image[:, ::step], masks[:, ::step])  # noqa: E731
-    general = load_ground_truth(dataset, config, 0, mirror, rng[1])
-    np.testing.assert_array_equal(general["image"], exact["image"])
-    assert len(exact["gt_boxes"]) == len(general["gt_boxes"]) >= 2
-    np.testing.assert_array_equal(general["gt_class_ids"], exact["gt_class_ids"])
-    assert np.abs(general["gt_boxes"] - exact["gt_boxes"]).max() <= 1
-    for a, b in zip(exact["gt_masks"], general["gt_masks"]):
-        assert overlap(a >= 128, b >= 128) > 0.8
-
-
-@pytest.mark.parametrize("mode, shape", [("square", (150, 97)), ("square", (41, 33)), ("pad64", (100, 150)),
-                                         ("crop", (150, 97))])
-@pytest.mark.parametrize("augmentation", [None, horizontal_flip(1.0), lambda image, masks, rng: (image, masks)])
-def test_full_masks_lie_where_the_picture_shows_them(mode, shape, augmentation):
-    dataset = Pictures([ellipses(shape, 3, seed=2)])
-    config = settings(IMAGE_RESIZE_MODE=mode, USE_MINI_MASK=False)
-    sample = load_ground_truth(dataset, config, 0, augmentation, np.random.default_rng(1))
-    assert sample["gt_masks"].dtype == np.uint8
-    assert len(sample["gt_masks"]) > 0
-    for mask, box, class_id in zip(sample["gt_masks"], sample["gt_boxes"], sample["gt_class_ids"]):
-        shown = sample["image"][..., class_id - 1] >= 128  # class i is mask i is channel i
-        assert overlap(mask >= 128, shown) > 0.95
-        assert np.abs(mask_boxes(shown[..., None])[0] - box).max() <= 1.01
-
-
-def test_vanished_objects_are_dropped_with_all_that_belongs_to_them():
-    # At a scale of 1 / 4 a side of 3 pixels becomes 0.75, one of 4 becomes 1.
-    boxes = [(0, 0, 3, 200), (0, 0, 4, 4), (9, 9, 9, 9), (100, 100, 200, 200)]
-    dataset = Pictures([rectangles((256, 256), boxes, [1, 2, 3, 3])])
-    sample = load_ground_truth(dataset, settings(), 0)
-    assert sample["gt_class_ids"].tolist() == [2, 3]
-    np.testing.assert_allclose(sample["gt_boxes"], [[0, 0, 1, 1], [25, 25, 50, 50]], atol=1e-4)
-    assert len(sample["gt_masks"]) == len(sample["gt_crowd"]) == 2
-    gone = load_ground_truth(dataset, settings(), 0, lambda image, masks, rng: (image, np.zeros_like(masks)))
-    assert gone["gt_boxes"].shape == (0, 4) and gone["gt_masks"].shape == (0, 8, 8)
-
-
-def test_a_crop_clips_boxes_to_what_it_shows():
-    dataset = Pictures([rectangles((64, 300), [(10, 0, 20, 300), (0, 0, 5, 5), (0, 295, 5, 300)], [1, 2, 3])])
-    config = settings(IMAGE_RESIZE_MODE="crop")
-    for seed in range(5):
-        sample = load_ground_truth(dataset, config, 0, None, np.random.default_rng(seed))
-        assert sample["image"].shape == (64, 64, 3)
-        # The long object fills the crop from side to side.
-        np.testing.assert_allclose(sample["gt_boxes"][0], [10, 0, 20, 64], atol=1e-4)
-        assert (sample["gt_masks"][0] == 255).all()
-
-
-def test_a_crop_that_ends_within_a_pixel_of_the_photo_clips_there_too():
-    # 41 rows become 64, so that most crops begin and end between two of the photo's pixels.
-    dataset = Pictures([rectangles((41, 200), [(0, 0, 41, 200)], [1])])
-    for seed in range(5):
-        sample = load_ground_truth(dataset, settings(IMAGE_RESIZE_MODE="crop"), 0, None, np.random.default_rng(seed))
-        np.testing.assert_allclose(sample["gt_boxes"], [[0, 0, 64, 64]], atol=1e-3)
-        assert (sample["gt_masks"] == 255).all()
-
-
-def test_a_photo_without_objects():
-    empty = Pictures([(np.zeros((64, 64, 3), np.uint8), np.zeros((0, 0, 0), bool), np.zeros(0, int))])
-    for augmentation in (None, horizontal_flip(1.0), lambda image, masks, rng: (image, masks)):
-        sample = load_ground_truth(empty, settings(), 0, augmentation)
-        assert sample["gt_boxes"].shape == (0, 4) and sample["gt_masks"].shape == (0, 8, 8)
-    batch = Batches(empty, settings())[0][0]
-    assert not batch["gt_valid"].any() and not batch["gt_boxes"].any()
-
-
-def test_active_classes_are_those_of_the_photos_source():
-    pictures = [rectangles((64, 64), [(0, 0, 9, 9)], [class_id]) for class_id in (1, 2)]
-    dataset = Pictures(pictures, classes=1)
-    dataset.add_class("other", 1, "hat")  # class 2
-    dataset.image_info[1]["source"] = "other"
-    dataset.prepare()
-    batch = Batches(dataset, settings(NUM_CLASSES=3), shuffle=False)[0][0]
-    assert batch["active_classes"].tolist() == [[True, True, False], [True, False, True]]
-    dataset.image_info[1]["source"] = "unknown"
-    with pytest.raises(DataError, match="picture1.png.*'unknown' has no classes"):
-        load_ground_truth(dataset, settings(NUM_CLASSES=3), 1)
-
-
-def test_other_types_of_masks_and_photos_are_read_as_scripts_give_them():
-    photo, masks, class_ids = rectangles((64, 64), [(4, 4, 20, 20)], [1])
-    expected = load_ground_truth(Pictures([(photo, masks, class_ids)]), settings(), 0)
-    loose = Pictures([(photo.astype(np.float64), masks.astype(np.uint8) * 255, class_ids.astype(float))])
-    found = load_ground_truth(loose, settings(), 0)
-    for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
-        assert found[name].dtype == value.dtype
-
+from mrcnn.data.images import DataError
 
 GOOD = rectangles((64, 64), [(4, 4, 20, 20)], [1])
-
-
-@pytest.mark.parametrize("photo, masks, class_ids, message", [
-    (GOOD[0][..., 0], GOOD[1], GOOD[2], r"load_image gave \[64, 64\]"),
-    (GOOD[0] / 255.0, GOOD[1], GOOD[2], "float64 values from 0.0 to 1.0: return uint8"),
-    (GOOD[0].astype(int) - 300, GOOD[1], GOOD[2], "return uint8"),
-    (GOOD[0], GOOD[1][:60], GOOD[2], "the photo is 64x64 pixels .* its masks are 60x64"),
-    (GOOD[0], GOOD[1], [1, 2], r"masks \[64, 64, 1\] for 2 class ids"),
-    (GOOD[0], GOOD[1], [4], "class id 4, but NUM_CLASSES=4 allows 1 to 3"),
-    (GOOD[0], GOOD[1], [-4], "class id -4"),
-    (GOOD[0], GOOD[1], [0], "class id 0"),
-])
-def test_what_does_not_fit_is_named(photo, masks, class_ids, message):
-    with pytest.raises(DataError, match=f"picture0.png: .*{message}"):
-        load_ground_truth(Pictures([(photo, masks, np.array(class_ids))]), settings(), 0)
-
-
-def test_a_size_that_64_does_not_divide_names_the_photo():
-    dataset = Pictures([rectangles((100, 64), [(4, 4, 20, 20)], [1])])
-    with pytest.raises(DataError, match="picture0.png: .*100x64.*pad64"):
-        load_ground_truth(dataset, settings(IMAGE_RESIZE_MODE="none"), 0)
-
 
 # --- One batch -------------------------------------------------------------------------------------------------------
 
@@ -439,6 +220,66 @@ def test_an_error_names_the_photo(workers):
         batches[2]
 
 
+def broken_in(place):
+    """(data set of 6 photos, augmentation) that fail at photo 4 in the place named."""
+    dataset, augmentation = plain(6), None
+    if place == "load_image":
+        dataset.broken[4] = OSError("disk gone")
+    elif place == "load_mask":
+
+        def load_mask(image_id):
+            if image_id == 4:
+                raise OSError("disk gone")
+            return dataset.pictures[image_id][1:]
+
+        dataset.load_mask = load_mask
+    elif place == "augmentation":
+
+        def augmentation(image, masks, rng):
+            if image[0, 0, 0] == 4:  # the photo's id
+                raise OSError("disk gone")
+            return image, masks
+
+    else:
+        dataset.broken[4] = OSError("disk gone")
+        augmentation = copy_paste()
+    return dataset, augmentation
+
+
+def in_time(function, seconds=60):
+    """What a function raises. Fails if it does not end: a worker's error must never leave its reader waiting."""
+    errors = []
+
+    def run():
+        try:
+            function()
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), f"no end after {seconds} s"
+    return errors[0] if errors else None
+
+
+@pytest.mark.parametrize("place", ["load_image", "load_mask", "augmentation", "second photo"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_error_anywhere_arrives_with_the_photos_name_and_nothing_waits(place, workers):
+    dataset, augmentation = broken_in(place)
+    ids = [0, 1, 2, 3, 5] if place == "second photo" else range(6)
+    batches = Batches(dataset, settings(WORKERS=workers), 1, shuffle=False, augmentation=augmentation, image_ids=ids)
+    if place == "second photo":
+        batches.image_ids = np.array([0, 4])  # photo 0 can but be paired with photo 4
+    error = in_time(lambda: [batches[i] for i in range(len(batches))])
+    assert isinstance(error, DataError)
+    expected = r"picture4.png: OSError: disk gone( \(to be pasted into picture0.png\))?$"
+    assert re.match(expected, str(error)), error
+    dataset.broken.clear()
+    batches.dataset, batches.augmentation = plain(6), None
+    assert in_time(lambda: batches[0]) is None  # the threads live on
+
+
 # --- Keras -----------------------------------------------------------------------------------------------------------
 
 
@@ -544,10 +385,10 @@ def test_objects_of_a_class_that_the_source_does_not_label_are_refused():
         Batches(dataset, settings(), batch_size=1)[0]
 
 
-def test_fit_stops_at_an_error_and_keeps_it():
-    dataset = plain(6)
-    dataset.broken[4] = OSError("disk gone")
-    batches = Batches(dataset, settings(WORKERS=2), batch_size=1, shuffle=False)
-    with pytest.raises(Exception, match="picture4.png"):
-        fitted(batches, epochs=1)
+@pytest.mark.parametrize("place", ["load_image", "load_mask", "augmentation"])
+def test_fit_stops_at_an_error_and_keeps_it(place):
+    dataset, augmentation = broken_in(place)
+    batches = Batches(dataset, settings(WORKERS=2), batch_size=1, shuffle=False, augmentation=augmentation)
+    error = in_time(lambda: fitted(batches, epochs=1))
+    assert error is not None and "picture4.png" in str(error)
     assert isinstance(batches.failure, DataError) and str(batches.failure) == "picture4.png: OSError: disk gone"

@@ -236,7 +236,7 @@ def test_crop_mode_shows_a_part_of_the_resized_photo():
 
 
 def test_rectangle_mode_keeps_the_longer_side_and_pads_to_64():
-    # 600x400 at a scale of 512 / 600 is 512 x 341.3, that is 341, and the next multiple of 64 is 384: 21 and 22 columns.
+    # 600x400 at a scale of 512 / 600 is 512 x 341.3, that is 341; the next multiple of 64 is 384: 21 and 22 columns.
     canvas, window = place_image(photo(600, 400), 0, 512, 0, "rectangle")
     assert canvas.shape == (512, 384, 3) and window.offset == (0, 21) and window.scale == (512 / 600, 341 / 400)
     # A small photo is enlarged by min_dim, as far as max_dim allows: 100x60 by 200 / 60, not to 400 but to 320 rows.

@@ -198,6 +198,31 @@ def test_pasting_undoes_shrinking_to_the_boxes_own_size():
         np.testing.assert_array_equal(mask_ops.paste_masks(mini, box, (60, 50))[..., 0], masks[..., i])
 
 
+def test_pasted_run_lengths_are_those_of_the_full_paste():
+    rng = np.random.default_rng(7)
+    shape = (41, 37)
+    low = rng.uniform(-12, 38, (150, 2))
+    boxes = np.concatenate([low, low + rng.uniform(0.1, 50, (150, 2))], axis=1).astype(np.float32)
+    boxes[:4] = [0, 0, 41, 37], [-5, 3, 50, 20], [0, 30, 41, 37], [20, 20, 20, 30]  # whole photo, whole columns, none
+    masks = rng.random((150, 7, 5), np.float32)
+    masks[:30] = rng.random((30, 1, 1)) < 0.7  # full ones, whose runs go on from column to column, and empty ones
+    full = mask_ops.paste_masks(masks, boxes, shape)
+    for i in range(150):
+        assert mask_ops.paste_rle(masks[i], boxes[i], shape) == mask_ops.rle_encode(full[..., i])
+    full = mask_ops.paste_masks(masks, boxes, shape, 0.3)
+    assert mask_ops.paste_rle(masks[40], boxes[40], shape, 0.3) == mask_ops.rle_encode(full[..., 40])
+
+
+def test_pasted_run_lengths_by_hand():
+    # Rows 1 and 2 of columns 1 and 2 in 4 x 5, down the columns: 4 + 1 outside, 2 in, 2 out, 2 in, 1 + 2 * 4 outside.
+    rle = mask_ops.paste_rle(np.ones((28, 28)), [1, 1, 3, 3], (4, 5))
+    assert mask_ops.check_rle(rle, (4, 5)).tolist() == [5, 2, 2, 2, 9]
+    # Whole columns 1 and 2 are one run of 8; the whole photo is a run of zeros of no length, then one of 20.
+    columns, whole = ([0, 1, 4, 3], [4, 8, 8]), ([0, 0, 4, 5], [0, 20])
+    for box, runs in (columns, whole, ([0, 3, 4, 5], [12, 8]), ([9, 9, 12, 12], [20])):
+        assert mask_ops.check_rle(mask_ops.paste_rle(np.ones((2, 2)), box, (4, 5)), (4, 5)).tolist() == runs
+
+
 def test_mirroring_the_mask_mirrors_the_pasted_mask():
     rng = np.random.default_rng(5)
     mask, (y1, x1, y2, x2) = rng.random((6, 6)), (3.2, 4.7, 20.1, 18.3)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import importlib.util
 import io
 import json
 import math
@@ -12,58 +13,22 @@ import sys
 
 import numpy as np
 import pytest
+from rectangles import Rectangles, comparable, found
 
-from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import DataError
 from mrcnn.evaluation import coco
+from mrcnn.evaluation.coco_data import read_comparison
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VECTOR = os.path.join(os.path.dirname(ROOT), "shared", "data", "coco_ap_vector")
-SIZE = (100, 120)  # height, width of the pictures here
-
-
-class Rectangles(Dataset):
-    """Pictures of rectangles; each object is (class id, negative for a crowd; y1, x1, y2, x2)."""
-
-    def load(self, pictures, category_ids=(10, 20)):
-        for category_id in category_ids:
-            self.add_class("test", category_id, f"class {category_id}")
-        for i, objects in enumerate(pictures):
-            self.add_image("test", 1000 + i, path=f"photos/{i}.png", objects=objects)
-        self.prepare()
-        return self
-
-    def load_image(self, image_id):
-        return np.zeros(SIZE + (3,), np.uint8)
-
-    def load_mask(self, image_id):
-        objects = self.image_info[image_id]["objects"]
-        masks = np.zeros(SIZE + (len(objects),), bool)
-        for i, (_, y1, x1, y2, x2) in enumerate(objects):
-            masks[y1:y2, x1:x2, i] = True
-        return masks, np.array([o[0] for o in objects], np.int32)
-
-
-def found(objects, scores=None):
-    """What detect() would return for rectangles."""
-    masks = np.zeros(SIZE + (len(objects),), bool)
-    for i, (_, y1, x1, y2, x2) in enumerate(objects):
-        masks[y1:y2, x1:x2, i] = True
-    return {
-        "boxes": np.array([o[1:] for o in objects], np.float32).reshape(-1, 4),
-        "class_ids": np.array([o[0] for o in objects], np.int32),
-        "scores": np.array(scores if scores is not None else [0.9] * len(objects), np.float32),
-        "masks": masks,
-    }
+needs_vector = pytest.mark.skipif(
+    not os.path.isdir(VECTOR), reason=f"NOT CHECKED against COCO's published table: no {VECTOR}"
+)
 
 
 def both(truth, detections, scores=None):
     """(12 numbers of masks, 12 numbers of boxes) for lists of objects per picture."""
-    dataset = Rectangles().load(truth)
-    results = []
-    for i, objects in enumerate(detections):
-        results += coco.results_from_detections(dataset, i, found(objects, scores[i] if scores else None))
-    ground_truth = coco.ground_truth_from_dataset(dataset)
+    ground_truth, results = comparable(truth, detections, scores)
     json.dumps([ground_truth, results], allow_nan=False)  # every value is one that JSON knows
     return [coco.coco_average_precision(ground_truth, results, kind) for kind in ("segm", "bbox")]
 
@@ -89,13 +54,6 @@ def test_a_shrunk_box_counts_up_to_its_iou():
     # 40 x 40 against 40 x 33 inside it: IoU 33/40 = 0.825: found at 0.50 ... 0.80, seven of ten.
     for numbers in both([[(1, 10, 10, 50, 50)]], [[(1, 10, 10, 50, 43)]]):
         assert numbers["AP"] == pytest.approx(0.7)
-
-
-def test_sub_pixel_boxes_are_kept():
-    dataset = Rectangles().load([[(1, 10, 10, 50, 50)]])
-    detection = {**found([(1, 10, 10, 50, 50)]), "boxes": np.array([[10.25, 10.5, 50.75, 50.0]], np.float32)}
-    result, = coco.results_from_detections(dataset, 0, detection)
-    assert result["bbox"] == [10.5, 10.25, 39.5, 40.5]  # x, y, width, height
 
 
 def test_classes_swapped_find_nothing():
@@ -177,26 +135,6 @@ def test_only_the_images_named_are_evaluated():
     ]
 
 
-def test_annotations_of_a_file_are_handed_on_untouched():
-    annotation = {"id": 5, "image_id": 9, "category_id": 10, "iscrowd": 0, "area": 3.5, "bbox": [1, 2, 3, 4],
-                  "segmentation": [[1, 2, 4, 2, 4, 6.5]], "attributes": [1]}
-    dataset = Dataset()
-    dataset.add_class("coco", 10, "hat")
-    dataset.add_image("coco", np.int64(9), path="a/b.jpg", width=20, height=30, annotations=[annotation])
-    dataset.prepare()
-    assert coco.ground_truth_from_dataset(dataset) == {
-        "images": [{"id": 9, "file_name": "b.jpg", "height": 30, "width": 20}],
-        "annotations": [annotation],
-        "categories": [{"id": 10, "name": "hat"}],
-    }
-
-
-def test_boxes_and_areas_are_those_of_the_masks():
-    annotation = coco.ground_truth_from_dataset(Rectangles().load([[(2, 60, 70, 80, 75)], []]))["annotations"][0]
-    assert annotation["bbox"] == [70, 60, 5, 20] and annotation["area"] == 100
-    assert annotation["category_id"] == 20 and annotation["image_id"] == 1000
-
-
 def test_equal_to_pycocotools_on_the_same_files(tmp_path):
     """Random rectangles, jittered, some lost, some invented: both must give the same 12 numbers."""
     rng = np.random.default_rng(0)
@@ -236,7 +174,7 @@ def pycocotools_alone(ground_truth, results, kind):
     return evaluation.stats
 
 
-@pytest.mark.skipif(not os.path.isdir(VECTOR), reason=f"NOT CHECKED against COCO's published table: no {VECTOR}")
+@needs_vector
 @pytest.mark.parametrize("kind", ["segm", "bbox"])
 def test_the_published_table_through_the_command(kind):
     """COCO's own results for 100 photos, and the table it prints for them: all 12 numbers to its three digits."""
@@ -255,54 +193,105 @@ def test_the_published_table_through_the_command(kind):
 # --- Bad input -------------------------------------------------------------------------------------------------------
 
 
-def truth_and_result():
-    dataset = Rectangles().load(OBJECTS)
-    return coco.ground_truth_from_dataset(dataset), coco.results_from_detections(dataset, 0, found(OBJECTS[0]))
+# --- Classes and curves ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"image_id": 77}, "Result 1 is of image 77, which the ground truth does not have"),
-    ({"image_id": "1000"}, "number against text"),
-    ({"category_id": 3}, "Result 1 has category 3, but the ground truth has categories 10, 20"),
-    ({"score": float("nan")}, "score nan"),
-    ({"score": None}, "score None"),
-    ({"bbox": [1, 2, 3]}, r"must be \[x, y, width, height\]"),
-    ({"segmentation": {"size": [120, 100], "counts": "0"}}, "Result 1 of image 1000 .* size .*120, 100"),
-    ({"segmentation": {"size": [100, 120], "counts": "0"}}, "Result 1 of image 1000 .* covers 0 pixels"),
-    ({"segmentation": None}, "no mask as RLE"),
-])
-def test_a_bad_result_is_named(change, message):
-    truth, results = truth_and_result()
-    results[1] = {**results[1], **change}
-    with pytest.raises(DataError, match=message):
-        coco.coco_average_precision(truth, results, "segm")
+def vector(kind):
+    return f"{VECTOR}/instances_val2014_100.json", f"{VECTOR}/instances_val2014_fake{kind}100_results.json"
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"image_id": 77}, "Annotation 2 is of image 77"),
-    ({"category_id": 3}, "Annotation 2 has category 3"),
-    ({"segmentation": []}, "Annotation 2 of image 1000 has no segmentation"),
-    ({"segmentation": {"size": [100, 120]}}, "Annotation 2 of image 1000 has a segmentation that cannot be read"),
-])
-def test_a_bad_annotation_is_named(change, message):
-    truth, results = truth_and_result()
-    truth["annotations"][1] = {**truth["annotations"][1], **change}
-    with pytest.raises(DataError, match=message):
-        coco.coco_average_precision(truth, results, "segm")
+@needs_vector
+@pytest.mark.parametrize("kind", ["segm", "bbox"])
+def test_numbers_of_a_class_are_those_of_pycocotools_for_this_category_alone(kind):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    comparison = read_comparison(*vector(kind), kind)
+    evaluation = coco.coco_evaluation(comparison)
+    numbers = coco.class_numbers(evaluation)
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(vector(kind)[0])
+        results = truth.loadRes(vector(kind)[1])
+        for category, ours in zip(comparison.categories, numbers, strict=True):
+            alone = COCOeval(truth, results, kind)
+            alone.params.catIds = [category["id"]]
+            alone.evaluate(), alone.accumulate(), alone.summarize()
+            theirs = [math.nan if value == -1 else value for value in alone.stats[:3]]
+            np.testing.assert_allclose([ours["AP"], ours["AP50"], ours["AP75"]], theirs, atol=1e-12)
+    known = [ours for ours in numbers if not math.isnan(ours["AP"])]
+    assert 20 < len(known) < len(numbers)  # COCO's 80 classes do not all occur in 100 photos
+    mean = coco.twelve_numbers(evaluation)
+    for name in ("AP", "AP50", "AP75"):
+        assert np.mean([ours[name] for ours in known]) == pytest.approx(mean[name], abs=1e-12)
 
 
-def test_a_detection_of_a_class_that_the_dataset_lacks():
-    with pytest.raises(DataError, match="class 3, but the dataset knows classes 1 to 2"):
-        coco.results_from_detections(Rectangles().load(OBJECTS), 0, found([(3, 1, 1, 9, 9)]))
+def test_the_curve_of_a_class_by_hand():
+    # Two objects; ranked true (IoU 1), false, true (IoU 33/40 = 0.825). At IoU 0.5 precision is 1, 1/2, 2/3 at recall
+    # 1/2, 1/2, 1: made falling and read at 0, 0.01 ... 1 it is 1 at the 51 recalls up to 1/2, 2/3 at the other 50.
+    truth = [[(1, 10, 10, 50, 50), (1, 55, 10, 95, 50)]]
+    detections = [[(1, 10, 10, 50, 50), (1, 10, 60, 50, 100), (1, 55, 10, 95, 43)]]
+    for kind in ("segm", "bbox"):
+        evaluation = coco.coco_evaluation(read_comparison(*comparable(truth, detections, [[0.9, 0.8, 0.7]]), kind))
+        curves = coco.precision_recall_curves(evaluation)
+        at_half = [1.0] * 51 + [2 / 3] * 50
+        np.testing.assert_allclose(curves["classes"][0]["AP50"], at_half, atol=1e-9)
+        np.testing.assert_allclose(curves["classes"][0]["AP75"], at_half, atol=1e-9)
+        # Found at the seven thresholds up to 0.80; at the other three the last one is false.
+        found_late = [1.0] * 51 + [0.7 * 2 / 3] * 50
+        np.testing.assert_allclose(curves["classes"][0]["AP"], found_late, atol=1e-9)
+        assert curves["classes"][1] == {}  # class 2 has no object: it is no part of the mean
+        assert curves["mean"] == curves["classes"][0]
+        np.testing.assert_allclose(curves["recall"], np.arange(101) / 100)
+        numbers = coco.class_numbers(evaluation)
+        assert numbers[0]["AP50"] == pytest.approx(np.mean(at_half))
+        assert numbers[0]["AP"] == pytest.approx(np.mean(found_late))
+        assert all(math.isnan(value) for value in numbers[1].values())
 
 
-def test_two_images_of_one_id():
-    dataset = Dataset()
-    dataset.add_image("a", 1, "a/1.jpg", height=1, width=1, annotations=[])
-    dataset.add_image("b", 1, "b/1.jpg", height=1, width=1, annotations=[])
-    dataset.prepare()
-    with pytest.raises(DataError, match="Image id 1 occurs twice, in sources 'a' and 'b'"):
-        coco.ground_truth_from_dataset(dataset)
+def test_no_true_object_leaves_no_curve():
+    evaluation = coco.coco_evaluation(read_comparison(*comparable([[]], [[(1, 10, 10, 50, 50)]]), "segm"))
+    assert coco.precision_recall_curves(evaluation)["mean"] == {}
+
+
+# --- The fast evaluation ---------------------------------------------------------------------------------------------
+
+
+@needs_vector
+@pytest.mark.skipif(
+    importlib.util.find_spec("faster_coco_eval") is None,
+    reason="NOT CHECKED that the fast evaluation gives the same numbers: pip install faster-coco-eval",
+)
+@pytest.mark.parametrize("kind", ["segm", "bbox"])
+def test_the_fast_evaluation_gives_the_same_numbers(kind):
+    comparisons = [
+        read_comparison(*vector(kind), kind),
+        # Crowds, a picture without objects, one without detections, equal scores.
+        read_comparison(*comparable(
+            [[(1, 10, 10, 50, 50), (-1, 10, 60, 90, 110)], [], [(2, 10, 10, 50, 50)]],
+            [[(1, 10, 12, 50, 52), (1, 20, 65, 40, 90), (2, 60, 10, 80, 30)], [(2, 5, 5, 40, 40)], []],
+        ), kind),
+    ]
+    for comparison in comparisons:
+        slow, fast = (coco.coco_evaluation(comparison, fast=choice) for choice in (False, True))
+        assert type(slow).__module__.startswith("pycocotools") and type(fast).__module__.startswith("faster_coco_eval")
+        np.testing.assert_allclose(list(coco.twelve_numbers(fast).values()), list(coco.twelve_numbers(slow).values()),
+                                   atol=1e-6)
+        for name in ("AP", "AP50", "AP75"):
+            numbers = [[entry[name] for entry in coco.class_numbers(one)] for one in (fast, slow)]
+            np.testing.assert_allclose(*numbers, atol=1e-6)
+        curves = [coco.precision_recall_curves(one)["mean"]["AP"] for one in (fast, slow)]
+        np.testing.assert_allclose(*curves, atol=1e-6)
+
+
+def test_the_fast_evaluation_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
+    comparison = read_comparison(*comparable(OBJECTS, OBJECTS), "segm")
+    assert coco.twelve_numbers(coco.coco_evaluation(comparison))["AP"] == pytest.approx(1)
+    with pytest.raises(DataError, match="pip install faster-coco-eval"):
+        coco.coco_evaluation(comparison, fast=True)
+
+
+# --- The command -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content, message", [
@@ -321,16 +310,27 @@ def test_the_command_names_a_bad_file_in_one_line(tmp_path, capsys, content, mes
     assert len(output.err.splitlines()) == 1 and re.search(message, output.err)
 
 
-def test_two_sources_that_share_category_ids():
-    """Then the class ids are the category ids, in the annotations of files as well."""
-    dataset = Dataset()
-    dataset.add_class("a", 1, "hat")
-    dataset.add_class("b", 1, "coat")
-    for i, source in enumerate("ab"):
-        annotation = {"id": 1 + i, "image_id": i, "category_id": 1, "bbox": [1, 1, 5, 5], "area": 25}
-        dataset.add_image(source, i, f"{source}.jpg", height=100, width=120, annotations=[annotation])
-    dataset.prepare()
-    truth = coco.ground_truth_from_dataset(dataset)
-    assert [c["id"] for c in truth["categories"]] == [a["category_id"] for a in truth["annotations"]] == [1, 2]
-    result, = coco.results_from_detections(dataset, 1, found([(2, 1, 1, 6, 6)]))
-    assert result["category_id"] == 2
+def test_the_command_prints_the_classes(tmp_path, capsys):
+    # 40 x 33 of 40 x 40: found at seven of ten thresholds, 0.75 among them; class 20 has no object.
+    truth, results = comparable([[(1, 10, 10, 50, 50)]], [[(1, 10, 10, 50, 43)]])
+    (tmp_path / "gt.json").write_text(json.dumps(truth))
+    (tmp_path / "dt.json").write_text(json.dumps(results))
+    paths = ["--ground-truth", str(tmp_path / "gt.json"), "--results", str(tmp_path / "dt.json")]
+    assert coco.main([*paths, "--classes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12 + 1 + 3 and lines[0].split() == ["AP", "0.700"]
+    assert lines[13:] == [
+        "                AP    AP50    AP75",
+        "class 10     0.700   1.000   1.000",
+        "class 20    undefined: no object",
+    ]
+
+
+@pytest.mark.parametrize("fast", [False, None])
+def test_an_empty_ground_truth_leaves_all_undefined(fast):
+    for truth in ({"images": [], "annotations": [], "categories": []},
+                  {"images": [{"id": 1, "height": 5, "width": 5}], "annotations": [], "categories": []},
+                  {"images": [], "annotations": [], "categories": [{"id": 1, "name": "hat"}]}):
+        evaluation = coco.coco_evaluation(read_comparison(truth, [], "segm"), fast)
+        assert all(math.isnan(value) for value in coco.twelve_numbers(evaluation).values())
+        assert len(coco.class_numbers(evaluation)) == len(truth["categories"])

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from rectangles import comparable
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
-from mrcnn.evaluation.evaluate import evaluate, metrics_table, write_json, write_report
+from mrcnn.evaluation.evaluate import class_table, evaluate, measure, metrics_table, write_json, write_report
 
 CLASS_COLOURS = (0, 100, 200)  # a picture tells its objects, so that a detector can know them
 
@@ -126,7 +127,9 @@ def test_the_report_says_what_pycocotools_says_of_its_files(tmp_path):
     metrics, results, truth = evaluate(Oracle(shift=10), Squares().load(), progress=False)
     write_report(tmp_path / "new" / "report", metrics, results, truth)
     folder = tmp_path / "new" / "report"
-    assert sorted(os.listdir(folder)) == ["detections.json", "ground_truth.json", "metrics.json"]
+    assert sorted(os.listdir(folder)) == [
+        "curves.json", "detections.json", "ground_truth.json", "metrics.json", "report.html"
+    ]
     written = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)  # NaN is no JSON
     assert written["segm"]["AP_small"] is None and "32^2" in written["undefined"]["segm"]["AP_small"]
     for kind in ("segm", "bbox"):
@@ -137,6 +140,69 @@ def test_the_report_says_what_pycocotools_says_of_its_files(tmp_path):
         evaluation = COCOeval(coco, coco.loadRes(str(folder / "detections.json")), kind)
         evaluation.evaluate(), evaluation.accumulate(), evaluation.summarize()
         assert [written[kind][name] for name in ("AP", "AP50", "AP75")] == pytest.approx(evaluation.stats[:3])
+
+
+def test_the_report_as_files(tmp_path):
+    metrics, results, truth = evaluate(Oracle(shift=10), Squares().load(), progress=False)
+    write_report(tmp_path, metrics, results, truth, html=False)
+    assert sorted(os.listdir(tmp_path)) == ["curves.json", "detections.json", "ground_truth.json", "metrics.json"]
+    short = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
+    long = json.loads((tmp_path / "curves.json").read_text(), parse_constant=pytest.fail)
+    assert set(long) == {"curves", "thresholds", "confusion"} and not set(long) & set(short)
+    assert set(short) | set(long) == set(metrics)
+    assert long["curves"]["segm"]["mean"]["AP50"] == [1] * 101 and long["confusion"]["names"][0] == "background"
+    assert [entry["name"] for entry in short["classes"]] == ["red", "blue"]
+
+
+# --- What is measured ------------------------------------------------------------------------------------------------
+
+
+def test_all_figures_of_a_perfect_detector():
+    objects = [[(1, 10, 10, 50, 50), (2, 60, 60, 80, 80)], [(2, 5, 5, 95, 115)]]
+    metrics = measure(*comparable(objects, objects))
+    for kind in ("segm", "bbox"):
+        assert metrics[kind]["AP"] == pytest.approx(1) and metrics["errors"][kind]["AP50"] == pytest.approx(1)
+        assert not any(value["count"] for value in metrics["errors"][kind]["causes"].values())
+        assert all(entry[kind] == pytest.approx({"AP": 1, "AP50": 1, "AP75": 1}) for entry in metrics["classes"])
+    assert [(entry["objects"], entry["detections"]) for entry in metrics["classes"]] == [(1, 1), (2, 2)]
+    assert metrics["best"] == {"threshold": 0.45, "F1": 1, "precision": 1, "recall": 1}  # all have the score 0.9
+    assert metrics["confusion"]["counts"] == [[0, 0, 0], [0, 1, 0], [0, 0, 2]]
+    assert metrics["confusion"]["of_objects"][1:] == [[0, 1, 0], [0, 0, 1]]
+    assert [row[1:] for row in metrics["confusion"]["of_detections"]] == [[0, 0], [1, 0], [0, 1]]
+    assert metrics["confusion"]["score_threshold"] == 0.45
+
+
+def test_shifted_shrunk_and_swapped():
+    truth = [[(1, 10, 10, 50, 50), (2, 55, 60, 95, 100)]]
+    # Shifted by 8 of 40 columns: IoU 2/3: found at four of ten thresholds. Shrunk to 33 columns: 0.825, seven of ten.
+    metrics = measure(*comparable(truth, [[(1, 10, 18, 50, 58), (2, 55, 60, 95, 93)]]))
+    assert [entry["segm"]["AP"] for entry in metrics["classes"]] == pytest.approx([0.4, 0.7])
+    assert metrics["segm"]["AP"] == pytest.approx(0.55) and metrics["segm"]["AP75"] == pytest.approx(0.5)
+    # Swapped classes: nothing is found, everything is a classification error, and mending those gives AP50 1.
+    metrics = measure(*comparable(truth, [[(2, 10, 10, 50, 50), (1, 55, 60, 95, 100)]]))
+    assert metrics["segm"]["AP"] == 0 and metrics["best"] is None
+    assert metrics["errors"]["segm"]["causes"]["classification"] == {"count": 2, "dAP": 1.0, "shown": 2}
+    assert metrics["confusion"]["counts"] == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert metrics["confusion"]["score_threshold"] == 0.5  # no better one is known
+
+
+def test_nothing_true_and_nothing_found_are_defined():
+    metrics = measure(*comparable([[]], [[(1, 10, 10, 50, 50)]]))
+    assert metrics["objects"] == 0 and metrics["best"] is None
+    assert set(metrics["undefined"]["segm"]) == set(metrics["segm"])  # each with its reason
+    assert metrics["confusion"]["counts"][0] == [0, 1, 0]
+    metrics = measure(*comparable([[(1, 10, 10, 50, 50)]], [[]]))
+    assert metrics["segm"]["AP"] == 0 and metrics["confusion"]["counts"][1] == [1, 0, 0]
+
+
+def test_a_result_of_an_unknown_class_is_refused():
+    truth, results = comparable([[(1, 10, 10, 50, 50)]], [[(1, 10, 10, 50, 50)]])
+    results[0]["category_id"] = 99
+    with pytest.raises(DataError, match="Result 0 has category 99"):
+        measure(truth, results)
+
+
+# --- Files and tables ------------------------------------------------------------------------------------------------
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -158,10 +224,34 @@ def test_the_table():
     ]
 
 
+def test_the_table_of_classes():
+    truth = [[(1, 10, 10, 50, 50), (2, 55, 60, 95, 100)]]
+    detections = [[(1, 10, 18, 50, 58), (2, 55, 60, 95, 93), (2, 0, 0, 9, 9)]]
+    metrics = measure(*comparable(truth, detections, [[0.9, 0.9, 0.1]], category_ids=(10, 20, 30)))
+    # The shifted one is found at four thresholds, the shrunk one at seven. The false one scores 0.1: the best F1
+    # of its class is at 0.11 to 0.89, for in float32 0.9 is a little less.
+    assert class_table(metrics).splitlines() == [
+        "class     objects  detected      AP    AP50    AP75  box AP  best F1 at score",
+        "class 20        1         2   0.700   1.000   1.000   0.700    1.000 at 0.50  best",
+        "class 10        1         1   0.400   1.000   0.000   0.400    1.000 at 0.45  worst",
+        "without true objects, so left out of every mean: class 30",
+    ]
+
+
+def test_the_table_of_many_classes_shows_both_ends():
+    count = 46
+    truth = [[(k + 1, 10, 10, 50, 50) for k in range(count)]]
+    detections = [[(k + 1, 10, 10, 50, 50 - k // 2) for k in range(count)]]
+    lines = class_table(measure(*comparable(truth, detections, category_ids=range(count)))).splitlines()
+    assert len(lines) == 1 + 20 + 1 and lines[11] == "... 26 classes between, in metrics.json"
+    assert lines[1].endswith("best") and lines[-1].endswith("worst")
+    assert "none correct" in lines[-1]  # 40 - 22 of 40 columns: IoU 0.45
+
+
 def test_evaluation_needs_no_network():
     """These modules take arrays: importing them imports no Keras."""
     import subprocess
 
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = "import sys, mrcnn.evaluation.evaluate, mrcnn.evaluation.average_precision; sys.exit('keras' in sys.modules)"
+    code = "import sys, mrcnn.evaluation.report, mrcnn.evaluation.average_precision; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

@@ -1,0 +1,300 @@
+"""Augmentations of our own, and the pipelines that fashion projects have trained with.
+
+One that mirrors, scales or recolours is *light*: its `draw` says what happens to a sample, and `mrcnn.data.samples`
+places the photo and its masks accordingly, once and from their full size, which is quicker and sharper than changing
+them on the canvas. `copy_paste` needs a second sample, which `mrcnn.data.samples` loads when it asks for one.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from mrcnn.data import pipelines  # noqa: F401  puts back what imgaug misses in numpy 2
+from mrcnn.data.images import DataError, Window, resize_pixels
+from mrcnn.data.masks import mask_boxes, place_masks
+
+# Rows: brightness, then the two of colour, of the YIQ space of NTSC television; a turn of the last two changes the hue.
+RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+LUMA = RGB_TO_YIQ[0]
+
+
+# --- Light augmentations ---------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """What light augmentations do to one sample.
+
+    scale: of the photo on its canvas; position: (y, x) 0..1, where it comes to lie, or which part of it is seen, if
+    `placed`; mirrored: (upside down, left to right); recolour: functions of uint8 [h, w, 3], in their order
+    """
+
+    placed: bool = False
+    scale: float = 1.0
+    position: tuple = (0.5, 0.5)
+    mirrored: tuple = (False, False)
+    recolour: tuple = ()
+
+    def then(self, other):
+        """Both, one after the other."""
+        return Draw(
+            self.placed or other.placed,
+            self.scale * other.scale,
+            other.position if other.placed else self.position,
+            tuple(a != b for a, b in zip(self.mirrored, other.mirrored)),
+            self.recolour + other.recolour,
+        )
+
+    def place(self, photo, canvas, window):
+        """Scale a photo anew. photo: uint8 [H, W, 3]; canvas, window: of the photo so far. Returns (canvas, Window)."""
+        if not self.placed:
+            return canvas, window
+        height, width = photo.shape[:2]
+        shape = tuple(max(1, round(side * scale * self.scale)) for side, scale in zip((height, width), window.scale))
+        canvas_shape = tuple(window.canvas_shape)
+        corner = tuple(round(at * (room - side)) for at, room, side in zip(self.position, canvas_shape, shape))
+        exact = shape[0] / height, shape[1] / width
+        placed = np.zeros(canvas_shape + photo.shape[2:], photo.dtype)
+        (y, x), (top, left) = (max(0, value) for value in corner), (max(0, -value) for value in corner)
+        part = resize_pixels(photo, shape)[top : top + canvas_shape[0], left : left + canvas_shape[1]]
+        placed[y : y + part.shape[0], x : x + part.shape[1]] = part
+        return placed, Window((height, width), canvas_shape, exact, tuple(float(value) for value in corner))
+
+    def colour(self, canvas, window=None):
+        """Recolour a canvas, but not its padding. Returns uint8 [h, w, 3]."""
+        if not self.recolour:
+            return canvas
+        height, width = canvas.shape[:2]
+        y1, x1, y2, x2 = (0, 0, height, width) if window is None else np.rint(window.box).astype(int)
+        part = canvas[y1:y2, x1:x2]
+        for recolour in self.recolour:
+            part = recolour(part)
+        canvas = canvas.copy()  # it may be the data set's own photo
+        canvas[y1:y2, x1:x2] = part
+        return canvas
+
+    def mirror(self, array, axis=0):
+        """`array` mirrored as drawn; axis: that of its height, before that of its width."""
+        for number, mirrored in enumerate(self.mirrored):
+            if mirrored:
+                array = np.flip(array, axis + number)
+        return array
+
+    def mirror_boxes(self, boxes, shape):
+        """boxes [..., 4] on a canvas of some shape, mirrored as drawn."""
+        for number, mirrored in enumerate(self.mirrored):
+            if mirrored:
+                boxes = boxes.copy()
+                low = boxes[..., number].copy()
+                boxes[..., number] = shape[number] - boxes[..., number + 2]
+                boxes[..., number + 2] = shape[number] - low
+        return boxes
+
+
+class LightAugmentation:
+    """Base class: a subclass says by `draw(rng)` what happens to a sample, as a Draw."""
+
+    def draw(self, rng):
+        """A Draw for one sample."""
+        raise NotImplementedError
+
+    def __call__(self, image, masks, rng):
+        """Change an image and masks that lie on a canvas already."""
+        draw, shape = self.draw(rng), image.shape[:2]
+        if draw.placed:
+            image, window = draw.place(image, image, Window(shape, shape, (1.0, 1.0), (0.0, 0.0)))
+            masks = place_masks(masks, mask_boxes(masks), window) >= 128
+        return draw.mirror(draw.colour(image)), draw.mirror(masks)
+
+
+class Flip(LightAugmentation):
+    """Mirrors with probability p along an axis: 0 upside down, 1 left to right."""
+
+    def __init__(self, axis, p):
+        _check_probability(p, "a flip")
+        self.axis, self.p = axis, p
+
+    def draw(self, rng):
+        happens = bool(rng.random() < self.p)
+        return Draw(mirrored=(happens and self.axis == 0, happens and self.axis == 1))
+
+
+def horizontal_flip(p=0.5):
+    """An augmentation that mirrors left to right with probability p. It costs next to nothing."""
+    return Flip(1, p)
+
+
+def vertical_flip(p=0.5):
+    """An augmentation that mirrors upside down with probability p. It costs next to nothing."""
+    return Flip(0, p)
+
+
+class LargeScaleJitter(LightAugmentation):
+    """See `large_scale_jitter`."""
+
+    def __init__(self, low, high):
+        if not 0 < low <= high:
+            raise ValueError(f"large_scale_jitter from {low} to {high}: give two scales above 0, the smaller first.")
+        self.low, self.high = float(low), float(high)
+
+    def draw(self, rng):
+        scale = float(rng.uniform(self.low, self.high))
+        return Draw(placed=True, scale=scale, position=(float(rng.random()), float(rng.random())))
+
+
+def large_scale_jitter(low=0.1, high=2.0):
+    """An augmentation that scales the photo at random on its canvas, which keeps its size.
+
+    A photo that came out smaller lies anywhere on the canvas, of a larger one any part is seen. 0.1 to 2 is large scale
+    jitter, 0.8 to 1.25 standard scale jitter, of Ghiasi et al. 2021 (Simple Copy-Paste is a Strong Data Augmentation
+    Method for Instance Segmentation, section 3). Large scales need long training: theirs was of 100 epochs and more.
+
+    low, high: scales in relation to the photo as the canvas would show it
+    """
+    return LargeScaleJitter(low, high)
+
+
+class ColourJitter(LightAugmentation):
+    """See `colour_jitter`."""
+
+    def __init__(self, brightness, contrast, saturation, hue, p):
+        _check_probability(p, "colour_jitter")
+        for name, value, most in (("brightness", brightness, 1), ("contrast", contrast, 1),
+                                  ("saturation", saturation, 1), ("hue", hue, 0.5)):
+            if not 0 <= value <= most:
+                raise ValueError(f"colour_jitter: {name}={value}: give a value from 0 to {most}.")
+        self.ranges, self.hue, self.p = (brightness, contrast, saturation), hue, p
+
+    def draw(self, rng):
+        if rng.random() >= self.p:
+            return Draw()
+        brightness, contrast, saturation = (float(rng.uniform(1 - value, 1 + value)) for value in self.ranges)
+        turn = float(rng.uniform(-self.hue, self.hue)) * 2 * np.pi
+        return Draw(recolour=(lambda image: recoloured(image, brightness, contrast, saturation, turn),))
+
+
+def colour_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8):
+    """An augmentation that changes colours with probability p.
+
+    brightness, contrast, saturation: factors are drawn from 1 - value to 1 + value; hue: turned by up to this share of
+    a full circle either way. The values are those of MoCo v2 (Chen et al. 2020), after SimCLR's at half strength.
+    """
+    return ColourJitter(brightness, contrast, saturation, hue, p)
+
+
+def recoloured(image, brightness, contrast, saturation, turn):
+    """An image [h, w, 3] in other colours: one linear map, so that nothing is clipped in between. Returns uint8.
+
+    brightness: times every value; contrast: distance from the mean grey; saturation: distance from a pixel's own grey;
+    turn: of the hue, radians
+    """
+    import cv2
+
+    cosine, sine = np.cos(turn), np.sin(turn)
+    hue = np.linalg.inv(RGB_TO_YIQ) @ np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ RGB_TO_YIQ
+    matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA[None]) @ hue
+    grey = float(LUMA @ image.reshape(-1, image.shape[2]).mean(axis=0)) if image.size else 0.0
+    offset = np.full((3, 1), brightness * (1 - contrast) * grey)
+    return cv2.transform(np.ascontiguousarray(image), np.concatenate([matrix, offset], axis=1))
+
+
+def _check_probability(p, what):
+    if not 0 <= p <= 1:
+        raise ValueError(f"The probability of {what} is {p}: give one from 0 to 1.")
+
+
+# --- With another sample ---------------------------------------------------------------------------------------------
+
+
+class CopyPaste:
+    """See `copy_paste`."""
+
+    takes_partner = True
+
+    def __init__(self, p, share, least):
+        _check_probability(p, "copy_paste")
+        _check_probability(share, "an object to be pasted")
+        _check_probability(least, "what must remain of an object")
+        self.p, self.share, self.least = p, share, least
+
+    def __call__(self, image, masks, rng):
+        raise DataError("copy_paste needs a second sample: give it to Batches or load_ground_truth, which load one.")
+
+    def mix(self, image, masks, class_ids, rng, load_partner):
+        """Paste objects of another sample.
+
+        image: uint8 [h, w, 3]; masks: bool [h, w, N]; class_ids: int32 [N], negative for crowds
+        load_partner: function that loads another sample as such a triple, or gives None
+
+        Returns (image, masks, class_ids), what is occluded taken from the masks, the pasted objects last.
+        """
+        other = load_partner() if rng.random() < self.p else None
+        if other is None:
+            return image, masks, class_ids
+        other_image, other_masks, other_ids = other
+        # A random subset of the objects, but never none. A crowd is not pasted: what it covers is not known exactly.
+        candidates = np.flatnonzero((other_ids > 0) & other_masks.any(axis=(0, 1)))
+        if not len(candidates):
+            return image, masks, class_ids
+        chosen = candidates[rng.random(len(candidates)) < self.share]
+        chosen = chosen if len(chosen) else candidates[[rng.integers(len(candidates))]]
+        pasted = fitted(other_masks[..., chosen], image.shape[:2])
+        cover = pasted.any(axis=2)
+        image = np.where(cover[..., None], fitted(other_image, image.shape[:2]), image)
+        planes = masks.transpose(2, 0, 1)
+        rest = planes & ~cover
+        before, after = planes.sum(axis=(1, 2)), rest.sum(axis=(1, 2))
+        kept = np.flatnonzero((after > 0) & (after >= self.least * before))
+        shown = np.flatnonzero(pasted.any(axis=(0, 1)))
+        planes = np.concatenate([rest[kept], pasted.transpose(2, 0, 1)[shown]])
+        return image, planes.transpose(1, 2, 0), np.concatenate([class_ids[kept], other_ids[chosen[shown]]])
+
+
+def copy_paste(p=1.0, share=0.5, least=0.1):
+    """An augmentation that pastes objects of another photo of the same source, without blending.
+
+    By Ghiasi et al. 2021 (Simple Copy-Paste, section 3): a random subset of the objects of a second photo, which went
+    through the same large scale jitter and flip, is pasted at the place where it is; masks and boxes of what it
+    occludes follow. In `compose` the steps before this one change the second photo too, with draws of their own. Theirs
+    drops objects that are wholly hidden; here those of which less than `least` remains.
+
+    p: probability for a sample; share: probability for each object of the second photo
+    least: share of an object's pixels that must remain visible
+    """
+    return CopyPaste(p, share, least)
+
+
+def fitted(array, shape):
+    """[h, w, C] cut or padded with zeros at the bottom and right to another (h, w)."""
+    array = array[: shape[0], : shape[1]]
+    room = [(0, shape[0] - array.shape[0]), (0, shape[1] - array.shape[1]), (0, 0)]
+    return np.pad(array, room) if any(after for _, after in room) else array
+
+
+# --- Pipelines -------------------------------------------------------------------------------------------------------
+
+
+def seed_users_augmentation(p=0.5):
+    """The imgaug pipeline of the fashion projects that this package began with, applied to a share p of the photos.
+
+    Flips either way, a crop of 0 to 10 % at each side, blur of up to half a pixel on half of them, contrast 0.75 to
+    1.5, Gaussian noise, brightness 0.8 to 1.2, and an affine change: scale 0.5 to 1.5, rotation up to 45 degrees,
+    translation up to 20 %, shear up to 8 degrees.
+
+    Returns an imgaug augmenter. Raises ImportError if imgaug is missing.
+    """
+    try:
+        from imgaug import augmenters as iaa
+    except ImportError as error:
+        raise ImportError(f"This augmentation needs imgaug ({error}): pip install imgaug.") from error
+    both = {"x": (-0.2, 0.2), "y": (-0.2, 0.2)}
+    return iaa.Sometimes(p, iaa.Sequential([
+        iaa.Fliplr(0.5),
+        iaa.Flipud(0.5),
+        iaa.Crop(percent=(0, 0.1)),
+        iaa.Sometimes(0.5, iaa.GaussianBlur(sigma=(0, 0.5))),
+        iaa.LinearContrast((0.75, 1.5)),
+        iaa.AdditiveGaussianNoise(loc=0, scale=(0.0, 0.05 * 255), per_channel=0.5),
+        iaa.Multiply((0.8, 1.2), per_channel=0.2),
+        iaa.Affine(scale=(0.5, 1.5), translate_percent=both, rotate=(-45, 45), shear=(-8, 8)),
+    ]))

@@ -1,0 +1,297 @@
+"""Pipelines of imgaug and albumentations: masks moved as the picture is, and a refusal of what cannot do so.
+
+imgaug 0.4 moves masks either as segmentation maps, half a pixel beside the photo, or as heatmaps, a float32 channel an
+object. Here it moves instead a *field*, four such channels that say of each pixel where it came from, and the masks are
+fetched from there: as exact as the picture, and the cost hardly grows with the number of objects.
+"""
+
+import copy
+import functools
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+
+# A node of a pipeline moves pixels if its class, or one that it derives from, is of these modules.
+GEOMETRIC = ("imgaug.augmenters.flip", "imgaug.augmenters.geometric", "imgaug.augmenters.size")
+# Those assert that there are no masks, because they only know images.
+IMAGES_ONLY = {"imgaug.augmenters.pillike.Affine", "imgaug.augmenters.imgcorruptlike.ElasticTransform"}
+# What they hold changes a part of the picture only, or a share of each pixel: a mask cannot follow.
+PARTIAL = {
+    "imgaug.augmenters.blend.BlendAlpha", "imgaug.augmenters.blend.BlendAlphaMask",
+    "imgaug.augmenters.color.WithBrightnessChannels", "imgaug.augmenters.color.WithHueAndSaturation",
+    "imgaug.augmenters.meta.WithChannels",
+}
+TRIALS = 16  # draws of an augmenter that this file does not know
+
+# The field's channels reach from 0 to LEVEL, so that cubic interpolation, which overshoots, is not cut off at 1.
+LEVEL = 0.75
+# Its fourth channel is a parabola across and one down, with a top at HUMP / 2, in units of the photo's longer side.
+HUMP = 0.8
+SPREAD = 4.0  # pixels; what was mixed from further apart is no place in the photo
+
+
+def _restore_names_for_imgaug():
+    """Put back the numpy names that imgaug 0.4, its last release, reads when it is imported and in two parameters.
+
+    Done when this module is imported, so that `import imgaug` works anywhere after `import mrcnn.model`.
+    """
+    for name, value in (
+        ("sctypes", {
+            "int": [np.int8, np.int16, np.int32, np.int64],
+            "uint": [np.uint8, np.uint16, np.uint32, np.uint64],
+            "float": [np.float16, np.float32, np.float64],
+            "complex": [np.complex64, np.complex128],
+            "others": [bool, object, bytes, str, np.void],
+        }),
+        ("complex", complex),
+    ):
+        if not hasattr(np, name):
+            setattr(np, name, value)
+
+
+_restore_names_for_imgaug()
+
+
+def is_imgaug(augmentation):
+    """Whether this is an imgaug augmenter, found out without importing imgaug."""
+    return hasattr(augmentation, "to_deterministic") and hasattr(augmentation, "augment_image")
+
+
+# --- What imgaug cannot do, and is refused ---------------------------------------------------------------------------
+
+
+def check_imgaug(augmenter):
+    """Raise DataError if an imgaug augmenter, or one inside it, moves the picture but cannot move its masks.
+
+    imgaug's own are known by their class. Of any other, such as a Lambda, some draws are tried on a picture of its own
+    mask, when it is first met.
+    """
+    for node in _nodes(augmenter):
+        names = {f"{base.__module__}.{base.__name__}" for base in type(node).__mro__}
+        if names & IMAGES_ONLY:
+            raise DataError(
+                f"{type(node).__module__}.{_name(node)} moves the photo but never its masks: use "
+                "imgaug.augmenters.Affine or ElasticTransformation (in place of RandAugment, SomeOf with those)."
+            )
+        if names & PARTIAL and not _takes_all_channels(node):
+            for inner in _nodes(node)[1:]:
+                if _moves(inner):
+                    raise DataError(
+                        f"imgaug's {_name(node)} moves a part of what the photo shows by {_name(inner)}, which masks "
+                        f"cannot follow: take {_name(inner)} out of it."
+                    )
+        elif not _is_known(node):
+            _moves(node)  # tried out, and refused there
+
+
+def _nodes(augmenter):
+    """An augmenter and all that it holds."""
+    return [augmenter] + augmenter.get_all_children(flat=True)
+
+
+def _name(node):
+    return type(node).__name__
+
+
+def _is_known(node):
+    return type(node).__module__.startswith("imgaug.") and _name(node) != "Lambda"
+
+
+def _takes_all_channels(node):
+    return hasattr(node, "channels") and (node.channels is None or {0, 1, 2} <= set(node.channels))
+
+
+def _moves(node):
+    """Whether an augmenter moves pixels. Raises DataError for one of a user's that moves no masks with them."""
+    if _is_known(node):
+        return any(base.__module__ in GEOMETRIC for base in type(node).__mro__)
+    return _moves_when_tried(node, _run_imgaug)
+
+
+# --- Applying imgaug -------------------------------------------------------------------------------------------------
+
+
+def apply_imgaug(augmenter, image, masks, rng):
+    """Change a photo and its masks by an imgaug augmenter.
+
+    image: uint8 [H, W, 3]; masks: bool [H, W, N]; rng: numpy Generator
+
+    Returns (image, masks), of the size that the augmenter gives them. Raises DataError as `check_imgaug` does.
+    """
+    check_imgaug(augmenter)
+    return _run_imgaug(augmenter, image, masks, rng)
+
+
+def _run_imgaug(augmenter, image, masks, rng):
+    # imgaug's augmenters hold their random state: a copy with a seed of its own makes the result a function of rng and
+    # lets worker threads share the augmenter.
+    augmenter = copy.deepcopy(augmenter)
+    augmenter.seed_(int(rng.integers(2**31)), deterministic_too=True)
+    image = np.ascontiguousarray(image)
+    _prepare_imgaug(augmenter)
+    if not masks.shape[2]:
+        return augmenter.augment_image(image), masks
+    still = _still_field(*image.shape[:2])
+    new_image, field = augmenter(image=image, heatmaps=still)
+    if new_image.shape != image.shape or np.array_equal(field.arr_0to1, still.arr_0to1):
+        return new_image, masks
+    return new_image, _fetched(masks, field.arr_0to1)
+
+
+def _prepare_imgaug(augmenter):
+    """Let the copy of an augmenter move the field as it moves the picture."""
+    for node in _nodes(augmenter):
+        if hasattr(node, "_order_heatmaps"):
+            node._order_heatmaps = 1  # linear; cubic would be slower, and overshoots
+        for name in ("_mode_heatmaps", "_pad_mode_heatmaps"):
+            if hasattr(node, name):
+                setattr(node, name, None)  # what a border repeats of the photo, it repeats of the masks
+        if _name(node) == "ElasticTransformation":
+            # With NumPy 2, an alpha that is drawn as an integer makes a float64 map, which OpenCV does not take.
+            node.alpha.draw_samples = functools.partial(_float32_samples, node.alpha.draw_samples)
+
+
+def _float32_samples(draw_samples, *arguments, **options):
+    return draw_samples(*arguments, **options).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _still_field(height, width):
+    """The field of a photo that nothing has moved, as imgaug's heatmaps. imgaug copies what it changes.
+
+    Channels: y and x in units of the longer side, 1, and a hump. All are linear in how much of a pixel is photo, so
+    that a pixel mixed with what lies outside still tells its place: y / 1.
+    """
+    from imgaug.augmentables.heatmaps import HeatmapsOnImage
+
+    size = max(height, width)
+    y, x = np.meshgrid((np.arange(height) + 0.5) / size, (np.arange(width) + 0.5) / size, indexing="ij")
+    field = np.stack([y, x, np.ones_like(y), _hump(y, x)], axis=-1) * LEVEL
+    return HeatmapsOnImage(field.astype(np.float32), shape=(height, width, 3))
+
+
+def _hump(y, x):
+    """Between 0 and 1. Neither mean, median nor extreme of a row of pixels has the hump that belongs to its place."""
+    low = 2 * (HUMP - 1)
+    return (y * (HUMP - y) + x * (HUMP - x) - low) / (HUMP**2 / 2 - low)
+
+
+def _fetched(masks, field):
+    """Masks where a field says. masks: bool [H, W, N]; field: float32 [H, W, 4]. Returns bool [H, W, N].
+
+    A pixel mixed from distant places, as on the seams of a puzzle, has another hump than its mean place: the difference
+    grows with their variance. It belongs to no mask; nor does one that is more outside than inside.
+    """
+    import cv2
+
+    height, width = field.shape[:2]
+    size = np.float32(max(height, width))
+    y, x, inside, hump = cv2.split(field)
+    valid = inside >= LEVEL / 2
+    share = 1 / np.maximum(inside, np.float32(LEVEL / 4))
+    y, x = y * share, x * share
+    low = 2 * (HUMP - 1)
+    hump = hump * share * np.float32(HUMP**2 / 2 - low) + np.float32(low)
+    variance = y * (np.float32(HUMP) - y) + x * (np.float32(HUMP) - x) - hump
+    valid &= np.abs(variance) < (SPREAD / size) ** 2
+    maps = cv2.convertMaps(x * size - np.float32(0.5), y * size - np.float32(0.5), cv2.CV_16SC2)
+    planes = np.ascontiguousarray(masks.transpose(2, 0, 1)).view(np.uint8)
+    moved = np.empty(planes.shape, bool)
+    for first in range(0, len(planes), 4):  # OpenCV takes four channels at once
+        part = planes[first : first + 4]
+        # Values of 0 and 1 are interpolated and rounded at one half.
+        channels = cv2.remap(cv2.merge(list(part)), *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for target, channel in zip(moved[first:], cv2.split(channels)):
+            np.logical_and(channel, valid, out=target)
+    return moved.transpose(1, 2, 0)
+
+# --- albumentations --------------------------------------------------------------------------------------------------
+
+
+def is_albumentations(augmentation):
+    """Whether this is a transform of albumentations, found out without importing it."""
+    return "albumentations" in _roots(augmentation) and hasattr(augmentation, "set_random_seed")
+
+
+def _roots(value):
+    """Names of the packages that an object's class and its bases are of."""
+    return {base.__module__.split(".")[0] for base in type(value).__mro__}
+
+
+def check_albumentations(transform):
+    """Raise DataError if a transform, or one inside it, moves the picture without its masks, or asks for boxes.
+
+    Those of albumentations itself move both; a Lambda, and a transform of a user's, is tried out when it is first met.
+    """
+    for node in _transforms(transform):
+        if getattr(node, "processors", None):
+            raise DataError(
+                "An albumentations Compose with bbox_params or keypoint_params cannot be used: leave them out, boxes "
+                "are taken from the masks."
+            )
+        known = type(node).__module__.startswith("albumentations.") and _name(node) != "Lambda"
+        if not known and not hasattr(node, "transforms"):
+            _moves_when_tried(node, _run_albumentations)
+
+
+def _transforms(transform):
+    """A transform and all that it holds."""
+    return [transform] + [node for inner in getattr(transform, "transforms", ()) for node in _transforms(inner)]
+
+
+def apply_albumentations(transform, image, masks, rng):
+    """Change a photo and its masks by a transform of albumentations; see `apply_imgaug`."""
+    check_albumentations(transform)
+    return _run_albumentations(transform, image, masks, rng)
+
+
+def _run_albumentations(transform, image, masks, rng):
+    transform = copy.deepcopy(transform)  # with a seed of its own, as for imgaug
+    transform.set_random_seed(int(rng.integers(2**31)))
+    for node in _transforms(transform):
+        if hasattr(node, "mask_interpolation"):
+            node.mask_interpolation = 1  # linear, and rounded at one half; OpenCV's nearest is up to a pixel off
+    planes = [np.ascontiguousarray(masks[..., i]).view(np.uint8) for i in range(masks.shape[2])]
+    found = transform(image=np.ascontiguousarray(image), **({"masks": planes} if planes else {}))
+    if not planes or found["image"].shape != image.shape:
+        return found["image"], masks
+    moved = np.stack([np.asarray(mask) for mask in found["masks"]])
+    return found["image"], (moved > 0).transpose(1, 2, 0)
+
+
+# --- What is not known -----------------------------------------------------------------------------------------------
+
+
+def _moves_when_tried(node, run):
+    """Whether an unknown augmenter moves masks, found out when it is first met, on blobs whose picture is their mask.
+
+    run: function (node, image, masks, rng) -> (image, masks). Raises DataError if the picture moves without its mask.
+    """
+    moves = node.__dict__.get("mrcnn_moves")
+    if moves is None:
+        moves = node.mrcnn_moves = _tried(node, run)
+    return moves
+
+
+def _tried(node, run):
+    y, x = np.indices((96, 128)) + 0.5
+    blobs = [(20, 25, 12, 16), (50, 90, 22, 24), (75, 30, 9, 20), (18, 110, 10, 10)]
+    mask = np.any([((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1 for cy, cx, ry, rx in blobs], axis=0)
+    image = np.where(mask[..., None], np.uint8([200, 170, 220]), np.uint8([60, 80, 50]))
+    moved = False
+    for seed in range(TRIALS):
+        new_image, new_masks = run(node, image, mask[..., None], np.random.default_rng(seed))
+        if new_image.shape != image.shape or new_image.dtype != image.dtype:
+            return True  # refused when it is applied, with the sizes
+        moved |= not np.array_equal(new_masks[..., 0], mask)
+        for channel in new_image.transpose(2, 0, 1).astype(np.float64):
+            # Other colours keep the picture a function of the mask; another place does not.
+            if channel.std() > 5 and new_masks.any() and not new_masks.all():
+                if abs(np.corrcoef(channel.ravel(), new_masks.ravel())[0, 1]) < 0.5:
+                    raise DataError(
+                        f"{_name(node)} was tried on a picture of a mask, and the mask did not stay with the picture: "
+                        "let it change masks alike (a Lambda of imgaug: func_heatmaps, of albumentations: mask), or "
+                        "give it as a function (image, masks, rng) -> (image, masks)."
+                    )
+    return moved

@@ -1,0 +1,354 @@
+"""COCO's JSON forms: made of a `Dataset` and of detections, and read from files and checked for an evaluation.
+
+Words: a *ground truth* is the dict of a COCO annotation file ("images", "annotations", "categories"); *results* are
+the list of a COCO results file, one dict per detected object ("image_id", "category_id", "score", and "bbox"
+[x, y, width, height] in pixels or "segmentation" as RLE, or both).
+"""
+
+import dataclasses
+import json
+import math
+import numbers
+import os
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+from mrcnn.data.masks import compressed_rle, rle_area, rle_encode
+
+KINDS = ("segm", "bbox")
+
+# --- From a Dataset and from detections ------------------------------------------------------------------------------
+
+
+def ground_truth_from_dataset(dataset, image_ids=None):
+    """COCO ground truth of any `Dataset`.
+
+    A dataset that keeps its COCO annotations (`image_info[i]["annotations"]`) hands them on untouched: ids, areas,
+    boxes, polygons and RLE are the file's, but for objects that `annotated.without` dropped. Any other is read through
+    `load_rles` where it has that, else through `load_mask`: boxes and areas are those of the masks, empty masks are
+    left out, and a negative class id marks a crowd.
+
+    dataset: a prepared `Dataset`
+    image_ids: internal ids of the images to take; None takes all
+
+    Raises DataError if two images share one source id.
+    """
+    image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
+    categories = _category_ids(dataset)
+    images, annotations, seen = [], [], {}
+    for image_id in image_ids:
+        info = dataset.image_info[image_id]
+        source_id = _plain_id(info["id"])
+        if source_id in seen:
+            raise DataError(
+                f"Image id {source_id!r} occurs twice, in sources {seen[source_id]!r} and {info['source']!r}: "
+                "COCO evaluation needs one id per image."
+            )
+        seen[source_id] = info["source"]
+        if "annotations" in info:
+            size = info["height"], info["width"]
+            annotations.extend(_annotations_of_file(dataset, info, categories))
+        else:
+            objects, size = _annotations_from_masks(dataset, image_id, categories, len(annotations) + 1)
+            annotations.extend(objects)
+        name = info.get("file_name") or os.path.basename(info.get("path") or "") or str(source_id)
+        images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1])})
+    names = [{"id": categories[i], "name": dataset.class_info[i]["name"]} for i in sorted(categories)]
+    return {"images": images, "annotations": annotations, "categories": names}
+
+
+def results_from_detections(dataset, image_id, detection):
+    """COCO results of one image from what `detect()` returned for it.
+
+    dataset: the prepared `Dataset` that the image belongs to; gives the source's image and category ids
+    image_id: internal id of the image
+    detection: dict with "boxes" float [N, 4] (y1, x1, y2, x2) sub-pixel in the original image (or "rois", the same
+        rounded), "class_ids" int [N], "scores" float [N], and "rles" (N COCO RLE dicts) or "masks" bool [H, W, N]
+
+    Returns a list of N dicts that JSON can hold.
+    """
+    categories = _category_ids(dataset)
+    source_id = _plain_id(dataset.image_info[image_id]["id"])
+    boxes = np.asarray(detection["boxes"] if "boxes" in detection else detection["rois"], np.float64)
+    if "rles" in detection:
+        rles = [_text_rle(rle) for rle in detection["rles"]]
+    else:
+        masks = np.asarray(detection["masks"])
+        rles = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
+    results = []
+    for (y1, x1, y2, x2), class_id, score, rle in zip(
+        boxes, detection["class_ids"], detection["scores"], rles, strict=True
+    ):
+        if int(class_id) not in categories:
+            raise DataError(
+                f"A detection has class {int(class_id)}, but the dataset knows classes 1 to {len(categories)}: "
+                "the model was trained on other classes."
+            )
+        results.append({
+            "image_id": source_id,
+            "category_id": categories[int(class_id)],
+            "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
+            "segmentation": rle,
+            "score": float(score),
+        })
+    return results
+
+
+def _category_ids(dataset):
+    """{class id: category id} of all foreground classes: the source's ids, or ours if several sources share theirs."""
+    ids = {i: _plain_id(info["id"]) for i, info in enumerate(dataset.class_info) if i > 0}
+    return ids if len(set(ids.values())) == len(ids) else {i: i for i in ids}
+
+
+def _plain_id(value):
+    """Source ids come as numpy integers too, which JSON does not know."""
+    return int(value) if isinstance(value, (int, np.integer)) else str(value)
+
+
+def _annotations_of_file(dataset, info, categories):
+    """The COCO annotations that an image brought along, as they are unless category ids had to be changed."""
+    numbers = info.get("numbers", range(len(info["annotations"])))
+    for number, annotation in zip(numbers, info["annotations"], strict=True):
+        if number in info.get("dropped", ()):
+            continue
+        category_id = categories[dataset.map_source_class_id(f"{info['source']}.{annotation['category_id']}")]
+        same = category_id == annotation["category_id"]
+        yield annotation if same else {**annotation, "category_id": category_id}
+
+
+def _annotations_from_masks(dataset, image_id, categories, first_id):
+    """COCO annotations of one image, numbered from first_id, and its (height, width)."""
+    from pycocotools import mask as coco_mask
+
+    info = dataset.image_info[image_id]
+    rles, class_ids, size = _rles_of(dataset, image_id)
+    annotations = []
+    for rle, class_id in zip(rles, class_ids, strict=True):
+        area = rle_area(rle)
+        if area:
+            annotations.append({
+                "id": first_id + len(annotations),
+                "image_id": _plain_id(info["id"]),
+                "category_id": categories[abs(int(class_id))],
+                "bbox": [float(value) for value in coco_mask.toBbox(rle)],
+                "area": float(area),
+                "iscrowd": int(class_id < 0),
+                "segmentation": _text_rle(rle),
+            })
+    return annotations, size
+
+
+def _rles_of(dataset, image_id):
+    """Compressed run lengths of one image, their class ids (negative for crowds), and (height, width) of the image."""
+    info = dataset.image_info[image_id]
+    size = (info["height"], info["width"]) if "height" in info and "width" in info else None
+    if size and hasattr(dataset, "load_rles"):
+        return *dataset.load_rles(image_id), size
+    masks, class_ids = dataset.load_mask(image_id)
+    rles = [rle_encode(masks[..., i]) for i in range(len(class_ids))]
+    if rles:
+        size = masks.shape[:2]
+    return rles, class_ids, size or dataset.load_image(image_id).shape[:2]
+
+
+def _text_rle(rle):
+    """pycocotools counts are bytes, which JSON does not know."""
+    counts = rle["counts"]
+    counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    return {"size": [int(side) for side in rle["size"]], "counts": counts}
+
+
+# --- Reading and checking --------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Ground truth and results of one kind, checked, with all ids replaced by places in these lists.
+
+    kind: of KINDS; image_ids: the source's, in order; categories: of the ground truth, in the order of their ids
+    sizes: (height, width) of each image, or None where the ground truth does not say
+    objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id" counted
+        from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE
+    """
+
+    kind: str
+    image_ids: list
+    categories: list
+    sizes: list
+    objects: list
+    detections: list
+
+
+def read_comparison(ground_truth, results, kind, image_ids=None):
+    """Read and check what an evaluation compares.
+
+    ground_truth: dict, or path of a COCO annotation file
+    results: list, or path of a COCO results file
+    kind: "segm" compares masks, "bbox" compares boxes
+    image_ids: source ids of the images to evaluate; None evaluates all of the ground truth
+
+    Returns Comparison.
+    Raises DataError for files that are no such JSON and for results of unknown images or classes.
+    """
+    if kind not in KINDS:
+        raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")
+    truth = _read_ground_truth(ground_truth)
+    results = _read_results(results)
+    images = _index(truth["images"], "image")
+    categories = _index(truth["categories"], "category")
+    objects = [_checked_annotation(a, images, categories, kind) for a in truth["annotations"]]
+    detections = [_checked_result(r, i, images, categories, kind) for i, r in enumerate(results)]
+    image_ids = _in_order(images if image_ids is None else _known_images(image_ids, images))
+    category_ids = _in_order(categories)
+    image_places = {image_id: i for i, image_id in enumerate(image_ids)}
+    category_places = {category_id: i for i, category_id in enumerate(category_ids)}
+    for entries in (objects, detections):
+        entries[:] = [entry for entry in entries if entry["image_id"] in image_places]
+        for entry in entries:
+            entry["image_id"] = image_places[entry["image_id"]]
+            entry["category_id"] = category_places[entry["category_id"]]
+    sizes = [(images[i]["height"], images[i]["width"]) if "height" in images[i] and "width" in images[i] else None
+             for i in image_ids]
+    return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections)
+
+
+def _in_order(ids):
+    """Ids sorted as pycocotools does, numbers before text: the order decides between equal scores."""
+    return sorted(set(ids), key=lambda value: (isinstance(value, str), value))
+
+
+def _read_json(value):
+    """The content of a JSON file if value is a path, else value itself."""
+    if not isinstance(value, (str, os.PathLike)):
+        return value
+    try:
+        with open(value, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise DataError(f"Cannot read {value}: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{value} is no JSON file: {error}.") from error
+
+
+def _read_ground_truth(value):
+    truth = _read_json(value)
+    name = value if isinstance(value, (str, os.PathLike)) else "The ground truth"
+    missing = [key for key in ("images", "annotations", "categories") if key not in truth] \
+        if isinstance(truth, dict) else ["images"]
+    if missing:
+        raise DataError(f"{name} is no COCO annotation file: it has no {missing[0]!r}.")
+    return truth
+
+
+def _read_results(value):
+    results = _read_json(value)
+    if not isinstance(results, (list, tuple)) or not all(isinstance(result, dict) for result in results):
+        name = value if isinstance(value, (str, os.PathLike)) else "The value given"
+        raise DataError(f"{name} is no COCO results file: it must be a list with one object per detection.")
+    return results
+
+
+def _index(entries, what):
+    """{id: entry}; an id may occur once."""
+    index = {}
+    for entry in entries:
+        if "id" not in entry:
+            raise DataError(f"The ground truth has a {what} entry without id: {str(entry)[:60]}.")
+        if entry["id"] in index:
+            raise DataError(f"The ground truth has {what} id {entry['id']!r} twice.")
+        index[entry["id"]] = entry
+    return index
+
+
+def _known_images(image_ids, images):
+    for image_id in image_ids:
+        if image_id not in images:
+            raise DataError(f"The ground truth has no image {image_id!r}, which was to be evaluated.")
+    return list(image_ids)
+
+
+def _checked_references(entry, name, images, categories):
+    """Raise DataError unless the entry's image and category exist."""
+    image_id, category_id = entry.get("image_id"), entry.get("category_id")
+    if image_id not in images:
+        other = str(image_id) if isinstance(image_id, int) else _number(image_id)
+        hint = f" (it has {other!r}: number against text)" if other in images else ""
+        raise DataError(f"{name} is of image {image_id!r}, which the ground truth does not have{hint}.")
+    if category_id not in categories:
+        known = ", ".join(str(key) for key in list(categories)[:20])
+        raise DataError(f"{name} has category {category_id!r}, but the ground truth has categories {known}.")
+
+
+def _number(text):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _checked_annotation(annotation, images, categories, kind):
+    """A copy of a ground truth annotation that has all that COCOeval reads."""
+    from pycocotools import mask as coco_mask
+
+    name = f"Annotation {annotation.get('id')}"
+    _checked_references(annotation, name, images, categories)
+    annotation = {**annotation, "iscrowd": int(annotation.get("iscrowd") or 0)}
+    image, box = images[annotation["image_id"]], annotation.get("bbox")
+    if kind == "segm" or not box:
+        rle = annotation["segmentation"] = _compressed_rle(annotation.get("segmentation"), image, name)
+        annotation.setdefault("area", float(coco_mask.area(rle)))
+        annotation["bbox"] = box or [float(value) for value in coco_mask.toBbox(rle)]
+    annotation.setdefault("area", float(annotation["bbox"][2] * annotation["bbox"][3]))
+    return annotation
+
+
+def _checked_result(result, index, images, categories, kind):
+    """A copy of a result that has all that COCOeval reads; areas and boxes as in pycocotools' loadRes."""
+    from pycocotools import mask as coco_mask
+
+    name = f"Result {index}"
+    _checked_references(result, name, images, categories)
+    score, box = result.get("score"), result.get("bbox")
+    if not _all_finite([score]):
+        raise DataError(f"{name} of image {result['image_id']!r} has score {score!r}: it must be a finite number.")
+    checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
+    boxed = box is not None and len(box) > 0
+    if kind == "segm" or not boxed:
+        rle = result.get("segmentation")
+        if not isinstance(rle, dict):
+            raise DataError(f"{name} has no mask as RLE: results with boxes alone are evaluated with type bbox.")
+        checked["segmentation"] = _compressed_rle(rle, images[result["image_id"]], name)
+    if boxed:
+        if len(box) != 4 or not _all_finite(box):
+            raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
+        checked["bbox"], checked["area"] = list(box), box[2] * box[3]
+    else:
+        checked["bbox"] = [float(value) for value in coco_mask.toBbox(checked["segmentation"])]
+        checked["area"] = float(coco_mask.area(checked["segmentation"]))
+    return checked
+
+
+def _all_finite(values):
+    return all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
+
+
+def _compressed_rle(shape, image, name):
+    """Polygons or RLE of any form as compressed RLE.
+
+    Raises DataError if it cannot be read or does not fit the image: pycocotools itself takes a mask of another size for
+    one that overlaps nothing, and decodes run lengths of the wrong sum into garbage.
+    """
+    from pycocotools import mask as coco_mask
+
+    if not shape:
+        raise DataError(f"{name} of image {image['id']!r} has no segmentation.")
+    if "height" not in image or "width" not in image:
+        raise DataError(f"Image {image['id']!r} of the ground truth lacks height and width, which its masks need.")
+    size = (image["height"], image["width"])
+    try:
+        if isinstance(shape, list):
+            return coco_mask.merge(coco_mask.frPyObjects(shape, *size))
+        return compressed_rle(shape, size)
+    except Exception as error:  # pycocotools raises bare Exceptions
+        raise DataError(f"{name} of image {image['id']!r} has a segmentation that cannot be read: {error}.") from error

@@ -1,0 +1,111 @@
+"""Every detection of an image held against every true object of it, and the greedy match of the ones with the others.
+
+D counts the detections of one image, G its true objects, C its crowds. Classes are places in the list of categories,
+from 0 on.
+"""
+
+import dataclasses
+
+import numpy as np
+
+MOST_DETECTIONS = 100  # of one class in one image, the highest scores first, as COCO counts
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagePairs:
+    """The detections and true objects of one image, and how much they overlap.
+
+    scores: float [D], falling; classes: int [D]; results: int [D] places in the comparison's detections
+    true_classes: int [G]; crowd_classes: int [C]
+    overlaps: float [D, G] IoU; crowd_overlaps: float [D, C], the share of each detection that lies in the crowd
+    """
+
+    scores: np.ndarray
+    classes: np.ndarray
+    results: np.ndarray
+    true_classes: np.ndarray
+    crowd_classes: np.ndarray
+    overlaps: np.ndarray
+    crowd_overlaps: np.ndarray
+
+
+def pair_images(comparison):
+    """list of ImagePairs, one for each image of a `coco_data.Comparison`, in its order."""
+    objects = _by_image(comparison.objects, len(comparison.image_ids))
+    detections = _by_image(comparison.detections, len(comparison.image_ids))
+    return [_pair(comparison, objects[i], detections[i]) for i in range(len(objects))]
+
+
+def _by_image(entries, count):
+    """For each image the places of its entries."""
+    places = [[] for _ in range(count)]
+    for i, entry in enumerate(entries):
+        places[entry["image_id"]].append(i)
+    return places
+
+
+def _pair(comparison, objects, detections):
+    """ImagePairs of one image from the places of its objects and detections."""
+    from pycocotools import mask as coco_mask
+
+    results = _highest(comparison.detections, np.array(detections, int))
+    found = [comparison.detections[i] for i in results]
+    true = [comparison.objects[i] for i in objects]
+    crowd = np.array([entry["iscrowd"] for entry in true], bool)
+    shape = "segmentation" if comparison.kind == "segm" else "bbox"
+    overlaps = np.zeros((len(found), len(true)))
+    if overlaps.size:
+        overlaps[:] = coco_mask.iou(
+            [entry[shape] for entry in found], [entry[shape] for entry in true], [int(one) for one in crowd]
+        )
+    true_classes = np.array([entry["category_id"] for entry in true], int)
+    return ImagePairs(
+        scores=np.array([entry["score"] for entry in found], float),
+        classes=np.array([entry["category_id"] for entry in found], int),
+        results=results,
+        true_classes=true_classes[~crowd],
+        crowd_classes=true_classes[crowd],
+        overlaps=overlaps[:, ~crowd],
+        crowd_overlaps=overlaps[:, crowd],
+    )
+
+
+def _highest(entries, places):
+    """Places in falling order of score, of each class at most MOST_DETECTIONS; equal scores stay in their order."""
+    places = places[np.argsort([-entries[i]["score"] for i in places], kind="stable")]
+    if len(places) <= MOST_DETECTIONS:
+        return places
+    classes = np.array([entries[i]["category_id"] for i in places])
+    kept = np.zeros(len(places), bool)
+    for class_id in np.unique(classes):
+        kept[np.flatnonzero(classes == class_id)[:MOST_DETECTIONS]] = True
+    return places[kept]
+
+
+def match(pairs, iou=0.5, by_class=True, score_threshold=None):
+    """Match the detections of one image with its true objects.
+
+    In order of falling score each detection takes the object of highest overlap that none took before it, if their IoU
+    is at least `iou`; among equal overlaps the last one, as in pycocotools. One that takes none is ignored if at least
+    that share of it lies in a crowd.
+
+    by_class: True matches objects, and crowds, of the detection's own class alone (COCO's rule), False of any class
+    score_threshold: detections of lower score are left out: they take nothing, and are ignored
+
+    Returns (int [D] place of the object that a detection takes, or -1; bool [D] ignored).
+    """
+    iou = min(iou, 1 - 1e-10)  # as pycocotools has it: an IoU of 1 is enough for a threshold of 1
+    enough = pairs.overlaps
+    in_crowd = pairs.crowd_overlaps >= iou
+    if by_class:
+        enough = np.where(pairs.classes[:, None] == pairs.true_classes, enough, 0)
+        in_crowd = in_crowd & (pairs.classes[:, None] == pairs.crowd_classes)
+    left_out = np.zeros(len(pairs.scores), bool) if score_threshold is None else pairs.scores < score_threshold
+    matches = np.full(len(pairs.scores), -1)
+    free = np.ones(len(pairs.true_classes), bool)
+    for i in np.flatnonzero((enough >= iou).any(axis=1) & ~left_out):
+        overlaps = np.where(free, enough[i], 0)
+        best = len(overlaps) - 1 - int(np.argmax(overlaps[::-1]))
+        if overlaps[best] >= iou:
+            matches[i], free[best] = best, False
+    return matches, left_out | ((matches < 0) & in_crowd.any(axis=1))

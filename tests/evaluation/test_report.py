@@ -1,0 +1,94 @@
+"""The HTML report: whole, well formed, of one file, and with the numbers that were measured."""
+
+import base64
+import html.parser
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from rectangles import comparable
+
+from mrcnn.evaluation.evaluate import measure
+from mrcnn.evaluation.report import report_html
+
+A, B = (1, 10, 10, 50, 50), (2, 60, 10, 80, 30)
+VOID = {"meta", "img"}
+
+
+class Reader(html.parser.HTMLParser):
+    """Checks that tags close in order; collects texts of cells, sources of images, and all tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.images, self.cells, self.links = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.cells.append([])
+        elif tag in ("td", "th"):
+            self.cells[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    truth, results = comparable([[A, B]], [[A, (2, 60, 60, 90, 90)]], [[0.9, 0.3]])
+    truth["categories"][0]["name"] = '<script>alert("a & b")</script>'
+    return measure(truth, results)
+
+
+@pytest.fixture(scope="module")
+def report(metrics):
+    picture = np.zeros((30, 40, 3), np.uint8)
+    return report_html(metrics, [("a <b> photo", picture)], "run <1>")
+
+
+def test_it_is_one_file_without_scripts(report):
+    reader = Reader(report)
+    assert len(reader.links) == 7 and all(link.startswith("data:image/") for link in reader.links)
+    assert not {"script", "link", "iframe", "object"} & set(reader.tags)
+    assert "http" not in report and "@import" not in report and "url(" not in report
+    assert "&lt;script&gt;alert(&quot;a &amp; b&quot;)&lt;/script&gt;" in report
+    assert "<title>run &lt;1&gt;</title>" in report and "a &lt;b&gt; photo" in report
+
+
+def test_its_pictures_can_be_decoded(report):
+    pictures = [Image.open(io.BytesIO(base64.b64decode(link.split(",")[1]))) for link in Reader(report).links]
+    assert [picture.format for picture in pictures] == ["PNG"] * 6 + ["JPEG"]
+    assert pictures[-1].size == (40, 30) and all(picture.size[0] > 400 for picture in pictures[:-1])
+
+
+def test_its_tables_hold_the_numbers(report, metrics):
+    rows = {tuple(row[:1]): row for row in Reader(report).cells}
+    assert rows[("AP",)][2:] == [f"{metrics['segm']['AP']:.3f}", f"{metrics['bbox']['AP']:.3f}"]
+    assert rows[("AP_large",)][2:] == ["\u2013", "\u2013"]  # there is no large object
+    assert "Undefined (\u2013): the ground truth has no object of at least 96^2 pixels" in report
+    # One object, one detection, all correct: at any threshold up to 0.90, in the middle 0.45.
+    first = rows[('<script>alert("a & b")</script>',)]
+    assert first[1:9] == ["1", "1", "1.000", "1.000", "1.000", "1.000", "1.000", "0.45"]
+    # One object, missed; its one detection is background, and no score threshold makes that better.
+    assert rows[("class 20",)][1:] == ["1", "1", "0.000", "0.000", "0.000", "0.000", "0.000", "\u2013",
+                                       "0", "0", "0", "0", "1", "1"]
+    assert rows[("background",)][2] == "1" and rows[("missed",)][2] == "1"
+    assert rows[("missed",)][3] == "0.500"  # AP50 1/2; without the class of the missed object 1
+
+
+def test_a_report_of_nothing(metrics):
+    reader = Reader(report_html(measure(*comparable([[]], [[]]))))
+    assert len(reader.links) == 6
+    rows = {tuple(row[:1]): row for row in reader.cells}
+    assert rows[("AP",)][2:] == ["\u2013", "\u2013"] and rows[("class 10",)][1:3] == ["0", "0"]
