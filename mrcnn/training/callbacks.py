@@ -1,5 +1,6 @@
 """Callbacks of a training run: checkpoints, the record of it, and the stop at a loss that is not a number."""
 
+import csv
 import importlib.util
 import math
 import os
@@ -83,9 +84,31 @@ class LearningRateLog(keras.callbacks.Callback):
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
+class HistoryFile(keras.callbacks.Callback):
+    """history.csv: a row for each epoch over all stages and resumes; a figure that is new in one gets a column."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = []
+        if os.path.isfile(self.path):
+            with open(self.path, newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
+        names = {name for row in rows for name in row} - {"epoch"}
+        partial = f"{self.path}.partial"
+        with open(partial, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["epoch", *sorted(names)], restval="nan")
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(partial, self.path)
+
+
 def recording_callbacks(log_dir):
     """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed."""
-    record = [LearningRateLog(), keras.callbacks.CSVLogger(os.path.join(log_dir, "history.csv"), append=True)]
+    record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, "history.csv"))]
     missing = [name for name in ("tensorflow", "tensorboard") if importlib.util.find_spec(name) is None]
     if missing:
         print(f"No TensorBoard logs, only history.csv: install {' and '.join(missing)} for them.")

@@ -248,13 +248,22 @@ def read_state(path):
     return state
 
 
+def _same_stage(state, stage):
+    return all(state["stage"].get(key) == stage.get(key) for key in ("layers", "learning_rate"))
+
+
+def first_epoch_of(stage, state, epoch):
+    """The epoch at which a stage began: that of the state if it goes on in the same stage, else the one at hand."""
+    return state["stage"].get("first_epoch", epoch) if state and _same_stage(state, stage) else epoch
+
+
 def restore_state(state, model, stage):
     """Give the model back its random generators and, at the same layers and learning rate, its optimizer.
 
     Returns whether the optimizer came back.
     """
     _assign(_seed_states(model), state["seeds"])
-    if any(state["stage"].get(key) != stage.get(key) for key in ("layers", "learning_rate")):
+    if not _same_stage(state, stage):
         return False
     return _assign(model.optimizer.variables, state["optimizer"])
 
