@@ -1,11 +1,10 @@
-"""Drawings: instances on a photo, sheets of pictures, matches, precision-recall, overlaps, weights and training curves.
+"""Figures under Matterport's names: instances, matches, regions, precision-recall, overlaps, weights, training curves.
 
-`draw_instances` and `contact_sheet` make uint8 pictures without matplotlib. The functions with Matterport's names draw
-on a matplotlib axis, make and show a figure where none is given, and return the axis. N counts instances; boxes are
-(y1, x1, y2, x2) in pixels of the image, y2 and x2 exclusive; colours are (r, g, b) in 0..1.
+Each draws on a matplotlib axis, makes and shows a figure where none is given, and returns the axis. N counts instances;
+boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2 exclusive; colours are (r, g, b) in 0..1. What draws
+without matplotlib is in `mrcnn.drawing` and known under this address too.
 """
 
-import colorsys
 import csv
 import html
 import os
@@ -14,206 +13,39 @@ import sys
 import numpy as np
 
 from mrcnn.data.images import DataError
+from mrcnn.drawing import (
+    NOTHING,
+    apply_mask,
+    blend_part,
+    caption_of,
+    check_counts,
+    contact_sheet,
+    distinct_colors,
+    draw_box,
+    draw_instances,
+    mask_part,
+    random_colors,
+)
 
-GOLDEN_RATIO = 0.618034
-NOTHING = "No instances to display"
-
-
-# --- Pictures as arrays ---------------------------------------------------------------------------------------
-def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, colors=None, show_mask=True,
-                   show_bbox=True, scale=1):
-    """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
-
-    image: uint8 [H, W, 3] RGB
-    boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
-    masks: bool [H, W, N], or None without masks
-    class_ids: int [N] positions in class_names
-    scores: [N], or None
-    colors: [N, 3] in 0..1, or None for colours that differ from each other
-    scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
-    Raises ValueError if the numbers of instances disagree.
-    """
-    import cv2
-
-    boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
-    count = _check_counts(boxes, masks, class_ids, scores, colors)
-    colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
-    canvas = np.array(image)
-    if scale != 1:
-        canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    parts = [None if masks is None else _mask_part(masks[..., i]) for i in range(count)]
-    shown = [i for i in range(count) if boxes[i].any() or parts[i]]
-    line = max(1, round(max(canvas.shape[:2]) / 600))
-    # Small ones last: a bag in front of a coat stays visible.
-    for i in sorted(shown, key=lambda i: -(parts[i][2].sum() if parts[i] else 0)):
-        if show_mask and parts[i]:
-            _blend_part(canvas, parts[i], colors[i], line, scale)
-        if show_bbox:
-            draw_box(canvas, boxes[i] * scale, colors[i], line)
-    labels = []
-    for i in shown:
-        corner = (boxes[i] if boxes[i].any() else np.array(parts[i][:2])) * scale
-        labels.append((_caption(class_ids[i], class_names, scores, i), corner, colors[i]))
-    return _write_labels(canvas, labels or [(NOTHING, np.zeros(2), np.full(3, 255.0))])
-
-
-def contact_sheet(images, titles=None, columns=4):
-    """Returns one picture of many side by side, each in a cell of the largest one's size, with its title below.
-
-    images: list of uint8 [H, W, 3], uint8 [H, W] or bool [H, W]
-    titles: list of as many texts, or None; a text too long for its cell is cut
-    columns: most pictures in a row
-    Raises ValueError without images or with another number of titles.
-    """
-    from PIL import Image, ImageDraw
-
-    if not len(images) or (titles is not None and len(titles) != len(images)):
-        raise ValueError(f"contact_sheet needs pictures and as many titles, got {len(images)} and {len(titles or [])}.")
-    pictures = [_as_rgb(image) for image in images]
-    height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
-    gap, font = 6, _font(12)
-    text_height = 18 if titles is not None else 0
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    cell = (height + text_height + gap, width + gap)
-    sheet = np.full((rows * cell[0] + gap, columns * cell[1] + gap, 3), 255, np.uint8)
-    corners = [(i // columns * cell[0] + gap, i % columns * cell[1] + gap) for i in range(len(pictures))]
-    for picture, (top, left) in zip(pictures, corners):
-        left += (width - picture.shape[1]) // 2
-        sheet[top:top + picture.shape[0], left:left + picture.shape[1]] = picture
-    drawing = Image.fromarray(sheet)
-    for title, (top, left) in zip(titles or [], corners):
-        title = str(title)
-        while font.getlength(title) > width and title:
-            title = title[:-2] + "\u2026" if len(title) > 1 else ""
-        ImageDraw.Draw(drawing).text((left, top + height + 1), title, fill=(0, 0, 0), font=font)
-    return np.array(drawing)
-
-
-def distinct_colors(count):
-    """Returns `count` colours (r, g, b) in 0..1 that differ from each other, the same ones on every call."""
-    # Steps of the golden ratio spread over the hues for any count; three brightnesses part neighbours further.
-    return [colorsys.hsv_to_rgb((0.02 + i * GOLDEN_RATIO) % 1, (0.85, 0.6, 1.0)[i % 3], (1.0, 0.95, 0.75)[i % 3])
-            for i in range(count)]
-
-
-def random_colors(N, bright=True):
-    """Returns N evenly spread colours (r, g, b) in 0..1 in random order; `bright=False` makes them darker."""
-    colors = [colorsys.hsv_to_rgb(i / max(N, 1), 1, 1.0 if bright else 0.7) for i in range(N)]
-    return [colors[i] for i in np.random.default_rng().permutation(N)]
-
-
-def apply_mask(image, mask, color, alpha=0.5):
-    """Blends a colour into an image where the mask is set, in place, and returns the image.
-
-    image: [H, W, 3] values 0..255; mask: [H, W] bool or 0/1; alpha: share of the colour
-    """
-    inside = np.asarray(mask).astype(bool)
-    image[inside] = image[inside] * (1 - alpha) + alpha * 255 * np.asarray(color, float)
-    return image
-
-
-def draw_box(image, box, color, thickness=2):
-    """Draws the border of a box in place, inside the box, and returns the image.
-
-    box: [4] pixels, rounded and clipped to the image; color: (r, g, b) in the image's own range, 0..255 for uint8
-    """
-    y1, x1, y2, x2 = np.rint(np.asarray(box, float)[:4]).astype(int)
-    rows, cols = _clip(y1, y2, image.shape[0]), _clip(x1, x2, image.shape[1])
-    for edge in (y1, max(y2 - thickness, y1)):
-        image[_clip(edge, min(edge + thickness, y2), image.shape[0]), cols] = color
-    for edge in (x1, max(x2 - thickness, x1)):
-        image[rows, _clip(edge, min(edge + thickness, x2), image.shape[1])] = color
-    return image
-
-
-def _clip(start, end, size):
-    return slice(max(start, 0), max(min(end, size), 0))
-
-
-def _check_counts(boxes, masks, class_ids, scores=None, colors=None):
-    """Returns the number of instances on which all agree."""
-    counts = {"boxes": len(boxes), "class_ids": len(class_ids)}
-    counts.update({} if masks is None else {"masks": np.shape(masks)[-1]})
-    counts.update({name: len(rows) for name, rows in (("scores", scores), ("colors", colors)) if rows is not None})
-    if len(set(counts.values())) > 1:
-        found = ", ".join(f"{number} {name}" for name, number in counts.items())
-        raise ValueError(f"The numbers of instances disagree: {found}.")
-    return len(boxes)
-
-
-def _caption(class_id, class_names, scores, i):
-    name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
-    return name if scores is None else f"{name} {scores[i]:.2f}"
-
-
-def _mask_part(mask):
-    """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]).astype(bool)
-
-
-def _blend_part(canvas, part, color, line, scale):
-    """Fills a cut mask with a translucent colour and draws its outline, inside the mask."""
-    import cv2
-
-    top, left, mask = part
-    # One empty pixel all round, so that the outline closes at the cut.
-    mask = np.pad(mask.astype(np.uint8), 1)
-    if scale != 1:
-        mask = (cv2.resize(mask * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)
-    inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=line)
-    mask, inner = (m[scale:-scale, scale:-scale].astype(bool) for m in (mask, inner))
-    area = canvas[top * scale:top * scale + mask.shape[0], left * scale:left * scale + mask.shape[1]]
-    apply_mask(area, mask, color / 255, 0.45)
-    area[mask & ~inner] = color
-
-
-def _font(size):
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
-def _write_labels(canvas, labels):
-    """Returns the canvas with labels (text, corner (y, x), colour 0..255) near their corners, clear of each other."""
-    from PIL import Image, ImageDraw
-
-    font = _font(int(np.clip(min(canvas.shape[:2]) / 30, 10, 22)))
-    height = sum(font.getmetrics())
-    drawing = Image.fromarray(canvas)
-    pen = ImageDraw.Draw(drawing)
-    taken = np.zeros((0, 4))
-    for text, corner, color in labels:
-        width = int(np.ceil(font.getlength(text))) + 4
-        box = _free_place(corner, (height, width), canvas.shape[:2], taken)
-        taken = np.concatenate([taken, [box]])
-        color = tuple(np.clip(np.rint(color), 0, 255).astype(int).tolist())
-        pen.rectangle((box[1], box[0], box[3] - 1, box[2] - 1), fill=color)
-        bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
-        pen.text((box[1] + 2, box[0]), text, fill=(0, 0, 0) if bright else (255, 255, 255), font=font)
-    return np.array(drawing)
-
-
-def _free_place(corner, extent, size, taken):
-    """Returns the box of a label: the place nearest to its corner that hides the least of other labels."""
-    from mrcnn.ops.boxes import intersection
-
-    tops = corner[0] + extent[0] * np.array([-1, 0, 1, -2, 2, 3, -3])
-    corners = np.stack([tops, np.full(len(tops), corner[1])], axis=1)
-    corners = np.clip(corners, 0, np.maximum(np.subtract(size, extent), 0))
-    places = np.rint(np.concatenate([corners, corners + extent], axis=1))
-    hidden = intersection(places[:, None], taken[None]).sum(axis=1)
-    return places[np.argmin(hidden)]
-
-
-def _as_rgb(image):
-    """Returns a picture of any kind as uint8 [H, W, 3]."""
-    image = np.asarray(image)
-    image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
-    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
+__all__ = [
+    "apply_mask",
+    "contact_sheet",
+    "display_differences",
+    "display_images",
+    "display_instances",
+    "display_table",
+    "display_top_masks",
+    "display_weight_stats",
+    "distinct_colors",
+    "draw_box",
+    "draw_boxes",
+    "draw_instances",
+    "draw_rois",
+    "plot_overlaps",
+    "plot_precision_recall",
+    "plot_training_curves",
+    "random_colors",
+]
 
 
 # --- Figures --------------------------------------------------------------------------------------------------
@@ -283,7 +115,7 @@ def display_instances(image, boxes, masks, class_ids, class_names, scores=None, 
     Raises ValueError if the numbers of instances disagree.
     """
     boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
-    count = _check_counts(boxes, masks, class_ids, scores, colors)
+    count = check_counts(boxes, masks, class_ids, scores, colors)
     colors = distinct_colors(count) if colors is None else colors
     if not count:
         print(f"{NOTHING}.")
@@ -291,16 +123,16 @@ def display_instances(image, boxes, masks, class_ids, class_names, scores=None, 
     ax, show = _axis(ax, figsize)
     painted = np.array(image).astype(np.uint8)
     for i in range(count):
-        part = _mask_part(np.asarray(masks)[..., i]) if show_mask else None
+        part = mask_part(np.asarray(masks)[..., i]) if show_mask else None
         if part:
-            _blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
+            blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
     _photo_axis(ax, painted, title, margin=10)
     for i in range(count):
         if not boxes[i].any():
             continue  # padding
         if show_bbox:
             _rectangle(ax, boxes[i], colors[i], linewidth=2, alpha=0.7, linestyle="dashed")
-        caption = _caption(class_ids[i], class_names, scores, i) if captions is None else captions[i]
+        caption = caption_of(class_ids[i], class_names, scores, i) if captions is None else captions[i]
         if caption:
             _text(ax, boxes[i][0], boxes[i][1], caption)
     return _finish(ax, show)
@@ -344,9 +176,9 @@ def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None,
     painted = np.array(image).astype(np.uint8)
     colors, visibilities = distinct_colors(count), [1] * count if visibilities is None else visibilities
     for i in range(count):
-        part = _mask_part(np.asarray(masks)[..., i]) if masks is not None else None
+        part = mask_part(np.asarray(masks)[..., i]) if masks is not None else None
         if part:
-            _blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
+            blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
     _photo_axis(ax, painted, title, margin=50)
     for i in range(count):
         color = colors[i] if visibilities[i] else "gray"
@@ -385,7 +217,7 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10,
         if class_ids[i] > 0:
             crop, (y, x) = paste_mask(np.asarray(mask[i], np.float32), rois[i, :4], masks.shape[:2])
             masks[y:y + crop.shape[0], x:x + crop.shape[1], k] = crop
-    captions = [_caption(class_ids[i], class_names, None, i) if class_ids[i] > 0 else "" for i in ids]
+    captions = [caption_of(class_ids[i], class_names, None, i) if class_ids[i] > 0 else "" for i in ids]
     return draw_boxes(image, rois[ids], np.asarray(refined_rois, float)[ids], masks, captions,
                       [1 if class_ids[i] > 0 else 0 for i in ids], f"{len(ids)} of {len(rois)} regions", ax)
 
@@ -402,7 +234,7 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4):
     for class_id in top:
         own = mask[..., class_ids == class_id]
         images.append((own * np.arange(1, own.shape[-1] + 1)).max(axis=-1))
-        titles.append(_caption(class_id, class_names, None, 0))
+        titles.append(caption_of(class_id, class_names, None, 0))
     images += [np.zeros(image.shape[:2], int)] * (limit - len(top))
     titles += ["-"] * (limit - len(top))
     return display_images(images, titles, cols=limit + 1, cmap="Blues_r")
@@ -430,8 +262,8 @@ def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_nam
         ax.set_title(f"{pairs[0]} detections, {pairs[1]} true objects: no overlaps to show")
         return _finish(ax, show)
     ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1)
-    ax.set_yticks(range(pairs[0]), [_caption(c, class_names, pred_scores, i) for i, c in enumerate(pred_class_ids)])
-    ax.set_xticks(range(pairs[1]), [_caption(c, class_names, None, 0) for c in gt_class_ids], rotation=90)
+    ax.set_yticks(range(pairs[0]), [caption_of(c, class_names, pred_scores, i) for i, c in enumerate(pred_class_ids)])
+    ax.set_xticks(range(pairs[1]), [caption_of(c, class_names, None, 0) for c in gt_class_ids], rotation=90)
     for (i, j), overlap in np.ndenumerate(overlaps):
         verdict = "match" if gt_class_ids[j] == pred_class_ids[i] else "wrong"
         text = f"{overlap:.2f}\n{verdict}" if overlap >= threshold else f"{overlap:.2f}" if overlap >= 0.005 else ""
@@ -452,7 +284,8 @@ def plot_training_curves(history, path):
     from matplotlib.figure import Figure
 
     if isinstance(history, dict):
-        columns = {name: list(enumerate(values, start=1)) for name, values in history.items()}
+        columns = {name: [(epoch, value) for epoch, value in enumerate(values, start=1) if value == value]
+                   for name, values in history.items()}
     else:
         columns = _read_history(history)
     names = [name for name in columns if not name.startswith("val_")]
@@ -490,7 +323,7 @@ def _read_history(path):
                     epoch, value = int(float(row["epoch"])) + 1, float(value)
                 except (KeyError, TypeError, ValueError):
                     continue
-                if name != "epoch":
+                if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
                     columns.setdefault(name, {})[epoch] = value
     if not columns:
         raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')

@@ -19,10 +19,13 @@ ALLOWED = {
     "training": {"training", "config", "network"},
     "evaluation": {"evaluation", "data", "ops"},
     "labeling": {"labeling", "data", "ops", "evaluation"},
-    "visualize": {"data", "ops", "evaluation"},
+    "drawing": {"data", "ops"},
+    "figures": {"data", "ops", "evaluation", "visualize"},
+    "visualize": {"drawing", "data", "ops", "evaluation"},
     "segmenter": {"config", "data", "network", "training", "evaluation", "visualize"},
-    "utils": {"config", "data", "ops", "evaluation", "training"},
-    "model": {"config", "data", "network", "training", "segmenter", "utils"},
+    "utils": {"matterport", "config", "data", "ops", "evaluation", "training"},
+    "matterport": {"matterport", "config", "data", "network", "ops", "training", "segmenter", "evaluation"},
+    "model": {"matterport", "config", "data", "network", "training", "segmenter", "utils"},
 }
 BACKENDS = {"tensorflow", "jax", "torch"}
 

@@ -1,13 +1,56 @@
 """Matterport's door gives what its scripts expect of these names."""
 
+import inspect
+
 import numpy as np
+import pytest
 
 from mrcnn import utils
 
+# Name: the arguments that scripts give by position or name, in their order.
+SIGNATURES = {
+    "Dataset": "class_map",
+    "extract_bboxes": "mask",
+    "compute_iou": "box boxes box_area boxes_area",
+    "compute_overlaps": "boxes1 boxes2",
+    "compute_overlaps_masks": "masks1 masks2",
+    "non_max_suppression": "boxes scores threshold",
+    "apply_box_deltas": "boxes deltas",
+    "box_refinement_graph": "box gt_box",
+    "box_refinement": "box gt_box",
+    "resize_image": "image min_dim max_dim min_scale mode",
+    "resize_mask": "mask scale padding crop",
+    "minimize_mask": "bbox mask mini_shape",
+    "expand_mask": "bbox mini_mask image_shape",
+    "unmold_mask": "mask bbox image_shape",
+    "generate_anchors": "scales ratios shape feature_stride anchor_stride",
+    "generate_pyramid_anchors": "scales ratios feature_shapes feature_strides anchor_stride",
+    "trim_zeros": "x",
+    "compute_matches": "gt_boxes gt_class_ids gt_masks pred_boxes pred_class_ids pred_scores pred_masks iou_threshold "
+    "score_threshold",
+    "compute_ap": "gt_boxes gt_class_ids gt_masks pred_boxes pred_class_ids pred_scores pred_masks iou_threshold",
+    "compute_ap_range": "gt_box gt_class_id gt_mask pred_box pred_class_id pred_score pred_mask iou_thresholds verbose",
+    "compute_recall": "pred_boxes gt_boxes iou",
+    "batch_slice": "inputs graph_fn batch_size names",
+    "download_trained_weights": "path verbose",
+    "norm_boxes": "boxes shape",
+    "denorm_boxes": "boxes shape",
+    "resize": "image output_shape order mode cval clip preserve_range anti_aliasing anti_aliasing_sigma",
+}
+ONE_ARRAY = {"extract_bboxes", "trim_zeros"}  # always given by position
 
-def test_every_name_is_there():
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_scripts_can_call_it(name):
+    arguments, expected = list(inspect.signature(getattr(utils, name)).parameters), SIGNATURES[name].split()
+    assert len(arguments) >= len(expected)
+    assert name in ONE_ARRAY or arguments[: len(expected)] == expected
+
+
+def test_the_shelf_holds_just_these():
     assert sorted(utils.__all__) == utils.__all__
-    assert all(hasattr(utils, name) for name in utils.__all__)
+    assert set(utils.__all__) == {*SIGNATURES, "COCO_MODEL_URL"}
+    assert utils.COCO_MODEL_URL.endswith("/releases/download/v2.0/mask_rcnn_coco.h5")
 
 
 def test_a_script_written_for_matterport():

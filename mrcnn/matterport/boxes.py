@@ -1,0 +1,140 @@
+"""Boxes and anchors under Matterport's names."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from mrcnn.network.anchors import anchor_shapes, level_anchors
+from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.nms import nms
+
+UNSCALED = (1.0, 1.0, 1.0, 1.0)
+NORMALISED_SHIFT = np.array([0, 0, 1, 1], np.float32)  # y2 and x2 are exclusive in pixels, inclusive when normalised
+
+
+# --- Pixels and shares of the image ----------------------------------------------------------------------------------
+def norm_boxes(boxes, shape):
+    """Boxes in pixels as normalised ones: float32, numpy from numpy or lists, tensors from tensors.
+
+    boxes: [..., 4] pixels; shape: (H, W) of the image, numbers or an integer tensor of two
+    """
+    boxes, scale, shift = _frame(boxes, shape)
+    return (boxes - shift) / scale
+
+
+def denorm_boxes(boxes, shape):
+    """Undoes `norm_boxes` and rounds: int32 [..., 4] pixels."""
+    boxes = box_pixels(boxes, shape)
+    return np.rint(boxes).astype(np.int32) if isinstance(boxes, np.ndarray) else ops.cast(ops.round(boxes), "int32")
+
+
+def box_pixels(boxes, shape):
+    """Undoes `norm_boxes` and keeps fractions of pixels: float32 [..., 4]."""
+    boxes, scale, shift = _frame(boxes, shape)
+    return boxes * scale + shift
+
+
+norm_boxes_graph, denorm_boxes_graph = norm_boxes, denorm_boxes
+
+
+def _frame(boxes, shape):
+    """(boxes, scale, shift), all of them numpy or all of them tensors."""
+    if not any(ops.is_tensor(value) or isinstance(value, keras.KerasTensor) for value in (boxes, shape)):
+        sides = np.asarray(shape, np.float32)
+        return np.asarray(boxes, np.float32), np.concatenate([sides, sides]) - 1, NORMALISED_SHIFT
+    sides = ops.cast(shape, "float32")
+    shift = ops.convert_to_tensor(NORMALISED_SHIFT)
+    return ops.cast(boxes, "float32"), ops.concatenate([sides, sides]) - 1, shift
+
+
+# --- Overlaps and deltas ---------------------------------------------------------------------------------------------
+def compute_iou(box, boxes, box_area=None, boxes_area=None):
+    """IoU of one box with many.
+
+    box: [4]; boxes: [N, 4]; the areas are taken from the boxes, whatever is given for them. Returns [N].
+    """
+    return box_ops.iou(np.asarray(box)[None], np.asarray(boxes))
+
+
+def compute_overlaps(boxes1, boxes2):
+    """IoU of every box of one set with every box of another: [N, 4], [M, 4] -> [N, M]."""
+    return box_ops.iou_matrix(np.asarray(boxes1), np.asarray(boxes2))
+
+
+def apply_box_deltas(boxes, deltas):
+    """Boxes moved by unscaled deltas (dy, dx, log dh, log dw), both [N, 4]: float32 [N, 4].
+
+    Log sizes are clamped at `mrcnn.ops.boxes.MAX_LOG_SIZE`, so that nothing overflows.
+    """
+    return box_ops.decode(np.asarray(deltas, np.float32), np.asarray(boxes, np.float32), UNSCALED)
+
+
+def box_refinement(box, gt_box):
+    """The unscaled deltas that lead from boxes to true boxes, both [N, 4]: float32 [N, 4]."""
+    return box_ops.encode(np.asarray(box, np.float32), np.asarray(gt_box, np.float32), UNSCALED)
+
+
+def box_refinement_graph(box, gt_box):
+    """`box_refinement` of tensors."""
+    return box_ops.encode(ops.cast(box, "float32"), ops.cast(gt_box, "float32"), UNSCALED)
+
+
+def non_max_suppression(boxes, scores, threshold):
+    """Greedy suppression of one set of boxes.
+
+    boxes: [N, 4]; scores: [N]; threshold: of the IoU. Returns int32 [K], the indices of the kept boxes, best first.
+    """
+    boxes, scores = np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
+    if not len(boxes):
+        return np.zeros(0, np.int32)
+    kept, valid = nms(ops.convert_to_tensor(boxes[None]), ops.convert_to_tensor(scores[None]), threshold, len(boxes))
+    kept, valid = ops.convert_to_numpy(kept)[0], ops.convert_to_numpy(valid)[0]
+    return kept[valid].astype(np.int32)
+
+
+def batch_slice(inputs, graph_fn, batch_size, names=None):
+    """Applies a function to each entry of a batch and stacks what it gives.
+
+    inputs: tensor or list of tensors [B, ...]; graph_fn: takes as many tensors [...], gives one or several
+    batch_size: B; names: of the outputs, for backends that name tensors: not used
+    Returns a list of tensors [B, ...], or the tensor where graph_fn gives one.
+    """
+    inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    rows = [graph_fn(*(value[index] for value in inputs)) for index in range(batch_size)]
+    rows = [row if isinstance(row, (list, tuple)) else [row] for row in rows]
+    stacked = [ops.stack(values, axis=0) for values in zip(*rows)]
+    return stacked[0] if len(stacked) == 1 else stacked
+
+
+# --- Anchors ---------------------------------------------------------------------------------------------------------
+def compute_backbone_shapes(config, image_shape):
+    """int [5, (height, width)]: cells of the maps P2 to P6 of an image.
+
+    A callable BACKBONE is asked through COMPUTE_BACKBONE_SHAPE where the Config has that.
+    """
+    if callable(config.BACKBONE) and config.COMPUTE_BACKBONE_SHAPE is not None:
+        return np.array(config.COMPUTE_BACKBONE_SHAPE(image_shape))
+    return np.array([[math.ceil(side / stride) for side in image_shape[:2]] for stride in config.BACKBONE_STRIDES])
+
+
+def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride):
+    """Anchors of one feature map, as the network has them.
+
+    scales: side or sides of the square anchors, pixels; ratios: width / height; shape: (height, width) of the map in
+    cells; feature_stride: pixels a cell; anchor_stride: anchors at every so many cells
+    Returns float32 [N, 4] pixels, by row, column, ratio, scale.
+    """
+    shapes = np.stack([anchor_shapes(scale, ratios) for scale in np.atleast_1d(scales)], axis=1).reshape(-1, 2)
+    height, width = (int(side) for side in shape)
+    return ops.convert_to_numpy(level_anchors(height, width, int(feature_stride), shapes, int(anchor_stride)))
+
+
+def generate_pyramid_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride):
+    """Anchors of all levels, the finest first: float32 [A, 4] pixels.
+
+    scales: one a level; feature_shapes: [(height, width)] cells; feature_strides: pixels; the rest as for one map
+    """
+    levels = zip(scales, feature_shapes, feature_strides)
+    return np.concatenate([generate_anchors(scale, ratios, *level, anchor_stride) for scale, *level in levels])
