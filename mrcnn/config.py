@@ -6,6 +6,9 @@ import os
 
 import numpy as np
 
+RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
+FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
+
 
 class ConfigError(ValueError):
     """A setting that does not exist or does not fit the others; the message is one line with the remedy."""
@@ -31,13 +34,15 @@ class Config:
     # --- The network ---------------------------------------------------------------------------------------------
     # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS).
     GEOMETRY = "exact"
-    # resnet50, resnet101, resnet152, small: ours, by these very names; a name of keras.applications; or a callable.
+    # Ours are resnet50, resnet101, resnet152, efficientnet_lite0 and small, by these very names; a name of
+    # keras.applications; or a callable.
     BACKBONE = "resnet101"
     COMPUTE_BACKBONE_SHAPE = None  # of Matterport's; not needed, since shapes are read off the maps
     BACKBONE_STRIDES = [4, 8, 16, 32, 64]  # of P2..P6 in pixels
     # "batch": batch normalisation, frozen or not by TRAIN_BN; "group": group normalisation (Wu and He 2018), which
     # needs no large batches and so is the one for training from random weights.
     NORM = "batch"
+    HEAD_NORM = None  # that of the box and mask heads, "batch" or "group"; None: as NORM says
     # False freezes batch normalisation wholly: batches of two are too small for statistics. None or True trains it,
     # also that inside a keras.applications backbone; on JAX its statistics in the heads then include padding.
     TRAIN_BN = False
@@ -45,6 +50,13 @@ class Config:
     FPN_CLASSIF_FC_LAYERS_SIZE = 1024  # width of the two dense layers of the box head
     RPN_CHANNELS = 256  # of the shared 3x3 convolution of the region proposal network (FPN section 4.1)
     MASK_CHANNELS = 256  # of the four convolutions of the mask head (Mask R-CNN figure 4)
+    # "conv": masks of MASK_SHAPE. "points": these are refined where they are unsure (Kirillov 2020, PointRend), which
+    # gives masks of MASK_SHAPE doubled POINT_HEAD_SUBDIVISIONS times, and the loss mrcnn_point_loss.
+    MASK_HEAD = "conv"
+    POINT_HEAD_CHANNELS = 256  # of the three dense layers that predict a point (PointRend section 4)
+    POINT_HEAD_SUBDIVISIONS = 2  # 28 -> 112; 3 gives the paper's 224, for objects that large in the photo
+    POINT_HEAD_TRAINING_POINTS = 196  # of each positive region: 14 * 14 (PointRend section 4)
+    POINT_HEAD_INFERENCE_POINTS = 784  # predicted anew after each doubling: 28 * 28 (PointRend section 4)
     NUM_CLASSES = 1  # with background as class 0
 
     # --- Region proposals ----------------------------------------------------------------------------------------
@@ -63,14 +75,16 @@ class Config:
     POST_NMS_ROIS_INFERENCE = 1000
 
     # --- Images and masks ----------------------------------------------------------------------------------------
-    IMAGE_RESIZE_MODE = "square"  # none | square | pad64 | crop
+    IMAGE_RESIZE_MODE = "square"  # none | square | rectangle | pad64 | crop; see mrcnn/data/images.py
     IMAGE_MIN_DIM = 800
     IMAGE_MAX_DIM = 1024
     IMAGE_MIN_SCALE = 0  # crop mode: enlarge at least by this before the crop
     IMAGE_CHANNEL_COUNT = 3
     MEAN_PIXEL = np.array([123.7, 116.8, 103.9])  # RGB mean of ImageNet
     USE_MINI_MASK = True  # keep each true mask inside its box at MINI_MASK_SHAPE, a hundredth of the memory
-    MINI_MASK_SHAPE = (56, 56)  # twice the mask head's output
+    # Twice the mask head's output, for each region shows a part of a mask; (112, 112) with MASK_SHAPE = [56, 56] or
+    # MASK_HEAD = "points", which learn no edge finer than this.
+    MINI_MASK_SHAPE = (56, 56)
     MAX_GT_INSTANCES = 100
     SKIP_EMPTY_IMAGES = False  # photos without objects teach what is background
 
@@ -82,7 +96,7 @@ class Config:
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
     ROI_SAMPLING_RATIO = 2  # RoIAlign samples 2x2 points in each cell (Mask R-CNN section 3)
-    MASK_SHAPE = [28, 28]
+    MASK_SHAPE = [28, 28]  # MASK_POOL_SIZE doubled once (Mask R-CNN); [56, 56] doubles it twice, finer and costlier
     RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])  # box deltas are divided by these to have about unit variance
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
     USE_RPN_ROIS = True  # regions from outside (False) are refused by this version
@@ -96,6 +110,7 @@ class Config:
     OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
+    LR_SCHEDULE = "constant"  # within a stage; "cosine": down to nothing at the stage's end (Loshchilov 2017)
     WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
     WEIGHT_DECAY = 0.0001  # of kernels only, never of biases and norms
     GRADIENT_CLIP_NORM = 5.0  # of all gradients taken together
@@ -105,6 +120,7 @@ class Config:
         "mrcnn_class_loss": 1.0,
         "mrcnn_bbox_loss": 1.0,
         "mrcnn_mask_loss": 1.0,
+        "mrcnn_point_loss": 1.0,  # of MASK_HEAD = "points" alone
     }
 
     def __init__(self, **overrides):
@@ -201,6 +217,8 @@ class Config:
                 value = np.array(value)
             elif isinstance(current, tuple) and isinstance(value, list):
                 value = tuple(value)
+            elif name == "LOSS_WEIGHTS" and isinstance(value, dict):
+                value = {**Config.LOSS_WEIGHTS, **value}  # files from before a loss existed lack its weight
             setattr(config, name, value)
         return config.set(**overrides)
 
@@ -224,13 +242,16 @@ class Config:
         choices = {
             "GEOMETRY": ("exact",),
             "NORM": ("batch", "group"),
+            "HEAD_NORM": (None, "batch", "group"),
+            "MASK_HEAD": ("conv", "points"),
             "OPTIMIZER": ("sgd", "adamw"),
-            "IMAGE_RESIZE_MODE": ("none", "square", "pad64", "crop"),
+            "LR_SCHEDULE": ("constant", "cosine"),
+            "IMAGE_RESIZE_MODE": RESIZE_MODES,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name}={getattr(self, name)!r} is none of {', '.join(allowed)}.")
-        if self.IMAGE_RESIZE_MODE in ("square", "crop"):
+                raise ConfigError(f"{name}={getattr(self, name)!r} is none of {', '.join(map(str, allowed))}.")
+        if self.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
             name = "IMAGE_MIN_DIM" if self.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
             side = int(self.IMAGE_SHAPE[0])
             if side % 64 or side <= 0:
@@ -247,25 +268,44 @@ class Config:
         if len(self.MEAN_PIXEL) != self.IMAGE_CHANNEL_COUNT:
             count = self.IMAGE_CHANNEL_COUNT
             raise ConfigError(f"MEAN_PIXEL has {len(self.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels.")
-        if self.NORM == "group" and self.MASK_CHANNELS % 16:
+        if (self.HEAD_NORM or self.NORM) == "group" and self.MASK_CHANNELS % 16:
             raise ConfigError(f"MASK_CHANNELS={self.MASK_CHANNELS} does not divide by 16, the groups of NORM=group.")
         if not self.USE_RPN_ROIS:
             raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
-        missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS)
+        unused = set() if self.MASK_HEAD == "points" else {"mrcnn_point_loss"}
+        missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS) - unused
         if missing:
             raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
-        if tuple(self.MASK_SHAPE) != (2 * self.MASK_POOL_SIZE,) * 2:
+        self._check_masks()
+
+    def _check_masks(self):
+        """Raise ConfigError for a MASK_SHAPE that the mask head cannot reach, or that is finer than what it learns."""
+        shape, pool = [int(side) for side in self.MASK_SHAPE], self.MASK_POOL_SIZE
+        doublings = self.mask_enlargements()
+        if shape != [pool * 2**doublings] * 2:
+            choices = ", ".join(str([pool * times] * 2) for times in (1, 2, 4))
             raise ConfigError(
-                f"MASK_SHAPE {list(self.MASK_SHAPE)} must be twice MASK_POOL_SIZE={self.MASK_POOL_SIZE}: "
-                "the mask head enlarges its crop once."
+                f"MASK_SHAPE {shape} is not square or not MASK_POOL_SIZE={pool} doubled: with this pool size use one "
+                f"of {choices}."
             )
+        # At 28x28 coarser mini masks are no more than a waste, and checkpoints may have been trained so.
+        if self.USE_MINI_MASK and shape[0] > 28 and min(self.MINI_MASK_SHAPE) < shape[0]:
+            raise ConfigError(
+                f"MINI_MASK_SHAPE {list(self.MINI_MASK_SHAPE)} is coarser than MASK_SHAPE {shape}, which is to be "
+                f"learned from it: use {[2 * side for side in shape]}."
+            )
+
+    def mask_enlargements(self):
+        """How often the mask head doubles its crop of MASK_POOL_SIZE to reach MASK_SHAPE."""
+        return max(0, (int(self.MASK_SHAPE[0]) // self.MASK_POOL_SIZE).bit_length() - 1)
 
 
 POSITIVE = (
     "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE RPN_CHANNELS MASK_CHANNELS "
     "NUM_CLASSES RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE "
     "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE IMAGE_CHANNEL_COUNT MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE "
-    "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES"
+    "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES POINT_HEAD_CHANNELS POINT_HEAD_SUBDIVISIONS "
+    "POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS"
 ).split()
 POSITIVE_OR_NONE = ("STEPS_PER_EPOCH", "VALIDATION_STEPS")
 LISTS = {  # name: how many numbers, None for any

@@ -13,7 +13,7 @@ from mrcnn import __version__
 from mrcnn.config import Config, ConfigError
 from mrcnn.data.batches import Batches
 from mrcnn.data.images import DataError, place_image
-from mrcnn.data.masks import paste_masks, rle_encode
+from mrcnn.data.masks import paste_masks, paste_rle
 from mrcnn.training import weights
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.optimizer import make_optimizer
@@ -153,9 +153,14 @@ class Segmenter:
             print(f"Training {len(names)} of {total} layers: {layer_regex}")
         return names
 
-    def compile(self, learning_rate, momentum, warmup_steps=0):
-        """Give the training graph a fresh optimizer for the layers that are trainable now."""
-        optimizer = make_optimizer(self.training_model, self.config, learning_rate, momentum, warmup_steps)
+    def compile(self, learning_rate, momentum, warmup_steps=0, total_steps=None):
+        """Give the training graph a fresh optimizer for the layers that are trainable now.
+
+        total_steps: of the stage, for LR_SCHEDULE="cosine"; without, the rate stays as it is.
+        """
+        optimizer = make_optimizer(
+            self.training_model, self.config, learning_rate, momentum, warmup_steps, total_steps
+        )
         jit = False if keras.backend.backend() == "tensorflow" else "auto"
         self.training_model.compile(optimizer=optimizer, jit_compile=jit)
 
@@ -174,7 +179,9 @@ class Segmenter:
 
         train_dataset, val_dataset: prepared Datasets (val may be None); learning_rate: of the stage after warm-up;
         layers: "heads", "3+", "4+", "5+", "all" or a regular expression; augmentation: see
-        `mrcnn.data.augmentation`. Continues where a loaded checkpoint stopped. Returns the Keras History.
+        `mrcnn.data.augmentation`; custom_callbacks: Keras callbacks, of which those with a true attribute `measures`
+        are called before history.csv is written, the others last. Continues where a loaded checkpoint stopped. Returns
+        the Keras History.
         Raises NonFiniteLoss, DataError, ConfigError.
         """
         if self.mode != "training":
@@ -184,6 +191,7 @@ class Segmenter:
             return self.history
         self._take_classes(train_dataset)
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs)}
+        stage["first_epoch"] = weights.first_epoch_of(stage, self._state, self.epoch)
         batches = Batches(
             train_dataset,
             self.config,
@@ -194,7 +202,8 @@ class Segmenter:
         )
         validation = self._validation_batches(val_dataset)
         self.set_trainable(layers)
-        self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)))
+        self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
+                     (epochs - stage["first_epoch"]) * len(batches))
         if self._state is not None:
             restored = weights.restore_state(self._state, self.training_model, stage)
             print("Optimizer and random state restored." if restored else "A new stage: the optimizer starts afresh.")
@@ -202,12 +211,15 @@ class Segmenter:
         os.makedirs(self.log_dir, exist_ok=True)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
+        custom = list(custom_callbacks or [])
+        measuring = [callback for callback in custom if getattr(callback, "measures", False)]
         callbacks = [
             FollowEpoch(batches),
             StopAtNonFiniteLoss(batches),
+            Checkpoint(self, stage),  # first of all: the epoch is safe whatever fails below
+            *measuring,  # before the record, which is to have their figures
             *recording_callbacks(self.log_dir),
-            Checkpoint(self, stage),
-            *(custom_callbacks or []),
+            *(callback for callback in custom if callback not in measuring),
         ]
         try:
             self.history = self.training_model.fit(
@@ -321,9 +333,7 @@ def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities
     }
     masks = found["masks"][keep]
     if rle:
-        result["rles"] = [
-            rle_encode(paste_masks(masks[i : i + 1], boxes[i : i + 1], shape)[..., 0]) for i in range(len(boxes))
-        ]
+        result["rles"] = [paste_rle(mask, box, shape) for mask, box in zip(masks, boxes)]
     else:
         result["masks"] = paste_masks(masks, boxes, shape)
     if soft_masks:

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import tempfile
 from typing import NamedTuple
@@ -68,6 +69,37 @@ def parse_setting(text):
     return name.strip(), value
 
 
+def expand_presets(arguments, folder):
+    """The arguments of `train` with `--preset NAME` replaced by the options of its file, which come first: flags win.
+
+    folder: of the preset files, NAME.txt: options as on the command line, over any number of lines, # for remarks
+
+    Raises UsageError for a preset that does not exist.
+    """
+    if list(arguments[:1]) != ["train"]:  # `data split` has presets of another kind
+        return list(arguments)
+    rest, options, words = [], [], list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--preset" and words:
+            options += read_preset(words.pop(0), folder)
+        elif word.startswith("--preset="):
+            options += read_preset(word.partition("=")[2], folder)
+        else:
+            rest.append(word)
+    return rest[:1] + options + rest[1:]  # the name of the command stays in front
+
+
+def read_preset(name, folder):
+    """Options of a preset: one of `folder`, or a file of the user's own."""
+    path = name if os.path.isfile(name) else os.path.join(folder, f"{name}.txt")
+    if not os.path.isfile(path):
+        known = ", ".join(sorted(file[:-4] for file in os.listdir(folder) if file.endswith(".txt")))
+        raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
+    with open(path, encoding="utf-8") as file:
+        return shlex.split(file.read(), comments=True)
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Tells bad usage in one line instead of after the whole usage text."""
 
@@ -121,12 +153,15 @@ def is_users(error):
     return isinstance(error, tuple(kinds))
 
 
-def run_command(parser, arguments=None):
-    """Read the arguments and call the command they name, `options.run(options)`; returns the exit code."""
+def run_command(parser, arguments=None, presets=None):
+    """Read the arguments and call the command they name, `options.run(options)`; returns the exit code.
+
+    presets: folder of what `--preset NAME` stands for
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = None
     try:
-        options = parser.parse_args(arguments)
+        options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
         training = getattr(options, "command", None) == "train"

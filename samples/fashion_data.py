@@ -1,6 +1,7 @@
 """The commands `data summary|validate|convert|split|show`: getting to know a data set before training on it."""
 
 import argparse
+import contextlib
 import os
 import warnings
 
@@ -26,6 +27,7 @@ def summary(options):
 
     config = _config(options)
     dataset = open_data(options)
+    config.set(NUM_CLASSES=dataset.num_classes).check()
     found = summarise(dataset, config, progress_bar("reading"))
     folder = options.output or os.path.join(options.logs, OUTPUT)
     write_json(os.path.join(folder, "summary.json"), found)
@@ -44,13 +46,14 @@ def _config(options):
 
 def validate(options):
     """List every bad sample; returns exit code 1 if there is one."""
-    from mrcnn.data.validate import faults_text, write_faults
+    from mrcnn.data.validate import faults_text, read_faults, write_faults
     from mrcnn.data.validate import validate as validate_dataset
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         dataset = _with_its_faults(options)
-    faults = validate_dataset(dataset, options.workers)
+    known = set(read_faults(options.skip)) if options.skip else ()
+    faults = [fault for fault in validate_dataset(dataset, options.workers) if fault not in known]
     path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
     write_faults(path, faults)
     print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
@@ -136,6 +139,14 @@ def parts(text):
     return found
 
 
+def seed(text):
+    """A whole number of 0 or more, as random generators take it."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
 def bits(text):
     """A whole number of 0 to 20."""
     value = int(text)
@@ -150,14 +161,13 @@ def bits(text):
 def show(options):
     """Draw photos with their objects as training takes them, each followed by augmented versions of it."""
     import numpy as np
-    from PIL import Image
 
     from mrcnn.visualize import contact_sheet
 
     config = _config(options)
     augmentation = augmentation_of(options.augment or config.AUGMENT)
     dataset = open_data(options)
-    config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False)
+    config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False).check()
     versions = 1 + (options.versions if augmentation is not None else 0)
     count = min(options.count, len(dataset.image_ids))
     chosen = np.sort(np.random.default_rng(options.seed or 0).permutation(dataset.image_ids)[:count])
@@ -167,11 +177,23 @@ def show(options):
             pictures.append(_drawn(dataset, config, image_id, augmentation if version else None, version))
             titles.append(f"{dataset.sample_name(image_id)}{f', augmented {version}' if version else ''}")
     path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    sheet = contact_sheet(pictures, titles, versions if versions > 1 else 4)
-    Image.fromarray(sheet).save(f"{path}.partial", format="JPEG" if path.lower().endswith((".jpg", ".jpeg")) else "PNG")
-    os.replace(f"{path}.partial", path)
+    _write_picture(path, contact_sheet(pictures, titles, versions if versions > 1 else 4))
     print(f"{len(chosen)} photos are drawn in {path}")
+
+
+def _write_picture(path, pixels):
+    """Write uint8 [h, w, 3] as JPEG or PNG, by the ending of the path, whole or not at all."""
+    from PIL import Image
+
+    partial = f"{path}.partial"
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        Image.fromarray(pixels).save(partial, format="JPEG" if path.lower().endswith((".jpg", ".jpeg")) else "PNG")
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+        raise DataError(f"{path}: cannot write the picture ({error.strerror}): check folder and disk.") from error
 
 
 def _drawn(dataset, config, image_id, augmentation, version):
@@ -233,7 +255,7 @@ def _add_split(tasks, add_command):
     command.add_argument("--parts", type=parts, metavar="NAME:SHARE,...", help="default train:0.8,val:0.2")
     command.add_argument("--preset", choices=tuple(PRESETS),
                          help="80/20 of the first 10,000 photos or of all, random or stratified")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="gives the same split each time (default 0)")
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="gives the same split each time (default 0)")
     command.add_argument("--near-duplicates", type=bits, nargs="?", const=6, metavar="BITS",
                          help="keep photos together whose perceptual hashes differ in so few of 64 bits (6)")
     command.add_argument("--output", default="split.json", metavar="FILE", help="split file to write (split.json)")
@@ -246,7 +268,7 @@ def _add_show(tasks, add_command):
     command.add_argument("--augment", metavar="NAME", help="as for train; none draws the photos as they are")
     command.add_argument("--count", type=positive, default=4, metavar="N", help="photos, chosen at random (default 4)")
     command.add_argument("--versions", type=positive, default=3, metavar="N", help="augmented ones a photo (default 3)")
-    command.add_argument("--seed", type=int, metavar="N", help="of choice and augmentation (default 0)")
+    command.add_argument("--seed", type=seed, metavar="N", help="of choice and augmentation (default 0)")
     command.add_argument("--output", metavar="FILE", help="picture to write (default: data/photos.png in --logs)")
 
 

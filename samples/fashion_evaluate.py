@@ -1,38 +1,114 @@
 """The command `evaluate`: how good a checkpoint is."""
 
-from command_line import UsageError, probability
-from fashion_datasets import annotated_photos, drawn_pictures
+import argparse
+import os
+
+import numpy as np
+from command_line import probability
+from fashion_datasets import add_data_options, open_data
+from fashion_label import add_refine, evaluate_pixels
 from fashion_runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from fashion_settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 
+SHEET_PHOTOS = 8  # on the sheet of the report, spread over the data
+SHEET_SIDE = 480  # pixels of the longer side of a photo on it
+
 
 def evaluate(options):
-    """Print AP, AP50 and AP75, and write what they were computed from."""
+    """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
     from mrcnn.evaluation import evaluate as evaluation
 
     overrides = overrides_of(options)
-    if bool(options.images) != bool(options.annotations):
-        raise UsageError("Photos need both --images DIR and --annotations FILE.")
-    if options.images:
-        dataset = annotated_photos(options.annotations, options.images, options.limit)
-    else:
-        dataset = drawn_pictures("val", options.limit)
+    dataset = open_data(options)
     path = checkpoint_of(options)
-    check_classes(path, dataset, options.annotations or "the drawn pictures")
+    data = options.annotations or "the drawn pictures"
+    check_classes(path, dataset, data)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
-    metrics, results, truth = evaluation.evaluate(model, dataset)
-    evaluation.write_report(folder, metrics, results, truth)
+    if options.pixels:
+        return evaluate_pixels(options, model, dataset, folder)
+    metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold)
+    pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
+    title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
+    evaluation.write_report(folder, metrics, results, truth, options.report, pictures, title)
     print(evaluation.metrics_table(metrics))
-    print(f"metrics.json, detections.json and ground_truth.json are in {folder}")
+    print(f"\n{evaluation.class_table(metrics)}\n")
+    if metrics["best"]:
+        print("All classes together: F1 {F1:.3f}, precision {precision:.3f}, recall {recall:.3f} at score "
+              "{threshold:.2f}".format(**metrics["best"]))
+    files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
+    print(f"{files}, detections.json and ground_truth.json are in {folder}")
+
+
+# --- Photos of the report --------------------------------------------------------------------------------------------
+
+
+def photo_sheet(dataset, results, truth, threshold):
+    """[(title, uint8 [H, W, 3])]: some photos, each as annotated and as detected with at least this score."""
+    from mrcnn.visualize import contact_sheet, distinct_colors
+
+    colors = distinct_colors(len(dataset.class_names))
+    chosen = np.unique(np.linspace(0, len(truth["images"]) - 1, SHEET_PHOTOS).astype(int))
+    images, titles = [], []
+    for i in chosen:
+        image_id, photo = dataset.image_ids[i], truth["images"][i]
+        found = [r for r in results if r["image_id"] == photo["id"] and r["score"] >= threshold]
+        images += drawn_pair(dataset, image_id, found, truth["categories"], colors)
+        titles += [f"{photo['file_name']}: true", "detected"]
+    return [(f"As annotated, and as detected with a score of at least {threshold:.2f}.",
+             contact_sheet(images, titles, columns=4))]
+
+
+def drawn_pair(dataset, image_id, found, categories, colors):
+    """A photo with its true objects, and with COCO results found on it."""
+    from mrcnn.data.masks import mask_boxes, rles_decode
+    from mrcnn.visualize import draw_instances
+
+    image = dataset.load_image(image_id)
+    masks, class_ids = dataset.load_mask(image_id)
+    places = {category["id"]: k for k, category in enumerate(categories, 1)}
+    pair = []
+    for planes, classes, scores in (
+        (masks, np.abs(class_ids), None),
+        (rles_decode([r["segmentation"] for r in found], image.shape[:2]),
+         np.array([places[r["category_id"]] for r in found], int), [r["score"] for r in found]),
+    ):
+        reduced, planes = reduce(image, planes)
+        own = np.array([colors[k] for k in classes], float).reshape(-1, 3)
+        pair.append(draw_instances(reduced, mask_boxes(planes), planes, classes, dataset.class_names, scores, own,
+                                   show_bbox=False))
+    return pair
+
+
+def reduce(image, masks):
+    """A photo and its masks at no more than SHEET_SIDE pixels."""
+    import cv2
+
+    scale = SHEET_SIDE / max(image.shape[:2])
+    if scale >= 1:
+        return image, masks
+    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+    planes = [cv2.resize(masks[..., i].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+              for i in range(masks.shape[-1])]
+    planes = np.stack(planes, axis=-1) if planes else np.zeros((size[1], size[0], 0), bool)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), planes
+
+
+# --- The command line ------------------------------------------------------------------------------------------------
 
 
 def add_evaluate(commands, add_command):
     command = add_command(commands, "evaluate", evaluate,
-                          "Print AP, AP50, AP75 of masks and boxes; write metrics.json and detections.json.")
+                          "Print AP of masks and boxes, overall and by class; write metrics, detections and a report.")
     add_weights(command)
-    command.add_argument("--images", metavar="DIR", help="folder of the photos (default: drawn pictures)")
-    command.add_argument("--annotations", metavar="FILE", help="COCO annotations of the photos")
+    add_data_options(command)
     command.add_argument("--output", metavar="DIR", help="folder to write to (default: evaluation in the run's folder)")
     command.add_argument("--min-confidence", type=probability, default=EVALUATION_MIN_CONFIDENCE, metavar="P",
                          help=f"least score of a detection (default {EVALUATION_MIN_CONFIDENCE}: AP needs the "
                               "uncertain ones too)")
+    command.add_argument("--score-threshold", type=probability, metavar="P",
+                         help="least score in the confusion matrix and on the photos (default: that of the best F1)")
+    command.add_argument("--report", action=argparse.BooleanOptionalAction, default=True,
+                         help="write report.html, all figures in one file (default)")
+    add_refine(command)
+    command.add_argument("--pixels", action="store_true",
+                         help="measure the label maps that `label` makes instead: one class for each pixel")

@@ -3,7 +3,7 @@
 import os
 
 from command_line import UsageError, quiet_import
-from fashion_settings import FashionConfig, new_config
+from fashion_settings import FashionConfig, is_imagenet, new_config
 
 from mrcnn.data.images import DataError
 
@@ -46,10 +46,10 @@ def start_model(options, overrides, dataset):
     with quiet_import():
         from mrcnn.model import MaskRCNN
     model = MaskRCNN("training", new_config(options, overrides, dataset), options.logs)
-    if options.weights == "imagenet":
+    if is_imagenet(options.weights):
         from mrcnn.training.pretrained import load_imagenet
 
-        load_imagenet(model.training_model, model.config)
+        load_imagenet(model.training_model, model.config, options.weights.partition(":")[2] or None)
     elif options.weights != "none":
         load_pretrained(model, options.weights, options, dataset)
     return model

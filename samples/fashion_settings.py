@@ -86,18 +86,23 @@ def overrides_of(options):
     return overrides
 
 
+def is_imagenet(weights):
+    """Whether --weights asks for an ImageNet classifier: imagenet, or imagenet:FILE."""
+    return weights == "imagenet" or weights.startswith("imagenet:")
+
+
 def new_config(options, overrides, dataset):
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.
     """
-    base = FashionConfig if options.train else DrawnConfig
+    base = FashionConfig if options.train or options.annotations else DrawnConfig
     config = base()
     if options.weights == "none":
         config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
     elif options.weights == "coco":
         config.set(BACKBONE="resnet101", RPN_CHANNELS=512, NORM="batch")  # the network that the file is of
-    elif options.weights == "imagenet":
+    elif is_imagenet(options.weights):
         config.NORM = "batch"  # as the classifiers have it
     else:
         from mrcnn.training.weights import read_attributes
@@ -118,6 +123,9 @@ def new_config(options, overrides, dataset):
     return config
 
 
+AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
+
+
 def augmentation_of(name):
     """The augmentation that --augment names."""
     if name == "none":
@@ -135,4 +143,14 @@ def augmentation_of(name):
             augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
             augmenters.Multiply((0.8, 1.25)),
         ])
-    raise UsageError(f"AUGMENT={name!r}: take none, flip or imgaug.")
+    if name == "imgaug-full":
+        from mrcnn.data.augmenters import seed_users_augmentation
+
+        return seed_users_augmentation()
+    if name in ("jitter", "copy-paste"):
+        from mrcnn.data.augmentation import compose
+        from mrcnn.data.augmenters import colour_jitter, copy_paste, horizontal_flip, large_scale_jitter
+
+        light = [large_scale_jitter(0.5, 1.5), horizontal_flip(0.5), colour_jitter()]
+        return compose(light + [copy_paste()] if name == "copy-paste" else light)
+    raise UsageError(f"AUGMENT={name!r}: take one of {', '.join(AUGMENTATIONS)}.")

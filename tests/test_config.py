@@ -52,6 +52,26 @@ def test_saving_and_loading_keeps_values_and_types(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
 
 
+def test_settings_from_before_the_point_head_still_load():
+    written = Config(NUM_CLASSES=3).to_dict()
+    old = {name: value for name, value in written.items() if name != "MASK_HEAD" and not name.startswith("POINT_HEAD")}
+    old["LOSS_WEIGHTS"] = {name: 2.0 for name in old["LOSS_WEIGHTS"] if name != "mrcnn_point_loss"}
+    config = Config.from_dict(old)
+    config.check()
+    assert config.MASK_HEAD == "conv"
+    assert config.LOSS_WEIGHTS == {**old["LOSS_WEIGHTS"], "mrcnn_point_loss": 1.0}
+    Config.from_dict(old, MASK_HEAD="points").check()
+    # Whoever overrides the five weights in a class of their own is asked for the sixth only where it is used.
+    Config(NUM_CLASSES=3, LOSS_WEIGHTS=old["LOSS_WEIGHTS"]).check()
+
+
+@pytest.mark.parametrize("pool,size,doublings", [(14, 28, 1), (14, 56, 2), (28, 56, 1), (7, 7, 0), (7, 56, 3)])
+def test_mask_shapes_that_the_head_reaches_by_doubling(pool, size, doublings):
+    config = Config(NUM_CLASSES=2, MASK_POOL_SIZE=pool, MASK_SHAPE=[size, size])
+    config.check()
+    assert config.mask_enlargements() == doublings
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "3"])
 def test_files_that_hold_no_settings_are_refused(tmp_path, text):
     path = tmp_path / "config.json"

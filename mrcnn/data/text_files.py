@@ -30,7 +30,7 @@ def read_json(path, what):
             return json.load(file)
     except OSError as error:
         raise DataError(f"{path}: cannot read the {what} ({error.strerror}): check the path.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON file ({error}): give a {what}.") from error
 
 

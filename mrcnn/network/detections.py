@@ -75,9 +75,9 @@ class Detections(keras.layers.Layer):
 
 
 class DetectionMasks(keras.layers.Layer):
-    """Mask probabilities of each detection's own class, back in the padded table.
+    """Mask probabilities of each detection, back in the padded table.
 
-    call: {"logits": [N, h, w, C], "class_ids": int32 [N], "slot": int32 [N], "kept": bool [N],
+    call: {"logits": [N, h, w] of the detection's own class, "slot": int32 [N], "kept": bool [N],
     "valid": bool [B, D]} -> [B, D, h, w] in 0..1, zero where not valid.
     """
 
@@ -87,9 +87,7 @@ class DetectionMasks(keras.layers.Layer):
     def call(self, inputs):
         logits, slots = inputs["logits"], inputs["valid"].shape[1]
         rows, columns = logits.shape[1:3]
-        own = ops.take_along_axis(logits, inputs["class_ids"][:, None, None, None], axis=-1)[..., 0]
-        probabilities = ops.sigmoid(ops.cast(own, "float32"))
-        probabilities = ops.where(inputs["kept"][:, None, None], probabilities, 0.0)
+        probabilities = ops.where(inputs["kept"][:, None, None], ops.sigmoid(logits), 0.0)
         batch = ops.shape(inputs["valid"])[0]
         table = ops.zeros((batch * slots, rows, columns), dtype="float32")
         table = ops.scatter_update(table, inputs["slot"][:, None], probabilities)

@@ -58,12 +58,12 @@ class BoxHead:
 
 
 class MaskHead:
-    """Four convolutions, an enlargement by two, and one mask a class (Mask R-CNN figure 4, right).
+    """Four convolutions, enlargements by two, and one mask a class (Mask R-CNN figure 4, right, has one enlargement).
 
-    Called on crops [N, size, size, F]; returns mask logits [N, 2 * size, 2 * size, C].
+    Called on crops [N, size, size, F]; returns mask logits [N, s, s, C], s = size * 2**enlargements.
     """
 
-    def __init__(self, channels, classes, norm, train_bn):
+    def __init__(self, channels, classes, norm, train_bn, enlargements=1):
         self.layers = []
         for index in range(1, 5):
             self.layers += [
@@ -73,18 +73,37 @@ class MaskHead:
                 normalisation(norm, train_bn, f"mrcnn_mask_bn{index}"),
                 layers.Activation("relu", name=f"mrcnn_mask_relu{index}"),
             ]
-        self.layers += [
-            layers.Conv2DTranspose(
-                channels, 2, 2, activation="relu", name="mrcnn_mask_deconv", kernel_initializer="he_normal"
-            ),
-            layers.Conv2D(classes, 1, name="mrcnn_mask", kernel_initializer=normal(0.001)),
-        ]
+        for index in range(1, enlargements + 1):
+            # The first keeps Matterport's name, which its weight files know it by.
+            name = "mrcnn_mask_deconv" + (str(index) if index > 1 else "")
+            self.layers.append(
+                layers.Conv2DTranspose(channels, 2, 2, activation="relu", name=name, kernel_initializer="he_normal")
+            )
+        self.layers.append(layers.Conv2D(classes, 1, name="mrcnn_mask", kernel_initializer=normal(0.001)))
 
     def __call__(self, crops):
         x = crops
         for layer in self.layers:
             x = layer(x)
         return x
+
+
+class OwnClass(keras.layers.Layer):
+    """Of masks or points predicted for every class, those of each region's own.
+
+    call: {"logits": [N, ..., C], "class_ids": int32 [N]} -> float32 [N, ...].
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+
+    def call(self, inputs):
+        logits = ops.cast(inputs["logits"], "float32")
+        index = ops.reshape(inputs["class_ids"], (-1,) + (1,) * (len(logits.shape) - 1))
+        return ops.take_along_axis(logits, index, axis=-1)[..., 0]
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")
 
 
 class RegionCrops(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""The five losses, each a pure function of named tensors. Means are over what was sampled, and 0 over nothing."""
+"""The losses, each a pure function of named tensors. Means are over what was sampled, and 0 over nothing."""
 
 from keras import ops
 
@@ -72,3 +72,11 @@ def mrcnn_mask_loss(logits, class_ids, valid, target):
     """
     own = ops.take_along_axis(ops.cast(logits, "float32"), class_ids[:, None, None, None], axis=-1)[..., 0]
     return masked_mean(ops.mean(sigmoid_cross_entropy(own, target), axis=(1, 2)), valid)
+
+
+def mrcnn_point_loss(logits, valid, target):
+    """Mean cross entropy of the points of each positive region (PointRend section 3.2).
+
+    logits: [N, P] of the region's own class; valid: bool [N]; target: [N, P].
+    """
+    return masked_mean(ops.mean(sigmoid_cross_entropy(logits, target), axis=1), valid)

@@ -1,18 +1,23 @@
 """The assembly of Mask R-CNN, and the one place of the network that reads Config."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
+from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.network import losses
 from mrcnn.network.anchors import Anchors
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks, Detections
-from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, RegionCrops, region_proposal_head
+from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, RegionCrops, region_proposal_head
+from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
 from mrcnn.network.proposals import Proposals
 from mrcnn.network.pyramid import build_pyramid
-from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
+from mrcnn.network.targets import AnchorTargets, MaskTargets, PointTargets, RegionTargets
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
+POINT_LOSS_NAME = "mrcnn_point_loss"  # of MASK_HEAD="points" alone
 
 
 def build_mask_rcnn(config):
@@ -25,10 +30,17 @@ def build_mask_rcnn(config):
     config.check()
     image, window, truth = network_inputs(config)
     stages = shared_stages(image, config)
+    norm = config.HEAD_NORM or config.NORM
     heads = {
-        "box": BoxHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, config.NUM_CLASSES, config.NORM, config.TRAIN_BN),
-        "mask": MaskHead(config.MASK_CHANNELS, config.NUM_CLASSES, config.NORM, config.TRAIN_BN),
+        "box": BoxHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, config.NUM_CLASSES, norm, config.TRAIN_BN),
+        "mask": MaskHead(
+            config.MASK_CHANNELS, config.NUM_CLASSES, norm, config.TRAIN_BN, config.mask_enlargements()
+        ),
     }
+    heads["own_class"] = OwnClass(name="mrcnn_mask_own_class")
+    if config.MASK_HEAD == "points":
+        heads["points"] = PointHead(config.POINT_HEAD_CHANNELS, config.NUM_CLASSES)
+        heads["point_features"] = PointFeatures(config.BACKBONE_STRIDES[0], name="mrcnn_mask_point_features")
     heads["box_crops"] = RegionCrops(
         config.BACKBONE_STRIDES[:4], config.POOL_SIZE, config.ROI_SAMPLING_RATIO, name="roi_align_classifier"
     )
@@ -44,7 +56,7 @@ def build_mask_rcnn(config):
 
 def network_inputs(config):
     """Symbolic inputs: the image, its window, and a dict of the ground truth. Names as in the package's glossary."""
-    fixed = config.IMAGE_RESIZE_MODE in ("square", "crop")
+    fixed = config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES
     height, width, channels = [int(v) for v in config.IMAGE_SHAPE]
     objects = config.MAX_GT_INSTANCES
     mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
@@ -108,16 +120,21 @@ def detection_stages(stages, heads, window, config):
     crops = heads["mask_crops"](
         {"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]}
     )
+    logits = heads["own_class"]({"logits": heads["mask"](crops), "class_ids": flat["class_ids"]})
+    if config.MASK_HEAD == "points":
+        predict = functools.partial(point_logits, stages, heads, flat, logits)
+        logits = subdivide(logits, predict, config.POINT_HEAD_SUBDIVISIONS, config.POINT_HEAD_INFERENCE_POINTS)
     masks = DetectionMasks(name="detection_masks")(
-        {
-            "logits": heads["mask"](crops),
-            "class_ids": flat["class_ids"],
-            "slot": flat["slot"],
-            "kept": flat["valid"],
-            "valid": found["valid"],
-        }
+        {"logits": logits, "slot": flat["slot"], "kept": flat["valid"], "valid": found["valid"]}
     )
     return {**found, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
+
+
+def point_logits(stages, heads, flat, coarse, points):
+    """The point head on P2 and the coarse masks [N, r, c] at points [N, P, 2] of regions: logits [N, P]."""
+    place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
+    features = heads["point_features"]({"map": stages["maps"][0], **place, "coarse": coarse, "points": points})
+    return heads["own_class"]({"logits": heads["points"](features), "class_ids": flat["class_ids"]})
 
 
 def training_stages(stages, heads, image, window, truth, config):
@@ -181,16 +198,22 @@ def taught_masks(stages, heads, regions, image, truth, config):
     flat = FlatRegions(name="positive_rows")({"valid": regions["positive"][:, :limit], **table})
     place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
     crops = heads["mask_crops"]({"maps": stages["maps"], **place})
-    objects = {"object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"]}
-    targets = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, name="mask_targets")(
-        {**place, **objects, "image": image}
-    )
-    return {
+    objects = {"object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"], "image": image}
+    targets = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, name="mask_targets")({**place, **objects})
+    outputs = {
         "mask_logits": heads["mask"](crops),
         "mask_targets": targets,
         "mask_class_ids": flat["class_ids"],
         "mask_valid": flat["valid"],
     }
+    if config.MASK_HEAD == "points":
+        coarse = heads["own_class"]({"logits": outputs["mask_logits"], "class_ids": flat["class_ids"]})
+        points = TrainingPoints(config.POINT_HEAD_TRAINING_POINTS, seed=config.SEED + 2, name="training_points")(coarse)
+        outputs["point_logits"] = point_logits(stages, heads, flat, coarse, points)
+        outputs["point_targets"] = PointTargets(config.USE_MINI_MASK, name="point_targets")(
+            {**place, **objects, "points": points}
+        )
+    return outputs
 
 
 class AllRegions(keras.layers.Layer):
@@ -215,8 +238,9 @@ class TrainingModel(keras.Model):
 
     def __init__(self, inputs, outputs, loss_weights):
         super().__init__(inputs=inputs, outputs=outputs, name="mask_rcnn_training")
-        self.loss_weights = {name: float(loss_weights[name]) for name in LOSS_NAMES}
-        self.loss_means = [keras.metrics.Mean(name=name) for name in LOSS_NAMES]
+        names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
+        self.loss_weights = {name: float(loss_weights[name]) for name in names}
+        self.loss_means = [keras.metrics.Mean(name=name) for name in names]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         values = named_losses(y_pred)
@@ -226,11 +250,11 @@ class TrainingModel(keras.Model):
 
 
 def named_losses(outputs):
-    """The five losses of the training graph's outputs, by name."""
+    """The losses of the training graph's outputs, by name: five, and that of the point head where there is one."""
     anchor = {key: outputs[f"anchor_{key}"] for key in ("index", "positive", "valid")}
     class_ids, valid = outputs["region_class_ids"], outputs["region_valid"]
     active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
-    return {
+    values = {
         "rpn_class_loss": losses.rpn_class_loss(outputs["rpn_logits"], **anchor),
         "rpn_bbox_loss": losses.rpn_bbox_loss(outputs["rpn_deltas"], target=outputs["anchor_deltas"], **anchor),
         "mrcnn_class_loss": losses.mrcnn_class_loss(outputs["class_logits"], class_ids, valid, active),
@@ -241,3 +265,8 @@ def named_losses(outputs):
             outputs["mask_logits"], outputs["mask_class_ids"], outputs["mask_valid"], outputs["mask_targets"]
         ),
     }
+    if "point_logits" in outputs:
+        values[POINT_LOSS_NAME] = losses.mrcnn_point_loss(
+            outputs["point_logits"], outputs["mask_valid"], outputs["point_targets"]
+        )
+    return values

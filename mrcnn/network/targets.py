@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from mrcnn.ops import boxes as box_ops
-from mrcnn.ops.roi_align import sample_masks
+from mrcnn.ops.roi_align import sample_masks, sample_masks_at
 from mrcnn.ops.sampling import sample_balanced
 
 
@@ -165,18 +165,45 @@ class MaskTargets(keras.layers.Layer):
         self.shape, self.mini_masks = tuple(shape), mini_masks
 
     def call(self, inputs):
-        masks, objects = inputs["gt_masks"], ops.shape(inputs["gt_boxes"])[1]
-        row = inputs["image_index"] * objects + inputs["object"]
-        masks = ops.reshape(masks, (-1,) + tuple(ops.shape(masks)[2:]))
+        masks, extents, row = _masks_of_regions(inputs, self.mini_masks)
         masks = ops.cast(ops.take(masks, row, axis=0), "float32") / 255.0
-        if self.mini_masks:
-            extent = ops.take(ops.reshape(inputs["gt_boxes"], (-1, 4)), row, axis=0)
-        else:
-            height, width = ops.shape(inputs["image"])[1:3]
-            canvas = ops.cast(ops.stack([0, 0, height, width]), "float32")
-            extent = ops.broadcast_to(canvas[None], (ops.shape(row)[0], 4))
-        part = sample_masks(masks, extent, inputs["boxes"], self.shape)
+        extents = ops.take(extents, row, axis=0)
+        part = sample_masks(masks, extents, inputs["boxes"], self.shape)
         return ops.cast(part >= 0.5, "float32")
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs["boxes"].shape[0],) + self.shape, "float32")
+
+
+class PointTargets(keras.layers.Layer):
+    """Whether each point of a region lies in its object's mask, whose edge is where half is covered.
+
+    call: as for MaskTargets, and "points": [N, P, 2] as shares of the region -> float32 [N, P] of zeros and ones.
+    """
+
+    def __init__(self, mini_masks, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.mini_masks = mini_masks
+
+    def call(self, inputs):
+        masks, extents, row = _masks_of_regions(inputs, self.mini_masks)
+        covered = sample_masks_at(masks, extents, row, inputs["boxes"], inputs["points"])
+        return ops.cast(covered >= 0.5 * 255, "float32")
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs["points"].shape[:2], "float32")
+
+
+def _masks_of_regions(inputs, mini_masks):
+    """True masks of all images [M, h, w], the box each is stretched over [M, 4], and each region's row of these [N].
+
+    inputs: "gt_masks", "gt_boxes", "image", "image_index" and "object" of MaskTargets.
+    """
+    batch, objects = ops.shape(inputs["gt_boxes"])[:2]
+    masks = ops.reshape(inputs["gt_masks"], (-1,) + tuple(ops.shape(inputs["gt_masks"])[2:]))
+    row = inputs["image_index"] * objects + inputs["object"]
+    if mini_masks:
+        return masks, ops.reshape(inputs["gt_boxes"], (-1, 4)), row
+    height, width = ops.shape(inputs["image"])[1:3]
+    canvas = ops.cast(ops.stack([0, 0, height, width]), "float32")
+    return masks, ops.broadcast_to(canvas[None], (batch * objects, 4)), row

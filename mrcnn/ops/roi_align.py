@@ -78,12 +78,59 @@ def _axis_samples(low, high, stride, cells, size, sampling_ratio):
     count = size * sampling_ratio
     steps = (ops.arange(count, dtype="float32") + 0.5) / count
     points = (low[:, None] + (high - low)[:, None] * steps[None]) / stride[:, None] - 0.5
-    limit = ops.cast(cells, "float32")[:, None]
-    inside = ops.cast(ops.logical_and(points >= -1.0, points <= limit), "float32")
-    points = ops.clip(points, 0.0, limit - 1.0)
+    return _neighbours(points, ops.cast(cells, "float32")[:, None])
+
+
+def _neighbours(points, cells):
+    """Along one axis of a map, for points in cells: the cells on both sides, the share of the higher one, and whether
+    the point is on the map. points: [N, P]; cells: float32, how many the map has, in a shape that broadcasts."""
+    inside = ops.cast(ops.logical_and(points >= -1.0, points <= cells), "float32")
+    points = ops.clip(points, 0.0, cells - 1.0)
     lower = ops.floor(points)
-    higher = ops.minimum(lower + 1.0, limit - 1.0)
+    higher = ops.minimum(lower + 1.0, cells - 1.0)
     return ops.cast(lower, "int32"), ops.cast(higher, "int32"), points - lower, inside
+
+
+def sample_points(features, stride, boxes, image_index, points):
+    """Values of one map at points of boxes, bilinear between the centres of its cells (PointRend section 3.2).
+
+    features: [B, h, w, F]; stride: pixels a cell covers; boxes: [N, 4] pixels; image_index: int32 [N];
+    points: [N, P, 2], (y, x) as shares of the box, 0 at its first edge and 1 at its last. Returns float32 [N, P, F].
+    Gradients flow to the map alone.
+    """
+    boxes, points = ops.stop_gradient(boxes), ops.stop_gradient(points)
+    height, width = ops.shape(features)[1:3]
+    points = points_in_pixels(boxes, points) / stride - 0.5
+    y_low, y_high, y_part, y_inside = _neighbours(points[..., 0], ops.cast(height, "float32"))
+    x_low, x_high, x_part, x_inside = _neighbours(points[..., 1], ops.cast(width, "float32"))
+    cells = ops.reshape(features, (-1, features.shape[-1]))
+    first_row = (image_index * height * width)[:, None]
+    total = 0.0
+    for y_cell, y_weight in ((y_low, 1 - y_part), (y_high, y_part)):
+        for x_cell, x_weight in ((x_low, 1 - x_part), (x_high, x_part)):
+            values = ops.take(cells, first_row + y_cell * width + x_cell, axis=0)
+            weight = y_weight * y_inside * x_weight * x_inside
+            total = total + ops.cast(values, "float32") * weight[..., None]
+    return total
+
+
+def sample_grids(grids, row, points):
+    """Values of grids at points, bilinear between the centres of their cells and level beyond the outermost.
+
+    grids: [M, h, w]; row: int32 [N], the grid of each set of points; points: [N, P, 2], (y, x) as shares of the grid.
+    Returns float32 [N, P].
+    """
+    # In its own cells a grid is a map of stride 1, whose box is the whole of it.
+    height, width = ops.shape(grids)[1:3]
+    whole = ops.cast(ops.stack([0, 0, height, width]), "float32")
+    whole = ops.broadcast_to(whole[None], (ops.shape(row)[0], 4))
+    return sample_points(grids[..., None], 1.0, whole, row, points)[..., 0]
+
+
+def points_in_pixels(boxes, points):
+    """Pixel coordinates of points given as shares of their boxes: [N, 4], [N, P, 2] -> [N, P, 2]."""
+    corner, size = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
+    return corner + size * points
 
 
 def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
@@ -97,6 +144,21 @@ def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
     rows = _sampling_matrix(mask_boxes, regions, 0, height, shape[0], sampling_ratio)
     columns = _sampling_matrix(mask_boxes, regions, 1, width, shape[1], sampling_ratio)
     return ops.matmul(rows, ops.matmul(masks, ops.transpose(columns, (0, 2, 1))))
+
+
+def sample_masks_at(masks, mask_boxes, row, regions, points):
+    """Values of masks at points of regions, bilinear between the centres of the masks' cells.
+
+    masks: [M, h, w], each stretched over its one of mask_boxes [M, 4]; row: int32 [N], the mask of each region;
+    regions: [N, 4] in the unit of mask_boxes; points: [N, P, 2] as for `sample_points`.
+    Returns float32 [N, P]; outside its box a mask is zero.
+    """
+    boxes = ops.take(mask_boxes, row, axis=0)
+    corner, size = boxes[:, None, :2], ops.maximum(boxes[:, None, 2:] - boxes[:, None, :2], 1e-3)
+    shares = (points_in_pixels(regions, points) - corner) / size
+    inside = ops.all(ops.logical_and(shares >= 0.0, shares <= 1.0), axis=-1)
+    values = sample_grids(masks, row, shares)
+    return ops.where(inside, values, 0.0)
 
 
 def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):

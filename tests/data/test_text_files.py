@@ -31,6 +31,9 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "half.json").write_text("[1, ")
     with pytest.raises(DataError, match=r"half\.json: no JSON file .*: give a split file\."):
         read_json(tmp_path / "half.json", "split file")
+    (tmp_path / "deep.json").write_text("[" * 99999)
+    with pytest.raises(DataError, match=r"deep\.json: no JSON file"):
+        read_json(tmp_path / "deep.json", "split file")
     with pytest.raises(DataError, match=r"gone\.json: cannot read the split file \(No such file"):
         read_json(tmp_path / "gone.json", "split file")
 

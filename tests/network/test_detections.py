@@ -79,14 +79,13 @@ def test_nothing_found_is_all_padding():
     assert not result["valid"].any() and not result["boxes"].any() and not result["scores"].any()
 
 
-def test_masks_return_to_their_detection_in_the_class_found():
-    logits = np.zeros((3, 2, 2, 4), "float32")
-    logits[0, ..., 2] = 10  # slot 1 of image 0, class 2
-    logits[1, ..., 1] = 10  # slot 0 of image 1, class 3: its own class says nothing
-    logits[2] = 10  # padding
+def test_masks_return_to_their_detection():
+    logits = np.zeros((3, 2, 2), "float32")
+    logits[0] = 10  # slot 1 of image 0
+    logits[2] = 10  # padding; row 1 is slot 0 of image 1, and undecided
     masks = run(DetectionMasks(), {
-        "logits": logits, "class_ids": np.array([2, 3, 0], "int32"), "slot": np.array([1, 3, 0], "int32"),
-        "kept": np.array([True, True, False]), "valid": np.array([[False, True, False], [True, False, False]]),
+        "logits": logits, "slot": np.array([1, 3, 0], "int32"), "kept": np.array([True, True, False]),
+        "valid": np.array([[False, True, False], [True, False, False]]),
     })
     assert masks.shape == (2, 3, 2, 2)
     np.testing.assert_allclose(masks[0, 1], 1, atol=1e-3)

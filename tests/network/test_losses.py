@@ -59,6 +59,14 @@ def test_mask_loss_by_hand():
     assert number(loss) == pytest.approx((math.log(2) + math.log(1 + math.e**2)) / 2, rel=1e-5)
 
 
+def test_point_loss_by_hand():
+    # the first region: log 2 and log(1 + e^2); the second does not count
+    logits, target = t([[0, 2], [99, 99]]), t([[1, 0], [0, 0]])
+    loss = losses.mrcnn_point_loss(logits, t([1, 0], "bool"), target)
+    assert number(loss) == pytest.approx((math.log(2) + math.log(1 + math.e**2)) / 2, rel=1e-5)
+    assert number(losses.mrcnn_point_loss(logits, t([0, 0], "bool"), target)) == 0
+
+
 def test_no_sample_is_no_loss():
     nothing = t([[0, 0]], "bool")
     zeros = t([[0, 0]], "int32")

@@ -80,9 +80,12 @@ def test_images_without_objects_have_finite_losses_and_teach(networks):
     assert values["rpn_bbox_loss"] == values["mrcnn_bbox_loss"] == values["mrcnn_mask_loss"] == 0
 
 
-def test_gradients_reach_every_weight():
+@pytest.mark.parametrize("settings", [{}, {"MASK_SHAPE": [56, 56]}])
+def test_gradients_reach_every_weight(settings):
     # All 1023 anchors are sampled: the coarsest levels, which have a dozen of them, are never left out.
-    training, _ = build_mask_rcnn(TinyConfig(RPN_TRAIN_ANCHORS_PER_IMAGE=1023))
+    training, inference = build_mask_rcnn(TinyConfig(RPN_TRAIN_ANCHORS_PER_IMAGE=1023, **settings))
+    size = settings.get("MASK_SHAPE", [28, 28])
+    assert list(inference.output["masks"].shape[2:]) == size == list(training.output["mask_targets"].shape[1:])
     before = [np.asarray(v) for v in training.trainable_variables]
     training.compile(keras.optimizers.SGD(0.5), jit_compile=JIT)
     training.train_on_batch(tiny_batch())
@@ -116,7 +119,17 @@ def test_free_sizes_run_in_pad64_mode():
         ({"IMAGE_MAX_DIM": 100}, "IMAGE_MAX_DIM=100 does not divide by 64.*64 or 128"),
         ({"NUM_CLASSES": 1}, "NUM_CLASSES counts background"),
         ({"RPN_ANCHOR_SCALES": (8, 16)}, "RPN_ANCHOR_SCALES has 2 values"),
-        ({"MASK_SHAPE": [56, 56]}, "MASK_SHAPE"),
+        ({"MASK_SHAPE": [42, 42]}, r"MASK_SHAPE \[42, 42\].*use one of \[14, 14\], \[28, 28\], \[56, 56\]"),
+        ({"MASK_SHAPE": [28, 56]}, r"MASK_SHAPE \[28, 56\] is not square"),
+        ({"MASK_SHAPE": [7, 7]}, "MASK_POOL_SIZE=14 doubled"),
+        ({"MASK_SHAPE": [112, 112]}, r"MINI_MASK_SHAPE \[56, 56\] is coarser.*use \[224, 224\]"),
+        ({"MASK_HEAD": "point"}, "MASK_HEAD='point' is none of conv, points"),
+        ({"POINT_HEAD_SUBDIVISIONS": 0}, "POINT_HEAD_SUBDIVISIONS=0"),
+        (
+            {"MASK_HEAD": "points", "LOSS_WEIGHTS": dict.fromkeys(LOSS_NAMES, 1.0)},
+            "LOSS_WEIGHTS lacks mrcnn_point_loss",
+        ),
+        ({"NORM": "batch", "HEAD_NORM": "group", "MASK_CHANNELS": 24}, "MASK_CHANNELS=24 does not divide by 16"),
         ({"BACKBONE_STRIDES": [8, 16, 32, 64, 128]}, "levels at 4, 8, 16, 32, 64"),
         ({"MINI_MASK_SHAPE": 5}, "MINI_MASK_SHAPE=5: give a list of 2 numbers"),
         ({"TRAIN_ROIS_PER_IMAGE": -3}, "TRAIN_ROIS_PER_IMAGE=-3: give a whole number, 1 or more"),

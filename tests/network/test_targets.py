@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets, match_anchors
+from mrcnn.network.targets import AnchorTargets, MaskTargets, PointTargets, RegionTargets, match_anchors
 from mrcnn.ops import boxes as box_ops
 
 STD = [0.1, 0.1, 0.2, 0.2]
@@ -144,26 +144,46 @@ def test_crowds_give_neither_positive_nor_negative_regions():
     assert not targets["valid"].any()
 
 
+def left_half(mini):
+    """Ground truth of two images; object 1 of image 1 is the left half of its box 20..60 x 30..90."""
+    masks = np.zeros((2, 3) + ((56, 56) if mini else (128, 128)), "uint8")
+    if mini:
+        masks[1, 1, :, :28] = 255
+    else:
+        masks[1, 1, 20:60, 30:60] = 255
+    boxes = np.zeros((2, 3, 4), "float32")
+    boxes[1, 1] = [20, 30, 60, 90]
+    return {"gt_masks": masks, "gt_boxes": boxes, "image": np.zeros((2, 128, 128, 3), "float32")}
+
+
 @pytest.mark.parametrize("mini", [True, False])
-def test_mask_targets_cut_the_region_out_of_the_mask(mini):
-    # The object is the left half of its box 20..60 x 30..90; regions: the box itself, and its right half.
-    canvas = np.zeros((128, 128), "uint8")
-    canvas[20:60, 30:60] = 255
-    mini_mask = np.zeros((56, 56), "uint8")
-    mini_mask[:, :28] = 255
-    masks = np.zeros((1, 3) + ((56, 56) if mini else (128, 128)), "uint8")
-    masks[0, 1] = mini_mask if mini else canvas
-    boxes = np.zeros((1, 3, 4), "float32")
-    boxes[0, 1] = [20, 30, 60, 90]
+@pytest.mark.parametrize("size", [28, 56])
+def test_mask_targets_cut_the_region_out_of_the_mask(mini, size):
+    # regions: the box itself, its right half, its left half
     regions = np.array([[20, 30, 60, 90], [20, 60, 60, 90], [20, 30, 60, 60]], "float32")
-    layer = MaskTargets((28, 28), mini)
-    values = {
-        "boxes": regions, "image_index": np.zeros(3, "int32"), "object": np.ones(3, "int32"),
-        "gt_masks": masks, "gt_boxes": boxes, "image": np.zeros((1, 128, 128, 3), "float32"),
-    }
-    targets = ops.convert_to_numpy(layer(tensors(values)))
-    expected = np.zeros((28, 28))
-    expected[:, :14] = 1
+    values = {"boxes": regions, "image_index": np.ones(3, "int32"), "object": np.ones(3, "int32"), **left_half(mini)}
+    targets = ops.convert_to_numpy(MaskTargets((size, size), mini)(tensors(values)))
+    expected = np.zeros((size, size))
+    expected[:, : size // 2] = 1
     np.testing.assert_array_equal(targets[0], expected)
-    assert not targets[1][:, 1:].any()
+    # at the edge itself the mask is half covered, and a sample may fall to either side of it
+    assert not targets[1][:, size // 28 :].any()
     assert targets[2].all()
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_point_targets_say_what_lies_in_the_mask(mini):
+    # The box itself, where x = .5 is the mask's edge; and a region 20 pixels down and to the left, where the mask is
+    # 30..60 of 10..70, which is 1/3..5/6, in the upper half only.
+    regions = np.array([[20, 30, 60, 90], [40, 10, 80, 70]], "float32")
+    points = np.array([
+        [[0.1, 0.02], [0.9, 0.48], [0.1, 0.52], [0.9, 0.98]],
+        [[0.2, 0.30], [0.2, 0.36], [0.2, 0.81], [0.2, 0.86]],
+    ], "float32")
+    below = points + np.array([0.4, 0], "float32")
+    layer = PointTargets(mini)
+    for chosen, expected in ((points, [[1, 1, 0, 0], [0, 1, 1, 0]]), (below[1:], [[0, 0, 0, 0]])):
+        rows = regions[-len(chosen) :]
+        place = {"image_index": np.ones(len(rows), "int32"), "object": np.ones(len(rows), "int32")}
+        targets = layer(tensors({"boxes": rows, "points": chosen, **place, **left_half(mini)}))
+        assert ops.convert_to_numpy(targets).tolist() == expected

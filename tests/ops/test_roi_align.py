@@ -132,3 +132,49 @@ def test_sampled_mask_equals_brute_force():
                         cell = ((y - 10) / 50 * 56 - 0.5, (x - 10) / 80 * 56 - 0.5)
                         total += bilinear(masks[n][..., None], *cell)[0] / 4
             assert got[n, row, column] == pytest.approx(total, abs=1e-4)
+
+
+def test_points_by_hand():
+    # Cells of 4 pixels; the box 2..10 x 4..12 has its centre at pixel (6, 8), which is cell (6 / 4 - .5, 8 / 4 - .5) =
+    # (1, 1.5): the mean of 5 and 6. Its corner, pixel (2, 4), is cell (0, .5): the mean of 0 and 1.
+    feature_map = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    boxes = np.array([[2.0, 4.0, 10.0, 12.0], [-8.0, 0.0, 0.0, 8.0]], "float32")
+    # The second box ends at the map's upper edge: pixel (0, 4) is cell (-.5, .5) and counts as the edge cells, the mean
+    # of 0 and 1; pixel (-8, 4), two cells and a half outside, is nothing.
+    points = np.array([[[0.5, 0.5], [0, 0]], [[1, 0.5], [0, 0.5]]], "float32")
+    values = roi.sample_points(
+        ops.convert_to_tensor(feature_map), 4, ops.convert_to_tensor(boxes), ops.zeros(2, dtype="int32"),
+        ops.convert_to_tensor(points),
+    )
+    np.testing.assert_allclose(ops.convert_to_numpy(values)[..., 0], [[5.5, 0.5], [0.5, 0]], atol=1e-5)
+
+
+def centres(size):
+    """Centres of size x size cells as shares of their box: [size * size, 2]."""
+    steps = (np.arange(size) + 0.5) / size
+    return np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
+
+
+def test_points_at_cell_centres_are_roi_align_with_one_sample_a_cell():
+    maps, boxes, image, _ = example(np.random.default_rng(9))
+    feature_map, boxes, image = map(ops.convert_to_tensor, (maps[1], boxes, image))
+    crops = roi.roi_align([feature_map], [8], boxes, image, image * 0, 7, 1)
+    points = np.tile(centres(7), (40, 1, 1))
+    values = roi.sample_points(feature_map, 8, boxes, image, ops.convert_to_tensor(points))
+    expected = ops.convert_to_numpy(crops).reshape(40, 49, 5)
+    np.testing.assert_allclose(ops.convert_to_numpy(values), expected, atol=1e-4)
+    assert (expected == 0).any() and np.abs(expected).max() > 1  # points off the map and on it
+
+
+def test_masks_at_points_are_the_masks_cut_with_one_sample_a_cell():
+    rng = np.random.default_rng(10)
+    masks = rng.integers(0, 256, (3, 20, 30)).astype("uint8")
+    boxes = np.array([[10, 10, 60, 90], [0, 5, 20, 35], [40, 40, 44, 80]], "float32")
+    row = np.array([2, 0, 1, 0, 1], "int32")
+    regions = (boxes[row] + rng.uniform(-6, 6, (5, 4))).astype("float32")
+    points = np.tile(centres(9), (5, 1, 1))
+    tensors = [ops.convert_to_tensor(v) for v in (masks, boxes, row, regions, points)]
+    values = ops.convert_to_numpy(roi.sample_masks_at(*tensors))
+    cut = roi.sample_masks(*map(ops.convert_to_tensor, (masks[row].astype("float32"), boxes[row], regions)), (9, 9), 1)
+    np.testing.assert_allclose(values, ops.convert_to_numpy(cut).reshape(5, 81), atol=1e-2)
+    assert (values == 0).any()

@@ -95,3 +95,17 @@ def test_an_import_is_quiet_unless_it_fails(capfd):
     assert capfd.readouterr().err == "the reason"
     os.write(2, b"later")
     assert capfd.readouterr().err == "later"
+
+
+# --- Presets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
+    (tmp_path / "quick.txt").write_text("# a remark\n--stages heads:1:1e-3 # another\n--set 'NAME=two words'\n")
+    for form in (["--preset", "quick"], ["--preset=quick"], ["--preset", str(tmp_path / "quick.txt")]):
+        assert command_line.expand_presets(["train", "--batch-size", "2", *form, "--stages", "all:1:1"], tmp_path) == [
+            "train", "--stages", "heads:1:1e-3", "--set", "NAME=two words", "--batch-size", "2", "--stages", "all:1:1"]
+    for words in (["train"], [], ["data", "split", "--preset", "10k-random"]):
+        assert command_line.expand_presets(words, tmp_path) == words
+    with pytest.raises(UsageError, match="--preset slow: no such preset; there are quick"):
+        command_line.expand_presets(["train", "--preset", "slow"], tmp_path)

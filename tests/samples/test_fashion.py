@@ -18,6 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PROGRAM = os.path.join(ROOT, "samples", "fashion.py")
 sys.path[:0] = [os.path.join(ROOT, "samples"), ROOT]
 
+import command_line  # noqa: E402
 import fashion  # noqa: E402
 import fashion_detect  # noqa: E402
 import fashion_evaluate  # noqa: E402
@@ -51,7 +52,12 @@ def fails(capsys, *arguments):
 @pytest.mark.parametrize("arguments, message", [
     ([], "train|evaluate|detect"),
     (["draw"], "invalid choice: 'draw'"),
-    (["train", "--images", "photos"], "--images DIR, --train ANNOTATIONS and --val ANNOTATIONS"),
+    (["train", "--images", "photos"], "--images needs annotations"),
+    (["train", "--train", "a.json"], "both --train and --val ANNOTATIONS, or --annotations PATH with --split FILE"),
+    (["train", "--annotations", "a.json"], "needs --split FILE (made by `data split`)"),
+    (["train", "--split", "s.json"], "--split needs the --annotations PATH"),
+    (["train", "--annotations", "a.json", "--split", "s.json", "--val", "b.json"], "leave --train and --val out"),
+    (["train", "--train", "a.json", "--val", "b.json"], "a.json: no such annotations"),
     (["train", "--stages", "heads:20"], "'heads:20' is not layers:epochs:learning-rate. Example: heads:20:1e-3"),
     (["train", "--set", "STAGES=heads"], "'heads' is not layers:epochs:learning-rate"),
     (["train", "--image-size", "500"], "must divide by 64; the nearest size is 512"),
@@ -65,8 +71,8 @@ def fails(capsys, *arguments):
     (["train", "--augment", "everything"], "invalid choice: 'everything'"),
     (["train", "--weights", "gone.h5"], "gone.h5: no such file"),
     (["evaluate", "--weights", "gone.h5"], "gone.h5: no such file"),
-    (["evaluate", "--images", "photos"], "--images DIR and --annotations FILE"),
-    (["evaluate", "--annotations", "val.json"], "--images DIR and --annotations FILE"),
+    (["evaluate", "--images", "photos"], "--images needs annotations"),
+    (["evaluate", "--annotations", "val.json", "--part", "test"], "--part needs the --split FILE"),
     (["evaluate", "--min-confidence", "5"], "5 is not within 0 and 1"),
     (["detect", "--image", "gone.jpg"], "gone.jpg does not exist"),
 ])
@@ -372,3 +378,13 @@ def test_a_broken_checkpoint_is_one_line(tmp_path):
     line, = output.stderr.splitlines()
     assert output.returncode == 2 and "broken.h5" in line
     assert os.listdir(tmp_path) == ["broken.h5"]
+
+
+@pytest.mark.parametrize("name", [file[:-4] for file in sorted(os.listdir(fashion.PRESETS))])
+def test_every_preset_is_made_of_settings_that_exist(name):
+    options = fashion.build_parser().parse_args(command_line.expand_presets(["train", "--preset", name],
+                                                                            fashion.PRESETS))
+    overrides = fashion.overrides_of(options)
+    options.train = options.val = "photos.json"
+    fashion.new_config(options, overrides, SimpleNamespace(num_classes=47)).check()
+    fashion.augmentation_of(overrides["AUGMENT"])

@@ -104,6 +104,9 @@ def test_validate_names_what_is_bad_and_skip_leaves_it_out(photos, capsys, recwa
         ("7.jpg", "unreadable", None)]
     assert "0.jpg, object 0: annotation 0: it has no segmentation" in printed
     assert f"4 faults; `train --skip {path}`" in printed
+    # What the list says is left out, and no fault of it is told again.
+    assert data("validate", *options(photos), "--skip", path, "--output", "rest.json") == 0
+    assert capsys.readouterr().out == "8 photos looked at: no faults\n" and read_faults("rest.json") == []
     # The commands stop at what is bad, unless told to leave it out.
     assert data("summary", *options(photos)) == 2
     assert "secret.jpg" in capsys.readouterr().err
@@ -191,6 +194,13 @@ def test_show_before_and_after(photos, capsys):
     assert sorted(os.listdir(".")) == ["again.png", "all.json", "photos", "sheet.png"]
 
 
+def test_a_picture_that_cannot_be_written_leaves_nothing(photos, capsys):
+    os.mkdir("sheet.png")
+    assert data("show", *options(photos), "--image-size", "64", "--count", 1, "--output", "sheet.png") == 2
+    assert "error: sheet.png: cannot write the picture (Is a directory)" in capsys.readouterr().err
+    assert sorted(os.listdir(".")) == ["all.json", "photos", "sheet.png"] and not os.listdir("sheet.png")
+
+
 def test_show_draws_the_objects(photos):
     assert data("show", *options(photos), "--image-size", "128", "--augment", "none", "--count", 1, "--limit", 1,
                 "--output", "drawn.png") == 0
@@ -216,6 +226,8 @@ def test_show_draws_the_objects(photos):
     ([], "summary|validate|convert|split|show"),
     (["count"], "invalid choice: 'count'"),
     (["summary", "--image-size", "100"], "must divide by 64"),
+    (["summary", "--limit", "1", "--set", "IMAGE_RESIZE_MODE=odd"], "IMAGE_RESIZE_MODE='odd' is none of"),
+    (["summary", "--limit", "1", "--set", "RPN_ANCHOR_SCALES=[]"], "RPN_ANCHOR_SCALES=[]: give a list"),
     (["summary", "--images", "photos"], "--images needs annotations"),
     (["summary", "--annotations", "gone.json"], "gone.json: no such annotations"),
     (["validate", "--annotations", "gone.json"], "gone.json: no such annotations"),
@@ -231,6 +243,8 @@ def test_show_draws_the_objects(photos):
     (["split", "--preset", "full-random", "--method", "random"], "leave --method and --parts out"),
     (["split", "--near-duplicates", "40"], "40 is not within 0 and 20"),
     (["show", "--augment", "everything"], "everything"),
+    (["split", "--seed", "-1"], "-1 is less than 0"),
+    (["show", "--seed", "-1"], "-1 is less than 0"),
     (["show", "--count", "0"], "0 is less than 1"),
 ])
 def test_bad_usage_is_one_line(photos, capsys, arguments, message):

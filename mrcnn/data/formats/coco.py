@@ -1,7 +1,6 @@
 """COCO's JSON form: polygons, compressed and uncompressed run lengths, crowds; also as Fashionpedia, ModaNet and Label
 Studio write it."""
 
-import json
 import os
 import re
 
@@ -12,6 +11,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, Phot
 from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import DataError
+from mrcnn.data.text_files import read_json
 
 FORMAT = SOURCE = "coco"
 LISTS = ("images", "annotations", "categories")
@@ -217,13 +217,7 @@ class CocoDataset(AnnotatedDataset):
 
 def _read(path):
     """Content of an annotation file, its three lists checked to be lists of objects."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.load(file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the annotations ({error.strerror}): check the path.") from error
-    except ValueError as error:
-        raise DataError(f"{path}: no JSON file ({error}): give a COCO annotation file.") from error
+    content = read_json(path, "COCO annotation file")
     for key in LISTS:
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

@@ -1,6 +1,5 @@
 """iMaterialist-Fashion 2019 and 2020: a CSV with a run-length encoded mask a row, and label_descriptions.json."""
 
-import json
 import os
 import warnings
 
@@ -10,6 +9,7 @@ from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
 from mrcnn.data.images import DataError
+from mrcnn.data.text_files import read_json
 
 FORMAT = SOURCE = "imaterialist"
 NAMES_FILE = "label_descriptions.json"
@@ -182,13 +182,7 @@ def _read_names(path):
     """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json."""
     if path is None:
         return None, {}
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            content = json.load(file)
-    except OSError as error:
-        raise DataError(f"{path}: cannot read the class names ({error.strerror}): check the path.") from error
-    except ValueError as error:
-        raise DataError(f"{path}: no JSON file ({error}): give iMaterialist's {NAMES_FILE}.") from error
+    content = read_json(path, f"file of class names, iMaterialist's {NAMES_FILE}")
     entries = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries or not all(_is_named(entry) for entry in entries):
         raise DataError(

@@ -23,7 +23,6 @@ Without a mapping every label but 0 is a class of its own. Ready mappings go by 
 """
 
 import dataclasses
-import json
 import os
 import re
 
@@ -31,6 +30,7 @@ import numpy as np
 
 from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.data.images import DataError
+from mrcnn.data.text_files import read_json
 
 IGNORED = 255
 UNKNOWN = -1
@@ -210,15 +210,7 @@ def _read_mapping(mapping, label_names):
         return f"mapping {mapping}", READY_MAPPINGS[str(mapping)]
     if not os.path.isfile(mapping):
         raise DataError(f"{mapping}: no such mapping file, and no ready mapping ({', '.join(READY_MAPPINGS)}).")
-    return str(mapping), _read_json(mapping)
-
-
-def _read_json(path):
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            return json.load(file)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: no readable JSON file ({error}): correct it.") from error
+    return str(mapping), read_json(mapping, "mapping of labels")
 
 
 def _check_mapping(where, content):
@@ -293,7 +285,7 @@ def _text_names(path):
 
 
 def _json_names(path):
-    content = _read_json(path)
+    content = read_json(path, "list of names")
     if not isinstance(content, (dict, list)):
         raise DataError(f"{path}: needs a list of names, or {{number: name}}.")
     return list(content.items()) if isinstance(content, dict) else list(enumerate(content))

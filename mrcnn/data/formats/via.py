@@ -193,7 +193,7 @@ def _checked_shape(region, size):
     if (high <= 0).any() or low[0] >= size[1] or low[1] >= size[0]:
         raise _RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
     if far > 10 * max(size):
-        raise _RegionError("bad entry", f"its {kind} reaches to {far:.0f}, far outside a photo of {size[0]}x{size[1]}")
+        raise _RegionError("bad entry", f"its {kind} reaches to {far:.6g}, far outside a photo of {size[0]}x{size[1]}")
     if not mask_ops.rle_area(_rle(shape, size)):
         raise _RegionError("empty mask", f"its {kind} holds no pixel of the photo")
     return shape

@@ -424,6 +424,7 @@ def test_annotation_ids_that_occur_twice_are_listed_and_their_objects_kept(files
 
 @pytest.mark.parametrize("content, message", [
     ("{not json", "no JSON file"),
+    ('{"images": ' + "[" * 99999, "no JSON file"),
     ("[]", "no list 'images'"),
     ({"images": [], "categories": []}, "no list 'annotations'"),
     ({"images": {}, "annotations": [], "categories": []}, "no list 'images'"),

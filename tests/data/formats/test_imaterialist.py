@@ -404,7 +404,7 @@ def test_label_descriptions_of_another_form(files, names, message):
 def test_missing_files(files, tmp_path):
     with pytest.raises(DataError, match="absent.csv: cannot read"):
         load(str(tmp_path / "absent.csv"))
-    with pytest.raises(DataError, match="none.json: cannot read the class names"):
+    with pytest.raises(DataError, match="none.json: cannot read the file of class names"):
         load(files(), names=str(tmp_path / "none.json"))
     with pytest.raises(DataError, match="nowhere: no such image folder"):
         ImaterialistDataset().load(files(), str(tmp_path / "nowhere"))

@@ -88,7 +88,7 @@ def test_mistakes_in_a_mapping_are_named(mapping, said):
 def test_a_mapping_file_that_is_no_json(tmp_path):
     path = tmp_path / "mapping.json"
     path.write_text("{classes")
-    with pytest.raises(DataError, match="mapping.json: no readable JSON"):
+    with pytest.raises(DataError, match="mapping.json: no JSON file"):
         label_classes(NAMES, path)
 
 
@@ -125,7 +125,7 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("names.txt", "1 skin\n1 hair\n", "label 1 occurs twice"),
     ("names.txt", "", "needs a name for each"),
     ("names.txt", None, "cannot read the names"),
-    ("names.json", "[", "no readable JSON"),
+    ("names.json", "[", "no JSON file"),
     ("names.json", "3", "needs a list of names"),
     ("names.json", '{"skin": 1}', "no whole number"),
     ("names.json", '{"70000": "skin"}', "0 to 65535"),

@@ -1,0 +1,1 @@
+"""One label per pixel, after the network: arrays in, arrays out; never the network."""

@@ -1,0 +1,204 @@
+"""From the objects that were found in a photo to one label per pixel, and the settings that decide about it."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+from mrcnn.data.masks import paste_mask
+
+MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
+SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite
+SILENCED = 1e-3  # what remains of evidence behind the claim of a layer in front
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings:
+    """What makes an object count, and which of several wins a pixel.
+
+    score_threshold: least score of an object; class_thresholds: {class name: least score} where a class has its own
+    mask_threshold: an object claims the pixels where its mask has at least this probability
+    smaller_in_front: of two objects, the one whose area is a times the other's has its evidence multiplied by
+        a ** -smaller_in_front: a bag in front of a coat, shoes in front of trousers; 0 leaves size out
+    layers: class names from the back to the front; one of these that claims a pixel beats the classes before it and
+        those that are not named; among classes that are not named evidence decides
+    """
+
+    score_threshold: float = 0.5
+    mask_threshold: float = 0.5
+    class_thresholds: dict = dataclasses.field(default_factory=dict)
+    smaller_in_front: float = 0.25
+    layers: tuple = ()
+
+    def __post_init__(self):
+        numbers = {"score_threshold": self.score_threshold, "mask_threshold": self.mask_threshold}
+        numbers.update({f"class_thresholds of {name}": value for name, value in self.class_thresholds.items()})
+        for name, value in numbers.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+                raise DataError(f"Label setting {name}={value!r}: it must be a number within 0 and 1.")
+        if not isinstance(self.smaller_in_front, (int, float)) or not 0 <= self.smaller_in_front <= 10:
+            raise DataError(f"Label setting smaller_in_front={self.smaller_in_front!r}: it must be within 0 and 10.")
+
+    def threshold(self, class_name):
+        """Least score of an object of a class."""
+        return self.class_thresholds.get(class_name, self.score_threshold)
+
+    def least_threshold(self):
+        """The least score at which an object of any class counts: what detection has to deliver."""
+        return min([self.score_threshold, *self.class_thresholds.values()])
+
+    def check_classes(self, class_names):
+        """Raise DataError if a setting names a class that is not among class_names."""
+        for name in (*self.class_thresholds, *self.layers):
+            if name not in class_names:
+                raise DataError(f"Label settings name the class {name!r}, but there are {', '.join(class_names[1:])}.")
+
+    def to_dict(self):
+        """The settings as JSON holds them."""
+        return {**dataclasses.asdict(self), "layers": list(self.layers)}
+
+    @classmethod
+    def from_dict(cls, values):
+        """Settings from a dict; raises DataError for an unknown name or an impossible value."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or not set(values) <= known:
+            unknown = sorted(set(values) - known)[0] if isinstance(values, dict) else values
+            raise DataError(f"{unknown!r} is no label setting: they are {', '.join(sorted(known))}.")
+        thresholds, layers = values.get("class_thresholds", {}), values.get("layers", ())
+        if not isinstance(thresholds, dict) or not isinstance(layers, (list, tuple)):
+            raise DataError("Label settings hold class_thresholds as {class name: score} and layers as a list.")
+        return cls(**{**values, "layers": tuple(layers)})
+
+
+def settings_path(checkpoint):
+    """Where the label settings of a checkpoint lie: beside it."""
+    return os.path.splitext(checkpoint)[0] + ".label.json"
+
+
+def save_settings(checkpoint, settings):
+    """Write label settings beside a checkpoint, whole or not at all; returns their path."""
+    path = settings_path(checkpoint)
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        json.dump(settings.to_dict(), file, indent=2)
+    os.replace(f"{path}.partial", path)
+    return path
+
+
+def load_settings(checkpoint):
+    """Label settings stored beside a checkpoint, or the defaults. Raises DataError naming a file that holds none."""
+    path = settings_path(checkpoint)
+    if not os.path.isfile(path):
+        return LabelSettings()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return LabelSettings.from_dict(json.load(file))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error} Correct it, delete it, or run label --tune.") from error
+
+
+# --- The rule --------------------------------------------------------------------------------------------------------
+
+
+def label_map(found, shape, class_names, settings=None):
+    """One label per pixel.
+
+    An object counts if its score reaches its class's threshold, and claims the pixels where its mask's probability is
+    above mask_threshold. Background is what none claims. Of the classes that claim a pixel the frontmost layer wins,
+    and within a layer the most evidence. An object gives -log(1 - score * mask probability), times what
+    smaller_in_front makes of its size; the evidence of several objects of a class adds up, which is to say that they
+    are all wrong with the product of their doubts (noisy or). The probabilities say the same softly: their largest is
+    the label.
+
+    found: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
+        "mask_probabilities" [N, h, w] on a grid stretched over each box
+    shape: (H, W) of the photo; class_names: by class id, background first; settings: LabelSettings
+
+    Returns (uint8 [H, W] class ids, float32 [H, W, C] probabilities that sum to 1).
+    Raises DataError for a class that has no name, and for more classes than a label map can hold.
+    """
+    class_ids, layers = _probabilities(found, shape, class_names, settings or LabelSettings())
+    probabilities = np.zeros(layers.shape[1:] + (len(class_names),), np.float32)
+    probabilities[..., class_ids] = np.moveaxis(layers, 0, -1)
+    return class_ids[layers.argmax(axis=0)], probabilities
+
+
+def labels_alone(found, shape, class_names, settings=None):
+    """The labels of `label_map` without their probabilities, in less time and memory. Returns uint8 [H, W]."""
+    class_ids, layers = _probabilities(found, shape, class_names, settings or LabelSettings())
+    return class_ids[layers.argmax(axis=0)]
+
+
+def labels_of(probabilities):
+    """The most probable class of each pixel. probabilities: [H, W, C]. Returns uint8 [H, W]."""
+    return np.asarray(probabilities).argmax(axis=-1).astype(np.uint8)
+
+
+def counting(found, class_names, settings):
+    """bool [N]: which objects count, by the thresholds of their classes. Arguments and errors as for `label_map`."""
+    class_ids, scores = np.asarray(found["class_ids"], int), np.asarray(found["scores"])
+    if len(class_names) > MOST_CLASSES:
+        raise DataError(f"A label map holds {MOST_CLASSES} classes at most, not {len(class_names)}: merge some.")
+    if len(class_ids) and not 0 < class_ids.min() <= class_ids.max() < len(class_names):
+        wrong = class_ids.min() if class_ids.min() < 1 else class_ids.max()
+        raise DataError(f"An object has class {wrong}, but the classes are 1 to {len(class_names) - 1}.")
+    return scores >= np.array([settings.threshold(name) for name in class_names])[class_ids]
+
+
+def _probabilities(found, shape, class_names, settings):
+    """(uint8 [K] background and the classes that are found, float32 [K, H, W] their probabilities)."""
+    shape = int(shape[0]), int(shape[1])
+    claims, evidence = _gathered(found, shape, class_names, settings)
+    layers = np.zeros((1 + len(evidence),) + shape, np.float32)
+    layers[0] = 1
+    class_ids = np.array([0, *evidence], np.uint8)
+    if evidence:
+        _order_layers(claims, evidence, [class_names.index(name) for name in settings.layers])
+        claim, most = np.zeros(shape, np.float32), np.full(shape, np.float32(1e-30))
+        for class_id in evidence:
+            np.maximum(claim, claims[class_id], out=claim)
+            np.maximum(most, evidence[class_id], out=most)
+        # Against background the odds are those of the claim, whoever makes it; among classes, those of the evidence.
+        for layer, values in zip(layers[1:], evidence.values()):
+            np.multiply(values, claim / most, out=layer)
+        layers[0] -= claim
+        layers /= layers.sum(axis=0)
+    return class_ids, layers
+
+
+def _gathered(found, shape, class_names, settings):
+    """What the objects of each class say: ({class id: float32 [H, W] claims}, {class id: float32 [H, W] evidence}).
+
+    A claim is the probability of which the odds are those of the mask over those of the threshold: 1/2 at the latter.
+    """
+    claims, evidence = {}, {}
+    threshold = settings.mask_threshold
+    for i in np.flatnonzero(counting(found, class_names, settings)):
+        part, (y, x) = paste_mask(found["mask_probabilities"][i], found["boxes"][i], shape, threshold=None)
+        if not part.size:
+            continue
+        class_id = int(found["class_ids"][i])
+        if class_id not in claims:
+            claims[class_id], evidence[class_id] = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        place = slice(y, y + part.shape[0]), slice(x, x + part.shape[1])
+        part = np.clip(part, SURE, 1 - SURE)
+        claim = part * (1 - threshold)
+        claim /= claim + (1 - part) * threshold
+        np.maximum(claims[class_id][place], claim, out=claims[class_id][place])
+        favour = (float(part.sum()) / (shape[0] * shape[1])) ** -settings.smaller_in_front
+        evidence[class_id][place] -= favour * np.log1p(-part * float(found["scores"][i]))
+    return claims, evidence
+
+
+def _order_layers(claims, evidence, order):
+    """Silence, in place, the evidence of every class where one of a layer further in front has a claim.
+
+    order: class ids from back to front
+    """
+    for rank, front in enumerate(order):
+        if front in claims:
+            claimed = claims[front] > 0.5
+            for class_id in evidence:
+                if class_id not in order[rank:]:
+                    evidence[class_id][claimed] *= SILENCED

@@ -1,0 +1,38 @@
+"""From a model and photos to their label maps, one batch of photos in memory at a time."""
+
+import numpy as np
+
+from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
+
+
+def detected(model, images):
+    """What a model finds in photos, as `label_map` and `Tuner` take it: masks on their grids, no full-size ones.
+
+    model: anything whose `detect(images, rle=True, mask_probabilities=True)` returns a dict per image, as `MaskRCNN`
+    images: list of uint8 [H, W, 3]
+
+    Returns a list of dicts with "boxes", "class_ids", "scores", "mask_probabilities".
+    """
+    names = ("boxes", "class_ids", "scores", "mask_probabilities")
+    # Run lengths are made only because they are so much less than the full-size masks that would come in their place.
+    return [{name: found[name] for name in names} for found in model.detect(images, rle=True, mask_probabilities=True)]
+
+
+def label_photo(image, found, class_names, settings=None, chain=None):
+    """The label map of one photo, refined.
+
+    image: uint8 [H, W, 3]; found: as `detected` gives it; class_names: by class id, background first
+    settings: LabelSettings; chain: what `build_chain` returns
+
+    Returns uint8 [H, W] class ids.
+    """
+    if chain is None:
+        return labels_alone(found, image.shape[:2], class_names, settings)
+    probabilities = label_map(found, image.shape[:2], class_names, settings)[1]
+    return labels_of(np.asarray(chain(image, probabilities)))
+
+
+def batches(image_ids, size):
+    """The image ids in lists of `size`."""
+    image_ids = [int(i) for i in image_ids]
+    return [image_ids[start : start + size] for start in range(0, len(image_ids), max(1, size))]

@@ -1,0 +1,127 @@
+"""Refinement of label maps: a chain of steps, each (image, probabilities) -> probabilities.
+
+A step takes uint8 [H, W, 3] and float32 [H, W, C] that sum to 1 at each pixel, background first, and returns the like;
+it knows nothing of the network that the probabilities come from.
+"""
+
+import functools
+import inspect
+
+import numpy as np
+
+from mrcnn.data.images import DataError
+from mrcnn.labeling.dense_crf import dense_crf
+from mrcnn.labeling.guided import guided
+from mrcnn.labeling.superpixels import superpixel_vote
+
+LONGEST = 1600  # pixels of a photo's side beyond which steps cost much memory and time, and find hardly more
+
+
+def small_regions(image, probabilities, least=2e-4):
+    """Regions of one label that are too small become part of what surrounds them: specks vanish and holes fill.
+
+    Regions hang together along edges. From the smallest on, each joins the region that most of the pixels round it
+    belong to, and the two labels' probabilities change places there.
+
+    image: only for the sake of the chain; probabilities: float32 [H, W, C]
+    least: area below which a region is too small, as a share of the photo's
+
+    Returns float32 [H, W, C].
+    """
+    from scipy import ndimage
+    from skimage.measure import label
+
+    result = np.array(probabilities, np.float32)
+    labels = result.argmax(axis=2)
+    regions = label(labels, background=-1, connectivity=1)
+    areas = np.bincount(regions.ravel())
+    places = ndimage.find_objects(regions)
+    small = np.flatnonzero((areas > 0) & (areas < least * labels.size))
+    for region in small[np.argsort(areas[small], kind="stable")]:
+        if areas[region] >= least * labels.size:
+            continue  # it has grown by what joined it
+        rows, columns = places[region - 1]
+        around = slice(max(rows.start - 1, 0), rows.stop + 1), slice(max(columns.start - 1, 0), columns.stop + 1)
+        inside = regions[around] == region
+        neighbours = regions[around][ndimage.binary_dilation(inside) & ~inside]
+        if not neighbours.size:
+            continue  # the whole photo
+        joined = np.bincount(neighbours).argmax()
+        here, there = places[region - 1], places[joined - 1]
+        places[joined - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there))
+        old, new = labels[around][inside][0], labels[around][regions[around] == joined][0]
+        labels[around][inside], regions[around][inside] = new, joined
+        areas[joined] += areas[region]
+        part = result[around]
+        part[inside, old], part[inside, new] = part[inside, new], part[inside, old]
+    return result
+
+
+DEFAULT_CHAIN = "crf"  # what benchmarks/results/refinement.txt supports
+
+STEPS = {
+    "small-regions": small_regions,
+    "felzenszwalb": functools.partial(superpixel_vote, method="felzenszwalb", size=120),
+    "slic": functools.partial(superpixel_vote, method="slic"),
+    "merged-superpixels": functools.partial(superpixel_vote, method="slic", merge=4.0),
+    "guided": guided,
+    "crf": dense_crf,
+}
+
+
+def build_chain(text, longest=LONGEST):
+    """The chain that a text names: steps of `STEPS`, parted by commas, each with settings of its own after colons.
+
+    text: such as "crf,small-regions" or "crf:iterations=3:colour=8"; "" or "none": no step
+    longest: photos of a longer side are refined at this size, and the probabilities enlarged again
+
+    Returns a function (image, probabilities) -> probabilities, or None for no step. Raises DataError for an unknown
+    step or setting.
+    """
+    text = (text or "").strip()
+    if text in ("", "none"):
+        return None
+    steps = [_step(part.strip()) for part in text.split(",")]
+
+    def chain(image, probabilities):
+        height, width = image.shape[:2]
+        scale = longest / max(height, width)
+        if scale < 1:
+            shape = max(1, round(height * scale)), max(1, round(width * scale))
+            image, probabilities = _resized(image, shape), _resized(probabilities, shape)
+        for step in steps:
+            probabilities = step(image, probabilities)
+        return _resized(probabilities, (height, width)) if scale < 1 else probabilities
+
+    return chain
+
+
+def _resized(values, shape):
+    """Planes at another (height, width): averaged where smaller, interpolated where larger. values: [H, W, C]."""
+    import cv2
+
+    method = cv2.INTER_AREA if shape[0] < values.shape[0] else cv2.INTER_LINEAR
+    result = np.empty(shape + values.shape[2:], values.dtype)
+    for i in range(values.shape[2]):
+        result[..., i] = cv2.resize(np.ascontiguousarray(values[..., i]), shape[::-1], interpolation=method)
+    return result
+
+
+def _step(text):
+    """One step with its settings."""
+    name, *settings = text.split(":")
+    if name not in STEPS:
+        raise DataError(f"Refinement has no step {name!r}: chain some of {', '.join(STEPS)}, or say none.")
+    step = STEPS[name]
+    known = [name for name in list(inspect.signature(step).parameters)[2:] if name != "method"]
+    given = {}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        try:
+            given[key] = int(value) if key == "iterations" else float(value)
+        except ValueError:
+            key = None
+        if key not in known:
+            raise DataError(f"Refinement step {name!r} has no setting {setting!r}: write NAME=NUMBER, of "
+                            f"{', '.join(known)}.")
+    return functools.partial(step, **given)

@@ -1,0 +1,115 @@
+"""Small regions by hand, and chains of refinement."""
+
+import numpy as np
+import pytest
+
+from mrcnn.data.images import DataError
+from mrcnn.labeling.refine import STEPS, build_chain, small_regions
+
+PHOTO = np.zeros((10, 10, 3), np.uint8)
+
+
+def as_probabilities(labels, classes=3, sure=0.8):
+    """float32 [H, W, C]: `sure` for the label, the rest shared."""
+    eye = np.full((classes, classes), (1 - sure) / (classes - 1), np.float32)
+    np.fill_diagonal(eye, sure)
+    return eye[np.asarray(labels)]
+
+
+def test_specks_vanish_and_holes_fill():
+    """A square of 36 pixels with a hole of 2, and a speck of 3: with a bound of 4 of 100 pixels both go."""
+    labels = np.zeros((10, 10), int)
+    labels[2:8, 2:8] = 1
+    labels[4, 4:6] = 0
+    labels[0, 0:3] = 2
+    expected = np.zeros((10, 10), int)
+    expected[2:8, 2:8] = 1
+    result = small_regions(PHOTO, as_probabilities(labels), least=0.04)
+    np.testing.assert_array_equal(result.argmax(axis=2), expected)
+    np.testing.assert_allclose(result.sum(axis=2), 1, rtol=1e-6)
+    np.testing.assert_allclose(result[4, 4], [0.1, 0.8, 0.1])  # the two labels have changed places
+    np.testing.assert_array_equal(small_regions(PHOTO, as_probabilities(labels), least=0.02).argmax(axis=2)[4, 4:6], 0)
+
+
+def test_a_region_takes_the_label_that_most_neighbours_have():
+    """A pixel with label 2 on the border of 0 and 1: of its four neighbours three are 1."""
+    labels = np.zeros((10, 10), int)
+    labels[:, 5:] = 1
+    labels[5, 5] = 2
+    labels[5, 4] = 1
+    assert small_regions(PHOTO, as_probabilities(labels), least=0.02).argmax(axis=2)[5, 5] == 1
+
+
+def test_smaller_regions_go_first_and_what_they_join_stays():
+    """A ring of label 2 round a pixel of 1, both small: the pixel joins the ring, and 9 pixels are enough to stay; with
+    a bound of 10 they are not, and go together."""
+    labels = np.zeros((10, 10), int)
+    labels[3:6, 3:6] = 2
+    labels[4, 4] = 1
+    result = small_regions(PHOTO, as_probabilities(labels), least=0.085).argmax(axis=2)
+    assert (result[3:6, 3:6] == 2).all() and (result == 2).sum() == 9
+    assert (small_regions(PHOTO, as_probabilities(labels), least=0.1).argmax(axis=2) == 0).all()
+
+
+def test_a_photo_of_one_label_stays():
+    probabilities = as_probabilities(np.ones((3, 3), int))
+    np.testing.assert_array_equal(small_regions(PHOTO[:3, :3], probabilities, least=2.0), probabilities)
+
+
+def test_no_chain():
+    assert build_chain("") is build_chain("none") is build_chain(None) is None
+
+
+def test_steps_follow_in_order_with_their_settings(monkeypatch):
+    calls = []
+
+    def step(name):
+        def run(image, probabilities, weight=1.0, iterations=5):
+            calls.append((name, weight, iterations))
+            return probabilities + 1
+
+        return run
+
+    monkeypatch.setattr("mrcnn.labeling.refine.STEPS", {"a": step("a"), "b": step("b")})
+    result = build_chain(" b:iterations=2, a:weight=0.5,b")(PHOTO, np.zeros((10, 10, 2), np.float32))
+    assert calls == [("b", 1.0, 2), ("a", 0.5, 5), ("b", 1.0, 5)]
+    assert (result == 3).all()
+
+
+@pytest.mark.parametrize("text, message", [
+    ("blur", "no step 'blur'.*small-regions"), ("crf,", "no step ''"), ("crf:weight=1", "no setting 'weight=1'"),
+    ("crf:colour=blue", "NAME=NUMBER"), ("crf:colour", "NAME=NUMBER"), ("slic:method=1", "no setting"),
+    ("crf:iterations=1.5", "NAME=NUMBER"),
+])
+def test_a_chain_that_cannot_be_is_told(text, message):
+    with pytest.raises(DataError, match=message):
+        build_chain(text)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_gives_probabilities_of_the_same_labels_on_an_easy_photo(name):
+    """Two fields whose border is where photo and network both have it: nothing moves."""
+    image = np.full((40, 60, 3), 30, np.uint8)
+    image[:, 30:] = 220
+    labels = np.tile(np.arange(60) >= 30, (40, 1)).astype(int)
+    probabilities = as_probabilities(labels)
+    before = probabilities.copy()
+    result = build_chain(name)(image, probabilities)
+    assert result.dtype == np.float32 and result.shape == probabilities.shape
+    np.testing.assert_array_equal(probabilities, before)  # what is handed in stays
+    np.testing.assert_allclose(result.sum(axis=2), 1, atol=1e-4)
+    np.testing.assert_array_equal(result.argmax(axis=2), labels)
+
+
+def test_a_large_photo_is_refined_at_a_bounded_size(monkeypatch):
+    """A photo of 40x80 with at most 20 pixels a side is refined at 10x20 and comes back whole."""
+    seen = []
+    monkeypatch.setattr("mrcnn.labeling.refine.STEPS",
+                        {"look": lambda image, probabilities: seen.append((image.shape, probabilities.shape))
+                         or probabilities})
+    labels = np.zeros((40, 80), int)
+    labels[8:32, 16:64] = 1
+    result = build_chain("look", longest=20)(np.zeros((40, 80, 3), np.uint8), as_probabilities(labels))
+    assert seen == [((10, 20, 3), (10, 20, 3))]
+    assert (result.argmax(axis=2) != labels).sum() <= 4  # interpolation rounds off the four corners
+    np.testing.assert_allclose(result.sum(axis=2), 1, atol=1e-5)

@@ -1,0 +1,31 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mrcnn.network.heads import MaskHead, OwnClass
+
+CONVOLUTIONS = [f"mrcnn_mask_conv{index}" for index in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    "enlargements,names",
+    [(0, []), (1, ["mrcnn_mask_deconv"]), (3, ["mrcnn_mask_deconv", "mrcnn_mask_deconv2", "mrcnn_mask_deconv3"])],
+)
+def test_mask_head_doubles_its_crop_as_often_as_asked(enlargements, names):
+    crops = keras.Input((7, 7, 16))
+    head = keras.Model(crops, MaskHead(16, 3, "group", None, enlargements)(crops))
+    assert [layer.name for layer in head.layers if layer.weights and "_bn" not in layer.name] == [
+        *CONVOLUTIONS, *names, "mrcnn_mask"
+    ]
+    assert head.output.shape == (None, 7 * 2**enlargements, 7 * 2**enlargements, 3)
+
+
+def test_own_class_of_masks_and_of_points():
+    # The value at class c is c in the first region and 10 + c in the second.
+    values = np.array([[0, 1, 2, 3], [10, 11, 12, 13]], "float32")
+    class_ids = ops.convert_to_tensor(np.array([2, 3], "int32"))
+    for shape in ((2, 3), (5,)):
+        logits = np.broadcast_to(values.reshape((2,) + (1,) * len(shape) + (4,)), (2,) + shape + (4,))
+        own = OwnClass()({"logits": ops.convert_to_tensor(logits.copy()), "class_ids": class_ids})
+        assert ops.convert_to_numpy(own).tolist() == [np.full(shape, 2.0).tolist(), np.full(shape, 13.0).tolist()]
