@@ -72,8 +72,8 @@ def network(weights, folder, steps, exclude=(), **settings):
 
     settings = {
         "IMAGE_MIN_DIM": CANVAS, "IMAGE_MAX_DIM": CANVAS, "RPN_ANCHOR_SCALES": (16, 32, 64, 128, 256),
-        "STEPS_PER_EPOCH": steps, "NAME": "mask_heads", "MINI_MASK_SHAPE": (112, 112), "LR_SCHEDULE": "cosine", "WARMUP_STEPS": 20,
-        "DETECTION_MIN_CONFIDENCE": 0.05, **settings,
+        "STEPS_PER_EPOCH": steps, "NAME": "mask_heads", "MINI_MASK_SHAPE": (112, 112), "LR_SCHEDULE": "cosine",
+        "WARMUP_STEPS": 20, "DETECTION_MIN_CONFIDENCE": 0.05, **settings,
     }
     config = Config.from_dict(settings_of(weights)["config"], **settings)
     model = MaskRCNN("training", config, folder)

@@ -13,6 +13,7 @@ import re
 import shlex
 import sys
 import tempfile
+import warnings
 from typing import NamedTuple
 
 from mrcnn.config import ConfigError
@@ -115,6 +116,14 @@ def positive(text):
     return value
 
 
+def seed(text):
+    """A whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
 def probability(text):
     """A number of 0 to 1."""
     value = float(text)
@@ -160,6 +169,8 @@ def run_command(parser, arguments=None, presets=None):
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = None
+    # One line without the place in the code that warns, which tells a user nothing.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
         return options.run(options) or 0

@@ -10,6 +10,7 @@
 """
 
 import os
+import shlex
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,6 +25,7 @@ from command_line import (  # noqa: E402
     positive,
     quiet_import,
     run_command,
+    seed,
 )
 from fashion_data import add_data  # noqa: E402
 from fashion_datasets import add_data_options, check_same_classes, drawn_pictures, open_data  # noqa: E402, F401
@@ -94,8 +96,9 @@ def training_data(options):
 def same_data(options):
     """The options by which `evaluate` finds the validation data of this training, with a space in front."""
     pairs = [("images", options.images), ("annotations", options.val or options.annotations), ("names", options.names),
-             ("mapping", options.mapping), ("format", options.format), ("split", options.split)]
-    return "".join(f" --{name} {value}" for name, value in pairs if value)
+             ("mapping", options.mapping), ("format", options.format), ("split", options.split),
+             ("skip", options.skip), ("on-error", "skip" if options.on_error == "skip" else None)]
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in pairs if value)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
@@ -144,7 +147,7 @@ def add_train(commands):
     command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE,...",
                          help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads, then 20 of all layers; layers are "
                               "heads, 3+, 4+, 5+, all or a regular expression")
-    command.add_argument("--seed", type=int, metavar="N", help="of weights, order and augmentation (default 0)")
+    command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
     command.add_argument("--evaluate-every", type=positive, metavar="N",
                          help="measure AP on the validation photos every N epochs, for history.csv and TensorBoard")
     command.add_argument("--evaluate-limit", type=positive, metavar="N", help="measure it on the first N photos only")

@@ -5,7 +5,7 @@ import contextlib
 import os
 import warnings
 
-from command_line import UsageError, positive
+from command_line import UsageError, positive, seed
 from fashion_datasets import add_data_options, open_data
 from fashion_settings import DrawnConfig, FashionConfig, augmentation_of, overrides_of
 
@@ -137,14 +137,6 @@ def parts(text):
     if len(found) < len(text.split(",")):
         raise argparse.ArgumentTypeError(f"{text} names a part twice")
     return found
-
-
-def seed(text):
-    """A whole number of 0 or more, as random generators take it."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return value
 
 
 def bits(text):

@@ -11,13 +11,14 @@ def add_data_options(command, part=True):
     """Give a command the options that say which photos it is about. part: whether it works on one part of a split."""
     command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
-                         help="COCO JSON, iMaterialist CSV, VIA JSON, folder of label maps or of instance masks "
+                         help="COCO JSON, iMaterialist CSV, VIA JSON or CSV, folder of label maps or of instance masks "
                               "(default: drawn pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE", help="class names of CSV (label_descriptions.json) or label maps")
     command.add_argument("--mapping", metavar="FILE|NAME", help="classes of label maps merged or dropped")
     command.add_argument("--on-error", choices=("raise", "skip"), default="raise",
-                         help="stop at the first bad sample (default), or leave bad samples out")
+                         help="stop at the first bad entry of the annotations (default), or leave bad ones out; "
+                              "`data validate` finds bad photos too, for --skip")
     command.add_argument("--skip", metavar="FILE", help="leave out the bad samples that `data validate` listed here")
     command.add_argument("--split", metavar="FILE", help="split file written by `data split`")
     if part:

@@ -187,6 +187,11 @@ class AnnotatedDataset(Dataset):
         if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
 
+    def prepare(self, class_map=None):
+        """Number classes and photos. Names stay whole: many classes of clothes share their first word."""
+        super().prepare(class_map)
+        self.class_names = [str(info["name"]) for info in self.class_info]
+
     def add_category(self, source, class_id, class_name, supercategory=None):
         """Register a class as `add_class` does, and keep in class_info the group of classes that it belongs to."""
         self.add_class(source, class_id, class_name)

@@ -40,6 +40,9 @@ def validate(dataset, workers=None, progress=True):
         warnings.simplefilter("ignore")
         found = walk(faults_of, dataset.image_ids, workers, progress)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in found for fault in some]
+    counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
+    faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
+               for name, count in counts.items() if count > 1]
     return sorted(dict.fromkeys(faults), key=_place)
 
 

@@ -335,3 +335,15 @@ def test_text():
 def test_photos_of_clothes_are_sound():
     for path in (CCP / "instances_val.json", CCP / "imaterialist" / "val.csv"):
         assert validate(open_dataset(path, CCP / "photos", limit=20), progress=False) == []
+
+
+def test_a_photo_under_two_ids_is_named(tmp_path):
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    outline = [[2, 2, 9, 2, 9, 9, 2, 9]]
+    (tmp_path / "a.json").write_text(json.dumps({
+        "images": [{"id": i, "file_name": "a.png", "height": 20, "width": 30} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "hat"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 1, "segmentation": outline} for i in (1, 2)],
+    }))
+    faults = validate(open_dataset(str(tmp_path / "a.json")), progress=False)
+    assert [(fault.photo, fault.kind, fault.number) for fault in faults] == [("a.png", "duplicate id", None)]

@@ -81,5 +81,5 @@ def test_the_csv_brings_the_class_names_of_its_label_descriptions():
     dataset = fashion_datasets.open_data(options(annotations=str(CCP / "imaterialist" / "val.csv"),
                                                  images=str(CCP / "photos"), limit=3))
     content = json.loads((CCP / "imaterialist" / "label_descriptions.json").read_text())
-    assert dataset.class_names[1:] == [entry["name"].split(",")[0] for entry in content["categories"]]
+    assert dataset.class_names[1:] == [entry["name"] for entry in content["categories"]]
     assert dataset.num_classes == 47

@@ -67,7 +67,7 @@ class ViaDataset(AnnotatedDataset):
     def _photos(self, annotations, entries, folder):
         """list of (name, path, (H, W), regions) of the photos that can be used; faults of the others are noted."""
         photos, missing, seen = [], [], set()
-        for entry in entries:
+        for position, entry in enumerate(entries, 1):
             name = entry["filename"]
             try:
                 if folder.find(name) is None:
@@ -77,7 +77,9 @@ class ViaDataset(AnnotatedDataset):
                 self.fault(annotations, Fault(name, "path escape", str(error).rstrip(".")))
                 continue
             if name in seen:
-                self.fault(annotations, Fault(name, "duplicate id", "the photo is listed twice"))
+                # Under the photo's own name the fault would stand for the first entry, which is sound.
+                message = f"the photo {name} is listed twice, here a second time"
+                self.fault(annotations, Fault(f"entry {position}", "duplicate id", message))
                 continue
             seen.add(name)
             if not isinstance(entry["regions"], (dict, list)):

@@ -271,8 +271,12 @@ def test_a_bad_photo_is_named_and_the_others_remain(folder, name, regions, kind)
 
 def test_a_photo_listed_twice(folder):
     path = export(folder, [region()], again={"filename": "a.jpg", "regions": []})
-    with pytest.raises(DataError, match="a.jpg: the photo is listed twice"):
+    with pytest.raises(DataError, match="entry 2: the photo a.jpg is listed twice"):
         load(path)
+    with pytest.warns(UserWarning, match="skipped entry 2"):
+        dataset = load(path, on_error="skip")
+    left = without(dataset, dataset.faults)  # the first entry stays
+    assert [left.file_name(i) for i in left.image_ids] == ["a.jpg"] and len(left.objects(0)) == 1
 
 
 @pytest.mark.parametrize("name, text, said", [
