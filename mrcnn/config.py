@@ -106,6 +106,8 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
 
+    LABEL_REFINE = "none"  # chain of mrcnn/labeling/refine.py that label maps go through, e.g. "merged-superpixels"
+
     # --- Training ------------------------------------------------------------------------------------------------
     OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights
     LEARNING_RATE = 0.001

@@ -29,7 +29,7 @@ class LabelSettings:
     score_threshold: float = 0.5
     mask_threshold: float = 0.5
     class_thresholds: dict = dataclasses.field(default_factory=dict)
-    smaller_in_front: float = 0.25
+    smaller_in_front: float = 0.02  # no more than parts what is alike: measured, more does harm
     layers: tuple = ()
 
     def __post_init__(self):

@@ -57,7 +57,7 @@ def small_regions(image, probabilities, least=2e-4):
     return result
 
 
-DEFAULT_CHAIN = "crf"  # what benchmarks/results/refinement.txt supports
+DEFAULT_CHAIN = "none"  # what benchmarks/results/refinement.txt supports
 
 STEPS = {
     "small-regions": small_regions,
