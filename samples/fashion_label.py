@@ -24,13 +24,15 @@ def label_photos(options):
     from mrcnn.labeling.label_map import load_settings
     from mrcnn.labeling.photos import batches, detected, label_photo
 
+    if options.images or options.annotations:
+        raise UsageError("label takes its photos by --image FILE|DIR; --images and --annotations belong to --tune.")
     overrides = overrides_of(options)
     paths = list_photos(options.image)[:options.limit] if options.image else None
     path = checkpoint_of(options)
     folder = output_folder(options, path, "labels")
     check_output(folder, paths or [])
-    settings = load_settings(path)
     chain_of(options)  # a step that does not exist shows before the network is built
+    settings = load_settings(path)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", settings.least_threshold())
     model = load_model(path, options, overrides)
     chain = chain_of(options, model)

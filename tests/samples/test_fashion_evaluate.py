@@ -90,8 +90,8 @@ def test_the_score_threshold_of_the_confusion_matrix(command):
 
 def test_pixels_are_anothers_task(command, monkeypatch):
     asked = []
-    label = SimpleNamespace(evaluate_pixels=lambda options, model, dataset, folder: asked.append((model, dataset)) or 0)
-    monkeypatch.setitem(sys.modules, "fashion_label", label)
+    monkeypatch.setattr(fashion_evaluate, "evaluate_pixels",
+                        lambda options, model, dataset, folder: asked.append((model, dataset)) or 0)
     code, folder = command("--pixels")
     assert code == 0 and not folder.exists()
     (model, dataset), = asked

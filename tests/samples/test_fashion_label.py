@@ -133,6 +133,7 @@ def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tm
     (["--image", "IN", "--refine", "blur"], "no step 'blur'"),
     (["--image", "IN", "--output", "IN"], "is the folder of the photos"),
     (["--image", "gone.jpg"], "gone.jpg does not exist"),
+    (["--images", "IN"], "takes its photos by --image"),
     (["--tune", "--image", "IN"], "leave --image and --refine out"),
     (["--tune", "--annotations", "gone.json"], "gone.json"),
 ])

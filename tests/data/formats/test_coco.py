@@ -243,7 +243,8 @@ def test_label_studio(files):
     os.rename(os.path.join(folder, "sub", "a.png"), os.path.join(folder, "0badcafe-a.png"))
     dataset = load((path, folder))
     assert [dataset.file_name(i) for i in range(3)] == ["b.png", "0badcafe-a.png", "empty.png"]
-    assert dataset.class_names == ["BG", "shoe", "coat", "bag, purse"] and dataset.load_mask(1)[1].tolist() == [3, 2, -1]
+    assert dataset.class_names == ["BG", "shoe", "coat", "bag, purse"]
+    assert dataset.load_mask(1)[1].tolist() == [3, 2, -1]
 
 
 def test_what_is_recognised(files, tmp_path):
