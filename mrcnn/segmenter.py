@@ -204,23 +204,10 @@ class Segmenter:
         self.set_trainable(layers)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
                      (epochs - stage["first_epoch"]) * len(batches))
-        if self._state is not None:
-            restored = weights.restore_state(self._state, self.training_model, stage)
-            print("Optimizer and random state restored." if restored else "A new stage: the optimizer starts afresh.")
-            self._state = None
+        self._take_up_state(stage)
         os.makedirs(self.log_dir, exist_ok=True)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
-        custom = list(custom_callbacks or [])
-        measuring = [callback for callback in custom if getattr(callback, "measures", False)]
-        callbacks = [
-            FollowEpoch(batches),
-            StopAtNonFiniteLoss(batches),
-            Checkpoint(self, stage),  # first of all: the epoch is safe whatever fails below
-            *measuring,  # before the record, which is to have their figures
-            *recording_callbacks(self.log_dir),
-            *(callback for callback in custom if callback not in measuring),
-        ]
         try:
             self.history = self.training_model.fit(
                 batches,
@@ -228,7 +215,7 @@ class Segmenter:
                 initial_epoch=self.epoch,
                 epochs=epochs,
                 shuffle=False,  # the batches have a seeded order of their own
-                callbacks=callbacks,
+                callbacks=self._callbacks(batches, stage, list(custom_callbacks or [])),
             )
         except Exception:
             # Backends wrap an error of the data in pages of their own; what it said itself is what helps.
@@ -237,6 +224,25 @@ class Segmenter:
                 raise failures[0] from None
             raise
         return self.history
+
+    def _take_up_state(self, stage):
+        """Give the optimizer and the random generators back what the loaded checkpoint had of them."""
+        if self._state is not None:
+            restored = weights.restore_state(self._state, self.training_model, stage)
+            print("Optimizer and random state restored." if restored else "A new stage: the optimizer starts afresh.")
+            self._state = None
+
+    def _callbacks(self, batches, stage, custom):
+        """The callbacks of a stage, in their order."""
+        measuring = [callback for callback in custom if getattr(callback, "measures", False)]
+        return [
+            FollowEpoch(batches),
+            StopAtNonFiniteLoss(batches),
+            Checkpoint(self, stage),  # first of all: the epoch is safe whatever fails below
+            *measuring,  # before the record, which is to have their figures
+            *recording_callbacks(self.log_dir),
+            *(callback for callback in custom if callback not in measuring),
+        ]
 
     def _take_classes(self, dataset):
         """Keep the class names for the checkpoint; refuse a data set that the network has no outputs for."""

