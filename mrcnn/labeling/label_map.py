@@ -19,7 +19,7 @@ class LabelSettings:
     """What makes an object count, and which of several wins a pixel.
 
     score_threshold: least score of an object; class_thresholds: {class name: least score} where a class has its own
-    mask_threshold: an object claims the pixels where its mask has at least this probability
+    mask_threshold: an object claims the pixels where its mask has a higher probability
     smaller_in_front: of two objects, the one whose area is a times the other's has its evidence multiplied by
         a ** -smaller_in_front: a bag in front of a coat, shoes in front of trousers; 0 leaves size out
     layers: class names from the back to the front; one of these that claims a pixel beats the classes before it and

@@ -153,7 +153,11 @@ def build(**settings):
 def networks():
     keras.utils.set_random_seed(0)
     # Every cell is predicted by the point head: which are the most unsure may hang on rounding.
-    return build(POINT_HEAD_INFERENCE_POINTS=ALL_CELLS)
+    training, inference = build(POINT_HEAD_INFERENCE_POINTS=ALL_CELLS)
+    # As it begins the head says one half of everything, whatever the picture.
+    kernel = inference.get_layer("mrcnn_mask_point").kernel
+    kernel.assign(np.random.default_rng(0).normal(0, 0.3, kernel.shape).astype("float32"))
+    return training, inference
 
 
 def detect(inference, images, windows):
@@ -172,8 +176,8 @@ def test_refined_masks_follow_their_detection(networks):
     assert (together["masks"][together["valid"]] > 0).all()
     order = [2, 0, 1]
     moved = detect(networks[1], batch["image"][order], batch["window"])
-    np.testing.assert_allclose(moved["masks"], together["masks"][order], atol=1e-4)
-    assert not np.allclose(together["masks"], together["masks"][order], atol=1e-2)
+    np.testing.assert_allclose(moved["masks"], together["masks"][order], atol=1e-3)
+    assert np.abs(together["masks"] - together["masks"][order]).max() > 0.1
 
 
 def test_point_loss_alone_teaches_points_pyramid_and_coarse_mask():
@@ -229,8 +233,8 @@ def test_both_heads_learn_discs_and_the_total_is_the_weighted_sum():
     training, _ = build(LOSS_WEIGHTS=weight_of)
     training.compile(keras.optimizers.Adam(3e-3), jit_compile=JIT)
     rng = np.random.default_rng(0)
-    logs = [training.train_on_batch(disc_batch(rng), return_dict=True) for _ in range(60)]
+    logs = [training.train_on_batch(disc_batch(rng), return_dict=True) for _ in range(40)]
     assert logs[0]["loss"] == pytest.approx(sum(weight_of[name] * logs[0][name] for name in weight_of), rel=1e-5)
     for name in ("mrcnn_mask_loss", "mrcnn_point_loss"):
         assert logs[0][name] == pytest.approx(np.log(2), abs=0.05)  # nothing known: one half everywhere
-        assert np.mean([entry[name] for entry in logs[-10:]]) < 0.6 * logs[0][name]
+        assert np.mean([entry[name] for entry in logs[-5:]]) < 0.6 * logs[0][name]
