@@ -16,7 +16,7 @@ import numpy as np
 from mrcnn.config import ConfigError
 
 # Layers whose shapes depend on the classes: what to exclude when the data set is another one.
-CLASS_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask")
+CLASS_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point")
 
 
 class CheckpointError(ValueError):
