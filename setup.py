@@ -38,6 +38,7 @@ setup(
         "pillow>=10.1",
         "pycocotools>=2.0.8",
         "scikit-image>=0.25",
+        "scipy>=1.11",
         # TensorFlow no longer brings it, and its summaries (hence Keras' TensorBoard callback) fail without.
         "tensorboard>=2.18",
     ],
