@@ -6,12 +6,7 @@ import os
 
 import numpy as np
 
-RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
-FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
-
-
-class ConfigError(ValueError):
-    """A setting that does not exist or does not fit the others; the message is one line with the remedy."""
+from mrcnn.config_rules import FIXED_CANVAS_MODES, RESIZE_MODES, ConfigError, check_settings  # noqa: F401
 
 
 class Config:
@@ -106,16 +101,36 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
 
+    # At evaluation each photo may be looked at several times: mirrored, and at other sizes.
+    TEST_FLIP = False
+    TEST_SCALES = (1.0,)
+
     LABEL_REFINE = "none"  # chain of mrcnn/labeling/refine.py that label maps go through, e.g. "merged-superpixels"
 
     # --- Training ------------------------------------------------------------------------------------------------
     OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
-    LR_SCHEDULE = "constant"  # within a stage; "cosine": down to nothing at the stage's end (Loshchilov 2017)
+    # Within a stage. "step": a tenth after each of LR_STEPS; "cosine": down to nothing at its end (Loshchilov 2017).
+    LR_SCHEDULE = "constant"
+    LR_STEPS = (0.67, 0.89)  # shares of the stage, as in the schedules of Detectron
+    LR_REFERENCE_BATCH = None  # rates are meant for this many photos a step and scaled to BATCH_SIZE (Goyal 2017, 2.1)
     WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
     WEIGHT_DECAY = 0.0001  # of kernels only, never of biases and norms
     GRADIENT_CLIP_NORM = 5.0  # of all gradients taken together
+    LAYER_DECAY = 1.0  # below 1 each stage of the backbone learns slower than the next by this factor (BEiT, Bao 2022)
+    EMA_DECAY = 0.0  # above 0, e.g. 0.998: checkpoints hold the running mean of the weights (Polyak and Juditsky 1992)
+    ACCUMULATE_STEPS = 1  # gradients of so many steps are averaged into one change of the weights
+    PRECISION = "float32"  # or "mixed_float16", "mixed_bfloat16" (Micikevicius 2018); weights stay float32
+    GRADIENT_CHECKPOINTING = False  # compute the backbone's activations twice rather than keep them (Chen 2016)
+    LABEL_SMOOTHING = 0.0  # of the box head's classes (Szegedy 2016, section 7)
+    BBOX_LOSS = "smooth_l1"  # of the box head; "l1", or "giou" on the decoded boxes (Rezatofighi 2019)
+    # "class-balanced": weights by effective numbers (Cui 2019); "seesaw": rare classes are spared (Wang 2021).
+    CLASS_LOSS = "softmax"
+    CLASS_COUNTS = None  # objects of each class, background's first, for CLASS_LOSS; None: train() counts them
+    REPEAT_THRESHOLD = 0.0  # above 0, e.g. 0.001: photos of classes in fewer come more often (Gupta 2019, LVIS)
+    ASPECT_BUCKETS = False  # batches of photos of like shape, which need less padding; not on square canvases
+    SOFT_MASK_TARGETS = False  # teach the share of each mask cell that the object covers, instead of 0 or 1
     LOSS_WEIGHTS = {
         "rpn_class_loss": 1.0,
         "rpn_bbox_loss": 1.0,
@@ -224,96 +239,13 @@ class Config:
             setattr(config, name, value)
         return config.set(**overrides)
 
-    def _check_kinds(self):
-        """Raise ConfigError for a number or list that is none."""
-        for name in (*POSITIVE, *POSITIVE_OR_NONE):
-            value = getattr(self, name)
-            if value is None and name in POSITIVE_OR_NONE:
-                continue
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ConfigError(f"{name}={value!r}: give a whole number, 1 or more.")
-        for name, length in LISTS.items():
-            value = getattr(self, name)
-            numbers = isinstance(value, (list, tuple, np.ndarray)) and all(np.isreal(v) for v in value)
-            if not numbers or not len(value) or (length and len(value) != length):
-                raise ConfigError(f"{name}={value!r}: give a list of {length or 'one or more'} numbers.")
-
     def check(self):
         """Raise ConfigError at the first setting that no network can be built from."""
-        self._check_kinds()
-        choices = {
-            "GEOMETRY": ("exact",),
-            "NORM": ("batch", "group"),
-            "HEAD_NORM": (None, "batch", "group"),
-            "MASK_HEAD": ("conv", "points"),
-            "OPTIMIZER": ("sgd", "adamw"),
-            "LR_SCHEDULE": ("constant", "cosine"),
-            "IMAGE_RESIZE_MODE": RESIZE_MODES,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ConfigError(f"{name}={getattr(self, name)!r} is none of {', '.join(map(str, allowed))}.")
-        if self.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
-            name = "IMAGE_MIN_DIM" if self.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
-            side = int(self.IMAGE_SHAPE[0])
-            if side % 64 or side <= 0:
-                below, above = max(64, side // 64 * 64), (max(side, 0) // 64 + 1) * 64
-                raise ConfigError(f"{name}={side} does not divide by 64 (six halvings): use {below} or {above}.")
-        if self.NUM_CLASSES < 2:
-            raise ConfigError("NUM_CLASSES counts background and so must be 2 or more: set it to 1 + your classes.")
-        if list(self.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
-            raise ConfigError(f"BACKBONE_STRIDES={self.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")
-        if len(self.RPN_ANCHOR_SCALES) != 5:
-            raise ConfigError(
-                f"RPN_ANCHOR_SCALES has {len(self.RPN_ANCHOR_SCALES)} values: give 5, one for each pyramid level."
-            )
-        if len(self.MEAN_PIXEL) != self.IMAGE_CHANNEL_COUNT:
-            count = self.IMAGE_CHANNEL_COUNT
-            raise ConfigError(f"MEAN_PIXEL has {len(self.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels.")
-        if (self.HEAD_NORM or self.NORM) == "group" and self.MASK_CHANNELS % 16:
-            raise ConfigError(f"MASK_CHANNELS={self.MASK_CHANNELS} does not divide by 16, the groups of NORM=group.")
-        if not self.USE_RPN_ROIS:
-            raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
-        unused = set() if self.MASK_HEAD == "points" else {"mrcnn_point_loss"}
-        missing = set(Config.LOSS_WEIGHTS) - set(self.LOSS_WEIGHTS) - unused
-        if missing:
-            raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
-        self._check_masks()
-
-    def _check_masks(self):
-        """Raise ConfigError for a MASK_SHAPE that the mask head cannot reach, or that is finer than what it learns."""
-        shape, pool = [int(side) for side in self.MASK_SHAPE], self.MASK_POOL_SIZE
-        doublings = self.mask_enlargements()
-        if shape != [pool * 2**doublings] * 2:
-            choices = ", ".join(str([pool * times] * 2) for times in (1, 2, 4))
-            raise ConfigError(
-                f"MASK_SHAPE {shape} is not square or not MASK_POOL_SIZE={pool} doubled: with this pool size use one "
-                f"of {choices}."
-            )
-        # At 28x28 coarser mini masks are no more than a waste, and checkpoints may have been trained so.
-        if self.USE_MINI_MASK and shape[0] > 28 and min(self.MINI_MASK_SHAPE) < shape[0]:
-            raise ConfigError(
-                f"MINI_MASK_SHAPE {list(self.MINI_MASK_SHAPE)} is coarser than MASK_SHAPE {shape}, which is to be "
-                f"learned from it: use {[2 * side for side in shape]}."
-            )
+        check_settings(self)
 
     def mask_enlargements(self):
         """How often the mask head doubles its crop of MASK_POOL_SIZE to reach MASK_SHAPE."""
         return max(0, (int(self.MASK_SHAPE[0]) // self.MASK_POOL_SIZE).bit_length() - 1)
-
-
-POSITIVE = (
-    "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE RPN_CHANNELS MASK_CHANNELS "
-    "NUM_CLASSES RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE "
-    "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE IMAGE_CHANNEL_COUNT MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE "
-    "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES POINT_HEAD_CHANNELS POINT_HEAD_SUBDIVISIONS "
-    "POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS"
-).split()
-POSITIVE_OR_NONE = ("STEPS_PER_EPOCH", "VALIDATION_STEPS")
-LISTS = {  # name: how many numbers, None for any
-    "RPN_ANCHOR_SCALES": None, "RPN_ANCHOR_RATIOS": None, "BACKBONE_STRIDES": None, "MEAN_PIXEL": None,
-    "MINI_MASK_SHAPE": 2, "MASK_SHAPE": 2, "RPN_BBOX_STD_DEV": 4, "BBOX_STD_DEV": 4,
-}
 
 
 def _plain(value):

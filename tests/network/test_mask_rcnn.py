@@ -5,7 +5,8 @@ from keras import ops
 from tiny import TinyConfig, tiny_batch
 
 from mrcnn.config import ConfigError
-from mrcnn.network.mask_rcnn import LOSS_NAMES, build_mask_rcnn, named_losses
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.training_model import LOSS_NAMES, named_losses
 
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"  # as Segmenter.compile has it
 

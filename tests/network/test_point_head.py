@@ -4,8 +4,9 @@ import pytest
 from keras import ops
 from tiny import TinyConfig, tiny_batch
 
-from mrcnn.network.mask_rcnn import LOSS_NAMES, build_mask_rcnn
+from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.point_head import PointFeatures, ReplaceCells, TrainingPoints, UnsureCells, subdivide
+from mrcnn.network.training_model import LOSS_NAMES
 from mrcnn.ops.roi_align import sample_grids
 from mrcnn.training import weights
 from mrcnn.training.stages import select_layers
