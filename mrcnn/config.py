@@ -19,18 +19,19 @@ class Config:
 
     # --- The run -------------------------------------------------------------------------------------------------
     NAME = None  # names the run's folder; every run needs one of its own
-    GPU_COUNT = 1  # this version runs on one device; more only enlarge the batch
-    IMAGES_PER_GPU = 2  # what 12 GB of GPU memory hold at 1024 pixels with ResNet101
+    GPU_COUNT = 1  # devices that train together, over all machines; see mrcnn/training/devices.py
+    IMAGES_PER_GPU = 2  # a step; what 12 GB of GPU memory hold at 1024 pixels with ResNet101
     STEPS_PER_EPOCH = 1000  # None: an epoch is every training photo once
     VALIDATION_STEPS = 50  # None: every validation photo once
     SEED = 0  # of data order, augmentation, sampling and new weights
     WORKERS = 2  # threads that prepare batches; 0 prepares them in the training thread
 
     # --- The network ---------------------------------------------------------------------------------------------
-    # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS).
+    # "exact" is the geometry of the papers (half-pixel aligned RoIAlign, FPN equation 1 with floor, per-level NMS);
+    # "matterport" is that of files trained by Matterport's Mask_RCNN, for them: see network/matterport_geometry.py.
     GEOMETRY = "exact"
-    # Ours are resnet50, resnet101, resnet152, efficientnet_lite0 and small, by these very names; a name of
-    # keras.applications; or a callable.
+    # Ours are resnet50, resnet101, resnet152, these with _v1_5 behind (for torchvision's weights), efficientnet_lite0
+    # and small, by these very names; a name of keras.applications; or a callable.
     BACKBONE = "resnet101"
     COMPUTE_BACKBONE_SHAPE = None  # of Matterport's; not needed, since shapes are read off the maps
     BACKBONE_STRIDES = [4, 8, 16, 32, 64]  # of P2..P6 in pixels
@@ -43,7 +44,9 @@ class Config:
     TRAIN_BN = False
     TOP_DOWN_PYRAMID_SIZE = 256  # channels of every pyramid level (FPN section 3)
     FPN_CLASSIF_FC_LAYERS_SIZE = 1024  # width of the two dense layers of the box head
-    RPN_CHANNELS = 256  # of the shared 3x3 convolution of the region proposal network (FPN section 4.1)
+    # Of the shared 3x3 convolution of the region proposal network; None: 256 (FPN section 4.1), or Matterport's 512 in
+    # its geometry.
+    RPN_CHANNELS = None
     MASK_CHANNELS = 256  # of the four convolutions of the mask head (Mask R-CNN figure 4)
     # "conv": masks of MASK_SHAPE. "points": these are refined where they are unsure (Kirillov 2020, PointRend), which
     # gives masks of MASK_SHAPE doubled POINT_HEAD_SUBDIVISIONS times, and the loss mrcnn_point_loss.
@@ -63,7 +66,7 @@ class Config:
     RPN_POSITIVE_RATIO = 0.5  # at most this share of the sampled anchors is positive
     RPN_POSITIVE_IOU = 0.7
     RPN_NEGATIVE_IOU = 0.3
-    PRE_NMS_LIMIT = 6000  # Matterport's joint limit; the exact geometry limits each level, as follows
+    PRE_NMS_LIMIT = 6000  # of all levels together in Matterport's geometry; the exact one limits each, as follows
     PRE_NMS_PER_LEVEL_TRAINING = 2000
     PRE_NMS_PER_LEVEL_INFERENCE = 1000
     POST_NMS_ROIS_TRAINING = 2000
@@ -91,6 +94,7 @@ class Config:
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
     ROI_SAMPLING_RATIO = 2  # RoIAlign samples 2x2 points in each cell (Mask R-CNN section 3)
+    ROI_ALIGNED = True  # False: crops lie half a cell further down and right, as torchvision's weights were learned
     MASK_SHAPE = [28, 28]  # MASK_POOL_SIZE doubled once (Mask R-CNN); [56, 56] doubles it twice, finer and costlier
     RPN_BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])  # box deltas are divided by these to have about unit variance
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
@@ -101,7 +105,7 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
 
-    # At evaluation each photo may be looked at several times: mirrored, and at other sizes.
+    # detect() may look at each photo several times, mirrored and at other sizes: see mrcnn/test_time.py.
     TEST_FLIP = False
     TEST_SCALES = (1.0,)
 
@@ -123,12 +127,14 @@ class Config:
     ACCUMULATE_STEPS = 1  # gradients of so many steps are averaged into one change of the weights
     PRECISION = "float32"  # or "mixed_float16", "mixed_bfloat16" (Micikevicius 2018); weights stay float32
     GRADIENT_CHECKPOINTING = False  # compute the backbone's activations twice rather than keep them (Chen 2016)
-    LABEL_SMOOTHING = 0.0  # of the box head's classes (Szegedy 2016, section 7)
-    BBOX_LOSS = "smooth_l1"  # of the box head; "l1", or "giou" on the decoded boxes (Rezatofighi 2019)
+    LABEL_SMOOTHING = 0.0  # of the box head, over the classes that a photo's source labels (Szegedy 2016, section 7)
+    BBOX_LOSS = "smooth_l1"  # of the box head; "l1", or "giou" on the decoded boxes, ten times (Rezatofighi 2019)
     # "class-balanced": weights by effective numbers (Cui 2019); "seesaw": rare classes are spared (Wang 2021).
     CLASS_LOSS = "softmax"
-    CLASS_COUNTS = None  # objects of each class, background's first, for CLASS_LOSS; None: train() counts them
-    REPEAT_THRESHOLD = 0.0  # above 0, e.g. 0.001: photos of classes in fewer come more often (Gupta 2019, LVIS)
+    CLASS_COUNTS = None  # objects of each class, background's (not read) first, for CLASS_LOSS; None: train() counts
+    # Above 0, e.g. 0.001: photos of classes that a smaller share of photos shows come more often (Gupta 2019, LVIS). A
+    # pass over the data, which is the epoch of STEPS_PER_EPOCH = None, is longer then.
+    REPEAT_THRESHOLD = 0.0
     ASPECT_BUCKETS = False  # batches of photos of like shape, which need less padding; not on square canvases
     SOFT_MASK_TARGETS = False  # teach the share of each mask cell that the object covers, instead of 0 or 1
     LOSS_WEIGHTS = {
@@ -242,6 +248,10 @@ class Config:
     def check(self):
         """Raise ConfigError at the first setting that no network can be built from."""
         check_settings(self)
+
+    def rpn_channels(self):
+        """RPN_CHANNELS, or what None stands for."""
+        return self.RPN_CHANNELS or (512 if self.GEOMETRY == "matterport" else 256)
 
     def mask_enlargements(self):
         """How often the mask head doubles its crop of MASK_POOL_SIZE to reach MASK_SHAPE."""

@@ -7,10 +7,11 @@ FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
           "mrcnn_point_loss")
 CHOICES = {
-    "GEOMETRY": ("exact",),
+    "GEOMETRY": ("exact", "matterport"),
     "NORM": ("batch", "group"),
     "HEAD_NORM": (None, "batch", "group"),
     "MASK_HEAD": ("conv", "points"),
+    "ROI_ALIGNED": (True, False),
     "OPTIMIZER": ("sgd", "adamw"),
     "LR_SCHEDULE": ("constant", "step", "cosine"),
     "PRECISION": ("float32", "mixed_float16", "mixed_bfloat16"),
@@ -19,13 +20,13 @@ CHOICES = {
     "IMAGE_RESIZE_MODE": RESIZE_MODES,
 }
 POSITIVE = (
-    "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE RPN_CHANNELS MASK_CHANNELS "
+    "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE PRE_NMS_LIMIT MASK_CHANNELS "
     "NUM_CLASSES RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE "
     "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE IMAGE_CHANNEL_COUNT MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE "
     "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES POINT_HEAD_CHANNELS POINT_HEAD_SUBDIVISIONS "
     "POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS ACCUMULATE_STEPS"
 ).split()
-POSITIVE_OR_NONE = ("STEPS_PER_EPOCH", "VALIDATION_STEPS", "LR_REFERENCE_BATCH")
+POSITIVE_OR_NONE = ("RPN_CHANNELS", "STEPS_PER_EPOCH", "VALIDATION_STEPS", "LR_REFERENCE_BATCH")
 LISTS = {  # name: how many numbers, None for any
     "RPN_ANCHOR_SCALES": None, "RPN_ANCHOR_RATIOS": None, "BACKBONE_STRIDES": None, "MEAN_PIXEL": None,
     "MINI_MASK_SHAPE": 2, "MASK_SHAPE": 2, "RPN_BBOX_STD_DEV": 4, "BBOX_STD_DEV": 4,
@@ -38,6 +39,10 @@ RANGES = (  # name, least, most, example
     ("LAYER_DECAY", 0.01, 1.0, 0.8),
     ("REPEAT_THRESHOLD", 0.0, 1.0, 0.001),
 )
+EXACT_ONLY = {  # the one value that Matterport's geometry takes
+    "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
+    "BBOX_LOSS": "smooth_l1", "CLASS_LOSS": "softmax",
+}
 
 
 class ConfigError(ValueError):
@@ -79,6 +84,7 @@ def check_settings(config):
         raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
     _check_masks(config)
     _check_recipe(config)
+    _check_geometry(config)
 
 
 def _check_kinds(config):
@@ -114,6 +120,17 @@ def _check_masks(config):
         )
 
 
+def _check_geometry(config):
+    """Raise ConfigError for a piece that Matterport's geometry has its own way of, and would pass over."""
+    if config.GEOMETRY != "matterport":
+        return
+    for name, only in EXACT_ONLY.items():
+        if getattr(config, name) != only:
+            raise ConfigError(
+                f"{name}={getattr(config, name)!r} needs GEOMETRY=exact: Matterport's has losses and masks of its own."
+            )
+
+
 def _check_recipe(config):
     """Raise ConfigError for a number of the training recipe outside its range."""
     for name, low, high, example in RANGES:
@@ -125,10 +142,12 @@ def _check_recipe(config):
         raise ConfigError(f"LR_STEPS={steps!r}: give rising shares of the stage between 0 and 1, e.g. (0.67, 0.89).")
     if not len(config.TEST_SCALES) or not all(isinstance(v, (int, float)) and v > 0 for v in config.TEST_SCALES):
         raise ConfigError(f"TEST_SCALES={config.TEST_SCALES!r}: give factors above 0, e.g. (0.8, 1.0, 1.25).")
-    if config.CLASS_COUNTS is not None and len(config.CLASS_COUNTS) != config.NUM_CLASSES:
+    counts = config.CLASS_COUNTS
+    right = isinstance(counts, (list, tuple, np.ndarray)) and len(counts) == config.NUM_CLASSES
+    if counts is not None and not (right and all(isinstance(v, (int, float, np.number)) and v >= 0 for v in counts)):
         raise ConfigError(
-            f"CLASS_COUNTS has {len(config.CLASS_COUNTS)} values: give NUM_CLASSES={config.NUM_CLASSES}, the first "
-            "that of background, or None, and train() counts."
+            f"CLASS_COUNTS={counts!r}: give NUM_CLASSES={config.NUM_CLASSES} numbers of objects, the first that of "
+            "background, or None, and train() counts."
         )
     if config.ASPECT_BUCKETS and config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
         raise ConfigError("ASPECT_BUCKETS saves nothing on square canvases: use IMAGE_RESIZE_MODE=rectangle or pad64.")

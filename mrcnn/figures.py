@@ -6,10 +6,10 @@ BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"
 MOST_CLASSES = 60  # that the bars have room for
 
 
-def plot_data_summary(summary, path, title=""):
-    """Save a figure of classes, photo sizes, objects a photo, box sizes and shapes, and the fit of anchors.
+def plot_data_summary(summary, path=None, title=""):
+    """A figure of classes, photo sizes, objects a photo, box sizes and shapes, and the fit of anchors.
 
-    summary: of `mrcnn.data.statistics.summarise`; path: image file to write; title: above it all
+    summary: of `mrcnn.data.statistics.summarise`; path: image file to write, or None; title: above it all
 
     Returns the matplotlib figure.
     """
@@ -29,7 +29,8 @@ def plot_data_summary(summary, path, title=""):
     _draw_boxes(figure.add_subplot(grid[1, 1]), summary, "box_scale", "scales", "box scale on the canvas (pixels)")
     _draw_boxes(figure.add_subplot(grid[1, 2]), summary, "box_ratio", "ratios", "box width / height")
     _draw_recall(figure.add_subplot(grid[1, 3]), summary)
-    figure.savefig(path, dpi=100)
+    if path is not None:
+        figure.savefig(path, dpi=100)
     return figure
 
 

@@ -113,7 +113,7 @@ class MaskRCNN(Segmenter):
         return np.stack(molded), np.stack(metas), np.stack(windows)
 
     def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
-        """One image's detections, from the canvas to the photo.
+        """One image's detections, from the canvas to the photo, as config.GEOMETRY has it.
 
         detections: [N, (y1, x1, y2, x2, class id, score)], boxes normalised, class 0 being padding
         mrcnn_mask: [N, h, w, C] 0..1; original_image_shape, image_shape: of photo and canvas
@@ -131,7 +131,7 @@ class MaskRCNN(Segmenter):
         shape, window = tuple(original_image_shape[:2]), np.asarray(window, float)
         scale = tuple((window[2:] - window[:2]) / shape)
         placed = Window(shape, tuple(image_shape[:2]), scale, tuple(window[:2]))
-        result = unmold(found, placed, shape)
+        result = unmold(found, placed, shape, corner_aligned=self.config.GEOMETRY == "matterport")
         return result["rois"], result["class_ids"], result["scores"], result["masks"]
 
     def detect_molded(self, molded_images, image_metas, verbose=0):
@@ -142,7 +142,8 @@ class MaskRCNN(Segmenter):
         canvas = Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
         results = []
         for row in range(len(molded_images)):
-            found = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape)
+            found = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape,
+                           corner_aligned=self.config.GEOMETRY == "matterport")
             results.append({name: found[name] for name in ("rois", "class_ids", "scores", "masks")})
             if verbose:
                 log(f"image {row}", found["rois"])

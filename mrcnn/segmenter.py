@@ -1,21 +1,24 @@
 """What every instance segmentation network here shares: run folder, weights, train(), detect()."""
 
 import datetime
+import functools
 import json
 import os
 import random
 import re
 
 import keras
-import numpy as np
 
 from mrcnn import __version__
 from mrcnn.config import Config, ConfigError
+from mrcnn.curves import draw_run
 from mrcnn.data.batches import Batches
-from mrcnn.data.images import DataError, place_image
-from mrcnn.data.masks import paste_masks, paste_rle
-from mrcnn.training import weights
+from mrcnn.detector import Detector, unmold  # noqa: F401  unmold is known here too
+from mrcnn.test_time import network_config
+from mrcnn.training import torchvision_weights, weights
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, StopAtNonFiniteLoss, recording_callbacks
+from mrcnn.training.devices import devices_for
+from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer
 from mrcnn.training.stages import select_layers, set_trainable_layers
 
@@ -44,7 +47,7 @@ def find_last_checkpoint(logs, name=None):
     return os.path.join(logs, folder, checkpoint)
 
 
-class Segmenter:
+class Segmenter(Detector):
     """A network with its settings and run folder. Subclasses say how the network is built.
 
     mode: "training" or "inference"; a model in training mode detects as well. config: Config.
@@ -59,14 +62,18 @@ class Segmenter:
             raise ValueError(f'mode={mode!r} is neither "training" nor "inference".')
         config.check()
         self.mode, self.config, self.model_dir = mode, config, str(model_dir)
+        self.devices = devices_for(config, mode)
         self.class_names = None
         self.history = None
         self._state = None  # training state of the loaded checkpoint, until a stage takes it up
+        self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training or of the checkpoint
         self.set_log_dir()
         # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
         state = random.getstate()
         random.seed(config.SEED)
-        self.training_model, self.inference_model = self.build_networks(config)
+        with self.devices.scope():
+            self.training_model, self.inference_model = self.build_networks(network_config(config))
+        self.devices.adopt(self.training_model, self.inference_model)
         random.setstate(state)
         # Detection shapes follow what is found, which XLA on TensorFlow cannot compile.
         if keras.backend.backend() == "tensorflow":
@@ -90,7 +97,8 @@ class Segmenter:
             now = datetime.datetime.now()
             while os.path.exists(self._run_folder(name, now)):  # another run began in this minute
                 now += datetime.timedelta(minutes=1)
-            self.log_dir, pattern = self._run_folder(name, now), f"mask_rcnn_{name}_"
+            folder = self.devices.agree(os.path.basename(self._run_folder(name, now)))
+            self.log_dir, pattern = os.path.join(self.model_dir, folder), f"mask_rcnn_{name}_"
         self.checkpoint_path = os.path.join(self.log_dir, pattern + "{epoch:04d}.h5")
 
     def _run_folder(self, name, time):
@@ -106,10 +114,13 @@ class Segmenter:
         exclude: names of layers to leave as they are; implies by_name. Returns the LoadReport, which is printed.
         Raises CheckpointError; the network is then as it was.
         """
-        report = weights.load_weights(filepath, self.training_model, by_name or bool(exclude), exclude or ())
+        report = torchvision_weights.load_weights(
+            filepath, self.training_model, self.config, by_name or bool(exclude), exclude or ()
+        )
         attributes = weights.read_attributes(filepath)
         origin = "" if attributes["config"] else f"; geometry in force: {self.config.GEOMETRY}"
-        print(f"{filepath}: {report}{origin}")
+        if self.devices.chief:
+            print(f"{filepath}: {report}{origin}")
         if attributes["class_names"] and not exclude:
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)
@@ -117,6 +128,7 @@ class Segmenter:
         if not exclude and self.epoch:
             state = weights.read_state(weights.state_path(filepath))
             self._state = state if state and state["epoch"] == self.epoch else None
+        self.stage = self._state["stage"] if self._state else None
         return report
 
     def save_weights(self, path):
@@ -131,15 +143,17 @@ class Segmenter:
 
     @classmethod
     def from_checkpoint(cls, path, model_dir=None, mode="inference", **overrides):
-        """The network of a checkpoint of ours, with its settings, class names and weights.
+        """The network of a checkpoint of ours, with its settings, class names and weights; or of torchvision's.
 
-        overrides: settings to change. Raises CheckpointError or ConfigError.
+        path: .h5 of ours, or .pth or .safetensors of maskrcnn_resnet50_fpn; overrides: settings to change.
+        Raises CheckpointError or ConfigError.
         """
-        settings = weights.settings_of(path)
+        settings = torchvision_weights.settings_of(path)
         config = Config.from_dict(settings["config"], **overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))
         model = cls(mode, config, folder)
         model.load_weights(path)
+        model.class_names = model.class_names or settings["class_names"]
         return model
 
     # --- Training ------------------------------------------------------------------------------------------------
@@ -156,13 +170,15 @@ class Segmenter:
     def compile(self, learning_rate, momentum, warmup_steps=0, total_steps=None):
         """Give the training graph a fresh optimizer for the layers that are trainable now.
 
-        total_steps: of the stage, for LR_SCHEDULE="cosine"; without, the rate stays as it is.
+        total_steps: of the stage, for LR_SCHEDULE "step" and "cosine"; without, the rate stays as it is.
         """
-        optimizer = make_optimizer(
-            self.training_model, self.config, learning_rate, momentum, warmup_steps, total_steps
-        )
         jit = False if keras.backend.backend() == "tensorflow" else "auto"
-        self.training_model.compile(optimizer=optimizer, jit_compile=jit)
+        with self.devices.scope():
+            optimizer = make_optimizer(
+                self.training_model, self.config, learning_rate, momentum, warmup_steps, total_steps
+            )
+            self.devices.join(optimizer)
+            self.training_model.compile(optimizer=optimizer, jit_compile=jit)
 
     def train(
         self,
@@ -180,8 +196,8 @@ class Segmenter:
         train_dataset, val_dataset: prepared Datasets (val may be None); learning_rate: of the stage after warm-up;
         layers: "heads", "3+", "4+", "5+", "all" or a regular expression; augmentation: see
         `mrcnn.data.augmentation`; custom_callbacks: Keras callbacks, of which those with a true attribute `measures`
-        are called before history.csv is written, the others last. Continues where a loaded checkpoint stopped. Returns
-        the Keras History.
+        are called before history.csv is written, the others last; of several workers (see `mrcnn.training.devices`)
+        the chief alone calls them. Continues where a loaded checkpoint stopped. Returns the Keras History.
         Raises NonFiniteLoss, DataError, ConfigError.
         """
         if self.mode != "training":
@@ -192,6 +208,7 @@ class Segmenter:
         self._take_classes(train_dataset)
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs)}
         stage["first_epoch"] = weights.first_epoch_of(stage, self._state, self.epoch)
+        self.stage = stage
         batches = Batches(
             train_dataset,
             self.config,
@@ -201,22 +218,28 @@ class Segmenter:
             first_epoch=self.epoch,
         )
         validation = self._validation_batches(val_dataset)
-        self.set_trainable(layers)
+        if self.config.CLASS_LOSS != "softmax" and self.config.CLASS_COUNTS is None:
+            self.training_model.take_class_counts(batches.class_counts())
+        self.set_trainable(layers, verbose=self.devices.chief)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
                      (epochs - stage["first_epoch"]) * len(batches))
         self._take_up_state(stage)
-        os.makedirs(self.log_dir, exist_ok=True)
-        self.config.save(os.path.join(self.log_dir, "config.json"))
-        print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
+        self._check_workers()
+        if self.devices.chief:
+            os.makedirs(self.log_dir, exist_ok=True)
+            self.config.save(os.path.join(self.log_dir, "config.json"))
+            print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
         try:
-            self.history = self.training_model.fit(
-                batches,
-                validation_data=validation,
-                initial_epoch=self.epoch,
-                epochs=epochs,
-                shuffle=False,  # the batches have a seeded order of their own
-                callbacks=self._callbacks(batches, stage, list(custom_callbacks or [])),
-            )
+            with self.devices.fitting():
+                self.history = self.training_model.fit(
+                    self.devices.share(batches),
+                    validation_data=self.devices.share(validation),
+                    initial_epoch=self.epoch,
+                    epochs=epochs,
+                    verbose="auto" if self.devices.chief else 0,
+                    shuffle=False,  # the batches have a seeded order of their own
+                    callbacks=self._callbacks(batches, stage, list(custom_callbacks or [])),
+                )
         except Exception:
             # Backends wrap an error of the data in pages of their own; what it said itself is what helps.
             failures = [part.failure for part in (batches, validation) if part is not None and part.failure]
@@ -225,23 +248,41 @@ class Segmenter:
             raise
         return self.history
 
+    def _check_workers(self):
+        """Raise ConfigError unless all workers are about to train the same run from the same epoch."""
+        start = f"epoch {self.epoch} of {os.path.basename(self.log_dir)}"
+        if self.devices.differ(start):
+            raise ConfigError(
+                f"This worker would go on from {start}, or another from elsewhere than the chief: load the same "
+                "checkpoint on all of them, from a folder that all of them see."
+            )
+
     def _take_up_state(self, stage):
         """Give the optimizer and the random generators back what the loaded checkpoint had of them."""
         if self._state is not None:
             restored = weights.restore_state(self._state, self.training_model, stage)
-            print("Optimizer and random state restored." if restored else "A new stage: the optimizer starts afresh.")
+            if self.devices.chief:
+                print("Optimizer and random state restored." if restored else "New stage: the optimizer starts afresh.")
             self._state = None
 
     def _callbacks(self, batches, stage, custom):
         """The callbacks of a stage, in their order."""
         measuring = [callback for callback in custom if getattr(callback, "measures", False)]
-        return [
+        everywhere = [
+            *([MeanWeights()] if self.config.EMA_DECAY else []),  # before all that looks at the weights
             FollowEpoch(batches),
             StopAtNonFiniteLoss(batches),
-            Checkpoint(self, stage),  # first of all: the epoch is safe whatever fails below
+        ]
+        if not self.devices.chief:
+            return everywhere + self.devices.callbacks(self)
+        return [
+            *everywhere,
             *measuring,  # before the record, which is to have their figures
-            *recording_callbacks(self.log_dir),
+            *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
+            # After the record: killed in between, the run does the epoch again and replaces its row.
+            Checkpoint(self, stage),
             *(callback for callback in custom if callback not in measuring),
+            *self.devices.callbacks(self),
         ]
 
     def _take_classes(self, dataset):
@@ -253,6 +294,20 @@ class Segmenter:
             )
         self.class_names = list(dataset.class_names)
 
+    def losses_on(self, dataset):
+        """{name: mean} of each loss on the photos of a data set, as on the validation photos of an epoch.
+
+        The random generators are left as they were, so that who looks changes nothing. Raises ConfigError where
+        several workers train: all of them would have to come here.
+        """
+        if getattr(self.devices, "workers", 1) > 1:
+            raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")
+        state = weights.seed_values(self.training_model)
+        batches = self.devices.share(self._validation_batches(dataset))
+        losses = self.training_model.evaluate(batches, verbose=0, return_dict=True)
+        weights.set_seed_values(self.training_model, state)
+        return {name: float(value) for name, value in losses.items()}
+
     def _validation_batches(self, dataset):
         """Validation photos in order, the same ones each epoch."""
         if dataset is None:
@@ -260,90 +315,3 @@ class Segmenter:
         steps, size = self.config.VALIDATION_STEPS, self.config.BATCH_SIZE
         number = len(dataset.image_ids) if steps is None else min(steps * size, len(dataset.image_ids))
         return Batches(dataset, self.config, shuffle=False, image_ids=dataset.image_ids[:number])
-
-    # --- Detection -----------------------------------------------------------------------------------------------
-    def detect(self, images, verbose=0, soft_masks=False, rle=False, mask_probabilities=False):
-        """Find the objects in any number of photos of any sizes.
-
-        images: list of uint8 [H, W, 3] RGB. soft_masks: also give "soft_masks" float32 [H, W, N], each object's
-        probability at each pixel. rle: give "rles", a list of COCO run-length dicts, in place of "masks": far less
-        memory on large photos. mask_probabilities: also give "mask_probabilities" float32 [N, h, w], what the network
-        said on a grid stretched over each of "boxes": for whoever pastes masks in a way of their own.
-        Returns a list of dicts, one an image, best object first, in pixels of the photo: "rois" int32 [N, 4],
-        "boxes" float32 [N, 4] at sub-pixel precision, "class_ids" int32 [N], "scores" float32 [N], "masks" bool
-        [H, W, N]. Raises DataError for what is no such image.
-        """
-        channels = int(self.config.IMAGE_CHANNEL_COUNT)
-        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
-        placed = [self._place(image) for image in images]
-        groups = {}  # canvases of one shape go through the network together
-        for index, (canvas, _) in enumerate(placed):
-            groups.setdefault(canvas.shape, []).append(index)
-        results = [None] * len(images)
-        for indices in groups.values():
-            for start in range(0, len(indices), self.config.BATCH_SIZE):
-                chunk = indices[start : start + self.config.BATCH_SIZE]
-                outputs = self.predict(
-                    np.stack([placed[i][0] for i in chunk]), np.stack([placed[i][1].box for i in chunk])
-                )
-                for row, index in enumerate(chunk):
-                    found = {name: value[row] for name, value in outputs.items()}
-                    results[index] = unmold(
-                        found, placed[index][1], images[index].shape[:2], soft_masks, rle, mask_probabilities
-                    )
-                    if verbose:
-                        print(f"Image {index}: {len(results[index]['scores'])} objects")
-        return results
-
-    def _place(self, image):
-        config = self.config
-        mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
-        # A network trained on crops still has to see the whole photo.
-        largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
-        smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
-        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
-
-    def predict(self, canvases, windows):
-        """The inference graph on canvases of one shape.
-
-        canvases: uint8 [B, H, W, 3]; windows: float32 [B, 4]. Returns its outputs by name as numpy arrays.
-        """
-        inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
-        return {name: np.asarray(value) for name, value in self.inference_model.predict_on_batch(inputs).items()}
-
-
-def _checked_image(image, index, channels):
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
-        raise DataError(
-            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
-            "mrcnn.data.images.load_image does."
-        )
-    return image
-
-
-def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False):
-    """One image's detections, from the canvas to the photo.
-
-    found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; window: the photo's Window;
-    shape: (H, W) of the photo. Returns the dict that detect() describes.
-    """
-    boxes = window.to_original(found["boxes"].astype("float32"))
-    keep = found["valid"] & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    boxes = boxes[keep]
-    result = {
-        "rois": np.round(boxes).astype("int32"),
-        "boxes": boxes,
-        "class_ids": found["class_ids"][keep].astype("int32"),
-        "scores": found["scores"][keep].astype("float32"),
-    }
-    masks = found["masks"][keep]
-    if rle:
-        result["rles"] = [paste_rle(mask, box, shape) for mask, box in zip(masks, boxes)]
-    else:
-        result["masks"] = paste_masks(masks, boxes, shape)
-    if soft_masks:
-        result["soft_masks"] = paste_masks(masks, boxes, shape, threshold=None)
-    if mask_probabilities:
-        result["mask_probabilities"] = masks.astype("float32")
-    return result

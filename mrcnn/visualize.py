@@ -2,17 +2,15 @@
 
 Each draws on a matplotlib axis, makes and shows a figure where none is given, and returns the axis. N counts instances;
 boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2 exclusive; colours are (r, g, b) in 0..1. What draws
-without matplotlib is in `mrcnn.drawing` and known under this address too.
+without matplotlib is in `mrcnn.drawing`, the curves of a training in `mrcnn.curves`; both are known here too.
 """
 
-import csv
 import html
-import os
 import sys
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.curves import plot_training_curves
 from mrcnn.drawing import (
     NOTHING,
     apply_mask,
@@ -179,7 +177,7 @@ def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None,
         part = mask_part(np.asarray(masks)[..., i]) if masks is not None else None
         if part:
             blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
-    _photo_axis(ax, painted, title, margin=50)
+    _photo_axis(ax, painted, title, margin=min(50, max(painted.shape) // 10))
     for i in range(count):
         color = colors[i] if visibilities[i] else "gray"
         box = boxes[i] if boxes is not None else refined_boxes[i]
@@ -270,64 +268,6 @@ def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_nam
         ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if overlap > 0.5 else "black")
     ax.set(xlabel="true objects", ylabel="detections", title="Mask IoU")
     return _finish(ax, show)
-
-
-def plot_training_curves(history, path):
-    """Saves a figure of losses, metrics and learning rate over epochs, training and validation in one panel each.
-
-    history: Keras history dict {name: [value of each epoch]}, or the path of a CSV file with an "epoch" column from 0;
-        where an epoch was run again after a resume, its last row counts
-    path: image file to write
-    Raises DataError for a CSV file that is missing or holds no epochs.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if isinstance(history, dict):
-        columns = {name: [(epoch, value) for epoch, value in enumerate(values, start=1) if value == value]
-                   for name, values in history.items()}
-    else:
-        columns = _read_history(history)
-    names = [name for name in columns if not name.startswith("val_")]
-    names += [name[4:] for name in columns if name.startswith("val_") and name[4:] not in names]
-    names.sort(key=lambda name: name != "loss")
-    width = min(3, len(names))
-    height = -(-len(names) // width)
-    figure = Figure(figsize=(4.5 * width, 3.2 * height), layout="constrained")
-    FigureCanvasAgg(figure)
-    for i, name in enumerate(names):
-        ax = figure.add_subplot(height, width, i + 1)
-        for column, label in ((name, "training"), (f"val_{name}", "validation")):
-            if columns.get(column):
-                epochs, values = zip(*columns[column])
-                ax.plot(epochs, values, marker="o" if len(epochs) < 3 else None, label=label)
-        ax.set(title=name, xlabel="epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        if f"val_{name}" in columns:
-            ax.legend()
-        ax.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
-    return figure
-
-
-def _read_history(path):
-    """Returns {column: [(epoch from 1, value)]} of a history file; cells without a number are left out."""
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise DataError(f"{path}: no such training history; it is written as history.csv into the run's log folder.")
-    columns = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                try:
-                    epoch, value = int(float(row["epoch"])) + 1, float(value)
-                except (KeyError, TypeError, ValueError):
-                    continue
-                if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
-                    columns.setdefault(name, {})[epoch] = value
-    if not columns:
-        raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')
-    return {name: sorted(values.items()) for name, values in columns.items()}
 
 
 # --- Tables ---------------------------------------------------------------------------------------------------

@@ -19,6 +19,10 @@ from typing import NamedTuple
 from mrcnn.config import ConfigError
 from mrcnn.data.images import DataError
 
+HINTS = {  # for who interrupts a command
+    "train": "; train --weights last resumes after the last whole epoch",
+    "tune": "; the same command goes on with the study",
+}
 STAGES_EXAMPLE = "heads:20:1e-3,all:20:1e-4"
 
 
@@ -71,13 +75,13 @@ def parse_setting(text):
 
 
 def expand_presets(arguments, folder):
-    """The arguments of `train` with `--preset NAME` replaced by the options of its file, which come first: flags win.
+    """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
 
     folder: of the preset files, NAME.txt: options as on the command line, over any number of lines, # for remarks
 
     Raises UsageError for a preset that does not exist.
     """
-    if list(arguments[:1]) != ["train"]:  # `data split` has presets of another kind
+    if list(arguments[:1]) not in (["train"], ["tune"]):  # `data split` has presets of another kind
         return list(arguments)
     rest, options, words = [], [], list(arguments)
     while words:
@@ -132,6 +136,13 @@ def probability(text):
     return value
 
 
+def add_tta(command):
+    """Give a command the option of looking at each photo several times."""
+    command.add_argument("--tta", action="store_true",
+                         help="look at each photo six times, mirrored and at 0.8, 1 and 1.25 of the size, and merge "
+                              "what is found; TEST_FLIP and TEST_SCALES of --set choose other views")
+
+
 @contextlib.contextmanager
 def quiet_import():
     """Keep back what TensorFlow writes to stderr while it is imported, unless that fails.
@@ -175,8 +186,7 @@ def run_command(parser, arguments=None, presets=None):
         options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
         return options.run(options) or 0
     except KeyboardInterrupt:
-        training = getattr(options, "command", None) == "train"
-        hint = "; train --weights last resumes after the last whole epoch" if training else ""
+        hint = HINTS.get(getattr(options, "command", None), "")
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     except Exception as error:

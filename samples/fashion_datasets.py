@@ -73,10 +73,10 @@ def drawn_pictures(subset, limit=None):
     return dataset
 
 
-def check_same_classes(training, validation, options):
-    """Raise DataError if training and validation data name other classes."""
-    if list(training.class_names) != list(validation.class_names):
+def check_same_classes(training, other, train_path, other_path):
+    """Raise DataError if training and validation or test data name other classes."""
+    if list(training.class_names) != list(other.class_names):
         raise DataError(
-            f"{options.train} has the classes {', '.join(training.class_names[1:])}, but {options.val} has "
-            f"{', '.join(validation.class_names[1:])}: they must be the same, in the same order."
+            f"{train_path} has the classes {', '.join(training.class_names[1:])}, but {other_path} has "
+            f"{', '.join(other.class_names[1:])}: they must be the same, in the same order."
         )

@@ -4,7 +4,7 @@ import argparse
 import os
 
 import numpy as np
-from command_line import probability
+from command_line import UsageError, add_tta, probability
 from fashion_datasets import add_data_options, open_data
 from fashion_label import add_refine, evaluate_pixels
 from fashion_runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
@@ -18,6 +18,8 @@ def evaluate(options):
     """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
     from mrcnn.evaluation import evaluate as evaluation
 
+    if options.refine is not None and not options.pixels:
+        raise UsageError("--refine is about label maps: add --pixels.")
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)
@@ -109,6 +111,7 @@ def add_evaluate(commands, add_command):
                          help="least score in the confusion matrix and on the photos (default: that of the best F1)")
     command.add_argument("--report", action=argparse.BooleanOptionalAction, default=True,
                          help="write report.html, all figures in one file (default)")
+    add_tta(command)
     add_refine(command)
     command.add_argument("--pixels", action="store_true",
                          help="measure the label maps that `label` makes instead: one class for each pixel")

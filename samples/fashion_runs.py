@@ -25,9 +25,10 @@ def check_classes(checkpoint, dataset, whose):
 
     checkpoint: path; whose: what the dataset is, for the message
     """
-    from mrcnn.training.weights import read_attributes
+    from mrcnn.training import torchvision_weights, weights
 
-    ours, theirs = dataset.class_names[1:], read_attributes(checkpoint)["class_names"]
+    read = torchvision_weights.settings_of if weights.is_foreign(checkpoint) else weights.read_attributes
+    ours, theirs = dataset.class_names[1:], read(checkpoint)["class_names"]
     if theirs is not None and theirs[1:] != ours:
         raise DataError(
             f"{checkpoint} was trained on the classes {', '.join(theirs[1:])}, but those of {whose} are "
@@ -56,11 +57,11 @@ def start_model(options, overrides, dataset):
 
 
 def load_pretrained(model, path, options, dataset):
-    """Fill a new run's network from Matterport's COCO weights or any weight file.
+    """Fill a new run's network from Matterport's COCO weights, torchvision's, or any weight file.
 
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
     """
-    from mrcnn.training import pretrained, weights
+    from mrcnn.training import pretrained, torchvision_weights, weights
 
     if path == "coco":
         path = os.path.join(options.logs, "mask_rcnn_coco.h5")
@@ -70,13 +71,14 @@ def load_pretrained(model, path, options, dataset):
     written = weights.read_attributes(path)
     same = written["class_names"] is not None and written["class_names"][1:] == dataset.class_names[1:]
     # Not model.load_weights: that would go on in the file's run, while this one is new and begins at epoch 0.
-    report = weights.load_weights(
+    report = torchvision_weights.load_weights(
         path,
         model.training_model,
+        model.config,
         by_name=written["config"] is None,  # of a foreign file take what fits; one of ours has to fit wholly
         exclude=() if same else weights.CLASS_LAYERS,
     )
-    print(f"{path}: {report}")
+    print(f"{path}: {report}; geometry in force: {model.config.GEOMETRY}")
 
 
 def load_model(path, options, overrides, mode="inference"):

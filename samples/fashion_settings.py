@@ -7,6 +7,7 @@ from mrcnn.config import Config
 # AP is the area under the whole precision-recall curve: a threshold for display, such as 0.7, would cut the curve off.
 # Below 0.05 there is next to nothing left to gain (Detectron's threshold), only time to lose.
 EVALUATION_MIN_CONFIDENCE = 0.05
+TTA = {"TEST_FLIP": True, "TEST_SCALES": (0.8, 1.0, 1.25)}  # --tta
 
 
 # --- Configurations --------------------------------------------------------------------------------------------------
@@ -26,7 +27,7 @@ class FashionConfig(Config):
     AUGMENT = "flip"  # --augment
 
 
-DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1)}  # (number, seed): no picture is in both
+DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
 DRAWN_SIZE = (256, 192)  # height, width
 DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
 
@@ -69,13 +70,16 @@ def overrides_of(options):
         if size != nearest:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
-        if getattr(options, "weights", None) != "coco":  # whose proposals are learned for anchors of 32 to 512 pixels
+        weights = getattr(options, "weights", None) or ""
+        if weights != "coco" and not is_torchvision(weights):  # learned for anchors of 32 to 512 pixels
             # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
             overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
     for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
                          ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
         if getattr(options, option, None) is not None:
             overrides[name] = getattr(options, option)
+    if getattr(options, "tta", False):
+        overrides.update(TTA)
     for name, value in map(parse_setting, options.set):
         default = getattr(FashionConfig, name, None)
         if isinstance(default, (int, float)) and not isinstance(value, (int, float, type(None))):
@@ -84,6 +88,13 @@ def overrides_of(options):
     FashionConfig(**overrides)  # unknown names show before anything is built
     parse_stages(overrides.get("STAGES", FashionConfig.STAGES))
     return overrides
+
+
+def is_torchvision(weights):
+    """Whether --weights is a file of torchvision's Mask R-CNN."""
+    from mrcnn.training.weights import is_foreign
+
+    return not is_imagenet(weights) and is_foreign(weights)
 
 
 def is_imagenet(weights):
@@ -104,6 +115,11 @@ def new_config(options, overrides, dataset):
         config.set(BACKBONE="resnet101", RPN_CHANNELS=512, NORM="batch")  # the network that the file is of
     elif is_imagenet(options.weights):
         config.NORM = "batch"  # as the classifiers have it
+    elif is_torchvision(options.weights):
+        from mrcnn.training.torchvision_weights import settings_of
+
+        written = settings_of(options.weights)["config"]
+        config.set(**{name: value for name, value in written.items() if not name.startswith(("NAME", "IMAGE"))})
     else:
         from mrcnn.training.weights import read_attributes
 

@@ -219,6 +219,22 @@ def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path, mini):
     assert len(model.detect([data.load_image(i) for i in range(3)])) == 3
 
 
+def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
+    recipe = {
+        "CLASS_LOSS": "class-balanced", "LABEL_SMOOTHING": 0.1, "BBOX_LOSS": "giou", "SOFT_MASK_TARGETS": True,
+        "REPEAT_THRESHOLD": 0.9,
+    }
+    model = model_in(tmp_path, **recipe)
+    data = Squares().load(6)  # it has no more than load_mask
+    classes = [int(data.load_mask(i)[1][0]) for i in range(6)]
+    # A pass shows a photo max(1, sqrt(.9 / share of the photos of its class)) times on average.
+    expected = [0.0] + [classes.count(c) * max(1, np.sqrt(0.9 * 6 / max(classes.count(c), 1))) for c in (1, 2, 3)]
+    model.train(data, None, 0.01, 1, "heads")
+    np.testing.assert_allclose(model.training_model.box_head.class_counts, expected)
+    assert np.isfinite(list(model.history.history.values())).all()
+    assert json.load(open(os.path.join(model.log_dir, "config.json")))["CLASS_COUNTS"] is None  # counted anew
+
+
 def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
     first = model_in(tmp_path)
     os.makedirs(first.log_dir)

@@ -1,7 +1,6 @@
 """Batches for training: samples loaded, placed, augmented and padded by worker threads, in a seeded order."""
 
 import concurrent.futures
-import functools
 import threading
 import warnings
 
@@ -11,22 +10,24 @@ import numpy as np
 from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.images import NETWORK_STRIDE, DataError
+from mrcnn.data.order import Passes, canvas_shapes, count_classes, named_errors, repeat_factors
 from mrcnn.data.samples import SAMPLE, load_ground_truth
-
-ORDER = 0  # the stream of random numbers that decides the order of photos; samples have another
 
 
 class Batches(keras.utils.PyDataset):
     """Padded batches of a data set for `fit(..., shuffle=False)` and `evaluate`, prepared ahead by threads.
 
-    The photos come in an endless row of passes, each a permutation of all of them that is a function of the seed and
-    the number of the pass alone; augmentation is one of seed, pass and photo. So an interrupted run that starts again
-    at its epoch sees what an unbroken one sees.
+    The photos come in an endless row of passes (`mrcnn.data.order.Passes`), each a permutation of all of them that is a
+    function of the seed and the number of the pass alone; augmentation is one of seed, pass and photo, and differs each
+    time that a pass with config.REPEAT_THRESHOLD shows it. So an interrupted run that starts again at its epoch sees
+    what an unbroken one sees.
 
-    dataset: prepared Dataset; config: Config; batch_size: None takes config.BATCH_SIZE; shuffle: False keeps the order
+    dataset: prepared Dataset; config: Config; batch_size: None takes config.BATCH_SIZE
+    shuffle: False keeps the order, once each: config.REPEAT_THRESHOLD and config.ASPECT_BUCKETS are of no effect then
     augmentation: see `mrcnn.data.augmentation`; no_augmentation_sources: names of sources that are left as they are
     steps: batches an epoch, all of them full: epoch e takes batches e * steps to (e + 1) * steps of the row, so that no
-        photo comes again before every other has come. None: an epoch is one pass, and its last batch may be smaller
+        photo comes again in a pass before every other has come, but for those that config.REPEAT_THRESHOLD repeats.
+        None: an epoch is one pass, and its last batch may be smaller
     seed: None takes config.SEED; first_epoch: the epoch to begin with; image_ids: the photos to take, None takes all
 
     Attributes: epoch, the one being read; assign it to go to another. image_ids. failure: the first error of a worker,
@@ -58,28 +59,53 @@ class Batches(keras.utils.PyDataset):
 
     # --- Order ---------------------------------------------------------------------------------------------------
     def __len__(self):
-        return -(-len(self.image_ids) // self.batch_size) if self.steps is None else self.steps
+        return -(-self._passes.length // self.batch_size) if self.steps is None else self.steps
+
+    @property
+    def image_ids(self):
+        """int [M]: dataset ids of the photos."""
+        return self._image_ids
+
+    @image_ids.setter
+    def image_ids(self, image_ids):
+        dataset, config = self.dataset, self.config
+        self._image_ids, self._counts, repeats, shapes = image_ids, None, None, None
+        if self.shuffle and config.REPEAT_THRESHOLD:
+            repeats = repeat_factors(self._photo_counts(), config.REPEAT_THRESHOLD)
+        if self.shuffle and config.ASPECT_BUCKETS:
+            shapes = canvas_shapes(dataset, image_ids, config)
+        seed = self.seed if self.shuffle else None
+        self._passes = Passes(len(image_ids), seed, repeats, shapes, self.batch_size, self.steps is None)
+
+    def class_counts(self):
+        """float64 [NUM_CLASSES]: objects of each class that a pass shows on average, 0 of background; crowds are none.
+
+        Raises DataError as `mrcnn.data.order.count_classes`.
+        """
+        repeats = 1.0 if self._passes.repeats is None else self._passes.repeats[:, None]
+        counts = (self._photo_counts() * repeats).sum(axis=0)
+        return np.pad(counts, (1, self.config.NUM_CLASSES - 1 - len(counts)))
+
+    def _photo_counts(self):
+        if self._counts is None:
+            self._counts = count_classes(self.dataset, self._image_ids)
+        return self._counts
 
     def image_ids_of(self, batch_index):
         """Dataset ids of the photos of one batch of the current epoch."""
-        return [image_id for _, image_id in self._members(self.epoch, batch_index)]
+        return [image_id for _, image_id, _ in self._members(self.epoch, batch_index)]
 
     def _members(self, epoch, index):
-        """[(pass, image id)] of one batch."""
-        count = len(self.image_ids)
+        """[(pass, image id, repetition in the pass)] of one batch."""
+        length = self._passes.length
         if self.steps is None:
-            start = epoch * count + index * self.batch_size
-            end = min(start + self.batch_size, (epoch + 1) * count)
+            start = epoch * length + index * self.batch_size
+            end = min(start + self.batch_size, (epoch + 1) * length)
         else:
             start = (epoch * self.steps + index) * self.batch_size
             end = start + self.batch_size
-        members = []
-        for position in range(start, end):
-            number, place = divmod(position, count)
-            if self.shuffle:
-                place = _permutation(self.seed, number, count)[place]
-            members.append((number, int(self.image_ids[place])))
-        return members
+        entries = self._passes.entries(start, end)
+        return [(number, int(self._image_ids[place]), repetition) for number, place, repetition in entries]
 
     @property
     def epoch(self):
@@ -151,28 +177,23 @@ class Batches(keras.utils.PyDataset):
 
     def _load(self, epoch, index):
         try:
-            samples = [self._sample(number, image_id) for number, image_id in self._members(epoch, index)]
+            samples = [self._sample(*member) for member in self._members(epoch, index)]
             return _collated(samples, self.config)
         except Exception as error:
             self.failure = self.failure or error
             raise
 
-    def _sample(self, number, image_id):
+    def _sample(self, number, image_id, repetition):
         """One sample, with no more objects than there is room for."""
         dataset, augmentation = self.dataset, self.augmentation
         if dataset.image_info[image_id]["source"] in self.no_augmentation_sources:
             augmentation = None
         if not self.shuffle and augmentation is None:
             number = 0  # validation sees the same crops in every epoch
-        rng = np.random.default_rng([SAMPLE, self.seed, number, image_id])
-        try:
+        again = [repetition] if repetition else []
+        rng = np.random.default_rng([SAMPLE, self.seed, number, image_id, *again])
+        with named_errors(dataset, image_id):
             sample = load_ground_truth(dataset, self.config, image_id, augmentation, rng, self.image_ids)
-        except Exception as error:
-            name = dataset.sample_name(image_id)
-            if isinstance(error, DataError) and name in str(error):
-                raise
-            kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
-            raise DataError(f"{name}: {kind}{error}") from error
         limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
         if count > limit:
             chosen = np.sort(rng.permutation(count)[:limit])
@@ -191,13 +212,6 @@ class Batches(keras.utils.PyDataset):
                 "raise MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
                 stacklevel=2,
             )
-
-
-@functools.lru_cache(maxsize=16)
-def _permutation(seed, number, count):
-    order = np.random.default_rng([ORDER, seed, number]).permutation(count)
-    order.setflags(write=False)
-    return order
 
 
 def _usable_images(dataset, config, image_ids):

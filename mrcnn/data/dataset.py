@@ -15,8 +15,9 @@ class Dataset:
     photos are no files), call that method and then `prepare()`. Classes and photos then have ids from 0 on; class 0 is
     background ("BG").
 
-    Optional methods that a subclass may offer: `object_count(image_id)` -> number of objects without crowds, read
-    without decoding masks, which makes SKIP_EMPTY_IMAGES cheap.
+    Optional methods that a subclass may offer, both without decoding masks: `object_count(image_id)` -> number of
+    objects without crowds, which makes SKIP_EMPTY_IMAGES cheap; `object_classes(image_id)` -> class ids of the objects,
+    negative for crowds, which does so for REPEAT_THRESHOLD and CLASS_LOSS.
     """
 
     def __init__(self, class_map=None):

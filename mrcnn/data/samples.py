@@ -10,7 +10,7 @@ from mrcnn.data.images import DataError, Window, place_image
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.run_lengths import RunLengthMasks
 
-SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.data.batches` has 0 for their order
+SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.data.order` has 0
 PARTNER_DRAWS = 100  # photos looked at for one of the same source
 
 

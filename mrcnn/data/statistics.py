@@ -76,7 +76,7 @@ def _measure(dataset, config, progress):
     by_runs = gives_run_lengths(dataset)
     for row, image_id in enumerate(dataset.image_ids):
         shape, ids, object_areas, object_boxes = (_objects_by_runs if by_runs else _objects)(dataset, image_id)
-        window = _window(shape, config)
+        window = planned_window(shape, config)
         shapes.append(shape)
         canvases.append(window.canvas_shape)
         photo += [row] * len(ids)
@@ -118,7 +118,7 @@ def _objects(dataset, image_id):
     return tuple(int(side) for side in shape), class_ids, areas, mask_boxes(masks)[: len(class_ids)]
 
 
-def _window(shape, config):
+def planned_window(shape, config):
     """The Window of a photo of (H, W) pixels; in mode "crop" that of the whole photo before the crop."""
     mode, height, width = config.IMAGE_RESIZE_MODE, *shape
     if mode == "none":

@@ -92,7 +92,8 @@ class PixelConfusion:
 
     def _check(self, labels, what):
         if labels.size and not 0 <= labels.min() <= labels.max() < len(self.class_names):
-            raise DataError(f"{what} has label {labels.max()}, but the classes are 0 to {len(self.class_names) - 1}.")
+            wrong = labels.min() if labels.min() < 0 else labels.max()
+            raise DataError(f"{what} has label {wrong}, but the classes are 0 to {len(self.class_names) - 1}.")
 
     def metrics(self):
         """The figures of merit.

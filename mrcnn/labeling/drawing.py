@@ -8,6 +8,7 @@ import numpy as np
 from mrcnn.data.images import DataError
 
 IGNORED = 255
+BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result
 LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)  # of red, green and blue, of which the palette is chosen
 
 
@@ -79,14 +80,16 @@ def draw_label_map(image, labels, class_names, alpha=0.55, scale=1):
     if scale != 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         labels = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
-    colours = palette()[labels].astype(np.float32)
     edges = np.zeros(labels.shape, bool)
     edges[1:] |= labels[1:] != labels[:-1]
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    share = np.where(labels == 0, 0, np.float32(alpha))[..., None]
-    drawing = image * (1 - share) + colours * share
+    drawing = np.empty(labels.shape + (3,), np.uint8)
+    rows = max(1, BAND // labels.shape[1])
+    for band in (slice(top, top + rows) for top in range(0, len(labels), rows)):
+        share = np.where(labels[band] == 0, 0, np.float32(alpha))[..., None]
+        drawing[band] = np.rint(image[band] * (1 - share) + palette()[labels[band]] * share)
     drawing[edges] = 255
-    return np.concatenate([np.rint(drawing).astype(np.uint8), _legend(labels, class_names)], axis=1)
+    return np.concatenate([drawing, _legend(labels, class_names)], axis=1)
 
 
 def _legend(labels, class_names):

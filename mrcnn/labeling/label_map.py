@@ -11,7 +11,9 @@ from mrcnn.data.masks import paste_mask
 
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
 SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite
-SILENCED = 1e-3  # what remains of evidence behind the claim of a layer in front
+SILENCED = 1e-3  # evidence behind the claim of a layer in front, as a share of that layer's
+BAND = 1 << 22  # pixels of a photo that labels are worked out for at a time: memory for each class goes by these
+MOST_FAVOUR = 2  # of smaller_in_front: far more than is of use, and no area makes evidence overflow
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,10 @@ class LabelSettings:
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise DataError(f"Label setting {name}={value!r}: it must be a number within 0 and 1.")
-        if not isinstance(self.smaller_in_front, (int, float)) or not 0 <= self.smaller_in_front <= 10:
-            raise DataError(f"Label setting smaller_in_front={self.smaller_in_front!r}: it must be within 0 and 10.")
+        if not isinstance(self.smaller_in_front, (int, float)) or not 0 <= self.smaller_in_front <= MOST_FAVOUR:
+            raise DataError(
+                f"Label setting smaller_in_front={self.smaller_in_front!r}: it must be within 0 and {MOST_FAVOUR}."
+            )
 
     def threshold(self, class_name):
         """Least score of an object of a class."""
@@ -105,11 +109,11 @@ def label_map(found, shape, class_names, settings=None):
     """One label per pixel.
 
     An object counts if its score reaches its class's threshold, and claims the pixels where its mask's probability is
-    above mask_threshold. Background is what none claims. Of the classes that claim a pixel the frontmost layer wins,
-    and within a layer the most evidence. An object gives -log(1 - score * mask probability), times what
-    smaller_in_front makes of its size; the evidence of several objects of a class adds up, which is to say that they
-    are all wrong with the product of their doubts (noisy or). The probabilities say the same softly: their largest is
-    the label.
+    above mask_threshold. Background is what none claims. Elsewhere the frontmost layer with a claim wins, and within a
+    layer the most evidence, whether given by a mask that claims the pixel or by one that is less sure. An object gives
+    -log(1 - score * mask probability), times what smaller_in_front makes of its size; the evidence of several objects
+    of a class adds up, which is to say that they are all wrong with the product of their doubts (noisy or). The
+    probabilities say the same softly: their largest is the label.
 
     found: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
         "mask_probabilities" [N, h, w] on a grid stretched over each box
@@ -126,8 +130,15 @@ def label_map(found, shape, class_names, settings=None):
 
 def labels_alone(found, shape, class_names, settings=None):
     """The labels of `label_map` without their probabilities, in less time and memory. Returns uint8 [H, W]."""
-    class_ids, layers = _probabilities(found, shape, class_names, settings or LabelSettings())
-    return class_ids[layers.argmax(axis=0)]
+    settings, (height, width) = settings or LabelSettings(), (int(side) for side in shape)
+    rows = max(1, BAND // max(width, 1))
+    areas = _areas(found, (height, width), class_names, settings) if rows < height else None
+    labels = np.zeros((height, width), np.uint8)
+    for top in range(0, height, rows):
+        band = top, min(top + rows, height)
+        class_ids, layers = _probabilities(found, (height, width), class_names, settings, band, areas)
+        labels[slice(*band)] = class_ids[layers.argmax(axis=0)]
+    return labels
 
 
 def labels_of(probabilities):
@@ -146,10 +157,15 @@ def counting(found, class_names, settings):
     return scores >= np.array([settings.threshold(name) for name in class_names])[class_ids]
 
 
-def _probabilities(found, shape, class_names, settings):
-    """(uint8 [K] background and the classes that are found, float32 [K, H, W] their probabilities)."""
-    shape = int(shape[0]), int(shape[1])
-    claims, evidence = _gathered(found, shape, class_names, settings)
+def _probabilities(found, shape, class_names, settings, band=None, areas=None):
+    """(uint8 [K] background and the classes that are found, float32 [K, rows, W] their probabilities).
+
+    band: (first, last + 1) of the rows that are wanted; None: all H; areas: of `_areas`, needed for a part of the rows
+    """
+    height, width = int(shape[0]), int(shape[1])
+    band = (0, height) if band is None else band
+    shape = band[1] - band[0], width
+    claims, evidence = _gathered(found, (height, width), class_names, settings, band, areas)
     layers = np.zeros((1 + len(evidence),) + shape, np.float32)
     layers[0] = 1
     class_ids = np.array([0, *evidence], np.uint8)
@@ -167,26 +183,38 @@ def _probabilities(found, shape, class_names, settings):
     return class_ids, layers
 
 
-def _gathered(found, shape, class_names, settings):
-    """What the objects of each class say: ({class id: float32 [H, W] claims}, {class id: float32 [H, W] evidence}).
+def _areas(found, shape, class_names, settings):
+    """{object that counts: sum of its mask's probabilities over the photo, pixels}."""
+    areas = {}
+    for i in np.flatnonzero(counting(found, class_names, settings)):
+        part = paste_mask(found["mask_probabilities"][i], found["boxes"][i], shape, threshold=None)[0]
+        areas[i] = float(np.clip(part, SURE, 1 - SURE).sum())
+    return areas
 
-    A claim is the probability of which the odds are those of the mask over those of the threshold: 1/2 at the latter.
+
+def _gathered(found, shape, class_names, settings, band, areas):
+    """What the objects of each class say in some rows of a photo: ({class id: claims}, {class id: evidence}).
+
+    Both are float32 [rows, W]. A claim is the probability of which the odds are those of the mask over those of the
+    threshold: 1/2 at the latter. band, areas: as for `_probabilities`; areas of None are taken from what is pasted
     """
     claims, evidence = {}, {}
-    threshold = settings.mask_threshold
+    threshold, part_shape = settings.mask_threshold, (band[1] - band[0], shape[1])
     for i in np.flatnonzero(counting(found, class_names, settings)):
-        part, (y, x) = paste_mask(found["mask_probabilities"][i], found["boxes"][i], shape, threshold=None)
+        box = np.asarray(found["boxes"][i], np.float64) - [band[0], 0, band[0], 0]
+        part, (y, x) = paste_mask(found["mask_probabilities"][i], box, part_shape, threshold=None)
         if not part.size:
             continue
         class_id = int(found["class_ids"][i])
         if class_id not in claims:
-            claims[class_id], evidence[class_id] = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+            claims[class_id], evidence[class_id] = np.zeros(part_shape, np.float32), np.zeros(part_shape, np.float32)
         place = slice(y, y + part.shape[0]), slice(x, x + part.shape[1])
         part = np.clip(part, SURE, 1 - SURE)
         claim = part * (1 - threshold)
         claim /= claim + (1 - part) * threshold
         np.maximum(claims[class_id][place], claim, out=claims[class_id][place])
-        favour = (float(part.sum()) / (shape[0] * shape[1])) ** -settings.smaller_in_front
+        area = float(part.sum()) if areas is None else areas[i]
+        favour = (area / (shape[0] * shape[1])) ** -settings.smaller_in_front
         evidence[class_id][place] -= favour * np.log1p(-part * float(found["scores"][i]))
     return claims, evidence
 
@@ -199,6 +227,7 @@ def _order_layers(claims, evidence, order):
     for rank, front in enumerate(order):
         if front in claims:
             claimed = claims[front] > 0.5
+            most = SILENCED * evidence[front][claimed]
             for class_id in evidence:
                 if class_id not in order[rank:]:
-                    evidence[class_id][claimed] *= SILENCED
+                    evidence[class_id][claimed] = np.minimum(evidence[class_id][claimed], most)

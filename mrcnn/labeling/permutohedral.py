@@ -8,6 +8,8 @@ fractions are its barycentric weights there. Neighbours of a vertex are z + e_i 
 
 import numpy as np
 
+from mrcnn.data.images import DataError
+
 # The variance of one splat, blur and slice: blurring by (1, 2, 1) / 4 along all axes has variance 1/2 in the plane,
 # interpolating twice adds 1/12 each (Adams et al. section 3.1 scale by the same sqrt(2 / 3)).
 VARIANCE = 2 / 3
@@ -69,7 +71,7 @@ def _simplices(features):
     sizes = differences.max(axis=0) - low + 3  # room for the corners of a simplex and their neighbours
     strides = np.concatenate([[1], np.cumprod(sizes[:-1])])
     if float(np.prod(sizes.astype(np.float64))) > 2.0**62:
-        raise ValueError("The features spread over too many standard deviations for a lattice: divide by larger ones.")
+        raise DataError("The features spread over too many standard deviations for a lattice: divide by larger ones.")
     steps = np.append(strides, -strides.sum())
     keys = np.empty(order.shape, np.int64)
     keys[:, 0] = (differences - low) @ strides

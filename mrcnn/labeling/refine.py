@@ -6,6 +6,7 @@ it knows nothing of the network that the probabilities come from.
 
 import functools
 import inspect
+import math
 
 import numpy as np
 
@@ -68,6 +69,10 @@ STEPS = {
     "crf": dense_crf,
 }
 
+# The settings that are divided by, with the least that makes sense; all others may be 0. No setting is negative.
+ABOVE_ZERO = {"position": 0.001, "colour": 0.1, "reach": 0.1, "radius": 0.001, "epsilon": 1e-7, "size": 1.0}
+MOST = {"share": 1.0, "least": 1.0, "radius": 1.0, "iterations": 1000}
+
 
 def build_chain(text, longest=LONGEST):
     """The chain that a text names: steps of `STEPS`, parted by commas, each with settings of its own after colons.
@@ -124,4 +129,8 @@ def _step(text):
         if key not in known:
             raise DataError(f"Refinement step {name!r} has no setting {setting!r}: write NAME=NUMBER, of "
                             f"{', '.join(known)}.")
+        least = ABOVE_ZERO.get(key, 0.0)
+        if not least <= given[key] <= MOST.get(key, math.inf):
+            bounds = f"{least:g} or more" if key not in MOST else f"{least:g} to {MOST[key]:g}"
+            raise DataError(f"Refinement step {name!r}: {setting} must be {bounds}.")
     return functools.partial(step, **given)

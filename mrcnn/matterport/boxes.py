@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from mrcnn.network.anchors import anchor_shapes, level_anchors
+from mrcnn.network.geometries import ANCHOR_OFFSETS
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import nms
 
@@ -119,22 +120,25 @@ def compute_backbone_shapes(config, image_shape):
     return np.array([[math.ceil(side / stride) for side in image_shape[:2]] for stride in config.BACKBONE_STRIDES])
 
 
-def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride):
+def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geometry="exact"):
     """Anchors of one feature map, as the network has them.
 
     scales: side or sides of the square anchors, pixels; ratios: width / height; shape: (height, width) of the map in
-    cells; feature_stride: pixels a cell; anchor_stride: anchors at every so many cells
+    cells; feature_stride: pixels a cell; anchor_stride: anchors at every so many cells; geometry: Config.GEOMETRY, of
+    which "exact" has anchors round the centres of cells and "matterport" round their first corners
     Returns float32 [N, 4] pixels, by row, column, ratio, scale.
     """
     shapes = np.stack([anchor_shapes(scale, ratios) for scale in np.atleast_1d(scales)], axis=1).reshape(-1, 2)
     height, width = (int(side) for side in shape)
-    return ops.convert_to_numpy(level_anchors(height, width, int(feature_stride), shapes, int(anchor_stride)))
+    offset = ANCHOR_OFFSETS[geometry]
+    return ops.convert_to_numpy(level_anchors(height, width, int(feature_stride), shapes, int(anchor_stride), offset))
 
 
-def generate_pyramid_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride):
+def generate_pyramid_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride, geometry="exact"):
     """Anchors of all levels, the finest first: float32 [A, 4] pixels.
 
     scales: one a level; feature_shapes: [(height, width)] cells; feature_strides: pixels; the rest as for one map
     """
     levels = zip(scales, feature_shapes, feature_strides)
-    return np.concatenate([generate_anchors(scale, ratios, *level, anchor_stride) for scale, *level in levels])
+    anchors = [generate_anchors(scale, ratios, *level, anchor_stride, geometry) for scale, *level in levels]
+    return np.concatenate(anchors)

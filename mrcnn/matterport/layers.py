@@ -1,6 +1,7 @@
 """Layers under Matterport's names, with its normalised boxes and padding by zeros, over the network's own layers.
 
-The network itself uses none of them: they are for scripts and notebooks that call a stage by itself.
+The network itself uses none of them: they are for scripts and notebooks that call a stage by itself. Those that take
+a Config follow its GEOMETRY.
 """
 
 import keras
@@ -10,12 +11,13 @@ from keras import ops
 from mrcnn.matterport.boxes import box_pixels, norm_boxes
 from mrcnn.matterport.images import parse_image_meta_graph
 from mrcnn.network.backbones import RESNET_BLOCKS, resnet
-from mrcnn.network.detections import Detections
+from mrcnn.network.geometries import geometry_of
 from mrcnn.network.heads import RegionCrops
+from mrcnn.network.matterport_geometry import MatterportCrops, MatterportProposals
 from mrcnn.network.proposals import Proposals
-from mrcnn.network.targets import MaskTargets, RegionTargets
 
 WHOLE_IMAGE = np.array([[0, 0, 1, 1]], np.float32)  # normalised
+FRAME = (1025, 1025)  # pixels, for layers that want them where no size is told: a power of two and one loses no digits
 PYRAMID_STRIDES = (4, 8, 16, 32)  # of P2 to P5
 
 
@@ -41,18 +43,26 @@ class ProposalLayer(keras.layers.Layer):
 
     proposal_count: of each image; nms_threshold: IoU; config: Config
     call: [class probabilities [B, A, (background, object)], deltas [B, A, 4], anchors [B or 1, A, 4]] ->
-    boxes [B, proposal_count, 4], zeros behind the last. The network itself takes the best of each pyramid level.
+    boxes [B, proposal_count, 4], zeros behind the last. In the exact geometry the network itself takes the best of each
+    pyramid level.
     """
 
     def __init__(self, proposal_count, nms_threshold, config=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.proposals = Proposals(config.PRE_NMS_LIMIT, proposal_count, nms_threshold, config.RPN_BBOX_STD_DEV)
+        self.in_pixels = config.GEOMETRY == "matterport"
+        kind = MatterportProposals if self.in_pixels else Proposals
+        self.proposals = kind(config.PRE_NMS_LIMIT, proposal_count, nms_threshold, config.RPN_BBOX_STD_DEV)
 
     def call(self, inputs):
         probabilities, deltas, anchors = (ops.cast(value, "float32") for value in inputs)
         window = ops.broadcast_to(ops.convert_to_tensor(WHOLE_IMAGE), (ops.shape(deltas)[0], 4))
-        levels = {"logits": [probabilities[:, :, 1]], "deltas": [deltas], "anchors": [anchors[0]]}
-        return self.proposals({**levels, "window": window})["boxes"]
+        scores, deltas = [probabilities[:, :, 1]], [deltas]
+        if not self.in_pixels:
+            levels = {"logits": scores, "deltas": deltas, "anchors": [anchors[0]]}
+            return self.proposals({**levels, "window": window})["boxes"]
+        window, anchors = (box_pixels(boxes, FRAME) for boxes in (window, anchors[0]))
+        found = self.proposals({"probabilities": scores, "deltas": deltas, "anchors": [anchors], "window": window})
+        return ops.where(found["valid"][..., None], norm_boxes(found["boxes"], FRAME), 0.0)
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs[0].shape[0], self.proposals.total, 4), "float32")
@@ -61,15 +71,19 @@ class ProposalLayer(keras.layers.Layer):
 class PyramidROIAlign(keras.layers.Layer):
     """Crops of boxes by the network's RoIAlign, each from the pyramid level of its size.
 
-    pool_shape: [rows, columns] of a crop, which is square
+    pool_shape: [rows, columns] of a crop, which is square; geometry: Config.GEOMETRY, to be told as there is no config
     call: [boxes [B, N, 4], image_meta [B, M], P2, P3, P4, P5] -> [B, N, rows, columns, F]
     """
 
-    def __init__(self, pool_shape, **kwargs):
+    def __init__(self, pool_shape, geometry="exact", **kwargs):
         super().__init__(trainable=False, **kwargs)
         if pool_shape[0] != pool_shape[1]:
             raise ValueError(f"pool_shape={list(pool_shape)}: crops of the network are square.")
-        self.crops = RegionCrops(PYRAMID_STRIDES, int(pool_shape[0]), sampling_ratio=2)
+        size = int(pool_shape[0])
+        if geometry == "matterport":
+            self.crops = MatterportCrops(PYRAMID_STRIDES, size)
+        else:
+            self.crops = RegionCrops(PYRAMID_STRIDES, size, sampling_ratio=2)
 
     def call(self, inputs):
         boxes, meta, maps = inputs[0], inputs[1], list(inputs[2:])
@@ -86,7 +100,7 @@ class PyramidROIAlign(keras.layers.Layer):
 
 
 class DetectionTargetLayer(keras.layers.Layer):
-    """A sample of proposals and true boxes with what the heads should say of each.
+    """A sample of proposals, in the exact geometry of true boxes too, with what the heads should say of each.
 
     call: [proposals [B, R, 4], class ids [B, G], true boxes [B, G, 4], masks [B, h, w, G]], rows of zeros being padding
     and negative class ids crowds; masks as config.USE_MINI_MASK says -> [rois [B, T, 4], class ids int32 [B, T],
@@ -96,15 +110,8 @@ class DetectionTargetLayer(keras.layers.Layer):
     def __init__(self, config, seed=0, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.image_shape = [int(side) for side in config.IMAGE_SHAPE[:2]]
-        self.regions = RegionTargets(
-            config.TRAIN_ROIS_PER_IMAGE,
-            config.ROI_POSITIVE_RATIO,
-            config.ROI_POSITIVE_IOU,
-            config.CROWD_OVERLAP,
-            config.BBOX_STD_DEV,
-            seed=seed,
-        )
-        self.masks = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK)
+        geometry = geometry_of(config)
+        self.regions, self.masks = geometry.region_targets(seed), geometry.mask_targets()
 
     def call(self, inputs):
         proposals, class_ids, gt_boxes, gt_masks = inputs
@@ -134,7 +141,11 @@ class DetectionTargetLayer(keras.layers.Layer):
             }
         )
         masks = ops.reshape(masks, (batch, number) + tuple(masks.shape[1:]))
-        return {**found, "masks": ops.where(found["positive"][..., None, None], masks, 0.0)}
+        return {
+            **found,
+            "boxes": ops.where(found["valid"][..., None], found["boxes"], 0.0),
+            "masks": ops.where(found["positive"][..., None, None], masks, 0.0),
+        }
 
     def compute_output_spec(self, inputs):
         shape = (inputs[0].shape[0], self.regions.count)
@@ -145,35 +156,39 @@ class DetectionTargetLayer(keras.layers.Layer):
 class DetectionLayer(keras.layers.Layer):
     """Detections from the box head's answers: refined, cut to the photo, above the threshold, suppressed by class.
 
+    In Matterport's geometry regions are their best class alone; rows of zeros are no regions in either.
+
     call: [rois [B, R, 4], class probabilities [B, R, C], deltas [B, R, C, 4], image_meta [B, M]] ->
     [B, config.DETECTION_MAX_INSTANCES, (y1, x1, y2, x2, class id, score)], best first, zeros behind the last.
     """
 
     def __init__(self, config=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.detections = Detections(
-            config.DETECTION_MAX_INSTANCES,
-            config.DETECTION_MIN_CONFIDENCE,
-            config.DETECTION_NMS_THRESHOLD,
-            config.BBOX_STD_DEV,
-        )
+        self.detections = geometry_of(config).detections()
+        self.in_pixels = config.GEOMETRY == "matterport"
 
     def call(self, inputs):
         rois, probabilities, deltas, meta = inputs
         parts = parse_image_meta_graph(ops.cast(meta, "float32"))
-        rois = ops.cast(rois, "float32")
+        rois, shape = ops.cast(rois, "float32"), parts["image_shape"][0, :2]
+        boxes, window = rois, norm_boxes(parts["window"], shape)
+        if self.in_pixels:
+            boxes, window = box_pixels(boxes, shape), parts["window"]
         found = self.detections(
             {
                 # The softmax of a distribution's logarithm is that distribution.
                 "logits": ops.log(ops.maximum(ops.reshape(probabilities, (-1, probabilities.shape[-1])), 1e-30)),
                 "deltas": ops.reshape(deltas, (-1,) + tuple(deltas.shape[2:])),
-                "boxes": rois,
+                "boxes": boxes,
                 "valid": ops.any(rois != 0, axis=-1),
-                "window": norm_boxes(parts["window"], parts["image_shape"][0, :2]),
+                "window": window,
             }
         )
+        boxes = found["boxes"]
+        if self.in_pixels:
+            boxes = ops.where(found["valid"][..., None], norm_boxes(boxes, shape), 0.0)
         columns = [ops.cast(found["class_ids"], "float32")[..., None], found["scores"][..., None]]
-        return ops.concatenate([found["boxes"], *columns], axis=-1)
+        return ops.concatenate([boxes, *columns], axis=-1)
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs[0].shape[0], self.detections.count, 6), "float32")

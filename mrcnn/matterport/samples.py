@@ -15,7 +15,7 @@ from mrcnn.data.masks import mask_boxes, minimize_mask
 from mrcnn.matterport.boxes import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.matterport.images import compose_image_meta, mold_image
 from mrcnn.matterport.layers import DetectionTargetLayer
-from mrcnn.network.targets import AnchorTargets
+from mrcnn.network.geometries import geometry_of
 
 RANDOM_ROIS_NEAR_OBJECTS = 0.9
 
@@ -62,22 +62,14 @@ def _original(dataset, config, image_id):
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
 def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
-    """What the proposal head should say of the anchors, by the network's own AnchorTargets.
+    """What the proposal head should say of the anchors, by the AnchorTargets of the network in config.GEOMETRY.
 
     image_shape: not needed; anchors: [A, 4] pixels; gt_class_ids: [G], negative for crowds; gt_boxes: [G, 4] pixels
 
     Returns (rpn_match int32 [A]: 1 positive, -1 negative, 0 not in the sample; rpn_bbox float32
     [config.RPN_TRAIN_ANCHORS_PER_IMAGE, 4]: scaled deltas of the positive anchors in their order, then zeros).
     """
-    layer = AnchorTargets(
-        config.RPN_TRAIN_ANCHORS_PER_IMAGE,
-        config.RPN_POSITIVE_RATIO,
-        config.RPN_POSITIVE_IOU,
-        config.RPN_NEGATIVE_IOU,
-        config.CROWD_OVERLAP,
-        config.RPN_BBOX_STD_DEV,
-        seed=_seed(),
-    )
+    layer = geometry_of(config).anchor_targets(_seed())
     boxes, _, class_ids, there = _at_least_one(gt_boxes, np.zeros((0, 0, len(gt_class_ids))), gt_class_ids)
     truth = {"gt_boxes": boxes, "gt_valid": there, "gt_crowd": class_ids < 0}
     inputs = {"anchors": np.asarray(anchors, np.float32), **truth}
@@ -95,13 +87,14 @@ def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
 
 
 def build_detection_targets(rpn_rois, gt_class_ids, gt_boxes, gt_masks, config):
-    """A sample of regions with what the heads should say of each, by the network's own targets.
+    """A sample of regions with what the heads should say of each, by the targets of the network in config.GEOMETRY.
 
     rpn_rois: [R, 4] pixels; gt_class_ids: [G], negative for crowds; gt_boxes: [G, 4] pixels
     gt_masks: bool [h, w, G], mini masks if config.USE_MINI_MASK
 
     Returns (rois float32 [T, 4] pixels; class ids int32 [T], 0 for background; deltas float32 [T, C, 4] and masks
-    float32 [T, *MASK_SHAPE, C], zero but for the region's own class). The true boxes are among the regions.
+    float32 [T, *MASK_SHAPE, C], zero but for the region's own class). In the exact geometry the true boxes are among
+    the regions.
     """
     boxes, masks, class_ids, there = _at_least_one(gt_boxes, gt_masks, gt_class_ids)
     rois = np.asarray(rpn_rois, np.float32)[None]
@@ -194,7 +187,8 @@ def _batches_of_ids(dataset, config, shuffle, batch_size):
 def _anchors(config, image_shape):
     shapes = compute_backbone_shapes(config, image_shape)
     return generate_pyramid_anchors(
-        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE
+        config.RPN_ANCHOR_SCALES, config.RPN_ANCHOR_RATIOS, shapes, config.BACKBONE_STRIDES, config.RPN_ANCHOR_STRIDE,
+        config.GEOMETRY,
     )
 
 

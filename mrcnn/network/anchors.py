@@ -15,15 +15,15 @@ def anchor_shapes(scale, ratios):
     return np.stack([scale / np.sqrt(ratios), scale * np.sqrt(ratios)], axis=-1).astype("float32")
 
 
-def level_anchors(height, width, stride, shapes, anchor_stride=1):
-    """Anchors of one feature map, centred on its cells.
+def level_anchors(height, width, stride, shapes, anchor_stride=1, offset=0.5):
+    """Anchors of one feature map, centred on its cells, or where `offset` says, as a share of the cell.
 
     height, width: cells, numbers or scalar tensors; stride: pixels a cell; shapes: [K, (height, width)] pixels;
     anchor_stride: anchors at every so many cells. Returns float32 [height * width * K, 4] pixels in the order
     row, column, shape.
     """
-    y = (ops.arange(0, height, anchor_stride, dtype="float32") + 0.5) * stride
-    x = (ops.arange(0, width, anchor_stride, dtype="float32") + 0.5) * stride
+    y = (ops.arange(0, height, anchor_stride, dtype="float32") + offset) * stride
+    x = (ops.arange(0, width, anchor_stride, dtype="float32") + offset) * stride
     y, x = ops.meshgrid(y, x, indexing="ij")
     half = ops.convert_to_tensor(shapes / 2, dtype="float32")
     y, x = ops.expand_dims(y, -1), ops.expand_dims(x, -1)
@@ -37,15 +37,15 @@ class Anchors(keras.layers.Layer):
     call: list of maps [B, h, w, F] -> list of float32 [A_l, 4] pixels.
     """
 
-    def __init__(self, strides, scales, ratios, anchor_stride=1, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+    def __init__(self, strides, scales, ratios, anchor_stride=1, offset=0.5, **kwargs):
+        super().__init__(trainable=False, autocast=False, **kwargs)  # of the maps it reads the sizes alone
         self.strides = list(strides)
         self.shapes = [anchor_shapes(scale, ratios) for scale in scales]
-        self.anchor_stride = anchor_stride
+        self.anchor_stride, self.offset = anchor_stride, offset
 
     def call(self, maps):
         return [
-            level_anchors(ops.shape(m)[1], ops.shape(m)[2], stride, shapes, self.anchor_stride)
+            level_anchors(ops.shape(m)[1], ops.shape(m)[2], stride, shapes, self.anchor_stride, self.offset)
             for m, stride, shapes in zip(maps, self.strides, self.shapes)
         ]
 

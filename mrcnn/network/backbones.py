@@ -1,9 +1,10 @@
 """Backbones: an image to the feature maps C2..C5 at strides 4, 8, 16 and 32.
 
 `resnet50`, `resnet101` and `resnet152` have Matterport's layer names and arithmetic (He 2015; the stride sits in the
-first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling). `small` is a five-convolution residual
-network for toy data and tests; `efficientnet_lite0` has a file of its own. Any other name is looked up in
-keras.applications and tapped where its stride changes.
+first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling); `resnet50_v1_5` and so on are these with
+torchvision's stride in the 3x3 convolution and its symmetric padding, for weights learned there. `small` is a
+five-convolution residual network for toy data and tests; `efficientnet_lite0` has a file of its own. Any other name is
+looked up in keras.applications and tapped where its stride changes.
 """
 
 import functools
@@ -18,6 +19,15 @@ from mrcnn.config import ConfigError
 from mrcnn.network.efficientnet_lite import efficientnet_lite0
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+# The last map of a stride lies inside a bottleneck, or behind a transition that halves its channels: layers to tap.
+TAPPED_LAYERS = {"resnet_v2": r"conv\d_block\d+_preact_relu|post_relu", "densenet": r"pool\d_relu|relu"}
+REFUSED_APPLICATIONS = {
+    "nasnet": "its cells cut maps to size where they stride, which moves them against the photo",
+    "xception": "not all its convolutions pad, so that maps lie off their strides",
+    "inception_v3": "not all its convolutions pad, so that maps lie off their strides",
+    "inception_resnet_v2": "not all its convolutions pad, so that maps lie off their strides",
+}
+RESNETS_V1_5 = {f"{name}_v1_5": blocks for name, blocks in RESNET_BLOCKS.items()}
 TAPS = (4, 8, 16, 32)
 
 
@@ -50,6 +60,8 @@ def build_backbone(image, config):
         return taps
     if name in RESNET_BLOCKS:
         return resnet(image, RESNET_BLOCKS[name], config.NORM, config.TRAIN_BN)
+    if name in RESNETS_V1_5:
+        return resnet(image, RESNETS_V1_5[name], config.NORM, config.TRAIN_BN, v1_5=True)
     if name == "small":
         return small_resnet(image, config.NORM, config.TRAIN_BN)
     if name == "efficientnet_lite0":
@@ -73,34 +85,46 @@ def _checked_taps(maps, image, name):
     return {f"C{level}": feature_map for level, feature_map in zip(range(2, 6), maps)}
 
 
-def resnet(image, blocks, norm, train_bn):
-    """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1)."""
+def resnet(image, blocks, norm, train_bn, v1_5=False):
+    """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1).
+
+    v1_5: the stride of a stage sits in its first 3x3 convolution, and what strides pads all four sides alike.
+    """
     x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = layers.Conv2D(64, 7, 2, name="conv1", kernel_initializer="he_normal")(x)
     x = normalisation(norm, train_bn, "bn_conv1")(x)
     x = layers.Activation("relu", name="conv1_relu")(x)
-    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    if v1_5:
+        x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # after a ReLU zero is no more than any value
+    x = layers.MaxPooling2D(3, 2, "valid" if v1_5 else "same", name="pool1")(x)
     taps = {}
     for stage, (count, channels) in enumerate(zip(blocks, (64, 128, 256, 512)), start=2):
         for index in range(count):
             stride = 2 if index == 0 and stage > 2 else 1
             block = f"{stage}{string.ascii_lowercase[index]}" if index < 26 else f"{stage}z{index - 25}"
-            x = _bottleneck(x, channels, stride, index == 0, block, norm, train_bn)
+            x = _bottleneck(x, channels, stride, index == 0, block, norm, train_bn, v1_5)
         taps[f"C{stage}"] = x
     return taps
 
 
-def _bottleneck(x, channels, stride, project, block, norm, train_bn):
+def _bottleneck(x, channels, stride, project, block, norm, train_bn, v1_5=False):
     """1x1, 3x3, 1x1 convolutions round a shortcut, which is projected in the first block of a stage."""
 
     def conv_norm(x, suffix, filters, size, stride=1):
+        padding = "same"
+        if size > 1 and stride > 1:  # SAME would pad the last row and column alone
+            x, padding = layers.ZeroPadding2D(size // 2, name=f"res{block}_branch{suffix}_pad")(x), "valid"
         x = layers.Conv2D(
-            filters, size, stride, "same", name=f"res{block}_branch{suffix}", kernel_initializer="he_normal"
+            filters, size, stride, padding, name=f"res{block}_branch{suffix}", kernel_initializer="he_normal"
         )(x)
         return normalisation(norm, train_bn, f"bn{block}_branch{suffix}")(x)
 
-    y = layers.Activation("relu", name=f"res{block}_2a_relu")(conv_norm(x, "2a", channels, 1, stride))
-    y = layers.Activation("relu", name=f"res{block}_2b_relu")(conv_norm(y, "2b", channels, 3))
+    y = layers.Activation("relu", name=f"res{block}_2a_relu")(
+        conv_norm(x, "2a", channels, 1, 1 if v1_5 else stride)
+    )
+    y = layers.Activation("relu", name=f"res{block}_2b_relu")(
+        conv_norm(y, "2b", channels, 3, stride if v1_5 else 1)
+    )
     y = conv_norm(y, "2c", 4 * channels, 1)
     shortcut = conv_norm(x, "1", 4 * channels, 1, stride) if project else x
     y = layers.Add(name=f"res{block}_add")([y, shortcut])
@@ -132,6 +156,9 @@ def keras_application(image, name, config):
     """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
     if image.shape[-1] != 3:
         raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}.")
+    family = find_application(name)[1].__name__.rpartition(".")[2]
+    if family in REFUSED_APPLICATIONS:
+        raise ConfigError(f"Backbone {name} gives no feature map at stride 4 to 32: {REFUSED_APPLICATIONS[family]}.")
     model = _application(image, name, config.MEAN_PIXEL)
     give_stable_names(model.layers)
     if config.TRAIN_BN is False:
@@ -145,7 +172,8 @@ def keras_application(image, name, config):
     # Paired from the end: what leads up to the image differs between the two.
     for layer, twin in zip(reversed(model.layers), reversed(measured.layers)):
         shape = getattr(twin.output, "shape", ())
-        if len(shape) == 4 and shape[1] and size % shape[1] == 0 and size // shape[1] in TAPS:
+        tapped = family not in TAPPED_LAYERS or re.fullmatch(TAPPED_LAYERS[family], layer.name)
+        if tapped and len(shape) == 4 and shape[1] and size % shape[1] == 0 and size // shape[1] in TAPS:
             found.setdefault(size // shape[1], layer.output)
     missing = [stride for stride in TAPS if stride not in found]
     if missing:
@@ -188,7 +216,7 @@ def find_application(name):
                     return constructor, module
             return constructor, sys.modules[constructor.__module__]
     raise ConfigError(
-        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152, efficientnet_lite0, small, a model name of "
-        "keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
+        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152 (or resnet50_v1_5 ...), efficientnet_lite0, "
+        "small, a model name of keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
         "(which from_checkpoint(..., BACKBONE=it) needs again)."
     )

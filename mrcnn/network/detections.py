@@ -32,8 +32,14 @@ class Detections(keras.layers.Layer):
         boxes = box_ops.decode(ops.transpose(deltas, (0, 2, 1, 3)), regions[:, None], self.deviations)
         boxes = box_ops.clip(boxes, inputs["window"][:, None, None])
         wanted = ops.logical_and(scores >= self.min_confidence, box_ops.area(boxes) > 0)
-        scores = ops.where(wanted, scores, ABSENT)
+        return self.suppress(boxes, ops.where(wanted, scores, ABSENT))
 
+    def suppress(self, boxes, scores):
+        """The best of what suppression within each class leaves.
+
+        boxes: [B, C-1, R, 4]; scores: [B, C-1, R], ABSENT where there is nothing.
+        """
+        batch, classes, number = ops.shape(scores)[0], scores.shape[1] + 1, scores.shape[2]
         flat_boxes = ops.reshape(boxes, (-1, number, 4))
         flat_scores = ops.reshape(scores, (-1, number))
         kept_count = min(self.count, number)

@@ -28,7 +28,8 @@ def efficientnet_lite0(image, mean_pixel, normalisation):
 
     Returns {"C2": [B, H/4, W/4, 24], "C3": [B, H/8, W/8, 40], "C4": [B, H/16, W/16, 112], "C5": [B, H/32, W/32, 320]}.
     """
-    x = layers.Rescaling(1 / 128, offset=[(float(mean) - 127) / 128 for mean in mean_pixel], name="lite_pixels")(image)
+    offset = [(float(mean) - 127) / 128 for mean in mean_pixel]
+    x = layers.Rescaling(1 / 128, offset=offset, name="lite_pixels", dtype="float32")(image)
     x = _convolution(x, STEM_CHANNELS, 3, 2, "lite_stem", normalisation)
     taps, block = {}, 0
     for stage, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES, 1):

@@ -13,20 +13,42 @@ def normal(deviation):
     return initializers.RandomNormal(stddev=deviation)
 
 
-def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1):
+def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1, scores=1):
     """Objectness and box deltas of every anchor (Faster R-CNN section 3.1), the same weights on every level.
 
-    pyramid: list of maps [B, h, w, F]. Returns (list of logits [B, A_l], list of deltas [B, A_l, 4]).
+    pyramid: list of maps [B, h, w, F]; scores: 1, or 2 for the logits of background and object, the latter of which
+    less the former is the logit then. Returns (list of logits [B, A_l], list of deltas [B, A_l, 4]).
     """
     shared = layers.Conv2D(
         channels, 3, anchor_stride, "same", activation="relu", name="rpn_conv_shared", kernel_initializer="he_normal"
     )
-    score = layers.Conv2D(anchors_per_cell, 1, name="rpn_class_raw", kernel_initializer=normal(0.01))
+    score = layers.Conv2D(anchors_per_cell * scores, 1, name="rpn_class_raw", kernel_initializer=normal(0.01))
     delta = layers.Conv2D(4 * anchors_per_cell, 1, name="rpn_bbox_pred", kernel_initializer=normal(0.01))
-    flat_scores = layers.Reshape((-1,), name="rpn_class_logits")
+    name = "rpn_class_logits"
+    flat_scores = layers.Reshape((-1,), name=name) if scores == 1 else ObjectOverBackground(name=name)
     flat_deltas = layers.Reshape((-1, 4), name="rpn_bbox")
     hidden = [shared(feature_map) for feature_map in pyramid]
     return [flat_scores(score(x)) for x in hidden], [flat_deltas(delta(x)) for x in hidden]
+
+
+class ObjectOverBackground(keras.layers.Layer):
+    """Of pairs of logits (background, object) the difference, whose sigmoid is their softmax.
+
+    call: [B, h, w, 2K] -> [B, h * w * K].
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+
+    def call(self, pairs):
+        # The batch may be unknown, and so may be the sides: neither leaves more than one to be worked out.
+        pairs = ops.reshape(pairs, (ops.shape(pairs)[0], -1, 2))
+        return pairs[:, :, 1] - pairs[:, :, 0]
+
+    def compute_output_spec(self, pairs):
+        batch, height, width, channels = pairs.shape
+        known = None not in (height, width)
+        return keras.KerasTensor((batch, height * width * channels // 2 if known else None), self.compute_dtype)
 
 
 class BoxHead:
@@ -46,9 +68,14 @@ class BoxHead:
                 normalisation(norm, train_bn, f"mrcnn_class_bn{index}", groups=1),
                 layers.Activation("relu", name=f"mrcnn_class_relu{index}"),
             ]
-        self.logits = layers.Dense(classes, name="mrcnn_class_logits", kernel_initializer=normal(0.01))
-        self.deltas = layers.Dense(classes * 4, name="mrcnn_bbox_fc", kernel_initializer=normal(0.001))
-        self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox")
+        # What scores are ranked by, and coordinates follow from, is float32 whatever the layers before compute in.
+        self.logits = layers.Dense(
+            classes, name="mrcnn_class_logits", kernel_initializer=normal(0.01), dtype="float32"
+        )
+        self.deltas = layers.Dense(
+            classes * 4, name="mrcnn_bbox_fc", kernel_initializer=normal(0.001), dtype="float32"
+        )
+        self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox", dtype="float32")
 
     def __call__(self, crops):
         x = crops
@@ -109,19 +136,25 @@ class OwnClass(keras.layers.Layer):
 class RegionCrops(keras.layers.Layer):
     """RoIAlign over the pyramid, each region from the level its size asks for.
 
+    aligned: False moves the crops half a cell down and right, as in RoIAlign before it was corrected.
     call: {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F].
     """
 
-    def __init__(self, strides, size, sampling_ratio, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+    def __init__(self, strides, size, sampling_ratio, aligned=True, **kwargs):
+        # No casts on the way in: maps may be of half precision, boxes never.
+        super().__init__(trainable=False, autocast=False, **kwargs)
         self.strides, self.size, self.sampling_ratio = list(strides), size, sampling_ratio
+        self.aligned = aligned
 
     def call(self, inputs):
         lowest = roi_align.level_of_stride(self.strides[0])
         highest = lowest + len(self.strides) - 1
         level = roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
+        boxes = inputs["boxes"]
+        if not self.aligned:
+            boxes = boxes + ops.take(ops.convert_to_tensor(self.strides, dtype="float32") / 2, level)[:, None]
         return roi_align.roi_align(
-            inputs["maps"], self.strides, inputs["boxes"], inputs["image_index"], level, self.size, self.sampling_ratio
+            inputs["maps"], self.strides, boxes, inputs["image_index"], level, self.size, self.sampling_ratio
         )
 
     def compute_output_spec(self, inputs):

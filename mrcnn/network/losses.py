@@ -1,17 +1,34 @@
 """The losses, each a pure function of named tensors. Means are over what was sampled, and 0 over nothing."""
 
+import math
+
+import numpy as np
 from keras import ops
+
+from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.native_replicas import total_over_replicas
+
+# Of GIoU against the other box losses, as MMDetection's Faster R-CNN has it: a box that is a tenth of its height too
+# low loses 1.8 then, and 0.5 under smooth L1 of its deltas.
+GIOU_WEIGHT = 10.0
+EFFECTIVE_BETA = 0.999  # a thousand objects of a class are as good as any more (Cui 2019, beta = (N - 1) / N)
+SEESAW_P, SEESAW_Q = 0.8, 2.0  # as published (Wang 2021)
+SEESAW_LEAST_SCORE = 0.01  # of the own class, in compensation: bounds its factor by a hundred squared
+
+
+def number_of(valid):
+    """How many are valid in the whole batch, of which a replica sees its part; at least 1. valid: bool [...]."""
+    return ops.maximum(total_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
 
 
 def masked_mean(values, valid):
     """Mean of values where valid, both [...]; 0 if none is."""
-    weight = ops.cast(valid, values.dtype)
     # A where, not only a product: what padding computes to may be infinite.
     values = ops.where(valid, values, 0.0)
-    return ops.sum(values) / ops.maximum(ops.sum(weight), 1.0)
+    return ops.sum(values) / number_of(valid)
 
 
-def smooth_l1(difference, beta):
+def smooth_l1(difference, beta=1.0):
     """Quadratic below beta, linear above (Fast R-CNN equation 3, which has beta 1). difference: [...]."""
     size = ops.abs(difference)
     return ops.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta)
@@ -40,35 +57,104 @@ def rpn_bbox_loss(deltas, index, positive, valid, target):
     return _bbox_loss(sampled, positive, valid, target)
 
 
-def mrcnn_class_loss(logits, class_ids, valid, active):
+def mrcnn_class_loss(logits, class_ids, valid, active, smoothing=0.0, kind="softmax", counts=None):
     """Softmax cross entropy of the sampled regions over the classes that their data set labels.
 
-    logits: [N, C]; class_ids: int32 [N]; valid: bool [N]; active: bool [N, C].
+    logits: [N, C]; class_ids: int32 [N]; valid: bool [N]; active: bool [N, C]; smoothing: share of the label that is
+    spread evenly over the active classes (Szegedy 2016, section 7); kind: "softmax", "class-balanced" (see
+    `class_weights`) or "seesaw" (see `seesaw_factors`); counts: C numbers of objects, which the latter two read.
     """
     logits = ops.where(active, ops.cast(logits, "float32"), -1e9)
+    if kind == "seesaw":
+        logits = logits + seesaw_factors(logits, class_ids, counts)
     own = ops.take_along_axis(logits, class_ids[:, None], axis=1)[:, 0]
-    return masked_mean(ops.logsumexp(logits, axis=-1) - own, valid)
+    loss = ops.logsumexp(logits, axis=-1) - own
+    if smoothing:
+        share = ops.cast(active, "float32")
+        share = share / ops.maximum(ops.sum(share, axis=-1, keepdims=True), 1.0)
+        loss = loss + smoothing * (own - ops.sum(ops.where(active, logits, 0.0) * share, axis=-1))
+    if kind == "class-balanced":
+        loss = loss * ops.take(ops.convert_to_tensor(class_weights(counts)), class_ids)
+    return masked_mean(loss, valid)
 
 
-def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target):
+def class_weights(counts, beta=EFFECTIVE_BETA):
+    """Weights (1 - beta) / (1 - beta^n) of classes, over their mean (Cui 2019, section 4).
+
+    counts: [C] objects of each class; that of background, the first, is not read: its weight is 1.
+    Returns float32 [C]. Classes without objects have 1 and no part in the mean, which is then 1 of the others.
+    """
+    counts = np.asarray(counts, np.float64)
+    weights = np.ones(len(counts), np.float32)
+    shown = np.flatnonzero(counts > 0)
+    shown = shown[shown > 0]
+    if len(shown):
+        raw = (1 - beta) / (1 - beta ** counts[shown])
+        weights[shown] = raw / raw.mean()
+    return weights
+
+
+def seesaw_factors(logits, class_ids, counts):
+    """What seesaw loss adds to the logits: log S of each region's rival classes (Wang 2021, section 3).
+
+    Mitigation (n_rival / n_own)^p spares a class that is rarer than the region's own; compensation
+    (score_rival / score_own)^q takes that back where the rival is believed. No gradient flows through them. The paper
+    leaves background to an objectness branch of its own; here it is one of the classes and has factor 1, both as the
+    region's own class and as a rival: what is an object is learned as ever, and only classes of objects see-saw.
+
+    logits: float32 [N, C]; class_ids: int32 [N]; counts: [C] objects of each class. Returns float32 [N, C].
+    """
+    counts = ops.convert_to_tensor(np.log(np.maximum(np.asarray(counts, np.float64), 1.0)).astype(np.float32))
+    mitigation = SEESAW_P * ops.minimum(counts[None] - ops.take(counts, class_ids)[:, None], 0.0)
+    scores = ops.log_softmax(ops.stop_gradient(logits), axis=-1)
+    own = ops.take_along_axis(scores, class_ids[:, None], axis=1)
+    compensation = SEESAW_Q * ops.maximum(scores - ops.maximum(own, math.log(SEESAW_LEAST_SCORE)), 0.0)
+    rival = ops.arange(logits.shape[-1], dtype="int32")[None]
+    own_class = class_ids[:, None]
+    seesaws = ops.logical_and(ops.logical_and(rival > 0, own_class > 0), ops.not_equal(rival, own_class))
+    return ops.where(seesaws, mitigation + compensation, 0.0)
+
+
+def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1", boxes=None, deviations=None):
     """Deltas of each positive region's own class over the number of sampled regions (Fast R-CNN equation 1).
 
-    deltas: [N, C, 4]; class_ids: int32 [N]; positive, valid: bool [N]; target: [N, 4].
+    deltas: [N, C, 4]; class_ids: int32 [N]; positive, valid: bool [N]; target: [N, 4]; kind: "smooth_l1" or "l1" of the
+    deltas, or "giou" of the boxes that they lead to, GIOU_WEIGHT times; boxes: [N, 4] the regions, and deviations: 4
+    numbers the deltas were divided by, which "giou" reads.
     """
     own = ops.take_along_axis(ops.cast(deltas, "float32"), class_ids[:, None, None], axis=1)[:, 0]
-    return _bbox_loss(own, positive, valid, target)
+    if kind != "giou":
+        return _bbox_loss(own, positive, valid, target, ops.abs if kind == "l1" else smooth_l1)
+    counted = ops.logical_and(positive, valid)[:, None]
+    # Rows that do not count become boxes of some area: a where after a division would not keep their gradient finite.
+    boxes = ops.where(counted, boxes, ops.convert_to_tensor(np.array([[0, 0, 1, 1]], np.float32)))
+    own, target = (box_ops.decode(ops.where(counted, d, 0.0), boxes, deviations) for d in (own, target))
+    return GIOU_WEIGHT * ops.sum(1.0 - giou(own, target)) / number_of(valid)
 
 
-def _bbox_loss(deltas, positive, valid, target):
-    loss = ops.sum(smooth_l1(deltas - target, 1.0), axis=-1)
+def giou(a, b):
+    """Generalised IoU pair by pair (Rezatofighi 2019, algorithm 1): IoU less the share of the hull that neither fills.
+
+    a, b: [..., 4]. Returns [...] in -1..1. Its gradient is finite, and does not vanish where boxes lie apart.
+    """
+    shared = box_ops.intersection(a, b)
+    union = box_ops.area(a) + box_ops.area(b) - shared
+    hull = ops.concatenate([ops.minimum(a[..., :2], b[..., :2]), ops.maximum(a[..., 2:], b[..., 2:])], axis=-1)
+    hull = ops.maximum(box_ops.area(hull), 1e-9)
+    return shared / ops.maximum(union, 1e-9) - (hull - union) / hull
+
+
+def _bbox_loss(deltas, positive, valid, target, size=smooth_l1):
+    loss = ops.sum(size(deltas - target), axis=-1)
     loss = ops.sum(ops.where(ops.logical_and(positive, valid), loss, 0.0))
-    return loss / ops.maximum(ops.sum(ops.cast(valid, "float32")), 1.0)
+    return loss / number_of(valid)
 
 
 def mrcnn_mask_loss(logits, class_ids, valid, target):
     """Mean cross entropy of the mask of each positive region's own class (Mask R-CNN section 3).
 
-    logits: [N, h, w, C]; class_ids: int32 [N]; valid: bool [N]; target: [N, h, w].
+    logits: [N, h, w, C]; class_ids: int32 [N]; valid: bool [N]; target: [N, h, w] in 0..1; between these the least
+    possible loss is above 0.
     """
     own = ops.take_along_axis(ops.cast(logits, "float32"), class_ids[:, None, None, None], axis=-1)[..., 0]
     return masked_mean(ops.mean(sigmoid_cross_entropy(own, target), axis=(1, 2)), valid)

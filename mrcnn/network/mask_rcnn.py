@@ -6,17 +6,19 @@ import keras
 from keras import layers, ops
 
 from mrcnn.config import FIXED_CANVAS_MODES
-from mrcnn.network.anchors import Anchors
 from mrcnn.network.backbones import build_backbone
-from mrcnn.network.detections import DetectionMasks, Detections
-from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, RegionCrops, region_proposal_head
+from mrcnn.network.detections import DetectionMasks
+from mrcnn.network.geometries import geometry_of
+from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, region_proposal_head
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
-from mrcnn.network.proposals import Proposals
+from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_pyramid
-from mrcnn.network.targets import AnchorTargets, MaskTargets, PointTargets, RegionTargets
-from mrcnn.network.training_model import TrainingModel
+from mrcnn.network.recompute import Recomputed
+from mrcnn.network.targets import PointTargets
+from mrcnn.network.training_model import BoxHeadLosses
 
 
+@layers_compute_in("float32")
 def build_mask_rcnn(config):
     """The network of a Config, with random weights.
 
@@ -27,28 +29,46 @@ def build_mask_rcnn(config):
     config.check()
     image, window, truth = network_inputs(config)
     stages = shared_stages(image, config)
-    norm = config.HEAD_NORM or config.NORM
-    heads = {
-        "box": BoxHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, config.NUM_CLASSES, norm, config.TRAIN_BN),
-        "mask": MaskHead(
-            config.MASK_CHANNELS, config.NUM_CLASSES, norm, config.TRAIN_BN, config.mask_enlargements()
-        ),
-    }
-    heads["own_class"] = OwnClass(name="mrcnn_mask_own_class")
-    if config.MASK_HEAD == "points":
-        heads["points"] = PointHead(config.POINT_HEAD_CHANNELS, config.NUM_CLASSES)
-        heads["point_features"] = PointFeatures(config.BACKBONE_STRIDES[0], name="mrcnn_mask_point_features")
-    heads["box_crops"] = RegionCrops(
-        config.BACKBONE_STRIDES[:4], config.POOL_SIZE, config.ROI_SAMPLING_RATIO, name="roi_align_classifier"
-    )
-    heads["mask_crops"] = RegionCrops(
-        config.BACKBONE_STRIDES[:4], config.MASK_POOL_SIZE, config.ROI_SAMPLING_RATIO, name="roi_align_mask"
-    )
-    detected = detection_stages(stages, heads, window, config)
+    heads = region_heads(config)
+    detected = detection_stages(stages, heads, image, window, config)
     taught = training_stages(stages, heads, image, window, truth, config)
     inference = keras.Model({"image": image, "window": window}, detected, name="mask_rcnn_inference")
-    training = TrainingModel({"image": image, "window": window, **truth}, taught, config.LOSS_WEIGHTS)
+    inputs = {"image": image, "window": window, **truth}
+    training = geometry_of(config).training_model(inputs, taught, box_head_losses(config))
+    if config.GRADIENT_CHECKPOINTING:
+        training.recomputed = Recomputed(inputs, taught, stages["backbone"], frozen_norm=config.TRAIN_BN is False)
     return training, inference
+
+
+def region_heads(config):
+    """What runs on each region, by name: heads, and the layers that cut out for them what they see."""
+    norm = config.HEAD_NORM or config.NORM
+    with layers_compute_in(config.PRECISION):
+        heads = {
+            "box": BoxHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, config.NUM_CLASSES, norm, config.TRAIN_BN),
+            "mask": MaskHead(
+                config.MASK_CHANNELS, config.NUM_CLASSES, norm, config.TRAIN_BN, config.mask_enlargements()
+            ),
+        }
+        heads["own_class"] = OwnClass(name="mrcnn_mask_own_class")
+        if config.MASK_HEAD == "points":
+            heads["points"] = PointHead(config.POINT_HEAD_CHANNELS, config.NUM_CLASSES)
+            heads["point_features"] = PointFeatures(config.BACKBONE_STRIDES[0], name="mrcnn_mask_point_features")
+        heads["box_crops"] = geometry_of(config).crops(config.POOL_SIZE, name="roi_align_classifier")
+        heads["mask_crops"] = geometry_of(config).crops(config.MASK_POOL_SIZE, name="roi_align_mask")
+    return heads
+
+
+def box_head_losses(config):
+    """The losses of the box head that a Config asks for."""
+    counts = config.CLASS_COUNTS
+    return BoxHeadLosses(
+        config.CLASS_LOSS,
+        float(config.LABEL_SMOOTHING),
+        None if counts is None else tuple(float(count) for count in counts),
+        config.BBOX_LOSS,
+        tuple(float(v) for v in config.BBOX_STD_DEV),
+    )
 
 
 def network_inputs(config):
@@ -76,43 +96,29 @@ def network_inputs(config):
 def shared_stages(image, config):
     """What training and detection have in common: image -> backbone -> pyramid -> proposal head and anchors."""
     centred = layers.Rescaling(1.0, offset=[-float(v) for v in config.MEAN_PIXEL], name="less_mean_pixel")(image)
-    pyramid = build_pyramid(build_backbone(centred, config), config.TOP_DOWN_PYRAMID_SIZE)
-    levels = [pyramid[f"P{level}"] for level in range(2, 7)]
-    logits, deltas = region_proposal_head(
-        levels, config.RPN_CHANNELS, len(config.RPN_ANCHOR_RATIOS), config.RPN_ANCHOR_STRIDE
-    )
-    anchors = Anchors(
-        config.BACKBONE_STRIDES,
-        config.RPN_ANCHOR_SCALES,
-        config.RPN_ANCHOR_RATIOS,
-        config.RPN_ANCHOR_STRIDE,
-        name="anchors",
-    )(levels)
-    return {"maps": levels[:4], "logits": logits, "deltas": deltas, "anchors": anchors}
+    geometry = geometry_of(config)
+    with layers_compute_in(config.PRECISION):
+        features = build_backbone(centred, config)
+        pyramid = build_pyramid(features, config.TOP_DOWN_PYRAMID_SIZE)
+        levels = [pyramid[f"P{level}"] for level in range(2, 7)]
+        logits, deltas = region_proposal_head(
+            levels, config.rpn_channels(), len(config.RPN_ANCHOR_RATIOS), config.RPN_ANCHOR_STRIDE, geometry.rpn_scores
+        )
+    anchors = geometry.anchors(name="anchors")(levels)
+    scored = {"logits": logits, "deltas": deltas, "anchors": anchors}
+    return {"backbone": list(features.values()), "maps": levels[:4], "scored": scored}
 
 
-def propose(stages, window, per_level, total, config, name):
-    """Proposals from the proposal head's answers."""
-    inputs = {key: stages[key] for key in ("logits", "deltas", "anchors")}
-    layer = Proposals(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)
-    return layer({**inputs, "window": window})
-
-
-def detection_stages(stages, heads, window, config):
+def detection_stages(stages, heads, image, window, config):
     """Proposals -> box head on all of them -> detections -> mask head on what was found."""
-    proposals = propose(
-        stages, window, config.PRE_NMS_PER_LEVEL_INFERENCE, config.POST_NMS_ROIS_INFERENCE, config, "proposals"
-    )
+    geometry = geometry_of(config)
+    proposals = geometry.propose({**stages["scored"], "window": window}, image, training=False, name="proposals")
     regions = AllRegions(name="detection_regions")(proposals["boxes"])
     crops = heads["box_crops"]({"maps": stages["maps"], **regions})
     logits, deltas = heads["box"](crops)
-    found = Detections(
-        config.DETECTION_MAX_INSTANCES,
-        config.DETECTION_MIN_CONFIDENCE,
-        config.DETECTION_NMS_THRESHOLD,
-        config.BBOX_STD_DEV,
-        name="mrcnn_detection",
-    )({"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"], "window": window})
+    found = geometry.detections(name="mrcnn_detection")(
+        {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"], "window": window}
+    )
     flat = FlatRegions(name="detection_rows")({key: found[key] for key in ("valid", "boxes", "class_ids")})
     crops = heads["mask_crops"](
         {"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]}
@@ -137,38 +143,17 @@ def point_logits(stages, heads, flat, coarse, points):
 def training_stages(stages, heads, image, window, truth, config):
     """Proposals and anchors -> targets -> box head on the sampled regions, mask head on the positive ones."""
     objects = {key: truth[key] for key in ("gt_boxes", "gt_valid", "gt_crowd")}
-    anchor_targets = AnchorTargets(
-        config.RPN_TRAIN_ANCHORS_PER_IMAGE,
-        config.RPN_POSITIVE_RATIO,
-        config.RPN_POSITIVE_IOU,
-        config.RPN_NEGATIVE_IOU,
-        config.CROWD_OVERLAP,
-        config.RPN_BBOX_STD_DEV,
-        seed=config.SEED,
-        name="anchor_targets",
-    )({"anchors": layers.Concatenate(axis=0, name="all_anchors")(stages["anchors"]), **objects})
-    proposals = propose(
-        stages,
-        window,
-        config.PRE_NMS_PER_LEVEL_TRAINING,
-        config.POST_NMS_ROIS_TRAINING,
-        config,
-        "training_proposals",
+    geometry, scored = geometry_of(config), stages["scored"]
+    anchor_targets = geometry.anchor_targets(config.SEED, name="anchor_targets")(
+        {"anchors": layers.Concatenate(axis=0, name="all_anchors")(scored["anchors"]), **objects}
     )
-    regions = RegionTargets(
-        config.TRAIN_ROIS_PER_IMAGE,
-        config.ROI_POSITIVE_RATIO,
-        config.ROI_POSITIVE_IOU,
-        config.CROWD_OVERLAP,
-        config.BBOX_STD_DEV,
-        seed=config.SEED + 1,
-        name="region_targets",
-    )(
+    proposals = geometry.propose({**scored, "window": window}, image, training=True, name="training_proposals")
+    regions = geometry.region_targets(config.SEED + 1, name="region_targets")(
         {"boxes": proposals["boxes"], "valid": proposals["valid"], "gt_class_ids": truth["gt_class_ids"], **objects}
     )
     outputs = {
-        "rpn_logits": layers.Concatenate(axis=1, name="rpn_all_logits")(stages["logits"]),
-        "rpn_deltas": layers.Concatenate(axis=1, name="rpn_all_deltas")(stages["deltas"]),
+        "rpn_logits": layers.Concatenate(axis=1, name="rpn_all_logits")(scored["logits"]),
+        "rpn_deltas": layers.Concatenate(axis=1, name="rpn_all_deltas")(scored["deltas"]),
         "active_classes": truth["active_classes"],
         **{f"anchor_{key}": value for key, value in anchor_targets.items()},
     }
@@ -196,7 +181,7 @@ def taught_masks(stages, heads, regions, image, truth, config):
     place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
     crops = heads["mask_crops"]({"maps": stages["maps"], **place})
     objects = {"object": flat["object"], "gt_masks": truth["gt_masks"], "gt_boxes": truth["gt_boxes"], "image": image}
-    targets = MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, name="mask_targets")({**place, **objects})
+    targets = geometry_of(config).mask_targets(name="mask_targets")({**place, **objects})
     outputs = {
         "mask_logits": heads["mask"](crops),
         "mask_targets": targets,

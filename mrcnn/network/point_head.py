@@ -49,7 +49,7 @@ class PointFeatures(keras.layers.Layer):
     """
 
     def __init__(self, stride, **kwargs):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(trainable=False, autocast=False, **kwargs)  # the map may be of half precision, boxes never
         self.stride = stride
 
     def call(self, inputs):

@@ -43,16 +43,20 @@ class Proposals(keras.layers.Layer):
 
     def best_of_level(self, logits, deltas, anchors, window):
         """The `per_level` best anchors of one level as (boxes [B, K, 4], scores [B, K]), padded with ABSENT."""
+        scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
+        boxes = box_ops.decode(deltas, anchors, self.deviations)
+        boxes = box_ops.clip(boxes, window[:, None])
+        return boxes, ops.where(box_ops.area(boxes) > 0, scores, ABSENT)
+
+    def top_anchors(self, logits, deltas, anchors):
+        """(scores [B, K], deltas [B, K, 4], anchors [B, K, 4]) of the `per_level` best, padded with ABSENT."""
         logits = ops.cast(ops.stop_gradient(logits), "float32")
         deltas = ops.cast(ops.stop_gradient(deltas), "float32")
         batch, number = ops.shape(logits)[0], ops.shape(logits)[1]
         padding = ops.full((batch, self.per_level), ABSENT, dtype="float32")
         scores, index = ops.top_k(ops.concatenate([logits, padding], axis=1), self.per_level)
         index = ops.minimum(ops.cast(index, "int32"), number - 1)
-        deltas = ops.take_along_axis(deltas, index[:, :, None], axis=1)
-        boxes = box_ops.decode(deltas, ops.take(anchors, index, axis=0), self.deviations)
-        boxes = box_ops.clip(boxes, window[:, None])
-        return boxes, ops.where(box_ops.area(boxes) > 0, scores, ABSENT)
+        return scores, ops.take_along_axis(deltas, index[:, :, None], axis=1), ops.take(anchors, index, axis=0)
 
     def compute_output_spec(self, inputs):
         batch = inputs["window"].shape[0]

@@ -8,12 +8,13 @@ from mrcnn.ops.roi_align import sample_masks, sample_masks_at
 from mrcnn.ops.sampling import sample_balanced
 
 
-def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd):
+def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd, crowd_by_iou=False):
     """Overlap of every anchor with the true objects, one object a turn so that memory stays that of one vector.
 
     anchors: [A, 4]; gt_boxes: [B, G, 4]; gt_valid, gt_crowd: bool [B, G].
     Returns {"iou": [B, A] with the best object, "object": int32 [B, A] its index, "best": bool [B, A] whether some
-    object overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd}.
+    object overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd, or largest
+    IoU with one if crowd_by_iou}.
     """
     batch, count = ops.shape(gt_boxes)[0], ops.shape(anchors)[0]
     objects = ops.shape(gt_boxes)[1]
@@ -31,10 +32,11 @@ def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd):
         is_crowd = ops.take(gt_crowd, turn, axis=1)[:, None]
         shared = box_ops.intersection(anchors, box)
         overlap = shared / ops.maximum(box_ops.area(box) + anchor_area - shared, 1e-9)
+        covered = overlap if crowd_by_iou else shared / anchor_area
+        covered = ops.where(ops.logical_and(valid, is_crowd), covered, 0.0)
         overlap = ops.where(ops.logical_and(valid, ops.logical_not(is_crowd)), overlap, 0.0)
         # Equality with a maximum of zero would make every far anchor positive.
         highest = ops.maximum(ops.max(overlap, axis=1, keepdims=True), 1e-6)
-        covered = ops.where(ops.logical_and(valid, is_crowd), shared / anchor_area, 0.0)
         better = overlap > best_iou
         return (
             turn + 1,
@@ -60,24 +62,27 @@ class AnchorTargets(keras.layers.Layer):
     """A sample of anchors with the label and deltas each should get (Faster R-CNN section 3.1.2).
 
     Positive: IoU >= positive_iou with an object, or the best anchor of an object that it overlaps at all.
-    Negative: IoU < negative_iou with every object and not inside a crowd.
+    Negative: IoU < negative_iou with every object and not inside a crowd: less than crowd_overlap of it in one, or IoU
+    < crowd_overlap with every one if crowd_by_iou.
 
     call: {"anchors": [A, 4], "gt_boxes", "gt_valid", "gt_crowd"} -> {"index": int32 [B, S] of the sampled anchors,
     "positive": bool [B, S], "valid": bool [B, S], "deltas": [B, S, 4]}.
     """
 
     def __init__(
-        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, deviations, seed=0, **kwargs
+        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, deviations, crowd_by_iou=False, seed=0,
+        **kwargs
     ):
         super().__init__(trainable=False, **kwargs)
         self.count, self.max_positive = count, int(count * positive_ratio)
-        self.positive_iou, self.negative_iou, self.crowd_overlap = positive_iou, negative_iou, crowd_overlap
+        self.positive_iou, self.negative_iou = positive_iou, negative_iou
+        self.crowd_overlap, self.crowd_by_iou = crowd_overlap, crowd_by_iou
         self.deviations = [float(v) for v in deviations]
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, inputs):
         anchors, gt_boxes = inputs["anchors"], inputs["gt_boxes"]
-        match = match_anchors(anchors, gt_boxes, inputs["gt_valid"], inputs["gt_crowd"])
+        match = match_anchors(anchors, gt_boxes, inputs["gt_valid"], inputs["gt_crowd"], self.crowd_by_iou)
         positive = ops.logical_or(match["iou"] >= self.positive_iou, match["best"])
         negative = ops.logical_and(match["iou"] < self.negative_iou, match["crowd"] < self.crowd_overlap)
         negative = ops.logical_and(negative, ops.logical_not(positive))
@@ -131,10 +136,17 @@ class RegionTargets(keras.layers.Layer):
         positive = ops.logical_and(valid, best >= self.positive_iou)
         negative = ops.logical_and(ops.logical_and(valid, best < self.positive_iou), ops.logical_not(in_crowd))
         index, is_positive, sampled = sample_balanced(positive, negative, self.count, self.max_positive, self.seeds)
+        return self.described(boxes, gt_boxes, inputs["gt_class_ids"], index, matched, is_positive, sampled)
+
+    def described(self, boxes, gt_boxes, gt_class_ids, index, matched, is_positive, sampled):
+        """What `call` gives, of the chosen rows of boxes [B, R', 4].
+
+        index: int32 [B, T] the rows; matched: int32 [B, R'] each one's object; is_positive, sampled: bool [B, T].
+        """
         boxes = ops.take_along_axis(boxes, index[:, :, None], axis=1)
         matched = ops.take_along_axis(matched, index, axis=1)
         target = ops.take_along_axis(gt_boxes, matched[:, :, None], axis=1)
-        class_ids = ops.take_along_axis(inputs["gt_class_ids"], matched, axis=1)
+        class_ids = ops.take_along_axis(gt_class_ids, matched, axis=1)
         deltas = box_ops.encode(boxes, target, self.deviations)
         return {
             "boxes": ops.where(sampled[..., None], boxes, 0.0),
@@ -156,20 +168,22 @@ class RegionTargets(keras.layers.Layer):
 class MaskTargets(keras.layers.Layer):
     """The part of its object's mask that lies in each region, cut by RoIAlign and halved at 0.5 (section 3.1).
 
+    soft: leave the halving out: how much of each cell the object covers, from 0 to 1.
+
     call: {"boxes": [N, 4], "image_index": int32 [N], "object": int32 [N], "gt_masks": [B, G, h, w] 0..255,
-    "gt_boxes": [B, G, 4], "image": [B, H, W, 3]} -> float32 [N, rows, columns] of zeros and ones.
+    "gt_boxes": [B, G, 4], "image": [B, H, W, 3]} -> float32 [N, rows, columns], of zeros and ones if not soft.
     """
 
-    def __init__(self, shape, mini_masks, **kwargs):
+    def __init__(self, shape, mini_masks, soft=False, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.shape, self.mini_masks = tuple(shape), mini_masks
+        self.shape, self.mini_masks, self.soft = tuple(shape), mini_masks, soft
 
     def call(self, inputs):
-        masks, extents, row = _masks_of_regions(inputs, self.mini_masks)
+        masks, extents, row = masks_of_regions(inputs, self.mini_masks)
         masks = ops.cast(ops.take(masks, row, axis=0), "float32") / 255.0
         extents = ops.take(extents, row, axis=0)
         part = sample_masks(masks, extents, inputs["boxes"], self.shape)
-        return ops.cast(part >= 0.5, "float32")
+        return part if self.soft else ops.cast(part >= 0.5, "float32")
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs["boxes"].shape[0],) + self.shape, "float32")
@@ -186,7 +200,7 @@ class PointTargets(keras.layers.Layer):
         self.mini_masks = mini_masks
 
     def call(self, inputs):
-        masks, extents, row = _masks_of_regions(inputs, self.mini_masks)
+        masks, extents, row = masks_of_regions(inputs, self.mini_masks)
         covered = sample_masks_at(masks, extents, row, inputs["boxes"], inputs["points"])
         return ops.cast(covered >= 0.5 * 255, "float32")
 
@@ -194,7 +208,7 @@ class PointTargets(keras.layers.Layer):
         return keras.KerasTensor(inputs["points"].shape[:2], "float32")
 
 
-def _masks_of_regions(inputs, mini_masks):
+def masks_of_regions(inputs, mini_masks):
     """True masks of all images [M, h, w], the box each is stretched over [M, 4], and each region's row of these [N].
 
     inputs: "gt_masks", "gt_boxes", "image", "image_index" and "object" of MaskTargets.

@@ -1,41 +1,93 @@
 """The training graph's losses: which there are, and how they make up the total."""
 
+import dataclasses
+
 import keras
 from keras import ops
 
+from mrcnn.config import ConfigError
 from mrcnn.network import losses
+from mrcnn.ops.native_replicas import total_over_replicas
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 POINT_LOSS_NAME = "mrcnn_point_loss"  # of MASK_HEAD="points" alone
 
 
-class TrainingModel(keras.Model):
-    """The training graph with Mask R-CNN's losses: total = sum of weight * loss, in fit and in evaluate alike."""
+@dataclasses.dataclass(frozen=True)
+class BoxHeadLosses:
+    """Which losses the box head has, and their numbers.
 
-    def __init__(self, inputs, outputs, loss_weights):
+    class_loss: kind and smoothing: its label smoothing, of `losses.mrcnn_class_loss`; class_counts: objects of each
+    class, which kinds other than "softmax" need; box_loss: kind of `losses.mrcnn_bbox_loss`; deviations: 4 numbers that
+    the box deltas were divided by
+    """
+
+    class_loss: str = "softmax"
+    smoothing: float = 0.0
+    class_counts: tuple | None = None
+    box_loss: str = "smooth_l1"
+    deviations: tuple = (1.0, 1.0, 1.0, 1.0)
+
+
+class TrainingModel(keras.Model):
+    """The training graph with Mask R-CNN's losses: total = sum of weight * loss, in fit and in evaluate alike.
+
+    box_head: BoxHeadLosses; what it says when compile() is called counts.
+    """
+
+    def __init__(self, inputs, outputs, loss_weights, box_head=BoxHeadLosses()):
         super().__init__(inputs=inputs, outputs=outputs, name="mask_rcnn_training")
+        self.box_head = box_head
+        self.recomputed = None  # a Recomputed that runs the same graph in training
         names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
         self.loss_weights = {name: float(loss_weights[name]) for name in names}
         self.loss_means = [keras.metrics.Mean(name=name) for name in names]
 
+    def call(self, inputs, training=None, mask=None):
+        if training and self.recomputed is not None:
+            return self.recomputed(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        values = named_losses(y_pred)
-        for mean in self.loss_means:
-            mean.update_state(values[mean.name])
+        values = self.loss_values(y_pred)
+        # A replica divides its part of each sum by the number of the whole batch, so the parts add up to the loss.
+        totals = total_over_replicas(ops.stack([values[mean.name] for mean in self.loss_means]))
+        for index, mean in enumerate(self.loss_means):
+            mean.update_state(totals[index])
         return sum(self.loss_weights[name] * value for name, value in values.items())
 
+    def loss_values(self, outputs):
+        """The losses of the graph's outputs by name."""
+        return named_losses(outputs, self.box_head)
 
-def named_losses(outputs):
-    """The losses of the training graph's outputs, by name: five, and that of the point head where there is one."""
+    def take_class_counts(self, counts):
+        """Give the class loss the objects of each class, [C] with background's first; compile() has to follow."""
+        self.box_head = dataclasses.replace(self.box_head, class_counts=tuple(float(count) for count in counts))
+
+
+def named_losses(outputs, box_head=BoxHeadLosses()):
+    """The losses of the training graph's outputs, by name: five, and that of the point head where there is one.
+
+    Raises ConfigError if the class loss lacks the objects of each class.
+    """
+    if box_head.class_loss != "softmax" and box_head.class_counts is None:
+        raise ConfigError(
+            f"CLASS_LOSS={box_head.class_loss!r} weighs classes by their objects: train by train(), which counts them, "
+            "or set CLASS_COUNTS."
+        )
     anchor = {key: outputs[f"anchor_{key}"] for key in ("index", "positive", "valid")}
     class_ids, valid = outputs["region_class_ids"], outputs["region_valid"]
     active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
     values = {
         "rpn_class_loss": losses.rpn_class_loss(outputs["rpn_logits"], **anchor),
         "rpn_bbox_loss": losses.rpn_bbox_loss(outputs["rpn_deltas"], target=outputs["anchor_deltas"], **anchor),
-        "mrcnn_class_loss": losses.mrcnn_class_loss(outputs["class_logits"], class_ids, valid, active),
+        "mrcnn_class_loss": losses.mrcnn_class_loss(
+            outputs["class_logits"], class_ids, valid, active,
+            box_head.smoothing, box_head.class_loss, box_head.class_counts,
+        ),
         "mrcnn_bbox_loss": losses.mrcnn_bbox_loss(
-            outputs["box_deltas"], class_ids, outputs["region_positive"], valid, outputs["region_deltas"]
+            outputs["box_deltas"], class_ids, outputs["region_positive"], valid, outputs["region_deltas"],
+            box_head.box_loss, outputs["region_boxes"], box_head.deviations,
         ),
         "mrcnn_mask_loss": losses.mrcnn_mask_loss(
             outputs["mask_logits"], outputs["mask_class_ids"], outputs["mask_valid"], outputs["mask_targets"]

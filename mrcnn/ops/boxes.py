@@ -78,8 +78,8 @@ def encode(boxes, targets, std):
     return xp.stack([dy / std[0], dx / std[1], dh / std[2], dw / std[3]], axis=-1)
 
 
-def decode(deltas, boxes, std):
-    """Boxes that deltas lead to: undoes `encode`, with log sizes clamped to MAX_LOG_SIZE.
+def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
+    """Boxes that deltas lead to: undoes `encode`, with log sizes clamped to max_log_size.
 
     deltas, boxes: [..., 4], broadcast against each other; std as in `encode`. Returns [..., 4].
     """
@@ -88,8 +88,8 @@ def decode(deltas, boxes, std):
     width = boxes[..., 3] - boxes[..., 1]
     center_y = boxes[..., 0] + 0.5 * height + deltas[..., 0] * std[0] * height
     center_x = boxes[..., 1] + 0.5 * width + deltas[..., 1] * std[1] * width
-    new_height = xp.exp(xp.minimum(deltas[..., 2] * std[2], MAX_LOG_SIZE)) * height
-    new_width = xp.exp(xp.minimum(deltas[..., 3] * std[3], MAX_LOG_SIZE)) * width
+    new_height = xp.exp(xp.minimum(deltas[..., 2] * std[2], max_log_size)) * height
+    new_width = xp.exp(xp.minimum(deltas[..., 3] * std[3], max_log_size)) * width
     top = center_y - 0.5 * new_height
     left = center_x - 0.5 * new_width
     return xp.stack([top, left, top + new_height, left + new_width], axis=-1)

@@ -2,6 +2,8 @@
 
 from keras import backend, ops, random
 
+from mrcnn.ops.native_replicas import rows_of_replica
+
 
 def sample_balanced(positive, negative, count, max_positive, seed):
     """A random sample with a bounded share of positives, negatives filling all the rest (Fast R-CNN section 2.3).
@@ -14,7 +16,8 @@ def sample_balanced(positive, negative, count, max_positive, seed):
         nobody = ops.zeros((ops.shape(positive)[0], count), dtype="bool")
         positive = ops.concatenate([positive, nobody], axis=1)
         negative = ops.concatenate([negative, nobody], axis=1)
-    keys = random.uniform(ops.shape(positive), seed=seed, dtype="float32")
+    batch, rows = ops.shape(positive)
+    keys = rows_of_replica(lambda images: random.uniform((images, rows), seed=seed, dtype="float32"), batch)
     positive_keys = ops.where(positive, keys, -1.0)
     lowest_chosen = ops.top_k(positive_keys, max_positive)[0][:, -1:]
     chosen = ops.logical_and(positive, positive_keys >= lowest_chosen)

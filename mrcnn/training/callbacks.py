@@ -4,10 +4,13 @@ import csv
 import importlib.util
 import math
 import os
+import time
+import warnings
 
 import keras
 
 from mrcnn.training import weights
+from mrcnn.training.optimizer import unscaled
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -77,15 +80,20 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class LearningRateLog(keras.callbacks.Callback):
-    """Puts the learning rate in force into each epoch's logs."""
+    """Puts the learning rate of each epoch's last step into its logs."""
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            optimizer = unscaled(self.model.optimizer)
+            own = hasattr(optimizer, "last_rate")  # not so if compile() was overridden with another optimizer
+            logs["learning_rate"] = optimizer.last_rate() if own else float(optimizer.learning_rate)
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """history.csv: a row for each epoch over all stages and resumes; a figure that is new in one gets a column."""
+    """history.csv: one row for each epoch over all stages and resumes; a figure that is new in one gets a column.
+
+    An epoch that is run again, after a kill or from an older checkpoint, replaces its row.
+    """
 
     def __init__(self, path):
         super().__init__()
@@ -95,8 +103,9 @@ class HistoryFile(keras.callbacks.Callback):
         rows = []
         if os.path.isfile(self.path):
             with open(self.path, newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+                rows = [row for row in csv.DictReader(file) if row["epoch"] != str(epoch)]
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
+        rows.sort(key=lambda row: int(row["epoch"]))
         names = {name for row in rows for name in row} - {"epoch"}
         partial = f"{self.path}.partial"
         with open(partial, "w", newline="", encoding="utf-8") as file:
@@ -106,9 +115,46 @@ class HistoryFile(keras.callbacks.Callback):
         os.replace(partial, self.path)
 
 
-def recording_callbacks(log_dir):
-    """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed."""
+class Drawing(keras.callbacks.Callback):
+    """Calls `draw()` after epochs and at the end; a picture that fails costs one warning, never the training.
+
+    After each epoch, unless epochs are so short that drawing would take more than a twentieth of the time.
+    """
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw, self.warned, self.due, self.pending = draw, False, -math.inf, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.pending = True
+        if time.monotonic() >= self.due:
+            self._draw()
+
+    def on_train_end(self, logs=None):
+        if self.pending:
+            self._draw()
+
+    def _draw(self):
+        start = time.monotonic()
+        try:
+            self.draw()
+        except Exception as error:
+            if not self.warned:
+                warnings.warn(f"The training curves could not be drawn ({error!r}); history.csv has the figures.",
+                              stacklevel=2)
+            self.warned = True
+        self.pending, end = False, time.monotonic()
+        self.due = end + 20 * (end - start)
+
+
+def recording_callbacks(log_dir, draw=None):
+    """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed.
+
+    draw: function without arguments that draws what the history holds by then; None draws nothing
+    """
     record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, "history.csv"))]
+    if draw is not None:
+        record.append(Drawing(draw))
     missing = [name for name in ("tensorflow", "tensorboard") if importlib.util.find_spec(name) is None]
     if missing:
         print(f"No TensorBoard logs, only history.csv: install {' and '.join(missing)} for them.")

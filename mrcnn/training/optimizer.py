@@ -1,9 +1,12 @@
-"""The optimizer: SGD with momentum, warm-up, clipping of the global norm, and weight decay of kernels alone."""
+"""The optimizer: SGD or AdamW with warm-up, a schedule, clipping, a rate for each stage, and a mean of the weights."""
 
 import math
 
 import keras
+import numpy as np
 from keras import ops
+
+from mrcnn.training.stages import layer_rates
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
@@ -11,16 +14,21 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     rate: the highest; steps: length of the climb, 0 for none
     total_steps: None keeps the rate; a number lowers it along half a cosine to nothing there (Loshchilov and Hutter
-        2017, equation 5 without restarts)
+        2017, equation 5 without restarts), or in drops if there are any
+    drops: shares of total_steps, after each of which the rate is a tenth of what it was
     """
 
-    def __init__(self, rate, steps, total_steps=None):
+    def __init__(self, rate, steps, total_steps=None, drops=()):
         self.rate, self.steps, self.total_steps = float(rate), int(steps), total_steps
+        self.drops = tuple(float(share) for share in drops)
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rate = ops.convert_to_tensor(self.rate, "float32")
-        if self.total_steps:
+        if self.total_steps and self.drops:
+            for share in self.drops:
+                rate = rate * ops.where(step >= round(share * self.total_steps), 0.1, 1.0)
+        elif self.total_steps:
             progress = (step - self.steps) / max(self.total_steps - self.steps, 1)
             rate = rate * 0.5 * (1.0 + ops.cos(math.pi * ops.clip(progress, 0.0, 1.0)))
         if self.steps:
@@ -28,28 +36,120 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         return rate
 
     def get_config(self):
-        return {"rate": self.rate, "steps": self.steps, "total_steps": self.total_steps}
+        return {"rate": self.rate, "steps": self.steps, "total_steps": self.total_steps, "drops": self.drops}
+
+
+class _PerVariable:
+    """A Keras optimizer with a rate and a weight decay for each variable, and a running mean of each.
+
+    schedule: step -> learning rate
+    rates: share of the learning rate of each variable; the whole update is scaled, since Adam ignores the scale of
+        gradients
+    decays: decoupled weight decay of each variable (Loshchilov and Hutter 2019, section 2)
+    mean_decay: of the running mean (Polyak and Juditsky 1992); 0 keeps none. Its first steps have
+        min(mean_decay, (1 + n) / (10 + n)) after n changes of the weights, or the start would be remembered too long.
+
+    All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
+    """
+
+    def __init__(self, schedule, rates, decays, mean_decay=0.0, **settings):
+        super().__init__(schedule, **settings)
+        self.schedule, self.rates, self.decays, self.mean_decay = schedule, list(rates), list(decays), mean_decay
+        self.means = []  # in the order of the variables it is built on
+
+    def build(self, variables):
+        super().build(variables)
+        if self.mean_decay and not self.means:
+            self.means = self.add_optimizer_variables(variables, "mean")
+            for mean, variable in zip(self.means, variables):
+                mean.assign(copied(variable))
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        rate = ops.cast(learning_rate, variable.dtype) * self.rates[index]
+        if self.decays[index]:
+            self.assign_sub(variable, variable * (rate * self.decays[index]))
+        super().update_step(gradient, variable, rate)
+        if self.means:
+            done = ops.cast(self.iterations, variable.dtype)
+            decay = ops.minimum((1.0 + done) / (10.0 + done), self.mean_decay)
+            mean = self.means[index]
+            self.assign_add(mean, (ops.convert_to_tensor(variable) - ops.convert_to_tensor(mean)) * (1.0 - decay))
+
+    def last_rate(self):
+        """The learning rate of the step that was done last, before any share of a layer."""
+        return float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
+
+
+class SGD(_PerVariable, keras.optimizers.SGD):
+    """SGD with momentum; arguments as for `_PerVariable`, then those of keras.optimizers.SGD."""
+
+
+class AdamW(_PerVariable, keras.optimizers.Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2); arguments as for `_PerVariable`."""
+
+
+def copied(variable):
+    """The value of a variable as an array with memory of its own, for on JAX and PyTorch others look at the same."""
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def unscaled(optimizer):
+    """The optimizer itself, without the scaling of the loss that float16 needs round it."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def scaled_rate(config, learning_rate):
+    """The learning rate for the photos that a change of the weights sees, by the linear rule (Goyal 2017, 2.1)."""
+    photos = config.BATCH_SIZE * config.ACCUMULATE_STEPS
+    if config.LR_REFERENCE_BATCH in (None, photos):
+        return learning_rate
+    scaled = learning_rate * photos / config.LR_REFERENCE_BATCH
+    print(
+        f"Learning rate {learning_rate:g} is meant for {config.LR_REFERENCE_BATCH} photos a step "
+        f"(LR_REFERENCE_BATCH): {scaled:g} for {photos}."
+    )
+    return scaled
 
 
 def make_optimizer(model, config, learning_rate, momentum, warmup_steps, total_steps=None):
     """The optimizer of Config.OPTIMIZER for the model's trainable weights.
 
-    warmup_steps: length of the climb to learning_rate; total_steps: of the stage, which LR_SCHEDULE="cosine" needs
+    warmup_steps: length of the climb to learning_rate; total_steps: of the stage, which the schedules "step" and
+    "cosine" need. Both count batches, also where ACCUMULATE_STEPS of them make one change of the weights.
 
-    "sgd": with momentum. Weight decay is decoupled from the gradient (Loshchilov and Hutter 2019, section 2) and
-    divided by (1 - momentum): each step then shrinks a kernel as much as the usual L2 term does once momentum has
-    built up. "adamw": Adam with decoupled weight decay (the same paper, algorithm 2).
+    "sgd": with momentum. Weight decay is divided by (1 - momentum): each step then shrinks a kernel as much as the
+    usual L2 term does once momentum has built up. "adamw": the decay as it is.
     """
-    schedule = WarmUp(learning_rate, warmup_steps, total_steps if config.LR_SCHEDULE == "cosine" else None)
-    clip = config.GRADIENT_CLIP_NORM or None
-    decay = config.WEIGHT_DECAY
-    if config.OPTIMIZER == "adamw":
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=decay, global_clipnorm=clip)
-    else:
-        decay = decay / (1.0 - momentum) or None
-        optimizer = keras.optimizers.SGD(schedule, momentum=momentum, global_clipnorm=clip, weight_decay=decay)
-    if decay:
-        spared = [v for v in model.trainable_variables if len(v.shape) < 2]  # biases, and scales and shifts of norms
-        optimizer.exclude_from_weight_decay(var_list=spared)
-    optimizer.build(model.trainable_variables)
+    variables = model.trainable_variables
+    decay = config.WEIGHT_DECAY / (1.0 if config.OPTIMIZER == "adamw" else 1.0 - momentum)
+    settings = {
+        "schedule": _schedule(config, scaled_rate(config, learning_rate), warmup_steps, total_steps),
+        "rates": _variable_rates(model, variables, config.LAYER_DECAY),
+        # Biases, and scales and shifts of norms, are spared.
+        "decays": [decay if len(v.shape) > 1 else 0.0 for v in variables],
+        "mean_decay": config.EMA_DECAY,
+        "global_clipnorm": config.GRADIENT_CLIP_NORM or None,
+        "gradient_accumulation_steps": config.ACCUMULATE_STEPS if config.ACCUMULATE_STEPS > 1 else None,
+    }
+    optimizer = AdamW(**settings) if config.OPTIMIZER == "adamw" else SGD(**settings, momentum=momentum)
+    if config.PRECISION == "mixed_float16":
+        # Gradients below 6e-8 are nothing in float16 (Micikevicius 2018, section 3.2).
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(variables)
     return optimizer
+
+
+def _schedule(config, rate, warmup_steps, total_steps):
+    if config.LR_SCHEDULE == "constant":
+        return WarmUp(rate, warmup_steps)
+    return WarmUp(rate, warmup_steps, total_steps, config.LR_STEPS if config.LR_SCHEDULE == "step" else ())
+
+
+def _variable_rates(model, variables, layer_decay):
+    """Share of the learning rate of each variable."""
+    if layer_decay == 1.0:
+        return [1.0] * len(variables)
+    rates = layer_rates(model, layer_decay)
+    of_variable = {id(v): rates.get(layer.name, 1.0) for layer in model.layers for v in layer.trainable_variables}
+    return [of_variable[id(v)] for v in variables]

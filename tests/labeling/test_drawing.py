@@ -66,6 +66,14 @@ def test_an_overlay_by_hand():
     assert (image == 100).all()
 
 
+def test_an_overlay_drawn_in_bands_is_that_of_the_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    image, labels = rng.integers(0, 256, (23, 9, 3)).astype(np.uint8), rng.integers(0, 3, (23, 9))
+    whole = draw_label_map(image, labels, ["BG", "coat", "bag"])
+    monkeypatch.setattr("mrcnn.labeling.drawing.BAND", 4 * 9)
+    np.testing.assert_array_equal(draw_label_map(image, labels, ["BG", "coat", "bag"]), whole)
+
+
 def test_an_overlay_is_enlarged_on_demand_and_survives_many_labels():
     image = np.zeros((40, 30, 3), np.uint8)
     labels = np.arange(40 * 30).reshape(40, 30) % 200

@@ -9,6 +9,7 @@ import pytest
 from mrcnn.data.images import DataError
 from mrcnn.labeling.label_map import (
     LabelSettings,
+    _gathered,
     counting,
     label_map,
     labels_alone,
@@ -106,6 +107,40 @@ def test_layers_go_before_evidence():
     assert (labels == 1).all()
     labels, _ = checked(found)
     assert (labels[:6] == 1).all() and (labels[6:] == 3).all()
+
+
+def test_no_evidence_beats_a_layer_in_front():
+    """A bag of 2x2 pixels has 2.5e-5 of a photo of 400x400, so evidence of 9.2 * 2.5e-5 ** -0.5 = 1840; the coat before
+    it has -log(1 - 0.5 * 0.6) * 0.6 ** -0.5 = 0.46, less than a thousandth of that."""
+    found = objects(([0, 0, 400, 400], 1, 0.5, 0.6), ([8, 8, 10, 10], 2, 1.0, 1.0))
+    settings = dataclasses.replace(EVEN, smaller_in_front=0.5)
+    assert (checked(found, (400, 400), settings)[0][8:10, 8:10] == 2).all()
+    labels, _ = checked(found, (400, 400), dataclasses.replace(settings, layers=("bag", "coat")))
+    assert (labels == 1).all()
+
+
+def test_a_photo_in_bands_has_the_labels_of_the_whole(monkeypatch):
+    """Seven rows at a time: objects lie across bands, one in a single row, one partly outside the photo."""
+    rng = np.random.default_rng(0)
+    found = objects(*[([y, x, y + height, x + width], class_id, score, rng.random((4, 4)))
+                      for y, x, height, width, class_id, score in
+                      ((2.3, 5.1, 30.2, 20.7, 1, 0.9), (10, 0, 25, 33.5, 2, 0.7), (-4, 20, 12.5, 60, 3, 0.8),
+                       (21.2, 3, 0.9, 30, 3, 0.95), (0, 0, 50, 40, 1, 0.6))])
+    settings = LabelSettings(smaller_in_front=0.25, layers=("coat", "shoe"))
+    whole = label_map(found, (50, 40), NAMES, settings)[0]
+    monkeypatch.setattr("mrcnn.labeling.label_map.BAND", 7 * 40)
+    np.testing.assert_array_equal(labels_alone(found, (50, 40), NAMES, settings), whole)
+    assert set(np.unique(whole)) == {0, 1, 2, 3}
+
+
+def test_evidence_of_the_smallest_object_is_finite():
+    """A mask of 0.0001 in one of 10^8 pixels has 10^-12 of the area: to the power of -2 that is 10^24, and the most
+    evidence is 9.2 times that: a float32. At a power of 4 it would be none."""
+    found = objects(([0, 0, 1, 1], 1, 1.0, 0.0))
+    claims, evidence = _gathered(found, (10**4, 10**4), NAMES, LabelSettings(smaller_in_front=2), (0, 1), {0: 1e-4})
+    assert claims[1].shape == (1, 10**4) and np.isfinite(evidence[1]).all() and evidence[1].max() > 1e19
+    with pytest.raises(DataError, match="within 0 and 2"):
+        LabelSettings(smaller_in_front=4)
 
 
 def test_thresholds_of_scores():

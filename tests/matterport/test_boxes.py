@@ -123,3 +123,10 @@ def test_backbone_shapes_round_up_or_come_from_the_user():
         COMPUTE_BACKBONE_SHAPE = staticmethod(lambda shape: [[shape[0], 7]])
 
     assert m.compute_backbone_shapes(Own(), (100, 130, 3)).tolist() == [[100, 7]]
+
+
+def test_matterports_geometry_has_anchors_round_the_corners_of_cells():
+    arguments = ((8, 16), [0.5, 1, 2], [(3, 2), (2, 1)], (4, 8), 1)
+    exact, found = (m.generate_pyramid_anchors(*arguments, **more) for more in ({}, {"geometry": "matterport"}))
+    # Half a cell up and to the left: 2 pixels at stride 4, on 18 anchors, and 4 at stride 8.
+    np.testing.assert_allclose(exact - found, np.repeat([2.0, 4.0], [18, 6])[:, None] + np.zeros(4), atol=1e-5)

@@ -1,6 +1,7 @@
 """Matterport's layers against brute force and hand arithmetic."""
 
 import keras
+import matterport_arithmetic as arithmetic
 import numpy as np
 import pytest
 from keras import ops
@@ -185,3 +186,73 @@ def test_resnet_graph_gives_five_maps(monkeypatch):
     assert m.resnet_graph(image, "resnet4")[4] is None
     with pytest.raises(ValueError, match="resnet51"):
         m.resnet_graph(image, "resnet51")
+
+
+# --- With a Config of GEOMETRY="matterport" --------------------------------------------------------------------------
+def test_proposals_in_matterports_geometry():
+    rng = np.random.default_rng(7)
+    corner = rng.uniform(-10, 110, (60, 2))
+    anchors = normalised(np.concatenate([corner, corner + rng.uniform(10, 40, (60, 2))], axis=1))
+    pairs, deltas = rng.normal(0, 1, (1, 60, 2)), rng.normal(0, 1, (1, 60, 4))
+    deltas[0, :5, 2] = 30  # 6 as a log size, which the exact geometry would cut at 4.1
+    probabilities = np.exp(pairs) / np.exp(pairs).sum(axis=-1, keepdims=True)
+    layer = m.ProposalLayer(40, 0.3, SmallConfig(GEOMETRY="matterport"))
+    found = ops.convert_to_numpy(layer([probabilities.astype("float32"), deltas.astype("float32"), anchors[None]]))[0]
+    expected = arithmetic.proposals(pairs[0], deltas[0], anchors.astype(float), SmallConfig.PRE_NMS_LIMIT, 0.3, 40)
+    assert 5 < len(expected) < 40
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
+    assert not found[len(expected) :].any()
+
+
+def test_crops_in_matterports_geometry():
+    rng = np.random.default_rng(8)
+    maps = [rng.normal(0, 1, (1, 256 // stride, 128 // stride, 2)).astype("float32") for stride in (4, 8, 16, 32)]
+    boxes = np.array([[[0, 0, 1, 1], [0.1, 0.2, 0.3, 0.5], [0.05, 0.1, 0.9, 0.8]]], "float32")
+    meta = compose_image_meta(0, (9, 9, 3), (256, 128, 3), (0, 0, 9, 9), 1, [1])[None].astype("float32")
+    crops = ops.convert_to_numpy(m.PyramidROIAlign([7, 7], geometry="matterport")([boxes, meta, *maps]))[0]
+    levels = [arithmetic.level(box, (256, 128)) for box in boxes[0].astype(float)]
+    assert levels == [4, 2, 3]
+    for box, level, crop in zip(boxes[0].astype(float), levels, crops):
+        np.testing.assert_allclose(crop, arithmetic.crop(maps[level - 2][0].astype(float), box, 7, 7), atol=1e-4)
+
+
+def test_detections_in_matterports_geometry():
+    rng = np.random.default_rng(9)
+    config = SmallConfig(GEOMETRY="matterport")
+    corner = rng.uniform(0, 90, (1, 30, 2))
+    rois = normalised(np.concatenate([corner, corner + rng.uniform(15, 60, (1, 30, 2))], axis=2))
+    logits, deltas = rng.normal(0, 2, (1, 30, 3)), rng.normal(0, 1, (1, 30, 3, 4))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    rois[0, 25:] = 0  # padding
+    meta = compose_image_meta(0, (90, 120, 3), (128, 128, 3), (16, 0, 112, 128), 1, [1] * 3)[None].astype("float32")
+    inputs = [rois, probabilities.astype("float32"), deltas.astype("float32"), meta]
+    found = ops.convert_to_numpy(m.DetectionLayer(config)(inputs))[0]
+    expected = arithmetic.detections(rois[0, :25].astype(float), logits[0, :25], deltas[0, :25],
+                                     normalised([16, 0, 112, 128]).astype(float), 0.4, 0.3, 12)
+    assert 4 < len(expected) <= 12
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
+    assert not found[len(expected) :].any()
+
+
+def test_detection_targets_in_matterports_geometry():
+    config = SmallConfig(GEOMETRY="matterport", TRAIN_ROIS_PER_IMAGE=12)
+    gt = normalised([[[20, 20, 60, 60], [0, 0, 0, 0]]])
+    gt[0, 1] = 0
+    # One positive, so int(1 / 0.33) - 1 = 2 of the four negatives; the true box is not among the regions.
+    proposals = normalised([[[24, 20, 64, 60], [100, 0, 120, 20], [90, 60, 127, 99], [0, 90, 9, 99], [70, 3, 80, 9]]])
+    masks = np.zeros((1, 28, 28, 2), bool)
+    masks[0, :, :14, 0] = True
+    layer = m.DetectionTargetLayer(config)
+    rois, class_ids, deltas, targets = (
+        ops.convert_to_numpy(v)[0] for v in layer([proposals, np.array([[2, 0]], "int32"), gt, masks])
+    )
+    assert class_ids.tolist() == [2] + [0] * 11 and rois[1:3].any(axis=1).all() and not rois[3:].any()
+    np.testing.assert_allclose(rois[0], proposals[0, 0], atol=1e-6)
+    np.testing.assert_allclose(deltas[0], arithmetic.deltas_to(*(b.astype(float) for b in (rois[0], gt[0, 0]))),
+                               atol=1e-4)
+    height, width = gt[0, 0, 2] - gt[0, 0, 0], gt[0, 0, 3] - gt[0, 0, 1]
+    region = (rois[0] - np.tile(gt[0, 0, :2], 2)) / [height, width, height, width]
+    expected = arithmetic.crop(masks[0, :, :, 0].astype(float), region, 28, 28)
+    certain = abs(expected - 0.5) > 1e-4
+    np.testing.assert_array_equal(targets[0][certain], (expected > 0.5)[certain])
+    assert not targets[1:].any() and 0.3 < targets[0].mean() < 0.6

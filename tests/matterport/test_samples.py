@@ -168,6 +168,21 @@ def test_batches_come_in_matterports_order():
     np.testing.assert_allclose(size * np.exp(deltas[:, 2:]), np.tile([13, 19], (len(anchors), 1)), rtol=1e-4)
 
 
+def test_targets_follow_the_geometry():
+    dataset = Blocks().load()
+    exact, other = config(), config(GEOMETRY="matterport")
+    half_a_cell = m._anchors(exact, (64, 64, 3))[0] - m._anchors(other, (64, 64, 3))[0]
+    np.testing.assert_allclose(half_a_cell, [2] * 4, rtol=1e-5)
+    # No anchor with an IoU of 0.001 or more with the crowd is a negative there; here only one that lies in it is not.
+    boxes, class_ids = np.array([[22, 3, 35, 22], [16, 48, 48, 64]]), np.array([1, -1])
+    anchors = np.array([[20, 40, 40, 50], [0, 0, 8, 8], [20, 50, 30, 60]], float)
+    found = [m.build_rpn_targets(None, np.concatenate([anchors, boxes[:1]]), class_ids, boxes, settings)[0].tolist()
+             for settings in (exact, other)]
+    assert found == [[-1, -1, 0, 1], [0, -1, 0, 1]]
+    inputs, _ = next(m.data_generator(dataset, other, shuffle=False, random_rois=80, detection_targets=True))
+    assert inputs[-1].shape == (1, 24, 4)
+
+
 def test_batches_without_regions_have_no_outputs_and_go_on_for_ever():
     generator = m.data_generator(Squares().load(3), TinyConfig(), batch_size=2)
     np.random.seed(1)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.data.masks import paste_masks, shrink_masks
 from mrcnn.network.targets import AnchorTargets, MaskTargets, PointTargets, RegionTargets, match_anchors
 from mrcnn.ops import boxes as box_ops
 
@@ -169,6 +170,40 @@ def test_mask_targets_cut_the_region_out_of_the_mask(mini, size):
     # at the edge itself the mask is half covered, and a sample may fall to either side of it
     assert not targets[1][:, size // 28 :].any()
     assert targets[2].all()
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_soft_mask_targets_are_the_share_of_each_cell_that_is_covered(mini):
+    # Cells of 10 x 15 pixels; the mask is 20..60 x 30..60. From y = 15 on half of the first row is covered, and x = 60
+    # cuts the third column (52.5 to 67.5) in halves.
+    regions = np.array([[20, 30, 60, 90], [15, 22.5, 55, 82.5]], "float32")
+    values = {"boxes": regions, "image_index": np.ones(2, "int32"), "object": np.ones(2, "int32"), **left_half(mini)}
+    targets = ops.convert_to_numpy(MaskTargets((4, 4), mini, soft=True)(tensors(values)))
+    np.testing.assert_allclose(targets[0], np.tile([1, 1, 0, 0], (4, 1)), atol=1e-6)
+    expected = np.outer([0.5, 1, 1, 1], [0.5, 1, 0.5, 0])
+    np.testing.assert_allclose(targets[1], expected, atol=1e-6)
+    hard = ops.convert_to_numpy(MaskTargets((4, 4), mini)(tensors(values)))
+    np.testing.assert_array_equal(hard[1][1:, 1], [1, 1, 1])
+    assert set(np.unique(hard)) == {0, 1}
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_soft_mask_targets_keep_what_pasting_needs(mini):
+    # A disc, pasted from what the network is taught: shares keep its edge, halves only their cells.
+    y, x = np.indices((128, 128)) + 0.5
+    disc = (y - 64) ** 2 + (x - 64) ** 2 < 50**2
+    box = np.array([[14, 14, 114, 114]], "float32")
+    masks = shrink_masks(disc[..., None], box, (56, 56)) if mini else disc[None] * np.uint8(255)
+    values = {
+        "boxes": box, "image_index": np.zeros(1, "int32"), "object": np.zeros(1, "int32"), "gt_masks": masks[None],
+        "gt_boxes": box[None], "image": np.zeros((1, 128, 128, 3), "float32"),
+    }
+    overlaps = []
+    for soft in (True, False):
+        target = ops.convert_to_numpy(MaskTargets((28, 28), mini, soft=soft)(tensors(values)))
+        pasted = paste_masks(target, box, (128, 128))[..., 0]
+        overlaps.append((pasted & disc).sum() / (pasted | disc).sum())
+    assert overlaps[0] > 0.98 and overlaps[0] > overlaps[1] + 0.005
 
 
 @pytest.mark.parametrize("mini", [True, False])

@@ -50,7 +50,7 @@ def fails(capsys, *arguments):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ([], "train|evaluate|detect"),
+    ([], "train|tune|evaluate|detect"),
     (["draw"], "invalid choice: 'draw'"),
     (["train", "--images", "photos"], "--images needs annotations"),
     (["train", "--train", "a.json"], "both --train and --val ANNOTATIONS, or --annotations PATH with --split FILE"),

@@ -3,7 +3,7 @@ from tiny import TinyConfig
 
 from mrcnn.config import Config, ConfigError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
-from mrcnn.training.stages import select_layers, set_trainable_layers
+from mrcnn.training.stages import backbone_stages, layer_rates, select_layers, set_trainable_layers
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,23 @@ def test_stages_of_a_foreign_backbone_go_by_stride():
     assert "Conv_1" in names and "block_1_expand" not in names
     assert "block_1_expand" not in select_layers(model, "3+", False)  # it runs at stride 2
     assert "block_1_expand" in select_layers(model, "all", False)
+
+
+def test_each_stage_of_the_backbone_has_a_rate(resnet):
+    rates = layer_rates(resnet, 0.5)
+    powers = {"conv1": 5, "bn_conv1": 5, "res2a_branch2a": 4, "bn3b_branch2b": 3, "res4f_branch2c": 2}
+    for name, power in powers.items():
+        assert rates[name] == 0.5**power
+    assert not [name for name in rates if name.startswith(("fpn", "rpn", "mrcnn"))]
+
+
+@pytest.mark.parametrize("mode", ["square", "pad64"])
+def test_stages_of_a_backbone_with_gates_at_any_size(mode):
+    settings = {n: getattr(TinyConfig, n) for n in vars(TinyConfig) if n.isupper()}
+    settings.update(BACKBONE="MobileNetV3Small", IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=None if mode == "pad64" else 64)
+    stages = backbone_stages(build_mask_rcnn(Config(**settings))[0])
+    # A gate's output is one cell large at any image size: it goes with the layers round it.
+    assert stages["conv"] == 1 and stages["expanded_conv_depthwise"] == 2
+    assert stages["expanded_conv_squeeze_excite_conv"] == 2
+    assert stages["expanded_conv_3_squeeze_excite_conv"] == stages["expanded_conv_3_depthwise"] == 4
+    assert stages["expanded_conv_8_depthwise"] == 5 and set(stages.values()) == {1, 2, 3, 4, 5}

@@ -1,0 +1,144 @@
+"""What the two geometries of Config.GEOMETRY are made of: the layers of each, with the numbers of a Config.
+
+This is a part of the assembly in `mask_rcnn.py`. The functions of `mrcnn.matterport` take single layers from here.
+"""
+
+from mrcnn.network.anchors import Anchors
+from mrcnn.network.detections import Detections
+from mrcnn.network.heads import RegionCrops
+from mrcnn.network.matterport_geometry import (
+    CROWD_IOU,
+    Canvas,
+    MatterportCrops,
+    MatterportDetections,
+    MatterportMaskTargets,
+    MatterportProposals,
+    MatterportRegionTargets,
+)
+from mrcnn.network.matterport_losses import MatterportTrainingModel
+from mrcnn.network.proposals import Proposals
+from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
+from mrcnn.network.training_model import TrainingModel
+
+ANCHOR_OFFSETS = {"exact": 0.5, "matterport": 0.0}  # where in its cell an anchor's centre lies
+
+
+def geometry_of(config):
+    """The geometry that a Config asks for."""
+    return {"exact": ExactGeometry, "matterport": MatterportGeometry}[config.GEOMETRY](config)
+
+
+class ExactGeometry:
+    """The geometry of the papers. Every method gives a layer; name: of it in the graph."""
+
+    rpn_scores = 1  # outputs of the proposal head for an anchor: a logit, whose sigmoid is the score
+    detections_layer = Detections
+
+    def __init__(self, config):
+        self.config = config
+
+    def anchors(self, name=None):
+        config = self.config
+        return Anchors(
+            config.BACKBONE_STRIDES,
+            config.RPN_ANCHOR_SCALES,
+            config.RPN_ANCHOR_RATIOS,
+            config.RPN_ANCHOR_STRIDE,
+            ANCHOR_OFFSETS[config.GEOMETRY],
+            name=name,
+        )
+
+    def propose(self, inputs, image, training, name=None):
+        """The proposals of {"logits", "deltas", "anchors", "window"}, more of them in training."""
+        config = self.config
+        per_level = config.PRE_NMS_PER_LEVEL_TRAINING if training else config.PRE_NMS_PER_LEVEL_INFERENCE
+        total = config.POST_NMS_ROIS_TRAINING if training else config.POST_NMS_ROIS_INFERENCE
+        return Proposals(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)(inputs)
+
+    def crops(self, size, name=None):
+        config = self.config
+        return RegionCrops(
+            config.BACKBONE_STRIDES[:4], size, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED, name=name
+        )
+
+    def detections(self, name=None):
+        config = self.config
+        return self.detections_layer(
+            config.DETECTION_MAX_INSTANCES,
+            config.DETECTION_MIN_CONFIDENCE,
+            config.DETECTION_NMS_THRESHOLD,
+            config.BBOX_STD_DEV,
+            name=name,
+        )
+
+    def anchor_targets(self, seed=0, name=None, crowd_overlap=None, crowd_by_iou=False):
+        config = self.config
+        return AnchorTargets(
+            config.RPN_TRAIN_ANCHORS_PER_IMAGE,
+            config.RPN_POSITIVE_RATIO,
+            config.RPN_POSITIVE_IOU,
+            config.RPN_NEGATIVE_IOU,
+            config.CROWD_OVERLAP if crowd_overlap is None else crowd_overlap,
+            config.RPN_BBOX_STD_DEV,
+            crowd_by_iou=crowd_by_iou,
+            seed=seed,
+            name=name,
+        )
+
+    def region_targets(self, seed=0, name=None):
+        config = self.config
+        return RegionTargets(
+            config.TRAIN_ROIS_PER_IMAGE,
+            config.ROI_POSITIVE_RATIO,
+            config.ROI_POSITIVE_IOU,
+            config.CROWD_OVERLAP,
+            config.BBOX_STD_DEV,
+            seed=seed,
+            name=name,
+        )
+
+    def mask_targets(self, name=None):
+        config = self.config
+        return MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, config.SOFT_MASK_TARGETS, name=name)
+
+    def training_model(self, inputs, outputs, box_head):
+        return TrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, box_head)
+
+
+class MatterportGeometry(ExactGeometry):
+    """Matterport's geometry, whose details `matterport_geometry.py` and `matterport_losses.py` list."""
+
+    rpn_scores = 2  # logits of background and object, whose softmax is the score
+    detections_layer = MatterportDetections
+
+    def propose(self, inputs, image, training, name=None):
+        config = self.config
+        total = config.POST_NMS_ROIS_TRAINING if training else config.POST_NMS_ROIS_INFERENCE
+        layer = MatterportProposals(
+            config.PRE_NMS_LIMIT, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name
+        )
+        # Proposals keep to the canvas here, not to the photo on it.
+        return layer({**inputs, "window": Canvas(name=f"{name}_canvas")(image)})
+
+    def crops(self, size, name=None):
+        return MatterportCrops(self.config.BACKBONE_STRIDES[:4], size, name=name)
+
+    def anchor_targets(self, seed=0, name=None):
+        return super().anchor_targets(seed, name, CROWD_IOU, crowd_by_iou=True)
+
+    def region_targets(self, seed=0, name=None):
+        config = self.config
+        return MatterportRegionTargets(
+            config.TRAIN_ROIS_PER_IMAGE,
+            config.ROI_POSITIVE_RATIO,
+            config.ROI_POSITIVE_IOU,
+            config.BBOX_STD_DEV,
+            seed=seed,
+            name=name,
+        )
+
+    def mask_targets(self, name=None):
+        return MatterportMaskTargets(self.config.MASK_SHAPE, self.config.USE_MINI_MASK, name=name)
+
+    def training_model(self, inputs, outputs, box_head):
+        return MatterportTrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, self.config.TRAIN_ROIS_PER_IMAGE)

@@ -1,0 +1,86 @@
+"""What the weights of a network look like: norms of filters, filters that have died, scales of its norms.
+
+`model` is anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has.
+"""
+
+import numpy as np
+
+KERNELS = ("kernel", "depthwise_kernel")
+DEAD_SHARE = 0.01  # of its layer's median norm; below it a filter adds nothing that the next layer could tell from zero
+
+
+def layers_of(model):
+    """The layers of a model that have weights."""
+    layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
+    return [layer for layer in layers if layer.weights]
+
+
+def weights_of(layer):
+    """{"kernel": array, "bias": array ...} of a layer."""
+    names = [variable.name.split("/")[-1].split(":")[0] for variable in layer.weights]
+    return dict(zip(names, layer.get_weights()))
+
+
+def weights_named(model, *names):
+    """{layer: float array} of the weights of these names ("kernel", "gamma" ...), in the order of the layers."""
+    found = ((layer.name, weights_of(layer)) for layer in layers_of(model))
+    return {layer: own[name] for layer, own in found for name in names if name in own}
+
+
+def filter_norms(model):
+    """{layer: float [filters]}, the Euclidean norm of each filter: of all weights that lead to one output channel."""
+    norms = {}
+    for layer in layers_of(model):
+        for name, kernel in weights_of(layer).items():
+            if name not in KERNELS:
+                continue
+            if "Depthwise" in type(layer).__name__:  # [h, w, channels, multiplier]: a filter for each of the last two
+                kernel = kernel.reshape(kernel.shape[:2] + (-1,))
+            elif "Transpose" in type(layer).__name__:  # [h, w, outputs, inputs]
+                kernel = np.swapaxes(kernel, -1, -2)
+            norms[layer.name] = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), axis=0)
+    return norms
+
+
+def dead_filters(norms, share=DEAD_SHARE):
+    """{layer: int positions of the filters with less than `share` of the layer's median norm}, layers with such alone.
+
+    norms: as from `filter_norms`; a layer whose median is zero has all its zeros dead
+    """
+    dead = {}
+    for name, values in norms.items():
+        few = np.flatnonzero((values < share * np.median(values)) | (values == 0))
+        if len(few):
+            dead[name] = few
+    return dead
+
+
+def plot_layer_ranges(values, label, dead=None, log=True):
+    """Plots for each layer, from top to bottom, the range and the middle half of some numbers. Returns the axis.
+
+    values: {layer: [N]}; label: what they are; dead: as from `dead_filters`, marked red; log: on a logarithmic axis
+    """
+    import matplotlib.pyplot as plt
+
+    dead = dead or {}
+    figure, ax = plt.subplots(figsize=(9, max(2.5, 0.19 * len(values) + 1)), layout="constrained")
+    for row, (name, numbers) in enumerate(values.items()):
+        numbers = np.asarray(numbers, np.float64).ravel()
+        low, quarter, middle, three, high = np.quantile(numbers, [0, 0.25, 0.5, 0.75, 1])
+        ax.plot([low, high], [row, row], color="#b8c4d6", linewidth=1.5)
+        ax.plot([quarter, three], [row, row], color="#4c78a8", linewidth=5, solid_capstyle="butt")
+        ax.plot([middle], [row], "o", color="white", markeredgecolor="#1b3a63", markersize=4)
+        if name in dead:
+            ax.plot(numbers[dead[name]], np.full(len(dead[name]), row), "x", color="#d62728", markersize=5)
+    ax.set_yticks(range(len(values)), list(values), fontsize=7)
+    ax.set_ylim(len(values) - 0.4, -0.6)
+    positive = [number for numbers in values.values() for number in np.ravel(numbers) if number > 0]
+    if log and positive:
+        # A logarithmic axis has no room for zeros, one that is straight near zero does.
+        zeros = len(positive) < sum(map(np.size, values.values()))
+        ax.set_xscale("symlog", linthresh=float(min(positive))) if zeros else ax.set_xscale("log")
+    ax.set_xlabel(f"{label}: least to largest, middle half, median" + (", dead" if dead else ""))
+    ax.grid(axis="x", alpha=0.3)
+    ax.spines[["top", "right"]].set_visible(False)
+    plt.show()
+    return ax

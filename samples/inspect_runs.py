@@ -1,0 +1,120 @@
+"""What the notebooks look into: drawn pictures or annotated photos, and a network trained on such."""
+
+import os
+
+import numpy as np
+from command_line import UsageError
+from fashion_datasets import drawn_pictures
+from fashion_settings import DrawnConfig, FashionConfig
+
+from mrcnn.data.formats import open_dataset
+
+
+class InspectConfig(DrawnConfig):
+    """A minute of training on two CPU cores: enough to see what each stage does, not to do it well."""
+
+    NAME = "inspect"
+    IMAGES_PER_GPU = 2
+    OPTIMIZER = "adamw"  # learns more than sgd in so few steps
+    LR_SCHEDULE = "cosine"
+    LEARNING_RATE = 2e-3
+    STEPS_PER_EPOCH = 70
+    VALIDATION_STEPS = 4
+
+
+EPOCHS = 5
+
+
+def open_pictures(annotations=None, images=None, limit=None, part="val"):
+    """The prepared data set to look into, and settings for it.
+
+    annotations, images: as for `mrcnn.data.formats.open_dataset`; None: drawn pictures
+    limit: take the first so many photos; part: "train" or "val" of the drawn pictures
+    Returns (Dataset, Config). Raises DataError for annotations that cannot be read.
+    """
+    dataset = open_dataset(annotations, images, limit) if annotations else drawn_pictures(part, limit)
+    config = FashionConfig() if annotations else DrawnConfig()
+    return dataset, config.set(NUM_CLASSES=dataset.num_classes)
+
+
+def photos_with_objects(dataset, seed, least=4):
+    """Ids of the photos that have objects, in an order that the seed decides.
+
+    Raises UsageError if there are fewer than `least`.
+    """
+    shuffled = np.random.default_rng(seed).permutation(dataset.image_ids)
+    found = [int(image_id) for image_id in shuffled if len(dataset.load_mask(image_id)[1])]
+    if len(found) < least:
+        raise UsageError(f"{len(found)} photos have objects, {least} are needed here: raise LIMIT or give others.")
+    return found
+
+
+def find_run(logs, class_names):
+    """The last checkpoint of the newest run of `fashion.py`, else of the notebooks, that knows these classes, or None.
+
+    logs: folder of runs; class_names: with background
+    """
+    from mrcnn.segmenter import find_last_checkpoint
+    from mrcnn.training.weights import read_attributes
+
+    for name in (FashionConfig.NAME, InspectConfig.NAME):
+        try:
+            path = find_last_checkpoint(logs, name)
+        except FileNotFoundError:
+            continue
+        if read_attributes(path)["class_names"] == list(class_names):
+            return path
+    return None
+
+
+def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs=EPOCHS):
+    """Path of the weights to look into.
+
+    dataset: prepared, whose classes the network must know; checkpoint: path of a weight file, or None for the newest
+    run in the folder `logs`; drawn: whether, if there is none, a network is trained on drawn pictures, for `epochs`
+    Raises UsageError if there is nothing to look into.
+    """
+    from mrcnn.training.weights import settings_of
+
+    if checkpoint:
+        known = settings_of(checkpoint)["class_names"]
+        if known and list(known)[1:] != list(dataset.class_names)[1:]:
+            raise UsageError(
+                f"{checkpoint} knows the classes {', '.join(known[1:])}, the data has "
+                f"{', '.join(dataset.class_names[1:])}: set ANNOTATIONS and CHECKPOINT to what belongs together."
+            )
+        return os.fspath(checkpoint)
+    found = find_run(logs, dataset.class_names)
+    if found:
+        return found
+    if not drawn:
+        raise UsageError(
+            f"No run in {logs} knows the classes of these photos: train one with samples/fashion.py train, or set "
+            "CHECKPOINT to its weight file."
+        )
+    return train_a_minute(logs, epochs)
+
+
+def train_a_minute(logs, epochs=EPOCHS):
+    """Train a network on drawn pictures for so many epochs of 70 steps; returns the path of its checkpoint."""
+    import keras
+
+    from mrcnn.data.augmenters import horizontal_flip
+    from mrcnn.model import MaskRCNN
+
+    def report(epoch, values):
+        print(f"epoch {epoch + 1} of {epochs}: loss {values['loss']:.3f}, of validation {values['val_loss']:.3f}")
+
+    training, validation = drawn_pictures("train"), drawn_pictures("val")
+    config = InspectConfig(NUM_CLASSES=training.num_classes)
+    model = MaskRCNN("training", config, logs)
+    # A line an epoch: the bar of every step would fill the notebook.
+    bars = keras.config.is_interactive_logging_enabled()
+    keras.config.disable_interactive_logging()
+    try:
+        model.train(training, validation, config.LEARNING_RATE, epochs, "all", augmentation=horizontal_flip(),
+                    custom_callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)])
+    finally:
+        if bars:
+            keras.config.enable_interactive_logging()
+    return model.find_last()

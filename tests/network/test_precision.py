@@ -1,0 +1,102 @@
+import keras
+import numpy as np
+import pytest
+from gradients import loss_and_gradients, whole
+from tiny import TinyConfig, tiny_batch
+
+from mrcnn.network.heads import RegionCrops
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.precision import layers_compute_in
+
+HALF = ("mixed_float16", "mixed_bfloat16")
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """The same weights at each precision, with scores spread enough to be clear."""
+    built, start = {}, None
+    for precision in ("float32", *HALF):
+        built[precision] = build_mask_rcnn(TinyConfig(PRECISION=precision))
+        model = built[precision][0]
+        start = start or [np.array(keras.ops.convert_to_numpy(v)) for v in model.weights]
+        for variable, value in zip(model.weights, start):
+            spread = 20 if variable.path in ("rpn_class_raw/kernel", "mrcnn_class_logits/kernel") else 1
+            variable.assign(value * spread)
+    return built
+
+
+@pytest.fixture(scope="module")
+def first_step(networks):
+    return loss_and_gradients(networks["float32"][0], tiny_batch())
+
+
+@pytest.mark.parametrize("precision", HALF)
+def test_convolutions_are_half_and_all_that_has_coordinates_or_is_kept_is_float32(networks, precision):
+    training, inference = networks[precision]
+    assert keras.config.dtype_policy().name == "float32"  # nothing is left behind
+    half = {layer.name for layer in training.layers if layer.dtype_policy.name == precision}
+    assert {"res2a", "res5b", "fpn_p2", "rpn_conv_shared", "mrcnn_class_conv1", "mrcnn_mask_conv4"} <= half
+    full = {"anchors", "training_proposals", "anchor_targets", "region_targets", "mask_targets", "mrcnn_class_logits",
+            "mrcnn_bbox", "sampled_rows"}
+    assert full <= {layer.name for layer in training.layers} - half
+    assert {v.dtype for v in training.weights} == {"float32"}
+    batch = tiny_batch(1)
+    found = inference.predict_on_batch({"image": batch["image"].astype("float32"), "window": batch["window"]})
+    floats = [name for name, value in found.items() if np.asarray(value).dtype.kind == "f"]
+    assert set(floats) == {"boxes", "scores", "masks", "proposals"}
+    assert all(np.asarray(found[name]).dtype == np.float32 for name in floats)
+
+
+@pytest.mark.parametrize("precision", HALF)
+def test_the_clearest_detections_are_those_of_float32(networks, precision):
+    batch = tiny_batch(2)
+    inputs = {"image": batch["image"].astype("float32"), "window": batch["window"]}
+    exact, rough = ({k: np.asarray(v) for k, v in networks[p][1].predict_on_batch(inputs).items()}
+                    for p in ("float32", precision))
+    for image in range(2):
+        assert exact["valid"][image, 0]
+        apart = np.abs(rough["boxes"][image] - exact["boxes"][image, 0]).max(axis=-1)
+        same = rough["valid"][image] & (rough["class_ids"][image] == exact["class_ids"][image, 0])
+        nearest = np.where(same, apart, np.inf).argmin()
+        assert apart[nearest] < 1.5  # pixels
+        assert rough["scores"][image, nearest] == pytest.approx(exact["scores"][image, 0], abs=0.05)
+
+
+@pytest.mark.parametrize("precision", HALF)
+def test_loss_and_gradients_are_near_those_of_float32(networks, first_step, precision):
+    loss, gradients = first_step  # the one of the same random sample
+    other_loss, others = loss_and_gradients(networks[precision][0], tiny_batch())
+    assert other_loss == pytest.approx(loss, rel=0.05)
+    a, b = whole(gradients), whole(others)
+    assert np.isfinite(b).all()
+    assert a @ b > 0.95 * np.linalg.norm(a) * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("precision", HALF)
+def test_boxes_far_from_the_corner_keep_their_pixels(precision):
+    # bfloat16 would make 1001 a 1000: a quarter of a cell of stride 4. Cells hold their column less 250, which half
+    # precision keeps to 1/32; a crop of 2x2 cells has its centres at 1001 + 12 * (0.25, 0.75) = 1004 and 1010.
+    with layers_compute_in(precision):
+        crops = RegionCrops([4], 2, 2)
+    columns = np.tile(np.arange(256, dtype="float32") - 250, (256, 1))[None, :, :, None]
+    maps = [keras.ops.cast(keras.ops.convert_to_tensor(columns), precision.removeprefix("mixed_"))]
+    boxes = keras.ops.convert_to_tensor(np.array([[1001, 1001, 1013, 1013]], "float32"))
+    found = crops({"maps": maps, "boxes": boxes, "image_index": keras.ops.zeros((1,), "int32")})
+    assert keras.backend.standardize_dtype(found.dtype) == precision.removeprefix("mixed_")
+    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))[0, :, :, 0]
+    np.testing.assert_allclose(found, [[1004 / 4 - 0.5 - 250, 1010 / 4 - 0.5 - 250]] * 2, atol=0.04)
+
+
+def test_a_global_policy_of_the_users_changes_nothing():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        with layers_compute_in("float32"):
+            assert keras.layers.Dense(2).compute_dtype == "float32"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        with pytest.raises(KeyError):
+            with layers_compute_in("mixed_float16"):
+                raise KeyError
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,104 @@
+import keras
+import numpy as np
+import pytest
+from gradients import loss_and_gradients, whole
+from keras import layers
+from tiny import TinyConfig, tiny_batch
+
+from mrcnn.config import Config, ConfigError
+from mrcnn.network.backbones import build_backbone
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.recompute import backbone_pieces
+
+
+def test_gradients_are_the_same_and_so_are_the_layers():
+    plain = build_mask_rcnn(TinyConfig())[0]
+    forgetting = build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True))[0]
+    assert [layer.name for layer in forgetting.layers] == [layer.name for layer in plain.layers]
+    for variable, value in zip(forgetting.weights, plain.weights):
+        variable.assign(value)
+    loss, gradients = loss_and_gradients(plain, tiny_batch())
+    other_loss, others = loss_and_gradients(forgetting, tiny_batch())
+    assert other_loss == pytest.approx(loss, rel=1e-4)
+    assert np.linalg.norm(gradients["res2a/kernel"]) > 1e-3  # of the backbone there is something to compare
+    assert np.linalg.norm(whole(others) - whole(gradients)) < 1e-3 * np.linalg.norm(whole(gradients))
+
+
+class Counting(layers.Layer):
+    """Hands on what it is given, and counts how often."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return x * 1.0
+
+
+def counting_backbone(image, stage5=True, train_bn=None):
+    maps = []
+    for level in range(1, 6):
+        # Before the convolution, whose gradient needs it: PyTorch computes again only what is needed.
+        image = Counting(name=f"counting{level}")(image)
+        image = layers.Conv2D(16, 3, 2, "same", name=f"res{level}")(image)
+        maps.append(image)
+    return maps
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX replays what it traced once")
+def test_the_backbone_is_computed_twice_and_only_in_training():
+    model = build_mask_rcnn(TinyConfig(BACKBONE=counting_backbone, GRADIENT_CHECKPOINTING=True))[0]
+    counter = model.get_layer("counting3")
+    counter.calls = 0
+    loss_and_gradients(model, tiny_batch(), compiled=False)
+    assert counter.calls == 2
+    model(tiny_batch(), training=False)
+    assert counter.calls == 3
+
+
+def pieces(image, maps):
+    return backbone_pieces(image, maps, keras.Function(image, maps).operations)
+
+
+def test_a_resnet_falls_into_its_blocks():
+    image = keras.Input((128, 128, 3))
+    maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="resnet50")).values())
+    found = pieces(image, maps)
+    assert len(found) == 3 + 4 + 6 + 3  # the stem goes with the first block
+    assert found[0][0] is image
+    assert all(start is ends[0] for (_, ends), (start, _) in zip(found, found[1:]))
+    given = {id(end) for _, ends in found for end in ends}
+    assert {id(feature_map) for feature_map in maps} <= given
+    # Each piece is a computation of its start alone, or this raises; between them they make up the whole backbone.
+    sizes = [len(keras.Function(start, ends).operations) for start, ends in found]
+    assert max(sizes) < 25
+
+
+def test_maps_inside_of_a_block_are_handed_on_from_there():
+    image = keras.Input((128, 128, 3))
+    maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="ResNet50V2")).values())
+    found = pieces(image, maps)
+    assert {id(feature_map) for feature_map in maps} <= {id(end) for _, ends in found for end in ends}
+    x = np.random.default_rng(0).normal(size=(1, 128, 128, 3)).astype("float32")
+    expected, values, y = keras.Function(image, maps)(x), {}, x
+    for start, ends in found:
+        results = keras.Function(start, ends)(y)
+        values.update({id(end): result for end, result in zip(ends, results)})
+        y = results[0]
+    for feature_map, value in zip(maps, expected):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(values[id(feature_map)]), keras.ops.convert_to_numpy(value), atol=1e-4
+        )
+
+
+def test_layers_that_would_change_twice_are_refused():
+    with pytest.raises(ConfigError, match="twice a step: set TRAIN_BN=False or NORM=group"):
+        build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True, NORM="batch", TRAIN_BN=None))
+
+    def with_dropout(image, **_):
+        maps = counting_backbone(image)
+        return [*maps[:4], layers.Dropout(0.1)(maps[4])]
+
+    with pytest.raises(ConfigError, match="without dropout"):
+        build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True, BACKBONE=with_dropout))

@@ -1,0 +1,111 @@
+"""The notebooks: stored without outputs, and run from top to bottom by a kernel as a reader would run them."""
+
+import base64
+import io
+import os
+import re
+import time
+
+import nbclient
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SAMPLES = os.path.join(ROOT, "samples")
+NOTEBOOKS = ("inspect_data", "inspect_model", "inspect_weights")
+ROUNDING = 1e-3  # pixels, or units of a feature; what a notebook works out anew is the network's own but for rounding
+
+
+def read(name):
+    return nbformat.read(os.path.join(SAMPLES, f"{name}.ipynb"), as_version=nbformat.NO_CONVERT)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_stored_without_outputs(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.metadata.kernelspec.name) == (4, "python3")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in cells) == 1
+    # What a reader is told stands before each figure.
+    kinds = [cell.cell_type for cell in notebook.cells]
+    assert kinds[0] == "markdown" and kinds.count("markdown") >= 7
+
+
+def run(name, **parameters):
+    """(text that a notebook printed, its figures as arrays, seconds) with other values for its parameters."""
+    notebook = read(name)
+    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+    client = nbclient.NotebookClient(
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": SAMPLES}}
+    )
+    began = time.monotonic()
+    client.execute()
+    texts, figures = [], []
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if output.output_type == "stream" and output.name == "stdout":
+            texts.append(output.text)
+        data = output.get("data", {})
+        texts.append(re.sub("<[^>]*>", " ", data.get("text/html", "")))
+        if "image/png" in data:
+            image = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+            figures.append(np.asarray(image.convert("RGB")))
+    print(f"{name}: {len(figures)} figures in {time.monotonic() - began:.0f} s")
+    return "\n".join(texts), figures
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """A folder for the run that the notebooks share; what a kernel keeps for itself goes beside it."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+            patch.setenv(name, str(folder / name.lower()))
+        yield str(folder / "logs")
+
+
+def check_figures(figures, least):
+    assert len(figures) >= least
+    for figure in figures:
+        assert min(figure.shape[:2]) > 100 and figure.std() > 5  # drawn, and not all of one colour
+
+
+def numbers(pattern, text):
+    found = [float(number) for number in re.findall(pattern, text)]
+    assert found, f"nothing like {pattern} was printed"
+    return found
+
+
+def test_data(logs):
+    text, figures = run("inspect_data", LIMIT=30)
+    check_figures(figures, 13)
+    assert "30 photos of 8 classes" in text
+    assert numbers(r"have IoU ([\d.]+) or more with a true box", text)[0] > 0.999
+    assert 0.25 < numbers(r"Positive share of the regions over 10 photos: ([\d.]+)", text)[0] <= 0.4
+    # The finer the mini mask, the less it loses.
+    losses = numbers(r"\d+x\d+  (0\.\d{4}|1\.0000)  ", re.sub(r"\s+", "  ", text))
+    assert len(losses) == 5 and losses == sorted(losses) and losses[-1] > 0.99
+
+
+def test_model_and_its_weights(logs):
+    text, figures = run("inspect_model", LOGS=logs, EPOCHS=2, LIMIT=12)
+    check_figures(figures, 13)
+    assert max(numbers(r"the network's own differ by ([\d.]+) pixels", text)) < ROUNDING
+    assert numbers(r"differs from the network's own by ([\d.]+)\.", text)[0] < ROUNDING
+    # Even so short a training tells most objects from background.
+    assert numbers(r"scored above a negative one in ([\d.]+) %", text)[0] > 60
+    assert "masks" in text and "12 photos" in text
+
+    # The run that it left is what the next notebook finds, and does not train another.
+    text, figures = run("inspect_weights", LOGS=logs, EPOCHS=2)
+    check_figures(figures, 4)
+    assert "layers loaded, 0 missing, 0 unused" in text and "epoch 2; classes: BG, bag" in text
+    assert len(os.listdir(logs)) == 1
+    first, last = re.search(r"^loss: ([\d.]+) after epoch 1, ([\d.]+) after epoch 2", text, re.MULTILINE).groups()
+    assert float(last) < float(first)
+    assert int(re.search(r"(\d+) of (\d+) filters", text).group(2)) > 1000
