@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
+# Whole test files side by side.
+PYTEST = $(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: train test clean
@@ -13,12 +15,12 @@ train: $(VENV)/.installed
 	$(RUN) samples/fashion.py detect --weights last --limit 8
 
 test: $(VENV)/.installed-test
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	$(PYTEST)
 	@# JAX compiles for minutes what the other two build in seconds: there the backbones are tested within the network.
-	KERAS_BACKEND=jax $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network \
+	KERAS_BACKEND=jax $(PYTEST) tests/ops tests/network \
 		--ignore tests/network/test_backbones.py -k "not both_heads_learn" \
 		tests/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives
-	KERAS_BACKEND=torch $(RUN) -m pytest $(PYTEST_ARGS) tests/ops tests/network tests/test_segmenter.py
+	KERAS_BACKEND=torch $(PYTEST) tests/ops tests/network tests/test_segmenter.py
 
 # The stamps make a second call quick; they are written last, so that an install cut short is done again.
 $(VENV)/.installed: requirements.lock setup.py pyproject.toml

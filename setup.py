@@ -50,8 +50,8 @@ setup(
         "fast": ["faster-coco-eval>=1.8"],
         "tune": ["optuna>=5.0"],
         "docs": ["mkdocs==1.6.1"],
-        "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "ruff>=0.9", "nbclient>=0.10",
-                "ipykernel>=6.29", "optuna>=5.0"],
+        "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9",
+                "nbclient>=0.10", "ipykernel>=6.29", "optuna>=5.0"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -279,7 +279,7 @@ def display_table(table):
     rows = [[str(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*rows)]
     text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-    if "ipykernel" in sys.modules:
+    if _in_notebook():
         from IPython.display import HTML, display
 
         cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
@@ -287,6 +287,12 @@ def display_table(table):
     else:
         print(text)
     return text
+
+
+def _in_notebook():
+    """Whether a notebook's kernel runs this program: IPython alone, or imported by someone, shows no HTML."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 def display_weight_stats(model):

@@ -139,7 +139,7 @@ def probability(text):
 def add_tta(command):
     """Give a command the option of looking at each photo several times."""
     command.add_argument("--tta", action="store_true",
-                         help="look at each photo six times, mirrored and at 0.8, 1 and 1.25 of the size, and merge "
+                         help="look at each photo four times, mirrored and at 1 and 1.25 of the size, and merge "
                               "what is found; TEST_FLIP and TEST_SCALES of --set choose other views")
 
 

@@ -79,7 +79,7 @@ def add_network(command, weights):
     """Give a command the options of the network and its schedule. weights: what --weights takes, for the help."""
     # Replaced by the options of the preset before they are read.
     command.add_argument("--preset", metavar="NAME|FILE",
-                         help="options of a file in samples/presets (baseline, run1, run2, run3, ccp); flags win")
+                         help="options of a file in samples/presets (baseline, run1, run2, run3, ccp, best); flags win")
     command.add_argument("--weights", default="none", metavar=weights,
                          help="start from random weights (none, default), an ImageNet backbone, Matterport's COCO "
                               "model or a weight file with its settings"

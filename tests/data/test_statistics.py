@@ -11,7 +11,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
 from mrcnn.data.images import DataError, place_image
 from mrcnn.data.masks import rle_encode
-from mrcnn.data.statistics import _window, summarise, summary_text
+from mrcnn.data.statistics import planned_window, summarise, summary_text
 
 CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
 
@@ -94,11 +94,11 @@ def test_recall_is_a_falling_share():
 def test_boxes_are_where_photos_are_placed(mode, sides, shape):
     config = Config(IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=sides[0], IMAGE_MAX_DIM=sides[1])
     window = place_image(np.zeros(shape + (3,), np.uint8), *sides, 0, mode)[1]
-    assert _window(shape, config) == window
+    assert planned_window(shape, config) == window
 
 
 def test_a_crop_is_scaled_but_not_cut():
-    window = _window((100, 200), Config(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128))
+    window = planned_window((100, 200), Config(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128))
     assert window.scale == (1.28, 1.28) and window.canvas_shape == (128, 256)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shlex
 import subprocess
 import sys
 
@@ -183,7 +184,7 @@ def test_a_search_on_drawn_pictures(tmp_path):
     assert [row["state"] for row in rows] == ["complete"] * 2
     assert all(row["BATCH_SIZE"] in "12" and os.path.isdir(tmp_path / row["run"]) for row in rows)
     (command,) = [line for line in done.stdout.splitlines() if line.startswith("python samples/fashion.py train")]
-    options = fashion.build_parser().parse_args(command.split()[2:])
+    options = fashion.build_parser().parse_args(shlex.split(command)[2:])
     best = max(rows, key=lambda row: float(row["mask AP"]))
     assert options.stages == f"all:3:{float(best['LEARNING_RATE']):.4g}" and options.weights == "none"
     assert {f"BATCH_SIZE={best['BATCH_SIZE']}", "RPN_CHANNELS=16"} <= set(options.set)
