@@ -118,11 +118,12 @@ class Config:
     # Within a stage. "step": a tenth after each of LR_STEPS; "cosine": down to nothing at its end (Loshchilov 2017).
     LR_SCHEDULE = "constant"
     LR_STEPS = (0.67, 0.89)  # shares of the stage, as in the schedules of Detectron
-    LR_REFERENCE_BATCH = None  # rates are meant for this many photos a step and scaled to BATCH_SIZE (Goyal 2017, 2.1)
+    LR_REFERENCE_BATCH = None  # rates are for so many photos; scaled to BATCH_SIZE * ACCUMULATE_STEPS (Goyal 2017, 2.1)
     WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
     WEIGHT_DECAY = 0.0001  # of kernels only, never of biases and norms
     GRADIENT_CLIP_NORM = 5.0  # of all gradients taken together
     LAYER_DECAY = 1.0  # below 1 each stage of the backbone learns slower than the next by this factor (BEiT, Bao 2022)
+    # Statistics of batch normalisation that is trained (TRAIN_BN) stay those of the weights themselves.
     EMA_DECAY = 0.0  # above 0, e.g. 0.998: checkpoints hold the running mean of the weights (Polyak and Juditsky 1992)
     ACCUMULATE_STEPS = 1  # gradients of so many steps are averaged into one change of the weights
     PRECISION = "float32"  # or "mixed_float16", "mixed_bfloat16" (Micikevicius 2018); weights stay float32
@@ -154,7 +155,8 @@ class Config:
 
         Raises ConfigError for a name that this class does not have.
         """
-        for name, value in overrides.items():
+        # BATCH_SIZE is shared out among GPU_COUNT devices, whichever of the two is given first.
+        for name, value in sorted(overrides.items(), key=lambda item: item[0] != "GPU_COUNT"):
             if name not in self.names() and name not in ("BATCH_SIZE",):
                 close = difflib.get_close_matches(name.upper(), self.names(), 1)
                 hint = f"did you mean {close[0]}?" if close else "mrcnn/config.py lists the names."

@@ -27,17 +27,19 @@ POSITIVE = (
     "POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS ACCUMULATE_STEPS"
 ).split()
 POSITIVE_OR_NONE = ("RPN_CHANNELS", "STEPS_PER_EPOCH", "VALIDATION_STEPS", "LR_REFERENCE_BATCH")
+NOT_NEGATIVE = ("SEED", "WORKERS", "WARMUP_STEPS")
 LISTS = {  # name: how many numbers, None for any
     "RPN_ANCHOR_SCALES": None, "RPN_ANCHOR_RATIOS": None, "BACKBONE_STRIDES": None, "MEAN_PIXEL": None,
     "MINI_MASK_SHAPE": 2, "MASK_SHAPE": 2, "RPN_BBOX_STD_DEV": 4, "BBOX_STD_DEV": 4,
+    "LR_STEPS": None, "TEST_SCALES": None,
 }
-
-
 RANGES = (  # name, least, most, example
     ("LABEL_SMOOTHING", 0.0, 0.9, 0.1),
     ("EMA_DECAY", 0.0, 0.99999, 0.998),
     ("LAYER_DECAY", 0.01, 1.0, 0.8),
     ("REPEAT_THRESHOLD", 0.0, 1.0, 0.001),
+    ("LEARNING_MOMENTUM", 0.0, 0.9999, 0.9),
+    ("WEIGHT_DECAY", 0.0, 1.0, 0.0001),
 )
 EXACT_ONLY = {  # the one value that Matterport's geometry takes
     "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
@@ -79,6 +81,8 @@ def check_settings(config):
     if not config.USE_RPN_ROIS:
         raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
     unused = set() if config.MASK_HEAD == "points" else {"mrcnn_point_loss"}
+    if not isinstance(config.LOSS_WEIGHTS, dict):
+        raise ConfigError(f"LOSS_WEIGHTS={config.LOSS_WEIGHTS!r}: give a dict with a weight for each loss.")
     missing = set(LOSSES) - set(config.LOSS_WEIGHTS) - unused
     if missing:
         raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
@@ -95,9 +99,14 @@ def _check_kinds(config):
             continue
         if not isinstance(value, (int, np.integer)) or value < 1:
             raise ConfigError(f"{name}={value!r}: give a whole number, 1 or more.")
+    for name in NOT_NEGATIVE:
+        value = getattr(config, name)
+        if not isinstance(value, (int, np.integer)) or value < 0:
+            raise ConfigError(f"{name}={value!r}: give a whole number, 0 or more.")
     for name, length in LISTS.items():
         value = getattr(config, name)
-        numbers = isinstance(value, (list, tuple, np.ndarray)) and all(np.isreal(v) for v in value)
+        numbers = isinstance(value, (list, tuple, np.ndarray))
+        numbers = numbers and all(isinstance(v, (int, float, np.number)) for v in value)
         if not numbers or not len(value) or (length and len(value) != length):
             raise ConfigError(f"{name}={value!r}: give a list of {length or 'one or more'} numbers.")
 
@@ -138,9 +147,9 @@ def _check_recipe(config):
         if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
             raise ConfigError(f"{name}={value!r}: give a number from {low} to {high}, e.g. {example}.")
     steps = config.LR_STEPS
-    if not all(isinstance(v, (int, float)) and 0 < v < 1 for v in steps) or list(steps) != sorted(steps):
+    if not all(0 < v < 1 for v in steps) or list(steps) != sorted(steps):
         raise ConfigError(f"LR_STEPS={steps!r}: give rising shares of the stage between 0 and 1, e.g. (0.67, 0.89).")
-    if not len(config.TEST_SCALES) or not all(isinstance(v, (int, float)) and v > 0 for v in config.TEST_SCALES):
+    if not all(v > 0 for v in config.TEST_SCALES):
         raise ConfigError(f"TEST_SCALES={config.TEST_SCALES!r}: give factors above 0, e.g. (0.8, 1.0, 1.25).")
     counts = config.CLASS_COUNTS
     right = isinstance(counts, (list, tuple, np.ndarray)) and len(counts) == config.NUM_CLASSES

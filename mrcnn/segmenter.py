@@ -229,16 +229,22 @@ class Segmenter(Detector):
             os.makedirs(self.log_dir, exist_ok=True)
             self.config.save(os.path.join(self.log_dir, "config.json"))
             print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {learning_rate}, run {self.log_dir}\n")
+        callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
+        self.history = self._fit(batches, validation, epochs, callbacks)
+        return self.history
+
+    def _fit(self, batches, validation, epochs, callbacks):
+        """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""
         try:
             with self.devices.fitting():
-                self.history = self.training_model.fit(
+                return self.training_model.fit(
                     self.devices.share(batches),
                     validation_data=self.devices.share(validation),
                     initial_epoch=self.epoch,
                     epochs=epochs,
                     verbose="auto" if self.devices.chief else 0,
                     shuffle=False,  # the batches have a seeded order of their own
-                    callbacks=self._callbacks(batches, stage, list(custom_callbacks or [])),
+                    callbacks=callbacks,
                 )
         except Exception:
             # Backends wrap an error of the data in pages of their own; what it said itself is what helps.
@@ -246,7 +252,6 @@ class Segmenter(Detector):
             if failures:
                 raise failures[0] from None
             raise
-        return self.history
 
     def _check_workers(self):
         """Raise ConfigError unless all workers are about to train the same run from the same epoch."""

@@ -23,6 +23,8 @@ HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
     "tune": "; the same command goes on with the study",
 }
+# Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
+OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
 STAGES_EXAMPLE = "heads:20:1e-3,all:20:1e-4"
 
 
@@ -44,7 +46,7 @@ def parse_stages(text):
     Raises UsageError for anything else.
     """
     stages, last_epoch = [], 0
-    for part in text.split(","):
+    for part in str(text).split(","):
         try:
             layers, epochs, rate = part.strip().rsplit(":", 2)
             epochs, rate = int(epochs), float(rate)
@@ -77,6 +79,8 @@ def parse_setting(text):
 def expand_presets(arguments, folder):
     """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
 
+    `tune` does without OPTIONS_OF_TRAIN, which it does not have.
+
     folder: of the preset files, NAME.txt: options as on the command line, over any number of lines, # for remarks
 
     Raises UsageError for a preset that does not exist.
@@ -92,7 +96,20 @@ def expand_presets(arguments, folder):
             options += read_preset(word.partition("=")[2], folder)
         else:
             rest.append(word)
+    if rest[:1] == ["tune"]:
+        options = _without(options, OPTIONS_OF_TRAIN)
     return rest[:1] + options + rest[1:]  # the name of the command stays in front
+
+
+def _without(options, names):
+    """Options less those of these names and the values behind them."""
+    kept, words = [], iter(options)
+    for word in words:
+        if word in names:
+            next(words, None)
+        elif word.partition("=")[0] not in names:
+            kept.append(word)
+    return kept
 
 
 def read_preset(name, folder):

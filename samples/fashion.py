@@ -11,6 +11,7 @@
 """
 
 import os
+import shlex
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -74,8 +75,11 @@ def train(options):
         if model.epoch < stage.last_epoch:
             model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
                         layers=stage.layers, augmentation=augmentation, custom_callbacks=callbacks)
-    following = f"python samples/fashion.py evaluate --logs {options.logs}{same_data(options)}"
-    print(f"The run is in {model.log_dir}. Next: {following}")
+    kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
+    best = f" --weights {shlex.quote(kept[0])}" if kept else ""
+    following = f"python samples/fashion.py evaluate --logs {shlex.quote(options.logs)}{best}{same_data(options)}"
+    if model.devices.chief:
+        print(f"The run is in {model.log_dir}. Next: {following}")
 
 
 def left_to_do(stages, model, callbacks):

@@ -168,6 +168,9 @@ def run_study(study, search, trials, objective, table=None):
         except (TrialPruned, ArithmeticError) as error:  # the latter where a loss became NaN: a bad value, no error
             print(f"Trial {trial.number} {error}")
             value, notes = None, {"ended": str(error)}
+        except ValueError:  # settings that do not fit together: a call of today, not to be tried again
+            study.tell(trial, state=TrialState.FAIL)
+            raise
         for key, note in {**notes, "seconds": round(time.monotonic() - start, 1)}.items():
             trial.set_user_attr(key, note)
         study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
@@ -231,6 +234,8 @@ def train_trial(options, overrides, text, training, validation, values, report):
 
     from mrcnn.evaluation.callback import AveragePrecision
 
+    keras.utils.clear_session()  # of the trial before, also where it was ended early
+    gc.collect()
     values = dict(values)
     stages = scaled_stages(text, values.pop("LEARNING_RATE", None), options.epochs)
     model = start_model(options, {**overrides, **values, "STAGES": stages_text(stages)}, training)
@@ -244,9 +249,6 @@ def train_trial(options, overrides, text, training, validation, values, report):
                     custom_callbacks=[measure, follow])
     notes = {"run": model.log_dir, **best_threshold(*measure.found)}
     average = float(model.history.history["val_segm_AP"][-1])
-    del model, measure, follow
-    keras.utils.clear_session()
-    gc.collect()
     return (0.0 if math.isnan(average) else average), notes
 
 
@@ -283,12 +285,13 @@ def report_best(options, study, search, overrides, text):
     for name, value in values.items():
         print(f"{name:30} {value}")
     settings = {**overrides, **values}
+    settings.pop("LEARNING_RATE", None)  # the stages have rates of their own
     if options.steps:
         settings.pop("STEPS_PER_EPOCH", None)  # the budget of a trial, not of a training
     if "threshold" in notes:
         print(f"{'DETECTION_MIN_CONFIDENCE':30} {notes['threshold']:.2f} (the best F1, {notes['F1']:.3f})")
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
-    stages = stages_text(scaled_stages(text, settings.pop("LEARNING_RATE", None)))
+    stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
     chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
     print(f"\npython samples/fashion.py train{same_training_data(options)} --weights {shlex.quote(options.weights)} "
           f"--stages {shlex.quote(stages)}{chosen}\n")

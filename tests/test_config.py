@@ -23,6 +23,8 @@ def test_overrides_know_their_names():
 
 def test_derived_values_are_computed_on_reading():
     config = Own()
+    # Four photos shared out among two devices, whichever is named first.
+    assert Config(BATCH_SIZE=4, GPU_COUNT=2).IMAGES_PER_GPU == Config(GPU_COUNT=2, BATCH_SIZE=4).IMAGES_PER_GPU == 2
     config.IMAGES_PER_GPU, config.GPU_COUNT = 3, 2
     assert config.BATCH_SIZE == 6
     config.BATCH_SIZE = 8
@@ -92,6 +94,24 @@ def test_display_shows_every_setting(capsys):
     config.display()
     shown = capsys.readouterr().out
     assert all(name in shown for name in config.names() + ["BATCH_SIZE", "IMAGE_SHAPE"])
+
+
+@pytest.mark.parametrize("settings,message", [
+    ({"LR_STEPS": 0.5}, "LR_STEPS=0.5: give a list"),
+    ({"LR_STEPS": ()}, "LR_STEPS=.*: give a list"),  # "step" without steps would be another schedule
+    ({"LR_STEPS": (0.9, 0.5)}, "LR_STEPS=.*: give rising shares"),
+    ({"TEST_SCALES": 1.25}, "TEST_SCALES=1.25: give a list"),
+    ({"TEST_SCALES": [None]}, "TEST_SCALES=.None.: give a list"),
+    ({"TEST_SCALES": [0.0]}, "TEST_SCALES=.*: give factors above 0"),
+    ({"WARMUP_STEPS": None}, "WARMUP_STEPS=None: give a whole number, 0 or more"),
+    ({"SEED": -1}, "SEED=-1: give a whole number, 0 or more"),
+    ({"LEARNING_MOMENTUM": 1.0}, "LEARNING_MOMENTUM=1.0: give a number from 0.0"),
+    ({"LOSS_WEIGHTS": 1.0}, "LOSS_WEIGHTS=1.0: give a dict"),
+])
+def test_values_that_no_training_can_use_are_named(settings, message):
+    Config(NUM_CLASSES=2).check()
+    with pytest.raises(ConfigError, match=message):
+        Config(NUM_CLASSES=2, **settings).check()
 
 
 def test_matterports_defaults():

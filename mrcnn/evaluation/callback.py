@@ -156,7 +156,8 @@ class StopEarly(keras.callbacks.EarlyStopping):
     """
 
     def __init__(self, segmenter=None, **settings):
-        super().__init__(**settings)
+        # Its "auto" would leave open which of the values measured before a resume is the best.
+        super().__init__(**{"mode": _better(settings.get("monitor", "val_loss")), **settings})
         self.segmenter = segmenter
 
     def on_train_begin(self, logs=None):

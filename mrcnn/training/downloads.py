@@ -36,7 +36,7 @@ def download_trained_weights(path, verbose=1, url=COCO_MODEL_URL, sha256=None, p
             f"Could not download {url} ({error}){kept}: go online and try again, or fetch it yourself and give its "
             "path."
         ) from error
-    if sha256 and _digest(partial) != sha256.lower():
+    if sha256 and sha256_of(partial) != sha256.lower():
         os.remove(partial)
         raise CheckpointError(f"{url}: its checksum is not {sha256}: the download is damaged, try again.")
     os.replace(partial, path)
@@ -69,9 +69,13 @@ def _size(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def _digest(path):
+def sha256_of(path):
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _fetch(url, partial, verbose):

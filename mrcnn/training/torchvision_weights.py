@@ -7,12 +7,11 @@ rounds its anchors (by less than half a pixel an edge) and pads photos with the 
 network does not. Its crops lie half a cell further down and right: set ROI_ALIGNED=False for the same ones.
 """
 
-import hashlib
-
 import numpy as np
 
 from mrcnn.network.backbones import RESNETS_V1_5
 from mrcnn.training import weights
+from mrcnn.training.downloads import sha256_of
 from mrcnn.training.safetensors_files import read_safetensors
 from mrcnn.training.torch_files import read_torch_file
 from mrcnn.training.weights import CheckpointError, is_foreign
@@ -92,8 +91,7 @@ def convert(path, config, exclude=()):
             f"{path} is torchvision's Mask R-CNN: build the network with "
             f"{', '.join(f'{name}={needed[name]!r}' for name in wrong)}, or by MaskRCNN.from_checkpoint(path)."
         )
-    with open(path, "rb") as file:
-        published = hashlib.file_digest(file, "sha256").hexdigest().startswith(PUBLISHED_SHA256)
+    published = sha256_of(path).startswith(PUBLISHED_SHA256)
     source = _Source(path, state, PUBLISHED_EPSILON if published else EPSILON)
     layers = {
         **_backbone(source, "backbone.body.", RESNETS_V1_5[config.BACKBONE], config.MEAN_PIXEL),

@@ -194,6 +194,13 @@ def test_a_resumed_stage_remembers_its_measurements(tmp_path):
     assert not stop.is_over() and last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) is None
 
 
+def test_a_resumed_stage_knows_without_a_mode_that_less_loss_is_better(tmp_path):
+    run = Run(tmp_path)
+    run.epoch, run.stage = 3, {"first_epoch": 0}
+    (tmp_path / "history.csv").write_text("epoch,val_loss\n0,3.0\n1,2.0\n2,1.0\n")
+    assert not StopEarly(run, monitor="val_loss", patience=1).is_over()
+
+
 def test_the_options_of_a_command():
     def names(**options):
         callbacks = validation_callbacks(None, object(), **options)

@@ -63,3 +63,10 @@ def test_a_resumed_run_goes_on_with_its_stage():
 def test_presets_serve_tune_too():
     assert expand_presets(["tune", "--preset", "ccp"], fashion.PRESETS) == [
         "tune", *expand_presets(["train", "--preset", "ccp"], fashion.PRESETS)[1:]]
+
+
+def test_tune_leaves_out_what_a_preset_says_of_checkpoints(tmp_path):
+    (tmp_path / "own.txt").write_text("--batch-size 4 --evaluate-every 2 --keep-best=loss --patience 3 --augment flip")
+    assert expand_presets(["tune", "--preset", "own"], tmp_path) == ["tune", "--batch-size", "4", "--augment", "flip"]
+    for file in os.listdir(fashion.PRESETS):
+        fashion.build_parser().parse_args(expand_presets(["tune", "--preset", file[:-4]], fashion.PRESETS))
