@@ -146,7 +146,7 @@ def test_one_plain_view_is_detect_as_it_was(model):
             for name in ("rois", "class_ids", "masks"):
                 np.testing.assert_array_equal(found[name], expected[name])
             for name in ("boxes", "scores"):  # alone and in a batch, convolutions add up in another order
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
+                np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5)
     finally:
         model.config.set(TEST_FLIP=True, TEST_SCALES=(1.0, 1.5))
 
