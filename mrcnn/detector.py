@@ -30,7 +30,10 @@ class Detector:
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
         views = views_of(self.config)
-        placed = [place_view(image, view, self._place(image)) for image in images for view in views]
+        placed = []
+        for image in images:
+            usual = self._place(image)
+            placed += [place_view(image, view, usual) for view in views]
         results = [None] * len(images)
         for index, found, window in self._found(placed) if len(views) == 1 else self._merged(placed, views):
             results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
