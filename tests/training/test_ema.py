@@ -82,6 +82,6 @@ def test_a_killed_run_with_all_of_it_ends_as_an_unbroken_one(tmp_path):
     resumed.train(data, None, 0.001, 2, "all")
     moved = max(abs(a - b).max() for a, b in zip(arrays(whole), start))
     apart = max(abs(a - b).max() for a, b in zip(arrays(whole), arrays(resumed)))
-    assert apart < moved / 5  # threads add float16 in any order; what is forgotten shows as about `moved`
+    assert apart < moved / 1000  # zero on one thread; a forgotten optimizer shows as `moved`, seeds as moved / 4
     for model in (whole, resumed):
         assert int(model.training_model.optimizer.iterations) == 6 // 2
