@@ -16,7 +16,7 @@ from mrcnn.data.batches import Batches
 from mrcnn.detector import Detector, unmold  # noqa: F401  unmold is known here too
 from mrcnn.test_time import network_config
 from mrcnn.training import torchvision_weights, weights
-from mrcnn.training.callbacks import Checkpoint, FollowEpoch, StopAtNonFiniteLoss, recording_callbacks
+from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.devices import devices_for
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer
@@ -196,8 +196,9 @@ class Segmenter(Detector):
         train_dataset, val_dataset: prepared Datasets (val may be None); learning_rate: of the stage after warm-up;
         layers: "heads", "3+", "4+", "5+", "all" or a regular expression; augmentation: see
         `mrcnn.data.augmentation`; custom_callbacks: Keras callbacks, of which those with a true attribute `measures`
-        are called before history.csv is written, the others last; of several workers (see `mrcnn.training.devices`)
-        the chief alone calls them. Continues where a loaded checkpoint stopped. Returns the Keras History.
+        are called before history.csv is written (an error of theirs is raised after the checkpoint), the others last;
+        of several workers (see `mrcnn.training.devices`) the chief alone calls them. Continues where a loaded
+        checkpoint stopped. Returns the Keras History.
         Raises NonFiniteLoss, DataError, ConfigError.
         """
         if self.mode != "training":
@@ -272,7 +273,7 @@ class Segmenter(Detector):
 
     def _callbacks(self, batches, stage, custom):
         """The callbacks of a stage, in their order."""
-        measuring = [callback for callback in custom if getattr(callback, "measures", False)]
+        measuring = Measuring(callback for callback in custom if getattr(callback, "measures", False))
         everywhere = [
             *([MeanWeights()] if self.config.EMA_DECAY else []),  # before all that looks at the weights
             FollowEpoch(batches),
@@ -282,11 +283,12 @@ class Segmenter(Detector):
             return everywhere + self.devices.callbacks(self)
         return [
             *everywhere,
-            *measuring,  # before the record, which is to have their figures
+            measuring,  # before the record, which is to have their figures
             *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
             # After the record: killed in between, the run does the epoch again and replaces its row.
             Checkpoint(self, stage),
-            *(callback for callback in custom if callback not in measuring),
+            measuring.raise_failure,
+            *(callback for callback in custom if callback not in measuring.callbacks),
             *self.devices.callbacks(self),
         ]
 

@@ -69,12 +69,12 @@ def train(options):
     stages = parse_stages(getattr(model.config, "STAGES", FashionConfig.STAGES))
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)
-    if model.epoch >= stages[-1].last_epoch:
-        print(f"All {stages[-1].last_epoch} epochs of these stages are done; --stages takes more.")
-    for stage in left_to_do(stages, model, callbacks):
-        if model.epoch < stage.last_epoch:
-            model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
-                        layers=stage.layers, augmentation=augmentation, custom_callbacks=callbacks)
+    start = model.epoch
+    for stage, last_epoch in left_to_do(stages, model, callbacks):
+        model.train(training, validation, learning_rate=stage.learning_rate, epochs=last_epoch, layers=stage.layers,
+                    augmentation=augmentation, custom_callbacks=callbacks)
+    if model.epoch == start:
+        print(f"All {start} epochs of these stages are done; --stages takes more.")
     kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
     best = f" --weights {shlex.quote(kept[0])}" if kept else ""
     following = f"python samples/fashion.py evaluate --logs {shlex.quote(options.logs)}{best}{same_data(options)}"
@@ -83,12 +83,26 @@ def train(options):
 
 
 def left_to_do(stages, model, callbacks):
-    """The stages from that of the resumed checkpoint on: those before it may have ended early, and it may too."""
-    known = model.stage and (model.stage["layers"], model.stage["epochs"], model.stage["learning_rate"])
-    if known not in stages:
-        return stages
-    ended = any(getattr(callback, "is_over", bool)() for callback in callbacks)
-    return stages[stages.index(known) + ended:]
+    """Yield (stage, its last epoch), each when the one before is trained, from that of the resumed checkpoint on.
+
+    Each stage has as many epochs as it asks for, also after one that --patience ended early: that one's epochs fall
+    away, and no other stage gets them.
+    """
+    begins = [0, *(stage.last_epoch for stage in stages)]  # unless a stage ends early
+    index, begin = 0, 0
+    if model.stage is not None:
+        same = [i for i, stage in enumerate(stages)
+                if (stage.layers, stage.learning_rate) == (model.stage["layers"], model.stage["learning_rate"])]
+        if same:
+            begin = model.stage["first_epoch"]
+            index = min(same, key=lambda i: abs(begins[i] - begin))
+            if any(getattr(callback, "is_over", bool)() for callback in callbacks):
+                index, begin = index + 1, model.epoch
+    for i in range(index, len(stages)):
+        last_epoch = begin + begins[i + 1] - begins[i]
+        if model.epoch < last_epoch:
+            yield stages[i], last_epoch
+        begin = min(last_epoch, model.epoch)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

@@ -79,6 +79,54 @@ class Checkpoint(keras.callbacks.Callback):
                 os.remove(old)
 
 
+class Measuring(keras.callbacks.Callback):
+    """Calls the callbacks that measure; an error of theirs waits until the epoch's checkpoint is written.
+
+    Hours of training are not to be lost to a validation photo that cannot be read: `raise_failure`, which comes after
+    the checkpoint, ends training with the error. The figures that it prevented are missing in that epoch's row.
+    """
+
+    def __init__(self, callbacks):
+        super().__init__()
+        self.callbacks, self.failure = list(callbacks), None
+        self.raise_failure = keras.callbacks.LambdaCallback(on_epoch_end=self._raise)
+
+    def set_params(self, params):
+        super().set_params(params)
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for callback in self.callbacks:
+            try:
+                callback.on_epoch_end(epoch, logs)
+            except Exception as error:
+                self.failure = error
+                return
+
+    def _raise(self, epoch, logs=None):
+        if self.failure is not None:
+            raise self.failure
+
+
+def _forward(name):
+    def hook(self, *arguments, **named):
+        for callback in self.callbacks:
+            getattr(callback, name)(*arguments, **named)
+
+    hook.__name__ = name
+    return hook
+
+
+for _name in [name for name in vars(keras.callbacks.Callback) if name.startswith("on_") and name != "on_epoch_end"]:
+    setattr(Measuring, _name, _forward(_name))
+
+
 class LearningRateLog(keras.callbacks.Callback):
     """Puts the learning rate of each epoch's last step into its logs."""
 

@@ -4,9 +4,11 @@ import csv
 import math
 import warnings
 
+import keras
+import numpy as np
 import pytest
 
-from mrcnn.training.callbacks import Drawing, HistoryFile
+from mrcnn.training.callbacks import Drawing, HistoryFile, Measuring
 
 
 def test_history_keeps_its_columns_over_resumes(tmp_path):
@@ -47,3 +49,37 @@ def test_epochs_shorter_than_a_drawing_are_drawn_at_the_end():
     drawing.on_train_end()
     drawing.on_train_end()  # nothing new since
     assert len(calls) == 2
+
+
+def test_an_error_of_a_measurement_waits_for_the_checkpoint():
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def __init__(self, name, fails_at=None):
+            super().__init__()
+            self.name, self.fails_at = name, fails_at
+
+        def on_train_begin(self, logs=None):
+            seen.append((self.name, "begin", self.model is model, self.params["epochs"]))
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((self.name, "batch", batch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == self.fails_at:
+                raise OSError("photo 7 cannot be read")
+            seen.append((self.name, "epoch", epoch))
+            logs[self.name] = 1.0
+
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    measuring = Measuring(iter([Watch("first"), Watch("second", fails_at=1), Watch("third")]))
+    checkpoint = Watch("checkpoint")
+    with pytest.raises(OSError, match="photo 7"):
+        model.fit(np.ones((2, 3)), np.ones((2, 1)), epochs=3, verbose=0,
+                  callbacks=[measuring, checkpoint, measuring.raise_failure, Watch("last")])
+    assert [s for s in seen if s[1] == "begin"] == [
+        (name, "begin", True, 3) for name in ("first", "second", "third", "checkpoint", "last")]
+    assert [s[0] for s in seen if s[1:] == ("epoch", 0)] == ["first", "second", "third", "checkpoint", "last"]
+    assert [s[0] for s in seen if s[1:] == ("epoch", 1)] == ["first", "checkpoint"]
+    assert [s[1:] for s in seen if s[0] == "third"] == [("begin", True, 3), ("batch", 0), ("epoch", 0), ("batch", 0)]
