@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+import time
 import warnings
 
 import keras
@@ -12,6 +13,8 @@ from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.images import NETWORK_STRIDE, DataError
 from mrcnn.data.order import Passes, canvas_shapes, count_classes, named_errors, repeat_factors
 from mrcnn.data.samples import SAMPLE, load_ground_truth
+
+STALLED = 60.0  # seconds that a batch may take before a warning says which photos are being read
 
 
 class Batches(keras.utils.PyDataset):
@@ -53,6 +56,7 @@ class Batches(keras.utils.PyDataset):
         self._epoch, self._warned = int(first_epoch), False
         self._reading = self._first_read = self._read_last = False  # where Keras is in the epoch
         self._lock, self._ahead = threading.Lock(), {}
+        self._at_work = {}  # thread: (image id, when it began with it)
         workers = int(config.WORKERS)
         self._depth = workers + 1  # one batch is ready while each worker prepares another
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mrcnn-data") if workers > 0 else None
@@ -173,7 +177,21 @@ class Batches(keras.utils.PyDataset):
                 if (epoch, following) not in self._ahead:
                     self._ahead[epoch, following] = self._pool.submit(self._load, epoch, following)
             future = self._ahead.pop((epoch, index))
+        start, patience = time.monotonic(), STALLED
+        while not concurrent.futures.wait([future], timeout=patience).done:
+            self._warn_of_stall(index, start)
+            patience *= 2  # told again at 1, 3, 7, 15 ... minutes
         return future.result()
+
+    def _warn_of_stall(self, index, waiting_since):
+        now = time.monotonic()
+        photos = sorted(self._at_work.copy().values(), key=lambda work: work[1])
+        reading = ", ".join(f"{self.dataset.sample_name(i)} ({now - begin:.0f} s)" for i, begin in photos) or "none"
+        warnings.warn(
+            f"Training has waited {now - waiting_since:.0f} s for batch {index}, and waits on. Photos being read: "
+            f"{reading}. A drive that does not answer, or a photo or augmentation that takes this long.",
+            stacklevel=3,
+        )
 
     def _load(self, epoch, index):
         try:
@@ -182,9 +200,12 @@ class Batches(keras.utils.PyDataset):
         except Exception as error:
             self.failure = self.failure or error
             raise
+        finally:
+            self._at_work.pop(threading.get_ident(), None)
 
     def _sample(self, number, image_id, repetition):
         """One sample, with no more objects than there is room for."""
+        self._at_work[threading.get_ident()] = image_id, time.monotonic()
         dataset, augmentation = self.dataset, self.augmentation
         if dataset.image_info[image_id]["source"] in self.no_augmentation_sources:
             augmentation = None

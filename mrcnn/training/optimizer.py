@@ -104,12 +104,7 @@ def scaled_rate(config, learning_rate):
     photos = config.BATCH_SIZE * config.ACCUMULATE_STEPS
     if config.LR_REFERENCE_BATCH in (None, photos):
         return learning_rate
-    scaled = learning_rate * photos / config.LR_REFERENCE_BATCH
-    print(
-        f"Learning rate {learning_rate:g} is meant for {config.LR_REFERENCE_BATCH} photos a step "
-        f"(LR_REFERENCE_BATCH): {scaled:g} for {photos}."
-    )
-    return scaled
+    return learning_rate * photos / config.LR_REFERENCE_BATCH
 
 
 def make_optimizer(model, config, learning_rate, momentum, warmup_steps, total_steps=None):

@@ -41,13 +41,11 @@ def test_schedules_but_the_constant_ask_for_the_length_of_the_stage(name, rate):
     assert optimizer.last_rate() == pytest.approx(before[name])
 
 
-def test_the_rate_follows_the_photos_of_a_step(capsys):
+def test_the_rate_follows_the_photos_of_a_step():
     config = Config(IMAGES_PER_GPU=2, ACCUMULATE_STEPS=3, LR_REFERENCE_BATCH=16)
     assert scaled_rate(config, 0.02) == pytest.approx(0.02 * 6 / 16)
-    assert "0.0075 for 6" in capsys.readouterr().out
     for unchanged in (Config(), Config(IMAGES_PER_GPU=8, ACCUMULATE_STEPS=2, LR_REFERENCE_BATCH=16)):
         assert scaled_rate(unchanged, 0.02) == 0.02
-    assert capsys.readouterr().out == ""
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     assert float(make_optimizer(model, config, 0.02, 0.9, 0).learning_rate) == pytest.approx(0.0075)
 
