@@ -11,10 +11,11 @@ def add_data_options(command, part=True):
     """Give a command the options that say which photos it is about. part: whether it works on one part of a split."""
     command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
-                         help="COCO JSON, iMaterialist CSV, VIA JSON or CSV, folder of label maps or of instance masks "
-                              "(default: drawn pictures)")
+                         help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, folder of "
+                              "LabelMe JSON, of label maps or of instance masks (default: drawn pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
-    command.add_argument("--names", metavar="FILE", help="class names of CSV (label_descriptions.json) or label maps")
+    command.add_argument("--names", metavar="FILE",
+                         help="class names of CSV (label_descriptions.json), LabelMe files or label maps")
     command.add_argument("--mapping", metavar="FILE|NAME", help="classes of label maps merged or dropped")
     command.add_argument("--on-error", choices=("raise", "skip"), default="raise",
                          help="stop at the first bad entry of the annotations (default), or leave bad ones out; "

@@ -38,7 +38,7 @@ def load_image(path):
     try:
         image = Image.open(io.BytesIO(data))
         pixels = _decode_plain(data, image)
-        return _to_rgb(ImageOps.exif_transpose(image), path) if pixels is None else pixels
+        return to_rgb(ImageOps.exif_transpose(image), path) if pixels is None else pixels
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -77,7 +77,7 @@ def _decode_plain(data, image):
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def _to_rgb(image, path):
+def to_rgb(image, path):
     """uint8 [H, W, 3] of any Pillow image."""
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point pixels of unknown range: convert it to 8 or 16 bits.")

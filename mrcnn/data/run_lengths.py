@@ -67,6 +67,19 @@ class RunLengthMasks:
         return placed.transpose(1, 2, 0)
 
 
+def mask_part(rle):
+    """(top, left, bool [h, w]): a mask cut to what is set, from COCO run lengths; None if it is empty."""
+    shape = tuple(int(side) for side in rle["size"])
+    columns, tops, bottoms = column_strips(check_rle(rle, shape), shape[0])
+    if not len(columns):
+        return None
+    top, left = int(tops.min()), int(columns[0])
+    steps = np.zeros((columns[-1] + 1 - left, bottoms.max() + 1 - top), np.int8)
+    steps[columns - left, tops - top] += 1
+    steps[columns - left, bottoms - top] -= 1
+    return top, left, steps.cumsum(axis=1, dtype=np.int8)[:, :-1].T.astype(bool)
+
+
 def column_strips(runs, height):
     """Run lengths cut where they go on from one column of pixels to the next.
 

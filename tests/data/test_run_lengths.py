@@ -7,7 +7,7 @@ import pytest
 
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.images import DataError, Window
-from mrcnn.data.run_lengths import RunLengthMasks, column_strips
+from mrcnn.data.run_lengths import RunLengthMasks, column_strips, mask_part
 
 
 def scribbles(height, width, seed=0):
@@ -45,6 +45,18 @@ def test_a_mini_mask_by_hand():
     mask[1, 1] = True
     assert run_lengths(mask).shrink([[0.5, 0.5, 3.5, 3.5]], (2, 2))[0].tolist() == [[113, 0], [0, 0]]
     assert run_lengths(mask).shrink([[1.25, 1.25, 4.25, 4.25]], (2, 2))[0].tolist() == [[64, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("shape", [(37, 52), (64, 20), (1, 30), (30, 1)])
+def test_a_part_is_the_mask_cut_to_what_is_set(shape):
+    masks = scribbles(*shape)
+    for i, (top, left, bottom, right) in enumerate(mask_ops.mask_boxes(masks)):
+        part = mask_part(mask_ops.rle_encode(masks[..., i]))
+        if not masks[..., i].any():
+            assert part is None
+            continue
+        assert part[:2] == (top, left) and part[2].dtype == bool
+        np.testing.assert_array_equal(part[2], masks[top:bottom, left:right, i])
 
 
 @pytest.mark.parametrize("shape", [(37, 52), (64, 20), (1, 30), (30, 1)])

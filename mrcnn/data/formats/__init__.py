@@ -9,7 +9,9 @@ from mrcnn.data.images import DataError
 READERS = {
     "coco": ("mrcnn.data.formats.coco", "CocoDataset"),
     "imaterialist": ("mrcnn.data.formats.imaterialist", "ImaterialistDataset"),
+    "run_length_csv": ("mrcnn.data.formats.run_length_csv", "RunLengthDataset"),
     "via": ("mrcnn.data.formats.via", "ViaDataset"),
+    "labelme": ("mrcnn.data.formats.labelme", "LabelmeDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
@@ -39,7 +41,7 @@ def reader(form):
 def open_dataset(annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, form=None):
     """Read annotations of any known format.
 
-    annotations: path of the file, or the folder of label maps or instance masks
+    annotations: path of the file, or the folder of LabelMe files, label maps or instance masks
     images: folder of the photos; None: where the format keeps them, else the folder of the annotations
     limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `Dataset.faults`)
     names: path of a file of class names; mapping: classes merged or dropped, for the formats that have such

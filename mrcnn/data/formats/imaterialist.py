@@ -11,7 +11,7 @@ from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, s
 from mrcnn.data.images import DataError
 from mrcnn.data.text_files import read_json
 
-FORMAT = SOURCE = "imaterialist"
+FORMAT = "imaterialist"
 NAMES_FILE = "label_descriptions.json"
 
 
@@ -22,6 +22,8 @@ def recognises(path):
 
 class ImaterialistDataset(AnnotatedDataset):
     """An iMaterialist CSV and its folder of photos. All listed categories become classes, in the order of their ids."""
+
+    source = FORMAT  # of classes and photos
 
     def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
         """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
@@ -40,31 +42,38 @@ class ImaterialistDataset(AnnotatedDataset):
         self.refuse(annotations, mapping=mapping)
         self.start_loading(on_error)
         folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
-        categories, attributes = _read_names(_names_path(annotations, names))
+        categories, attributes = read_descriptions(descriptions_path(annotations, names))
         scan = Scan(annotations, limit, categories)
-        photos, missing = _found(scan, folder)
+        photos, missing = find_photos(scan, folder)
+        self._add_classes(annotations, categories, scan)
+        self.attribute_names.update(attributes)
+        self.add_scan(annotations, scan, folder, photos, missing)
+        self.finish_loading(annotations)
+        return self
+
+    def add_scan(self, annotations, scan, folder, photos, missing):
+        """Register the photos of a Scan with their rows, and report its problems.
+
+        annotations: path of the CSV; folder: PhotoFolder; photos, missing: as `find_photos` gives them
+        """
         for line, photo, number, kind, message in scan.problems:
             name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
             self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
         for photo, kind, message in sorted(scan.photo_problems.values()):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
         self.missing_photos(annotations, folder.path, missing, len(scan.names))
-        self._add_classes(annotations, categories, scan)
-        self.attribute_names.update(attributes)
         rows, bounds = scan.rows()
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
-                self.add_photo(SOURCE, scan.names[photo], folder.join(name), name, *scan.sizes[photo],
+                self.add_photo(self.source, scan.names[photo], folder.join(name), name, *scan.sizes[photo],
                                table=rows, rows=(int(bounds[photo]), int(bounds[photo + 1])))
-        self.finish_loading(annotations)
-        return self
 
     def _add_classes(self, annotations, categories, scan):
         if categories is None:
             warnings.warn(f"{annotations}: no {NAMES_FILE} beside it: classes are named by their ids.", stacklevel=3)
             categories = {i: {"name": str(i)} for i in sorted({category for category, _ in scan.labels})}
         for category_id, category in categories.items():
-            self.add_category(SOURCE, category_id, category["name"], category.get("supercategory"))
+            self.add_category(self.source, category_id, category["name"], category.get("supercategory"))
 
     def read_objects(self, image_id):
         """Yield an ObjectAnnotation, or a Fault, for each row of a photo that loading found nothing wrong with."""
@@ -79,7 +88,7 @@ class ImaterialistDataset(AnnotatedDataset):
             except PixelsError as error:
                 yield Fault(self.file_name(image_id), error.kind, str(error), number)
                 continue
-            class_id = self.map_source_class_id(f"{SOURCE}.{category_id}")
+            class_id = self.map_source_class_id(f"{self.source}.{category_id}")
             yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
 
     def object_classes(self, image_id):
@@ -89,7 +98,7 @@ class ImaterialistDataset(AnnotatedDataset):
         counted = (table.label[rows] >= 0) & (table.length[rows] > 0)
         counted[[number for number in info.get("dropped", ()) if number < len(counted)]] = False
         categories = (table.labels[label][0] for label in table.label[rows][counted].tolist())
-        return np.array([self.map_source_class_id(f"{SOURCE}.{category}") for category in categories], np.int32)
+        return np.array([self.map_source_class_id(f"{self.source}.{category}") for category in categories], np.int32)
 
 
 # --- Run lengths -----------------------------------------------------------------------------------------------------
@@ -151,13 +160,20 @@ def _union(starts, ends):
 # --- Files beside the CSV --------------------------------------------------------------------------------------------
 
 
-def _found(scan, folder):
-    """(file names of a Scan's photos, None where there is none; list of names whose file is missing)."""
+def find_photos(scan, folder, find=None):
+    """Files of a Scan's photos; names that lead out of the folder are noted in the Scan.
+
+    folder: PhotoFolder; find: function of it and a name that gives the name of the file or None; None takes ImageId
+        with its ending or without
+
+    Returns (list of file names, None where there is none; list of names whose file is missing).
+    """
+    find = find or named_or_stem
     found, missing = [], []
     for photo, name in enumerate(scan.names):
         file_name = None
         try:
-            file_name = folder.find(name) or folder.find_stem(name)
+            file_name = find(folder, name)
             if file_name is None:
                 missing.append(name)
         except DataError as error:
@@ -166,19 +182,24 @@ def _found(scan, folder):
     return found, missing
 
 
+def named_or_stem(folder, name):
+    """Name of the file in a PhotoFolder that is `name`, or `name` with the ending that it lacks; None if none is."""
+    return folder.find(name) or folder.find_stem(name)
+
+
 def _photo_folder(annotations):
     """Folder of the photos of a CSV: the one beside it that is named as it is, else the CSV's own."""
     stem = os.path.splitext(annotations)[0]
     return stem if os.path.isdir(stem) else os.path.dirname(annotations) or "."
 
 
-def _names_path(annotations, names):
+def descriptions_path(annotations, names):
     """Path of label_descriptions.json, or None."""
     beside = os.path.join(os.path.dirname(annotations), NAMES_FILE)
     return names if names is not None else beside if os.path.isfile(beside) else None
 
 
-def _read_names(path):
+def read_descriptions(path):
     """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json."""
     if path is None:
         return None, {}

@@ -1,17 +1,19 @@
-"""The rows of an iMaterialist CSV, of which only the place in the file is kept in memory.
+"""The rows of a CSV of run lengths, iMaterialist's above all, of which only the place in the file is kept in memory.
 
 The competition's file has 333,415 masks and far more text than one wants in memory: it is read once to note where each
 mask stands, and again, in parts, when a photo's objects are asked for.
 """
 
 import array
+import dataclasses
 import os
 
 import numpy as np
 
 from mrcnn.data.images import DataError
 
-COLUMNS = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
+PIXELS = "EncodedPixels"
+COLUMNS = ("ImageId", PIXELS, "Height", "Width", "ClassId")
 ATTRIBUTES = "AttributesIds"  # a column of 2020; 2019 has them behind the class: 6_28_77
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_HEADER = 65536  # bytes of the first line
@@ -32,11 +34,30 @@ def shown(text):
     return repr(text[:40].decode("utf-8", "replace")) + ("..." if len(text) > 40 else "")
 
 
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Which columns a CSV has, beside EncodedPixels: iMaterialist's where nothing else is said.
+
+    photo: name of the photo; joined: whether "_" and the class follow it in the same column
+    label: class, None if it is joined or there is but one; only_class: what all objects are of if no column tells
+    sized: whether Height and Width are there; if not, the sizes that a Scan gives are None
+    words: whether classes may be texts; listing: whether a row without pixels just lists its photo and its class
+    """
+
+    photo: str = "ImageId"
+    label: str | None = "ClassId"
+    joined: bool = False
+    only_class: str | None = None
+    sized: bool = True
+    words: bool = False
+    listing: bool = False
+
+
 class Rows:
     """Where each mask stands in the CSV, the masks of a photo in a row.
 
     start: int64 [R] byte of the file; length: int32 [R] bytes; label: int32 [R] index into `labels`, -1: a bad row
-    labels: list of (category id, attribute ids); state: of the file, as `_state` gives it
+    labels: list of (category id or text, attribute ids); state: of the file, as `_state` gives it
     """
 
     def __init__(self, path, state, start, length, label, labels):
@@ -68,15 +89,16 @@ class Scan:
     """One pass over a CSV.
 
     path: of the file; limit: number of photos to take, None takes all; categories: ids that a class may have, None: any
-    names: list of ImageId, in the order in which they occur; sizes: their (H, W); labels: as in Rows
+    layout: Layout of the columns, iMaterialist's by default
+    names: list of ImageId, in the order in which they occur; sizes: their (H, W); labels: as in Rows, of all photos
     problems: list of (line, photo index, number of the row among the photo's, kind, message); photo and number are None
         for a line that cannot be taken apart
     photo_problems: {photo index: (photo index, kind, message)}
     """
 
-    def __init__(self, path, limit, categories):
+    def __init__(self, path, limit, categories, layout=Layout()):
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
-        self._path, self._limit, self._categories = path, limit, categories
+        self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
         self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
@@ -90,43 +112,56 @@ class Scan:
     def _read(self, file):
         header = file.readline(MAX_HEADER)
         columns = _columns(header)
-        lacking = [name for name in COLUMNS if name not in columns]
+        sizes = ("Height", "Width") if self._layout.sized else (None, None)
+        wanted = (self._layout.photo, PIXELS, *sizes, self._layout.label)
+        lacking = [name for name in wanted if name is not None and name not in columns]
         if lacking:
             raise DataError(
                 f"{self._path}: no iMaterialist CSV, for its first line has no column {lacking[0]!r}: the columns must "
                 f"be {', '.join(COLUMNS)}, and {ATTRIBUTES} may be added."
             )
-        places = [columns.index(name) for name in COLUMNS]
-        attributes = columns.index(ATTRIBUTES) if ATTRIBUTES in columns else None
+        places = [columns.index(name) if name in columns else len(columns) for name in (*wanted, ATTRIBUTES)]
         offset = len(header)
         for line, text in enumerate(file, 2):
             row = text.rstrip(b"\r\n")
             if row:
                 fields, start = _split(row, places[1])
                 if len(fields) == len(columns):
-                    attribute_text = b"" if attributes is None else fields[attributes]
-                    self._add(line, offset + start, *[fields[place] for place in places], attribute_text)
-                elif self._limit is None or len(self._index) <= self._limit:
-                    message = f"it has {len(fields)} fields, the first line {len(columns)}"
-                    message = message if fields else "a quote in it does not end, or not at the end of a field"
-                    self.problems.append((line, None, None, "bad entry", message))
+                    fields.append(b"")  # stands for the columns that are not there
+                    self._add(line, offset + start, *[fields[place] for place in places])
+                elif fields:
+                    self._line_problem(line, f"it has {len(fields)} fields, the first line {len(columns)}")
+                else:
+                    self._line_problem(line, "a quote in it does not end, or not at the end of a field")
             offset += len(text)
 
+    def _line_problem(self, line, message):
+        """Note a line that cannot be taken apart, unless all photos that are asked for are known."""
+        if self._limit is None or len(self._index) <= self._limit:
+            self.problems.append((line, None, None, "bad entry", message))
+
     def _add(self, line, start, name, pixels, height, width, class_text, attribute_text):
+        if self._layout.joined:
+            name, joint, class_text = name.rpartition(b"_")
+            if not joint:
+                message = f"its {self._layout.photo} {shown(class_text)} is no photo's name and class with '_' between"
+                return self._line_problem(line, message)
         photo = self._index.get(name)
         if photo is None:
             photo = self._index[name] = len(self._index)
             if self._limit is None or photo < self._limit:
                 self._add_photo(photo, name, height, width)
+        label = self._label_index.get((class_text, attribute_text))
+        if label is None:
+            label = self._label_index[class_text, attribute_text] = self._new_label(class_text, attribute_text)
         if photo >= len(self.names):
             return  # beyond the limit
         if self._texts[photo] != (height, width) and _size(height, width) != self.sizes[photo]:
             size = b"x".join((height, width)).decode("utf-8", "replace")
             first = b"x".join(self._texts[photo]).decode("utf-8", "replace")
             self.photo_problem(photo, "wrong size", f"line {line} gives it {size} pixels, its first line {first}")
-        label = self._label_index.get((class_text, attribute_text))
-        if label is None:
-            label = self._label_index[class_text, attribute_text] = self._new_label(class_text, attribute_text)
+        if not pixels and self._layout.listing:
+            return
         if isinstance(label, tuple):
             self.problems.append((line, photo, self._row_counts[photo], *label))
             label = -1
@@ -142,18 +177,25 @@ class Scan:
         self._texts.append((height, width))
         self._row_counts.append(0)
         if not name:
-            self.photo_problem(photo, "bad entry", "a row has no ImageId")
-        elif self.sizes[photo] is None:
+            self.photo_problem(photo, "bad entry", f"a row has no {self._layout.photo}")
+        elif self.sizes[photo] is None and self._layout.sized:
             self.photo_problem(photo, "bad entry", f"it has Height {shown(height)} and Width {shown(width)}")
 
     def _new_label(self, class_text, attribute_text):
         """Index of a new label, or (kind, message)."""
+        if self._layout.only_class is not None:
+            self.labels.append((self._layout.only_class, ()))
+            return len(self.labels) - 1
         try:
             category_id, *attributes = map(int, class_text.split(b"_"))
             attributes += map(int, attribute_text.split(b",") if attribute_text.strip() else ())
         except ValueError:
-            both = b", ".join((class_text, attribute_text)) if attribute_text else class_text
-            return "bad entry", f"its class and attributes {shown(both)} are no whole numbers"
+            category_id, attributes = class_text.strip().decode("utf-8", "replace"), ()
+            if self._layout.words and not category_id:
+                return "bad entry", "its class is empty"
+            if not self._layout.words:
+                both = b", ".join((class_text, attribute_text)) if attribute_text else class_text
+                return "bad entry", f"its class and attributes {shown(both)} are no whole numbers"
         if self._categories is not None and category_id not in self._categories:
             return "unknown class", f"its class {category_id} is none of those listed"
         self.labels.append((category_id, tuple(attributes)))

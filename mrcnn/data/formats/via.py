@@ -97,11 +97,11 @@ class ViaDataset(AnnotatedDataset):
         known = []
         for number, region in enumerate(_region_list(regions)):
             try:
-                shape, name = _checked_shape(region, size), _class_name(region, attribute)
+                shape, name = checked_shape(region, size), _class_name(region, attribute)
                 if name not in classes:
-                    raise _RegionError("unknown class", f"its class {name!r} is not in the file of class names")
+                    raise RegionError("unknown class", f"its class {name!r} is not in the file of class names")
                 known.append((number, name, shape))
-            except _RegionError as error:
+            except RegionError as error:
                 self.fault(annotations, Fault(photo, error.kind, str(error), number))
         return known
 
@@ -109,7 +109,7 @@ class ViaDataset(AnnotatedDataset):
         """Yield the ObjectAnnotation of each region that loading found nothing wrong with."""
         info = self.image_info[image_id]
         for number, class_name, shape in info["regions"]:
-            rle = _rle(shape, (info["height"], info["width"]))
+            rle = shape_rle(shape, (info["height"], info["width"]))
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
 
 
@@ -141,24 +141,24 @@ def _class_names(entries, options, attribute):
     names = set(options.get(attribute, ()))
     for entry in entries:
         for region in _region_list(entry.get("regions")):
-            with contextlib.suppress(_RegionError):  # told when the region is looked at
+            with contextlib.suppress(RegionError):  # told when the region is looked at
                 names.add(_class_name(region, attribute))
     return sorted(names)
 
 
 def _class_name(region, attribute):
-    """Class of a region. Raises _RegionError if its attribute names none, or several."""
+    """Class of a region. Raises RegionError if its attribute names none, or several."""
     if attribute is None:
         return ONLY_CLASS
     value = _attributes(region).get(attribute)
     if isinstance(value, dict):  # a list of boxes to tick
         ticked = [str(name) for name, is_ticked in value.items() if is_ticked]
         if len(ticked) > 1:
-            raise _RegionError("bad entry", f"its {attribute!r} is several classes, {', '.join(ticked)}: tick one")
+            raise RegionError("bad entry", f"its {attribute!r} is several classes, {', '.join(ticked)}: tick one")
         value = ticked[0] if ticked else None
     name = "" if value is None else str(value).strip()
     if not name or name == "undefined":  # VIA's word for a choice that nobody made
-        raise _RegionError("unknown class", f"its attribute {attribute!r}, which holds the class, is empty")
+        raise RegionError("unknown class", f"its attribute {attribute!r}, which holds the class, is empty")
     return name
 
 
@@ -170,7 +170,7 @@ def _attributes(region):
 # --- Shapes ----------------------------------------------------------------------------------------------------------
 
 
-class _RegionError(DataError):
+class RegionError(DataError):
     """What is wrong with a region; kind: of FAULT_KINDS."""
 
     def __init__(self, kind, message):
@@ -178,14 +178,14 @@ class _RegionError(DataError):
         self.kind = kind
 
 
-def _checked_shape(region, size):
+def checked_shape(region, size):
     """A region's shape as `_shape` gives it.
 
-    size: (H, W) of the photo. Raises _RegionError if it is none, lies outside the photo, or has no pixel in it.
+    size: (H, W) of the photo. Raises RegionError if it is none, lies outside the photo, or has no pixel in it.
     """
     given = region.get("shape_attributes") if isinstance(region, dict) else None
     if not isinstance(given, dict):
-        raise _RegionError("bad entry", "it has no shape_attributes")
+        raise RegionError("bad entry", "it has no shape_attributes")
     kind, shape = given.get("name"), _shape(given)
     if isinstance(shape, list):
         corners = np.reshape(shape, (-1, 2))
@@ -193,11 +193,11 @@ def _checked_shape(region, size):
         corners = np.add(shape[:2], np.outer((-1, 1), _reach(shape)))
     low, high, far = corners.min(axis=0), corners.max(axis=0), np.abs(corners).max()
     if (high <= 0).any() or low[0] >= size[1] or low[1] >= size[0]:
-        raise _RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
+        raise RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
     if far > 10 * max(size):
-        raise _RegionError("bad entry", f"its {kind} reaches to {far:.6g}, far outside a photo of {size[0]}x{size[1]}")
-    if not mask_ops.rle_area(_rle(shape, size)):
-        raise _RegionError("empty mask", f"its {kind} holds no pixel of the photo")
+        raise RegionError("bad entry", f"its {kind} reaches to {far:.6g}, far outside a photo of {size[0]}x{size[1]}")
+    if not mask_ops.rle_area(shape_rle(shape, size)):
+        raise RegionError("empty mask", f"its {kind} holds no pixel of the photo")
     return shape
 
 
@@ -207,7 +207,7 @@ def _shape(given):
     if kind in ("polygon", "polyline"):
         xs, ys = _numbers(given, "all_points_x", "all_points_y")
         if xs.ndim != 1 or xs.shape != ys.shape or len(xs) < 3:
-            raise _RegionError("bad entry", f"its {kind} has not three or more corners with x and y")
+            raise RegionError("bad entry", f"its {kind} has not three or more corners with x and y")
         return np.stack([xs, ys], axis=1).ravel().tolist()
     if kind == "rect":
         x, y, width, height = map(float, _numbers(given, "x", "y", "width", "height", single=True))
@@ -216,7 +216,7 @@ def _shape(given):
         names = ("cx", "cy", "r", "r") if kind == "circle" else ("cx", "cy", "rx", "ry")
         cx, cy, rx, ry, theta = map(float, _numbers({"theta": 0, **given}, *names, "theta", single=True))
         return cx, cy, abs(rx), abs(ry), theta
-    raise _RegionError("bad entry", f"its shape is {kind!r}, which encloses nothing: draw a polygon")
+    raise RegionError("bad entry", f"its shape is {kind!r}, which encloses nothing: draw a polygon")
 
 
 def _numbers(shape, *names, single=False):
@@ -224,13 +224,13 @@ def _numbers(shape, *names, single=False):
     try:
         values = [np.asarray(shape[name], np.float64) for name in names]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _RegionError("bad entry", f"its {shape.get('name')} has not the numbers {', '.join(names)}") from error
+        raise RegionError("bad entry", f"its {shape.get('name')} has not the numbers {', '.join(names)}") from error
     if not all(np.isfinite(value).all() and (value.ndim == 0 or not single) for value in values):
-        raise _RegionError("bad entry", f"the {', '.join(names)} of its {shape.get('name')} are no finite numbers")
+        raise RegionError("bad entry", f"the {', '.join(names)} of its {shape.get('name')} are no finite numbers")
     return values
 
 
-def _rle(shape, size):
+def shape_rle(shape, size):
     """Compressed run lengths of a checked shape. size: (H, W) of the photo."""
     if isinstance(shape, list):
         return mask_ops.polygons_to_rle([shape], size)

@@ -39,6 +39,13 @@ def imaterialist(folder):
     return folder / "notes.csv"
 
 
+def run_length_csv(folder):
+    write_photo(folder / "a.png")
+    runs = " ".join(f"{SIDE * x + 3} 9" for x in range(1, 10))
+    (folder / "notes.csv").write_text(f"Image_Label,EncodedPixels\na.png_shirt,{runs}\n")
+    return folder / "notes.csv"
+
+
 def via(folder):
     write_photo(folder / "a.png")
     shape = {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9}
@@ -46,6 +53,14 @@ def via(folder):
     photo = {"filename": "a.png", "size": 123, "regions": [region]}
     (folder / "notes.json").write_text(json.dumps({"a.png123": photo}))
     return folder / "notes.json"
+
+
+def labelme(folder):
+    write_photo(folder / "a.png")
+    shape = {"label": "shirt", "points": [[1, 2], [10, 11]], "shape_type": "rectangle", "group_id": None}
+    content = {"version": "5.4.1", "flags": {}, "shapes": [shape], "imagePath": "a.png", "imageData": None}
+    (folder / "a.json").write_text(json.dumps({**content, "imageHeight": SIDE, "imageWidth": SIDE}))
+    return folder
 
 
 def label_maps(folder):
@@ -63,8 +78,8 @@ def instance_masks(folder):
     return folder
 
 
-MADE = {"coco": coco, "imaterialist": imaterialist, "via": via, "label_maps": label_maps,
-        "instance_masks": instance_masks}
+MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "labelme": labelme,
+        "label_maps": label_maps, "instance_masks": instance_masks}
 
 
 def test_every_format_is_tried():

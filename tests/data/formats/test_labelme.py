@@ -1,0 +1,217 @@
+"""LabelMe: its shapes as masks known by hand, groups, names, and photos within the file."""
+
+import pickle
+
+import numpy as np
+import pytest
+from labelme_files import BUMP, HEIGHT, SQUARE, WIDTH, load, mask_shape, rectangle, shape, text_of, write, write_photos
+from PIL import Image
+
+from mrcnn.data.formats import open_dataset, recognise
+from mrcnn.data.formats.labelme import recognises
+from mrcnn.data.formats.writers import write_coco
+from mrcnn.data.images import EXIF_ORIENTATION, DataError
+from mrcnn.data.masks import rle_decode
+from mrcnn.data.validate import validate
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_photos(tmp_path)
+
+
+def only_mask(folder, entry):
+    masks, class_ids = load(write(folder, [entry])).load_mask(0)
+    assert class_ids.tolist() == [1]
+    return masks[..., 0]
+
+
+# --- Shapes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", [
+    shape(),
+    {key: value for key, value in shape().items() if key not in ("shape_type", "group_id", "flags")},
+    shape(None),
+    shape("oriented_rectangle", SQUARE),
+    shape("rectangle", [[4, 6], [14, 11]]),
+    shape("rectangle", [[14, 6], [4, 11]]),
+    shape("rectangle", SQUARE),  # as other programs write LabelMe's files
+    mask_shape(np.ones((5, 10), bool), [[4, 6], [13, 10]]),
+])
+def test_many_ways_to_say_the_same(folder, entry):
+    np.testing.assert_array_equal(only_mask(folder, entry), rectangle(6, 4, 11, 14))
+
+
+def test_a_pixel_is_in_a_circle_if_its_centre_is(folder):
+    # The second point lies on the rim, 5 pixels from the centre: 3-4-5.
+    mask = only_mask(folder, shape("circle", [[15, 11], [18, 15]]))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    np.testing.assert_array_equal(mask, (columns - 15) ** 2 + (rows - 11) ** 2 <= 25)
+
+
+@pytest.mark.parametrize("pixels", [BUMP, BUMP.astype(np.uint8), BUMP.astype(np.uint8) * 255])
+@pytest.mark.parametrize("points", [
+    [[5, 7], [7, 8]],  # the pixels of its corners, both in it
+    [[5, 7], [8, 9]],  # as some programs write: the second beyond it
+    [[7, 8], [5, 7]],
+    [[5.2, 6.8], [7.4, 8.1]],  # rounded: 5, 7
+])
+def test_a_mask_lies_at_its_points(folder, pixels, points):
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[7, 6] = expected[8, 5] = expected[8, 6] = expected[8, 7] = True
+    np.testing.assert_array_equal(only_mask(folder, mask_shape(pixels, points)), expected)
+
+
+def test_what_lies_outside_is_cut_off(folder):
+    np.testing.assert_array_equal(
+        only_mask(folder, shape("rectangle", [[-5, 20], [7, 50]])), rectangle(20, 0, 24, 7)
+    )
+    # The lower row of the bump is row 0 of the photo, its last two columns are 0 and 1.
+    mask = only_mask(folder, mask_shape(points=[[-1, -1], [1, 0]]))
+    np.testing.assert_array_equal(mask, rectangle(0, 0, 1, 2))
+    mask = only_mask(folder, mask_shape(points=[[WIDTH - 2, HEIGHT - 1], [WIDTH, HEIGHT]]))
+    np.testing.assert_array_equal(mask, rectangle(HEIGHT - 1, WIDTH - 1, HEIGHT, WIDTH))  # the bump's one upper pixel
+
+
+def test_shapes_of_one_label_and_group_are_one_object(folder):
+    shapes = [
+        shape("rectangle", [[0, 0], [3, 3]], "shoe", 1),
+        shape(label="hat", group_id=1),
+        shape("rectangle", [[10, 10], [12, 12]], "shoe", 1),
+        shape("rectangle", [[2, 2], [5, 5]], "shoe"),
+        mask_shape(np.ones((4, 4), bool), [[20, 0], [23, 3]], label="shoe", group_id=1),
+        shape("rectangle", [[6, 6], [8, 8]], "shoe", 2),
+        shape("rectangle", [[8, 8], [9, 9]], "shoe"),
+    ]
+    dataset = load(write(folder, shapes))
+    assert dataset.class_names == ["BG", "hat", "shoe"]
+    objects = dataset.objects(0)
+    assert [(entry.number, entry.class_id) for entry in objects] == [(0, 2), (1, 1), (3, 2), (5, 2), (6, 2)]
+    union = rectangle(0, 0, 3, 3) | rectangle(10, 10, 12, 12) | rectangle(0, 20, 4, 24)
+    np.testing.assert_array_equal(rle_decode(objects[0].rle), union)
+    np.testing.assert_array_equal(rle_decode(objects[1].rle), rectangle(6, 4, 11, 14))
+    np.testing.assert_array_equal(rle_decode(objects[2].rle), rectangle(2, 2, 5, 5))
+    masks, class_ids = dataset.load_mask(0)  # all kinds of run lengths decoded together
+    assert masks.sum(axis=(0, 1)).tolist() == [9 + 4 + 16, 50, 9, 4, 1] and class_ids.tolist() == [2, 1, 2, 2, 2]
+
+
+def test_what_labelme_leaves_out_is_no_object(folder):
+    shapes = [shape(label="__ignore__"), shape(), shape("line", [[1, 1], [2, 2]], "_background_"), shape(label="hat")]
+    dataset = load(write(folder, shapes))
+    assert dataset.class_names == ["BG", "hat"] and [entry.number for entry in dataset.objects(0)] == [1, 3]
+    assert dataset.faults == []
+
+
+# --- Classes and files -----------------------------------------------------------------------------------------------
+
+
+def test_classes_are_those_of_all_files_whatever_the_limit(folder):
+    write(folder, [shape(label="scarf"), shape(label=" hat ")])
+    write(folder, [shape(label="cap"), shape(label="coat")], "b")
+    for limit in (1, None):
+        assert load(folder, limit=limit).class_names == ["BG", "cap", "coat", "hat", "scarf"]
+    dataset = load(folder, limit=1)
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["a.jpg"]
+    assert dataset.load_rles(0)[1].tolist() == [4, 3]
+
+
+def test_a_file_of_names_sets_the_classes_and_their_order(folder):
+    write(folder, [shape(label="hat"), shape(label="cap"), shape(label="__ignore__")])
+    (folder / "labels.txt").write_text("__ignore__\n_background_\nscarf\nhat\ncap\n")
+    dataset = load(folder, names=folder / "labels.txt")
+    assert dataset.class_names == ["BG", "scarf", "hat", "cap"] and dataset.load_rles(0)[1].tolist() == [2, 3]
+    (folder / "labels.txt").write_text("hat\n")
+    with pytest.raises(DataError, match="a.json: a.jpg, object 1: its label 'cap' is not in the file of class names"):
+        load(folder, names=folder / "labels.txt")
+
+
+def test_a_photo_without_shapes_is_kept(folder):
+    write(folder, [])
+    write(folder, [shape()], "b")
+    dataset = load(folder)
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [0, 1]
+    assert dataset.load_mask(0)[0].shape == (HEIGHT, WIDTH, 0)
+
+
+@pytest.mark.parametrize("image_path", ["../photos/a.jpg", "..\\photos\\a.jpg", "C:\\me\\a.jpg", "/me/a.jpg", "a.jpg"])
+def test_photos_in_a_folder_of_their_own(folder, image_path):
+    (folder / "photos").mkdir()
+    (folder / "a.jpg").rename(folder / "photos" / "a.jpg")
+    (folder / "notes").mkdir()
+    write(folder / "notes", [shape()], imagePath=image_path)
+    dataset = load(folder / "notes", images=folder / "photos")
+    assert dataset.image_info[0]["path"] == str(folder / "photos" / "a.jpg") and dataset.file_name(0) == "a.jpg"
+    with pytest.raises(DataError, match="1 of 1 photos are not in .*notes: a.jpg: give the folder of the photos"):
+        load(folder / "notes")
+
+
+def test_photos_in_folders_below(folder):
+    (folder / "sub").mkdir()
+    (folder / "a.jpg").rename(folder / "sub" / "a.jpg")
+    assert load(write(folder, [shape()], imagePath="sub\\a.jpg")).file_name(0) == "sub/a.jpg"
+
+
+def test_sizes_that_the_file_lacks_come_from_the_photo(folder):
+    write(folder, [shape()], imageHeight=None, imageWidth=None)
+    dataset = load(folder)
+    assert (dataset.image_info[0]["height"], dataset.image_info[0]["width"]) == (HEIGHT, WIDTH)
+
+
+def turn(folder):
+    """The photo a.jpg with an EXIF orientation that makes it WIDTHxHEIGHT upright."""
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "a.jpg", exif=exif)
+
+
+def test_a_photo_that_its_orientation_turns(folder):
+    turn(folder)
+    dataset = load(write(folder, [shape()], imageHeight=WIDTH, imageWidth=HEIGHT))  # as LabelMe sees it: upright
+    assert dataset.load_image(0).shape[:2] == dataset.load_mask(0)[0].shape[:2] == (WIDTH, HEIGHT)
+    write(folder, [shape()])
+    with pytest.raises(DataError, match="the photo is 32x24 pixels .* annotated as 24x32, as if its EXIF orientation"):
+        load(folder)
+
+
+def test_a_photo_that_only_the_file_holds(folder, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    write(folder, [shape()], "c", imageData=text_of(pixels), imagePath="../elsewhere/c.jpg")
+    dataset = load(folder)
+    assert dataset.file_name(0) == "c.jpg" and dataset.image_info[0]["path"] == str(folder / "c.json")
+    np.testing.assert_array_equal(dataset.load_image(0), pixels)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(dataset)).load_image(0), pixels)
+    assert len(pickle.dumps(dataset)) < 2000 and validate(dataset, 1, False) == []
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    turned = text_of(pixels, "JPEG", exif=exif)
+    write(folder, [shape()], "c", imageData=turned, imageHeight=WIDTH, imageWidth=HEIGHT)
+    assert load(folder).load_image(0).shape == (WIDTH, HEIGHT, 3)
+    write(folder, [shape()], imageData=text_of(pixels))  # a.jpg is there, and goes first
+    assert load(folder, limit=1).load_image(0).max() == 0
+
+
+def test_a_folder_and_a_file_are_recognised(folder):
+    assert not recognises(folder)
+    write(folder, [shape()])
+    for path in (folder, folder / "a.json"):
+        assert recognises(path) and recognise(str(path)) == "labelme"
+        assert open_dataset(str(path)).load_mask(0)[0].any()
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(folder / "0.png")  # a photo that could be a label map
+    assert recognise(str(folder)) == "labelme"
+    for other in (folder / "a.jpg", folder / "none", None):
+        assert not recognises(other)
+    (folder / "a.json").write_text('{"images": [], "annotations": []}')
+    assert not recognises(folder)
+
+
+def test_converted_to_coco_the_masks_are_the_same(folder):
+    write(folder, [shape(), shape("circle", [[15, 11], [18, 15]], "cap"), mask_shape(group_id=3)])
+    write(folder, [], "b")
+    dataset = load(folder)
+    write_coco(dataset, str(folder / "out" / "coco.json"))
+    other = open_dataset(str(folder / "out" / "coco.json"), str(folder))
+    assert other.class_names == dataset.class_names == ["BG", "cap", "hat"]
+    for i in dataset.image_ids:
+        np.testing.assert_array_equal(dataset.load_mask(i)[0], other.load_mask(i)[0])
+        assert dataset.load_mask(i)[1].tolist() == other.load_mask(i)[1].tolist()
