@@ -1,0 +1,90 @@
+"""Whether what a network starts from is sound: the pixels that it gets, its weights, and the names of its classes."""
+
+import numpy as np
+
+DARK = 40  # of 255: photos without a brighter pixel are no photos, but numbers of another range
+IMAGENET_MEAN = (123.7, 116.8, 103.9)  # RGB, to tell the order of a MEAN_PIXEL's channels
+PARTS = {  # of the network, by how the names of their layers begin
+    "proposal head": ("rpn_",),
+    "box head": ("mrcnn_class", "mrcnn_bbox"),
+    "mask head": ("mrcnn_mask",),
+    "pyramid": ("fpn_",),
+}
+
+
+def pixel_range(canvas, box):
+    """What a network sees of one photo.
+
+    canvas: uint8 [h, w, C]; box: (y1, x1, y2, x2) of the photo on it. Returns (mean [C], least, greatest).
+    """
+    top, left = np.floor(box[:2]).astype(int)
+    bottom, right = np.ceil(box[2:]).astype(int)
+    photo = np.asarray(canvas)[top:bottom, left:right]
+    return photo.reshape(-1, photo.shape[-1]).mean(axis=0), photo.min(), photo.max()
+
+
+def pixel_summary(ranges, mean_pixel):
+    """Pixels of all photos against MEAN_PIXEL.
+
+    ranges: list of what `pixel_range` gave. Returns {mean: of each channel, mean_pixel, min, max, dark: photos whose
+    brightest pixel is under DARK, fault: "scale" (MEAN_PIXEL within 0..1), "order" (that of ImageNet in BGR) or None}.
+    """
+    means, least, greatest = (np.array(values, float) for values in zip(*ranges))
+    mean_pixel = np.asarray(mean_pixel, float)
+    fault = None
+    if mean_pixel.max() <= 1 and means.mean() > 1:
+        fault = "scale"
+    elif mean_pixel.shape == (3,) and np.abs(mean_pixel - IMAGENET_MEAN[::-1]).max() < 2:
+        fault = "order"
+    return {"mean": means.mean(axis=0).tolist(), "mean_pixel": mean_pixel.tolist(), "min": float(least.min()),
+            "max": float(greatest.max()), "dark": int((greatest < DARK).sum()), "fault": fault}
+
+
+def weight_summary(weights):
+    """Kernels that no training can have left as they are.
+
+    weights: {layer: (kernel, kernel that it began with, or None where that is not known)}
+
+    Returns {layers: number, nonfinite, zero, constant: names of layers, untrained: {part: [layers that are what they
+    began with]}, trained: {part: number of others whose beginning is known}}; parts are PARTS and "backbone".
+    """
+    found = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {}}
+    for name, (kernel, initial) in weights.items():
+        if not np.isfinite(kernel).all():
+            found["nonfinite"].append(name)
+        elif not np.any(kernel):
+            found["zero"].append(name)
+        elif kernel.size > 1 and np.ptp(kernel) == 0:
+            found["constant"].append(name)
+        elif initial is not None and np.array_equal(kernel, initial):
+            found["untrained"].setdefault(part_of(name), []).append(name)
+        elif initial is not None:
+            found["trained"][part_of(name)] = found["trained"].get(part_of(name), 0) + 1
+    return found
+
+
+def part_of(layer):
+    """The part of the network that a layer belongs to."""
+    return next((part for part, starts in PARTS.items() if layer.startswith(starts)), "backbone")
+
+
+def name_summary(data, checkpoint):
+    """Class names of the data against those that a checkpoint was trained on, background first in both.
+
+    checkpoint: list, or None where it carries none
+
+    Returns {known: whether it carries names, missing: names of the data that it lacks, extra: its own that the data
+    lacks, moved: names of both whose class ids differ, places: {id in the checkpoint: place in the data's classes, from
+    0 on}}. Without names, ids are taken as they are.
+    """
+    if checkpoint is None:
+        return {"known": False, "missing": [], "extra": [], "moved": [],
+                "places": {i: i - 1 for i in range(1, len(data))}}
+    ours, theirs = list(data)[1:], list(checkpoint)[1:]
+    return {
+        "known": True,
+        "missing": [name for name in ours if name not in theirs],
+        "extra": [name for name in theirs if name not in ours],
+        "moved": [name for name in ours if name in theirs and ours.index(name) != theirs.index(name)],
+        "places": {theirs.index(name) + 1: ours.index(name) for name in ours if name in theirs},
+    }
