@@ -16,8 +16,9 @@ train: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(PYTEST)
-	@# JAX compiles for minutes what the other two build in seconds: there the backbones are tested within the network.
-	KERAS_BACKEND=jax $(PYTEST) tests/ops tests/network \
+	@# JAX compiles for minutes what the other two build in seconds: there the backbones are tested within the network, and
+	@# the compiler is told not to polish code that runs once.
+	KERAS_BACKEND=jax XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(PYTEST) tests/ops tests/network \
 		--ignore tests/network/test_backbones.py --ignore tests/network/test_efficientnet_lite.py \
 		-k "not both_heads_learn and not a_few_steps_learn" \
 		tests/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives

@@ -8,6 +8,7 @@ from mrcnn.data.corner_alignment import boxes_in_photo, ringed
 from mrcnn.data.images import DataError, place_image
 from mrcnn.data.masks import paste_masks, paste_rle
 from mrcnn.test_time import VIEW_CONFIDENCE, merge_views, place_view, views_of
+from mrcnn.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
 
 
 class Detector:
@@ -29,18 +30,64 @@ class Detector:
         """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
-        views = views_of(self.config)
-        placed = []
-        for image in images:
-            usual = self._place(image)
-            placed += [place_view(image, view, usual) for view in views]
         results = [None] * len(images)
-        for index, found, window in self._found(placed) if len(views) == 1 else self._merged(placed, views):
+        for index, found, window in self._seen(images):
             results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
                                     corner_aligned=self.config.GEOMETRY == "matterport")
             if verbose:
                 print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
+
+    def detect_tiled(self, images, tile=1024, overlap=0.25, whole=True, scale=1.0, verbose=0, rle=True,
+                     mask_probabilities=False):
+        """Find the objects in huge photos, each cut into overlapping tiles; see `mrcnn.tiles`.
+
+        images: as for detect(). tile: side of a tile, pixels; one larger than the canvas is shrunk to it as any photo
+        is. overlap: least share of a tile's side that it has in common with the next: an object smaller than that is
+        whole in some tile. whole: look at the whole photo once too, for objects larger than a tile. scale: how much the
+        photo is enlarged before it is cut into tiles. rle: False gives full-size "masks" in place of "rles".
+        mask_probabilities: as for detect(), on grids twice as fine where pieces were joined.
+        DETECTION_MAX_INSTANCES holds for each tile, not for the photo. A photo that one tile holds is given to detect()
+        unless scale says otherwise. Returns what detect() returns; raises DataError for a bad image or number.
+        """
+        channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
+        tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in images]
+        small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
+        results = [None] * len(images)
+        for index, found in zip(small, self.detect([images[index] for index in small], rle=rle,
+                                                   mask_probabilities=mask_probabilities)):
+            results[index] = found
+        for index in (index for index, found in enumerate(results) if found is None):
+            shape = images[index].shape[:2]
+            found = list(self._in_tiles(images[index], tiles[index], scale, mask_probabilities))
+            seen = self.detect([images[index]], rle=True, mask_probabilities=mask_probabilities)[0] if whole else None
+            results[index] = merge_tiles(found, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, seen)
+            if not rle:
+                results[index] = with_masks(results[index], shape)
+        if verbose:
+            for index, found in enumerate(results):
+                print(f"Image {index}: {len(found['scores'])} objects in {len(tiles[index])} tiles")
+        return results
+
+    def _in_tiles(self, image, boxes, scale, mask_probabilities):
+        """Generator of what is found in each tile of a photo, in pixels of the photo; a batch of tiles at a time."""
+        for start in range(0, len(boxes), self.config.BATCH_SIZE):
+            chunk = boxes[start : start + self.config.BATCH_SIZE]
+            seen = {index: (found, tile_window(window, chunk[index]))
+                    for index, found, window in self._seen([cut_tile(image, box, scale) for box in chunk])}
+            for index, box in enumerate(chunk):
+                yield unmold(*seen[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
+                             corner_aligned=self.config.GEOMETRY == "matterport", corner=box[:2])
+
+    def _seen(self, images):
+        """Generator of (index, the rows of all views of an image, Window), not in their order."""
+        views = views_of(self.config)
+        placed = []
+        for image in images:
+            usual = self.place(image)
+            placed += [place_view(image, view, usual) for view in views]
+        yield from self._found(placed) if len(views) == 1 else self._merged(placed, views)
 
     def _found(self, placed):
         """Generator of (index, the network's rows, Window) of canvases, not in their order."""
@@ -92,7 +139,8 @@ class Detector:
             for layer, threshold in before:
                 layer.min_confidence = threshold
 
-    def _place(self, image):
+    def place(self, image):
+        """(canvas, its Window) of a photo [H, W, C], as the network is to see it."""
         config = self.config
         mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
         # A network trained on crops still has to see the whole photo.
@@ -121,18 +169,20 @@ def _checked_image(image, index, channels):
     return image
 
 
-def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False, corner_aligned=False):
+def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False, corner_aligned=False,
+           corner=(0, 0)):
     """One image's detections, from the canvas to the photo.
 
     found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; window: the photo's Window;
-    shape: (H, W) of the photo; corner_aligned: as in `mrcnn.data.corner_alignment`, masks at "rois" and not at "boxes".
+    shape: (H, W) of the photo; corner_aligned: as in `mrcnn.data.corner_alignment`, masks at "rois" and not at "boxes";
+    corner: (y, x) in the photo of the tile that window is of, see `mrcnn.tiles.tile_window`.
     Returns the dict that detect() describes.
     """
     boxes = found["boxes"].astype("float32")
     boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)
     sides = np.round(boxes) if corner_aligned else boxes
     keep = found["valid"] & (sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])
-    boxes = boxes[keep]
+    boxes = boxes[keep] + np.tile(np.asarray(corner, np.float32), 2)
     result = {
         "rois": np.round(boxes).astype("int32"),
         "boxes": boxes,

@@ -8,6 +8,8 @@ import colorsys
 
 import numpy as np
 
+from mrcnn.data import run_lengths
+
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
 
@@ -18,7 +20,7 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
 
     image: uint8 [H, W, 3] RGB
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
-    masks: bool [H, W, N], or None without masks
+    masks: bool [H, W, N], or a list of N COCO run lengths, which cost no memory on large photos; None without masks
     class_ids: int [N] positions in class_names
     scores: [N], or None
     colors: [N, 3] in 0..1, or None for colours that differ from each other
@@ -33,7 +35,10 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
     canvas = np.array(image)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    parts = [None if masks is None else mask_part(masks[..., i]) for i in range(count)]
+    if isinstance(masks, list):
+        parts = [run_lengths.mask_part(rle) for rle in masks]
+    else:
+        parts = [None if masks is None else mask_part(masks[..., i]) for i in range(count)]
     shown = [i for i in range(count) if boxes[i].any() or parts[i]]
     line = max(1, round(max(canvas.shape[:2]) / 600))
     # Small ones last: a bag in front of a coat stays visible.

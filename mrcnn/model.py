@@ -103,7 +103,7 @@ class MaskRCNN(Segmenter):
         """
         molded, metas, windows = [], [], []
         for image in images:
-            canvas, window = self._place(image)
+            canvas, window = self.place(image)
             molded.append(mold_image(canvas, self.config))
             windows.append(window.box)
             no_classes = np.zeros(self.config.NUM_CLASSES, int)

@@ -90,7 +90,7 @@ def merge_views(found, views, windows, threshold, iou_threshold, count, corner_a
     merged_boxes = np.array([np.average(boxes[group], axis=0, weights=scores[group]) for group in groups], np.float32)
     merged_boxes = merged_boxes.reshape(-1, 4)
     merged_classes = np.array([classes[group[0]] for group in groups], np.int32)
-    kept = _suppressed(merged_boxes, merged_classes, iou_threshold)[:count]
+    kept = suppressed(merged_boxes, merged_classes, iou_threshold)[:count]
     grid = tuple(2 * side for side in masks.shape[1:])  # finer than the members' grids, which do not coincide
     merged = {
         "boxes": merged_boxes[kept],
@@ -101,7 +101,7 @@ def merge_views(found, views, windows, threshold, iou_threshold, count, corner_a
     }
     for row, index in enumerate(kept):
         group = groups[index]
-        members = [_on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
+        members = [on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
         merged["masks"][row] = np.average(members, axis=0, weights=scores[group])
     return merged, Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
 
@@ -134,7 +134,7 @@ def _groups(places, boxes, scores, seen_in):
     return groups
 
 
-def _suppressed(boxes, classes, iou_threshold):
+def suppressed(boxes, classes, iou_threshold):
     """Places of the boxes, best first, that no kept one of their class overlaps by more than the threshold."""
     kept = []
     for i in range(len(boxes)):
@@ -144,7 +144,7 @@ def _suppressed(boxes, classes, iou_threshold):
     return np.array(kept, int)
 
 
-def _on_grid(mask, box, target, grid):
+def on_grid(mask, box, target, grid):
     """A mask [h, w] stretched over `box`, read at the cells of a grid over the box `target`; 0 outside `box`."""
     weights = []
     for axis, cells in enumerate(grid):

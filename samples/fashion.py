@@ -3,10 +3,12 @@
     python samples/fashion.py train                       on drawn pictures, nothing to download
     python samples/fashion.py evaluate --weights last     AP, AP50 and AP75 of masks and boxes
     python samples/fashion.py detect --weights last --image photos/
+    python samples/fashion.py diagnose --weights last     where objects are lost, why, and what mends it
 
     python samples/fashion.py data summary|validate|convert|split|show --annotations train.csv --images train
     python samples/fashion.py train --annotations train.csv --images train --split split.json --weights imagenet
     python samples/fashion.py label --weights last --image photos/
+    python samples/fashion.py export --weights last --format onnx
     python samples/fashion.py tune --search LEARNING_RATE=1e-4:1e-2:log --search BATCH_SIZE=2,4
 """
 
@@ -28,7 +30,9 @@ from command_line import (  # noqa: E402
 from fashion_data import add_data  # noqa: E402
 from fashion_datasets import drawn_pictures  # noqa: E402, F401
 from fashion_detect import add_detect  # noqa: E402
+from fashion_diagnose import add_diagnose  # noqa: E402
 from fashion_evaluate import add_evaluate  # noqa: E402
+from fashion_export import add_export  # noqa: E402
 from fashion_label import add_label  # noqa: E402
 from fashion_runs import checkpoint_of, start_model  # noqa: E402
 from fashion_settings import (  # noqa: E402, F401
@@ -111,12 +115,15 @@ def left_to_do(stages, model, callbacks):
 def build_parser():
     """The parser of all commands."""
     parser = OneLineParser(description="Find clothes in photos with Mask R-CNN.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="train|tune|evaluate|detect|label|data")
+    commands = parser.add_subparsers(dest="command", required=True,
+                                     metavar="train|tune|evaluate|detect|diagnose|label|export|data")
     add_train(commands)
     add_tune(commands, add_command)
     add_evaluate(commands, add_command)
+    add_diagnose(commands, add_command)
     add_detect(commands, add_command)
     add_label(commands, add_command)
+    add_export(commands, add_command)
     add_data(commands, add_command)
     return parser
 

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from command_line import add_tta, probability
+from command_line import add_tiles, add_tta, probability
 from fashion_datasets import drawn_pictures
 from fashion_runs import add_weights, checkpoint_of, load_model, output_folder
 from fashion_settings import DRAWN_SHOWN, overrides_of
@@ -75,3 +75,4 @@ def add_detect(commands, add_command):
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     add_tta(command)
+    add_tiles(command)

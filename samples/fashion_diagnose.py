@@ -174,7 +174,7 @@ class Stages:
 
     def found(self, image):
         """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
-        canvas, window = self.model._place(image)  # as detect() does
+        canvas, window = self.model.place(image)  # as detect() does
         outputs = self.model.predict(canvas[None], window.box[None])
         return canvas, window, {name: value[0] for name, value in outputs.items()}
 

@@ -2,9 +2,10 @@
 
 import argparse
 import os
+from collections import Counter
 
 import numpy as np
-from command_line import UsageError, add_tta, probability
+from command_line import UsageError, add_tiles, add_tta, probability
 from fashion_datasets import add_data_options, open_data
 from fashion_label import add_refine, evaluate_pixels
 from fashion_runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
@@ -37,6 +38,11 @@ def evaluate(options):
     if metrics["best"]:
         print("All classes together: F1 {F1:.3f}, precision {precision:.3f}, recall {recall:.3f} at score "
               "{threshold:.2f}".format(**metrics["best"]))
+    most = model.config.DETECTION_MAX_INSTANCES
+    full = sum(count >= most for count in Counter(result["image_id"] for result in results).values())
+    if full and options.tile is None:  # with tiles it holds for each of them
+        print(f"{full} of {metrics['images']} photos have DETECTION_MAX_INSTANCES={most} detections, the most there "
+              f"can be: objects may be missed; --set DETECTION_MAX_INSTANCES={2 * most}, or --tile N for huge photos.")
     files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
 
@@ -62,37 +68,39 @@ def photo_sheet(dataset, results, truth, threshold):
 
 def drawn_pair(dataset, image_id, found, categories, colors):
     """A photo with its true objects, and with COCO results found on it."""
-    from mrcnn.data.masks import mask_boxes, rles_decode
+    from mrcnn.data.masks import mask_boxes, rle_encode
     from mrcnn.visualize import draw_instances
 
     image = dataset.load_image(image_id)
-    masks, class_ids = dataset.load_mask(image_id)
+    if hasattr(dataset, "load_rles"):
+        true, class_ids = dataset.load_rles(image_id)
+    else:
+        masks, class_ids = dataset.load_mask(image_id)
+        true = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
     places = {category["id"]: k for k, category in enumerate(categories, 1)}
     pair = []
-    for planes, classes, scores in (
-        (masks, np.abs(class_ids), None),
-        (rles_decode([r["segmentation"] for r in found], image.shape[:2]),
-         np.array([places[r["category_id"]] for r in found], int), [r["score"] for r in found]),
+    for rles, classes, scores in (
+        (true, np.abs(class_ids), None),
+        ([r["segmentation"] for r in found], np.array([places[r["category_id"]] for r in found], int),
+         [r["score"] for r in found]),
     ):
-        reduced, planes = reduce(image, planes)
+        reduced, planes = reduce(image, rles)
         own = np.array([colors[k] for k in classes], float).reshape(-1, 3)
         pair.append(draw_instances(reduced, mask_boxes(planes), planes, classes, dataset.class_names, scores, own,
                                    show_bbox=False))
     return pair
 
 
-def reduce(image, masks):
-    """A photo and its masks at no more than SHEET_SIDE pixels."""
-    import cv2
+def reduce(image, rles):
+    """A photo and the masks of run lengths, bool [h, w, N], at no more than SHEET_SIDE pixels."""
+    from mrcnn.data.images import resize_pixels
+    from mrcnn.data.run_lengths import RunLengthMasks
 
-    scale = SHEET_SIDE / max(image.shape[:2])
-    if scale >= 1:
-        return image, masks
-    size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    planes = [cv2.resize(masks[..., i].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-              for i in range(masks.shape[-1])]
-    planes = np.stack(planes, axis=-1) if planes else np.zeros((size[1], size[0], 0), bool)
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), planes
+    height, width = image.shape[:2]
+    scale = min(1, SHEET_SIDE / max(height, width))
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    shares = RunLengthMasks(rles, (height, width)).shrink([[0, 0, height, width]] * len(rles), shape)
+    return resize_pixels(image, shape), (shares >= 128).transpose(1, 2, 0)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
@@ -112,6 +120,7 @@ def add_evaluate(commands, add_command):
     command.add_argument("--report", action=argparse.BooleanOptionalAction, default=True,
                          help="write report.html, all figures in one file (default)")
     add_tta(command)
+    add_tiles(command)
     add_refine(command)
     command.add_argument("--pixels", action="store_true",
                          help="measure the label maps that `label` makes instead: one class for each pixel")

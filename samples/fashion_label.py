@@ -2,7 +2,7 @@
 
 import os
 
-from command_line import UsageError, add_tta
+from command_line import UsageError, add_tiles, add_tta
 from fashion_datasets import add_data_options, drawn_pictures, open_data
 from fashion_detect import load_readable
 from fashion_runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
@@ -191,6 +191,7 @@ def add_label(commands, add_command):
     command.add_argument("--output", metavar="DIR", help="folder to write to (default: labels in the run's folder)")
     add_refine(command)
     add_tta(command)
+    add_tiles(command)
     command.add_argument("--tune", action="store_true",
                          help="tune score and mask thresholds on annotated photos and store them beside the weights")
     add_data_options(command)

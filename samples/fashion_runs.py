@@ -1,5 +1,6 @@
 """Runs of the fashion sample: finding their checkpoints, and the models of those."""
 
+import copy
 import os
 
 from command_line import UsageError, quiet_import
@@ -82,10 +83,30 @@ def load_pretrained(model, path, options, dataset):
 
 
 def load_model(path, options, overrides, mode="inference"):
-    """The model of a checkpoint."""
+    """The model of a checkpoint; with --tile one that detects by tiles."""
     with quiet_import():
         from mrcnn.model import MaskRCNN
-    return MaskRCNN.from_checkpoint(path, options.logs, mode=mode, **overrides)
+        from mrcnn.tiles import tile_boxes
+    tile = getattr(options, "tile", None)
+    if tile is not None:
+        tile_boxes((1, 1), tile, options.tile_overlap)  # what cannot be shows before the network is built
+    model = MaskRCNN.from_checkpoint(path, options.logs, mode=mode, **overrides)
+    return model if tile is None else Tiled(model, tile, options.tile_overlap)
+
+
+class Tiled:
+    """A model whose detect() is its detect_tiled(), one photo at a time; all else is the model's own."""
+
+    def __init__(self, model, tile, overlap):
+        self.model, self.tile, self.overlap = model, tile, overlap
+        # Of photos, which are huge; their tiles go in batches of the model's own.
+        self.config = copy.copy(model.config).set(GPU_COUNT=1, BATCH_SIZE=1)
+
+    def detect(self, images, **options):
+        return self.model.detect_tiled(images, self.tile, self.overlap, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
 
 
 def output_folder(options, checkpoint, name):

@@ -50,18 +50,13 @@ def save_drawing(folder, dataset, image_id, image, found):
     image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room
     found: what `detect(rle=True)` returned for it
     """
-    import numpy as np
     from PIL import Image
 
-    from mrcnn.data.masks import rle_decode
     from mrcnn.visualize import draw_instances
 
-    masks = np.zeros(image.shape[:2] + (len(found["rles"]),), bool)
-    for i, rle in enumerate(found["rles"]):
-        masks[..., i] = rle_decode(rle, image.shape[:2])
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
     drawing = draw_instances(
-        image, found["boxes"], masks, found["class_ids"], dataset.class_names, scores=found["scores"], scale=scale
+        image, found["boxes"], found["rles"], found["class_ids"], dataset.class_names, found["scores"], scale=scale
     )
     path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
     form = "PNG" if path.lower().endswith(".png") else "JPEG"

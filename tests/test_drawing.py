@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mrcnn import drawing, visualize
+from mrcnn.data.masks import rle_encode
 
 NAMES = ["BG", "top", "bag"]
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -51,6 +52,18 @@ def test_small_instances_are_drawn_over_large_ones():
     masks = masks_of(boxes, (200, 200))
     drawn = drawing.draw_instances(grey(200, 200), boxes, masks, [2, 1], NAMES, colors=[RED, BLUE], show_bbox=False)
     assert drawn[139, 120].tolist() == [255, 0, 0]
+
+
+def test_run_lengths_are_drawn_as_their_masks():
+    boxes = [(30, 30, 50, 60), (0, 0, 20, 90), (0, 0, 0, 0)]
+    masks = masks_of(boxes)
+    masks[35:40, 40:45, 0] = False
+    rles = [rle_encode(masks[..., i]) for i in range(3)]
+    for settings in ({}, {"scale": 2}, {"show_mask": False}):
+        drawn = [drawing.draw_instances(grey(), boxes, some, [1, 2, 0], NAMES, **settings) for some in (masks, rles)]
+        np.testing.assert_array_equal(*drawn)
+    with pytest.raises(ValueError, match="2 masks"):
+        drawing.draw_instances(grey(), boxes, rles[:2], [1, 2, 0], NAMES)
 
 
 @pytest.mark.parametrize("name", ["show_mask", "show_bbox"])

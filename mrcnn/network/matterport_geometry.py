@@ -119,7 +119,8 @@ class MatterportDetections(Detections):
         regions, valid = inputs["boxes"], inputs["valid"]
         batch, number, classes = ops.shape(regions)[0], regions.shape[1], inputs["logits"].shape[-1]
         scores = ops.softmax(ops.cast(inputs["logits"], "float32"), axis=-1)
-        class_ids = ops.cast(ops.argmax(scores, axis=-1), "int32")
+        # Not argmax: Keras' own looks at the bits of its numbers, which few other runtimes can.
+        class_ids = ops.cast(ops.top_k(scores, 1)[1][..., 0], "int32")
         deltas = ops.take_along_axis(ops.cast(inputs["deltas"], "float32"), class_ids[:, None, None], axis=1)[:, 0]
         scores = ops.reshape(ops.max(scores, axis=-1), (batch, number))
         class_ids = ops.reshape(class_ids, (batch, number))

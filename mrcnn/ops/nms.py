@@ -3,6 +3,7 @@
 from keras import backend, ops
 
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.portable import is_portable
 
 ABSENT = -1e30  # score of a row that is not there
 MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
@@ -17,7 +18,7 @@ def nms(boxes, scores, iou_threshold, max_outputs):
     """
     boxes = ops.stop_gradient(boxes)
     scores = ops.stop_gradient(scores)
-    if backend.backend() == "tensorflow":
+    if backend.backend() == "tensorflow" and not is_portable():
         from mrcnn.ops.native_tensorflow import nms as native_nms
 
         return native_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
@@ -37,8 +38,10 @@ def reference_nms(boxes, scores, iou_threshold, max_outputs):
         return ops.logical_and(turn < max_outputs, ops.any(live > ABSENT))
 
     def keep_best(turn, live, chosen, valid):
-        best = ops.cast(ops.argmax(live, axis=-1), "int32")[:, None]
-        found = ops.take_along_axis(live, best, axis=1) > ABSENT
+        # Keras' argmax looks at the bits of its numbers, which few other runtimes can.
+        highest = ops.max(live, axis=-1, keepdims=True)
+        best = ops.min(ops.where(live == highest, columns, number - 1), axis=-1, keepdims=True)
+        found = highest > ABSENT
         best_box = ops.take_along_axis(boxes, best[:, :, None], axis=1)
         overlaps = box_ops.iou(boxes, best_box) > iou_threshold
         gone = ops.logical_or(overlaps, columns == best)

@@ -10,6 +10,7 @@ import math
 from keras import backend, ops
 
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.portable import is_portable
 
 
 def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level=4):
@@ -36,7 +37,7 @@ def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_rat
     Gradients flow to the maps, not to the boxes.
     """
     boxes = ops.stop_gradient(boxes)
-    if backend.backend() == "tensorflow":
+    if backend.backend() == "tensorflow" and not is_portable():
         from mrcnn.ops.native_tensorflow import roi_align as native
 
         return native(maps, strides, boxes, image_index, level_index, size, sampling_ratio)

@@ -3,6 +3,7 @@
 from keras import backend, ops, random
 
 from mrcnn.ops.native_replicas import rows_of_replica
+from mrcnn.ops.portable import needs_static_shapes
 
 
 def sample_balanced(positive, negative, count, max_positive, seed):
@@ -32,10 +33,11 @@ def filled_rows(valid):
     """Indices of the rows that hold something, so that padding costs nothing where shapes may be dynamic.
 
     valid: bool [N]. Returns (indices int32 [K], kept bool [K]). TensorFlow and PyTorch give K = max(1, number of
-    valid rows); JAX, whose shapes are static, gives all N rows, `kept` telling which of them count.
+    valid rows); JAX, whose shapes are static, and a graph that needs static ones give all N rows, `kept` telling which
+    of them count.
     """
     rows = ops.arange(ops.shape(valid)[0], dtype="int32")
-    if backend.backend() == "jax":
+    if backend.backend() == "jax" or needs_static_shapes():
         return rows, valid
     # One row stays even if none is valid: a convolution of an empty batch is not defined on every device.
     spare = ops.logical_and(rows == 0, ops.logical_not(ops.any(valid)))

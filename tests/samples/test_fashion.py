@@ -209,7 +209,8 @@ class Finder:
     epoch = 0
 
     def __init__(self, class_names):
-        self.class_names, self.config = class_names, SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(class_names))
+        self.class_names = class_names
+        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(class_names), DETECTION_MAX_INSTANCES=100)
 
     def detect(self, images, rle=False):
         return [self.find(image[..., 0] > 100) for image in images]

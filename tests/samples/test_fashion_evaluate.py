@@ -23,7 +23,8 @@ from mrcnn.data.masks import rle_encode  # noqa: E402
 class Finder:
     """A model that finds one hat, at the place of the bright pixels of a photo, with a score of 0.8."""
 
-    class_names, config, epoch = ["BG", "hat"], SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=2), 0
+    class_names, epoch = ["BG", "hat"], 0
+    config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=2, DETECTION_MAX_INSTANCES=100)
 
     def detect(self, images, rle=False):
         return [self.find(image[..., 0] > 100) for image in images]
@@ -74,6 +75,18 @@ def test_it_prints_tables_and_writes_a_report(command, capsys):
     report = (folder / "report.html").read_text()
     assert report.count("data:image/jpeg") == 1 and "As annotated, and as detected" in report
     assert json.loads((folder / "curves.json").read_text())["confusion"]["score_threshold"] == 0.4
+
+
+def test_photos_with_as_many_detections_as_there_may_be_are_told(command, capsys, monkeypatch):
+    command("--no-report")
+    assert "DETECTION_MAX_INSTANCES" not in capsys.readouterr().out
+    monkeypatch.setattr(Finder.config, "DETECTION_MAX_INSTANCES", 1)
+    command("--no-report")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "DETECTION_MAX_INSTANCES" in line]
+    assert len(lines) == 1 and lines[0].startswith("3 of 3 photos have DETECTION_MAX_INSTANCES=1 detections")
+    assert "--set DETECTION_MAX_INSTANCES=2" in lines[0]
+    command("--no-report", "--tile", "512")  # then it holds for each tile
+    assert "DETECTION_MAX_INSTANCES" not in capsys.readouterr().out
 
 
 def test_the_report_may_be_left_out(command, capsys):

@@ -1,0 +1,82 @@
+"""Exported files against the network that they were made from: AP, detections, size and time, photo by photo in turn.
+
+    python benchmarks/export.py --weights FILE --images DIR --annotations FILE --height 512 --width 384 [--limit N]
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import statistics
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+ENDINGS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+
+
+def look(runs, about, dataset):
+    """({name: COCO results}, {name: [seconds of each photo]}) of functions from inputs to outputs."""
+    from mrcnn.detector import unmold
+    from mrcnn.evaluation.coco import results_from_detections
+    from mrcnn.parity import place
+
+    _, height, width, _ = about["inputs"]["image"]["shape"]
+    results, seconds = {name: [] for name in runs}, {name: [] for name in runs}
+    for index, image_id in enumerate(dataset.image_ids):
+        photo = dataset.load_image(image_id)
+        canvas, window = place(photo, (height, width), about["resize"])
+        for name, run in runs.items():
+            inputs = {"image": canvas[None], "window": window.box[None].astype("float32")}
+            if not index:
+                run(inputs)  # the first time each sets up more than it computes
+            start = time.perf_counter()
+            found = run(inputs)
+            seconds[name].append(time.perf_counter() - start)
+            found = unmold({key: value[0] for key, value in found.items()}, window, photo.shape[:2], rle=True)
+            results[name] += results_from_detections(dataset, image_id, found)
+    return results, seconds
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("weights", "images", "annotations"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("height", "width", "limit"):
+        parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--min-confidence", type=float, default=0.05)
+    options = parser.parse_args()
+    from mrcnn.data.formats import open_dataset
+    from mrcnn.evaluation.coco import KINDS, coco_average_precision, ground_truth_from_dataset
+    from mrcnn.export import FORMATS, export
+    from mrcnn.model import MaskRCNN
+
+    dataset = open_dataset(options.annotations, options.images, options.limit)
+    model = MaskRCNN.from_checkpoint(options.weights, DETECTION_MIN_CONFIDENCE=options.min_confidence,
+                                     IMAGES_PER_GPU=1)
+    photos = [dataset.load_image(image_id) for image_id in dataset.image_ids[:2]]
+    runs = {"keras": lambda inputs: model.predict(inputs["image"], inputs["window"])}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, ending in ENDINGS.items():
+            path = os.path.join(folder, name + ending)
+            with contextlib.redirect_stdout(io.StringIO()) as told:
+                about = export(model, path, name, options.height, options.width, photos=photos)
+            print(told.getvalue().replace(folder + os.sep, ""), end="", flush=True)
+            runs[name] = FORMATS[name].open(path)
+        results, seconds = look(runs, about, dataset)
+    truth = ground_truth_from_dataset(dataset, [int(i) for i in dataset.image_ids])
+    print(f"{len(dataset.image_ids)} photos on {options.height} x {options.width}, detections down to "
+          f"{options.min_confidence}. Columns: AP, AP50, AP75 of masks, then of boxes; detections; median time against "
+          "Keras in this run.")
+    usual = statistics.median(seconds["keras"])
+    for name in runs:
+        numbers = {kind: coco_average_precision(truth, results[name], kind) for kind in KINDS}
+        line = "  ".join(f"{numbers[kind][key]:.4f}" for kind in ("segm", "bbox") for key in ("AP", "AP50", "AP75"))
+        print(f"{name:12} {line}  {len(results[name]):5}  {statistics.median(seconds[name]) / usual:5.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

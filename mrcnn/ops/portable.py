@@ -1,0 +1,29 @@
+"""A switch for graphs that other runtimes are to run: operations in keras.ops alone, and shapes known beforehand."""
+
+import contextlib
+import contextvars
+
+_tracing = contextvars.ContextVar("tracing", default="own")  # or "portable", or "static", which is portable too
+
+
+@contextlib.contextmanager
+def portable_graph(static):
+    """Graphs traced within call no kernels that only their backend has.
+
+    static: nor does any shape in them follow what is found, whatever the backend could do.
+    """
+    token = _tracing.set("static" if static else "portable")
+    try:
+        yield
+    finally:
+        _tracing.reset(token)
+
+
+def is_portable():
+    """Whether the graph being traced is to run elsewhere."""
+    return _tracing.get() != "own"
+
+
+def needs_static_shapes():
+    """Whether the graph being traced is to run where all shapes must be known beforehand."""
+    return _tracing.get() == "static"
