@@ -60,7 +60,7 @@ class Detector:
             results[index] = found
         for index in (index for index, found in enumerate(results) if found is None):
             shape = images[index].shape[:2]
-            # The whole first: if that cannot be, it shows before the work.
+            # The whole first: if that cannot be, it shows before the tiles.
             seen = self.detect([images[index]], rle=True, mask_probabilities=mask_probabilities)[0] if whole else None
             found = list(self._in_tiles(images[index], tiles[index], scale, mask_probabilities))
             results[index] = merge_tiles(found, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, seen)

@@ -337,7 +337,7 @@ def test_the_whole_view_adds_what_is_larger_than_a_tile():
     answer = model.detect_tiled([photo], tile=64)[0]
     for rle, mask in zip(answer["rles"], masks.values(), strict=True):
         np.testing.assert_array_equal(rle_decode(rle, SHAPE), mask)
-    assert model.seen[-1] == (1, 64, 64, 3) and len(model.seen) == 6
+    assert model.seen[0] == (1, 64, 64, 3) and len(model.seen) == 6
 
 
 @pytest.mark.parametrize("geometry", ["exact", "matterport"])
