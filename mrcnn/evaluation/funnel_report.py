@@ -23,7 +23,8 @@ def diagnosis_text(diagnosis, findings):
     diagnosis: as `mrcnn.evaluation.findings` describes it; findings: list of Finding
     """
     head = (f"{_count(diagnosis['photos'], 'photo')}, {_count(diagnosis['objects'], 'object')}, canvas of "
-            f"{diagnosis['image_size']} pixels. How far the objects come:")
+            f"{diagnosis['image_size']} pixels. How far the objects come\n(what comes to a step counts as "
+            "through all before it: a weaker anchor may do; the anchors' own recall is below):")
     parts = [f"{head}\n\n{_steps_table(diagnosis)}", _classes_table(diagnosis), _numbers(diagnosis)]
     return "\n\n".join([*filter(None, parts), f"FINDINGS\n{findings_text(findings)}"])
 

@@ -20,7 +20,7 @@ def half():
 def test_the_text_has_every_step_and_the_classes_that_lose_most():
     made = half()
     text = diagnosis_text(made, find(made))
-    assert "1 photo, 10 objects, canvas of 512 pixels" in text
+    assert "1 photo, 10 objects, canvas of 512 pixels" in text and "counts as through all before it" in text
     # All are medium: 64 x 64 pixels.
     assert ["objects", "in", "the", "data", "10", "100", "%", "100", "%"] in rows(text)
     assert ["a", "detection", "of", "IoU", "0.50,", "any", "class", "6", "60", "%", "4", "60", "%"] in rows(text)
