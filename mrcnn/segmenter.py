@@ -19,7 +19,7 @@ from mrcnn.training import torchvision_weights, weights
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.devices import devices_for
 from mrcnn.training.ema import MeanWeights
-from mrcnn.training.optimizer import make_optimizer, scaled_rate
+from mrcnn.training.optimizer import make_optimizer, rate_text
 from mrcnn.training.stages import select_layers, set_trainable_layers
 
 # .../fashion20261121T0401/mask_rcnn_fashion_0003.h5
@@ -229,10 +229,8 @@ class Segmenter(Detector):
         if self.devices.chief:
             os.makedirs(self.log_dir, exist_ok=True)
             self.config.save(os.path.join(self.log_dir, "config.json"))
-            rate = scaled_rate(self.config, learning_rate)
-            of = f" ({learning_rate:g} for LR_REFERENCE_BATCH={self.config.LR_REFERENCE_BATCH} photos a step)"
-            print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate:g}"
-                  f"{of if rate != learning_rate else ''}, run {self.log_dir}\n")
+            rate = rate_text(self.config, learning_rate)
+            print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")
         callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
         self.history = self._fit(batches, validation, epochs, callbacks)
         return self.history

@@ -1,6 +1,7 @@
 """Callbacks of a training run: checkpoints, the record of it, and the stop at a loss that is not a number."""
 
 import csv
+import functools
 import importlib.util
 import math
 import os
@@ -11,6 +12,8 @@ import keras
 
 from mrcnn.training import weights
 from mrcnn.training.optimizer import unscaled
+
+HOOKS = [name for name in vars(keras.callbacks.Callback) if name.startswith("on_") and name != "on_epoch_end"]
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -89,6 +92,11 @@ class Measuring(keras.callbacks.Callback):
     def __init__(self, callbacks):
         super().__init__()
         self.callbacks, self.failure = list(callbacks), None
+        for name in HOOKS:  # those that none has stay away, for Keras waits after each batch for those that are there
+            own = [getattr(callback, name) for callback in self.callbacks
+                   if getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)]
+            if own:
+                setattr(self, name, functools.partial(_call_all, own))
         self.raise_failure = keras.callbacks.LambdaCallback(on_epoch_end=self._raise)
 
     def set_params(self, params):
@@ -114,17 +122,9 @@ class Measuring(keras.callbacks.Callback):
             raise self.failure
 
 
-def _forward(name):
-    def hook(self, *arguments, **named):
-        for callback in self.callbacks:
-            getattr(callback, name)(*arguments, **named)
-
-    hook.__name__ = name
-    return hook
-
-
-for _name in [name for name in vars(keras.callbacks.Callback) if name.startswith("on_") and name != "on_epoch_end"]:
-    setattr(Measuring, _name, _forward(_name))
+def _call_all(functions, *arguments, **named):
+    for function in functions:
+        function(*arguments, **named)
 
 
 class LearningRateLog(keras.callbacks.Callback):

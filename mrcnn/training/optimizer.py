@@ -107,6 +107,14 @@ def scaled_rate(config, learning_rate):
     return learning_rate * photos / config.LR_REFERENCE_BATCH
 
 
+def rate_text(config, learning_rate):
+    """The learning rate that a stage trains with, and what it was scaled from if it was."""
+    rate = scaled_rate(config, learning_rate)
+    if rate == learning_rate:
+        return f"{rate:g}"
+    return f"{rate:g} ({learning_rate:g} is for LR_REFERENCE_BATCH={config.LR_REFERENCE_BATCH} photos a step)"
+
+
 def make_optimizer(model, config, learning_rate, momentum, warmup_steps, total_steps=None):
     """The optimizer of Config.OPTIMIZER for the model's trainable weights.
 

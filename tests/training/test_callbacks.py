@@ -74,6 +74,7 @@ def test_an_error_of_a_measurement_waits_for_the_checkpoint():
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile(optimizer="sgd", loss="mse")
     measuring = Measuring(iter([Watch("first"), Watch("second", fails_at=1), Watch("third")]))
+    assert "on_train_batch_end" in vars(measuring) and "on_test_batch_end" not in vars(measuring)
     checkpoint = Watch("checkpoint")
     with pytest.raises(OSError, match="photo 7"):
         model.fit(np.ones((2, 3)), np.ones((2, 1)), epochs=3, verbose=0,

@@ -4,7 +4,7 @@ import pytest
 from keras import layers
 
 from mrcnn.config import Config
-from mrcnn.training.optimizer import WarmUp, make_optimizer, scaled_rate, unscaled
+from mrcnn.training.optimizer import WarmUp, make_optimizer, rate_text, scaled_rate, unscaled
 
 
 def test_warm_up_climbs_to_the_rate_and_stays():
@@ -44,8 +44,9 @@ def test_schedules_but_the_constant_ask_for_the_length_of_the_stage(name, rate):
 def test_the_rate_follows_the_photos_of_a_step():
     config = Config(IMAGES_PER_GPU=2, ACCUMULATE_STEPS=3, LR_REFERENCE_BATCH=16)
     assert scaled_rate(config, 0.02) == pytest.approx(0.02 * 6 / 16)
+    assert rate_text(config, 0.02) == "0.0075 (0.02 is for LR_REFERENCE_BATCH=16 photos a step)"
     for unchanged in (Config(), Config(IMAGES_PER_GPU=8, ACCUMULATE_STEPS=2, LR_REFERENCE_BATCH=16)):
-        assert scaled_rate(unchanged, 0.02) == 0.02
+        assert scaled_rate(unchanged, 0.02) == 0.02 and rate_text(unchanged, 0.02) == "0.02"
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     assert float(make_optimizer(model, config, 0.02, 0.9, 0).learning_rate) == pytest.approx(0.0075)
 
