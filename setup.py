@@ -22,6 +22,8 @@ setup(
     author="the mrcnn authors",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
+    package_data={"mrcnn.commands": ["presets/*.txt"]},
+    entry_points={"console_scripts": ["mrcnn = mrcnn.commands.main:main"]},
     python_requires=">=3.10",
     # Bounds for a place beside other software; the tested versions are those of requirements.lock.
     install_requires=[

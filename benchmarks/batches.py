@@ -17,10 +17,10 @@ import numpy as np  # noqa: E402
 
 from mrcnn.config import Config  # noqa: E402
 from mrcnn.data.batches import Batches  # noqa: E402
+from mrcnn.data.curation.statistics import planned_window  # noqa: E402
 from mrcnn.data.dataset import Dataset  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
-from mrcnn.data.statistics import planned_window  # noqa: E402
-from mrcnn.data.text_files import text_table  # noqa: E402
+from mrcnn.files import text_table  # noqa: E402
 
 PASSES = 20
 SIDE = 512

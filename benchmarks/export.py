@@ -20,9 +20,9 @@ ENDINGS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
 
 def look(runs, about, dataset):
     """({name: COCO results}, {name: [seconds of each photo]}) of functions from inputs to outputs."""
-    from mrcnn.detector import unmold
     from mrcnn.evaluation.coco import results_from_detections
-    from mrcnn.parity import place
+    from mrcnn.export.parity import place
+    from mrcnn.inference.detector import unmold
 
     _, height, width, _ = about["inputs"]["image"]["shape"]
     results, seconds = {name: [] for name in runs}, {name: [] for name in runs}
@@ -51,7 +51,7 @@ def main():
     options = parser.parse_args()
     from mrcnn.data.formats import open_dataset
     from mrcnn.evaluation.coco import KINDS, coco_average_precision, ground_truth_from_dataset
-    from mrcnn.export import FORMATS, export
+    from mrcnn.export.files import FORMATS, export
     from mrcnn.model import MaskRCNN
 
     dataset = open_dataset(options.annotations, options.images, options.limit)

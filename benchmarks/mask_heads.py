@@ -56,7 +56,7 @@ def main():
 
 
 def drawn(count, seed):
-    from mrcnn.data.drawn import DrawnPeople
+    from mrcnn.data.drawn.people import DrawnPeople
 
     pictures = DrawnPeople()
     pictures.load_drawn(count, size=(256, 192), seed=seed)
@@ -68,7 +68,7 @@ def network(weights, folder, steps, exclude=(), **settings):
     """The network of a checkpoint at the benchmark's resolution, with its weights but for the layers excluded."""
     from mrcnn.config import Config
     from mrcnn.model import MaskRCNN
-    from mrcnn.training.weights import settings_of
+    from mrcnn.weights.files import settings_of
 
     settings = {
         "IMAGE_MIN_DIM": CANVAS, "IMAGE_MAX_DIM": CANVAS, "RPN_ANCHOR_SCALES": (16, 32, 64, 128, 256),
@@ -94,7 +94,7 @@ def adapted(options, train_set, folder):
 
 def taught(name, start, options, train_set, folder):
     """A network with one of the heads, after its share of steps."""
-    from mrcnn.training.weights import read_layers
+    from mrcnn.weights.files import read_layers
 
     exclude = [layer for layer in read_layers(start) if re.fullmatch(MASK_LAYERS, layer)]
     model = network(start, folder, options.steps, exclude, OPTIMIZER="adamw", **HEADS[name])

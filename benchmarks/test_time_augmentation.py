@@ -27,7 +27,7 @@ AGREEMENTS = (0.5, 0.65)  # least IoU of two views' boxes of one object
 
 def look(model, dataset, view):
     """([(rows, window) of each photo], seconds a photo) of one view."""
-    from mrcnn.test_time import place_view
+    from mrcnn.inference.views import place_view
 
     seen, start = [], time.perf_counter()
     for done, image_id in enumerate(dataset.image_ids, 1):
@@ -42,9 +42,9 @@ def look(model, dataset, view):
 
 def measure(model, dataset, truth, views, seen):
     """{kind: COCO numbers} of a set of views."""
-    from mrcnn.detector import unmold
     from mrcnn.evaluation.coco import KINDS, coco_average_precision, results_from_detections
-    from mrcnn.test_time import merge_views
+    from mrcnn.inference.detector import unmold
+    from mrcnn.inference.views import merge_views
 
     results = []
     for i, image_id in enumerate(dataset.image_ids):
@@ -65,9 +65,9 @@ def main():
     parser.add_argument("--annotations", required=True)
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    from mrcnn import test_time
     from mrcnn.data.formats import open_dataset
     from mrcnn.evaluation.coco import ground_truth_from_dataset
+    from mrcnn.inference import views as test_time
     from mrcnn.model import MaskRCNN
 
     dataset = open_dataset(options.annotations, options.images, options.limit)

@@ -101,7 +101,7 @@ def compare(options):
 
 def by_tiles(model, mosaics, images, whole, tile, base, seconds):
     """Print AP of the mosaics by tiles of one size; whole, seconds: what was found without tiles, and in what time."""
-    from mrcnn.tiles import merge_tiles, tile_boxes
+    from mrcnn.inference.tiles import merge_tiles, tile_boxes
 
     threshold = model.config.DETECTION_NMS_THRESHOLD
     tiles = [tile_boxes(image.shape, tile, OVERLAP) for image in images]
@@ -127,7 +127,7 @@ def timed(work):
 
 def suppressed_alone(views, threshold):
     """What is found in the tiles, with the usual suppression and no more."""
-    from mrcnn.test_time import suppressed
+    from mrcnn.inference.views import suppressed
 
     names = ("boxes", "class_ids", "scores")
     found = {name: np.concatenate([view[name] for view in views]) for name in names}
@@ -154,7 +154,7 @@ def tell(name, dataset, found, cost):
 
 def pictures_of(options):
     """Generator, without an end, of (uint8 [h, w, 3], bool [h, w, N], class ids [N])."""
-    from mrcnn.data.drawn import DrawnPeople
+    from mrcnn.data.drawn.people import DrawnPeople
     from mrcnn.data.formats import open_dataset
 
     if options.annotations:

@@ -1,31 +1,8 @@
-"""Run a script written for Matterport's Mask_RCNN as it is: `python -m mrcnn script.py [its options]`.
+"""`python -m mrcnn COMMAND` is the command `mrcnn COMMAND`."""
 
-What it changes for the script: imgaug 0.4 may be imported before mrcnn. On NumPy 2 that needs names which
-`mrcnn.data.pipelines` puts back, and a script that imports imgaug in its first line comes before any import of ours.
-"""
-
-import os
-import runpy
 import sys
 
-
-def main(arguments):
-    """Run the script `arguments[0]` with the rest as its own; returns the exit code of a wrong call."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: python -m mrcnn script.py [options of the script]", file=sys.stdout if arguments else sys.stderr)
-        return 0 if arguments else 2
-    script = arguments[0]
-    if not os.path.isfile(script):
-        print(f"{script}: no such script. usage: python -m mrcnn script.py [options of the script]", file=sys.stderr)
-        return 2
-    import mrcnn.data.pipelines  # noqa: F401  puts back what imgaug misses
-
-    # As `python script.py` would have them.
-    sys.argv = list(arguments)
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
-    runpy.run_path(script, run_name="__main__")
-    return 0
-
+from mrcnn.commands.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

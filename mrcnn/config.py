@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from mrcnn.config_rules import FIXED_CANVAS_MODES, RESIZE_MODES, ConfigError, check_settings  # noqa: F401
+from mrcnn.config_rules import FIXED_CANVAS_MODES, RESIZE_MODES, check_settings  # noqa: F401
+from mrcnn.errors import ConfigError
 
 
 class Config:
@@ -105,7 +106,7 @@ class Config:
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
 
-    # detect() may look at each photo several times, mirrored and at other sizes: see mrcnn/test_time.py.
+    # detect() may look at each photo several times, mirrored and at other sizes: see mrcnn/inference/views.py.
     TEST_FLIP = False
     TEST_SCALES = (1.0,)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mrcnn.errors import ConfigError
+
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
@@ -45,10 +47,6 @@ EXACT_ONLY = {  # the one value that Matterport's geometry takes
     "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
     "BBOX_LOSS": "smooth_l1", "CLASS_LOSS": "softmax",
 }
-
-
-class ConfigError(ValueError):
-    """A setting that does not exist or does not fit the others; the message is one line with the remedy."""
 
 
 def check_settings(config):

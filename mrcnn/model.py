@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from keras import tree
 
-from mrcnn.config import ConfigError
+from mrcnn.architectures.segmenter import Segmenter, find_last_checkpoint, unmold
 from mrcnn.data.images import Window
+from mrcnn.errors import ConfigError
 from mrcnn.matterport.boxes import (
     box_pixels,
     compute_backbone_shapes,
@@ -43,9 +44,8 @@ from mrcnn.matterport.samples import (
 )
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.mask_rcnn import build_mask_rcnn
-from mrcnn.segmenter import Segmenter, find_last_checkpoint, unmold
-from mrcnn.training.pretrained import load_imagenet
-from mrcnn.training.weights import write_weights
+from mrcnn.weights.files import write_weights
+from mrcnn.weights.pretrained import load_imagenet
 
 __all__ = [
     "BatchNorm",

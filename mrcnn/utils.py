@@ -20,7 +20,7 @@ from mrcnn.matterport.boxes import (
     norm_boxes,
 )
 from mrcnn.matterport.images import resize
-from mrcnn.training.pretrained import COCO_MODEL_URL, download_trained_weights
+from mrcnn.weights.pretrained import COCO_MODEL_URL, download_trained_weights
 
 __all__ = [
     "COCO_MODEL_URL",

@@ -3,11 +3,11 @@
 import os
 
 import numpy as np
-from command_line import UsageError
-from fashion_datasets import drawn_pictures
-from fashion_settings import DrawnConfig, FashionConfig
 
+from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.settings import DrawnConfig, FashionConfig
 from mrcnn.data.formats import open_dataset
+from mrcnn.errors import UsageError
 
 
 class InspectConfig(DrawnConfig):
@@ -54,8 +54,8 @@ def find_run(logs, class_names):
 
     logs: folder of runs; class_names: with background
     """
-    from mrcnn.segmenter import find_last_checkpoint
-    from mrcnn.training.weights import read_attributes
+    from mrcnn.architectures.segmenter import find_last_checkpoint
+    from mrcnn.weights.files import read_attributes
 
     for name in (FashionConfig.NAME, InspectConfig.NAME):
         try:
@@ -74,7 +74,7 @@ def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs
     run in the folder `logs`; drawn: whether, if there is none, a network is trained on drawn pictures, for `epochs`
     Raises UsageError if there is nothing to look into.
     """
-    from mrcnn.training.weights import settings_of
+    from mrcnn.weights.files import settings_of
 
     if checkpoint:
         known = settings_of(checkpoint)["class_names"]

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from mrcnn.config import Config, ConfigError
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 
 
 class Own(Config):

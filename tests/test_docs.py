@@ -6,26 +6,23 @@ import inspect
 import pathlib
 import re
 import shlex
-import sys
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.commands.main import PRESETS, build_parser
+from mrcnn.commands.options import expand_presets
+from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
 from mrcnn.config import Config
-from mrcnn.data.samples import load_ground_truth
+from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.model import MaskRCNN
 from mrcnn.utils import Dataset
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-sys.path.insert(0, str(ROOT / "samples"))
-
-from command_line import expand_presets  # noqa: E402
-from fashion import PRESETS, build_parser  # noqa: E402
-from fashion_settings import DrawnConfig, FashionConfig, overrides_of  # noqa: E402
 
 OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG"}  # in capitals, and no settings
 
@@ -134,7 +131,7 @@ def test_every_setting_that_is_named_exists():
 
 
 def test_every_option_that_is_named_exists():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "samples").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mrcnn" / "commands").glob("*.py"))
     source += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mrcnn" / "evaluation").glob("*.py"))
     source += (ROOT / "benchmarks" / "network.py").read_text(encoding="utf-8")
     elsewhere = {"--help", "--strict", "--no-deps", "--no-build-isolation", "--editable", "--dataset", "--model"}

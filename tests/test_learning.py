@@ -3,7 +3,7 @@
 import keras
 from tiny import TinyConfig
 
-from mrcnn.data.drawn import DrawnPeople
+from mrcnn.data.drawn.people import DrawnPeople
 from mrcnn.evaluation.evaluate import evaluate
 from mrcnn.model import MaskRCNN
 

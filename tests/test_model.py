@@ -9,8 +9,7 @@ from tiny import Squares, TinyConfig
 
 from mrcnn import model as modellib
 from mrcnn import utils
-from mrcnn.config import ConfigError
-from mrcnn.training.weights import CheckpointError
+from mrcnn.errors import CheckpointError, ConfigError
 
 # Name: the arguments that scripts give by position or name, in their order.
 SIGNATURES = {

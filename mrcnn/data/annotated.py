@@ -15,12 +15,13 @@ import numpy as np
 
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError, image_path
+from mrcnn.data.images import image_path
+from mrcnn.errors import DataError
 
 # Files that are photos; a photo named without ending is the first of these that there is.
 PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 
-# What can be wrong with a sample; `mrcnn.data.validate` lists samples under these names.
+# What can be wrong with a sample; `mrcnn.data.curation.validate` lists samples under these names.
 FAULT_KINDS = {
     "unreadable": "the photo cannot be decoded",
     "missing": "the photo's file is not in the folder",

@@ -8,7 +8,6 @@ the canvas, which keeps its size; boxes are taken from the changed masks.
 import inspect
 
 from mrcnn.data.augmenters import horizontal_flip  # noqa: F401  it is known under this address
-from mrcnn.data.images import DataError
 from mrcnn.data.pipelines import (
     apply_albumentations,
     apply_imgaug,
@@ -17,6 +16,7 @@ from mrcnn.data.pipelines import (
     is_albumentations,
     is_imgaug,
 )
+from mrcnn.errors import DataError
 
 KINDS = (
     "give None, an imgaug augmenter, an albumentations transform, one of mrcnn.data.augmenters, a function "

@@ -1,8 +1,9 @@
 """Augmentations of our own, and the pipelines that fashion projects have trained with.
 
-One that mirrors, scales or recolours is *light*: its `draw` says what happens to a sample, and `mrcnn.data.samples`
-places the photo and its masks accordingly, once and from their full size, which is quicker and sharper than changing
-them on the canvas. `copy_paste` needs a second sample, which `mrcnn.data.samples` loads when it asks for one.
+One that mirrors, scales or recolours is *light*: its `draw` says what happens to a sample, and
+`mrcnn.data.ground_truth` places the photo and its masks accordingly, once and from their full size, which is quicker
+and sharper than changing them on the canvas. `copy_paste` needs a second sample, which `mrcnn.data.ground_truth` loads
+when it asks for one.
 """
 
 import dataclasses
@@ -10,8 +11,9 @@ import dataclasses
 import numpy as np
 
 from mrcnn.data import pipelines  # noqa: F401  puts back what imgaug misses in numpy 2
-from mrcnn.data.images import DataError, Window, resize_pixels
+from mrcnn.data.images import Window, resize_pixels
 from mrcnn.data.masks import mask_boxes, place_masks
+from mrcnn.errors import DataError
 
 # Rows: brightness, then the two of colour, of the YIQ space of NTSC television; a turn of the last two changes the hue.
 RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])

@@ -10,9 +10,10 @@ import numpy as np
 
 from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.data.augmentation import check_augmentation
-from mrcnn.data.images import NETWORK_STRIDE, DataError
+from mrcnn.data.ground_truth import SAMPLE, load_ground_truth
+from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.data.order import Passes, canvas_shapes, count_classes, named_errors, repeat_factors
-from mrcnn.data.samples import SAMPLE, load_ground_truth
+from mrcnn.errors import DataError
 
 STALLED = 60.0  # seconds that a batch may take before a warning says which photos are being read
 

@@ -5,7 +5,8 @@ import warnings
 
 import numpy as np
 
-from mrcnn.data.images import DataError, load_image
+from mrcnn.data.images import load_image
+from mrcnn.errors import DataError
 
 
 class Dataset:

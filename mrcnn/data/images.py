@@ -8,14 +8,11 @@ import os
 import numpy as np
 
 from mrcnn.config import RESIZE_MODES
+from mrcnn.errors import DataError
 
 EXIF_ORIENTATION = 0x0112
 PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
-
-
-class DataError(ValueError):
-    """Data that cannot be used; the message is one line with the file or value and the remedy."""
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 # --- Boxes -----------------------------------------------------------------------------------------------------------
 

@@ -5,13 +5,13 @@ import functools
 
 import numpy as np
 
+from mrcnn.data.curation.splits import class_counts
+from mrcnn.data.curation.statistics import planned_window
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
-from mrcnn.data.samples import gives_run_lengths
-from mrcnn.data.splits import class_counts
-from mrcnn.data.statistics import planned_window
+from mrcnn.data.ground_truth import gives_run_lengths
 from mrcnn.data.walk import walk
+from mrcnn.errors import DataError
 
 ORDER = 0  # the stream of random numbers that decides the order of photos; samples have another
 DECODED_AT_MOST = 5000  # photos whose masks are decoded only to count objects: minutes
@@ -117,7 +117,7 @@ def repeat_factors(counts, threshold):
 
 
 def count_classes(dataset, image_ids):
-    """Objects of each class in each photo, crowds not counted, as `mrcnn.data.splits.class_counts` has them.
+    """Objects of each class in each photo, crowds not counted, as `mrcnn.data.curation.splits.class_counts` has them.
 
     Returns int64 [M, K]. Raises DataError naming a photo whose objects cannot be read, and where counting would mean to
     decode the masks of more than DECODED_AT_MOST photos.

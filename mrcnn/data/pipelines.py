@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 # A node of a pipeline moves pixels if its class, or one that it derives from, is of these modules.
 GEOMETRIC = ("imgaug.augmenters.flip", "imgaug.augmenters.geometric", "imgaug.augmenters.size")

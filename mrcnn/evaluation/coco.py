@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import KINDS, ground_truth_from_dataset, read_comparison, results_from_detections
 
 __all__ = ["CURVES", "KINDS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation", "format_numbers",

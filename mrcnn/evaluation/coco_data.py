@@ -13,8 +13,8 @@ import os
 
 import numpy as np
 
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import compressed_rle, rle_area, rle_encode
+from mrcnn.errors import DataError
 
 KINDS = ("segm", "bbox")
 

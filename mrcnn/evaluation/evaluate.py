@@ -1,11 +1,8 @@
-"""From a model and a dataset to figures of merit, their tables, and the files that let anyone check them."""
+"""From a model and a dataset to figures of merit."""
 
-import json
-import math
-import os
 import sys
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
@@ -13,11 +10,6 @@ from mrcnn.evaluation.errors import detection_errors
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
 
-# Long lists: they go into a file of their own, so that metrics.json can be read by eye.
-LONG = ("curves", "thresholds", "confusion")
-DECIMALS = 5  # of these lists
-LONGEST_NAME = 30  # characters of a class name in a table
-MOST_LINES = 20  # a table of more classes shows the best and the worst of them
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
 
 
@@ -139,108 +131,3 @@ def _classes(masks, evaluations, thresholds, errors):
             "errors": by_class["segm"][k],
         })
     return classes
-
-
-# --- Tables ----------------------------------------------------------------------------------------------------------
-
-
-def metrics_table(metrics):
-    """AP, AP50 and AP75 of masks and boxes as text."""
-    columns = ("AP", "AP50", "AP75")
-    lines = [" " * 8 + "".join(f"{name:>8}" for name in columns)]
-    for kind, title in (("segm", "masks"), ("bbox", "boxes")):
-        lines.append(f"{title:8}" + "".join(f"{metrics[kind][name]:8.3f}" for name in columns))
-    lines.append(f"{metrics['images']} photos, {metrics['objects']} objects, {metrics['detections']} detections")
-    lines += [f"{name} of {kind} is undefined: {reason}" for kind, reasons in metrics["undefined"].items()
-              for name, reason in reasons.items() if name in columns]
-    return "\n".join(lines)
-
-
-def ranked_classes(metrics):
-    """Entries of metrics["classes"] from the highest mask AP to the lowest, those without true objects last."""
-    return sorted(metrics["classes"], key=lambda entry: (math.isnan(entry["segm"]["AP"]), -_or_0(entry["segm"]["AP"])))
-
-
-def _or_0(value):
-    return 0.0 if math.isnan(value) else value
-
-
-def class_table(metrics):
-    """Figures of each class as text, from the highest mask AP to the lowest; of many classes both ends alone."""
-    ranked = ranked_classes(metrics)
-    known = [entry for entry in ranked if entry["objects"]]
-    width = min(max([len(entry["name"]) for entry in ranked] + [5]), LONGEST_NAME)
-    lines = [f"{'class':{width}}  objects  detected      AP    AP50    AP75  box AP  best F1 at score"]
-    lines += [_class_line(entry, width) for entry in known]
-    if len(known) > 1:
-        lines[1] += "  best"
-        lines[len(known)] += "  worst"
-    if len(known) > MOST_LINES:
-        lines[1 + MOST_LINES // 2:1 + len(known) - MOST_LINES // 2] = [
-            f"... {len(known) - MOST_LINES} classes between, in metrics.json"
-        ]
-    if len(known) < len(ranked):
-        names = ", ".join(entry["name"] for entry in ranked if not entry["objects"])
-        lines.append(f"without true objects, so left out of every mean: {names}")
-    return "\n".join(lines)
-
-
-def _class_line(entry, width):
-    numbers = [entry["segm"][name] for name in ("AP", "AP50", "AP75")] + [entry["bbox"]["AP"]]
-    best = entry["best"]
-    best = f"{best['F1']:9.3f} at {best['threshold']:4.2f}" if best else f"{'none correct':>17}"
-    counts = f"{entry['objects']:9}{entry['detections']:10}"
-    return f"{entry['name'][:width]:{width}}{counts}{''.join(f'{value:8.3f}' for value in numbers)}{best}"
-
-
-# --- Files -----------------------------------------------------------------------------------------------------------
-
-
-def write_report(folder, metrics, results, ground_truth, html=True, pictures=(), title="Evaluation"):
-    """Write all that was measured into a folder, each file whole or not at all.
-
-    metrics.json; curves.json, its long lists ("curves", "thresholds", "confusion"); detections.json (COCO results);
-    ground_truth.json (COCO annotations); report.html, all of it to look at. An undefined number is null; "undefined" in
-    metrics.json says why.
-
-    metrics, results, ground_truth: of `evaluate`; html: False leaves report.html out
-    pictures: for report.html, list of (title, uint8 [H, W, 3]); title: its heading
-    """
-    os.makedirs(folder, exist_ok=True)
-    write_json(os.path.join(folder, "ground_truth.json"), ground_truth)
-    write_json(os.path.join(folder, "detections.json"), results)
-    write_json(os.path.join(folder, "curves.json"), _rounded({name: metrics[name] for name in LONG if name in metrics}))
-    short = {name: value for name, value in metrics.items() if name not in LONG}
-    write_json(os.path.join(folder, "metrics.json"), short, indent=2)
-    if html:
-        from mrcnn.evaluation.report import report_html
-
-        _write_whole(os.path.join(folder, "report.html"), report_html(metrics, pictures, title))
-
-
-def write_json(path, value, indent=None):
-    """Write JSON to a file, whole or not at all; NaN becomes null, which JSON knows."""
-    _write_whole(path, json.dumps(_without_nan(value), indent=indent, allow_nan=False))
-
-
-def _write_whole(path, text):
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(partial, path)
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _rounded(value):
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, DECIMALS) if isinstance(value, float) else value

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from mrcnn.data.anchor_fit import best_overlaps, propose_anchors
+from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.evaluation.pairs import ImagePairs, match
 from mrcnn.evaluation.thresholds import THRESHOLDS, rank_images, threshold_curves
 from mrcnn.ops import boxes as box_ops

@@ -4,10 +4,10 @@ import textwrap
 
 import numpy as np
 
-from mrcnn.data.text_files import text_table
 from mrcnn.evaluation.figures import BOXES, GREY, MASKS, THIRD, _count, _figure, _short
 from mrcnn.evaluation.findings import percent
 from mrcnn.evaluation.funnel import SIZES, STEPS
+from mrcnn.files import text_table
 
 WIDTH = 118  # characters of a line
 MOST_LINES = 12  # classes of the table on the screen; diagnose.json has all

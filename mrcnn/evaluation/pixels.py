@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import mask_boxes
+from mrcnn.errors import DataError
 
 IGNORED = 255
 # Of the photo's diagonal: how far apart two boundaries may lie and still be the same (Csurka et al., BMVC 2013,

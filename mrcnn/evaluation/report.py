@@ -1,13 +1,15 @@
-"""The report as one HTML file: tables and figures inside it, nothing from elsewhere."""
+"""The files of an evaluation: its numbers as JSON, and a report as one HTML file with nothing from elsewhere."""
 
 import base64
 import html
 import io
 import math
+import os
 
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import NUMBERS
-from mrcnn.evaluation.evaluate import ranked_classes
+from mrcnn.evaluation.tables import ranked_classes
+from mrcnn.files import write_json, write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c232b; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -36,6 +38,39 @@ CAUSES = {
     "background": "nothing is there (IoU under 0.10)",
     "missed": "an object that no detection finds or means",
 }
+
+# Long lists: they go into a file of their own, so that metrics.json can be read by eye.
+LONG = ("curves", "thresholds", "confusion")
+DECIMALS = 5  # of these lists
+
+
+def write_report(folder, metrics, results, ground_truth, html=True, pictures=(), title="Evaluation"):
+    """Write all that was measured into a folder, each file whole or not at all.
+
+    metrics.json; curves.json, its long lists ("curves", "thresholds", "confusion"); detections.json (COCO results);
+    ground_truth.json (COCO annotations); report.html, all of it to look at. An undefined number is null; "undefined" in
+    metrics.json says why.
+
+    metrics, results, ground_truth: of `evaluate`; html: False leaves report.html out
+    pictures: for report.html, list of (title, uint8 [H, W, 3]); title: its heading
+    """
+    os.makedirs(folder, exist_ok=True)
+    write_json(os.path.join(folder, "ground_truth.json"), ground_truth, indent=None)
+    write_json(os.path.join(folder, "detections.json"), results, indent=None)
+    curves = _rounded({name: metrics[name] for name in LONG if name in metrics})
+    write_json(os.path.join(folder, "curves.json"), curves, indent=None)
+    short = {name: value for name, value in metrics.items() if name not in LONG}
+    write_json(os.path.join(folder, "metrics.json"), short, indent=2)
+    if html:
+        write_text(os.path.join(folder, "report.html"), report_html(metrics, pictures, title))
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, DECIMALS) if isinstance(value, float) else value
 
 
 def report_html(metrics, pictures=(), title="Evaluation"):

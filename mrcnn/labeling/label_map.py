@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import paste_mask
+from mrcnn.errors import DataError
 
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
 SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite

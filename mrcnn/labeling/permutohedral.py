@@ -8,7 +8,7 @@ fractions are its barycentric weights there. Neighbours of a vertex are z + e_i 
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 # The variance of one splat, blur and slice: blurring by (1, 2, 1) / 4 along all axes has variance 1/2 in the plane,
 # interpolating twice adds 1/12 each (Adams et al. section 3.1 scale by the same sqrt(2 / 3)).

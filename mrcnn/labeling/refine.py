@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.labeling.dense_crf import dense_crf
 from mrcnn.labeling.guided import guided
 from mrcnn.labeling.superpixels import superpixel_vote

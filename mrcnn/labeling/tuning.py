@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.evaluation.pixels import IGNORED
 from mrcnn.labeling.label_map import LabelSettings, counting, labels_alone
 

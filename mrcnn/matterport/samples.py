@@ -10,8 +10,9 @@ from keras import ops
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import horizontal_flip
 from mrcnn.data.batches import Batches, load_ground_truth
-from mrcnn.data.images import DataError, place_image
+from mrcnn.data.images import place_image
 from mrcnn.data.masks import mask_boxes, minimize_mask
+from mrcnn.errors import DataError
 from mrcnn.matterport.boxes import compute_backbone_shapes, generate_pyramid_anchors
 from mrcnn.matterport.images import compose_image_meta, mold_image
 from mrcnn.matterport.layers import DetectionTargetLayer

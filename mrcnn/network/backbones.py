@@ -15,7 +15,7 @@ import sys
 import keras
 from keras import layers
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 from mrcnn.network.efficientnet_lite import efficientnet_lite0
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}

@@ -9,7 +9,7 @@ import collections
 import keras
 from keras import layers, ops
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 
 LEAST_OPERATIONS = 8  # of a piece: about a residual block; thrice as many where nothing forks
 

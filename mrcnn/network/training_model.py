@@ -5,7 +5,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 from mrcnn.network import losses
 from mrcnn.ops.native_replicas import total_over_replicas
 

@@ -10,14 +10,11 @@ import warnings
 
 import keras
 
-from mrcnn.training import weights
+from mrcnn.errors import NonFiniteLoss
 from mrcnn.training.optimizer import unscaled
+from mrcnn.weights import files as weights
 
 HOOKS = [name for name in vars(keras.callbacks.Callback) if name.startswith("on_") and name != "on_epoch_end"]
-
-
-class NonFiniteLoss(ArithmeticError):
-    """The loss became NaN or infinite; the message names the photos of that batch."""
 
 
 class StopAtNonFiniteLoss(keras.callbacks.Callback):

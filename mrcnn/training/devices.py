@@ -12,7 +12,7 @@ import os
 import keras
 import numpy as np
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 
 LONGEST = 1024  # bytes of a text that workers agree on
 FAR = 1e5  # pixels: a box to here and from minus here holds every anchor of any photo

@@ -6,7 +6,7 @@ import re
 import keras
 from keras import layers as keras_layers
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 
 HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
 BACKBONE_STAGES = ("3+", "4+", "5+")

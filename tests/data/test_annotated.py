@@ -17,8 +17,8 @@ from mrcnn.data.annotated import (
     without,
 )
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
 
 HEIGHT, WIDTH = 5, 7
 

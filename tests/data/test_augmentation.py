@@ -5,7 +5,7 @@ import pytest
 
 from mrcnn.data.augmentation import apply_augmentation, check_augmentation, compose, horizontal_flip, steps_of
 from mrcnn.data.augmenters import vertical_flip
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 
 def rectangles(height=120, width=160):

@@ -8,8 +8,9 @@ import pytest
 from mrcnn.data import augmenters
 from mrcnn.data.augmentation import apply_augmentation
 from mrcnn.data.augmenters import Draw, recoloured
-from mrcnn.data.images import DataError, Window
+from mrcnn.data.images import Window
 from mrcnn.data.masks import mask_boxes
+from mrcnn.errors import DataError
 
 
 def ellipses(height=120, width=160):

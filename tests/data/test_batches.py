@@ -13,7 +13,7 @@ from mrcnn.data.augmentation import horizontal_flip
 from mrcnn.data.augmenters import copy_paste
 from mrcnn.data.batches import Batches, load_ground_truth
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 GOOD = rectangles((64, 64), [(4, 4, 20, 20)], [1])
 

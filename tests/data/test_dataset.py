@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 
 def two_sources():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.images import DataError, Window, image_path, load_image, place_image, resize_image
+from mrcnn.data.images import Window, image_path, load_image, place_image, resize_image
+from mrcnn.errors import DataError
 
 
 def photo(height=40, width=30, seed=0):

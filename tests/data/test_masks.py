@@ -8,7 +8,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from mrcnn.data import masks as mask_ops
-from mrcnn.data.images import DataError, Window, place_image, resize_image
+from mrcnn.data.images import Window, place_image, resize_image
+from mrcnn.errors import DataError
 
 CCP = Path(__file__).resolve().parents[3] / "shared" / "data" / "ccp"
 

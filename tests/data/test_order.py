@@ -10,8 +10,8 @@ from made_pictures import Pictures, plain, settings
 from mrcnn.data import order
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
 from mrcnn.data.order import Passes, canvas_shapes, count_classes, repeat_factors
+from mrcnn.errors import DataError
 
 # --- Repetition ------------------------------------------------------------------------------------------------------
 

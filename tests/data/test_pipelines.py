@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mrcnn.data.augmentation import apply_augmentation, check_augmentation
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import mask_boxes
+from mrcnn.errors import DataError
 
 iaa = pytest.importorskip("imgaug.augmenters", reason="imgaug is not installed")
 

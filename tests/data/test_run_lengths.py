@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mrcnn.data import masks as mask_ops
-from mrcnn.data.images import DataError, Window
+from mrcnn.data.images import Window
 from mrcnn.data.run_lengths import RunLengthMasks, column_strips, mask_part
+from mrcnn.errors import DataError
 
 
 def scribbles(height, width, seed=0):

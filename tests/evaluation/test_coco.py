@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rectangles import Rectangles, comparable, found
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
 

@@ -6,8 +6,8 @@ from rectangles import Rectangles, comparable, found
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, without
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
 

@@ -10,9 +10,12 @@ import pytest
 from rectangles import comparable
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
-from mrcnn.evaluation.evaluate import class_table, evaluate, measure, metrics_table, write_json, write_report
+from mrcnn.errors import DataError
+from mrcnn.evaluation.evaluate import evaluate, measure
+from mrcnn.evaluation.report import write_report
+from mrcnn.evaluation.tables import class_table, metrics_table
+from mrcnn.files import write_json
 
 CLASS_COLOURS = (0, 100, 200)  # a picture tells its objects, so that a detector can know them
 

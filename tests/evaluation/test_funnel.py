@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_traces import NAMES, NOBODY, grid, settings, trace
 
-from mrcnn.data.anchor_fit import best_overlaps
+from mrcnn.data.curation.anchor_fit import best_overlaps
 from mrcnn.evaluation import funnel
 from mrcnn.evaluation.funnel import STEPS, box_pairs, highest_overlaps, measure, step_tests
 from mrcnn.network.anchors import anchor_shapes, level_anchors

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.labeling.label_map import (
     LabelSettings,
     _gathered,

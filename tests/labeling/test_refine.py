@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.labeling.refine import STEPS, build_chain, small_regions
 
 PHOTO = np.zeros((10, 10, 3), np.uint8)

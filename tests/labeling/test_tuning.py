@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.labeling.label_map import LabelSettings, labels_alone
 from mrcnn.labeling.tuning import Tuner
 

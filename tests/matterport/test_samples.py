@@ -5,7 +5,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 from mrcnn.matterport import samples as m
 from mrcnn.matterport.images import parse_image_meta, unmold_image
 

@@ -4,7 +4,8 @@ import keras
 import pytest
 from keras import layers
 
-from mrcnn.config import Config, ConfigError
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import build_backbone
 
 

@@ -10,10 +10,10 @@ from keras import ops
 
 from mrcnn.config import Config
 from mrcnn.data.images import load_image
+from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import build_backbone, normalisation
 from mrcnn.network.efficientnet_lite import STAGES, efficientnet_lite0_classifier
-from mrcnn.training.pretrained import load_efficientnet_lite0, load_imagenet
-from mrcnn.training.weights import CheckpointError
+from mrcnn.weights.pretrained import load_efficientnet_lite0, load_imagenet
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared"
 WEIGHTS = SHARED / "weights" / "efficientnet_lite0_imagenet_torchnames.npz"

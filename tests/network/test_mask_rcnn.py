@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 from tiny import TinyConfig, tiny_batch
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.training_model import LOSS_NAMES, named_losses
 

@@ -23,7 +23,8 @@ from matterport_arithmetic import (
 )
 from tiny import TinyConfig
 
-from mrcnn.config import Config, ConfigError
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 from mrcnn.model import MaskRCNN, build_rpn_targets
 from mrcnn.network import matterport_geometry as m
 from mrcnn.network.geometries import geometry_of

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny import TinyConfig, tiny_batch
 
+from mrcnn.errors import CheckpointError
 from mrcnn.model import MaskRCNN
 from mrcnn.network.matterport_losses import matterport_losses, mean_bbox_loss, mean_class_loss
-from mrcnn.training.weights import CheckpointError
 
 
 class MatterportConfig(TinyConfig):

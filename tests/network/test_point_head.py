@@ -8,8 +8,8 @@ from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.point_head import PointFeatures, ReplaceCells, TrainingPoints, UnsureCells, subdivide
 from mrcnn.network.training_model import LOSS_NAMES
 from mrcnn.ops.roi_align import sample_grids
-from mrcnn.training import weights
 from mrcnn.training.stages import select_layers
+from mrcnn.weights import files as weights
 
 JIT = "auto" if keras.backend.backend() == "jax" else False
 POINT_LAYERS = ["mrcnn_mask_point", "mrcnn_mask_point_fc1", "mrcnn_mask_point_fc2", "mrcnn_mask_point_fc3"]

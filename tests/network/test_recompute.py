@@ -5,7 +5,8 @@ from gradients import loss_and_gradients, whole
 from keras import layers
 from tiny import TinyConfig, tiny_batch
 
-from mrcnn.config import Config, ConfigError
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.recompute import backbone_pieces

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 from tiny import TinyConfig, tiny_batch
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 from mrcnn.network.losses import GIOU_WEIGHT
 from mrcnn.network.mask_rcnn import box_head_losses, build_mask_rcnn
 from mrcnn.network.training_model import LOSS_NAMES, BoxHeadLosses, named_losses

@@ -12,10 +12,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [os.path.join(ROOT, "samples"), ROOT]
 
 import inspect_runs  # noqa: E402
-from command_line import UsageError  # noqa: E402
 
-from mrcnn.data.drawn import DrawnPeople, write_files  # noqa: E402
-from mrcnn.training.weights import CheckpointError  # noqa: E402
+from mrcnn.data.drawn.people import DrawnPeople, write_files  # noqa: E402
+from mrcnn.errors import CheckpointError, UsageError  # noqa: E402
 
 
 def checkpoint(folder, run, names, epoch=3):

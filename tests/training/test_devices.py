@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tiny import TinyConfig, tiny_batch
 
-from mrcnn.config import ConfigError
+from mrcnn.errors import ConfigError
 from mrcnn.network.targets import AnchorTargets, RegionTargets
 from mrcnn.training import devices
 

@@ -1,7 +1,8 @@
 import pytest
 from tiny import TinyConfig
 
-from mrcnn.config import Config, ConfigError
+from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training.stages import backbone_stages, layer_rates, select_layers, set_trainable_layers
 

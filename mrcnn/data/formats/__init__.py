@@ -3,7 +3,7 @@
 import importlib
 import os
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
 READERS = {

@@ -10,8 +10,8 @@ from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
-from mrcnn.data.text_files import read_json
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 FORMAT = SOURCE = "coco"
 LISTS = ("images", "annotations", "categories")

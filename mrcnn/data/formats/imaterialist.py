@@ -8,8 +8,8 @@ import numpy as np
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
-from mrcnn.data.images import DataError
-from mrcnn.data.text_files import read_json
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
 NAMES_FILE = "label_descriptions.json"

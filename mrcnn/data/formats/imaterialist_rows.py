@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 PIXELS = "EncodedPixels"
 COLUMNS = ("ImageId", PIXELS, "Height", "Width", "ClassId")

@@ -18,7 +18,7 @@ from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import PHOTO_ENDINGS, AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_maps import png_size, read_label_map, read_png
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 FORMAT = "instance_masks"
 NUMBERED_PHOTOS, NUMBERED_MASKS, MASK_SUFFIX = "PNGImages", "PedMasks", "_mask.png"

@@ -29,8 +29,8 @@ import re
 import numpy as np
 
 from mrcnn.data.formats.matlab_files import matlab_variables
-from mrcnn.data.images import DataError
-from mrcnn.data.text_files import read_json
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 IGNORED = 255
 UNKNOWN = -1

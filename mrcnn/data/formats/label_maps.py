@@ -17,7 +17,7 @@ from mrcnn.data.formats import label_mapping
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
 from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 FORMAT = "label_maps"
 MAP_ENDINGS = (".png", ".mat")

@@ -8,7 +8,7 @@ backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight
 import re
 import urllib.parse
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
 LOCAL_FILE = re.compile(r"^(?:https?://[^/]+)?/data/local-files/\?d=(.+)$")

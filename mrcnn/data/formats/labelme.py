@@ -17,8 +17,9 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, Phot
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_size
 from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
-from mrcnn.data.images import EXIF_ORIENTATION, DataError, to_rgb
-from mrcnn.data.text_files import read_json
+from mrcnn.data.images import EXIF_ORIENTATION, to_rgb
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 FORMAT = "labelme"
 LEFT_OUT = ("__ignore__", "_background_")

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 _MATRIX, _COMPRESSED = 14, 15
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}

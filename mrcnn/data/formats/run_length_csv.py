@@ -23,8 +23,8 @@ from mrcnn.data.formats.imaterialist import (
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, PIXELS, Layout, Scan, first_columns
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
-from mrcnn.data.text_files import read_json
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 FORMAT = "run_length_csv"
 ONLY_CLASS = "object"

@@ -18,7 +18,7 @@ from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 FORMAT = "via"
 CLASS_ATTRIBUTES = ("class", "name", "label", "type", "category", "object")

@@ -14,7 +14,7 @@ import numpy as np
 
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"

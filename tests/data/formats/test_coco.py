@@ -9,7 +9,7 @@ from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle
 from PIL import Image
 
 from mrcnn.data.formats.coco import CocoDataset, recognises
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 
 @pytest.fixture

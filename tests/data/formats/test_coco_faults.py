@@ -5,8 +5,8 @@ import pytest
 from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle, writer
 
 from mrcnn.data.annotated import without
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from encoded_pixels import painted, text_of
 
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, recognises
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 NAMES = {
     "categories": [

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, without
 from mrcnn.data.formats.instance_masks import InstanceMaskDataset, recognises
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 HEIGHT, WIDTH = 12, 15
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mrcnn.data.formats.label_mapping import IGNORED, READY_MAPPINGS, UNKNOWN, find_names, label_classes, read_names
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 NAMES = {0: "null", 1: "shoes", 2: "boots", 3: "jeans", 4: "skin", 7: "bag"}
 

@@ -7,12 +7,13 @@ import pytest
 from labelme_files import BUMP, HEIGHT, SQUARE, WIDTH, load, mask_shape, rectangle, shape, text_of, write, write_photos
 from PIL import Image
 
+from mrcnn.data.curation.validate import validate
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.labelme import recognises
 from mrcnn.data.formats.writers import write_coco
-from mrcnn.data.images import EXIF_ORIENTATION, DataError
+from mrcnn.data.images import EXIF_ORIENTATION
 from mrcnn.data.masks import rle_decode
-from mrcnn.data.validate import validate
+from mrcnn.errors import DataError
 
 
 @pytest.fixture

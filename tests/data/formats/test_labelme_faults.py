@@ -8,9 +8,9 @@ import pytest
 from labelme_files import BUMP, HEIGHT, SQUARE, WIDTH, bomb, load, mask_shape, shape, text_of, write, write_photos
 
 from mrcnn.data.annotated import without
+from mrcnn.data.curation.validate import validate
 from mrcnn.data.formats.labelme import recognises
-from mrcnn.data.images import DataError
-from mrcnn.data.validate import validate
+from mrcnn.errors import DataError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from mrcnn.data.formats import matlab_files
 from mrcnn.data.formats.matlab_files import matlab_variables
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 ARRAY = np.arange(12).reshape(3, 4)
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import EXIF_ORIENTATION, DataError, load_image
+from mrcnn.data.images import EXIF_ORIENTATION, load_image
+from mrcnn.errors import DataError
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, without
 from mrcnn.data.formats import READERS, open_dataset, reader, recognise
-from mrcnn.data.images import DataError
+from mrcnn.errors import DataError
 
 SIDE = 16
 MASK = np.zeros((SIDE, SIDE), np.uint8)

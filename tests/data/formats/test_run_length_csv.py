@@ -9,12 +9,13 @@ from encoded_pixels import painted
 from PIL import Image
 
 from mrcnn.data.annotated import Fault, without
+from mrcnn.data.curation.validate import validate
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.imaterialist import ImaterialistDataset
 from mrcnn.data.formats.run_length_csv import RunLengthDataset, recognises
 from mrcnn.data.formats.writers import write_coco
-from mrcnn.data.images import EXIF_ORIENTATION, DataError
-from mrcnn.data.validate import validate
+from mrcnn.data.images import EXIF_ORIENTATION
+from mrcnn.errors import DataError
 
 SHAPE = (5, 4)  # height, width of the photos: pixels are counted from 1 on down the columns
 # Runs of the objects of a.jpg, and of the one of b.jpg; c.jpg has none.

@@ -9,8 +9,8 @@ from PIL import Image
 
 from mrcnn.data.annotated import without
 from mrcnn.data.formats.via import ViaDataset, recognises
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import polygons_to_rle, rle_decode
+from mrcnn.errors import DataError
 
 HEIGHT, WIDTH = 24, 32
 POLYGON = {"name": "polygon", "all_points_x": [3, 20, 11.5], "all_points_y": [2, 4, 19]}

@@ -12,8 +12,8 @@ from mrcnn.data.annotated import select
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.writers import rle_to_encoded_pixels, write_coco, write_imaterialist
-from mrcnn.data.images import DataError
 from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
 
 CCP = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccp"
 HEIGHT, WIDTH = 14, 18

@@ -1,0 +1,1 @@
+"""The networks, each behind what all of them share."""

@@ -1,0 +1,1 @@
+"""The commands of `mrcnn`; each is a file with its options and what it does."""

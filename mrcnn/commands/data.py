@@ -1,0 +1,268 @@
+"""The commands `data summary|validate|convert|split|show`: getting to know a data set before training on it."""
+
+import argparse
+import contextlib
+import os
+import warnings
+
+from mrcnn.commands.datasets import add_data_options, open_data
+from mrcnn.commands.options import positive, seed
+from mrcnn.commands.settings import DrawnConfig, FashionConfig, augmentation_of, overrides_of
+from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
+from mrcnn.data.walk import progress_bar
+from mrcnn.errors import DataError, UsageError
+
+OUTPUT = "data"  # folder in --logs
+READABLE = 400  # pixels of the longer side of a picture that labels need
+
+# --- Summary ---------------------------------------------------------------------------------------------------------
+
+
+def summary(options):
+    """Print what is in the data, and save it as a figure and as JSON."""
+    from mrcnn.data.curation.statistics import summarise, summary_text
+    from mrcnn.drawing.dataset import plot_data_summary
+    from mrcnn.files import write_json
+
+    config = _config(options)
+    dataset = open_data(options)
+    config.set(NUM_CLASSES=dataset.num_classes).check()
+    found = summarise(dataset, config, progress_bar("reading"))
+    folder = options.output or os.path.join(options.logs, OUTPUT)
+    write_json(os.path.join(folder, "summary.json"), found)
+    title = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
+    plot_data_summary(found, os.path.join(folder, "summary.png"), title)
+    print(f"{summary_text(found)}\n\nThe figure summary.png and summary.json are in {folder}")
+
+
+def _config(options):
+    """The settings that `train` would begin with."""
+    return (FashionConfig if options.annotations else DrawnConfig)(**overrides_of(options))
+
+
+# --- Validation ------------------------------------------------------------------------------------------------------
+
+
+def validate(options):
+    """List every bad sample; returns exit code 1 if there is one."""
+    from mrcnn.data.curation.validate import faults_text, read_faults, write_faults
+    from mrcnn.data.curation.validate import validate as validate_dataset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is skipped: it is listed
+        dataset = _with_its_faults(options)
+    known = set(read_faults(options.skip)) if options.skip else ()
+    faults = [fault for fault in validate_dataset(dataset, options.workers) if fault not in known]
+    path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
+    write_faults(path, faults)
+    print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
+    if faults:
+        print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out")
+    return int(bool(faults))
+
+
+def _with_its_faults(options):
+    """The data set with what is wrong with its annotations in `faults`, even if nothing in it is right."""
+    from mrcnn.data.formats import reader, recognise
+
+    options.on_error = "skip"
+    if not options.annotations or options.split or options.skip:
+        return open_data(options)
+    dataset = reader(options.format or recognise(options.annotations))()
+    try:
+        dataset.load(options.annotations, options.images, limit=options.limit, on_error="skip", names=options.names,
+                     mapping=options.mapping)
+    except DataError:
+        if dataset.image_info or not dataset.faults:
+            raise  # it is not that nothing remains without the faults
+    dataset.prepare()
+    return dataset
+
+
+# --- Conversion ------------------------------------------------------------------------------------------------------
+
+
+def convert(options):
+    """Write the data in another format."""
+    from mrcnn.data.formats import writers
+
+    write = {"coco": writers.write_coco, "imaterialist": writers.write_imaterialist}[options.to]
+    if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
+        raise UsageError(f"--output {options.output} is the file that is read: give another.")
+    dataset = open_data(options)
+    write(dataset, options.output, progress=progress_bar("writing"))
+    print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}; the photos stay in place.")
+
+
+# --- Splits ----------------------------------------------------------------------------------------------------------
+
+
+def split(options):
+    """Write a split file, and print how many objects of each class come into every part."""
+    from mrcnn.data.curation import splits
+    from mrcnn.data.curation.duplicates import find_duplicates
+
+    if options.preset and (options.method or options.parts):
+        raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")
+    if not options.annotations:
+        raise UsageError("data split splits photos of your own: give their --annotations.")
+    dataset = open_data(options)
+    groups = None
+    if options.near_duplicates is not None:
+        groups = find_duplicates(dataset, options.near_duplicates, progress=progress_bar("comparing"))
+        print(f"{len(groups)} photos are near-duplicates, in {len(set(groups.values()))} groups that stay together")
+    counts = splits.class_counts(dataset, progress=progress_bar("counting"))
+    if options.preset:
+        found = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
+    elif options.method == "random":
+        found = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups)
+    else:
+        found = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts)
+    splits.write_split(options.output, found)
+    print(f"{splits.split_table(dataset, found, counts)}\n\nThe split is in {options.output}; train --split takes it.")
+
+
+def parts(text):
+    """{name: share} from "train:0.8,val:0.2"."""
+    found = {}
+    for part in text.split(","):
+        name, _, share = part.strip().partition(":")
+        try:
+            found[name] = float(share)
+        except ValueError:
+            name = ""
+        if not name:
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not name:share, as in train:0.8,val:0.2")
+    if len(found) < len(text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} names a part twice")
+    return found
+
+
+def bits(text):
+    """A whole number of 0 to 20."""
+    value = int(text)
+    if not 0 <= value <= 20:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 20: unrelated photos differ in that many bits")
+    return value
+
+
+# --- Pictures --------------------------------------------------------------------------------------------------------
+
+
+def show(options):
+    """Draw photos with their objects as training takes them, each followed by augmented versions of it."""
+    import numpy as np
+
+    from mrcnn.drawing.pictures import contact_sheet
+
+    config = _config(options)
+    augmentation = augmentation_of(options.augment or config.AUGMENT)
+    dataset = open_data(options)
+    config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False).check()
+    versions = 1 + (options.versions if augmentation is not None else 0)
+    count = min(options.count, len(dataset.image_ids))
+    chosen = np.sort(np.random.default_rng(options.seed or 0).permutation(dataset.image_ids)[:count])
+    pictures, titles = [], []
+    for image_id in chosen:
+        for version in range(versions):
+            pictures.append(_drawn(dataset, config, image_id, augmentation if version else None, version))
+            titles.append(f"{dataset.sample_name(image_id)}{f', augmented {version}' if version else ''}")
+    path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
+    _write_picture(path, contact_sheet(pictures, titles, versions if versions > 1 else 4))
+    print(f"{len(chosen)} photos are drawn in {path}")
+
+
+def _write_picture(path, pixels):
+    """Write uint8 [h, w, 3] as JPEG or PNG, by the ending of the path, whole or not at all."""
+    from PIL import Image
+
+    partial = f"{path}.partial"
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        Image.fromarray(pixels).save(partial, format="JPEG" if path.lower().endswith((".jpg", ".jpeg")) else "PNG")
+        os.replace(partial, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+        raise DataError(f"{path}: cannot write the picture ({error.strerror}): check folder and disk.") from error
+
+
+def _drawn(dataset, config, image_id, augmentation, version):
+    """uint8 [h, w, 3]: the canvas of a photo with its objects, each class in a colour of its own."""
+    import numpy as np
+
+    from mrcnn.data.ground_truth import load_ground_truth
+    from mrcnn.drawing.pictures import distinct_colors, draw_instances
+
+    rng = np.random.default_rng([config.SEED, int(image_id), version])
+    sample = load_ground_truth(dataset, config, int(image_id), augmentation, rng)
+    colors = np.array(distinct_colors(dataset.num_classes)).reshape(-1, 3)[sample["gt_class_ids"] - 1]
+    scale = max(1, READABLE // max(sample["image"].shape[:2]))
+    masks = sample["gt_masks"].transpose(1, 2, 0) >= 128
+    return draw_instances(np.ascontiguousarray(sample["image"]), sample["gt_boxes"], masks, sample["gt_class_ids"],
+                          dataset.class_names, colors=colors, show_bbox=False, scale=scale)
+
+
+# --- The command line ------------------------------------------------------------------------------------------------
+
+
+def add_data(commands, add_command):
+    text = "Look at a data set: summary, faults, splits, pictures; or convert it."
+    tasks = commands.add_parser("data", help=text, description=text).add_subparsers(
+        dest="task", required=True, metavar="summary|validate|convert|split|show")
+    _add_summary(tasks, add_command)
+    _add_validate(tasks, add_command)
+    _add_convert(tasks, add_command)
+    _add_split(tasks, add_command)
+    _add_show(tasks, add_command)
+
+
+def _add_summary(tasks, add_command):
+    command = add_command(tasks, "summary", summary, "Count objects and sizes; propose anchors. A table and a figure.")
+    add_data_options(command)
+    _add_canvas(command)
+    command.add_argument("--output", metavar="DIR", help="folder to write to (default: data in --logs)")
+
+
+def _add_validate(tasks, add_command):
+    command = add_command(tasks, "validate", validate, "List every bad sample; exit code 1 if there is one.")
+    add_data_options(command)
+    command.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a core, at most 8)")
+    command.add_argument("--output", metavar="FILE", help="list for --skip (default: data/faults.json in --logs)")
+
+
+def _add_convert(tasks, add_command):
+    command = add_command(tasks, "convert", convert, "Write annotations in another format.")
+    add_data_options(command)
+    command.add_argument("--to", choices=("coco", "imaterialist"), required=True, help="format to write")
+    command.add_argument("--output", metavar="FILE", required=True, help="JSON or CSV file to write")
+
+
+def _add_split(tasks, add_command):
+    command = add_command(tasks, "split", split, "Split photos into parts, such as train and val.")
+    add_data_options(command)
+    command.add_argument("--method", choices=("random", "stratified"),
+                         help="stratified (default): each class has its share in every part")
+    command.add_argument("--parts", type=parts, metavar="NAME:SHARE,...", help="default train:0.8,val:0.2")
+    command.add_argument("--preset", choices=tuple(PRESETS),
+                         help="80/20 of the first 10,000 photos or of all, random or stratified")
+    command.add_argument("--seed", type=seed, default=0, metavar="N", help="gives the same split each time (default 0)")
+    command.add_argument("--near-duplicates", type=bits, nargs="?", const=6, metavar="BITS",
+                         help="keep photos together whose perceptual hashes differ in so few of 64 bits (6)")
+    command.add_argument("--output", default="split.json", metavar="FILE", help="split file to write (split.json)")
+
+
+def _add_show(tasks, add_command):
+    command = add_command(tasks, "show", show, "Draw photos with their objects, before and after augmentation.")
+    add_data_options(command)
+    _add_canvas(command)
+    command.add_argument("--augment", metavar="NAME", help="as for train; none draws the photos as they are")
+    command.add_argument("--count", type=positive, default=4, metavar="N", help="photos, chosen at random (default 4)")
+    command.add_argument("--versions", type=positive, default=3, metavar="N", help="augmented ones a photo (default 3)")
+    command.add_argument("--seed", type=seed, metavar="N", help="of choice and augmentation (default 0)")
+    command.add_argument("--output", metavar="FILE", help="picture to write (default: data/photos.png in --logs)")
+
+
+def _add_canvas(command):
+    command.add_argument("--image-size", type=positive, metavar="N",
+                         help="of the network: photos are scaled and padded to NxN pixels; divides by 64")

@@ -1,0 +1,81 @@
+"""Data of the fashion sample: annotated photos in any known format, and drawn pictures where none are given."""
+
+from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
+from mrcnn.data.formats import READERS, open_dataset
+from mrcnn.errors import DataError, UsageError
+
+
+def add_data_options(command, part=True):
+    """Give a command the options that say which photos it is about. part: whether it works on one part of a split."""
+    command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
+    command.add_argument("--annotations", metavar="PATH",
+                         help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, folder of "
+                              "LabelMe JSON, of label maps or of instance masks (default: drawn pictures)")
+    command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
+    command.add_argument("--names", metavar="FILE",
+                         help="class names of CSV (label_descriptions.json), LabelMe files or label maps")
+    command.add_argument("--mapping", metavar="FILE|NAME", help="classes of label maps merged or dropped")
+    command.add_argument("--on-error", choices=("raise", "skip"), default="raise",
+                         help="stop at the first bad entry of the annotations (default), or leave bad ones out; "
+                              "`data validate` finds bad photos too, for --skip")
+    command.add_argument("--skip", metavar="FILE", help="leave out the bad samples that `data validate` listed here")
+    command.add_argument("--split", metavar="FILE", help="split file written by `data split`")
+    if part:
+        command.add_argument("--part", metavar="NAME", help="part of the split: train, val, test (default val)")
+
+
+def open_data(options, annotations=None, part=None):
+    """The prepared data set that the options of a command stand for; drawn pictures if they name none.
+
+    annotations: path; None takes options.annotations; part: of options.split; None takes options.part, else "val"
+    """
+    annotations = annotations or options.annotations
+    part = part or getattr(options, "part", None) or "val"
+    if not annotations:
+        given = [name for name in ("images", "names", "mapping", "format", "skip", "split") if getattr(options, name)]
+        if given:
+            raise UsageError(f"--{given[0]} needs annotations: say which (python samples/fashion.py --help).")
+        return drawn_pictures(part, options.limit)
+    if getattr(options, "part", None) and not options.split:
+        raise UsageError("--part needs the --split FILE that it is a part of.")
+    chosen = bool(options.split or options.skip)  # then the limit counts what remains
+    dataset = open_dataset(annotations, options.images, None if chosen else options.limit,
+                           "skip" if options.skip else options.on_error, options.names, options.mapping, options.format)
+    return _chosen_photos(dataset, options, part) if chosen else dataset
+
+
+def _chosen_photos(dataset, options, part):
+    """The data set without what --skip lists, and only the part of --split that is asked for."""
+    from mrcnn.data.annotated import select, without
+    from mrcnn.data.curation.splits import apply_split, read_split
+    from mrcnn.data.curation.validate import read_faults
+
+    if options.split:
+        dataset = apply_split(dataset, read_split(options.split), part)
+    if options.skip:
+        dataset = without(dataset, read_faults(options.skip))
+    if options.limit:
+        dataset = select(dataset, dataset.image_ids[:options.limit])
+    if not len(dataset.image_ids):
+        raise DataError(f"No photo remains after --split and --skip: check {options.split or options.skip}.")
+    return dataset
+
+
+def drawn_pictures(subset, limit=None):
+    """The drawn training ("train") or validation ("val") pictures, prepared."""
+    from mrcnn.data.drawn.people import DrawnPeople
+
+    count, seed = DRAWN_PICTURES[subset]
+    dataset = DrawnPeople()
+    dataset.load_drawn(count if limit is None else min(count, limit), size=DRAWN_SIZE, seed=seed)
+    dataset.prepare()
+    return dataset
+
+
+def check_same_classes(training, other, train_path, other_path):
+    """Raise DataError if training and validation or test data name other classes."""
+    if list(training.class_names) != list(other.class_names):
+        raise DataError(
+            f"{train_path} has the classes {', '.join(training.class_names[1:])}, but {other_path} has "
+            f"{', '.join(other.class_names[1:])}: they must be the same, in the same order."
+        )

@@ -1,0 +1,77 @@
+"""The command `detect`: what a checkpoint finds in photos."""
+
+import os
+import sys
+
+from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.options import add_tiles, add_tta, probability
+from mrcnn.commands.photos import PhotoDataset, check_output, list_photos, save_drawing
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
+from mrcnn.commands.settings import DRAWN_SHOWN, overrides_of
+from mrcnn.errors import DataError
+
+
+def detect(options):
+    """Draw what is found in photos, and write it as COCO results; returns the exit code."""
+    from mrcnn.files import write_json
+
+    overrides = overrides_of(options)
+    paths = list_photos(options.image)[:options.limit] if options.image else None
+    path = checkpoint_of(options)
+    folder = output_folder(options, path, "detections")
+    check_output(folder, paths or [])
+    model = load_model(path, options, overrides)
+    if paths is None:
+        dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
+    else:
+        names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
+        dataset = PhotoDataset().load_photos(paths, names)
+        dataset.prepare()
+    results, seen = [], 0
+    for start in range(0, len(dataset.image_ids), model.config.BATCH_SIZE):
+        photos = load_readable(dataset, dataset.image_ids[start:start + model.config.BATCH_SIZE])
+        if photos:
+            os.makedirs(folder, exist_ok=True)
+            results += detect_batch(model, dataset, photos, folder)
+            seen += len(photos)
+    if not seen:
+        return 2
+    write_json(os.path.join(folder, "detections.json"), results, indent=None)
+    print(f"{len(results)} objects in {seen} photos; the drawings and detections.json are in {folder}")
+    return 0 if seen == len(dataset.image_ids) else 2
+
+
+def load_readable(dataset, image_ids):
+    """{image id: uint8 [H, W, 3]} of the photos that can be read; the others are named on stderr."""
+    photos = {}
+    for image_id in image_ids:
+        try:
+            photos[image_id] = dataset.load_image(image_id)
+        except DataError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+    return photos
+
+
+def detect_batch(model, dataset, photos, folder):
+    """Detect on one batch, save its drawings, and return its COCO results.
+
+    photos: {image id: uint8 [H, W, 3]}
+    """
+    from mrcnn.evaluation.coco import results_from_detections
+
+    results = []
+    for (image_id, image), found in zip(photos.items(), model.detect(list(photos.values()), rle=True)):
+        results += results_from_detections(dataset, image_id, found)
+        save_drawing(folder, dataset, image_id, image, found)
+    return results
+
+
+def add_detect(commands, add_command):
+    command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
+    add_weights(command)
+    command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
+    command.add_argument("--output", metavar="DIR", help="folder to write to (default: detections in the run's folder)")
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
+    add_tta(command)
+    add_tiles(command)

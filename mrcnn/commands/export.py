@@ -1,0 +1,72 @@
+"""The command `export`: a checkpoint as a file that other programs run."""
+
+import os
+
+from mrcnn.commands.options import positive, probability, quiet_import
+from mrcnn.commands.photos import list_photos
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
+from mrcnn.commands.settings import overrides_of
+from mrcnn.errors import UsageError
+
+ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "litert": ".tflite"}
+
+
+def export(options):
+    """Write the file, and beside it the JSON file that tells how to use it."""
+    if options.image_side and (options.height or options.width):
+        raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
+    height, width = options.image_side or options.height, options.image_side or options.width
+    overrides = overrides_of(options)
+    photos = photos_of(options)
+    path = checkpoint_of(options)
+    with quiet_import():
+        from mrcnn.errors import ExportError
+        from mrcnn.export import export as write
+    if options.format != "savedmodel":
+        overrides.setdefault("PRECISION", "float32")  # as the weights are
+    if height or width:
+        overrides = {**any_canvas(path, overrides), **overrides}
+    model = load_model(path, options, overrides)
+    output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
+    try:
+        write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos)
+    except ExportError as error:
+        raise UsageError(str(error)) from error
+    print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
+
+
+def photos_of(options):
+    """The photos of --image to check the file on, or None."""
+    from mrcnn.data.images import load_image
+
+    return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
+
+
+def any_canvas(path, overrides):
+    """Settings with which the network of a checkpoint takes canvases of any shape, photos being as large as before."""
+    from mrcnn.config import FIXED_CANVAS_MODES, Config
+    from mrcnn.weights import torchvision as torchvision_weights
+
+    config = Config.from_dict(torchvision_weights.settings_of(path)["config"], **overrides)
+    if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
+        return {}
+    return {"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": int(config.IMAGE_SHAPE[0])}
+
+
+def add_export(commands, add_command):
+    command = add_command(commands, "export", export, "Write a checkpoint as a file that runs without this program.")
+    add_weights(command)
+    command.add_argument("--format", choices=tuple(ENDINGS), default="savedmodel",
+                         help="savedmodel (default): TensorFlow alone runs it; onnx: onnxruntime and others; litert: "
+                              "phones and small machines, formerly TensorFlow Lite")
+    command.add_argument("--output", metavar="PATH", help="file to write (default: beside the checkpoint)")
+    command.add_argument("--image-size", type=positive, metavar="N", dest="image_side",
+                         help="canvas of N x N pixels (default: that of the training)")
+    command.add_argument("--height", type=positive, metavar="N", help="height of the canvas, a multiple of 64")
+    command.add_argument("--width", type=positive, metavar="N", help="width of the canvas, a multiple of 64")
+    command.add_argument("--dtype", choices=("uint8", "float32"), default="uint8",
+                         help="of the image's values, 0 to 255 either way (default uint8)")
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score of an object (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
+    command.add_argument("--image", metavar="FILE|DIR",
+                         help="photos to check the file on, in place of drawn people")

@@ -1,0 +1,197 @@
+"""The command `label`: one class for each pixel of a photo; and the measuring of such label maps for `evaluate`."""
+
+import os
+
+from mrcnn.commands.datasets import add_data_options, drawn_pictures, open_data
+from mrcnn.commands.detect import load_readable
+from mrcnn.commands.options import add_tiles, add_tta
+from mrcnn.commands.photos import READABLE, PhotoDataset, check_output, list_photos
+from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
+from mrcnn.commands.settings import DRAWN_SHOWN, EVALUATION_MIN_CONFIDENCE, overrides_of
+from mrcnn.errors import DataError, UsageError
+
+# --- Label maps of photos --------------------------------------------------------------------------------------------
+
+
+def label(options):
+    """Write a label map and an overlay for each photo, or tune the settings of label maps; returns the exit code."""
+    return tune(options) if options.tune else label_photos(options)
+
+
+def label_photos(options):
+    """Write a palette PNG label map and an overlay for each photo; returns the exit code."""
+    from mrcnn.labeling.label_map import load_settings
+    from mrcnn.labeling.photos import batches, detected, label_photo
+
+    if options.images or options.annotations:
+        raise UsageError("label takes its photos by --image FILE|DIR; --images and --annotations belong to --tune.")
+    overrides = overrides_of(options)
+    paths = list_photos(options.image)[:options.limit] if options.image else None
+    path = checkpoint_of(options)
+    folder = output_folder(options, path, "labels")
+    check_output(folder, paths or [])
+    chain_of(options)  # a step that does not exist shows before the network is built
+    settings = load_settings(path)
+    overrides.setdefault("DETECTION_MIN_CONFIDENCE", settings.least_threshold())
+    model = load_model(path, options, overrides)
+    chain = chain_of(options, model)
+    dataset = photos_of(paths, model, options)
+    settings.check_classes(dataset.class_names)
+    names, done = file_stems(dataset), 0
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        photos = load_readable(dataset, batch)
+        if not photos:
+            continue
+        os.makedirs(folder, exist_ok=True)
+        for (image_id, image), found in zip(photos.items(), detected(model, list(photos.values()))):
+            labels = label_photo(image, found, dataset.class_names, settings, chain)
+            write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names)
+        done += len(photos)
+    if done:
+        write_names(folder, dataset.class_names)
+        print(f"Label maps NAME.png and overlays NAME_overlay.jpg of {done} photos are in {folder}")
+    return 0 if done == len(dataset.image_ids) else 2
+
+
+def chain_of(options, model=None):
+    """The chain of refinement that --refine names, else the model's settings, else the default."""
+    from mrcnn.labeling.refine import DEFAULT_CHAIN, build_chain
+
+    text = getattr(options, "refine", None)
+    if text is None:
+        text = getattr(getattr(model, "config", None), "LABEL_REFINE", DEFAULT_CHAIN)
+    return build_chain(text)
+
+
+def photos_of(paths, model, options):
+    """The prepared data set of some files, or of drawn pictures, with the classes of a model."""
+    if paths is None:
+        return drawn_pictures("val", options.limit or DRAWN_SHOWN)
+    names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
+    dataset = PhotoDataset().load_photos(paths, names)
+    dataset.prepare()
+    return dataset
+
+
+def file_stems(dataset):
+    """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike."""
+    names = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
+    stems = [os.path.splitext(name)[0] for name in names]
+    return stems if len(set(stems)) == len(stems) else [name.replace(".", "_") for name in names]
+
+
+def write_pictures(stem, image, labels, class_names):
+    """Write stem.png, the label map, and stem_overlay.jpg, the photo with the labels over it."""
+    from PIL import Image
+
+    from mrcnn.drawing.label_maps import draw_label_map, write_label_map
+
+    write_label_map(f"{stem}.png", labels, class_names)
+    scale = min(4, max(1, READABLE // max(image.shape[:2])))
+    drawing = Image.fromarray(draw_label_map(image, labels, class_names, scale=scale))
+    drawing.save(f"{stem}_overlay.jpg.partial", format="JPEG", quality=92)
+    os.replace(f"{stem}_overlay.jpg.partial", f"{stem}_overlay.jpg")
+
+
+def write_names(folder, class_names):
+    """Write label_names.txt: value and class of each label, as the reader of label maps takes them."""
+    path = os.path.join(folder, "label_names.txt")
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        file.writelines(f"{i} {name}\n" for i, name in enumerate(class_names))
+    os.replace(f"{path}.partial", path)
+
+
+# --- Tuning and measuring --------------------------------------------------------------------------------------------
+
+
+def tune(options):
+    """Find the thresholds of the highest mean IoU on annotated photos, and store them beside the weights."""
+    from mrcnn.labeling.label_map import load_settings, save_settings
+
+    if options.image or options.refine is not None:
+        raise UsageError("label --tune takes --images and --annotations; leave --image and --refine out.")
+    overrides = overrides_of(options)
+    dataset = open_data(options)
+    path = checkpoint_of(options)
+    check_classes(path, dataset, options.annotations or "the drawn pictures")
+    before = load_settings(path)
+    before.check_classes(dataset.class_names)
+    overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
+    model = load_model(path, options, overrides)
+    tuner = gathered(model, dataset)
+    settings, score, tuned = tuner.tune(before, report=print)
+    for name, value in settings.to_dict().items():
+        if value:
+            print(f"{name:16} {value}")
+    print(f"mean IoU {score:.4f} before, {tuned:.4f} now, on {len(dataset.image_ids)} photos at reduced size")
+    print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
+
+
+def gathered(model, dataset):
+    """A Tuner with the detections of all photos of a data set."""
+    import numpy as np
+
+    from mrcnn.evaluation.evaluate import report_progress
+    from mrcnn.evaluation.pixels import true_label_map
+    from mrcnn.labeling.photos import batches, detected
+    from mrcnn.labeling.tuning import Tuner
+
+    tuner, done = Tuner(dataset.class_names), 0
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        for image_id, found in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
+            found["mask_probabilities"] = found["mask_probabilities"].astype(np.float16)  # all of them are kept
+            tuner.add(true_label_map(dataset, image_id), found)
+            done += 1
+            report_progress("Detecting", done, len(dataset.image_ids))
+    return tuner
+
+
+def evaluate_pixels(options, model, dataset, folder):
+    """Measure label maps against the data: print a table of all figures, and write pixels.json into a folder."""
+    from mrcnn.data.annotated import photo_name
+    from mrcnn.evaluation.evaluate import report_progress
+    from mrcnn.evaluation.pixels import PixelConfusion, pixel_table, true_label_map
+    from mrcnn.files import write_json
+    from mrcnn.labeling.label_map import load_settings
+    from mrcnn.labeling.photos import batches, detected, label_photo
+
+    settings = load_settings(checkpoint_of(options))
+    settings.check_classes(dataset.class_names)
+    chain = chain_of(options, model)
+    confusion = PixelConfusion(dataset.class_names)
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        images = [dataset.load_image(image_id) for image_id in batch]
+        for image_id, image, found in zip(batch, images, detected(model, images)):
+            labels = label_photo(image, found, dataset.class_names, settings, chain)
+            confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
+            report_progress("Labelling", confusion.photos, len(dataset.image_ids))
+    if not confusion.photos:
+        raise DataError("There is no photo to evaluate: the data set is empty, or the limit is 0.")
+    metrics = confusion.metrics()
+    os.makedirs(folder, exist_ok=True)
+    write_json(os.path.join(folder, "pixels.json"), {**metrics, "settings": settings.to_dict()}, indent=2)
+    print(pixel_table(metrics))
+    print(f"pixels.json is in {folder}")
+
+
+# --- The command line ------------------------------------------------------------------------------------------------
+
+
+def add_refine(command):
+    command.add_argument("--refine", metavar="STEP,...",
+                         help="refine label maps by these steps, or none: small-regions, felzenszwalb, slic, "
+                              "merged-superpixels, guided, crf (default: LABEL_REFINE of the weights)")
+
+
+def add_label(commands, add_command):
+    command = add_command(commands, "label", label,
+                          "Write a palette PNG label map and an overlay for each photo; --tune finds the thresholds.")
+    add_weights(command)
+    command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
+    command.add_argument("--output", metavar="DIR", help="folder to write to (default: labels in the run's folder)")
+    add_refine(command)
+    add_tta(command)
+    add_tiles(command)
+    command.add_argument("--tune", action="store_true",
+                         help="tune score and mask thresholds on annotated photos and store them beside the weights")
+    add_data_options(command)

@@ -1,0 +1,226 @@
+"""What the commands of the samples share: options read with one clear line for bad usage and bad data.
+
+Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted.
+"""
+
+import argparse
+import ast
+import contextlib
+import json
+import math
+import os
+import re
+import shlex
+import sys
+import tempfile
+import warnings
+from typing import NamedTuple
+
+from mrcnn.errors import UsageError, UserError
+
+HINTS = {  # for who interrupts a command
+    "train": "; train --weights last resumes after the last whole epoch",
+    "tune": "; the same command goes on with the study",
+}
+# Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
+OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
+STAGES_EXAMPLE = "heads:20:1e-3,all:20:1e-4"
+
+
+class Stage(NamedTuple):
+    """One stage of training: which layers, up to which epoch (counted from the start of the run), at what rate."""
+
+    layers: str
+    last_epoch: int
+    learning_rate: float
+
+
+def parse_stages(text):
+    """Stages from "layers:epochs:rate,layers:epochs:rate"; epochs are each stage's own.
+
+    Raises UsageError for anything else.
+    """
+    stages, last_epoch = [], 0
+    for part in str(text).split(","):
+        try:
+            layers, epochs, rate = part.strip().rsplit(":", 2)
+            epochs, rate = int(epochs), float(rate)
+            re.compile(layers)
+        except (ValueError, re.error):
+            layers = ""
+        if not layers or epochs < 1 or not 0 < rate < math.inf:
+            raise UsageError(
+                f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate. Example: {STAGES_EXAMPLE} "
+                "(layers: heads, 3+, 4+, 5+, all or a regular expression)."
+            )
+        last_epoch += epochs
+        stages.append(Stage(layers, last_epoch, rate))
+    return stages
+
+
+def parse_setting(text):
+    """(name, value) from NAME=VALUE; the value is read as JSON, else as a Python literal, else taken as text."""
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise UsageError(f"--set {text}: write NAME=VALUE, for example --set WEIGHT_DECAY=0.0005.")
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return name.strip(), read(value)
+        except (ValueError, SyntaxError):
+            continue
+    return name.strip(), value
+
+
+def expand_presets(arguments, folder):
+    """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
+
+    `tune` does without OPTIONS_OF_TRAIN, which it does not have.
+
+    folder: of the preset files, NAME.txt: options as on the command line, over any number of lines, # for remarks
+
+    Raises UsageError for a preset that does not exist.
+    """
+    if list(arguments[:1]) not in (["train"], ["tune"]):  # `data split` has presets of another kind
+        return list(arguments)
+    rest, options, words = [], [], list(arguments)
+    while words:
+        word = words.pop(0)
+        if word == "--preset" and words:
+            options += read_preset(words.pop(0), folder)
+        elif word.startswith("--preset="):
+            options += read_preset(word.partition("=")[2], folder)
+        else:
+            rest.append(word)
+    if rest[:1] == ["tune"]:
+        options = _without(options, OPTIONS_OF_TRAIN)
+    return rest[:1] + options + rest[1:]  # the name of the command stays in front
+
+
+def _without(options, names):
+    """Options less those of these names and the values behind them."""
+    kept, words = [], iter(options)
+    for word in words:
+        if word in names:
+            next(words, None)
+        elif word.partition("=")[0] not in names:
+            kept.append(word)
+    return kept
+
+
+def read_preset(name, folder):
+    """Options of a preset: one of `folder`, or a file of the user's own."""
+    path = name if os.path.isfile(name) else os.path.join(folder, f"{name}.txt")
+    if not os.path.isfile(path):
+        known = ", ".join(sorted(file[:-4] for file in os.listdir(folder) if file.endswith(".txt")))
+        raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
+    with open(path, encoding="utf-8") as file:
+        return shlex.split(file.read(), comments=True)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Tells bad usage in one line instead of after the whole usage text."""
+
+    def error(self, message):
+        raise UsageError(f"{message} ({self.prog} --help lists all options)")
+
+
+def positive(text):
+    """An integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def seed(text):
+    """A whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
+def probability(text):
+    """A number of 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 1")
+    return value
+
+
+def add_command(commands, name, run, text):
+    """A command with the options that all of them have."""
+    command = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(run=run)
+    command.add_argument("--logs", default="logs", metavar="DIR", help="folder of the runs (default logs)")
+    command.add_argument("--limit", type=positive, metavar="N", help="use the first N photos only")
+    command.add_argument("--batch-size", type=positive, metavar="N", help="photos handled at once")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                         help="change any setting of mrcnn/config.py; may be repeated")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return command
+
+
+def add_tta(command):
+    """Give a command the option of looking at each photo several times."""
+    command.add_argument("--tta", action="store_true",
+                         help="look at each photo four times, mirrored and at 1 and 1.25 of the size, and merge "
+                              "what is found; TEST_FLIP and TEST_SCALES of --set choose other views")
+
+
+def add_tiles(command):
+    """Give a command the options of looking at huge photos in overlapping tiles."""
+    command.add_argument("--tile", type=positive, metavar="N",
+                         help="cut photos larger than N x N pixels into overlapping tiles of that size, and join what "
+                              "is found; the photo as a whole is looked at once too (N: best the size of the canvas)")
+    command.add_argument("--tile-overlap", type=probability, default=0.25, metavar="P",
+                         help="least share of a tile's side that it has in common with the next (default 0.25)")
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Keep back what TensorFlow writes to stderr while it is imported, unless that fails.
+
+    Its greetings come before it reads any setting that would silence them, and would bury the one line of an error.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(stderr, kept.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def is_users(error):
+    """Whether an error tells the user what to change, rather than us what to mend."""
+    return isinstance(error, (UserError, OSError))
+
+
+def run_command(parser, arguments=None, presets=None):
+    """Read the arguments and call the command they name, `options.run(options)`; returns the exit code.
+
+    presets: folder of what `--preset NAME` stands for
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = None
+    # One line without the place in the code that warns, which tells a user nothing.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        hint = HINTS.get(getattr(options, "command", None), "")
+        print(f"interrupted{hint}", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if "--debug" in arguments or not is_users(error):
+            raise
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2

@@ -1,0 +1,68 @@
+"""Photos that carry no annotations, from files, and drawings of what was found in them, to files."""
+
+import os
+
+from mrcnn.data.dataset import Dataset
+from mrcnn.errors import DataError, UsageError
+
+PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+READABLE = 600  # pixels of the longer side that labels need
+
+
+class PhotoDataset(Dataset):
+    """Photos without annotations, and the classes that a model looks for in them."""
+
+    def load_photos(self, paths, class_names):
+        """Register photos under their file names.
+
+        class_names: names by class id, background first
+        """
+        for class_id, name in enumerate(class_names[1:], 1):
+            self.add_class("photo", class_id, name)
+        for path in paths:
+            self.add_image("photo", os.path.basename(path), path)
+        return self
+
+
+def list_photos(path):
+    """Paths of the photos that a file name or a folder stands for."""
+    if os.path.isdir(path):
+        names = sorted(name for name in os.listdir(path) if name.lower().endswith(PHOTO_ENDINGS))
+        if not names:
+            raise DataError(f"--image {path} holds no photos ({', '.join(PHOTO_ENDINGS)}).")
+        return [os.path.join(path, name) for name in names]
+    if not os.path.isfile(path):
+        raise DataError(f"--image {path} does not exist.")
+    return [path]
+
+
+def check_output(folder, paths):
+    """Raise UsageError if drawings would overwrite the photos."""
+    if os.path.realpath(folder) in {os.path.realpath(os.path.dirname(path) or ".") for path in paths}:
+        raise UsageError(f"--output {folder} is the folder of the photos: the drawings would overwrite them.")
+
+
+def save_drawing(folder, dataset, image_id, image, found):
+    """Draw the objects found in a photo, and write the picture, whole or not at all, under the photo's name.
+
+    image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room
+    found: what `detect(rle=True)` returned for it
+    """
+    from PIL import Image
+
+    from mrcnn.drawing.pictures import draw_instances
+
+    scale = min(4, max(1, READABLE // max(image.shape[:2])))
+    drawing = draw_instances(
+        image, found["boxes"], found["rles"], found["class_ids"], dataset.class_names, found["scores"], scale=scale
+    )
+    path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
+    form = "PNG" if path.lower().endswith(".png") else "JPEG"
+    Image.fromarray(drawing).save(f"{path}.partial", format=form, quality=95)
+    os.replace(f"{path}.partial", path)
+
+
+def picture_name(info):
+    """File name of a drawing: the photo's own, and PNG unless that is a JPEG."""
+    name = os.path.basename(info.get("path") or str(info["id"]))
+    return name if name.lower().endswith((".jpg", ".jpeg", ".png")) else f"{name}.png"

@@ -1,0 +1,172 @@
+"""Settings of the fashion sample: its configurations, and what its options make of them."""
+
+from mrcnn.commands.options import STAGES_EXAMPLE, parse_setting, parse_stages
+from mrcnn.config import Config
+from mrcnn.errors import UsageError
+
+# AP is the area under the whole precision-recall curve: a threshold for display, such as 0.7, would cut the curve off.
+# Below 0.05 there is next to nothing left to gain (Detectron's threshold), only time to lose.
+EVALUATION_MIN_CONFIDENCE = 0.05
+TTA = {"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}  # --tta; a view at 0.8 measured worse
+
+
+# --- Configurations --------------------------------------------------------------------------------------------------
+
+
+class FashionConfig(Config):
+    """Photos of clothes."""
+
+    NAME = "fashion"
+    BACKBONE = "resnet50"
+    IMAGES_PER_GPU = 2
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 512
+    STEPS_PER_EPOCH = None  # an epoch is every photo once
+    VALIDATION_STEPS = None
+    DETECTION_NMS_THRESHOLD = 0.5  # garments of one class overlap: two people side by side, a pair of shoes
+    STAGES = STAGES_EXAMPLE  # --stages, in the settings so that a resumed run remembers them
+    AUGMENT = "flip"  # --augment
+
+
+DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
+DRAWN_SIZE = (256, 192)  # height, width
+DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
+
+
+class DrawnConfig(FashionConfig):
+    """Drawn pictures: small enough to train from random weights within minutes on two CPU cores."""
+
+    BACKBONE = "small"
+    NORM = "group"  # trains from random weights
+    IMAGES_PER_GPU = 4
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 128
+    RPN_ANCHOR_SCALES = (8, 16, 32, 64, 128)  # shoes are 10 pixels wide, coats 80 high
+    TOP_DOWN_PYRAMID_SIZE = 64
+    RPN_CHANNELS = 64
+    MASK_CHANNELS = 32  # the mask head is half of the work even so
+    FPN_CLASSIF_FC_LAYERS_SIZE = 256
+    TRAIN_ROIS_PER_IMAGE = 48
+    ROI_POSITIVE_RATIO = 0.4
+    MAX_GT_INSTANCES = 40
+    PRE_NMS_PER_LEVEL_TRAINING = 500
+    PRE_NMS_PER_LEVEL_INFERENCE = 300
+    POST_NMS_ROIS_TRAINING = 300
+    POST_NMS_ROIS_INFERENCE = 150
+    WARMUP_STEPS = 50
+    STAGES = "all:9:3e-2,all:3:5e-3,all:1:5e-4"
+
+
+# --- Settings from the command line ----------------------------------------------------------------------------------
+
+
+def overrides_of(options):
+    """{setting: value} that the options of a command ask for; those of --set come last and win.
+
+    Raises UsageError for a size that the pyramid cannot halve and for text where a number belongs.
+    """
+    overrides = {}
+    size = getattr(options, "image_size", None)
+    if size is not None:
+        nearest = max(64, round(size / 64) * 64)
+        if size != nearest:
+            raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
+        overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
+        weights = getattr(options, "weights", None) or ""
+        if weights != "coco" and not is_torchvision(weights):  # learned for anchors of 32 to 512 pixels
+            # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
+            overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
+    for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
+                         ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
+        if getattr(options, option, None) is not None:
+            overrides[name] = getattr(options, option)
+    if getattr(options, "tta", False):
+        overrides.update(TTA)
+    for name, value in map(parse_setting, options.set):
+        default = getattr(FashionConfig, name, None)
+        if isinstance(default, (int, float)) and not isinstance(value, (int, float, type(None))):
+            raise UsageError(f"--set {name}={value}: {name} takes a value such as {default}.")
+        overrides[name] = value
+    FashionConfig(**overrides)  # unknown names show before anything is built
+    parse_stages(overrides.get("STAGES", FashionConfig.STAGES))
+    return overrides
+
+
+def is_torchvision(weights):
+    """Whether --weights is a file of torchvision's Mask R-CNN."""
+    from mrcnn.weights.files import is_foreign
+
+    return not is_imagenet(weights) and is_foreign(weights)
+
+
+def is_imagenet(weights):
+    """Whether --weights asks for an ImageNet classifier: imagenet, or imagenet:FILE."""
+    return weights == "imagenet" or weights.startswith("imagenet:")
+
+
+def new_config(options, overrides, dataset):
+    """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
+
+    Raises UsageError if NUM_CLASSES was set to what the data contradicts.
+    """
+    base = FashionConfig if options.train or options.annotations else DrawnConfig
+    config = base()
+    if options.weights == "none":
+        config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
+    elif options.weights == "coco":
+        config.set(BACKBONE="resnet101", RPN_CHANNELS=512, NORM="batch")  # the network that the file is of
+    elif is_imagenet(options.weights):
+        config.NORM = "batch"  # as the classifiers have it
+    elif is_torchvision(options.weights):
+        from mrcnn.weights.torchvision import settings_of
+
+        written = settings_of(options.weights)["config"]
+        config.set(**{name: value for name, value in written.items() if not name.startswith(("NAME", "IMAGE"))})
+    else:
+        from mrcnn.weights.files import read_attributes
+
+        # Weights of ours fit the network that they were trained in, so its settings come with them.
+        written = read_attributes(options.weights)["config"] or {}
+        config = base.from_dict({**written, "STAGES": base.STAGES, "AUGMENT": base.AUGMENT})
+    config.NUM_CLASSES = dataset.num_classes
+    config.set(**overrides)
+    if options.weights == "none" and "TRAIN_BN" not in overrides:
+        # Batch normalisation inside a backbone of keras.applications has no statistics to be frozen at yet.
+        config.TRAIN_BN = config.BACKBONE not in ("resnet50", "resnet101", "resnet152", "small")
+    if config.NUM_CLASSES != dataset.num_classes:
+        raise UsageError(
+            f"--set NUM_CLASSES={config.NUM_CLASSES}: the data has {dataset.num_classes} classes with the background; "
+            "leave the setting out, it follows the data."
+        )
+    return config
+
+
+AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
+
+
+def augmentation_of(name):
+    """The augmentation that --augment names."""
+    if name == "none":
+        return None
+    if name == "flip":
+        from mrcnn.data.augmentation import horizontal_flip
+
+        return horizontal_flip(0.5)
+    if name == "imgaug":
+        import mrcnn.data.augmentation  # noqa: F401, I001  puts back what imgaug misses in numpy 2
+        from imgaug import augmenters
+
+        return augmenters.Sequential([
+            augmenters.Fliplr(0.5),
+            augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
+            augmenters.Multiply((0.8, 1.25)),
+        ])
+    if name == "imgaug-full":
+        from mrcnn.data.augmenters import seed_users_augmentation
+
+        return seed_users_augmentation()
+    if name in ("jitter", "copy-paste"):
+        from mrcnn.data.augmentation import compose
+        from mrcnn.data.augmenters import colour_jitter, copy_paste, horizontal_flip, large_scale_jitter
+
+        light = [large_scale_jitter(0.5, 1.5), horizontal_flip(0.5), colour_jitter()]
+        return compose(light + [copy_paste()] if name == "copy-paste" else light)
+    raise UsageError(f"AUGMENT={name!r}: take one of {', '.join(AUGMENTATIONS)}.")

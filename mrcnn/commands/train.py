@@ -1,0 +1,92 @@
+"""The command `train`: the stages that are still to do."""
+
+import os
+import shlex
+
+from mrcnn.commands.options import parse_stages, positive, quiet_import
+from mrcnn.commands.runs import checkpoint_of, start_model
+from mrcnn.commands.settings import FashionConfig, augmentation_of, is_imagenet, overrides_of
+from mrcnn.commands.training_options import (
+    add_network,
+    add_training_data,
+    check_data_options,
+    same_data,
+    testing_data,
+    training_data,
+)
+
+
+def train(options):
+    """Train the stages that are still to do."""
+    check_data_options(options)
+    if options.weights not in ("none", "last", "coco") and not is_imagenet(options.weights):
+        checkpoint_of(options)  # a missing file shows before the data is read
+    overrides = overrides_of(options)
+    training, validation = training_data(options)
+    testing = testing_data(options, training)
+    with quiet_import():
+        from mrcnn.training.validation import validation_callbacks
+    model = start_model(options, overrides, training)
+    augmentation = augmentation_of(getattr(model.config, "AUGMENT", "none"))
+    stages = parse_stages(getattr(model.config, "STAGES", FashionConfig.STAGES))
+    callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
+                                     options.keep_best, options.patience, testing)
+    start = model.epoch
+    for stage, last_epoch in left_to_do(stages, model, callbacks):
+        model.train(training, validation, learning_rate=stage.learning_rate, epochs=last_epoch, layers=stage.layers,
+                    augmentation=augmentation, custom_callbacks=callbacks)
+    if model.epoch == start:
+        print(f"All {start} epochs of these stages are done; --stages takes more.")
+    kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
+    best = f" --weights {shlex.quote(kept[0])}" if kept else ""
+    following = f"python samples/fashion.py evaluate --logs {shlex.quote(options.logs)}{best}{same_data(options)}"
+    if model.devices.chief:
+        print(f"The run is in {model.log_dir}. Next: {following}")
+
+
+def left_to_do(stages, model, callbacks):
+    """Yield (stage, its last epoch), each when the one before is trained, from that of the resumed checkpoint on.
+
+    Each stage has as many epochs as it asks for, also after one that --patience ended early: that one's epochs fall
+    away, and no other stage gets them.
+    """
+    begins = [0, *(stage.last_epoch for stage in stages)]  # unless a stage ends early
+    index, begin = 0, 0
+    if model.stage is not None:
+        same = [i for i, stage in enumerate(stages)
+                if (stage.layers, stage.learning_rate) == (model.stage["layers"], model.stage["learning_rate"])]
+        if same:
+            begin = model.stage["first_epoch"]
+            index = min(same, key=lambda i: abs(begins[i] - begin))
+            if any(getattr(callback, "is_over", bool)() for callback in callbacks):
+                index, begin = index + 1, model.epoch
+    for i in range(index, len(stages)):
+        last_epoch = begin + begins[i + 1] - begins[i]
+        if model.epoch < last_epoch:
+            yield stages[i], last_epoch
+        begin = min(last_epoch, model.epoch)
+
+
+# --- The command line ------------------------------------------------------------------------------------------------
+
+
+def add_train(commands, add_command):
+    command = add_command(commands, "train", train, "Train on photos, or without options on drawn pictures.")
+    add_training_data(command)
+    command.add_argument("--test", metavar="ANNOTATIONS",
+                         help="annotations whose loss and AP are measured in each epoch too, as test_loss, "
+                              "test_segm_AP ... in history.csv, TensorBoard and curves.png; nothing is chosen by them: "
+                              "the best checkpoint and early stopping keep to the validation photos")
+    command.add_argument("--evaluate-test", action="store_true",
+                         help="the same on the part of the split that is named test, or on drawn pictures")
+    add_network(command, "none|last|imagenet[:FILE]|coco|PATH")
+    command.add_argument("--evaluate-every", type=positive, metavar="N",
+                         help="measure AP and mask IoU on the validation photos every N epochs, for history.csv, "
+                              "TensorBoard and curves.png (with test photos default 1)")
+    command.add_argument("--evaluate-limit", type=positive, metavar="N", help="measure it on the first N photos only")
+    command.add_argument("--keep-best", choices=("segm_AP", "bbox_AP", "loss"),
+                         help="keep the checkpoint that is best by this on the validation photos as "
+                              "mask_rcnn_NAME_best.h5")
+    command.add_argument("--patience", type=positive, metavar="N",
+                         help="end a stage after N measurements without gain in what --keep-best names, else in mask "
+                              "AP (with --evaluate-every) or loss, of the validation photos")

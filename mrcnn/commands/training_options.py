@@ -1,0 +1,100 @@
+"""What the commands that train share: their photos, and the options of data, network and schedule."""
+
+import shlex
+
+from mrcnn.commands.datasets import add_data_options, check_same_classes, open_data
+from mrcnn.commands.options import STAGES_EXAMPLE, positive, seed
+from mrcnn.commands.settings import AUGMENTATIONS
+from mrcnn.errors import UsageError
+
+
+def check_data_options(options):
+    """Raise UsageError unless the options name training and validation data, or neither."""
+    if options.split and (options.train or options.val):
+        raise UsageError("--split takes its parts from one --annotations PATH; leave --train and --val out.")
+    if bool(options.train) != bool(options.val):
+        raise UsageError("Photos need both --train and --val ANNOTATIONS, or --annotations PATH with --split FILE.")
+    if options.split and not options.annotations:
+        raise UsageError("--split needs the --annotations PATH that it splits.")
+    if options.annotations and not options.split:
+        raise UsageError("--annotations needs --split FILE (made by `data split`); else give --train and --val.")
+    if getattr(options, "test", None) and not options.train:
+        raise UsageError("--test ANNOTATIONS goes with --train and --val; of a split, --evaluate-test takes the part "
+                         "named test.")
+    if getattr(options, "evaluate_test", False) and options.train:
+        raise UsageError("--evaluate-test takes the part test of a --split; beside --train and --val give --test.")
+
+
+def training_data(options):
+    """The prepared training and validation data."""
+    training = open_data(options, options.train, "train")
+    validation = open_data(options, options.val, "val")
+    if options.train:
+        check_same_classes(training, validation, options.train, options.val)
+    return training, validation
+
+
+def testing_data(options, training):
+    """The prepared test data that is to be measured in each epoch; None if none is asked for."""
+    if options.test:
+        testing = open_data(options, options.test, "test")
+        check_same_classes(training, testing, options.train, options.test)
+        return testing
+    return open_data(options, None, "test") if options.evaluate_test else None
+
+
+def same_data(options):
+    """The options by which `evaluate` finds the validation data of this training, with a space in front."""
+    return _options_text([("images", options.images), ("annotations", options.val or options.annotations),
+                          *_reading(options)])
+
+
+def same_training_data(options):
+    """The options by which `train` finds the same data, with a space in front."""
+    return _options_text([("images", options.images), ("annotations", options.annotations), ("train", options.train),
+                          ("val", options.val), *_reading(options)])
+
+
+def _reading(options):
+    """[(name, value)] of the options that say how annotations are read."""
+    tolerant = "skip" if options.on_error == "skip" else None
+    return [("names", options.names), ("mapping", options.mapping), ("format", options.format),
+            ("split", options.split), ("skip", options.skip), ("on-error", tolerant)]
+
+
+def _options_text(pairs):
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in pairs if value is not None)
+
+
+# --- The command line ------------------------------------------------------------------------------------------------
+
+
+def add_training_data(command):
+    """Give a command the options of training and validation photos."""
+    add_data_options(command, part=False)
+    command.add_argument("--train", metavar="ANNOTATIONS", help="annotations to train on, in place of a split")
+    command.add_argument("--val", metavar="ANNOTATIONS", help="annotations to validate on, in place of a split")
+
+
+def add_network(command, weights):
+    """Give a command the options of the network and its schedule. weights: what --weights takes, for the help."""
+    # Replaced by the options of the preset before they are read.
+    command.add_argument("--preset", metavar="NAME|FILE",
+                         help="options that belong together (baseline, run1, run2, run3, ccp, best), or a file of "
+                              "your own; flags win")
+    command.add_argument("--weights", default="none", metavar=weights,
+                         help="start from random weights (none, default), an ImageNet backbone, Matterport's COCO "
+                              "model or a weight file with its settings"
+                              + ("; last resumes the newest run" if "last" in weights else ""))
+    command.add_argument("--backbone", metavar="NAME",
+                         help="resnet50, resnet101, resnet152, efficientnet_lite0, small or one of keras.applications")
+    command.add_argument("--image-size", type=positive, metavar="N",
+                         help="photos are scaled and padded to NxN pixels; divides by 64")
+    command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE,...",
+                         help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads, then 20 of all layers; layers are "
+                              "heads, 3+, 4+, 5+, all or a regular expression")
+    command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
+    command.add_argument("--augment", choices=AUGMENTATIONS,
+                         help="flip: left to right (default); jitter: scale, flip, colour; copy-paste: that and "
+                              "objects of other photos; imgaug: flip, scale, rotation, brightness; imgaug-full: "
+                              "that of the first fashion projects, on half of the photos")

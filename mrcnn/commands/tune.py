@@ -1,0 +1,326 @@
+"""The command `tune`: a search for good values of settings, one short training each, that goes on where it stopped."""
+
+import csv
+import gc
+import glob
+import json
+import math
+import os
+import shlex
+import time
+from typing import NamedTuple
+
+from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive
+from mrcnn.commands.runs import start_model
+from mrcnn.commands.settings import FashionConfig, augmentation_of, overrides_of
+from mrcnn.commands.training_options import (
+    add_network,
+    add_training_data,
+    check_data_options,
+    same_training_data,
+    training_data,
+)
+from mrcnn.errors import UsageError
+
+DATABASE = "tune.db"  # in the folder of the logs, with all studies
+STUDY = "fashion"
+DEFAULT_STAGES = "all:3:1e-3"
+DEFAULT_SEARCH = ["LEARNING_RATE=1e-4:1e-2:log"]
+SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
+
+# --- What is searched ------------------------------------------------------------------------------------------------
+
+
+class Search(NamedTuple):
+    """The values that a setting may take: numbers from low to high, or the texts of some choices."""
+
+    name: str
+    low: float = None
+    high: float = None
+    log: bool = False
+    choices: tuple = ()
+
+    def suggest(self, trial):
+        """The value that an Optuna trial takes."""
+        if self.choices:
+            return parse_setting(f"{self.name}={trial.suggest_categorical(self.name, list(self.choices))}")[1]
+        kind = trial.suggest_int if isinstance(self.low, int) else trial.suggest_float
+        return kind(self.name, self.low, self.high, log=self.log)
+
+
+def parse_search(text):
+    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
+
+    Raises UsageError for anything else, ConfigError for a setting that does not exist.
+    """
+    name, sign, values = (part.strip() for part in text.partition("="))
+    if not sign or not name or not values:
+        raise UsageError(f"--search {text}: {SEARCH_HINT}.")
+    default = getattr(FashionConfig(**{name: getattr(FashionConfig(), name, None)}), name)
+    parts = values.split(":")
+    if len(parts) == 1:
+        return Search(name, choices=_choices(text, values))
+    try:
+        low, high = (float(part) for part in parts[:2])
+    except ValueError:
+        low = high = math.nan
+    log = parts[2:] == ["log"]
+    if not -math.inf < low < high < math.inf or (parts[2:] and not log) or (log and low <= 0):
+        raise UsageError(f"--search {text}: {SEARCH_HINT}; low is below high, and above 0 with log.")
+    if isinstance(default, bool) or not isinstance(default, (int, float, type(None))):
+        raise UsageError(f"--search {text}: {name} is no number but {default!r}; list the values, NAME=a,b,c.")
+    if isinstance(default, int) and low == int(low) and high == int(high):
+        low, high = int(low), int(high)
+    return Search(name, low, high, log)
+
+
+def _choices(text, values):
+    """The texts between the commas that are not inside brackets."""
+    choices, depth = [""], 0
+    for letter in values:
+        depth += (letter in "[({") - (letter in "])}")
+        if letter == "," and not depth:
+            choices.append("")
+        else:
+            choices[-1] += letter
+    choices = tuple(choice.strip() for choice in choices)
+    if len(set(choices)) < 2 or not all(choices):
+        raise UsageError(f"--search {text}: give two or more values between commas; {SEARCH_HINT}.")
+    return choices
+
+
+def scaled_stages(text, rate=None, epochs=None):
+    """Stages of which the highest rate is `rate`, the others in proportion, and which end after `epochs` in all."""
+    stages = parse_stages(text)
+    factor = 1 if rate is None else rate / max(stage.learning_rate for stage in stages)
+    stages = [Stage(stage.layers, min(stage.last_epoch, epochs or math.inf), stage.learning_rate * factor)
+              for stage in stages]
+    starts = [0] + [stage.last_epoch for stage in stages]
+    return [stage for stage, start in zip(stages, starts) if stage.last_epoch > start]
+
+
+def stages_text(stages):
+    """Stages as --stages takes them."""
+    starts = [0] + [stage.last_epoch for stage in stages]
+    return ",".join(f"{stage.layers}:{stage.last_epoch - start}:{stage.learning_rate:.4g}"
+                    for stage, start in zip(stages, starts))
+
+
+# --- The study -------------------------------------------------------------------------------------------------------
+
+
+def import_optuna():
+    """The module optuna, told to be quiet. Raises UsageError if it is missing."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError('tune needs Optuna: pip install optuna (or pip install ".[tune]").') from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def open_study(folder, name, search, conditions, seed=0):
+    """The Optuna study of this name in tune.db of a folder; trials that a kill broke off are queued again.
+
+    search: list of Search; conditions: dict of what else the values depend on, for JSON
+
+    Raises UsageError if Optuna is missing, or the study searched something else.
+    """
+    optuna = import_optuna()
+    os.makedirs(folder, exist_ok=True)
+    storage = f"sqlite:///{os.path.abspath(os.path.join(folder, DATABASE))}"
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    wanted = json.dumps({"search": [list(one) for one in search], **conditions}, sort_keys=True)
+    known = study.user_attrs.get("conditions")
+    if known is None:
+        study.set_user_attr("conditions", wanted)
+    elif known != wanted:
+        before, now = json.loads(known), json.loads(wanted)
+        other = ", ".join(sorted(key for key in {*before, *now} if before.get(key) != now.get(key)))
+        raise UsageError(f"{os.path.join(folder, DATABASE)} holds a study {name!r} with another {other}: give the same "
+                         "again to go on with it, or begin one with --study NAME.")
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    # Another seed after each resume: the same would draw the first trials again.
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
+    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=3)
+    return study
+
+
+def run_study(study, search, trials, objective, table=None):
+    """Run trials until so many are done, those of earlier calls included.
+
+    objective: function (values {name: value}, report) -> (AP, {name: what else to note}); report(AP, epoch) ends a
+        trial that is worse than the median of the others at that epoch
+    table: path of the CSV file that is written after each trial
+    """
+    from optuna import TrialPruned
+    from optuna.trial import TrialState
+
+    done = (TrialState.COMPLETE, TrialState.PRUNED)
+    while len(study.get_trials(deepcopy=False, states=done)) < trials:
+        trial = study.ask()
+        values = {one.name: one.suggest(trial) for one in search}
+        print(f"\nTrial {trial.number}: {' '.join(f'{name}={value}' for name, value in values.items())}")
+
+        def report(value, epoch, trial=trial):
+            trial.report(value, epoch)
+            if trial.should_prune():
+                raise TrialPruned(f"ended after epoch {epoch + 1}: below the median of the others")
+
+        start = time.monotonic()
+        try:
+            value, notes = objective(values, report)
+        except (TrialPruned, ArithmeticError) as error:  # the latter where a loss became NaN: a bad value, no error
+            print(f"Trial {trial.number} {error}")
+            value, notes = None, {"ended": str(error)}
+        except ValueError:  # settings that do not fit together: a call of today, not to be tried again
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        for key, note in {**notes, "seconds": round(time.monotonic() - start, 1)}.items():
+            trial.set_user_attr(key, note)
+        study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
+        if value is not None:
+            print(f"Trial {trial.number}: mask AP {value:.4f}; best {study.best_value:.4f} of trial "
+                  f"{study.best_trial.number}")
+        if table:
+            write_table(study, search, table)
+
+
+def write_table(study, search, path):
+    """Write every trial as a row of a CSV file, whole or not at all."""
+    notes = ["threshold", "F1", "seconds", "run", "ended"]
+    with open(f"{path}.partial", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["trial", "state", "mask AP", *(one.name for one in search), *notes])
+        for trial in study.get_trials(deepcopy=False):
+            writer.writerow([trial.number, trial.state.name.lower(), "" if trial.value is None else trial.value,
+                             *(trial.params.get(one.name, "") for one in search),
+                             *(trial.user_attrs.get(note, "") for note in notes)])
+    os.replace(f"{path}.partial", path)
+
+
+# --- The command -----------------------------------------------------------------------------------------------------
+
+
+def tune(options):
+    """Search for the values of the highest mask AP on validation photos; print the command that trains with them."""
+    check_data_options(options)
+    if options.weights == "last":
+        raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
+    search = [parse_search(text) for text in options.search or DEFAULT_SEARCH]
+    overrides = overrides_of(options)
+    if options.steps:
+        overrides["STEPS_PER_EPOCH"] = options.steps
+    text = overrides.pop("STAGES", DEFAULT_STAGES)
+    # Data, network and budget: what makes trials comparable.
+    conditions = {"data": same_training_data(options), "start": options.weights, "limit": options.limit,
+                  "epochs": options.epochs, "stages": text, "settings": json.loads(json.dumps(overrides, default=str))}
+    import_optuna()
+    training, validation = training_data(options)  # before anything is noted that bad paths would spoil
+    study = open_study(options.logs, options.study, search, conditions, options.seed or 0)
+    folder = os.path.join(options.logs, f"tune_{options.study}")
+
+    def objective(values, report):
+        remove_weights(study, folder)
+        return train_trial(options, overrides, text, training, validation, values, report)
+
+    table = os.path.join(options.logs, "tune.csv" if options.study == STUDY else f"tune_{options.study}.csv")
+    try:
+        run_study(study, search, options.trials, objective, table)
+    finally:
+        remove_weights(study, folder)
+    report_best(options, study, search, overrides, text)
+    print(f"All trials are in {table} and {os.path.join(options.logs, DATABASE)}; more --trials go on with them.")
+
+
+def train_trial(options, overrides, text, training, validation, values, report):
+    """(mask AP on the validation photos after the last epoch, notes) of one short training."""
+    import keras
+
+    from mrcnn.training.validation import AveragePrecision
+
+    keras.utils.clear_session()  # of the trial before, also where it was ended early
+    gc.collect()
+    values = dict(values)
+    stages = scaled_stages(text, values.pop("LEARNING_RATE", None), options.epochs)
+    model = start_model(options, {**overrides, **values, "STAGES": stages_text(stages)}, training)
+    model.model_dir = os.path.join(options.logs, f"tune_{options.study}")
+    model.set_log_dir()
+    measure = AveragePrecision(model, validation)
+    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(logs["val_segm_AP"], epoch))
+    for stage in stages:
+        model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
+                    layers=stage.layers, augmentation=augmentation_of(model.config.AUGMENT),
+                    custom_callbacks=[measure, follow])
+    notes = {"run": model.log_dir, **best_threshold(*measure.found)}
+    average = float(model.history.history["val_segm_AP"][-1])
+    return (0.0 if math.isnan(average) else average), notes
+
+
+def best_threshold(results, truth):
+    """{"threshold", "F1"}: the score threshold of the highest F1 of masks; {} where no detection is correct."""
+    from mrcnn.evaluation.coco_data import read_comparison
+    from mrcnn.evaluation.pairs import pair_images
+    from mrcnn.evaluation.thresholds import rank_images, threshold_curves
+
+    comparison = read_comparison(truth, results, "segm")
+    best = threshold_curves(rank_images(pair_images(comparison), len(comparison.categories)))["overall"].get("best")
+    return {"threshold": best["threshold"], "F1": best["F1"]} if best else {}
+
+
+def remove_weights(study, folder):
+    """Remove the weights of all trials but the best one; their histories stay. folder: of the trials' runs"""
+    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+    best = max(complete, key=lambda trial: trial.value, default=None)
+    kept = best and os.path.abspath(best.user_attrs.get("run", ""))
+    for path in glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "*", "*.h5")):
+        if os.path.dirname(path) != kept:
+            os.remove(path)
+
+
+def report_best(options, study, search, overrides, text):
+    """Print the best values and the command line that trains with them."""
+    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+    if not complete:
+        print("No trial came to its end: search other values.")
+        return
+    best, notes = study.best_trial, study.best_trial.user_attrs
+    values = {one.name: best.params[one.name] for one in search if one.name in best.params}
+    print(f"\nBest of {len(complete)} whole trials: mask AP {best.value:.4f} (trial {best.number})")
+    for name, value in values.items():
+        print(f"{name:30} {value}")
+    settings = {**overrides, **values}
+    settings.pop("LEARNING_RATE", None)  # the stages have rates of their own
+    if options.steps:
+        settings.pop("STEPS_PER_EPOCH", None)  # the budget of a trial, not of a training
+    if "threshold" in notes:
+        print(f"{'DETECTION_MIN_CONFIDENCE':30} {notes['threshold']:.2f} (the best F1, {notes['F1']:.3f})")
+        settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
+    stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
+    chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
+    print(f"\npython samples/fashion.py train{same_training_data(options)} --weights {shlex.quote(options.weights)} "
+          f"--stages {shlex.quote(stages)}{chosen}\n")
+
+
+def _value_text(value):
+    """A setting as --set reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def add_tune(commands, add_command):
+    command = add_command(commands, "tune", tune,
+                          "Search for good values of settings by short trainings, judged by mask AP on the validation "
+                          "photos; the same command goes on with an interrupted search.")
+    add_training_data(command)
+    command.add_argument("--search", action="append", metavar="NAME=low:high[:log]|NAME=a,b,c",
+                         help="a setting of mrcnn/config.py and its values; may be repeated (default "
+                              f"{DEFAULT_SEARCH[0]}); LEARNING_RATE is the highest of --stages, the others follow it")
+    command.add_argument("--trials", type=positive, default=20, metavar="N",
+                         help="trainings in all, those of earlier calls included (default 20)")
+    command.add_argument("--epochs", type=positive, metavar="N", help="end each after N epochs")
+    command.add_argument("--steps", type=positive, metavar="N", help="steps of an epoch (default: every photo once)")
+    command.add_argument("--study", default=STUDY, metavar="NAME", help=f"name of the search in {DATABASE}")
+    add_network(command, "none|imagenet[:FILE]|coco|PATH")
+    command.set_defaults(stages=None)

@@ -1,0 +1,252 @@
+"""Splits of a data set into parts such as train and val: random or stratified by class, seeded, kept in a file.
+
+A split is {"seed", "method", "parts": {part: [photo names]}}; photos go by `mrcnn.data.annotated.photo_name`.
+"""
+
+import math
+
+import numpy as np
+
+from mrcnn.data.annotated import photo_name, select
+from mrcnn.data.ground_truth import gives_run_lengths
+from mrcnn.errors import DataError
+from mrcnn.files import read_json, text_table, write_json
+
+TRAIN_AND_VAL = {"train": 0.8, "val": 0.2}
+# The set-ups of the first runs on iMaterialist: name: (number of photos, None for all; method).
+PRESETS = {
+    "10k-random": (10_000, "random"),
+    "10k-stratified": (10_000, "stratified"),
+    "full-random": (None, "random"),
+    "full-stratified": (None, "stratified"),
+}
+
+# --- Making splits ---------------------------------------------------------------------------------------------------
+
+
+def random_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None):
+    """Split photos at random; without groups, parts have their shares to within one photo.
+
+    dataset: prepared Dataset; parts: {name: share}, shares of 1 in all; seed: the same one gives the same split
+    groups: photos that stay together: {photo name: group}, or a list with the group of each photo; a photo without one,
+        or with None, is a group of its own. Photos of the same name always stay together.
+
+    Returns a split. Raises DataError if the shares are not of 1 in all, or there are fewer groups than parts.
+    """
+    return _split(dataset, "random", parts, seed, groups, np.zeros((len(dataset.image_ids), 0), int))
+
+
+def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=None):
+    """Split photos so that each class has its share of photos in every part (Sechidis et al. 2011, algorithm 1).
+
+    A class that is shown by at least as many groups as there are parts comes into every part, unless the photos it
+    shares with other such classes leave no way.
+
+    dataset, parts, seed, groups: as for `random_split`; counts: of `class_counts`, if known
+
+    Returns a split. Raises DataError as there.
+    """
+    counts = class_counts(dataset) if counts is None else counts
+    return _split(dataset, "stratified", parts, seed, groups, np.asarray(counts) > 0)
+
+
+def preset_split(dataset, name, seed=0, groups=None, counts=None):
+    """The split of one of PRESETS: 80 % of the photos to train on and 20 % to validate on.
+
+    groups: {photo name: group}; dataset, seed, counts: as for `stratified_split`
+
+    Raises DataError for a name that is no preset's.
+    """
+    if name not in PRESETS:
+        raise DataError(f"No preset {name!r} of splits: take one of {', '.join(PRESETS)}.")
+    limit, method = PRESETS[name]
+    chosen = dataset if limit is None else select(dataset, dataset.image_ids[:limit])
+    if method == "random":
+        return random_split(chosen, TRAIN_AND_VAL, seed, groups)
+    return stratified_split(chosen, TRAIN_AND_VAL, seed, groups, None if counts is None else counts[:limit])
+
+
+def _split(dataset, method, parts, seed, groups, shown):
+    """A split. shown: [M, K] whether a photo shows a class, by which to stratify."""
+    shares = _checked_shares(parts)
+    names = [photo_name(dataset, i) for i in dataset.image_ids]
+    of_photo = _group_numbers(names, groups)
+    count = of_photo.max(initial=-1) + 1
+    if count < len(shares):
+        raise DataError(f"{count} photos or groups of them cannot be split into {len(shares)} parts: use fewer parts.")
+    weights = np.zeros((count, shown.shape[1] + 1), np.int64)
+    np.add.at(weights, of_photo, np.column_stack([shown, np.ones(len(names), bool)]))
+    chosen = _balanced_parts(weights, np.array(list(shares.values())), np.random.default_rng(seed))[of_photo]
+    members = {part: [] for part in shares}
+    for name, part in dict(zip(names, chosen)).items():
+        members[list(shares)[part]].append(name)
+    return {"seed": int(seed), "method": method, "parts": members}
+
+
+def _checked_shares(parts):
+    shares = {str(name): float(share) for name, share in parts.items()}
+    if not shares or not all(share > 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1):
+        shown = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
+        raise DataError(f"Parts {{{shown}}} of a split: give shares above 0 that make 1, such as train: 0.8, val: 0.2.")
+    return shares
+
+
+def _group_numbers(names, groups):
+    """int [M]: number of the group of each photo, counted from 0 in the order of their first photos."""
+    if groups is None:
+        groups = {}
+    elif not isinstance(groups, dict):
+        if len(groups) != len(names):
+            raise DataError(f"{len(groups)} groups for {len(names)} photos: give one for each, or a dict by name.")
+        groups = dict(zip(names, groups))
+    numbers = {}
+    # The first entry of a key tells a group from the name of a photo that has none.
+    keys = [(False, name) if groups.get(name) is None else (True, groups[name]) for name in names]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
+
+
+def _balanced_parts(weights, shares, rng):
+    """The part of each group, balanced for each column of weights, the rarest first.
+
+    weights: int [G, K + 1], how many photos of a group count for a column; the last one counts all of them
+    shares: float [P]; rng: numpy Generator
+
+    Returns int [G]. Groups are dealt, as in Sechidis 2011, each to the part that lacks most photos of the column, of
+    those to the one that lacks most photos, and of those to any. A part is owed one photo of a column at least, if
+    there are groups enough.
+    """
+    present = weights > 0
+    groups_left = present.sum(axis=0)
+    owed = shares[:, None] * weights.sum(axis=0)
+    enough = groups_left >= len(shares)
+    lacking = np.where(enough, np.maximum(1 - owed, 0), 0)
+    owed[np.argmax(shares)] -= lacking.sum(axis=0)
+    owed += lacking
+    order = rng.permutation(len(weights))
+    order = order[np.argsort(-weights[order, -1], kind="stable")]  # large groups first: small ones even out the rest
+    parts = np.full(len(weights), -1)
+    while groups_left.any():
+        column = np.argmin(np.where(groups_left > 0, groups_left, groups_left.max() + 1))
+        for group in order[present[order, column] & (parts[order] < 0)]:
+            needs = np.flatnonzero(owed[:, column] >= owed[:, column].max() - 1e-9)
+            needs = needs[owed[needs, -1] >= owed[needs, -1].max() - 1e-9]
+            parts[group] = part = needs[rng.integers(len(needs))] if len(needs) > 1 else needs[0]
+            owed[part] -= weights[group]
+        groups_left = present[parts < 0].sum(axis=0)
+    _bring_into_every_part(parts, present, weights[:, -1], len(shares))
+    return parts
+
+
+def _bring_into_every_part(parts, present, sizes, count):
+    """Move groups, in place, so that columns with groups enough come into every part; dealing may have failed in that.
+
+    parts: int [G]; present: bool [G, K + 1]; sizes: photos of each group; count: number of parts
+    """
+    totals = present.sum(axis=0)
+    enough = totals >= count
+    held = np.stack([present[parts == part].sum(axis=0) for part in range(count)])
+    for column in np.argsort(totals, kind="stable"):
+        for part in np.flatnonzero(held[:, column] == 0) if enough[column] else ():
+            groups = np.flatnonzero(present[:, column])
+            # A group may go if its part keeps each column that it should have.
+            may_go = ((held[parts[groups]] > 1) | ~present[groups] | ~enough).all(axis=1)
+            if may_go.any():
+                groups = groups[may_go]
+                group = groups[np.lexsort([sizes[groups], present[groups].sum(axis=1)])[0]]
+                held[parts[group]] -= present[group]
+                held[part] += present[group]
+                parts[group] = part
+
+
+# --- Classes ---------------------------------------------------------------------------------------------------------
+
+
+def class_counts(dataset, image_ids=None, progress=None):
+    """Number of objects of each class in each photo, crowds not counted; no mask is decoded if the format allows.
+
+    dataset: prepared Dataset; image_ids: of the photos, None takes all; progress: called as progress(done, total)
+
+    Returns int64 [M, K]; column k is class id k + 1.
+    """
+    image_ids = dataset.image_ids if image_ids is None else image_ids
+    counts = np.zeros((len(image_ids), dataset.num_classes), np.int64)
+    by_runs = gives_run_lengths(dataset)
+    # A subclass of a reader that has a load_mask of its own may give other objects than the reader counts.
+    by_classes = hasattr(dataset, "object_classes") and (by_runs or not hasattr(dataset, "load_rles"))
+    for row, image_id in enumerate(image_ids):
+        if by_classes:
+            class_ids = dataset.object_classes(image_id)
+        else:
+            class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[1]
+        np.add.at(counts[row], np.maximum(np.asarray(class_ids, int), 0), 1)
+        if progress:
+            progress(row + 1, len(image_ids))
+    return counts[:, 1:]
+
+
+def split_table(dataset, split, counts=None):
+    """A text table of the photos and the objects of each class in every part, with their share of all in the split.
+
+    counts: of `class_counts`, if known
+    """
+    counts = class_counts(dataset) if counts is None else np.asarray(counts)
+    row_of = {photo_name(dataset, i): row for row, i in enumerate(dataset.image_ids)}
+    parts = split["parts"]
+    rows = {part: [row_of[name] for name in names if name in row_of] for part, names in parts.items()}
+    lines = [("photos", [len(rows[part]) for part in parts]), ("objects", [counts[rows[part]].sum() for part in parts])]
+    objects = np.stack([counts[rows[part]].sum(axis=0) for part in parts], axis=1)
+    totals = objects.sum(axis=1)
+    lines += [(dataset.class_names[i + 1], objects[i]) for i in np.argsort(-totals, kind="stable") if totals[i]]
+    table = [["", *(cell for part in parts for cell in (part, ""))]]
+    for name, values in lines:
+        total = max(sum(values), 1)
+        table.append([name, *(cell for value in values for cell in (int(value), f"{100 * value / total:.1f} %"))])
+    bare = int((totals == 0).sum())
+    return text_table(table) + (f"\n{bare} of {len(totals)} classes have no object" if bare else "")
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def write_split(path, split):
+    """Write a split file, whole or not at all."""
+    write_json(path, split)
+
+
+def read_split(path):
+    """The split in a file. Raises DataError if it is none, has an empty part, or a photo in two parts."""
+    split = read_json(path, "split file (made by `data split`)")
+    parts = split.get("parts") if isinstance(split, dict) else None
+    lists = isinstance(parts, dict) and all(isinstance(names, list) for names in parts.values())
+    if not lists or not parts or not all(isinstance(name, str) for names in parts.values() for name in names):
+        raise DataError(f'{path}: no split file, for it has no "parts" of photo names: make one by `data split`.')
+    part_of = {}
+    for part, names in parts.items():
+        if not names:
+            raise DataError(f"{path}: its part {part!r} is empty: put photos in, or take the part out.")
+        for name in names:
+            if name in part_of:
+                where = f"in both {part_of[name]!r} and {part!r}" if part_of[name] != part else f"twice in {part!r}"
+                raise DataError(f"{path}: photo {name} is {where}: leave it in one place.")
+            part_of[name] = part
+    return split
+
+
+def apply_split(dataset, split, part):
+    """A prepared copy of a data set with the photos of one part, in the data set's order.
+
+    Raises DataError if the split has no such part, or the data set lacks photos of it other than those it skipped.
+    """
+    if part not in split["parts"]:
+        raise DataError(f"The split has no part {part!r}: it has {', '.join(split['parts'])}.")
+    wanted = set(split["parts"][part])
+    names = [photo_name(dataset, i) for i in dataset.image_ids]
+    skipped = {fault.photo for fault in getattr(dataset, "faults", ())}
+    unknown = sorted(wanted - set(names) - skipped)
+    if unknown:
+        shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        raise DataError(
+            f"{len(unknown)} of the {len(wanted)} photos in part {part!r} of the split are not in the data, which has "
+            f"{len(names)}: {shown}: give the annotations that were split."
+        )
+    return select(dataset, [i for i, name in zip(dataset.image_ids, names) if name in wanted])

@@ -1,0 +1,243 @@
+"""What is in a data set: counts, sizes and shapes, and how well anchors fit its boxes as the network will see them."""
+
+import numpy as np
+
+from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
+from mrcnn.data.ground_truth import gives_run_lengths
+from mrcnn.data.images import Window, _layout, _scale
+from mrcnn.data.masks import mask_boxes
+from mrcnn.files import text_table
+
+THRESHOLDS = np.round(np.arange(0, 1.0001, 0.05), 2)  # of IoU, at which recall is kept
+BINS = 24  # of a histogram
+
+# --- Measuring -------------------------------------------------------------------------------------------------------
+
+
+def summarise(dataset, config, progress=None):
+    """Describe a data set, and the fit of anchors to it, without decoding photos, nor masks if the format allows.
+
+    dataset: prepared Dataset; progress: called as progress(done, total) after each photo
+    config: Config; its IMAGE_* place the photos on the canvas, its RPN_ANCHOR_* are the anchors compared
+
+    Returns a dict that JSON can hold:
+        photos, empty_photos, objects, crowds: numbers; crowds are in none of what follows
+        classes: list of {name, objects, photos, median_area (pixels of the photo), median_share (of the photo)}
+        height, width: of the photos in pixels, {min, median, max, edges, counts}, edges the same for both
+        objects_per_photo: {min, median, max, mean, counts: number of photos with 0, 1, 2 ... objects}
+        box_scale, box_ratio: square root of the area in canvas pixels and width / height of the boxes, as `height`,
+            with edges that rise by factors; None without objects
+        too_small: number of objects with a side under a canvas pixel, which training drops
+        canvas: {min, max}: [height, width] of the canvases, None without photos
+        thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
+            an IoU of each threshold or more, mean_overlap}, None without objects
+    Raises DataError naming the photo whose objects cannot be read.
+    """
+    found = _measure(dataset, config, progress)
+    counted = ~found["crowd"]
+    per_photo = np.bincount(found["photo"][counted], minlength=len(found["shapes"]))
+    boxes = found["boxes"]
+    large_enough = counted & (np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3)
+    boxes, canvases = boxes[large_enough], found["canvases"][found["photo"][large_enough]]
+    sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
+    scales, ratios = np.sqrt(sides.prod(axis=1)), sides[:, 1] / sides[:, 0]
+    return {
+        "photos": len(per_photo),
+        "empty_photos": int((per_photo == 0).sum()),
+        "objects": int(counted.sum()),
+        "crowds": int((~counted).sum()),
+        "classes": [_class_summary(dataset.class_names[i], found, i) for i in range(1, dataset.num_classes)],
+        "height": _distribution(found["shapes"][:, 0], _even_edges(found["shapes"])),
+        "width": _distribution(found["shapes"][:, 1], _even_edges(found["shapes"])),
+        "objects_per_photo": {
+            **_range(per_photo),
+            "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
+            "counts": np.bincount(per_photo).tolist(),
+        },
+        "box_scale": _distribution(scales, _rising_edges(scales)),
+        "box_ratio": _distribution(ratios, _rising_edges(ratios)),
+        "too_small": int((counted & ~large_enough).sum()),
+        "canvas": {
+            "min": found["canvases"].min(axis=0).tolist() if len(per_photo) else None,
+            "max": found["canvases"].max(axis=0).tolist() if len(per_photo) else None,
+        },
+        "thresholds": THRESHOLDS.tolist(),
+        "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) else None,
+    }
+
+
+def _measure(dataset, config, progress):
+    """Arrays of all photos and objects.
+
+    shapes, canvases: int [M, 2] (height, width); photo: int [N], row of the photo; class_ids: int [N]; crowd: bool [N]
+    areas: float [N] pixels of the photo; boxes: float32 [N, 4] canvas pixels
+    """
+    shapes, canvases, photo, class_ids, areas, boxes = [], [], [], [], [], []
+    by_runs = gives_run_lengths(dataset)
+    for row, image_id in enumerate(dataset.image_ids):
+        shape, ids, object_areas, object_boxes = (_objects_by_runs if by_runs else _objects)(dataset, image_id)
+        window = planned_window(shape, config)
+        shapes.append(shape)
+        canvases.append(window.canvas_shape)
+        photo += [row] * len(ids)
+        class_ids.append(ids)
+        areas.append(object_areas)
+        boxes.append(window.to_canvas(object_boxes).reshape(-1, 4))
+        if progress:
+            progress(row + 1, len(dataset.image_ids))
+    class_ids = np.concatenate([np.zeros(0, int), *class_ids])
+    return {
+        "shapes": np.array(shapes, int).reshape(-1, 2),
+        "canvases": np.array(canvases, int).reshape(-1, 2),
+        "photo": np.array(photo, int),
+        "class_ids": np.abs(class_ids),
+        "crowd": class_ids < 0,
+        "areas": np.concatenate([np.zeros(0), *areas]),
+        "boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
+    }
+
+
+def _objects_by_runs(dataset, image_id):
+    """((H, W) of a photo, class ids [N], areas [N], boxes [N, 4]) from run lengths."""
+    from pycocotools import mask as coco_mask
+
+    info = dataset.image_info[image_id]
+    rles, class_ids = dataset.load_rles(image_id)
+    boxes = np.asarray(coco_mask.toBbox(rles), np.float64).reshape(-1, 4) if rles else np.zeros((0, 4))
+    boxes = np.stack([boxes[:, 1], boxes[:, 0], boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2]], axis=1)
+    areas = np.asarray(coco_mask.area(rles), np.float64).reshape(-1) if rles else np.zeros(0)
+    return (int(info["height"]), int(info["width"])), np.asarray(class_ids, int), areas, boxes
+
+
+def _objects(dataset, image_id):
+    """The same from masks."""
+    masks, class_ids = dataset.load_mask(image_id)
+    masks, class_ids = np.asarray(masks), np.asarray(class_ids, int).reshape(-1)
+    shape = masks.shape[:2] if len(class_ids) else np.shape(dataset.load_image(image_id))[:2]
+    areas = np.count_nonzero(masks, axis=(0, 1)).astype(float) if len(class_ids) else np.zeros(0)
+    return tuple(int(side) for side in shape), class_ids, areas, mask_boxes(masks)[: len(class_ids)]
+
+
+def planned_window(shape, config):
+    """The Window of a photo of (H, W) pixels; in mode "crop" that of the whole photo before the crop."""
+    mode, height, width = config.IMAGE_RESIZE_MODE, *shape
+    if mode == "none":
+        return Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
+    limits = config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM
+    scale = _scale(height, width, *limits, config.IMAGE_MIN_SCALE, mode)
+    resized = max(1, round(height * scale)), max(1, round(width * scale))
+    canvas, corner = _layout(resized, *limits, "pad64" if mode == "crop" else mode, None)
+    return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
+
+
+# --- Summing up ------------------------------------------------------------------------------------------------------
+
+
+def _class_summary(name, found, class_id):
+    own = (found["class_ids"] == class_id) & ~found["crowd"]
+    areas, photos = found["areas"][own], found["photo"][own]
+    shares = areas / found["shapes"][photos].prod(axis=1)
+    return {
+        "name": name,
+        "objects": int(own.sum()),
+        "photos": len(np.unique(photos)),
+        "median_area": float(np.median(areas)) if len(areas) else None,
+        "median_share": float(np.median(shares)) if len(areas) else None,
+    }
+
+
+def _range(values):
+    if not len(values):
+        return {"min": None, "median": None, "max": None}
+    return {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}
+
+
+def _even_edges(values):
+    """Edges of the bins of a histogram of some numbers."""
+    low = values.min(initial=2**31)
+    return np.linspace(low, max(values.max(initial=0), low + 1), BINS + 1)
+
+
+def _rising_edges(values):
+    """The same for positive numbers, each edge by one factor above the last."""
+    low = values.min(initial=2**31)
+    high = max(values.max(initial=0), low * 1.01)
+    edges = np.geomspace(low, high, BINS + 1)
+    edges[0], edges[-1] = low, high  # which geomspace may miss by a rounding
+    return edges
+
+
+def _distribution(values, edges):
+    """{min, median, max, edges, counts} of a histogram; None without values."""
+    if not len(values):
+        return None
+    return {**_range(values), "edges": edges.tolist(), "counts": np.histogram(values, edges)[0].tolist()}
+
+
+def _anchor_summary(boxes, canvases, config):
+    scales, ratios = propose_anchors(boxes, canvases, config)
+    proposed = type(config).from_dict({**config.to_dict(), "RPN_ANCHOR_SCALES": scales, "RPN_ANCHOR_RATIOS": ratios})
+    summary = {}
+    for name, anchors in (("current", config), ("proposed", proposed)):
+        overlaps = best_overlaps(boxes, canvases, anchors)
+        summary[name] = {
+            "scales": [float(scale) for scale in anchors.RPN_ANCHOR_SCALES],
+            "ratios": [float(ratio) for ratio in anchors.RPN_ANCHOR_RATIOS],
+            "recall": [float((overlaps >= threshold).mean()) for threshold in THRESHOLDS],
+            "mean_overlap": float(overlaps.mean()),
+        }
+    return summary
+
+
+# --- Showing ---------------------------------------------------------------------------------------------------------
+
+
+def summary_text(summary):
+    """What `summarise` found, as text of a few tables."""
+    head = (
+        f"{summary['photos']} photos, {summary['objects']} objects, {summary['crowds']} crowds; "
+        f"{summary['empty_photos']} photos without objects"
+    )
+    parts = [head, _ranges_table(summary), _classes_table(summary["classes"], summary["objects"])]
+    if summary["anchors"]:
+        parts.append(_anchors_table(summary))
+    return "\n\n".join(parts)
+
+
+def _ranges_table(summary):
+    low, high = summary["canvas"]["min"], summary["canvas"]["max"]
+    canvas = "x".join(map(str, high or ())) if low == high else f"up to {high[0]}x{high[1]}"
+    rows = [["", "min", "median", "max"]]
+    for key, name, digits in (("height", "photo height", 0), ("width", "photo width", 0),
+                              ("objects_per_photo", "objects a photo", 0),
+                              ("box_scale", f"box scale on the canvas of {canvas}", 1),
+                              ("box_ratio", "box width / height", 2)):
+        values = summary[key]
+        if values and values["min"] is not None:
+            rows.append([name, *(f"{values[what]:.{digits}f}" for what in ("min", "median", "max"))])
+    dropped = summary["too_small"]
+    return text_table(rows) + (f"\n{dropped} objects are under a canvas pixel and will be dropped" if dropped else "")
+
+
+def _classes_table(classes, objects):
+    rows = [["class", "objects", "share", "photos", "median area", "of the photo"]]
+    for entry in sorted(classes, key=lambda entry: -entry["objects"]):
+        if entry["objects"]:
+            rows.append([entry["name"], entry["objects"], f"{100 * entry['objects'] / objects:.1f} %", entry["photos"],
+                         f"{entry['median_area']:.0f} px", f"{100 * entry['median_share']:.2f} %"])
+    bare = sum(not entry["objects"] for entry in classes)
+    return text_table(rows) + (f"\n{bare} of {len(classes)} classes have no object" if bare else "")
+
+
+def _anchors_table(summary):
+    rows = [["anchors", "recall at IoU 0.5", "at 0.7", "mean best IoU", "  scales", "  ratios"]]
+    lists = {}
+    for name, anchors in summary["anchors"].items():
+        lists[name] = [", ".join(f"{value:g}" for value in anchors[key]) for key in ("scales", "ratios")]
+    for name, anchors in summary["anchors"].items():
+        recall = dict(zip(summary["thresholds"], anchors["recall"]))
+        rows.append([name, f"{recall[0.5]:.3f}", f"{recall[0.7]:.3f}", f"{anchors['mean_overlap']:.3f}", *lists[name]])
+    same = lists["proposed"] == lists["current"]
+    scales, ratios = (text.replace(" ", "") for text in lists["proposed"])
+    taken = f'--set "RPN_ANCHOR_SCALES=[{scales}]" --set "RPN_ANCHOR_RATIOS=[{ratios}]"'
+    return text_table(rows) + ("\nno others fit better" if same else f"\nto take the proposed ones: {taken}")

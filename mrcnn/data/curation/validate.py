@@ -1,0 +1,156 @@
+"""Finding every bad sample of a data set before training does, and keeping the list in a file that `train` can skip."""
+
+import contextlib
+import os
+import threading
+import warnings
+from collections import Counter
+
+import numpy as np
+
+from mrcnn.data.annotated import FAULT_KINDS, Fault, photo_name
+from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.walk import progress_bar, walk
+from mrcnn.errors import DataError
+from mrcnn.files import read_json, text_table, write_json
+
+LARGE = 30_000_000  # pixels; photos of more are decoded one at a time, so that memory does not grow with the threads
+
+# --- Looking at everything -------------------------------------------------------------------------------------------
+
+
+def validate(dataset, workers=None, progress=True):
+    """Decode every photo and look at every object of a data set, and stop at none that is bad.
+
+    dataset: prepared Dataset; a reader that was loaded with on_error="skip" has its own `faults`, which are listed too
+    workers: number of threads, each with one photo at a time; None: one a core, at most 8
+    progress: True for a bar on a terminal, False for none, or a function (done, total)
+
+    Returns list of Fault, by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
+    """
+    progress = progress_bar("validating") if progress is True else progress or None
+    large = threading.Lock()
+
+    def faults_of(image_id):
+        shape, faults = _photo_faults(dataset, image_id, large)
+        return faults + _object_faults(dataset, image_id, shape)
+
+    with warnings.catch_warnings():
+        # Pillow's warning of many pixels, and what readers say when they skip objects, are no news here.
+        warnings.simplefilter("ignore")
+        found = walk(faults_of, dataset.image_ids, workers, progress)
+    faults = list(getattr(dataset, "faults", ())) + [fault for some in found for fault in some]
+    counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
+    faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
+               for name, count in counts.items() if count > 1]
+    return sorted(dict.fromkeys(faults), key=_place)
+
+
+def _place(fault):
+    return fault.photo, -1 if fault.number is None else fault.number, fault.kind, fault.message
+
+
+def _photo_faults(dataset, image_id, large):
+    """((H, W) of a photo or None, list of Fault of it as a whole). large: Lock, held while a large one is decoded."""
+    info, name = dataset.image_info[image_id], photo_name(dataset, image_id)
+    path = info.get("path")
+    try:
+        with large if path and _pixels(path) > LARGE else contextlib.nullcontext():
+            shape = np.shape(dataset.load_image(image_id))
+    except Exception as error:  # whatever it is, it is this photo's
+        kind = "unreadable" if not path or os.path.exists(path) else "missing"
+        return None, [Fault(name, kind, _reason(error, name, path))]
+    if len(shape) != 3 or 0 in shape:
+        return None, [Fault(name, "unreadable", f"load_image gave {list(shape)} instead of [height, width, 3]")]
+    annotated = info.get("height"), info.get("width")
+    if None in annotated or annotated == shape[:2]:
+        return shape[:2], []
+    message = f"the photo is {_sides(shape)} pixels (height x width, upright), annotated as {_sides(annotated)}"
+    return shape[:2], [Fault(name, "wrong size", message)]
+
+
+def _sides(shape):
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _pixels(path):
+    """Pixels that a photo will take, from its header; 0 if that cannot be read, for then it will not be decoded."""
+    try:
+        height, width = photo_size(path)
+    except DataError:
+        return 0
+    return height * width
+
+
+def _object_faults(dataset, image_id, shape):
+    """list of Fault of the objects of a photo. shape: (H, W) of the photo, or None."""
+    name = photo_name(dataset, image_id)
+    try:
+        if hasattr(dataset, "object_faults"):
+            return dataset.object_faults(image_id)
+        masks, class_ids = dataset.load_mask(image_id)
+        return _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
+    except Exception as error:
+        return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]
+
+
+def _mask_faults(name, shape, masks, class_ids, num_classes):
+    """list of Fault of masks [H, W, N] and class ids [N] that a data set's own load_mask gave."""
+    if not len(class_ids) and not masks.size:
+        return []
+    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
+        return [Fault(name, "bad entry", f"load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids")]
+    if shape is not None and shape != masks.shape[:2]:
+        message = f"the photo is {_sides(shape)} pixels (height x width, upright), its masks are {_sides(masks.shape)}"
+        return [Fault(name, "wrong size", message)]
+    faults = []
+    for number, class_id in enumerate(class_ids):
+        if not 0 < abs(int(class_id)) < num_classes:
+            message = f"class id {class_id} is none of 1 to {num_classes - 1}"
+            faults.append(Fault(name, "unknown class", message, number))
+        if not masks[..., number].any():
+            faults.append(Fault(name, "empty mask", "its mask has no pixel", number))
+    return faults
+
+
+def _reason(error, name, path=None):
+    """Text of an error without what is said anyway: its file, the photo's name, and the full stop."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    for known in (path, name):
+        text = text.removeprefix(f"{known}: ")
+    return (text if isinstance(error, DataError) else f"{type(error).__name__}: {text}").rstrip(".")
+
+
+# --- The list --------------------------------------------------------------------------------------------------------
+
+
+def faults_text(faults):
+    """Faults as text: how many there are of each kind, then each of them in a line."""
+    if not faults:
+        return "no faults"
+    counts = Counter(fault.kind for fault in faults)
+    rows = [[kind, counts[kind], f"  {FAULT_KINDS.get(kind, '')}"] for kind in sorted(counts, key=lambda k: -counts[k])]
+    width = max(len(row[2]) for row in rows)
+    table = text_table([[kind, count, meaning.ljust(width)] for kind, count, meaning in rows])
+    return "\n".join([table, "", *map(str, faults)])
+
+
+def write_faults(path, faults):
+    """Write faults to a JSON file, whole or not at all; `train --skip` takes it."""
+    write_json(path, {"faults": [fault._asdict() for fault in faults]})
+
+
+def read_faults(path):
+    """list of Fault of a file that `write_faults` wrote. Raises DataError if it is none."""
+    content = read_json(path, "list of faults (made by `data validate`)")
+    entries = content.get("faults") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise DataError(f'{path}: no list of faults, for it has no "faults": make one by `data validate`.')
+    faults = []
+    for position, entry in enumerate(entries):
+        entry = entry if isinstance(entry, dict) else {}
+        photo, kind, number = entry.get("photo"), entry.get("kind"), entry.get("number")
+        if not isinstance(photo, str) or not isinstance(kind, str) or not isinstance(number, (int, type(None))):
+            raise DataError(f'{path}: fault number {position} lacks "photo", "kind" or "number": make the list anew.')
+        faults.append(Fault(photo, kind, str(entry.get("message", "")), number))
+    return faults

@@ -1,0 +1,1 @@
+"""The people that the program draws, so that everything runs without a download."""

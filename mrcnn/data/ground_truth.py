@@ -1,0 +1,285 @@
+"""One training sample: a photo with its objects on the canvas, augmented, as boxes, class ids and masks."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.data.augmentation import apply_augmentation, steps_of
+from mrcnn.data.augmenters import Draw, LightAugmentation
+from mrcnn.data.images import Window, place_image
+from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
+from mrcnn.data.run_lengths import RunLengthMasks
+from mrcnn.errors import DataError
+
+SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.data.order` has 0
+PARTNER_DRAWS = 100  # photos looked at for one of the same source
+
+
+def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, partner_ids=None):
+    """Load a photo with its objects and place both on the canvas.
+
+    An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
+
+    dataset: prepared Dataset; config: Config; image_id: of the photo
+    augmentation: see `mrcnn.data.augmentation`
+    rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id
+    partner_ids: photos that `copy_paste` may take objects of; None for all
+
+    Returns a dict:
+        image: uint8 [h, w, 3]
+        window: float32 [4] canvas pixels that the photo fills; after an augmentation of masks, the whole canvas
+        gt_boxes: float32 [n, 4] canvas pixels
+        gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
+        gt_masks: uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK; 255 = inside
+        active_classes: bool [NUM_CLASSES], those that the photo's source labels
+    Raises DataError naming the photo.
+    """
+    rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
+    steps = steps_of(augmentation)
+    count = next((i for i, step in enumerate(steps) if not isinstance(step, LightAugmentation)), len(steps))
+    light, others = steps[:count], steps[count:]
+    if others:
+        partner_ids = dataset.image_ids if partner_ids is None else partner_ids
+        sample, class_ids = _moved_sample(
+            config, *_moved_objects(dataset, config, image_id, light, others, rng, partner_ids)
+        )
+    else:
+        sample, class_ids = _placed_sample(config, _load_placed(dataset, config, image_id, light, rng))
+    sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
+    sample["active_classes"] = active = _active_classes(dataset, config, image_id)
+    for class_id in sample["gt_class_ids"]:
+        if not active[class_id]:
+            source = dataset.image_info[image_id]["source"]
+            raise DataError(
+                f"{dataset.sample_name(image_id)}: class id {class_id} is none of the classes that its source "
+                f"{source!r} labels: correct load_mask or add_class it for that source."
+            )
+    return sample
+
+
+# --- Photos placed, with masks as they came --------------------------------------------------------------------------
+
+
+class Placed(NamedTuple):
+    """A photo on its canvas with its objects still in the photo.
+
+    canvas: uint8 [h, w, 3]; window: Window before mirroring; draw: Draw that was done to the canvas
+    objects: FullMasks or RunLengthMasks; class_ids: int32 [N], negative for crowds
+    """
+
+    canvas: np.ndarray
+    window: Window
+    draw: Draw
+    objects: object
+    class_ids: np.ndarray
+
+
+def _load_placed(dataset, config, image_id, light, rng):
+    """A Placed after light augmentations."""
+    photo = _checked_photo(dataset, config, image_id)
+    objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2])
+    try:
+        canvas, window = place_image(
+            photo, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE, rng
+        )
+    except DataError as error:
+        raise DataError(f"{dataset.sample_name(image_id)}: {error}") from error
+    draw = Draw()
+    for step in light:
+        draw = draw.then(step.draw(rng))
+    canvas, window = draw.place(photo, canvas, window)
+    return Placed(draw.mirror(draw.colour(canvas, window)), window, draw, objects, class_ids)
+
+
+def _placed_sample(config, placed):
+    """The sample's arrays, with boxes and mini masks taken from the masks as they came, and the class ids.
+
+    Far cheaper than moving full masks to the canvas, and more exact: boxes keep their fractions of a pixel.
+    """
+    objects, window, draw = placed.objects, placed.window, placed.draw
+    visible = window.to_original(window.box)  # the whole photo, unless the canvas shows a part of it
+    boxes = objects.boxes(np.concatenate([np.floor(visible[:2]), np.ceil(visible[2:])]).astype(int))
+    boxes = np.clip(boxes, np.tile(visible[:2], 2), np.tile(visible[2:], 2))
+    kept = np.flatnonzero(_large_enough(window.to_canvas(boxes)))
+    objects, boxes = objects.chosen(kept), boxes[kept]
+    if config.USE_MINI_MASK:
+        gt_masks = objects.shrink(boxes, config.MINI_MASK_SHAPE)
+    else:
+        gt_masks = objects.place(boxes, window).transpose(2, 0, 1)
+    sample = {
+        "image": placed.canvas,
+        "window": draw.mirror_boxes(window.box, window.canvas_shape),
+        "gt_boxes": draw.mirror_boxes(window.to_canvas(boxes), window.canvas_shape),
+        "gt_masks": draw.mirror(gt_masks, axis=1),
+    }
+    return sample, placed.class_ids[kept]
+
+
+def _large_enough(boxes):
+    return np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3
+
+
+# --- Masks moved with their photo on the canvas ----------------------------------------------------------------------
+
+
+def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
+    """(image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) after all augmentations of a photo."""
+    placed = _load_placed(dataset, config, image_id, light, rng)
+    masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
+    image, masks, class_ids = placed.canvas, placed.draw.mirror(masks), placed.class_ids
+    for number, step in enumerate(others):
+        if getattr(step, "takes_partner", False):
+
+            def load_partner(before=others[:number]):
+                return _load_partner(dataset, config, image_id, light, before, rng, partner_ids)
+
+            image, masks, class_ids = step.mix(image, masks, class_ids, rng, load_partner)
+        else:
+            image, masks = apply_augmentation(step, image, masks, rng)
+    return image, masks, class_ids
+
+
+def _load_partner(dataset, config, image_id, light, others, rng, partner_ids):
+    """Another photo of the same source, changed alike, as `_moved_objects` gives it; None if none is found."""
+    source = dataset.image_info[image_id]["source"]
+    for _ in range(PARTNER_DRAWS):
+        partner = int(partner_ids[rng.integers(len(partner_ids))])
+        if partner != image_id and dataset.image_info[partner]["source"] == source:
+            break
+    else:
+        return None
+    try:
+        return _moved_objects(dataset, config, partner, light, others, rng, partner_ids)
+    except Exception as error:
+        name, reason = dataset.sample_name(partner), str(error).removeprefix(f"{dataset.sample_name(partner)}: ")
+        kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
+        raise DataError(f"{name}: {kind}{reason} (to be pasted into {dataset.sample_name(image_id)})") from error
+
+
+def _moved_sample(config, image, masks, class_ids):
+    """The sample's arrays, with boxes and mini masks taken from masks on the canvas, and the class ids."""
+    boxes = mask_boxes(masks)
+    kept = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
+    boxes, masks = boxes[kept].astype(np.float32), FullMasks(masks).chosen(kept).masks
+    if config.USE_MINI_MASK:
+        gt_masks = shrink_masks(masks, boxes, config.MINI_MASK_SHAPE)
+    else:
+        gt_masks = masks.transpose(2, 0, 1) * np.uint8(255)
+    window = np.array([0, 0, *image.shape[:2]], np.float32)
+    return {"image": image, "window": window, "gt_boxes": boxes, "gt_masks": gt_masks}, class_ids[kept]
+
+
+# --- What data sets give ---------------------------------------------------------------------------------------------
+
+
+class FullMasks:
+    """The objects of one photo as masks [H, W, N]; for run lengths, RunLengthMasks has the same methods."""
+
+    def __init__(self, masks):
+        self.masks = masks
+
+    def chosen(self, indices):
+        """The FullMasks of some of the objects, kept in memory the way they were."""
+        masks = self.masks
+        if len(indices) == masks.shape[2]:
+            return self
+        return FullMasks(masks.transpose(2, 1, 0)[indices].transpose(2, 1, 0))
+
+    def boxes(self, part=None):
+        """int32 [N, 4]: the boxes of what lies in a part (y1, x1, y2, x2) of whole pixels."""
+        if part is None:
+            return mask_boxes(self.masks)
+        top, left, bottom, right = part
+        return mask_boxes(self.masks[top:bottom, left:right]) + np.array([top, left, top, left], np.int32)
+
+    def shrink(self, boxes, shape):
+        """See `mrcnn.data.masks.shrink_masks`."""
+        return shrink_masks(self.masks, boxes, shape)
+
+    def place(self, boxes, window):
+        """See `mrcnn.data.masks.place_masks`."""
+        return place_masks(self.masks, boxes, window)
+
+
+def gives_run_lengths(dataset):
+    """Whether the objects of a data set can be read by `load_rles`.
+
+    They can if it has that method, and no subclass of the class that has it gives a `load_mask` of its own.
+    """
+    if "load_mask" in vars(dataset):
+        return False
+    for base in type(dataset).__mro__:
+        if "load_rles" in vars(base):
+            return True
+        if "load_mask" in vars(base):
+            return False
+    return False
+
+
+def _checked_photo(dataset, config, image_id):
+    """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
+    image = np.asarray(dataset.load_image(image_id))
+    name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
+    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
+        raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
+    if image.dtype == np.uint8:
+        return image
+    low, high = image.min(), image.max()
+    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
+        raise DataError(
+            f"{name}: load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255."
+        )
+    return np.rint(image).astype(np.uint8)
+
+
+def _checked_objects(dataset, config, image_id, shape):
+    """(FullMasks or RunLengthMasks, class ids int32 [N]) that fit the photo and the network."""
+    by_runs = gives_run_lengths(dataset)
+    masks, class_ids = dataset.load_rles(image_id) if by_runs else dataset.load_mask(image_id)
+    class_ids = np.asarray(class_ids).reshape(-1)
+    name = dataset.sample_name(image_id)
+    if not len(class_ids) and (by_runs or not np.asarray(masks).size):
+        return FullMasks(np.zeros(shape + (0,), bool)), np.zeros(0, np.int32)
+    objects = _run_lengths(masks, class_ids, name, shape) if by_runs else _full_masks(masks, class_ids, name, shape)
+    for class_id in class_ids:
+        if not 0 < abs(int(class_id)) < config.NUM_CLASSES:
+            raise DataError(
+                f"{name}: an object has class id {class_id}, but NUM_CLASSES={config.NUM_CLASSES} allows 1 to "
+                f"{config.NUM_CLASSES - 1} (0 is background): correct load_mask or NUM_CLASSES."
+            )
+    return objects, class_ids.astype(np.int32)
+
+
+def _full_masks(masks, class_ids, name, shape):
+    masks = np.asarray(masks)
+    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
+        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
+    _check_size(name, shape, masks.shape[:2])
+    return FullMasks(masks)
+
+
+def _run_lengths(rles, class_ids, name, shape):
+    if len(rles) != len(class_ids):
+        raise DataError(f"{name}: load_rles gave {len(rles)} run lengths for {len(class_ids)} class ids: one each.")
+    _check_size(name, shape, tuple(int(side) for side in rles[0]["size"]))
+    try:
+        return RunLengthMasks(rles, shape)
+    except DataError as error:
+        raise DataError(f"{name}: {error}: correct load_rles.") from error
+
+
+def _check_size(name, photo, masks):
+    if masks != photo:
+        raise DataError(
+            f"{name}: the photo is {photo[0]}x{photo[1]} pixels (height x width, upright by its EXIF), its masks are "
+            f"{masks[0]}x{masks[1]}: correct the annotations' size or the photo."
+        )
+
+
+def _active_classes(dataset, config, image_id):
+    source = dataset.image_info[image_id]["source"]
+    if source not in dataset.source_class_ids:
+        raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")
+    active = np.zeros(config.NUM_CLASSES, bool)
+    active[dataset.source_class_ids[source]] = True
+    return active

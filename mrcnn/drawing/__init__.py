@@ -1,0 +1,1 @@
+"""Pictures and figures: as arrays, and on matplotlib's axes."""

@@ -1,0 +1,157 @@
+"""Curves of a training run, drawn without a display: losses, AP and learning rate over the epochs of all its stages."""
+
+import csv
+import json
+import os
+
+from mrcnn.errors import DataError
+
+HISTORY, CURVES, STAGES = "history.csv", "curves.png", "stages.json"  # in the run's folder
+PARTS = {"": "training", "val_": "validation", "test_": "test"}  # prefix of a column, and what it was measured on
+COLORS = {"": "#4c78a8", "val_": "#e4572e", "test_": "#59a14f"}
+KINDS = {"segm_": "mask", "bbox_": "box"}
+LINES = {"AP": "-", "AP50": "--", "AP75": ":"}  # drawn in one panel
+BORDER = "#7f7f7f"
+COLUMNS = 3  # panels side by side
+
+
+def plot_training_curves(history, path, stages=()):
+    """Save a figure of losses, metrics and learning rate over epochs; training, validation and test in one panel.
+
+    history: Keras history dict {name: [value of each epoch]}, or the path of a CSV file with an "epoch" column from 0;
+        where an epoch was run again after a resume, its last row counts
+    path: image file to write, whole or not at all
+    stages: dicts with "first_epoch" from 0, "layers" and "learning_rate": where each begins is marked
+
+    Returns the matplotlib figure. Raises DataError for a CSV file that is missing or holds no epochs.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if isinstance(history, dict):
+        columns = {name: [(epoch, value) for epoch, value in enumerate(values, start=1) if value == value]
+                   for name, values in history.items()}
+    else:
+        columns = read_history(history)
+    panels = _panels(columns)
+    width = min(COLUMNS, len(panels))
+    height = -(-len(panels) // width)
+    figure = Figure(figsize=(4.5 * width, 3.2 * height), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, (title, lines) in enumerate(panels.items()):
+        ax = figure.add_subplot(height, width, i + 1)
+        _draw_panel(ax, title, lines, columns)
+        _draw_borders(ax, stages, named=i == 0)
+    path = os.fspath(path)
+    kind = os.path.splitext(path)[1][1:] or "png"
+    figure.savefig(f"{path}.partial", format=kind, dpi=100)
+    os.replace(f"{path}.partial", path)
+    return figure
+
+
+def read_history(path):
+    """{column: [(epoch from 1, value)]} of a history file; cells without a number are left out.
+
+    Raises DataError for a file that is missing or holds no epochs.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: no such training history; it is written as history.csv into the run's log folder.")
+    columns = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            for name, value in row.items():
+                try:
+                    epoch, value = int(float(row["epoch"])) + 1, float(value)
+                except (KeyError, TypeError, ValueError):
+                    continue
+                if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
+                    columns.setdefault(name, {})[epoch] = value
+    if not columns:
+        raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')
+    return {name: sorted(values.items()) for name, values in columns.items()}
+
+
+def draw_run(folder, stage=None):
+    """Draw curves.png of a run's folder from its history.csv.
+
+    stage: the stage that the run is in, as the dicts of `plot_training_curves`; it is noted in stages.json, which has
+        all of them
+    """
+    stages = _note_stage(os.path.join(folder, STAGES), stage)
+    plot_training_curves(os.path.join(folder, HISTORY), os.path.join(folder, CURVES), stages)
+
+
+def _note_stage(path, stage):
+    """The stages that a file lists, this one among them in place of what began at its epoch or later."""
+    stages = []
+    if os.path.isfile(path):
+        try:
+            with open(path, encoding="utf-8") as file:
+                stages = [entry for entry in json.load(file) if isinstance(entry["first_epoch"], int)]
+        except (OSError, ValueError, TypeError, KeyError):
+            stages = []  # a damaged list costs no more than marks in a figure
+    if stage is None or stage in stages:
+        return stages
+    stages = [entry for entry in stages if entry["first_epoch"] < stage["first_epoch"]] + [dict(stage)]
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        json.dump(stages, file, indent=1)
+    os.replace(f"{path}.partial", path)
+    return stages
+
+
+def _split(column):
+    """(prefix, name) of a column."""
+    prefix = next((p for p in ("val_", "test_") if column.startswith(p)), "")
+    return prefix, column[len(prefix):]
+
+
+def _panels(columns):
+    """{title: [(column, colour, line style, label)]}: loss first, then AP, the named losses, the learning rate."""
+    panels = {}
+    for column in sorted(columns, key=lambda column: [*PARTS].index(_split(column)[0])):
+        prefix, name = _split(column)
+        kind = next((kind for kind in KINDS if name.startswith(kind)), None)
+        number = name[len(kind):] if kind else None
+        if number in LINES:
+            title, label, style = f"{KINDS[kind]} AP", f"{number} {PARTS[prefix]}", LINES[number]
+        else:
+            title, label, style = f"{KINDS[kind]} {number}" if kind else name, PARTS[prefix], "-"
+        panels.setdefault(title, []).append((column, COLORS[prefix], style, label))
+
+    def rank(title):
+        first = ["loss", "mask AP", "box AP", "mask IoU"]
+        return first.index(title) if title in first else len(first) + (title == "learning_rate")
+
+    return {title: panels[title] for title in sorted(panels, key=rank)}
+
+
+def _draw_panel(ax, title, lines, columns):
+    for column, color, style, label in lines:
+        if columns[column]:
+            epochs, values = zip(*columns[column])
+            ax.plot(epochs, values, style, color=color, marker="o" if len(epochs) < 3 else None, label=label)
+    values = [value for column, *_ in lines for _, value in columns[column]]
+    if title == "learning_rate" and values and min(values) > 0 and max(values) > 10 * min(values):
+        ax.set_yscale("log")
+    if title.endswith((" AP", " IoU")):
+        ax.set_ylim(0, min(1, 1.25 * max(values, default=1)) or 1)
+    ax.set(title=title, xlabel="epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    if len(lines) > 1 or lines[0][3] != PARTS[""]:
+        ax.legend(fontsize=8, ncols=2 if len(lines) > 3 else 1)
+    ax.grid(alpha=0.3)
+
+
+def _draw_borders(ax, stages, named):
+    """A line between the last epoch of a stage and the first of the next; in one panel the stages are named."""
+    low, high = ax.get_xlim()
+    for stage in stages:
+        border = stage["first_epoch"] + 0.5
+        if low < border < high and stage["first_epoch"]:
+            ax.axvline(border, linestyle=":", color=BORDER, linewidth=1, zorder=0, label="_border")
+        if named and border < high:
+            text = f"{stage.get('layers', '')} {stage.get('learning_rate', 0):g}"
+            ax.annotate(text, (max(border, low), 1), (3, -3), xycoords=ax.get_xaxis_transform(), rotation=90,
+                        textcoords="offset points", va="top", fontsize=7, color=BORDER)
+    ax.set_xlim(low, high)

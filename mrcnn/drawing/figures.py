@@ -1,0 +1,287 @@
+"""Figures under Matterport's names: instances, matches, regions, precision-recall, overlaps, weights, training curves.
+
+Each draws on a matplotlib axis, makes and shows a figure where none is given, and returns the axis. N counts instances;
+boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2 exclusive; colours are (r, g, b) in 0..1. What draws
+without matplotlib is in `mrcnn.drawing.pictures`, the curves of a training in `mrcnn.drawing.curves`.
+"""
+
+import html
+import sys
+
+import numpy as np
+
+from mrcnn.drawing.pictures import (
+    NOTHING,
+    blend_part,
+    caption_of,
+    check_counts,
+    distinct_colors,
+    mask_part,
+)
+
+
+# --- Figures --------------------------------------------------------------------------------------------------
+def _axis(ax, figsize):
+    """Returns (the given axis or one of a new figure, whether to show it)."""
+    if ax is not None:
+        return ax, False
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(1, figsize=figsize)[1], True
+
+
+def _finish(ax, show):
+    if show:
+        import matplotlib.pyplot as plt
+
+        plt.show()
+    return ax
+
+
+def _photo_axis(ax, image, title, margin=0):
+    """Puts an image on an axis whose limits are the image's, in continuous pixel coordinates."""
+    height, width = image.shape[:2]
+    # extent: pixel 0 covers 0..1, so that boxes need no half-pixel shift.
+    ax.imshow(image, extent=(0, width, height, 0))
+    ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), title=title)
+    ax.axis("off")
+
+
+def _rectangle(ax, box, color, **style):
+    from matplotlib.patches import Rectangle
+
+    y1, x1, y2, x2 = box[:4]
+    ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, facecolor="none", edgecolor=color, **style))
+
+
+def _text(ax, y, x, text, color="white"):
+    ax.text(x, y, text, color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
+
+
+def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None):
+    """Shows images in a grid of `cols` columns, and returns the axes, one for each image.
+
+    images: list of [H, W, 3] or [H, W]; titles: list of texts, or None; cmap, norm, interpolation: matplotlib's
+    """
+    import matplotlib.pyplot as plt
+
+    titles = [""] * len(images) if titles is None else titles
+    rows = max(1, -(-len(images) // cols))
+    figure = plt.figure(figsize=(14, 14 * rows / cols))
+    axes = []
+    for i, (image, title) in enumerate(zip(images, titles)):
+        axes.append(figure.add_subplot(rows, cols, i + 1))
+        axes[-1].imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
+        axes[-1].set_title(title, fontsize=9)
+        axes[-1].axis("off")
+    plt.show()
+    return axes
+
+
+def display_instances(image, boxes, masks, class_ids, class_names, scores=None, title="", figsize=(16, 16), ax=None,
+                      show_mask=True, show_bbox=True, colors=None, captions=None):
+    """Shows the instances of an image: masks, boxes, and captions (name and score unless given). Returns the axis.
+
+    image: [H, W, 3] values 0..255; boxes: [N, 4] pixels; masks: [H, W, N]; class_ids: [N] positions in class_names
+    scores, captions: [N], or None; colors: [N, 3] in 0..1, or None
+    Raises ValueError if the numbers of instances disagree.
+    """
+    boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
+    count = check_counts(boxes, masks, class_ids, scores, colors)
+    colors = distinct_colors(count) if colors is None else colors
+    if not count:
+        print(f"{NOTHING}.")
+        title = title or NOTHING
+    ax, show = _axis(ax, figsize)
+    painted = np.array(image).astype(np.uint8)
+    for i in range(count):
+        part = mask_part(np.asarray(masks)[..., i]) if show_mask else None
+        if part:
+            blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
+    _photo_axis(ax, painted, title, margin=10)
+    for i in range(count):
+        if not boxes[i].any():
+            continue  # padding
+        if show_bbox:
+            _rectangle(ax, boxes[i], colors[i], linewidth=2, alpha=0.7, linestyle="dashed")
+        caption = caption_of(class_ids[i], class_names, scores, i) if captions is None else captions[i]
+        if caption:
+            _text(ax, boxes[i][0], boxes[i][1], caption)
+    return _finish(ax, show)
+
+
+def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
+                        class_names, title="", ax=None, show_mask=True, show_box=True, iou_threshold=0.5,
+                        score_threshold=0.5):
+    """Shows true objects in green and detections in red, each detection with its score and mask IoU. Returns the axis.
+
+    The IoU is that with the true object it matches, else the largest with any. score_threshold is handed to
+    compute_matches, which says what it does there.
+    """
+    from mrcnn.evaluation.matching import compute_matches
+
+    # compute_matches answers in falling order of score.
+    order = np.argsort(-np.asarray(pred_score), kind="stable")
+    pred_box, pred_class_id, pred_score = (np.asarray(rows)[order] for rows in (pred_box, pred_class_id, pred_score))
+    pred_mask = np.asarray(pred_mask)[..., order]
+    _, match, overlaps = compute_matches(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
+                                         iou_threshold=iou_threshold, score_threshold=score_threshold)
+    found = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
+    captions = [""] * len(gt_class_id) + [f"{score:.2f} / {iou:.2f}" for score, iou in zip(pred_score, found)]
+    colors = [(0.0, 1.0, 0.0)] * len(gt_class_id) + [(1.0, 0.0, 0.0)] * len(pred_class_id)
+    return display_instances(
+        image, np.concatenate([np.reshape(gt_box, (-1, 4)), pred_box.reshape(-1, 4)]),
+        np.concatenate([gt_mask, pred_mask], axis=-1), np.concatenate([gt_class_id, pred_class_id]), class_names,
+        title=title or "True objects green, detections red\ncaptions: score / IoU", ax=ax, show_mask=show_mask,
+        show_bbox=show_box, colors=colors, captions=captions)
+
+
+def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None, visibilities=None, title="", ax=None):
+    """Shows boxes, with lines to what they were refined to. Returns the axis.
+
+    boxes, refined_boxes: [N, 4] pixels, or None; masks: [H, W, N], or None; captions: [N] texts, or None
+    visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all
+    """
+    assert boxes is not None or refined_boxes is not None, "draw_boxes needs boxes or refined_boxes."
+    count = len(boxes if boxes is not None else refined_boxes)
+    ax, show = _axis(ax, (12, 12))
+    painted = np.array(image).astype(np.uint8)
+    colors, visibilities = distinct_colors(count), [1] * count if visibilities is None else visibilities
+    for i in range(count):
+        part = mask_part(np.asarray(masks)[..., i]) if masks is not None else None
+        if part:
+            blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
+    _photo_axis(ax, painted, title, margin=min(50, max(painted.shape) // 10))
+    for i in range(count):
+        color = colors[i] if visibilities[i] else "gray"
+        box = boxes[i] if boxes is not None else refined_boxes[i]
+        if not np.any(box):
+            continue  # padding
+        if boxes is not None:
+            _rectangle(ax, box, color, linewidth=2, alpha=1 if visibilities[i] == 2 else 0.5,
+                       linestyle="solid" if visibilities[i] == 2 else "dotted")
+        if refined_boxes is not None and visibilities[i]:
+            refined = np.asarray(refined_boxes[i])
+            _rectangle(ax, refined, color, linewidth=2)
+            if boxes is not None:
+                ax.plot([box[1], refined[1]], [box[0], refined[0]], color=color)
+            box = refined
+        if captions is not None and captions[i]:
+            _text(ax, box[0], box[1], captions[i])
+    return _finish(ax, show)
+
+
+def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10, ax=None):
+    """Shows regions, negative ones grey, positive ones with their refined box, class and mask. Returns the axis.
+
+    rois, refined_rois: [R, 4] pixels; class_ids: [R], 0 = background
+    mask: [R, h, w] in 0..1, each spread over its region
+    limit: most regions that are shown, evenly spread over all
+    """
+    from mrcnn.data.masks import paste_mask
+
+    rois, class_ids = np.asarray(rois, float), np.asarray(class_ids, int)
+    positive = int((class_ids > 0).sum())
+    print(f"Regions: {positive} positive, {len(rois) - positive} negative, ratio {positive / max(len(rois), 1):.2f}")
+    ids = np.unique(np.linspace(0, len(rois) - 1, min(limit, len(rois))).round().astype(int))
+    masks = np.zeros(np.shape(image)[:2] + (len(ids),), bool)
+    for k, i in enumerate(ids):
+        if class_ids[i] > 0:
+            crop, (y, x) = paste_mask(np.asarray(mask[i], np.float32), rois[i, :4], masks.shape[:2])
+            masks[y:y + crop.shape[0], x:x + crop.shape[1], k] = crop
+    captions = [caption_of(class_ids[i], class_names, None, i) if class_ids[i] > 0 else "" for i in ids]
+    return draw_boxes(image, rois[ids], np.asarray(refined_rois, float)[ids], masks, captions,
+                      [1 if class_ids[i] > 0 else 0 for i in ids], f"{len(ids)} of {len(rois)} regions", ax)
+
+
+def display_top_masks(image, mask, class_ids, class_names, limit=4):
+    """Shows an image and, beside it, the masks of its `limit` classes of largest area. Returns the axes.
+
+    mask: [H, W, N]; class_ids: [N]. Instances of a class get different shades.
+    """
+    mask, class_ids = np.asarray(mask).astype(bool), np.asarray(class_ids, int)
+    areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
+    top = [c for c in sorted(areas, key=lambda c: -areas[c]) if areas[c]][:limit]
+    images, titles = [image], [f"H x W = {image.shape[0]} x {image.shape[1]}"]
+    for class_id in top:
+        own = mask[..., class_ids == class_id]
+        images.append((own * np.arange(1, own.shape[-1] + 1)).max(axis=-1))
+        titles.append(caption_of(class_id, class_names, None, 0))
+    images += [np.zeros(image.shape[:2], int)] * (limit - len(top))
+    titles += ["-"] * (limit - len(top))
+    return display_images(images, titles, cols=limit + 1, cmap="Blues_r")
+
+
+def plot_precision_recall(AP, precisions, recalls, ax=None):
+    """Plots precision over recall with the AP as its title. Returns the axis."""
+    ax, show = _axis(ax, (6, 5))
+    ax.plot(recalls, precisions)
+    ax.set(xlim=(0, 1.05), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
+    ax.set_title(f"Precision-recall, AP@50 = {AP:.3f}")
+    return _finish(ax, show)
+
+
+def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5, ax=None):
+    """Shows the IoU of every detection (row) with every true object (column), and which pairs match. Returns the axis.
+
+    overlaps: [N, G]; a pair of at least `threshold` says "match" if the classes agree, else "wrong"
+    """
+    gt_class_ids, pred_class_ids = np.asarray(gt_class_ids, int), np.asarray(pred_class_ids, int)
+    pairs = (len(pred_class_ids), len(gt_class_ids))
+    overlaps = np.asarray(overlaps, float).reshape(pairs)
+    ax, show = _axis(ax, (12, 10))
+    if not overlaps.size:
+        ax.set_title(f"{pairs[0]} detections, {pairs[1]} true objects: no overlaps to show")
+        return _finish(ax, show)
+    ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1)
+    ax.set_yticks(range(pairs[0]), [caption_of(c, class_names, pred_scores, i) for i, c in enumerate(pred_class_ids)])
+    ax.set_xticks(range(pairs[1]), [caption_of(c, class_names, None, 0) for c in gt_class_ids], rotation=90)
+    for (i, j), overlap in np.ndenumerate(overlaps):
+        verdict = "match" if gt_class_ids[j] == pred_class_ids[i] else "wrong"
+        text = f"{overlap:.2f}\n{verdict}" if overlap >= threshold else f"{overlap:.2f}" if overlap >= 0.005 else ""
+        ax.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if overlap > 0.5 else "black")
+    ax.set(xlabel="true objects", ylabel="detections", title="Mask IoU")
+    return _finish(ax, show)
+
+
+# --- Tables ---------------------------------------------------------------------------------------------------
+def display_table(table):
+    """Prints a table, or shows it as HTML in a notebook, and returns its text.
+
+    table: rows of cells; the first row is the head
+    """
+    rows = [[str(cell) for cell in row] for row in table]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+    if _in_notebook():
+        from IPython.display import HTML, display
+
+        cells = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
+        display(HTML(f"<table>{cells}</table>"))
+    else:
+        print(text)
+    return text
+
+
+def _in_notebook():
+    """Whether a notebook's kernel runs this program: IPython alone, or imported by someone, shows no HTML."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
+
+
+def display_weight_stats(model):
+    """Shows minimum, maximum and deviation of every weight and marks those that look dead. Returns the table's rows.
+
+    model: anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has
+    """
+    layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
+    table = [["weight", "shape", "min", "max", "std"]]
+    for layer in layers:
+        for variable, values in zip(layer.weights, layer.get_weights()):
+            name = variable.name.split("/")[-1].split(":")[0]
+            # Biases and shifts start at zero and may stay there; a kernel of one value never learned.
+            dead = values.size > 1 and values.min() == values.max() and name in ("kernel", "depthwise_kernel")
+            table.append([f"{layer.name}/{name}{' *** dead?' if dead else ''}", str(tuple(values.shape)),
+                          f"{values.min():+.4f}", f"{values.max():+.4f}", f"{values.std():.4f}"])
+    display_table(table)
+    return table

@@ -1,0 +1,113 @@
+"""Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
+
+import functools
+import os
+
+import numpy as np
+
+from mrcnn.errors import DataError
+
+IGNORED = 255
+BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result
+LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)  # of red, green and blue, of which the palette is chosen
+
+
+@functools.cache
+def palette():
+    """Colours of all labels, always the same: uint8 [256, 3] RGB; 0 black, 255 white.
+
+    Each colour is the one that lies furthest, in CIELAB, from those before it, among colours neither too dark nor too
+    light to stand out: the first few differ most, and no label's colour depends on how many classes there are.
+    """
+    from skimage.color import rgb2lab
+
+    choices = np.stack(np.meshgrid(LEVELS, LEVELS, LEVELS, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.uint8)
+    lab = rgb2lab(choices[None])[0]
+    usable = (lab[:, 0] > 25) & (lab[:, 0] < 92)
+    choices, lab = choices[usable], lab[usable]
+    colours = np.zeros((256, 3), np.uint8)
+    colours[IGNORED] = 255
+    distance = np.minimum(np.linalg.norm(lab, axis=1), np.linalg.norm(lab - [100, 0, 0], axis=1))
+    for label in range(1, IGNORED):
+        best = int(np.argmax(np.round(distance, 6)))  # rounded: the same choice on every machine
+        colours[label] = choices[best]
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[best], axis=1))
+    return colours
+
+
+def write_label_map(path, labels, class_names):
+    """Write a label map as a palette PNG, whole or not at all; pixel values are class ids.
+
+    labels: integers [H, W], class ids or 255; class_names: by class id; written into the file as its text "classes"
+
+    Raises DataError for a label that is no class.
+    """
+    from PIL import Image, PngImagePlugin
+
+    labels = checked_labels(labels, class_names)
+    picture = Image.fromarray(labels)
+    picture.putpalette(palette().ravel().tolist())
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("classes", ",".join(class_names))
+    picture.save(f"{path}.partial", format="PNG", pnginfo=text, optimize=True)
+    os.replace(f"{path}.partial", path)
+
+
+def checked_labels(labels, class_names):
+    """Labels as uint8 [H, W]. Raises DataError for a label that is no class."""
+    labels = np.asarray(labels)
+    if labels.ndim != 2:
+        raise DataError(f"A label map has shape [H, W], not {list(labels.shape)}.")
+    wrong = labels[((labels < 0) | (labels >= len(class_names))) & (labels != IGNORED)]
+    if wrong.size:
+        raise DataError(f"The label map holds label {wrong[0]}, but the classes are 0 to {len(class_names) - 1}.")
+    return labels.astype(np.uint8)
+
+
+def draw_label_map(image, labels, class_names, alpha=0.55, scale=1):
+    """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
+
+    image: uint8 [H, W, 3]; labels: integers [H, W], class ids or 255; class_names: by class id, background first
+    alpha: share of the label's colour; scale: whole number of times by which the result is larger than the photo
+
+    Returns uint8 [scale * H, scale * W + legend, 3]. Raises DataError for a map of another size than the photo.
+    """
+    import cv2
+
+    labels = checked_labels(labels, class_names)
+    if labels.shape != image.shape[:2]:
+        raise DataError(f"The label map is of {labels.shape}, the photo of {image.shape[:2]} (height, width).")
+    if scale != 1:
+        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        labels = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
+    edges = np.zeros(labels.shape, bool)
+    edges[1:] |= labels[1:] != labels[:-1]
+    edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    drawing = np.empty(labels.shape + (3,), np.uint8)
+    rows = max(1, BAND // labels.shape[1])
+    for band in (slice(top, top + rows) for top in range(0, len(labels), rows)):
+        share = np.where(labels[band] == 0, 0, np.float32(alpha))[..., None]
+        drawing[band] = np.rint(image[band] * (1 - share) + palette()[labels[band]] * share)
+    drawing[edges] = 255
+    return np.concatenate([drawing, _legend(labels, class_names)], axis=1)
+
+
+def _legend(labels, class_names):
+    """uint8 [H, legend, 3]: colour, name and share of the pixels of each label that occurs, the largest first."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    counts = np.bincount(labels.ravel(), minlength=256)
+    shown = sorted(np.flatnonzero(counts), key=lambda label: -counts[label])
+    names = {label: class_names[label] if label < len(class_names) else "ignored" for label in shown}
+    texts = {label: f"{names[label]} {100 * counts[label] / labels.size:.1f}%" for label in shown}
+    row = int(np.clip(labels.shape[0] / max(len(shown), 1), 8, 22))
+    font = ImageFont.load_default(max(7, round(row * 0.6)))
+    width = round(max(font.getlength(text) for text in texts.values())) + row + 12
+    panel = Image.new("RGB", (width, labels.shape[0]), "white")
+    pen = ImageDraw.Draw(panel)
+    for place, label in enumerate(shown):
+        top = place * row
+        colour = tuple(palette()[label].tolist())
+        pen.rectangle((4, top + 3, row - 2, top + row - 3), fill=colour, outline=(120, 120, 120))
+        pen.text((row + 4, top + row // 2), texts[label], fill=(0, 0, 0), font=font, anchor="lm")
+    return np.array(panel)

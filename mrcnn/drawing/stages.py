@@ -1,0 +1,186 @@
+"""Figures of what happens inside Mask R-CNN: anchors, boxes of each stage, RoIAlign crops, feature maps, masks.
+
+All take arrays, wherever they come from, and draw with matplotlib. Boxes are (y1, x1, y2, x2) in pixels of the image.
+"""
+
+import numpy as np
+
+from mrcnn.drawing.figures import draw_boxes
+from mrcnn.drawing.pictures import distinct_colors
+
+PANEL = 3.6  # inches of a panel's width
+MOST_WIDER = 0.25  # share of an image by which its panel is widened for boxes that reach beyond it
+SAMPLE = 200_000  # values that a histogram is made of; more change nothing that can be seen
+
+
+def panels(count, columns, size=(PANEL, PANEL)):
+    """(figure, list of `count` axes) in rows of `columns`, each of (width, height) inches."""
+    import matplotlib.pyplot as plt
+
+    columns = max(1, min(columns, count))
+    rows = max(1, -(-count // columns))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(size[0] * columns, size[1] * rows), squeeze=False, layout="constrained"
+    )
+    axes = list(axes.ravel())
+    for ax in axes[count:]:
+        ax.remove()
+    return figure, axes[:count]
+
+
+def show(axes=None):
+    """Shows what was drawn, as a notebook does below its cell, and returns the axes."""
+    import matplotlib.pyplot as plt
+
+    plt.show()
+    return axes
+
+
+def evenly(count, limit):
+    """int [min(count, limit)]: positions spread evenly over 0..count - 1, the first and last among them."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(count, limit)).round().astype(int))
+
+
+# --- Boxes -----------------------------------------------------------------------------------------------------------
+def display_anchor_levels(image, levels, strides, anchors_per_cell, columns=5):
+    """Shows each level's grid of anchor centres and the anchors of the cell nearest to the middle. Returns the axes.
+
+    image: [H, W, 3]; levels: list of float [A_l, 4] pixels, rows by cell, then shape; strides: pixels a cell
+    anchors_per_cell: how many shapes there are
+    """
+    middle = np.array(image.shape[:2]) / 2
+    _, axes = panels(len(levels), columns)
+    for ax, anchors, stride in zip(axes, levels, strides):
+        cells = np.asarray(anchors).reshape(-1, anchors_per_cell, 4)
+        centres = (cells[:, 0, :2] + cells[:, 0, 2:]) / 2
+        own = cells[np.abs(centres - middle).sum(axis=1).argmin()]
+        title = f"stride {stride}: {len(anchors)} anchors"
+        draw_boxes(image, own, visibilities=[2] * len(own), title=title, ax=ax)
+        share = min(1, 1200 / len(centres))  # many dots are drawn smaller, or they would hide the image
+        ax.scatter(centres[:, 1], centres[:, 0], s=3 * share, color="white", edgecolor="black", linewidth=0.2 * share)
+        _fit(ax, image, own)
+    return show(axes)
+
+
+def _fit(ax, image, boxes):
+    """Widens an axis of an image to boxes that reach beyond it, by no more than a share of it."""
+    height, width = image.shape[:2]
+    boxes = np.asarray(boxes, float).reshape(-1, 4)
+    size = np.array([height, width])
+    low = np.maximum(boxes[:, :2].min(axis=0, initial=0) - 2, -MOST_WIDER * size)
+    high = np.minimum(np.maximum(boxes[:, 2:].max(axis=0, initial=0), size) + 2, (1 + MOST_WIDER) * size)
+    ax.set(xlim=(low[1], high[1]), ylim=(high[0], low[0]))
+
+
+def display_box_panels(image, sets, limit=50, columns=3):
+    """Shows sets of boxes side by side on one image, each under its name with its number of boxes. Returns the axes.
+
+    sets: {name: boxes [N, 4], or (boxes, refined boxes), or (boxes, refined or None, [N] captions)}
+    limit: most boxes that a panel shows, evenly spread over all
+    """
+    _, axes = panels(len(sets), columns, (1.35 * PANEL, 1.35 * PANEL))
+    for ax, (name, chosen) in zip(axes, sets.items()):
+        boxes, refined, captions = (*chosen, None, None)[:3] if isinstance(chosen, tuple) else (chosen, None, None)
+        boxes = np.asarray(boxes, float).reshape(-1, 4)
+        rows = evenly(len(boxes), limit)
+        shown = f", {len(rows)} shown" if len(rows) < len(boxes) else ""
+        refined = None if refined is None else np.asarray(refined, float).reshape(-1, 4)[rows]
+        captions = None if captions is None else [captions[row] for row in rows]
+        visible = [2 if refined is None else 1] * len(rows)
+        draw_boxes(image, boxes[rows], refined, None, captions, visible, f"{name}: {len(boxes)}{shown}", ax)
+        _fit(ax, image, boxes[rows] if refined is None else np.concatenate([boxes[rows], refined]))
+    return show(axes)
+
+
+def plot_recall(counts, recalls, ax=None):
+    """Plots the share of true boxes found by the first so many proposals. Returns the axis.
+
+    counts: [K] numbers of proposals; recalls: {label: [K]}
+    """
+    alone = ax is None
+    ax = ax if ax is not None else panels(1, 1, (6, 4))[1][0]
+    for (label, values), color in zip(recalls.items(), distinct_colors(len(recalls))):
+        ax.plot(counts, values, marker="o", label=label, color=color)
+    ax.set(xscale="log", ylim=(0, 1.02), xlabel="proposals of each picture", ylabel="recall of true boxes")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.set_xticks([], minor=True)
+    ax.grid(alpha=0.3)
+    ax.legend(loc="lower right")
+    return show([ax])[0] if alone else ax
+
+
+# --- Features --------------------------------------------------------------------------------------------------------
+def principal_colors(features):
+    """A map of many channels as a picture: its first three principal components as red, green and blue.
+
+    features: [h, w, F]. Returns uint8 [h, w, 3]; like features have like colours, and a map of one value is grey.
+    """
+    features = np.asarray(features, np.float64)
+    flat = features.reshape(-1, features.shape[-1])
+    flat = flat - flat.mean(axis=0)
+    scale = np.abs(flat).max(initial=0)
+    colors = np.zeros((len(flat), 3))
+    if scale > 0:
+        values, vectors = np.linalg.eigh(flat.T @ flat / scale**2)
+        found = flat @ vectors[:, ::-1][:, :3]
+        # The sign of an eigenvector is arbitrary: the largest value is made positive, for the same picture every time.
+        found = found * np.where(found[np.abs(found).argmax(axis=0), range(found.shape[1])] < 0, -1, 1)
+        spread = 2.5 * found.std(axis=0)
+        # A component without variance is left out rather than blown up to full contrast.
+        there = spread > 1e-6 * spread.max()
+        colors[:, : found.shape[1]][:, there] = found[:, there] / spread[there]
+    return np.rint(255 * np.clip(0.5 + 0.5 * colors, 0, 1)).astype(np.uint8).reshape(features.shape[:2] + (3,))
+
+
+def display_crops(image, box, crops, titles):
+    """Shows a box on an image and, beside it, crops of feature maps in their principal colours. Returns the axes.
+
+    box: [4] pixels; crops: list of [h, w, F]; titles: list of texts
+    """
+    _, axes = panels(1 + len(crops), 5, (2.8, 3.0))
+    draw_boxes(image, np.asarray(box)[None], visibilities=[2], title="the region", ax=axes[0])
+    _fit(axes[0], image, np.asarray(box)[None])
+    for ax, crop, title in zip(axes[1:], crops, titles):
+        ax.imshow(principal_colors(crop))
+        ax.set_title(title)
+        ax.axis("off")
+    return show(axes)
+
+
+def display_maps(maps, columns=5):
+    """Shows feature maps: above the mean magnitude of all channels, below their principal colours. Returns the axes.
+
+    maps: {name: [h, w, F]}
+    """
+    axes = []
+    names = list(maps)
+    for start in range(0, len(names), columns):
+        chosen = names[start : start + columns]
+        _, drawn = panels(2 * len(chosen), len(chosen), (2.8, 2.9))
+        for i, name in enumerate(chosen):
+            values = np.asarray(maps[name], np.float32)
+            drawn[i].imshow(np.abs(values).mean(axis=-1), cmap="magma")
+            drawn[i].set_title(f"{name}  {values.shape[0]}x{values.shape[1]}x{values.shape[2]}", fontsize=10)
+            drawn[len(chosen) + i].imshow(principal_colors(values))
+        for ax in drawn:
+            ax.axis("off")
+        axes += drawn
+    return show(axes)
+
+
+def plot_histograms(values, columns=4, bins=60, log=False):
+    """Plots a histogram of each array, with its mean, deviation and share of zeros above. Returns the axes.
+
+    values: {name: array of any shape}; log: counts on a logarithmic axis
+    """
+    _, axes = panels(len(values), columns, (3.4, 2.6))
+    for ax, (name, array) in zip(axes, values.items()):
+        array = np.asarray(array, np.float64).ravel()
+        zeros = f", {100 * np.mean(array == 0):.0f} % zero" if (array == 0).any() else ""
+        sample = array[np.random.default_rng(0).permutation(len(array))[:SAMPLE]] if len(array) > SAMPLE else array
+        ax.hist(sample, bins=bins, color="#4c78a8", log=log)
+        ax.set_title(f"{name}\nmean {array.mean():.3g}, deviation {array.std():.3g}{zeros}", fontsize=8)
+        ax.tick_params(labelsize=7)
+        ax.xaxis.get_major_locator().set_params(nbins=5)
+        ax.spines[["top", "right"]].set_visible(False)
+    return show(axes)

@@ -1,0 +1,55 @@
+"""The figures of an evaluation as tables of text."""
+
+import math
+
+LONGEST_NAME = 30  # characters of a class name in a table
+MOST_LINES = 20  # a table of more classes shows the best and the worst of them
+
+
+def metrics_table(metrics):
+    """AP, AP50 and AP75 of masks and boxes as text."""
+    columns = ("AP", "AP50", "AP75")
+    lines = [" " * 8 + "".join(f"{name:>8}" for name in columns)]
+    for kind, title in (("segm", "masks"), ("bbox", "boxes")):
+        lines.append(f"{title:8}" + "".join(f"{metrics[kind][name]:8.3f}" for name in columns))
+    lines.append(f"{metrics['images']} photos, {metrics['objects']} objects, {metrics['detections']} detections")
+    lines += [f"{name} of {kind} is undefined: {reason}" for kind, reasons in metrics["undefined"].items()
+              for name, reason in reasons.items() if name in columns]
+    return "\n".join(lines)
+
+
+def ranked_classes(metrics):
+    """Entries of metrics["classes"] from the highest mask AP to the lowest, those without true objects last."""
+    return sorted(metrics["classes"], key=lambda entry: (math.isnan(entry["segm"]["AP"]), -_or_0(entry["segm"]["AP"])))
+
+
+def _or_0(value):
+    return 0.0 if math.isnan(value) else value
+
+
+def class_table(metrics):
+    """Figures of each class as text, from the highest mask AP to the lowest; of many classes both ends alone."""
+    ranked = ranked_classes(metrics)
+    known = [entry for entry in ranked if entry["objects"]]
+    width = min(max([len(entry["name"]) for entry in ranked] + [5]), LONGEST_NAME)
+    lines = [f"{'class':{width}}  objects  detected      AP    AP50    AP75  box AP  best F1 at score"]
+    lines += [_class_line(entry, width) for entry in known]
+    if len(known) > 1:
+        lines[1] += "  best"
+        lines[len(known)] += "  worst"
+    if len(known) > MOST_LINES:
+        lines[1 + MOST_LINES // 2:1 + len(known) - MOST_LINES // 2] = [
+            f"... {len(known) - MOST_LINES} classes between, in metrics.json"
+        ]
+    if len(known) < len(ranked):
+        names = ", ".join(entry["name"] for entry in ranked if not entry["objects"])
+        lines.append(f"without true objects, so left out of every mean: {names}")
+    return "\n".join(lines)
+
+
+def _class_line(entry, width):
+    numbers = [entry["segm"][name] for name in ("AP", "AP50", "AP75")] + [entry["bbox"]["AP"]]
+    best = entry["best"]
+    best = f"{best['F1']:9.3f} at {best['threshold']:4.2f}" if best else f"{'none correct':>17}"
+    counts = f"{entry['objects']:9}{entry['detections']:10}"
+    return f"{entry['name'][:width]:{width}}{counts}{''.join(f'{value:8.3f}' for value in numbers)}{best}"

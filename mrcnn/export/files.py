@@ -1,0 +1,311 @@
+"""A detection graph as a file for other programs: SavedModel, ONNX or LiteRT, run and compared before it is kept.
+
+The file takes photos that are placed on a canvas of one size, and gives the tables of the inference graph by name. The
+JSON file beside it says what a stranger has to know: names of classes, how to place a photo, thresholds, shapes.
+A SavedModel keeps TensorFlow's own kernels; the other two are traced in `mrcnn.ops.portable`, so that runtimes find
+operations of theirs alone.
+"""
+
+import contextlib
+import functools
+import importlib
+import json
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+from mrcnn import __version__
+from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.data.images import NETWORK_STRIDE
+from mrcnn.errors import ExportError
+from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
+from mrcnn.ops.portable import portable_graph
+
+OUTPUTS = {
+    "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
+    "class_ids": "positions in class_names; 0 where not valid",
+    "scores": "0..1",
+    "valid": "whether the row holds an object",
+    "masks": "probabilities 0..1 on a grid that is stretched over the box",
+}
+OPSET = 17  # of ONNX: of 2022, known to every runtime of today
+TOLERANCE = 1e-3
+
+
+def export(model, path, format="savedmodel", height=None, width=None, batch=1, dtype="uint8", photos=None,
+           tolerance=TOLERANCE):
+    """Write the detection graph of a model as a file that runs without this package, and check it.
+
+    model: MaskRCNN in mode "inference", on the TensorFlow backend; path: of the file, for a SavedModel of the folder;
+    the JSON file is written to path + ".json". format: "savedmodel", "onnx" or "litert". height, width: pixels of the
+    canvas, multiples of 64; without, those that the network was trained on. batch: photos at once; dtype: of the
+    image, "uint8" or "float32". photos: list of uint8 [H, W, 3] to check the file on, instead of drawn people; a
+    canvas without anything is always among them. tolerance: largest difference allowed between file and network: of
+    scores, of mask probabilities, and of boxes as a share of the canvas's longer side.
+    Returns what the JSON file holds; prints file size and largest difference. Raises ExportError; nothing is left then.
+    """
+    if format not in FORMATS:
+        raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
+    path = os.path.normpath(os.fspath(path))
+    _check(model, path, format, batch, dtype)
+    check_photos(photos, int(model.config.IMAGE_CHANNEL_COUNT))
+    height, width = canvas_of(model.config, height, width)
+    function = _detection_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
+    about = _description(model, format, (batch, height, width), dtype)
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with _whole(path) as partial:
+        FORMATS[format].write(model, function, partial)
+        size = _size(partial)
+        about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
+        worst = about["checked"]["largest_difference"]
+        if not worst <= tolerance:
+            raise ExportError(
+                f"The {format} file does not do what the network does: {in_words(about['checked'])}; allowed is "
+                f"{tolerance:g}."
+            )
+    with _whole(path + ".json") as partial, open(partial, "w", encoding="utf-8") as file:
+        json.dump(about, file, indent=1)
+    print(f"{path}: {size / 1e6:.1f} MB; {in_words(about['checked'])}")
+    return about
+
+
+def canvas_of(config, height=None, width=None):
+    """(height, width) of the canvas to export for: as asked, or as it was trained on.
+
+    Raises ExportError for sides that the pyramid cannot halve, or that the network is not built for.
+    """
+    mode, own = config.IMAGE_RESIZE_MODE, int(config.IMAGE_SHAPE[0])
+    if mode == "rectangle":  # a square holds any photo at the size that it was trained at
+        own = -(-own // NETWORK_STRIDE) * NETWORK_STRIDE
+    elif mode not in FIXED_CANVAS_MODES and not (height and width):
+        raise ExportError(f"IMAGE_RESIZE_MODE={mode!r} has no canvas of its own: give height and width.")
+    height, width = height or own, width or own
+    for name, side in (("height", height), ("width", width)):
+        if side < 1 or side % NETWORK_STRIDE:
+            nearest = max(1, round(side / NETWORK_STRIDE)) * NETWORK_STRIDE
+            raise ExportError(f"{name} {side} does not divide by {NETWORK_STRIDE}: the nearest that does is {nearest}.")
+    if mode in FIXED_CANVAS_MODES and (height, width) != (own, own):
+        raise ExportError(
+            f"This network is built for {own}x{own}, not {height}x{width}: load it with "
+            f'MaskRCNN.from_checkpoint(path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MAX_DIM={own}).'
+        )
+    return int(height), int(width)
+
+
+# --- What goes into the file -----------------------------------------------------------------------------------------
+
+
+def _check(model, path, format, batch, dtype):
+    """Raise ExportError for what cannot be exported, before anything is traced."""
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"Export needs the TensorFlow backend, this is {keras.backend.backend()}: weight files are the same on "
+            "all, so load yours with KERAS_BACKEND=tensorflow."
+        )
+    if model.mode != "inference":
+        raise ExportError('The model is in mode "training": export MaskRCNN.from_checkpoint(path).')
+    if format != "savedmodel" and model.config.PRECISION != "float32":
+        raise ExportError(
+            f"{format} takes no {model.config.PRECISION}: load the model with "
+            'MaskRCNN.from_checkpoint(path, PRECISION="float32"); its weights are float32 anyway.'
+        )
+    if not isinstance(batch, int) or batch < 1:
+        raise ExportError(f"batch={batch!r}: give a whole number of photos, 1 or more.")
+    if dtype not in ("uint8", "float32"):
+        raise ExportError(f'dtype={dtype!r}: an image is "uint8" or "float32".')
+    for name in (path, path + ".json"):
+        if os.path.lexists(name):
+            raise ExportError(f"{name} exists already: remove it, or give another path.")
+
+
+def _detection_function(model, shape, dtype, tracing):
+    """The inference graph as a tf.function of image and window, with static shapes outside.
+
+    shape: (batch, height, width); tracing: function that makes the context to trace it in
+    """
+    import tensorflow as tf
+
+    network, channels = model.inference_model, int(model.config.IMAGE_CHANNEL_COUNT)
+    signature = [
+        tf.TensorSpec((*shape, channels), dtype, name="image"),
+        tf.TensorSpec((shape[0], 4), "float32", name="window"),
+    ]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def detect(image, window):
+        with tracing():
+            found = network({"image": tf.cast(image, "float32"), "window": window}, training=False)
+        return {name: tf.identity(found[name], name=name) for name in OUTPUTS}
+
+    return detect
+
+
+def _description(model, format, shape, dtype):
+    """What the JSON file says, but for what the check finds out."""
+    config, (batch, height, width) = model.config, shape
+    rows, mask = int(config.DETECTION_MAX_INSTANCES), model.inference_model.output["masks"].shape[2:]
+    shapes = {"boxes": [4], "class_ids": [], "scores": [], "valid": [], "masks": [int(side) for side in mask]}
+    dtypes = {"class_ids": "int32", "valid": "bool"}
+    names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, config.NUM_CLASSES)]
+    return {
+        "format": format,
+        "written_by": f"mrcnn {__version__}",
+        "inputs": {
+            "image": {"shape": [batch, height, width, int(config.IMAGE_CHANNEL_COUNT)], "dtype": dtype,
+                      "meaning": "RGB 0..255, the photo resized and centred on a canvas of zeros; the mean pixel is "
+                                 "subtracted inside"},
+            "window": {"shape": [batch, 4], "dtype": "float32",
+                       "meaning": "(y1, x1, y2, x2) of the photo on the canvas, pixels, y2 and x2 exclusive"},
+        },
+        "outputs": {
+            name: {"shape": [batch, rows, *shapes[name]], "dtype": dtypes.get(name, "float32"), "meaning": meaning}
+            for name, meaning in OUTPUTS.items()
+        },
+        "class_names": list(names),
+        "canvas": {"height": height, "width": width},
+        "resize": resize_rule(config),
+        "thresholds": {"score": float(model.min_confidence), "overlap": float(config.DETECTION_NMS_THRESHOLD),
+                       "mask": 0.5},
+        "geometry": config.GEOMETRY,
+    }
+
+
+# --- Formats ---------------------------------------------------------------------------------------------------------
+
+
+def _module(model, function):
+    """What owns the function's variables, which TensorFlow's writers want to know."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.detect = function
+    module.weights = [variable.value for variable in model.inference_model.weights]
+    return module
+
+
+def _write_savedmodel(model, function, path):
+    import tensorflow as tf
+
+    signatures = {"serving_default": function.get_concrete_function()}
+    tf.saved_model.save(_module(model, function), path, signatures=signatures)
+
+
+def _open_savedmodel(path):
+    import tensorflow as tf
+
+    module = tf.saved_model.load(path)
+
+    def run(inputs):
+        found = module.signatures["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    return run
+
+
+def _write_onnx(model, function, path):
+    tf2onnx, _ = _extra("tf2onnx"), _extra("onnxruntime")  # what is missing shows before the work
+    try:
+        tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET, output_path=path)
+    except Exception as error:
+        raise ExportError(f"tf2onnx cannot convert this network: {_brief(error)}: take savedmodel.") from error
+
+
+def _open_onnx(path):
+    onnxruntime = _extra("onnxruntime")
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # of a class of its own for each reason
+        raise ExportError(
+            f"onnxruntime cannot run what tf2onnx made of this network: {_brief(error)}: take savedmodel."
+        ) from error
+    names = [output.name for output in session.get_outputs()]
+    return lambda inputs: dict(zip(names, session.run(names, inputs)))
+
+
+def _brief(error):
+    """The beginning and the end of an error's text, in one line: converters write pages."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
+
+
+def _extra(name):
+    """An optional package."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ExportError(f"ONNX needs {name} ({error}): pip install onnx tf2onnx onnxruntime.") from error
+
+
+def _write_litert(model, function, path):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [function.get_concrete_function()], _module(model, function)
+    )
+    try:
+        data = converter.convert()
+    except Exception as error:  # pages of the graph in MLIR
+        missing = ", ".join(sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))) or _brief(error)
+        raise ExportError(f"LiteRT has no operations of its own for {missing}: take savedmodel.") from error
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def _open_litert(path):
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow's own says that it will go
+        interpreter = Interpreter(model_path=path)
+    runner = interpreter.get_signature_runner()
+    return lambda inputs: runner(**inputs)
+
+
+class Format(NamedTuple):
+    """A kind of file: write(model, function, path); open(path), which gives a function from inputs to outputs by name;
+    tracing(), the context that its graphs are traced in."""
+
+    write: Callable
+    open: Callable
+    tracing: Callable
+
+
+FORMATS = {
+    "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext),
+    # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
+    "onnx": Format(_write_onnx, _open_onnx, functools.partial(portable_graph, static=False)),
+    "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
+}
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _whole(path):
+    """The name to write a file or folder under, which becomes `path` at the end, or is removed on an error."""
+    partial = path + ".partial"
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        if os.path.isdir(partial):
+            shutil.rmtree(partial)
+        elif os.path.exists(partial):
+            os.remove(partial)
+
+
+def _size(path):
+    """Bytes of a file, or of all files of a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
+    return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)

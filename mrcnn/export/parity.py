@@ -1,0 +1,139 @@
+"""Whether an exported file gives what the network gives, on photos placed as its users are told to place theirs."""
+
+import numpy as np
+
+from mrcnn.data.drawn.people import draw_picture
+from mrcnn.data.images import Window, resize_pixels
+from mrcnn.errors import ExportError
+from mrcnn.ops import boxes as box_ops
+
+SAME_OBJECT = 0.5  # IoU from which on two detections of a class are compared with each other
+
+
+def resize_rule(config):
+    """How detection scales a photo: {"min_side", "max_side", "min_scale"} of `docs/export.md`, in pixels."""
+    mode, largest = config.IMAGE_RESIZE_MODE, int(config.IMAGE_MAX_DIM)
+    if mode == "none":
+        return {"min_side": 0, "max_side": None, "min_scale": 1.0}
+    if mode == "crop":  # detection sees the whole photo
+        largest = int(config.IMAGE_SHAPE[0])
+    smallest = min(int(config.IMAGE_MIN_DIM or 0), largest)
+    return {
+        "min_side": smallest,
+        "max_side": None if mode == "pad64" else largest,
+        "min_scale": max(1.0, float(config.IMAGE_MIN_SCALE or 0)),
+    }
+
+
+def place(photo, canvas, rule):
+    """A photo on a canvas of a given size, as `docs/export.md` has it.
+
+    photo: uint8 [H, W, C]; canvas: (height, width); rule: as from `resize_rule`
+    Returns (uint8 [height, width, C], Window). It differs from detection's own placing only where the photo, at the
+    size that it was trained at, does not fit: it is shrunk then.
+    """
+    shape = photo.shape[:2]
+    scale = max(1.0, rule["min_side"] / min(shape), rule["min_scale"])
+    if rule["max_side"] and round(max(shape) * scale) > rule["max_side"]:
+        scale = rule["max_side"] / max(shape)
+    if any(round(side * scale) > limit for side, limit in zip(shape, canvas)):
+        scale = min(limit / side for side, limit in zip(shape, canvas))
+    size = tuple(max(1, round(side * scale)) for side in shape)
+    top, left = ((limit - side) // 2 for side, limit in zip(size, canvas))
+    placed = np.zeros((*canvas, photo.shape[2]), photo.dtype)
+    placed[top : top + size[0], left : left + size[1]] = resize_pixels(photo, size)
+    return placed, Window(shape, tuple(canvas), (size[0] / shape[0], size[1] / shape[1]), (float(top), float(left)))
+
+
+def check_photos(photos, channels):
+    """Raise ExportError for what are no photos to compare on; None stands for drawn ones."""
+    if photos is not None and not len(photos):
+        raise ExportError("photos is empty: give some, or None for drawn pictures.")
+    for index, photo in enumerate(photos or []):
+        image = np.asarray(photo)
+        if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
+            raise ExportError(
+                f"photos[{index}] is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB."
+            )
+
+
+def compare(model, run, about, photos=None):
+    """Run a file and the network on the same pictures: photos, or two drawn ones, and a canvas without anything.
+
+    model: MaskRCNN; run: function from {"image", "window"} to the file's outputs by name; about: what the JSON file
+    holds; photos: list of uint8 [H, W, C]
+    Returns {"pictures", "objects": how many of each, "boxes_pixels", "scores", "masks": the largest differences,
+    "largest_difference": of them all, boxes as a share of the canvas's longer side}. Raises ExportError if the file
+    does not run, or its tables are not those that were promised.
+    """
+    batch, height, width, channels = about["inputs"]["image"]["shape"]
+    if photos is None:
+        photos = [draw_picture(0, index).image[..., np.arange(channels) % 3] for index in range(2)]
+    placed = [place(photo, (height, width), about["resize"]) for photo in photos]
+    canvases = np.stack([canvas for canvas, _ in placed] + [np.zeros((height, width, channels), "uint8")])
+    windows = np.stack([window.box for _, window in placed] + [np.array([0, 0, height, width], "float32")])
+    worst, objects = dict.fromkeys(("boxes", "scores", "masks"), 0.0), 0
+    for start in range(0, len(canvases), batch):
+        rows = np.arange(start, start + batch) % len(canvases)  # the last batch is filled up with the first pictures
+        found = _promised(run, {"image": canvases[rows], "window": windows[rows]}, about)
+        expected = model.predict(canvases[rows], windows[rows])
+        for row in range(min(batch, len(canvases) - start)):
+            tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, found)]
+            objects += int(tables[0]["valid"].sum())
+            for name, value in differences(*tables, about["thresholds"]["score"]).items():
+                worst[name] = max(worst[name], value)
+    largest = max(worst["boxes"] / max(height, width), worst["scores"], worst["masks"])
+    return {"pictures": len(canvases), "objects": objects, "largest_difference": largest,
+            "boxes_pixels": worst["boxes"], "scores": worst["scores"], "masks": worst["masks"]}
+
+
+def _promised(run, inputs, about):
+    """What a file gives. Raises ExportError if that is nothing, or is not as the JSON file says."""
+    inputs = {name: value.astype(about["inputs"][name]["dtype"]) for name, value in inputs.items()}
+    try:
+        found = run(inputs)
+    except Exception as error:  # every runtime has errors of its own
+        raise ExportError(f"The {about['format']} file does not run: {error}") from error
+    for name, promised in about["outputs"].items():
+        if list(found[name].shape) != promised["shape"] or str(found[name].dtype) != promised["dtype"]:
+            raise ExportError(
+                f"The {about['format']} file gives {name} as {found[name].dtype} {list(found[name].shape)}, not as "
+                f"{promised['dtype']} {promised['shape']}."
+            )
+    return found
+
+
+def differences(expected, found, threshold):
+    """How far two answers to one picture differ.
+
+    expected, found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; threshold: least score of
+    an object. Returns the largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of
+    their class that they overlap most, in whatever order; one that only one side has counts as a difference of the
+    score by which it is above what that side had to offer at least, so that a rounding at the threshold is none.
+    """
+    worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
+    left = list(np.flatnonzero(found["valid"]))
+    alone = []
+    for row in np.flatnonzero(expected["valid"]):
+        same = [other for other in left if found["class_ids"][other] == expected["class_ids"][row]]
+        overlaps = box_ops.iou(found["boxes"][same], expected["boxes"][row])
+        if not len(same) or overlaps.max() < SAME_OBJECT:
+            alone.append((expected, row))
+            continue
+        other = same[int(np.argmax(overlaps))]
+        left.remove(other)
+        for name in worst:
+            difference = np.abs(expected[name][row].astype("float64") - found[name][other]).max()
+            worst[name] = max(worst[name], float(np.nan_to_num(difference, nan=np.inf)))
+    for table, row in alone + [(found, row) for row in left]:
+        least = table["scores"].min() if table["valid"].all() else threshold
+        worst["scores"] = max(worst["scores"], float(table["scores"][row] - least))
+    return worst
+
+
+def in_words(checked):
+    """What `compare` returned, for people."""
+    told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
+            f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "
+            f"{checked['pictures']} pictures)")
+    return told if checked["objects"] else f"{told}; only photos with something to find make it a check"

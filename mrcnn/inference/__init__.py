@@ -1,0 +1,1 @@
+"""From photos to objects: the detector, its views of a photo, its tiles."""

@@ -1,0 +1,205 @@
+"""From photos to objects through an inference graph: placing, predicting in batches, merging views, pasting masks."""
+
+import contextlib
+
+import numpy as np
+
+from mrcnn.data.images import place_image
+from mrcnn.data.masks import paste_masks, paste_rle
+from mrcnn.errors import DataError
+from mrcnn.inference.corner_alignment import boxes_in_photo, ringed
+from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
+from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, place_view, views_of
+
+
+class Detector:
+    """detect() of whatever has the attributes config, devices and inference_model."""
+
+    _predict_functions = None  # compiled ones by the detection threshold that is built into each
+
+    def detect(self, images, verbose=0, soft_masks=False, rle=False, mask_probabilities=False):
+        """Find the objects in any number of photos of any sizes.
+
+        images: list of uint8 [H, W, 3] RGB. soft_masks: also give "soft_masks" float32 [H, W, N], each object's
+        probability at each pixel. rle: give "rles", a list of COCO run-length dicts, in place of "masks": far less
+        memory on large photos. mask_probabilities: also give "mask_probabilities" float32 [N, h, w], what the network
+        said on a grid stretched over each of "boxes": for whoever pastes masks in a way of their own.
+        With TEST_FLIP or several TEST_SCALES the answer is merged from several views: see `mrcnn.inference.views`.
+        Returns a list of dicts, one an image, best object first, in pixels of the photo: "rois" int32 [N, 4],
+        "boxes" float32 [N, 4] at sub-pixel precision, "class_ids" int32 [N], "scores" float32 [N], "masks" bool
+        [H, W, N]. Raises DataError for what is no such image.
+        """
+        channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
+        results = [None] * len(images)
+        for index, found, window in self._seen(images):
+            results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
+                                    corner_aligned=self.config.GEOMETRY == "matterport")
+            if verbose:
+                print(f"Image {index}: {len(results[index]['scores'])} objects")
+        return results
+
+    def detect_tiled(self, images, tile=1024, overlap=0.25, whole=True, scale=1.0, verbose=0, rle=True,
+                     mask_probabilities=False):
+        """Find the objects in huge photos, each cut into overlapping tiles; see `mrcnn.inference.tiles`.
+
+        images: as for detect(). tile: side of a tile, pixels; one larger than the canvas is shrunk to it as any photo
+        is. overlap: least share of a tile's side that it has in common with the next: an object smaller than that is
+        whole in some tile. whole: look at the whole photo once too, for objects larger than a tile. scale: how much the
+        photo is enlarged before it is cut into tiles. rle: False gives full-size "masks" in place of "rles".
+        mask_probabilities: as for detect(), on grids twice as fine where pieces were joined.
+        DETECTION_MAX_INSTANCES holds for each tile, not for the photo. A photo that one tile holds is given to detect()
+        unless scale says otherwise. Returns what detect() returns; raises DataError for a bad image or number.
+        """
+        channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
+        tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in images]
+        small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
+        results = [None] * len(images)
+        for index, found in zip(small, self.detect([images[index] for index in small], rle=rle,
+                                                   mask_probabilities=mask_probabilities)):
+            results[index] = found
+        for index in (index for index, found in enumerate(results) if found is None):
+            shape = images[index].shape[:2]
+            # The whole first: if that cannot be, it shows before the tiles.
+            seen = self.detect([images[index]], rle=True, mask_probabilities=mask_probabilities)[0] if whole else None
+            found = list(self._in_tiles(images[index], tiles[index], scale, mask_probabilities))
+            results[index] = merge_tiles(found, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, seen)
+            if not rle:
+                results[index] = with_masks(results[index], shape)
+        if verbose:
+            for index, found in enumerate(results):
+                print(f"Image {index}: {len(found['scores'])} objects in {len(tiles[index])} tiles")
+        return results
+
+    def _in_tiles(self, image, boxes, scale, mask_probabilities):
+        """Generator of what is found in each tile of a photo, in pixels of the photo; a batch of tiles at a time."""
+        for start in range(0, len(boxes), self.config.BATCH_SIZE):
+            chunk = boxes[start : start + self.config.BATCH_SIZE]
+            seen = {index: (found, tile_window(window, chunk[index]))
+                    for index, found, window in self._seen([cut_tile(image, box, scale) for box in chunk])}
+            for index, box in enumerate(chunk):
+                yield unmold(*seen[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
+                             corner_aligned=self.config.GEOMETRY == "matterport", corner=box[:2])
+
+    def _seen(self, images):
+        """Generator of (index, the rows of all views of an image, Window), not in their order."""
+        views = views_of(self.config)
+        placed = []
+        for image in images:
+            usual = self.place(image)
+            placed += [place_view(image, view, usual) for view in views]
+        yield from self._found(placed) if len(views) == 1 else self._merged(placed, views)
+
+    def _found(self, placed):
+        """Generator of (index, the network's rows, Window) of canvases, not in their order."""
+        groups = {}  # canvases of one shape go through the network together
+        for index, (canvas, _) in enumerate(placed):
+            groups.setdefault(canvas.shape, []).append(index)
+        for indices in groups.values():
+            for start in range(0, len(indices), self.config.BATCH_SIZE):
+                chunk = indices[start : start + self.config.BATCH_SIZE]
+                outputs = self.predict(
+                    np.stack([placed[i][0] for i in chunk]), np.stack([placed[i][1].box for i in chunk])
+                )
+                for row, index in enumerate(chunk):
+                    yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
+
+    def _merged(self, placed, views):
+        """Generator of (index, merged rows, Window) of the images that each `views` of the canvases belong to."""
+        threshold = self.min_confidence
+        with self.lower_confidence(VIEW_CONFIDENCE):
+            found = {index: (rows, window) for index, rows, window in self._found(placed)}
+        for index in range(len(placed) // len(views)):
+            rows, windows = zip(*(found[index * len(views) + view] for view in range(len(views))))
+            yield index, *merge_views(rows, views, windows, threshold, self.config.DETECTION_NMS_THRESHOLD,
+                                      self.config.DETECTION_MAX_INSTANCES, self.config.GEOMETRY == "matterport")
+
+    @property
+    def min_confidence(self):
+        """The least score of a detection that is built into the inference graph."""
+        return max([layer.min_confidence for layer in self._thresholds()], default=0.0)
+
+    def _thresholds(self):
+        return [layer for layer in self.inference_model.layers if hasattr(layer, "min_confidence")]
+
+    @contextlib.contextmanager
+    def lower_confidence(self, value):
+        """Within it detections need no more than this score; by a graph of its own, as the threshold is built in."""
+        model, before = self.inference_model, [(layer, layer.min_confidence) for layer in self._thresholds()]
+        if value >= self.min_confidence:  # as low already
+            yield
+            return
+        self._predict_functions = self._predict_functions or {}
+        function, model.predict_function = model.predict_function, self._predict_functions.get(value)
+        try:
+            for layer, _ in before:
+                layer.min_confidence = value
+            yield
+        finally:
+            self._predict_functions[value], model.predict_function = model.predict_function, function
+            for layer, threshold in before:
+                layer.min_confidence = threshold
+
+    def place(self, image):
+        """(canvas, its Window) of a photo [H, W, C], as the network is to see it."""
+        config = self.config
+        mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
+        # A network trained on crops still has to see the whole photo.
+        largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
+        smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
+        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
+
+    def predict(self, canvases, windows):
+        """The inference graph on canvases of one shape.
+
+        canvases: uint8 [B, H, W, 3]; windows: float32 [B, 4]. Returns its outputs by name as numpy arrays.
+        """
+        inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
+        with self.devices.apart():
+            outputs = self.inference_model.predict_on_batch(inputs)
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def _checked_image(image, index, channels):
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
+        raise DataError(
+            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
+            "mrcnn.data.images.load_image does."
+        )
+    return image
+
+
+def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False, corner_aligned=False,
+           corner=(0, 0)):
+    """One image's detections, from the canvas to the photo.
+
+    found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; window: the photo's Window;
+    shape: (H, W) of the photo; corner_aligned: as in `mrcnn.inference.corner_alignment`, masks at "rois" and not at
+    "boxes"; corner: (y, x) in the photo of the tile that window is of, see `mrcnn.inference.tiles.tile_window`.
+    Returns the dict that detect() describes.
+    """
+    boxes = found["boxes"].astype("float32")
+    boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)
+    sides = np.round(boxes) if corner_aligned else boxes
+    keep = found["valid"] & (sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])
+    boxes = boxes[keep] + np.tile(np.asarray(corner, np.float32), 2)
+    result = {
+        "rois": np.round(boxes).astype("int32"),
+        "boxes": boxes,
+        "class_ids": found["class_ids"][keep].astype("int32"),
+        "scores": found["scores"][keep].astype("float32"),
+    }
+    masks = found["masks"][keep]
+    if mask_probabilities:
+        result["mask_probabilities"] = masks.astype("float32")
+    if corner_aligned:
+        masks, boxes = ringed(masks, result["rois"])
+    if rle:
+        result["rles"] = [paste_rle(mask, box, shape) for mask, box in zip(masks, boxes)]
+    else:
+        result["masks"] = paste_masks(masks, boxes, shape)
+    if soft_masks:
+        result["soft_masks"] = paste_masks(masks, boxes, shape, threshold=None)
+    return result

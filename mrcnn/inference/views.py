@@ -1,0 +1,157 @@
+"""Test-time augmentation: a photo seen mirrored and at several sizes, and what the views found merged into one answer.
+
+The rule, class by class. Detections of all views are walked in falling order of score. Each joins the group whose first
+box it overlaps most, if by an IoU of at least SAME_OBJECT and if the group has none of its view yet; otherwise it
+begins a group. A group becomes one object: its box is the mean of the members' boxes weighted by their scores (box
+voting: Gidaris and Komodakis 2015, section 3.3), its score the sum of the scores over the number of views, so that a
+view that did not find it counts as 0 (as in weighted boxes fusion: Solovyev 2021, section 3), and its mask the mean of
+the members' mask probabilities with the same weights, on a grid stretched over the merged box, 0 outside a member's
+own box (He 2017, appendix B, average soft masks likewise). Then the detection threshold and the usual suppression
+apply. Every view sees the whole photo, hence each could have found every object.
+"""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+
+from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.data.images import Window, place_image
+from mrcnn.inference.corner_alignment import boxes_in_photo
+from mrcnn.ops import boxes as box_ops
+
+SAME_OBJECT = 0.65  # least IoU of two views' boxes of one object; 0.5 measured a little worse
+VIEW_CONFIDENCE = 0.05  # least score in a view: below the final threshold, because it is the mean that has to pass that
+
+
+class View(NamedTuple):
+    """One way to look at a photo: mirrored left to right or not, enlarged by `scale` against the ordinary size."""
+
+    flip: bool
+    scale: float
+
+
+def views_of(config):
+    """list of View: every one of TEST_SCALES, with TEST_FLIP mirrored too."""
+    flips = (False, True) if config.TEST_FLIP else (False,)
+    return [View(flip, float(scale)) for scale in config.TEST_SCALES for flip in flips]
+
+
+def network_config(config):
+    """The Config to build the network from: with views of other sizes its canvases cannot be of one shape."""
+    if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES or all(view.scale == 1 for view in views_of(config)):
+        return config
+    config = copy.copy(config)
+    config.IMAGE_RESIZE_MODE = "rectangle"
+    return config
+
+
+def place_view(image, view, placed):
+    """A view of a photo on its canvas.
+
+    image: uint8 [H, W, C]; placed: (canvas, Window) of the photo at its ordinary size
+
+    Returns (canvas, Window of the photo, mirrored if the view is).
+    """
+    canvas, window = placed
+    if view.scale != 1:
+        longer = max(image.shape[:2])
+        scale = view.scale * window.scale[int(np.argmax(image.shape[:2]))]
+        canvas, window = place_image(image, None, max(1, round(longer * scale)), scale, "rectangle")
+    if view.flip:
+        height, width = window.original_shape
+        left = window.canvas_shape[1] - window.offset[1] - width * window.scale[1]
+        mirrored = Window(window.original_shape, window.canvas_shape, window.scale, (window.offset[0], left))
+        return np.ascontiguousarray(canvas[:, ::-1]), mirrored
+    return canvas, window
+
+
+def merge_views(found, views, windows, threshold, iou_threshold, count, corner_aligned=False):
+    """What several views of one photo found, as one detection in pixels of the photo.
+
+    found: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
+    [D, h, w]}; views, windows: of `views_of` and `place_view`; threshold: least score of what is returned;
+    iou_threshold: of the suppression, class by class; count: return no more than so many; corner_aligned: boxes count
+    as in `mrcnn.inference.corner_alignment`
+
+    Returns (the same dict with boxes in pixels of the photo, best first, and masks [N, 2h, 2w]; the Window of a canvas
+    that is the photo itself).
+    """
+    shape = windows[0].original_shape
+    rows = [_in_photo(*one, corner_aligned) for one in zip(found, views, windows)]
+    boxes, classes, scores, masks = (np.concatenate([row[i] for row in rows]) for i in range(4))
+    seen_in = np.repeat(np.arange(len(views)), [len(row[0]) for row in rows])
+    groups = []
+    for class_id in np.unique(classes):
+        groups += _groups(np.flatnonzero(classes == class_id), boxes, scores, seen_in)
+    merged_scores = np.array([scores[group].sum() / len(views) for group in groups], np.float32)
+    groups = [groups[i] for i in np.argsort(-merged_scores, kind="stable") if merged_scores[i] >= threshold]
+    merged_scores = -np.sort(-merged_scores[merged_scores >= threshold], kind="stable")
+    merged_boxes = np.array([np.average(boxes[group], axis=0, weights=scores[group]) for group in groups], np.float32)
+    merged_boxes = merged_boxes.reshape(-1, 4)
+    merged_classes = np.array([classes[group[0]] for group in groups], np.int32)
+    kept = suppressed(merged_boxes, merged_classes, iou_threshold)[:count]
+    grid = tuple(2 * side for side in masks.shape[1:])  # finer than the members' grids, which do not coincide
+    merged = {
+        "boxes": merged_boxes[kept],
+        "class_ids": merged_classes[kept],
+        "scores": merged_scores[kept],
+        "valid": np.ones(len(kept), bool),
+        "masks": np.zeros((len(kept),) + grid, np.float32),
+    }
+    for row, index in enumerate(kept):
+        group = groups[index]
+        members = [on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
+        merged["masks"][row] = np.average(members, axis=0, weights=scores[group])
+    return merged, Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
+
+
+def _in_photo(found, view, window, corner_aligned):
+    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks) of what one view found."""
+    boxes = found["boxes"].astype("float32")
+    boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)
+    masks = found["masks"].astype("float32")
+    if view.flip:
+        width = np.float32(window.original_shape[1])
+        boxes = np.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], axis=1)
+        masks = masks[:, :, ::-1]
+    keep = found["valid"] & (box_ops.area(boxes) > 0) & (found["scores"] > 0)
+    return boxes[keep], found["class_ids"][keep].astype("int32"), found["scores"][keep].astype("float32"), masks[keep]
+
+
+def _groups(places, boxes, scores, seen_in):
+    """Lists of the detections of one class that are one object, each with its best one first."""
+    groups, first_boxes = [], np.zeros((0, 4), np.float32)
+    for i in places[np.argsort(-scores[places], kind="stable")]:
+        overlaps = box_ops.iou(first_boxes, boxes[i])
+        taken = np.array([seen_in[i] in seen_in[group] for group in groups], bool)
+        overlaps = np.where(taken, 0, overlaps)
+        if len(groups) and overlaps.max() >= SAME_OBJECT:
+            groups[int(np.argmax(overlaps))].append(i)
+        else:
+            groups.append([i])
+            first_boxes = np.concatenate([first_boxes, boxes[i : i + 1]])
+    return groups
+
+
+def suppressed(boxes, classes, iou_threshold):
+    """Places of the boxes, best first, that no kept one of their class overlaps by more than the threshold."""
+    kept = []
+    for i in range(len(boxes)):
+        rivals = [j for j in kept if classes[j] == classes[i]]
+        if not rivals or box_ops.iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
+            kept.append(i)
+    return np.array(kept, int)
+
+
+def on_grid(mask, box, target, grid):
+    """A mask [h, w] stretched over `box`, read at the cells of a grid over the box `target`; 0 outside `box`."""
+    weights = []
+    for axis, cells in enumerate(grid):
+        low, high = float(target[axis]), float(target[axis + 2])
+        centres = low + (np.arange(cells) + 0.5) * (high - low) / cells
+        count, start, end = mask.shape[axis], float(box[axis]), float(box[axis + 2])
+        position = np.clip((centres - start) / (end - start) * count - 0.5, 0, count - 1)
+        shares = np.maximum(1 - np.abs(position[:, None] - np.arange(count)), 0)
+        weights.append(shares * ((centres >= start) & (centres <= end))[:, None])
+    return (weights[0] @ mask @ weights[1].T).astype(np.float32)

@@ -1,0 +1,251 @@
+"""Callbacks that look at validation and test photos between epochs: figures for the logs, best checkpoint, early stop.
+
+`Segmenter.train(custom_callbacks=...)` calls those with the attribute `measures` before the logs are written, so that
+history.csv and TensorBoard have their figures, and the others after each epoch's checkpoint. What is measured on test
+photos is there to be read: nothing is chosen by it.
+"""
+
+import csv
+import json
+import math
+import os
+import warnings
+
+import keras
+import numpy as np
+
+from mrcnn.errors import DataError
+from mrcnn.evaluation.coco import KINDS, coco_evaluation, twelve_numbers
+from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.evaluate import detect_all
+from mrcnn.evaluation.pairs import match, pair_images
+from mrcnn.files import write_json
+
+LOGGED = ("AP", "AP50", "AP75")
+SHOWN = 0.5  # least score of the detections that the mask IoU counts
+KEPT = {"segm_AP": "val_segm_AP", "bbox_AP": "val_bbox_AP", "loss": "val_loss"}
+BEST = "best.json"
+
+
+class AveragePrecision(keras.callbacks.Callback):
+    """Puts COCO's AP, AP50 and AP75 of masks and boxes on a dataset into the logs: "val_segm_AP" ... "val_bbox_AP75".
+
+    And "val_segm_IoU": the mean, over the true objects, of the mask IoU with the detection of a score of at least SHOWN
+    that took the object (`pairs.match` at IoU 0.5), 0 for an object that none took.
+
+    In epochs between they are NaN, so that files whose columns are those of the first epoch have a place for them.
+
+    segmenter: the `Segmenter` that trains; dataset: a prepared `Dataset`
+    every: number of epochs between; the last epoch is always measured
+    limit: use the first so many photos; None uses all
+    min_confidence: least score of a detection here: AP needs the uncertain ones too
+    part: of the data, in front of the names: "val" or "test"
+
+    Attribute found: (COCO results, ground truth) of the last measurement, None before.
+    """
+
+    measures = True
+
+    def __init__(self, segmenter, dataset, every=1, limit=None, min_confidence=0.05, part="val"):
+        super().__init__()
+        self.segmenter, self.dataset, self.every, self.limit = segmenter, dataset, every, limit
+        self.min_confidence, self.part = min_confidence, part
+        self.found = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {} if logs is None else logs
+        last = epoch + 1 == (self.params or {}).get("epochs")
+        due = last or (epoch + 1) % self.every == 0
+        numbers = self.measure() if due else {}
+        for kind in KINDS:
+            for name in LOGGED:
+                logs[f"{self.part}_{kind}_{name}"] = numbers[kind][name] if due else math.nan
+        logs[f"{self.part}_segm_IoU"] = numbers["segm"]["IoU"] if due else math.nan
+
+    def measure(self):
+        """{kind: 12 COCO numbers} of the network as it is now, and "IoU" among those of masks."""
+        with self.segmenter.lower_confidence(self.min_confidence):
+            results, truth = detect_all(self.segmenter, self.dataset, limit=self.limit, progress=False)
+        self.found = results, truth
+        comparisons = {kind: read_comparison(truth, results, kind) for kind in KINDS}
+        numbers = {kind: twelve_numbers(coco_evaluation(comparison)) for kind, comparison in comparisons.items()}
+        numbers["segm"]["IoU"] = mean_overlap(comparisons["segm"])
+        return numbers
+
+
+def mean_overlap(comparison, score_threshold=SHOWN):
+    """Mean over the true objects of the IoU with the detection that took them, 0 where none did; NaN without objects.
+
+    comparison: of `coco_data.read_comparison`; score_threshold: least score of a detection that counts
+    """
+    overlaps, objects = 0.0, 0
+    for pairs in pair_images(comparison):
+        matches = match(pairs, score_threshold=score_threshold)[0]
+        taken = np.flatnonzero(matches >= 0)
+        overlaps += float(pairs.overlaps[taken, matches[taken]].sum())
+        objects += len(pairs.true_classes)
+    return overlaps / objects if objects else math.nan
+
+
+class PartLoss(keras.callbacks.Callback):
+    """Puts every loss on a dataset into the logs: "test_loss", "test_mrcnn_mask_loss" ...
+
+    segmenter: the `Segmenter` that trains; dataset: a prepared `Dataset`; part: of the data, in front of the names
+    """
+
+    measures = True
+
+    def __init__(self, segmenter, dataset, part="test"):
+        super().__init__()
+        self.segmenter, self.dataset, self.part = segmenter, dataset, part
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            losses = self.segmenter.losses_on(self.dataset)
+            logs.update({f"{self.part}_{name}": value for name, value in losses.items()})
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the weights of the best epoch as mask_rcnn_NAME_best.h5 in the run folder, beside the numbered checkpoints.
+
+    best.json there says which epoch it was and how good, so that a run that is taken up again compares with it. Epochs
+    without a value, or with NaN, are passed over.
+
+    segmenter: the `Segmenter` that trains; monitor: name in the logs; mode: "max" or "min", which of values is better
+    """
+
+    measures = True  # before the epoch's own checkpoint: killed in between, the run does the epoch again
+
+    def __init__(self, segmenter, monitor="val_segm_AP", mode=None):
+        super().__init__()
+        self.segmenter, self.monitor = segmenter, monitor
+        self.mode = mode or _better(monitor)
+        self.best = None
+
+    @property
+    def path(self):
+        """Path of the best weights."""
+        return self.segmenter.checkpoint_path.replace("{epoch:04d}", "best")
+
+    def on_train_begin(self, logs=None):
+        known = read_best(self.segmenter.log_dir)
+        same = known is not None and known["monitor"] == self.monitor and os.path.isfile(self.path)
+        self.best = known["value"] if same else None
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            known = ", ".join(sorted(logs or {}))
+            warnings.warn(f"No best checkpoint is kept: {self.monitor} is not among {known}.", stacklevel=2)
+            return
+        value = float(value)
+        if math.isnan(value) or not (self.best is None or _is_better(value, self.best, self.mode)):
+            return
+        self.best = value
+        self.segmenter.epoch = epoch + 1  # which the file carries
+        self.segmenter.save_weights(self.path)
+        write_json(os.path.join(self.segmenter.log_dir, BEST), {
+            "monitor": self.monitor, "value": value, "epoch": epoch + 1, "weights": os.path.basename(self.path),
+        })
+
+
+class StopEarly(keras.callbacks.EarlyStopping):
+    """Early stopping that counts no epoch in which nothing was measured: patience is a number of measurements.
+
+    segmenter: the `Segmenter` that trains, for a resumed stage to know what it measured before; settings: of Keras'
+        EarlyStopping
+    """
+
+    def __init__(self, segmenter=None, **settings):
+        # Its "auto" would leave open which of the values measured before a resume is the best.
+        super().__init__(**{"mode": _better(settings.get("monitor", "val_loss")), **settings})
+        self.segmenter = segmenter
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        best, without_gain = self._before()
+        if best is not None:
+            self.best, self.wait = best, without_gain
+
+    def is_over(self):
+        """Whether the stage of the loaded checkpoint had ended by this."""
+        return self._before()[1] >= self.patience
+
+    def _before(self):
+        """(best value, measurements since) in the epochs that the stage at hand has behind it; (None, 0) for none."""
+        stage, best, without_gain = getattr(self.segmenter, "stage", None), None, 0
+        path = os.path.join(self.segmenter.log_dir, "history.csv") if stage else ""
+        if not os.path.isfile(path):
+            return None, 0
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file)
+                    if stage["first_epoch"] <= int(row["epoch"]) < self.segmenter.epoch]
+        for value in (float(row.get(self.monitor) or math.nan) for row in rows):
+            if best is None or _is_better(value, best, self.mode):
+                best, without_gain = (None, 0) if math.isnan(value) else (value, 0)
+            elif not math.isnan(value):
+                without_gain += 1
+        return best, without_gain
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor)
+        if value is None or not math.isnan(value):
+            super().on_epoch_end(epoch, logs)
+
+
+def read_best(folder):
+    """What `KeepBest` wrote into a run folder: {"monitor", "value", "epoch", "weights"}; None if there is none.
+
+    Raises DataError if the file is not as it wrote it.
+    """
+    path = os.path.join(folder, BEST)
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            best = json.load(file)
+        return {"monitor": str(best["monitor"]), "value": float(best["value"]), "epoch": int(best["epoch"]),
+                "weights": str(best["weights"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} does not say which epoch was best ({error!r}): remove it.") from error
+
+
+def _better(monitor):
+    return "min" if "loss" in monitor else "max"
+
+
+def _is_better(value, best, mode):
+    return value < best if mode == "min" else value > best
+
+
+def validation_callbacks(segmenter, dataset, every=None, limit=None, keep_best=None, patience=None, test=None):
+    """The callbacks that options of a training command ask for.
+
+    segmenter: the `Segmenter` that trains; dataset: its validation set
+    every: measure AP every so many epochs; None measures it only if something below needs it, then in each
+    limit: number of photos to measure it on; None takes all
+    keep_best: "segm_AP", "bbox_AP" or "loss": keep the checkpoint that is best by it; None keeps none
+    patience: stop after so many measurements that brought nothing better by what keep_best names, by mask AP if it
+        names nothing and `every` is given, else by loss; None never stops early
+    test: a prepared test set, whose losses and AP are logged beside those of validation, and nothing more; without
+        `every` AP of both is then measured in each epoch
+
+    Returns a list for `Segmenter.train(custom_callbacks=...)`, to be made once for all stages.
+    Raises DataError for another keep_best, and if something is asked for and there is no validation set.
+    """
+    if keep_best is not None and keep_best not in KEPT:
+        raise DataError(f"The best checkpoint cannot be chosen by {keep_best!r}: take one of {', '.join(KEPT)}.")
+    if dataset is None and (every or keep_best or patience):
+        raise DataError("AP, the best checkpoint and early stopping need a validation set.")
+    monitor = KEPT[keep_best or ("segm_AP" if every else "loss")]  # test photos have no say in it
+    every = every or (1 if test is not None else None)
+    callbacks = []
+    if dataset is not None and (every or (keep_best or "loss") != "loss"):
+        callbacks.append(AveragePrecision(segmenter, dataset, every or 1, limit))
+    if test is not None:
+        callbacks += [PartLoss(segmenter, test), AveragePrecision(segmenter, test, every, limit, part="test")]
+    if keep_best:
+        callbacks.append(KeepBest(segmenter, monitor))
+    if patience:
+        callbacks.append(StopEarly(segmenter, monitor=monitor, mode=_better(monitor), patience=patience))
+    return callbacks

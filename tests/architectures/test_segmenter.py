@@ -1,0 +1,244 @@
+import csv
+import json
+import os
+
+import keras
+import numpy as np
+import pytest
+from tiny import Squares, TinyConfig
+
+from mrcnn.architectures.segmenter import find_last_checkpoint
+from mrcnn.config import Config
+from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss
+from mrcnn.model import MaskRCNN
+
+
+def model_in(folder, **settings):
+    return MaskRCNN("training", TinyConfig(**settings), str(folder))
+
+
+def weights_of(model):
+    return [np.asarray(v) for v in model.training_model.weights]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of two stages: heads for one epoch, all for one more."""
+    logs = tmp_path_factory.mktemp("logs")
+    model = model_in(logs)
+    data, val = Squares().load(6), Squares().load(2, seed=1)
+    model.train(data, val, 0.01, 1, "heads")
+    first = dict(model.history.history)
+    model.train(data, val, 0.001, 2, "all")
+    return logs, model, first, dict(model.history.history)
+
+
+def test_a_run_of_two_stages_leaves_everything_in_one_folder(trained):
+    logs, model, _, _ = trained
+    assert len(os.listdir(logs)) == 1
+    names = set(os.listdir(model.log_dir))
+    assert {"config.json", "history.csv", "mask_rcnn_tiny_0001.h5", "mask_rcnn_tiny_0002.h5"} <= names
+    assert "mask_rcnn_tiny_0002.state.h5" in names and "mask_rcnn_tiny_0001.state.h5" not in names
+    rows = list(csv.DictReader(open(os.path.join(model.log_dir, "history.csv"))))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert float(rows[1]["learning_rate"]) == pytest.approx(0.001)
+    assert model.epoch == 2
+    assert "mask_rcnn_tiny_0000.h5" not in names  # it was there for a run killed in its first epoch
+
+
+def test_total_loss_is_the_sum_of_its_parts_in_every_stage(trained):
+    for history in trained[2:]:
+        for prefix in ("", "val_"):
+            parts = [k for k in history if k.startswith((f"{prefix}rpn_", f"{prefix}mrcnn_"))]
+            assert len(parts) == 5
+            assert history[f"{prefix}loss"][0] == pytest.approx(sum(history[k][0] for k in parts), rel=1e-4)
+
+
+def test_heads_stage_leaves_the_backbone_alone(tmp_path):
+    model = model_in(tmp_path)
+    backbone = [v for v in model.training_model.weights if "/res" in "/" + v.path or "/bn" in "/" + v.path]
+    before = [np.asarray(v) for v in backbone]
+    model.train(Squares().load(2), None, 0.01, 1, "heads")
+    assert len(backbone) > 10
+    for variable, value in zip(backbone, before):
+        np.testing.assert_array_equal(np.asarray(variable), value)
+
+
+def test_a_checkpoint_is_enough_to_detect(trained):
+    logs, model, _, _ = trained
+    path = find_last_checkpoint(str(logs))
+    assert path.endswith("mask_rcnn_tiny_0002.h5") and path == model.find_last()
+    other = MaskRCNN.from_checkpoint(path, DETECTION_MIN_CONFIDENCE=0.0)
+    assert other.class_names == ["BG", "red", "green", "blue"]
+    assert other.config.BACKBONE == "small" and other.config.DETECTION_MIN_CONFIDENCE == 0.0
+    image = Squares().load(1, seed=5).load_image(0)
+    (result,) = other.detect([image])
+    assert set(result) == {"rois", "boxes", "class_ids", "scores", "masks"}
+    assert len(result["scores"]) > 0
+
+
+def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
+    data = Squares().load(6)
+
+    def fresh(name):
+        model = model_in(tmp_path / name)
+        for variable, value in zip(model.training_model.weights, start):
+            variable.assign(value)
+        return model
+
+    start = weights_of(model_in(tmp_path / "start"))
+    whole = fresh("whole")
+    whole.train(data, None, 0.01, 3, "all")
+    broken = fresh("broken")
+    stop = KeyError("power cut")
+
+    class Cut(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.params and broken.epoch == 2 and batch == 1:
+                raise stop
+
+    with pytest.raises(KeyError, match="power cut"):
+        broken.train(data, None, 0.01, 3, "all", custom_callbacks=[Cut()])
+    resumed = fresh("resumed")
+    resumed.load_weights(find_last_checkpoint(str(tmp_path / "broken")))
+    assert resumed.epoch == 2 and resumed.log_dir == broken.log_dir
+    resumed.train(data, None, 0.01, 3, "all")
+    moved = max(abs(a - b).max() for a, b in zip(weights_of(whole), start))
+    apart = max(abs(a - b).max() for a, b in zip(weights_of(whole), weights_of(resumed)))
+    assert apart < 2e-4 < moved / 50  # zero on one thread; forgotten seeds: moved / 70, optimizer: moved / 3
+
+
+def test_detect_takes_any_number_and_sizes(trained):
+    model = trained[1]
+    rng = np.random.default_rng(0)
+    sizes = (64, 64), (100, 40), (33, 90), (64, 64), (7, 5)
+    images = [rng.integers(0, 255, size + (3,)).astype("uint8") for size in sizes]
+    assert model.detect([]) == []
+    results = model.detect(images)
+    for image, result in zip(images, results):
+        height, width = image.shape[:2]
+        count = len(result["scores"])
+        assert result["masks"].shape == (height, width, count) and result["masks"].dtype == bool
+        assert result["rois"].dtype == result["class_ids"].dtype == np.int32 and result["rois"].shape == (count, 4)
+        assert (result["boxes"] >= 0).all() and (result["boxes"][:, 2:] <= [height, width]).all()
+        assert (np.diff(result["scores"]) <= 0).all()
+        np.testing.assert_allclose(result["rois"], result["boxes"], atol=0.5)
+    (alone,) = model.detect(images[1:2])
+    # Rounding may swap near-equal proposals of a network that knows next to nothing, but not what it finds best.
+    np.testing.assert_allclose(alone["scores"], results[1]["scores"], atol=1e-3)
+    np.testing.assert_allclose(alone["boxes"][0], results[1]["boxes"][0], atol=1e-2)
+
+
+def test_masks_come_as_run_lengths_or_probabilities_too(trained):
+    from mrcnn.data.masks import rle_decode
+
+    image = Squares().load(1, seed=3, size=(50, 80)).load_image(0)
+    (full,) = trained[1].detect([image], soft_masks=True)
+    (short,) = trained[1].detect([image], rle=True)
+    assert "masks" not in short and len(short["rles"]) == full["masks"].shape[2] > 0
+    for index, rle in enumerate(short["rles"]):
+        np.testing.assert_array_equal(rle_decode(rle), full["masks"][..., index])
+    np.testing.assert_array_equal(full["soft_masks"] >= 0.5, full["masks"])
+
+
+NO_PHOTOS = [np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32), np.zeros((0, 8, 3), np.uint8)]
+
+
+@pytest.mark.parametrize("image", NO_PHOTOS)
+def test_what_is_no_photo_is_refused(trained, image):
+    with pytest.raises(DataError, match=r"Image 1 is .*uint8 \[height, width, 3\] RGB"):
+        trained[1].detect([np.zeros((8, 8, 3), np.uint8), image])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_photos(tmp_path):
+    model = model_in(tmp_path, GRADIENT_CLIP_NORM=0)
+    bias = model.training_model.get_layer("mrcnn_mask").bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(NonFiniteLoss, match=r"mrcnn_mask_loss .*epoch 1, step 1.*square\d.*square\d"):
+        model.train(Squares().load(4), None, 0.01, 1, "all")
+    assert [f for f in os.listdir(model.log_dir) if f.endswith(".h5")] == ["mask_rcnn_tiny_0000.h5"]
+
+
+def test_data_that_does_not_fit_is_refused(tmp_path, trained):
+    model = model_in(tmp_path, NUM_CLASSES=9)
+    with pytest.raises(ConfigError, match="has 4 classes with background, NUM_CLASSES is 9: set NUM_CLASSES=4"):
+        model.train(Squares().load(2), None, 0.01, 1, "heads")
+    with pytest.raises(DataError, match="no photos"):
+        model_in(tmp_path).train(Squares().load(0), None, 0.01, 1, "heads")
+    with pytest.raises(CheckpointError, match="other classes"):
+        model.load_weights(trained[1].find_last())
+    with pytest.raises(ValueError, match='mode="training"'):
+        MaskRCNN("inference", TinyConfig(), str(tmp_path)).train(Squares().load(2), None, 0.01, 1, "heads")
+    assert not [name for name in os.listdir(tmp_path) if os.listdir(tmp_path / name)]
+
+
+def test_an_error_of_the_data_arrives_as_it_was_raised(tmp_path):
+    data = Squares().load(4)
+    data.load_image = lambda image_id: (_ for _ in ()).throw(OSError("disk gone"))
+    with pytest.raises(DataError, match=r"^square\d.png: OSError: disk gone$"):
+        model_in(tmp_path).train(data, None, 0.01, 1, "heads")
+
+
+def test_epochs_are_cumulative(trained, capsys):
+    logs, model, _, _ = trained
+    model.train(Squares().load(6), None, 0.01, 2, "all")
+    assert "Nothing to train: epoch 2 of 2" in capsys.readouterr().out
+
+
+def test_the_last_checkpoint_is_the_newest_runs(tmp_path):
+    for run, epochs in (("fashion20250101T0000", (1, 2)), ("balloon20260101T0000", (7,)), ("fashion20260102T0000", ())):
+        (tmp_path / run).mkdir()
+        for epoch in epochs:
+            (tmp_path / run / f"mask_rcnn_{run[:7]}_{epoch:04d}.h5").write_bytes(b"")
+        (tmp_path / run / "mask_rcnn_x_0009.state.h5").write_bytes(b"")
+    assert find_last_checkpoint(str(tmp_path)).endswith("mask_rcnn_balloon_0007.h5")
+    assert find_last_checkpoint(str(tmp_path), "Fashion").endswith("mask_rcnn_fashion_0002.h5")
+    with pytest.raises(FileNotFoundError, match="named cars.*train first"):
+        find_last_checkpoint(str(tmp_path), "cars")
+    with pytest.raises(FileNotFoundError):
+        find_last_checkpoint(str(tmp_path / "nowhere"))
+
+
+def test_new_weights_follow_from_the_seed(tmp_path):
+    first, second, other = (weights_of(model_in(tmp_path, SEED=seed)) for seed in (3, 3, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other))
+
+
+@pytest.mark.parametrize("mini", [True, False])
+def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path, mini):
+    settings = {"IMAGE_RESIZE_MODE": "pad64", "IMAGES_PER_GPU": 1, "USE_MINI_MASK": mini, "IMAGE_MIN_DIM": None}
+    model = model_in(tmp_path, **settings)
+    data = Squares()
+    for part, size in enumerate(((128, 128), (64, 128), (64, 64))):
+        data.load(1, seed=part, size=size)
+    model.train(data, data, 0.01, 2, "all")
+    assert np.isfinite(model.history.history["val_loss"]).all()
+    assert len(model.detect([data.load_image(i) for i in range(3)])) == 3
+
+
+def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
+    recipe = {
+        "CLASS_LOSS": "class-balanced", "LABEL_SMOOTHING": 0.1, "BBOX_LOSS": "giou", "SOFT_MASK_TARGETS": True,
+        "REPEAT_THRESHOLD": 0.9,
+    }
+    model = model_in(tmp_path, **recipe)
+    data = Squares().load(6)  # it has no more than load_mask
+    classes = [int(data.load_mask(i)[1][0]) for i in range(6)]
+    # A pass shows a photo max(1, sqrt(.9 / share of the photos of its class)) times on average.
+    expected = [0.0] + [classes.count(c) * max(1, np.sqrt(0.9 * 6 / max(classes.count(c), 1))) for c in (1, 2, 3)]
+    model.train(data, None, 0.01, 1, "heads")
+    np.testing.assert_allclose(model.training_model.box_head.class_counts, expected)
+    assert np.isfinite(list(model.history.history.values())).all()
+    assert json.load(open(os.path.join(model.log_dir, "config.json")))["CLASS_COUNTS"] is None  # counted anew
+
+
+def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
+    first = model_in(tmp_path)
+    os.makedirs(first.log_dir)
+    assert model_in(tmp_path).log_dir != first.log_dir
+
+
+def test_settings_of_a_run_are_beside_it(trained):
+    saved = json.load(open(os.path.join(trained[1].log_dir, "config.json")))
+    assert Config.from_dict(saved).TOP_DOWN_PYRAMID_SIZE == 16

@@ -1,0 +1,391 @@
+"""The commands of samples/fashion.py: bad usage, data that does not fit, and a whole run as a user does it."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.commands import detect as fashion_detect
+from mrcnn.commands import evaluate as fashion_evaluate
+from mrcnn.commands import main as fashion
+from mrcnn.commands import options as command_line
+from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.settings import DrawnConfig, FashionConfig, augmentation_of, new_config, overrides_of
+from mrcnn.data.masks import rle_encode
+from mrcnn.errors import ConfigError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, "samples", "fashion.py")
+
+# As little network as there is, so that what is run here is the commands.
+TINY = ["--limit", "4", "--batch-size", "2", "--image-size", "128", "--set", "TOP_DOWN_PYRAMID_SIZE=32",
+        "--set", "RPN_CHANNELS=32", "--set", "MASK_CHANNELS=32", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=32",
+        "--set", "TRAIN_ROIS_PER_IMAGE=16", "--set", "POST_NMS_ROIS_TRAINING=50", "--set", "POST_NMS_ROIS_INFERENCE=50",
+        "--set", "DETECTION_MAX_INSTANCES=10"]
+
+
+def run(*arguments, folder):
+    """A command as a user runs it, from another folder."""
+    return subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, cwd=folder)
+
+
+def fails(capsys, *arguments):
+    """The one line on stderr of a command that has to fail with exit code 2."""
+    assert fashion.main(list(arguments)) == 2
+    output = capsys.readouterr()
+    assert output.out == "" and output.err.count("\n") == 1 and output.err.startswith("error: ")
+    return output.err
+
+
+# --- Bad usage -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "train|tune|evaluate|detect"),
+    (["draw"], "invalid choice: 'draw'"),
+    (["train", "--images", "photos"], "--images needs annotations"),
+    (["train", "--train", "a.json"], "both --train and --val ANNOTATIONS, or --annotations PATH with --split FILE"),
+    (["train", "--annotations", "a.json"], "needs --split FILE (made by `data split`)"),
+    (["train", "--split", "s.json"], "--split needs the --annotations PATH"),
+    (["train", "--annotations", "a.json", "--split", "s.json", "--val", "b.json"], "leave --train and --val out"),
+    (["train", "--train", "a.json", "--val", "b.json"], "a.json: no such annotations"),
+    (["train", "--stages", "heads:20"], "'heads:20' is not layers:epochs:learning-rate. Example: heads:20:1e-3"),
+    (["train", "--set", "STAGES=heads"], "'heads' is not layers:epochs:learning-rate"),
+    (["train", "--image-size", "500"], "must divide by 64; the nearest size is 512"),
+    (["train", "--image-size", "20"], "the nearest size is 64"),
+    (["train", "--batch-size", "0"], "0 is less than 1"),
+    (["train", "--limit", "x"], "--limit"),
+    (["train", "--set", "IMAGE_MAX_DIN=512"], "did you mean IMAGE_MAX_DIM?"),
+    (["train", "--set", "WEIGHT_DECAY=much"], "WEIGHT_DECAY takes a value such as 0.0001"),
+    (["train", "--set", "WEIGHT_DECAY"], "write NAME=VALUE"),
+    (["train", "--set", "NUM_CLASSES=5"], "the data has 9 classes with the background"),
+    (["train", "--augment", "everything"], "invalid choice: 'everything'"),
+    (["train", "--weights", "gone.h5"], "gone.h5: no such file"),
+    (["evaluate", "--weights", "gone.h5"], "gone.h5: no such file"),
+    (["evaluate", "--images", "photos"], "--images needs annotations"),
+    (["evaluate", "--annotations", "val.json", "--part", "test"], "--part needs the --split FILE"),
+    (["evaluate", "--min-confidence", "5"], "5 is not within 0 and 1"),
+    (["detect", "--image", "gone.jpg"], "gone.jpg does not exist"),
+])
+def test_bad_usage_is_one_line(capsys, arguments, message):
+    if "NUM_CLASSES=5" in arguments:
+        arguments = [*arguments, "--limit", "1"]
+    assert message in fails(capsys, *arguments)
+
+
+def test_bad_data_is_one_line(capsys, tmp_path):
+    (tmp_path / "bad.json").write_text("{")
+    line = fails(capsys, "evaluate", "--images", str(tmp_path), "--annotations", str(tmp_path / "bad.json"))
+    assert "bad.json" in line
+
+
+def test_classes_of_training_and_validation_differ(capsys, tmp_path):
+    for name, category in (("a", "hat"), ("b", "coat")):
+        write_photos(tmp_path, name, category)
+    line = fails(capsys, "train", "--images", str(tmp_path), "--train", str(tmp_path / "a.json"),
+                 "--val", str(tmp_path / "b.json"))
+    assert "a.json has the classes hat" in line and "b.json has coat" in line
+
+
+def write_photos(folder, name, category):
+    """A folder of one photo with one object, and its COCO annotations in name.json."""
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "photo.jpg")
+    (folder / f"{name}.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "photo.jpg", "height": 40, "width": 60}],
+        "categories": [{"id": 3, "name": category}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "iscrowd": 0, "area": 100, "bbox": [5, 5, 10, 10],
+                         "segmentation": [[5, 5, 15, 5, 15, 15, 5, 15]]}],
+    }))
+
+
+def test_help_and_bad_usage_as_a_user_sees_them(tmp_path):
+    for arguments in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["detect", "--help"]):
+        output = run(*arguments, folder=tmp_path)
+        assert output.returncode == 0 and output.stdout.startswith("usage:") and output.stderr == ""
+    output = run("train", "--stages", "heads", folder=tmp_path)
+    assert output.returncode == 2 and output.stdout == "" and output.stderr.count("\n") == 1
+    output = run("train", "--stages", "heads", "--debug", folder=tmp_path)
+    assert output.returncode != 0 and "Traceback" in output.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_commands_answer_without_keras():
+    code = "import sys, fashion; fashion.main(['train', '--image-size', '1']); sys.exit('keras' in sys.modules)"
+    folder = os.path.dirname(PROGRAM)
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True).returncode == 0
+
+
+# --- Settings --------------------------------------------------------------------------------------------------------
+
+
+def settings(*arguments):
+    options = fashion.build_parser().parse_args(["train", *arguments])
+    return options, overrides_of(options)
+
+
+def test_options_become_settings_and_set_wins():
+    _, overrides = settings("--image-size", "320", "--backbone", "resnet101", "--batch-size", "3", "--seed", "7",
+                            "--stages", "all:1:0.1", "--augment", "none", "--set", "BACKBONE=resnet152",
+                            "--set", "MINI_MASK_SHAPE=[28, 28]")
+    assert overrides == {
+        "IMAGE_MIN_DIM": 320, "IMAGE_MAX_DIM": 320, "RPN_ANCHOR_SCALES": (20, 40, 80, 160, 320),
+        "BACKBONE": "resnet152", "BATCH_SIZE": 3, "SEED": 7,
+        "STAGES": "all:1:0.1", "AUGMENT": "none", "MINI_MASK_SHAPE": [28, 28],
+    }
+    assert settings()[1] == {}
+
+
+def test_normalisation_follows_the_weights():
+    """Frozen batch normalisation needs the statistics of trained weights; without these groups are normalised."""
+    data = SimpleNamespace(num_classes=4)
+    photos = ["--images", "i", "--train", "t", "--val", "v"]
+    for weights, norm in (("none", "group"), ("imagenet", "batch"), ("coco", "batch")):
+        options, overrides = settings(*photos, "--weights", weights)
+        config = new_config(options, overrides, data)
+        assert config.NORM == norm and config.NUM_CLASSES == 4 and config.STEPS_PER_EPOCH is None
+    options, overrides = settings(*photos, "--set", "NORM=batch")
+    assert new_config(options, overrides, data).NORM == "batch"
+
+
+def test_weights_bring_the_settings_of_their_network(tmp_path):
+    written = DrawnConfig(TOP_DOWN_PYRAMID_SIZE=48, NUM_CLASSES=9, STAGES="all:99:1").to_dict()
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["mrcnn_config"] = json.dumps(written)
+    options, overrides = settings("--images", "i", "--train", "t", "--val", "v", "--weights", str(tmp_path / "a.h5"),
+                                  "--set", "MASK_CHANNELS=16")
+    config = new_config(options, overrides, SimpleNamespace(num_classes=4))
+    assert (config.BACKBONE, config.NORM, config.TOP_DOWN_PYRAMID_SIZE) == ("small", "group", 48)
+    assert config.RPN_ANCHOR_SCALES == DrawnConfig.RPN_ANCHOR_SCALES
+    # The data, this run's plan and the options are not the file's.
+    assert (config.NUM_CLASSES, config.STAGES, config.MASK_CHANNELS) == (4, FashionConfig.STAGES, 16)
+
+
+def test_without_photos_the_small_configuration_is_used():
+    options, overrides = settings("--batch-size", "3")
+    config = new_config(options, overrides, SimpleNamespace(num_classes=9))
+    assert isinstance(config, DrawnConfig) and config.BATCH_SIZE == 3
+    with pytest.raises(ConfigError):
+        settings("--set", "NO_SUCH=1")
+
+
+def test_drawn_training_and_validation_pictures_differ():
+    train, val = drawn_pictures("train", 3), drawn_pictures("val", 3)
+    assert len(train.image_ids) == 3 and train.class_names == val.class_names
+    for i in range(3):
+        assert not any((train.load_image(i) == val.load_image(j)).all() for j in range(3))
+
+
+@pytest.mark.parametrize("name", ["none", "flip", "imgaug"])
+def test_augmentations_move_image_and_mask_alike(name):
+    from mrcnn.data.augmentation import apply_augmentation
+
+    augmentation = augmentation_of(name)
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[10:40, 5:25] = 200
+    masks = (image[..., :1] > 0)
+    moved = False
+    for seed in range(8):
+        new_image, new_masks = apply_augmentation(augmentation, image, masks, np.random.default_rng(seed))
+        assert ((new_image[..., 0] > 100) == new_masks[..., 0]).mean() > 0.98  # but for interpolated borders
+        moved |= bool((new_masks != masks).any())
+    assert moved == (name != "none")
+
+
+# --- A model that the tests know -------------------------------------------------------------------------------------
+
+
+class Finder:
+    """A model that finds one square object, at the place of the bright pixels of a photo."""
+
+    epoch = 0
+
+    def __init__(self, class_names):
+        self.class_names = class_names
+        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(class_names), DETECTION_MAX_INSTANCES=100)
+
+    def detect(self, images, rle=False):
+        return [self.find(image[..., 0] > 100) for image in images]
+
+    def find(self, mask):
+        rows, columns = np.nonzero(mask)
+        box = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+        return {"boxes": np.array([box], np.float32), "class_ids": np.array([1], np.int32),
+                "scores": np.array([0.8], np.float32), "rles": [rle_encode(mask)]}
+
+
+@pytest.fixture
+def checkpoint(monkeypatch, tmp_path):
+    """Path of a checkpoint without weights, which the commands take for one of Finder, which knows hats."""
+    for command in (fashion_detect, fashion_evaluate):
+        monkeypatch.setattr(command, "load_model", lambda path, options, overrides: Finder(["BG", "hat"]))
+    (tmp_path / "run").mkdir()
+    with h5py.File(tmp_path / "run" / "weights.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
+    return str(tmp_path / "run" / "weights.h5")
+
+
+def write_bright_photos(folder, count):
+    folder.mkdir()
+    for i in range(count):
+        image = np.zeros((40, 60, 3), np.uint8)
+        image[10:30, 5 + i:25 + i] = 200
+        Image.fromarray(image).save(folder / f"{i}.png")
+
+
+def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
+    write_bright_photos(tmp_path / "in", 3)
+    assert fashion.main(["detect", "--weights", checkpoint, "--image", str(tmp_path / "in")]) == 0
+    folder = tmp_path / "run" / "detections"
+    assert sorted(os.listdir(folder)) == ["0.png", "1.png", "2.png", "detections.json"]
+    results = json.loads((folder / "detections.json").read_text())
+    assert [r["image_id"] for r in results] == ["0.png", "1.png", "2.png"]
+    assert [r["bbox"] for r in results] == [[5 + i, 10, 20, 20] for i in range(3)]  # x, y, width, height
+    assert "3 objects in 3 photos" in capsys.readouterr().out
+
+
+def test_detect_goes_on_after_a_bad_photo_and_says_so(checkpoint, tmp_path, capsys):
+    write_bright_photos(tmp_path / "in", 3)
+    (tmp_path / "in" / "1.png").write_bytes(b"no picture")
+    source, output = tmp_path / "in", tmp_path / "out"
+    assert fashion.main(["detect", "--weights", checkpoint, "--image", str(source), "--output", str(output)]) == 2
+    assert sorted(os.listdir(output)) == ["0.png", "2.png", "detections.json"]
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1 and "1.png" in errors
+
+
+def test_detect_with_no_readable_photo_writes_nothing(checkpoint, tmp_path, capsys):
+    source, output = tmp_path / "bad.jpg", tmp_path / "out"
+    source.write_bytes(b"no picture")
+    assert fashion.main(["detect", "--weights", checkpoint, "--image", str(source), "--output", str(output)]) == 2
+    assert not output.exists() and "bad.jpg" in capsys.readouterr().err
+
+
+def test_evaluate_compares_class_names(checkpoint, tmp_path, capsys):
+    write_photos(tmp_path, "val", "coat")
+    line = fails(capsys, "evaluate", "--weights", checkpoint, "--images", str(tmp_path),
+                 "--annotations", str(tmp_path / "val.json"))
+    assert "was trained on the classes hat," in line and "val.json are coat" in line
+
+
+def test_evaluate_uses_the_ids_of_the_file(checkpoint, tmp_path, capsys):
+    write_photos(tmp_path, "val", "hat")
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[5:15, 5:15] = 255
+    Image.fromarray(image).save(tmp_path / "photo.jpg", quality=100, subsampling=0)
+    assert fashion.main(["evaluate", "--weights", checkpoint, "--images", str(tmp_path),
+                         "--annotations", str(tmp_path / "val.json")]) == 0
+    # The photo shows exactly the annotated square.
+    assert "masks      1.000   1.000   1.000" in capsys.readouterr().out
+    result, = json.loads((tmp_path / "run" / "evaluation" / "detections.json").read_text())
+    assert result["image_id"] == 1 and result["category_id"] == 3
+
+
+# --- A whole run -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(folder, output) of a run of two stages on drawn pictures."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run("train", *TINY, "--stages", "heads:1:1e-3,all:1:1e-3", folder=folder)
+
+
+def checkpoints(folder):
+    logs, = os.listdir(folder / "logs")
+    return folder / "logs" / logs, sorted(n for n in os.listdir(folder / "logs" / logs) if re.search(r"_\d{4}\.h5$", n))
+
+
+def test_train_leaves_a_run(trained):
+    folder, output = trained
+    assert output.returncode == 0, output.stderr
+    assert checkpoints(folder)[1] == ["mask_rcnn_fashion_0001.h5", "mask_rcnn_fashion_0002.h5"]
+    assert "python samples/fashion.py evaluate --logs logs" in output.stdout
+
+
+def test_evaluate_says_what_pycocotools_says_of_its_files(trained):
+    folder, _ = trained
+    output = run("evaluate", "--limit", "4", "--min-confidence", "0", "--output", "out", folder=folder)
+    assert output.returncode == 0, output.stderr
+    assert "masks" in output.stdout and "boxes" in output.stdout
+    metrics = json.loads((folder / "out" / "metrics.json").read_text())
+    assert metrics["images"] == 4 and metrics["detections"] > 0
+    for kind in ("segm", "bbox"):
+        expected = pycocotools_alone(folder / "out" / "ground_truth.json", folder / "out" / "detections.json", kind)
+        assert [metrics[kind][name] for name in ("AP", "AP50", "AP75")] == pytest.approx(expected[:3], abs=1e-12)
+
+
+def pycocotools_alone(ground_truth, results, kind):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(ground_truth))
+        evaluation = COCOeval(truth, truth.loadRes(str(results)), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats
+
+
+def test_detect_draws_the_drawn_pictures(trained):
+    folder, _ = trained
+    output = run("detect", "--limit", "2", "--min-confidence", "0", folder=folder)
+    assert output.returncode == 0, output.stderr
+    written = checkpoints(folder)[0] / "detections"
+    assert sorted(os.listdir(written)) == ["detections.json", "drawn_1_00000.png", "drawn_1_00001.png"]
+    assert Image.open(written / "drawn_1_00000.png").size == (2 * 192, 2 * 256)  # enlarged for its labels
+    results = json.loads((written / "detections.json").read_text())
+    assert {result["image_id"] for result in results} <= {"drawn_1_00000", "drawn_1_00001"}
+
+
+def test_last_resumes_in_the_same_folder(trained):
+    """The first stage is done and the second has one epoch left to do."""
+    folder, _ = trained
+    output = run("train", "--weights", "last", "--limit", "4", "--stages", "heads:1:1e-3,all:2:1e-3", folder=folder)
+    assert output.returncode == 0, output.stderr
+    assert "after epoch 2" in output.stdout
+    assert checkpoints(folder)[1][-1] == "mask_rcnn_fashion_0003.h5"  # checkpoints() found one folder of runs
+    output = run("train", "--weights", "last", "--limit", "4", folder=folder)  # remembers its stages
+    assert output.returncode == 0 and "All 3 epochs of these stages are done" in output.stdout
+
+
+def test_a_checkpoint_of_other_classes_is_refused(trained, tmp_path):
+    folder, _ = trained
+    write_photos(tmp_path, "val", "coat")
+    output = run("evaluate", "--images", str(tmp_path), "--annotations", str(tmp_path / "val.json"), folder=folder)
+    assert output.returncode == 2 and output.stdout == ""
+    line, = output.stderr.splitlines()
+    assert "sunglasses" in line and "coat" in line
+
+
+def test_no_run_to_take_up(tmp_path):
+    output = run("evaluate", "--logs", "nowhere", "--limit", "1", folder=tmp_path)
+    line, = output.stderr.splitlines()
+    assert output.returncode == 2 and line.startswith("error: No checkpoint") and "nowhere" in line
+
+
+def test_a_broken_checkpoint_is_one_line(tmp_path):
+    (tmp_path / "broken.h5").write_bytes(b"half a file")
+    output = run("detect", "--weights", "broken.h5", folder=tmp_path)
+    line, = output.stderr.splitlines()
+    assert output.returncode == 2 and "broken.h5" in line
+    assert os.listdir(tmp_path) == ["broken.h5"]
+
+
+@pytest.mark.parametrize("name", [file[:-4] for file in sorted(os.listdir(fashion.PRESETS))])
+def test_every_preset_is_made_of_settings_that_exist(name):
+    options = fashion.build_parser().parse_args(command_line.expand_presets(["train", "--preset", name],
+                                                                            fashion.PRESETS))
+    overrides = overrides_of(options)
+    options.train = options.val = "photos.json"
+    new_config(options, overrides, SimpleNamespace(num_classes=47)).check()
+    augmentation_of(overrides["AUGMENT"])

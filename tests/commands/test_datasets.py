@@ -1,0 +1,81 @@
+"""The data that the options of a command stand for."""
+
+import json
+import os
+import pathlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.commands import datasets as fashion_datasets
+from mrcnn.data.annotated import Fault
+from mrcnn.data.curation.splits import write_split
+from mrcnn.data.curation.validate import write_faults
+from mrcnn.errors import DataError, UsageError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+CCP = pathlib.Path(ROOT).parent / "shared" / "data" / "ccp"
+
+
+def options(**given):
+    names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit")
+    return SimpleNamespace(**{**dict.fromkeys(names), "on_error": "raise", **given})
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """COCO annotations of four photos, each with one object but the last, whose object has no pixel."""
+    for i in range(4):
+        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / f"{i}.png")
+    square = [[2, 2, 9, 2, 9, 9, 2, 9]]
+    (tmp_path / "a.json").write_text(json.dumps({
+        "images": [{"id": i, "file_name": f"{i}.png", "height": 20, "width": 30} for i in range(4)],
+        "categories": [{"id": 1, "name": "hat"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 1, "segmentation": square if i < 3 else []}
+                        for i in range(4)],
+    }))
+    parts = {"train": ["2.png", "0.png"], "val": ["3.png", "1.png"]}
+    write_split(str(tmp_path / "split.json"), {"seed": 0, "method": "random", "parts": parts})
+    return tmp_path
+
+
+def names_of(dataset):
+    return [dataset.image_info[i]["file_name"] for i in dataset.image_ids]
+
+
+def test_split_skip_and_limit_choose_photos_in_this_order(photos):
+    path, split = str(photos / "a.json"), str(photos / "split.json")
+    with pytest.raises(DataError, match="no segmentation"):
+        fashion_datasets.open_data(options(annotations=path))
+    with pytest.warns(UserWarning, match="skipped 3.png, object 0"):
+        dataset = fashion_datasets.open_data(options(annotations=path, on_error="skip", split=split))
+    assert sorted(names_of(dataset)) == ["1.png", "3.png"]  # "val" is the part that is meant without --part
+    write_faults(str(photos / "faults.json"), [Fault("1.png", "unreadable", "broken"),
+                                               Fault("3.png", "empty mask", "no segmentation", 0)])
+    skipping = {"annotations": path, "skip": str(photos / "faults.json")}
+    with pytest.warns(UserWarning):
+        dataset = fashion_datasets.open_data(options(**skipping))
+        assert names_of(dataset) == ["0.png", "2.png", "3.png"] and dataset.object_count(2) == 0
+        assert names_of(fashion_datasets.open_data(options(**skipping, limit=2))) == ["0.png", "2.png"]
+        assert names_of(fashion_datasets.open_data(options(**skipping, split=split, part="val"))) == ["3.png"]
+    write_faults(str(photos / "all.json"), [Fault(f"{i}.png", "unreadable", "broken") for i in range(4)])
+    with pytest.raises(DataError, match="No photo remains"), pytest.warns(UserWarning):
+        fashion_datasets.open_data(options(annotations=path, skip=str(photos / "all.json")))
+
+
+def test_drawn_pictures_stand_in_for_no_annotations_alone():
+    assert len(fashion_datasets.open_data(options(limit=2)).image_ids) == 2
+    with pytest.raises(UsageError, match="--mapping needs annotations"):
+        fashion_datasets.open_data(options(mapping="ccp-13"))
+
+
+@pytest.mark.skipif(not CCP.exists(), reason=f"{CCP} is not here: the iMaterialist form of real photos is not read")
+def test_the_csv_brings_the_class_names_of_its_label_descriptions():
+    dataset = fashion_datasets.open_data(options(annotations=str(CCP / "imaterialist" / "val.csv"),
+                                                 images=str(CCP / "photos"), limit=3))
+    content = json.loads((CCP / "imaterialist" / "label_descriptions.json").read_text())
+    assert dataset.class_names[1:] == [entry["name"] for entry in content["categories"]]
+    assert dataset.num_classes == 47

@@ -1,0 +1,156 @@
+"""The command `evaluate` of samples/fashion.py with a model that finds what is drawn."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.commands import evaluate as fashion_evaluate
+from mrcnn.commands import main as fashion
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.masks import rle_encode
+
+
+class Finder:
+    """A model that finds one hat, at the place of the bright pixels of a photo, with a score of 0.8."""
+
+    class_names, epoch = ["BG", "hat"], 0
+    config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=2, DETECTION_MAX_INSTANCES=100)
+
+    def detect(self, images, rle=False):
+        return [self.find(image[..., 0] > 100) for image in images]
+
+    def find(self, mask):
+        rows, columns = np.nonzero(mask)
+        box = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+        return {"boxes": np.array([box], np.float32), "class_ids": np.array([1], np.int32),
+                "scores": np.array([0.8], np.float32), "rles": [rle_encode(mask)]}
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """A function that runs `evaluate` on three photos of one hat each, all found exactly; returns (exit code, folder).
+    """
+    monkeypatch.setattr(fashion_evaluate, "load_model", lambda path, options, overrides: Finder())
+    images, annotations = [], []
+    for i in range(3):
+        image = np.zeros((40, 60, 3), np.uint8)
+        image[10:30, 5 + i:25 + i] = 200
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+        images.append({"id": i, "file_name": f"{i}.png", "height": 40, "width": 60})
+        corners = [5 + i, 10, 25 + i, 10, 25 + i, 30, 5 + i, 30]
+        annotations.append({"id": i + 1, "image_id": i, "category_id": 3, "iscrowd": 0, "area": 400,
+                            "bbox": [5 + i, 10, 20, 20], "segmentation": [corners]})
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 3, "name": "hat"}]}
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
+
+    def run(*options):
+        code = fashion.main(["evaluate", "--weights", str(tmp_path / "weights.h5"), "--images", str(tmp_path),
+                             "--annotations", str(tmp_path / "val.json"), *options])
+        return code, tmp_path / "evaluation"
+
+    return run
+
+
+def test_it_prints_tables_and_writes_a_report(command, capsys):
+    code, folder = command()
+    output = capsys.readouterr().out
+    assert code == 0
+    assert "masks      1.000   1.000   1.000" in output and "3 photos, 3 objects, 3 detections" in output
+    assert ["hat", "3", "3", *["1.000"] * 5, "at", "0.40"] in [line.split() for line in output.splitlines()]
+    assert "All classes together: F1 1.000, precision 1.000, recall 1.000 at score 0.40" in output
+    files = ["curves.json", "detections.json", "ground_truth.json", "metrics.json", "report.html"]
+    assert sorted(os.listdir(folder)) == files
+    report = (folder / "report.html").read_text()
+    assert report.count("data:image/jpeg") == 1 and "As annotated, and as detected" in report
+    assert json.loads((folder / "curves.json").read_text())["confusion"]["score_threshold"] == 0.4
+
+
+def test_photos_with_as_many_detections_as_there_may_be_are_told(command, capsys, monkeypatch):
+    command("--no-report")
+    assert "DETECTION_MAX_INSTANCES" not in capsys.readouterr().out
+    monkeypatch.setattr(Finder.config, "DETECTION_MAX_INSTANCES", 1)
+    command("--no-report")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "DETECTION_MAX_INSTANCES" in line]
+    assert len(lines) == 1 and lines[0].startswith("3 of 3 photos have DETECTION_MAX_INSTANCES=1 detections")
+    assert "--set DETECTION_MAX_INSTANCES=2" in lines[0]
+    command("--no-report", "--tile", "512")  # then it holds for each tile
+    assert "DETECTION_MAX_INSTANCES" not in capsys.readouterr().out
+
+
+def test_the_report_may_be_left_out(command, capsys):
+    code, folder = command("--no-report")
+    assert code == 0 and "report.html" not in os.listdir(folder)
+    assert "report.html" not in capsys.readouterr().out
+
+
+def test_the_score_threshold_of_the_confusion_matrix(command):
+    _, folder = command("--score-threshold", "0.9", "--no-report")
+    confusion = json.loads((folder / "curves.json").read_text())["confusion"]
+    assert confusion["score_threshold"] == 0.9 and confusion["counts"] == [[0, 0], [3, 0]]  # 0.8 is less: all missed
+
+
+def test_pixels_are_anothers_task(command, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fashion_evaluate, "evaluate_pixels",
+                        lambda options, model, dataset, folder: asked.append((model, dataset)) or 0)
+    code, folder = command("--pixels")
+    assert code == 0 and not folder.exists()
+    (model, dataset), = asked
+    assert isinstance(model, Finder) and len(dataset.image_ids) == 3
+
+
+# --- Photos of the report --------------------------------------------------------------------------------------------
+
+
+class Photo(Dataset):
+    """One photo of 600 x 900 pixels with one object of 300 x 300."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_class("one", 5, "coat")
+        self.add_image("one", "p", path=None)
+        self.prepare()
+
+    def load_image(self, image_id):
+        return np.zeros((600, 900, 3), np.uint8)
+
+    def load_mask(self, image_id):
+        masks = np.zeros((600, 900, 1), bool)
+        masks[150:450, 300:600] = True
+        return masks, np.array([1], np.int32)
+
+
+def test_true_and_detected_are_drawn_side_by_side():
+    dataset = Photo()
+    missed = fashion_evaluate.drawn_pair(dataset, 0, [], [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
+    found = [{"category_id": 5, "score": 0.9, "segmentation": rle_encode(dataset.load_mask(0)[0][..., 0])}]
+    both = fashion_evaluate.drawn_pair(dataset, 0, found, [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
+    # 900 pixels become 480: the object fills rows 80 to 240 and columns 160 to 320, in the colour of its class.
+    for picture, seen in ((missed[0], True), (missed[1], False), (both[1], True)):
+        assert picture.shape == (320, 480, 3)
+        inside = picture[85:235, 165:315]
+        assert (inside[..., 0] > 50).all() == seen and inside[..., 1].max() < 50
+        assert picture[250:, 330:].max() == 0
+
+
+def test_the_sheet_takes_photos_from_all_of_the_data(monkeypatch):
+    drawn = []
+
+    def draw(dataset, image_id, found, categories, colors):
+        drawn.append((image_id, found))
+        return [np.zeros((9, 9, 3), np.uint8)] * 2
+
+    monkeypatch.setattr(fashion_evaluate, "drawn_pair", draw)
+    truth = {"images": [{"id": f"i{i}", "file_name": f"{i}.png"} for i in range(100)], "categories": []}
+    dataset = SimpleNamespace(class_names=["BG", "hat"], image_ids=range(100))
+    results = [{"image_id": "i99", "score": 0.5}, {"image_id": "i99", "score": 0.4}, {"image_id": "i1", "score": 0.9}]
+    (title, sheet), = fashion_evaluate.photo_sheet(dataset, results, truth, 0.5)
+    assert [image_id for image_id, _ in drawn] == [0, 14, 28, 42, 56, 70, 84, 99]
+    assert drawn[-1][1] == results[:1] and "0.50" in title and sheet.dtype == np.uint8

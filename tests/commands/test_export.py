@@ -1,0 +1,105 @@
+"""The command `export` of samples/fashion.py: what it hands on, and how it fails."""
+
+import json
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+import mrcnn.export.files
+from mrcnn.commands import export as fashion_export
+from mrcnn.commands import main as fashion
+from mrcnn.config import Config
+from mrcnn.errors import ExportError
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What models were loaded with, and what was to be exported."""
+    seen = SimpleNamespace(overrides=None, arguments=None)
+
+    def load(path, options, overrides):
+        seen.overrides = overrides
+        return "the model"
+
+    def export(*arguments):
+        seen.arguments = arguments
+
+    monkeypatch.setattr(fashion_export, "load_model", load)
+    monkeypatch.setattr(mrcnn.export.files, "export", export)
+    return seen
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A function from settings to the path of a checkpoint that has them."""
+
+    def write(**settings):
+        with h5py.File(tmp_path / "weights.h5", "w") as file:
+            file.attrs["mrcnn_config"] = json.dumps(Config(NAME="fashion", NUM_CLASSES=2, **settings).to_dict())
+            file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
+        return str(tmp_path / "weights.h5")
+
+    return write
+
+
+def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkpoint, tmp_path, capsys):
+    assert fashion.main(["export", "--weights", checkpoint()]) == 0
+    output = str(tmp_path / "weights_savedmodel")
+    assert seen.arguments == ("the model", output, "savedmodel", None, None, 1, "uint8", None)
+    assert seen.overrides == {}
+    assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
+
+
+def test_options_reach_the_export(seen, checkpoint, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(3):
+        Image.fromarray(np.full((6, 8, 3), i, np.uint8)).save(tmp_path / "photos" / f"{i}.png")
+    arguments = ["--format", "litert", "--image-size", "320", "--batch-size", "4", "--dtype", "float32",
+                 "--output", "x.tflite", "--image", str(tmp_path / "photos"), "--limit", "2", "--min-confidence", "0.3"]
+    assert fashion.main(["export", "--weights", checkpoint(PRECISION="mixed_bfloat16"), *arguments]) == 0
+    *most, photos = seen.arguments
+    assert most == ["the model", "x.tflite", "litert", 320, 320, 4, "float32"]
+    assert [photo[0, 0, 0] for photo in photos] == [0, 1]
+    # The weights are float32, and anchors stay as they were learned, whatever the canvas.
+    assert seen.overrides["PRECISION"] == "float32" and seen.overrides["DETECTION_MIN_CONFIDENCE"] == 0.3
+    assert "RPN_ANCHOR_SCALES" not in seen.overrides
+
+
+@pytest.mark.parametrize("settings, given, largest", [
+    ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, [], 512),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 256, "IMAGE_MAX_DIM": 512}, [], 256),
+    ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, ["--set", "IMAGE_MAX_DIM=640"], 640),
+])
+def test_another_canvas_leaves_photos_as_large_as_they_were(seen, checkpoint, settings, given, largest):
+    options = ["--height", "512", "--width", "384", *given]
+    assert fashion.main(["export", "--weights", checkpoint(**settings), *options]) == 0
+    assert seen.arguments[3:5] == (512, 384)
+    assert seen.overrides["IMAGE_RESIZE_MODE"] == "rectangle" and seen.overrides["IMAGE_MAX_DIM"] == largest
+
+
+def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):
+    fashion.main(["export", "--weights", checkpoint(IMAGE_RESIZE_MODE="rectangle"), "--height", "512", "--width", "64"])
+    assert seen.overrides == {}
+
+
+def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsys):
+    path = checkpoint()
+
+    def fails(*arguments):
+        assert fashion.main(["export", "--weights", path, *arguments]) == 2
+        output = capsys.readouterr()
+        assert output.out == "" and output.err.count("\n") == 1
+        return output.err
+
+    assert "give it, or --height and --width" in fails("--image-size", "64", "--height", "64")
+    assert "invalid choice: 'pb'" in fails("--format", "pb")
+    assert "nowhere does not exist" in fails("--image", "nowhere")
+
+    def refuse(*arguments):
+        raise ExportError("The model is in mode so and so.")
+
+    monkeypatch.setattr(mrcnn.export.files, "export", refuse)
+    assert fails() == "error: The model is in mode so and so.\n"

@@ -1,0 +1,190 @@
+"""The command `label` and `evaluate --pixels`, with a model whose results are known."""
+
+import json
+import os
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.commands import label as fashion_label
+from mrcnn.commands import options as command_line
+from mrcnn.commands.options import add_command
+
+
+class Finder:
+    """A model that finds the bright square of a photo as a hat of score 0.4 and, with less, a tie in the corner."""
+
+    def __init__(self, names=("BG", "hat", "tie")):
+        self.class_names = list(names)
+        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(names), LABEL_REFINE="none")
+
+    def detect(self, images, rle=False, mask_probabilities=False):
+        assert rle and mask_probabilities
+        return [self.find(image[..., 0] > 100) for image in images]
+
+    def find(self, mask):
+        rows, columns = np.nonzero(mask)
+        box = [rows.min(), columns.min(), rows.max() + 1, columns.max() + 1]
+        return {"boxes": np.float32([box, [0, 0, 5, 5]]), "class_ids": np.array([1, 2]), "rles": [None, None],
+                "scores": np.float32([0.4, 0.2]), "mask_probabilities": np.ones((2, 28, 28), np.float32)}
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The overrides with which models were loaded."""
+    seen = []
+
+    def load(path, options, overrides):
+        seen.append(overrides)
+        return Finder()
+
+    monkeypatch.setattr(fashion_label, "load_model", load)
+    return seen
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    (tmp_path / "run").mkdir()
+    with h5py.File(tmp_path / "run" / "weights.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat", "tie"])
+    return str(tmp_path / "run" / "weights.h5")
+
+
+def label(*arguments):
+    """The exit code of the command."""
+    parser = command_line.OneLineParser()
+    fashion_label.add_label(parser.add_subparsers(dest="command", required=True), add_command)
+    return command_line.run_command(parser, ["label", *arguments])
+
+
+def write_photos(folder, count=3, names=None):
+    folder.mkdir()
+    for i in range(count):
+        image = np.zeros((40, 60, 3), np.uint8)
+        image[10:30, 5 + i:25 + i] = 200
+        Image.fromarray(image).save(folder / (names[i] if names else f"{i}.png"))
+    return str(folder)
+
+
+def write_annotations(folder, count=3):
+    """COCO annotations of the photos of `write_photos`: a hat at the bright square; returns the path."""
+    names = ["hat", "tie"]
+    path = folder / "val.json"
+    path.write_text(json.dumps({
+        "images": [{"id": i, "file_name": f"{i}.png", "height": 40, "width": 60} for i in range(count)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, 1)],
+        "annotations": [{"id": i + 1, "image_id": i, "category_id": 1, "iscrowd": 0, "area": 400,
+                         "bbox": [5 + i, 10, 20, 20],
+                         "segmentation": [[5 + i, 10, 25 + i, 10, 25 + i, 30, 5 + i, 30]]} for i in range(count)],
+    }))
+    return str(path)
+
+
+def test_label_maps_and_overlays(loaded, checkpoint, tmp_path, capsys):
+    (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.3}')
+    assert label("--weights", checkpoint, "--image", write_photos(tmp_path / "in")) == 0
+    folder = tmp_path / "run" / "labels"
+    assert sorted(os.listdir(folder)) == ["0.png", "0_overlay.jpg", "1.png", "1_overlay.jpg", "2.png", "2_overlay.jpg",
+                                          "label_names.txt"]
+    for i in range(3):
+        expected = np.zeros((40, 60))
+        expected[10:30, 5 + i:25 + i] = 1
+        picture = Image.open(folder / f"{i}.png")
+        assert picture.mode == "P"
+        np.testing.assert_array_equal(np.asarray(picture), expected)
+    assert Image.open(folder / "0_overlay.jpg").size[1] == 4 * 40  # enlarged
+    assert (folder / "label_names.txt").read_text().split("\n")[:3] == ["0 BG", "1 hat", "2 tie"]
+    assert loaded == [{"DETECTION_MIN_CONFIDENCE": 0.3}]  # less is of no use
+    assert "of 3 photos" in capsys.readouterr().out
+
+
+def test_what_is_written_is_a_data_set_of_label_maps(loaded, checkpoint, tmp_path):
+    from mrcnn.data.formats import open_dataset
+
+    photos, output = write_photos(tmp_path / "in"), str(tmp_path / "out")
+    (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.3}')
+    assert label("--weights", checkpoint, "--image", photos, "--output", output) == 0
+    dataset = open_dataset(output, photos)
+    assert len(dataset.image_ids) == 3 and dataset.class_names[1:] == ["hat", "tie"]
+    assert (dataset.label_map(0) == 1).sum() == 400
+
+
+def test_photos_of_one_stem_get_files_of_their_own(loaded, checkpoint, tmp_path):
+    photos = write_photos(tmp_path / "in", 2, ["a.png", "a.bmp"])
+    assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / "out")) == 0
+    assert {"a_png.png", "a_bmp.png", "a_png_overlay.jpg"} <= set(os.listdir(tmp_path / "out"))
+
+
+def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tmp_path, capsys):
+    photos = write_photos(tmp_path / "in")
+    (tmp_path / "in" / "1.png").write_bytes(b"no picture")
+    assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / "out")) == 2
+    assert "1.png" in capsys.readouterr().err and {"0.png", "2.png"} <= set(os.listdir(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--image", "IN", "--refine", "blur"], "no step 'blur'"),
+    (["--image", "IN", "--output", "IN"], "is the folder of the photos"),
+    (["--image", "gone.jpg"], "gone.jpg does not exist"),
+    (["--images", "IN"], "takes its photos by --image"),
+    (["--tune", "--image", "IN"], "leave --image and --refine out"),
+    (["--tune", "--annotations", "gone.json"], "gone.json"),
+])
+def test_bad_usage_is_one_line(loaded, checkpoint, tmp_path, capsys, arguments, message):
+    photos = write_photos(tmp_path / "in")
+    arguments = [photos if argument == "IN" else argument for argument in arguments]
+    assert label("--weights", checkpoint, *arguments) == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1 and message in output.err and loaded == []
+
+
+def test_settings_of_other_classes_are_told(loaded, checkpoint, tmp_path, capsys):
+    (tmp_path / "run" / "weights.label.json").write_text('{"class_thresholds": {"coat": 0.3}}')
+    assert label("--weights", checkpoint, "--image", write_photos(tmp_path / "in")) == 2
+    assert "'coat'" in capsys.readouterr().err
+
+
+def test_tune_stores_what_label_then_uses(loaded, checkpoint, tmp_path, capsys):
+    """Hats are found with 0.4 and wrong ties with 0.2: at 0.5 nothing is labelled, between the two all is right."""
+    photos, annotations = write_photos(tmp_path / "in"), write_annotations(tmp_path)
+    assert label("--weights", checkpoint, "--tune", "--images", photos, "--annotations", annotations) == 0
+    # Background 2000 of 2400 and hats 0 of 400 before.
+    printed = capsys.readouterr().out
+    assert "mean IoU 0.4167 before, 1.0000 now, on 3 photos" in printed and "weights.label.json" in printed
+    stored = json.loads((tmp_path / "run" / "weights.label.json").read_text())
+    assert 0.2 < stored["score_threshold"] <= 0.4
+    assert loaded[0]["DETECTION_MIN_CONFIDENCE"] == 0.05
+    assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / "out")) == 0
+    assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == 1).sum() == 400
+
+
+def test_evaluate_pixels(checkpoint, tmp_path, capsys):
+    """The square is right in each photo; a wrong tie of 25 pixels is too when its threshold is low."""
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
+    folder = str(tmp_path / "evaluation")
+    for threshold, tie in ((0.3, None), (0.1, 0)):
+        (tmp_path / "run" / "weights.label.json").write_text(json.dumps({"score_threshold": threshold}))
+        options = SimpleNamespace(weights=checkpoint, refine=None)
+        fashion_label.evaluate_pixels(options, Finder(), dataset, folder)
+        metrics = json.loads((tmp_path / "evaluation" / "pixels.json").read_text())
+        ious = [entry["iou"] for entry in metrics["classes"]]
+        assert ious == [pytest.approx(1 if tie is None else 1975 / 2000), 1, tie]
+        assert metrics["photos"] == 3 and metrics["settings"]["score_threshold"] == threshold
+        assert ("iou of tie" in metrics["undefined"]) == (tie is None)
+        assert "frequency-weighted IoU" in capsys.readouterr().out
+
+
+def test_evaluate_pixels_refines(checkpoint, tmp_path):
+    """The wrong ties of 25 pixels of 2400 are small regions under a bound of 2 %."""
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
+    (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.1}')
+    options = SimpleNamespace(weights=checkpoint, refine="small-regions:least=0.02")
+    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "pixels.json").read_text())["mean_iou"] == 1

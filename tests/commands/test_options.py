@@ -1,0 +1,106 @@
+"""Reading of stages, settings and errors."""
+
+import os
+
+import pytest
+
+from mrcnn.commands import options as command_line
+from mrcnn.commands.options import parse_setting, parse_stages
+from mrcnn.errors import DataError, UsageError
+
+
+def test_epochs_of_stages_add_up():
+    stages = parse_stages("heads:20:1e-3, 4+:5:0.0005,all:20:1e-4")
+    assert stages == [("heads", 20, 1e-3), ("4+", 25, 5e-4), ("all", 45, 1e-4)]
+
+
+def test_layers_may_be_a_regular_expression_with_colons():
+    assert parse_stages(r"(?:rpn_.*)|(?:fpn_.*):3:0.01") == [(r"(?:rpn_.*)|(?:fpn_.*)", 3, 0.01)]
+
+
+@pytest.mark.parametrize("text", [
+    "", "heads", "heads:20", "heads:0:1e-3", "heads:-1:1e-3", "heads:1.5:1e-3", "heads:20:0", "heads:20:-1",
+    "heads:20:nan", "heads:20:inf", ":20:1e-3", "heads:20:1e-3,", "(:20:1e-3", "heads:twenty:1e-3",
+])
+def test_a_malformed_stage_is_told_with_an_example(text):
+    with pytest.raises(UsageError, match="heads:20:1e-3,all:20:1e-4"):
+        parse_stages(text)
+
+
+@pytest.mark.parametrize("text, value", [
+    ("A=1", 1), ("A=1e-3", 1e-3), ("A=true", True), ("A=False", False), ("A=null", None), ("A=None", None),
+    ("A=[16, 32]", [16, 32]), ("A=(28, 28)", (28, 28)), ("A=resnet50", "resnet50"), ("A=a=b", "a=b"), ("A=", ""),
+    ('A={"x": 1}', {"x": 1}),
+])
+def test_a_setting_is_read_as_what_it_looks_like(text, value):
+    name, read = parse_setting(text)
+    assert name == "A" and read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize("text", ["A", "=1", ""])
+def test_a_setting_without_name_or_value(text):
+    with pytest.raises(UsageError, match="NAME=VALUE"):
+        parse_setting(text)
+
+
+def parser_that_raises(error):
+    def run(options):
+        raise error
+
+    parser = command_line.OneLineParser(prog="program")
+    parser.add_argument("--debug", action="store_true")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def test_a_users_error_is_one_line_and_2(capsys):
+    for error in (UsageError("two\nlines"), DataError("two\nlines"), FileNotFoundError("two\nlines")):
+        assert command_line.run_command(parser_that_raises(error), []) == 2
+        assert capsys.readouterr().err == "error: two lines\n"
+
+
+def test_debug_shows_the_traceback_and_our_own_mistakes_always_do():
+    with pytest.raises(DataError):
+        command_line.run_command(parser_that_raises(DataError("bad")), ["--debug"])
+    with pytest.raises(KeyError):
+        command_line.run_command(parser_that_raises(KeyError("bad")), [])
+
+
+def test_an_interrupt_says_how_to_resume(capsys):
+    parser = parser_that_raises(KeyboardInterrupt())
+    assert command_line.run_command(parser, []) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    parser.set_defaults(command="train")
+    assert command_line.run_command(parser, []) == 130
+    assert "--weights last" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_one_line(capsys):
+    assert command_line.run_command(parser_that_raises(None), ["--wrong"]) == 2
+    assert capsys.readouterr().err == "error: unrecognized arguments: --wrong (program --help lists all options)\n"
+
+
+def test_an_import_is_quiet_unless_it_fails(capfd):
+    with command_line.quiet_import():
+        os.write(2, b"greetings")
+    assert capfd.readouterr().err == ""
+    with pytest.raises(ImportError), command_line.quiet_import():
+        os.write(2, b"the reason")
+        raise ImportError
+    assert capfd.readouterr().err == "the reason"
+    os.write(2, b"later")
+    assert capfd.readouterr().err == "later"
+
+
+# --- Presets ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
+    (tmp_path / "quick.txt").write_text("# a remark\n--stages heads:1:1e-3 # another\n--set 'NAME=two words'\n")
+    for form in (["--preset", "quick"], ["--preset=quick"], ["--preset", str(tmp_path / "quick.txt")]):
+        assert command_line.expand_presets(["train", "--batch-size", "2", *form, "--stages", "all:1:1"], tmp_path) == [
+            "train", "--stages", "heads:1:1e-3", "--set", "NAME=two words", "--batch-size", "2", "--stages", "all:1:1"]
+    for words in (["train"], [], ["data", "split", "--preset", "10k-random"]):
+        assert command_line.expand_presets(words, tmp_path) == words
+    with pytest.raises(UsageError, match="--preset slow: no such preset; there are quick"):
+        command_line.expand_presets(["train", "--preset", "slow"], tmp_path)

@@ -1,0 +1,77 @@
+"""Photos from files, drawings to files."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.commands import photos as photos
+from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError, UsageError
+
+
+def test_a_folder_lists_its_photos_in_order(tmp_path):
+    for name in ("b.JPG", "a.png", "notes.txt", "c.tif"):
+        (tmp_path / name).touch()
+    assert [os.path.basename(p) for p in photos.list_photos(str(tmp_path))] == ["a.png", "b.JPG", "c.tif"]
+    assert photos.list_photos(str(tmp_path / "a.png")) == [str(tmp_path / "a.png")]
+
+
+def test_nothing_to_list(tmp_path):
+    with pytest.raises(DataError, match="holds no photos"):
+        photos.list_photos(str(tmp_path))
+    with pytest.raises(DataError, match="gone.jpg does not exist"):
+        photos.list_photos(str(tmp_path / "gone.jpg"))
+
+
+def test_photos_are_never_overwritten(tmp_path):
+    (tmp_path / "in").mkdir()
+    paths = [str(tmp_path / "in" / "a.jpg")]
+    photos.check_output(str(tmp_path / "out"), paths)
+    for same in (str(tmp_path / "in"), str(tmp_path / "in" / ".." / "in")):
+        with pytest.raises(UsageError, match="overwrite"):
+            photos.check_output(same, paths)
+
+
+def found_rectangle(height, width, box):
+    """What detect() would return for one rectangle."""
+    mask = np.zeros((height, width), bool)
+    mask[box[0]:box[2], box[1]:box[3]] = True
+    return {"boxes": np.array([box], np.float32), "class_ids": np.array([1], np.int32),
+            "scores": np.array([0.9], np.float32), "rles": [rle_encode(mask)]}
+
+
+def dataset_of(*paths):
+    dataset = photos.PhotoDataset().load_photos(paths, ["BG", "hat"])
+    dataset.prepare()
+    return dataset
+
+
+def test_a_drawing_keeps_name_and_format(tmp_path):
+    dataset = dataset_of(*(f"there/{name}" for name in ("a.jpg", "b.PNG", "c.tif")))
+    image = np.zeros((40, 40, 3), np.uint8)
+    for image_id in dataset.image_ids:
+        photos.save_drawing(tmp_path, dataset, image_id, image, found_rectangle(40, 40, [10, 10, 30, 30]))
+    formats = {name: Image.open(tmp_path / name).format for name in os.listdir(tmp_path)}
+    assert formats == {"a.jpg": "JPEG", "b.PNG": "PNG", "c.tif.png": "PNG"}
+
+
+def test_an_object_is_drawn_where_it_is(tmp_path):
+    image = np.full((700, 800, 3), 128, np.uint8)
+    photos.save_drawing(tmp_path, dataset_of("a.png"), 0, image, found_rectangle(700, 800, [200, 300, 400, 600]))
+    changed = (np.asarray(Image.open(tmp_path / "a.png")) != image).any(2)
+    assert changed[205:395, 305:595].mean() > 0.95  # the mask
+    assert not changed[410:].any() and not changed[:, 610:].any() and not changed[:, :290].any()
+
+
+def test_small_pictures_are_enlarged_by_whole_times(tmp_path):
+    # 600 // 256 = 2; at most 4 times; never smaller.
+    for side, times in ((256, 2), (60, 4), (400, 1), (700, 1)):
+        found = found_rectangle(side, side, [10, 10, 30, 30])
+        photos.save_drawing(tmp_path, dataset_of("a.png"), 0, np.zeros((side, side, 3), np.uint8), found)
+        assert Image.open(tmp_path / "a.png").size == (times * side, times * side)
+
+
+def test_photos_have_their_file_names_as_ids():
+    assert [info["id"] for info in dataset_of("x/a.jpg", "x/b.jpg").image_info] == ["a.jpg", "b.jpg"]

@@ -1,0 +1,189 @@
+"""The command `tune`: what may be searched, studies that go on, and a search as a user runs it."""
+
+import csv
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from mrcnn.commands import main as fashion
+from mrcnn.commands import tune as fashion_tune
+from mrcnn.commands.options import Stage
+from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages, stages_text
+from mrcnn.errors import ConfigError, UsageError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, "samples", "fashion.py")
+
+RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
+
+
+def rows_of(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- What is searched ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_search_says():
+    assert parse_search("LEARNING_RATE=1e-4:1e-2:log") == RATE
+    assert parse_search("BATCH_SIZE=1:8") == Search("BATCH_SIZE", 1, 8)
+    assert isinstance(parse_search("BATCH_SIZE=1:8").low, int)
+    assert isinstance(parse_search("WEIGHT_DECAY=0:1").low, float)  # its default is none whole
+    assert parse_search("OPTIMIZER=sgd,adamw").choices == ("sgd", "adamw")
+    assert parse_search("MASK_SHAPE=[28,28],[56,56]").choices == ("[28,28]", "[56,56]")
+
+
+@pytest.mark.parametrize("text", ["LEARNING_RATE", "LEARNING_RATE=", "LEARNING_RATE=1e-2:1e-4", "WEIGHT_DECAY=0:1:log",
+                                  "LEARNING_RATE=a:b", "LEARNING_RATE=1:2:3", "OPTIMIZER=1:2", "TRAIN_BN=0:1",
+                                  "OPTIMIZER=sgd", "OPTIMIZER=sgd,,adamw", "LEARNING_RATE=nan:1"])
+def test_a_search_that_is_none(text):
+    with pytest.raises(UsageError, match="--search"):
+        parse_search(text)
+
+
+def test_a_setting_that_does_not_exist():
+    with pytest.raises(ConfigError, match="did you mean LEARNING_RATE"):
+        parse_search("LEARNING_RAT=1:2")
+
+
+def test_stages_follow_the_rate_and_end_in_time():
+    text = "heads:2:1e-3,all:3:1e-4"
+    # The highest rate, that of the heads, becomes 5e-3; the other is a tenth of it.
+    assert stages_text(scaled_stages(text, 5e-3)) == "heads:2:0.005,all:3:0.0005"
+    assert scaled_stages(text, None, 3) == [Stage("heads", 2, 1e-3), Stage("all", 3, 1e-4)]
+    assert scaled_stages(text, None, 2) == [Stage("heads", 2, 1e-3)]
+
+
+# --- Studies, with trainings made up ---------------------------------------------------------------------------------
+
+
+def objective(values, report):
+    """AP is best at a rate of 1e-3, of any batch size; it climbs over three epochs."""
+    import math
+
+    value = 1 - abs(math.log10(values["LEARNING_RATE"]) + 3) / 2
+    for epoch in range(3):
+        report(value * (epoch + 1) / 3, epoch)
+    return value, {"threshold": 0.4, "F1": 0.5}
+
+
+def test_a_study_finds_the_best_and_writes_every_trial(tmp_path, capsys):
+    search = [RATE, Search("MASK_SHAPE", choices=("[28,28]", "[56,56]"))]
+    seen = []
+
+    def noting(values, report):
+        seen.append(values["MASK_SHAPE"])
+        return objective(values, report)
+
+    study = open_study(str(tmp_path), "a", search, {"data": "x"})
+    run_study(study, search, 12, noting, str(tmp_path / "tune.csv"))
+    assert all(shape in ([28, 28], [56, 56]) for shape in seen)
+    rows = rows_of(tmp_path / "tune.csv")
+    assert len(rows) == 12 and {row["state"] for row in rows} == {"complete", "pruned"}  # bad ones ended early
+    complete = [row for row in rows if row["mask AP"]]
+    best = max(complete, key=lambda row: float(row["mask AP"]))
+    assert study.best_params["LEARNING_RATE"] == float(best["LEARNING_RATE"])
+    assert 3e-4 < study.best_params["LEARNING_RATE"] < 3e-3
+    assert "below the median" in capsys.readouterr().out
+
+
+def test_a_study_goes_on_and_repeats_what_was_broken_off(tmp_path):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    begun = []
+
+    def killed(values, report):
+        begun.append(values)
+        if len(begun) == 3:
+            raise KeyboardInterrupt  # what a kill leaves too: a trial that is said to be running
+        return objective(values, report)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, [RATE], 6, killed)
+    rest = []
+
+    def noting(values, report):
+        rest.append(values)
+        return objective(values, report)
+
+    again = open_study(str(tmp_path), "a", [RATE], {})
+    run_study(again, [RATE], 6, noting, str(tmp_path / "tune.csv"))
+    assert rest[0] == begun[2] and len(rest) == 4  # two of six were done
+    assert not [values for values in rest[1:] if values in begun]  # not the same draws again
+    states = [row["state"] for row in rows_of(tmp_path / "tune.csv")]
+    assert states.count("fail") == 1 and len(states) == 7
+    run_study(again, [RATE], 6, None)  # nothing left to do
+
+
+def test_a_loss_that_is_not_finite_ends_a_trial_alone(tmp_path):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    run_study(study, [RATE], 2, lambda values, report: (_ for _ in ()).throw(ArithmeticError("became NaN")),
+              str(tmp_path / "tune.csv"))
+    assert [row["ended"] for row in rows_of(tmp_path / "tune.csv")] == ["became NaN"] * 2
+
+
+def test_another_search_needs_another_name(tmp_path):
+    open_study(str(tmp_path), "a", [RATE], {"data": "x"})
+    with pytest.raises(UsageError, match="'a' with another search: .*--study NAME"):
+        open_study(str(tmp_path), "a", [RATE._replace(high=1.0)], {"data": "x"})
+    with pytest.raises(UsageError, match="another data"):
+        open_study(str(tmp_path), "a", [RATE], {"data": "y"})
+    open_study(str(tmp_path), "b", [RATE._replace(high=1.0)], {"data": "y"})
+
+
+def test_optuna_is_named_where_it_is_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert fashion.main(["tune", "--logs", str(tmp_path)]) == 2
+    assert "tune needs Optuna: pip install optuna" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--weights", "last"], "starts each trial anew"),
+    (["--search", "LEARNING_RATE=1"], "--search LEARNING_RATE=1"),
+    (["--trials", "0"], "0 is less than 1"),
+])
+def test_bad_usage_is_one_line(capsys, tmp_path, arguments, message):
+    assert fashion.main(["tune", "--logs", str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+    assert os.listdir(tmp_path) == []
+
+
+def test_only_the_best_trial_keeps_its_weights(tmp_path):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    folders = [tmp_path / f"run{i}" for i in range(3)]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "mask_rcnn_0001.h5").touch()
+        (folder / "history.csv").touch()
+    values = iter([0.1, 0.3, 0.2])
+    runs = iter(folders)
+    run_study(study, [RATE], 3, lambda *_: (next(values), {"run": str(next(runs))}))
+    fashion_tune.remove_weights(study, str(tmp_path))
+    assert [len(os.listdir(folder)) for folder in folders] == [1, 2, 1]
+
+
+# --- As a user runs it -----------------------------------------------------------------------------------------------
+
+
+def test_a_search_on_drawn_pictures(tmp_path):
+    arguments = [
+        "tune", "--search", "LEARNING_RATE=1e-3:1e-2:log", "--search", "BATCH_SIZE=1,2", "--trials", "2", "--epochs",
+        "1", "--steps", "1", "--limit", "2", "--image-size", "64", "--set", "TOP_DOWN_PYRAMID_SIZE=16", "--set",
+        "RPN_CHANNELS=16", "--set", "MASK_CHANNELS=16", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=16", "--set",
+        "TRAIN_ROIS_PER_IMAGE=8", "--set", "POST_NMS_ROIS_TRAINING=30", "--set", "POST_NMS_ROIS_INFERENCE=30", "--set",
+        "DETECTION_MAX_INSTANCES=5"]
+    done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "logs" / "tune.csv")
+    assert [row["state"] for row in rows] == ["complete"] * 2
+    assert all(row["BATCH_SIZE"] in "12" and os.path.isdir(tmp_path / row["run"]) for row in rows)
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("python samples/fashion.py train")]
+    options = fashion.build_parser().parse_args(shlex.split(command)[2:])
+    best = max(rows, key=lambda row: float(row["mask AP"]))
+    assert options.stages == f"all:3:{float(best['LEARNING_RATE']):.4g}" and options.weights == "none"
+    assert {f"BATCH_SIZE={best['BATCH_SIZE']}", "RPN_CHANNELS=16"} <= set(options.set)
+    assert not any(text.startswith("STEPS_PER_EPOCH") for text in options.set)  # of the trials alone

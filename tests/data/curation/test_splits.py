@@ -1,0 +1,293 @@
+"""Splits: shares, classes, groups and seeds; and the files that keep them."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from mrcnn.data.annotated import Fault, photo_name
+from mrcnn.data.curation.splits import (
+    PRESETS,
+    apply_split,
+    class_counts,
+    preset_split,
+    random_split,
+    read_split,
+    split_table,
+    stratified_split,
+    write_split,
+)
+from mrcnn.data.dataset import Dataset
+from mrcnn.errors import DataError
+
+CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
+
+
+class Labelled(Dataset):
+    """Photos of which only the classes matter; a negative class id is a crowd."""
+
+    def load(self, objects, classes=3):
+        for class_id in range(1, classes + 1):
+            self.add_class("test", class_id, f"class {class_id}")
+        for i, class_ids in enumerate(objects):
+            self.add_image("test", i, f"folder/{i}.jpg", class_ids=class_ids)
+        self.prepare()
+        return self
+
+    def load_mask(self, image_id):
+        class_ids = np.array(self.image_info[image_id]["class_ids"], np.int32)
+        return np.ones((2, 2, len(class_ids)), bool), class_ids
+
+
+def sizes(split):
+    return {part: len(names) for part, names in split["parts"].items()}
+
+
+def shown(dataset, split, part):
+    """[K] number of photos of a part that show each class."""
+    chosen = apply_split(dataset, split, part)
+    return (class_counts(chosen) > 0).sum(axis=0)
+
+
+def long_tail(count=400, classes=12, seed=0):
+    """Photos with classes of falling frequency, the rarest in two or three photos."""
+    rng = np.random.default_rng(seed)
+    frequency = np.geomspace(0.8, 0.006, classes)
+    return [list(np.flatnonzero(rng.random(classes) < frequency) + 1) for _ in range(count)]
+
+
+# --- Random ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", [random_split, stratified_split])
+def test_every_photo_is_in_one_part_and_the_seed_decides_which(split):
+    dataset = Labelled().load(long_tail(), 12)
+    first = split(dataset, {"train": 0.7, "val": 0.2, "test": 0.1}, seed=3)
+    names = [name for part in first["parts"].values() for name in part]
+    assert sorted(names) == sorted(photo_name(dataset, i) for i in dataset.image_ids)
+    assert split(dataset, {"train": 0.7, "val": 0.2, "test": 0.1}, seed=3) == first
+    assert split(dataset, {"train": 0.7, "val": 0.2, "test": 0.1}, seed=4)["parts"] != first["parts"]
+    assert first["seed"] == 3 and first["method"] == split.__name__.removesuffix("_split")
+
+
+@pytest.mark.parametrize("count", [2, 5, 10, 101])
+def test_random_parts_have_their_shares(count):
+    found = sizes(random_split(Labelled().load([[]] * count)))
+    assert sum(found.values()) == count and abs(found["val"] - 0.2 * count) <= 1 and found["val"] >= 1
+
+
+def test_random_parts_are_uniform():
+    # Each of 5 photos is the one in val for 1/5 of the seeds: 80 of 400; 4 standard deviations are 4 * 8 = 32.
+    dataset = Labelled().load([[]] * 5)
+    found = [random_split(dataset, seed=seed)["parts"]["val"] for seed in range(400)]
+    counts = np.bincount([int(name.removesuffix(".jpg")) for (name,) in found], minlength=5)
+    assert np.abs(counts - 80).max() <= 32
+
+
+# --- Groups ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", [random_split, stratified_split])
+def test_groups_stay_together(split):
+    dataset = Labelled().load(long_tail(300), 12)
+    groups = np.random.default_rng(1).integers(0, 60, 300).tolist()
+    found = split(dataset, groups=groups)
+    by_name = split(dataset, groups={photo_name(dataset, i): groups[i] for i in dataset.image_ids})
+    assert found == by_name
+    part_of = {name: part for part, names in found["parts"].items() for name in names}
+    for group in set(groups):
+        assert len({part_of[f"{i}.jpg"] for i in range(300) if groups[i] == group}) == 1
+    assert abs(sizes(found)["val"] - 60) <= 5  # groups are of 5 photos on average
+
+
+def test_photos_outside_groups_are_on_their_own():
+    dataset = Labelled().load([[]] * 20)
+    found = random_split(dataset, groups={"3.jpg": "a", "4.jpg": "a", "5.jpg": None, "gone.jpg": "a"})
+    assert sizes(found) == {"train": 16, "val": 4}
+    assert ("3.jpg" in found["parts"]["val"]) == ("4.jpg" in found["parts"]["val"])
+    # A group that is called as a photo is has nothing to do with that photo: 2 groups, 2 parts.
+    found = random_split(Labelled().load([[]] * 3), {"a": 0.5, "b": 0.5}, groups=[None, "0.jpg", "0.jpg"])
+    assert sorted(found["parts"].values()) == [["0.jpg"], ["1.jpg", "2.jpg"]]
+
+
+def test_photos_of_one_name_stay_together():
+    dataset = Labelled().load([[]] * 10)
+    for i in range(8):
+        dataset.image_info[i]["path"] = f"folder {i}/same.jpg"
+    found = random_split(dataset, {"a": 0.5, "b": 0.5})
+    assert sorted(sum(found["parts"].values(), [])) == ["8.jpg", "9.jpg", "same.jpg"]
+    assert sum(len(apply_split(dataset, found, part).image_ids) for part in "ab") == 10
+
+
+def test_a_large_group_leaves_no_part_empty():
+    # 9/10 of 10 photos are owed to train; both groups of 5 would fit there best.
+    found = random_split(Labelled().load([[]] * 10), {"train": 0.9, "val": 0.1}, groups=[0] * 5 + [1] * 5)
+    assert sizes(found) == {"train": 5, "val": 5}
+
+
+# --- Stratified ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_class_has_its_share_in_every_part(seed):
+    dataset = Labelled().load(long_tail(seed=seed), 12)
+    total = (class_counts(dataset) > 0).sum(axis=0)
+    found = stratified_split(dataset, seed=seed)
+    in_val = shown(dataset, found, "val")
+    # To within one photo, and 5 % of those in val: photos that the rarer classes placed decide for the commoner ones.
+    assert np.all(np.abs(in_val - 0.2 * total) <= 1 + 0.05 * in_val)
+    assert np.all((in_val >= 1) & (in_val < total) | (total < 2))
+    assert abs(sizes(found)["val"] - 80) <= 8
+
+
+def test_two_photos_of_a_class_part():
+    # 0.8 of 2 photos are 1.6: without a photo owed to val, both would go to train.
+    dataset = Labelled().load([[1]] * 50 + [[2]] * 2 + [[3]])
+    for seed in range(10):
+        found = stratified_split(dataset, seed=seed)
+        assert shown(dataset, found, "train")[1] == shown(dataset, found, "val")[1] == 1
+        assert shown(dataset, found, "train")[0] == 40 and shown(dataset, found, "val")[0] == 10
+
+
+def test_a_class_that_dealing_left_out_of_a_part_is_brought_there():
+    # Class 1, in three photos, is dealt first: 2 to train, 1 to val. Class 2 is in two of these three photos, and in no
+    # other: where both are dealt to train, one has to be exchanged.
+    dataset = Labelled().load([[1, 2], [1, 2], [1]] + [[]] * 20)
+    for seed in range(20):
+        found = stratified_split(dataset, seed=seed)
+        for part in ("train", "val"):
+            assert shown(dataset, found, part)[:2].min() == 1
+
+
+def test_what_cannot_be_parted_is_split_all_the_same():
+    # Three classes, each in two of three photos: two of the photos are in one part, and share a class.
+    dataset = Labelled().load([[1, 2], [2, 3], [1, 3]])
+    found = stratified_split(dataset, {"a": 0.5, "b": 0.5})
+    assert sorted(sizes(found).values()) == [1, 2]
+
+
+def test_three_parts():
+    dataset = Labelled().load([[1], [2], [1, 2], []] * 25)
+    found = stratified_split(dataset, {"train": 0.6, "val": 0.2, "test": 0.2})
+    assert sizes(found) == {"train": 60, "val": 20, "test": 20}
+    assert [shown(dataset, found, part)[:2].tolist() for part in found["parts"]] == [[30, 30], [10, 10], [10, 10]]
+
+
+def test_counts_take_no_crowds():
+    dataset = Labelled().load([[1, 1, -2], [3], []])
+    assert class_counts(dataset).tolist() == [[2, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert class_counts(dataset, [1]).tolist() == [[0, 0, 1]]
+
+
+# --- Presets and the table -------------------------------------------------------------------------------------------
+
+
+def test_presets():
+    dataset = Labelled().load(long_tail(30) + [[]] * 10_000, 12)
+    counts = class_counts(dataset)
+    assert set(PRESETS) == {"10k-random", "10k-stratified", "full-random", "full-stratified"}
+    for name in PRESETS:
+        found = preset_split(dataset, name, counts=counts)
+        total = 10_000 if name.startswith("10k") else 10_030
+        assert abs(sizes(found)["val"] - total / 5) < 3 and sum(sizes(found).values()) == total
+        assert name.endswith(found["method"])
+    assert "10029.jpg" not in sum(preset_split(dataset, "10k-random")["parts"].values(), [])
+    with pytest.raises(DataError, match="No preset '5k'.*10k-random"):
+        preset_split(dataset, "5k")
+
+
+def test_table():
+    dataset = Labelled().load([[1, 1, 2], [1], [2], []], classes=3)
+    split = {"parts": {"train": ["0.jpg", "2.jpg"], "val": ["1.jpg"]}}
+    # class 1: 2 objects in photo 0, 1 in photo 1; class 2: one each in photos 0 and 2; class 3: none
+    assert [line.split() for line in split_table(dataset, split).split("\n")] == [
+        ["train", "val"],
+        ["photos", "2", "66.7", "%", "1", "33.3", "%"],
+        ["objects", "4", "80.0", "%", "1", "20.0", "%"],
+        ["class", "1", "2", "66.7", "%", "1", "33.3", "%"],
+        ["class", "2", "2", "100.0", "%", "0", "0.0", "%"],
+        ["1", "of", "3", "classes", "have", "no", "object"],
+    ]
+
+
+@pytest.mark.skipif(not CCP.exists(), reason="needs ../shared/data/ccp")
+def test_stratified_on_photos_of_clothes():
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(CCP / "imaterialist" / "val.csv", CCP / "photos")
+    presence = class_counts(dataset) > 0
+    total = presence.sum(axis=0)
+    row_of = {photo_name(dataset, i): i for i in dataset.image_ids}
+
+    def in_val(split):
+        return presence[[row_of[name] for name in split["parts"]["val"]]].sum(axis=0)
+
+    stratified = [in_val(stratified_split(dataset, seed=seed, counts=presence)) for seed in range(10)]
+    assert all(np.all((found >= 1) & (found < total) | (total < 2)) for found in stratified) and total.max() > 70
+    at_random = [in_val(random_split(dataset, seed=seed)) for seed in range(10)]
+    owed = np.where(total > 1, np.maximum(0.2 * total, 1), 0.2 * total)
+    off, off_at_random = (np.abs(np.array(found) - owed).mean() for found in (stratified, at_random))
+    assert off < 0.75 * off_at_random
+
+
+# --- Bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [{}, {"train": 0.8}, {"train": 0.8, "val": 0.3}, {"train": 1.0, "val": 0.0},
+                                   {"train": 1.2, "val": -0.2}])
+def test_shares_must_make_one(parts):
+    with pytest.raises(DataError, match="shares above 0 that make 1"):
+        random_split(Labelled().load([[]] * 5), parts)
+
+
+def test_too_few_photos_or_groups():
+    with pytest.raises(DataError, match="1 photos or groups of them cannot be split into 2 parts"):
+        random_split(Labelled().load([[1]]))
+    with pytest.raises(DataError, match="1 photos or groups"):
+        stratified_split(Labelled().load([[1]] * 4), groups=["same"] * 4)
+    with pytest.raises(DataError, match="3 groups for 4 photos"):
+        random_split(Labelled().load([[1]] * 4), groups=[1, 2, 3])
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_gives_the_split_back(tmp_path):
+    dataset = Labelled().load(long_tail(50), 12)
+    split = stratified_split(dataset, seed=5)
+    write_split(tmp_path / "split.json", split)
+    assert read_split(tmp_path / "split.json") == split
+    chosen = apply_split(dataset, split, "val")
+    names = [photo_name(chosen, i) for i in chosen.image_ids]
+    assert sorted(names) == sorted(split["parts"]["val"])
+    assert names == sorted(names, key=lambda name: int(name.split(".")[0]))  # the data set's order
+    assert chosen.class_names == dataset.class_names
+
+
+@pytest.mark.parametrize("content, message", [
+    ([], 'has no "parts"'),
+    ({"parts": {}}, 'has no "parts"'),
+    ({"parts": {"train": "a.jpg"}}, 'has no "parts"'),
+    ({"parts": {"train": [1]}}, 'has no "parts"'),
+    ({"parts": {"train": ["a.jpg"], "val": []}}, "part 'val' is empty"),
+    ({"parts": {"train": ["a.jpg", "b.jpg"], "val": ["b.jpg"]}}, "photo b.jpg is in both 'train' and 'val'"),
+    ({"parts": {"train": ["a.jpg", "a.jpg"]}}, "photo a.jpg is twice in 'train'"),
+])
+def test_files_that_are_no_splits(tmp_path, content, message):
+    (tmp_path / "split.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"split.json: .*{message}"):
+        read_split(tmp_path / "split.json")
+
+
+def test_a_split_of_other_photos():
+    dataset = Labelled().load([[1]] * 3)
+    split = {"parts": {"train": ["0.jpg", "8.jpg", "9.jpg"], "val": ["1.jpg"]}}
+    with pytest.raises(DataError, match="2 of the 3 photos in part 'train' .* which has 3: 8.jpg, 9.jpg"):
+        apply_split(dataset, split, "train")
+    with pytest.raises(DataError, match="no part 'test': it has train, val"):
+        apply_split(dataset, split, "test")
+    assert apply_split(dataset, split, "val").image_info[0]["id"] == 1
+    # What was skipped as faulty when the data was loaded may be missing.
+    dataset.faults = [Fault(name, "unreadable", "broken") for name in ("8.jpg", "9.jpg")]
+    assert apply_split(dataset, split, "train").num_images == 1

@@ -1,0 +1,160 @@
+"""Statistics of a data set: counts and sizes by hand, and the same whether masks or run lengths are read."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.data.curation.statistics import planned_window, summarise, summary_text
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import open_dataset
+from mrcnn.data.images import place_image
+from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
+
+CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
+
+
+class Boxes(Dataset):
+    """Photos [H, W] of rectangles (class id, y1, x1, y2, x2); a negative class id is a crowd."""
+
+    def load(self, *photos, classes=3):
+        for class_id in range(1, classes + 1):
+            self.add_class("test", class_id, f"class {class_id}")
+        for i, (shape, objects) in enumerate(photos):
+            self.add_image("test", i, f"{i}.jpg", shape=shape, objects=objects, height=shape[0], width=shape[1])
+        self.prepare()
+        return self
+
+    def load_image(self, image_id):
+        return np.zeros(self.image_info[image_id]["shape"] + (3,), np.uint8)
+
+    def load_mask(self, image_id):
+        info = self.image_info[image_id]
+        masks = np.zeros(info["shape"] + (len(info["objects"]),), bool)
+        for i, (_, y1, x1, y2, x2) in enumerate(info["objects"]):
+            masks[y1:y2, x1:x2, i] = True
+        return masks, np.array([entry[0] for entry in info["objects"]], np.int32)
+
+
+class Runs(Boxes):
+    """The same as run lengths."""
+
+    def load_rles(self, image_id):
+        masks, class_ids = Boxes.load_mask(self, image_id)
+        return [rle_encode(masks[..., i]) for i in range(len(class_ids))], class_ids
+
+
+PHOTOS = [
+    ((100, 50), [(1, 0, 0, 40, 20), (1, 50, 10, 60, 20), (-2, 0, 0, 100, 50)]),
+    ((80, 200), [(2, 10, 100, 30, 140)]),
+    ((60, 60), []),
+]
+CONFIG = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=128, RPN_ANCHOR_SCALES=(8, 16, 32, 64, 128))
+
+
+@pytest.mark.parametrize("kind", [Boxes, Runs])
+def test_figures_by_hand(kind):
+    found = summarise(kind().load(*PHOTOS), CONFIG)
+    json.dumps(found, allow_nan=False)
+    assert [found[key] for key in ("photos", "empty_photos", "objects", "crowds", "too_small")] == [3, 1, 3, 1, 0]
+    # Class 1: areas 800 and 100 of 5000 pixels; class 2: 800 of 16000, its crowd left out; class 3: none.
+    assert found["classes"] == [
+        {"name": "class 1", "objects": 2, "photos": 1, "median_area": 450.0, "median_share": 0.09},
+        {"name": "class 2", "objects": 1, "photos": 1, "median_area": 800.0, "median_share": 0.05},
+        {"name": "class 3", "objects": 0, "photos": 0, "median_area": None, "median_share": None},
+    ]
+    assert [found["height"][key] for key in ("min", "median", "max")] == [60, 80, 100]
+    assert [found["width"][key] for key in ("min", "median", "max")] == [50, 60, 200]
+    assert found["height"]["edges"] == found["width"]["edges"] and found["height"]["edges"][0] == 50
+    assert found["objects_per_photo"] == {"min": 0, "median": 1, "max": 2, "mean": 1.0, "counts": [1, 1, 1]}
+    # Only the second photo is shrunk, its 80 x 200 pixels to 51 x 128, and so its box of 20 x 40 to 12.75 x 25.6.
+    assert found["box_scale"]["min"] == 10 and found["box_scale"]["max"] == pytest.approx(np.sqrt(800))
+    assert found["box_scale"]["median"] == pytest.approx(np.sqrt(12.75 * 25.6))
+    assert [found["box_ratio"][key] for key in ("min", "median")] == [0.5, 1.0]
+    assert found["box_ratio"]["max"] == pytest.approx(25.6 / 12.75)
+    assert sum(found["box_scale"]["counts"]) == sum(found["box_ratio"]["counts"]) == 3
+    assert found["canvas"] == {"min": [128, 128], "max": [128, 128]}
+
+
+def test_recall_is_a_falling_share():
+    found = summarise(Runs().load(*PHOTOS), CONFIG)
+    assert found["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
+    for anchors in found["anchors"].values():
+        assert anchors["recall"][0] == 1 and anchors["recall"] == sorted(anchors["recall"], reverse=True)
+    # Three boxes: recall is a number of thirds.
+    assert all(abs(3 * value - round(3 * value)) < 1e-9 for value in found["anchors"]["current"]["recall"])
+    assert found["anchors"]["proposed"]["mean_overlap"] > found["anchors"]["current"]["mean_overlap"]
+
+
+@pytest.mark.parametrize("mode, sides", [("square", (90, 128)), ("square", (128, 128)), ("rectangle", (64, 128)),
+                                         ("pad64", (70, 128)), ("none", (0, 128))])
+@pytest.mark.parametrize("shape", [(128, 64), (64, 192), (192, 256)])
+def test_boxes_are_where_photos_are_placed(mode, sides, shape):
+    config = Config(IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=sides[0], IMAGE_MAX_DIM=sides[1])
+    window = place_image(np.zeros(shape + (3,), np.uint8), *sides, 0, mode)[1]
+    assert planned_window(shape, config) == window
+
+
+def test_a_crop_is_scaled_but_not_cut():
+    window = planned_window((100, 200), Config(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128))
+    assert window.scale == (1.28, 1.28) and window.canvas_shape == (128, 256)
+
+
+def test_what_training_drops_is_counted():
+    # 300 pixels shrink to 128: the side of 2 pixels to 0.85
+    found = summarise(Runs().load(((300, 300), [(1, 0, 0, 2, 90), (1, 0, 0, 90, 90)])), CONFIG)
+    assert found["too_small"] == 1 and sum(found["box_scale"]["counts"]) == 1 and found["objects"] == 2
+    assert "1 objects are under a canvas pixel" in summary_text(found)
+
+
+@pytest.mark.parametrize("photos", [(), (((10, 20), []),), (((10, 20), [(-1, 0, 0, 5, 5)]),)])
+def test_nothing_to_count(photos):
+    found = summarise(Runs().load(*photos), CONFIG)
+    json.dumps(found, allow_nan=False)
+    assert found["objects"] == 0 and found["anchors"] is None and found["box_scale"] is None
+    assert f"{len(photos)} photos, 0 objects" in summary_text(found)
+
+
+def test_text():
+    lines = summary_text(summarise(Boxes().load(*PHOTOS), CONFIG)).split("\n")
+    assert lines[0] == "3 photos, 3 objects, 1 crowds; 1 photos without objects"
+    rows = [line.split() for line in lines]
+    assert ["photo", "height", "60", "80", "100"] in rows
+    assert ["class", "1", "2", "66.7", "%", "1", "450", "px", "9.00", "%"] in rows
+    assert ["1", "of", "3", "classes", "have", "no", "object"] in rows
+    assert lines[-1].startswith('to take the proposed ones: --set "RPN_ANCHOR_SCALES=[')
+
+
+def test_progress_and_errors():
+    states = []
+    summarise(Boxes().load(*PHOTOS), CONFIG, lambda *state: states.append(state))
+    assert states == [(1, 3), (2, 3), (3, 3)]
+    dataset = Boxes().load(*PHOTOS)
+
+    def load_mask(image_id):
+        raise DataError("1.jpg, object 0: its RLE covers 3 pixels")
+
+    dataset.load_mask = load_mask
+    with pytest.raises(DataError, match="1.jpg"):
+        summarise(dataset, CONFIG)
+
+
+@pytest.mark.skipif(not CCP.exists(), reason="needs ../shared/data/ccp")
+def test_photos_of_clothes():
+    path = CCP / "instances_val.json"
+    content = json.loads(path.read_text())
+    found = summarise(open_dataset(path, CCP / "photos"), Config(IMAGE_MIN_DIM=512, IMAGE_MAX_DIM=512))
+    assert found["objects"] == len(content["annotations"]) and found["photos"] == len(content["images"])
+    for category, entry in zip(sorted(content["categories"], key=lambda c: c["id"]), found["classes"]):
+        own = [a for a in content["annotations"] if a["category_id"] == category["id"]]
+        assert entry["name"] == category["name"] and entry["objects"] == len(own)
+        assert entry["photos"] == len({a["image_id"] for a in own})
+        if own:
+            assert entry["median_area"] == np.median([a["area"] for a in own])
+    # The largest box of the file, on a canvas where the longer side of its photo becomes 512.
+    sides = {image["id"]: max(image["height"], image["width"]) for image in content["images"]}
+    scale = max(512 / sides[a["image_id"]] * np.sqrt(a["bbox"][2] * a["bbox"][3]) for a in content["annotations"])
+    assert found["box_scale"]["max"] == pytest.approx(scale, rel=1e-2)

@@ -1,0 +1,349 @@
+"""Validation: every defect, made on purpose in COCO's and in iMaterialist's form, is named; nothing else is."""
+
+import csv
+import json
+import pathlib
+import struct
+import tracemalloc
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.annotated import FAULT_KINDS, Fault, without
+from mrcnn.data.curation import validate as validation
+from mrcnn.data.curation.validate import faults_text, read_faults, validate, write_faults
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import open_dataset
+from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
+
+CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
+HEIGHT, WIDTH = 20, 30
+SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]  # x, y of its corners
+
+
+def photo(path, height=HEIGHT, width=WIDTH, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    Image.fromarray(noise).save(path, **options)
+
+
+def huge_png(path, height=20_000, width=20_000):
+    """A PNG of 400 million black pixels in a file of 400 KB: a decompression bomb."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(bytes(100 * (width // 8 + 1))) for _ in range(height // 100)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+def break_photos(folder):
+    """Photos as files can be: sound, and in each of the ways in which one can be unreadable."""
+    for name in ("sound.jpg", "truncated.jpg", "truncated.png", "odd.png", "sub/deep.jpg"):
+        photo(folder / name)
+    for name in ("truncated.jpg", "truncated.png"):
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:len(data) // 2])
+    photo(folder / "larger.jpg", HEIGHT + 1, WIDTH)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn, so 30 high and 20 wide
+    photo(folder / "turned.jpg", exif=exif)
+    (folder / "text.jpg").write_text("not a photo")
+    (folder / "nothing.jpg").write_bytes(b"")
+    huge_png(folder / "bomb.png")
+    photo(folder.parent / "outside.jpg")
+
+
+PHOTO_FAULTS = {  # photo: (kind, part of the message)
+    "truncated.jpg": ("unreadable", "not a readable image"),
+    "truncated.png": ("unreadable", "not a readable image"),
+    "text.jpg": ("unreadable", "unknown format"),
+    "nothing.jpg": ("unreadable", "unknown format"),
+    "bomb.png": ("unreadable", "too many pixels"),
+    "larger.jpg": ("wrong size", "the photo is 21x30 pixels (height x width, upright), annotated as 20x30"),
+    "turned.jpg": ("wrong size", "the photo is 30x20 pixels (height x width, upright), annotated as 20x30"),
+    "../outside.jpg": ("path escape", "leads out of the image folder"),
+    "/etc/hosts": ("path escape", "leads out of the image folder"),
+    "gone.jpg": ("missing", "is not in"),
+}
+
+
+def check(faults, expected):
+    """Every expected fault, (photo, number): (kind, part of the message), is found, and no other."""
+    found = {(fault.photo, fault.number): fault for fault in faults}
+    assert len(found) == len(faults)
+    assert {place: fault.kind for place, fault in found.items()} == {p: kind for p, (kind, _) in expected.items()}
+    for place, (kind, message) in expected.items():
+        assert message in found[place].message and kind in FAULT_KINDS
+    assert [fault.photo for fault in faults] == sorted(fault.photo for fault in faults)
+
+
+# --- COCO ------------------------------------------------------------------------------------------------------------
+
+
+def coco_defects():
+    """(content of a COCO file, {(photo, number): (kind, part of the message)})."""
+    names = ["sound.jpg", "sub/deep.jpg", "odd.png", *PHOTO_FAULTS]
+    images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
+    images.append({"id": 0, "file_name": "second.jpg", "height": HEIGHT, "width": WIDTH})
+    sound = {"image_id": 0, "category_id": 1, "segmentation": [SQUARE]}
+    outside = [x + 1000 for x in SQUARE]
+    total = HEIGHT * WIDTH
+    objects = [
+        (sound, None),
+        ({**sound, "segmentation": []}, ("empty mask", "no segmentation")),
+        ({**sound, "segmentation": rle_encode(np.zeros((HEIGHT, WIDTH), bool))}, ("empty mask", "no pixel")),
+        ({**sound, "segmentation": [[4, 4, 4.1, 4, 4.1, 4.1]]}, ("empty mask", "no pixel")),
+        ({**sound, "segmentation": [outside]}, ("mask outside", "")),
+        ({**sound, "category_id": 99}, ("unknown class", "category_id 99")),
+        ({**sound, "segmentation": {"size": [HEIGHT, WIDTH], "counts": [10, total]}}, ("RLE overflow", "covers 610")),
+        ({**sound, "segmentation": {"size": [HEIGHT, WIDTH], "counts": [10, 20]}}, ("RLE overflow", "covers 30")),
+        ({**sound, "segmentation": {"size": [9, 9], "counts": [81]}}, ("wrong size", "[9, 9]")),
+        ({**sound, "segmentation": [["x"]]}, ("bad entry", "list of numbers")),
+        ({**sound, "segmentation": [[x + 1 for x in SQUARE]], "id": 1}, ("duplicate id", "annotation 1 occurs twice")),
+    ]
+    annotations, expected = [], {(name, None): fault for name, fault in PHOTO_FAULTS.items()}
+    for number, (entry, fault) in enumerate(objects):
+        annotations.append({"id": number + 1, **entry})
+        if fault:
+            expected["sound.jpg", number] = fault
+    annotations.append({"id": 500, **sound, "image_id": 12345})
+    expected["image 12345", None] = ("bad entry", "image_id 12345")
+    expected["second.jpg", None] = ("duplicate id", "image id 0 occurs twice")
+    return {"images": images, "categories": [{"id": 1, "name": "hat"}], "annotations": annotations}, expected
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """(path of a COCO file with every defect, its faults as expected)."""
+    break_photos(tmp_path / "photos")
+    content, expected = coco_defects()
+    (tmp_path / "faulty.json").write_text(json.dumps(content))
+    return tmp_path / "faulty.json", expected
+
+
+def opened(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that bad samples are skipped
+        return open_dataset(path, path.parent / "photos", on_error="skip")
+
+
+def test_every_defect_of_a_coco_file_is_named(coco):
+    path, expected = coco
+    check(validate(opened(path), progress=False), expected)
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_threads_change_nothing(coco, workers):
+    dataset = opened(coco[0])
+    states = []
+    assert validate(dataset, workers, lambda *state: states.append(state)) == validate(dataset, 2, False)
+    count = len(dataset.image_ids)
+    assert states == [(done, count) for done in range(1, count + 1)]
+
+
+def test_what_remains_without_the_faults_is_sound(coco, tmp_path):
+    path, _ = coco
+    write_faults(tmp_path / "faults.json", validate(opened(path), progress=False))
+    rest = without(opened(path), read_faults(tmp_path / "faults.json"))
+    assert [rest.file_name(i) for i in rest.image_ids] == ["sound.jpg", "sub/deep.jpg", "odd.png"]
+    rest.faults = []
+    assert [fault.kind for fault in validate(rest, progress=False)] == []
+    masks, class_ids = rest.load_mask(0)
+    # The sound object, and the one of which nothing but its id is wrong: squares of 8 pixels a side.
+    assert class_ids.tolist() == [1, 1] and masks.sum(axis=(0, 1)).tolist() == [64, 64]
+
+
+# --- iMaterialist ----------------------------------------------------------------------------------------------------
+
+
+def imaterialist_defects():
+    """(rows of a CSV, {(photo, number): (kind, part of the message)})."""
+    total = HEIGHT * WIDTH
+    objects = [
+        ("1 20", "6", None),
+        ("", "6", ("empty mask", "no pixel")),
+        ("5 0", "6", ("empty mask", "no pixel")),
+        (f"{total} 2", "6", ("RLE overflow", f"pixels 1 to {total}")),
+        (f"{total + 1} 1", "6", ("RLE overflow", f"from pixel {total + 1}")),
+        ("0 3", "6", ("RLE overflow", "from pixel 0")),
+        ("1 2 3", "6", ("bad entry", "3 numbers")),
+        ("1 x", "6", ("bad entry", "no whole numbers")),
+        ("1 2", "99", ("unknown class", "class 99")),
+        ("1 2", "hat", ("bad entry", "no whole numbers")),
+    ]
+    rows = [["sub/deep.jpg", "1 2", HEIGHT, WIDTH, "6"], ["odd.png", "1 2", HEIGHT, WIDTH, "6"]]
+    expected = {(name, None): fault for name, fault in PHOTO_FAULTS.items()}
+    for number, (pixels, label, fault) in enumerate(objects):
+        rows.append(["sound.jpg", pixels, HEIGHT, WIDTH, label])
+        if fault:
+            expected["sound.jpg", number] = fault
+    rows += [[name, "1 2", HEIGHT, WIDTH, "6"] for name in PHOTO_FAULTS]
+    rows += [["two.jpg", "1 2", HEIGHT, WIDTH, "6"], ["two.jpg", "1 2", HEIGHT, WIDTH + 1, "6"]]
+    expected["two.jpg", None] = ("wrong size", "20x31")
+    return rows, expected
+
+
+def test_every_defect_of_an_imaterialist_file_is_named(tmp_path):
+    break_photos(tmp_path / "photos")
+    photo(tmp_path / "photos" / "two.jpg")
+    rows, expected = imaterialist_defects()
+    with open(tmp_path / "faulty.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["ImageId", "EncodedPixels", "Height", "Width", "ClassId"], *rows])
+    names = {"categories": [{"id": 6, "name": "pants"}, {"id": 23, "name": "shoe"}]}
+    (tmp_path / "label_descriptions.json").write_text(json.dumps(names))
+    dataset = opened(tmp_path / "faulty.csv")
+    faults = validate(dataset, progress=False)
+    check(faults, expected)
+    rest = without(dataset, faults)
+    rest.faults = []
+    assert sorted(rest.file_name(i) for i in rest.image_ids) == ["odd.png", "sound.jpg", "sub/deep.jpg"]
+    assert validate(rest, progress=False) == []
+
+
+# --- Data sets of the user's own -------------------------------------------------------------------------------------
+
+
+class Own(Dataset):
+    """Photos whose load_mask gives what it was given."""
+
+    def load(self, *photos):
+        self.add_class("own", 1, "hat")
+        for i, (image, masks, class_ids) in enumerate(photos):
+            self.add_image("own", f"photo {i}", None, image=image, masks=masks, class_ids=class_ids)
+        self.prepare()
+        return self
+
+    def load_image(self, image_id):
+        image = self.image_info[image_id]["image"]
+        if isinstance(image, Exception):
+            raise image
+        return image
+
+    def load_mask(self, image_id):
+        masks = self.image_info[image_id]["masks"]
+        if isinstance(masks, Exception):
+            raise masks
+        return masks, self.image_info[image_id]["class_ids"]
+
+
+def test_data_sets_without_run_lengths():
+    image, full = np.zeros((5, 6, 3), np.uint8), np.ones((5, 6, 1), bool)
+    dataset = Own().load(
+        (image, full, [1]),
+        (image, np.zeros((5, 6, 1), bool), [1]),
+        (image, full, [2]),
+        (image, full, [0]),
+        (image, full, [-1]),  # a crowd
+        (image, full[:4], [1]),
+        (image, full, [1, 1]),
+        (image, np.zeros((0, 0, 0), bool), []),  # nothing to see
+        (image, KeyError("annotations"), []),
+        (OSError("disk\nfailed."), full, [1]),
+        (image[..., 0], full, [1]),
+    )
+    assert [str(fault) for fault in validate(dataset, progress=False)] == [
+        "photo 1, object 0: its mask has no pixel",
+        "photo 10: load_image gave [5, 6] instead of [height, width, 3]",
+        "photo 2, object 0: class id 2 is none of 1 to 1",
+        "photo 3, object 0: class id 0 is none of 1 to 1",
+        "photo 5: the photo is 5x6 pixels (height x width, upright), its masks are 4x6",
+        "photo 6: load_mask gave masks [5, 6, 1] for 2 class ids",
+        "photo 8: its objects cannot be read (KeyError: 'annotations')",
+        "photo 9: OSError: disk failed",
+    ]
+
+
+def test_a_photo_that_went_away_since_is_missing(tmp_path):
+    dataset = Dataset()
+    dataset.add_class("test", 1, "hat")
+    dataset.add_image("test", 1, str(tmp_path / "gone.jpg"))
+    dataset.prepare()
+    (fault,) = validate(dataset, progress=False)
+    assert (fault.photo, fault.kind) == ("gone.jpg", "missing") and "No such file" in fault.message
+
+
+# --- Size ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_large_photo_is_in_memory_at_a_time(tmp_path, monkeypatch):
+    # Eight photos of 4 MB each, decoded by eight threads: no more than two photos' worth at once.
+    monkeypatch.setattr(validation, "LARGE", 1_000_000)
+    dataset = Dataset()
+    dataset.add_class("test", 1, "hat")
+    for i in range(8):
+        path = tmp_path / f"{i}.png"
+        Image.new("RGB", (1400, 1000)).save(path, compress_level=1)
+        dataset.add_image("test", i, str(path))
+    dataset.load_mask = lambda image_id: (np.zeros((0, 0, 0), bool), [])
+    dataset.prepare()
+    tracemalloc.start()
+    try:
+        assert validate(dataset, 8, False) == []
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * 3 * 1400 * 1000
+    finally:
+        tracemalloc.stop()
+
+
+# --- The list --------------------------------------------------------------------------------------------------------
+
+FAULTS = [
+    Fault("a.jpg", "unreadable", "not a readable image"),
+    Fault("b.jpg", "empty mask", "its mask has no pixel", 0),
+    Fault("b.jpg", "empty mask", "its mask has no pixel", 3),
+]
+
+
+def test_the_list_is_read_back(tmp_path):
+    write_faults(tmp_path / "faults.json", FAULTS)
+    assert read_faults(tmp_path / "faults.json") == FAULTS
+    write_faults(tmp_path / "none.json", [])
+    assert read_faults(tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize("content, message", [
+    ([], 'no "faults"'),
+    ({"faults": {}}, 'no "faults"'),
+    ({"faults": [{"photo": "a.jpg", "kind": "missing", "number": None}, {"photo": "b.jpg"}]}, "fault number 1 lacks"),
+    ({"faults": ["a.jpg"]}, "fault number 0 lacks"),
+    ({"faults": [{"photo": "a.jpg", "kind": "missing", "number": "1"}]}, "fault number 0 lacks"),
+])
+def test_files_that_are_no_lists(tmp_path, content, message):
+    (tmp_path / "faults.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"faults.json: .*{message}"):
+        read_faults(tmp_path / "faults.json")
+
+
+def test_text():
+    assert faults_text(FAULTS).split("\n") == [
+        "empty mask  2    an object has no pixel",
+        "unreadable  1    the photo cannot be decoded",
+        "",
+        "a.jpg: not a readable image",
+        "b.jpg, object 0: its mask has no pixel",
+        "b.jpg, object 3: its mask has no pixel",
+    ]
+    assert faults_text([]) == "no faults"
+
+
+@pytest.mark.skipif(not CCP.exists(), reason="needs ../shared/data/ccp")
+def test_photos_of_clothes_are_sound():
+    for path in (CCP / "instances_val.json", CCP / "imaterialist" / "val.csv"):
+        assert validate(open_dataset(path, CCP / "photos", limit=20), progress=False) == []
+
+
+def test_a_photo_under_two_ids_is_named(tmp_path):
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    outline = [[2, 2, 9, 2, 9, 9, 2, 9]]
+    (tmp_path / "a.json").write_text(json.dumps({
+        "images": [{"id": i, "file_name": "a.png", "height": 20, "width": 30} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "hat"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 1, "segmentation": outline} for i in (1, 2)],
+    }))
+    faults = validate(open_dataset(str(tmp_path / "a.json")), progress=False)
+    assert [(fault.photo, fault.kind, fault.number) for fault in faults] == [("a.png", "duplicate id", None)]

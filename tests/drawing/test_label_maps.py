@@ -1,0 +1,83 @@
+"""Palette, label map files and overlays."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.color import rgb2lab
+
+from mrcnn.drawing.label_maps import draw_label_map, palette, write_label_map
+from mrcnn.errors import DataError
+
+NAMES = ["BG", "coat", "bag"]
+
+
+def test_colours_are_told_apart():
+    """CIELAB distance 2.3 is just noticeable; the colours of iMaterialist's 46 classes are ten times as far apart."""
+    colours = palette()
+    assert colours.shape == (256, 3) and colours[0].tolist() == [0, 0, 0] and colours[255].tolist() == [255] * 3
+    lab = rgb2lab(colours[None])[0]
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(256, 1)].reshape(-1)
+    assert apart.min() > 0
+    few = np.linalg.norm(lab[:47, None] - lab[None, :47], axis=2)[np.triu_indices(47, 1)]
+    assert few.min() > 23
+
+
+def test_a_file_holds_class_ids_and_their_colours(tmp_path):
+    labels = np.array([[0, 1, 2], [2, 255, 0]])
+    write_label_map(str(tmp_path / "a.png"), labels, NAMES)
+    picture = Image.open(tmp_path / "a.png")
+    assert picture.mode == "P" and picture.text["classes"] == "BG,coat,bag"
+    np.testing.assert_array_equal(np.asarray(picture), labels)
+    np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), palette()[labels])
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_written_map_is_read_by_the_reader_of_label_maps(tmp_path):
+    from mrcnn.data.formats.label_maps import read_label_map
+
+    labels = np.random.default_rng(0).integers(0, 3, (20, 30))
+    write_label_map(str(tmp_path / "a.png"), labels, NAMES)
+    np.testing.assert_array_equal(read_label_map(str(tmp_path / "a.png")), labels)
+
+
+@pytest.mark.parametrize("labels, message", [
+    (np.array([[3]]), "label 3, but the classes are 0 to 2"), (np.array([[-1]]), "label -1"),
+    (np.zeros((2, 2, 2), int), r"not \[2, 2, 2\]"),
+])
+def test_labels_that_are_no_class_are_told(tmp_path, labels, message):
+    with pytest.raises(DataError, match=message):
+        write_label_map(str(tmp_path / "a.png"), labels, NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_overlay_by_hand():
+    """Background stays as it is; a coat's pixels are half photo, half colour; where labels change there is a line; the
+    legend is beside it."""
+    image = np.full((60, 80, 3), 100, np.uint8)
+    labels = np.zeros((60, 80), np.uint8)
+    labels[20:50, 10:60] = 1
+    drawing = draw_label_map(image, labels, NAMES, alpha=0.5)
+    assert drawing.shape[0] == 60 and drawing.shape[1] > 80 and drawing.dtype == np.uint8
+    assert (drawing[:20, :80] == 100).all()
+    np.testing.assert_array_equal(drawing[30, 30], np.rint(50 + palette()[1] * 0.5))
+    assert (drawing[20, 10:60] == 255).all() and (drawing[50, 10:60] == 255).all()
+    colours = {tuple(colour) for colour in drawing[:, 80:].reshape(-1, 3)}
+    assert tuple(palette()[1]) in colours and tuple(palette()[2]) not in colours
+    assert (image == 100).all()
+
+
+def test_an_overlay_drawn_in_bands_is_that_of_the_whole(monkeypatch):
+    rng = np.random.default_rng(0)
+    image, labels = rng.integers(0, 256, (23, 9, 3)).astype(np.uint8), rng.integers(0, 3, (23, 9))
+    whole = draw_label_map(image, labels, ["BG", "coat", "bag"])
+    monkeypatch.setattr("mrcnn.drawing.label_maps.BAND", 4 * 9)
+    np.testing.assert_array_equal(draw_label_map(image, labels, ["BG", "coat", "bag"]), whole)
+
+
+def test_an_overlay_is_enlarged_on_demand_and_survives_many_labels():
+    image = np.zeros((40, 30, 3), np.uint8)
+    labels = np.arange(40 * 30).reshape(40, 30) % 200
+    names = [f"class {i}" for i in range(200)]
+    assert draw_label_map(image, labels, names, scale=3).shape[0] == 120
+    with pytest.raises(DataError, match=r"\(40, 30\).*\(30, 40\)"):
+        draw_label_map(np.zeros((30, 40, 3), np.uint8), labels, names)

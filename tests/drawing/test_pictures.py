@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+
+from mrcnn import visualize
+from mrcnn.data.masks import rle_encode
+from mrcnn.drawing import pictures as drawing
+
+NAMES = ["BG", "top", "bag"]
+RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+
+
+def grey(height=60, width=90, value=100):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def masks_of(boxes, shape=(60, 90)):
+    masks = np.zeros(shape + (len(boxes),), bool)
+    for i, (y1, x1, y2, x2) in enumerate(boxes):
+        masks[y1:y2, x1:x2, i] = True
+    return masks
+
+
+# --- draw_instances -------------------------------------------------------------------------------------------
+def test_masks_are_blended_inside_and_outlined():
+    boxes, image = [(30, 30, 50, 60)], grey()
+    drawn = drawing.draw_instances(image, boxes, masks_of(boxes), [1], NAMES, colors=[RED], show_bbox=False)
+    # 100 * 0.55 + 45 % of (255, 0, 0) = (169.75, 55, 55), cut to whole numbers.
+    assert drawn[40, 45].tolist() == [169, 55, 55]
+    # The outline is the mask's own outermost pixel, at full strength; the pixel outside keeps the photo.
+    assert drawn[40, 30].tolist() == drawn[49, 45].tolist() == [255, 0, 0]
+    assert drawn[40, 29].tolist() == drawn[50, 45].tolist() == [100, 100, 100]
+    assert (image == 100).all()
+
+
+def test_the_outline_follows_the_border_of_the_photo():
+    boxes = [(40, 70, 60, 90)]
+    drawn = drawing.draw_instances(grey(), boxes, masks_of(boxes), [1], NAMES, colors=[RED], show_bbox=False)
+    assert (drawn[45:, 89] == (255, 0, 0)).all() and (drawn[59, 72:] == (255, 0, 0)).all()
+
+
+def test_boxes_are_drawn_on_their_own_pixels():
+    boxes = [(30, 30, 50, 60)]
+    drawn = drawing.draw_instances(grey(), boxes, None, [1], NAMES, colors=[BLUE])
+    blue = (drawn == (0, 0, 255)).all(axis=2)
+    blue[:30] = False  # the label is above the box
+    # A border one pixel wide: 30 wide, 20 high.
+    assert blue.sum() == 2 * 30 + 2 * 18
+    assert blue[30, 30] and blue[49, 59] and not blue[40, 45] and not blue[50, 60]
+
+
+def test_small_instances_are_drawn_over_large_ones():
+    boxes = [(100, 100, 140, 140), (60, 60, 190, 190)]
+    masks = masks_of(boxes, (200, 200))
+    drawn = drawing.draw_instances(grey(200, 200), boxes, masks, [2, 1], NAMES, colors=[RED, BLUE], show_bbox=False)
+    assert drawn[139, 120].tolist() == [255, 0, 0]
+
+
+def test_run_lengths_are_drawn_as_their_masks():
+    boxes = [(30, 30, 50, 60), (0, 0, 20, 90), (0, 0, 0, 0)]
+    masks = masks_of(boxes)
+    masks[35:40, 40:45, 0] = False
+    rles = [rle_encode(masks[..., i]) for i in range(3)]
+    for settings in ({}, {"scale": 2}, {"show_mask": False}):
+        drawn = [drawing.draw_instances(grey(), boxes, some, [1, 2, 0], NAMES, **settings) for some in (masks, rles)]
+        np.testing.assert_array_equal(*drawn)
+    with pytest.raises(ValueError, match="2 masks"):
+        drawing.draw_instances(grey(), boxes, rles[:2], [1, 2, 0], NAMES)
+
+
+@pytest.mark.parametrize("name", ["show_mask", "show_bbox"])
+def test_masks_and_boxes_can_be_left_out(name):
+    masks = masks_of([(35, 35, 45, 55)])
+    arguments = dict(show_mask=False, show_bbox=False)
+    arguments[name] = True
+    drawn = drawing.draw_instances(grey(), [(30, 30, 50, 60)], masks, [1], NAMES, colors=[RED], **arguments)
+    assert (drawn[40, 45].tolist() == [100, 100, 100]) == (name == "show_bbox")
+    assert (drawn[49, 45].tolist() == [100, 100, 100]) == (name == "show_mask")
+
+
+def test_labels_say_name_and_score_and_stay_apart(monkeypatch):
+    said, places = [], []
+    place = drawing._free_place
+
+    def recorded(*arguments):
+        places.append(place(*arguments))
+        return places[-1]
+
+    monkeypatch.setattr(drawing, "_free_place", recorded)
+    monkeypatch.setattr("PIL.ImageDraw.ImageDraw.text", lambda self, at, text, **style: said.append(text))
+    boxes = [(50, 60, 80, 100), (52, 62, 82, 100), (0, 90, 20, 119)]
+    drawn = drawing.draw_instances(grey(120, 120), boxes, None, [1, 2, 9], NAMES, scores=[0.987, 0.5, 1],
+                                     colors=[RED, BLUE, RED])
+    assert said == ["top 0.99", "bag 0.50", "class 9 1.00"]
+    for i, (y1, x1, y2, x2) in enumerate(places):
+        assert 0 <= y1 < y2 <= 120 and 0 <= x1 < x2 <= 120
+        middle = drawn[int(y1 + y2) // 2, int(x1 + x2) // 2]
+        assert middle.tolist() == [[255, 0, 0], [0, 0, 255], [255, 0, 0]][i]
+        for other in places[:i]:
+            assert y2 <= other[0] or other[2] <= y1 or x2 <= other[1] or other[3] <= x1
+
+
+def test_no_instances_says_so():
+    image = grey(60, 160, 30)
+    drawn = drawing.draw_instances(image, np.zeros((0, 4)), np.zeros((60, 160, 0), bool), np.zeros(0, int), NAMES)
+    changed = (drawn != image).any(axis=2)
+    assert changed[:20].any() and not changed[20:].any()
+    padding = drawing.draw_instances(image, np.zeros((2, 4)), np.zeros((60, 160, 2), bool), [0, 0], NAMES)
+    assert np.array_equal(padding, drawn)
+
+
+def test_disagreeing_numbers_are_refused():
+    with pytest.raises(ValueError, match="2 boxes, 1 class_ids, 2 masks"):
+        drawing.draw_instances(grey(), np.ones((2, 4)), np.zeros((60, 90, 2), bool), [1], NAMES)
+    with pytest.raises(ValueError, match="3 scores"):
+        visualize.display_instances(grey(), np.ones((1, 4)), np.zeros((60, 90, 1), bool), [1], NAMES, scores=[1, 1, 1])
+
+
+def test_enlarged_drawings_keep_the_places():
+    boxes = [(30, 30, 50, 60)]
+    drawn = drawing.draw_instances(grey(), boxes, masks_of(boxes), [1], NAMES, colors=[RED], scale=2)
+    assert drawn.shape == (120, 180, 3)
+    assert drawn[80, 90].tolist() == [169, 55, 55]
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    # Box and mask of rows 30..49 end at row 99 of the double size.
+    assert red[99, 60:120].all() and not red[100:].any() and red[80, 60] and red[80, 119] and not red[80, 120:].any()
+
+
+# --- Other pictures -------------------------------------------------------------------------------------------
+def test_contact_sheet_places_every_picture_in_its_cell():
+    images = [grey(20, 30, 10), np.full((10, 10), 70, np.uint8), np.ones((20, 30), bool)]
+    sheet = drawing.contact_sheet(images, columns=2)
+    # Two rows and columns of 20 x 30 with gaps of 6: (6 + 20 + 6 + 20 + 6) x (6 + 30 + 6 + 30 + 6).
+    assert sheet.shape == (58, 78, 3)
+    assert (sheet[6:26, 6:36] == 10).all()
+    # The small one is centred: 10 pixels of the 30 on each side.
+    assert (sheet[6:16, 52:62] == 70).all() and (sheet[6:26, 42:52] == 255).all()
+    assert (sheet[32:52, 6:36] == 255).all()
+    assert (sheet[:6] == 255).all() and (sheet[32:52, 42:72] == 255).all()
+
+
+def test_contact_sheet_writes_titles_below_and_cuts_long_ones():
+    images = [grey(20, 60, 200)] * 2
+    sheet = drawing.contact_sheet(images, ["", "far too long a title for 60 pixels"], columns=1)
+    below = sheet[26 + 18 + 6 + 20:]
+    assert (sheet[26:44] == 255).all()
+    assert (below < 128).any() and (below[:, 66:] == 255).all()
+    with pytest.raises(ValueError, match="2 and 1"):
+        drawing.contact_sheet(images, ["one"])
+    with pytest.raises(ValueError, match="0 and 0"):
+        drawing.contact_sheet([])
+
+
+def test_distinct_colors_differ():
+    colors = np.array(drawing.distinct_colors(12))
+    distance = np.abs(colors[:, None] - colors[None]).max(axis=2) + np.eye(12)
+    assert distance.min() > 0.1
+    assert colors.min() >= 0 and colors.max() <= 1
+    assert drawing.distinct_colors(5) == drawing.distinct_colors(30)[:5]
+
+
+def test_random_colors_are_the_even_hues_in_some_order():
+    # Hues 0, 1/3 and 2/3 are pure red, green and blue.
+    expected = [(0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    assert np.allclose(sorted(drawing.random_colors(3)), expected)
+    assert np.allclose(sorted(drawing.random_colors(3, bright=False)), np.array(expected) * 0.7)
+    assert drawing.random_colors(0) == []
+
+
+def test_apply_mask_blends_in_place():
+    image, mask = grey(4, 4), np.eye(4)
+    result = drawing.apply_mask(image, mask, (1.0, 0.0, 0.5), alpha=0.2)
+    assert result is image
+    # 100 * 0.8 + 255 * 0.2 * (1, 0, 0.5) = (131, 80, 105.5)
+    assert image[2, 2].tolist() == [131, 80, 105]
+    assert image[0, 1].tolist() == [100, 100, 100]
+
+
+def test_draw_box_stays_inside_box_and_image():
+    image = grey(10, 10, 0)
+    assert drawing.draw_box(image, [2, 3, 8, 9], (9, 9, 9), thickness=1) is image
+    # 6 x 6: a border of 20 pixels.
+    assert (image[..., 0] == 9).sum() == 20 and image[2, 3, 0] == image[7, 8, 0] == 9 and image[8, 9, 0] == 0
+    # Only the part of the border that lies in the image: the right side in 5 rows, the lower side in 5 columns.
+    corner = drawing.draw_box(grey(10, 10, 0), [-4, -4, 5, 5], (9, 9, 9), thickness=1)
+    assert (corner[..., 0] == 9).sum() == 9
+    assert not drawing.draw_box(grey(10, 10, 0), [20, 20, 30, 30], (9, 9, 9)).any()
+    # A box of one row is no thicker than itself.
+    assert (drawing.draw_box(grey(10, 10, 0), [4, 2, 5, 8], (9, 9, 9))[..., 0] == 9).sum() == 6

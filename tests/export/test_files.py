@@ -1,0 +1,291 @@
+"""Exported files, run by the program of docs/export.md and held against the network."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import TinyConfig
+
+from mrcnn.config import Config
+from mrcnn.data.drawn.people import draw_picture
+from mrcnn.errors import ExportError
+from mrcnn.export.files import Format, canvas_of, export
+from mrcnn.export.files import files as export_module
+from mrcnn.export.parity import place
+from mrcnn.model import MaskRCNN
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
+
+# What each format is exported with: different batches, types and canvases.
+OPTIONS = {
+    "savedmodel": {"batch": 2, "dtype": "uint8", "height": 64, "width": 128},
+    "onnx": {"batch": 1, "dtype": "uint8", "height": 64, "width": 64},
+    "litert": {"batch": 1, "dtype": "float32", "height": 128, "width": 64},
+}
+
+
+class Rectangles(TinyConfig):
+    IMAGE_RESIZE_MODE = "rectangle"
+    IMAGE_MIN_DIM, IMAGE_MAX_DIM = 0, 128
+    DETECTION_MIN_CONFIDENCE = 0.5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network with random weights, but sure of what it says, so that scores and masks are far apart."""
+    model = MaskRCNN("inference", Rectangles(), str(tmp_path_factory.mktemp("logs")))
+    for name, factor in (("mrcnn_class_logits", 60), ("mrcnn_mask", 500), ("mrcnn_bbox_fc", 100)):
+        layer = model.inference_model.get_layer(name)
+        layer.kernel.assign(layer.kernel * factor)
+    model.class_names = ["BG", "red", "green", "blue"]
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(model, tmp_path_factory):
+    """A function from a format to the path of its file, which is made once."""
+    folder, made = tmp_path_factory.mktemp("exported"), {}
+    # Set to whatever, it keeps tf2onnx from copying the graph before each of its steps and from passing over failures.
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("TF2ONNX_CATCH_ERRORS", "no")
+
+    def of(format):
+        for name in ("tf2onnx", "onnxruntime") if format == "onnx" else ():
+            if importlib.util.find_spec(name) is None:
+                pytest.skip(f"{name} is not installed: pip install --no-deps -r requirements-test.lock")
+        if format not in made:
+            made[format] = str(folder / format)
+            export(model, made[format], format, photos=[photo(40, 60), photo(90, 70)], **OPTIONS[format])
+        return made[format]
+
+    yield of
+    monkeypatch.undo()
+
+
+def photo(height, width, seed=0):
+    return draw_picture(seed, 0, (height, width)).image
+
+
+def described(path):
+    with open(path + ".json", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def guide():
+    """The names of the program in docs/export.md."""
+    with open(os.path.join(ROOT, "docs", "export.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    return next(block for block in blocks if "def paste" in block)
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """The functions of that program. Where ai_edge_litert is not installed TensorFlow's interpreter stands for it."""
+    if importlib.util.find_spec("ai_edge_litert") is None:
+        import tensorflow as tf
+
+        stand_in = types.ModuleType("ai_edge_litert.interpreter")
+        stand_in.Interpreter = tf.lite.Interpreter
+        monkeypatch.setitem(sys.modules, "ai_edge_litert", types.ModuleType("ai_edge_litert"))
+        monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", stand_in)
+        warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")
+    names = {"__name__": "guide"}
+    exec(compile(guide(), "export.md", "exec"), names)
+    return types.SimpleNamespace(**names)
+
+
+# --- Files against the network ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", OPTIONS)
+def test_a_file_gives_what_the_network_gives(format, model, exported, program):
+    path = exported(format)
+    about = described(path)
+    run, (batch, height, width, _) = program.load(path, about), about["inputs"]["image"]["shape"]
+    placed = [place(photo(*shape), (height, width), about["resize"]) for shape in ((64, 48), (200, 90), (40, 300))]
+    canvases = [canvas for canvas, _ in placed] + [np.zeros((height, width, 3), np.uint8)]
+    # The last picture has no photo on it: boxes cut to nothing are no objects.
+    windows = [window.box for _, window in placed] + [np.zeros(4, np.float32)]
+    counts = []
+    for canvas, window in zip(canvases, windows):
+        image = np.stack([canvas] * batch).astype(OPTIONS[format]["dtype"])
+        found = run({"image": image, "window": np.stack([window] * batch)})
+        expected = model.predict(image, np.stack([window] * batch))
+        for name in ("valid", "class_ids"):
+            np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-2)
+        np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4)
+        np.testing.assert_allclose(found["masks"], expected["masks"], atol=1e-3)
+        counts.append(int(found["valid"][0].sum()))
+    assert counts[-1] == 0 and min(counts[:-1]) > 0
+
+
+@pytest.mark.parametrize("format", OPTIONS)
+def test_the_program_of_the_guide_detects_as_detect_does(format, model, exported, program):
+    path = exported(format)
+    about = described(path)
+    shape = {"savedmodel": (100, 160), "onnx": (60, 45), "litert": (150, 60)}[format]  # shrunk, as it is, shrunk
+    image = photo(*shape, seed=1)
+    mine, (canvas, window) = program.place(image, about), place(image, OPTIONS_CANVAS[format], about["resize"])
+    assert np.abs(mine[0].astype(int) - canvas).max() <= 1  # cv2 rounds halves otherwise
+    np.testing.assert_allclose([*mine[1], *np.add(mine[1], mine[2])], window.box)
+    found = program.detect(program.load(path, about), about, image)
+    expected = network_detections(model, canvas, window)
+    assert [model.class_names[i] for i in expected["class_ids"]] == [each["class"] for each in found]
+    for row, each in enumerate(found):
+        assert each["score"] == pytest.approx(expected["scores"][row], abs=0.02)
+        np.testing.assert_allclose(each["box"], expected["boxes"][row], atol=0.5)
+        truth = expected["masks"][..., row]
+        assert (each["mask"] ^ truth).sum() <= 0.05 * truth.sum() + 3
+    assert found
+
+
+OPTIONS_CANVAS = {format: (options["height"], options["width"]) for format, options in OPTIONS.items()}
+
+
+def network_detections(model, canvas, window):
+    """What detect() makes of a canvas."""
+    from mrcnn.architectures.segmenter import unmold
+
+    outputs = model.predict(canvas[None], window.box[None])
+    return unmold({name: value[0] for name, value in outputs.items()}, window, window.original_shape)
+
+
+def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exported, tmp_path):
+    path = exported("savedmodel")
+    Image.fromarray(photo(100, 160, seed=1)).save(tmp_path / "photo.png")
+    # Python refuses to import what is None there; TensorFlow imports Keras where it can, and does without it.
+    absent = "import sys\nsys.modules['mrcnn'] = sys.modules['keras'] = None\n"
+    (tmp_path / "program.py").write_text(absent + guide())
+    done = subprocess.run([sys.executable, "program.py", path, "photo.png"], cwd=tmp_path, capture_output=True,
+                          text=True, check=True, env={**os.environ, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    about = described(path)
+    canvas, window = place(photo(100, 160, seed=1), OPTIONS_CANVAS["savedmodel"], about["resize"])
+    expected = network_detections(model, canvas, window)
+    names = [model.class_names[i] for i in expected["class_ids"]]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == names and names
+
+
+def test_litert_needs_no_operations_of_tensorflow(exported):
+    with open(exported("litert"), "rb") as file:
+        assert b"Flex" not in file.read()  # the names of select operations begin with it
+
+
+def test_the_json_file_says_what_the_file_is(model, exported):
+    about = described(exported("litert"))
+    assert about["inputs"]["image"]["shape"] == [1, 128, 64, 3] and about["inputs"]["image"]["dtype"] == "float32"
+    assert about["outputs"]["masks"]["shape"] == [1, 10, 28, 28]
+    assert about["class_names"] == ["BG", "red", "green", "blue"]
+    assert about["resize"] == {"min_side": 0, "max_side": 128, "min_scale": 1.0}
+    assert about["thresholds"] == {"score": 0.5, "overlap": 0.3, "mask": 0.5}
+    assert about["checked"]["pictures"] == 3 and about["checked"]["objects"] > 0
+    assert about["checked"]["largest_difference"] < 1e-3
+
+
+# --- Files that are not kept -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pretended(monkeypatch, model):
+    """Makes the format "pretended", whose file answers with what the network says after `change(outputs)`."""
+
+    def make(change):
+        def write(_, function, path):
+            with open(path, "wb") as file:
+                file.write(b"12345")
+
+        def run(inputs):
+            outputs = model.predict(inputs["image"], inputs["window"])
+            return change({name: outputs[name] for name in export_module.OUTPUTS})
+
+        monkeypatch.setitem(export_module.FORMATS, "pretended", Format(write, lambda path: run, None))
+
+    return make
+
+
+def test_a_file_that_gives_something_else_is_not_kept(pretended, model, tmp_path):
+    pretended(lambda outputs: {**outputs, "boxes": outputs["boxes"] + 0.5})
+    with pytest.raises(ExportError, match=r"does not do what the network does: .*boxes 0.5 pixels.*allowed is 0\.001"):
+        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)])
+    assert os.listdir(tmp_path) == []
+    # Half a pixel of 128 is 0.004.
+    export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], tolerance=0.01)
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.json"]
+
+
+def test_size_and_difference_are_printed(pretended, model, tmp_path, capsys):
+    pretended(lambda outputs: outputs)
+    export(model, tmp_path / "new" / "file", "pretended", photos=[photo(40, 60)])
+    assert re.search(r"file: 0\.0 MB; largest difference 0 .*objects in 2 pictures", capsys.readouterr().out)
+
+
+def test_a_missing_package_is_named_and_nothing_is_left(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ExportError, match=r"ONNX needs tf2onnx .*pip install onnx tf2onnx onnxruntime"):
+        export(model, tmp_path / "file.onnx", "onnx")
+    assert os.listdir(tmp_path) == []
+
+
+# --- Bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"format": "pb"}, "Format 'pb' is unknown: take savedmodel, onnx, litert"),
+    ({"height": 100}, "height 100 does not divide by 64: the nearest that does is 128"),
+    ({"height": 64, "width": 20}, "width 20 does not divide by 64: the nearest that does is 64"),
+    ({"batch": 0}, "batch=0: give a whole number of photos"),
+    ({"dtype": "float16"}, "dtype='float16': an image is"),
+    ({"photos": [np.zeros((9, 9), np.uint8)]}, r"photos\[0\] is uint8 \[9, 9\]: give uint8 \[height, width, 3\]"),
+    ({"photos": []}, "photos is empty"),
+])
+def test_bad_arguments_have_one_line(arguments, message, model, tmp_path):
+    with pytest.raises(ExportError, match=message) as caught:
+        export(model, tmp_path / "file", **arguments)
+    assert "\n" not in str(caught.value) and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["file", "file.json"])
+def test_what_is_there_is_not_overwritten(name, model, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ExportError, match=f"{name} exists already"):
+        export(model, tmp_path / "file")
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_models_that_cannot_be_exported_are_refused(tmp_path):
+    training = types.SimpleNamespace(mode="training", config=Config())
+    with pytest.raises(ExportError, match='in mode "training": export MaskRCNN.from_checkpoint'):
+        export(training, tmp_path / "file")
+    half = types.SimpleNamespace(mode="inference", config=Config(PRECISION="mixed_bfloat16"))
+    with pytest.raises(ExportError, match=r'onnx takes no mixed_bfloat16.*PRECISION="float32"'):
+        export(half, tmp_path / "file", "onnx")
+
+
+@pytest.mark.parametrize("settings, asked, canvas", [
+    ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, {}, (512, 512)),
+    ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, {"height": 512, "width": 512}, (512, 512)),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 256, "IMAGE_MAX_DIM": 512}, {}, (256, 256)),
+    ({"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": 500}, {}, (512, 512)),
+    ({"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": 512}, {"width": 384}, (512, 384)),
+    ({"IMAGE_RESIZE_MODE": "pad64"}, {"height": 640, "width": 448}, (640, 448)),
+])
+def test_the_canvas_is_that_of_the_training_unless_asked(settings, asked, canvas):
+    assert canvas_of(Config(**settings), **asked) == canvas
+
+
+def test_canvases_that_there_cannot_be():
+    square = Config(IMAGE_RESIZE_MODE="square", IMAGE_MAX_DIM=512)
+    with pytest.raises(ExportError, match='built for 512x512, not 512x384: .*"rectangle", IMAGE_MAX_DIM=512'):
+        canvas_of(square, 512, 384)
+    with pytest.raises(ExportError, match="'pad64' has no canvas of its own: give height and width"):
+        canvas_of(Config(IMAGE_RESIZE_MODE="pad64"), height=64)

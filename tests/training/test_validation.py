@@ -1,0 +1,288 @@
+"""AP during training: what is logged, which checkpoint is kept, and when training stops."""
+
+import csv
+import json
+import math
+import os
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from tiny import Squares, TinyConfig
+
+from mrcnn.architectures.segmenter import find_last_checkpoint
+from mrcnn.data.masks import rle_encode
+from mrcnn.errors import DataError
+from mrcnn.evaluation import coco, coco_data
+from mrcnn.model import MaskRCNN
+from mrcnn.training.validation import (
+    AveragePrecision,
+    KeepBest,
+    PartLoss,
+    StopEarly,
+    mean_overlap,
+    read_best,
+    validation_callbacks,
+)
+
+NAMES = [f"val_{kind}_{name}" for kind in ("segm", "bbox") for name in ("AP", "AP50", "AP75")]
+
+
+def rows_of(model):
+    with open(os.path.join(model.log_dir, "history.csv"), newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# --- In a training ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(model, its history, what each measurement detected) of three epochs, of which the second and the last are
+    measured, on two of three photos."""
+    model = MaskRCNN("training", TinyConfig(DETECTION_MIN_CONFIDENCE=0.9), str(tmp_path_factory.mktemp("logs")))
+    detect, measured = model.detect, []
+    model.detect = lambda images, **options: measured.append(detect(images, **options)) or measured[-1]
+    val = Squares().load(3, seed=1)
+    callbacks = validation_callbacks(model, val, every=2, limit=2, keep_best="segm_AP")
+    history = model.train(Squares().load(4), None, 0.01, 3, "all", custom_callbacks=callbacks)
+    return model, history.history, measured
+
+
+def test_average_precision_is_logged_where_it_was_measured(trained):
+    model, history, measured = trained
+    assert [len(found) for found in measured] == [2, 2]  # a batch of two photos, twice
+    rows, val = rows_of(model), Squares().load(3, seed=1)
+    results = [r for i in range(2) for r in coco.results_from_detections(val, i, measured[1][i])]
+    truth = coco.ground_truth_from_dataset(val, [0, 1])
+    for kind in ("segm", "bbox"):
+        expected = coco.coco_average_precision(truth, results, kind)
+        for name in ("AP", "AP50", "AP75"):
+            values = history[f"val_{kind}_{name}"]
+            assert [math.isnan(value) for value in values] == [True, False, False]
+            assert values[2] == expected[name]
+            assert rows[0][f"val_{kind}_{name}"] == "nan" and float(rows[2][f"val_{kind}_{name}"]) == values[2]
+
+
+def test_the_threshold_is_lowered_for_the_measurement_alone(trained):
+    model, _, measured = trained
+    scores = np.concatenate([found["scores"] for batch in measured for found in batch])
+    assert 0.05 <= scores.min() < 0.9
+    assert model.inference_model.get_layer("mrcnn_detection").min_confidence == 0.9
+    assert model.inference_model.predict_function is None  # as it was: nothing was detected but by the measurements
+
+
+def test_tensorboard_has_them_too(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model, history, _ = trained
+    events = EventAccumulator(os.path.join(model.log_dir, "validation"), size_guidance={"tensors": 0})
+    events.Reload()
+    assert {"epoch_segm_AP", "epoch_bbox_AP50"} <= set(events.Tags()["tensors"])
+    values = [np.frombuffer(event.tensor_proto.tensor_content, np.float32) for event in events.Tensors("epoch_segm_AP")]
+    assert len(values) == 3
+
+
+def test_the_best_checkpoint_is_kept_beside_the_last(trained):
+    model, history, _ = trained
+    best = read_best(model.log_dir)
+    assert best["epoch"] == int(np.nanargmax(history["val_segm_AP"])) + 1
+    assert best["value"] == np.nanmax(history["val_segm_AP"]) and best["monitor"] == "val_segm_AP"
+    path = os.path.join(model.log_dir, best["weights"])
+    with h5py.File(path) as file, h5py.File(model.checkpoint_path.format(epoch=best["epoch"])) as same:
+        assert file.attrs["mrcnn_epoch"] == same.attrs["mrcnn_epoch"] == best["epoch"]
+        name = same.attrs["layer_names"][0]
+        for weight in same[name].attrs["weight_names"]:
+            np.testing.assert_array_equal(file[name][weight][()], same[name][weight][()])
+        assert json.loads(file.attrs["mrcnn_class_names"]) == ["BG", "red", "green", "blue"]
+    assert find_last_checkpoint(model.model_dir).endswith("_0003.h5")
+
+
+# --- One by one, with epochs made up ---------------------------------------------------------------------------------
+
+
+class Run:
+    """What KeepBest sees of a Segmenter: it notes what is saved."""
+
+    def __init__(self, folder):
+        self.log_dir, self.saved = str(folder), []
+        self.checkpoint_path = os.path.join(self.log_dir, "mask_rcnn_run_{epoch:04d}.h5")
+
+    def save_weights(self, path):
+        self.saved.append(os.path.basename(path))
+        open(path, "w").close()
+
+
+def epochs(callback, name, values, first=0):
+    callback.on_train_begin()
+    for epoch, value in enumerate(values, first):
+        callback.on_epoch_end(epoch, {name: value})
+
+
+def test_only_a_better_value_is_kept(tmp_path):
+    run = Run(tmp_path)
+    epochs(KeepBest(run, "val_segm_AP"), "val_segm_AP", [math.nan, 0.2, 0.2, math.nan, 0.1, 0.3, 0.25])
+    assert run.saved == ["mask_rcnn_run_best.h5"] * 2  # 0.2 and 0.3
+    assert read_best(tmp_path) == {"monitor": "val_segm_AP", "value": 0.3, "epoch": 6,
+                                   "weights": "mask_rcnn_run_best.h5"}
+    run = Run(tmp_path)
+    epochs(KeepBest(run, "val_loss"), "val_loss", [3.0, 2.0, 2.5])  # of another figure: begins anew, less is better
+    assert len(run.saved) == 2 and read_best(tmp_path)["epoch"] == 2
+
+
+def test_a_resumed_run_remembers_the_best(tmp_path):
+    epochs(KeepBest(Run(tmp_path)), "val_segm_AP", [0.1, 0.4])
+    run = Run(tmp_path)
+    epochs(KeepBest(run), "val_segm_AP", [0.3, 0.4], first=2)
+    assert run.saved == [] and read_best(tmp_path)["epoch"] == 2
+    epochs(KeepBest(run), "val_segm_AP", [0.5], first=4)
+    assert len(run.saved) == 1 and read_best(tmp_path)["epoch"] == 5
+    os.remove(tmp_path / "mask_rcnn_run_best.h5")  # what is gone is no measure
+    epochs(KeepBest(run), "val_segm_AP", [0.2], first=5)
+    assert len(run.saved) == 2
+
+
+def test_a_figure_that_is_not_logged_is_said(tmp_path):
+    with pytest.warns(UserWarning, match="val_segm_AP is not among loss"):
+        KeepBest(Run(tmp_path)).on_epoch_end(0, {"loss": 1.0})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"value": 1}', '{"monitor": "a", "value": null, "epoch": 1}'])
+def test_a_broken_note_is_named(tmp_path, text):
+    (tmp_path / "best.json").write_text(text)
+    with pytest.raises(DataError, match="best.json does not say"):
+        read_best(tmp_path)
+
+
+def last_epoch(callback, name, values):
+    """The epoch after which a callback stops a Keras model, of made up values."""
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.stop_training = False
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, value in enumerate(values):
+        callback.on_epoch_end(epoch, {name: value})
+        if model.stop_training:
+            return epoch + 1
+    return None
+
+
+def test_early_stopping_on_the_logged_names():
+    keras_own = keras.callbacks.EarlyStopping("val_segm_AP", mode="max", patience=2)
+    assert last_epoch(keras_own, "val_segm_AP", [0.1, 0.3, 0.2, 0.3, 0.9]) == 4
+    nothing = math.nan
+    stop = StopEarly(monitor="val_segm_AP", mode="max", patience=2)
+    # Better at 0.3; then 0.2 and 0.1 are two measurements without gain, whatever lies between.
+    assert last_epoch(stop, "val_segm_AP", [nothing, 0.1, nothing, 0.3, nothing, 0.2, nothing, 0.1]) == 8
+    stop = StopEarly(monitor="val_loss", mode="min", patience=1)
+    assert last_epoch(stop, "val_loss", [3.0, 2.0, 1.0, 1.5]) == 4
+
+
+def test_a_resumed_stage_remembers_its_measurements(tmp_path):
+    run = Run(tmp_path)
+    run.epoch, run.stage = 5, {"first_epoch": 1}
+    with open(tmp_path / "history.csv", "w") as file:  # epoch 0 is of another stage, epoch 5 is done again
+        file.write("epoch,val_segm_AP\n0,0.9\n1,0.1\n2,0.3\n3,nan\n4,0.2\n5,0.1\n")
+    stop = StopEarly(run, monitor="val_segm_AP", mode="max", patience=2)
+    assert not stop.is_over()
+    assert last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) == 2  # the second measurement without more than 0.3
+    assert last_epoch(stop, "val_segm_AP", [0.4, 0.3]) is None
+    run.epoch = 6
+    assert stop.is_over()
+    run.stage = None  # of a new run
+    assert not stop.is_over() and last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) is None
+
+
+def test_a_resumed_stage_knows_without_a_mode_that_less_loss_is_better(tmp_path):
+    run = Run(tmp_path)
+    run.epoch, run.stage = 3, {"first_epoch": 0}
+    (tmp_path / "history.csv").write_text("epoch,val_loss\n0,3.0\n1,2.0\n2,1.0\n")
+    assert not StopEarly(run, monitor="val_loss", patience=1).is_over()
+
+
+def test_the_options_of_a_command():
+    def names(**options):
+        callbacks = validation_callbacks(None, object(), **options)
+        return [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]
+
+    assert names() == []
+    assert names(every=3) == [("AveragePrecision", None)]
+    assert names(keep_best="loss", patience=2) == [("KeepBest", "val_loss"), ("StopEarly", "val_loss")]
+    assert names(keep_best="bbox_AP") == [("AveragePrecision", None), ("KeepBest", "val_bbox_AP")]
+    assert names(every=2, patience=2) == [("AveragePrecision", None), ("StopEarly", "val_segm_AP")]
+    assert names(test=object()) == [("AveragePrecision", None), ("PartLoss", None), ("AveragePrecision", None)]
+    assert names(test=object(), keep_best="loss")[-1] == ("KeepBest", "val_loss")
+    assert names(test=object(), patience=2)[-1] == ("StopEarly", "val_loss")  # as without test photos
+    parts = [c.part for c in validation_callbacks(None, object(), test=object()) if isinstance(c, AveragePrecision)]
+    assert parts == ["val", "test"]
+    assert [c.every for c in validation_callbacks(None, object(), keep_best="segm_AP")[:1]] == [1]
+    with pytest.raises(DataError, match="'AP': take one of segm_AP, bbox_AP, loss"):
+        names(keep_best="AP")
+    with pytest.raises(DataError, match="need a validation set"):
+        validation_callbacks(None, None, every=1)
+    assert validation_callbacks(None, None) == []
+
+
+def test_what_has_to_come_before_the_checkpoint_is_marked():
+    assert AveragePrecision.measures and PartLoss.measures and KeepBest.measures
+
+
+# --- The test set ----------------------------------------------------------------------------------------------------
+
+
+def test_the_mean_overlap_of_made_up_detections():
+    # Three objects of 10 x 10 pixels: the first found with IoU 60 / 100, the second below the score threshold, the
+    # third not at all, and a detection of another class on it: (0.6 + 0 + 0) / 3.
+    def mask(y, x, height=10):
+        plane = np.zeros((40, 40), bool)
+        plane[y:y + height, x:x + 10] = True
+        return rle_encode(plane)
+
+    truth = {"images": [{"id": 7, "height": 40, "width": 40}], "categories": [{"id": 1}, {"id": 2}], "annotations": [
+        {"id": i, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 100, "bbox": [x, 0, 10, 10],
+         "segmentation": mask(0, x)} for i, x in enumerate((0, 15, 30), 1)]}
+    results = [{"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": mask(0, 0, 6)},
+               {"image_id": 7, "category_id": 1, "score": 0.4, "segmentation": mask(0, 15)},
+               {"image_id": 7, "category_id": 2, "score": 0.9, "segmentation": mask(0, 30)}]
+    comparison = coco_data.read_comparison(truth, results, "segm")
+    assert mean_overlap(comparison) == pytest.approx(0.2)
+    assert mean_overlap(comparison, 0.3) == pytest.approx(1.6 / 3)
+    nothing = coco_data.read_comparison({**truth, "annotations": []}, [], "segm")
+    assert math.isnan(mean_overlap(nothing))
+
+
+@pytest.fixture(scope="module")
+def tested(tmp_path_factory):
+    """(model with test photos measured, model without), of two epochs from the same weights."""
+    models = []
+    for test in (Squares().load(2, seed=5), None):
+        model = MaskRCNN("training", TinyConfig(), str(tmp_path_factory.mktemp("logs")))
+        callbacks = validation_callbacks(model, None, test=test)
+        model.train(Squares().load(4), None, 0.01, 2, "all", custom_callbacks=callbacks)
+        models.append(model)
+    return models
+
+
+def test_test_losses_and_ap_are_in_every_row(tested):
+    rows = rows_of(tested[0])
+    assert len(rows) == 2
+    for row in rows:
+        parts = [float(row[name]) for name in row if name.startswith(("test_rpn_", "test_mrcnn_"))]
+        assert len(parts) == 5 and float(row["test_loss"]) == pytest.approx(sum(parts), rel=1e-4)
+        assert 0 <= float(row["test_segm_AP"]) <= 1 and 0 <= float(row["test_segm_IoU"]) <= 1
+    # Regions are drawn at random and the draw goes on with every look at a batch, so only about the same again.
+    again = tested[0].losses_on(Squares().load(2, seed=5))["loss"]
+    assert again == pytest.approx(float(rows[1]["test_loss"]), rel=1e-3)
+
+
+def test_looking_at_test_photos_changes_nothing(tested):
+    with_test, without = tested
+    for name in ("loss", "mrcnn_mask_loss"):
+        assert [float(row[name]) for row in rows_of(with_test)] == pytest.approx(
+            [float(row[name]) for row in rows_of(without)], rel=1e-3)
+
+
+def test_curves_are_drawn_while_training(tested):
+    assert {"curves.png", "stages.json"} <= set(os.listdir(tested[0].log_dir))
+    assert not [name for name in os.listdir(tested[0].log_dir) if name.endswith(".partial")]

@@ -1,0 +1,172 @@
+import os
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from tiny import TinyConfig, tiny_batch
+
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.training.optimizer import make_optimizer
+from mrcnn.weights import files as weights
+
+
+def build(**settings):
+    return build_mask_rcnn(TinyConfig(**settings))[0]
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    return build()
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    path = str(tmp_path / "weights.h5")
+    weights.write_weights(path, model, {"mrcnn_epoch": 3})
+    return path
+
+
+def values(model):
+    return {v.path: np.asarray(v) for v in model.weights}
+
+
+def test_reading_gives_back_every_bit(model, saved):
+    other = build()
+    report = weights.load_weights(saved, other)
+    assert not report.missing and not report.unused
+    assert len(report.loaded) == len(weights.weighted_layers(model)) > 20
+    for (path, a), b in zip(values(model).items(), values(other).values()):
+        np.testing.assert_array_equal(a, b, err_msg=path)
+    assert weights.read_attributes(saved)["epoch"] == 3
+
+
+def test_the_file_has_matterports_layout(saved):
+    with h5py.File(saved) as file:
+        assert file["rpn_model/rpn_conv_shared/kernel:0"].shape == (3, 3, 16, 16)
+        assert file["mrcnn_class_conv1/mrcnn_class_conv1/kernel:0"].shape == (7, 7, 16, 32)
+        assert file["mrcnn_class_conv2/mrcnn_class_conv2/kernel:0"].shape == (1, 1, 32, 32)
+        assert "rpn_model" in list(file.attrs["layer_names"])
+        assert list(file["fpn_p2"].attrs["weight_names"]) == ["fpn_p2/kernel:0", "fpn_p2/bias:0"]
+
+
+def test_nesting_under_model_weights_is_read_too(saved, tmp_path):
+    nested = str(tmp_path / "nested.h5")
+    with h5py.File(saved) as source, h5py.File(nested, "w") as target:
+        group = target.create_group("model_weights")
+        for key in source:
+            source.copy(key, group)
+    assert not weights.load_weights(nested, build()).missing
+
+
+def test_softmax_objectness_becomes_the_same_sigmoid(saved):
+    rng = np.random.default_rng(0)
+    with h5py.File(saved, "r+") as file:
+        group = file["rpn_model/rpn_class_raw"]
+        kernel, bias = rng.normal(size=(1, 1, 16, 6)).astype("float32"), rng.normal(size=6).astype("float32")
+        for name, value in (("kernel:0", kernel), ("bias:0", bias)):
+            del group[name]
+            group[name] = value
+    model = build()
+    weights.load_weights(saved, model)
+    x = rng.normal(size=16)
+    pairs = (x @ kernel[0, 0] + bias).reshape(3, 2)
+    softmax = np.exp(pairs[:, 1]) / np.exp(pairs).sum(1)
+    own = [np.asarray(v) for v in model.get_layer("rpn_class_raw").weights]
+    np.testing.assert_allclose(1 / (1 + np.exp(-(x @ own[0][0, 0] + own[1]))), softmax, rtol=1e-5)
+
+
+def damaged(path, change):
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def test_refusals_name_the_layer_and_leave_the_network_alone(saved):
+    model = build()
+    before = values(model)
+
+    def rename(file):
+        file.move("fpn_p3", "fpn_p3x")
+        file.move("fpn_p3x/fpn_p3", "fpn_p3x/fpn_p3x")
+
+    def reshape(file):
+        del file["fpn_p2/fpn_p2/bias:0"]
+        file["fpn_p2/fpn_p2/bias:0"] = np.zeros(7, "float32")
+
+    damaged(saved, rename)
+    with pytest.raises(weights.CheckpointError, match=r"1 missing \(fpn_p3\); 1 unused \(fpn_p3x\)"):
+        weights.load_weights(saved, model)
+    damaged(saved, reshape)
+    with pytest.raises(weights.CheckpointError, match=r"fpn_p2/bias is \[7\] in the file, \[16\] in the network"):
+        weights.load_weights(saved, model, by_name=True)
+    for name, value in values(model).items():
+        np.testing.assert_array_equal(value, before[name])
+    report = weights.load_weights(saved, model, by_name=True, exclude=["fpn_p2"])
+    assert report.missing == ["fpn_p3"] and report.excluded == ["fpn_p2"] and "fpn_p4" in report.loaded
+
+
+def test_nan_is_refused(saved):
+    def poison(file):
+        file["fpn_p2/fpn_p2/bias:0"][3] = np.nan
+
+    damaged(saved, poison)
+    with pytest.raises(weights.CheckpointError, match="fpn_p2/bias holds NaN"):
+        weights.load_weights(saved, build())
+
+
+def test_other_classes_need_their_layers_excluded(saved):
+    model = build(NUM_CLASSES=7)
+    with pytest.raises(weights.CheckpointError, match="mrcnn_.*exclude|mrcnn_.*Exclude"):
+        weights.load_weights(saved, model)
+    report = weights.load_weights(saved, model, by_name=True, exclude=weights.CLASS_LAYERS)
+    assert set(report.excluded) == {"mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.97])
+def test_truncated_files_are_refused_by_name(saved, share):
+    size = os.path.getsize(saved)
+    with open(saved, "r+b") as file:
+        file.truncate(int(size * share))
+    with pytest.raises(weights.CheckpointError, match="weights.h5"):
+        weights.load_weights(saved, build())
+
+
+def test_files_of_nothing_known_are_refused(tmp_path):
+    with pytest.raises(weights.CheckpointError, match="nowhere.h5 does not exist"):
+        weights.read_layers(str(tmp_path / "nowhere.h5"))
+    other = str(tmp_path / "other.h5")
+    with h5py.File(other, "w") as file:
+        file["dense/dense/kernel:0"] = np.zeros((2, 2))
+    with pytest.raises(weights.CheckpointError, match="none of its 1 layers"):
+        weights.load_weights(other, build(), by_name=True)
+
+
+def test_a_failed_write_leaves_the_old_file(model, saved):
+    with pytest.raises(TypeError):
+        weights.write_weights(saved, model, {"mrcnn_epoch": object()})
+    assert weights.read_attributes(saved)["epoch"] == 3
+    assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
+
+
+def test_state_gives_back_the_next_step(tmp_path):
+    path, stage = str(tmp_path / "a.state.h5"), {"layers": "all"}
+    config = TinyConfig()
+
+    def prepared():
+        model = build()
+        model.compile(make_optimizer(model, config, 0.05, 0.9, 10), jit_compile=False)
+        return model
+
+    first, second = prepared(), prepared()
+    for seed in range(3):
+        first.train_on_batch(tiny_batch(seed=seed))
+    weights.write_weights(str(tmp_path / "w.h5"), first)
+    weights.write_state(path, first, 1, stage)
+    weights.load_weights(str(tmp_path / "w.h5"), second)
+    assert weights.restore_state(weights.read_state(path), second, stage)
+    losses = [float(m.train_on_batch(tiny_batch(seed=9))[0]) for m in (first, second)]
+    assert losses[0] == losses[1]
+    for a, b in zip(values(first).values(), values(second).values()):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+    assert not weights.restore_state(weights.read_state(path), second, {"layers": "heads"})
