@@ -46,8 +46,8 @@ def command(epochs, weights, extra=()):
 
 def start(folder, epochs, weights):
     """The process of a leg, its output going to output.txt."""
-    output = open(os.path.join(folder, "output.txt"), "w")
-    return subprocess.Popen(command(epochs, weights), cwd=folder, env=ENVIRONMENT, stdout=output, stderr=output)
+    with open(os.path.join(folder, "output.txt"), "w") as output:
+        return subprocess.Popen(command(epochs, weights), cwd=folder, env=ENVIRONMENT, stdout=output, stderr=output)
 
 
 def output_of(folder):

@@ -1,4 +1,5 @@
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_saving_and_loading_keeps_values_and_types(tmp_path):
     assert config.RPN_ANCHOR_SCALES == Config.RPN_ANCHOR_SCALES
     assert config.LOSS_WEIGHTS["rpn_class_loss"] == 2.0
     assert config.NAME == "own" and config.COLOURS == ["red", "blue"] and config.LEARNING_RATE == 0.5
-    assert json.load(open(path))["NUM_CLASSES"] == 3
+    assert json.loads(pathlib.Path(path).read_text())["NUM_CLASSES"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
 
 

@@ -287,11 +287,11 @@ def _tried(node, run):
         moved |= not np.array_equal(new_masks[..., 0], mask)
         for channel in new_image.transpose(2, 0, 1).astype(np.float64):
             # Other colours keep the picture a function of the mask; another place does not.
-            if channel.std() > 5 and new_masks.any() and not new_masks.all():
-                if abs(np.corrcoef(channel.ravel(), new_masks.ravel())[0, 1]) < 0.5:
-                    raise DataError(
-                        f"{_name(node)} was tried on a picture of a mask, and the mask did not stay with the picture: "
-                        "let it change masks alike (a Lambda of imgaug: func_heatmaps, of albumentations: mask), or "
-                        "give it as a function (image, masks, rng) -> (image, masks)."
-                    )
+            comparable = channel.std() > 5 and new_masks.any() and not new_masks.all()
+            if comparable and abs(np.corrcoef(channel.ravel(), new_masks.ravel())[0, 1]) < 0.5:
+                raise DataError(
+                    f"{_name(node)} was tried on a picture of a mask, and the mask did not stay with the picture: "
+                    "let it change masks alike (a Lambda of imgaug: func_heatmaps, of albumentations: mask), or "
+                    "give it as a function (image, masks, rng) -> (image, masks)."
+                )
     return moved

@@ -270,7 +270,7 @@ def tensorflow_workers():
     return max(1, len(cluster.get("chief", ())) + len(cluster.get("worker", ())))
 
 
-@functools.lru_cache(maxsize=None)  # TensorFlow sets up a cluster once in a process
+@functools.cache  # TensorFlow sets up a cluster once in a process
 def _strategy(count, workers):
     import tensorflow as tf
 
@@ -294,7 +294,7 @@ def _strategy(count, workers):
     return tf.distribute.MirroredStrategy(names[:count])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _sum_function(strategy):
     import tensorflow as tf
 

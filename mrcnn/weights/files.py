@@ -202,8 +202,9 @@ def read_layers(path):
 
     with _open(path) as file:
         try:
-            # A whole Keras model has the optimizer's variables beside these, under the same names.
-            (file["model_weights"] if "model_weights" in file else file).visititems(visit)
+            # A whole Keras model has the optimizer's variables beside these, under the same names. get() would take a
+            # damaged group for a missing one.
+            (file["model_weights"] if "model_weights" in file else file).visititems(visit)  # noqa: SIM401
         except (OSError, RuntimeError, KeyError, MemoryError) as error:
             raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
     if not found:

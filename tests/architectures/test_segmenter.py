@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import pathlib
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ def test_a_run_of_two_stages_leaves_everything_in_one_folder(trained):
     names = set(os.listdir(model.log_dir))
     assert {"config.json", "history.csv", "mask_rcnn_tiny_0001.h5", "mask_rcnn_tiny_0002.h5"} <= names
     assert "mask_rcnn_tiny_0002.state.h5" in names and "mask_rcnn_tiny_0001.state.h5" not in names
-    rows = list(csv.DictReader(open(os.path.join(model.log_dir, "history.csv"))))
+    rows = list(csv.DictReader(pathlib.Path(model.log_dir, "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert float(rows[1]["learning_rate"]) == pytest.approx(0.001)
     assert model.epoch == 2
@@ -230,7 +231,7 @@ def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
     model.train(data, None, 0.01, 1, "heads")
     np.testing.assert_allclose(model.training_model.box_head.class_counts, expected)
     assert np.isfinite(list(model.history.history.values())).all()
-    assert json.load(open(os.path.join(model.log_dir, "config.json")))["CLASS_COUNTS"] is None  # counted anew
+    assert json.loads(pathlib.Path(model.log_dir, "config.json").read_text())["CLASS_COUNTS"] is None  # counted anew
 
 
 def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
@@ -240,5 +241,5 @@ def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
 
 
 def test_settings_of_a_run_are_beside_it(trained):
-    saved = json.load(open(os.path.join(trained[1].log_dir, "config.json")))
+    saved = json.loads(pathlib.Path(trained[1].log_dir, "config.json").read_text())
     assert Config.from_dict(saved).TOP_DOWN_PYRAMID_SIZE == 16

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -178,7 +179,7 @@ def pycocotools_alone(ground_truth, results, kind):
 @pytest.mark.parametrize("kind", ["segm", "bbox"])
 def test_the_published_table_through_the_command(kind):
     """COCO's own results for 100 photos, and the table it prints for them: all 12 numbers to its three digits."""
-    text = open(os.path.join(VECTOR, "val2014_fake_eval_res.txt")).read().split(f"type={kind}")[1].split("type=")[0]
+    text = pathlib.Path(VECTOR, "val2014_fake_eval_res.txt").read_text().split(f"type={kind}")[1].split("type=")[0]
     published = re.findall(r"\] = (\S+)", text)
     output = subprocess.run(
         [sys.executable, "-m", "mrcnn.evaluation.coco", "--ground-truth", f"{VECTOR}/instances_val2014_100.json",

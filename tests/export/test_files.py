@@ -18,8 +18,8 @@ from tiny import TinyConfig
 from mrcnn.config import Config
 from mrcnn.data.drawn.people import draw_picture
 from mrcnn.errors import ExportError
+from mrcnn.export import files as export_module
 from mrcnn.export.files import Format, canvas_of, export
-from mrcnn.export.files import files as export_module
 from mrcnn.export.parity import place
 from mrcnn.model import MaskRCNN
 

@@ -94,9 +94,8 @@ def test_a_global_policy_of_the_users_changes_nothing():
         with layers_compute_in("float32"):
             assert keras.layers.Dense(2).compute_dtype == "float32"
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
-        with pytest.raises(KeyError):
-            with layers_compute_in("mixed_float16"):
-                raise KeyError
+        with pytest.raises(KeyError), layers_compute_in("mixed_float16"):
+            raise KeyError
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy(before)

@@ -107,20 +107,18 @@ np.savez(f"{folder}/second{index}.npz", **weights_of(resumed), epoch=resumed.epo
 
 def together(code, folder, runs):
     """Run some code in processes of their own at a time. runs: [(second argument, environment variables)]."""
-    outputs = [open(folder / f"output{argument}", "w") for argument, _ in runs]
     processes = []
     try:
-        for (argument, settings), output in zip(runs, outputs):
-            processes.append(start(code, [str(folder), argument], output, settings))
-        for process, output in zip(processes, outputs):
-            assert process.wait(1200) == 0, pathlib.Path(output.name).read_text(errors="replace")[-3000:]
+        for argument, settings in runs:
+            with open(folder / f"output{argument}", "w") as output:
+                processes.append(start(code, [str(folder), argument], output, settings))
+        for (argument, _), process in zip(runs, processes):
+            assert process.wait(1200) == 0, (folder / f"output{argument}").read_text(errors="replace")[-3000:]
     finally:
         for process in processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        for output in outputs:
-            output.close()
 
 
 def start(code, arguments, output, settings):

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import pathlib
 import re
 import socket
 import threading
@@ -67,7 +68,7 @@ def fetch(server, path, **options):
 def test_a_file_arrives_whole_with_its_progress(server, tmp_path, capsys):
     path = str(tmp_path / "weights.h5")
     assert download_trained_weights(path, url=server.url, sha256=DIGEST.upper()) == path
-    assert open(path, "rb").read() == CONTENT
+    assert pathlib.Path(path).read_bytes() == CONTENT
     assert [p.name for p in tmp_path.iterdir()] == ["weights.h5"]
     shown = capsys.readouterr()
     assert "weights.h5 [##############################] 100% of 1.0 MB" in shown.err and not shown.out

@@ -1,3 +1,5 @@
+import pathlib
+
 import h5py
 import keras
 import numpy as np
@@ -195,7 +197,7 @@ def test_what_cannot_be_loaded_is_refused(resnet_file, tmp_path, monkeypatch):
     monkeypatch.setitem(RESNET_BLOCKS, "resnet_few", (1, 2, 1, 1))
     config, none = Config(BACKBONE="resnet_few", NUM_CLASSES=2), str(tmp_path / "none.h5")
     (tmp_path / "torch.pth").write_bytes(b"")
-    (tmp_path / "cut.h5").write_bytes(open(resnet_file[1], "rb").read()[:5000])
+    (tmp_path / "cut.h5").write_bytes(pathlib.Path(resnet_file[1]).read_bytes()[:5000])
     model = backbone(config)
     for settings, path, message in (
         (config, resnet_file[1], r"does not fit resnet_few: 0 layers are missing.*unknown \("),

@@ -1,6 +1,7 @@
 """Reading .safetensors files: written here byte by byte as the format says, and files that lie about their contents."""
 
 import json
+import pathlib
 import struct
 
 import numpy as np
@@ -73,12 +74,12 @@ def test_a_header_that_contradicts_itself_is_refused_in_one_line(header, data, m
 
 def test_a_file_cut_anywhere_is_refused(tmp_path):
     path = write(tmp_path / "a.safetensors", {"a": entry("F32", [4], 0, 16), "b": entry("U8", [3], 16, 19)}, b"\1" * 19)
-    whole = open(path, "rb").read()
+    whole = pathlib.Path(path).read_bytes()
     for length in range(len(whole)):
-        open(path, "wb").write(whole[:length])
+        pathlib.Path(path).write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match="a.safetensors"):
             read_safetensors(path)
-    open(path, "wb").write(struct.pack("<Q", 2**63) + whole[8:])  # a header longer than the file
+    pathlib.Path(path).write_bytes(struct.pack("<Q", 2**63) + whole[8:])  # a header longer than the file
     with pytest.raises(CheckpointError, match="cut short in its header"):
         read_safetensors(path)
     with pytest.raises(CheckpointError, match="nowhere.*cannot read"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pathlib
 import struct
 
 import keras
@@ -286,7 +287,7 @@ def test_another_mean_pixel_changes_nothing_away_from_the_border(path, model):
 def test_the_epsilon_is_folded_and_zero_for_the_published_file(state, path, model, monkeypatch):
     variance = state["backbone.body.bn1.running_var"].numpy().astype("float64")
     gamma = state["backbone.body.bn1.weight"].numpy()
-    for digest, epsilon in (("no such", 1e-5), (hashlib.sha256(open(path, "rb").read()).hexdigest()[:8], 0.0)):
+    for digest, epsilon in (("no such", 1e-5), (hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:8], 0.0)):
         monkeypatch.setattr(torchvision_weights, "PUBLISHED_SHA256", digest)
         norm = torchvision_weights.convert(path, model.config)["bn_conv1"]
         np.testing.assert_allclose(
