@@ -17,9 +17,9 @@ import numpy as np  # noqa: E402
 
 from mrcnn.config import Config  # noqa: E402
 from mrcnn.data.batches import Batches  # noqa: E402
-from mrcnn.data.curation.statistics import planned_window  # noqa: E402
 from mrcnn.data.dataset import Dataset  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
+from mrcnn.data.images import planned_window  # noqa: E402
 from mrcnn.files import text_table  # noqa: E402
 
 PASSES = 20

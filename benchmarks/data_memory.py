@@ -14,9 +14,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from mrcnn.config import Config  # noqa: E402
-from mrcnn.data.augmenters import seed_users_augmentation  # noqa: E402
 from mrcnn.data.batches import Batches  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
+from mrcnn.data.recipes import seed_users_augmentation  # noqa: E402
 
 
 def main():

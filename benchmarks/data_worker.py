@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np  # noqa: E402
 
 from mrcnn.config import Config  # noqa: E402
-from mrcnn.data import augmenters, masks  # noqa: E402
+from mrcnn.data import augmenters, masks, recipes  # noqa: E402
 from mrcnn.data.augmentation import apply_augmentation, compose  # noqa: E402
 from mrcnn.data.batches import Batches, load_ground_truth  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
@@ -76,8 +76,8 @@ def augmentations():
         "large scale jitter, flip, copy-paste": paste,
     }
     try:
-        named["seed users', on half of the photos"] = augmenters.seed_users_augmentation()
-        named["seed users', on every photo"] = augmenters.seed_users_augmentation(1.0)
+        named["seed users', on half of the photos"] = recipes.seed_users_augmentation()
+        named["seed users', on every photo"] = recipes.seed_users_augmentation(1.0)
     except ImportError as error:
         print(f"left out: {error}")
     return named
@@ -120,7 +120,7 @@ def stage_functions(dataset, config):
         "masks on the canvas": lambda i: objects[i].place(boxes[i], placed[i][1]),
     }
     try:
-        pipeline = augmenters.seed_users_augmentation(1.0)
+        pipeline = recipes.seed_users_augmentation(1.0)
     except ImportError:
         pipeline = None
     if pipeline is not None:

@@ -20,8 +20,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np  # noqa: E402
 
 from mrcnn.data.curation.duplicates import hash_groups  # noqa: E402
-from mrcnn.data.curation.splits import apply_split, class_counts, random_split, stratified_split  # noqa: E402
+from mrcnn.data.curation.splits import apply_split, random_split, stratified_split  # noqa: E402
 from mrcnn.data.formats import open_dataset  # noqa: E402
+from mrcnn.data.objects import class_counts  # noqa: E402
 
 PHOTOS, OBJECTS, CLASSES = 45_625, 333_415, 46
 

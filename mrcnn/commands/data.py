@@ -7,8 +7,10 @@ import warnings
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import positive, seed
-from mrcnn.commands.settings import DrawnConfig, FashionConfig, augmentation_of, overrides_of
+from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
+from mrcnn.data.objects import class_counts
+from mrcnn.data.recipes import augmentation_of
 from mrcnn.data.walk import progress_bar
 from mrcnn.errors import DataError, UsageError
 
@@ -111,7 +113,7 @@ def split(options):
     if options.near_duplicates is not None:
         groups = find_duplicates(dataset, options.near_duplicates, progress=progress_bar("comparing"))
         print(f"{len(groups)} photos are near-duplicates, in {len(set(groups.values()))} groups that stay together")
-    counts = splits.class_counts(dataset, progress=progress_bar("counting"))
+    counts = class_counts(dataset, progress=progress_bar("counting"))
     if options.preset:
         found = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
     elif options.method == "random":

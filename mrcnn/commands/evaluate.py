@@ -4,8 +4,6 @@ import argparse
 import os
 from collections import Counter
 
-import numpy as np
-
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.label import add_refine, evaluate_pixels
 from mrcnn.commands.options import add_tiles, add_tta, probability
@@ -13,12 +11,10 @@ from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import UsageError
 
-SHEET_PHOTOS = 8  # on the sheet of the report, spread over the data
-SHEET_SIDE = 480  # pixels of the longer side of a photo on it
-
 
 def evaluate(options):
     """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
+    from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.report import write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
@@ -49,62 +45,6 @@ def evaluate(options):
               f"can be: objects may be missed; --set DETECTION_MAX_INSTANCES={2 * most}, or --tile N for huge photos.")
     files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
-
-
-# --- Photos of the report --------------------------------------------------------------------------------------------
-
-
-def photo_sheet(dataset, results, truth, threshold):
-    """[(title, uint8 [H, W, 3])]: some photos, each as annotated and as detected with at least this score."""
-    from mrcnn.drawing.pictures import contact_sheet, distinct_colors
-
-    colors = distinct_colors(len(dataset.class_names))
-    chosen = np.unique(np.linspace(0, len(truth["images"]) - 1, SHEET_PHOTOS).astype(int))
-    images, titles = [], []
-    for i in chosen:
-        image_id, photo = dataset.image_ids[i], truth["images"][i]
-        found = [r for r in results if r["image_id"] == photo["id"] and r["score"] >= threshold]
-        images += drawn_pair(dataset, image_id, found, truth["categories"], colors)
-        titles += [f"{photo['file_name']}: true", "detected"]
-    return [(f"As annotated, and as detected with a score of at least {threshold:.2f}.",
-             contact_sheet(images, titles, columns=4))]
-
-
-def drawn_pair(dataset, image_id, found, categories, colors):
-    """A photo with its true objects, and with COCO results found on it."""
-    from mrcnn.data.masks import mask_boxes, rle_encode
-    from mrcnn.drawing.pictures import draw_instances
-
-    image = dataset.load_image(image_id)
-    if hasattr(dataset, "load_rles"):
-        true, class_ids = dataset.load_rles(image_id)
-    else:
-        masks, class_ids = dataset.load_mask(image_id)
-        true = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
-    places = {category["id"]: k for k, category in enumerate(categories, 1)}
-    pair = []
-    for rles, classes, scores in (
-        (true, np.abs(class_ids), None),
-        ([r["segmentation"] for r in found], np.array([places[r["category_id"]] for r in found], int),
-         [r["score"] for r in found]),
-    ):
-        reduced, planes = reduce(image, rles)
-        own = np.array([colors[k] for k in classes], float).reshape(-1, 3)
-        pair.append(draw_instances(reduced, mask_boxes(planes), planes, classes, dataset.class_names, scores, own,
-                                   show_bbox=False))
-    return pair
-
-
-def reduce(image, rles):
-    """A photo and the masks of run lengths, bool [h, w, N], at no more than SHEET_SIDE pixels."""
-    from mrcnn.data.images import resize_pixels
-    from mrcnn.data.run_lengths import RunLengthMasks
-
-    height, width = image.shape[:2]
-    scale = min(1, SHEET_SIDE / max(height, width))
-    shape = max(1, round(height * scale)), max(1, round(width * scale))
-    shares = RunLengthMasks(rles, (height, width)).shrink([[0, 0, height, width]] * len(rles), shape)
-    return resize_pixels(image, shape), (shares >= 128).transpose(1, 2, 0)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

@@ -107,6 +107,7 @@ def write_names(folder, class_names):
 def tune(options):
     """Find the thresholds of the highest mean IoU on annotated photos, and store them beside the weights."""
     from mrcnn.labeling.label_map import load_settings, save_settings
+    from mrcnn.labeling.tuning import gathered
 
     if options.image or options.refine is not None:
         raise UsageError("label --tune takes --images and --annotations; leave --image and --refine out.")
@@ -127,44 +128,16 @@ def tune(options):
     print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
 
 
-def gathered(model, dataset):
-    """A Tuner with the detections of all photos of a data set."""
-    import numpy as np
-
-    from mrcnn.evaluation.evaluate import report_progress
-    from mrcnn.evaluation.pixels import true_label_map
-    from mrcnn.labeling.photos import batches, detected
-    from mrcnn.labeling.tuning import Tuner
-
-    tuner, done = Tuner(dataset.class_names), 0
-    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-        for image_id, found in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
-            found["mask_probabilities"] = found["mask_probabilities"].astype(np.float16)  # all of them are kept
-            tuner.add(true_label_map(dataset, image_id), found)
-            done += 1
-            report_progress("Detecting", done, len(dataset.image_ids))
-    return tuner
-
-
 def evaluate_pixels(options, model, dataset, folder):
     """Measure label maps against the data: print a table of all figures, and write pixels.json into a folder."""
-    from mrcnn.data.annotated import photo_name
-    from mrcnn.evaluation.evaluate import report_progress
-    from mrcnn.evaluation.pixels import PixelConfusion, pixel_table, true_label_map
+    from mrcnn.evaluation.pixels import pixel_table
     from mrcnn.files import write_json
     from mrcnn.labeling.label_map import load_settings
-    from mrcnn.labeling.photos import batches, detected, label_photo
+    from mrcnn.labeling.photos import compared
 
     settings = load_settings(checkpoint_of(options))
     settings.check_classes(dataset.class_names)
-    chain = chain_of(options, model)
-    confusion = PixelConfusion(dataset.class_names)
-    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-        images = [dataset.load_image(image_id) for image_id in batch]
-        for image_id, image, found in zip(batch, images, detected(model, images)):
-            labels = label_photo(image, found, dataset.class_names, settings, chain)
-            confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
-            report_progress("Labelling", confusion.photos, len(dataset.image_ids))
+    confusion = compared(model, dataset, settings, chain_of(options, model))
     if not confusion.photos:
         raise DataError("There is no photo to evaluate: the data set is empty, or the limit is 0.")
     metrics = confusion.metrics()

@@ -137,36 +137,3 @@ def new_config(options, overrides, dataset):
             "leave the setting out, it follows the data."
         )
     return config
-
-
-AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
-
-
-def augmentation_of(name):
-    """The augmentation that --augment names."""
-    if name == "none":
-        return None
-    if name == "flip":
-        from mrcnn.data.augmentation import horizontal_flip
-
-        return horizontal_flip(0.5)
-    if name == "imgaug":
-        import mrcnn.data.augmentation  # noqa: F401, I001  puts back what imgaug misses in numpy 2
-        from imgaug import augmenters
-
-        return augmenters.Sequential([
-            augmenters.Fliplr(0.5),
-            augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
-            augmenters.Multiply((0.8, 1.25)),
-        ])
-    if name == "imgaug-full":
-        from mrcnn.data.augmenters import seed_users_augmentation
-
-        return seed_users_augmentation()
-    if name in ("jitter", "copy-paste"):
-        from mrcnn.data.augmentation import compose
-        from mrcnn.data.augmenters import colour_jitter, copy_paste, horizontal_flip, large_scale_jitter
-
-        light = [large_scale_jitter(0.5, 1.5), horizontal_flip(0.5), colour_jitter()]
-        return compose(light + [copy_paste()] if name == "copy-paste" else light)
-    raise UsageError(f"AUGMENT={name!r}: take one of {', '.join(AUGMENTATIONS)}.")

@@ -5,7 +5,7 @@ import shlex
 
 from mrcnn.commands.options import parse_stages, positive, quiet_import
 from mrcnn.commands.runs import checkpoint_of, start_model
-from mrcnn.commands.settings import FashionConfig, augmentation_of, is_imagenet, overrides_of
+from mrcnn.commands.settings import FashionConfig, is_imagenet, overrides_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -14,6 +14,7 @@ from mrcnn.commands.training_options import (
     testing_data,
     training_data,
 )
+from mrcnn.data.recipes import augmentation_of
 
 
 def train(options):

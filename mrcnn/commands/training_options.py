@@ -4,7 +4,7 @@ import shlex
 
 from mrcnn.commands.datasets import add_data_options, check_same_classes, open_data
 from mrcnn.commands.options import STAGES_EXAMPLE, positive, seed
-from mrcnn.commands.settings import AUGMENTATIONS
+from mrcnn.data.recipes import AUGMENTATIONS
 from mrcnn.errors import UsageError
 
 

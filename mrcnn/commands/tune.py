@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import FashionConfig, augmentation_of, overrides_of
+from mrcnn.commands.settings import FashionConfig, overrides_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -20,6 +20,7 @@ from mrcnn.commands.training_options import (
     same_training_data,
     training_data,
 )
+from mrcnn.data.recipes import augmentation_of
 from mrcnn.errors import UsageError
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies

@@ -271,32 +271,3 @@ def fitted(array, shape):
     array = array[: shape[0], : shape[1]]
     room = [(0, shape[0] - array.shape[0]), (0, shape[1] - array.shape[1]), (0, 0)]
     return np.pad(array, room) if any(after for _, after in room) else array
-
-
-# --- Pipelines -------------------------------------------------------------------------------------------------------
-
-
-def seed_users_augmentation(p=0.5):
-    """The imgaug pipeline of the fashion projects that this package began with, applied to a share p of the photos.
-
-    Flips either way, a crop of 0 to 10 % at each side, blur of up to half a pixel on half of them, contrast 0.75 to
-    1.5, Gaussian noise, brightness 0.8 to 1.2, and an affine change: scale 0.5 to 1.5, rotation up to 45 degrees,
-    translation up to 20 %, shear up to 8 degrees.
-
-    Returns an imgaug augmenter. Raises ImportError if imgaug is missing.
-    """
-    try:
-        from imgaug import augmenters as iaa
-    except ImportError as error:
-        raise ImportError(f"This augmentation needs imgaug ({error}): pip install imgaug.") from error
-    both = {"x": (-0.2, 0.2), "y": (-0.2, 0.2)}
-    return iaa.Sometimes(p, iaa.Sequential([
-        iaa.Fliplr(0.5),
-        iaa.Flipud(0.5),
-        iaa.Crop(percent=(0, 0.1)),
-        iaa.Sometimes(0.5, iaa.GaussianBlur(sigma=(0, 0.5))),
-        iaa.LinearContrast((0.75, 1.5)),
-        iaa.AdditiveGaussianNoise(loc=0, scale=(0.0, 0.05 * 255), per_channel=0.5),
-        iaa.Multiply((0.8, 1.2), per_channel=0.2),
-        iaa.Affine(scale=(0.5, 1.5), translate_percent=both, rotate=(-45, 45), shear=(-8, 8)),
-    ]))

@@ -12,7 +12,8 @@ from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.ground_truth import SAMPLE, load_ground_truth
 from mrcnn.data.images import NETWORK_STRIDE
-from mrcnn.data.order import Passes, canvas_shapes, count_classes, named_errors, repeat_factors
+from mrcnn.data.objects import count_classes, named_errors
+from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
 
 STALLED = 60.0  # seconds that a batch may take before a warning says which photos are being read
@@ -85,7 +86,7 @@ class Batches(keras.utils.PyDataset):
     def class_counts(self):
         """float64 [NUM_CLASSES]: objects of each class that a pass shows on average, 0 of background; crowds are none.
 
-        Raises DataError as `mrcnn.data.order.count_classes`.
+        Raises DataError as `mrcnn.data.objects.count_classes`.
         """
         repeats = 1.0 if self._passes.repeats is None else self._passes.repeats[:, None]
         counts = (self._photo_counts() * repeats).sum(axis=0)

@@ -8,6 +8,7 @@ from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.images import Window, place_image
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
+from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.run_lengths import RunLengthMasks
 from mrcnn.errors import DataError
 
@@ -199,21 +200,6 @@ class FullMasks:
     def place(self, boxes, window):
         """See `mrcnn.data.masks.place_masks`."""
         return place_masks(self.masks, boxes, window)
-
-
-def gives_run_lengths(dataset):
-    """Whether the objects of a data set can be read by `load_rles`.
-
-    They can if it has that method, and no subclass of the class that has it gives a `load_mask` of its own.
-    """
-    if "load_mask" in vars(dataset):
-        return False
-    for base in type(dataset).__mro__:
-        if "load_rles" in vars(base):
-            return True
-        if "load_mask" in vars(base):
-            return False
-    return False
 
 
 def _checked_photo(dataset, config, image_id):

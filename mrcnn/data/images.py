@@ -198,6 +198,18 @@ def _layout(shape, min_dim, max_dim, mode, rng):
     return canvas_shape, ((canvas_shape[0] - shape[0]) // 2, (canvas_shape[1] - shape[1]) // 2)
 
 
+def planned_window(shape, config):
+    """The Window of a photo of (H, W) pixels; in mode "crop" that of the whole photo before the crop."""
+    mode, height, width = config.IMAGE_RESIZE_MODE, *shape
+    if mode == "none":
+        return Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
+    limits = config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM
+    scale = _scale(height, width, *limits, config.IMAGE_MIN_SCALE, mode)
+    resized = max(1, round(height * scale)), max(1, round(width * scale))
+    canvas, corner = _layout(resized, *limits, "pad64" if mode == "crop" else mode, None)
+    return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
+
+
 def resize_pixels(image, shape):
     """`image` at another (height, width), half-pixel aligned; shrinking averages over the area, as it must."""
     import cv2

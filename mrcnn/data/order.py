@@ -1,20 +1,16 @@
 """The order of training photos: passes in which rare classes come more often and batches hold photos of like shape."""
 
-import contextlib
 import functools
 
 import numpy as np
 
-from mrcnn.data.curation.splits import class_counts
-from mrcnn.data.curation.statistics import planned_window
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.ground_truth import gives_run_lengths
+from mrcnn.data.images import planned_window
+from mrcnn.data.objects import named_errors
 from mrcnn.data.walk import walk
-from mrcnn.errors import DataError
 
 ORDER = 0  # the stream of random numbers that decides the order of photos; samples have another
-DECODED_AT_MOST = 5000  # photos whose masks are decoded only to count objects: minutes
 
 
 class Passes:
@@ -116,27 +112,6 @@ def repeat_factors(counts, threshold):
     return np.max(np.where(shown, np.sqrt(threshold / share), 1.0), axis=1, initial=1.0)
 
 
-def count_classes(dataset, image_ids):
-    """Objects of each class in each photo, crowds not counted, as `mrcnn.data.curation.splits.class_counts` has them.
-
-    Returns int64 [M, K]. Raises DataError naming a photo whose objects cannot be read, and where counting would mean to
-    decode the masks of more than DECODED_AT_MOST photos.
-    """
-    by_masks = hasattr(dataset, "load_rles") or not hasattr(dataset, "object_classes")
-    if len(image_ids) > DECODED_AT_MOST and by_masks and not gives_run_lengths(dataset):
-        name = type(dataset).__name__
-        raise DataError(
-            f"{name}: to count the objects of {len(image_ids)} photos, for CLASS_LOSS or REPEAT_THRESHOLD, all masks "
-            f"would be decoded: give {name} a method object_classes(image_id) that returns class ids, or set "
-            "CLASS_COUNTS for CLASS_LOSS and REPEAT_THRESHOLD=0."
-        )
-    counts = np.zeros((len(image_ids), dataset.num_classes - 1), np.int64)
-    for row, image_id in enumerate(image_ids):
-        with named_errors(dataset, image_id):
-            counts[row] = class_counts(dataset, [image_id])[0]
-    return counts
-
-
 def canvas_shapes(dataset, image_ids, config):
     """int [M, 2]: (height, width) of the canvas that each photo will be placed on.
 
@@ -154,16 +129,3 @@ def canvas_shapes(dataset, image_ids, config):
 
     shapes = walk(shape, image_ids)
     return np.array([planned_window(shape, config).canvas_shape for shape in shapes], int).reshape(-1, 2)
-
-
-@contextlib.contextmanager
-def named_errors(dataset, image_id):
-    """Makes errors that come up within it DataErrors that name the photo."""
-    try:
-        yield
-    except Exception as error:
-        name = dataset.sample_name(image_id)
-        if isinstance(error, DataError) and name in str(error):
-            raise
-        kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
-        raise DataError(f"{name}: {kind}{error}") from error

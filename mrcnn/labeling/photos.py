@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from mrcnn.data.annotated import photo_name
+from mrcnn.evaluation.evaluate import report_progress
+from mrcnn.evaluation.pixels import PixelConfusion, true_label_map
 from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
 
 
@@ -30,6 +33,25 @@ def label_photo(image, found, class_names, settings=None, chain=None):
         return labels_alone(found, image.shape[:2], class_names, settings)
     probabilities = label_map(found, image.shape[:2], class_names, settings)[1]
     return labels_of(np.asarray(chain(image, probabilities)))
+
+
+def compared(model, dataset, settings=None, chain=None):
+    """The PixelConfusion of a model's label maps with those of a data set.
+
+    Args:
+        model: as for `detected`, with `config.BATCH_SIZE`.
+        dataset: prepared Dataset with annotations.
+        settings: LabelSettings.
+        chain: what `build_chain` returns.
+    """
+    confusion = PixelConfusion(dataset.class_names)
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        images = [dataset.load_image(image_id) for image_id in batch]
+        for image_id, image, found in zip(batch, images, detected(model, images)):
+            labels = label_photo(image, found, dataset.class_names, settings, chain)
+            confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
+            report_progress("Labelling", confusion.photos, len(dataset.image_ids))
+    return confusion
 
 
 def batches(image_ids, size):

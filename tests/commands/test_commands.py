@@ -19,8 +19,9 @@ from mrcnn.commands import evaluate as fashion_evaluate
 from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.settings import DrawnConfig, FashionConfig, augmentation_of, new_config, overrides_of
+from mrcnn.commands.settings import DrawnConfig, FashionConfig, new_config, overrides_of
 from mrcnn.data.masks import rle_encode
+from mrcnn.data.recipes import augmentation_of
 from mrcnn.errors import ConfigError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -182,22 +183,6 @@ def test_drawn_training_and_validation_pictures_differ():
     assert len(train.image_ids) == 3 and train.class_names == val.class_names
     for i in range(3):
         assert not any((train.load_image(i) == val.load_image(j)).all() for j in range(3))
-
-
-@pytest.mark.parametrize("name", ["none", "flip", "imgaug"])
-def test_augmentations_move_image_and_mask_alike(name):
-    from mrcnn.data.augmentation import apply_augmentation
-
-    augmentation = augmentation_of(name)
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[10:40, 5:25] = 200
-    masks = (image[..., :1] > 0)
-    moved = False
-    for seed in range(8):
-        new_image, new_masks = apply_augmentation(augmentation, image, masks, np.random.default_rng(seed))
-        assert ((new_image[..., 0] > 100) == new_masks[..., 0]).mean() > 0.98  # but for interpolated borders
-        moved |= bool((new_masks != masks).any())
-    assert moved == (name != "none")
 
 
 # --- A model that the tests know -------------------------------------------------------------------------------------

@@ -1,6 +1,4 @@
-"""Flips, scales, colours and pasting by hand, and the pipeline of the seed users in the proportions it names."""
-
-import sys
+"""Flips, scales, colours and pasting by hand."""
 
 import numpy as np
 import pytest
@@ -204,30 +202,3 @@ def test_pasting_alone_says_what_it_needs():
     image, masks, _ = squares((0, 0), ids=[1], grey=50)
     with pytest.raises(DataError, match="needs a second sample"):
         apply_augmentation(augmenters.copy_paste(), image, masks, np.random.default_rng(0))
-
-
-# --- The seed users' -------------------------------------------------------------------------------------------------
-
-
-def test_the_seed_users_pipeline_moves_masks_with_the_picture_on_half_of_the_photos():
-    pytest.importorskip("imgaug", reason="imgaug is not installed")
-    augmenter, masks = augmenters.seed_users_augmentation(), ellipses()
-    picture = np.where(masks.any(axis=2)[..., None], np.uint8(200), np.uint8(0)).repeat(3, axis=2)
-    same = 0
-    for seed in range(40):
-        image, moved = apply_augmentation(augmenter, picture, masks, np.random.default_rng(seed))
-        if np.array_equal(image, picture):
-            np.testing.assert_array_equal(moved, masks)
-            same += 1
-            continue
-        # Contrast of 0.75 brings 200 and 0 to 182 and 32, brightness of 0.8 then to 145 and 25: 90 parts them, but for
-        # noise of a standard deviation of up to 13 / sqrt(3).
-        assert ((image.mean(axis=2) > 90) != moved.any(axis=2)).mean() < 0.02
-        assert not np.array_equal(moved, masks)
-    assert 11 <= same <= 29  # 20 give or take 3.2
-
-
-def test_missing_imgaug_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "imgaug", None)
-    with pytest.raises(ImportError, match="pip install imgaug"):
-        augmenters.seed_users_augmentation()

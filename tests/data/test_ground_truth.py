@@ -8,9 +8,9 @@ from mrcnn.data.augmentation import compose, horizontal_flip
 from mrcnn.data.augmenters import colour_jitter, copy_paste, large_scale_jitter, vertical_flip
 from mrcnn.data.batches import Batches, load_ground_truth
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.ground_truth import gives_run_lengths
 from mrcnn.data.images import place_image
 from mrcnn.data.masks import mask_boxes, rle_encode
+from mrcnn.data.objects import gives_run_lengths
 from mrcnn.errors import DataError
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.images import Window, image_path, load_image, place_image, resize_image
+from mrcnn.config import Config
+from mrcnn.data.images import Window, image_path, load_image, place_image, planned_window, resize_image
 from mrcnn.errors import DataError
 
 
@@ -307,6 +308,20 @@ def test_shrinking_averages():
     image[:, 1::2] = 255
     canvas, _ = place_image(image, None, 64, mode="square")
     assert np.abs(canvas.astype(int) - 127.5).max() <= 0.5
+
+
+@pytest.mark.parametrize("mode, sides", [("square", (90, 128)), ("square", (128, 128)), ("rectangle", (64, 128)),
+                                         ("pad64", (70, 128)), ("none", (0, 128))])
+@pytest.mark.parametrize("shape", [(128, 64), (64, 192), (192, 256)])
+def test_a_planned_window_is_where_the_photo_is_placed(mode, sides, shape):
+    config = Config(IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=sides[0], IMAGE_MAX_DIM=sides[1])
+    window = place_image(np.zeros(shape + (3,), np.uint8), *sides, 0, mode)[1]
+    assert planned_window(shape, config) == window
+
+
+def test_a_crop_is_scaled_but_not_cut():
+    window = planned_window((100, 200), Config(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128))
+    assert window.scale == (1.28, 1.28) and window.canvas_shape == (128, 256)
 
 
 # --- Matterport's door -----------------------------------------------------------------------------------------------

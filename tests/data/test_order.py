@@ -10,7 +10,7 @@ from made_pictures import Pictures, plain, settings
 from mrcnn.data import order
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.order import Passes, canvas_shapes, count_classes, repeat_factors
+from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
 
 # --- Repetition ------------------------------------------------------------------------------------------------------
@@ -234,29 +234,3 @@ def test_fit_reads_batches_of_like_shape_of_any_sizes(steps):
         members = [batches.image_ids_of(index) for index in range(len(batches))]
         expected.append(np.average(list(map(sum, members)), weights=list(map(len, members))))  # as Keras has the mean
     np.testing.assert_allclose(means, expected, rtol=1e-5)
-
-
-# --- Counting --------------------------------------------------------------------------------------------------------
-
-
-def test_objects_are_counted_without_masks_where_the_data_set_knows():
-    dataset = plain(3)
-    assert count_classes(dataset, [2, 0]).tolist() == [[1, 0, 0], [1, 0, 0]]
-    dataset.pictures[1] = (*dataset.pictures[1][:2], np.array([-2]))  # a crowd
-    assert count_classes(dataset, [1]).tolist() == [[0, 0, 0]]
-    dataset.pictures[1] = None
-    with pytest.raises(DataError, match="picture1.png: TypeError"):
-        count_classes(dataset, [0, 1])
-    dataset.load_mask = None
-    dataset.object_classes = lambda image_id: np.array([3, 3, -1])
-    assert count_classes(dataset, [1, 2]).tolist() == [[0, 0, 2], [0, 0, 2]]
-
-
-def test_masks_of_a_huge_data_set_are_not_decoded_to_count(monkeypatch):
-    monkeypatch.setattr(order, "DECODED_AT_MOST", 3)
-    dataset = plain(4)
-    with pytest.raises(DataError, match="4 photos, .*give Pictures a method object_classes.*CLASS_COUNTS"):
-        Batches(dataset, settings(REPEAT_THRESHOLD=0.5))
-    assert Batches(dataset, settings(REPEAT_THRESHOLD=0.5), image_ids=[0, 1, 2]).class_counts()[1] == 3
-    dataset.object_classes = lambda image_id: np.array([1])
-    assert Batches(dataset, settings(REPEAT_THRESHOLD=0.5)).class_counts()[1] == 4

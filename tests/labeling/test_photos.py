@@ -1,8 +1,12 @@
 """From a model to label maps."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
-from mrcnn.labeling.photos import batches, detected, label_photo
+from mrcnn.data.dataset import Dataset
+from mrcnn.labeling.label_map import LabelSettings
+from mrcnn.labeling.photos import batches, compared, detected, label_photo
 
 NAMES = ["BG", "coat"]
 FOUND = {"boxes": np.float32([[2, 2, 8, 8]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
@@ -33,6 +37,40 @@ def test_the_chain_has_the_last_word():
     (same, inside, outside), = seen
     np.testing.assert_allclose(inside, [0.2, 0.8], atol=1e-6)
     assert same and outside == [1, 0]
+
+
+class Coats(Dataset):
+    """Photos of 10 x 10 pixels with a coat of 36 pixels, which Finder finds with a score of 0.9."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.add_class("made", 1, "coat")
+        for i in range(count):
+            self.add_image("made", i, f"{i}.png")
+        self.prepare()
+
+    def load_image(self, image_id):
+        return np.zeros((10, 10, 3), np.uint8)
+
+    def load_mask(self, image_id):
+        masks = np.zeros((10, 10, 1), bool)
+        masks[2:8, 2:8] = True
+        return masks, np.array([1], np.int32)
+
+
+class Finder:
+    config = SimpleNamespace(BATCH_SIZE=2)
+
+    def detect(self, images, rle=False, mask_probabilities=False):
+        return [FOUND for _ in images]
+
+
+def test_label_maps_are_compared_with_the_true_ones():
+    """Three photos of 64 pixels background and 36 coat: all right, or all background above the score."""
+    right, missed = (compared(Finder(), Coats(3), LabelSettings(score_threshold=t)) for t in (0.5, 0.95))
+    assert right.photos == missed.photos == 3
+    assert [entry["iou"] for entry in right.metrics()["classes"]] == [1, 1]
+    assert [entry["iou"] for entry in missed.metrics()["classes"]] == [0.64, 0]
 
 
 def test_batches():

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from mrcnn.data.annotated import photo_name, select
-from mrcnn.data.ground_truth import gives_run_lengths
+from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
 
@@ -159,29 +159,6 @@ def _bring_into_every_part(parts, present, sizes, count):
 
 
 # --- Classes ---------------------------------------------------------------------------------------------------------
-
-
-def class_counts(dataset, image_ids=None, progress=None):
-    """Number of objects of each class in each photo, crowds not counted; no mask is decoded if the format allows.
-
-    dataset: prepared Dataset; image_ids: of the photos, None takes all; progress: called as progress(done, total)
-
-    Returns int64 [M, K]; column k is class id k + 1.
-    """
-    image_ids = dataset.image_ids if image_ids is None else image_ids
-    counts = np.zeros((len(image_ids), dataset.num_classes), np.int64)
-    by_runs = gives_run_lengths(dataset)
-    # A subclass of a reader that has a load_mask of its own may give other objects than the reader counts.
-    by_classes = hasattr(dataset, "object_classes") and (by_runs or not hasattr(dataset, "load_rles"))
-    for row, image_id in enumerate(image_ids):
-        if by_classes:
-            class_ids = dataset.object_classes(image_id)
-        else:
-            class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[1]
-        np.add.at(counts[row], np.maximum(np.asarray(class_ids, int), 0), 1)
-        if progress:
-            progress(row + 1, len(image_ids))
-    return counts[:, 1:]
 
 
 def split_table(dataset, split, counts=None):

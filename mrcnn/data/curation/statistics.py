@@ -3,9 +3,9 @@
 import numpy as np
 
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
-from mrcnn.data.ground_truth import gives_run_lengths
-from mrcnn.data.images import Window, _layout, _scale
+from mrcnn.data.images import planned_window
 from mrcnn.data.masks import mask_boxes
+from mrcnn.data.objects import gives_run_lengths
 from mrcnn.files import text_table
 
 THRESHOLDS = np.round(np.arange(0, 1.0001, 0.05), 2)  # of IoU, at which recall is kept
@@ -116,18 +116,6 @@ def _objects(dataset, image_id):
     shape = masks.shape[:2] if len(class_ids) else np.shape(dataset.load_image(image_id))[:2]
     areas = np.count_nonzero(masks, axis=(0, 1)).astype(float) if len(class_ids) else np.zeros(0)
     return tuple(int(side) for side in shape), class_ids, areas, mask_boxes(masks)[: len(class_ids)]
-
-
-def planned_window(shape, config):
-    """The Window of a photo of (H, W) pixels; in mode "crop" that of the whole photo before the crop."""
-    mode, height, width = config.IMAGE_RESIZE_MODE, *shape
-    if mode == "none":
-        return Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
-    limits = config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM
-    scale = _scale(height, width, *limits, config.IMAGE_MIN_SCALE, mode)
-    resized = max(1, round(height * scale)), max(1, round(width * scale))
-    canvas, corner = _layout(resized, *limits, "pad64" if mode == "crop" else mode, None)
-    return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
 
 
 # --- Summing up ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from mrcnn.data.annotated import Fault, photo_name
 from mrcnn.data.curation.splits import (
     PRESETS,
     apply_split,
-    class_counts,
     preset_split,
     random_split,
     read_split,
@@ -19,6 +18,7 @@ from mrcnn.data.curation.splits import (
     write_split,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 
 CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
@@ -172,12 +172,6 @@ def test_three_parts():
     found = stratified_split(dataset, {"train": 0.6, "val": 0.2, "test": 0.2})
     assert sizes(found) == {"train": 60, "val": 20, "test": 20}
     assert [shown(dataset, found, part)[:2].tolist() for part in found["parts"]] == [[30, 30], [10, 10], [10, 10]]
-
-
-def test_counts_take_no_crowds():
-    dataset = Labelled().load([[1, 1, -2], [3], []])
-    assert class_counts(dataset).tolist() == [[2, 0, 0], [0, 0, 1], [0, 0, 0]]
-    assert class_counts(dataset, [1]).tolist() == [[0, 0, 1]]
 
 
 # --- Presets and the table -------------------------------------------------------------------------------------------

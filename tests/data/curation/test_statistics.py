@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config
-from mrcnn.data.curation.statistics import planned_window, summarise, summary_text
+from mrcnn.data.curation.statistics import summarise, summary_text
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.images import place_image
 from mrcnn.data.masks import rle_encode
 from mrcnn.errors import DataError
 
@@ -87,20 +86,6 @@ def test_recall_is_a_falling_share():
     # Three boxes: recall is a number of thirds.
     assert all(abs(3 * value - round(3 * value)) < 1e-9 for value in found["anchors"]["current"]["recall"])
     assert found["anchors"]["proposed"]["mean_overlap"] > found["anchors"]["current"]["mean_overlap"]
-
-
-@pytest.mark.parametrize("mode, sides", [("square", (90, 128)), ("square", (128, 128)), ("rectangle", (64, 128)),
-                                         ("pad64", (70, 128)), ("none", (0, 128))])
-@pytest.mark.parametrize("shape", [(128, 64), (64, 192), (192, 256)])
-def test_boxes_are_where_photos_are_placed(mode, sides, shape):
-    config = Config(IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=sides[0], IMAGE_MAX_DIM=sides[1])
-    window = place_image(np.zeros(shape + (3,), np.uint8), *sides, 0, mode)[1]
-    assert planned_window(shape, config) == window
-
-
-def test_a_crop_is_scaled_but_not_cut():
-    window = planned_window((100, 200), Config(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128))
-    assert window.scale == (1.28, 1.28) and window.canvas_shape == (128, 256)
 
 
 def test_what_training_drops_is_counted():

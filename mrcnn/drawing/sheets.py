@@ -1,0 +1,57 @@
+"""Sheets of photos for a report: each as annotated, and as detected."""
+
+import numpy as np
+
+from mrcnn.data.images import resize_pixels
+from mrcnn.data.masks import mask_boxes, rle_encode
+from mrcnn.data.run_lengths import RunLengthMasks
+from mrcnn.drawing.pictures import contact_sheet, distinct_colors, draw_instances
+
+SHEET_PHOTOS = 8  # on the sheet of the report, spread over the data
+SHEET_SIDE = 480  # pixels of the longer side of a photo on it
+
+
+
+def photo_sheet(dataset, results, truth, threshold):
+    """[(title, uint8 [H, W, 3])]: some photos, each as annotated and as detected with at least this score."""
+    colors = distinct_colors(len(dataset.class_names))
+    chosen = np.unique(np.linspace(0, len(truth["images"]) - 1, SHEET_PHOTOS).astype(int))
+    images, titles = [], []
+    for i in chosen:
+        image_id, photo = dataset.image_ids[i], truth["images"][i]
+        found = [r for r in results if r["image_id"] == photo["id"] and r["score"] >= threshold]
+        images += drawn_pair(dataset, image_id, found, truth["categories"], colors)
+        titles += [f"{photo['file_name']}: true", "detected"]
+    return [(f"As annotated, and as detected with a score of at least {threshold:.2f}.",
+             contact_sheet(images, titles, columns=4))]
+
+
+def drawn_pair(dataset, image_id, found, categories, colors):
+    """A photo with its true objects, and with COCO results found on it."""
+    image = dataset.load_image(image_id)
+    if hasattr(dataset, "load_rles"):
+        true, class_ids = dataset.load_rles(image_id)
+    else:
+        masks, class_ids = dataset.load_mask(image_id)
+        true = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
+    places = {category["id"]: k for k, category in enumerate(categories, 1)}
+    pair = []
+    for rles, classes, scores in (
+        (true, np.abs(class_ids), None),
+        ([r["segmentation"] for r in found], np.array([places[r["category_id"]] for r in found], int),
+         [r["score"] for r in found]),
+    ):
+        reduced, planes = reduce(image, rles)
+        own = np.array([colors[k] for k in classes], float).reshape(-1, 3)
+        pair.append(draw_instances(reduced, mask_boxes(planes), planes, classes, dataset.class_names, scores, own,
+                                   show_bbox=False))
+    return pair
+
+
+def reduce(image, rles):
+    """A photo and the masks of run lengths, bool [h, w, N], at no more than SHEET_SIDE pixels."""
+    height, width = image.shape[:2]
+    scale = min(1, SHEET_SIDE / max(height, width))
+    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    shares = RunLengthMasks(rles, (height, width)).shrink([[0, 0, height, width]] * len(rles), shape)
+    return resize_pixels(image, shape), (shares >= 128).transpose(1, 2, 0)

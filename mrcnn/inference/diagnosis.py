@@ -1,0 +1,181 @@
+"""What a model's stages make of annotated photos, for `mrcnn.evaluation.findings` to find why objects are lost."""
+
+import numpy as np
+
+from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
+from mrcnn.evaluation import soundness
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset, read_comparison
+from mrcnn.evaluation.evaluate import report_progress
+from mrcnn.evaluation.funnel import FIRST, Trace, box_pairs, highest_overlaps, measure, right
+from mrcnn.inference.detector import unmold
+from mrcnn.weights.torchvision import settings_of
+
+SWAPPED_PHOTOS = 8  # looked at once more with red and blue swapped
+# What weights are learned for; others may differ when they are used.
+TRAINED_FOR = ("IMAGE_MAX_DIM", "RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE", "MEAN_PIXEL", "GEOMETRY",
+               "ROI_ALIGNED", "RPN_BBOX_STD_DEV", "BBOX_STD_DEV")
+SETTINGS = ("DETECTION_MIN_CONFIDENCE", "DETECTION_MAX_INSTANCES", "DETECTION_NMS_THRESHOLD", "MAX_GT_INSTANCES",
+            "POST_NMS_ROIS_INFERENCE", "RPN_POSITIVE_IOU", "RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "IMAGE_MAX_DIM",
+            "IMAGE_RESIZE_MODE", "GEOMETRY")
+
+
+
+def written_in(path, config):
+    """(epoch of a checkpoint or None, {setting that it was trained for: [value then, value now]} where they differ)."""
+    written = settings_of(path)
+    then, now = written["config"], config.to_dict()
+    changed = {name: [then[name], now[name]] for name in TRAINED_FOR
+               if name in then and not np.array_equal(then[name], now[name])}
+    return written.get("epoch"), changed
+
+
+def examine(model, dataset, training=None):
+    """The diagnosis of a model on all photos of a dataset, as `mrcnn.evaluation.findings` describes it, but its epoch.
+    """
+    names = soundness.name_summary(dataset.class_names, model.class_names)
+    weights = soundness.weight_summary(kernels(model))
+    truth, stages = TrueObjects(dataset), Stages(model, names["places"])
+    traces, ranges, probes = [], [], []
+    with model.lower_confidence(0.0):
+        for done, image_id in enumerate(dataset.image_ids, 1):
+            image, objects = dataset.load_image(image_id), truth.of(image_id)
+            trace, seen = stages.trace(image, objects)
+            traces.append(trace)
+            ranges.append(seen)
+            if len(probes) < SWAPPED_PHOTOS and len(objects["boxes"]) and image.shape[2] == 3:
+                probes.append((best_scores(trace.pairs), best_scores(stages.pairs(image[..., ::-1], objects))))
+            report_progress("Examining", done, len(dataset.image_ids))
+    usual, swapped = (np.concatenate(scores) for scores in zip(*probes)) if probes else (None, None)
+    return {
+        **measure(traces, dataset.class_names[1:], model.config),
+        "settings": {name: model.config.to_dict()[name] for name in SETTINGS},
+        "pixels": soundness.pixel_summary(ranges, model.config.MEAN_PIXEL),
+        "weights": weights,
+        "names": names,
+        "swapped": {"photos": len(probes), "usual": float(usual.mean()), "swapped": float(swapped.mean())}
+        if probes else None,
+        "training": training,
+    }
+
+
+def best_scores(pairs):
+    """float [G]: the best score of a detection of each object's class that reaches it; 0 where there is none."""
+    return np.where(right(pairs), pairs.scores[:, None], 0).max(axis=0, initial=0)
+
+
+class TrueObjects:
+    """The annotated objects of a data set's photos, as run lengths."""
+
+    def __init__(self, dataset):
+        truth = ground_truth_from_dataset(dataset)
+        comparison = read_comparison(truth, [], "segm")
+        ids = {int(image_id): photo["id"] for image_id, photo in zip(dataset.image_ids, truth["images"])}
+        places = {photo_id: place for place, photo_id in enumerate(comparison.image_ids)}
+        self.places = {image_id: places[photo_id] for image_id, photo_id in ids.items()}
+        classes = {category["id"]: k for k, category in enumerate(truth["categories"])}
+        self.classes = [classes[category["id"]] for category in comparison.categories]
+        self.entries = {}
+        for entry in comparison.objects:
+            self.entries.setdefault(entry["image_id"], []).append(entry)
+
+    def of(self, image_id):
+        """{"boxes" [G, 4] pixels of the photo, "classes" [G] from 0 on, "areas" [G], "rles": list of G, "crowd_boxes",
+        "crowd_classes"} of a photo."""
+        entries = self.entries.get(self.places[int(image_id)], [])
+        objects, crowds = ([entry for entry in entries if bool(entry["iscrowd"]) == crowd] for crowd in (False, True))
+        return {
+            "boxes": boxes_of(objects), "classes": self.classes_of(objects), "crowd_boxes": boxes_of(crowds),
+            "crowd_classes": self.classes_of(crowds), "rles": [entry["segmentation"] for entry in objects],
+            "areas": np.array([entry["area"] for entry in objects], float),
+        }
+
+    def classes_of(self, entries):
+        return np.array([self.classes[entry["category_id"]] for entry in entries], int)
+
+
+def boxes_of(entries):
+    """float [N, 4]: the boxes of what the masks of COCO annotations cover, as training has them."""
+    from pycocotools import mask as coco_mask
+
+    if not entries:
+        return np.zeros((0, 4))
+    x, y, width, height = np.asarray(coco_mask.toBbox([entry["segmentation"] for entry in entries]), float).T
+    return np.stack([y, x, y + height, x + width], axis=1)
+
+
+class Stages:
+    """What a model's stages make of photos.
+
+    model: MaskRCNN, within lower_confidence(0); places: {its class id: place in the data's classes}
+    """
+
+    def __init__(self, model, places):
+        self.model, self.places, self.anchors = model, places, {}
+
+    def anchors_of(self, canvas):
+        """float32 [A, 4] pixels of a canvas (h, w, C)."""
+        if canvas not in self.anchors:
+            self.model.get_anchors(canvas)
+            self.anchors[canvas] = self.model.anchors
+        return self.anchors[canvas]
+
+    def found(self, image):
+        """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
+        canvas, window = self.model.place(image)  # as detect() does
+        outputs = self.model.predict(canvas[None], window.box[None])
+        return canvas, window, {name: value[0] for name, value in outputs.items()}
+
+    def pairs(self, image, objects):
+        """ImagePairs of the boxes found in a photo and of its objects."""
+        _, window, found = self.found(image)
+        return self.paired(found, window, objects)
+
+    def paired(self, found, window, objects):
+        valid = found["valid"]
+        classes = [self.places.get(int(class_id), -1) for class_id in found["class_ids"][valid]]
+        return box_pairs(window.to_canvas(objects["boxes"]), objects["classes"],
+                         window.to_canvas(objects["crowd_boxes"]), objects["crowd_classes"],
+                         found["boxes"][valid], classes, found["scores"][valid])
+
+    def trace(self, image, objects):
+        """(Trace of a photo, what `soundness.pixel_range` says of it)."""
+        canvas, window, found = self.found(image)
+        boxes, proposals = window.to_canvas(objects["boxes"]), found["proposals"][found["proposals_valid"]]
+        pairs = self.paired(found, window, objects)
+        trace = Trace(
+            boxes=boxes, areas=objects["areas"], canvas=tuple(canvas.shape[:2]),
+            anchors=highest_overlaps(boxes, self.anchors_of(canvas.shape)),
+            proposals=highest_overlaps(boxes, proposals), first_proposals=highest_overlaps(boxes, proposals[:FIRST]),
+            proposal_count=len(proposals), pairs=pairs,
+            mask_overlaps=self.mask_overlaps(pairs, found, window, image.shape[:2], objects["rles"]),
+        )
+        return trace, soundness.pixel_range(canvas, window.box)
+
+    def mask_overlaps(self, pairs, found, window, shape, rles):
+        """float [D, G]: IoU of masks in the photo where a detection of an object's class reaches it, 0 elsewhere."""
+        from pycocotools import mask as coco_mask
+
+        overlaps, wanted = np.zeros(pairs.overlaps.shape), right(pairs)
+        rows = np.flatnonzero(found["valid"])[pairs.results]
+        corner_aligned = self.model.config.GEOMETRY == "matterport"
+        for place in np.flatnonzero(wanted.any(axis=1)):
+            one = {name: found[name][rows[place], None] for name in ("boxes", "class_ids", "scores", "valid", "masks")}
+            pasted = unmold(one, window, shape, rle=True, corner_aligned=corner_aligned)["rles"]
+            for g in np.flatnonzero(wanted[place]) if pasted else ():
+                overlaps[place, g] = coco_mask.iou(pasted, [rles[g]], [0])[0, 0]
+        return overlaps
+
+
+def kernels(model):
+    """{layer: (kernel, the one that it began with, or None)} of a model: seeds of new weights are those of its SEED."""
+    import keras
+
+    found = {}
+    for layer in layers_of(model):
+        for name, kernel in weights_of(layer).items():
+            begin = getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
+            if name in KERNELS:
+                known = isinstance(getattr(begin, "seed", None), int)  # then it gives the same numbers every time
+                begun = keras.ops.convert_to_numpy(begin(kernel.shape, kernel.dtype.name)) if known else None
+                found[layer.name] = kernel, begun
+    return found

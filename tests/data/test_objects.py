@@ -1,0 +1,41 @@
+"""What data sets say of their objects: counts by hand, and which way they are read."""
+
+import numpy as np
+import pytest
+from made_pictures import Pictures, plain, settings
+
+from mrcnn.data import objects
+from mrcnn.data.batches import Batches
+from mrcnn.data.objects import class_counts, count_classes
+from mrcnn.errors import DataError
+
+
+def test_counts_take_no_crowds():
+    masks = np.ones((4, 4, 3), bool)
+    dataset = Pictures([(None, masks, np.array([1, 1, -2])), (None, masks[..., :1], np.array([3])),
+                        (None, masks[..., :0], np.zeros(0, int))])
+    assert class_counts(dataset).tolist() == [[2, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert class_counts(dataset, [1]).tolist() == [[0, 0, 1]]
+
+
+def test_objects_are_counted_without_masks_where_the_data_set_knows():
+    dataset = plain(3)
+    assert count_classes(dataset, [2, 0]).tolist() == [[1, 0, 0], [1, 0, 0]]
+    dataset.pictures[1] = (*dataset.pictures[1][:2], np.array([-2]))  # a crowd
+    assert count_classes(dataset, [1]).tolist() == [[0, 0, 0]]
+    dataset.pictures[1] = None
+    with pytest.raises(DataError, match="picture1.png: TypeError"):
+        count_classes(dataset, [0, 1])
+    dataset.load_mask = None
+    dataset.object_classes = lambda image_id: np.array([3, 3, -1])
+    assert count_classes(dataset, [1, 2]).tolist() == [[0, 0, 2], [0, 0, 2]]
+
+
+def test_masks_of_a_huge_data_set_are_not_decoded_to_count(monkeypatch):
+    monkeypatch.setattr(objects, "DECODED_AT_MOST", 3)
+    dataset = plain(4)
+    with pytest.raises(DataError, match="4 photos, .*give Pictures a method object_classes.*CLASS_COUNTS"):
+        Batches(dataset, settings(REPEAT_THRESHOLD=0.5))
+    assert Batches(dataset, settings(REPEAT_THRESHOLD=0.5), image_ids=[0, 1, 2]).class_counts()[1] == 3
+    dataset.object_classes = lambda image_id: np.array([1])
+    assert Batches(dataset, settings(REPEAT_THRESHOLD=0.5)).class_counts()[1] == 4

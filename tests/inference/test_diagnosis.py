@@ -1,0 +1,102 @@
+"""What is read off a model's stages, with a network of known weights or with known results in its place."""
+
+import numpy as np
+import pytest
+from made_pictures import Pictures, rectangles
+from tiny import Squares, TinyConfig
+
+from mrcnn.evaluation.findings import find
+from mrcnn.evaluation.funnel import step_tests
+from mrcnn.inference import diagnosis
+from mrcnn.model import MaskRCNN
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A network with random weights that knows the squares' colours."""
+    return named(TinyConfig(), tmp_path_factory.mktemp("logs"))
+
+
+def named(config, folder):
+    model = MaskRCNN("inference", config, str(folder))
+    model.class_names = ["BG", "red", "green", "blue"]
+    return model
+
+
+def seeing(model, monkeypatch, colour_of=lambda pixels: int(pixels.argmax()) + 1, score=0.9):
+    """Puts perfect proposals and detections in the place of the network's, their class by the colour of the square."""
+
+    def predict(canvases, windows):
+        canvas = canvases[0]
+        rows, columns = np.nonzero(canvas.max(axis=2) > 200)
+        box = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1], np.float32)
+        class_id = colour_of(canvas[rows[0], columns[0]])
+        return {"boxes": box[None, None], "class_ids": np.array([[class_id]]), "scores": np.array([[score]], "float32"),
+                "valid": np.array([[True]]), "masks": np.ones((1, 1, 28, 28), np.float32),
+                "proposals": np.stack([box, box * 0])[None], "proposals_valid": np.array([[True, False]])}
+
+    monkeypatch.setattr(model, "predict", predict)
+
+
+def test_a_network_that_finds_all_is_found_sound(tiny, monkeypatch):
+    seeing(tiny, monkeypatch)
+    # The photos of 96 x 80 are shrunk to 64 x 53: boxes are compared on the canvas, masks on the photo.
+    made = diagnosis.examine(tiny, Squares().load(6, size=(96, 80)))
+    assert [step["passed"] for step in made["steps"]][4:] == [6] * 6 and made["photos"] == made["objects"] == 6
+    assert sum(made["scores"]["hits"][17:19]) == 6 and not sum(made["scores"]["false_alarms"])
+    assert made["proposals"]["number"] == 1 and made["masks"] == {"right": 6, "good": 6}
+    assert made["pixels"]["max"] == 250 and made["pixels"]["min"] == 90  # the black beside the photo is not counted
+    # With red and blue swapped a red square is called blue: half as good, or less.
+    assert made["swapped"]["usual"] == pytest.approx(0.9) and made["swapped"]["swapped"] < 0.7
+
+
+def test_channels_in_another_order_show(tiny, monkeypatch):
+    seeing(tiny, monkeypatch, lambda pixels: 3 - int(pixels.argmax()))
+    made = diagnosis.examine(tiny, Squares().load(8))
+    finding = next(finding for finding in find({**made, "epoch": 1, "changed": {}}) if finding.weight < 2)
+    assert finding.kind == "swapped_channels"
+
+
+def test_stages_of_both_geometries(tiny, tmp_path):
+    """Anchors, proposals and detections are those of the network, in pixels of the canvas."""
+    matterport = named(TinyConfig(GEOMETRY="matterport", BACKBONE_STRIDES=[4, 8, 16, 32, 64]), tmp_path)
+    dataset = Squares().load(1)
+    truth = diagnosis.TrueObjects(dataset)
+    size, y, x, side, colour = dataset.shape_of(0)
+    objects = truth.of(0)
+    assert objects["boxes"].tolist() == [[y, x, y + side, x + side]] and objects["classes"].tolist() == [colour]
+    for model, corner in ((tiny, 2.0), (matterport, 0.0)):
+        stages = diagnosis.Stages(model, {1: 0, 2: 1, 3: 2})
+        anchors = stages.anchors_of((64, 64, 3))
+        # (16^2 + 8^2 + 4^2 + 2^2 + 1) cells of 3 shapes; the first cell's centre is half a stride in, or at 0.
+        assert len(anchors) == 3 * 341
+        np.testing.assert_allclose((anchors[0, :2] + anchors[0, 2:]) / 2, corner, atol=1e-5)
+        with model.lower_confidence(0.0):
+            trace, (mean, least, most) = stages.trace(dataset.load_image(0), objects)
+            _, _, found = stages.found(dataset.load_image(0))
+        assert trace.canvas == (64, 64) and trace.proposal_count == found["proposals_valid"].sum() > 0
+        assert len(trace.pairs.scores) == found["valid"].sum()
+        assert (trace.first_proposals <= trace.proposals).all() and trace.anchors[0] > 0.3
+        assert step_tests(trace, model.config)[:2].all() and (least, most) == (90, 250)
+
+
+def test_crowds_are_no_objects():
+    photo, masks, _ = rectangles((40, 40), [(0, 0, 10, 10), (20, 20, 40, 40)], [1, 2])
+    truth = diagnosis.TrueObjects(Pictures([(photo, masks, np.array([1, -2], np.int32))]))
+    objects = truth.of(0)
+    assert objects["classes"].tolist() == [0] and objects["crowd_classes"].tolist() == [1]
+    assert objects["crowd_boxes"].tolist() == [[20, 20, 40, 40]] and objects["areas"].tolist() == [100]
+
+
+def test_layers_as_they_began_are_told(tiny):
+    kernels = diagnosis.kernels(tiny)
+    assert {"res2a", "fpn_p2", "rpn_class_raw", "mrcnn_class_conv1", "mrcnn_mask"} <= set(kernels)
+    assert all(np.array_equal(kernel, begun) for kernel, begun in kernels.values())
+    layer = tiny.inference_model.get_layer("mrcnn_mask")
+    before = layer.get_weights()
+    layer.kernel.assign(layer.kernel + 1e-6)
+    try:
+        kernel, begun = diagnosis.kernels(tiny)["mrcnn_mask"]
+        assert not np.array_equal(kernel, begun)
+    finally:
+        layer.set_weights(before)
