@@ -3,12 +3,14 @@
 import difflib
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import tree
 
 from mrcnn.architectures.segmenter import Segmenter, find_last_checkpoint, unmold
+from mrcnn.config import Config
 from mrcnn.data.images import Window
 from mrcnn.errors import ConfigError
 from mrcnn.matterport.boxes import (
@@ -84,22 +86,35 @@ RENAMED = {
 
 
 class MaskRCNN(Segmenter):
-    """Mask R-CNN (He 2017) on a feature pyramid, behind Matterport's class.
+    """Mask R-CNN (He et al. 2017) on a feature pyramid, with the interface of Matterport's class.
 
-    Attribute anchors: float32 [A, 4] pixels of the last shape that `get_anchors` was asked for.
+    Args:
+        mode: "training" or "inference"; a model in training mode detects as well.
+        config: settings; they are checked first.
+        model_dir: folder in which run folders are made.
+
+    Attributes:
+        anchors: float32 [A, 4], pixels, of the last shape that `get_anchors` was asked for; None before.
+
+    Raises:
+        ConfigError: a setting does not fit the others.
     """
 
     anchors = None
 
-    def build_networks(self, config):
+    def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
         return build_mask_rcnn(config)
 
     # --- Detection in Matterport's steps -------------------------------------------------------------------------
-    def mold_inputs(self, images):
-        """Photos placed on canvases, less the mean pixel.
+    def mold_inputs(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Place photos on canvases and subtract the mean pixel.
 
-        images: list of uint8 [H, W, 3] RGB whose canvases have one shape
-        Returns (molded images float32 [B, h, w, 3], metas [B, M] without active classes, windows [B, 4] pixels).
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB, whose canvases have one shape.
+
+        Returns:
+            (molded images float32 [B, h, w, 3], metas [B, M] without active classes, windows [B, 4] pixels).
         """
         molded, metas, windows = [], [], []
         for image in images:
@@ -112,13 +127,19 @@ class MaskRCNN(Segmenter):
             )
         return np.stack(molded), np.stack(metas), np.stack(windows)
 
-    def unmold_detections(self, detections, mrcnn_mask, original_image_shape, image_shape, window):
-        """One image's detections, from the canvas to the photo, as config.GEOMETRY has it.
+    def unmold_detections(self, detections: np.ndarray, mrcnn_mask: np.ndarray, original_image_shape: tuple,
+                          image_shape: tuple, window: Sequence[float]) -> tuple:
+        """Map the detections of one image from the canvas to the photo, in the geometry of config.GEOMETRY.
 
-        detections: [N, (y1, x1, y2, x2, class id, score)], boxes normalised, class 0 being padding
-        mrcnn_mask: [N, h, w, C] 0..1; original_image_shape, image_shape: of photo and canvas
-        window: (y1, x1, y2, x2) pixels of the canvas that the photo fills
-        Returns (boxes int32 [N, 4] pixels, class ids int32 [N], scores [N], masks bool [H, W, N]).
+        Args:
+            detections: [N, (y1, x1, y2, x2, class id, score)], boxes normalised; class 0 is padding.
+            mrcnn_mask: [N, h, w, C], probabilities.
+            original_image_shape: (H, W, ...) of the photo, pixels.
+            image_shape: (h, w, ...) of the canvas, pixels.
+            window: (y1, x1, y2, x2) that the photo fills, pixels of the canvas.
+
+        Returns:
+            (boxes int32 [N, 4] pixels, class ids int32 [N], scores [N], masks bool [H, W, N]).
         """
         class_ids = detections[:, 4].astype(int)
         found = {
@@ -134,8 +155,17 @@ class MaskRCNN(Segmenter):
         result = unmold(found, placed, shape, corner_aligned=self.config.GEOMETRY == "matterport")
         return result["rois"], result["class_ids"], result["scores"], result["masks"]
 
-    def detect_molded(self, molded_images, image_metas, verbose=0):
-        """What `detect` gives, in pixels of the canvases; molded_images and image_metas as from `mold_inputs`."""
+    def detect_molded(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[dict]:
+        """Detect on molded images.
+
+        Args:
+            molded_images: float32 [B, h, w, 3] of `mold_inputs`.
+            image_metas: [B, M] of `mold_inputs`.
+            verbose: 1 prints the boxes of each image.
+
+        Returns:
+            Dicts with "rois", "class_ids", "scores" and "masks" as from `detect`, in pixels of the canvases.
+        """
         windows = parse_image_meta_graph(np.asarray(image_metas))["window"]
         outputs = self.predict(unmolded(molded_images, self.config), windows)
         shape = tuple(molded_images.shape[1:3])
@@ -150,38 +180,53 @@ class MaskRCNN(Segmenter):
         return results
 
     # --- Looking inside ------------------------------------------------------------------------------------------
-    def get_anchors(self, image_shape):
-        """The network's anchors for canvases of this shape: float32 [A, 4] normalised; `anchors` has them in pixels."""
+    def get_anchors(self, image_shape: tuple) -> np.ndarray:
+        """Make the network's anchors; the attribute `anchors` then has them in pixels.
+
+        Args:
+            image_shape: (h, w, ...) of the canvas, pixels.
+
+        Returns:
+            float32 [A, 4], normalised.
+        """
         # The layer looks at nothing but the maps' shapes.
         maps = [np.zeros((1, *shape, 1), "float32") for shape in compute_backbone_shapes(self.config, image_shape)]
         levels = self.inference_model.get_layer("anchors")(maps)
         self.anchors = np.concatenate([keras.ops.convert_to_numpy(level) for level in levels])
         return norm_boxes(self.anchors, image_shape[:2])
 
-    def ancestor(self, tensor, name, checked=None):
-        """Raises: a Keras 3 graph is not walked by names of TensorFlow 1."""
+    def ancestor(self, tensor: object, name: str, checked: object = None) -> None:
+        """Raise NotImplementedError with what to write instead: Keras 3 graphs have no names of TensorFlow 1."""
         raise NotImplementedError(
             f"ancestor({name!r}) walked a TensorFlow 1 graph: use model.run_graph([image], [(name, layer)]) with a "
             "layer of model.inference_model.layers, such as anchors, rpn_class_logits, rpn_bbox, proposals, "
             "mrcnn_detection or detection_masks."
         )
 
-    def find_trainable_layer(self, layer):
+    def find_trainable_layer(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         """The layer with the weights, where one is wrapped in others (TimeDistributed)."""
         return self.find_trainable_layer(layer.layer) if hasattr(layer, "layer") else layer
 
-    def get_trainable_layers(self):
+    def get_trainable_layers(self) -> list[keras.layers.Layer]:
         """All layers with weights, frozen or not."""
         layers = [self.find_trainable_layer(layer) for layer in self.keras_model.layers]
         return [layer for layer in layers if layer.weights]
 
-    def run_graph(self, images, outputs, image_metas=None):
-        """What layers of the detection graph give for some photos.
+    def run_graph(self, images: Sequence[np.ndarray], outputs: Sequence[tuple],
+                  image_metas: np.ndarray | None = None) -> OrderedDict:
+        """Run photos through the inference graph and return the outputs of any of its layers.
 
-        images: list of uint8 [H, W, 3] RGB, or molded images if image_metas is given
-        outputs: list of (name, layer), the layer a name in `inference_model`, or a tensor of that graph
-        Returns an OrderedDict {name: numpy array, or for a layer of several outputs a list or dict of arrays}; a layer
-        that serves all pyramid levels gives a list of them. Raises ConfigError for a layer that is not there.
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB; or molded images if `image_metas` is given.
+            outputs: pairs (name, layer); the layer is a layer's name in `inference_model`, or a tensor of that graph.
+            image_metas: [B, M] of `mold_inputs`.
+
+        Returns:
+            {name: np.ndarray}; a layer of several outputs gives a list or dict of arrays, and a layer that serves all
+            pyramid levels gives a list of them.
+
+        Raises:
+            ConfigError: the graph has no such layer.
         """
         molded, metas = (images, image_metas) if image_metas is not None else self.mold_inputs(images)[:2]
         inputs = {
@@ -213,11 +258,16 @@ class MaskRCNN(Segmenter):
         calls = [_outputs(node) for node in layers[name]._inbound_nodes if id(node) in here]
         return calls[0] if len(calls) == 1 else calls
 
-    def get_imagenet_weights(self):
-        """Path of a file with the ImageNet weights of the backbone, for `load_weights(path, by_name=True)`.
+    def get_imagenet_weights(self) -> str:
+        """Write a file with the ImageNet weights of BACKBONE, for `load_weights(path, by_name=True)`.
 
-        Unlike Matterport's, which are ResNet50's for any backbone and expect BGR, they are those of BACKBONE and expect
-        RGB. Raises CheckpointError when offline or where there are none.
+        Matterport's file holds ResNet50's for any backbone and expects BGR; this one expects RGB.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            CheckpointError: this machine is offline, or the backbone has no ImageNet weights.
         """
         image = keras.Input((None, None, int(self.config.IMAGE_CHANNEL_COUNT)))
         backbone = keras.Model(image, build_backbone(image, self.config))

@@ -6,12 +6,14 @@ import json
 import os
 import random
 import re
+from collections.abc import Callable, Sequence
 
 import keras
 
 from mrcnn import __version__
 from mrcnn.config import Config
 from mrcnn.data.batches import Batches
+from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError
 from mrcnn.inference.detector import Detector, unmold  # noqa: F401  unmold is known here too
@@ -29,11 +31,18 @@ CHECKPOINT = re.compile(r".*[/\\][\w-]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\]
 RUN_FOLDER = re.compile(r"(?P<name>[\w-]+?)(?P<time>\d{8}T\d{4})")
 
 
-def find_last_checkpoint(logs, name=None):
-    """Path of the newest run's last checkpoint.
+def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> str:
+    """Find the newest run's last checkpoint.
 
-    logs: folder of run folders; name: Config.NAME of the runs to look at, None for all.
-    Raises FileNotFoundError if there is none.
+    Args:
+        logs: folder of the run folders.
+        name: Config.NAME of the runs to consider; None considers all.
+
+    Returns:
+        Path of the checkpoint.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
     """
     runs = []
     for folder in os.listdir(logs) if os.path.isdir(logs) else []:
@@ -52,14 +61,25 @@ def find_last_checkpoint(logs, name=None):
 class Segmenter(Detector):
     """A network with its settings and run folder. Subclasses say how the network is built.
 
-    mode: "training" or "inference"; a model in training mode detects as well. config: Config.
-    model_dir: folder that run folders are made in.
+    Args:
+        mode: "training" or "inference"; a model in training mode detects as well.
+        config: settings; they are checked first.
+        model_dir: folder in which run folders are made.
 
-    Attributes: config, mode, model_dir, log_dir, epoch (finished ones), checkpoint_path, class_names,
-    keras_model (the graph of the mode), training_model, inference_model.
+    Attributes:
+        config, mode, model_dir: as given.
+        log_dir: path of the run folder.
+        epoch: number of finished epochs.
+        checkpoint_path: pattern of the checkpoints' paths.
+        class_names: names by class id, background first; None before training or loading tells them.
+        keras_model: the graph of the mode.
+        training_model, inference_model: both graphs, which share their weights.
+
+    Raises:
+        ConfigError: a setting does not fit the others.
     """
 
-    def __init__(self, mode, config, model_dir):
+    def __init__(self, mode: str, config: Config, model_dir: str | os.PathLike) -> None:
         if mode not in ("training", "inference"):
             raise ValueError(f'mode={mode!r} is neither "training" nor "inference".')
         config.check()
@@ -82,13 +102,13 @@ class Segmenter(Detector):
             self.inference_model.jit_compile = False
         self.keras_model = self.training_model if mode == "training" else self.inference_model
 
-    def build_networks(self, config):
-        """(training model, inference model) of a Config, sharing their weights."""
+    def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights; every subclass overrides this."""
         raise TypeError(f"{type(self).__name__} must define build_networks(config).")
 
     # --- Run folder and weights ----------------------------------------------------------------------------------
-    def set_log_dir(self, model_path=None):
-        """Take up the run folder and epoch of a checkpoint path of ours, else name a new folder."""
+    def set_log_dir(self, model_path: str | os.PathLike | None = None) -> None:
+        """Continue in the run folder and epoch of a checkpoint of ours; None or any other path names a new folder."""
         self.epoch = 0
         name = (self.config.NAME or "model").lower()
         match = CHECKPOINT.fullmatch(os.path.abspath(model_path)) if model_path else None
@@ -106,15 +126,24 @@ class Segmenter(Detector):
     def _run_folder(self, name, time):
         return os.path.join(self.model_dir, f"{name}{time:%Y%m%dT%H%M}")
 
-    def find_last(self):
+    def find_last(self) -> str:
         """Path of the last checkpoint of the newest run of this Config.NAME; FileNotFoundError if there is none."""
         return find_last_checkpoint(self.model_dir, self.config.NAME or "model")
 
-    def load_weights(self, filepath, by_name=False, exclude=None):
+    def load_weights(self, filepath: str | os.PathLike, by_name: bool = False,
+                     exclude: Sequence[str] | None = None) -> weights.LoadReport:
         """Load a weight file and, from a checkpoint of ours, its run folder, epoch and training state.
 
-        exclude: names of layers to leave as they are; implies by_name. Returns the LoadReport, which is printed.
-        Raises CheckpointError; the network is then as it was.
+        Args:
+            filepath: .h5 file, or .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn.
+            by_name: load the layers that the file has, instead of requiring all of them.
+            exclude: names of layers to leave as they are; implies by_name.
+
+        Returns:
+            What was loaded, and what is missing; it is printed too.
+
+        Raises:
+            CheckpointError: the file cannot be read or does not fit; the network is then as it was.
         """
         report = torchvision_weights.load_weights(
             filepath, self.training_model, self.config, by_name or bool(exclude), exclude or ()
@@ -133,8 +162,8 @@ class Segmenter(Detector):
         self.stage = self._state["stage"] if self._state else None
         return report
 
-    def save_weights(self, path):
-        """Write all weights with the settings, class names and epoch, whole or not at all."""
+    def save_weights(self, path: str | os.PathLike) -> None:
+        """Write all weights with the settings, class names and epoch to an .h5 file, whole or not at all."""
         attributes = {
             "mrcnn_config": json.dumps(self.config.to_dict()),
             "mrcnn_class_names": json.dumps(self.class_names),
@@ -144,11 +173,22 @@ class Segmenter(Detector):
         weights.write_weights(path, self.training_model, attributes)
 
     @classmethod
-    def from_checkpoint(cls, path, model_dir=None, mode="inference", **overrides):
-        """The network of a checkpoint of ours, with its settings, class names and weights; or of torchvision's.
+    def from_checkpoint(cls, path: str | os.PathLike, model_dir: str | os.PathLike | None = None,
+                        mode: str = "inference", **overrides: object) -> "Segmenter":
+        """Make the network of a checkpoint, with its settings, class names and weights.
 
-        path: .h5 of ours, or .pth or .safetensors of maskrcnn_resnet50_fpn; overrides: settings to change.
-        Raises CheckpointError or ConfigError.
+        Args:
+            path: .h5 file of ours, or .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn.
+            model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
+            mode: "training" or "inference".
+            overrides: settings to change, by name.
+
+        Returns:
+            A model of this class.
+
+        Raises:
+            CheckpointError: the file cannot be read or does not fit.
+            ConfigError: an override does not exist or does not fit.
         """
         settings = torchvision_weights.settings_of(path)
         config = Config.from_dict(settings["config"], **overrides)
@@ -159,8 +199,18 @@ class Segmenter(Detector):
         return model
 
     # --- Training ------------------------------------------------------------------------------------------------
-    def set_trainable(self, layer_regex, keras_model=None, indent=0, verbose=1):
-        """Make the layers of a stage trainable ("heads", "3+", ..., or a regular expression), all others not."""
+    def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0,
+                      verbose: int = 1) -> list[str]:
+        """Make the layers of a stage trainable and freeze all others.
+
+        Args:
+            layer_regex: "heads", "3+", "4+", "5+", "all", or a regular expression of whole layer names.
+            keras_model: None takes the training graph.
+            verbose: 1 prints how many layers are trained.
+
+        Returns:
+            Names of the trainable layers.
+        """
         model = keras_model or self.training_model
         names = select_layers(model, layer_regex, frozen_norm=self.config.TRAIN_BN is False)
         set_trainable_layers(model, names)
@@ -169,10 +219,11 @@ class Segmenter(Detector):
             print(f"Training {len(names)} of {total} layers: {layer_regex}")
         return names
 
-    def compile(self, learning_rate, momentum, warmup_steps=0, total_steps=None):
+    def compile(self, learning_rate: float, momentum: float, warmup_steps: int = 0,
+                total_steps: int | None = None) -> None:
         """Give the training graph a fresh optimizer for the layers that are trainable now.
 
-        total_steps: of the stage, for LR_SCHEDULE "step" and "cosine"; without, the rate stays as it is.
+        The rate rises over `warmup_steps`. LR_SCHEDULE "step" and "cosine" follow `total_steps`, those of the stage.
         """
         jit = False if keras.backend.backend() == "tensorflow" else "auto"
         with self.devices.scope():
@@ -184,24 +235,35 @@ class Segmenter(Detector):
 
     def train(
         self,
-        train_dataset,
-        val_dataset,
-        learning_rate,
-        epochs,
-        layers,
-        augmentation=None,
-        custom_callbacks=None,
-        no_augmentation_sources=None,
-    ):
-        """Train one stage, up to the total number of epochs `epochs`, with a checkpoint after each.
+        train_dataset: Dataset,
+        val_dataset: Dataset | None,
+        learning_rate: float,
+        epochs: int,
+        layers: str,
+        augmentation: Callable | object | None = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        no_augmentation_sources: Sequence[str] | None = None,
+    ) -> keras.callbacks.History:
+        """Train one stage, with a checkpoint after each epoch. A loaded checkpoint is continued.
 
-        train_dataset, val_dataset: prepared Datasets (val may be None); learning_rate: of the stage after warm-up;
-        layers: "heads", "3+", "4+", "5+", "all" or a regular expression; augmentation: see
-        `mrcnn.data.augmentation`; custom_callbacks: Keras callbacks, of which those with a true attribute `measures`
-        are called before history.csv is written (an error of theirs is raised after the checkpoint), the others last;
-        of several workers (see `mrcnn.training.devices`) the chief alone calls them. Continues where a loaded
-        checkpoint stopped. Returns the Keras History.
-        Raises NonFiniteLoss, DataError, ConfigError.
+        Args:
+            train_dataset: prepared Dataset to train on.
+            val_dataset: prepared Dataset for the validation loss, or None.
+            learning_rate: rate of the stage after the warm-up.
+            epochs: total number of epochs since the start of the run, not of this stage.
+            layers: "heads", "3+", "4+", "5+", "all", or a regular expression of whole layer names.
+            augmentation: see `mrcnn.data.augmentation`.
+            custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
+                attribute `measures` is called before history.csv is written; the others are called last.
+            no_augmentation_sources: sources of the Dataset whose photos are not augmented.
+
+        Returns:
+            The Keras History of the stage.
+
+        Raises:
+            NonFiniteLoss: a loss or gradient is NaN or infinite.
+            DataError: a photo cannot be used.
+            ConfigError: settings, data set and devices do not fit each other.
         """
         if self.mode != "training":
             raise ValueError('train() needs a model made with mode="training".')
@@ -212,14 +274,8 @@ class Segmenter(Detector):
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs)}
         stage["first_epoch"] = weights.first_epoch_of(stage, self._state, self.epoch)
         self.stage = stage
-        batches = Batches(
-            train_dataset,
-            self.config,
-            augmentation=augmentation,
-            steps=self.config.STEPS_PER_EPOCH,
-            no_augmentation_sources=no_augmentation_sources,
-            first_epoch=self.epoch,
-        )
+        batches = Batches(train_dataset, self.config, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
+                          no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
         validation = self._validation_batches(val_dataset)
         if self.config.CLASS_LOSS != "softmax" and self.config.CLASS_COUNTS is None:
             self.training_model.take_class_counts(batches.class_counts())
@@ -229,13 +285,17 @@ class Segmenter(Detector):
         self._take_up_state(stage)
         self._check_workers()
         if self.devices.chief:
-            os.makedirs(self.log_dir, exist_ok=True)
-            self.config.save(os.path.join(self.log_dir, "config.json"))
-            rate = rate_text(self.config, learning_rate)
-            print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")
+            self._open_run(learning_rate, epochs)
         callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
         self.history = self._fit(batches, validation, epochs, callbacks)
         return self.history
+
+    def _open_run(self, learning_rate, epochs):
+        """Make the run folder with its settings, and say what begins."""
+        os.makedirs(self.log_dir, exist_ok=True)
+        self.config.save(os.path.join(self.log_dir, "config.json"))
+        rate = rate_text(self.config, learning_rate)
+        print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")
 
     def _fit(self, batches, validation, epochs, callbacks):
         """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""
@@ -304,11 +364,16 @@ class Segmenter(Detector):
             )
         self.class_names = list(dataset.class_names)
 
-    def losses_on(self, dataset):
-        """{name: mean} of each loss on the photos of a data set, as on the validation photos of an epoch.
+    def losses_on(self, dataset: Dataset) -> dict[str, float]:
+        """Measure the losses on the photos of a data set, as on the validation photos of an epoch.
 
-        The random generators are left as they were, so that who looks changes nothing. Raises ConfigError where
-        several workers train: all of them would have to come here.
+        The random generators stay as they were, so measuring does not change the training.
+
+        Returns:
+            {name: mean} of each loss.
+
+        Raises:
+            ConfigError: several workers train; all of them would have to call this.
         """
         if getattr(self.devices, "workers", 1) > 1:
             raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")

@@ -10,18 +10,27 @@ from mrcnn.errors import DataError
 
 
 class Dataset:
-    """Base class of data sets.
+    """Base class of data sets: classes, photos, and the masks of each photo.
 
-    Subclass it, give it a method that calls `add_class` and `add_image`, override `load_mask` (and `load_image` where
-    photos are no files), call that method and then `prepare()`. Classes and photos then have ids from 0 on; class 0 is
+    A subclass has a method that calls `add_class` and `add_image`, and overrides `load_mask` (and `load_image` where
+    photos are not files). Call that method, then `prepare()`: classes and photos are then numbered from 0; class 0 is
     background ("BG").
 
-    Optional methods that a subclass may offer, both without decoding masks: `object_count(image_id)` -> number of
-    objects without crowds, which makes SKIP_EMPTY_IMAGES cheap; `object_classes(image_id)` -> class ids of the objects,
-    negative for crowds, which does so for REPEAT_THRESHOLD and CLASS_LOSS.
+    A subclass may offer two methods that need no masks: `object_count(image_id)` returns the number of objects without
+    crowds, which makes SKIP_EMPTY_IMAGES cheap; `object_classes(image_id)` returns the class ids of the objects,
+    negative for crowds, which makes REPEAT_THRESHOLD and CLASS_LOSS cheap.
+
+    Args:
+        class_map: ignored; Matterport's argument.
+
+    Attributes:
+        image_info: list of dicts, one a photo: "id", "source", "path" and what `add_image` was given.
+        class_info: list of dicts, one a class: "id", "source", "name".
+        class_names: list of str, by class id, background first; after `prepare`.
+        num_classes, num_images: numbers of classes with background and of photos; after `prepare`.
     """
 
-    def __init__(self, class_map=None):
+    def __init__(self, class_map: object = None) -> None:
         # class_map does nothing; many subclasses in the wild pass one, or themselves.
         self._image_ids = np.zeros(0, int)
         self.image_info = []
@@ -29,21 +38,35 @@ class Dataset:
         self.source_class_ids = {}
 
     # --- Registering ---------------------------------------------------------------------------------------------
-    def add_class(self, source, class_id, class_name):
-        """Register a class; one that is registered already is left as it is.
+    def add_class(self, source: str, class_id: int, class_name: str) -> None:
+        """Register a class; a class that is registered already stays as it is.
 
-        source: name of the data set it comes from, without dots; class_id: its id there
+        Args:
+            source: name of the data set that the class comes from, without dots.
+            class_id: id of the class in the source.
+            class_name: name of the class.
         """
         assert "." not in source, f"Source name {source!r} must not contain a dot."
         if not any(info["source"] == source and info["id"] == class_id for info in self.class_info):
             self.class_info.append({"source": source, "id": class_id, "name": class_name})
 
-    def add_image(self, source, image_id, path, **kwargs):
-        """Register a photo. image_id: its id in the source; path: of its file, or None; kwargs: kept in image_info."""
+    def add_image(self, source: str, image_id: object, path: str | os.PathLike | None, **kwargs: object) -> None:
+        """Register a photo.
+
+        Args:
+            source: name of the data set that the photo comes from.
+            image_id: id of the photo in the source.
+            path: of the photo's file; None where a subclass overrides `load_image`.
+            kwargs: further entries of the photo's dict in `image_info`.
+        """
         self.image_info.append({"id": image_id, "source": source, "path": path, **kwargs})
 
-    def prepare(self, class_map=None):
-        """Number classes and photos; call it once all are registered, and again if more come."""
+    def prepare(self, class_map: object = None) -> None:
+        """Number classes and photos. Call it once all are registered, and again after adding more.
+
+        Args:
+            class_map: ignored; Matterport's argument.
+        """
         self.num_classes = len(self.class_info)
         self.class_ids = np.arange(self.num_classes)
         self.class_names = [str(info["name"]).split(",")[0] for info in self.class_info]
@@ -59,45 +82,74 @@ class Dataset:
 
     # --- Looking up ----------------------------------------------------------------------------------------------
     @property
-    def image_ids(self):
-        """int [M]: ids of all photos."""
+    def image_ids(self) -> np.ndarray:
+        """int [M]: ids of all photos, 0 to M - 1; empty before `prepare`."""
         return self._image_ids
 
-    def map_source_class_id(self, source_class_id):
-        """Class id of a class in its source: "coco.12" -> 7."""
+    def map_source_class_id(self, source_class_id: str) -> int:
+        """Look up a class by its id in a source.
+
+        Args:
+            source_class_id: "SOURCE.ID", such as "coco.12".
+
+        Returns:
+            Class id in this data set.
+        """
         return self.class_from_source_map[source_class_id]
 
-    def get_source_class_id(self, class_id, source):
-        """The id that a class has in its source."""
+    def get_source_class_id(self, class_id: int, source: str) -> int:
+        """Look up the id that a class has in its source.
+
+        Args:
+            class_id: class id in this data set.
+            source: name of the source that the class must belong to.
+
+        Returns:
+            Class id in the source.
+        """
         info = self.class_info[class_id]
         assert info["source"] == source, f"Class {class_id} is of source {info['source']!r}, not {source!r}."
         return info["id"]
 
-    def source_image_link(self, image_id):
+    def source_image_link(self, image_id: int) -> str:
         """Path or URL of a photo."""
         return self.image_info[image_id]["path"]
 
-    def image_reference(self, image_id):
+    def image_reference(self, image_id: int) -> str:
         """Where a photo can be looked up in its source; for subclasses to override."""
         return ""
 
-    def sample_name(self, image_id):
+    def sample_name(self, image_id: int) -> str:
         """Short printable name of a photo, for messages: its file name, else its id in the source."""
         info = self.image_info[image_id]
         return os.path.basename(info["path"]) if info.get("path") else f"{info['source']} image {info['id']}"
 
     # --- Loading -------------------------------------------------------------------------------------------------
-    def load_image(self, image_id):
-        """A photo as uint8 [H, W, 3] RGB. Raises DataError naming the file if it cannot be read."""
+    def load_image(self, image_id: int) -> np.ndarray:
+        """Load a photo.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            uint8 [H, W, 3] RGB, upright.
+
+        Raises:
+            DataError: the photo has no path, or its file cannot be read; the message names it.
+        """
         path = self.image_info[image_id]["path"]
         if not path:
             raise DataError(f"{self.sample_name(image_id)} has no path: override load_image to make its pixels.")
         return load_image(path)
 
-    def load_mask(self, image_id):
-        """The objects of a photo; every subclass overrides this.
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Load the objects of a photo; every subclass overrides this.
 
-        Returns (masks bool [H, W, N], class ids int32 [N]); a negative class id marks a crowd.
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            (masks bool [H, W, N], class ids int32 [N]); a negative class id marks a crowd.
         """
         warnings.warn(f"{type(self).__name__} does not override load_mask: its photos have no objects.", stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)

@@ -18,16 +18,21 @@ NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest f
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def load_image(path):
-    """Read a photo upright, whatever its format.
+def load_image(path: str | os.PathLike) -> np.ndarray:
+    """Read a photo of any format, upright.
 
     Grey becomes RGB, an alpha channel is dropped, 16-bit values keep their high byte, and the EXIF orientation is
     applied.
 
-    path: of any file that Pillow reads
+    Args:
+        path: of any file that Pillow reads.
 
-    Returns uint8 [H, W, 3] RGB. Raises DataError naming the file if it is missing, unreadable, truncated, or larger
-    than twice PIL.Image.MAX_IMAGE_PIXELS.
+    Returns:
+        uint8 [H, W, 3] RGB.
+
+    Raises:
+        DataError: the file is missing, unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS; the
+            message names it.
     """
     from PIL import Image, ImageOps
 
@@ -86,12 +91,18 @@ def to_rgb(image, path):
     return np.array(image.convert("RGB"))
 
 
-def image_path(folder, name):
-    """Path of a photo that a file of annotations names.
+def image_path(folder: str | os.PathLike, name: str) -> str:
+    """Make the path of a photo that a file of annotations names.
 
-    folder: of the photos; name: relative to it, subfolders allowed
+    Args:
+        folder: folder of the photos.
+        name: name relative to the folder; subfolders are allowed.
 
-    Raises DataError for an absolute name and for one that leads out of the folder.
+    Returns:
+        Path of the photo.
+
+    Raises:
+        DataError: the name is absolute or leads out of the folder.
     """
     name = str(name)
     parts = name.replace("\\", "/").split("/")
@@ -107,28 +118,47 @@ def image_path(folder, name):
 class Window:
     """Where a photo lies on its canvas: canvas = photo * scale + offset.
 
-    original_shape: (H, W) of the photo, pixels; canvas_shape: (h, w); scale: (sy, sx); offset: (oy, ox) canvas pixels
+    Args:
+        original_shape: (H, W) of the photo, pixels.
+        canvas_shape: (h, w) of the canvas, pixels.
+        scale: (sy, sx), canvas pixels per photo pixel.
+        offset: (oy, ox) of the photo's corner, canvas pixels.
     """
 
-    original_shape: tuple
-    canvas_shape: tuple
-    scale: tuple
-    offset: tuple
+    original_shape: tuple[int, int]
+    canvas_shape: tuple[int, int]
+    scale: tuple[float, float]
+    offset: tuple[float, float]
 
     @property
-    def box(self):
-        """float32 [4]: the part of the canvas that the photo fills."""
+    def box(self) -> np.ndarray:
+        """float32 [4]: the part of the canvas that the photo fills, pixels."""
         height, width = self.original_shape
         box = self.to_canvas(np.array([0, 0, height, width], np.float32))
         return _clipped(box, self.canvas_shape)
 
-    def to_canvas(self, boxes):
-        """Boxes of the photo as boxes of the canvas, not clipped. boxes: [..., 4]. Returns float32 [..., 4]."""
+    def to_canvas(self, boxes: np.ndarray) -> np.ndarray:
+        """Map boxes from the photo to the canvas, without clipping.
+
+        Args:
+            boxes: [..., 4], pixels of the photo.
+
+        Returns:
+            float32 [..., 4], pixels of the canvas.
+        """
         scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
         return (np.asarray(boxes, np.float64) * scale + offset).astype(np.float32)
 
-    def to_original(self, boxes, clip=True):
-        """Boxes of the canvas as boxes of the photo, clipped to it. boxes: [..., 4]. Returns float32 [..., 4]."""
+    def to_original(self, boxes: np.ndarray, clip: bool = True) -> np.ndarray:
+        """Map boxes from the canvas to the photo.
+
+        Args:
+            boxes: [..., 4], pixels of the canvas.
+            clip: clip the boxes to the photo.
+
+        Returns:
+            float32 [..., 4], pixels of the photo.
+        """
         scale, offset = np.tile(self.scale, 2), np.tile(self.offset, 2)
         boxes = ((np.asarray(boxes, np.float64) - offset) / scale).astype(np.float32)
         return _clipped(boxes, self.original_shape) if clip else boxes
@@ -138,19 +168,26 @@ def _clipped(boxes, shape):
     return np.clip(boxes, 0, np.array(tuple(shape) * 2, np.float32))
 
 
-def place_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
+def place_image(image: np.ndarray, min_dim: int | None = None, max_dim: int | None = None,
+                min_scale: float | None = None, mode: str = "square",
+                rng: np.random.Generator | None = None) -> tuple[np.ndarray, Window]:
     """Resize a photo and pad or crop it to a canvas that the network takes.
 
-    image: [H, W, C], uint8 or another type that cv2 resizes
-    min_dim: pixels that the shorter side is enlarged to (never shrunk to); min_scale: least enlargement
-    max_dim: pixels that the longer side keeps to in modes "square" and "rectangle"
-    mode: "none": as it is; "square": centred on max_dim x max_dim; "rectangle": padded to the next multiples of 64,
-        which spares the padding of a square; "pad64": the same, whatever max_dim; "crop": a random part of
-        min_dim x min_dim
-    rng: numpy Generator that chooses the crop
+    Args:
+        image: [H, W, C], uint8 or another type that cv2 resizes.
+        min_dim: least length of the shorter side after enlarging, pixels; the side is never shrunk to it.
+        max_dim: greatest length of the longer side in modes "square" and "rectangle", pixels.
+        min_scale: least factor of enlargement.
+        mode: "none" leaves the photo as it is; "square" centres it on max_dim x max_dim; "rectangle" pads it to the
+            next multiples of 64, which needs less padding than a square; "pad64" does so without regard to max_dim;
+            "crop" takes a random part of min_dim x min_dim.
+        rng: generator that chooses the crop.
 
-    Returns (canvas [h, w, C], Window). Raises DataError for a mode that does not exist and, in mode "none", for a
-    photo whose sides 64 does not divide.
+    Returns:
+        (canvas [h, w, C], Window that maps boxes between canvas and photo).
+
+    Raises:
+        DataError: the mode does not exist or lacks a number, or in mode "none" 64 does not divide the photo's sides.
     """
     height, width = image.shape[:2]
     _check_mode(mode, min_dim, max_dim)
@@ -210,8 +247,16 @@ def planned_window(shape, config):
     return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
 
 
-def resize_pixels(image, shape):
-    """`image` at another (height, width), half-pixel aligned; shrinking averages over the area, as it must."""
+def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a photo, half-pixel aligned; shrinking averages over the area.
+
+    Args:
+        image: [H, W, C].
+        shape: (height, width) of the result, pixels.
+
+    Returns:
+        [height, width, C] of the same dtype.
+    """
     import cv2
 
     if image.shape[:2] == shape:
@@ -236,11 +281,17 @@ def _on_canvas(image, shape, corner):
     return canvas
 
 
-def resize_image(image, min_dim=None, max_dim=None, min_scale=None, mode="square", rng=None):
-    """Matterport's door to `place_image`.
+def resize_image(image: np.ndarray, min_dim: int | None = None, max_dim: int | None = None,
+                 min_scale: float | None = None, mode: str = "square",
+                 rng: np.random.Generator | None = None) -> tuple:
+    """Matterport's door to `place_image`. Mode "none" takes any size.
 
-    Returns (image [h, w, C]; window (y1, x1, y2, x2) that the photo fills, pixels; scale; padding [(top, bottom),
-    (left, right), (0, 0)]; crop (y, x, height, width) in the resized photo, or None). Mode "none" takes any size.
+    Args:
+        image, min_dim, max_dim, min_scale, mode, rng: as for `place_image`.
+
+    Returns:
+        (image [h, w, C]; window (y1, x1, y2, x2) that the photo fills, pixels; scale; padding [(top, bottom),
+        (left, right), (0, 0)], pixels; crop (y, x, height, width) in the resized photo, or None).
     """
     height, width = image.shape[:2]
     if mode == "none":

@@ -82,7 +82,7 @@ def display_instances(image, boxes, masks, class_ids, class_names, scores=None, 
                       show_mask=True, show_bbox=True, colors=None, captions=None):
     """Shows the instances of an image: masks, boxes, and captions (name and score unless given). Returns the axis.
 
-    image: [H, W, 3] values 0..255; boxes: [N, 4] pixels; masks: [H, W, N]; class_ids: [N] positions in class_names
+    image: [H, W, 3] values 0..255; boxes: [N, 4] pixels; masks: [H, W, N]; class_ids: [N] indices in class_names
     scores, captions: [N], or None; colors: [N, 3] in 0..1, or None
     Raises ValueError if the numbers of instances disagree.
     """

@@ -21,7 +21,7 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
     image: uint8 [H, W, 3] RGB
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
     masks: bool [H, W, N], or a list of N COCO run lengths, which cost no memory on large photos; None without masks
-    class_ids: int [N] positions in class_names
+    class_ids: int [N] indices in class_names
     scores: [N], or None
     colors: [N, 3] in 0..1, or None for colours that differ from each other
     scale: whole number of times by which the result is larger than the photo: small photos leave labels little room

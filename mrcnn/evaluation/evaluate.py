@@ -1,7 +1,12 @@
 """From a model and a dataset to figures of merit."""
 
+import os
 import sys
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
@@ -13,28 +18,46 @@ from mrcnn.evaluation.thresholds import rank_images, threshold_curves
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
 
 
-def evaluate(model, dataset, image_ids=None, limit=None, batch_size=None, progress=True, score_threshold=None):
+def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
+             limit: int | None = None, batch_size: int | None = None, progress: bool = True,
+             score_threshold: float | None = None) -> tuple[dict, list[dict], dict]:
     """Detect on every image of a dataset and measure the result.
 
-    Only one batch of images is in memory at a time, and masks are kept as RLE alone.
+    Only one batch of images is in memory at a time, and masks are kept as run lengths only.
 
-    model: anything whose `detect(images, rle=True)` returns a dict per image, as `MaskRCNN` does
-    dataset: a prepared `Dataset`
-    image_ids: internal ids of the images to evaluate; None takes all
-    limit: evaluate the first so many of them
-    batch_size: images handed to `detect` at once; None takes the model's own
-    progress: True reports on stderr
-    score_threshold: as for `measure`
+    Args:
+        model: anything whose `detect(images, rle=True)` returns a dict per image, as `MaskRCNN` does.
+        dataset: prepared Dataset.
+        image_ids: ids in the dataset of the images to evaluate; None takes all.
+        limit: number of images to evaluate, the first ones; None evaluates all.
+        batch_size: number of images that `detect` gets at once; None takes the model's own.
+        progress: report on stderr.
+        score_threshold: as for `measure`.
 
-    Returns (metrics of `measure`, results, ground_truth); the latter two in COCO's forms.
-    Raises DataError if there is no image to evaluate or the model knows other classes than the dataset.
+    Returns:
+        (metrics of `measure`, results as COCO's list, ground truth as COCO's dict).
+
+    Raises:
+        DataError: there is no image to evaluate, or the model knows other classes than the dataset.
     """
     results, ground_truth = detect_all(model, dataset, image_ids, limit, batch_size, progress)
     return measure(ground_truth, results, score_threshold), results, ground_truth
 
 
-def detect_all(model, dataset, image_ids=None, limit=None, batch_size=None, progress=True):
-    """Detect on every image of a dataset; arguments and errors as for `evaluate`. Returns (results, ground_truth)."""
+def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
+               limit: int | None = None, batch_size: int | None = None,
+               progress: bool = True) -> tuple[list[dict], dict]:
+    """Detect on every image of a dataset.
+
+    Args:
+        model, dataset, image_ids, limit, batch_size, progress: as for `evaluate`.
+
+    Returns:
+        (results as COCO's list, ground truth as COCO's dict).
+
+    Raises:
+        DataError: as for `evaluate`.
+    """
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)][:limit]
     if not image_ids:
         raise DataError("There is no image to evaluate: the dataset is empty, or the limit is 0.")
@@ -47,8 +70,16 @@ def detect_all(model, dataset, image_ids=None, limit=None, batch_size=None, prog
     return results, ground_truth
 
 
-def detections(model, dataset, image_ids, batch_size=None):
-    """Generator of (images done, image id, its detection) over a dataset, one batch of images in memory at a time."""
+def detections(model: object, dataset: Dataset, image_ids: Sequence[int],
+               batch_size: int | None = None) -> Iterator[tuple[int, int, dict]]:
+    """Detect on the images of a dataset, one batch of images in memory at a time.
+
+    Args:
+        model, dataset, image_ids, batch_size: as for `evaluate`.
+
+    Yields:
+        (number of images done, image id, the image's dict of `detect`).
+    """
     size = max(1, batch_size or getattr(getattr(model, "config", None), "BATCH_SIZE", 1))
     for start in range(0, len(image_ids), size):
         batch = image_ids[start:start + size]
@@ -68,24 +99,31 @@ def report_progress(what, done, total):
 # --- Figures of merit ------------------------------------------------------------------------------------------------
 
 
-def measure(ground_truth, results, score_threshold=None):
-    """All figures of merit of results held against a ground truth.
+def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | os.PathLike,
+            score_threshold: float | None = None) -> dict:
+    """Measure results against a ground truth.
 
-    ground_truth, results: in COCO's forms, or paths of such files
-    score_threshold: of the detections in the confusion matrix; None takes the one of the highest F1
+    Args:
+        ground_truth: COCO's dict, or the path of such a file.
+        results: COCO's list, or the path of such a file.
+        score_threshold: least score of the detections in the confusion matrix; None takes that of the highest F1.
 
-    Returns a dict:
-        "segm", "bbox": the 12 COCO numbers of masks and of boxes; "undefined": {kind: {name: why it is NaN}}
-        "images", "objects", "detections": counts, crowds not among the objects
-        "classes": list of {"name", "objects", "detections", "segm" and "bbox": {"AP", "AP50", "AP75"}, "best": as
-            below, "errors": {cause: count}}, in the order of the categories; NaN for a class without true objects
-        "best": {"threshold", "F1", "precision", "recall"} at the best score threshold, None if no detection is correct
-        "errors": {kind: `errors.detection_errors`}
-        "curves": {kind: `coco.precision_recall_curves`}; "thresholds": `thresholds.threshold_curves`
-        "confusion": {"score_threshold", "names", "counts", "of_objects", "of_detections"}: `confusion.confusion_matrix`
-            and its shares of the rows and of the columns
-    "best", "thresholds", "confusion" and the classes' "errors" are those of masks.
-    Raises DataError for what is no such JSON and for results of unknown images or classes.
+    Returns:
+        A dict; "best", "thresholds", "confusion" and the "errors" of the classes are those of masks:
+        "segm", "bbox": the 12 COCO numbers of masks and of boxes.
+        "undefined": {kind: {name: why it is NaN}}.
+        "images", "objects", "detections": counts; crowds are not counted as objects.
+        "classes": list of {"name", "objects", "detections", "segm" and "bbox": {"AP", "AP50", "AP75"}, "best" as below,
+            "errors": {cause: count}}, in the order of the categories; NaN for a class without true objects.
+        "best": {"threshold", "F1", "precision", "recall"} at the best score threshold; None if no detection is correct.
+        "errors": {kind: `errors.detection_errors`}.
+        "curves": {kind: `coco.precision_recall_curves`}.
+        "thresholds": `thresholds.threshold_curves`.
+        "confusion": {"score_threshold", "names", "counts", "of_objects", "of_detections"}, the counts of
+            `confusion.confusion_matrix` and their shares of the rows and of the columns.
+
+    Raises:
+        DataError: a file is no such JSON, or results are of unknown images or classes.
     """
     comparisons = {kind: read_comparison(ground_truth, results, kind) for kind in coco.KINDS}
     evaluations = {kind: coco.coco_evaluation(comparison) for kind, comparison in comparisons.items()}

@@ -14,13 +14,14 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from mrcnn import __version__
-from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.errors import ExportError
 from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
@@ -28,7 +29,7 @@ from mrcnn.ops.portable import portable_graph
 
 OUTPUTS = {
     "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
-    "class_ids": "positions in class_names; 0 where not valid",
+    "class_ids": "indices in class_names; 0 where not valid",
     "scores": "0..1",
     "valid": "whether the row holds an object",
     "masks": "probabilities 0..1 on a grid that is stretched over the box",
@@ -37,17 +38,29 @@ OPSET = 17  # of ONNX: of 2022, known to every runtime of today
 TOLERANCE = 1e-3
 
 
-def export(model, path, format="savedmodel", height=None, width=None, batch=1, dtype="uint8", photos=None,
-           tolerance=TOLERANCE):
-    """Write the detection graph of a model as a file that runs without this package, and check it.
+def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
+           width: int | None = None, batch: int = 1, dtype: str = "uint8",
+           photos: Sequence[np.ndarray] | None = None, tolerance: float = TOLERANCE) -> dict:
+    """Write the inference graph of a model as a file that runs without this package, and check the file.
 
-    model: MaskRCNN in mode "inference", on the TensorFlow backend; path: of the file, for a SavedModel of the folder;
-    the JSON file is written to path + ".json". format: "savedmodel", "onnx" or "litert". height, width: pixels of the
-    canvas, multiples of 64; without, those that the network was trained on. batch: photos at once; dtype: of the
-    image, "uint8" or "float32". photos: list of uint8 [H, W, 3] to check the file on, instead of drawn people; a
-    canvas without anything is always among them. tolerance: largest difference allowed between file and network: of
-    scores, of mask probabilities, and of boxes as a share of the canvas's longer side.
-    Returns what the JSON file holds; prints file size and largest difference. Raises ExportError; nothing is left then.
+    A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
+
+    Args:
+        model: MaskRCNN in mode "inference", on the TensorFlow backend.
+        path: of the file to write; of the folder for a SavedModel.
+        format: "savedmodel", "onnx" or "litert".
+        height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
+        batch: number of photos that the file takes at once.
+        dtype: of the input image, "uint8" or "float32".
+        photos: photos, each uint8 [H, W, 3], to check the file on; None draws people. An empty canvas is always added.
+        tolerance: largest difference allowed between file and network, in scores, mask probabilities, and boxes as a
+            share of the longer side of the canvas.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        ExportError: the network cannot be written, or the file differs from it; nothing is left then.
     """
     if format not in FORMATS:
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
@@ -74,10 +87,18 @@ def export(model, path, format="savedmodel", height=None, width=None, batch=1, d
     return about
 
 
-def canvas_of(config, height=None, width=None):
-    """(height, width) of the canvas to export for: as asked, or as it was trained on.
+def canvas_of(config: Config, height: int | None = None, width: int | None = None) -> tuple[int, int]:
+    """Choose the canvas to export for.
 
-    Raises ExportError for sides that the pyramid cannot halve, or that the network is not built for.
+    Args:
+        config: settings of the network.
+        height, width: sides, pixels, multiples of 64; None takes those that the network was trained on.
+
+    Returns:
+        (height, width), pixels.
+
+    Raises:
+        ExportError: 64 does not divide a side, or the network is not built for the canvas.
     """
     mode, own = config.IMAGE_RESIZE_MODE, int(config.IMAGE_SHAPE[0])
     if mode == "rectangle":  # a square holds any photo at the size that it was trained at

@@ -1,10 +1,11 @@
 """From photos to objects through an inference graph: placing, predicting in batches, merging views, pasting masks."""
 
 import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.images import place_image
+from mrcnn.data.images import Window, place_image
 from mrcnn.data.masks import paste_masks, paste_rle
 from mrcnn.errors import DataError
 from mrcnn.inference.corner_alignment import boxes_in_photo, ringed
@@ -17,17 +18,31 @@ class Detector:
 
     _predict_functions = None  # compiled ones by the detection threshold that is built into each
 
-    def detect(self, images, verbose=0, soft_masks=False, rle=False, mask_probabilities=False):
+    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, soft_masks: bool = False, rle: bool = False,
+               mask_probabilities: bool = False) -> list[dict]:
         """Find the objects in any number of photos of any sizes.
 
-        images: list of uint8 [H, W, 3] RGB. soft_masks: also give "soft_masks" float32 [H, W, N], each object's
-        probability at each pixel. rle: give "rles", a list of COCO run-length dicts, in place of "masks": far less
-        memory on large photos. mask_probabilities: also give "mask_probabilities" float32 [N, h, w], what the network
-        said on a grid stretched over each of "boxes": for whoever pastes masks in a way of their own.
-        With TEST_FLIP or several TEST_SCALES the answer is merged from several views: see `mrcnn.inference.views`.
-        Returns a list of dicts, one an image, best object first, in pixels of the photo: "rois" int32 [N, 4],
-        "boxes" float32 [N, 4] at sub-pixel precision, "class_ids" int32 [N], "scores" float32 [N], "masks" bool
-        [H, W, N]. Raises DataError for what is no such image.
+        With TEST_FLIP or several TEST_SCALES the result is merged from several views: see `mrcnn.inference.views`.
+
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB.
+            verbose: 1 prints the number of objects of each photo.
+            soft_masks: add "soft_masks" to each result.
+            rle: give "rles" in place of "masks", which takes far less memory on large photos.
+            mask_probabilities: add "mask_probabilities" to each result.
+
+        Returns:
+            One dict per photo, its N objects in descending order of score, in pixels of the photo:
+            "rois": int32 [N, 4], boxes (y1, x1, y2, x2) rounded to whole pixels.
+            "boxes": float32 [N, 4], the same boxes at sub-pixel precision.
+            "class_ids": int32 [N], indices in `class_names`.
+            "scores": float32 [N], 0..1.
+            "masks": bool [H, W, N]; or "rles": list of N COCO run-length dicts.
+            "soft_masks": float32 [H, W, N], probability of each object at each pixel.
+            "mask_probabilities": float32 [N, h, w], the network's masks, each on a grid stretched over its box.
+
+        Raises:
+            DataError: an image is not uint8 [H, W, 3]; the message gives its index.
         """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
@@ -39,17 +54,30 @@ class Detector:
                 print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
 
-    def detect_tiled(self, images, tile=1024, overlap=0.25, whole=True, scale=1.0, verbose=0, rle=True,
-                     mask_probabilities=False):
+    def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
+                     scale: float = 1.0, verbose: int = 0, rle: bool = True,
+                     mask_probabilities: bool = False) -> list[dict]:
         """Find the objects in huge photos, each cut into overlapping tiles; see `mrcnn.inference.tiles`.
 
-        images: as for detect(). tile: side of a tile, pixels; one larger than the canvas is shrunk to it as any photo
-        is. overlap: least share of a tile's side that it has in common with the next: an object smaller than that is
-        whole in some tile. whole: look at the whole photo once too, for objects larger than a tile. scale: how much the
-        photo is enlarged before it is cut into tiles. rle: False gives full-size "masks" in place of "rles".
-        mask_probabilities: as for detect(), on grids twice as fine where pieces were joined.
-        DETECTION_MAX_INSTANCES holds for each tile, not for the photo. A photo that one tile holds is given to detect()
-        unless scale says otherwise. Returns what detect() returns; raises DataError for a bad image or number.
+        DETECTION_MAX_INSTANCES limits each tile, not the photo. A photo that fits into one tile goes to `detect`,
+        unless `scale` enlarges it.
+
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB.
+            tile: side of a tile, pixels; a tile larger than the canvas is shrunk to it, as any photo is.
+            overlap: least share of a tile's side that the next tile covers too, 0..1; an object smaller than the
+                overlap is whole in some tile.
+            whole: detect on the whole photo once too, for objects larger than a tile.
+            scale: factor by which the photo is enlarged before it is cut.
+            verbose: 1 prints the number of objects and tiles of each photo.
+            rle: False gives full-size "masks" in place of "rles".
+            mask_probabilities: add "mask_probabilities", on grids twice as fine where pieces were joined.
+
+        Returns:
+            What `detect` returns.
+
+        Raises:
+            DataError: an image is not uint8 [H, W, 3], or a number is out of range.
         """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
@@ -116,7 +144,7 @@ class Detector:
                                       self.config.DETECTION_MAX_INSTANCES, self.config.GEOMETRY == "matterport")
 
     @property
-    def min_confidence(self):
+    def min_confidence(self) -> float:
         """The least score of a detection that is built into the inference graph."""
         return max([layer.min_confidence for layer in self._thresholds()], default=0.0)
 
@@ -124,8 +152,12 @@ class Detector:
         return [layer for layer in self.inference_model.layers if hasattr(layer, "min_confidence")]
 
     @contextlib.contextmanager
-    def lower_confidence(self, value):
-        """Within it detections need no more than this score; by a graph of its own, as the threshold is built in."""
+    def lower_confidence(self, value: float) -> Iterator[None]:
+        """Lower the least score of a detection within a `with` block. The graph has it built in: a second graph runs.
+
+        Args:
+            value: least score, 0..1; one above `min_confidence` changes nothing.
+        """
         model, before = self.inference_model, [(layer, layer.min_confidence) for layer in self._thresholds()]
         if value >= self.min_confidence:  # as low already
             yield
@@ -141,8 +173,15 @@ class Detector:
             for layer, threshold in before:
                 layer.min_confidence = threshold
 
-    def place(self, image):
-        """(canvas, its Window) of a photo [H, W, C], as the network is to see it."""
+    def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
+        """Place a photo on the canvas that the network takes.
+
+        Args:
+            image: uint8 [H, W, C].
+
+        Returns:
+            (canvas uint8 [h, w, C], Window that maps boxes between canvas and photo).
+        """
         config = self.config
         mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
         # A network trained on crops still has to see the whole photo.
@@ -150,10 +189,15 @@ class Detector:
         smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
         return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
 
-    def predict(self, canvases, windows):
-        """The inference graph on canvases of one shape.
+    def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the inference graph on canvases of one shape.
 
-        canvases: uint8 [B, H, W, 3]; windows: float32 [B, 4]. Returns its outputs by name as numpy arrays.
+        Args:
+            canvases: uint8 [B, h, w, 3].
+            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+
+        Returns:
+            The graph's outputs by name; see the glossary of `mrcnn.network`.
         """
         inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
         with self.devices.apart():
@@ -171,14 +215,22 @@ def _checked_image(image, index, channels):
     return image
 
 
-def unmold(found, window, shape, soft_masks=False, rle=False, mask_probabilities=False, corner_aligned=False,
-           corner=(0, 0)):
-    """One image's detections, from the canvas to the photo.
+def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,
+           rle: bool = False, mask_probabilities: bool = False, corner_aligned: bool = False,
+           corner: tuple[float, float] = (0, 0)) -> dict:
+    """Map the detections of one image from the canvas to the photo.
 
-    found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; window: the photo's Window;
-    shape: (H, W) of the photo; corner_aligned: as in `mrcnn.inference.corner_alignment`, masks at "rois" and not at
-    "boxes"; corner: (y, x) in the photo of the tile that window is of, see `mrcnn.inference.tiles.tile_window`.
-    Returns the dict that detect() describes.
+    Args:
+        found: the network's outputs for the image: "boxes" [D, 4] pixels of the canvas; "class_ids", "scores" and
+            "valid" [D]; "masks" [D, h, w].
+        window: the photo's Window.
+        shape: (H, W) of the photo, pixels.
+        soft_masks, rle, mask_probabilities: as for `Detector.detect`.
+        corner_aligned: paste masks at "rois" instead of "boxes", as `mrcnn.inference.corner_alignment` says.
+        corner: (y, x) in the photo of the tile that `window` belongs to; see `mrcnn.inference.tiles.tile_window`.
+
+    Returns:
+        One of the dicts that `Detector.detect` returns.
     """
     boxes = found["boxes"].astype("float32")
     boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,21 +19,27 @@ MOST_FAVOUR = 2  # of smaller_in_front: far more than is of use, and no area mak
 
 @dataclasses.dataclass(frozen=True)
 class LabelSettings:
-    """What makes an object count, and which of several wins a pixel.
+    """Settings of `label_map`: which objects count, and which of several objects wins a pixel.
 
-    score_threshold: least score of an object; class_thresholds: {class name: least score} where a class has its own
-    mask_threshold: an object claims the pixels where its mask has a higher probability
-    smaller_in_front: of two objects, the one whose area is a times the other's has its evidence multiplied by
-        a ** -smaller_in_front: a bag in front of a coat, shoes in front of trousers; 0 leaves size out
-    layers: class names from the back to the front; one of these that claims a pixel beats the classes before it and
-        those that are not named; among classes that are not named evidence decides
+    Args:
+        score_threshold: least score of an object, 0..1.
+        mask_threshold: an object claims the pixels where the probability of its mask is higher, 0..1.
+        class_thresholds: {class name: least score} of the classes that have a threshold of their own.
+        smaller_in_front: exponent that favours smaller objects: of two objects, the one whose area is a times the
+            other's has its evidence multiplied by a ** -smaller_in_front. A bag then lies in front of a coat. 0 ignores
+            size.
+        layers: class names from the back to the front. A class of these that claims a pixel beats the classes before
+            it and those that are not named. Among classes that are not named evidence decides.
+
+    Raises:
+        DataError: a number is out of range.
     """
 
     score_threshold: float = 0.5
     mask_threshold: float = 0.5
-    class_thresholds: dict = dataclasses.field(default_factory=dict)
+    class_thresholds: dict[str, float] = dataclasses.field(default_factory=dict)
     smaller_in_front: float = 0.02  # no more than parts what is alike: measured, more does harm
-    layers: tuple = ()
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self):
         numbers = {"score_threshold": self.score_threshold, "mask_threshold": self.mask_threshold}
@@ -45,27 +52,27 @@ class LabelSettings:
                 f"Label setting smaller_in_front={self.smaller_in_front!r}: it must be within 0 and {MOST_FAVOUR}."
             )
 
-    def threshold(self, class_name):
+    def threshold(self, class_name: str) -> float:
         """Least score of an object of a class."""
         return self.class_thresholds.get(class_name, self.score_threshold)
 
-    def least_threshold(self):
-        """The least score at which an object of any class counts: what detection has to deliver."""
+    def least_threshold(self) -> float:
+        """Least score at which an object of any class counts: detection needs no lower ones."""
         return min([self.score_threshold, *self.class_thresholds.values()])
 
-    def check_classes(self, class_names):
+    def check_classes(self, class_names: Sequence[str]) -> None:
         """Raise DataError if a setting names a class that is not among class_names."""
         for name in (*self.class_thresholds, *self.layers):
             if name not in class_names:
                 raise DataError(f"Label settings name the class {name!r}, but there are {', '.join(class_names[1:])}.")
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The settings as JSON holds them."""
         return {**dataclasses.asdict(self), "layers": list(self.layers)}
 
     @classmethod
-    def from_dict(cls, values):
-        """Settings from a dict; raises DataError for an unknown name or an impossible value."""
+    def from_dict(cls, values: dict) -> "LabelSettings":
+        """Make settings from what `to_dict` gives. Raises DataError for an unknown name or an impossible value."""
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or not set(values) <= known:
             unknown = sorted(set(values) - known)[0] if isinstance(values, dict) else values
@@ -76,13 +83,21 @@ class LabelSettings:
         return cls(**{**values, "layers": tuple(layers)})
 
 
-def settings_path(checkpoint):
-    """Where the label settings of a checkpoint lie: beside it."""
+def settings_path(checkpoint: str) -> str:
+    """Path of the label settings of a checkpoint, which lie beside it."""
     return os.path.splitext(checkpoint)[0] + ".label.json"
 
 
-def save_settings(checkpoint, settings):
-    """Write label settings beside a checkpoint, whole or not at all; returns their path."""
+def save_settings(checkpoint: str, settings: LabelSettings) -> str:
+    """Write label settings beside a checkpoint, whole or not at all.
+
+    Args:
+        checkpoint: path of the checkpoint.
+        settings: what to write.
+
+    Returns:
+        Path of the settings' file.
+    """
     path = settings_path(checkpoint)
     with open(f"{path}.partial", "w", encoding="utf-8") as file:
         json.dump(settings.to_dict(), file, indent=2)
@@ -90,8 +105,18 @@ def save_settings(checkpoint, settings):
     return path
 
 
-def load_settings(checkpoint):
-    """Label settings stored beside a checkpoint, or the defaults. Raises DataError naming a file that holds none."""
+def load_settings(checkpoint: str) -> LabelSettings:
+    """Read the label settings beside a checkpoint.
+
+    Args:
+        checkpoint: path of the checkpoint.
+
+    Returns:
+        The settings; the defaults if there is no file.
+
+    Raises:
+        DataError: the file holds no label settings; the message names it.
+    """
     path = settings_path(checkpoint)
     if not os.path.isfile(path):
         return LabelSettings()
@@ -105,22 +130,29 @@ def load_settings(checkpoint):
 # --- The rule --------------------------------------------------------------------------------------------------------
 
 
-def label_map(found, shape, class_names, settings=None):
-    """One label per pixel.
+def label_map(found: dict, shape: tuple[int, int], class_names: Sequence[str],
+              settings: LabelSettings | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Merge the objects of a photo into one label per pixel.
 
-    An object counts if its score reaches its class's threshold, and claims the pixels where its mask's probability is
-    above mask_threshold. Background is what none claims. Elsewhere the frontmost layer with a claim wins, and within a
-    layer the most evidence, whether given by a mask that claims the pixel or by one that is less sure. An object gives
-    -log(1 - score * mask probability), times what smaller_in_front makes of its size; the evidence of several objects
-    of a class adds up, which is to say that they are all wrong with the product of their doubts (noisy or). The
-    probabilities say the same softly: their largest is the label.
+    An object counts if its score reaches the threshold of its class. It claims the pixels where the probability of its
+    mask is above mask_threshold. A pixel that no object claims is background. Elsewhere the frontmost layer with a
+    claim wins, and within a layer the class with the most evidence. An object's evidence at a pixel is
+    -log(1 - score * mask probability), times the factor of smaller_in_front. The evidence of several objects of a class
+    is added (noisy or: they are all wrong with the product of their doubts). A mask that does not claim the pixel gives
+    evidence too. The label is the class of the largest probability.
 
-    found: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
-        "mask_probabilities" [N, h, w] on a grid stretched over each box
-    shape: (H, W) of the photo; class_names: by class id, background first; settings: LabelSettings
+    Args:
+        found: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
+            "mask_probabilities" [N, h, w] on a grid stretched over each box.
+        shape: (H, W) of the photo, pixels.
+        class_names: names by class id, background first.
+        settings: None takes the defaults.
 
-    Returns (uint8 [H, W] class ids, float32 [H, W, C] probabilities that sum to 1).
-    Raises DataError for a class that has no name, and for more classes than a label map can hold.
+    Returns:
+        (uint8 [H, W] class ids, float32 [H, W, C] probabilities that sum to 1 at each pixel).
+
+    Raises:
+        DataError: a class has no name, or there are more classes than a label map can hold.
     """
     class_ids, layers = _probabilities(found, shape, class_names, settings or LabelSettings())
     probabilities = np.zeros(layers.shape[1:] + (len(class_names),), np.float32)
@@ -128,8 +160,19 @@ def label_map(found, shape, class_names, settings=None):
     return class_ids[layers.argmax(axis=0)], probabilities
 
 
-def labels_alone(found, shape, class_names, settings=None):
-    """The labels of `label_map` without their probabilities, in less time and memory. Returns uint8 [H, W]."""
+def labels_alone(found: dict, shape: tuple[int, int], class_names: Sequence[str],
+                 settings: LabelSettings | None = None) -> np.ndarray:
+    """Make the labels of `label_map` without their probabilities, in less time and memory.
+
+    Args:
+        found, shape, class_names, settings: as for `label_map`.
+
+    Returns:
+        uint8 [H, W] class ids.
+
+    Raises:
+        DataError: as for `label_map`.
+    """
     settings, (height, width) = settings or LabelSettings(), (int(side) for side in shape)
     rows = max(1, BAND // max(width, 1))
     areas = _areas(found, (height, width), class_names, settings) if rows < height else None
@@ -141,13 +184,30 @@ def labels_alone(found, shape, class_names, settings=None):
     return labels
 
 
-def labels_of(probabilities):
-    """The most probable class of each pixel. probabilities: [H, W, C]. Returns uint8 [H, W]."""
+def labels_of(probabilities: np.ndarray) -> np.ndarray:
+    """Take the most probable class of each pixel.
+
+    Args:
+        probabilities: [H, W, C].
+
+    Returns:
+        uint8 [H, W] class ids.
+    """
     return np.asarray(probabilities).argmax(axis=-1).astype(np.uint8)
 
 
-def counting(found, class_names, settings):
-    """bool [N]: which objects count, by the thresholds of their classes. Arguments and errors as for `label_map`."""
+def counting(found: dict, class_names: Sequence[str], settings: LabelSettings) -> np.ndarray:
+    """Tell which objects count, by the thresholds of their classes.
+
+    Args:
+        found, class_names, settings: as for `label_map`.
+
+    Returns:
+        bool [N].
+
+    Raises:
+        DataError: as for `label_map`.
+    """
     class_ids, scores = np.asarray(found["class_ids"], int), np.asarray(found["scores"])
     if len(class_names) > MOST_CLASSES:
         raise DataError(f"A label map holds {MOST_CLASSES} classes at most, not {len(class_names)}: merge some.")

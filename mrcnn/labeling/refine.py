@@ -1,12 +1,13 @@
 """Refinement of label maps: a chain of steps, each (image, probabilities) -> probabilities.
 
-A step takes uint8 [H, W, 3] and float32 [H, W, C] that sum to 1 at each pixel, background first, and returns the like;
-it knows nothing of the network that the probabilities come from.
+A step takes the photo, uint8 [H, W, 3], and probabilities, float32 [H, W, C] that sum to 1 at each pixel, background
+first. It returns probabilities of the same form. It knows nothing of the network that they come from.
 """
 
 import functools
 import inspect
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,16 +19,19 @@ from mrcnn.labeling.superpixels import superpixel_vote
 LONGEST = 1600  # pixels of a photo's side beyond which steps cost much memory and time, and find hardly more
 
 
-def small_regions(image, probabilities, least=2e-4):
-    """Regions of one label that are too small become part of what surrounds them: specks vanish and holes fill.
+def small_regions(image: np.ndarray, probabilities: np.ndarray, least: float = 2e-4) -> np.ndarray:
+    """Merge regions of one label that are too small into their surroundings: specks vanish and holes fill.
 
-    Regions hang together along edges. From the smallest on, each joins the region that most of the pixels round it
-    belong to, and the two labels' probabilities change places there.
+    Pixels are connected along edges. From the smallest on, each region joins the region that most of the pixels around
+    it belong to; the probabilities of the two labels are swapped there.
 
-    image: only for the sake of the chain; probabilities: float32 [H, W, C]
-    least: area below which a region is too small, as a share of the photo's
+    Args:
+        image: uint8 [H, W, 3]; not used, a step of a chain gets it.
+        probabilities: float32 [H, W, C].
+        least: area below which a region is too small, as a share of the photo's area.
 
-    Returns float32 [H, W, C].
+    Returns:
+        float32 [H, W, C].
     """
     from scipy import ndimage
     from skimage.measure import label
@@ -74,14 +78,18 @@ ABOVE_ZERO = {"position": 0.001, "colour": 0.1, "reach": 0.1, "radius": 0.001, "
 MOST = {"share": 1.0, "least": 1.0, "radius": 1.0, "iterations": 1000}
 
 
-def build_chain(text, longest=LONGEST):
-    """The chain that a text names: steps of `STEPS`, parted by commas, each with settings of its own after colons.
+def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
+    """Build a chain of steps from its description: names of `STEPS` with commas between, settings after colons.
 
-    text: such as "crf,small-regions" or "crf:iterations=3:colour=8"; "" or "none": no step
-    longest: photos of a longer side are refined at this size, and the probabilities enlarged again
+    Args:
+        text: such as "crf,small-regions" or "crf:iterations=3:colour=8"; "", "none" and None name no step.
+        longest: photos whose longer side has more pixels are refined at this size, and the result is enlarged again.
 
-    Returns a function (image, probabilities) -> probabilities, or None for no step. Raises DataError for an unknown
-    step or setting.
+    Returns:
+        A function (image, probabilities) -> probabilities; None for no step.
+
+    Raises:
+        DataError: a step or setting does not exist, or a value is out of range.
     """
     text = (text or "").strip()
     if text in ("", "none"):

@@ -3,6 +3,7 @@
 import importlib
 import os
 
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.errors import DataError
 
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
@@ -17,10 +18,17 @@ READERS = {
 }
 
 
-def recognise(path):
-    """Name of the format that a file or folder of annotations is in, found out from its content.
+def recognise(path: str | os.PathLike) -> str:
+    """Recognise the format of annotations from their content.
 
-    Raises DataError if it does not exist or is in none of READERS.
+    Args:
+        path: of the file or folder of annotations.
+
+    Returns:
+        Name of the format, a key of READERS.
+
+    Raises:
+        DataError: the path does not exist, or the format is none of READERS.
     """
     if not os.path.exists(path):
         raise DataError(f"{path}: no such annotations: check the path.")
@@ -30,24 +38,43 @@ def recognise(path):
     raise DataError(f"{path}: annotations of no known format ({', '.join(READERS)}): check it, or name its format.")
 
 
-def reader(form):
-    """The Dataset subclass that reads a format. Raises DataError for a name that is none of READERS."""
+def reader(form: str) -> type[AnnotatedDataset]:
+    """Look up the class that reads a format.
+
+    Args:
+        form: name of the format, a key of READERS.
+
+    Returns:
+        A subclass of AnnotatedDataset.
+
+    Raises:
+        DataError: the name is none of READERS.
+    """
     if form not in READERS:
         raise DataError(f"No annotation format {form!r}: take one of {', '.join(READERS)}.")
     module, name = READERS[form]
     return getattr(importlib.import_module(module), name)
 
 
-def open_dataset(annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, form=None):
+def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+                 on_error: str = "raise", names: str | os.PathLike | None = None,
+                 mapping: str | os.PathLike | dict | None = None, form: str | None = None) -> AnnotatedDataset:
     """Read annotations of any known format.
 
-    annotations: path of the file, or the folder of LabelMe files, label maps or instance masks
-    images: folder of the photos; None: where the format keeps them, else the folder of the annotations
-    limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `Dataset.faults`)
-    names: path of a file of class names; mapping: classes merged or dropped, for the formats that have such
-    form: name of the format; None recognises it
+    Args:
+        annotations: path of the file, or of the folder of LabelMe files, label maps or instance masks.
+        images: folder of the photos; None takes the folder that the format has for them, else that of the annotations.
+        limit: number of photos to take, the first ones; None takes all.
+        on_error: "raise" raises at the first bad sample; "skip" leaves it out and lists it in `faults`.
+        names: path of a file of class names, for the formats that have none of their own.
+        mapping: name, path or dict of a class mapping, which merges and drops the labels of label maps.
+        form: name of the format, a key of READERS; None recognises it.
 
-    Returns a prepared AnnotatedDataset. Raises DataError naming the file and what is wrong.
+    Returns:
+        A prepared data set.
+
+    Raises:
+        DataError: the annotations cannot be used; the message names the file and what is wrong.
     """
     dataset = reader(form or recognise(annotations))()
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping)
