@@ -196,7 +196,11 @@ class MaskRCNN(Segmenter):
         return norm_boxes(self.anchors, image_shape[:2])
 
     def ancestor(self, tensor: object, name: str, checked: object = None) -> None:
-        """Raise NotImplementedError with what to write instead: Keras 3 graphs have no names of TensorFlow 1."""
+        """Raise NotImplementedError with what to write instead: Keras 3 graphs have no names of TensorFlow 1.
+
+        Args:
+            tensor, name, checked: Matterport's arguments.
+        """
         raise NotImplementedError(
             f"ancestor({name!r}) walked a TensorFlow 1 graph: use model.run_graph([image], [(name, layer)]) with a "
             "layer of model.inference_model.layers, such as anchors, rpn_class_logits, rpn_bbox, proposals, "

@@ -1,17 +1,20 @@
-"""The guides of docs/: the names, commands, settings and programs that they show are those of the code."""
+"""README, CONTRIBUTING and the guides: their names, commands, settings and programs are those of the code."""
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pathlib
 import re
 import shlex
+import typing
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
+import mrcnn
 from mrcnn.commands.main import PRESETS, build_parser
 from mrcnn.commands.options import expand_presets
 from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
@@ -22,13 +25,32 @@ from mrcnn.utils import Dataset
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+GUIDES = sorted(DOCS.glob("*.md"))
+README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
+PAGES = [README, CONTRIBUTING, *GUIDES]
+LONGEST_README = 130  # lines: a stranger reads it to the end
 
 OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG"}  # in capitals, and no settings
 
 
 def text_of(page):
     return page.read_text(encoding="utf-8")
+
+
+def prose(page):
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+
+
+def load_writer():
+    """The program docs/write_pages.py as a module."""
+    spec = importlib.util.spec_from_file_location("write_pages", DOCS / "write_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WRITER = load_writer()
 
 
 def blocks(page, language):
@@ -52,17 +74,121 @@ class Shown(Dataset):
         self.prepare()
 
 
+# --- The README ------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_is_short():
+    assert text_of(README).count("\n") <= LONGEST_README
+
+
+def test_targets_of_make_and_extras_that_are_named_exist():
+    makefile, setup = text_of(ROOT / "Makefile"), text_of(ROOT / "setup.py")
+    for page in PAGES:
+        targets = re.findall(r"\bmake (\w+)", "\n".join([*blocks(page, "bash"), *re.findall(r"`[^`]+`", prose(page))]))
+        assert not [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)], page.name
+        for extra in re.findall(r'\binstall "?(?:\.|mrcnn-keras)\[(\w+)\]', text_of(page)):
+            assert extra == "NAME" or f'"{extra}": [' in setup, f"{page.name}: [{extra}]"
+    named = re.search(r"`pip install \"\.\[NAME\]\"` adds(.*?)\n\n", text_of(README), re.DOTALL).group(1)
+    assert set(re.findall(r"`(\w+)`", named)) == set(re.findall(r'^        "(\w+)": \[', setup, re.MULTILINE))
+
+
+def test_the_citation_is_of_this_version():
+    text = text_of(ROOT / "CITATION.cff")
+    fields = dict(re.findall(r'^([\w-]+): "?([^"\n]+)', text, re.MULTILINE))
+    assert fields["version"] == mrcnn.__version__ and fields["license"] == "MIT"
+    assert {"cff-version", "message", "title"} < set(fields) and "\nauthors:\n  - " in text
+
+
+# --- Pages written from the code -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["commands.md", "api.md", "architecture.md"])
+def test_a_page_is_what_the_code_says(name):
+    if text_of(DOCS / name) != WRITER.pages()[name]:
+        pytest.fail(f"docs/{name} is not what the code says: run python docs/write_pages.py, and look at what changed.")
+
+
+def test_a_page_of_commands_shows_options_with_their_values():
+    page = WRITER.commands_page(build_parser())
+    assert "| `--tile N` | cut photos larger than N x N pixels" in page  # an option with a value
+    assert "| `--debug` | show the traceback of an error |" in page      # one without
+    assert "## `mrcnn data split`" in page                               # a command of a command
+
+
+def test_markdown_of_a_docstring():
+    docstring = inspect.cleandoc("""Do it.
+
+        Args:
+            a, b: first line
+                and second.
+
+        Returns:
+            A dict of
+            two lines:
+            "key": its meaning.
+
+        Raises:
+            DataError: why.
+        """)
+    assert [line for line in WRITER.markdown(docstring) if line] == [
+        "Do it.", "**Args**", "* `a, b`: first line and second.", "**Returns**", "* A dict of two lines:",
+        '* `"key"`: its meaning.', "**Raises**", "* `DataError`: why.",
+    ]
+
+
+def functions():
+    """[(name, function)] of the public doors: functions, methods, and the __init__ of classes as their class."""
+    things = [(name, thing) for name, thing in WRITER.doors() if not isinstance(thing, property)]
+    return [(name, thing) for name, thing in things if WRITER.definition(thing) is not None]
+
+
+@pytest.mark.parametrize(("name", "thing"), functions(), ids=[name for name, _ in functions()])
+def test_a_door_has_hints_and_one_line_for_each_argument(name, thing):
+    if name.startswith("mrcnn.config."):
+        pytest.skip("settings by keyword")
+    tree = WRITER.definition(thing)
+    arguments = [a for a in [*tree.args.posonlyargs, *tree.args.args, tree.args.vararg, *tree.args.kwonlyargs,
+                             tree.args.kwarg] if a is not None and a.arg not in ("self", "cls")]
+    assert not [a.arg for a in arguments if a.annotation is None], "arguments without a hint"
+    assert tree.returns is not None or inspect.isclass(thing), "no hint of the result"
+    lines = WRITER.sections(inspect.getdoc(thing)).get("Args")
+    if lines is None:
+        assert len(arguments) <= 2, "no Args: each of several arguments has a line of its own"
+        return
+    described = [entry.partition(": ")[0].split(", ") for entry in WRITER.entries("Args", lines)]
+    assert [name for names in described for name in names] == [a.arg for a in arguments]
+
+
+def test_the_architecture_page_has_the_floors_of_the_tests():
+    spec = importlib.util.spec_from_file_location("test_imports", ROOT / "tests" / "test_imports.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", text_of(DOCS / "architecture.md"), re.MULTILINE)
+    shown = {int(number): set(re.findall(r"`(\w+)`", rooms)) for number, rooms in rows}
+    assert shown == {number: set(rooms) for number, rooms in enumerate(module.FLOORS, 1)}
+    text = text_of(CONTRIBUTING)
+    assert f"at most {module.LONGEST_FILE} lines, a function at most {module.LONGEST_FUNCTION}" in text
+
+
+def test_files_that_are_named_exist():
+    for page in PAGES:
+        named = re.findall(r"`((?:mrcnn|docs|tests|samples|benchmarks)/[\w./*-]+)`", prose(page))
+        missing = [name for name in named if not list(ROOT.glob(name.rstrip("/"))) and "NAME" not in name]
+        moved = re.findall(r"`(samples/[\w./*]+)`", text_of(DOCS / "architecture.md").split("## Moved names")[1])
+        assert not [name for name in missing if name not in moved], page.name
+
+
 # --- Matterport's names ----------------------------------------------------------------------------------------------
 
 
 def listed():
     """[(what has the name, the name, parameters or None, status)] of the tables of docs/matterport.md."""
-    found = []
+    rows_of_all = []
     for section in re.split(r"^## ", text_of(DOCS / "matterport.md"), flags=re.MULTILINE)[1:]:
         owner = re.match(r"`(mrcnn\.[\w.]+)`", section)
         rows = re.findall(r"^\| `(\w+)(\(.*?\))?` \| (\w+) \|", section, re.MULTILINE)
-        found += [(owner.group(1), name, call or None, status) for name, call, status in rows if owner]
-    return found
+        rows_of_all += [(owner.group(1), name, call or None, status) for name, call, status in rows if owner]
+    return rows_of_all
 
 
 def owner_of(address):
@@ -103,23 +229,32 @@ def test_no_public_name_is_missing_from_the_table():
 
 
 def commands():
-    """[(page, words)] of every command line of samples/fashion.py that the guides show."""
-    found = []
+    """[(page, words)] of every command line `mrcnn ...` that the pages show."""
+    shown = []
     for page in PAGES:
         for block in blocks(page, "bash"):
             lines = block.replace("\\\n", " ").splitlines()
-            found += [(page.name, shlex.split(line, comments=True)) for line in lines]
-    return [(page, words[2:]) for page, words in found if words[:2] == ["python", "samples/fashion.py"]]
+            shown += [(page.name, shlex.split(line, comments=True)) for line in lines]
+    return [(page, words[1:]) for page, words in shown if words[:1] == ["mrcnn"]]
 
 
 def test_every_command_that_is_shown_can_be_read():
-    assert len(commands()) > 20
+    assert len(commands()) > 40 and {page for page, _ in commands()} >= {"README.md", "training.md", "formats.md"}
     for page, words in commands():
         options = build_parser().parse_args(expand_presets(words, PRESETS))
         drawn = not (options.annotations or options.train) if options.command == "train" else False
         settings = (DrawnConfig if drawn else FashionConfig)(**overrides_of(options)).set(NUM_CLASSES=2)
         settings.check()
         assert callable(options.run), page
+
+
+def test_commands_that_are_named_exist():
+    words = build_parser()._subparsers._group_actions[0].choices
+    for page in PAGES:
+        named = re.findall(r"`mrcnn ([a-z]+)", prose(page))
+        assert not set(named) - set(words), page.name
+        old = text_of(page).split("## Moved names")[0]
+        assert "samples/fashion.py " not in old, f"{page.name}: write mrcnn COMMAND"
 
 
 def test_every_setting_that_is_named_exists():
@@ -131,13 +266,13 @@ def test_every_setting_that_is_named_exists():
 
 
 def test_every_option_that_is_named_exists():
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mrcnn" / "commands").glob("*.py"))
-    source += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "mrcnn" / "evaluation").glob("*.py"))
-    source += (ROOT / "benchmarks" / "network.py").read_text(encoding="utf-8")
+    known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", WRITER.commands_page(build_parser())))
+    source = "".join(text_of(path) for path in (ROOT / "mrcnn" / "evaluation").glob("*.py"))
+    source += text_of(ROOT / "benchmarks" / "network.py")
     elsewhere = {"--help", "--strict", "--no-deps", "--no-build-isolation", "--editable", "--dataset", "--model"}
     for page in PAGES:
         options = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text_of(page)))
-        assert not {option for option in options - elsewhere if f'"{option}"' not in source}, page.name
+        assert not {option for option in options - elsewhere - known if f'"{option}"' not in source}, page.name
 
 
 # --- Programs --------------------------------------------------------------------------------------------------------
@@ -155,6 +290,57 @@ def test_imports_of_programs_work():
                 elif isinstance(node, ast.Import):
                     for alias in node.names:
                         importlib.import_module(alias.name)
+
+
+def calls(block):
+    """Generator of (text of a call, the function, names of its keywords) of a program, as far as the names tell."""
+    names, tree = {}, ast.parse(block)
+
+    def value(node):
+        """What an expression is: an object, or for a result the class of it; None where that is not known."""
+        if isinstance(node, ast.Name):
+            return names.get(node.id)
+        if isinstance(node, ast.Attribute):
+            return getattr(value(node.value), node.attr, None)
+        if isinstance(node, ast.Call):
+            function = value(node.func)
+            if inspect.isclass(function):
+                return function
+            if isinstance(node.func, ast.Attribute) and node.func.attr == "from_checkpoint":
+                return value(node.func.value)
+            hints = typing.get_type_hints(function) if inspect.isfunction(function) else {}
+            return hints.get("return")
+        return None
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            ours = [alias for alias in node.names if alias.name.startswith("mrcnn.") and alias.asname]
+            names.update({alias.asname: importlib.import_module(alias.name) for alias in ours})
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("mrcnn"):
+            module = importlib.import_module(node.module)
+            names.update({alias.asname or alias.name: getattr(module, alias.name, None) for alias in node.names})
+        elif isinstance(node, ast.Assign):
+            targets, values = node.targets[0], node.value
+            tuples = isinstance(targets, ast.Tuple) and isinstance(values, ast.Tuple)
+            pairs = zip(targets.elts, values.elts) if tuples else [(targets, values)]
+            names.update({target.id: value(part) for target, part in pairs if isinstance(target, ast.Name)})
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(value(node.func), "__module__", "").startswith("mrcnn"):
+            yield ast.unparse(node), value(node.func), len(node.args), [keyword.arg for keyword in node.keywords]
+
+
+def test_calls_of_programs_fit_the_functions():
+    checked = 0
+    for page in PAGES:
+        if page.name == "api.md":
+            continue
+        for block in blocks(page, "python"):
+            for text, function, _, keywords in calls(block):
+                parameters = inspect.signature(function).parameters
+                free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+                assert free or not set(keywords) - {*parameters, None}, f"{page.name}: {text}"
+                checked += 1
+    assert checked > 20
 
 
 def test_the_data_set_of_the_guide_reads_its_files(tmp_path):
@@ -191,12 +377,13 @@ def anchors(text):
 
 def test_links_lead_somewhere_and_every_page_is_in_the_menu():
     menu = re.findall(r":\s+([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
-    assert sorted(menu) == [page.name for page in PAGES]
+    assert sorted(menu) == [page.name for page in GUIDES]
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)]+)\)", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.M | re.S)):
+        for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
             if target.startswith("http"):
                 continue
-            name, _, place = target.partition("#")
-            other = DOCS / name if name else page
+            name, _, heading = target.partition("#")
+            other = page.parent / name if name else page
             assert other.is_file(), f"{page.name}: {target}"
-            assert not place or place in anchors(text_of(other)), f"{page.name}: {target}"
+            assert page.parent != DOCS or other.is_relative_to(DOCS), f"{page.name}: {target} is no page of the site"
+            assert not heading or heading in anchors(text_of(other)), f"{page.name}: {target}"

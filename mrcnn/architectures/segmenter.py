@@ -206,6 +206,7 @@ class Segmenter(Detector):
         Args:
             layer_regex: "heads", "3+", "4+", "5+", "all", or a regular expression of whole layer names.
             keras_model: None takes the training graph.
+            indent: ignored; Matterport's argument.
             verbose: 1 prints how many layers are trained.
 
         Returns:
@@ -223,7 +224,11 @@ class Segmenter(Detector):
                 total_steps: int | None = None) -> None:
         """Give the training graph a fresh optimizer for the layers that are trainable now.
 
-        The rate rises over `warmup_steps`. LR_SCHEDULE "step" and "cosine" follow `total_steps`, those of the stage.
+        Args:
+            learning_rate: rate after the warm-up.
+            momentum: of SGD.
+            warmup_steps: number of steps over which the rate rises.
+            total_steps: number of steps of the stage, for LR_SCHEDULE; None keeps the rate constant.
         """
         jit = False if keras.backend.backend() == "tensorflow" else "auto"
         with self.devices.scope():

@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import os
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +40,11 @@ FAULT_KINDS = {
 class Fault(NamedTuple):
     """One bad sample.
 
-    photo: its `file_name` in the data set, or the name as annotated if it has no file; kind: of FAULT_KINDS
-    message: what is wrong, without the photo's name
-    number: which of the photo's objects, counted from 0 in the order of the file; None: the photo as a whole
+    Args:
+        photo: `file_name` of the photo in the data set, or the name as annotated if it has no file.
+        kind: a key of FAULT_KINDS.
+        message: what is wrong, without the photo's name.
+        number: index of the object among those of the photo in the file; None is the photo as a whole.
     """
 
     photo: str
@@ -50,7 +53,7 @@ class Fault(NamedTuple):
     number: int | None = None
 
     @property
-    def harmless(self):
+    def harmless(self) -> bool:
         """Whether training may go on with the object: nothing but its id is wrong, and ids are of no use there."""
         return self.kind == "duplicate id" and self.number is not None
 
@@ -62,16 +65,19 @@ class Fault(NamedTuple):
 class ObjectAnnotation:
     """One object of a photo.
 
-    number: its place among the photo's objects in the file, from 0 on; class_id: of the prepared data set
-    rle: COCO's compressed run lengths {"size": [H, W], "counts"}, checked; crowd: whether it is a crowd
-    attributes: ids of finer attributes that the format gives
+    Args:
+        number: index of the object among those of the photo in the file.
+        class_id: of the prepared data set.
+        rle: COCO's compressed run lengths {"size": [H, W], "counts"}, checked.
+        crowd: whether it is a crowd.
+        attributes: ids of finer attributes that the format gives.
     """
 
     number: int
     class_id: int
     rle: dict
     crowd: bool = False
-    attributes: tuple = ()
+    attributes: tuple[int, ...] = ()
 
 
 class PhotoFolder:
@@ -122,14 +128,19 @@ class PhotoFolder:
 
 
 class AnnotatedDataset(Dataset):
-    """Base class of the readers.
+    """Base class of the readers of formats.
 
     A subclass registers photos by `add_photo`, reports what is wrong by `fault`, and overrides `read_objects`.
-    Attributes: `faults`, list of Fault met while loading, whose objects or photos are left out unless the fault is
-    harmless; `attribute_names`, {id: name} of what ObjectAnnotation.attributes lists.
+
+    Args:
+        class_map: ignored; Matterport's argument.
+
+    Attributes:
+        faults: list of Fault met while loading; their objects or photos are left out, unless a fault is harmless.
+        attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
     """
 
-    def __init__(self, class_map=None):
+    def __init__(self, class_map: object = None) -> None:
         super().__init__(class_map)
         self.faults = []
         self.attribute_names = {}
@@ -137,23 +148,25 @@ class AnnotatedDataset(Dataset):
         self._loaded_before = (0, 0)
 
     # --- For readers ---------------------------------------------------------------------------------------------
-    def start_loading(self, on_error):
-        """on_error: "raise" at the first fault, or "skip" what is at fault and keep it in `faults`."""
+    def start_loading(self, on_error: str) -> None:
+        """Begin to load. on_error "raise" raises at the first fault; "skip" leaves it out and keeps it in `faults`."""
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
         self._skips = on_error == "skip"
         self._loaded_before = (len(self.image_info), len(self.faults))
 
-    def refuse(self, source, **options):
-        """Raise DataError if one of the options, which the format has no use for, is given. source: of annotations."""
+    def refuse(self, source: str, **options: object) -> None:
+        """Raise DataError if an option that the format has no use for is given. source is the annotations' path."""
         for name, value in options.items():
             if value is not None:
                 raise DataError(f"{source}: this format of annotations takes no {name}: leave {name} {value!r} out.")
 
-    def fault(self, source, fault):
+    def fault(self, source: str, fault: Fault) -> None:
         """Raise DataError for a fault, or note it, as `start_loading` was told; a harmless one is only noted.
 
-        source: path of the annotations
+        Args:
+            source: path of the annotations.
+            fault: what is wrong.
         """
         if not (self._skips or fault.harmless):
             raise DataError(
@@ -161,10 +174,14 @@ class AnnotatedDataset(Dataset):
             )
         self.faults.append(fault)
 
-    def missing_photos(self, source, folder, names, count):
+    def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
         """Report photos that are not in their folder: all in one DataError, or each as a Fault.
 
-        source: path of the annotations; folder: of the photos; names: of the missing; count: of all looked for
+        Args:
+            source: path of the annotations.
+            folder: folder of the photos.
+            names: names of the missing photos.
+            count: number of all photos of the annotations.
         """
         if names and not self._skips:
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -175,7 +192,7 @@ class AnnotatedDataset(Dataset):
         for name in names:
             self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
 
-    def finish_loading(self, source):
+    def finish_loading(self, source: str) -> None:
         """Warn of what was skipped, and raise DataError if no photo was loaded."""
         photos_before, faults_before = self._loaded_before
         found = self.faults[faults_before:]
@@ -188,37 +205,60 @@ class AnnotatedDataset(Dataset):
         if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
 
-    def prepare(self, class_map=None):
+    def prepare(self, class_map: object = None) -> None:
         """Number classes and photos. Names stay whole: many classes of clothes share their first word."""
         super().prepare(class_map)
         self.class_names = [str(info["name"]) for info in self.class_info]
 
-    def add_category(self, source, class_id, class_name, supercategory=None):
-        """Register a class as `add_class` does, and keep in class_info the group of classes that it belongs to."""
+    def add_category(self, source: str, class_id: int, class_name: str, supercategory: str | None = None) -> None:
+        """Register a class as `add_class` does, with its group.
+
+        Args:
+            source, class_id, class_name: as for `add_class`.
+            supercategory: name of the group of classes that it belongs to, kept in class_info.
+        """
         self.add_class(source, class_id, class_name)
         for info in self.class_info:
             if supercategory is not None and (info["source"], info["id"]) == (source, class_id):
                 info["supercategory"] = supercategory
 
-    def add_photo(self, source, image_id, folder_path, file_name, height, width, **details):
-        """Register a photo. folder_path: its path on disk; file_name: relative to the image folder; sides in pixels."""
+    def add_photo(self, source: str, image_id: object, folder_path: str | None, file_name: str, height: int, width: int,
+                  **details: object) -> None:
+        """Register a photo.
+
+        Args:
+            source: name of the format.
+            image_id: id of the photo in the annotations.
+            folder_path: path of the photo on disk.
+            file_name: name relative to the image folder.
+            height, width: sides of the photo, pixels.
+            details: further entries of its dict in `image_info`.
+        """
         self.add_image(source, image_id, folder_path, file_name=str(file_name), height=height, width=width, **details)
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each object of a photo; every reader overrides this."""
         raise NotImplementedError(f"{type(self).__name__} does not say how its objects are read.")
 
     # --- For users -----------------------------------------------------------------------------------------------
-    def file_name(self, image_id):
-        """Name of a photo in the annotations, relative to the image folder; splits and lists of faults go by it."""
+    def file_name(self, image_id: int) -> str:
+        """Name of a photo in the annotations, relative to the image folder; splits and lists of faults use it."""
         info = self.image_info[image_id]
         return info.get("file_name") or self.sample_name(image_id)
 
-    def objects(self, image_id):
-        """list of ObjectAnnotation of a photo.
+    def objects(self, image_id: int) -> list[ObjectAnnotation]:
+        """Read the objects of a photo.
 
-        An object without a pixel is left out, for it teaches nothing. Any other Fault raises DataError naming the
-        photo, or is left out with a warning if the data set was loaded with on_error="skip".
+        An object without a pixel is left out. With on_error="skip" any other fault is left out with a warning.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            The objects, in the order of the annotations.
+
+        Raises:
+            DataError: an object has a fault; the message names the photo.
         """
         objects = []
         for entry in self._entries(image_id):
@@ -232,8 +272,8 @@ class AnnotatedDataset(Dataset):
                 warnings.warn(f"skipped {entry}.", stacklevel=2)
         return objects
 
-    def object_faults(self, image_id):
-        """list of Fault: what is wrong with the objects of a photo."""
+    def object_faults(self, image_id: int) -> list[Fault]:
+        """Faults of the objects of a photo."""
         return [entry for entry in self._entries(image_id) if isinstance(entry, Fault)]
 
     def _entries(self, image_id):
@@ -241,27 +281,27 @@ class AnnotatedDataset(Dataset):
         dropped = self.image_info[image_id].get("dropped", ())
         return [entry for entry in self.read_objects(image_id) if entry.number not in dropped]
 
-    def load_rles(self, image_id):
-        """Objects of a photo: (list of compressed run lengths, int32 [N] class ids, negative for crowds)."""
+    def load_rles(self, image_id: int) -> tuple[list[dict], np.ndarray]:
+        """Objects of a photo as (list of compressed run lengths, class ids int32 [N], negative for crowds)."""
         objects = self.objects(image_id)
         class_ids = [entry.class_id * (-1 if entry.crowd else 1) for entry in objects]
         return [entry.rle for entry in objects], np.array(class_ids, np.int32)
 
-    def load_mask(self, image_id):
-        """Objects of a photo: (masks bool [H, W, N], int32 [N] class ids, negative for crowds)."""
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Objects of a photo as (masks bool [H, W, N], class ids int32 [N], negative for crowds)."""
         info = self.image_info[image_id]
         rles, class_ids = self.load_rles(image_id)
         return mask_ops.rles_decode(rles, (info["height"], info["width"])), class_ids
 
-    def object_classes(self, image_id):
-        """int32 [N]: class ids of the objects of a photo, negative for crowds; readers that can spare the masks."""
+    def object_classes(self, image_id: int) -> np.ndarray:
+        """int32 [N]: class ids of the objects of a photo, negative for crowds."""
         return self.load_rles(image_id)[1]
 
-    def object_count(self, image_id):
+    def object_count(self, image_id: int) -> int:
         """Number of objects of a photo, crowds not counted."""
         return int((self.object_classes(image_id) > 0).sum())
 
-    def image_reference(self, image_id):
+    def image_reference(self, image_id: int) -> str:
         """Path of the photo and its id in the annotations."""
         info = self.image_info[image_id]
         return f"{info['path']} (image {info['id']})"

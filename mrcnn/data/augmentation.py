@@ -6,6 +6,7 @@ the canvas, which keeps its size; boxes are taken from the changed masks.
 """
 
 import inspect
+from collections.abc import Iterable
 
 from mrcnn.data.augmenters import horizontal_flip  # noqa: F401  it is known under this address
 from mrcnn.data.pipelines import (
@@ -39,8 +40,19 @@ class Compose:
         return image, masks
 
 
-def compose(augmentations):
-    """Several augmentations of any kind, one after the other. Raises as `check_augmentation` does."""
+def compose(augmentations: Iterable) -> Compose:
+    """Chain augmentations of any kind, one after the other.
+
+    Args:
+        augmentations: each as the top of this file says.
+
+    Returns:
+        An augmentation.
+
+    Raises:
+        TypeError: one is no augmentation.
+        DataError: one would move a photo without its masks.
+    """
     return Compose(augmentations)
 
 

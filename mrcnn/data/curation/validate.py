@@ -5,10 +5,12 @@ import os
 import threading
 import warnings
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.data.annotated import FAULT_KINDS, Fault, photo_name
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.walk import progress_bar, walk
 from mrcnn.errors import DataError
@@ -19,14 +21,16 @@ LARGE = 30_000_000  # pixels; photos of more are decoded one at a time, so that 
 # --- Looking at everything -------------------------------------------------------------------------------------------
 
 
-def validate(dataset, workers=None, progress=True):
-    """Decode every photo and look at every object of a data set, and stop at none that is bad.
+def validate(dataset: Dataset, workers: int | None = None, progress: bool | Callable = True) -> list[Fault]:
+    """Decode every photo and check every object of a data set, without stopping at a bad one.
 
-    dataset: prepared Dataset; a reader that was loaded with on_error="skip" has its own `faults`, which are listed too
-    workers: number of threads, each with one photo at a time; None: one a core, at most 8
-    progress: True for a bar on a terminal, False for none, or a function (done, total)
+    Args:
+        dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
+        workers: number of threads, each with one photo at a time; None takes one a core, at most 8.
+        progress: True shows a bar on a terminal, False nothing; a function is called as progress(done, total).
 
-    Returns list of Fault, by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
+    Returns:
+        Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
     progress = progress_bar("validating") if progress is True else progress or None
     large = threading.Lock()

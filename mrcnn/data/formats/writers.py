@@ -9,25 +9,33 @@ import csv
 import json
 import os
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 
 CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"
 
 
-def write_coco(dataset, path, image_ids=None, progress=None):
+def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+               progress: Callable | None = None) -> None:
     """Write a data set as COCO JSON: compressed run lengths, boxes and areas of the masks, crowds, attribute ids.
 
-    dataset: prepared Dataset; path: of the file, its folder is made; image_ids: photos to write, None: all
-    progress: called as progress(done, total) after each photo
+    An object without a pixel is left out with a warning.
 
-    An object without a pixel is left out with a warning. Raises DataError if two photos have one name, a photo or mask
-    cannot be read, or the file cannot be written.
+    Args:
+        dataset: prepared Dataset.
+        path: of the file; its folder is made.
+        image_ids: ids in the data set of the photos to write; None writes all.
+        progress: called as progress(done, total) after each photo.
+
+    Raises:
+        DataError: two photos have one name, a photo or mask cannot be read, or the file cannot be written.
     """
     image_ids = _chosen(dataset, image_ids)
     photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
@@ -49,15 +57,18 @@ def write_coco(dataset, path, image_ids=None, progress=None):
     left_out.warn()
 
 
-def write_imaterialist(dataset, path, image_ids=None, progress=None):
+def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+                       progress: Callable | None = None) -> None:
     """Write a data set as a CSV of iMaterialist 2019, with label_descriptions.json beside it.
 
-    Attributes follow the class: 6_28_77. The form has neither crowds nor photos without objects: these are left out
+    Attributes follow the class: 6_28_77. The format has neither crowds nor photos without objects: these are left out
     with a warning, as are objects without a pixel.
 
-    dataset, path, image_ids, progress: as for `write_coco`
+    Args:
+        dataset, path, image_ids, progress: as for `write_coco`.
 
-    Raises DataError as there, and if the label_descriptions.json that is there already lists other classes.
+    Raises:
+        DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes.
     """
     image_ids = _chosen(dataset, image_ids)
     categories = _categories(dataset, least=0)
