@@ -1,4 +1,5 @@
 import os
+import resource
 
 import h5py
 import keras
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from tiny import TinyConfig, tiny_batch
 
+from mrcnn.errors import DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training.optimizer import make_optimizer
 from mrcnn.weights import files as weights
@@ -146,6 +148,18 @@ def test_a_failed_write_leaves_the_old_file(model, saved):
     with pytest.raises(TypeError):
         weights.write_weights(saved, model, {"mrcnn_epoch": object()})
     assert weights.read_attributes(saved)["epoch"] == 3
+    assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
+
+
+def test_a_full_disk_leaves_the_old_file(model, saved):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(saved) // 2, before[1]))
+    try:
+        with pytest.raises(DataError, match=r"weights\.h5: cannot write the file \(.*\): check rights and disk space"):
+            weights.write_weights(saved, model, {"mrcnn_epoch": 4})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert weights.read_attributes(saved)["epoch"] == 3 and len(weights.read_layers(saved)) > 20
     assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
 
 
