@@ -3,13 +3,13 @@
 import json
 import os
 import pathlib
-import resource
 import signal
 import stat
 import subprocess
 import sys
 
 import pytest
+from full_disk import full_disk
 
 from mrcnn.errors import DataError
 from mrcnn.files import (
@@ -91,18 +91,9 @@ def test_what_cannot_be_written_is_named(tmp_path, name, reason):
     assert "\n" not in str(caught.value) and sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond 1000 bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_leaves_what_was_there(tmp_path, full_disk):
+def test_a_full_disk_leaves_what_was_there(tmp_path):
     write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(DataError, match=r"a\.txt: cannot write the file \(File too large\)"):
+    with full_disk(1000), pytest.raises(DataError, match=r"a\.txt: cannot write the file \(File too large\)"):
         write_text(tmp_path / "a.txt", "x" * 1001)
     assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
 

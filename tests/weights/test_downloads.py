@@ -5,7 +5,6 @@ import http.server
 import io
 import os
 import re
-import resource
 import socket
 import struct
 import threading
@@ -14,6 +13,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from mrcnn.errors import CheckpointError, DataError
 from mrcnn.weights import downloads
@@ -295,11 +295,7 @@ def test_what_cannot_be_had_is_said_in_one_line(server, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_no_broken_connection(server, tmp_path):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, before[1]))
-    try:
-        with pytest.raises(DataError, match=r"weights\.h5: cannot write the file \(File too large\)"):
-            fetch(server, tmp_path / "weights.h5")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = r"weights\.h5: cannot write the file \(File too large\)"
+    with full_disk(500_000), pytest.raises(DataError, match=message):
+        fetch(server, tmp_path / "weights.h5")
     assert len(server.asked) == 1 and os.listdir(tmp_path) == []

@@ -1,10 +1,10 @@
 import os
-import resource
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from full_disk import full_disk
 from tiny import TinyConfig, tiny_batch
 
 from mrcnn.errors import DataError
@@ -152,13 +152,9 @@ def test_a_failed_write_leaves_the_old_file(model, saved):
 
 
 def test_a_full_disk_leaves_the_old_file(model, saved):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(saved) // 2, before[1]))
-    try:
-        with pytest.raises(DataError, match=r"weights\.h5: cannot write the file \(.*\): check rights and disk space"):
-            weights.write_weights(saved, model, {"mrcnn_epoch": 4})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = r"weights\.h5: cannot write the file \(.*\): check rights and disk space"
+    with full_disk(os.path.getsize(saved) // 2), pytest.raises(DataError, match=message):
+        weights.write_weights(saved, model, {"mrcnn_epoch": 4})
     assert weights.read_attributes(saved)["epoch"] == 3 and len(weights.read_layers(saved)) > 20
     assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
 
