@@ -24,20 +24,20 @@ def grid(count, side=SIDE):
     return np.concatenate([corners, corners + side], axis=1)
 
 
-def trace(count=10, boxes=None, classes=None, found=None, scores=0.9, said=None, masks=0.8, **values):
+def trace(count=10, boxes=None, classes=None, detected=None, scores=0.9, said=None, masks=0.8, **values):
     """A Trace of one photo.
 
-    count: objects; boxes, classes: of them; found: boxes of the detections, of which detection i is meant for object i;
+    count: objects; boxes, classes: of them; detected: boxes of the detections, detection i being meant for object i;
     scores, said: their scores and classes; masks: IoU of their masks; values: other fields of Trace
     """
     boxes = grid(count) if boxes is None else np.asarray(boxes, float)
     count = len(boxes)
     classes = np.arange(count) % 3 if classes is None else np.asarray(classes)
-    found = boxes if found is None else np.asarray(found, float).reshape(-1, 4)
-    said = classes[: len(found)] if said is None else np.asarray(said)
-    scores = np.broadcast_to(np.asarray(scores, float), len(found))
-    pairs = box_pairs(boxes, classes, *NOBODY, found, said, scores)
-    overlaps = np.where(pairs.overlaps > 0, np.broadcast_to(masks, len(found))[pairs.results][:, None], 0)
+    detected = boxes if detected is None else np.asarray(detected, float).reshape(-1, 4)
+    said = classes[: len(detected)] if said is None else np.asarray(said)
+    scores = np.broadcast_to(np.asarray(scores, float), len(detected))
+    pairs = box_pairs(boxes, classes, *NOBODY, detected, said, scores)
+    overlaps = np.where(pairs.overlaps > 0, np.broadcast_to(masks, len(detected))[pairs.results][:, None], 0)
     sides = boxes[:, 2:] - boxes[:, :2]
     high = np.full(count, 0.9)
     made = Trace(boxes=boxes, areas=sides.prod(axis=1), canvas=CANVAS, anchors=high, proposals=high,

@@ -30,7 +30,7 @@ class Rectangles(Dataset):
         return masks, np.array([o[0] for o in objects], np.int32)
 
 
-def found(objects, scores=None):
+def as_detection(objects, scores=None):
     """What detect() would return for rectangles."""
     masks = np.zeros(SIZE + (len(objects),), bool)
     for i, (_, y1, x1, y2, x2) in enumerate(objects):
@@ -48,5 +48,5 @@ def comparable(truth, detections, scores=None, category_ids=(10, 20)):
     dataset = Rectangles().load(truth, category_ids)
     results = []
     for i, objects in enumerate(detections):
-        results += coco.results_from_detections(dataset, i, found(objects, scores[i] if scores else None))
+        results += coco.results_from_detections(dataset, i, as_detection(objects, scores[i] if scores else None))
     return coco.ground_truth_from_dataset(dataset), results

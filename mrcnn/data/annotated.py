@@ -195,9 +195,9 @@ class AnnotatedDataset(Dataset):
     def finish_loading(self, source: str) -> None:
         """Warn of what was skipped, and raise DataError if no photo was loaded."""
         photos_before, faults_before = self._loaded_before
-        found = self.faults[faults_before:]
+        new = self.faults[faults_before:]
         for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
-            faults = [fault for fault in found if fault.harmless == harmless]
+            faults = [fault for fault in new if fault.harmless == harmless]
             if faults:
                 shown = "; ".join(map(str, faults[:3]))
                 more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""

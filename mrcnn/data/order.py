@@ -37,12 +37,12 @@ class Passes:
 
     def entries(self, start, end):
         """[(pass, photo, repetition)] at places of the row: the repetition-th time, from 0 on, that a pass shows it."""
-        found = []
+        rows = []
         for position in range(start, end):
             number, place = divmod(position, self.length)
             photo, repetition = (place, 0) if self.seed is None else self._table(number)[place].tolist()
-            found.append((number, photo, repetition))
-        return found
+            rows.append((number, photo, repetition))
+        return rows
 
     def _table(self, number):
         """int [length, 2]: photo and repetition at each place of a pass."""

@@ -10,7 +10,6 @@ import functools
 
 import numpy as np
 
-from mrcnn.data.imgaug_import import allow_imgaug
 from mrcnn.errors import DataError
 
 # A node of a pipeline moves pixels if its class, or one that it derives from, is of these modules.
@@ -32,7 +31,26 @@ HUMP = 0.8
 SPREAD = 4.0  # pixels; what was mixed from further apart is no place in the photo
 
 
-allow_imgaug()  # so that a script may import it anywhere after `import mrcnn.model`
+def _restore_names_for_imgaug():
+    """Put back the numpy names that imgaug 0.4, its last release, reads when it is imported and in two parameters.
+
+    Done when this module is imported, so that `import imgaug` works anywhere after `import mrcnn.model`.
+    """
+    for name, value in (
+        ("sctypes", {
+            "int": [np.int8, np.int16, np.int32, np.int64],
+            "uint": [np.uint8, np.uint16, np.uint32, np.uint64],
+            "float": [np.float16, np.float32, np.float64],
+            "complex": [np.complex64, np.complex128],
+            "others": [bool, object, bytes, str, np.void],
+        }),
+        ("complex", complex),
+    ):
+        if not hasattr(np, name):
+            setattr(np, name, value)
+
+
+_restore_names_for_imgaug()
 
 
 def is_imgaug(augmentation):
@@ -235,11 +253,11 @@ def _run_albumentations(transform, image, masks, rng):
         if hasattr(node, "mask_interpolation"):
             node.mask_interpolation = 1  # linear, and rounded at one half; OpenCV's nearest is up to a pixel off
     planes = [np.ascontiguousarray(masks[..., i]).view(np.uint8) for i in range(masks.shape[2])]
-    found = transform(image=np.ascontiguousarray(image), **({"masks": planes} if planes else {}))
-    if not planes or found["image"].shape != image.shape:
-        return found["image"], masks
-    moved = np.stack([np.asarray(mask) for mask in found["masks"]])
-    return found["image"], (moved > 0).transpose(1, 2, 0)
+    moved_sample = transform(image=np.ascontiguousarray(image), **({"masks": planes} if planes else {}))
+    if not planes or moved_sample["image"].shape != image.shape:
+        return moved_sample["image"], masks
+    moved = np.stack([np.asarray(mask) for mask in moved_sample["masks"]])
+    return moved_sample["image"], (moved > 0).transpose(1, 2, 0)
 
 
 # --- What is not known -----------------------------------------------------------------------------------------------

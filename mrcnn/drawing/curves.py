@@ -4,9 +4,7 @@ import csv
 import json
 import os
 
-from mrcnn.drawing.pictures import write_figure
 from mrcnn.errors import DataError
-from mrcnn.files import write_json
 
 HISTORY, CURVES, STAGES = "history.csv", "curves.png", "stages.json"  # in the run's folder
 PARTS = {"": "training", "val_": "validation", "test_": "test"}  # prefix of a column, and what it was measured on
@@ -20,12 +18,17 @@ COLUMNS = 3  # panels side by side
 def plot_training_curves(history, path, stages=()):
     """Save a figure of losses, metrics and learning rate over epochs; training, validation and test in one panel.
 
-    history: Keras history dict {name: [value of each epoch]}, or the path of a CSV file with an "epoch" column from 0;
-        where an epoch was run again after a resume, its last row counts
-    path: image file to write, whole or not at all
-    stages: dicts with "first_epoch" from 0, "layers" and "learning_rate": where each begins is marked
+    Args:
+        history: Keras history dict {name: [value of each epoch]}, or the path of a CSV file with an "epoch" column from
+            0; where an epoch was run again after a resume, its last row counts.
+        path: image file to write, whole or not at all.
+        stages: dicts with "first_epoch" from 0, "layers" and "learning_rate": where each begins is marked.
 
-    Returns the matplotlib figure. Raises DataError for a CSV file that is missing or holds no epochs.
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        DataError: for a CSV file that is missing or holds no epochs.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -44,14 +47,18 @@ def plot_training_curves(history, path, stages=()):
         ax = figure.add_subplot(height, width, i + 1)
         _draw_panel(ax, title, lines, columns)
         _draw_borders(ax, stages, named=i == 0)
-    write_figure(path, figure)
+    path = os.fspath(path)
+    kind = os.path.splitext(path)[1][1:] or "png"
+    figure.savefig(f"{path}.partial", format=kind, dpi=100)
+    os.replace(f"{path}.partial", path)
     return figure
 
 
 def read_history(path):
     """{column: [(epoch from 1, value)]} of a history file; cells without a number are left out.
 
-    Raises DataError for a file that is missing or holds no epochs.
+    Raises:
+        DataError: for a file that is missing or holds no epochs.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -74,8 +81,10 @@ def read_history(path):
 def draw_run(folder, stage=None):
     """Draw curves.png of a run's folder from its history.csv.
 
-    stage: the stage that the run is in, as the dicts of `plot_training_curves`; it is noted in stages.json, which has
-        all of them
+    Args:
+        folder: of the run.
+        stage: the stage that the run is in, as the dicts of `plot_training_curves`; it is noted in stages.json, which
+            has all of them.
     """
     stages = _note_stage(os.path.join(folder, STAGES), stage)
     plot_training_curves(os.path.join(folder, HISTORY), os.path.join(folder, CURVES), stages)
@@ -93,7 +102,9 @@ def _note_stage(path, stage):
     if stage is None or stage in stages:
         return stages
     stages = [entry for entry in stages if entry["first_epoch"] < stage["first_epoch"]] + [dict(stage)]
-    write_json(path, stages)
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        json.dump(stages, file, indent=1)
+    os.replace(f"{path}.partial", path)
     return stages
 
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from mrcnn.drawing.pictures import write_figure
-
 BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"
 MOST_CLASSES = 60  # that the bars have room for
 
@@ -11,9 +9,13 @@ MOST_CLASSES = 60  # that the bars have room for
 def plot_data_summary(summary, path=None, title=""):
     """A figure of classes, photo sizes, objects a photo, box sizes and shapes, and the fit of anchors.
 
-    summary: of `mrcnn.data.curation.statistics.summarise`; path: image file to write, or None; title: above it all
+    Args:
+        summary: of `mrcnn.data.curation.statistics.summarise`.
+        path: image file to write, or None.
+        title: above it all.
 
-    Returns the matplotlib figure.
+    Returns:
+        The matplotlib figure.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -32,7 +34,7 @@ def plot_data_summary(summary, path=None, title=""):
     _draw_boxes(figure.add_subplot(grid[1, 2]), summary, "box_ratio", "ratios", "box width / height")
     _draw_recall(figure.add_subplot(grid[1, 3]), summary)
     if path is not None:
-        write_figure(path, figure)
+        figure.savefig(path, dpi=100)
     return figure
 
 
@@ -55,13 +57,13 @@ def _draw_classes(ax, classes, count):
     if len(classes) > MOST_CLASSES:
         title += f"\nthe {MOST_CLASSES} most frequent"
     shown = classes[:MOST_CLASSES]
-    places = np.arange(len(shown))
+    positions = np.arange(len(shown))
     numbers = [entry["objects"] for entry in shown]
-    ax.barh(places, numbers, color=BLUE)
-    for place, number in zip(places, numbers):
-        ax.annotate(f"{number:,}", (number, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.barh(positions, numbers, color=BLUE)
+    for position, number in zip(positions, numbers):
+        ax.annotate(f"{number:,}", (number, position), (3, 0), textcoords="offset points", va="center", fontsize=8)
     names = [entry["name"] if len(entry["name"]) <= 28 else entry["name"][:27] + "\u2026" for entry in shown]
-    ax.set_yticks(places, names, fontsize=8)
+    ax.set_yticks(positions, names, fontsize=8)
     ax.set(ylim=(max(len(shown), 8) - 0.4, -0.6), xlim=(0, 1.12 * max(numbers)))
     _tidy(ax, title, "objects", "")
 
@@ -100,13 +102,13 @@ def _draw_areas(ax, classes):
     # Names of the smallest, largest, rarest and most frequent first, then of others that have room.
     order = np.argsort(shares)
     names = [*order[:2], *order[-2:], *np.argsort(objects)[:2], *np.argsort(-objects)[:2], *order]
-    places = np.stack([np.log(objects) / np.log(objects.max() / objects.min() * 2.6),
+    points = np.stack([np.log(objects) / np.log(objects.max() / objects.min() * 2.6),
                        np.log(shares) / np.log(shares.max() / shares.min() * 2.6)], axis=1)
-    middle, named = places[:, 0].mean(), []
+    middle, named = points[:, 0].mean(), []
     for i in dict.fromkeys(names):
-        if all(abs(places[i, 1] - places[j, 1]) > 0.05 or abs(places[i, 0] - places[j, 0]) > 0.4 for j in named):
+        if all(abs(points[i, 1] - points[j, 1]) > 0.05 or abs(points[i, 0] - points[j, 0]) > 0.4 for j in named):
             named.append(i)
-            left = places[i, 0] > middle
+            left = points[i, 0] > middle
             ax.annotate(classes[i]["name"][:18], (objects[i], shares[i]), (-5 if left else 5, -2), fontsize=7,
                         textcoords="offset points", ha="right" if left else "left")
     _tidy(ax, title, "objects", "median share of the photo (%)")

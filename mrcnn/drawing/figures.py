@@ -39,7 +39,7 @@ def _finish(ax, show):
 
 
 def _photo_axis(ax, image, title, margin=0):
-    """Puts an image on an axis whose limits are the image's, in continuous pixel coordinates."""
+    """Put an image on an axis whose limits are the image's, in continuous pixel coordinates."""
     height, width = image.shape[:2]
     # extent: pixel 0 covers 0..1, so that boxes need no half-pixel shift.
     ax.imshow(image, extent=(0, width, height, 0))
@@ -59,9 +59,13 @@ def _text(ax, y, x, text, color="white"):
 
 
 def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None):
-    """Shows images in a grid of `cols` columns, and returns the axes, one for each image.
+    """Show images in a grid of `cols` columns, and returns the axes, one for each image.
 
-    images: list of [H, W, 3] or [H, W]; titles: list of texts, or None; cmap, norm, interpolation: matplotlib's
+    Args:
+        images: list of [H, W, 3] or [H, W].
+        titles: list of texts, or None.
+        cols: number of images in a row.
+        cmap, norm, interpolation: matplotlib's.
     """
     import matplotlib.pyplot as plt
 
@@ -80,11 +84,26 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
 
 def display_instances(image, boxes, masks, class_ids, class_names, scores=None, title="", figsize=(16, 16), ax=None,
                       show_mask=True, show_bbox=True, colors=None, captions=None):
-    """Shows the instances of an image: masks, boxes, and captions (name and score unless given). Returns the axis.
+    """Show the instances of an image: masks, boxes, and captions (name and score unless given).
 
-    image: [H, W, 3] values 0..255; boxes: [N, 4] pixels; masks: [H, W, N]; class_ids: [N] indices in class_names
-    scores, captions: [N], or None; colors: [N, 3] in 0..1, or None
-    Raises ValueError if the numbers of instances disagree.
+    Args:
+        image: [H, W, 3] values 0..255.
+        boxes: [N, 4] pixels.
+        masks: [H, W, N].
+        class_ids: [N] indices in class_names.
+        class_names: names by class id, background first.
+        scores, captions: [N], or None.
+        title: text above the figure.
+        figsize: (width, height) of the figure, inches.
+        ax: matplotlib axis to draw on; None makes a figure.
+        show_mask, show_bbox: whether masks and boxes are drawn.
+        colors: [N, 3] in 0..1, or None.
+
+    Returns:
+        The axis.
+
+    Raises:
+        ValueError: if the numbers of instances disagree.
     """
     boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     count = check_counts(boxes, masks, class_ids, scores, colors)
@@ -113,10 +132,13 @@ def display_instances(image, boxes, masks, class_ids, class_names, scores=None, 
 def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
                         class_names, title="", ax=None, show_mask=True, show_box=True, iou_threshold=0.5,
                         score_threshold=0.5):
-    """Shows true objects in green and detections in red, each detection with its score and mask IoU. Returns the axis.
+    """Show true objects in green and detections in red, each detection with its score and mask IoU.
 
     The IoU is that with the true object it matches, else the largest with any. score_threshold is handed to
     compute_matches, which says what it does there.
+
+    Returns:
+        The axis.
     """
     from mrcnn.evaluation.matching import compute_matches
 
@@ -126,8 +148,8 @@ def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_clas
     pred_mask = np.asarray(pred_mask)[..., order]
     _, match, overlaps = compute_matches(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
                                          iou_threshold=iou_threshold, score_threshold=score_threshold)
-    found = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
-    captions = [""] * len(gt_class_id) + [f"{score:.2f} / {iou:.2f}" for score, iou in zip(pred_score, found)]
+    ious = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
+    captions = [""] * len(gt_class_id) + [f"{score:.2f} / {iou:.2f}" for score, iou in zip(pred_score, ious)]
     colors = [(0.0, 1.0, 0.0)] * len(gt_class_id) + [(1.0, 0.0, 0.0)] * len(pred_class_id)
     return display_instances(
         image, np.concatenate([np.reshape(gt_box, (-1, 4)), pred_box.reshape(-1, 4)]),
@@ -137,10 +159,19 @@ def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_clas
 
 
 def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None, visibilities=None, title="", ax=None):
-    """Shows boxes, with lines to what they were refined to. Returns the axis.
+    """Show boxes, with lines to what they were refined to.
 
-    boxes, refined_boxes: [N, 4] pixels, or None; masks: [H, W, N], or None; captions: [N] texts, or None
-    visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all
+    Args:
+        image: [H, W, 3], values 0..255.
+        boxes, refined_boxes: [N, 4] pixels, or None.
+        masks: [H, W, N], or None.
+        captions: [N] texts, or None.
+        visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all.
+        title: text above the figure.
+        ax: matplotlib axis to draw on; None makes a figure.
+
+    Returns:
+        The axis.
     """
     assert boxes is not None or refined_boxes is not None, "draw_boxes needs boxes or refined_boxes."
     count = len(boxes if boxes is not None else refined_boxes)
@@ -172,11 +203,19 @@ def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None,
 
 
 def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10, ax=None):
-    """Shows regions, negative ones grey, positive ones with their refined box, class and mask. Returns the axis.
+    """Show regions, negative ones grey, positive ones with their refined box, class and mask.
 
-    rois, refined_rois: [R, 4] pixels; class_ids: [R], 0 = background
-    mask: [R, h, w] in 0..1, each spread over its region
-    limit: most regions that are shown, evenly spread over all
+    Args:
+        image: [H, W, 3], values 0..255.
+        rois, refined_rois: [R, 4] pixels.
+        mask: [R, h, w] in 0..1, each spread over its region.
+        class_ids: [R], 0 = background.
+        class_names: names by class id, background first.
+        limit: most regions that are shown, evenly spread over all.
+        ax: matplotlib axis to draw on; None makes a figure.
+
+    Returns:
+        The axis.
     """
     from mrcnn.data.masks import paste_mask
 
@@ -195,9 +234,17 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10,
 
 
 def display_top_masks(image, mask, class_ids, class_names, limit=4):
-    """Shows an image and, beside it, the masks of its `limit` classes of largest area. Returns the axes.
+    """Show an image and, beside it, the masks of its `limit` classes of largest area.
 
-    mask: [H, W, N]; class_ids: [N]. Instances of a class get different shades.
+    Args:
+        image: [H, W, 3], values 0..255.
+        mask: [H, W, N].
+        class_ids: [N]. Instances of a class get different shades.
+        class_names: names by class id, background first.
+        limit: number of classes.
+
+    Returns:
+        The axes.
     """
     mask, class_ids = np.asarray(mask).astype(bool), np.asarray(class_ids, int)
     areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
@@ -213,7 +260,11 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4):
 
 
 def plot_precision_recall(AP, precisions, recalls, ax=None):
-    """Plots precision over recall with the AP as its title. Returns the axis."""
+    """Plot precision over recall with the AP as its title.
+
+    Returns:
+        The axis.
+    """
     ax, show = _axis(ax, (6, 5))
     ax.plot(recalls, precisions)
     ax.set(xlim=(0, 1.05), ylim=(0, 1.05), xlabel="recall", ylabel="precision")
@@ -222,9 +273,18 @@ def plot_precision_recall(AP, precisions, recalls, ax=None):
 
 
 def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5, ax=None):
-    """Shows the IoU of every detection (row) with every true object (column), and which pairs match. Returns the axis.
+    """Show the IoU of every detection (row) with every true object (column), and which pairs match.
 
-    overlaps: [N, G]; a pair of at least `threshold` says "match" if the classes agree, else "wrong"
+    Args:
+        gt_class_ids: [G].
+        pred_class_ids, pred_scores: [N].
+        overlaps: [N, G]; a pair of at least `threshold` says "match" if the classes agree, else "wrong".
+        class_names: names by class id, background first.
+        threshold: least IoU of a match.
+        ax: matplotlib axis to draw on; None makes a figure.
+
+    Returns:
+        The axis.
     """
     gt_class_ids, pred_class_ids = np.asarray(gt_class_ids, int), np.asarray(pred_class_ids, int)
     pairs = (len(pred_class_ids), len(gt_class_ids))
@@ -246,9 +306,10 @@ def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_nam
 
 # --- Tables ---------------------------------------------------------------------------------------------------
 def display_table(table):
-    """Prints a table, or shows it as HTML in a notebook, and returns its text.
+    """Print a table, or shows it as HTML in a notebook, and returns its text.
 
-    table: rows of cells; the first row is the head
+    Args:
+        table: rows of cells; the first row is the head.
     """
     rows = [[str(cell) for cell in row] for row in table]
     widths = [max(map(len, column)) for column in zip(*rows)]
@@ -270,9 +331,13 @@ def _in_notebook():
 
 
 def display_weight_stats(model):
-    """Shows minimum, maximum and deviation of every weight and marks those that look dead. Returns the table's rows.
+    """Show minimum, maximum and deviation of every weight and marks those that look dead.
 
-    model: anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has
+    Args:
+        model: anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has.
+
+    Returns:
+        The table's rows.
     """
     layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
     table = [["weight", "shape", "min", "max", "std"]]

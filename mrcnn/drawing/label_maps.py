@@ -1,11 +1,11 @@
 """Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
 
 import functools
+import os
 
 import numpy as np
 
 from mrcnn.errors import DataError
-from mrcnn.files import whole_file
 
 IGNORED = 255
 BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result
@@ -38,9 +38,13 @@ def palette():
 def write_label_map(path, labels, class_names):
     """Write a label map as a palette PNG, whole or not at all; pixel values are class ids.
 
-    labels: integers [H, W], class ids or 255; class_names: by class id; written into the file as its text "classes"
+    Args:
+        path: of the PNG file.
+        labels: integers [H, W], class ids or 255.
+        class_names: by class id; written into the file as its text "classes".
 
-    Raises DataError for a label that is no class, and if the file cannot be written.
+    Raises:
+        DataError: for a label that is no class.
     """
     from PIL import Image, PngImagePlugin
 
@@ -49,12 +53,16 @@ def write_label_map(path, labels, class_names):
     picture.putpalette(palette().ravel().tolist())
     text = PngImagePlugin.PngInfo()
     text.add_itxt("classes", ",".join(class_names))
-    with whole_file(path) as partial:
-        picture.save(partial, format="PNG", pnginfo=text, optimize=True)
+    picture.save(f"{path}.partial", format="PNG", pnginfo=text, optimize=True)
+    os.replace(f"{path}.partial", path)
 
 
 def checked_labels(labels, class_names):
-    """Labels as uint8 [H, W]. Raises DataError for a label that is no class."""
+    """Labels as uint8 [H, W].
+
+    Raises:
+        DataError: for a label that is no class.
+    """
     labels = np.asarray(labels)
     if labels.ndim != 2:
         raise DataError(f"A label map has shape [H, W], not {list(labels.shape)}.")
@@ -67,10 +75,18 @@ def checked_labels(labels, class_names):
 def draw_label_map(image, labels, class_names, alpha=0.55, scale=1):
     """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
 
-    image: uint8 [H, W, 3]; labels: integers [H, W], class ids or 255; class_names: by class id, background first
-    alpha: share of the label's colour; scale: whole number of times by which the result is larger than the photo
+    Args:
+        image: uint8 [H, W, 3].
+        labels: integers [H, W], class ids or 255.
+        class_names: by class id, background first.
+        alpha: share of the label's colour.
+        scale: whole number of times by which the result is larger than the photo.
 
-    Returns uint8 [scale * H, scale * W + legend, 3]. Raises DataError for a map of another size than the photo.
+    Returns:
+        uint8 [scale * H, scale * W + legend, 3].
+
+    Raises:
+        DataError: for a map of another size than the photo.
     """
     import cv2
 
@@ -105,8 +121,8 @@ def _legend(labels, class_names):
     width = round(max(font.getlength(text) for text in texts.values())) + row + 12
     panel = Image.new("RGB", (width, labels.shape[0]), "white")
     pen = ImageDraw.Draw(panel)
-    for place, label in enumerate(shown):
-        top = place * row
+    for index, label in enumerate(shown):
+        top = index * row
         colour = tuple(palette()[label].tolist())
         pen.rectangle((4, top + 3, row - 2, top + row - 3), fill=colour, outline=(120, 120, 120))
         pen.text((row + 4, top + row // 2), texts[label], fill=(0, 0, 0), font=font, anchor="lm")

@@ -5,12 +5,10 @@ N counts instances; boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2
 """
 
 import colorsys
-import os
 
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.files import whole_file
 
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
@@ -103,9 +101,13 @@ def random_colors(N, bright=True):
 
 
 def apply_mask(image, mask, color, alpha=0.5):
-    """Blends a colour into an image where the mask is set, in place, and returns the image.
+    """Blend a colour into an image where the mask is set, in place, and returns the image.
 
-    image: [H, W, 3] values 0..255; mask: [H, W] bool or 0/1; alpha: share of the colour
+    Args:
+        image: [H, W, 3] values 0..255.
+        mask: [H, W] bool or 0/1.
+        color: (r, g, b), 0..1.
+        alpha: share of the colour.
     """
     inside = np.asarray(mask).astype(bool)
     image[inside] = image[inside] * (1 - alpha) + alpha * 255 * np.asarray(color, float)
@@ -113,9 +115,13 @@ def apply_mask(image, mask, color, alpha=0.5):
 
 
 def draw_box(image, box, color, thickness=2):
-    """Draws the border of a box in place, inside the box, and returns the image.
+    """Draw the border of a box in place, inside the box, and returns the image.
 
-    box: [4] pixels, rounded and clipped to the image; color: (r, g, b) in the image's own range, 0..255 for uint8
+    Args:
+        image: [H, W, 3]; it is changed.
+        box: [4] pixels, rounded and clipped to the image.
+        color: (r, g, b) in the image's own range, 0..255 for uint8.
+        thickness: of the border, pixels.
     """
     y1, x1, y2, x2 = np.rint(np.asarray(box, float)[:4]).astype(int)
     rows, cols = _clip(y1, y2, image.shape[0]), _clip(x1, x2, image.shape[1])
@@ -136,8 +142,8 @@ def check_counts(boxes, masks, class_ids, scores=None, colors=None):
     counts.update({} if masks is None else {"masks": np.shape(masks)[-1]})
     counts.update({name: len(rows) for name, rows in (("scores", scores), ("colors", colors)) if rows is not None})
     if len(set(counts.values())) > 1:
-        found = ", ".join(f"{number} {name}" for name, number in counts.items())
-        raise ValueError(f"The numbers of instances disagree: {found}.")
+        numbers = ", ".join(f"{number} {name}" for name, number in counts.items())
+        raise ValueError(f"The numbers of instances disagree: {numbers}.")
     return len(boxes)
 
 
@@ -156,9 +162,14 @@ def mask_part(mask):
 
 
 def blend_part(canvas, part, color, line, scale):
-    """Fills what `mask_part` cut with a translucent colour and draws its outline, inside the mask, in place.
+    """Fill what `mask_part` cut with a translucent colour and draws its outline, inside the mask, in place.
 
-    canvas: uint8 [H, W, 3]; color: 0..255; line: pixels of the outline; scale: of the canvas to the mask, whole
+    Args:
+        canvas: uint8 [H, W, 3].
+        part: what `mask_part` gave.
+        color: 0..255.
+        line: pixels of the outline.
+        scale: of the canvas to the mask, whole.
     """
     import cv2
 
@@ -207,9 +218,9 @@ def _free_place(corner, extent, size, taken):
     tops = corner[0] + extent[0] * np.array([-1, 0, 1, -2, 2, 3, -3])
     corners = np.stack([tops, np.full(len(tops), corner[1])], axis=1)
     corners = np.clip(corners, 0, np.maximum(np.subtract(size, extent), 0))
-    places = np.rint(np.concatenate([corners, corners + extent], axis=1))
-    hidden = intersection(places[:, None], taken[None]).sum(axis=1)
-    return places[np.argmin(hidden)]
+    boxes = np.rint(np.concatenate([corners, corners + extent], axis=1))
+    hidden = intersection(boxes[:, None], taken[None]).sum(axis=1)
+    return boxes[np.argmin(hidden)]
 
 
 def _as_rgb(image):
@@ -217,35 +228,3 @@ def _as_rgb(image):
     image = np.asarray(image)
     image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
-
-
-# --- Files -----------------------------------------------------------------------------------------------------------
-
-
-def write_picture(path, pixels, quality=95):
-    """Write a picture, whole or not at all: as JPEG if the path ends so, else as PNG.
-
-    Args:
-        path: of the file; its folder is made.
-        pixels: uint8 [H, W, 3] RGB.
-        quality: of JPEG, 1 to 95.
-
-    Raises:
-        DataError: if the file cannot be written.
-    """
-    from PIL import Image
-
-    form = "JPEG" if os.fspath(path).lower().endswith((".jpg", ".jpeg")) else "PNG"
-    with whole_file(path) as partial:
-        Image.fromarray(pixels).save(partial, format=form, quality=quality)
-
-
-def write_figure(path, figure):
-    """Write a matplotlib figure, whole or not at all, in the form that the path's ending says; without one as PNG.
-
-    Raises:
-        DataError: if the file cannot be written.
-    """
-    form = os.path.splitext(os.fspath(path))[1][1:] or "png"
-    with whole_file(path) as partial:
-        figure.savefig(partial, format=form, dpi=100)

@@ -19,27 +19,27 @@ def photo_sheet(dataset, results, truth, threshold):
     images, titles = [], []
     for i in chosen:
         image_id, photo = dataset.image_ids[i], truth["images"][i]
-        found = [r for r in results if r["image_id"] == photo["id"] and r["score"] >= threshold]
-        images += drawn_pair(dataset, image_id, found, truth["categories"], colors)
+        shown = [r for r in results if r["image_id"] == photo["id"] and r["score"] >= threshold]
+        images += drawn_pair(dataset, image_id, shown, truth["categories"], colors)
         titles += [f"{photo['file_name']}: true", "detected"]
     return [(f"As annotated, and as detected with a score of at least {threshold:.2f}.",
              contact_sheet(images, titles, columns=4))]
 
 
-def drawn_pair(dataset, image_id, found, categories, colors):
-    """A photo with its true objects, and with COCO results found on it."""
+def drawn_pair(dataset, image_id, results, categories, colors):
+    """Draw a photo with its true objects, and with COCO results of it."""
     image = dataset.load_image(image_id)
     if hasattr(dataset, "load_rles"):
         true, class_ids = dataset.load_rles(image_id)
     else:
         masks, class_ids = dataset.load_mask(image_id)
         true = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
-    places = {category["id"]: k for k, category in enumerate(categories, 1)}
+    class_of = {category["id"]: k for k, category in enumerate(categories, 1)}
     pair = []
     for rles, classes, scores in (
         (true, np.abs(class_ids), None),
-        ([r["segmentation"] for r in found], np.array([places[r["category_id"]] for r in found], int),
-         [r["score"] for r in found]),
+        ([r["segmentation"] for r in results], np.array([class_of[r["category_id"]] for r in results], int),
+         [r["score"] for r in results]),
     ):
         reduced, planes = reduce(image, rles)
         own = np.array([colors[k] for k in classes], float).reshape(-1, 3)

@@ -29,7 +29,7 @@ def panels(count, columns, size=(PANEL, PANEL)):
 
 
 def show(axes=None):
-    """Shows what was drawn, as a notebook does below its cell, and returns the axes."""
+    """Show what was drawn, as a notebook does below its cell, and returns the axes."""
     import matplotlib.pyplot as plt
 
     plt.show()
@@ -43,10 +43,17 @@ def evenly(count, limit):
 
 # --- Boxes -----------------------------------------------------------------------------------------------------------
 def display_anchor_levels(image, levels, strides, anchors_per_cell, columns=5):
-    """Shows each level's grid of anchor centres and the anchors of the cell nearest to the middle. Returns the axes.
+    """Show each level's grid of anchor centres and the anchors of the cell nearest to the middle.
 
-    image: [H, W, 3]; levels: list of float [A_l, 4] pixels, rows by cell, then shape; strides: pixels a cell
-    anchors_per_cell: how many shapes there are
+    Args:
+        image: [H, W, 3].
+        levels: list of float [A_l, 4] pixels, rows by cell, then shape.
+        strides: pixels a cell.
+        anchors_per_cell: how many shapes there are.
+        columns: number of panels in a row.
+
+    Returns:
+        The axes.
     """
     middle = np.array(image.shape[:2]) / 2
     _, axes = panels(len(levels), columns)
@@ -73,10 +80,16 @@ def _fit(ax, image, boxes):
 
 
 def display_box_panels(image, sets, limit=50, columns=3):
-    """Shows sets of boxes side by side on one image, each under its name with its number of boxes. Returns the axes.
+    """Show sets of boxes side by side on one image, each under its name with its number of boxes.
 
-    sets: {name: boxes [N, 4], or (boxes, refined boxes), or (boxes, refined or None, [N] captions)}
-    limit: most boxes that a panel shows, evenly spread over all
+    Args:
+        image: [H, W, 3], values 0..255.
+        sets: {name: boxes [N, 4], or (boxes, refined boxes), or (boxes, refined or None, [N] captions)}.
+        limit: most boxes that a panel shows, evenly spread over all.
+        columns: number of panels in a row.
+
+    Returns:
+        The axes.
     """
     _, axes = panels(len(sets), columns, (1.35 * PANEL, 1.35 * PANEL))
     for ax, (name, chosen) in zip(axes, sets.items()):
@@ -93,9 +106,15 @@ def display_box_panels(image, sets, limit=50, columns=3):
 
 
 def plot_recall(counts, recalls, ax=None):
-    """Plots the share of true boxes found by the first so many proposals. Returns the axis.
+    """Plot the share of true boxes found by the first so many proposals.
 
-    counts: [K] numbers of proposals; recalls: {label: [K]}
+    Args:
+        counts: [K] numbers of proposals.
+        recalls: {label: [K]}.
+        ax: matplotlib axis to draw on; None makes a figure.
+
+    Returns:
+        The axis.
     """
     alone = ax is None
     ax = ax if ax is not None else panels(1, 1, (6, 4))[1][0]
@@ -113,7 +132,11 @@ def plot_recall(counts, recalls, ax=None):
 def principal_colors(features):
     """A map of many channels as a picture: its first three principal components as red, green and blue.
 
-    features: [h, w, F]. Returns uint8 [h, w, 3]; like features have like colours, and a map of one value is grey.
+    Args:
+        features: [h, w, F].
+
+    Returns:
+        uint8 [h, w, 3]; like features have like colours, and a map of one value is grey.
     """
     features = np.asarray(features, np.float64)
     flat = features.reshape(-1, features.shape[-1])
@@ -122,20 +145,28 @@ def principal_colors(features):
     colors = np.zeros((len(flat), 3))
     if scale > 0:
         values, vectors = np.linalg.eigh(flat.T @ flat / scale**2)
-        found = flat @ vectors[:, ::-1][:, :3]
+        components = flat @ vectors[:, ::-1][:, :3]
         # The sign of an eigenvector is arbitrary: the largest value is made positive, for the same picture every time.
-        found = found * np.where(found[np.abs(found).argmax(axis=0), range(found.shape[1])] < 0, -1, 1)
-        spread = 2.5 * found.std(axis=0)
+        largest = components[np.abs(components).argmax(axis=0), range(components.shape[1])]
+        components = components * np.where(largest < 0, -1, 1)
+        spread = 2.5 * components.std(axis=0)
         # A component without variance is left out rather than blown up to full contrast.
         there = spread > 1e-6 * spread.max()
-        colors[:, : found.shape[1]][:, there] = found[:, there] / spread[there]
+        colors[:, : components.shape[1]][:, there] = components[:, there] / spread[there]
     return np.rint(255 * np.clip(0.5 + 0.5 * colors, 0, 1)).astype(np.uint8).reshape(features.shape[:2] + (3,))
 
 
 def display_crops(image, box, crops, titles):
-    """Shows a box on an image and, beside it, crops of feature maps in their principal colours. Returns the axes.
+    """Show a box on an image and, beside it, crops of feature maps in their principal colours.
 
-    box: [4] pixels; crops: list of [h, w, F]; titles: list of texts
+    Args:
+        image: [H, W, 3], values 0..255.
+        box: [4] pixels.
+        crops: list of [h, w, F].
+        titles: list of texts.
+
+    Returns:
+        The axes.
     """
     _, axes = panels(1 + len(crops), 5, (2.8, 3.0))
     draw_boxes(image, np.asarray(box)[None], visibilities=[2], title="the region", ax=axes[0])
@@ -148,9 +179,14 @@ def display_crops(image, box, crops, titles):
 
 
 def display_maps(maps, columns=5):
-    """Shows feature maps: above the mean magnitude of all channels, below their principal colours. Returns the axes.
+    """Show feature maps: above the mean magnitude of all channels, below their principal colours.
 
-    maps: {name: [h, w, F]}
+    Args:
+        maps: {name: [h, w, F]}.
+        columns: number of panels in a row.
+
+    Returns:
+        The axes.
     """
     axes = []
     names = list(maps)
@@ -169,9 +205,16 @@ def display_maps(maps, columns=5):
 
 
 def plot_histograms(values, columns=4, bins=60, log=False):
-    """Plots a histogram of each array, with its mean, deviation and share of zeros above. Returns the axes.
+    """Plot a histogram of each array, with its mean, deviation and share of zeros above.
 
-    values: {name: array of any shape}; log: counts on a logarithmic axis
+    Args:
+        values: {name: array of any shape}.
+        columns: number of panels in a row.
+        bins: number of bins.
+        log: counts on a logarithmic axis.
+
+    Returns:
+        The axes.
     """
     _, axes = panels(len(values), columns, (3.4, 2.6))
     for ax, (name, array) in zip(axes, values.items()):

@@ -23,8 +23,8 @@ def weights_of(layer):
 
 def weights_named(model, *names):
     """{layer: float array} of the weights of these names ("kernel", "gamma" ...), in the order of the layers."""
-    found = ((layer.name, weights_of(layer)) for layer in layers_of(model))
-    return {layer: own[name] for layer, own in found for name in names if name in own}
+    pairs = ((layer.name, weights_of(layer)) for layer in layers_of(model))
+    return {layer: own[name] for layer, own in pairs for name in names if name in own}
 
 
 def filter_norms(model):
@@ -45,7 +45,9 @@ def filter_norms(model):
 def dead_filters(norms, share=DEAD_SHARE):
     """{layer: int positions of the filters with less than `share` of the layer's median norm}, layers with such alone.
 
-    norms: as from `filter_norms`; a layer whose median is zero has all its zeros dead
+    Args:
+        norms: as from `filter_norms`; a layer whose median is zero has all its zeros dead.
+        share: of the layer's median norm, below which a filter is dead.
     """
     dead = {}
     for name, values in norms.items():
@@ -56,9 +58,16 @@ def dead_filters(norms, share=DEAD_SHARE):
 
 
 def plot_layer_ranges(values, label, dead=None, log=True):
-    """Plots for each layer, from top to bottom, the range and the middle half of some numbers. Returns the axis.
+    """Plot for each layer, from top to bottom, the range and the middle half of some numbers.
 
-    values: {layer: [N]}; label: what they are; dead: as from `dead_filters`, marked red; log: on a logarithmic axis
+    Args:
+        values: {layer: [N]}.
+        label: what they are.
+        dead: as from `dead_filters`, marked red.
+        log: on a logarithmic axis.
+
+    Returns:
+        The axis.
     """
     import matplotlib.pyplot as plt
 

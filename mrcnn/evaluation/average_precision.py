@@ -19,19 +19,21 @@ def compute_ap(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pre
     - an image without true objects has AP 0, while in COCO it only adds its false positives to the ranking.
     Use it to look at single images; publish `mrcnn.evaluation.coco`.
 
-    gt_boxes, gt_class_ids, gt_masks: [G, 4], [G], [H, W, G] true objects
-    pred_boxes, pred_class_ids, pred_scores, pred_masks: [N, 4], [N], [N], [H, W, N] detections
-    iou_threshold: least mask IoU of a match
+    Args:
+        gt_boxes, gt_class_ids, gt_masks: [G, 4], [G], [H, W, G] true objects.
+        pred_boxes, pred_class_ids, pred_scores, pred_masks: [N, 4], [N], [N], [H, W, N] detections.
+        iou_threshold: least mask IoU of a match.
 
-    Returns (AP, precisions [N + 2], recalls [N + 2], overlaps [N, G]); precisions are the falling envelope, both
-    begin and end with a sentinel, overlaps are mask IoU in falling order of score.
+    Returns:
+        (AP, precisions [N + 2], recalls [N + 2], overlaps [N, G]); precisions are the falling envelope, both begin and
+        end with a sentinel, overlaps are mask IoU in falling order of score.
     """
     gt_match, pred_match, overlaps = compute_matches(
         gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks, iou_threshold
     )
-    found = np.cumsum(pred_match > -1)
-    precisions = found / np.arange(1, len(pred_match) + 1)
-    recalls = found / max(len(gt_match), 1)
+    matched = np.cumsum(pred_match > -1)
+    precisions = matched / np.arange(1, len(pred_match) + 1)
+    recalls = matched / max(len(gt_match), 1)
     precisions = np.concatenate([[0.0], precisions, [0.0]])
     recalls = np.concatenate([[0.0], recalls, [1.0]])
     precisions = np.maximum.accumulate(precisions[::-1])[::-1]
@@ -43,9 +45,10 @@ def compute_ap_range(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred
                      iou_thresholds=None, verbose=1):
     """Mean of `compute_ap` over IoU thresholds.
 
-    gt_box ... pred_mask: as in `compute_ap`
-    iou_thresholds: None takes 0.50, 0.55 ... 0.95
-    verbose: 1 prints each value
+    Args:
+        gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask: as for `compute_ap`.
+        iou_thresholds: None takes 0.50, 0.55 ... 0.95.
+        verbose: 1 prints each value.
     """
     thresholds = np.linspace(0.5, 0.95, 10) if iou_thresholds is None else np.asarray(iou_thresholds)
     values = []
@@ -63,10 +66,12 @@ def compute_ap_range(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred
 def compute_recall(pred_boxes, gt_boxes, iou):
     """Share of true boxes that are the best overlap of some predicted box.
 
-    pred_boxes, gt_boxes: [N, 4], [G, 4] (y1, x1, y2, x2) in the same coordinates
-    iou: least IoU of a find
+    Args:
+        pred_boxes, gt_boxes: [N, 4], [G, 4] (y1, x1, y2, x2) in the same coordinates.
+        iou: least IoU of a find.
 
-    Returns (recall, indices of the predicted boxes that find one); recall is 0 without true boxes.
+    Returns:
+        (recall, indices of the predicted boxes that find one); recall is 0 without true boxes.
     """
     if len(gt_boxes) == 0 or len(pred_boxes) == 0:
         return 0.0, np.zeros(0, np.int64)

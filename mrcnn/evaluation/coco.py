@@ -49,13 +49,17 @@ def coco_average_precision(ground_truth, results, kind, image_ids=None):
     a detection is the area of its box where results hold one, else that of its mask: only the *_small, *_medium and
     *_large numbers know the difference.
 
-    ground_truth: dict, or path of a COCO annotation file
-    results: list, or path of a COCO results file
-    kind: "segm" compares masks, "bbox" compares boxes
-    image_ids: source ids of the images to evaluate; None evaluates all of the ground truth
+    Args:
+        ground_truth: dict, or path of a COCO annotation file.
+        results: list, or path of a COCO results file.
+        kind: "segm" compares masks, "bbox" compares boxes.
+        image_ids: source ids of the images to evaluate; None evaluates all of the ground truth.
 
-    Returns {name: float} for the names in `NUMBERS`.
-    Raises DataError for files that are no such JSON and for results of unknown images or classes.
+    Returns:
+        {name: float} for the names in `NUMBERS`.
+
+    Raises:
+        DataError: for files that are no such JSON and for results of unknown images or classes.
     """
     return twelve_numbers(coco_evaluation(read_comparison(ground_truth, results, kind, image_ids)))
 
@@ -63,8 +67,10 @@ def coco_average_precision(ground_truth, results, kind, image_ids=None):
 def coco_evaluation(comparison, fast=None):
     """The accumulated and summarised COCOeval of a `Comparison`.
 
-    fast: True takes faster-coco-eval's, which gives the same numbers in C++, False pycocotools' own, None the former
-        where it is installed
+    Args:
+        comparison: of `coco_data.read_comparison`.
+        fast: True takes faster-coco-eval's, which gives the same numbers in C++, False pycocotools' own, None the
+            former where it is installed.
     """
     evaluator = _evaluator(fast)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports each of its steps
@@ -127,9 +133,11 @@ def undefined_numbers(values):
 def class_numbers(evaluation):
     """AP, AP50 and AP75 of each class: what COCOeval says if the ground truth has this category alone.
 
-    evaluation: COCOeval of `coco_evaluation`
+    Args:
+        evaluation: COCOeval of `coco_evaluation`.
 
-    Returns a list of {"AP", "AP50", "AP75"}, one for each category; NaN for a class without true objects.
+    Returns:
+        A list of {"AP", "AP50", "AP75"}, one for each category; NaN for a class without true objects.
     """
     curves = _curves(evaluation)
     return [{name: float(curve[i].mean()) for name, curve in curves.items()} for i in range(len(curves["AP"]))]
@@ -138,11 +146,13 @@ def class_numbers(evaluation):
 def precision_recall_curves(evaluation):
     """Precision at COCO's 101 recalls: of each class, and the mean over the classes that have true objects.
 
-    evaluation: COCOeval of `coco_evaluation`
+    Args:
+        evaluation: COCOeval of `coco_evaluation`.
 
-    Returns {"recall": [101], "mean": {name: [101]}, "classes": [{name: [101]}, one for each category]} for the names in
-    `CURVES`: "AP50" at IoU 0.50, "AP75" at 0.75, "AP" the mean over IoU 0.50 to 0.95. The mean height of a curve is the
-    number of its name. A class without true objects has {}, and so has the mean if none has any.
+    Returns:
+        {"recall": [101], "mean": {name: [101]}, "classes": [{name: [101]}, one for each category]} for the names in
+        `CURVES`: "AP50" at IoU 0.50, "AP75" at 0.75, "AP" the mean over IoU 0.50 to 0.95. The mean height of a curve is
+        the number of its name. A class without true objects has {}, and so has the mean if none has any.
     """
     curves = _curves(evaluation)
     known = ~np.isnan(curves["AP"][:, 0])
@@ -184,7 +194,11 @@ def format_classes(comparison, evaluation):
 
 
 def main(arguments=None):
-    """Print the 12 numbers of a results file; returns the exit code."""
+    """Print the 12 numbers of a results file.
+
+    Returns:
+        The exit code.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m mrcnn.evaluation.coco", description="Print the 12 COCO numbers of a results file."
     )

@@ -29,10 +29,12 @@ def ground_truth_from_dataset(dataset, image_ids=None):
     `load_rles` where it has that, else through `load_mask`: boxes and areas are those of the masks, empty masks are
     left out, and a negative class id marks a crowd.
 
-    dataset: a prepared `Dataset`
-    image_ids: internal ids of the images to take; None takes all
+    Args:
+        dataset: a prepared `Dataset`.
+        image_ids: internal ids of the images to take; None takes all.
 
-    Raises DataError if two images share one source id.
+    Raises:
+        DataError: if two images share one source id.
     """
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
     categories = _category_ids(dataset)
@@ -61,12 +63,14 @@ def ground_truth_from_dataset(dataset, image_ids=None):
 def results_from_detections(dataset, image_id, detection):
     """COCO results of one image from what `detect()` returned for it.
 
-    dataset: the prepared `Dataset` that the image belongs to; gives the source's image and category ids
-    image_id: internal id of the image
-    detection: dict with "boxes" float [N, 4] (y1, x1, y2, x2) sub-pixel in the original image (or "rois", the same
-        rounded), "class_ids" int [N], "scores" float [N], and "rles" (N COCO RLE dicts) or "masks" bool [H, W, N]
+    Args:
+        dataset: the prepared `Dataset` that the image belongs to; gives the source's image and category ids.
+        image_id: internal id of the image.
+        detection: dict with "boxes" float [N, 4] (y1, x1, y2, x2) sub-pixel in the original image (or "rois", the same
+            rounded), "class_ids" int [N], "scores" float [N], and "rles" (N COCO RLE dicts) or "masks" bool [H, W, N].
 
-    Returns a list of N dicts that JSON can hold.
+    Returns:
+        A list of N dicts that JSON can hold.
     """
     categories = _category_ids(dataset)
     source_id = _plain_id(dataset.image_info[image_id]["id"])
@@ -166,10 +170,13 @@ def _text_rle(rle):
 class Comparison:
     """Ground truth and results of one kind, checked, with all ids replaced by places in these lists.
 
-    kind: of KINDS; image_ids: the source's, in order; categories: of the ground truth, in the order of their ids
-    sizes: (height, width) of each image, or None where the ground truth does not say
-    objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id" counted
-        from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE
+    Args:
+        kind: of KINDS.
+        image_ids: the source's, in order.
+        categories: of the ground truth, in the order of their ids.
+        sizes: (height, width) of each image, or None where the ground truth does not say.
+        objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id"
+            counted from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE.
     """
 
     kind: str
@@ -183,13 +190,17 @@ class Comparison:
 def read_comparison(ground_truth, results, kind, image_ids=None):
     """Read and check what an evaluation compares.
 
-    ground_truth: dict, or path of a COCO annotation file
-    results: list, or path of a COCO results file
-    kind: "segm" compares masks, "bbox" compares boxes
-    image_ids: source ids of the images to evaluate; None evaluates all of the ground truth
+    Args:
+        ground_truth: dict, or path of a COCO annotation file.
+        results: list, or path of a COCO results file.
+        kind: "segm" compares masks, "bbox" compares boxes.
+        image_ids: source ids of the images to evaluate; None evaluates all of the ground truth.
 
-    Returns Comparison.
-    Raises DataError for files that are no such JSON and for results of unknown images or classes.
+    Returns:
+        Comparison.
+
+    Raises:
+        DataError: for files that are no such JSON and for results of unknown images or classes.
     """
     if kind not in KINDS:
         raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")

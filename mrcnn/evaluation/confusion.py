@@ -13,10 +13,15 @@ def confusion_matrix(images, class_count, score_threshold, iou=0.5):
     background row, an object that none takes in the background column. Detections that lie in a crowd, and the crowd,
     do not count.
 
-    images: list of ImagePairs
+    Args:
+        images: list of ImagePairs.
+        class_count: number of classes.
+        score_threshold: least score of a detection that counts.
+        iou: least IoU of a match.
 
-    Returns int [K + 1, K + 1]: the row is the true class, the column the detected one; 0 is background, class k of the
-    list of categories is k + 1.
+    Returns:
+        int [K + 1, K + 1]: the row is the true class, the column the detected one; 0 is background, class k of the list
+        of categories is k + 1.
     """
     matrix = np.zeros((class_count + 1, class_count + 1), int)
     for pairs in images:
@@ -32,7 +37,8 @@ def confusion_matrix(images, class_count, score_threshold, iou=0.5):
 def normalised(matrix, axis):
     """Shares of the rows (axis 1: of the objects of each class) or of the columns (axis 0: of the detections of each).
 
-    Returns float [K + 1, K + 1]; a row or column of no count is NaN.
+    Returns:
+        float [K + 1, K + 1]; a row or column of no count is NaN.
     """
     total = matrix.sum(axis=axis, keepdims=True)
     return np.divide(matrix, total, out=np.full(matrix.shape, np.nan), where=total > 0)

@@ -9,8 +9,8 @@ paper; S and O are its highest IoU with objects of the same and of other classes
     background       S, O < 0.1: nothing is there
     both             the rest, O in between: wrong class and wrong place
 
-and *missed* are the objects that are neither found nor meant by a localisation or classification error. What lies in a
-crowd of its class is no error.
+and *missed* are the objects that are neither detected nor meant by a localisation or classification error. What lies in
+a crowd of its class is no error.
 """
 
 import dataclasses
@@ -29,9 +29,15 @@ BACKGROUND_IOU = 0.1
 class Verdicts:
     """What each detection is, over all images.
 
-    scores: float [N]; classes: int [N]; causes: [N] of CAUSES, CORRECT or IGNORED
-    objects: int [N] the object that a detection takes (correct) or means (localisation, classification), else -1
-    true_classes: int [M] class of each object; found: bool [M]; missed: bool [M]
+    Args:
+        scores: float [N].
+        classes: int [N].
+        causes: str [N], each of CAUSES, CORRECT or IGNORED.
+        objects: int [N], index of the object that a detection takes (correct) or means (localisation,
+            classification); -1 for none.
+        true_classes: int [M], class of each object.
+        detected: bool [M], whether a correct detection takes the object.
+        missed: bool [M], whether no detection takes or means the object.
     """
 
     scores: np.ndarray
@@ -39,12 +45,17 @@ class Verdicts:
     causes: np.ndarray
     objects: np.ndarray
     true_classes: np.ndarray
-    found: np.ndarray
+    detected: np.ndarray
     missed: np.ndarray
 
 
 def judge(images, iou=0.5):
-    """Verdicts on a list of ImagePairs. iou: least IoU of a correct detection."""
+    """Verdicts on a list of ImagePairs.
+
+    Args:
+        images: list of ImagePairs.
+        iou: least IoU of a correct detection.
+    """
     causes, meant, first = [np.zeros(0, object)], [np.zeros(0, int)], 0
     for pairs in images:
         cause, target = _judge_image(pairs, iou)
@@ -52,8 +63,8 @@ def judge(images, iou=0.5):
         meant.append(np.where(target >= 0, target + first, -1))
         first += len(pairs.true_classes)
     causes, meant = np.concatenate(causes), np.concatenate(meant)
-    found, aimed = np.zeros(first, bool), np.zeros(first, bool)
-    found[meant[causes == CORRECT]] = True
+    detected, aimed = np.zeros(first, bool), np.zeros(first, bool)
+    detected[meant[causes == CORRECT]] = True
     aimed[meant[meant >= 0]] = True
     return Verdicts(
         scores=np.concatenate([np.zeros(0)] + [pairs.scores for pairs in images]),
@@ -61,7 +72,7 @@ def judge(images, iou=0.5):
         causes=causes,
         objects=meant,
         true_classes=np.concatenate([np.zeros(0, int)] + [pairs.true_classes for pairs in images]),
-        found=found,
+        detected=detected,
         missed=~aimed,
     )
 
@@ -104,16 +115,20 @@ def _highest(pairs, allowed):
 def detection_errors(images, class_count, score_threshold=None):
     """Errors by cause, and the AP50 that would be gained by mending one cause alone (dAP, section 2.3 of the paper).
 
-    A localisation or classification error is mended by making it correct, unless its object is found already or a
-    higher score means the same one: then it is removed, as are duplicates, background and both. Misses are mended by
+    A localisation or classification error is mended by making it correct, unless its object is detected already or
+    a higher score means the same one: then it is removed, as are duplicates, background and both. Misses are mended by
     not asking for these objects; a class that is left with none drops out of the mean.
 
-    images: list of ImagePairs; score_threshold: also count those that score at least this
+    Args:
+        images: list of ImagePairs.
+        class_count: number of classes.
+        score_threshold: also count those that score at least this.
 
-    Returns {"AP50", "causes": {cause: {"count", "dAP", and with a threshold "shown"}}, "false_positives": {"count",
-    "dAP"} of removing them all, "false_negatives": {"count", "dAP"} of not asking for any object that is not found,
-    "classes": [{cause: count} of each class]}. dAP is NaN if there is no true object. A miss counts for the object's
-    class, any other error for the detection's.
+    Returns:
+        {"AP50", "causes": {cause: {"count", "dAP", and with a threshold "shown"}}, "false_positives": {"count", "dAP"}
+        of removing them all, "false_negatives": {"count", "dAP"} of not asking for any undetected object, "classes":
+        [{cause: count} of each class]}. dAP is NaN if there is no true object. A miss counts for the object's class,
+        any other error for the detection's.
     """
     verdicts = judge(images)
     objects = object_counts(images, class_count)
@@ -129,12 +144,13 @@ def detection_errors(images, class_count, score_threshold=None):
         causes[cause] = {"count": int(at.sum()), "dAP": _mended(verdicts, counted, objects, cause) - base}
         if score_threshold is not None and cause != "missed":
             causes[cause]["shown"] = int((at & (verdicts.scores >= score_threshold)).sum())
-    left = object_counts(images, class_count) - _per_class(verdicts, ~verdicts.found, class_count)
+    left = object_counts(images, class_count) - _per_class(verdicts, ~verdicts.detected, class_count)
     return {
         "AP50": base,
         "causes": causes,
         "false_positives": {"count": int(wrong.sum()), "dAP": _precision(verdicts, counted & ~wrong, objects) - base},
-        "false_negatives": {"count": int((~verdicts.found).sum()), "dAP": _precision(verdicts, counted, left) - base},
+        "false_negatives": {"count": int((~verdicts.detected).sum()),
+                            "dAP": _precision(verdicts, counted, left) - base},
         "classes": classes,
     }
 
@@ -147,10 +163,10 @@ def _mended(verdicts, counted, objects, cause):
     kept = counted & ~at
     if cause not in ("localisation", "classification"):
         return _precision(verdicts, kept, objects)
-    places = np.flatnonzero(at)
-    places = places[~verdicts.found[verdicts.objects[places]]]
-    places = places[np.argsort(-verdicts.scores[places], kind="stable")]
-    mended = places[np.unique(verdicts.objects[places], return_index=True)[1]]  # the highest score for each object
+    indices = np.flatnonzero(at)
+    indices = indices[~verdicts.detected[verdicts.objects[indices]]]
+    indices = indices[np.argsort(-verdicts.scores[indices], kind="stable")]
+    mended = indices[np.unique(verdicts.objects[indices], return_index=True)[1]]  # the highest score for each object
     kept[mended] = True
     correct, classes = verdicts.causes == CORRECT, verdicts.classes.copy()
     correct[mended] = True

@@ -1,6 +1,7 @@
 """From a model and a dataset to figures of merit."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,7 +14,6 @@ from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
-from mrcnn.progress import progress_bar
 
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
 
@@ -31,7 +31,7 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
         image_ids: ids in the dataset of the images to evaluate; None takes all.
         limit: number of images to evaluate, the first ones; None evaluates all.
         batch_size: number of images that `detect` gets at once; None takes the model's own.
-        progress: show it on stderr.
+        progress: report on stderr.
         score_threshold: as for `measure`.
 
     Returns:
@@ -63,10 +63,10 @@ def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.nd
         raise DataError("There is no image to evaluate: the dataset is empty, or the limit is 0.")
     ground_truth = coco.ground_truth_from_dataset(dataset, image_ids)  # first, so that bad data shows at once
     results = []
-    with progress_bar("Detecting", shown=progress) as show:
-        for done, image_id, detection in detections(model, dataset, image_ids, batch_size):
-            results.extend(coco.results_from_detections(dataset, image_id, detection))
-            show(done, len(image_ids))
+    for done, image_id, detection in detections(model, dataset, image_ids, batch_size):
+        results.extend(coco.results_from_detections(dataset, image_id, detection))
+        if progress:
+            report_progress("Detecting", done, len(image_ids))
     return results, ground_truth
 
 
@@ -83,9 +83,17 @@ def detections(model: object, dataset: Dataset, image_ids: Sequence[int],
     size = max(1, batch_size or getattr(getattr(model, "config", None), "BATCH_SIZE", 1))
     for start in range(0, len(image_ids), size):
         batch = image_ids[start:start + size]
-        found = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True)
-        for offset, (image_id, detection) in enumerate(zip(batch, found, strict=True), 1):
+        results = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True)
+        for offset, (image_id, detection) in enumerate(zip(batch, results, strict=True), 1):
             yield start + offset, image_id, detection
+
+
+def report_progress(what, done, total):
+    """Rewrite one line on stderr on a terminal; elsewhere print a line at every tenth of the way."""
+    if sys.stderr.isatty():
+        print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done == total or done * 10 // total > (done - 1) * 10 // total:
+        print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
 
 
 # --- Figures of merit ------------------------------------------------------------------------------------------------

@@ -162,18 +162,18 @@ def _write_shares(ax, shares):
 def errors_figure(metrics):
     """What each cause of error costs in AP50, and how many errors of masks there are."""
     causes = list(metrics["errors"]["segm"]["causes"])
-    places = np.arange(len(causes))
+    positions = np.arange(len(causes))
     figure = _figure(10, 4.2)
     cost, count = figure.subplots(1, 2)
     for i, (kind, colour) in enumerate((("segm", MASKS), ("bbox", BOXES))):
         gains = [metrics["errors"][kind]["causes"][cause]["dAP"] for cause in causes]
         gains = [0 if math.isnan(gain) else gain for gain in gains]
-        bars = cost.barh(places + 0.2 * (2 * i - 1), gains, 0.38, color=colour, label=KINDS[kind])
+        bars = cost.barh(positions + 0.2 * (2 * i - 1), gains, 0.38, color=colour, label=KINDS[kind])
         cost.bar_label(bars, [f"{gain:.3f}" for gain in gains], padding=3, fontsize=8)
     cost.set(title="AP50 to gain by mending one cause alone", xlabel="gain in AP50")
-    _draw_counts(count, metrics, causes, places)
+    _draw_counts(count, metrics, causes, positions)
     for ax in (cost, count):
-        ax.set_yticks(places, causes)
+        ax.set_yticks(positions, causes)
         ax.invert_yaxis()
         ax.margins(x=0.2)
         ax.locator_params(axis="x", nbins=6)
@@ -182,12 +182,12 @@ def errors_figure(metrics):
     return figure
 
 
-def _draw_counts(ax, metrics, causes, places):
+def _draw_counts(ax, metrics, causes, positions):
     errors = metrics["errors"]["segm"]["causes"]
     totals = [errors[cause]["count"] for cause in causes]
-    bars = ax.barh(places, totals, 0.6, color="#c9d6e6", label="all scores")
+    bars = ax.barh(positions, totals, 0.6, color="#c9d6e6", label="all scores")
     shown = [errors[cause].get("shown", errors[cause]["count"]) for cause in causes]
-    ax.barh(places, shown, 0.6, color=MASKS,
+    ax.barh(positions, shown, 0.6, color=MASKS,
             label=f"score at least {metrics['confusion']['score_threshold']:.2f} (and all missed)")
     ax.bar_label(bars, [f"{part} of {total}" if part != total else f"{total}" for part, total in zip(shown, totals)],
                  padding=3, fontsize=8)

@@ -24,8 +24,11 @@ LONGER = "train longer (train --weights last, with more epochs of `all` in --sta
 class Finding:
     """Something that is wrong.
 
-    kind: what, in a word; weight: how bad it is, the share of objects that it costs, and above 1 for what spoils all
-    text: what is wrong, with the number, and what that means; remedy: the setting or command that mends it
+    Args:
+        kind: what, in a word.
+        weight: how bad it is, the share of objects that it costs, and above 1 for what spoils all.
+        text: what is wrong, with the number, and what that means.
+        remedy: the setting or command that mends it.
     """
 
     kind: str
@@ -38,8 +41,8 @@ def find(diagnosis):
     """list of Finding, the worst first."""
     if not diagnosis["objects"]:
         return [no_objects(diagnosis)]
-    found = [finding for finding in (rule(diagnosis) for rule in RULES) if finding]
-    return sorted(found, key=lambda finding: -finding.weight)
+    findings = [finding for finding in (rule(diagnosis) for rule in RULES) if finding]
+    return sorted(findings, key=lambda finding: -finding.weight)
 
 
 def percent(part, whole):

@@ -30,10 +30,14 @@ STEPS = ("data", "pixels", "near_anchor", "anchor", "proposal", "detection", "cl
 class Trace:
     """What the stages of the network made of one photo.
 
-    boxes: float [G, 4] pixels of the canvas; areas: [G] pixels of the photo; canvas: (height, width)
-    anchors, proposals, first_proposals: [G] highest IoU with an anchor, a proposal, one of the FIRST proposals
-    proposal_count: number of proposals; pairs: ImagePairs of boxes, with detections of any score
-    mask_overlaps: [D, G] IoU of masks, of the pairs that `right` finds; not read elsewhere
+    Args:
+        boxes: float [G, 4] pixels of the canvas.
+        areas: [G] pixels of the photo.
+        canvas: (height, width).
+        anchors, proposals, first_proposals: [G] highest IoU with an anchor, a proposal, one of the FIRST proposals.
+        proposal_count: number of proposals.
+        pairs: ImagePairs of boxes, with detections of any score.
+        mask_overlaps: [D, G] IoU of masks, of the pairs that `right` finds; not read elsewhere.
     """
 
     boxes: np.ndarray
@@ -50,7 +54,12 @@ class Trace:
 def highest_overlaps(boxes, candidates):
     """The highest IoU of each box with any candidate, a block of candidates at a time.
 
-    boxes: [G, 4]; candidates: [A, 4]. Returns float32 [G], 0 where there is no candidate.
+    Args:
+        boxes: [G, 4].
+        candidates: [A, 4].
+
+    Returns:
+        float32 [G], 0 where there is no candidate.
     """
     boxes, candidates = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(candidates, np.float32).reshape(-1, 4)
     best = np.zeros(len(boxes), np.float32)
@@ -210,10 +219,10 @@ def _anchors(traces, reached, config):
     long = ~small & ~large & ((ratio < IOU * min(ratios)) | (ratio > max(ratios) / IOU))
     proposed = None
     if lost.sum() >= max(LOST * len(boxes), 1):
-        found = propose_anchors(boxes[kept], canvases[kept], config)
+        proposal = propose_anchors(boxes[kept], canvases[kept], config)
         better = copy.copy(config)
-        better.RPN_ANCHOR_SCALES, better.RPN_ANCHOR_RATIOS = found
-        proposed = {"scales": found[0], "ratios": found[1],
+        better.RPN_ANCHOR_SCALES, better.RPN_ANCHOR_RATIOS = proposal
+        proposed = {"scales": proposal[0], "ratios": proposal[1],
                     "recall": float((best_overlaps(boxes[kept], canvases[kept], better) >= IOU).mean())}
     return {
         "recall": {f"{iou:.2f}": _share(overlaps >= iou) for iou in sorted({IOU, float(config.RPN_POSITIVE_IOU)})},
@@ -283,14 +292,14 @@ def _called(traces, class_count):
 
 
 def _masks(traces):
-    found = good = 0
+    boxes_right = good = 0
     for trace in traces:
         hit = right(trace.pairs)
         objects = np.flatnonzero(hit.any(axis=0))
         best = [np.flatnonzero(hit[:, g])[0] for g in objects]  # the first is that of the highest score
-        found += len(objects)
+        boxes_right += len(objects)
         good += int((trace.mask_overlaps[best, objects] >= IOU).sum()) if best else 0
-    return {"right": found, "good": good}
+    return {"right": boxes_right, "good": good}
 
 
 def _overlapping(traces, reached, config):

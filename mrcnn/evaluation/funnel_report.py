@@ -20,7 +20,9 @@ NOTHING_WRONG = "Nothing is wrong that can be seen here."
 def diagnosis_text(diagnosis, findings):
     """The funnel, the classes that lose most, the scores, and what it comes to.
 
-    diagnosis: as `mrcnn.evaluation.findings` describes it; findings: list of Finding
+    Args:
+        diagnosis: as `mrcnn.evaluation.findings` describes it.
+        findings: list of Finding.
     """
     head = (f"{_count(diagnosis['photos'], 'photo')}, {_count(diagnosis['objects'], 'object')}, canvas of "
             f"{diagnosis['image_size']} pixels. How far the objects come\n(what comes to a step counts as "
@@ -88,7 +90,11 @@ def _numbers(d):
 
 
 def diagnosis_figure(diagnosis, title=""):
-    """The funnel, its steps by class, and the scores of hits and false alarms. Returns the matplotlib Figure."""
+    """The funnel, its steps by class, and the scores of hits and false alarms.
+
+    Returns:
+        The matplotlib Figure.
+    """
     shown = [entry for entry in diagnosis["classes"] if entry["objects"]]
     shown = sorted(shown, key=lambda entry: -entry["objects"])[:MOST_DRAWN]
     figure = _figure(15, max(7, 2.6 + 0.22 * len(shown)))
@@ -103,19 +109,19 @@ def diagnosis_figure(diagnosis, title=""):
 
 
 def _draw_funnel(ax, d):
-    total, places = max(d["objects"], 1), np.arange(len(STEPS))
+    total, positions = max(d["objects"], 1), np.arange(len(STEPS))
     shares = [step["passed"] / total for step in d["steps"]]
     lost = [step["lost"] / total for step in d["steps"]]
-    ax.barh(places, shares, color=MASKS, height=0.72)
-    ax.barh(places, lost, left=shares, color=BOXES, height=0.72, alpha=0.6, label="lost here")
-    for place, step in zip(places, d["steps"]):
+    ax.barh(positions, shares, color=MASKS, height=0.72)
+    ax.barh(positions, lost, left=shares, color=BOXES, height=0.72, alpha=0.6, label="lost here")
+    for position, step in zip(positions, d["steps"]):
         text = f"{step['passed']}" + (f"  (-{step['lost']})" if step["lost"] else "")
-        ax.text(1.03, place, text, va="center", fontsize=9)
+        ax.text(1.03, position, text, va="center", fontsize=9)
     for size, colour in zip(SIZES, (THIRD, GREY, "black")):
         if d["sizes"][size]:
-            ax.plot([step["sizes"][size] / d["sizes"][size] for step in d["steps"]], places, ".:", color=colour,
+            ax.plot([step["sizes"][size] / d["sizes"][size] for step in d["steps"]], positions, ".:", color=colour,
                     linewidth=1, label=f"{size} ({d['sizes'][size]})")
-    ax.set_yticks(places, [step["name"] for step in d["steps"]], fontsize=9)
+    ax.set_yticks(positions, [step["name"] for step in d["steps"]], fontsize=9)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.2), title="how far the objects come")
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %" if value <= 1.001 else "")

@@ -8,9 +8,11 @@ BLOCK_PIXELS = 1 << 16  # float32 copies of the masks are made for this many pix
 def compute_overlaps_masks(masks1, masks2):
     """IoU of every mask of one set with every mask of another.
 
-    masks1, masks2: [H, W, N1], [H, W, N2] bool, or values of which those above 0.5 are inside
+    Args:
+        masks1, masks2: [H, W, N1], [H, W, N2] bool, or values of which those above 0.5 are inside.
 
-    Returns float32 [N1, N2]; 0 where both masks are empty.
+    Returns:
+        float32 [N1, N2]; 0 where both masks are empty.
     """
     masks1, masks2 = np.asarray(masks1), np.asarray(masks2)
     count1, count2 = masks1.shape[-1], masks2.shape[-1]
@@ -32,13 +34,15 @@ def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids
     In order of falling score each detection takes, among the true objects of its class that none took before it,
     the one of highest mask IoU, if that is at least iou_threshold. Rows of zeros at the end of the boxes are padding.
 
-    gt_boxes, gt_class_ids, gt_masks: [G, 4], [G], [H, W, G] true objects
-    pred_boxes, pred_class_ids, pred_scores, pred_masks: [N, 4], [N], [N], [H, W, N] detections
-    iou_threshold: least IoU of a match
-    score_threshold: a second least IoU; it is compared with overlaps, not scores, because scripts rely on it so
+    Args:
+        gt_boxes, gt_class_ids, gt_masks: [G, 4], [G], [H, W, G] true objects.
+        pred_boxes, pred_class_ids, pred_scores, pred_masks: [N, 4], [N], [N], [H, W, N] detections.
+        iou_threshold: least IoU of a match.
+        score_threshold: a second least IoU; it is compared with overlaps, not scores, because scripts rely on it so.
 
-    Returns gt_match [G] (position of the matching detection in falling order of score, or -1), pred_match [N] in
-    that order (index of the matching true object, or -1) and overlaps [N, G] in that order.
+    Returns:
+        gt_match [G] (position of the matching detection in falling order of score, or -1), pred_match [N] in that order
+        (index of the matching true object, or -1) and overlaps [N, G] in that order.
     """
     gt_count, count = _unpadded_count(gt_boxes), _unpadded_count(pred_boxes)
     gt_class_ids, gt_masks = np.asarray(gt_class_ids)[:gt_count], np.asarray(gt_masks)[..., :gt_count]
@@ -58,7 +62,8 @@ def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids
 def trim_zeros(rows):
     """Rows without those that are all zero.
 
-    rows: [N, M]
+    Args:
+        rows: [N, M].
     """
     rows = np.asarray(rows)
     return rows[~np.all(rows == 0, axis=1)]

@@ -15,9 +15,14 @@ MOST_DETECTIONS = 100  # of one class in one image, the highest scores first, as
 class ImagePairs:
     """The detections and true objects of one image, and how much they overlap.
 
-    scores: float [D], falling; classes: int [D]; results: int [D] places in the comparison's detections
-    true_classes: int [G]; crowd_classes: int [C]
-    overlaps: float [D, G] IoU; crowd_overlaps: float [D, C], the share of each detection that lies in the crowd
+    Args:
+        scores: float [D], falling.
+        classes: int [D].
+        results: int [D] places in the comparison's detections.
+        true_classes: int [G].
+        crowd_classes: int [C].
+        overlaps: float [D, G] IoU.
+        crowd_overlaps: float [D, C], the share of each detection that lies in the crowd.
     """
 
     scores: np.ndarray
@@ -37,31 +42,31 @@ def pair_images(comparison):
 
 
 def _by_image(entries, count):
-    """For each image the places of its entries."""
-    places = [[] for _ in range(count)]
+    """For each image the indices of its entries."""
+    indices = [[] for _ in range(count)]
     for i, entry in enumerate(entries):
-        places[entry["image_id"]].append(i)
-    return places
+        indices[entry["image_id"]].append(i)
+    return indices
 
 
-def _pair(comparison, objects, detections):
-    """ImagePairs of one image from the places of its objects and detections."""
+def _pair(comparison, objects, results):
+    """ImagePairs of one image from the indices of its objects and results."""
     from pycocotools import mask as coco_mask
 
-    results = _highest(comparison.detections, np.array(detections, int))
-    found = [comparison.detections[i] for i in results]
+    results = _highest(comparison.detections, np.array(results, int))
+    detections = [comparison.detections[i] for i in results]
     true = [comparison.objects[i] for i in objects]
     crowd = np.array([entry["iscrowd"] for entry in true], bool)
     shape = "segmentation" if comparison.kind == "segm" else "bbox"
-    overlaps = np.zeros((len(found), len(true)))
+    overlaps = np.zeros((len(detections), len(true)))
     if overlaps.size:
         overlaps[:] = coco_mask.iou(
-            [entry[shape] for entry in found], [entry[shape] for entry in true], [int(one) for one in crowd]
+            [entry[shape] for entry in detections], [entry[shape] for entry in true], [int(one) for one in crowd]
         )
     true_classes = np.array([entry["category_id"] for entry in true], int)
     return ImagePairs(
-        scores=np.array([entry["score"] for entry in found], float),
-        classes=np.array([entry["category_id"] for entry in found], int),
+        scores=np.array([entry["score"] for entry in detections], float),
+        classes=np.array([entry["category_id"] for entry in detections], int),
         results=results,
         true_classes=true_classes[~crowd],
         crowd_classes=true_classes[crowd],
@@ -70,16 +75,16 @@ def _pair(comparison, objects, detections):
     )
 
 
-def _highest(entries, places):
+def _highest(entries, indices):
     """Places in falling order of score, of each class at most MOST_DETECTIONS; equal scores stay in their order."""
-    places = places[np.argsort([-entries[i]["score"] for i in places], kind="stable")]
-    if len(places) <= MOST_DETECTIONS:
-        return places
-    classes = np.array([entries[i]["category_id"] for i in places])
-    kept = np.zeros(len(places), bool)
+    indices = indices[np.argsort([-entries[i]["score"] for i in indices], kind="stable")]
+    if len(indices) <= MOST_DETECTIONS:
+        return indices
+    classes = np.array([entries[i]["category_id"] for i in indices])
+    kept = np.zeros(len(indices), bool)
     for class_id in np.unique(classes):
         kept[np.flatnonzero(classes == class_id)[:MOST_DETECTIONS]] = True
-    return places[kept]
+    return indices[kept]
 
 
 def match(pairs, iou=0.5, by_class=True, score_threshold=None):
@@ -89,10 +94,15 @@ def match(pairs, iou=0.5, by_class=True, score_threshold=None):
     is at least `iou`; among equal overlaps the last one, as in pycocotools. One that takes none is ignored if at least
     that share of it lies in a crowd.
 
-    by_class: True matches objects, and crowds, of the detection's own class alone (COCO's rule), False of any class
-    score_threshold: detections of lower score are left out: they take nothing, and are ignored
+    Args:
+        pairs: ImagePairs of one image.
+        iou: least IoU of a match.
+        by_class: True matches objects, and crowds, of the detection's own class alone (COCO's rule), False of any
+            class.
+        score_threshold: detections of lower score are left out: they take nothing, and are ignored.
 
-    Returns (int [D] place of the object that a detection takes, or -1; bool [D] ignored).
+    Returns:
+        (int [D] place of the object that a detection takes, or -1; bool [D] ignored).
     """
     iou = min(iou, 1 - 1e-10)  # as pycocotools has it: an IoU of 1 is enough for a threshold of 1
     enough = pairs.overlaps

@@ -27,7 +27,8 @@ def true_label_map(dataset, image_id):
     objects, the smaller one in front of the larger, and of two of one size the later one. A crowd is ignored where no
     other object lies.
 
-    Returns uint8 [H, W].
+    Returns:
+        uint8 [H, W].
     """
     if hasattr(dataset, "label_map"):
         return np.asarray(dataset.label_map(image_id))
@@ -68,10 +69,13 @@ class PixelConfusion:
     def add(self, truth, result, photo="the photo"):
         """Count one photo.
 
-        truth: [H, W] class ids, 255 ignored; result: [H, W] class ids, or None: background everywhere
-        photo: its name, for messages
+        Args:
+            truth: [H, W] class ids, 255 ignored.
+            result: [H, W] class ids, or None: background everywhere.
+            photo: its name, for messages.
 
-        Raises DataError for maps of different sizes and for labels of no class.
+        Raises:
+            DataError: for maps of different sizes and for labels of no class.
         """
         truth = np.asarray(truth)
         result = np.zeros(truth.shape, np.uint8) if result is None else np.asarray(result)
@@ -98,11 +102,12 @@ class PixelConfusion:
     def metrics(self):
         """The figures of merit.
 
-        Returns {"classes": [{"name", "iou", "true_pixels", "pixels", "boundary_precision", "boundary_recall",
-        "boundary_f"} by class id], "mean_iou" with background, "mean_iou_without_background", "pixel_accuracy",
-        "frequency_weighted_iou", "mean_boundary_f" over all classes but background, "person": the same with all classes
-        but background merged into one, "photos", "ignored_pixels", "confusion": the matrix as lists, "undefined":
-        {name: why it is NaN}}. What is NaN is left out of means.
+        Returns:
+            {"classes": [{"name", "iou", "true_pixels", "pixels", "boundary_precision", "boundary_recall", "boundary_f"}
+            by class id], "mean_iou" with background, "mean_iou_without_background", "pixel_accuracy",
+            "frequency_weighted_iou", "mean_boundary_f" over all classes but background, "person": the same with all
+            classes but background merged into one, "photos", "ignored_pixels", "confusion": the matrix as lists,
+            "undefined": {name: why it is NaN}}. What is NaN is left out of means.
         """
         values = _figures(self.class_names, self.matrix, self.boundaries[:-1])
         merged = np.zeros((2, 2), np.int64)
@@ -117,9 +122,12 @@ class PixelConfusion:
 def boundary_counts(truth, result, count):
     """How well the boundaries of each class are met: the rows that `PixelConfusion.boundaries` adds up.
 
-    truth, result: [H, W] class ids, 255 at the same pixels of both; count: number of classes
+    Args:
+        truth, result: [H, W] class ids, 255 at the same pixels of both.
+        count: number of classes.
 
-    Returns int64 [count + 1, 4].
+    Returns:
+        int64 [count + 1, 4].
     """
     counts = np.zeros((count + 1, 4), np.int64)
     tolerance = BOUNDARY_TOLERANCE * math.hypot(*truth.shape)
@@ -143,17 +151,17 @@ def _boundary(labels, class_id):
     return inside & touched
 
 
-def _met(true, found, tolerance):
-    """(true boundary pixels, those within the tolerance of a found one, found ones, those near a true one)."""
+def _met(true, labelled, tolerance):
+    """Counts (true boundary pixels, those near a labelled one, labelled ones, those near a true one)."""
     import cv2
 
-    counts = [int(true.sum()), 0, int(found.sum()), 0]
+    counts = [int(true.sum()), 0, int(labelled.sum()), 0]
     if counts[0] and counts[2]:
-        y1, x1, y2, x2 = mask_boxes((true | found)[..., None])[0]
-        true, found = true[y1:y2, x1:x2], found[y1:y2, x1:x2]
-        for place, (these, those) in ((1, (true, found)), (3, (found, true))):
+        y1, x1, y2, x2 = mask_boxes((true | labelled)[..., None])[0]
+        true, labelled = true[y1:y2, x1:x2], labelled[y1:y2, x1:x2]
+        for index, (these, those) in ((1, (true, labelled)), (3, (labelled, true))):
             distance = cv2.distanceTransform((~those).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-            counts[place] = int((distance[these] <= tolerance).sum())
+            counts[index] = int((distance[these] <= tolerance).sum())
     return counts
 
 
@@ -162,12 +170,12 @@ def _met(true, found, tolerance):
 
 def _figures(names, matrix, boundaries):
     """Figures of merit of one matrix int64 [C, C] and its boundary counts int64 [C, 4]."""
-    true, found, right = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
-    ious = [_ratio(r, t + f - r) for t, f, r in zip(true, found, right)]
+    true, labelled, right = matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
+    ious = [_ratio(r, t + f - r) for t, f, r in zip(true, labelled, right)]
     classes, undefined = [], {}
     for i, name in enumerate(names):
         precision, recall, f_score = _boundary_f(*boundaries[i])
-        classes.append({"name": name, "iou": ious[i], "true_pixels": int(true[i]), "pixels": int(found[i]),
+        classes.append({"name": name, "iou": ious[i], "true_pixels": int(true[i]), "pixels": int(labelled[i]),
                         "boundary_precision": precision, "boundary_recall": recall, "boundary_f": f_score})
         if math.isnan(ious[i]):
             undefined[f"iou of {name}"] = "neither truth nor result has a pixel of it"
@@ -189,12 +197,12 @@ def _figures(names, matrix, boundaries):
     return values
 
 
-def _boundary_f(true, true_met, found, found_met):
+def _boundary_f(true, true_met, labelled, labelled_met):
     """(precision, recall, F) of a class; where only one side has a boundary F is 0, where none has it is undefined."""
-    precision, recall = _ratio(found_met, found), _ratio(true_met, true)
-    if not true and not found:
+    precision, recall = _ratio(labelled_met, labelled), _ratio(true_met, true)
+    if not true and not labelled:
         return precision, recall, math.nan
-    if not true or not found or not true_met + found_met:
+    if not true or not labelled or not true_met + labelled_met:
         return precision, recall, 0.0
     return precision, recall, 2 * precision * recall / (precision + recall)
 

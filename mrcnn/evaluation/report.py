@@ -51,8 +51,12 @@ def write_report(folder, metrics, results, ground_truth, html=True, pictures=(),
     ground_truth.json (COCO annotations); report.html, all of it to look at. An undefined number is null; "undefined" in
     metrics.json says why.
 
-    metrics, results, ground_truth: of `evaluate`; html: False leaves report.html out
-    pictures: for report.html, list of (title, uint8 [H, W, 3]); title: its heading
+    Args:
+        folder: where the files go; it is made.
+        metrics, results, ground_truth: of `evaluate`.
+        html: False leaves report.html out.
+        pictures: for report.html, list of (title, uint8 [H, W, 3]).
+        title: its heading.
     """
     os.makedirs(folder, exist_ok=True)
     write_json(os.path.join(folder, "ground_truth.json"), ground_truth, indent=None)
@@ -76,7 +80,10 @@ def _rounded(value):
 def report_html(metrics, pictures=(), title="Evaluation"):
     """The report of what `evaluate.measure` returned, as the text of an HTML file.
 
-    metrics: of `evaluate.measure`; pictures: list of (title, uint8 [H, W, 3]); title: heading
+    Args:
+        metrics: of `evaluate.measure`.
+        pictures: list of (title, uint8 [H, W, 3]).
+        title: heading.
     """
     sections = [
         _head(metrics, title), _numbers(metrics), _classes(metrics), _curves(metrics), _threshold(metrics),

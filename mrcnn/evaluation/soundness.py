@@ -15,7 +15,12 @@ PARTS = {  # of the network, by how the names of their layers begin
 def pixel_range(canvas, box):
     """What a network sees of one photo.
 
-    canvas: uint8 [h, w, C]; box: (y1, x1, y2, x2) of the photo on it. Returns (mean [C], least, greatest).
+    Args:
+        canvas: uint8 [h, w, C].
+        box: (y1, x1, y2, x2) of the photo on it.
+
+    Returns:
+        (mean [C], least, greatest).
     """
     top, left = np.floor(box[:2]).astype(int)
     bottom, right = np.ceil(box[2:]).astype(int)
@@ -26,8 +31,13 @@ def pixel_range(canvas, box):
 def pixel_summary(ranges, mean_pixel):
     """Pixels of all photos against MEAN_PIXEL.
 
-    ranges: list of what `pixel_range` gave. Returns {mean: of each channel, mean_pixel, min, max, dark: photos whose
-    brightest pixel is under DARK, fault: "scale" (MEAN_PIXEL within 0..1), "order" (that of ImageNet in BGR) or None}.
+    Args:
+        ranges: list of what `pixel_range` gave.
+        mean_pixel: MEAN_PIXEL of the settings.
+
+    Returns:
+        {mean: of each channel, mean_pixel, min, max, dark: photos whose brightest pixel is under DARK, fault: "scale"
+        (MEAN_PIXEL within 0..1), "order" (that of ImageNet in BGR) or None}.
     """
     means, least, greatest = (np.array(values, float) for values in zip(*ranges))
     mean_pixel = np.asarray(mean_pixel, float)
@@ -43,24 +53,26 @@ def pixel_summary(ranges, mean_pixel):
 def weight_summary(weights):
     """Kernels that no training can have left as they are.
 
-    weights: {layer: (kernel, kernel that it began with, or None where that is not known)}
+    Args:
+        weights: {layer: (kernel, kernel that it began with, or None where that is not known)}.
 
-    Returns {layers: number, nonfinite, zero, constant: names of layers, untrained: {part: [layers that are what they
-    began with]}, trained: {part: number of others whose beginning is known}}; parts are PARTS and "backbone".
+    Returns:
+        {layers: number, nonfinite, zero, constant: names of layers, untrained: {part: [layers that are what they began
+        with]}, trained: {part: number of others whose beginning is known}}; parts are PARTS and "backbone".
     """
-    found = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {}}
+    summary = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {}}
     for name, (kernel, initial) in weights.items():
         if not np.isfinite(kernel).all():
-            found["nonfinite"].append(name)
+            summary["nonfinite"].append(name)
         elif not np.any(kernel):
-            found["zero"].append(name)
+            summary["zero"].append(name)
         elif kernel.size > 1 and np.ptp(kernel) == 0:
-            found["constant"].append(name)
+            summary["constant"].append(name)
         elif initial is not None and np.array_equal(kernel, initial):
-            found["untrained"].setdefault(part_of(name), []).append(name)
+            summary["untrained"].setdefault(part_of(name), []).append(name)
         elif initial is not None:
-            found["trained"][part_of(name)] = found["trained"].get(part_of(name), 0) + 1
-    return found
+            summary["trained"][part_of(name)] = summary["trained"].get(part_of(name), 0) + 1
+    return summary
 
 
 def part_of(layer):
@@ -71,11 +83,14 @@ def part_of(layer):
 def name_summary(data, checkpoint):
     """Class names of the data against those that a checkpoint was trained on, background first in both.
 
-    checkpoint: list, or None where it carries none
+    Args:
+        data: class names of the data set.
+        checkpoint: list, or None where it carries none.
 
-    Returns {known: whether it carries names, missing: names of the data that it lacks, extra: its own that the data
-    lacks, moved: names of both whose class ids differ, places: {id in the checkpoint: place in the data's classes, from
-    0 on}}. Without names, ids are taken as they are.
+    Returns:
+        {known: whether it carries names, missing: names of the data that it lacks, extra: its own that the data lacks,
+        moved: names of both whose class ids differ, places: {id in the checkpoint: place in the data's classes, from 0
+        on}}. Without names, ids are taken as they are.
     """
     if checkpoint is None:
         return {"known": False, "missing": [], "extra": [], "moved": [],

@@ -18,7 +18,10 @@ RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
 class Ranking:
     """Detections of one class over all images, in falling order of score.
 
-    scores: float [N]; correct: bool [N]; objects: number of true objects of the class
+    Args:
+        scores: float [N].
+        correct: bool [N].
+        objects: number of true objects of the class.
     """
 
     scores: np.ndarray
@@ -29,8 +32,9 @@ class Ranking:
 def rank(scores, classes, correct, objects):
     """list of Ranking, one for each class.
 
-    scores, classes, correct: [N] of all detections that count, in the order of the images; equal scores stay in it
-    objects: int [K] number of true objects of each class
+    Args:
+        scores, classes, correct: [N] of all detections that count, in the order of the images; equal scores stay in it.
+        objects: int [K] number of true objects of each class.
     """
     order = np.argsort(-scores, kind="stable")
     scores, classes, correct = scores[order], classes[order], correct[order]
@@ -62,17 +66,20 @@ def object_counts(images, class_count):
 def ranked_precision(ranking, threshold=None):
     """COCO's average precision of one class at one IoU: precision made falling, read at 101 recalls.
 
-    threshold: of the scores; None takes all detections
+    Args:
+        ranking: of the class, from `rank`.
+        threshold: of the scores; None takes all detections.
 
-    Returns a float; NaN without true objects.
+    Returns:
+        A float; NaN without true objects.
     """
     if not ranking.objects:
         return float("nan")
     end = len(ranking.scores) if threshold is None else np.searchsorted(-ranking.scores, -threshold, side="right")
-    found = np.cumsum(ranking.correct[:end])
-    precision = found / np.arange(1, end + 1)
+    correct = np.cumsum(ranking.correct[:end])
+    precision = correct / np.arange(1, end + 1)
     precision = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0)
-    return float(precision[np.searchsorted(found / ranking.objects, RECALLS)].mean())
+    return float(precision[np.searchsorted(correct / ranking.objects, RECALLS)].mean())
 
 
 def mean_precision(rankings, threshold=None):
@@ -84,13 +91,16 @@ def mean_precision(rankings, threshold=None):
 def threshold_curves(rankings):
     """Precision, recall, F1 and AP50 of the detections that score at least t, for t of `THRESHOLDS`.
 
-    rankings: of each class, from `rank_images`
+    Args:
+        rankings: of each class, from `rank_images`.
 
-    Returns {"threshold": [101], "overall": curves, "classes": [curves of each class]}. Curves are {"precision",
-    "recall", "F1", "AP50": [101]}, and "best": {"threshold", "F1", "precision", "recall"} at the highest F1; of several
-    thresholds that reach it the middle one is taken, which is farthest from doing harm. Overall, objects and detections
-    of all classes are counted together, and AP50 is the mean over classes. F1 is 2 TP / (2 TP + FP + FN). Precision is
-    1 where nothing is detected. A class without true objects has {}; "best" is None where no detection is correct.
+    Returns:
+        {"threshold": [101], "overall": curves, "classes": [curves of each class]}. Curves are {"precision", "recall",
+        "F1", "AP50": [101]}, and "best": {"threshold", "F1", "precision", "recall"} at the highest F1; of several
+        thresholds that reach it the middle one is taken, which is farthest from doing harm. Overall, objects and
+        detections of all classes are counted together, and AP50 is the mean over classes. F1 is 2 TP / (2 TP + FP +
+        FN). Precision is 1 where nothing is detected. A class without true objects has {}; "best" is None where no
+        detection is correct.
     """
     counts = [_counts(ranking) for ranking in rankings]
     classes = []

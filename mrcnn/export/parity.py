@@ -28,9 +28,14 @@ def resize_rule(config):
 def place(photo, canvas, rule):
     """A photo on a canvas of a given size, as `docs/export.md` has it.
 
-    photo: uint8 [H, W, C]; canvas: (height, width); rule: as from `resize_rule`
-    Returns (uint8 [height, width, C], Window). It differs from detection's own placing only where the photo, at the
-    size that it was trained at, does not fit: it is shrunk then.
+    Args:
+        photo: uint8 [H, W, C].
+        canvas: (height, width).
+        rule: as from `resize_rule`.
+
+    Returns:
+        (uint8 [height, width, C], Window). It differs from detection's own placing only where the photo, at the size
+        that it was trained at, does not fit: it is shrunk then.
     """
     shape = photo.shape[:2]
     scale = max(1.0, rule["min_side"] / min(shape), rule["min_scale"])
@@ -60,11 +65,18 @@ def check_photos(photos, channels):
 def compare(model, run, about, photos=None):
     """Run a file and the network on the same pictures: photos, or two drawn ones, and a canvas without anything.
 
-    model: MaskRCNN; run: function from {"image", "window"} to the file's outputs by name; about: what the JSON file
-    holds; photos: list of uint8 [H, W, C]
-    Returns {"pictures", "objects": how many of each, "boxes_pixels", "scores", "masks": the largest differences,
-    "largest_difference": of them all, boxes as a share of the canvas's longer side}. Raises ExportError if the file
-    does not run, or its tables are not those that were promised.
+    Args:
+        model: MaskRCNN.
+        run: function from {"image", "window"} to the file's outputs by name.
+        about: what the JSON file holds.
+        photos: list of uint8 [H, W, C].
+
+    Returns:
+        {"pictures", "objects": how many of each, "boxes_pixels", "scores", "masks": the largest differences,
+        "largest_difference": of them all, boxes as a share of the canvas's longer side}.
+
+    Raises:
+        ExportError: if the file does not run, or its tables are not those that were promised.
     """
     batch, height, width, channels = about["inputs"]["image"]["shape"]
     if photos is None:
@@ -75,10 +87,10 @@ def compare(model, run, about, photos=None):
     worst, objects = dict.fromkeys(("boxes", "scores", "masks"), 0.0), 0
     for start in range(0, len(canvases), batch):
         rows = np.arange(start, start + batch) % len(canvases)  # the last batch is filled up with the first pictures
-        found = _promised(run, {"image": canvases[rows], "window": windows[rows]}, about)
+        outputs = _promised(run, {"image": canvases[rows], "window": windows[rows]}, about)
         expected = model.predict(canvases[rows], windows[rows])
         for row in range(min(batch, len(canvases) - start)):
-            tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, found)]
+            tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, outputs)]
             objects += int(tables[0]["valid"].sum())
             for name, value in differences(*tables, about["thresholds"]["score"]).items():
                 worst[name] = max(worst[name], value)
@@ -91,41 +103,45 @@ def _promised(run, inputs, about):
     """What a file gives. Raises ExportError if that is nothing, or is not as the JSON file says."""
     inputs = {name: value.astype(about["inputs"][name]["dtype"]) for name, value in inputs.items()}
     try:
-        found = run(inputs)
+        outputs = run(inputs)
     except Exception as error:  # every runtime has errors of its own
         raise ExportError(f"The {about['format']} file does not run: {error}") from error
     for name, promised in about["outputs"].items():
-        if list(found[name].shape) != promised["shape"] or str(found[name].dtype) != promised["dtype"]:
+        if list(outputs[name].shape) != promised["shape"] or str(outputs[name].dtype) != promised["dtype"]:
             raise ExportError(
-                f"The {about['format']} file gives {name} as {found[name].dtype} {list(found[name].shape)}, not as "
+                f"The {about['format']} file gives {name} as {outputs[name].dtype} {list(outputs[name].shape)}, not as "
                 f"{promised['dtype']} {promised['shape']}."
             )
-    return found
+    return outputs
 
 
-def differences(expected, found, threshold):
+def differences(expected, outputs, threshold):
     """How far two answers to one picture differ.
 
-    expected, found: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}; threshold: least score of
-    an object. Returns the largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of
-    their class that they overlap most, in whatever order; one that only one side has counts as a difference of the
-    score by which it is above what that side had to offer at least, so that a rounding at the threshold is none.
+    Args:
+        expected, outputs: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}.
+        threshold: least score of an object.
+
+    Returns:
+        The largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of their class
+        that they overlap most, in whatever order; one that only one side has counts as a difference of the score by
+        which it is above what that side had to offer at least, so that a rounding at the threshold is none.
     """
     worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
-    left = list(np.flatnonzero(found["valid"]))
+    left = list(np.flatnonzero(outputs["valid"]))
     alone = []
     for row in np.flatnonzero(expected["valid"]):
-        same = [other for other in left if found["class_ids"][other] == expected["class_ids"][row]]
-        overlaps = box_ops.iou(found["boxes"][same], expected["boxes"][row])
+        same = [other for other in left if outputs["class_ids"][other] == expected["class_ids"][row]]
+        overlaps = box_ops.iou(outputs["boxes"][same], expected["boxes"][row])
         if not len(same) or overlaps.max() < SAME_OBJECT:
             alone.append((expected, row))
             continue
         other = same[int(np.argmax(overlaps))]
         left.remove(other)
         for name in worst:
-            difference = np.abs(expected[name][row].astype("float64") - found[name][other]).max()
+            difference = np.abs(expected[name][row].astype("float64") - outputs[name][other]).max()
             worst[name] = max(worst[name], float(np.nan_to_num(difference, nan=np.inf)))
-    for table, row in alone + [(found, row) for row in left]:
+    for table, row in alone + [(outputs, row) for row in left]:
         least = table["scores"].min() if table["valid"].all() else threshold
         worst["scores"] = max(worst["scores"], float(table["scores"][row] - least))
     return worst

@@ -19,13 +19,18 @@ def dense_crf(image, probabilities, iterations=5, appearance=4.0, position=0.08,
     The kernels of equation 3, each normalised symmetrically (D^-1/2 K D^-1/2, D the sums of K's rows), so that weights
     mean the same in flat and in busy parts of a photo. A pixel's message to itself, a share 1 / D, is left in.
 
-    image: uint8 [H, W, 3]; probabilities: float32 [H, W, C], sum 1 at each pixel
-    iterations: of mean field
-    appearance: weight of the kernel of position and colour; 0 does without it
-    position: its standard deviation, as a share of the photo's diagonal; colour: in values of 0..255
-    smoothness: weight of the kernel of position alone; 0 does without it; reach: its standard deviation, pixels
+    Args:
+        image: uint8 [H, W, 3].
+        probabilities: float32 [H, W, C], sum 1 at each pixel.
+        iterations: of mean field.
+        appearance: weight of the kernel of position and colour; 0 does without it.
+        position: its standard deviation, as a share of the photo's diagonal.
+        colour: in values of 0..255.
+        smoothness: weight of the kernel of position alone; 0 does without it.
+        reach: its standard deviation, pixels.
 
-    Returns float32 [H, W, C].
+    Returns:
+        float32 [H, W, C].
     """
     height, width, classes = probabilities.shape
     # A class that nobody suspects anywhere in the photo cannot win, and costs as much as any other.

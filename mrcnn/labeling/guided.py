@@ -12,10 +12,14 @@ from mrcnn.data.masks import paste_mask
 def guided_filter(image, planes, radius, epsilon):
     """Planes filtered with a colour photo as their guide.
 
-    image: uint8 [H, W, 3]; planes: float32 [H, W, C]; radius: half side of the window, pixels
-    epsilon: variance of colours of 0..1 below which a window is taken for flat and merely averaged
+    Args:
+        image: uint8 [H, W, 3].
+        planes: float32 [H, W, C].
+        radius: half side of the window, pixels.
+        epsilon: variance of colours of 0..1 below which a window is taken for flat and merely averaged.
 
-    Returns float32 [H, W, C].
+    Returns:
+        float32 [H, W, C].
     """
     guide = np.asarray(image, np.float32) / 255
     mean = _box(guide, radius)
@@ -53,10 +57,14 @@ def _inverse_covariance(guide, mean, radius, epsilon):
 def guided(image, probabilities, radius=0.02, epsilon=1e-4):
     """A step of refinement: all probabilities filtered with the photo as guide.
 
-    image: uint8 [H, W, 3]; probabilities: float32 [H, W, C]
-    radius: half side of the window, as a share of the photo's diagonal; epsilon: as for `guided_filter`
+    Args:
+        image: uint8 [H, W, 3].
+        probabilities: float32 [H, W, C].
+        radius: half side of the window, as a share of the photo's diagonal.
+        epsilon: as for `guided_filter`.
 
-    Returns float32 [H, W, C], sum 1 at each pixel.
+    Returns:
+        float32 [H, W, C], sum 1 at each pixel.
     """
     height, width, classes = probabilities.shape
     present = np.flatnonzero(probabilities.reshape(-1, classes).max(axis=0))
@@ -73,11 +81,16 @@ def guided_mask(image, box, probabilities, radius=1.0, epsilon=1e-3, threshold=0
     The filter rounds off whatever is narrower than its window; so what each cell of the mask then lacks of its own
     value is put back, once (back projection, Irani and Peleg 1991).
 
-    image: uint8 [H, W, 3]; box: [4] pixels of it, sub-pixel; probabilities: [h, w] stretched over the box
-    radius: half side of the window, in cells of the mask; epsilon: as for `guided_filter`
-    threshold: inside at this value and above; None keeps the values
+    Args:
+        image: uint8 [H, W, 3].
+        box: [4] pixels of it, sub-pixel.
+        probabilities: [h, w] stretched over the box.
+        radius: half side of the window, in cells of the mask.
+        epsilon: as for `guided_filter`.
+        threshold: inside at this value and above; None keeps the values.
 
-    Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo).
+    Returns:
+        (bool or float32 [rows, columns]; (y, x) of its corner in the photo).
     """
     mask, shape = np.asarray(probabilities, np.float32), image.shape[:2]
     part, (y, x) = paste_mask(mask, box, shape, threshold=None)

@@ -1,4 +1,4 @@
-"""From the objects that were found in a photo to one label per pixel, and the settings that decide about it."""
+"""From the detections of a photo to one label per pixel, and the settings that decide about it."""
 
 import dataclasses
 import json
@@ -9,7 +9,6 @@ import numpy as np
 
 from mrcnn.data.masks import paste_mask
 from mrcnn.errors import DataError
-from mrcnn.files import write_json
 
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
 SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite
@@ -73,7 +72,11 @@ class LabelSettings:
 
     @classmethod
     def from_dict(cls, values: dict) -> "LabelSettings":
-        """Make settings from what `to_dict` gives. Raises DataError for an unknown name or an impossible value."""
+        """Make settings from what `to_dict` gives.
+
+        Raises:
+            DataError: for an unknown name or an impossible value.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if not isinstance(values, dict) or not set(values) <= known:
             unknown = sorted(set(values) - known)[0] if isinstance(values, dict) else values
@@ -100,7 +103,9 @@ def save_settings(checkpoint: str, settings: LabelSettings) -> str:
         Path of the settings' file.
     """
     path = settings_path(checkpoint)
-    write_json(path, settings.to_dict(), indent=2)
+    with open(f"{path}.partial", "w", encoding="utf-8") as file:
+        json.dump(settings.to_dict(), file, indent=2)
+    os.replace(f"{path}.partial", path)
     return path
 
 
@@ -129,7 +134,7 @@ def load_settings(checkpoint: str) -> LabelSettings:
 # --- The rule --------------------------------------------------------------------------------------------------------
 
 
-def label_map(found: dict, shape: tuple[int, int], class_names: Sequence[str],
+def label_map(detections: dict, shape: tuple[int, int], class_names: Sequence[str],
               settings: LabelSettings | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Merge the objects of a photo into one label per pixel.
 
@@ -141,7 +146,7 @@ def label_map(found: dict, shape: tuple[int, int], class_names: Sequence[str],
     evidence too. The label is the class of the largest probability.
 
     Args:
-        found: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
+        detections: dict of `detect(mask_probabilities=True)`: "boxes" [N, 4] pixels, "class_ids" [N], "scores" [N],
             "mask_probabilities" [N, h, w] on a grid stretched over each box.
         shape: (H, W) of the photo, pixels.
         class_names: names by class id, background first.
@@ -153,18 +158,18 @@ def label_map(found: dict, shape: tuple[int, int], class_names: Sequence[str],
     Raises:
         DataError: a class has no name, or there are more classes than a label map can hold.
     """
-    class_ids, layers = _probabilities(found, shape, class_names, settings or LabelSettings())
+    class_ids, layers = _probabilities(detections, shape, class_names, settings or LabelSettings())
     probabilities = np.zeros(layers.shape[1:] + (len(class_names),), np.float32)
     probabilities[..., class_ids] = np.moveaxis(layers, 0, -1)
     return class_ids[layers.argmax(axis=0)], probabilities
 
 
-def labels_alone(found: dict, shape: tuple[int, int], class_names: Sequence[str],
+def labels_alone(detections: dict, shape: tuple[int, int], class_names: Sequence[str],
                  settings: LabelSettings | None = None) -> np.ndarray:
     """Make the labels of `label_map` without their probabilities, in less time and memory.
 
     Args:
-        found, shape, class_names, settings: as for `label_map`.
+        detections, shape, class_names, settings: as for `label_map`.
 
     Returns:
         uint8 [H, W] class ids.
@@ -174,11 +179,11 @@ def labels_alone(found: dict, shape: tuple[int, int], class_names: Sequence[str]
     """
     settings, (height, width) = settings or LabelSettings(), (int(side) for side in shape)
     rows = max(1, BAND // max(width, 1))
-    areas = _areas(found, (height, width), class_names, settings) if rows < height else None
+    areas = _areas(detections, (height, width), class_names, settings) if rows < height else None
     labels = np.zeros((height, width), np.uint8)
     for top in range(0, height, rows):
         band = top, min(top + rows, height)
-        class_ids, layers = _probabilities(found, (height, width), class_names, settings, band, areas)
+        class_ids, layers = _probabilities(detections, (height, width), class_names, settings, band, areas)
         labels[slice(*band)] = class_ids[layers.argmax(axis=0)]
     return labels
 
@@ -195,11 +200,11 @@ def labels_of(probabilities: np.ndarray) -> np.ndarray:
     return np.asarray(probabilities).argmax(axis=-1).astype(np.uint8)
 
 
-def counting(found: dict, class_names: Sequence[str], settings: LabelSettings) -> np.ndarray:
+def counting(detections: dict, class_names: Sequence[str], settings: LabelSettings) -> np.ndarray:
     """Tell which objects count, by the thresholds of their classes.
 
     Args:
-        found, class_names, settings: as for `label_map`.
+        detections, class_names, settings: as for `label_map`.
 
     Returns:
         bool [N].
@@ -207,7 +212,7 @@ def counting(found: dict, class_names: Sequence[str], settings: LabelSettings) -
     Raises:
         DataError: as for `label_map`.
     """
-    class_ids, scores = np.asarray(found["class_ids"], int), np.asarray(found["scores"])
+    class_ids, scores = np.asarray(detections["class_ids"], int), np.asarray(detections["scores"])
     if len(class_names) > MOST_CLASSES:
         raise DataError(f"A label map holds {MOST_CLASSES} classes at most, not {len(class_names)}: merge some.")
     if len(class_ids) and not 0 < class_ids.min() <= class_ids.max() < len(class_names):
@@ -216,15 +221,15 @@ def counting(found: dict, class_names: Sequence[str], settings: LabelSettings) -
     return scores >= np.array([settings.threshold(name) for name in class_names])[class_ids]
 
 
-def _probabilities(found, shape, class_names, settings, band=None, areas=None):
-    """(uint8 [K] background and the classes that are found, float32 [K, rows, W] their probabilities).
+def _probabilities(detections, shape, class_names, settings, band=None, areas=None):
+    """(uint8 [K] background and the detected classes, float32 [K, rows, W] their probabilities).
 
     band: (first, last + 1) of the rows that are wanted; None: all H; areas: of `_areas`, needed for a part of the rows
     """
     height, width = int(shape[0]), int(shape[1])
     band = (0, height) if band is None else band
     shape = band[1] - band[0], width
-    claims, evidence = _gathered(found, (height, width), class_names, settings, band, areas)
+    claims, evidence = _gathered(detections, (height, width), class_names, settings, band, areas)
     layers = np.zeros((1 + len(evidence),) + shape, np.float32)
     layers[0] = 1
     class_ids = np.array([0, *evidence], np.uint8)
@@ -242,16 +247,16 @@ def _probabilities(found, shape, class_names, settings, band=None, areas=None):
     return class_ids, layers
 
 
-def _areas(found, shape, class_names, settings):
+def _areas(detections, shape, class_names, settings):
     """{object that counts: sum of its mask's probabilities over the photo, pixels}."""
     areas = {}
-    for i in np.flatnonzero(counting(found, class_names, settings)):
-        part = paste_mask(found["mask_probabilities"][i], found["boxes"][i], shape, threshold=None)[0]
+    for i in np.flatnonzero(counting(detections, class_names, settings)):
+        part = paste_mask(detections["mask_probabilities"][i], detections["boxes"][i], shape, threshold=None)[0]
         areas[i] = float(np.clip(part, SURE, 1 - SURE).sum())
     return areas
 
 
-def _gathered(found, shape, class_names, settings, band, areas):
+def _gathered(detections, shape, class_names, settings, band, areas):
     """What the objects of each class say in some rows of a photo: ({class id: claims}, {class id: evidence}).
 
     Both are float32 [rows, W]. A claim is the probability of which the odds are those of the mask over those of the
@@ -259,22 +264,22 @@ def _gathered(found, shape, class_names, settings, band, areas):
     """
     claims, evidence = {}, {}
     threshold, part_shape = settings.mask_threshold, (band[1] - band[0], shape[1])
-    for i in np.flatnonzero(counting(found, class_names, settings)):
-        box = np.asarray(found["boxes"][i], np.float64) - [band[0], 0, band[0], 0]
-        part, (y, x) = paste_mask(found["mask_probabilities"][i], box, part_shape, threshold=None)
+    for i in np.flatnonzero(counting(detections, class_names, settings)):
+        box = np.asarray(detections["boxes"][i], np.float64) - [band[0], 0, band[0], 0]
+        part, (y, x) = paste_mask(detections["mask_probabilities"][i], box, part_shape, threshold=None)
         if not part.size:
             continue
-        class_id = int(found["class_ids"][i])
+        class_id = int(detections["class_ids"][i])
         if class_id not in claims:
             claims[class_id], evidence[class_id] = np.zeros(part_shape, np.float32), np.zeros(part_shape, np.float32)
-        place = slice(y, y + part.shape[0]), slice(x, x + part.shape[1])
+        region = slice(y, y + part.shape[0]), slice(x, x + part.shape[1])
         part = np.clip(part, SURE, 1 - SURE)
         claim = part * (1 - threshold)
         claim /= claim + (1 - part) * threshold
-        np.maximum(claims[class_id][place], claim, out=claims[class_id][place])
+        np.maximum(claims[class_id][region], claim, out=claims[class_id][region])
         area = float(part.sum()) if areas is None else areas[i]
         favour = (area / (shape[0] * shape[1])) ** -settings.smaller_in_front
-        evidence[class_id][place] -= favour * np.log1p(-part * float(found["scores"][i]))
+        evidence[class_id][region] -= favour * np.log1p(-part * float(detections["scores"][i]))
     return claims, evidence
 
 

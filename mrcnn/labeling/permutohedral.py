@@ -30,18 +30,22 @@ class PermutohedralLattice:
         count, dimensions = features.shape
         keys, weights, steps = _simplices(features)
         vertices = np.unique(keys)
-        places = np.searchsorted(vertices, keys)  # quicker than unique's own inverse, which sorts indirectly
+        indices = np.searchsorted(vertices, keys)  # quicker than unique's own inverse, which sorts indirectly
         self.vertex_count = len(vertices)
         starts = np.arange(count + 1, dtype=np.int32) * (dimensions + 1)
         # The row and column after the last vertex stand for every vertex that does not exist: always zero.
         shape = (count, self.vertex_count + 1)
-        self._slice = sparse.csr_array((weights.ravel(), places.ravel().astype(np.int32), starts), shape=shape)
+        self._slice = sparse.csr_array((weights.ravel(), indices.ravel().astype(np.int32), starts), shape=shape)
         self._blurs = [_blur(vertices, step) for step in steps]
 
     def filter(self, values):
         """Sum over all points of kernel times value.
 
-        values: float32 [N, C]; returns float32 [N, C]
+        Args:
+            values: float32 [N, C].
+
+        Returns:
+            float32 [N, C].
         """
         on_lattice = self._slice.T @ np.ascontiguousarray(values, np.float32)
         for blur in self._blurs:
@@ -92,11 +96,11 @@ def _blur(vertices, step):
     from scipy import sparse
 
     count = len(vertices)
-    places = np.searchsorted(vertices, vertices + step)
-    found = np.flatnonzero(vertices[np.minimum(places, count - 1)] == vertices + step)
+    neighbours = np.searchsorted(vertices, vertices + step)
+    existing = np.flatnonzero(vertices[np.minimum(neighbours, count - 1)] == vertices + step)
     after = np.full(count + 1, count, np.int32)
     before = after.copy()
-    after[found], before[places[found]] = places[found], found
+    after[existing], before[neighbours[existing]] = neighbours[existing], existing
     indices = np.stack([before, np.arange(count + 1, dtype=np.int32), after], axis=1)
     weights = np.tile(np.float32([0.25, 0.5, 0.25]), count + 1)
     weights[-3:] = 0

@@ -3,35 +3,44 @@
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.evaluation.evaluate import report_progress
 from mrcnn.evaluation.pixels import PixelConfusion, true_label_map
 from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
-from mrcnn.progress import progress_bar
 
 
 def detected(model, images):
     """What a model finds in photos, as `label_map` and `Tuner` take it: masks on their grids, no full-size ones.
 
-    model: anything whose `detect(images, rle=True, mask_probabilities=True)` returns a dict per image, as `MaskRCNN`
-    images: list of uint8 [H, W, 3]
+    Args:
+        model: anything whose `detect(images, rle=True, mask_probabilities=True)` returns a dict per image, as
+            `MaskRCNN`.
+        images: list of uint8 [H, W, 3].
 
-    Returns a list of dicts with "boxes", "class_ids", "scores", "mask_probabilities".
+    Returns:
+        A list of dicts with "boxes", "class_ids", "scores", "mask_probabilities".
     """
     names = ("boxes", "class_ids", "scores", "mask_probabilities")
     # Run lengths are made only because they are so much less than the full-size masks that would come in their place.
-    return [{name: found[name] for name in names} for found in model.detect(images, rle=True, mask_probabilities=True)]
+    results = model.detect(images, rle=True, mask_probabilities=True)
+    return [{name: result[name] for name in names} for result in results]
 
 
-def label_photo(image, found, class_names, settings=None, chain=None):
+def label_photo(image, detections, class_names, settings=None, chain=None):
     """The label map of one photo, refined.
 
-    image: uint8 [H, W, 3]; found: as `detected` gives it; class_names: by class id, background first
-    settings: LabelSettings; chain: what `build_chain` returns
+    Args:
+        image: uint8 [H, W, 3].
+        detections: as `detected` gives it.
+        class_names: by class id, background first.
+        settings: LabelSettings.
+        chain: what `build_chain` returns.
 
-    Returns uint8 [H, W] class ids.
+    Returns:
+        uint8 [H, W] class ids.
     """
     if chain is None:
-        return labels_alone(found, image.shape[:2], class_names, settings)
-    probabilities = label_map(found, image.shape[:2], class_names, settings)[1]
+        return labels_alone(detections, image.shape[:2], class_names, settings)
+    probabilities = label_map(detections, image.shape[:2], class_names, settings)[1]
     return labels_of(np.asarray(chain(image, probabilities)))
 
 
@@ -45,13 +54,12 @@ def compared(model, dataset, settings=None, chain=None):
         chain: what `build_chain` returns.
     """
     confusion = PixelConfusion(dataset.class_names)
-    with progress_bar("Labelling") as show:
-        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-            images = [dataset.load_image(image_id) for image_id in batch]
-            for image_id, image, found in zip(batch, images, detected(model, images)):
-                labels = label_photo(image, found, dataset.class_names, settings, chain)
-                confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
-                show(confusion.photos, len(dataset.image_ids))
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        images = [dataset.load_image(image_id) for image_id in batch]
+        for image_id, image, detections in zip(batch, images, detected(model, images)):
+            labels = label_photo(image, detections, dataset.class_names, settings, chain)
+            confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
+            report_progress("Labelling", confusion.photos, len(dataset.image_ids))
     return confusion
 
 

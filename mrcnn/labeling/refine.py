@@ -40,20 +40,20 @@ def small_regions(image: np.ndarray, probabilities: np.ndarray, least: float = 2
     labels = result.argmax(axis=2)
     regions = label(labels, background=-1, connectivity=1)
     areas = np.bincount(regions.ravel())
-    places = ndimage.find_objects(regions)
+    bounds = ndimage.find_objects(regions)
     small = np.flatnonzero((areas > 0) & (areas < least * labels.size))
     for region in small[np.argsort(areas[small], kind="stable")]:
         if areas[region] >= least * labels.size:
             continue  # it has grown by what joined it
-        rows, columns = places[region - 1]
+        rows, columns = bounds[region - 1]
         around = slice(max(rows.start - 1, 0), rows.stop + 1), slice(max(columns.start - 1, 0), columns.stop + 1)
         inside = regions[around] == region
         neighbours = regions[around][ndimage.binary_dilation(inside) & ~inside]
         if not neighbours.size:
             continue  # the whole photo
         joined = np.bincount(neighbours).argmax()
-        here, there = places[region - 1], places[joined - 1]
-        places[joined - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there))
+        here, there = bounds[region - 1], bounds[joined - 1]
+        bounds[joined - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there))
         old, new = labels[around][inside][0], labels[around][regions[around] == joined][0]
         labels[around][inside], regions[around][inside] = new, joined
         areas[joined] += areas[region]

@@ -9,14 +9,17 @@ USUAL_PIXELS = 400 * 600
 def superpixel_vote(image, probabilities, method="felzenszwalb", size=60, share=0.5, merge=0.0):
     """Each pixel's probabilities mixed with the mean of its superpixel's.
 
-    image: uint8 [H, W, 3]; probabilities: float32 [H, W, C]
-    method: "felzenszwalb" (Felzenszwalb and Huttenlocher, IJCV 2004) or "slic" (Achanta et al., PAMI 2012)
-    size: pixels of a superpixel in a photo of 400x600, the least for felzenszwalb, the mean for slic; it grows with
-        the photo's area
-    share: of the superpixel's mean in the result, 0 to 1
-    merge: superpixels that touch are merged while the mean colours differ by less (CIELAB distance); 0 merges none
+    Args:
+        image: uint8 [H, W, 3].
+        probabilities: float32 [H, W, C].
+        method: "felzenszwalb" (Felzenszwalb and Huttenlocher, IJCV 2004) or "slic" (Achanta et al., PAMI 2012).
+        size: pixels of a superpixel in a photo of 400x600, the least for felzenszwalb, the mean for slic; it grows with
+            the photo's area.
+        share: of the superpixel's mean in the result, 0 to 1.
+        merge: superpixels that touch are merged while the mean colours differ by less (CIELAB distance); 0 merges none.
 
-    Returns float32 [H, W, C].
+    Returns:
+        float32 [H, W, C].
     """
     height, width, classes = probabilities.shape
     segments = superpixels(image, method, size)
@@ -50,9 +53,13 @@ def superpixels(image, method="felzenszwalb", size=60):
 def merge_superpixels(image, segments, distance):
     """Superpixels merged along their region adjacency graph wherever two that touch have mean colours that are near.
 
-    segments: int [H, W]; distance: of mean colours in CIELAB, below which two are merged
+    Args:
+        image: uint8 [H, W, 3].
+        segments: int [H, W].
+        distance: of mean colours in CIELAB, below which two are merged.
 
-    Returns int64 [H, W], numbered from 0.
+    Returns:
+        int64 [H, W], numbered from 0.
     """
     from scipy.sparse import coo_array, csgraph
     from skimage.color import rgb2lab

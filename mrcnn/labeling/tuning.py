@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from mrcnn.errors import DataError
+from mrcnn.evaluation.evaluate import report_progress
 from mrcnn.evaluation.pixels import IGNORED, true_label_map
 from mrcnn.labeling.label_map import LabelSettings, counting, labels_alone
 from mrcnn.labeling.photos import batches, detected
-from mrcnn.progress import progress_bar
 
 # What is tried, one setting after another; a class's own score threshold is tried on the same scores.
 SCORES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -33,16 +33,18 @@ class Tuner:
         self._photos = []  # (true labels, detections), reduced
         self._known = []  # for each photo {what the result depends on: confusion matrix}
 
-    def add(self, truth, found):
+    def add(self, truth, detections):
         """Take in one photo.
 
-        truth: uint8 [H, W] its label map; found: what `detect(mask_probabilities=True)` gave, from low scores on
+        Args:
+            truth: uint8 [H, W] its label map.
+            detections: what `detect(mask_probabilities=True)` gave, from low scores on.
         """
         step = max(1, -(-max(truth.shape) // self._longest))
         # Pixel i of the reduced photo is the middle one of pixels i * step to (i + 1) * step - 1.
         reduced = truth[step // 2 :: step, step // 2 :: step]
-        boxes = (np.asarray(found["boxes"], np.float64).reshape(-1, 4) - (step // 2 + 0.5 - step / 2)) / step
-        self._photos.append((reduced, {**found, "boxes": boxes}))
+        boxes = (np.asarray(detections["boxes"], np.float64).reshape(-1, 4) - (step // 2 + 0.5 - step / 2)) / step
+        self._photos.append((reduced, {**detections, "boxes": boxes}))
         self._known.append({})
 
     def score(self, settings):
@@ -52,10 +54,15 @@ class Tuner:
     def tune(self, settings=None, report=None):
         """The best settings found by trying one after another while the others stay.
 
-        settings: LabelSettings to start from, whose layers stay; report: called with a line of text after each round
+        Args:
+            settings: LabelSettings to start from, whose layers stay.
+            report: called with a line of text after each round.
 
-        Returns (LabelSettings, mean IoU before, mean IoU after), both at the reduced resolution. Raises DataError if no
-        photo was added.
+        Returns:
+            (LabelSettings, mean IoU before, mean IoU after), both at the reduced resolution.
+
+        Raises:
+            DataError: if no photo was added.
         """
         best, count = settings or LabelSettings(), len(self._photos)
         if not count:
@@ -102,11 +109,11 @@ class Tuner:
 
     def _matrix(self, i, settings):
         """int64 [C, C]: the confusion of one photo, rows the truth."""
-        truth, found = self._photos[i]
-        counted = counting(found, self.class_names, settings)
+        truth, detections = self._photos[i]
+        counted = counting(detections, self.class_names, settings)
         key = counted.tobytes(), settings.mask_threshold, settings.smaller_in_front, settings.layers
         if key not in self._known[i]:
-            labels = labels_alone(found, truth.shape, self.class_names, settings)
+            labels = labels_alone(detections, truth.shape, self.class_names, settings)
             valid, count = truth != IGNORED, len(self.class_names)
             pairs = truth[valid].astype(np.int64) * count + labels[valid]
             self._known[i][key] = np.bincount(pairs, minlength=count * count).reshape(count, count)
@@ -116,11 +123,10 @@ class Tuner:
 def gathered(model, dataset):
     """A Tuner with the detections of all photos of a data set."""
     tuner, done = Tuner(dataset.class_names), 0
-    with progress_bar("Detecting") as show:
-        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-            for image_id, found in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
-                found["mask_probabilities"] = found["mask_probabilities"].astype(np.float16)  # all of them are kept
-                tuner.add(true_label_map(dataset, image_id), found)
-                done += 1
-                show(done, len(dataset.image_ids))
+    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+        for image_id, detections in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
+            masks = detections["mask_probabilities"].astype(np.float16)  # all of them are kept
+            tuner.add(true_label_map(dataset, image_id), {**detections, "mask_probabilities": masks})
+            done += 1
+            report_progress("Detecting", done, len(dataset.image_ids))
     return tuner

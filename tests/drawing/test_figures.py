@@ -105,9 +105,9 @@ def test_display_instances_of_nothing_says_so_and_needs_no_screen(capsys):
 
 
 def test_display_differences_colours_both_sides_and_names_the_overlap(ax):
-    gt, found = np.array([(10, 10, 30, 30)]), np.array([(40, 40, 50, 50), (10, 10, 30, 20)])
-    visualize.display_differences(grey(), gt, np.array([1]), masks_of(gt), found, np.array([1, 1]),
-                                  np.array([0.3, 0.9]), masks_of(found), NAMES, ax=ax)
+    gt, pred = np.array([(10, 10, 30, 30)]), np.array([(40, 40, 50, 50), (10, 10, 30, 20)])
+    visualize.display_differences(grey(), gt, np.array([1]), masks_of(gt), pred, np.array([1, 1]),
+                                  np.array([0.3, 0.9]), masks_of(pred), NAMES, ax=ax)
     # In falling order of score: half of the object found, IoU 200 / 400; then nothing.
     assert [text.get_text() for text in ax.texts] == ["0.90 / 0.50", "0.30 / 0.00"]
     assert rectangles(ax) == [(10, 10, 30, 30), (10, 10, 30, 20), (40, 40, 50, 50)]
@@ -115,13 +115,13 @@ def test_display_differences_colours_both_sides_and_names_the_overlap(ax):
     assert colors == [(0, 1, 0), (1, 0, 0), (1, 0, 0)]
 
 
-@pytest.mark.parametrize("true, found", [(0, 1), (1, 0), (0, 0)])
-def test_display_differences_without_objects_or_detections(ax, true, found):
-    gt, pred = np.array([(1, 1, 9, 9)] * true).reshape(-1, 4), np.array([(1, 1, 9, 9)] * found).reshape(-1, 4)
-    visualize.display_differences(grey(), gt, np.ones(true, int), masks_of(gt), pred, np.ones(found, int),
-                                  np.ones(found), masks_of(pred), NAMES, ax=ax)
-    assert len(rectangles(ax)) == true + found
-    assert [text.get_text() for text in ax.texts] == ["1.00 / 0.00"] * found
+@pytest.mark.parametrize("true, detected", [(0, 1), (1, 0), (0, 0)])
+def test_display_differences_without_objects_or_detections(ax, true, detected):
+    gt, pred = np.array([(1, 1, 9, 9)] * true).reshape(-1, 4), np.array([(1, 1, 9, 9)] * detected).reshape(-1, 4)
+    visualize.display_differences(grey(), gt, np.ones(true, int), masks_of(gt), pred, np.ones(detected, int),
+                                  np.ones(detected), masks_of(pred), NAMES, ax=ax)
+    assert len(rectangles(ax)) == true + detected
+    assert [text.get_text() for text in ax.texts] == ["1.00 / 0.00"] * detected
 
 
 def test_draw_boxes_shows_visibility_and_refinement(ax):

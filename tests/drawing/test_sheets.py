@@ -30,8 +30,8 @@ class Photo(Dataset):
 def test_true_and_detected_are_drawn_side_by_side():
     dataset = Photo()
     missed = sheets.drawn_pair(dataset, 0, [], [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
-    found = [{"category_id": 5, "score": 0.9, "segmentation": rle_encode(dataset.load_mask(0)[0][..., 0])}]
-    both = sheets.drawn_pair(dataset, 0, found, [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
+    results = [{"category_id": 5, "score": 0.9, "segmentation": rle_encode(dataset.load_mask(0)[0][..., 0])}]
+    both = sheets.drawn_pair(dataset, 0, results, [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
     # 900 pixels become 480: the object fills rows 80 to 240 and columns 160 to 320, in the colour of its class.
     for picture, seen in ((missed[0], True), (missed[1], False), (both[1], True)):
         assert picture.shape == (320, 480, 3)
@@ -43,8 +43,8 @@ def test_true_and_detected_are_drawn_side_by_side():
 def test_the_sheet_takes_photos_from_all_of_the_data(monkeypatch):
     drawn = []
 
-    def draw(dataset, image_id, found, categories, colors):
-        drawn.append((image_id, found))
+    def draw(dataset, image_id, results, categories, colors):
+        drawn.append((image_id, results))
         return [np.zeros((9, 9, 3), np.uint8)] * 2
 
     monkeypatch.setattr(sheets, "drawn_pair", draw)

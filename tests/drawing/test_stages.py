@@ -20,12 +20,12 @@ def closed_figures():
 
 
 def rectangles(ax):
-    found = []
+    boxes = []
     for patch in ax.patches:
         if isinstance(patch, Rectangle):
             x, y = patch.get_xy()
-            found.append((y, x, y + patch.get_height(), x + patch.get_width()))
-    return found
+            boxes.append((y, x, y + patch.get_height(), x + patch.get_width()))
+    return boxes
 
 
 @pytest.mark.parametrize("count, limit, expected", [(11, 3, [0, 5, 10]), (2, 5, [0, 1]), (1, 1, [0]), (0, 3, [])])

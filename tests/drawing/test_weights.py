@@ -46,8 +46,8 @@ def test_a_model_behind_get_trainable_layers(model):
 
 
 def test_weights_by_name(model):
-    found = weights_view.weights_named(model, "gamma", "bias")
-    assert {name: values.tolist() for name, values in found.items()} == {
+    weights = weights_view.weights_named(model, "gamma", "bias")
+    assert {name: values.tolist() for name, values in weights.items()} == {
         "conv": [9, 9, 9], "bn": [1, 1, 1], "dense": [0]
     }
     assert list(weights_view.weights_named(model, *weights_view.KERNELS)) == ["conv", "depthwise", "deconv", "dense"]

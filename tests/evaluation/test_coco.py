@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 import pytest
-from rectangles import Rectangles, comparable, found
+from rectangles import Rectangles, as_detection, comparable
 
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
@@ -105,7 +105,7 @@ def test_no_results_give_0_and_no_objects_give_nan_with_a_reason():
 def test_annotation_ids_play_no_part():
     dataset = Rectangles().load(OBJECTS)
     truth = coco.ground_truth_from_dataset(dataset)
-    results = [r for i, o in enumerate(OBJECTS) for r in coco.results_from_detections(dataset, i, found(o))]
+    results = [r for i, o in enumerate(OBJECTS) for r in coco.results_from_detections(dataset, i, as_detection(o))]
     for ids in ((0, 1, 2), (7, 7, 7)):
         other = copy.deepcopy(truth)
         for annotation, number in zip(other["annotations"], ids):
@@ -116,7 +116,7 @@ def test_annotation_ids_play_no_part():
 def test_arguments_are_left_as_they_were(capsys):
     dataset = Rectangles().load(OBJECTS)
     truth = coco.ground_truth_from_dataset(dataset)
-    results = coco.results_from_detections(dataset, 0, found(OBJECTS[0]))
+    results = coco.results_from_detections(dataset, 0, as_detection(OBJECTS[0]))
     before = copy.deepcopy((truth, results))
     coco.coco_average_precision(truth, results, "segm")
     assert (truth, results) == before
@@ -126,7 +126,7 @@ def test_arguments_are_left_as_they_were(capsys):
 def test_only_the_images_named_are_evaluated():
     dataset = Rectangles().load(OBJECTS)
     truth = coco.ground_truth_from_dataset(dataset)
-    results = coco.results_from_detections(dataset, 0, found(OBJECTS[0]))
+    results = coco.results_from_detections(dataset, 0, as_detection(OBJECTS[0]))
     assert coco.coco_average_precision(truth, results, "segm", image_ids=[1000])["AP"] == pytest.approx(1)
     # Over both pictures class 2 has one of two objects found: precision 1 up to recall 1/2, that is at 51 of COCO's
     # 101 recalls; class 1 has AP 1.
@@ -151,7 +151,7 @@ def test_equal_to_pycocotools_on_the_same_files(tmp_path):
     dataset = Rectangles().load(truth)
     results = []
     for i, objects in enumerate(detections):
-        results += coco.results_from_detections(dataset, i, found(objects, scores[i]))
+        results += coco.results_from_detections(dataset, i, as_detection(objects, scores[i]))
     (tmp_path / "gt.json").write_text(json.dumps(coco.ground_truth_from_dataset(dataset)))
     (tmp_path / "dt.json").write_text(json.dumps(results))
     for kind in ("segm", "bbox"):

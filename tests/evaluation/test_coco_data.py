@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rectangles import Rectangles, comparable, found
+from rectangles import Rectangles, as_detection, comparable
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, without
 from mrcnn.data.dataset import Dataset
@@ -16,7 +16,7 @@ OBJECTS = [[(1, 10, 10, 50, 50), (2, 60, 60, 80, 80)], [(2, 5, 5, 95, 115)]]
 
 def test_sub_pixel_boxes_are_kept():
     dataset = Rectangles().load([[(1, 10, 10, 50, 50)]])
-    detection = {**found([(1, 10, 10, 50, 50)]), "boxes": np.array([[10.25, 10.5, 50.75, 50.0]], np.float32)}
+    detection = {**as_detection([(1, 10, 10, 50, 50)]), "boxes": np.array([[10.25, 10.5, 50.75, 50.0]], np.float32)}
     result, = coco.results_from_detections(dataset, 0, detection)
     assert result["bbox"] == [10.5, 10.25, 39.5, 40.5]  # x, y, width, height
 
@@ -111,7 +111,7 @@ def test_two_sources_that_share_category_ids():
     dataset.prepare()
     truth = coco.ground_truth_from_dataset(dataset)
     assert [c["id"] for c in truth["categories"]] == [a["category_id"] for a in truth["annotations"]] == [1, 2]
-    result, = coco.results_from_detections(dataset, 1, found([(2, 1, 1, 6, 6)]))
+    result, = coco.results_from_detections(dataset, 1, as_detection([(2, 1, 1, 6, 6)]))
     assert result["category_id"] == 2
 
 
@@ -156,7 +156,7 @@ def test_a_bad_annotation_is_named(change, message):
 
 def test_a_detection_of_a_class_that_the_dataset_lacks():
     with pytest.raises(DataError, match="class 3, but the dataset knows classes 1 to 2"):
-        coco.results_from_detections(Rectangles().load(OBJECTS), 0, found([(3, 1, 1, 9, 9)]))
+        coco.results_from_detections(Rectangles().load(OBJECTS), 0, as_detection([(3, 1, 1, 9, 9)]))
 
 
 def test_two_images_of_one_id():

@@ -45,7 +45,7 @@ def test_the_cause_of_one_detection(detection, cause):
     assert verdicts.causes.tolist() == [cause]
     means = cause in ("correct", "localisation", "classification")
     assert verdicts.objects.tolist() == [0 if means else -1]
-    assert verdicts.missed.tolist() == [not means] and verdicts.found.tolist() == [cause == "correct"]
+    assert verdicts.missed.tolist() == [not means] and verdicts.detected.tolist() == [cause == "correct"]
 
 
 def test_a_second_detection_of_an_object_is_a_duplicate():
@@ -110,8 +110,8 @@ def test_mending_by_removal(detection, cause):
     # The false one comes between or before the true ones; class 2 has an object of its own to be false for.
     own = (2, 60, 60, 80, 80)
     wrong = AWAY if cause == "background" else detection
-    truth, found = ([[A, B]], [[A, wrong, B]]) if cause != "both" else ([[A, own]], [[A, wrong, own]])
-    errors = errors_of(truth, found, [[0.9, 0.8, 0.7]])
+    truth, answers = ([[A, B]], [[A, wrong, B]]) if cause != "both" else ([[A, own]], [[A, wrong, own]])
+    errors = errors_of(truth, answers, [[0.9, 0.8, 0.7]])
     assert errors["causes"][cause]["count"] == 1
     if cause == "both":  # class 2: precision 1/2 everywhere; class 1 perfect
         assert errors["AP50"] == pytest.approx(3 / 4) and gains(errors) == pytest.approx({"both": 1 / 4})

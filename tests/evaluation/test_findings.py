@@ -24,7 +24,7 @@ def only(made):
 def test_sound_data_has_none():
     assert find(diagnosis()) == []
     # Nor has a loss of one object of twenty, which any network has.
-    assert find(diagnosis([trace(), trace(found=grid(9))])) == []
+    assert find(diagnosis([trace(), trace(detected=grid(9))])) == []
 
 
 # --- What the network starts from ------------------------------------------------------------------------------------
@@ -101,10 +101,10 @@ def test_data_without_objects():
 def test_objects_under_a_pixel():
     boxes = grid(10)
     boxes[:4, 2] = boxes[:4, 0] + 0.7
-    finding = find(diagnosis([trace(boxes=boxes, found=boxes[4:], said=np.arange(4, 10) % 3, anchors=[0.9] * 10)]))
+    finding = find(diagnosis([trace(boxes=boxes, detected=boxes[4:], said=np.arange(4, 10) % 3, anchors=[0.9] * 10)]))
     # Of what is smaller than a pixel neither anchors nor proposals reach the rest: see the traces' 0.9.
     assert [each.kind for each in finding] == ["boxes_miss"]
-    tiny = trace(boxes=boxes, found=boxes[4:], said=np.arange(4, 10) % 3, anchors=[0] * 4 + [0.9] * 6,
+    tiny = trace(boxes=boxes, detected=boxes[4:], said=np.arange(4, 10) % 3, anchors=[0] * 4 + [0.9] * 6,
                  proposals=[0] * 4 + [0.9] * 6)
     finding = only(diagnosis([tiny]))
     assert finding.kind == "too_small" and "40 % of the objects (4) have a side under one pixel" in finding.text
@@ -115,7 +115,7 @@ def test_anchors_that_miss():
     boxes = grid(10)
     boxes[:4, 2:] = boxes[:4, :2] + 12
     low = [0.2] * 4 + [0.9] * 6
-    missed = trace(boxes=boxes, found=boxes[4:], said=np.arange(4, 10) % 3, anchors=low, proposals=low)
+    missed = trace(boxes=boxes, detected=boxes[4:], said=np.arange(4, 10) % 3, anchors=low, proposals=low)
     finding = only(diagnosis([missed]))
     text = "40 % of the objects (4) are reached by no anchor at --image-size 512 (4 are too small for"
     assert finding.kind == "anchors_miss" and finding.text.startswith(text)
@@ -126,7 +126,7 @@ def test_anchors_that_miss():
 
 def test_proposals_that_miss():
     low = [0.2] * 4 + [0.9] * 6
-    missed = trace(found=grid(10)[4:], said=np.arange(4, 10) % 3, proposals=low, first_proposals=low)
+    missed = trace(detected=grid(10)[4:], said=np.arange(4, 10) % 3, proposals=low, first_proposals=low)
     finding = only(diagnosis([missed]))
     assert finding.kind == "proposals_miss" and "40 % of the objects (4) are lost by the proposal head" in finding.text
     assert "none of the 300 proposals" in finding.text and "is 0.60" in finding.text
@@ -137,26 +137,26 @@ def test_proposals_that_miss():
 
 def test_no_proposals_at_all():
     zero = np.zeros(10)
-    nothing = trace(found=[], said=[], scores=[], proposals=zero, first_proposals=zero, proposal_count=0)
+    nothing = trace(detected=[], said=[], scores=[], proposals=zero, first_proposals=zero, proposal_count=0)
     assert kinds(diagnosis([nothing, nothing])) == ["no_proposals", "nothing_shown"]
     assert "any proposal: 0 of 2" in find(diagnosis([nothing, nothing]))[0].text
 
 
 def test_proposals_that_miss_where_anchors_fit_by_half():
     low = [0.2] * 4 + [0.9] * 6
-    missed = trace(found=grid(10)[4:], said=np.arange(4, 10) % 3, proposals=low, anchors=[0.6] * 4 + [0.9] * 6)
+    missed = trace(detected=grid(10)[4:], said=np.arange(4, 10) % 3, proposals=low, anchors=[0.6] * 4 + [0.9] * 6)
     finding = only(diagnosis([missed]))
     assert finding.kind == "anchors_half_fit" and "IoU 0.70 it is 1.00, of others 0.00" in finding.text
 
 
 def test_boxes_that_miss():
-    finding = only(diagnosis([trace(found=grid(6))]))
+    finding = only(diagnosis([trace(detected=grid(6))]))
     assert finding.kind == "boxes_miss" and "40 % of the objects (4) have a proposal" in finding.text
 
 
 def test_boxes_that_are_suppressed():
     boxes = np.concatenate([grid(6), grid(4) + [0, 15, 0, 15]])  # IoU 49 / 79 with those of the same class
-    made = trace(boxes=boxes, classes=[0, 1, 2, 0, 1, 2, 0, 1, 2, 0], found=boxes[:6] - [0, 10, 0, 10])
+    made = trace(boxes=boxes, classes=[0, 1, 2, 0, 1, 2, 0, 1, 2, 0], detected=boxes[:6] - [0, 10, 0, 10])
     finding = only(diagnosis([made]))  # IoU 54 / 74 with the former, 39 / 89 with the latter
     assert finding.kind == "suppressed" and "40 % of the objects (4)" in finding.text
     assert "DETECTION_NMS_THRESHOLD=0.7 (now 0.5)" in finding.remedy
@@ -164,9 +164,9 @@ def test_boxes_that_are_suppressed():
 
 def test_the_wrong_class():
     classes = np.arange(10) % 3  # hats 0, 3, 6, 9
-    found = np.concatenate([grid(10), grid(10)[classes == 0]])
+    detected = np.concatenate([grid(10), grid(10)[classes == 0]])
     said = np.concatenate([np.where(classes == 0, 1, classes), [0] * 4])
-    finding = find(diagnosis([trace(boxes=grid(10), found=found, said=said, scores=[0.9] * 10 + [0.1] * 4)]))[0]
+    finding = find(diagnosis([trace(boxes=grid(10), detected=detected, said=said, scores=[0.9] * 10 + [0.1] * 4)]))[0]
     assert finding.kind == "wrong_class" and "4 hat as coat" in finding.text
     assert finding.text.startswith("40 % of the objects (4) are found, but another class scores higher than their own")
 
@@ -190,25 +190,25 @@ def test_nothing_is_shown():
     assert finding.kind == "hidden" and finding.weight == 1
     assert finding.text.startswith("Nothing at all is shown: the highest score is 0.40. 100 % of the objects (10)")
     # A threshold that gives an F1 under 0.2 is no remedy: 1 hit, 1 false alarm, 9 missed is 2 / 12.
-    poor = trace(boxes=grid(10), found=[grid(1)[0], [400, 400, 440, 440]], said=[0, 1], scores=[0.3, 0.4])
+    poor = trace(boxes=grid(10), detected=[grid(1)[0], [400, 400, 440, 440]], said=[0, 1], scores=[0.3, 0.4])
     assert kinds(diagnosis([poor])) == ["boxes_miss", "nothing_shown", "untaught_classes"]
     assert kinds(diagnosis([trace(scores=0.01)])) == ["nothing_shown"]
-    nothing = find(diagnosis([trace(found=[], said=[], scores=[])]))
+    nothing = find(diagnosis([trace(detected=[], said=[], scores=[])]))
     assert [finding.kind for finding in nothing] == ["boxes_miss", "nothing_shown"]
     assert "there is no detection at all" in nothing[1].text
 
 
 def test_unsure_where_no_threshold_helps():
-    found = np.concatenate([grid(10), grid(10) + 300])
+    detected = np.concatenate([grid(10), grid(10) + 300])
     scores = [0.9] * 6 + [0.4] * 4 + [0.5] * 10
-    finding = only(diagnosis([trace(boxes=grid(10), found=found, said=np.arange(20) % 3, scores=scores)]))
+    finding = only(diagnosis([trace(boxes=grid(10), detected=detected, said=np.arange(20) % 3, scores=scores)]))
     # At 0.4 F1 is 20 / (20 + 10), less than the 12 / 16 at 0.7.
     assert finding.kind == "unsure" and "F1 of boxes is 0.75 at 0.7 and 0.75" in finding.text
 
 
 def test_false_alarms():
-    found = np.concatenate([grid(10), grid(10) + 300])
-    made = trace(boxes=grid(10), found=found, said=np.arange(20) % 3, scores=[0.95] * 10 + [0.75] * 10)
+    detected = np.concatenate([grid(10), grid(10) + 300])
+    made = trace(boxes=grid(10), detected=detected, said=np.arange(20) % 3, scores=[0.95] * 10 + [0.75] * 10)
     finding = only(diagnosis([made]))
     assert finding.kind == "false_alarms" and finding.text.startswith("50 % of the detections that score 0.7 or more")
     assert "--min-confidence 0.8" in finding.remedy  # the middle of 0.76..0.95
@@ -247,7 +247,7 @@ def test_classes_that_were_never_taught():
 def test_the_worst_comes_first_and_every_finding_says_what_to_do():
     spoiled = diagnosis([trace(masks=[0.9] * 6 + [0.3] * 4, scores=[0.9] * 3 + [0.4] * 7)],
                         weights=weight_summary({"mrcnn_mask": (KERNEL, KERNEL)}), epoch=0)
-    found = find(spoiled)
-    assert [finding.kind for finding in found] == ["untrained_heads", "hidden", "poor_masks"]
-    assert all(finding.remedy and finding.text.endswith(".") for finding in found)
+    findings = find(spoiled)
+    assert [finding.kind for finding in findings] == ["untrained_heads", "hidden", "poor_masks"]
+    assert all(finding.remedy and finding.text.endswith(".") for finding in findings)
     assert len(RULES) == len(set(RULES))

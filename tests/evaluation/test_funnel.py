@@ -48,8 +48,8 @@ def test_overlaps_with_all_anchors_are_those_of_the_nearest_ones():
 
 
 def test_pairs_fall_in_score_and_know_crowds():
-    found = [[0, 0, 10, 10], [0, 0, 10, 20]]
-    pairs = box_pairs([[0, 0, 10, 10]], [2], [[0, 0, 10, 10]], [1], found, [2, 1], [0.3, 0.8])
+    detected = [[0, 0, 10, 10], [0, 0, 10, 20]]
+    pairs = box_pairs([[0, 0, 10, 10]], [2], [[0, 0, 10, 10]], [1], detected, [2, 1], [0.3, 0.8])
     assert pairs.scores.tolist() == [0.8, 0.3] and pairs.classes.tolist() == [1, 2] and pairs.results.tolist() == [1, 0]
     np.testing.assert_allclose(pairs.overlaps, [[0.5], [1]])
     np.testing.assert_allclose(pairs.crowd_overlaps, [[0.5], [1]])  # the share of the detection, not an IoU
@@ -64,9 +64,9 @@ def staircase():
     boxes[0, 3] = boxes[0, 1] + 0.5  # under a pixel wide
     anchors = [0, 0.3, 0.6, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
     proposals = [0] * 4 + [0.6] * 7
-    found = boxes[5:]  # detections of objects 5 to 10
+    detected = boxes[5:]  # detections of objects 5 to 10
     return trace(boxes=boxes, classes=[0] * 11, anchors=anchors, proposals=proposals, first_proposals=proposals,
-                 found=found, said=[1, 0, 0, 0, 0, 0], scores=[0.9, 0.01, 0.3, 0.8, 0.9, 0.95],
+                 detected=detected, said=[1, 0, 0, 0, 0, 0], scores=[0.9, 0.01, 0.3, 0.8, 0.9, 0.95],
                  masks=[0.9, 0.9, 0.9, 0.4, 0.9, 0.9])
 
 
@@ -80,7 +80,7 @@ def test_one_object_is_lost_at_every_step():
 
 
 def test_a_later_step_makes_up_for_an_earlier_one():
-    made = trace(4, anchors=[0.1, 0.1, 0.9, 0.9], proposals=[0.9, 0.1, 0.1, 0.9], found=grid(1))
+    made = trace(4, anchors=[0.1, 0.1, 0.9, 0.9], proposals=[0.9, 0.1, 0.1, 0.9], detected=grid(1))
     measured = measure([made], NAMES, settings())
     # The first is found by a detection, in spite of its anchor; the others come to nothing, an anchor, a proposal.
     assert passed(measured) == {"data": 4, "pixels": 4, "near_anchor": 3, "anchor": 3, "proposal": 2, "detection": 1,
@@ -90,14 +90,14 @@ def test_a_later_step_makes_up_for_an_earlier_one():
 
 
 def test_only_confident_detections_of_the_class_count_for_masks():
-    made = trace(1, found=[grid(1)[0]] * 2, said=[0, 0], scores=[0.9, 0.4], masks=[0.2, 0.9])
+    made = trace(1, detected=[grid(1)[0]] * 2, said=[0, 0], scores=[0.9, 0.4], masks=[0.2, 0.9])
     # The good mask is that of the unsure one.
     assert step_tests(made, settings())[:, 0].tolist() == [True] * 9 + [False]
     assert step_tests(made, settings(DETECTION_MIN_CONFIDENCE=0.3))[-1, 0]
 
 
 def test_sizes_are_cocos():
-    made = trace(4, areas=[32**2 - 1, 32**2, 96**2 - 1, 96**2], found=grid(2))
+    made = trace(4, areas=[32**2 - 1, 32**2, 96**2 - 1, 96**2], detected=grid(2))
     measured = measure([made], NAMES, settings())
     assert measured["sizes"] == {"small": 1, "medium": 2, "large": 1}
     assert measured["steps"][-1]["sizes"] == {"small": 1, "medium": 1, "large": 0}
@@ -111,7 +111,7 @@ def test_photos_are_added_up():
 
 
 def test_photos_without_objects_and_no_photos():
-    empty = trace(boxes=np.zeros((0, 4)), found=grid(2), said=[0, 1], scores=[0.3, 0.9])
+    empty = trace(boxes=np.zeros((0, 4)), detected=grid(2), said=[0, 1], scores=[0.3, 0.9])
     measured = measure([empty], NAMES, settings())
     assert measured["objects"] == 0 and set(passed(measured).values()) == {0}
     assert measured["scores"]["shown"] == 1 and sum(measured["scores"]["false_alarms"]) == 2
@@ -127,7 +127,7 @@ def test_why_anchors_miss():
     # 724 is the end. Of a ratio over 2 / 0.5 = 4 there is no shape: 1 x 5.
     boxes = [[0, 0, 22, 22], [0, 0, 23, 23], [0, 0, 730, 730], [0, 0, 60, 300], [0, 0, 64, 64]]
     made = trace(boxes=boxes, anchors=[0.4, 0.4, 0.4, 0.4, 0.9], proposals=[0.1] * 4 + [0.9], canvas=(768, 768),
-                 found=boxes[4:], said=[1])
+                 detected=boxes[4:], said=[1])
     anchors = measure([made], NAMES, settings())["anchors"]
     assert (anchors["small"], anchors["large"], anchors["long"]) == (1, 1, 1)
     assert anchors["recall"] == {"0.50": 0.2, "0.70": 0.2}
@@ -145,9 +145,9 @@ def test_recall_of_proposals():
 
 def test_scores_of_hits_and_false_alarms():
     boxes = grid(3)
-    found = [boxes[0], boxes[0], boxes[1], [400, 400, 450, 450]]
+    detected = [boxes[0], boxes[0], boxes[1], [400, 400, 450, 450]]
     # A second detection of the same hat is a false alarm, and so is a coat where a shoe is.
-    made = trace(boxes=boxes, classes=[0, 2, 1], found=found, said=[0, 0, 1, 0], scores=[0.92, 0.61, 0.33, 0.04])
+    made = trace(boxes=boxes, classes=[0, 2, 1], detected=detected, said=[0, 0, 1, 0], scores=[0.92, 0.61, 0.33, 0.04])
     scores = measure([made], NAMES, settings())["scores"]
     assert np.flatnonzero(scores["hits"]).tolist() == [18]  # bins of 0.05: 0.92 lies in 0.90..0.95
     assert np.flatnonzero(scores["false_alarms"]).tolist() == [0, 6, 12]
@@ -167,10 +167,10 @@ def test_what_lies_in_a_crowd_is_no_false_alarm():
 
 def test_confusions_are_those_of_objects_not_shown():
     boxes = grid(4)
-    found = [*boxes, boxes[1], boxes[2]]
+    detected = [*boxes, boxes[1], boxes[2]]
     # 0 is right. 1 is a shoe of 0.8 and a coat of 0.3: taken for another. 2 is a shoe of 0.9, and a hat of 0.8 that is
     # shown all the same. 3 is a class that the data has not.
-    made = trace(boxes=boxes, classes=[0, 1, 0, 2], found=found, said=[0, 2, 2, -1, 1, 0],
+    made = trace(boxes=boxes, classes=[0, 1, 0, 2], detected=detected, said=[0, 2, 2, -1, 1, 0],
                  scores=[0.9, 0.8, 0.9, 0.7, 0.3, 0.8])
     measured = measure([made], NAMES, settings())
     assert measured["confusions"] == [["coat", "shoe", 1], ["shoe", "another of its classes", 1]]
@@ -193,7 +193,7 @@ def test_limits():
 def test_objects_that_suppression_takes():
     # Two coats of 64 x 64, shifted by 10: IoU 54 / 74 = 0.73; a hat on the same place is another class.
     boxes = [[0, 0, 64, 64], [0, 10, 64, 74], [0, 10, 64, 74]]
-    made = trace(boxes=boxes, classes=[1, 1, 0], found=[[0, -21, 64, 43]], said=[1])
+    made = trace(boxes=boxes, classes=[1, 1, 0], detected=[[0, -21, 64, 43]], said=[1])
     assert lost(measure([made], NAMES, settings()))["detection"] == 2
     assert measure([made], NAMES, settings())["overlapping"] == 1
     assert measure([made], NAMES, settings(DETECTION_NMS_THRESHOLD=0.75))["overlapping"] == 0

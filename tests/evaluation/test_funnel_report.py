@@ -14,7 +14,7 @@ def rows(text):
 
 def half():
     """Ten objects of one photo, of which the last four have no detection; hats are 0, 3, 6, 9."""
-    return diagnosis([trace(found=grid(6))])
+    return diagnosis([trace(detected=grid(6))])
 
 
 def test_the_text_has_every_step_and_the_classes_that_lose_most():

@@ -86,14 +86,14 @@ def random_pictures(seed, count=40):
     truth, detections, scores = [], [], []
     for _ in range(count):
         objects = [(int(rng.choice([1, 2, 2, -1])), *box()) for _ in range(rng.integers(0, 6))]
-        found = []
+        boxes = []
         for class_id, *sides in objects * 2:
             y1, x1, y2, x2 = (int(v) for v in np.maximum(rng.integers(-2, 3, 4) + sides, 0))
-            found.append((int(rng.choice([abs(class_id), 1])), y1, x1, max(y2, y1 + 1), max(x2, x1 + 1)))
-        found += [(2, *box()) for _ in range(2)]
+            boxes.append((int(rng.choice([abs(class_id), 1])), y1, x1, max(y2, y1 + 1), max(x2, x1 + 1)))
+        boxes += [(2, *box()) for _ in range(2)]
         truth.append(objects)
-        detections.append(found)
-        scores.append(rng.random(len(found)).round(1))
+        detections.append(boxes)
+        scores.append(rng.random(len(boxes)).round(1))
     return truth, detections, scores
 
 
@@ -105,7 +105,7 @@ def test_the_matches_are_those_of_pycocotools(kind, iou, place):
     evaluation = coco.coco_evaluation(comparison, fast=False)
     images, classes = len(comparison.image_ids), len(comparison.categories)
     sorts = len(evaluation.params.areaRng)
-    found = 0
+    matched = 0
     for i, pairs in enumerate(pair_images(comparison)):
         matches, ignored = match(pairs, iou)
         for k in range(classes):
@@ -118,5 +118,5 @@ def test_the_matches_are_those_of_pycocotools(kind, iou, place):
             hits = theirs["dtMatches"][place].astype(bool) & ~theirs["dtIgnore"][place].astype(bool)
             np.testing.assert_array_equal(matches[own] >= 0, hits)
             np.testing.assert_array_equal(ignored[own], theirs["dtIgnore"][place].astype(bool))
-            found += hits.sum()
-    assert found > 10
+            matched += hits.sum()
+    assert matched > 10

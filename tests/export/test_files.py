@@ -119,14 +119,14 @@ def test_a_file_gives_what_the_network_gives(format, model, exported, program):
     counts = []
     for canvas, window in zip(canvases, windows):
         image = np.stack([canvas] * batch).astype(OPTIONS[format]["dtype"])
-        found = run({"image": image, "window": np.stack([window] * batch)})
+        outputs = run({"image": image, "window": np.stack([window] * batch)})
         expected = model.predict(image, np.stack([window] * batch))
         for name in ("valid", "class_ids"):
-            np.testing.assert_array_equal(found[name], expected[name])
-        np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-2)
-        np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4)
-        np.testing.assert_allclose(found["masks"], expected["masks"], atol=1e-3)
-        counts.append(int(found["valid"][0].sum()))
+            np.testing.assert_array_equal(outputs[name], expected[name])
+        np.testing.assert_allclose(outputs["boxes"], expected["boxes"], atol=1e-2)
+        np.testing.assert_allclose(outputs["scores"], expected["scores"], atol=1e-4)
+        np.testing.assert_allclose(outputs["masks"], expected["masks"], atol=1e-3)
+        counts.append(int(outputs["valid"][0].sum()))
     assert counts[-1] == 0 and min(counts[:-1]) > 0
 
 
@@ -139,15 +139,15 @@ def test_the_program_of_the_guide_detects_as_detect_does(format, model, exported
     mine, (canvas, window) = program.place(image, about), place(image, OPTIONS_CANVAS[format], about["resize"])
     assert np.abs(mine[0].astype(int) - canvas).max() <= 1  # cv2 rounds halves otherwise
     np.testing.assert_allclose([*mine[1], *np.add(mine[1], mine[2])], window.box)
-    found = program.detect(program.load(path, about), about, image)
+    objects = program.detect(program.load(path, about), about, image)
     expected = network_detections(model, canvas, window)
-    assert [model.class_names[i] for i in expected["class_ids"]] == [each["class"] for each in found]
-    for row, each in enumerate(found):
+    assert [model.class_names[i] for i in expected["class_ids"]] == [each["class"] for each in objects]
+    for row, each in enumerate(objects):
         assert each["score"] == pytest.approx(expected["scores"][row], abs=0.02)
         np.testing.assert_allclose(each["box"], expected["boxes"][row], atol=0.5)
         truth = expected["masks"][..., row]
         assert (each["mask"] ^ truth).sum() <= 0.05 * truth.sum() + 3
-    assert found
+    assert objects
 
 
 OPTIONS_CANVAS = {format: (options["height"], options["width"]) for format, options in OPTIONS.items()}

@@ -31,8 +31,8 @@ def test_objects_in_another_order_do_not_differ():
 
 def test_each_output_has_its_own_distance():
     # The box moved by 3 pixels (IoU 17 / 23), the score fell by 0.1, every mask value by 0.25.
-    found = differences(answer((0, 1, 0.9, 1.0)), answer((3, 1, 0.8, 0.75)), 0.5)
-    assert found == pytest.approx({"boxes": 3, "scores": 0.1, "masks": 0.25}, abs=1e-6)
+    distances = differences(answer((0, 1, 0.9, 1.0)), answer((3, 1, 0.8, 0.75)), 0.5)
+    assert distances == pytest.approx({"boxes": 3, "scores": 0.1, "masks": 0.25}, abs=1e-6)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -56,8 +56,8 @@ def test_the_last_row_of_a_full_table_may_be_another_object_of_the_same_score():
 
 
 def test_what_is_no_number_is_infinitely_far():
-    found = answer((0, 1, 0.9, np.nan))
-    assert differences(answer((0, 1, 0.9, 1)), found, 0.5)["masks"] == np.inf
+    broken = answer((0, 1, 0.9, np.nan))
+    assert differences(answer((0, 1, 0.9, 1)), broken, 0.5)["masks"] == np.inf
 
 
 # --- Running a file --------------------------------------------------------------------------------------------------
@@ -96,8 +96,8 @@ def test_every_picture_is_compared_once_whatever_the_batch(batch):
     def run(inputs):
         assert inputs["image"].shape == (batch, 64, 128, 3) and inputs["image"].dtype == "float32"
         seen.append(inputs)
-        found = Known().predict(inputs["image"], inputs["window"])
-        return {**found, "boxes": found["boxes"] + np.float32(2)}
+        outputs = Known().predict(inputs["image"], inputs["window"])
+        return {**outputs, "boxes": outputs["boxes"] + np.float32(2)}
 
     photos = [np.full((64, 64, 3), value, np.uint8) for value in (40, 80, 120)]
     checked = compare(Known(), run, about(batch, "float32"), photos)

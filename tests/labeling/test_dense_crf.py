@@ -51,13 +51,13 @@ def test_it_is_mean_field_over_all_pairs(settings):
     """Position alone is filtered exactly (the window ends at four deviations); position and colour by the lattice,
     whose kernel is right to a few hundredths."""
     image, probabilities = picture(noise=1.0)
-    found = dense_crf(image, probabilities, iterations=3, **settings)
+    refined = dense_crf(image, probabilities, iterations=3, **settings)
     expected = brute_force(image, probabilities, 3, **settings)
-    apart = np.abs(found - expected)
+    apart = np.abs(refined - expected)
     if not settings["appearance"]:
         assert apart.max() < 1e-3
     assert apart.mean() < 0.01 and apart.max() < 0.2
-    assert (found.argmax(axis=2) == expected.argmax(axis=2)).mean() > 0.985
+    assert (refined.argmax(axis=2) == expected.argmax(axis=2)).mean() > 0.985
     assert np.abs(probabilities - expected).mean() > 0.1
 
 

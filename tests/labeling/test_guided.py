@@ -32,11 +32,11 @@ def test_it_does_what_the_equations_say():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (16, 18, 3)).astype(np.uint8)
     planes = rng.random((16, 18, 2)).astype(np.float32)
-    found = guided_filter(image, planes, 2, 1e-2)
+    filtered = guided_filter(image, planes, 2, 1e-2)
     for i in range(2):
         expected = by_the_equations(image, planes[..., i], 2, 1e-2)
         inside = ~np.isnan(expected)
-        np.testing.assert_allclose(found[..., i][inside], expected[inside], atol=1e-4)
+        np.testing.assert_allclose(filtered[..., i][inside], expected[inside], atol=1e-4)
 
 
 def test_a_plane_that_is_linear_in_the_photo_stays():
@@ -69,10 +69,10 @@ def test_a_coarse_mask_follows_the_edge_of_the_photo():
     mask[:, 4:], mask[:, 3] = 1, 3 / 8
     box = np.array([0, 0, 56, 56], np.float32)
     plain, _ = paste_mask(mask, box, (56, 56))
-    found, corner = guided_mask(half_photo(29), box, mask, epsilon=1e-4)
-    assert corner == (0, 0) and found.shape == (56, 56)
+    refined, corner = guided_mask(half_photo(29), box, mask, epsilon=1e-4)
+    assert corner == (0, 0) and refined.shape == (56, 56)
     true = np.tile(np.arange(56) >= 29, (56, 1))
-    assert (found == true).all() and (plain != true).any()
+    assert (refined == true).all() and (plain != true).any()
 
 
 def test_without_an_edge_a_mask_is_pasted_much_as_plainly():
@@ -82,8 +82,8 @@ def test_without_an_edge_a_mask_is_pasted_much_as_plainly():
     box = np.array([10.3, 5.8, 150.1, 140.4])
     image = np.full((160, 150, 3), 90, np.uint8)
     plain, corner = paste_mask(mask, box, (160, 150))
-    found, place = guided_mask(image, box, mask)
-    assert place == corner and (found & plain).sum() / (found | plain).sum() > 0.97
+    refined, place = guided_mask(image, box, mask)
+    assert place == corner and (refined & plain).sum() / (refined | plain).sum() > 0.97
 
 
 def test_boxes_beyond_the_photo_and_of_no_pixel():

@@ -33,14 +33,14 @@ def objects(*entries):
     }
 
 
-def checked(found, shape=(8, 8), settings=EVEN):
+def checked(detections, shape=(8, 8), settings=EVEN):
     """labels and probabilities of `label_map`, which agree with each other and with `labels_alone`."""
-    labels, probabilities = label_map(found, shape, NAMES, settings)
+    labels, probabilities = label_map(detections, shape, NAMES, settings)
     assert labels.dtype == np.uint8 and probabilities.dtype == np.float32
     assert labels.shape == shape and probabilities.shape == shape + (4,)
     np.testing.assert_allclose(probabilities.sum(axis=2), 1, atol=1e-5)
     np.testing.assert_array_equal(labels, probabilities.argmax(axis=2))
-    np.testing.assert_array_equal(labels, labels_alone(found, shape, NAMES, settings))
+    np.testing.assert_array_equal(labels, labels_alone(detections, shape, NAMES, settings))
     return labels, probabilities
 
 
@@ -52,9 +52,9 @@ def test_nothing_found_is_background():
 def test_one_object_by_hand():
     """Against the mask threshold t, probability m has the odds m (1 - t) / ((1 - m) t). With t = 0.5 it stays 0.7; with
     t = 0.6 it is 0.28 / (0.28 + 0.18) = 0.6087; with t = 0.8 it is 0.14 / (0.14 + 0.24) = 0.3684: background."""
-    found = objects(([0, 0, 8, 4], 1, 0.9, 0.7))
+    detections = objects(([0, 0, 8, 4], 1, 0.9, 0.7))
     for threshold, expected in ((0.5, 0.7), (0.6, 0.28 / 0.46), (0.8, 0.14 / 0.38)):
-        labels, probabilities = checked(found, settings=dataclasses.replace(EVEN, mask_threshold=threshold))
+        labels, probabilities = checked(detections, settings=dataclasses.replace(EVEN, mask_threshold=threshold))
         assert probabilities[0, 0, 1] == pytest.approx(expected, abs=1e-5)
         assert (labels[:, :4] == (expected > 0.5)).all() and (labels[:, 4:] == 0).all()
 
@@ -62,8 +62,8 @@ def test_one_object_by_hand():
 def test_two_classes_by_hand():
     """Both claim with 0.9. Evidence -log(1 - 0.8 * 0.9) = 1.27297 and -log(1 - 0.5 * 0.9) = 0.59784. Unnormalised the
     better class has the claim 0.9, the other 0.9 * 0.59784 / 1.27297 = 0.42267, background 0.1: sum 1.42267."""
-    found = objects(([0, 0, 8, 8], 1, 0.5, 0.9), ([0, 0, 8, 4], 2, 0.8, 0.9))
-    labels, probabilities = checked(found)
+    detections = objects(([0, 0, 8, 8], 1, 0.5, 0.9), ([0, 0, 8, 4], 2, 0.8, 0.9))
+    labels, probabilities = checked(detections)
     np.testing.assert_allclose(probabilities[0, 0], np.array([0.1, 0.42267, 0.9, 0]) / 1.42267, atol=1e-4)
     np.testing.assert_allclose(probabilities[0, 7], [0.1, 0.9, 0, 0], atol=1e-5)
     assert (labels[:, :4] == 2).all() and (labels[:, 4:] == 1).all()
@@ -73,8 +73,8 @@ def test_the_order_of_objects_does_not_matter():
     """Painting in order would give the last one the pixels."""
     entries = [([0, 0, 8, 8], 1, 0.6, 0.9), ([2, 2, 6, 6], 2, 0.7, 0.8), ([0, 4, 8, 8], 3, 0.9, 0.7)]
     first = label_map(objects(*entries), (8, 8), NAMES)
-    for found in (entries[::-1], entries[1:] + entries[:1]):
-        labels, probabilities = label_map(objects(*found), (8, 8), NAMES)
+    for detections in (entries[::-1], entries[1:] + entries[:1]):
+        labels, probabilities = label_map(objects(*detections), (8, 8), NAMES)
         np.testing.assert_array_equal(labels, first[0])
         np.testing.assert_allclose(probabilities, first[1], atol=1e-6)
 
@@ -91,53 +91,54 @@ def test_a_small_object_is_in_front_unless_far_less_certain():
     -log(1 - 0.6) * 2 = 1.83 against -log(1 - 0.8) = 1.61; -log(1 - 0.5) * 2 = 1.39 does not do."""
     settings = LabelSettings(smaller_in_front=0.25)
     for score, label in ((0.6, 2), (0.5, 1)):
-        found = objects(([0, 0, 8, 8], 1, 0.8, 1.0), ([3, 3, 5, 5], 2, score, 1.0))
-        assert (checked(found, settings=settings)[0][3:5, 3:5] == label).all()
-        assert (checked(found)[0] == 1).all()
+        detections = objects(([0, 0, 8, 8], 1, 0.8, 1.0), ([3, 3, 5, 5], 2, score, 1.0))
+        assert (checked(detections, settings=settings)[0][3:5, 3:5] == label).all()
+        assert (checked(detections)[0] == 1).all()
 
 
 def test_layers_go_before_evidence():
     """A bag in front of a coat wherever it claims a pixel, and only there; a class that is named beats one that is
     not, which is no bag and no coat but a shoe."""
-    found = objects(([0, 0, 8, 8], 1, 0.95, 1.0), ([0, 0, 8, 4], 2, 0.5, 0.6), ([0, 4, 8, 8], 2, 0.5, 0.4),
+    detections = objects(([0, 0, 8, 8], 1, 0.95, 1.0), ([0, 0, 8, 4], 2, 0.5, 0.6), ([0, 4, 8, 8], 2, 0.5, 0.4),
                     ([6, 0, 8, 8], 3, 0.99, 1.0))
-    labels, _ = checked(found, settings=dataclasses.replace(EVEN, layers=("coat", "bag")))
+    labels, _ = checked(detections, settings=dataclasses.replace(EVEN, layers=("coat", "bag")))
     assert (labels[:, :4] == 2).all() and (labels[:, 4:] == 1).all()
-    labels, _ = checked(found, settings=dataclasses.replace(EVEN, layers=("bag", "coat")))
+    labels, _ = checked(detections, settings=dataclasses.replace(EVEN, layers=("bag", "coat")))
     assert (labels == 1).all()
-    labels, _ = checked(found)
+    labels, _ = checked(detections)
     assert (labels[:6] == 1).all() and (labels[6:] == 3).all()
 
 
 def test_no_evidence_beats_a_layer_in_front():
     """A bag of 2x2 pixels has 2.5e-5 of a photo of 400x400, so evidence of 9.2 * 2.5e-5 ** -0.5 = 1840; the coat before
     it has -log(1 - 0.5 * 0.6) * 0.6 ** -0.5 = 0.46, less than a thousandth of that."""
-    found = objects(([0, 0, 400, 400], 1, 0.5, 0.6), ([8, 8, 10, 10], 2, 1.0, 1.0))
+    detections = objects(([0, 0, 400, 400], 1, 0.5, 0.6), ([8, 8, 10, 10], 2, 1.0, 1.0))
     settings = dataclasses.replace(EVEN, smaller_in_front=0.5)
-    assert (checked(found, (400, 400), settings)[0][8:10, 8:10] == 2).all()
-    labels, _ = checked(found, (400, 400), dataclasses.replace(settings, layers=("bag", "coat")))
+    assert (checked(detections, (400, 400), settings)[0][8:10, 8:10] == 2).all()
+    labels, _ = checked(detections, (400, 400), dataclasses.replace(settings, layers=("bag", "coat")))
     assert (labels == 1).all()
 
 
 def test_a_photo_in_bands_has_the_labels_of_the_whole(monkeypatch):
     """Seven rows at a time: objects lie across bands, one in a single row, one partly outside the photo."""
     rng = np.random.default_rng(0)
-    found = objects(*[([y, x, y + height, x + width], class_id, score, rng.random((4, 4)))
+    detections = objects(*[([y, x, y + height, x + width], class_id, score, rng.random((4, 4)))
                       for y, x, height, width, class_id, score in
                       ((2.3, 5.1, 30.2, 20.7, 1, 0.9), (10, 0, 25, 33.5, 2, 0.7), (-4, 20, 12.5, 60, 3, 0.8),
                        (21.2, 3, 0.9, 30, 3, 0.95), (0, 0, 50, 40, 1, 0.6))])
     settings = LabelSettings(smaller_in_front=0.25, layers=("coat", "shoe"))
-    whole = label_map(found, (50, 40), NAMES, settings)[0]
+    whole = label_map(detections, (50, 40), NAMES, settings)[0]
     monkeypatch.setattr("mrcnn.labeling.label_map.BAND", 7 * 40)
-    np.testing.assert_array_equal(labels_alone(found, (50, 40), NAMES, settings), whole)
+    np.testing.assert_array_equal(labels_alone(detections, (50, 40), NAMES, settings), whole)
     assert set(np.unique(whole)) == {0, 1, 2, 3}
 
 
 def test_evidence_of_the_smallest_object_is_finite():
     """A mask of 0.0001 in one of 10^8 pixels has 10^-12 of the area: to the power of -2 that is 10^24, and the most
     evidence is 9.2 times that: a float32. At a power of 4 it would be none."""
-    found = objects(([0, 0, 1, 1], 1, 1.0, 0.0))
-    claims, evidence = _gathered(found, (10**4, 10**4), NAMES, LabelSettings(smaller_in_front=2), (0, 1), {0: 1e-4})
+    detections = objects(([0, 0, 1, 1], 1, 1.0, 0.0))
+    settings = LabelSettings(smaller_in_front=2)
+    claims, evidence = _gathered(detections, (10**4, 10**4), NAMES, settings, (0, 1), {0: 1e-4})
     assert claims[1].shape == (1, 10**4) and np.isfinite(evidence[1]).all() and evidence[1].max() > 1e19
     with pytest.raises(DataError, match="within 0 and 2"):
         LabelSettings(smaller_in_front=4)
@@ -145,9 +146,9 @@ def test_evidence_of_the_smallest_object_is_finite():
 
 def test_thresholds_of_scores():
     settings = LabelSettings(score_threshold=0.5, class_thresholds={"bag": 0.8, "shoe": 0.2})
-    found = objects(*[([0, 0, 8, 8], class_id, score, 1.0)
+    detections = objects(*[([0, 0, 8, 8], class_id, score, 1.0)
                       for class_id, score in ((1, 0.5), (1, 0.49), (2, 0.5), (2, 0.8), (3, 0.2), (3, 0.19))])
-    assert counting(found, NAMES, settings).tolist() == [True, False, False, True, True, False]
+    assert counting(detections, NAMES, settings).tolist() == [True, False, False, True, True, False]
     assert settings.least_threshold() == 0.2
 
 
@@ -161,10 +162,10 @@ def test_true_masks_give_the_true_map():
     rng = np.random.default_rng(0)
     truth = np.zeros((24, 30), np.uint8)
     truth[4:20, 3:25], truth[8:14, 10:18], truth[16:24, 20:30] = 1, 2, 3
-    found = {"boxes": np.tile(np.float32([0, 0, 24, 30]), (3, 1)), "class_ids": np.array([1, 2, 3]),
+    detections = {"boxes": np.tile(np.float32([0, 0, 24, 30]), (3, 1)), "class_ids": np.array([1, 2, 3]),
              "scores": rng.uniform(0.6, 1, 3).astype(np.float32),
              "mask_probabilities": np.stack([truth == i for i in (1, 2, 3)]).astype(np.float32)}
-    np.testing.assert_array_equal(label_map(found, (24, 30), NAMES)[0], truth)
+    np.testing.assert_array_equal(label_map(detections, (24, 30), NAMES)[0], truth)
 
 
 def test_what_is_found_must_be_of_known_classes():

@@ -21,9 +21,9 @@ def test_it_filters_an_image_as_the_sum_over_all_pairs_does():
     features = np.stack([y, x, red, red / 2 + 0.1 * y, 0.2 * x], axis=-1).reshape(-1, 5)
     values = np.stack([(x > 1.5).ravel(), (y > 1.5).ravel()], axis=1).astype(np.float32)
     lattice = PermutohedralLattice(features)
-    found = lattice.filter(values) / lattice.filter(np.ones((len(values), 1)))
+    filtered = lattice.filter(values) / lattice.filter(np.ones((len(values), 1)))
     expected = brute_force(features, values)
-    assert np.abs(found - expected).mean() < 0.02 and np.abs(found - expected).max() < 0.08
+    assert np.abs(filtered - expected).mean() < 0.02 and np.abs(filtered - expected).max() < 0.08
     assert np.abs(values - expected).mean() > 0.2
 
 
@@ -75,8 +75,8 @@ def test_it_is_linear_symmetric_and_spreads_a_point_by_one_deviation():
 
 def test_points_far_apart_do_not_hear_of_each_other():
     values = np.array([[1.0, 0], [0, 1]])
-    found = PermutohedralLattice(np.array([[0.0, 0, 0], [20, 0, 0]])).filter(values)
-    assert found[0, 0] > 0 and found[0, 1] == found[1, 0] == 0
+    filtered = PermutohedralLattice(np.array([[0.0, 0, 0], [20, 0, 0]])).filter(values)
+    assert filtered[0, 0] > 0 and filtered[0, 1] == filtered[1, 0] == 0
 
 
 def test_features_without_end_are_refused():

@@ -19,8 +19,8 @@ def test_no_full_size_masks_are_asked_for_or_kept():
             assert rle and mask_probabilities
             return [{**FOUND, "rles": ["something large"], "rois": None} for _ in images]
 
-    found = detected(Model(), [np.zeros((10, 10, 3), np.uint8)] * 2)
-    assert len(found) == 2 and sorted(found[0]) == ["boxes", "class_ids", "mask_probabilities", "scores"]
+    results = detected(Model(), [np.zeros((10, 10, 3), np.uint8)] * 2)
+    assert len(results) == 2 and sorted(results[0]) == ["boxes", "class_ids", "mask_probabilities", "scores"]
 
 
 def test_the_chain_has_the_last_word():

@@ -14,8 +14,8 @@ NAMES = ["BG", "coat", "bag"]
 
 
 def photo(rng, right, wrong):
-    """(truth, found) of 32x32 pixels: an object of each class, found with scores from right[class], and a wrong one of
-    each class elsewhere with scores from wrong[class]."""
+    """(truth, detections) of 32x32 pixels: an object of each class, detected with scores from right[class], and a wrong
+    one of each class elsewhere with scores from wrong[class]."""
     truth, entries = np.zeros((32, 32), np.uint8), []
     for class_id, column in ((1, 0), (2, 16)):
         for row, scores in ((0, right), (16, wrong)):
@@ -62,12 +62,12 @@ def test_a_gain_that_hangs_on_one_photo_is_not_taken():
     what threshold bags need."""
     rng, tuner = np.random.default_rng(0), Tuner(NAMES)
     for number in range(12):
-        truth, found = photo(rng, {1: (0.7, 0.9), 2: (0.4, 0.45)}, {1: (0.1, 0.3), 2: (0.46, 0.49)})
+        truth, detections = photo(rng, {1: (0.7, 0.9), 2: (0.4, 0.45)}, {1: (0.1, 0.3), 2: (0.46, 0.49)})
         if number:
             truth[truth == 2] = 0
-            keep = found["class_ids"] == 1
-            found = {name: values[keep] for name, values in found.items()}
-        tuner.add(truth, found)
+            keep = detections["class_ids"] == 1
+            detections = {name: values[keep] for name, values in detections.items()}
+        tuner.add(truth, detections)
     assert "bag" not in tuner.tune()[0].class_thresholds
 
 
@@ -76,13 +76,13 @@ def test_the_score_is_the_mean_iou():
     truth = np.zeros((32, 32), np.uint8)
     truth[:10, :10] = 1
     tuner = Tuner(NAMES)
-    found = {"boxes": np.float32([[20, 20, 30, 30]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
+    detections = {"boxes": np.float32([[20, 20, 30, 30]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
              "mask_probabilities": np.ones((1, 4, 4), np.float32)}
-    tuner.add(truth, found)
+    tuner.add(truth, detections)
     assert tuner.score(LabelSettings()) == pytest.approx((824 / 1024 + 0) / 2)
     ignoring = Tuner(NAMES)
     truth[20:30, 20:30] = 255  # then nothing is found wrongly, and only the coat is missed: 824 of 924
-    ignoring.add(truth, found)
+    ignoring.add(truth, detections)
     assert ignoring.score(LabelSettings()) == pytest.approx((824 / 924 + 0) / 2)
 
 
@@ -96,11 +96,11 @@ def test_reduced_photos_keep_boxes_over_their_pixels(step):
     """A box on whole cells of the reduced grid: the reduced label map is every step-th pixel of the whole one."""
     truth = np.zeros((48, 48), np.uint8)
     truth[12:36, 12:24] = 1
-    found = {"boxes": np.float32([[12, 12, 36, 24]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
+    detections = {"boxes": np.float32([[12, 12, 36, 24]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
              "mask_probabilities": np.ones((1, 4, 4), np.float32)}
-    np.testing.assert_array_equal(labels_alone(found, truth.shape, NAMES), truth)
+    np.testing.assert_array_equal(labels_alone(detections, truth.shape, NAMES), truth)
     tuner = Tuner(NAMES, longest=48 // step)
-    tuner.add(truth, found)
+    tuner.add(truth, detections)
     assert tuner.score(LabelSettings()) == 1
 
 
@@ -109,9 +109,9 @@ def test_detections_are_gathered_from_all_photos():
     masks = np.zeros((10, 10, 1), bool)
     masks[2:8, 2:8] = True
     dataset = Pictures([(np.zeros((10, 10, 3), np.uint8), masks, np.array([1]))] * 3, classes=1)
-    found = {"boxes": np.float32([[2, 2, 8, 8]]), "class_ids": np.array([1]), "scores": np.float32([0.4]),
+    detections = {"boxes": np.float32([[2, 2, 8, 8]]), "class_ids": np.array([1]), "scores": np.float32([0.4]),
              "mask_probabilities": np.ones((1, 4, 4), np.float32), "rles": None}
-    model = SimpleNamespace(config=SimpleNamespace(BATCH_SIZE=2), detect=lambda images, **_: [found] * len(images))
+    model = SimpleNamespace(config=SimpleNamespace(BATCH_SIZE=2), detect=lambda images, **_: [detections] * len(images))
     tuner = gathered(model, dataset)
     assert tuner.score(LabelSettings(score_threshold=0.3)) == 1
     assert tuner.score(LabelSettings(score_threshold=0.5)) == pytest.approx(0.64 / 2)

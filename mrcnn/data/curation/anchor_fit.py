@@ -14,11 +14,14 @@ ROUNDS = 100  # of what settles long before
 def best_overlaps(boxes, canvases, config):
     """The IoU of each box with the anchor that fits it best.
 
-    boxes: float [N, 4] canvas pixels; canvases: int [N, 2] (h, w) of their canvases
-    config: Config, of which RPN_ANCHOR_SCALES, RPN_ANCHOR_RATIOS, RPN_ANCHOR_STRIDE and BACKBONE_STRIDES are read
+    Args:
+        boxes: float [N, 4] canvas pixels.
+        canvases: int [N, 2] (h, w) of their canvases.
+        config: Config, of which RPN_ANCHOR_SCALES, RPN_ANCHOR_RATIOS, RPN_ANCHOR_STRIDE and BACKBONE_STRIDES are read.
 
-    Returns float64 [N]. Of the anchors of one shape, the one with the nearest centre fits best, since the overlap along
-    an axis never grows with the distance of the centres: so one anchor a shape is looked at, and not the whole grid.
+    Returns:
+        float64 [N]. Of the anchors of one shape, the one with the nearest centre fits best, since the overlap along an
+        axis never grows with the distance of the centres: so one anchor a shape is looked at, and not the whole grid.
     """
     boxes, canvases = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(canvases).reshape(-1, 2)
     best = np.zeros(len(boxes))
@@ -55,10 +58,12 @@ def propose_anchors(boxes, canvases, config):
     whose cells lie wide apart, would have small anchors that miss what lies between. A box counts by how far its best
     IoU is on the way from RPN_NEGATIVE_IOU, below which an anchor is background, to RPN_POSITIVE_IOU.
 
-    boxes, canvases, config: as for `best_overlaps`; at least one box
+    Args:
+        boxes, canvases, config: as for `best_overlaps`; at least one box.
 
-    Returns (list of float scales, pixels, rising; list of float ratios, width / height, rising); those of config if
-    none are found that fit better.
+    Returns:
+        (list of float scales, pixels, rising; list of float ratios, width / height, rising); those of config if none
+        are found that fit better.
     """
     boxes, canvases = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(canvases).reshape(-1, 2)
     current = [float(s) for s in config.RPN_ANCHOR_SCALES], [float(r) for r in config.RPN_ANCHOR_RATIOS]
@@ -79,8 +84,8 @@ def propose_anchors(boxes, canvases, config):
         for stride in config.BACKBONE_STRIDES
         for centres in [_nearest_centres(boxes, canvases, stride, config.RPN_ANCHOR_STRIDE)]
     ])
-    found = [_climbed(values, _nearest(scales, start[0]), _nearest(ratios, start[1])) for start in starts]
-    fit, at_scale, at_ratio = max(found, key=lambda result: result[0])
+    fits = [_climbed(values, _nearest(scales, start[0]), _nearest(ratios, start[1])) for start in starts]
+    fit, at_scale, at_ratio = max(fits, key=lambda result: result[0])
     if fit <= value(best_overlaps(boxes, canvases, config)).mean():
         return current
     return scales[at_scale].tolist(), ratios[np.sort(at_ratio)].tolist()
@@ -129,9 +134,12 @@ def _climbed(values, at_scale, at_ratio):
 def modes(values, count):
     """Centres of k-means in one dimension, on the logarithms.
 
-    values: [N] positive; count: of centres, which begin at quantiles and so are the same every time
+    Args:
+        values: [N] positive.
+        count: of centres, which begin at quantiles and so are the same every time.
 
-    Returns float64 [count], rising.
+    Returns:
+        float64 [count], rising.
     """
     values = np.sort(np.log(values))
     sums = np.concatenate([[0], np.cumsum(values)])

@@ -25,7 +25,11 @@ def perceptual_hash(image):
     A thumbnail of 32 x 32 grey values is transformed by the discrete cosine transform; each of its 8 x 8 lowest
     frequencies gives the bit that says whether it is above their median.
 
-    image: uint8 [H, W] or [H, W, 3]. Returns uint64.
+    Args:
+        image: uint8 [H, W] or [H, W, 3].
+
+    Returns:
+        uint64.
     """
     import cv2
 
@@ -40,9 +44,12 @@ def perceptual_hash(image):
 def perceptual_hashes(dataset, workers=None, progress=None):
     """Hashes of all photos of a data set, computed by threads.
 
-    workers, progress: see `mrcnn.data.walk.walk`
+    Args:
+        dataset: prepared Dataset.
+        workers, progress: see `mrcnn.data.walk.walk`.
 
-    Returns (uint64 [M], bool [M] whether the photo could be read).
+    Returns:
+        (uint64 [M], bool [M] whether the photo could be read).
     """
     def hashed(image_id):
         try:
@@ -74,9 +81,12 @@ def _small_grey(dataset, image_id):
 def hash_groups(hashes, distance=DISTANCE):
     """Groups of hashes that differ in few bits, also by way of others between them.
 
-    hashes: uint64 [M]; distance: most bits in which neighbours differ
+    Args:
+        hashes: uint64 [M].
+        distance: most bits in which neighbours differ.
 
-    Returns int64 [M]: for each hash the position of the first one of its group.
+    Returns:
+        int64 [M]: for each hash the position of the first one of its group.
     """
     hashes = np.asarray(hashes, np.uint64)
     unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
@@ -104,12 +114,15 @@ def hash_groups(hashes, distance=DISTANCE):
 def find_duplicates(dataset, distance=DISTANCE, workers=None, progress=None):
     """Photos that look alike.
 
-    distance: most bits of 64 in which the hashes of copies differ. Of the 289,180 pairs of Clothing Co-Parsing, three
-        differ in 4 or less, and these show the same; the next one differs in 11 and does not
-    workers, progress: see `mrcnn.data.walk.walk`
+    Args:
+        dataset: prepared Dataset.
+        distance: most bits of 64 in which the hashes of copies differ. Of the 289,180 pairs of Clothing Co-Parsing,
+            three differ in 4 or less, and these show the same; the next one differs in 11 and does not.
+        workers, progress: see `mrcnn.data.walk.walk`.
 
-    Returns {photo name: name of the first photo of its group} of the photos that are not alone: what `random_split`
-    and `stratified_split` take as groups. Photos that cannot be read are left out.
+    Returns:
+        {photo name: name of the first photo of its group} of the photos that are not alone: what `random_split` and
+        `stratified_split` take as groups. Photos that cannot be read are left out.
     """
     hashes, readable = perceptual_hashes(dataset, workers, progress)
     ids = np.asarray(dataset.image_ids)[readable]

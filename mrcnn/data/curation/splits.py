@@ -27,11 +27,18 @@ PRESETS = {
 def random_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None):
     """Split photos at random; without groups, parts have their shares to within one photo.
 
-    dataset: prepared Dataset; parts: {name: share}, shares of 1 in all; seed: the same one gives the same split
-    groups: photos that stay together: {photo name: group}, or a list with the group of each photo; a photo without one,
-        or with None, is a group of its own. Photos of the same name always stay together.
+    Args:
+        dataset: prepared Dataset.
+        parts: {name: share}, shares of 1 in all.
+        seed: the same one gives the same split.
+        groups: photos that stay together: {photo name: group}, or a list with the group of each photo; a photo without
+            one, or with None, is a group of its own. Photos of the same name always stay together.
 
-    Returns a split. Raises DataError if the shares are not of 1 in all, or there are fewer groups than parts.
+    Returns:
+        A split.
+
+    Raises:
+        DataError: if the shares are not of 1 in all, or there are fewer groups than parts.
     """
     return _split(dataset, "random", parts, seed, groups, np.zeros((len(dataset.image_ids), 0), int))
 
@@ -42,9 +49,15 @@ def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=N
     A class that is shown by at least as many groups as there are parts comes into every part, unless the photos it
     shares with other such classes leave no way.
 
-    dataset, parts, seed, groups: as for `random_split`; counts: of `class_counts`, if known
+    Args:
+        dataset, parts, seed, groups: as for `random_split`.
+        counts: of `class_counts`, if known.
 
-    Returns a split. Raises DataError as there.
+    Returns:
+        A split.
+
+    Raises:
+        DataError: as there.
     """
     counts = class_counts(dataset) if counts is None else counts
     return _split(dataset, "stratified", parts, seed, groups, np.asarray(counts) > 0)
@@ -53,9 +66,13 @@ def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=N
 def preset_split(dataset, name, seed=0, groups=None, counts=None):
     """The split of one of PRESETS: 80 % of the photos to train on and 20 % to validate on.
 
-    groups: {photo name: group}; dataset, seed, counts: as for `stratified_split`
+    Args:
+        dataset, seed, counts: as for `stratified_split`.
+        name: of a preset.
+        groups: {photo name: group}.
 
-    Raises DataError for a name that is no preset's.
+    Raises:
+        DataError: for a name that is no preset's.
     """
     if name not in PRESETS:
         raise DataError(f"No preset {name!r} of splits: take one of {', '.join(PRESETS)}.")
@@ -164,7 +181,10 @@ def _bring_into_every_part(parts, present, sizes, count):
 def split_table(dataset, split, counts=None):
     """A text table of the photos and the objects of each class in every part, with their share of all in the split.
 
-    counts: of `class_counts`, if known
+    Args:
+        dataset: prepared Dataset.
+        split: of these functions.
+        counts: of `class_counts`, if known.
     """
     counts = class_counts(dataset) if counts is None else np.asarray(counts)
     row_of = {photo_name(dataset, i): row for row, i in enumerate(dataset.image_ids)}
@@ -191,7 +211,11 @@ def write_split(path, split):
 
 
 def read_split(path):
-    """The split in a file. Raises DataError if it is none, has an empty part, or a photo in two parts."""
+    """The split in a file.
+
+    Raises:
+        DataError: if it is none, has an empty part, or a photo in two parts.
+    """
     split = read_json(path, "split file (made by `data split`)")
     parts = split.get("parts") if isinstance(split, dict) else None
     lists = isinstance(parts, dict) and all(isinstance(names, list) for names in parts.values())
@@ -212,7 +236,8 @@ def read_split(path):
 def apply_split(dataset, split, part):
     """A prepared copy of a data set with the photos of one part, in the data set's order.
 
-    Raises DataError if the split has no such part, or the data set lacks photos of it other than those it skipped.
+    Raises:
+        DataError: if the split has no such part, or the data set lacks photos of it other than those it skipped.
     """
     if part not in split["parts"]:
         raise DataError(f"The split has no part {part!r}: it has {', '.join(split['parts'])}.")

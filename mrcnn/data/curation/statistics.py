@@ -17,10 +17,13 @@ BINS = 24  # of a histogram
 def summarise(dataset, config, progress=None):
     """Describe a data set, and the fit of anchors to it, without decoding photos, nor masks if the format allows.
 
-    dataset: prepared Dataset; progress: called as progress(done, total) after each photo
-    config: Config; its IMAGE_* place the photos on the canvas, its RPN_ANCHOR_* are the anchors compared
+    Args:
+        dataset: prepared Dataset.
+        config: Config; its IMAGE_* place the photos on the canvas, its RPN_ANCHOR_* are the anchors compared.
+        progress: called as progress(done, total) after each photo.
 
-    Returns a dict that JSON can hold:
+    Returns:
+        A dict that JSON can hold:
         photos, empty_photos, objects, crowds: numbers; crowds are in none of what follows
         classes: list of {name, objects, photos, median_area (pixels of the photo), median_share (of the photo)}
         height, width: of the photos in pixels, {min, median, max, edges, counts}, edges the same for both
@@ -31,14 +34,16 @@ def summarise(dataset, config, progress=None):
         canvas: {min, max}: [height, width] of the canvases, None without photos
         thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
             an IoU of each threshold or more, mean_overlap}, None without objects
-    Raises DataError naming the photo whose objects cannot be read.
+
+    Raises:
+        DataError: naming the photo whose objects cannot be read.
     """
-    found = _measure(dataset, config, progress)
-    counted = ~found["crowd"]
-    per_photo = np.bincount(found["photo"][counted], minlength=len(found["shapes"]))
-    boxes = found["boxes"]
+    measured = _measure(dataset, config, progress)
+    counted = ~measured["crowd"]
+    per_photo = np.bincount(measured["photo"][counted], minlength=len(measured["shapes"]))
+    boxes = measured["boxes"]
     large_enough = counted & (np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3)
-    boxes, canvases = boxes[large_enough], found["canvases"][found["photo"][large_enough]]
+    boxes, canvases = boxes[large_enough], measured["canvases"][measured["photo"][large_enough]]
     sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
     scales, ratios = np.sqrt(sides.prod(axis=1)), sides[:, 1] / sides[:, 0]
     return {
@@ -46,9 +51,9 @@ def summarise(dataset, config, progress=None):
         "empty_photos": int((per_photo == 0).sum()),
         "objects": int(counted.sum()),
         "crowds": int((~counted).sum()),
-        "classes": [_class_summary(dataset.class_names[i], found, i) for i in range(1, dataset.num_classes)],
-        "height": _distribution(found["shapes"][:, 0], _even_edges(found["shapes"])),
-        "width": _distribution(found["shapes"][:, 1], _even_edges(found["shapes"])),
+        "classes": [_class_summary(dataset.class_names[i], measured, i) for i in range(1, dataset.num_classes)],
+        "height": _distribution(measured["shapes"][:, 0], _even_edges(measured["shapes"])),
+        "width": _distribution(measured["shapes"][:, 1], _even_edges(measured["shapes"])),
         "objects_per_photo": {
             **_range(per_photo),
             "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
@@ -58,8 +63,8 @@ def summarise(dataset, config, progress=None):
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
         "too_small": int((counted & ~large_enough).sum()),
         "canvas": {
-            "min": found["canvases"].min(axis=0).tolist() if len(per_photo) else None,
-            "max": found["canvases"].max(axis=0).tolist() if len(per_photo) else None,
+            "min": measured["canvases"].min(axis=0).tolist() if len(per_photo) else None,
+            "max": measured["canvases"].max(axis=0).tolist() if len(per_photo) else None,
         },
         "thresholds": THRESHOLDS.tolist(),
         "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) else None,
@@ -121,10 +126,10 @@ def _objects(dataset, image_id):
 # --- Summing up ------------------------------------------------------------------------------------------------------
 
 
-def _class_summary(name, found, class_id):
-    own = (found["class_ids"] == class_id) & ~found["crowd"]
-    areas, photos = found["areas"][own], found["photo"][own]
-    shares = areas / found["shapes"][photos].prod(axis=1)
+def _class_summary(name, measured, class_id):
+    own = (measured["class_ids"] == class_id) & ~measured["crowd"]
+    areas, photos = measured["areas"][own], measured["photo"][own]
+    shares = areas / measured["shapes"][photos].prod(axis=1)
     return {
         "name": name,
         "objects": int(own.sum()),

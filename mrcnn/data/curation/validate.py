@@ -12,10 +12,9 @@ import numpy as np
 from mrcnn.data.annotated import FAULT_KINDS, Fault, photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.walk import walk
+from mrcnn.data.walk import progress_bar, walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
-from mrcnn.progress import progress_bar
 
 LARGE = 30_000_000  # pixels; photos of more are decoded one at a time, so that memory does not grow with the threads
 
@@ -28,11 +27,12 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
         workers: number of threads, each with one photo at a time; None takes one a core, at most 8.
-        progress: True shows it on stderr, False nothing; a function is called as progress(done, total).
+        progress: True shows a bar on a terminal, False nothing; a function is called as progress(done, total).
 
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
+    progress = progress_bar("validating") if progress is True else progress or None
     large = threading.Lock()
 
     def faults_of(image_id):
@@ -42,9 +42,8 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     with warnings.catch_warnings():
         # Pillow's warning of many pixels, and what readers say when they skip objects, are no news here.
         warnings.simplefilter("ignore")
-        with progress_bar("Validating", shown=progress is True) as show:
-            found = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
-    faults = list(getattr(dataset, "faults", ())) + [fault for some in found for fault in some]
+        by_photo = walk(faults_of, dataset.image_ids, workers, progress)
+    faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
                for name, count in counts.items() if count > 1]
@@ -146,7 +145,11 @@ def write_faults(path, faults):
 
 
 def read_faults(path):
-    """list of Fault of a file that `write_faults` wrote. Raises DataError if it is none."""
+    """list of Fault of a file that `write_faults` wrote.
+
+    Raises:
+        DataError: if it is none.
+    """
     content = read_json(path, "list of faults (made by `data validate`)")
     entries = content.get("faults") if isinstance(content, dict) else None
     if not isinstance(entries, list):

@@ -37,9 +37,9 @@ def test_overlaps_are_those_of_the_whole_grid(height, width, anchor_stride):
     boxes = random_boxes(300, height, width)
     anchors = all_anchors(config, height, width)
     expected = np.asarray(iou_matrix(boxes.astype(np.float32), anchors)).max(axis=1)
-    found = best_overlaps(boxes, np.tile([height, width], (300, 1)), config)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert 0.3 < found.mean() < 0.9
+    overlaps = best_overlaps(boxes, np.tile([height, width], (300, 1)), config)
+    np.testing.assert_allclose(overlaps, expected, atol=1e-5)
+    assert 0.3 < overlaps.mean() < 0.9
 
 
 def test_an_anchor_itself_and_a_box_between_two():
@@ -48,8 +48,8 @@ def test_an_anchor_itself_and_a_box_between_two():
     # 32, lies 8 pixels beside the nearest along both axes: IoU 24 * 24 / (2 * 32 * 32 - 24 * 24). Anchors of 16 fill a
     # quarter of it at most, and it a quarter of those of 64: less.
     boxes = [[8, 8, 40, 40], [16, 16, 48, 48]]
-    found = best_overlaps(boxes, [[128, 128]] * 2, config)
-    np.testing.assert_allclose(found, [1, 576 / 1472], atol=1e-9)
+    overlaps = best_overlaps(boxes, [[128, 128]] * 2, config)
+    np.testing.assert_allclose(overlaps, [1, 576 / 1472], atol=1e-9)
 
 
 def test_boxes_of_one_shape_get_their_anchors():

@@ -73,15 +73,15 @@ def test_every_photo_is_in_one_part_and_the_seed_decides_which(split):
 
 @pytest.mark.parametrize("count", [2, 5, 10, 101])
 def test_random_parts_have_their_shares(count):
-    found = sizes(random_split(Labelled().load([[]] * count)))
-    assert sum(found.values()) == count and abs(found["val"] - 0.2 * count) <= 1 and found["val"] >= 1
+    numbers = sizes(random_split(Labelled().load([[]] * count)))
+    assert sum(numbers.values()) == count and abs(numbers["val"] - 0.2 * count) <= 1 and numbers["val"] >= 1
 
 
 def test_random_parts_are_uniform():
     # Each of 5 photos is the one in val for 1/5 of the seeds: 80 of 400; 4 standard deviations are 4 * 8 = 32.
     dataset = Labelled().load([[]] * 5)
-    found = [random_split(dataset, seed=seed)["parts"]["val"] for seed in range(400)]
-    counts = np.bincount([int(name.removesuffix(".jpg")) for (name,) in found], minlength=5)
+    chosen = [random_split(dataset, seed=seed)["parts"]["val"] for seed in range(400)]
+    counts = np.bincount([int(name.removesuffix(".jpg")) for (name,) in chosen], minlength=5)
     assert np.abs(counts - 80).max() <= 32
 
 
@@ -92,38 +92,38 @@ def test_random_parts_are_uniform():
 def test_groups_stay_together(split):
     dataset = Labelled().load(long_tail(300), 12)
     groups = np.random.default_rng(1).integers(0, 60, 300).tolist()
-    found = split(dataset, groups=groups)
+    parted = split(dataset, groups=groups)
     by_name = split(dataset, groups={photo_name(dataset, i): groups[i] for i in dataset.image_ids})
-    assert found == by_name
-    part_of = {name: part for part, names in found["parts"].items() for name in names}
+    assert parted == by_name
+    part_of = {name: part for part, names in parted["parts"].items() for name in names}
     for group in set(groups):
         assert len({part_of[f"{i}.jpg"] for i in range(300) if groups[i] == group}) == 1
-    assert abs(sizes(found)["val"] - 60) <= 5  # groups are of 5 photos on average
+    assert abs(sizes(parted)["val"] - 60) <= 5  # groups are of 5 photos on average
 
 
 def test_photos_outside_groups_are_on_their_own():
     dataset = Labelled().load([[]] * 20)
-    found = random_split(dataset, groups={"3.jpg": "a", "4.jpg": "a", "5.jpg": None, "gone.jpg": "a"})
-    assert sizes(found) == {"train": 16, "val": 4}
-    assert ("3.jpg" in found["parts"]["val"]) == ("4.jpg" in found["parts"]["val"])
+    parted = random_split(dataset, groups={"3.jpg": "a", "4.jpg": "a", "5.jpg": None, "gone.jpg": "a"})
+    assert sizes(parted) == {"train": 16, "val": 4}
+    assert ("3.jpg" in parted["parts"]["val"]) == ("4.jpg" in parted["parts"]["val"])
     # A group that is called as a photo is has nothing to do with that photo: 2 groups, 2 parts.
-    found = random_split(Labelled().load([[]] * 3), {"a": 0.5, "b": 0.5}, groups=[None, "0.jpg", "0.jpg"])
-    assert sorted(found["parts"].values()) == [["0.jpg"], ["1.jpg", "2.jpg"]]
+    parted = random_split(Labelled().load([[]] * 3), {"a": 0.5, "b": 0.5}, groups=[None, "0.jpg", "0.jpg"])
+    assert sorted(parted["parts"].values()) == [["0.jpg"], ["1.jpg", "2.jpg"]]
 
 
 def test_photos_of_one_name_stay_together():
     dataset = Labelled().load([[]] * 10)
     for i in range(8):
         dataset.image_info[i]["path"] = f"folder {i}/same.jpg"
-    found = random_split(dataset, {"a": 0.5, "b": 0.5})
-    assert sorted(sum(found["parts"].values(), [])) == ["8.jpg", "9.jpg", "same.jpg"]
-    assert sum(len(apply_split(dataset, found, part).image_ids) for part in "ab") == 10
+    parted = random_split(dataset, {"a": 0.5, "b": 0.5})
+    assert sorted(sum(parted["parts"].values(), [])) == ["8.jpg", "9.jpg", "same.jpg"]
+    assert sum(len(apply_split(dataset, parted, part).image_ids) for part in "ab") == 10
 
 
 def test_a_large_group_leaves_no_part_empty():
     # 9/10 of 10 photos are owed to train; both groups of 5 would fit there best.
-    found = random_split(Labelled().load([[]] * 10), {"train": 0.9, "val": 0.1}, groups=[0] * 5 + [1] * 5)
-    assert sizes(found) == {"train": 5, "val": 5}
+    parted = random_split(Labelled().load([[]] * 10), {"train": 0.9, "val": 0.1}, groups=[0] * 5 + [1] * 5)
+    assert sizes(parted) == {"train": 5, "val": 5}
 
 
 # --- Stratified ------------------------------------------------------------------------------------------------------
@@ -133,21 +133,21 @@ def test_a_large_group_leaves_no_part_empty():
 def test_each_class_has_its_share_in_every_part(seed):
     dataset = Labelled().load(long_tail(seed=seed), 12)
     total = (class_counts(dataset) > 0).sum(axis=0)
-    found = stratified_split(dataset, seed=seed)
-    in_val = shown(dataset, found, "val")
+    parted = stratified_split(dataset, seed=seed)
+    in_val = shown(dataset, parted, "val")
     # To within one photo, and 5 % of those in val: photos that the rarer classes placed decide for the commoner ones.
     assert np.all(np.abs(in_val - 0.2 * total) <= 1 + 0.05 * in_val)
     assert np.all((in_val >= 1) & (in_val < total) | (total < 2))
-    assert abs(sizes(found)["val"] - 80) <= 8
+    assert abs(sizes(parted)["val"] - 80) <= 8
 
 
 def test_two_photos_of_a_class_part():
     # 0.8 of 2 photos are 1.6: without a photo owed to val, both would go to train.
     dataset = Labelled().load([[1]] * 50 + [[2]] * 2 + [[3]])
     for seed in range(10):
-        found = stratified_split(dataset, seed=seed)
-        assert shown(dataset, found, "train")[1] == shown(dataset, found, "val")[1] == 1
-        assert shown(dataset, found, "train")[0] == 40 and shown(dataset, found, "val")[0] == 10
+        parted = stratified_split(dataset, seed=seed)
+        assert shown(dataset, parted, "train")[1] == shown(dataset, parted, "val")[1] == 1
+        assert shown(dataset, parted, "train")[0] == 40 and shown(dataset, parted, "val")[0] == 10
 
 
 def test_a_class_that_dealing_left_out_of_a_part_is_brought_there():
@@ -155,23 +155,23 @@ def test_a_class_that_dealing_left_out_of_a_part_is_brought_there():
     # other: where both are dealt to train, one has to be exchanged.
     dataset = Labelled().load([[1, 2], [1, 2], [1]] + [[]] * 20)
     for seed in range(20):
-        found = stratified_split(dataset, seed=seed)
+        parted = stratified_split(dataset, seed=seed)
         for part in ("train", "val"):
-            assert shown(dataset, found, part)[:2].min() == 1
+            assert shown(dataset, parted, part)[:2].min() == 1
 
 
 def test_what_cannot_be_parted_is_split_all_the_same():
     # Three classes, each in two of three photos: two of the photos are in one part, and share a class.
     dataset = Labelled().load([[1, 2], [2, 3], [1, 3]])
-    found = stratified_split(dataset, {"a": 0.5, "b": 0.5})
-    assert sorted(sizes(found).values()) == [1, 2]
+    parted = stratified_split(dataset, {"a": 0.5, "b": 0.5})
+    assert sorted(sizes(parted).values()) == [1, 2]
 
 
 def test_three_parts():
     dataset = Labelled().load([[1], [2], [1, 2], []] * 25)
-    found = stratified_split(dataset, {"train": 0.6, "val": 0.2, "test": 0.2})
-    assert sizes(found) == {"train": 60, "val": 20, "test": 20}
-    assert [shown(dataset, found, part)[:2].tolist() for part in found["parts"]] == [[30, 30], [10, 10], [10, 10]]
+    parted = stratified_split(dataset, {"train": 0.6, "val": 0.2, "test": 0.2})
+    assert sizes(parted) == {"train": 60, "val": 20, "test": 20}
+    assert [shown(dataset, parted, part)[:2].tolist() for part in parted["parts"]] == [[30, 30], [10, 10], [10, 10]]
 
 
 # --- Presets and the table -------------------------------------------------------------------------------------------
@@ -182,10 +182,10 @@ def test_presets():
     counts = class_counts(dataset)
     assert set(PRESETS) == {"10k-random", "10k-stratified", "full-random", "full-stratified"}
     for name in PRESETS:
-        found = preset_split(dataset, name, counts=counts)
+        parted = preset_split(dataset, name, counts=counts)
         total = 10_000 if name.startswith("10k") else 10_030
-        assert abs(sizes(found)["val"] - total / 5) < 3 and sum(sizes(found).values()) == total
-        assert name.endswith(found["method"])
+        assert abs(sizes(parted)["val"] - total / 5) < 3 and sum(sizes(parted).values()) == total
+        assert name.endswith(parted["method"])
     assert "10029.jpg" not in sum(preset_split(dataset, "10k-random")["parts"].values(), [])
     with pytest.raises(DataError, match="No preset '5k'.*10k-random"):
         preset_split(dataset, "5k")
@@ -218,10 +218,10 @@ def test_stratified_on_photos_of_clothes():
         return presence[[row_of[name] for name in split["parts"]["val"]]].sum(axis=0)
 
     stratified = [in_val(stratified_split(dataset, seed=seed, counts=presence)) for seed in range(10)]
-    assert all(np.all((found >= 1) & (found < total) | (total < 2)) for found in stratified) and total.max() > 70
+    assert all(np.all((counts >= 1) & (counts < total) | (total < 2)) for counts in stratified) and total.max() > 70
     at_random = [in_val(random_split(dataset, seed=seed)) for seed in range(10)]
     owed = np.where(total > 1, np.maximum(0.2 * total, 1), 0.2 * total)
-    off, off_at_random = (np.abs(np.array(found) - owed).mean() for found in (stratified, at_random))
+    off, off_at_random = (np.abs(np.array(counts) - owed).mean() for counts in (stratified, at_random))
     assert off < 0.75 * off_at_random
 
 

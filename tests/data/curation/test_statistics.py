@@ -56,51 +56,51 @@ CONFIG = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=128, RPN_ANCHOR_SCALES=(8, 16, 32
 
 @pytest.mark.parametrize("kind", [Boxes, Runs])
 def test_figures_by_hand(kind):
-    found = summarise(kind().load(*PHOTOS), CONFIG)
-    json.dumps(found, allow_nan=False)
-    assert [found[key] for key in ("photos", "empty_photos", "objects", "crowds", "too_small")] == [3, 1, 3, 1, 0]
+    summary = summarise(kind().load(*PHOTOS), CONFIG)
+    json.dumps(summary, allow_nan=False)
+    assert [summary[key] for key in ("photos", "empty_photos", "objects", "crowds", "too_small")] == [3, 1, 3, 1, 0]
     # Class 1: areas 800 and 100 of 5000 pixels; class 2: 800 of 16000, its crowd left out; class 3: none.
-    assert found["classes"] == [
+    assert summary["classes"] == [
         {"name": "class 1", "objects": 2, "photos": 1, "median_area": 450.0, "median_share": 0.09},
         {"name": "class 2", "objects": 1, "photos": 1, "median_area": 800.0, "median_share": 0.05},
         {"name": "class 3", "objects": 0, "photos": 0, "median_area": None, "median_share": None},
     ]
-    assert [found["height"][key] for key in ("min", "median", "max")] == [60, 80, 100]
-    assert [found["width"][key] for key in ("min", "median", "max")] == [50, 60, 200]
-    assert found["height"]["edges"] == found["width"]["edges"] and found["height"]["edges"][0] == 50
-    assert found["objects_per_photo"] == {"min": 0, "median": 1, "max": 2, "mean": 1.0, "counts": [1, 1, 1]}
+    assert [summary["height"][key] for key in ("min", "median", "max")] == [60, 80, 100]
+    assert [summary["width"][key] for key in ("min", "median", "max")] == [50, 60, 200]
+    assert summary["height"]["edges"] == summary["width"]["edges"] and summary["height"]["edges"][0] == 50
+    assert summary["objects_per_photo"] == {"min": 0, "median": 1, "max": 2, "mean": 1.0, "counts": [1, 1, 1]}
     # Only the second photo is shrunk, its 80 x 200 pixels to 51 x 128, and so its box of 20 x 40 to 12.75 x 25.6.
-    assert found["box_scale"]["min"] == 10 and found["box_scale"]["max"] == pytest.approx(np.sqrt(800))
-    assert found["box_scale"]["median"] == pytest.approx(np.sqrt(12.75 * 25.6))
-    assert [found["box_ratio"][key] for key in ("min", "median")] == [0.5, 1.0]
-    assert found["box_ratio"]["max"] == pytest.approx(25.6 / 12.75)
-    assert sum(found["box_scale"]["counts"]) == sum(found["box_ratio"]["counts"]) == 3
-    assert found["canvas"] == {"min": [128, 128], "max": [128, 128]}
+    assert summary["box_scale"]["min"] == 10 and summary["box_scale"]["max"] == pytest.approx(np.sqrt(800))
+    assert summary["box_scale"]["median"] == pytest.approx(np.sqrt(12.75 * 25.6))
+    assert [summary["box_ratio"][key] for key in ("min", "median")] == [0.5, 1.0]
+    assert summary["box_ratio"]["max"] == pytest.approx(25.6 / 12.75)
+    assert sum(summary["box_scale"]["counts"]) == sum(summary["box_ratio"]["counts"]) == 3
+    assert summary["canvas"] == {"min": [128, 128], "max": [128, 128]}
 
 
 def test_recall_is_a_falling_share():
-    found = summarise(Runs().load(*PHOTOS), CONFIG)
-    assert found["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
-    for anchors in found["anchors"].values():
+    summary = summarise(Runs().load(*PHOTOS), CONFIG)
+    assert summary["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
+    for anchors in summary["anchors"].values():
         assert anchors["recall"][0] == 1 and anchors["recall"] == sorted(anchors["recall"], reverse=True)
     # Three boxes: recall is a number of thirds.
-    assert all(abs(3 * value - round(3 * value)) < 1e-9 for value in found["anchors"]["current"]["recall"])
-    assert found["anchors"]["proposed"]["mean_overlap"] > found["anchors"]["current"]["mean_overlap"]
+    assert all(abs(3 * value - round(3 * value)) < 1e-9 for value in summary["anchors"]["current"]["recall"])
+    assert summary["anchors"]["proposed"]["mean_overlap"] > summary["anchors"]["current"]["mean_overlap"]
 
 
 def test_what_training_drops_is_counted():
     # 300 pixels shrink to 128: the side of 2 pixels to 0.85
-    found = summarise(Runs().load(((300, 300), [(1, 0, 0, 2, 90), (1, 0, 0, 90, 90)])), CONFIG)
-    assert found["too_small"] == 1 and sum(found["box_scale"]["counts"]) == 1 and found["objects"] == 2
-    assert "1 objects are under a canvas pixel" in summary_text(found)
+    summary = summarise(Runs().load(((300, 300), [(1, 0, 0, 2, 90), (1, 0, 0, 90, 90)])), CONFIG)
+    assert summary["too_small"] == 1 and sum(summary["box_scale"]["counts"]) == 1 and summary["objects"] == 2
+    assert "1 objects are under a canvas pixel" in summary_text(summary)
 
 
 @pytest.mark.parametrize("photos", [(), (((10, 20), []),), (((10, 20), [(-1, 0, 0, 5, 5)]),)])
 def test_nothing_to_count(photos):
-    found = summarise(Runs().load(*photos), CONFIG)
-    json.dumps(found, allow_nan=False)
-    assert found["objects"] == 0 and found["anchors"] is None and found["box_scale"] is None
-    assert f"{len(photos)} photos, 0 objects" in summary_text(found)
+    summary = summarise(Runs().load(*photos), CONFIG)
+    json.dumps(summary, allow_nan=False)
+    assert summary["objects"] == 0 and summary["anchors"] is None and summary["box_scale"] is None
+    assert f"{len(photos)} photos, 0 objects" in summary_text(summary)
 
 
 def test_text():
@@ -131,9 +131,9 @@ def test_progress_and_errors():
 def test_photos_of_clothes():
     path = CCP / "instances_val.json"
     content = json.loads(path.read_text())
-    found = summarise(open_dataset(path, CCP / "photos"), Config(IMAGE_MIN_DIM=512, IMAGE_MAX_DIM=512))
-    assert found["objects"] == len(content["annotations"]) and found["photos"] == len(content["images"])
-    for category, entry in zip(sorted(content["categories"], key=lambda c: c["id"]), found["classes"]):
+    summary = summarise(open_dataset(path, CCP / "photos"), Config(IMAGE_MIN_DIM=512, IMAGE_MAX_DIM=512))
+    assert summary["objects"] == len(content["annotations"]) and summary["photos"] == len(content["images"])
+    for category, entry in zip(sorted(content["categories"], key=lambda c: c["id"]), summary["classes"]):
         own = [a for a in content["annotations"] if a["category_id"] == category["id"]]
         assert entry["name"] == category["name"] and entry["objects"] == len(own)
         assert entry["photos"] == len({a["image_id"] for a in own})
@@ -142,4 +142,4 @@ def test_photos_of_clothes():
     # The largest box of the file, on a canvas where the longer side of its photo becomes 512.
     sides = {image["id"]: max(image["height"], image["width"]) for image in content["images"]}
     scale = max(512 / sides[a["image_id"]] * np.sqrt(a["bbox"][2] * a["bbox"][3]) for a in content["annotations"])
-    assert found["box_scale"]["max"] == pytest.approx(scale, rel=1e-2)
+    assert summary["box_scale"]["max"] == pytest.approx(scale, rel=1e-2)

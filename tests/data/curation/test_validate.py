@@ -75,11 +75,11 @@ PHOTO_FAULTS = {  # photo: (kind, part of the message)
 
 def check(faults, expected):
     """Every expected fault, (photo, number): (kind, part of the message), is found, and no other."""
-    found = {(fault.photo, fault.number): fault for fault in faults}
-    assert len(found) == len(faults)
-    assert {place: fault.kind for place, fault in found.items()} == {p: kind for p, (kind, _) in expected.items()}
+    by_object = {(fault.photo, fault.number): fault for fault in faults}
+    assert len(by_object) == len(faults)
+    assert {place: fault.kind for place, fault in by_object.items()} == {p: kind for p, (kind, _) in expected.items()}
     for place, (kind, message) in expected.items():
-        assert message in found[place].message and kind in FAULT_KINDS
+        assert message in by_object[place].message and kind in FAULT_KINDS
     assert [fault.photo for fault in faults] == sorted(fault.photo for fault in faults)
 
 
