@@ -39,6 +39,7 @@ setup(
         "opencv-python<5",
         "pillow>=10.1",
         "pycocotools>=2.0.8",
+        "rich>=13",  # comes with Keras
         "scikit-image>=0.25",
         "scipy>=1.11",
         # TensorFlow no longer brings it, and its summaries (hence Keras' TensorBoard callback) fail without.

@@ -3,7 +3,7 @@
     python benchmarks/kill_resume.py [--kills 10] [--epochs 12] [--seed 0]
 
 Odd kills come at a random moment of up to an epoch's time after training began, even ones while a file is being
-written: as soon as the n-th new FILE.partial shows, n being drawn. After each kill every file is read; at the end
+written: as soon as the n-th new .FILE.*.partial shows, n being drawn. After each kill every file is read; at the end
 history, AP and weights of both runs are compared. One thread, so that both add up in the same order.
 """
 
@@ -80,7 +80,7 @@ def kill_while_writing(process, folder, count, wait):
     """Kill at the count-th new file that is being written, `wait` seconds after it shows."""
     seen, present, limit = 0, set(), time.monotonic() + LEG
     while process.poll() is None and time.monotonic() < limit:
-        now = set(glob.glob(os.path.join(folder, "logs", "fashion*", "*.partial")))
+        now = set(glob.glob(os.path.join(folder, "logs", "fashion*", ".*.partial")))
         seen += len(now - present)
         if seen >= count and now - present:
             time.sleep(wait)
@@ -112,7 +112,7 @@ def check_files(folder):
     epochs = [int(row["epoch"]) for row in history(run)]
     assert max(collections.Counter(epochs).values(), default=1) == 1, f"epochs twice in history.csv: {epochs}"
     assert set(range(last)) <= set(epochs), f"checkpoint of epoch {last}, but history.csv has {epochs}"
-    return last, epochs, [os.path.basename(path) for path in glob.glob(os.path.join(run, "*.partial"))]
+    return last, epochs, [os.path.basename(path) for path in glob.glob(os.path.join(run, ".*.partial"))]
 
 
 def history(run):

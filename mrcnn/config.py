@@ -2,12 +2,12 @@
 
 import difflib
 import json
-import os
 
 import numpy as np
 
 from mrcnn.config_rules import FIXED_CANVAS_MODES, RESIZE_MODES, check_settings  # noqa: F401
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, DataError
+from mrcnn.files import read_json, write_text
 
 
 class Config:
@@ -212,11 +212,8 @@ class Config:
         print()
 
     def save(self, path):
-        """Write the settings to a JSON file, whole or not at all."""
-        temporary = f"{path}.partial"
-        with open(temporary, "w") as file:
-            json.dump(self.to_dict(), file, indent=1)
-        os.replace(temporary, path)
+        """Write the settings to a JSON file, whole or not at all. Raises DataError if that fails."""
+        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")  # write_json would make null of an infinite value
 
     @classmethod
     def load(cls, path, **overrides):
@@ -225,10 +222,9 @@ class Config:
         Raises ConfigError if the file is no such JSON, or an override is unknown.
         """
         try:
-            with open(path) as file:
-                values = json.load(file)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"Cannot read settings from {path}: {error}") from error
+            values = read_json(path, "file of settings")
+        except DataError as error:
+            raise ConfigError(str(error)) from error
         return cls.from_dict(values, **overrides)
 
     @classmethod

@@ -1,45 +1,134 @@
 """Files that people read too: each appears whole or not at all; JSON, texts and tables."""
 
 import contextlib
+import errno
 import json
 import math
 import os
+import re
 import secrets
+import shutil
 
 from mrcnn.errors import DataError
+
+LEFTOVER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
+
+
+# --- Whole or not at all ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def whole_files(*paths):
+    """Files that appear under their names together, when all of them are complete.
+
+    Gives the paths of new, empty files in the same folders (which are made), with the rights that the user's umask
+    leaves, for the block to write. At the end of the block they take the names `paths`; after an error they are
+    removed, and what was there before stays. A process that is killed leaves them, as .NAME.*.partial.
+
+    Args:
+        paths: of the files to write. A link is replaced, never written through.
+
+    Raises:
+        DataError: if a file or its folder cannot be written; the message names it. Errors of other files that the
+            block reads are left as they are.
+    """
+    paths = [os.fspath(path) for path in paths]
+    partials = [_partial_path(path) for path in paths]
+    with _naming(paths, partials), _removing(partials, os.remove):
+        for path, partial in zip(paths, partials):
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            if os.path.isdir(path):  # now, not when other files have taken their names
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            # Exclusive: never through a link, never into what another process is writing.
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield partials
+        for partial in partials:
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+        for path, partial in zip(paths, partials):
+            os.replace(partial, path)
 
 
 @contextlib.contextmanager
 def whole_file(path):
-    """A file that appears under its name only when it is complete.
+    """A file that appears under its name only when it is complete: `whole_files` for one; gives one path."""
+    with whole_files(path) as (partial,):
+        yield partial
 
-    Gives the path of a new, empty file in the same folder (which is made), with the rights that the user's umask
-    leaves, for the block to write. At the end of the block it takes the name `path`; after an error it is removed.
 
-    Args:
-        path: of the file to write.
+@contextlib.contextmanager
+def whole_folder(path):
+    """A folder that appears under its name only when it is complete: as `whole_files`, but gives a new, empty folder.
 
     Raises:
-        DataError: if folder or file cannot be written; the message names the file.
+        DataError: if it cannot be written, or `path` is there already and no empty folder.
     """
     path = os.fspath(path)
-    folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        os.makedirs(folder or ".", exist_ok=True)
-        # Exclusive: never through a link, never into what another process is writing.
-        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    partial = _partial_path(path)
+    with _naming([path], [partial]), _removing([partial], shutil.rmtree):
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        os.mkdir(partial)
         yield partial
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
-        if isinstance(error, OSError):
-            reason = error.strerror or error
-            raise DataError(f"{path}: cannot write the file ({reason}): check rights and disk space.") from error
-        raise
+
+
+def remove_leftovers(folder):
+    """Remove the unfinished files that killed processes left in a folder; for a folder that nobody else writes in.
+
+    Returns:
+        Sorted names of the files that were being written.
+    """
+    names = []
+    for entry in os.listdir(folder):
+        leftover = LEFTOVER.fullmatch(entry)
+        if leftover:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(folder, entry))
+                names.append(leftover[1])
+    return sorted(names)
+
+
+def _partial_path(path):
+    folder, name = os.path.split(path)
+    # The name's beginning: a long one leaves no room for what is put round it.
+    return os.path.join(folder, f".{name[:50]}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
+@contextlib.contextmanager
+def _removing(partials, remove):
+    """Remove what the block left of these paths."""
+    try:
+        yield
+    finally:
+        for partial in partials:
+            with contextlib.suppress(OSError):
+                remove(partial)
+
+
+@contextlib.contextmanager
+def _naming(paths, partials):
+    """Turn an OSError of these paths, or of none, into a DataError that names them."""
+    try:
+        yield
+    except OSError as error:
+        where = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else None
+        folders = [os.path.dirname(path) for path in paths]
+        ours = {path: {path, partial} for path, partial in zip(paths, partials)}
+        named = [path for path in paths if where in ours[path]]
+        if where is not None and not named and not any(_is_within(folder, where) for folder in folders):
+            raise  # of something that the block read
+        raise DataError(
+            f"{' and '.join(named or paths)}: cannot write the file ({error.strerror or error}): check rights and disk "
+            "space."
+        ) from error
+
+
+def _is_within(folder, where):
+    """Whether a folder is another one or lies below it."""
+    return f"{folder}{os.sep}".startswith(f"{where}{os.sep}")
+
+
+# --- Texts and JSON --------------------------------------------------------------------------------------------------
 
 
 def write_text(path, text):
@@ -73,6 +162,9 @@ def read_json(path, what):
         raise DataError(f"{path}: cannot read the {what} ({error.strerror}): check the path.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON file ({error}): give a {what}.") from error
+
+
+# --- Tables ----------------------------------------------------------------------------------------------------------
 
 
 def text_table(rows):

@@ -10,6 +10,6 @@ for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS
     os.environ.setdefault(_name, "1")
 
 import mrcnn  # noqa: E402, F401
+from mrcnn.data.imgaug_import import allow_imgaug  # noqa: E402
 
-# Tests run side by side hand their warnings over as classes, some of them imgaug's, which imports only after this.
-import mrcnn.data.pipelines  # noqa: E402, F401
+allow_imgaug()  # tests run side by side hand their warnings over as classes, some of them imgaug's

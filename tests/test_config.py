@@ -1,4 +1,5 @@
 import json
+import math
 import pathlib
 
 import numpy as np
@@ -54,6 +55,11 @@ def test_saving_and_loading_keeps_values_and_types(tmp_path):
     assert config.NAME == "own" and config.COLOURS == ["red", "blue"] and config.LEARNING_RATE == 0.5
     assert json.loads(pathlib.Path(path).read_text())["NUM_CLASSES"] == 3
     assert [p.name for p in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_values_that_json_does_not_know_are_kept(tmp_path):
+    Own(LEARNING_RATE=math.inf).save(tmp_path / "config.json")
+    assert Config.load(tmp_path / "config.json").LEARNING_RATE == math.inf
 
 
 def test_settings_from_before_the_point_head_still_load():

@@ -1,12 +1,41 @@
-"""JSON written whole or not at all, and tables as people read them."""
+"""Files appear whole or not at all: with the user's rights, never through links, told by name; tables for people."""
 
 import json
 import os
+import pathlib
+import signal
+import stat
+import subprocess
+import sys
 
 import pytest
+from full_disk import full_disk
 
 from mrcnn.errors import DataError
-from mrcnn.files import read_json, text_table, write_json
+from mrcnn.files import (
+    read_json,
+    remove_leftovers,
+    text_table,
+    whole_file,
+    whole_files,
+    whole_folder,
+    write_json,
+    write_text,
+)
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture
+def umask():
+    """Group may read, others nothing."""
+    before = os.umask(0o027)
+    yield
+    os.umask(before)
+
+
+def rights(path):
+    return oct(stat.S_IMODE(os.stat(path).st_mode))
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -21,10 +50,114 @@ def test_a_value_that_cannot_be_written_leaves_the_old_file(tmp_path):
     write_json(path, [1])
     with pytest.raises(TypeError):
         write_json(path, [object()])
-    assert json.loads(path.read_text()) == [1]
+    assert json.loads(path.read_text()) == [1] and os.listdir(tmp_path) == ["names.json"]
+
+
+def test_rights_are_those_that_the_umask_leaves(tmp_path, umask):
+    write_text(tmp_path / "folder" / "a.txt", "a")
+    with whole_folder(tmp_path / "model") as folder:
+        pathlib.Path(folder, "inner").write_text("b")
+    # 0o666 and 0o777 without 0o027.
+    assert rights(tmp_path / "folder" / "a.txt") == "0o640"
+    assert rights(tmp_path / "folder") == rights(tmp_path / "model") == "0o750"
+    os.chmod(tmp_path / "folder" / "a.txt", 0o600)
+    write_text(tmp_path / "folder" / "a.txt", "new")
+    assert rights(tmp_path / "folder" / "a.txt") == "0o640"
+
+
+def test_a_link_is_replaced_and_not_written_through(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "mine.txt")
+    write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "link.txt").read_text() == "new" and not (tmp_path / "link.txt").is_symlink()
+
+
+def test_a_link_at_the_unfinished_file_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr("mrcnn.files.secrets.token_hex", lambda _: "00000000")
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / f".a.txt.{os.getpid()}-00000000.partial").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(DataError, match=r"a\.txt: cannot write the file \(File exists\)"):
+        write_text(tmp_path / "a.txt", "new")
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name, reason", [("file/a.txt", "Not a directory|File exists"), ("folder", "Is a directory")])
+def test_what_cannot_be_written_is_named(tmp_path, name, reason):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"below\.json: cannot write the file"):
-        write_json(tmp_path / "file" / "below.json", [1])
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=rf"{name}: cannot write the file \(({reason})\): check rights") as caught:
+        write_text(tmp_path / name, "a")
+    assert "\n" not in str(caught.value) and sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with full_disk(1000), pytest.raises(DataError, match=r"a\.txt: cannot write the file \(File too large\)"):
+        write_text(tmp_path / "a.txt", "x" * 1001)
+    assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_several_files_appear_together_or_none(tmp_path):
+    paths = [tmp_path / "one" / "a.txt", tmp_path / "two" / "b.txt"]
+    with whole_files(*paths) as partials:
+        for i, partial in enumerate(partials):
+            pathlib.Path(partial).write_text(str(i))
+        assert not any(path.exists() for path in paths)
+    assert [path.read_text() for path in paths] == ["0", "1"]
+    with pytest.raises(KeyboardInterrupt), whole_files(*paths) as partials:
+        pathlib.Path(partials[0]).write_text("new")
+        raise KeyboardInterrupt
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match=r"/folder: cannot write the file"), whole_files(paths[0], tmp_path / "folder"):
+        raise AssertionError("what cannot be shows before anything is written")
+    assert [path.read_text() for path in paths] == ["0", "1"]
+    assert os.listdir(tmp_path / "one") == ["a.txt"] and os.listdir(tmp_path / "two") == ["b.txt"]
+
+
+def test_an_error_of_another_file_is_left_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match="photo.jpg"), whole_file(tmp_path / "a.txt"):
+        (tmp_path / "photo.jpg").read_bytes()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_long_name_has_room(tmp_path):
+    name = "ü" * 120 + ".txt"  # 244 of 255 bytes
+    write_text(tmp_path / name, "a")
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    with pytest.raises(ValueError, match="no"), whole_folder(tmp_path / "model") as folder:
+        pathlib.Path(folder, "a").write_text("a")
+        raise ValueError("no")
+    assert os.listdir(tmp_path) == []
+    with whole_folder(tmp_path / "model") as folder:
+        pathlib.Path(folder, "a").write_text("a")
+        assert not (tmp_path / "model").exists()
+    message = r"model: cannot write the file \(Directory not empty\)"
+    with pytest.raises(DataError, match=message), whole_folder(tmp_path / "model") as folder:
+        pathlib.Path(folder, "b").write_text("b")
+    assert os.listdir(tmp_path) == ["model"] and os.listdir(tmp_path / "model") == ["a"]
+
+
+def test_what_a_killed_process_left_is_found_and_removed(tmp_path):
+    code = (
+        "import os, signal, sys; from mrcnn.files import whole_file\n"
+        "with whole_file(sys.argv[1]) as partial, open(partial, 'w') as file:\n"
+        "    file.write('half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    (tmp_path / "a.txt").write_text("old")
+    for name in ("a.txt", "b.h5"):
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], cwd=ROOT)
+        assert done.returncode == -signal.SIGKILL
+    (tmp_path / ".mine.partial").write_text("not one of ours")
+    assert len(os.listdir(tmp_path)) == 4 and (tmp_path / "a.txt").read_text() == "old"
+    assert remove_leftovers(tmp_path) == ["a.txt", "b.h5"]
+    assert sorted(os.listdir(tmp_path)) == [".mine.partial", "a.txt"] and remove_leftovers(tmp_path) == []
+
+
+# --- Reading, and tables ---------------------------------------------------------------------------------------------
 
 
 def test_unreadable_files_are_named(tmp_path):

@@ -1,7 +1,6 @@
 """The commands `data summary|validate|convert|split|show`: getting to know a data set before training on it."""
 
 import argparse
-import contextlib
 import os
 import warnings
 
@@ -11,8 +10,8 @@ from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.objects import class_counts
 from mrcnn.data.recipes import augmentation_of
-from mrcnn.data.walk import progress_bar
 from mrcnn.errors import DataError, UsageError
+from mrcnn.progress import progress_bar
 
 OUTPUT = "data"  # folder in --logs
 READABLE = 400  # pixels of the longer side of a picture that labels need
@@ -29,7 +28,8 @@ def summary(options):
     config = _config(options)
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes).check()
-    found = summarise(dataset, config, progress_bar("reading"))
+    with progress_bar("Reading") as show:
+        found = summarise(dataset, config, show)
     folder = options.output or os.path.join(options.logs, OUTPUT)
     write_json(os.path.join(folder, "summary.json"), found)
     title = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
@@ -92,7 +92,8 @@ def convert(options):
     if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
         raise UsageError(f"--output {options.output} is the file that is read: give another.")
     dataset = open_data(options)
-    write(dataset, options.output, progress=progress_bar("writing"))
+    with progress_bar("Writing") as show:
+        write(dataset, options.output, progress=show)
     print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}; the photos stay in place.")
 
 
@@ -111,9 +112,11 @@ def split(options):
     dataset = open_data(options)
     groups = None
     if options.near_duplicates is not None:
-        groups = find_duplicates(dataset, options.near_duplicates, progress=progress_bar("comparing"))
+        with progress_bar("Comparing") as show:
+            groups = find_duplicates(dataset, options.near_duplicates, progress=show)
         print(f"{len(groups)} photos are near-duplicates, in {len(set(groups.values()))} groups that stay together")
-    counts = class_counts(dataset, progress=progress_bar("counting"))
+    with progress_bar("Counting") as show:
+        counts = class_counts(dataset, progress=show)
     if options.preset:
         found = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
     elif options.method == "random":
@@ -155,7 +158,7 @@ def show(options):
     """Draw photos with their objects as training takes them, each followed by augmented versions of it."""
     import numpy as np
 
-    from mrcnn.drawing.pictures import contact_sheet
+    from mrcnn.drawing.pictures import contact_sheet, write_picture
 
     config = _config(options)
     augmentation = augmentation_of(options.augment or config.AUGMENT)
@@ -170,23 +173,8 @@ def show(options):
             pictures.append(_drawn(dataset, config, image_id, augmentation if version else None, version))
             titles.append(f"{dataset.sample_name(image_id)}{f', augmented {version}' if version else ''}")
     path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
-    _write_picture(path, contact_sheet(pictures, titles, versions if versions > 1 else 4))
+    write_picture(path, contact_sheet(pictures, titles, versions if versions > 1 else 4))
     print(f"{len(chosen)} photos are drawn in {path}")
-
-
-def _write_picture(path, pixels):
-    """Write uint8 [h, w, 3] as JPEG or PNG, by the ending of the path, whole or not at all."""
-    from PIL import Image
-
-    partial = f"{path}.partial"
-    try:
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        Image.fromarray(pixels).save(partial, format="JPEG" if path.lower().endswith((".jpg", ".jpeg")) else "PNG")
-        os.replace(partial, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
-        raise DataError(f"{path}: cannot write the picture ({error.strerror}): check folder and disk.") from error
 
 
 def _drawn(dataset, config, image_id, augmentation, version):

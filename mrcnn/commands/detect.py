@@ -9,6 +9,7 @@ from mrcnn.commands.photos import PhotoDataset, check_output, list_photos, save_
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import DRAWN_SHOWN, overrides_of
 from mrcnn.errors import DataError
+from mrcnn.progress import progress_bar
 
 
 def detect(options):
@@ -27,13 +28,14 @@ def detect(options):
         names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
         dataset = PhotoDataset().load_photos(paths, names)
         dataset.prepare()
-    results, seen = [], 0
-    for start in range(0, len(dataset.image_ids), model.config.BATCH_SIZE):
-        photos = load_readable(dataset, dataset.image_ids[start:start + model.config.BATCH_SIZE])
-        if photos:
-            os.makedirs(folder, exist_ok=True)
-            results += detect_batch(model, dataset, photos, folder)
-            seen += len(photos)
+    results, seen, count, size = [], 0, len(dataset.image_ids), model.config.BATCH_SIZE
+    with progress_bar("Detecting") as show:
+        for start in range(0, count, size):
+            photos = load_readable(dataset, dataset.image_ids[start:start + size])
+            if photos:
+                results += detect_batch(model, dataset, photos, folder)
+                seen += len(photos)
+            show(min(start + size, count), count)
     if not seen:
         return 2
     write_json(os.path.join(folder, "detections.json"), results, indent=None)

@@ -13,6 +13,7 @@ PHOTOS = 50  # looked at unless told otherwise
 
 def diagnose(options):
     """Print where objects are lost and what mends it; write diagnose.json and diagnose.png."""
+    from mrcnn.drawing.pictures import write_figure
     from mrcnn.evaluation.findings import find
     from mrcnn.evaluation.funnel_report import diagnosis_figure, diagnosis_text
     from mrcnn.files import write_json
@@ -27,8 +28,8 @@ def diagnose(options):
     findings = find(diagnosis)
     os.makedirs(folder, exist_ok=True)
     data = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
-    diagnosis_figure(diagnosis, f"{os.path.basename(path)} on {data}").savefig(os.path.join(folder, "diagnose.png"),
-                                                                               dpi=100)
+    write_figure(os.path.join(folder, "diagnose.png"),
+                 diagnosis_figure(diagnosis, f"{os.path.basename(path)} on {data}"))
     listed = [vars(finding) for finding in findings]
     write_json(os.path.join(folder, "diagnose.json"), {"findings": listed, **diagnosis}, indent=1)
     print(f"{diagnosis_text(diagnosis, findings)}\n\ndiagnose.json and diagnose.png are in {folder}")

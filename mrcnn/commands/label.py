@@ -9,6 +9,8 @@ from mrcnn.commands.photos import READABLE, PhotoDataset, check_output, list_pho
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import DRAWN_SHOWN, EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
+from mrcnn.files import write_json, write_text
+from mrcnn.progress import progress_bar
 
 # --- Label maps of photos --------------------------------------------------------------------------------------------
 
@@ -37,16 +39,16 @@ def label_photos(options):
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
     settings.check_classes(dataset.class_names)
-    names, done = file_stems(dataset), 0
-    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-        photos = load_readable(dataset, batch)
-        if not photos:
-            continue
-        os.makedirs(folder, exist_ok=True)
-        for (image_id, image), found in zip(photos.items(), detected(model, list(photos.values()))):
-            labels = label_photo(image, found, dataset.class_names, settings, chain)
-            write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names)
-        done += len(photos)
+    names, done, seen = file_stems(dataset), 0, 0
+    with progress_bar("Labelling") as show:
+        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+            photos = load_readable(dataset, batch)
+            found = detected(model, list(photos.values())) if photos else ()
+            for (image_id, image), objects in zip(photos.items(), found):
+                labels = label_photo(image, objects, dataset.class_names, settings, chain)
+                write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names)
+            done, seen = done + len(photos), seen + len(batch)
+            show(seen, len(names))
     if done:
         write_names(folder, dataset.class_names)
         print(f"Label maps NAME.png and overlays NAME_overlay.jpg of {done} photos are in {folder}")
@@ -82,23 +84,18 @@ def file_stems(dataset):
 
 def write_pictures(stem, image, labels, class_names):
     """Write stem.png, the label map, and stem_overlay.jpg, the photo with the labels over it."""
-    from PIL import Image
-
     from mrcnn.drawing.label_maps import draw_label_map, write_label_map
+    from mrcnn.drawing.pictures import write_picture
 
     write_label_map(f"{stem}.png", labels, class_names)
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
-    drawing = Image.fromarray(draw_label_map(image, labels, class_names, scale=scale))
-    drawing.save(f"{stem}_overlay.jpg.partial", format="JPEG", quality=92)
-    os.replace(f"{stem}_overlay.jpg.partial", f"{stem}_overlay.jpg")
+    write_picture(f"{stem}_overlay.jpg", draw_label_map(image, labels, class_names, scale=scale), quality=92)
 
 
 def write_names(folder, class_names):
     """Write label_names.txt: value and class of each label, as the reader of label maps takes them."""
     path = os.path.join(folder, "label_names.txt")
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
-        file.writelines(f"{i} {name}\n" for i, name in enumerate(class_names))
-    os.replace(f"{path}.partial", path)
+    write_text(path, "".join(f"{i} {name}\n" for i, name in enumerate(class_names)))
 
 
 # --- Tuning and measuring --------------------------------------------------------------------------------------------
@@ -131,7 +128,6 @@ def tune(options):
 def evaluate_pixels(options, model, dataset, folder):
     """Measure label maps against the data: print a table of all figures, and write pixels.json into a folder."""
     from mrcnn.evaluation.pixels import pixel_table
-    from mrcnn.files import write_json
     from mrcnn.labeling.label_map import load_settings
     from mrcnn.labeling.photos import compared
 

@@ -48,18 +48,14 @@ def save_drawing(folder, dataset, image_id, image, found):
     image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room
     found: what `detect(rle=True)` returned for it
     """
-    from PIL import Image
-
-    from mrcnn.drawing.pictures import draw_instances
+    from mrcnn.drawing.pictures import draw_instances, write_picture
 
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
     drawing = draw_instances(
         image, found["boxes"], found["rles"], found["class_ids"], dataset.class_names, found["scores"], scale=scale
     )
     path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
-    form = "PNG" if path.lower().endswith(".png") else "JPEG"
-    Image.fromarray(drawing).save(f"{path}.partial", format=form, quality=95)
-    os.replace(f"{path}.partial", path)
+    write_picture(path, drawing)
 
 
 def picture_name(info):

@@ -22,6 +22,7 @@ from mrcnn.commands.training_options import (
 )
 from mrcnn.data.recipes import augmentation_of
 from mrcnn.errors import UsageError
+from mrcnn.files import whole_file
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
 STUDY = "fashion"
@@ -192,14 +193,13 @@ def run_study(study, search, trials, objective, table=None):
 def write_table(study, search, path):
     """Write every trial as a row of a CSV file, whole or not at all."""
     notes = ["threshold", "F1", "seconds", "run", "ended"]
-    with open(f"{path}.partial", "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", "state", "mask AP", *(one.name for one in search), *notes])
         for trial in study.get_trials(deepcopy=False):
             writer.writerow([trial.number, trial.state.name.lower(), "" if trial.value is None else trial.value,
                              *(trial.params.get(one.name, "") for one in search),
                              *(trial.user_attrs.get(note, "") for note in notes)])
-    os.replace(f"{path}.partial", path)
 
 
 # --- The command -----------------------------------------------------------------------------------------------------

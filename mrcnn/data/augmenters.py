@@ -10,7 +10,6 @@ import dataclasses
 
 import numpy as np
 
-from mrcnn.data import pipelines  # noqa: F401  puts back what imgaug misses in numpy 2
 from mrcnn.data.images import Window, resize_pixels
 from mrcnn.data.masks import mask_boxes, place_masks
 from mrcnn.errors import DataError

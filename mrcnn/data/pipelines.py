@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from mrcnn.data.imgaug_import import allow_imgaug
 from mrcnn.errors import DataError
 
 # A node of a pipeline moves pixels if its class, or one that it derives from, is of these modules.
@@ -31,26 +32,7 @@ HUMP = 0.8
 SPREAD = 4.0  # pixels; what was mixed from further apart is no place in the photo
 
 
-def _restore_names_for_imgaug():
-    """Put back the numpy names that imgaug 0.4, its last release, reads when it is imported and in two parameters.
-
-    Done when this module is imported, so that `import imgaug` works anywhere after `import mrcnn.model`.
-    """
-    for name, value in (
-        ("sctypes", {
-            "int": [np.int8, np.int16, np.int32, np.int64],
-            "uint": [np.uint8, np.uint16, np.uint32, np.uint64],
-            "float": [np.float16, np.float32, np.float64],
-            "complex": [np.complex64, np.complex128],
-            "others": [bool, object, bytes, str, np.void],
-        }),
-        ("complex", complex),
-    ):
-        if not hasattr(np, name):
-            setattr(np, name, value)
-
-
-_restore_names_for_imgaug()
+allow_imgaug()  # so that a script may import it anywhere after `import mrcnn.model`
 
 
 def is_imgaug(augmentation):

@@ -1,8 +1,8 @@
 """Augmentations by name, as the setting AUGMENT has them."""
 
-from mrcnn.data import pipelines  # noqa: F401  puts back what imgaug misses in numpy 2
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import colour_jitter, copy_paste, horizontal_flip, large_scale_jitter
+from mrcnn.data.imgaug_import import allow_imgaug
 from mrcnn.errors import ConfigError
 
 AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
@@ -15,6 +15,7 @@ def augmentation_of(name):
     if name == "flip":
         return horizontal_flip(0.5)
     if name == "imgaug":
+        allow_imgaug()
         from imgaug import augmenters
 
         return augmenters.Sequential([
@@ -39,6 +40,7 @@ def seed_users_augmentation(p=0.5):
 
     Returns an imgaug augmenter. Raises ImportError if imgaug is missing.
     """
+    allow_imgaug()
     try:
         from imgaug import augmenters as iaa
     except ImportError as error:

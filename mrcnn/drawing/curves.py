@@ -4,7 +4,9 @@ import csv
 import json
 import os
 
+from mrcnn.drawing.pictures import write_figure
 from mrcnn.errors import DataError
+from mrcnn.files import write_json
 
 HISTORY, CURVES, STAGES = "history.csv", "curves.png", "stages.json"  # in the run's folder
 PARTS = {"": "training", "val_": "validation", "test_": "test"}  # prefix of a column, and what it was measured on
@@ -47,10 +49,7 @@ def plot_training_curves(history, path, stages=()):
         ax = figure.add_subplot(height, width, i + 1)
         _draw_panel(ax, title, lines, columns)
         _draw_borders(ax, stages, named=i == 0)
-    path = os.fspath(path)
-    kind = os.path.splitext(path)[1][1:] or "png"
-    figure.savefig(f"{path}.partial", format=kind, dpi=100)
-    os.replace(f"{path}.partial", path)
+    write_figure(path, figure)
     return figure
 
 
@@ -102,9 +101,7 @@ def _note_stage(path, stage):
     if stage is None or stage in stages:
         return stages
     stages = [entry for entry in stages if entry["first_epoch"] < stage["first_epoch"]] + [dict(stage)]
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
-        json.dump(stages, file, indent=1)
-    os.replace(f"{path}.partial", path)
+    write_json(path, stages)
     return stages
 
 

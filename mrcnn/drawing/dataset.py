@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mrcnn.drawing.pictures import write_figure
+
 BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"
 MOST_CLASSES = 60  # that the bars have room for
 
@@ -34,7 +36,7 @@ def plot_data_summary(summary, path=None, title=""):
     _draw_boxes(figure.add_subplot(grid[1, 2]), summary, "box_ratio", "ratios", "box width / height")
     _draw_recall(figure.add_subplot(grid[1, 3]), summary)
     if path is not None:
-        figure.savefig(path, dpi=100)
+        write_figure(path, figure)
     return figure
 
 

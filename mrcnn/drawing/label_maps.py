@@ -1,11 +1,11 @@
 """Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
 
 import functools
-import os
 
 import numpy as np
 
 from mrcnn.errors import DataError
+from mrcnn.files import whole_file
 
 IGNORED = 255
 BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result
@@ -44,7 +44,7 @@ def write_label_map(path, labels, class_names):
         class_names: by class id; written into the file as its text "classes".
 
     Raises:
-        DataError: for a label that is no class.
+        DataError: for a label that is no class, and if the file cannot be written.
     """
     from PIL import Image, PngImagePlugin
 
@@ -53,8 +53,8 @@ def write_label_map(path, labels, class_names):
     picture.putpalette(palette().ravel().tolist())
     text = PngImagePlugin.PngInfo()
     text.add_itxt("classes", ",".join(class_names))
-    picture.save(f"{path}.partial", format="PNG", pnginfo=text, optimize=True)
-    os.replace(f"{path}.partial", path)
+    with whole_file(path) as partial:
+        picture.save(partial, format="PNG", pnginfo=text, optimize=True)
 
 
 def checked_labels(labels, class_names):

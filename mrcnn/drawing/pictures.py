@@ -5,10 +5,12 @@ N counts instances; boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2
 """
 
 import colorsys
+import os
 
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.files import whole_file
 
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
@@ -228,3 +230,35 @@ def _as_rgb(image):
     image = np.asarray(image)
     image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def write_picture(path, pixels, quality=95):
+    """Write a picture, whole or not at all: as JPEG if the path ends so, else as PNG.
+
+    Args:
+        path: of the file; its folder is made.
+        pixels: uint8 [H, W, 3] RGB.
+        quality: of JPEG, 1 to 95.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
+    from PIL import Image
+
+    form = "JPEG" if os.fspath(path).lower().endswith((".jpg", ".jpeg")) else "PNG"
+    with whole_file(path) as partial:
+        Image.fromarray(pixels).save(partial, format=form, quality=quality)
+
+
+def write_figure(path, figure):
+    """Write a matplotlib figure, whole or not at all, in the form that the path's ending says; without one as PNG.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
+    form = os.path.splitext(os.fspath(path))[1][1:] or "png"
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=form, dpi=100)

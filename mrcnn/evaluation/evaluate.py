@@ -1,7 +1,6 @@
 """From a model and a dataset to figures of merit."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
+from mrcnn.progress import progress_bar
 
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
 
@@ -31,7 +31,7 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
         image_ids: ids in the dataset of the images to evaluate; None takes all.
         limit: number of images to evaluate, the first ones; None evaluates all.
         batch_size: number of images that `detect` gets at once; None takes the model's own.
-        progress: report on stderr.
+        progress: show it on stderr.
         score_threshold: as for `measure`.
 
     Returns:
@@ -63,10 +63,10 @@ def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.nd
         raise DataError("There is no image to evaluate: the dataset is empty, or the limit is 0.")
     ground_truth = coco.ground_truth_from_dataset(dataset, image_ids)  # first, so that bad data shows at once
     results = []
-    for done, image_id, detection in detections(model, dataset, image_ids, batch_size):
-        results.extend(coco.results_from_detections(dataset, image_id, detection))
-        if progress:
-            report_progress("Detecting", done, len(image_ids))
+    with progress_bar("Detecting", shown=progress) as show:
+        for done, image_id, detection in detections(model, dataset, image_ids, batch_size):
+            results.extend(coco.results_from_detections(dataset, image_id, detection))
+            show(done, len(image_ids))
     return results, ground_truth
 
 
@@ -86,14 +86,6 @@ def detections(model: object, dataset: Dataset, image_ids: Sequence[int],
         results = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True)
         for offset, (image_id, detection) in enumerate(zip(batch, results, strict=True), 1):
             yield start + offset, image_id, detection
-
-
-def report_progress(what, done, total):
-    """Rewrite one line on stderr on a terminal; elsewhere print a line at every tenth of the way."""
-    if sys.stderr.isatty():
-        print(f"\r{what} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done == total or done * 10 // total > (done - 1) * 10 // total:
-        print(f"{what} {done}/{total}", file=sys.stderr, flush=True)
 
 
 # --- Figures of merit ------------------------------------------------------------------------------------------------

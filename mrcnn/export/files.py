@@ -9,10 +9,8 @@ operations of theirs alone.
 import contextlib
 import functools
 import importlib
-import json
 import os
 import re
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -25,6 +23,7 @@ from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.errors import ExportError
 from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
+from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 
 OUTPUTS = {
@@ -61,6 +60,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
 
     Raises:
         ExportError: the network cannot be written, or the file differs from it; nothing is left then.
+        DataError: the disk does not take the file; nothing is left then.
     """
     if format not in FORMATS:
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
@@ -70,8 +70,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     height, width = canvas_of(model.config, height, width)
     function = _detection_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = _description(model, format, (batch, height, width), dtype)
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    with _whole(path) as partial:
+    with FORMATS[format].whole(path) as partial:
         FORMATS[format].write(model, function, partial)
         size = _size(partial)
         about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
@@ -81,8 +80,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
                 f"The {format} file does not do what the network does: {in_words(about['checked'])}; allowed is "
                 f"{tolerance:g}."
             )
-    with _whole(path + ".json") as partial, open(partial, "w", encoding="utf-8") as file:
-        json.dump(about, file, indent=1)
+    write_json(path + ".json", about)
     print(f"{path}: {size / 1e6:.1f} MB; {in_words(about['checked'])}")
     return about
 
@@ -293,15 +291,16 @@ def _open_litert(path):
 
 class Format(NamedTuple):
     """A kind of file: write(model, function, path); open(path), which gives a function from inputs to outputs by name;
-    tracing(), the context that its graphs are traced in."""
+    tracing(), the context that its graphs are traced in; whole(path), the context that makes it appear complete."""
 
     write: Callable
     open: Callable
     tracing: Callable
+    whole: Callable = whole_file
 
 
 FORMATS = {
-    "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext),
+    "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext, whole_folder),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
     "onnx": Format(_write_onnx, _open_onnx, functools.partial(portable_graph, static=False)),
     "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
@@ -309,20 +308,6 @@ FORMATS = {
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _whole(path):
-    """The name to write a file or folder under, which becomes `path` at the end, or is removed on an error."""
-    partial = path + ".partial"
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        if os.path.isdir(partial):
-            shutil.rmtree(partial)
-        elif os.path.exists(partial):
-            os.remove(partial)
 
 
 def _size(path):

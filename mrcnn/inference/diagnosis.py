@@ -5,9 +5,9 @@ import numpy as np
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset, read_comparison
-from mrcnn.evaluation.evaluate import report_progress
 from mrcnn.evaluation.funnel import FIRST, Trace, box_pairs, highest_overlaps, measure, right
 from mrcnn.inference.detector import unmold
+from mrcnn.progress import progress_bar
 from mrcnn.weights.torchvision import settings_of
 
 SWAPPED_PHOTOS = 8  # looked at once more with red and blue swapped
@@ -36,7 +36,7 @@ def examine(model, dataset, training=None):
     weights = soundness.weight_summary(kernels(model))
     truth, stages = TrueObjects(dataset), Stages(model, names["places"])
     traces, ranges, probes = [], [], []
-    with model.lower_confidence(0.0):
+    with model.lower_confidence(0.0), progress_bar("Examining") as show:
         for done, image_id in enumerate(dataset.image_ids, 1):
             image, objects = dataset.load_image(image_id), truth.of(image_id)
             trace, seen = stages.trace(image, objects)
@@ -44,7 +44,7 @@ def examine(model, dataset, training=None):
             ranges.append(seen)
             if len(probes) < SWAPPED_PHOTOS and len(objects["boxes"]) and image.shape[2] == 3:
                 probes.append((best_scores(trace.pairs), best_scores(stages.pairs(image[..., ::-1], objects))))
-            report_progress("Examining", done, len(dataset.image_ids))
+            show(done, len(dataset.image_ids))
     usual, swapped = (np.concatenate(scores) for scores in zip(*probes)) if probes else (None, None)
     return {
         **measure(traces, dataset.class_names[1:], model.config),

@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.masks import paste_mask
 from mrcnn.errors import DataError
+from mrcnn.files import write_json
 
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
 SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite
@@ -103,9 +104,7 @@ def save_settings(checkpoint: str, settings: LabelSettings) -> str:
         Path of the settings' file.
     """
     path = settings_path(checkpoint)
-    with open(f"{path}.partial", "w", encoding="utf-8") as file:
-        json.dump(settings.to_dict(), file, indent=2)
-    os.replace(f"{path}.partial", path)
+    write_json(path, settings.to_dict(), indent=2)
     return path
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
-from mrcnn.evaluation.evaluate import report_progress
 from mrcnn.evaluation.pixels import PixelConfusion, true_label_map
 from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
+from mrcnn.progress import progress_bar
 
 
 def detected(model, images):
@@ -54,12 +54,13 @@ def compared(model, dataset, settings=None, chain=None):
         chain: what `build_chain` returns.
     """
     confusion = PixelConfusion(dataset.class_names)
-    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-        images = [dataset.load_image(image_id) for image_id in batch]
-        for image_id, image, detections in zip(batch, images, detected(model, images)):
-            labels = label_photo(image, detections, dataset.class_names, settings, chain)
-            confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
-            report_progress("Labelling", confusion.photos, len(dataset.image_ids))
+    with progress_bar("Labelling") as show:
+        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+            images = [dataset.load_image(image_id) for image_id in batch]
+            for image_id, image, detections in zip(batch, images, detected(model, images)):
+                labels = label_photo(image, detections, dataset.class_names, settings, chain)
+                confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
+                show(confusion.photos, len(dataset.image_ids))
     return confusion
 
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from mrcnn.errors import DataError
-from mrcnn.evaluation.evaluate import report_progress
 from mrcnn.evaluation.pixels import IGNORED, true_label_map
 from mrcnn.labeling.label_map import LabelSettings, counting, labels_alone
 from mrcnn.labeling.photos import batches, detected
+from mrcnn.progress import progress_bar
 
 # What is tried, one setting after another; a class's own score threshold is tried on the same scores.
 SCORES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -123,10 +123,11 @@ class Tuner:
 def gathered(model, dataset):
     """A Tuner with the detections of all photos of a data set."""
     tuner, done = Tuner(dataset.class_names), 0
-    for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-        for image_id, detections in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
-            masks = detections["mask_probabilities"].astype(np.float16)  # all of them are kept
-            tuner.add(true_label_map(dataset, image_id), {**detections, "mask_probabilities": masks})
-            done += 1
-            report_progress("Detecting", done, len(dataset.image_ids))
+    with progress_bar("Detecting") as show:
+        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+            for image_id, detections in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
+                masks = detections["mask_probabilities"].astype(np.float16)  # all of them are kept
+                tuner.add(true_label_map(dataset, image_id), {**detections, "mask_probabilities": masks})
+                done += 1
+                show(done, len(dataset.image_ids))
     return tuner

@@ -1,12 +1,14 @@
 """Run a script written for Matterport's Mask_RCNN as it is: `python -m mrcnn.matterport script.py [its options]`.
 
 What it changes for the script: imgaug 0.4 may be imported before mrcnn. On NumPy 2 that needs names which
-`mrcnn.data.pipelines` puts back, and a script that imports imgaug in its first line comes before any import of ours.
+`mrcnn.data.imgaug_import` puts back, and the first line of a script comes before any import of ours.
 """
 
 import os
 import runpy
 import sys
+
+from mrcnn.data.imgaug_import import allow_imgaug
 
 USAGE = "usage: python -m mrcnn.matterport script.py [options of the script]"
 
@@ -20,8 +22,7 @@ def main(arguments):
     if not os.path.isfile(script):
         print(f"{script}: no such script. {USAGE}", file=sys.stderr)
         return 2
-    import mrcnn.data.pipelines  # noqa: F401  puts back what imgaug misses
-
+    allow_imgaug()
     # As `python script.py` would have them.
     sys.argv = list(arguments)
     sys.path[0] = os.path.dirname(os.path.abspath(script))

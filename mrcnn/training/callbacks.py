@@ -11,6 +11,7 @@ import warnings
 import keras
 
 from mrcnn.errors import NonFiniteLoss
+from mrcnn.files import remove_leftovers, whole_file
 from mrcnn.training.optimizer import unscaled
 from mrcnn.weights import files as weights
 
@@ -56,7 +57,7 @@ class Checkpoint(keras.callbacks.Callback):
     """Before the first epoch and after each writes the weights, and beside them what an unbroken run has in memory.
 
     The state of epoch n is written before its weights, and that of epoch n - 1 removed after, so that whenever the
-    run is killed, the newest weights have their state.
+    run is killed, the newest weights have their state. What a killed process left unfinished is removed at the start.
     """
 
     def __init__(self, segmenter, stage):
@@ -64,6 +65,10 @@ class Checkpoint(keras.callbacks.Callback):
         self.segmenter, self.stage = segmenter, stage
 
     def on_train_begin(self, logs=None):
+        folder = os.path.dirname(self.segmenter.checkpoint_path)
+        names = remove_leftovers(folder)
+        if names:
+            print(f"Removed from {folder} what a killed process left unfinished of {', '.join(names)}.")
         if self.segmenter.epoch == 0:
             self.segmenter.save_weights(self.segmenter.checkpoint_path.format(epoch=0))
 
@@ -152,12 +157,10 @@ class HistoryFile(keras.callbacks.Callback):
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
         rows.sort(key=lambda row: int(row["epoch"]))
         names = {name for row in rows for name in row} - {"epoch"}
-        partial = f"{self.path}.partial"
-        with open(partial, "w", newline="", encoding="utf-8") as file:
+        with whole_file(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["epoch", *sorted(names)], restval="nan")
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(partial, self.path)
 
 
 class Drawing(keras.callbacks.Callback):

@@ -1,72 +1,74 @@
-"""Downloading a weight file: whole and checked or not there at all, going on where a broken connection stopped."""
+"""Downloading a weight file over https: whole, and what it should be, or not there at all."""
 
 import hashlib
 import http.client
 import os
-import sys
 import time
-import urllib.error
 import urllib.request
+import zipfile
+
+import h5py
 
 from mrcnn.errors import CheckpointError
+from mrcnn.files import whole_file
+from mrcnn.progress import progress_bar
+from mrcnn.weights.safetensors_files import read_safetensors
+from mrcnn.weights.torch_files import read_torch_file
 
 COCO_MODEL_URL = "https://github.com/matterport/Mask_RCNN/releases/download/v2.0/mask_rcnn_coco.h5"
+COCO_MODEL_BYTES = 257_557_808
+MOST_BYTES = 4 << 30  # of any other file: several times the largest there is
+ALLOWED = ("https://",)  # what an address begins with, after redirects too; the tests add their own server
 BLOCK = 1 << 18  # bytes
 FRUITLESS_ATTEMPTS, MOST_ATTEMPTS = 5, 20  # without a new byte in between, and altogether
 TIMEOUT = 30  # seconds without an answer
+READERS = {  # by the ending of the path; each raises an error for a file that is none of its kind, or cut
+    ".h5": lambda path: h5py.File(path, "r").close(),  # it knows its length
+    ".npz": lambda path: zipfile.ZipFile(path).close(),  # its list of contents is at the end
+    ".pth": read_torch_file, ".pt": read_torch_file, ".safetensors": read_safetensors,
+}
 
 
-def download_trained_weights(path, verbose=1, url=COCO_MODEL_URL, sha256=None, pause=1.0):
-    """Fetch a weight file, Matterport's COCO model by default, to `path`, which appears only when complete.
+def download_trained_weights(path: str | os.PathLike, verbose: int = 1, url: str = COCO_MODEL_URL,
+                             sha256: str | None = None, max_bytes: int = MOST_BYTES, pause: float = 1.0) -> str:
+    """Fetch a weight file, Matterport's COCO model by default, to `path`, where it appears only whole and checked.
 
-    verbose: 0 for no progress bar; sha256: expected digest, checked if given
-    pause: seconds before the second attempt, doubled for each one after it
+    A connection that breaks is taken up where it stopped, if the server can. What fails or is interrupted leaves
+    nothing behind, and a file that was there before as it was.
 
-    A download that broke off goes on where it stopped, at once or at the next call, if the server can. Returns path.
-    Raises CheckpointError when offline, when the connection keeps breaking, or when the digest differs.
+    Args:
+        path: where to, in a folder that is there.
+        verbose: 0 shows no progress.
+        url: https address; so must be those that it redirects to.
+        sha256: expected digest. Without one the file is checked by the ending of `path`, which then must be .h5, .npz,
+            .pth, .pt or .safetensors: whether it is of that kind, and as long as it says itself.
+        max_bytes: most that the file may have.
+        pause: seconds before the second attempt, doubled for each one after it.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: offline, the connection keeps breaking, an address is not https, or something else came than a
+            whole weight file.
+        DataError: the file cannot be written.
     """
-    partial = f"{path}.partial"
+    path = os.fspath(path)
+    _check_address(url)
+    if sha256 is None and _ending(path) not in READERS:
+        raise CheckpointError(
+            f"{path}: what comes from {url} could not be checked: give its sha256=, or a path that ends in "
+            f"{', '.join(READERS)}."
+        )
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise CheckpointError(f"{folder}, where {url} was to be saved, is no folder: make it, or give another path.")
-    error = _persist(url, partial, verbose, pause)
-    if error:
-        kept = f" ({_size(partial)} bytes are kept for the next attempt)" if _size(partial) else ""
-        raise CheckpointError(
-            f"Could not download {url} ({error}){kept}: go online and try again, or fetch it yourself and give its "
-            "path."
-        ) from error
-    if sha256 and sha256_of(partial) != sha256.lower():
-        os.remove(partial)
-        raise CheckpointError(f"{url}: its checksum is not {sha256}: the download is damaged, try again.")
-    os.replace(partial, path)
+    expected = COCO_MODEL_BYTES if url == COCO_MODEL_URL else None
+    with whole_file(path) as partial:
+        with open(partial, "wb") as file, progress_bar(os.path.basename(path), "B", shown=bool(verbose)) as show:
+            _persist(_Transfer(url, file, expected or max_bytes, show), pause)
+        _check_content(partial, path, url, sha256, expected)
     return path
-
-
-def _persist(url, partial, verbose, pause):
-    """Fetch until all is there (None) or further attempts are idle (the last error)."""
-    failures, error = 0, None
-    for _ in range(MOST_ATTEMPTS):
-        before = _size(partial)
-        try:
-            return _fetch(url, partial, verbose)
-        except urllib.error.HTTPError as refusal:
-            if refusal.code == 416 and before:  # the beginning at hand is not that of the file there
-                os.remove(partial)
-            elif refusal.code < 500:  # asking again would change nothing
-                return refusal
-            error = refusal
-        except (OSError, http.client.HTTPException) as broken:
-            error = broken
-        failures = 1 if _size(partial) > before else failures + 1
-        if failures == FRUITLESS_ATTEMPTS:
-            return error
-        time.sleep(pause * 2 ** (failures - 1))
-    return error
-
-
-def _size(path):
-    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 def sha256_of(path):
@@ -78,73 +80,136 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def _fetch(url, partial, verbose):
-    """Append to the partial file what it lacks. Raises OSError or HTTPException where the connection breaks."""
-    # A server may have put another file under the name since: the tag says which one the beginning is of.
-    tag_path, start = f"{partial}.tag", _size(partial)
-    tag = _read(tag_path)
-    request = urllib.request.Request(url)
-    if start and tag:
-        request.add_header("Range", f"bytes={start}-")
-        request.add_header("If-Range", tag)
-    else:
-        start = 0
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-        status = getattr(response, "status", None)
-        if start and (status != 206 or not _continues(response, start)):
-            start = 0  # it begins anew
-        length = response.headers.get("Content-Length")
-        total = start + int(length) if length and length.isdigit() else None
-        _write_tag(tag_path, response)
-        with open(partial, "ab" if start else "wb") as file:
-            written = _copy(response, file, start, total, os.path.basename(url), verbose)
-    if total is not None and written < total:
-        raise ConnectionError(f"the connection broke after {written} of {total} bytes")
-    if os.path.exists(tag_path):
-        os.remove(tag_path)
+def _ending(path):
+    return os.path.splitext(path)[1].lower()
 
 
-def _continues(response, start):
-    return (response.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
+# --- The address and the content -------------------------------------------------------------------------------------
 
 
-def _read(path):
-    if not os.path.exists(path):
-        return None
-    with open(path, encoding="latin-1") as file:
-        return file.read()
+def _check_address(url):
+    if not url.lower().startswith(ALLOWED):
+        raise CheckpointError(f"{url} is no https address, so anyone on the way could change the file: give another.")
 
 
-def _write_tag(path, response):
-    tag = response.headers.get("ETag")
-    tag = response.headers.get("Last-Modified") if not tag or tag.startswith("W/") else tag
-    if tag:
-        with open(path, "w", encoding="latin-1") as file:
-            file.write(tag)
-    elif os.path.exists(path):
-        os.remove(path)
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect to a plain http address."""
+
+    def redirect_request(self, request, response, code, message, headers, address):
+        _check_address(address)
+        return super().redirect_request(request, response, code, message, headers, address)
 
 
-def _copy(response, file, start, total, name, verbose):
-    """Bytes there are in the end, shown as they come."""
-    written, shown = start, -1
-    while block := response.read(BLOCK):
-        file.write(block)
-        written += len(block)
-        if verbose:
-            percent = 100 * written // total if total else written >> 20
-            if percent != shown:
-                shown = percent
-                _show(name, written, total)
-    if verbose:
-        print(file=sys.stderr)
-    return written
+def _check_content(partial, path, url, sha256, expected):
+    """Raise CheckpointError unless the file that came is the one that was asked for."""
+    size = os.path.getsize(partial)
+    with open(partial, "rb") as file:
+        came = f"{size} bytes came, which begin with {file.read(24)!r}"
+    if sha256 is not None:
+        if sha256_of(partial) != sha256.lower():
+            raise CheckpointError(f"{url}: its checksum is not {sha256} ({came}): try again, or correct the checksum.")
+        return
+    fault = f"not the {expected} bytes that it has" if expected not in (None, size) else None
+    if fault is None:
+        try:
+            READERS[_ending(path)](partial)
+        except (OSError, zipfile.BadZipFile) as error:
+            fault = str(error)
+        except CheckpointError as error:
+            fault = str(error).removeprefix(f"{partial}: ")
+    if fault is not None:
+        raise CheckpointError(
+            f"{url}: what came is no whole {_ending(path)} file ({fault}; {came}): a login page, or cut? Try again, or "
+            "fetch it yourself and give its path."
+        )
 
 
-def _show(name, written, total):
-    """One line that is written over itself; to the error stream, as progress is no result."""
-    size = f"{written / 1e6:.1f} MB"
-    if total:
-        done = 30 * written // total
-        size = f"[{'#' * done}{'.' * (30 - done)}] {100 * written // total:3}% of {total / 1e6:.1f} MB"
-    print(f"\r{name} {size}", end="", file=sys.stderr, flush=True)
+# --- The transfer ----------------------------------------------------------------------------------------------------
+
+
+class _Broken(Exception):
+    """The connection failed; its cause says how."""
+
+
+def _asked(ask, *arguments, **named):
+    """What the network answers. Raises _Broken where it does not; an OSError elsewhere is of the disk."""
+    try:
+        return ask(*arguments, **named)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken from error
+
+
+class _Transfer:
+    """The bytes of an address on their way into a file, over as many connections as it takes.
+
+    file: open for writing; most: bytes that may come; show: function (done, total or None)
+    """
+
+    def __init__(self, url, file, most, show):
+        self.url, self.file, self.most, self.show = url, file, most, show
+        self.size, self.tag = 0, None  # a server may change the file: the tag says which one the beginning is of
+        self.opener = urllib.request.build_opener(_CheckedRedirects)
+
+    def attempt(self):
+        """Fetch what is missing. Raises _Broken, or CheckpointError for more bytes than may come."""
+        request = urllib.request.Request(self.url)
+        if self.size and self.tag:
+            request.add_header("Range", f"bytes={self.size}-")
+            request.add_header("If-Range", self.tag)
+        with _asked(self.opener.open, request, timeout=TIMEOUT) as response:
+            total = self._begin(response)
+            while block := _asked(response.read, BLOCK):
+                self._check_size(self.size + len(block))
+                self.file.write(block)
+                self.size += len(block)
+                self.show(self.size, total)
+        if total is not None and self.size < total:
+            raise _Broken from ConnectionError(f"the connection broke after {self.size} of {total} bytes")
+
+    def _begin(self, response):
+        """Go to where the answer's bytes belong; returns how many there will be in the end, None where it does not say.
+        """
+        headers = response.headers
+        goes_on = (headers.get("Content-Range") or "").startswith(f"bytes {self.size}-")
+        if not (self.size and response.status == 206 and goes_on):
+            self.restart()
+        tag = headers.get("ETag")
+        self.tag = headers.get("Last-Modified") if not tag or tag.startswith("W/") else tag
+        length = headers.get("Content-Length")
+        total = self.size + int(length) if length and length.isdigit() else None
+        if total is not None:
+            self._check_size(total)
+        return total
+
+    def _check_size(self, size):
+        if size > self.most:
+            raise CheckpointError(f"{self.url} has more than the {self.most} bytes that were allowed: another address?")
+
+    def restart(self):
+        """Forget what came so far."""
+        self.file.seek(0)
+        self.file.truncate()
+        self.size = 0
+
+
+def _persist(transfer, pause):
+    """Fetch until all is there. Raises CheckpointError when further attempts are idle."""
+    failures, error = 0, None
+    for _ in range(MOST_ATTEMPTS):
+        before = transfer.size
+        try:
+            return transfer.attempt()
+        except _Broken as broken:
+            error = broken.__cause__
+        code = getattr(error, "code", None)  # of the server's refusal
+        if code == 416 and before:  # the beginning at hand is not that of the file there
+            transfer.restart()
+        elif isinstance(code, int) and code < 500:  # asking again would change nothing
+            break
+        failures = 1 if transfer.size > before else failures + 1
+        if failures == FRUITLESS_ATTEMPTS:
+            break
+        time.sleep(pause * 2 ** (failures - 1))
+    raise CheckpointError(
+        f"Could not download {transfer.url} ({error}): go online and try again, or fetch it yourself and give its path."
+    ) from error

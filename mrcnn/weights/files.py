@@ -6,6 +6,7 @@ the box head are stored as the 7x7 and 1x1 convolutions that they are arithmetic
 the settings, the class names and the epoch, which is all that detection needs.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,6 +15,7 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.files import whole_file
 
 # Layers whose shapes depend on the classes: what to exclude when the data set is another one.
 CLASS_LAYERS = ("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point")
@@ -50,11 +52,11 @@ def weighted_layers(model):
 
 
 def write_weights(path, model, attributes=None):
-    """Write all weights of a model, whole or not at all.
+    """Write all weights of a model, whole or not at all. Raises DataError if that fails.
 
     attributes: dict of strings and numbers for the root.
     """
-    with _whole_file(path) as file:
+    with _whole_hdf5(path) as file:
         layers = weighted_layers(model)
         groups = {name: "rpn_model" if name.startswith("rpn_") else name for name in layers}
         names = list(dict.fromkeys(groups.values()))
@@ -73,24 +75,18 @@ def write_weights(path, model, attributes=None):
             file[name].attrs["weight_names"] = keys
 
 
-class _whole_file:
-    """An HDF5 file that appears under its name only when complete."""
-
-    def __init__(self, path):
-        self.path, self.temporary = str(path), f"{path}.partial"
-
-    def __enter__(self):
-        self.file = h5py.File(self.temporary, "w")
-        return self.file
-
-    def __exit__(self, kind, error, trace):
-        self.file.close()
-        if kind is not None:
-            os.remove(self.temporary)
-            return
-        with open(self.temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.temporary, self.path)
+@contextlib.contextmanager
+def _whole_hdf5(path):
+    """An HDF5 file, open for writing, that appears under its name only when complete."""
+    with whole_file(path) as partial:
+        file = h5py.File(partial, "w")
+        try:
+            yield file
+        finally:
+            try:
+                file.close()
+            except RuntimeError as error:  # so a full disk shows, where what was written is still in memory
+                raise OSError(str(error)) from error
 
 
 def _crop_shape(layer, model):
@@ -263,7 +259,7 @@ def set_seed_values(model, values):
 
 def write_state(path, model, epoch, stage):
     """Write optimizer, random generators, epoch and stage, whole or not at all. stage: dict that JSON can hold."""
-    with _whole_file(path) as file:
+    with _whole_hdf5(path) as file:
         file.attrs["epoch"] = epoch
         file.attrs["stage"] = json.dumps(stage)
         for group, variables in (("optimizer", model.optimizer.variables), ("seeds", _seed_states(model))):

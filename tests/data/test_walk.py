@@ -1,12 +1,11 @@
-"""Walks in threads: results in order, errors at once, and the bar."""
+"""Walks in threads: results in order, errors at once."""
 
-import io
 import threading
 import time
 
 import pytest
 
-from mrcnn.data.walk import progress_bar, walk
+from mrcnn.data.walk import walk
 
 
 def test_results_come_in_order_whatever_finishes_first():
@@ -44,21 +43,3 @@ def test_an_error_ends_the_walk():
     with pytest.raises(ValueError, match="third"):
         walk(function, range(500), 2)
     assert len(done) < 400
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_the_bar_is_for_terminals():
-    stream = io.StringIO()
-    progress_bar("photos", stream)(1, 2)
-    assert stream.getvalue() == ""
-    stream = Terminal()
-    show = progress_bar("photos", stream)
-    for done in range(1, 1001):
-        show(done, 1000)
-    lines = stream.getvalue().split("\r")
-    assert lines[-1] == f"photos [{'#' * 30}] 1000/1000\n"
-    assert len(lines) < 100  # a line for each photo would take longer than the photos

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.drawing.curves import draw_run, plot_training_curves
+from mrcnn.errors import DataError
 
 NAN = float("nan")
 HISTORY = {
@@ -83,9 +84,10 @@ def test_a_failed_drawing_leaves_the_picture_before(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(Figure, "savefig", full_disk)
-    with pytest.raises(OSError):
+    with pytest.raises(DataError, match=r"curves\.png: cannot write the file \(no space left\)"):
         draw_run(str(tmp_path))
     assert (tmp_path / "curves.png").read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["curves.png", "history.csv"]
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', ""])

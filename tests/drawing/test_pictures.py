@@ -1,9 +1,13 @@
+import os
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn import visualize
 from mrcnn.data.masks import rle_encode
 from mrcnn.drawing import pictures as drawing
+from mrcnn.errors import DataError
 
 NAMES = ["BG", "top", "bag"]
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -186,3 +190,28 @@ def test_draw_box_stays_inside_box_and_image():
     assert not drawing.draw_box(grey(10, 10, 0), [20, 20, 30, 30], (9, 9, 9)).any()
     # A box of one row is no thicker than itself.
     assert (drawing.draw_box(grey(10, 10, 0), [4, 2, 5, 8], (9, 9, 9))[..., 0] == 9).sum() == 6
+
+
+# --- Files -----------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_written_as_their_names_say(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    for name, form in (("a.png", "PNG"), ("b.JPG", "JPEG"), ("c", "PNG")):
+        drawing.write_picture(tmp_path / "new" / name, pixels)
+        with Image.open(tmp_path / "new" / name) as picture:
+            assert picture.format == form
+            if form == "PNG":
+                np.testing.assert_array_equal(np.asarray(picture), pixels)
+    with pytest.raises(DataError, match=r"new: cannot write the file \(Is a directory\)"):
+        drawing.write_picture(tmp_path / "new", pixels)
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.png", "b.JPG", "c"]
+
+
+def test_figures_are_written_as_their_names_say(tmp_path):
+    from matplotlib.figure import Figure
+
+    for name, head in (("a.png", b"\x89PNG"), ("b.svg", b"<?xml"), ("c.pdf", b"%PDF"), ("d", b"\x89PNG")):
+        drawing.write_figure(tmp_path / name, Figure(figsize=(1, 1)))
+        assert (tmp_path / name).read_bytes().startswith(head)
+    assert len(os.listdir(tmp_path)) == 4

@@ -120,10 +120,14 @@ def test_nothing_to_evaluate():
         evaluate(Oracle(), Squares().load(), limit=0)
 
 
-def test_progress_goes_to_stderr(capsys):
+def test_progress_is_shown_on_a_terminal_unless_unwanted(monkeypatch, capsys):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     evaluate(Oracle(), Squares().load())
     output = capsys.readouterr()
-    assert output.out == "" and "5/5" in output.err
+    assert output.out == "" and "Detecting" in output.err and "5/5" in output.err
+    evaluate(Oracle(), Squares().load(), progress=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_the_report_says_what_pycocotools_says_of_its_files(tmp_path):

@@ -3,12 +3,13 @@
 import csv
 import math
 import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
-from mrcnn.training.callbacks import Drawing, HistoryFile, Measuring
+from mrcnn.training.callbacks import Checkpoint, Drawing, HistoryFile, Measuring
 
 
 def test_history_keeps_its_columns_over_resumes(tmp_path):
@@ -25,6 +26,17 @@ def test_history_keeps_its_columns_over_resumes(tmp_path):
     assert [float(row["loss"]) for row in rows] == [2, 0.5]
     assert float(rows[0]["val_loss"]) == 3 and math.isnan(float(rows[1]["val_loss"]))
     assert math.isnan(float(rows[0]["val_segm_AP"])) and float(rows[1]["val_segm_AP"]) == 0.25
+
+
+def test_a_run_taken_up_again_is_rid_of_what_a_killed_process_left(tmp_path, capsys):
+    for name in (".run_0004.h5.123-0123abcd.partial", ".curves.png.9-0123abcd.partial", "run_0003.h5"):
+        (tmp_path / name).write_text("half")
+    run = SimpleNamespace(epoch=3, checkpoint_path=str(tmp_path / "run_{epoch:04d}.h5"))
+    for _ in range(2):  # each stage begins so
+        Checkpoint(run, {}).on_train_begin()
+    assert [path.name for path in tmp_path.iterdir()] == ["run_0003.h5"]
+    told = f"Removed from {tmp_path} what a killed process left unfinished of curves.png, run_0004.h5.\n"
+    assert capsys.readouterr().out == told
 
 
 def test_a_picture_that_fails_costs_one_warning():

@@ -4,8 +4,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from full_disk import full_disk
 from tiny import TinyConfig, tiny_batch
 
+from mrcnn.errors import DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training.optimizer import make_optimizer
 from mrcnn.weights import files as weights
@@ -146,6 +148,14 @@ def test_a_failed_write_leaves_the_old_file(model, saved):
     with pytest.raises(TypeError):
         weights.write_weights(saved, model, {"mrcnn_epoch": object()})
     assert weights.read_attributes(saved)["epoch"] == 3
+    assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
+
+
+def test_a_full_disk_leaves_the_old_file(model, saved):
+    message = r"weights\.h5: cannot write the file \(.*\): check rights and disk space"
+    with full_disk(os.path.getsize(saved) // 2), pytest.raises(DataError, match=message):
+        weights.write_weights(saved, model, {"mrcnn_epoch": 4})
+    assert weights.read_attributes(saved)["epoch"] == 3 and len(weights.read_layers(saved)) > 20
     assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from mrcnn.data.annotated import FAULT_KINDS, Fault, photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.walk import progress_bar, walk
+from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
+from mrcnn.progress import progress_bar
 
 LARGE = 30_000_000  # pixels; photos of more are decoded one at a time, so that memory does not grow with the threads
 
@@ -27,12 +28,11 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
         workers: number of threads, each with one photo at a time; None takes one a core, at most 8.
-        progress: True shows a bar on a terminal, False nothing; a function is called as progress(done, total).
+        progress: True shows it on stderr, False nothing; a function is called as progress(done, total).
 
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
-    progress = progress_bar("validating") if progress is True else progress or None
     large = threading.Lock()
 
     def faults_of(image_id):
@@ -42,7 +42,8 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     with warnings.catch_warnings():
         # Pillow's warning of many pixels, and what readers say when they skip objects, are no news here.
         warnings.simplefilter("ignore")
-        by_photo = walk(faults_of, dataset.image_ids, workers, progress)
+        with progress_bar("Validating", shown=progress is True) as show:
+            by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")

@@ -17,6 +17,7 @@ from mrcnn.data import masks as mask_ops
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
+from mrcnn.files import whole_files
 
 CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"
@@ -41,7 +42,7 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[in
     photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
     categories = _categories(dataset, least=1)
     images, left_out, annotation_id = [], _LeftOut(path), 0
-    with _whole_files(path) as (file,):
+    with _open_whole(path) as (file,):
         file.write('{"info": {}, "annotations": [')
         for done, (image_id, photo_id) in enumerate(zip(image_ids, photo_ids), start=1):
             name, size, objects = _photo(dataset, image_id, left_out)
@@ -76,7 +77,7 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
     attributes = [{"id": i, "name": name} for i, name in sorted(getattr(dataset, "attribute_names", {}).items())]
     known = _has_descriptions(descriptions, categories)
     left_out = _LeftOut(path)
-    with _whole_files(*([path] if known else [path, descriptions])) as files:
+    with _open_whole(*([path] if known else [path, descriptions])) as files:
         if not known:
             json.dump({"categories": categories, "attributes": attributes}, files[1], indent=1)
         rows = csv.writer(files[0], lineterminator="\n")
@@ -199,25 +200,10 @@ class _LeftOut:
 
 
 @contextlib.contextmanager
-def _whole_files(*paths):
-    """Open files for writing; they get their names once all are written, and leave nothing behind if one is not."""
-    partial = [f"{path}.partial" for path in paths]
-    folder = os.path.dirname(paths[0]) or "."
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partial]
-        for source, path in zip(partial, paths):
-            os.replace(source, path)
-    except OSError as error:
-        ours = error.filename in (None, *partial, *paths) or str(folder).startswith(str(error.filename))
-        if not ours:
-            raise  # the data set could not read something
-        raise DataError(f"{paths[0]}: cannot write the file ({error.strerror}): check folder and disk.") from error
-    finally:
-        for path in partial:
-            with contextlib.suppress(OSError):
-                os.remove(path)
+def _open_whole(*paths):
+    """Texts open for writing; they get their names once all are written, and leave nothing behind if one is not."""
+    with whole_files(*paths) as partials, contextlib.ExitStack() as stack:
+        yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partials]
 
 
 def _has_descriptions(path, categories):
