@@ -1,23 +1,85 @@
-"""Find clothes in photos: train, evaluate, detect, label each pixel, and look after the data.
+"""Find clothes in photos: a whole program, made of settings, a data set, an augmentation and one call.
 
     python samples/fashion.py train                       on drawn pictures, nothing to download
     python samples/fashion.py evaluate --weights last     AP, AP50 and AP75 of masks and boxes
     python samples/fashion.py detect --weights last --image photos/
-    python samples/fashion.py diagnose --weights last     where objects are lost, why, and what mends it
 
     python samples/fashion.py data summary|validate|convert|split|show --annotations train.csv --images train
     python samples/fashion.py train --annotations train.csv --images train --split split.json --weights imagenet
-    python samples/fashion.py label --weights last --image photos/
-    python samples/fashion.py export --weights last --format onnx
-    python samples/fashion.py tune --search LEARNING_RATE=1e-4:1e-2:log --search BATCH_SIZE=2,4
+
+`--help` lists the rest: label, diagnose, export, tune, presets. Annotations in COCO, VIA, LabelMe, label maps, instance
+masks and other CSVs are read as they are. `mrcnn train` is the same as `python samples/fashion.py train`: the settings
+below are those of mrcnn/commands/settings.py. To find other things copy this file, say as shop.py, and change NAME,
+CLASSES and what else is yours: `python shop.py train` goes by what shop.py says.
 """
 
 import os
 import sys
 
+import numpy as np
+
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # runs from a checkout too
 
 from mrcnn.commands.main import main  # noqa: E402
+from mrcnn.config import Config  # noqa: E402
+from mrcnn.data.formats.imaterialist import ImaterialistDataset, descriptions_path, recognises  # noqa: E402
+from mrcnn.data.masks import rles_decode  # noqa: E402
+
+
+class FashionConfig(Config):
+    """What differs from mrcnn/config.py. Options such as --batch-size and --set change it for one run."""
+
+    NAME = "fashion"  # of the runs: logs/fashion20261121T0401
+    CLASSES = None  # all that the annotations name; ("shirt", "skirt") would be these two, the others left out
+    BACKBONE = "resnet50"
+    IMAGES_PER_GPU = 2
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 512
+    STEPS_PER_EPOCH = None  # an epoch is every photo once
+    VALIDATION_STEPS = None
+    DETECTION_NMS_THRESHOLD = 0.5  # garments of one class overlap: two people side by side, a pair of shoes
+    # 20 epochs of the heads, which are new, on a backbone that knows ImageNet; then 20 of all layers, with a tenth of
+    # the learning rate. "heads:20:1e-3:none,all:20:1e-4" would leave the heads without augmentation.
+    STAGES = "heads:20:1e-3,all:20:1e-4"
+    AUGMENT = "imgaug"  # see `augmentation`
+
+
+class FashionDataset(ImaterialistDataset):
+    """iMaterialist-Fashion: a CSV with a row for each object, its mask as run lengths, and a folder of photos.
+
+    The package's reader, a `mrcnn.utils.Dataset`, calls `add_class` and `add_image` and checks every row.
+    """
+
+    recognises = staticmethod(recognises)  # annotations of other formats go to the package's readers
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None):
+        """Register classes and photos. Classes are named by --names, a label_descriptions.json, or else CLASSES."""
+        names = descriptions_path(annotations, names) or FashionConfig.CLASSES
+        return super().load(annotations, images, limit, on_error, names)
+
+    def load_rles(self, image_id):
+        """(list of N run lengths, int32 [N] class ids): what training reads, as the photos are large and most of a mask
+        need not be decoded. A data set without this method is asked for load_mask."""
+        rows = self.objects(image_id)
+        return [row.rle for row in rows], np.array([row.class_id for row in rows], np.int32)
+
+    def load_mask(self, image_id):
+        """(masks bool [height, width, N], int32 [N] class ids); class 0 is background, a negative one a crowd."""
+        photo = self.image_info[image_id]
+        rles, class_ids = self.load_rles(image_id)
+        return rles_decode(rles, (photo["height"], photo["width"])), class_ids
+
+
+def augmentation():
+    """Half of the photos mirrored, half of them scaled and rotated, all made brighter or darker; masks follow."""
+    from imgaug import augmenters
+
+    return augmenters.Sequential([
+        augmenters.Fliplr(0.5),
+        augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
+        augmenters.Multiply((0.8, 1.25)),
+    ])
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The name "imgaug" of --augment and --stages stands for the augmentation above; others stay the package's.
+    sys.exit(main(config=FashionConfig, dataset=FashionDataset, augmentations={"imgaug": augmentation}))

@@ -50,7 +50,7 @@ def photos_with_objects(dataset, seed, least=4):
 
 
 def find_run(logs, class_names):
-    """The last checkpoint of the newest run of `fashion.py`, else of the notebooks, that knows these classes, or None.
+    """The last checkpoint of the newest run of `mrcnn`, else of the notebooks, that knows these classes, or None.
 
     logs: folder of runs; class_names: with background
     """
@@ -89,7 +89,7 @@ def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs
         return found
     if not drawn:
         raise UsageError(
-            f"No run in {logs} knows the classes of these photos: train one with samples/fashion.py train, or set "
+            f"No run in {logs} knows the classes of these photos: train one with mrcnn train, or set "
             "CHECKPOINT to its weight file."
         )
     return train_a_minute(logs, epochs)

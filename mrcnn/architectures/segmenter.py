@@ -248,6 +248,7 @@ class Segmenter(Detector):
         augmentation: Callable | object | None = None,
         custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
         no_augmentation_sources: Sequence[str] | None = None,
+        augmentation_name: str | None = None,
     ) -> keras.callbacks.History:
         """Train one stage, with a checkpoint after each epoch. A loaded checkpoint is continued.
 
@@ -261,6 +262,7 @@ class Segmenter(Detector):
             custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
                 attribute `measures` is called before history.csv is written; the others are called last.
             no_augmentation_sources: sources of the Dataset whose photos are not augmented.
+            augmentation_name: tells the stage from one of the same layers and rate when a run is resumed.
 
         Returns:
             The Keras History of the stage.
@@ -276,7 +278,8 @@ class Segmenter(Detector):
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
         self._take_classes(train_dataset)
-        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs)}
+        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
+                 "augmentation": augmentation_name}
         stage["first_epoch"] = weights.first_epoch_of(stage, self._state, self.epoch)
         self.stage = stage
         batches = Batches(train_dataset, self.config, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,

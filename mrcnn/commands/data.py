@@ -6,10 +6,10 @@ import warnings
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import positive, seed
-from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
+from mrcnn.commands.own_data import reads
+from mrcnn.commands.settings import base_config, overrides_of
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.objects import class_counts
-from mrcnn.data.recipes import augmentation_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.progress import progress_bar
 
@@ -39,7 +39,7 @@ def summary(options):
 
 def _config(options):
     """The settings that `train` would begin with."""
-    return (FashionConfig if options.annotations else DrawnConfig)(**overrides_of(options))
+    return base_config(options)(**overrides_of(options))
 
 
 # --- Validation ------------------------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def _with_its_faults(options):
     from mrcnn.data.formats import reader, recognise
 
     options.on_error = "skip"
-    if not options.annotations or options.split or options.skip:
+    if not options.annotations or options.split or options.skip or reads(options, options.annotations):
         return open_data(options)
     dataset = reader(options.format or recognise(options.annotations))()
     try:
@@ -107,7 +107,7 @@ def split(options):
 
     if options.preset and (options.method or options.parts):
         raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")
-    if not options.annotations:
+    if not options.annotations and not reads(options, None):
         raise UsageError("data split splits photos of your own: give their --annotations.")
     dataset = open_data(options)
     groups = None
@@ -161,7 +161,7 @@ def show(options):
     from mrcnn.drawing.pictures import contact_sheet, write_picture
 
     config = _config(options)
-    augmentation = augmentation_of(options.augment or config.AUGMENT)
+    augmentation = options.program.augmentation(options.augment or config.AUGMENT)
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False).check()
     versions = 1 + (options.versions if augmentation is not None else 0)

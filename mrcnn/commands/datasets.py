@@ -1,5 +1,10 @@
-"""Data of the fashion sample: annotated photos in any known format, and drawn pictures where none are given."""
+"""Data of the commands: annotated photos in any known format, a program's own data set, and drawn pictures for none."""
 
+import argparse
+import warnings
+
+from mrcnn.commands.options import parse_setting
+from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.data.formats import READERS, open_dataset
 from mrcnn.errors import DataError, UsageError
@@ -30,18 +35,34 @@ def open_data(options, annotations=None, part=None):
     annotations: path; None takes options.annotations; part: of options.split; None takes options.part, else "val"
     """
     annotations = annotations or options.annotations
-    part = part or getattr(options, "part", None) or "val"
-    if not annotations:
+    wanted = getattr(options, "part", None)
+    part = part or wanted or "val"
+    own = reads(options, annotations)
+    if not annotations and not own:
         given = [name for name in ("images", "names", "mapping", "format", "skip", "split") if getattr(options, name)]
         if given:
-            raise UsageError(f"--{given[0]} needs annotations: say which (python samples/fashion.py --help).")
+            raise UsageError(f"--{given[0]} needs annotations: say which ({options.program.command} --help).")
         return drawn_pictures(part, options.limit)
-    if getattr(options, "part", None) and not options.split:
+    itself = splits_itself(options, annotations)
+    if options.split and itself:
+        raise UsageError(f"--split: {name_of(options.program.dataset)} splits the photos itself; leave the option out.")
+    if wanted and not (options.split or itself):
         raise UsageError("--part needs the --split FILE that it is a part of.")
-    chosen = bool(options.split or options.skip)  # then the limit counts what remains
-    dataset = open_dataset(annotations, options.images, None if chosen else options.limit,
-                           "skip" if options.skip else options.on_error, options.names, options.mapping, options.format)
-    return _chosen_photos(dataset, options, part) if chosen else dataset
+    dataset = _opened(options, annotations, part, own)
+    if options.split or options.skip or (options.limit and len(dataset.image_ids) > options.limit):
+        dataset = _chosen_photos(dataset, options, part)
+    return _chosen_classes(dataset, options, annotations)
+
+
+def _opened(options, annotations, part, own):
+    """The data set of annotations as it is, of the program's own kind or of a format of the package's."""
+    # A split or a list to skip chooses first; then the limit counts what remains.
+    limit = None if options.split or options.skip else options.limit
+    on_error = "skip" if options.skip else options.on_error
+    if own:
+        chosen = argparse.Namespace(**{**vars(options), "limit": limit, "on_error": on_error})
+        return open_own(chosen, annotations, part)
+    return open_dataset(annotations, options.images, limit, on_error, options.names, options.mapping, options.format)
 
 
 def _chosen_photos(dataset, options, part):
@@ -59,6 +80,28 @@ def _chosen_photos(dataset, options, part):
     if not len(dataset.image_ids):
         raise DataError(f"No photo remains after --split and --skip: check {options.split or options.skip}.")
     return dataset
+
+
+def _chosen_classes(dataset, options, annotations):
+    """The data set with the classes that the settings name, in their order, if they name any."""
+    from mrcnn.data.annotated import AnnotatedDataset, choose_classes
+
+    config = options.program.config
+    names = dict(map(parse_setting, options.set)).get("CLASSES", config.CLASSES)
+    if names is None or list(names) == list(dataset.class_names[1:]):
+        return dataset
+    if not isinstance(dataset, AnnotatedDataset):
+        raise UsageError(
+            f"CLASSES of {config.__name__} are {', '.join(names)}, but {name_of(options.program.dataset)} registers "
+            f"{', '.join(dataset.class_names[1:])}: let them agree, or leave CLASSES out."
+        )
+    left = [name for name in dataset.class_names[1:] if name not in names]
+    if left:
+        shown = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
+        count = "1 class is" if len(left) == 1 else f"{len(left)} classes are"
+        warnings.warn(f"{annotations}: {count} left out with its objects ({shown}): CLASSES names {', '.join(names)}.",
+                      stacklevel=2)
+    return choose_classes(dataset, names)
 
 
 def drawn_pictures(subset, limit=None):

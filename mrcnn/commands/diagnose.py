@@ -5,6 +5,7 @@ import os
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import probability
+from mrcnn.commands.own_data import splits_itself
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
 
@@ -17,12 +18,13 @@ def diagnose(options):
     from mrcnn.evaluation.findings import find
     from mrcnn.evaluation.funnel_report import diagnosis_figure, diagnosis_text
     from mrcnn.files import write_json
-    from mrcnn.inference.diagnosis import examine, written_in
 
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "diagnosis")
+    from mrcnn.inference.diagnosis import examine, written_in  # brings in Keras, which load_model does quietly
+
     diagnosis = examine(model, dataset, training_objects(options, dataset))
     diagnosis["epoch"], diagnosis["changed"] = written_in(path, model.config)
     findings = find(diagnosis)
@@ -44,7 +46,7 @@ def training_objects(options, dataset):
     if options.train:
         whole.split = whole.part = None
         training = open_data(whole, options.train)
-    elif options.split and (options.part or "val") != "train":
+    elif (options.split or splits_itself(options, options.annotations)) and (options.part or "val") != "train":
         training = open_data(whole, part="train")
     else:
         return None

@@ -2,11 +2,11 @@
 
 import os
 
-from mrcnn.commands.options import positive, probability, quiet_import
+from mrcnn.commands.options import positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
-from mrcnn.errors import UsageError
+from mrcnn.errors import ExportError, UsageError
 
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "litert": ".tflite"}
 
@@ -19,9 +19,9 @@ def export(options):
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
-    with quiet_import():
-        from mrcnn.errors import ExportError
-        from mrcnn.export import export as write
+    start_keras()
+    from mrcnn.export.files import export as write
+
     if options.format != "savedmodel":
         overrides.setdefault("PRECISION", "float32")  # as the weights are
     if height or width:

@@ -1,9 +1,10 @@
-"""The command line: `mrcnn COMMAND`, the same as `python -m mrcnn COMMAND`."""
+"""The command line: `mrcnn COMMAND`, the same as `python -m mrcnn COMMAND`; and that of a user's own program."""
 
-import os
+import importlib.resources
 import sys
 
 # Keras is imported inside the commands: --help and usage errors answer at once.
+from mrcnn import __version__
 from mrcnn.commands.data import add_data
 from mrcnn.commands.detect import add_detect
 from mrcnn.commands.diagnose import add_diagnose
@@ -11,15 +12,20 @@ from mrcnn.commands.evaluate import add_evaluate
 from mrcnn.commands.export import add_export
 from mrcnn.commands.label import add_label
 from mrcnn.commands.options import OneLineParser, add_command, run_command
+from mrcnn.commands.program import Program, make_program
+from mrcnn.commands.settings import FashionConfig
 from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
 
-PRESETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "presets")
+PRESETS = importlib.resources.files("mrcnn.commands") / "presets"
 
 
-def build_parser():
-    """The parser of all commands."""
-    parser = OneLineParser(prog="mrcnn", description="Find objects in photos with Mask R-CNN.")
+def build_parser(program=None):
+    """The parser of all commands. program: Program that they serve; None: the command `mrcnn`."""
+    program = program or Program()
+    parser = OneLineParser(prog=program.command, description="Find objects in photos with Mask R-CNN.")
+    parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
+    parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
                                      metavar="train|tune|evaluate|detect|diagnose|label|export|data")
     for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_export, add_data):
@@ -27,9 +33,31 @@ def build_parser():
     return parser
 
 
-def main(arguments=None):
-    """Run a command; returns the exit code."""
-    return run_command(build_parser(), arguments, PRESETS)
+def main(arguments=None, *, config=FashionConfig, dataset=None, augmentations=None):
+    """Run a command. A program of a user's own, shop.py, is a Config, a Dataset if need be, and this call:
+
+        if __name__ == "__main__":
+            sys.exit(main(config=ShopConfig, dataset=ShopDataset))
+
+    and is used as `mrcnn` is: `python shop.py train --annotations ...`. Its Config's NAME names the runs.
+
+    Args:
+        arguments: list of texts; None: those that the process was started with.
+        config: Config subclass; what it lacks of `mrcnn.commands.settings.Plan` (STAGES, AUGMENT, CLASSES) is added.
+        dataset: Dataset subclass that opens the photos, as `mrcnn.commands.own_data` describes it; None: the readers of
+            `mrcnn.data.formats` do.
+        augmentations: {name: augmentation, or function without parameters that makes it}, more names for --augment and
+            --stages; one of the package's is replaced.
+
+    Returns:
+        The exit code: 0 done, 2 bad usage or bad data, 130 interrupted.
+
+    Raises:
+        TypeError: for a config or dataset of the wrong kind.
+    """
+    if isinstance(arguments, type):
+        raise TypeError(f"main({arguments.__name__}): name what you give, main(config=..., dataset=...).")
+    return run_command(build_parser(make_program(config, dataset, augmentations)), arguments, PRESETS)
 
 
 if __name__ == "__main__":

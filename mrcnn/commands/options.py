@@ -1,4 +1,4 @@
-"""What the commands of the samples share: options read with one clear line for bad usage and bad data.
+"""What the commands share: options read with one clear line for bad usage and bad data.
 
 Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted.
 """
@@ -9,10 +9,10 @@ import contextlib
 import json
 import math
 import os
+import pathlib
 import re
 import shlex
 import sys
-import tempfile
 import warnings
 from typing import NamedTuple
 
@@ -24,38 +24,70 @@ HINTS = {  # for who interrupts a command
 }
 # Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
 OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
-STAGES_EXAMPLE = "heads:20:1e-3,all:20:1e-4"
+STAGES_EXAMPLE = "heads:20:1e-3:none,all:20:1e-4"
 
 
 class Stage(NamedTuple):
-    """One stage of training: which layers, up to which epoch (counted from the start of the run), at what rate."""
+    """One stage of training.
+
+    layers: which; last_epoch: up to which epoch, counted from the start of the run; learning_rate: at what rate
+    augment: name of its augmentation; None: that of the run
+    """
 
     layers: str
     last_epoch: int
     learning_rate: float
+    augment: str | None = None
 
 
 def parse_stages(text):
-    """Stages from "layers:epochs:rate,layers:epochs:rate"; epochs are each stage's own.
+    """Stages from "layers:epochs:rate,layers:epochs:rate:augmentation"; epochs are each stage's own.
 
-    Raises UsageError for anything else.
+    Args:
+        text: of --stages; layers may be a regular expression, with colons, but without commas.
+
+    Returns:
+        list of Stage.
+
+    Raises:
+        UsageError: for anything else. Whether there is such an augmentation is not looked at.
     """
     stages, last_epoch = [], 0
     for part in str(text).split(","):
+        pieces = part.strip().rsplit(":", 3)
+        augment = None if len(pieces) < 4 or _is_number(pieces[3]) else pieces.pop()
         try:
-            layers, epochs, rate = part.strip().rsplit(":", 2)
+            layers, epochs, rate = pieces if augment else part.strip().rsplit(":", 2)
             epochs, rate = int(epochs), float(rate)
             re.compile(layers)
         except (ValueError, re.error):
             layers = ""
-        if not layers or epochs < 1 or not 0 < rate < math.inf:
+        if not layers or epochs < 1 or not 0 < rate < math.inf or augment == "":
             raise UsageError(
-                f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate. Example: {STAGES_EXAMPLE} "
-                "(layers: heads, 3+, 4+, 5+, all or a regular expression)."
+                f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate, :augmentation behind it if "
+                f"need be. Example: {STAGES_EXAMPLE} (layers: heads, 3+, 4+, 5+, all or a regular expression)."
             )
         last_epoch += epochs
-        stages.append(Stage(layers, last_epoch, rate))
+        stages.append(Stage(layers, last_epoch, rate, augment))
     return stages
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def stages_text(stages):
+    """Stages as --stages takes them."""
+    starts = [0] + [stage.last_epoch for stage in stages]
+    return ",".join(
+        f"{stage.layers}:{stage.last_epoch - start}:{stage.learning_rate:.4g}"
+        + (f":{stage.augment}" if stage.augment else "")
+        for stage, start in zip(stages, starts)
+    )
 
 
 def parse_setting(text):
@@ -76,7 +108,8 @@ def expand_presets(arguments, folder):
 
     `tune` does without OPTIONS_OF_TRAIN, which it does not have.
 
-    folder: of the preset files, NAME.txt: options as on the command line, over any number of lines, # for remarks
+    folder: pathlib.Path, or the like of importlib.resources, of the preset files, NAME.txt: options as on the command
+        line, over any number of lines, # for remarks
 
     Raises UsageError for a preset that does not exist.
     """
@@ -109,12 +142,12 @@ def _without(options, names):
 
 def read_preset(name, folder):
     """Options of a preset: one of `folder`, or a file of the user's own."""
-    path = name if os.path.isfile(name) else os.path.join(folder, f"{name}.txt")
-    if not os.path.isfile(path):
-        known = ", ".join(sorted(file[:-4] for file in os.listdir(folder) if file.endswith(".txt")))
+    own = pathlib.Path(name)
+    path = own if own.is_file() else folder.joinpath(f"{name}.txt")
+    if not path.is_file():
+        known = ", ".join(sorted(file.name[:-4] for file in folder.iterdir() if file.name.endswith(".txt")))
         raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
-    with open(path, encoding="utf-8") as file:
-        return shlex.split(file.read(), comments=True)
+    return shlex.split(path.read_text(encoding="utf-8"), comments=True)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -183,6 +216,8 @@ def quiet_import():
 
     Its greetings come before it reads any setting that would silence them, and would bury the one line of an error.
     """
+    import tempfile
+
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as kept:
@@ -196,6 +231,16 @@ def quiet_import():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def start_keras():
+    """Import Keras with its backend, quietly; every command calls this before it uses anything that imports them.
+
+    What can be refused without them is refused before, within a moment.
+    """
+    if "keras" not in sys.modules:
+        with quiet_import():
+            import keras  # noqa: F401
 
 
 def is_users(error):

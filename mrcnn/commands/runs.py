@@ -1,23 +1,35 @@
-"""Runs of the fashion sample: finding their checkpoints, and the models of those."""
+"""Runs: finding their checkpoints, and the models of those."""
 
 import copy
 import os
 
-from mrcnn.commands.options import quiet_import
-from mrcnn.commands.settings import FashionConfig, is_imagenet, new_config
+from mrcnn.commands.options import start_keras
+from mrcnn.commands.settings import is_imagenet, new_config
 from mrcnn.errors import DataError, UsageError
 
 
 def checkpoint_of(options):
     """Path of the weight file that --weights last|PATH stands for."""
     if options.weights == "last":
-        with quiet_import():
-            from mrcnn.architectures.segmenter import find_last_checkpoint
-
-        return find_last_checkpoint(options.logs, FashionConfig.NAME)
+        return last_checkpoint(options.logs, options.program.config.NAME)
     if not os.path.isfile(options.weights):
         raise UsageError(f"--weights {options.weights}: no such file; give last or the path of a checkpoint.")
     return options.weights
+
+
+def last_checkpoint(logs, name):
+    """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
+    start_keras()
+    from mrcnn.architectures.segmenter import find_last_checkpoint
+
+    try:
+        return find_last_checkpoint(logs, name or "model")
+    except FileNotFoundError as error:
+        try:
+            other = find_last_checkpoint(logs)
+        except FileNotFoundError:
+            raise error from None
+        raise FileNotFoundError(f"{error} The newest run of another name there has {other}.") from None
 
 
 def check_classes(checkpoint, dataset, whose):
@@ -25,6 +37,7 @@ def check_classes(checkpoint, dataset, whose):
 
     checkpoint: path; whose: what the dataset is, for the message
     """
+    start_keras()
     from mrcnn.weights import files as weights
     from mrcnn.weights import torchvision as torchvision_weights
 
@@ -45,8 +58,9 @@ def start_model(options, overrides, dataset):
         model = load_model(path, options, overrides, "training")
         print(f"Resuming {path} after epoch {model.epoch}.")
         return model
-    with quiet_import():
-        from mrcnn.model import MaskRCNN
+    start_keras()
+    from mrcnn.model import MaskRCNN
+
     model = MaskRCNN("training", new_config(options, overrides, dataset), options.logs)
     if is_imagenet(options.weights):
         from mrcnn.weights.pretrained import load_imagenet
@@ -86,13 +100,19 @@ def load_pretrained(model, path, options, dataset):
 
 def load_model(path, options, overrides, mode="inference"):
     """The model of a checkpoint; with --tile one that detects by tiles."""
-    with quiet_import():
-        from mrcnn.inference.tiles import tile_boxes
-        from mrcnn.model import MaskRCNN
+    start_keras()
+    from mrcnn.inference.tiles import tile_boxes
+    from mrcnn.model import MaskRCNN
+
     tile = getattr(options, "tile", None)
     if tile is not None:
         tile_boxes((1, 1), tile, options.tile_overlap)  # what cannot be shows before the network is built
-    model = MaskRCNN.from_checkpoint(path, options.logs, mode=mode, **overrides)
+    # A run that no command began has no plan yet.
+    plan = {name: overrides[name] for name in ("STAGES", "AUGMENT", "CLASSES") if name in overrides}
+    settings = {name: value for name, value in overrides.items() if name not in plan}
+    model = MaskRCNN.from_checkpoint(path, options.logs, mode=mode, **settings)
+    for name, value in plan.items():
+        setattr(model.config, name, value)
     return model if tile is None else Tiled(model, tile, options.tile_overlap)
 
 

@@ -1,6 +1,7 @@
-"""Settings of the fashion sample: its configurations, and what its options make of them."""
+"""Settings of runs: those that `mrcnn` has of its own, and what the options make of them or of a program's."""
 
-from mrcnn.commands.options import STAGES_EXAMPLE, parse_setting, parse_stages
+from mrcnn.commands.options import parse_setting, parse_stages, start_keras
+from mrcnn.commands.own_data import reads
 from mrcnn.config import Config
 from mrcnn.errors import UsageError
 
@@ -13,8 +14,16 @@ TTA = {"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}  # --tta; a view at 0.8 me
 # --- Configurations --------------------------------------------------------------------------------------------------
 
 
+class Plan:
+    """Settings that the commands know beside those of Config; a program's Config without them has these."""
+
+    STAGES = "heads:20:1e-3,all:20:1e-4"  # --stages, in the settings so that a resumed run remembers them
+    AUGMENT = "flip"  # --augment, of the stages that name none
+    CLASSES = None  # names of the classes to learn, in their order, others being left out; None: all of the data
+
+
 class FashionConfig(Config):
-    """Photos of clothes."""
+    """Photos of clothes: the settings of `mrcnn`. Those of samples/fashion.py are the same, with their reasons."""
 
     NAME = "fashion"
     BACKBONE = "resnet50"
@@ -23,8 +32,9 @@ class FashionConfig(Config):
     STEPS_PER_EPOCH = None  # an epoch is every photo once
     VALIDATION_STEPS = None
     DETECTION_NMS_THRESHOLD = 0.5  # garments of one class overlap: two people side by side, a pair of shoes
-    STAGES = STAGES_EXAMPLE  # --stages, in the settings so that a resumed run remembers them
-    AUGMENT = "flip"  # --augment
+    STAGES = Plan.STAGES
+    AUGMENT = "imgaug"
+    CLASSES = None
 
 
 DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
@@ -53,6 +63,16 @@ class DrawnConfig(FashionConfig):
     POST_NMS_ROIS_INFERENCE = 150
     WARMUP_STEPS = 50
     STAGES = "all:9:3e-2,all:3:5e-3,all:1:5e-4"
+    AUGMENT = "flip"
+
+
+def base_config(options):
+    """The Config class that a command begins with: the program's, or DrawnConfig for drawn pictures."""
+    own = options.program.config
+    annotated = getattr(options, "train", None) or options.annotations
+    if annotated or reads(options, None):
+        return own
+    return DrawnConfig if own.NAME == DrawnConfig.NAME else type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
 
 
 # --- Settings from the command line ----------------------------------------------------------------------------------
@@ -63,7 +83,7 @@ def overrides_of(options):
 
     Raises UsageError for a size that the pyramid cannot halve and for text where a number belongs.
     """
-    overrides = {}
+    overrides, own = {}, options.program.config
     size = getattr(options, "image_size", None)
     if size is not None:
         nearest = max(64, round(size / 64) * 64)
@@ -81,12 +101,16 @@ def overrides_of(options):
     if getattr(options, "tta", False):
         overrides.update(TTA)
     for name, value in map(parse_setting, options.set):
-        default = getattr(FashionConfig, name, None)
+        default = getattr(own, name, None)
         if isinstance(default, (int, float)) and not isinstance(value, (int, float, type(None))):
             raise UsageError(f"--set {name}={value}: {name} takes a value such as {default}.")
         overrides[name] = value
-    FashionConfig(**overrides)  # unknown names show before anything is built
-    parse_stages(overrides.get("STAGES", FashionConfig.STAGES))
+    own(**overrides)  # unknown names show before anything is built
+    for stage in parse_stages(overrides.get("STAGES", own.STAGES)):
+        if stage.augment:
+            options.program.check_augmentation(stage.augment, f"--stages ...:{stage.augment}")
+    if "AUGMENT" in overrides:
+        options.program.check_augmentation(overrides["AUGMENT"], f"--augment {overrides['AUGMENT']}")
     return overrides
 
 
@@ -107,7 +131,7 @@ def new_config(options, overrides, dataset):
 
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.
     """
-    base = FashionConfig if options.train or options.annotations else DrawnConfig
+    base = base_config(options)
     config = base()
     if options.weights == "none":
         config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
@@ -116,6 +140,7 @@ def new_config(options, overrides, dataset):
     elif is_imagenet(options.weights):
         config.NORM = "batch"  # as the classifiers have it
     elif is_torchvision(options.weights):
+        start_keras()
         from mrcnn.weights.torchvision import settings_of
 
         written = settings_of(options.weights)["config"]
@@ -125,7 +150,13 @@ def new_config(options, overrides, dataset):
 
         # Weights of ours fit the network that they were trained in, so its settings come with them.
         written = read_attributes(options.weights)["config"] or {}
-        config = base.from_dict({**written, "STAGES": base.STAGES, "AUGMENT": base.AUGMENT})
+        run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
+        config = base.from_dict({**written, **run})
+    if base.NUM_CLASSES not in (Config.NUM_CLASSES, dataset.num_classes):
+        raise UsageError(
+            f"{base.__name__} says NUM_CLASSES = {base.NUM_CLASSES}, the data has {dataset.num_classes} classes with "
+            f"the background ({', '.join(dataset.class_names[1:])}): leave it out, it follows the data."
+        )
     config.NUM_CLASSES = dataset.num_classes
     config.set(**overrides)
     if options.weights == "none" and "TRAIN_BN" not in overrides:

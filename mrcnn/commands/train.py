@@ -2,10 +2,11 @@
 
 import os
 import shlex
+import warnings
 
-from mrcnn.commands.options import parse_stages, positive, quiet_import
+from mrcnn.commands.options import parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
-from mrcnn.commands.settings import FashionConfig, is_imagenet, overrides_of
+from mrcnn.commands.settings import is_imagenet, overrides_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -14,7 +15,6 @@ from mrcnn.commands.training_options import (
     testing_data,
     training_data,
 )
-from mrcnn.data.recipes import augmentation_of
 
 
 def train(options):
@@ -25,24 +25,37 @@ def train(options):
     overrides = overrides_of(options)
     training, validation = training_data(options)
     testing = testing_data(options, training)
-    with quiet_import():
-        from mrcnn.training.validation import validation_callbacks
+    start_keras()
+    from mrcnn.training.validation import validation_callbacks
+
     model = start_model(options, overrides, training)
-    augmentation = augmentation_of(getattr(model.config, "AUGMENT", "none"))
-    stages = parse_stages(getattr(model.config, "STAGES", FashionConfig.STAGES))
+    stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)
     start = model.epoch
     for stage, last_epoch in left_to_do(stages, model, callbacks):
         model.train(training, validation, learning_rate=stage.learning_rate, epochs=last_epoch, layers=stage.layers,
-                    augmentation=augmentation, custom_callbacks=callbacks)
+                    augmentation=options.program.augmentation(stage.augment), custom_callbacks=callbacks,
+                    augmentation_name=stage.augment)
     if model.epoch == start:
         print(f"All {start} epochs of these stages are done; --stages takes more.")
     kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
     best = f" --weights {shlex.quote(kept[0])}" if kept else ""
-    following = f"python samples/fashion.py evaluate --logs {shlex.quote(options.logs)}{best}{same_data(options)}"
+    logs = shlex.quote(options.logs)
+    following = f"{options.program.command} evaluate --logs {logs}{best}{same_data(options)}"
     if model.devices.chief:
         print(f"The run is in {model.log_dir}. Next: {following}")
+
+
+def planned_stages(config, options):
+    """The stages of a run's settings, each with the name of its augmentation; warns of an --augment without effect."""
+    own = options.program.config
+    stages = parse_stages(getattr(config, "STAGES", own.STAGES))
+    if options.augment and all(stage.augment for stage in stages):
+        warnings.warn(f"--augment {options.augment} is of no effect: each of the stages "
+                      f"{getattr(config, 'STAGES', own.STAGES)} names its own; --stages gives others.", stacklevel=2)
+    default = getattr(config, "AUGMENT", own.AUGMENT)
+    return [stage._replace(augment=stage.augment or default) for stage in stages]
 
 
 def left_to_do(stages, model, callbacks):
@@ -54,8 +67,7 @@ def left_to_do(stages, model, callbacks):
     begins = [0, *(stage.last_epoch for stage in stages)]  # unless a stage ends early
     index, begin = 0, 0
     if model.stage is not None:
-        same = [i for i, stage in enumerate(stages)
-                if (stage.layers, stage.learning_rate) == (model.stage["layers"], model.stage["learning_rate"])]
+        same = [i for i, stage in enumerate(stages) if is_stage(stage, model.stage)]
         if same:
             begin = model.stage["first_epoch"]
             index = min(same, key=lambda i: abs(begins[i] - begin))
@@ -66,6 +78,13 @@ def left_to_do(stages, model, callbacks):
         if model.epoch < last_epoch:
             yield stages[i], last_epoch
         begin = min(last_epoch, model.epoch)
+
+
+def is_stage(stage, written):
+    """Whether a Stage is the one that a checkpoint was written in, as its state tells it."""
+    same = (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])
+    named = written.get("augmentation")  # None in runs of earlier versions and of other programs
+    return same and (None in (named, stage.augment) or named == stage.augment)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

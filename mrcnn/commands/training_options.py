@@ -4,19 +4,24 @@ import shlex
 
 from mrcnn.commands.datasets import add_data_options, check_same_classes, open_data
 from mrcnn.commands.options import STAGES_EXAMPLE, positive, seed
-from mrcnn.data.recipes import AUGMENTATIONS
+from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.errors import UsageError
 
 
 def check_data_options(options):
     """Raise UsageError unless the options name training and validation data, or neither."""
+    own = reads(options, options.annotations) and not options.train and not options.val
+    itself = own and splits_itself(options, options.annotations)
     if options.split and (options.train or options.val):
         raise UsageError("--split takes its parts from one --annotations PATH; leave --train and --val out.")
     if bool(options.train) != bool(options.val):
         raise UsageError("Photos need both --train and --val ANNOTATIONS, or --annotations PATH with --split FILE.")
-    if options.split and not options.annotations:
+    if options.split and not (options.annotations or own):
         raise UsageError("--split needs the --annotations PATH that it splits.")
-    if options.annotations and not options.split:
+    if own and not (options.split or itself):
+        raise UsageError(f"{name_of(options.program.dataset)} has no parameter part to tell photos to train on from "
+                         "those to validate on: give it one, or --split FILE (made by `data split`).")
+    if options.annotations and not (options.split or itself):
         raise UsageError("--annotations needs --split FILE (made by `data split`); else give --train and --val.")
     if getattr(options, "test", None) and not options.train:
         raise UsageError("--test ANNOTATIONS goes with --train and --val; of a split, --evaluate-test takes the part "
@@ -45,8 +50,9 @@ def testing_data(options, training):
 
 def same_data(options):
     """The options by which `evaluate` finds the validation data of this training, with a space in front."""
+    classes = [("set", text) for text in options.set if text.partition("=")[0].strip() == "CLASSES"]
     return _options_text([("images", options.images), ("annotations", options.val or options.annotations),
-                          *_reading(options)])
+                          *_reading(options), *classes])
 
 
 def same_training_data(options):
@@ -90,11 +96,13 @@ def add_network(command, weights):
                          help="resnet50, resnet101, resnet152, efficientnet_lite0, small or one of keras.applications")
     command.add_argument("--image-size", type=positive, metavar="N",
                          help="photos are scaled and padded to NxN pixels; divides by 64")
-    command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE,...",
-                         help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads, then 20 of all layers; layers are "
-                              "heads, 3+, 4+, 5+, all or a regular expression")
+    command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE[:AUGMENTATION],...",
+                         help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads without augmentation, then 20 of all "
+                              "layers with that of --augment; layers are heads, 3+, 4+, 5+, all or a regular "
+                              "expression")
     command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
-    command.add_argument("--augment", choices=AUGMENTATIONS,
-                         help="flip: left to right (default); jitter: scale, flip, colour; copy-paste: that and "
-                              "objects of other photos; imgaug: flip, scale, rotation, brightness; imgaug-full: "
+    command.add_argument("--augment", metavar="NAME",
+                         help="augmentation of the stages that name none; none; flip: left to right (default for "
+                              "drawn pictures); jitter: scale, flip, colour; copy-paste: that and objects of other "
+                              "photos; imgaug: flip, scale, rotation, brightness (default for photos); imgaug-full: "
                               "that of the first fashion projects, on half of the photos")

@@ -10,7 +10,7 @@ import shlex
 import time
 from typing import NamedTuple
 
-from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive
+from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
 from mrcnn.commands.settings import FashionConfig, overrides_of
 from mrcnn.commands.training_options import (
@@ -20,12 +20,10 @@ from mrcnn.commands.training_options import (
     same_training_data,
     training_data,
 )
-from mrcnn.data.recipes import augmentation_of
 from mrcnn.errors import UsageError
 from mrcnn.files import whole_file
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
-STUDY = "fashion"
 DEFAULT_STAGES = "all:3:1e-3"
 DEFAULT_SEARCH = ["LEARNING_RATE=1e-4:1e-2:log"]
 SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
@@ -50,15 +48,15 @@ class Search(NamedTuple):
         return kind(self.name, self.low, self.high, log=self.log)
 
 
-def parse_search(text):
-    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
+def parse_search(text, config=FashionConfig):
+    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c. config: class that knows the setting.
 
     Raises UsageError for anything else, ConfigError for a setting that does not exist.
     """
     name, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not name or not values:
         raise UsageError(f"--search {text}: {SEARCH_HINT}.")
-    default = getattr(FashionConfig(**{name: getattr(FashionConfig(), name, None)}), name)
+    default = getattr(config(**{name: getattr(config(), name, None)}), name)
     parts = values.split(":")
     if len(parts) == 1:
         return Search(name, choices=_choices(text, values))
@@ -95,17 +93,10 @@ def scaled_stages(text, rate=None, epochs=None):
     """Stages of which the highest rate is `rate`, the others in proportion, and which end after `epochs` in all."""
     stages = parse_stages(text)
     factor = 1 if rate is None else rate / max(stage.learning_rate for stage in stages)
-    stages = [Stage(stage.layers, min(stage.last_epoch, epochs or math.inf), stage.learning_rate * factor)
-              for stage in stages]
+    stages = [stage._replace(last_epoch=min(stage.last_epoch, epochs or math.inf),
+                             learning_rate=stage.learning_rate * factor) for stage in stages]
     starts = [0] + [stage.last_epoch for stage in stages]
     return [stage for stage, start in zip(stages, starts) if stage.last_epoch > start]
-
-
-def stages_text(stages):
-    """Stages as --stages takes them."""
-    starts = [0] + [stage.last_epoch for stage in stages]
-    return ",".join(f"{stage.layers}:{stage.last_epoch - start}:{stage.learning_rate:.4g}"
-                    for stage, start in zip(stages, starts))
 
 
 # --- The study -------------------------------------------------------------------------------------------------------
@@ -210,7 +201,7 @@ def tune(options):
     check_data_options(options)
     if options.weights == "last":
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
-    search = [parse_search(text) for text in options.search or DEFAULT_SEARCH]
+    search = [parse_search(text, options.program.config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)
     if options.steps:
         overrides["STEPS_PER_EPOCH"] = options.steps
@@ -220,14 +211,14 @@ def tune(options):
                   "epochs": options.epochs, "stages": text, "settings": json.loads(json.dumps(overrides, default=str))}
     import_optuna()
     training, validation = training_data(options)  # before anything is noted that bad paths would spoil
-    study = open_study(options.logs, options.study, search, conditions, options.seed or 0)
-    folder = os.path.join(options.logs, f"tune_{options.study}")
+    study = open_study(options.logs, study_of(options), search, conditions, options.seed or 0)
+    folder = os.path.join(options.logs, f"tune_{study_of(options)}")
 
     def objective(values, report):
         remove_weights(study, folder)
         return train_trial(options, overrides, text, training, validation, values, report)
 
-    table = os.path.join(options.logs, "tune.csv" if options.study == STUDY else f"tune_{options.study}.csv")
+    table = os.path.join(options.logs, f"tune_{options.study}.csv" if options.study else "tune.csv")
     try:
         run_study(study, search, options.trials, objective, table)
     finally:
@@ -236,8 +227,14 @@ def tune(options):
     print(f"All trials are in {table} and {os.path.join(options.logs, DATABASE)}; more --trials go on with them.")
 
 
+def study_of(options):
+    """Name of the search: --study, else that of the program's runs."""
+    return options.study or (options.program.config.NAME or "model").lower()
+
+
 def train_trial(options, overrides, text, training, validation, values, report):
     """(mask AP on the validation photos after the last epoch, notes) of one short training."""
+    start_keras()
     import keras
 
     from mrcnn.training.validation import AveragePrecision
@@ -247,13 +244,14 @@ def train_trial(options, overrides, text, training, validation, values, report):
     values = dict(values)
     stages = scaled_stages(text, values.pop("LEARNING_RATE", None), options.epochs)
     model = start_model(options, {**overrides, **values, "STAGES": stages_text(stages)}, training)
-    model.model_dir = os.path.join(options.logs, f"tune_{options.study}")
+    model.model_dir = os.path.join(options.logs, f"tune_{study_of(options)}")
     model.set_log_dir()
     measure = AveragePrecision(model, validation)
     follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(logs["val_segm_AP"], epoch))
     for stage in stages:
         model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
-                    layers=stage.layers, augmentation=augmentation_of(model.config.AUGMENT),
+                    layers=stage.layers,
+                    augmentation=options.program.augmentation(stage.augment or model.config.AUGMENT),
                     custom_callbacks=[measure, follow])
     notes = {"run": model.log_dir, **best_threshold(*measure.found)}
     average = float(model.history.history["val_segm_AP"][-1])
@@ -301,7 +299,7 @@ def report_best(options, study, search, overrides, text):
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
     stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
     chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
-    print(f"\npython samples/fashion.py train{same_training_data(options)} --weights {shlex.quote(options.weights)} "
+    print(f"\n{options.program.command} train{same_training_data(options)} --weights {shlex.quote(options.weights)} "
           f"--stages {shlex.quote(stages)}{chosen}\n")
 
 
@@ -322,6 +320,6 @@ def add_tune(commands, add_command):
                          help="trainings in all, those of earlier calls included (default 20)")
     command.add_argument("--epochs", type=positive, metavar="N", help="end each after N epochs")
     command.add_argument("--steps", type=positive, metavar="N", help="steps of an epoch (default: every photo once)")
-    command.add_argument("--study", default=STUDY, metavar="NAME", help=f"name of the search in {DATABASE}")
+    command.add_argument("--study", metavar="NAME", help=f"name of the search in {DATABASE} (default: of the runs)")
     add_network(command, "none|imagenet[:FILE]|coco|PATH")
     command.set_defaults(stages=None)

@@ -7,9 +7,10 @@ objects at once: a reader changes nothing of its own after loading.
 
 import copy
 import dataclasses
+import difflib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -146,6 +147,7 @@ class AnnotatedDataset(Dataset):
         self.attribute_names = {}
         self._skips = False
         self._loaded_before = (0, 0)
+        self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
 
     # --- For readers ---------------------------------------------------------------------------------------------
     def start_loading(self, on_error: str) -> None:
@@ -209,6 +211,10 @@ class AnnotatedDataset(Dataset):
         """Number classes and photos. Names stay whole: many classes of clothes share their first word."""
         super().prepare(class_map)
         self.class_names = [str(info["name"]) for info in self.class_info]
+
+    def map_source_class_id(self, source_class_id: str) -> int:
+        """Class id of a class in its source; 0, the background's, of one that `choose_classes` left out."""
+        return 0 if source_class_id in self._left_out else super().map_source_class_id(source_class_id)
 
     def add_category(self, source: str, class_id: int, class_name: str, supercategory: str | None = None) -> None:
         """Register a class as `add_class` does, with its group.
@@ -277,9 +283,10 @@ class AnnotatedDataset(Dataset):
         return [entry for entry in self._entries(image_id) if isinstance(entry, Fault)]
 
     def _entries(self, image_id):
-        """What `read_objects` yields, without what `without` dropped."""
+        """What `read_objects` yields, without what `without` dropped and `choose_classes` left out."""
         dropped = self.image_info[image_id].get("dropped", ())
-        return [entry for entry in self.read_objects(image_id) if entry.number not in dropped]
+        return [entry for entry in self.read_objects(image_id)
+                if entry.number not in dropped and getattr(entry, "class_id", None) != 0]
 
     def load_rles(self, image_id: int) -> tuple[list[dict], np.ndarray]:
         """Objects of a photo as (list of compressed run lengths, class ids int32 [N], negative for crowds)."""
@@ -333,6 +340,34 @@ def without(dataset, faults):
         if numbers:
             info = chosen.image_info[image_id]
             info["dropped"] = frozenset(info.get("dropped", ())) | numbers
+    return chosen
+
+
+def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> AnnotatedDataset:
+    """A prepared copy of a data set that knows some of its classes, in an order of its own.
+
+    Objects of other classes are as if they were not annotated.
+
+    Args:
+        dataset: AnnotatedDataset, prepared.
+        names: of the classes to know.
+
+    Raises:
+        DataError: if a name is given twice, or the data set has no such class.
+    """
+    names = list(names)
+    known = {name: info for name, info in zip(dataset.class_names[1:], dataset.class_info[1:])}
+    for name in names:
+        if name not in known or names.count(name) > 1:
+            close = difflib.get_close_matches(str(name), known, 1)
+            hint = f" (did you mean {close[0]!r}?)" if close and name not in known else ""
+            what = "are named twice" if name in known else "are none of the data's"
+            raise DataError(f"CLASSES: {name!r} {what}{hint}: take some of {', '.join(known)}, each once.")
+    chosen = copy.copy(dataset)
+    chosen.class_info = [dataset.class_info[0], *(dict(known[name]) for name in names)]
+    left_out = (info for name, info in known.items() if name not in names)
+    chosen._left_out = {*dataset._left_out, *(f"{info['source']}.{info['id']}" for info in left_out)}
+    chosen.prepare()
     return chosen
 
 

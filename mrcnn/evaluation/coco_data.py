@@ -116,7 +116,10 @@ def _annotations_of_file(dataset, info, categories):
     for number, annotation in zip(numbers, info["annotations"], strict=True):
         if number in info.get("dropped", ()):
             continue
-        category_id = categories[dataset.map_source_class_id(f"{info['source']}.{annotation['category_id']}")]
+        class_id = dataset.map_source_class_id(f"{info['source']}.{annotation['category_id']}")
+        if not class_id:
+            continue  # of a class that was left out
+        category_id = categories[class_id]
         same = category_id == annotation["category_id"]
         yield annotation if same else {**annotation, "category_id": category_id}
 

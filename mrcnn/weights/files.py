@@ -280,7 +280,11 @@ def read_state(path):
 
 
 def _same_stage(state, stage):
-    return all(state["stage"].get(key) == stage.get(key) for key in ("layers", "learning_rate"))
+    before = state["stage"]
+    # States of earlier versions, and stages that are trained without the commands, name no augmentation.
+    named = before.get("augmentation"), stage.get("augmentation")
+    same = None in named or named[0] == named[1]
+    return same and all(before.get(key) == stage.get(key) for key in ("layers", "learning_rate"))
 
 
 def first_epoch_of(stage, state, epoch):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.commands.data import add_data
-from mrcnn.commands.options import OneLineParser, add_command, run_command
+from mrcnn.commands.main import main
 from mrcnn.data.curation.splits import PRESETS, read_split
 from mrcnn.data.curation.validate import read_faults
 from mrcnn.data.formats import open_dataset
@@ -18,9 +17,7 @@ HEIGHT, WIDTH = 60, 40
 
 def data(*arguments):
     """Exit code of a `data` command."""
-    parser = OneLineParser()
-    add_data(parser.add_subparsers(dest="command", required=True), add_command)
-    return run_command(parser, ["data", *map(str, arguments)])
+    return main(["data", *map(str, arguments)])
 
 
 @pytest.fixture

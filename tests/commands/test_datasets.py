@@ -1,15 +1,16 @@
 """The data that the options of a command stand for."""
 
+import argparse
 import json
 import os
 import pathlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mrcnn.commands import datasets as fashion_datasets
+from mrcnn.commands.program import Program
 from mrcnn.data.annotated import Fault
 from mrcnn.data.curation.splits import write_split
 from mrcnn.data.curation.validate import write_faults
@@ -22,7 +23,7 @@ CCP = pathlib.Path(ROOT).parent / "shared" / "data" / "ccp"
 
 def options(**given):
     names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit")
-    return SimpleNamespace(**{**dict.fromkeys(names), "on_error": "raise", **given})
+    return argparse.Namespace(**{**dict.fromkeys(names), "on_error": "raise", "set": [], "program": Program(), **given})
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from PIL import Image
 from mrcnn.commands import diagnose as fashion_diagnose
 from mrcnn.commands import main as fashion
 from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.program import Program
 from mrcnn.commands.settings import DrawnConfig
 from mrcnn.model import MaskRCNN
 
@@ -58,7 +59,7 @@ def test_training_objects_come_from_the_other_part_or_from_annotations(tmp_path,
                          rectangles((40, 40), [(0, 0, 10, 10)], [3])])
 
     monkeypatch.setattr(fashion_diagnose, "open_data", open_data)
-    options = {"limit": 50, "split": None, "train": None, "part": None}
+    options = {"limit": 50, "split": None, "train": None, "part": None, "annotations": None, "program": Program()}
     dataset = SimpleNamespace(class_names=["BG", "class 3", "class 1", "hat"])
 
     def count(**given):

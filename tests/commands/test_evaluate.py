@@ -1,4 +1,4 @@
-"""The command `evaluate` of samples/fashion.py with a model that finds what is drawn."""
+"""The command `evaluate` with a model that finds what is drawn."""
 
 import json
 import os

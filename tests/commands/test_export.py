@@ -1,4 +1,4 @@
-"""The command `export` of samples/fashion.py: what it hands on, and how it fails."""
+"""The command `export`: what it hands on, and how it fails."""
 
 import json
 from types import SimpleNamespace

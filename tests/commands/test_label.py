@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.commands import label as fashion_label
-from mrcnn.commands import options as command_line
-from mrcnn.commands.options import add_command
+from mrcnn.commands.main import main
 
 
 class Finder:
@@ -55,9 +54,7 @@ def checkpoint(tmp_path):
 
 def label(*arguments):
     """The exit code of the command."""
-    parser = command_line.OneLineParser()
-    fashion_label.add_label(parser.add_subparsers(dest="command", required=True), add_command)
-    return command_line.run_command(parser, ["label", *arguments])
+    return main(["label", *arguments])
 
 
 def write_photos(folder, count=3, names=None):

@@ -10,12 +10,11 @@ import pytest
 
 from mrcnn.commands import main as fashion
 from mrcnn.commands import tune as fashion_tune
-from mrcnn.commands.options import Stage
-from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages, stages_text
+from mrcnn.commands.options import Stage, stages_text
+from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.path.join(ROOT, "samples", "fashion.py")
 
 RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
 
@@ -176,13 +175,14 @@ def test_a_search_on_drawn_pictures(tmp_path):
         "RPN_CHANNELS=16", "--set", "MASK_CHANNELS=16", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=16", "--set",
         "TRAIN_ROIS_PER_IMAGE=8", "--set", "POST_NMS_ROIS_TRAINING=30", "--set", "POST_NMS_ROIS_INFERENCE=30", "--set",
         "DETECTION_MAX_INSTANCES=5"]
-    done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-m", "mrcnn", *arguments], capture_output=True, text=True, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": ROOT})
     assert done.returncode == 0, done.stderr
     rows = rows_of(tmp_path / "logs" / "tune.csv")
     assert [row["state"] for row in rows] == ["complete"] * 2
     assert all(row["BATCH_SIZE"] in "12" and os.path.isdir(tmp_path / row["run"]) for row in rows)
-    (command,) = [line for line in done.stdout.splitlines() if line.startswith("python samples/fashion.py train")]
-    options = fashion.build_parser().parse_args(shlex.split(command)[2:])
+    (command,) = [line for line in done.stdout.splitlines() if line.startswith("mrcnn train")]
+    options = fashion.build_parser().parse_args(shlex.split(command)[1:])
     best = max(rows, key=lambda row: float(row["mask AP"]))
     assert options.stages == f"all:3:{float(best['LEARNING_RATE']):.4g}" and options.weights == "none"
     assert {f"BATCH_SIZE={best['BATCH_SIZE']}", "RPN_CHANNELS=16"} <= set(options.set)

@@ -1,10 +1,12 @@
 """What all readers share, on a reader that makes its objects up."""
 
 import copy
+import json
 import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.data.annotated import (
     FAULT_KINDS,
@@ -12,13 +14,16 @@ from mrcnn.data.annotated import (
     Fault,
     ObjectAnnotation,
     PhotoFolder,
+    choose_classes,
     photo_name,
     select,
     without,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import open_dataset
 from mrcnn.data.masks import rle_encode
 from mrcnn.errors import DataError
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset
 
 HEIGHT, WIDTH = 5, 7
 
@@ -221,3 +226,46 @@ def test_photo_folder(tmp_path):
                 find(name)
     with pytest.raises(DataError, match="nowhere: no such image folder"):
         PhotoFolder(tmp_path / "nowhere")
+
+
+# --- Some of the classes ---------------------------------------------------------------------------------------------
+
+
+def test_chosen_classes_are_all_that_a_data_set_knows(tmp_path):
+    path = coco_file(tmp_path)
+    whole = open_dataset(path)
+    chosen = choose_classes(whole, ["shoe", "hat"])
+    assert whole.class_names == ["BG", "hat", "coat", "shoe"] and chosen.class_names == ["BG", "shoe", "hat"]
+    # Photo 0 has a hat, a coat and a shoe, photo 1 a coat.
+    assert chosen.load_mask(0)[1].tolist() == [2, 1] and chosen.load_mask(1)[1].tolist() == []
+    assert (chosen.load_mask(0)[0] == whole.load_mask(0)[0][..., [0, 2]]).all()
+    assert chosen.object_classes(0).tolist() == [2, 1] and chosen.object_count(1) == 0
+    assert len(chosen.load_rles(0)[0]) == 2 and [entry.number for entry in chosen.objects(0)] == [0, 2]
+    # The rest of them in turn: what was left out stays out.
+    assert choose_classes(chosen, ["hat"]).object_classes(0).tolist() == [1]
+    truth = ground_truth_from_dataset(chosen)
+    assert [annotation["category_id"] for annotation in truth["annotations"]] == [1, 5]
+    assert {category["name"]: category["id"] for category in truth["categories"]} == {"shoe": 5, "hat": 1}
+
+
+def test_classes_that_are_not_there_are_named(tmp_path):
+    dataset = open_dataset(coco_file(tmp_path))
+    with pytest.raises(DataError, match="'shoes' are none of the data's .did you mean 'shoe'.*: take some of hat"):
+        choose_classes(dataset, ["hat", "shoes"])
+    with pytest.raises(DataError, match="'hat' are named twice"):
+        choose_classes(dataset, ["hat", "hat"])
+
+
+def coco_file(folder):
+    """Path of COCO annotations of two photos."""
+    square = [[1, 1, 6, 1, 6, 6, 1, 6]]
+    objects = [(0, 1), (0, 2), (0, 5), (1, 2)]
+    for i in range(2):
+        Image.new("RGB", (10, 8)).save(folder / f"{i}.png")
+    (folder / "a.json").write_text(json.dumps({
+        "images": [{"id": i, "file_name": f"{i}.png", "height": 8, "width": 10} for i in range(2)],
+        "categories": [{"id": 1, "name": "hat"}, {"id": 2, "name": "coat"}, {"id": 5, "name": "shoe"}],
+        "annotations": [{"id": i, "image_id": photo, "category_id": category, "segmentation": square, "iscrowd": 0,
+                         "area": 25, "bbox": [1, 1, 5, 5]} for i, (photo, category) in enumerate(objects)],
+    }))
+    return str(folder / "a.json")

@@ -206,10 +206,11 @@ class CocoDataset(AnnotatedDataset):
         """int32 [N]: class ids of the objects of a photo, negative for crowds; their masks are not looked at."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())
-        return np.array([
+        class_ids = np.array([
             self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}") * (-1 if annotation.get("iscrowd") else 1)
             for number, annotation in zip(info["numbers"], info["annotations"]) if number not in dropped
         ], np.int32)
+        return class_ids[class_ids != 0]  # without classes that were left out
 
 
 # --- Reading and checking --------------------------------------------------------------------------------------------

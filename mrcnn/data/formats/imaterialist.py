@@ -34,7 +34,8 @@ class ImaterialistDataset(AnnotatedDataset):
             without ending (`train` for `train.csv`) if there is one, else the CSV's own folder
         limit: number of photos to take, from the first on; None takes all
         on_error: "raise" at the first bad photo or row, or "skip" those, with one warning that says how many
-        names: path of label_descriptions.json; None: the one beside the CSV; without any, ids are the classes' names
+        names: path of label_descriptions.json, or a list of names, the first that of id 0; None: the file beside the
+            CSV; without any, ids are the classes' names
 
         Returns self. Raises DataError naming the file and line if a file is missing or of another form, a class is
         unknown, a photo is missing or lies outside the folder, or nothing remains.
@@ -98,7 +99,8 @@ class ImaterialistDataset(AnnotatedDataset):
         counted = (table.label[rows] >= 0) & (table.length[rows] > 0)
         counted[[number for number in info.get("dropped", ()) if number < len(counted)]] = False
         categories = (table.labels[label][0] for label in table.label[rows][counted].tolist())
-        return np.array([self.map_source_class_id(f"{self.source}.{category}") for category in categories], np.int32)
+        class_ids = (self.map_source_class_id(f"{self.source}.{category}") for category in categories)
+        return np.array([class_id for class_id in class_ids if class_id], np.int32)  # without those left out
 
 
 # --- Run lengths -----------------------------------------------------------------------------------------------------
@@ -200,9 +202,12 @@ def descriptions_path(annotations, names):
 
 
 def read_descriptions(path):
-    """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json."""
+    """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json, or a list of
+    names."""
     if path is None:
         return None, {}
+    if isinstance(path, (list, tuple)):
+        return {number: {"name": name} for number, name in enumerate(path)}, {}
     content = read_json(path, f"file of class names, iMaterialist's {NAMES_FILE}")
     entries = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries or not all(_is_named(entry) for entry in entries):

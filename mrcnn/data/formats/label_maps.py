@@ -119,7 +119,8 @@ class LabelMapDataset(AnnotatedDataset):
                 raise DataError(f'{values}: correct the label map, or leave it out (on_error="skip", --on-error skip).')
             warnings.warn(f"skipped {values}.", stacklevel=2)
             return np.full((info["height"], info["width"]), IGNORED, np.uint8)
-        class_ids = np.arange(256, dtype=np.uint8)
+        class_ids = np.zeros(256, np.uint8)  # background, also for classes that were left out
+        class_ids[IGNORED] = IGNORED
         for class_id, entry in enumerate(self.class_info):
             if entry["source"] == FORMAT:
                 class_ids[entry["id"]] = class_id

@@ -1,0 +1,198 @@
+"""Data sets of a user's own program: how they are found out to be loaded, and what is told where they do not fit."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+from mrcnn import utils
+from mrcnn.commands.datasets import open_data
+from mrcnn.commands.own_data import loading_method, parameters, reads, required
+from mrcnn.commands.program import make_program
+from mrcnn.commands.settings import DrawnConfig, base_config
+from mrcnn.commands.training_options import check_data_options
+from mrcnn.config import Config
+from mrcnn.data.formats import coco
+from mrcnn.errors import DataError, UsageError
+
+
+class ShopConfig(Config):
+    NAME = "shop"
+
+
+class Shelves(utils.Dataset):
+    """Photos of one mug each; `register` tells how many."""
+
+    def register(self, count):
+        self.add_class("shop", 1, "mug")
+        for i in range(count):
+            self.add_image("shop", i, f"{i}.png")
+
+    def load_mask(self, image_id):
+        return np.ones((4, 4, 1), bool), np.ones(1, np.int32)
+
+
+class Matterports(Shelves):
+    """As the samples of Matterport have it."""
+
+    def load_balloon(self, dataset_dir, subset, year=2014):
+        self.asked = dataset_dir, subset, year
+        self.register(3 if subset == "train" else 2)
+
+
+class Whole(Shelves):
+    """All that a method may take."""
+
+    def load(self, annotations, images=None, *, limit=None, on_error="raise", names=None, mapping=None, **more):
+        self.asked = annotations, images, limit, on_error, names, mapping, more
+        self.register(5 if limit is None else min(limit, 5))
+
+
+class Ready(Shelves):
+    """Needs no annotations."""
+
+    def load_ready(self):
+        self.register(4)
+
+
+def options(dataset, config=ShopConfig, **given):
+    names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit", "train", "val")
+    return argparse.Namespace(**{**dict.fromkeys(names), "on_error": "raise", "set": [],
+                                 "program": make_program(config, dataset), **given})
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "a.txt").write_text("mugs")
+    return str(tmp_path / "a.txt")
+
+
+def test_matterports_method_is_found_and_told_its_folder_and_part(tmp_path):
+    folder = str(tmp_path)
+    found = options(Matterports, annotations=folder)
+    check_data_options(found)  # no --split, for it splits itself
+    assert open_data(found, None, "train").asked == (folder, "train", 2014)
+    dataset = open_data(found)
+    assert dataset.asked == (folder, "val", 2014) and dataset.class_names == ["BG", "mug"]
+    assert list(dataset.image_ids) == [0, 1]
+    assert open_data(options(Matterports, annotations=folder, part="test")).asked[1] == "test"
+    assert list(open_data(options(Matterports, annotations=folder, limit=1)).image_ids) == [0]
+    with pytest.raises(UsageError, match="--split: Matterports.load_balloon splits the photos itself"):
+        open_data(options(Matterports, annotations=folder, split="split.json"))
+    with pytest.raises(UsageError, match="--images: Matterports.load_balloon takes no images"):
+        open_data(options(Matterports, annotations=folder, images="photos"))
+
+
+def test_a_method_is_given_the_options_that_it_has_parameters_for(path):
+    given = {"images": "photos", "limit": 2, "on_error": "skip", "names": "names.txt", "mapping": "map.json"}
+    dataset = open_data(options(Whole, annotations=path, **given))
+    assert dataset.asked == (path, "photos", 2, "skip", "names.txt", "map.json", {}) and len(dataset.image_ids) == 2
+    with pytest.raises(UsageError, match="has no parameter part .* --split FILE"):
+        check_data_options(options(Whole, annotations=path))
+    with pytest.raises(UsageError, match="--part needs the --split FILE"):
+        open_data(options(Whole, annotations=path, part="val"))
+    with pytest.raises(DataError, match="gone.txt: no such annotations"):
+        open_data(options(Whole, annotations="gone.txt"))
+
+
+def test_what_needs_no_annotations_stands_in_for_the_drawn_pictures():
+    found = options(Ready)
+    assert reads(found, None) and len(open_data(found).image_ids) == 4
+    assert issubclass(base_config(found), ShopConfig)
+    assert not reads(options(Whole), None)
+    drawn = options(Whole, limit=2)
+    assert "dress" in open_data(drawn).class_names
+    # They are learned with the settings made for them, in runs of the program's name.
+    assert issubclass(base_config(drawn), DrawnConfig) and base_config(drawn).NAME == "shop"
+
+
+def test_a_function_may_make_the_data_set(path):
+    def shelves(annotations, part):
+        dataset = Whole()
+        dataset.load(annotations, images=part)
+        return dataset
+
+    assert open_data(options(shelves, annotations=path), None, "train").asked[:2] == (path, "train")
+    with pytest.raises(UsageError, match="shelves gave NoneType: let it return a mrcnn.utils.Dataset"):
+        def shelves(annotations):
+            return None
+
+        open_data(options(shelves, annotations=path))
+
+
+def test_what_it_does_not_recognise_is_left_to_the_packages_readers(tmp_path, path):
+    class Texts(Whole):
+        @staticmethod
+        def recognises(annotations):
+            return annotations.endswith(".txt")
+
+    assert reads(options(Texts), path) and not reads(options(Texts, format="coco"), path)
+    (tmp_path / "a.json").write_text('{"images": [{"id": 1, "file_name": "b.jpg", "height": 4, "width": 4}], '
+                                     '"annotations": [], "categories": [{"id": 1, "name": "cup"}]}')
+    (tmp_path / "b.jpg").write_bytes(b"")
+    dataset = open_data(options(Texts, annotations=str(tmp_path / "a.json")))
+    assert isinstance(dataset, coco.CocoDataset) and dataset.class_names == ["BG", "cup"]
+
+
+# --- What does not fit -----------------------------------------------------------------------------------------------
+
+
+def test_a_data_set_that_does_not_fit_is_told_what_it_lacks(path):
+    class Two(Shelves):
+        def load_mugs(self, annotations):
+            """One."""
+
+        def load_plates(self, annotations):
+            """Two."""
+
+    class NoMask(utils.Dataset):
+        def load(self, annotations):
+            self.add_class("shop", 1, "mug")
+
+    class Counting(Shelves):
+        def load_count(self, count, height=4):
+            self.register(count)
+
+    class Nothing(Shelves):
+        def load(self, annotations):
+            """Registers nothing."""
+
+    class NoPhoto(Shelves):
+        def load(self, annotations):
+            self.register(0)
+
+    for dataset, error, message in (
+        (Two, UsageError, "Two needs one method .* has load_mugs and load_plates: call the one of them load"),
+        (Shelves, UsageError, "Shelves needs one method .* has none: call it load"),
+        (NoMask, UsageError, "NoMask has no load_mask\\(image_id\\)"),
+        (Counting, UsageError, "Counting.load_count has the parameter 'count', which no option is for: give it a defa"),
+        (Nothing, UsageError, "Nothing.load registered no class: .*add_class"),
+        (NoPhoto, DataError, "NoPhoto.load registered no photo: .*add_image"),
+        (dict, UsageError, "dict is no data set: derive it from mrcnn.utils.Dataset"),
+    ):
+        with pytest.raises(error, match=message):
+            open_data(options(dataset, annotations=path))
+
+
+def test_methods_that_load_a_photo_register_nothing():
+    class Shop(Shelves):
+        def load_shop(self, annotations):
+            """Registers."""
+
+        def load_label_map(self, image_id):
+            """Loads."""
+
+    assert loading_method(Shop) == "load_shop" and parameters(Shop) == {"annotations": "annotations"}
+    assert required(Shop) == {"annotations"} and required(Whole) == {"annotations"} and required(Ready) == set()
+
+
+# --- Classes ---------------------------------------------------------------------------------------------------------
+
+
+def test_classes_of_the_settings_have_to_be_those_of_the_data_set(path):
+    class Listed(ShopConfig):
+        CLASSES = ("mug",)
+
+    assert open_data(options(Whole, Listed, annotations=path)).class_names == ["BG", "mug"]
+    with pytest.raises(UsageError, match="CLASSES of Listed are cup, plate, but Whole.load registers mug"):
+        open_data(options(Whole, Listed, annotations=path, set=['CLASSES=["cup", "plate"]']))
