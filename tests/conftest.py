@@ -4,7 +4,10 @@ One thread for each operation: sums are then added up in the same order in every
 compared with one unbroken, and the two workers of the test command do not fight for two cores.
 """
 
+import contextlib
 import os
+
+import pytest
 
 for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
@@ -13,3 +16,36 @@ import mrcnn  # noqa: E402, F401
 from mrcnn.data.imgaug_import import allow_imgaug  # noqa: E402
 
 allow_imgaug()  # tests run side by side hand their warnings over as classes, some of them imgaug's
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpolished_graphs():
+    """TensorFlow does not rewrite graphs before it runs them.
+
+    Tests build hundreds of graphs and run each a few times: to rewrite one takes half as long as to trace it. Programs
+    that tests start, samples and scripts among them, have their graphs rewritten as users' are.
+    """
+    with rewriting_graphs(False):
+        yield
+
+
+@pytest.fixture
+def polished_graphs():
+    """TensorFlow rewrites graphs as it does for users: for tests of long trainings, which it makes quicker."""
+    with rewriting_graphs(True):
+        yield
+
+
+@contextlib.contextmanager
+def rewriting_graphs(wanted):
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})

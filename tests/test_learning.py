@@ -1,6 +1,7 @@
 """The whole machine learns: eight drawn pictures by heart, from random weights."""
 
 import keras
+import pytest
 from tiny import TinyConfig
 
 from mrcnn.data.drawn.people import DrawnPeople
@@ -26,6 +27,8 @@ class LearningConfig(TinyConfig):
     WARMUP_STEPS = 20
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("polished_graphs")
 def test_eight_pictures_are_learned_to_ap50_above_09(tmp_path):
     pictures = DrawnPeople()
     pictures.load_drawn(8, size=(128, 96), seed=11)

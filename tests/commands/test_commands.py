@@ -22,7 +22,7 @@ from mrcnn.commands import options as command_line
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DrawnConfig, FashionConfig, new_config, overrides_of
 from mrcnn.data.masks import rle_encode
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, UsageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -34,7 +34,19 @@ TINY = ["--limit", "4", "--batch-size", "2", "--image-size", "128", "--set", "TO
 
 
 def run(*arguments, folder):
-    """A command as a user runs it, from another folder."""
+    """A command in this process, from another folder: its exit code as `returncode`, its `stdout` and its `stderr`."""
+    output, errors, here = io.StringIO(), io.StringIO(), os.getcwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            code = fashion.main(list(arguments))
+    finally:
+        os.chdir(here)
+    return SimpleNamespace(returncode=code, stdout=output.getvalue(), stderr=errors.getvalue())
+
+
+def process(*arguments, folder):
+    """The same as a user runs it, in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": ROOT}
     return subprocess.run([sys.executable, "-m", "mrcnn", *arguments], capture_output=True, text=True, cwd=folder,
                           env=environment)
@@ -109,14 +121,22 @@ def write_photos(folder, name, category):
     }))
 
 
-def test_help_and_bad_usage_as_a_user_sees_them(tmp_path):
-    for arguments in (["--help"], ["train", "--help"], ["evaluate", "--help"], ["detect", "--help"]):
-        output = run(*arguments, folder=tmp_path)
-        assert output.returncode == 0 and output.stdout.startswith("usage:") and output.stderr == ""
-    output = run("train", "--stages", "heads", folder=tmp_path)
+@pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["detect"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        fashion.main([*command, "--help"])
+    output = capsys.readouterr()
+    assert ended.value.code == 0 and output.out.startswith("usage:") and output.err == ""
+
+
+def test_debug_shows_where_an_error_comes_from():
+    with pytest.raises(UsageError):
+        fashion.main(["train", "--stages", "heads", "--debug"])
+
+
+def test_bad_usage_as_a_user_sees_it(tmp_path):
+    output = process("train", "--stages", "heads", folder=tmp_path)
     assert output.returncode == 2 and output.stdout == "" and output.stderr.count("\n") == 1
-    output = run("train", "--stages", "heads", "--debug", folder=tmp_path)
-    assert output.returncode != 0 and "Traceback" in output.stderr
     assert os.listdir(tmp_path) == []
 
 

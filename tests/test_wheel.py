@@ -1,0 +1,82 @@
+"""The wheel as a user has it: built from this tree, installed in a fresh environment, run from an empty folder."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PRESET = "ccp"  # cut down to seconds
+SHORT = ["--weights", "none", "--backbone", "small", "--image-size", "64", "--limit", "4", "--batch-size", "2",
+         "--stages", "all:1:1e-3", "--set", "TOP_DOWN_PYRAMID_SIZE=16", "--set", "RPN_CHANNELS=16",
+         "--set", "MASK_CHANNELS=16", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=32", "--set", "STEPS_PER_EPOCH=2"]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy: setuptools leaves its folders in the tree, and packs what older builds left there.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "logs", "shared", "site", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
+    pip("wheel", folder / "source", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+    (path,) = folder.glob("mrcnn_keras-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def programs(wheel, tmp_path_factory):
+    """The folder of an environment's programs: it holds the wheel, and borrows all else from this environment.
+
+    Folders that a .pth file names are searched last, and .pth files in them are not read: a checkout that is installed
+    to be edited stays out.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=os.name != "nt")
+    bin_folder = folder / ("Scripts" if os.name == "nt" else "bin")
+    site = sysconfig.get_path("purelib", vars={"base": str(folder)})
+    borrowed = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    pathlib.Path(site, "borrowed.pth").write_text("\n".join(sorted(borrowed)))
+    pip("--python", bin_folder / "python", "install", "--no-deps", "--no-index", wheel)
+    return bin_folder
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def run(program, *arguments, folder):
+    """What a program of that environment prints."""
+    names = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    done = subprocess.run([str(program), *arguments], capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_what_is_installed_is_the_wheel_with_its_presets(programs, tmp_path):
+    code = "import mrcnn.commands.main as main, os; print(main.__file__); print(*os.listdir(main.PRESETS))"
+    place, presets = run(programs / "python", "-c", code, folder=tmp_path).splitlines()
+    assert pathlib.Path(place).is_relative_to(programs.parent)
+    assert sorted(presets.split()) == sorted(path.name for path in (ROOT / "mrcnn/commands/presets").iterdir())
+
+
+def test_the_command_trains_and_detects_from_an_empty_folder(programs, tmp_path):
+    assert run(programs / "mrcnn", "--help", folder=tmp_path).startswith("usage: mrcnn ")
+    assert os.listdir(tmp_path) == []
+    run(programs / "mrcnn", "train", "--preset", PRESET, *SHORT, folder=tmp_path)
+    run(programs / "mrcnn", "detect", "--weights", "last", "--limit", "2", "--min-confidence", "0", folder=tmp_path)
+    assert os.listdir(tmp_path) == ["logs"]
+    (trained,) = (tmp_path / "logs").iterdir()
+    assert (trained / "mask_rcnn_fashion_0001.h5").is_file()
+    pictures = sorted(path.suffix for path in (trained / "detections").iterdir())
+    assert pictures == [".json", ".png", ".png"]
