@@ -19,12 +19,12 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import numpy as np  # noqa: E402
 
 from mrcnn.config import Config  # noqa: E402
-from mrcnn.data import augmenters, masks, recipes  # noqa: E402
+from mrcnn.data import augmenters, masks, recipes, run_lengths  # noqa: E402
 from mrcnn.data.augmentation import apply_augmentation, compose  # noqa: E402
 from mrcnn.data.batches import Batches, load_ground_truth  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
 from mrcnn.data.images import Window, place_image  # noqa: E402
-from mrcnn.data.run_lengths import RunLengthMasks  # noqa: E402
+from mrcnn.data.strips import RunLengthMasks  # noqa: E402
 
 
 def main():
@@ -167,7 +167,7 @@ def drawn_objects(height, width, count):
         (cy, cx), (ry, rx) = rng.uniform(0.2, 0.8, 2) * (height, width), rng.uniform(0.03, 0.25, 2) * (height, width)
         corners = np.stack([cx + rx * radius * np.cos(angle), cy + ry * radius * np.sin(angle)], axis=1)
         mask = np.zeros((height, width), np.uint8)
-        rles.append(masks.rle_encode(cv2.fillPoly(mask, [corners.astype(np.int32)], 1)))
+        rles.append(run_lengths.encode(cv2.fillPoly(mask, [corners.astype(np.int32)], 1)))
     return rles
 
 
@@ -175,11 +175,11 @@ def decoded_ways(rles, shape, window):
     """(boxes and mini masks, boxes and masks on the canvas) as functions, by way of full masks."""
 
     def mini():
-        full = masks.rles_decode(rles, shape)
+        full = run_lengths.decode_all(rles, shape)
         return masks.shrink_masks(full, masks.mask_boxes(full), (56, 56))
 
     def place():
-        full = masks.rles_decode(rles, shape)
+        full = run_lengths.decode_all(rles, shape)
         return masks.place_masks(full, masks.mask_boxes(full), window)
 
     return mini, place

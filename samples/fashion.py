@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.config import Config  # noqa: E402
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, descriptions_path, recognises  # noqa: E402
-from mrcnn.data.masks import rles_decode  # noqa: E402
+from mrcnn.data.run_lengths import decode_all  # noqa: E402
 
 
 class FashionConfig(Config):
@@ -66,7 +66,7 @@ class FashionDataset(ImaterialistDataset):
         """(masks bool [height, width, N], int32 [N] class ids); class 0 is background, a negative one a crowd."""
         photo = self.image_info[image_id]
         rles, class_ids = self.load_rles(image_id)
-        return rles_decode(rles, (photo["height"], photo["width"])), class_ids
+        return decode_all(rles, (photo["height"], photo["width"])), class_ids
 
 
 def augmentation():

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.data.formats.coco import CocoDataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 
 HEIGHT, WIDTH = 20, 30
 

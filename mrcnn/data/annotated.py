@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import image_path
 from mrcnn.errors import DataError
@@ -298,7 +298,7 @@ class AnnotatedDataset(Dataset):
         """Objects of a photo as (masks bool [H, W, N], class ids int32 [N], negative for crowds)."""
         info = self.image_info[image_id]
         rles, class_ids = self.load_rles(image_id)
-        return mask_ops.rles_decode(rles, (info["height"], info["width"])), class_ids
+        return run_lengths.decode_all(rles, (info["height"], info["width"])), class_ids
 
     def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo, negative for crowds."""

@@ -9,7 +9,7 @@ from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.images import Window, place_image
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import gives_run_lengths
-from mrcnn.data.run_lengths import RunLengthMasks
+from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
 SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.data.order` has 0

@@ -1,4 +1,4 @@
-"""Masks: their boxes, mini masks, run lengths, and pasting them back into the photo.
+"""Masks: their boxes, mini masks, and pasting them back into the photo.
 
 Full masks are [H, W, N]. Run lengths decode into column-major memory; nothing here minds whether a mask lies in memory
 by rows or by columns, so that they are not copied on the way.
@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.errors import DataError
 
 # --- Boxes -----------------------------------------------------------------------------------------------------------
@@ -184,8 +185,6 @@ def paste_rle(mask, box, shape, threshold=0.5):
 
     Returns COCO's compressed run lengths {"size": [H, W], "counts": str}.
     """
-    from pycocotools import mask as coco_mask
-
     height, width = (int(side) for side in shape[:2])
     part, (y, x) = paste_mask(mask, box, (height, width), threshold)
     rows, columns = part.shape
@@ -199,163 +198,7 @@ def paste_rle(mask, box, shape, threshold=0.5):
         edges = np.delete(edges, np.concatenate([joined, joined + 1]))
     if not len(edges) or edges[-1] < height * width:
         edges = np.append(edges, height * width)
-    runs = edges.astype(np.uint32)
-    runs[1:] -= runs[:-1].copy()
-    rle = coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
-    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-
-
-# --- Run lengths -----------------------------------------------------------------------------------------------------
-
-
-def rle_encode(mask: np.ndarray) -> dict:
-    """Encode a mask, bool [H, W], as COCO's compressed run lengths {"size": [H, W], "counts": str}."""
-    from pycocotools import mask as coco_mask
-
-    mask = np.asarray(mask)
-    rle = coco_mask.encode(np.asfortranarray(mask if mask.dtype == bool else mask != 0).view(np.uint8))
-    return {"size": [int(side) for side in mask.shape], "counts": rle["counts"].decode("ascii")}
-
-
-def rle_decode(rle: dict, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """Decode COCO's run lengths to a mask; raise DataError unless they cover its size exactly.
-
-    Args:
-        rle: {"size": [H, W], "counts": list of run lengths, or str or bytes of COCO's compressed form}.
-        shape: (H, W) that the mask must have, pixels; None takes the size of the RLE.
-
-    Returns:
-        bool [H, W].
-    """
-    from pycocotools import mask as coco_mask
-
-    rle = compressed_rle(rle, shape or rle["size"])
-    return coco_mask.decode(rle).view(bool)
-
-
-def rles_decode(rles, shape):
-    """Masks of compressed run lengths that `compressed_rle` checked, all at once. Returns bool [H, W, N]."""
-    from pycocotools import mask as coco_mask
-
-    if not len(rles):
-        return np.zeros(tuple(shape) + (0,), bool)
-    return coco_mask.decode(list(rles)).view(bool)
-
-
-def compressed_rle(rle, shape):
-    """COCO run lengths, compressed or not, in the compressed form.
-
-    rle: as for `rle_decode`; shape: (H, W) that it must have
-
-    Raises DataError with the reason if it is none, has another size, or its runs do not cover that size exactly.
-    """
-    from pycocotools import mask as coco_mask
-
-    height, width = (int(side) for side in shape)
-    counts = check_rle(rle, (height, width))
-    if isinstance(rle["counts"], (str, bytes)):
-        return rle
-    return coco_mask.frPyObjects({"size": [height, width], "counts": counts.astype(np.uint32)}, height, width)
-
-
-def check_rle(rle, shape):
-    """Run lengths as int64 [R], checked against the size (H, W) of the photo.
-
-    Raises DataError with the reason if it is no RLE, has another size, or its runs do not cover that size exactly.
-    """
-    if not isinstance(rle, dict) or not isinstance(rle.get("counts"), (str, bytes, list, tuple, np.ndarray)):
-        raise DataError('an RLE must be {"size": [H, W], "counts": ...}')
-    size = rle.get("size")
-    if not isinstance(size, (list, tuple)) or [int(side) for side in size] != [int(side) for side in shape]:
-        raise DataError(f"the RLE has size {size}, the photo {list(shape)} (height, width)")
-    counts = rle["counts"]
-    try:
-        runs = _uncompressed(counts) if isinstance(counts, (str, bytes)) else np.asarray(counts, np.int64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DataError("the RLE's counts are no run lengths") from error
-    covered = int(runs.sum())
-    if runs.ndim != 1 or (runs < 0).any() or covered != shape[0] * shape[1]:
-        raise DataError(f"the RLE covers {covered} pixels, the photo has {shape[0] * shape[1]}")
-    return runs
-
-
-def _uncompressed(counts):
-    """Run lengths of COCO's compressed form.
-
-    A number is a row of characters from chr(48) on, five bits each, lowest first; the sixth bit says that it goes on,
-    the fifth of the last is the sign. From the fourth number on it is the difference to the run length two before.
-    """
-    codes = np.frombuffer(counts.encode("ascii") if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
-    if not len(codes):
-        return codes
-    last = (codes & 32) == 0
-    if (codes < 0).any() or (codes > 63).any() or not last[-1]:
-        raise ValueError("not COCO's compressed run lengths")
-    ends = np.flatnonzero(last)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
-    if place.max() > 9:
-        raise ValueError("a run length of more than 50 bits")
-    values = np.add.reduceat((codes & 31) << (5 * place), starts)
-    negative = (codes[ends] & 16) != 0
-    values = values - np.where(negative, np.int64(1) << (5 * (place[ends] + 1)), 0)
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values
-
-
-def polygons_to_rle(polygons, shape):
-    """The union of polygons as compressed run lengths.
-
-    polygons: list of [x1, y1, x2, y2, ...] in pixels; shape: (H, W) of the photo
-
-    Raises DataError with the reason if one has fewer than three corners, is no list of numbers, or lies far outside the
-    photo.
-    """
-    from pycocotools import mask as coco_mask
-
-    height, width = (int(side) for side in shape)
-    parts = [_checked_polygon(polygon, height, width) for polygon in polygons]
-    if not parts:
-        raise DataError("the list of polygons is empty")
-    return coco_mask.merge(coco_mask.frPyObjects(parts, height, width))
-
-
-def _checked_polygon(polygon, height, width):
-    try:
-        corners = np.asarray(polygon, np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError("a polygon must be a list of numbers [x1, y1, x2, y2, ...]") from error
-    if corners.ndim != 1 or len(corners) < 6 or len(corners) % 2 or not np.isfinite(corners).all():
-        raise DataError("a polygon must be three or more corners [x1, y1, x2, y2, ...] of finite numbers")
-    if np.abs(corners).max() > 10 * max(height, width):  # the rasteriser's memory grows with the way it walks
-        raise DataError(f"a polygon reaches to {np.abs(corners).max():.0f}, far outside a photo of {height}x{width}")
-    return corners.tolist()
-
-
-def check_polygons(polygons, shape):
-    """Raise DataError with the reason for polygons that `polygons_to_rle` refuses, and for those of no area.
-
-    Costs no rasterising for any ordinary polygon. polygons, shape: as there.
-    """
-    height, width = (int(side) for side in shape)
-    parts = [np.asarray(_checked_polygon(polygon, height, width)).reshape(-1, 2) for polygon in polygons]
-    for corners in parts:
-        following = np.concatenate([corners[1:], corners[:1]])
-        doubled_area = abs(float(np.sum(corners[:, 0] * following[:, 1] - corners[:, 1] * following[:, 0])))
-        low, high = corners.min(axis=0), corners.max(axis=0)
-        if (high > 0).all() and low[0] < width and low[1] < height and doubled_area > 1e-6:
-            return  # one part of some area in the photo is enough
-    # A figure of eight has no signed area either: the rasteriser decides.
-    if not rle_area(polygons_to_rle(polygons, shape)):
-        raise DataError("its polygons have no area in the photo")
-
-
-def rle_area(rle):
-    """Pixels inside compressed run lengths."""
-    from pycocotools import mask as coco_mask
-
-    return int(coco_mask.area(rle))
+    return run_lengths.from_runs(np.diff(edges, prepend=0), (height, width))
 
 
 # --- Matterport's names ----------------------------------------------------------------------------------------------

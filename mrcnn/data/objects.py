@@ -69,11 +69,11 @@ def count_classes(dataset, image_ids):
 
 
 @contextlib.contextmanager
-def named_errors(dataset, image_id):
-    """Makes errors that come up within it DataErrors that name the photo."""
+def named_errors(dataset, image_id, kinds=Exception):
+    """Makes errors of some kinds that come up within it DataErrors that name the photo."""
     try:
         yield
-    except Exception as error:
+    except kinds as error:
         name = dataset.sample_name(image_id)
         if isinstance(error, DataError) and name in str(error):
             raise

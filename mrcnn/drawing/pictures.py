@@ -9,7 +9,7 @@ import os
 
 import numpy as np
 
-from mrcnn.data import run_lengths
+from mrcnn.data import strips
 from mrcnn.files import whole_file
 
 GOLDEN_RATIO = 0.618034
@@ -38,7 +38,7 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     if isinstance(masks, list):
-        parts = [run_lengths.mask_part(rle) for rle in masks]
+        parts = [strips.mask_part(rle) for rle in masks]
     else:
         parts = [None if masks is None else mask_part(masks[..., i]) for i in range(count)]
     shown = [i for i in range(count) if boxes[i].any() or parts[i]]

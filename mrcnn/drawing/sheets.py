@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.data.images import resize_pixels
-from mrcnn.data.masks import mask_boxes, rle_encode
-from mrcnn.data.run_lengths import RunLengthMasks
+from mrcnn.data.masks import mask_boxes
+from mrcnn.data.strips import RunLengthMasks
 from mrcnn.drawing.pictures import contact_sheet, distinct_colors, draw_instances
 
 SHEET_PHOTOS = 8  # on the sheet of the report, spread over the data
@@ -33,7 +34,7 @@ def drawn_pair(dataset, image_id, results, categories, colors):
         true, class_ids = dataset.load_rles(image_id)
     else:
         masks, class_ids = dataset.load_mask(image_id)
-        true = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
+        true = [run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])]
     class_of = {category["id"]: k for k, category in enumerate(categories, 1)}
     pair = []
     for rles, classes, scores in (

@@ -13,10 +13,13 @@ import os
 
 import numpy as np
 
-from mrcnn.data.masks import compressed_rle, rle_area, rle_encode
+from mrcnn.data import run_lengths
+from mrcnn.data.objects import named_errors
+from mrcnn.data.run_length_counts import checked_size
 from mrcnn.errors import DataError
 
 KINDS = ("segm", "bbox")
+LISTS = (list, tuple, np.ndarray)
 
 # --- From a Dataset and from detections ------------------------------------------------------------------------------
 
@@ -76,10 +79,10 @@ def results_from_detections(dataset, image_id, detection):
     source_id = _plain_id(dataset.image_info[image_id]["id"])
     boxes = np.asarray(detection["boxes"] if "boxes" in detection else detection["rois"], np.float64)
     if "rles" in detection:
-        rles = [_text_rle(rle) for rle in detection["rles"]]
+        rles = [run_lengths.compress(rle) for rle in detection["rles"]]
     else:
         masks = np.asarray(detection["masks"])
-        rles = [rle_encode(masks[..., i]) for i in range(masks.shape[-1])]
+        rles = [run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])]
     results = []
     for (y1, x1, y2, x2), class_id, score, rle in zip(
         boxes, detection["class_ids"], detection["scores"], rles, strict=True
@@ -126,22 +129,22 @@ def _annotations_of_file(dataset, info, categories):
 
 def _annotations_from_masks(dataset, image_id, categories, first_id):
     """COCO annotations of one image, numbered from first_id, and its (height, width)."""
-    from pycocotools import mask as coco_mask
-
     info = dataset.image_info[image_id]
     rles, class_ids, size = _rles_of(dataset, image_id)
+    with named_errors(dataset, image_id, DataError):
+        rles = [run_lengths.compress(rle) for rle in rles]
+        boxes, areas = run_lengths.coco_boxes(rles), run_lengths.areas(rles)
     annotations = []
-    for rle, class_id in zip(rles, class_ids, strict=True):
-        area = rle_area(rle)
+    for rle, class_id, box, area in zip(rles, class_ids, boxes, areas, strict=True):
         if area:
             annotations.append({
                 "id": first_id + len(annotations),
                 "image_id": _plain_id(info["id"]),
                 "category_id": categories[abs(int(class_id))],
-                "bbox": [float(value) for value in coco_mask.toBbox(rle)],
+                "bbox": box,
                 "area": float(area),
                 "iscrowd": int(class_id < 0),
-                "segmentation": _text_rle(rle),
+                "segmentation": rle,
             })
     return annotations, size
 
@@ -153,17 +156,10 @@ def _rles_of(dataset, image_id):
     if size and hasattr(dataset, "load_rles"):
         return *dataset.load_rles(image_id), size
     masks, class_ids = dataset.load_mask(image_id)
-    rles = [rle_encode(masks[..., i]) for i in range(len(class_ids))]
+    rles = [run_lengths.encode(masks[..., i]) for i in range(len(class_ids))]
     if rles:
         size = masks.shape[:2]
     return rles, class_ids, size or dataset.load_image(image_id).shape[:2]
-
-
-def _text_rle(rle):
-    """pycocotools counts are bytes, which JSON does not know."""
-    counts = rle["counts"]
-    counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    return {"size": [int(side) for side in rle["size"]], "counts": counts}
 
 
 # --- Reading and checking --------------------------------------------------------------------------------------------
@@ -303,43 +299,54 @@ def _number(text):
 
 def _checked_annotation(annotation, images, categories, kind):
     """A copy of a ground truth annotation that has all that COCOeval reads."""
-    from pycocotools import mask as coco_mask
-
     name = f"Annotation {annotation.get('id')}"
     _checked_references(annotation, name, images, categories)
-    annotation = {**annotation, "iscrowd": int(annotation.get("iscrowd") or 0)}
-    image, box = images[annotation["image_id"]], annotation.get("bbox")
+    annotation = {**annotation, "iscrowd": _crowd(annotation.get("iscrowd"), name)}
+    image, box, area = images[annotation["image_id"]], annotation.get("bbox"), annotation.get("area")
+    if area is not None and not _all_finite([area]):
+        raise DataError(f"{name} has area {area!r}: it must be a finite number.")
     if kind == "segm" or not box:
         rle = annotation["segmentation"] = _compressed_rle(annotation.get("segmentation"), image, name)
-        annotation.setdefault("area", float(coco_mask.area(rle)))
-        annotation["bbox"] = box or [float(value) for value in coco_mask.toBbox(rle)]
-    annotation.setdefault("area", float(annotation["bbox"][2] * annotation["bbox"][3]))
-    return annotation
+        area = float(run_lengths.areas([rle])[0]) if area is None else area
+        box = box or run_lengths.coco_boxes([rle])[0]
+    else:
+        _check_box(box, name)
+        area = float(box[2] * box[3]) if area is None else area
+    return {**annotation, "bbox": box, "area": area}
+
+
+def _crowd(value, name):
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{name} has iscrowd {value!r}: it must be 0 or 1.") from error
+
+
+def _check_box(box, name):
+    if not isinstance(box, LISTS) or len(box) != 4 or not _all_finite(box):
+        raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
 
 
 def _checked_result(result, index, images, categories, kind):
     """A copy of a result that has all that COCOeval reads; areas and boxes as in pycocotools' loadRes."""
-    from pycocotools import mask as coco_mask
-
     name = f"Result {index}"
     _checked_references(result, name, images, categories)
     score, box = result.get("score"), result.get("bbox")
     if not _all_finite([score]):
         raise DataError(f"{name} of image {result['image_id']!r} has score {score!r}: it must be a finite number.")
     checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
-    boxed = box is not None and len(box) > 0
+    boxed = box is not None and not (isinstance(box, LISTS) and len(box) == 0)
     if kind == "segm" or not boxed:
         rle = result.get("segmentation")
         if not isinstance(rle, dict):
             raise DataError(f"{name} has no mask as RLE: results with boxes alone are evaluated with type bbox.")
         checked["segmentation"] = _compressed_rle(rle, images[result["image_id"]], name)
     if boxed:
-        if len(box) != 4 or not _all_finite(box):
-            raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
+        _check_box(box, name)
         checked["bbox"], checked["area"] = list(box), box[2] * box[3]
     else:
-        checked["bbox"] = [float(value) for value in coco_mask.toBbox(checked["segmentation"])]
-        checked["area"] = float(coco_mask.area(checked["segmentation"]))
+        checked["bbox"] = run_lengths.coco_boxes([checked["segmentation"]])[0]
+        checked["area"] = float(run_lengths.areas([checked["segmentation"]])[0])
     return checked
 
 
@@ -353,16 +360,17 @@ def _compressed_rle(shape, image, name):
     Raises DataError if it cannot be read or does not fit the image: pycocotools itself takes a mask of another size for
     one that overlaps nothing, and decodes run lengths of the wrong sum into garbage.
     """
-    from pycocotools import mask as coco_mask
-
     if not shape:
         raise DataError(f"{name} of image {image['id']!r} has no segmentation.")
     if "height" not in image or "width" not in image:
         raise DataError(f"Image {image['id']!r} of the ground truth lacks height and width, which its masks need.")
     size = (image["height"], image["width"])
     try:
+        size = checked_size(size)
         if isinstance(shape, list):
-            return coco_mask.merge(coco_mask.frPyObjects(shape, *size))
-        return compressed_rle(shape, size)
-    except Exception as error:  # pycocotools raises bare Exceptions
+            # One or two corners enclose nothing, and pycocotools draws nothing for them.
+            parts = [part for part in shape if not isinstance(part, list) or len(part) > 4]
+            return run_lengths.from_polygons(parts or shape, size)
+        return run_lengths.compress(shape, size)
+    except DataError as error:
         raise DataError(f"{name} of image {image['id']!r} has a segmentation that cannot be read: {error}.") from error

@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from mrcnn.data import run_lengths
+
 MOST_DETECTIONS = 100  # of one class in one image, the highest scores first, as COCO counts
 
 
@@ -51,18 +53,12 @@ def _by_image(entries, count):
 
 def _pair(comparison, objects, results):
     """ImagePairs of one image from the indices of its objects and results."""
-    from pycocotools import mask as coco_mask
-
     results = _highest(comparison.detections, np.array(results, int))
     detections = [comparison.detections[i] for i in results]
     true = [comparison.objects[i] for i in objects]
     crowd = np.array([entry["iscrowd"] for entry in true], bool)
     shape = "segmentation" if comparison.kind == "segm" else "bbox"
-    overlaps = np.zeros((len(detections), len(true)))
-    if overlaps.size:
-        overlaps[:] = coco_mask.iou(
-            [entry[shape] for entry in detections], [entry[shape] for entry in true], [int(one) for one in crowd]
-        )
+    overlaps = run_lengths.iou([entry[shape] for entry in detections], [entry[shape] for entry in true], crowd)
     true_classes = np.array([entry["category_id"] for entry in true], int)
     return ImagePairs(
         scores=np.array([entry["score"] for entry in detections], float),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset, read_comparison
@@ -95,12 +96,7 @@ class TrueObjects:
 
 def boxes_of(entries):
     """float [N, 4]: the boxes of what the masks of COCO annotations cover, as training has them."""
-    from pycocotools import mask as coco_mask
-
-    if not entries:
-        return np.zeros((0, 4))
-    x, y, width, height = np.asarray(coco_mask.toBbox([entry["segmentation"] for entry in entries]), float).T
-    return np.stack([y, x, y + height, x + width], axis=1)
+    return run_lengths.boxes([entry["segmentation"] for entry in entries]).astype(float)
 
 
 class Stages:
@@ -153,16 +149,15 @@ class Stages:
 
     def mask_overlaps(self, pairs, found, window, shape, rles):
         """float [D, G]: IoU of masks in the photo where a detection of an object's class reaches it, 0 elsewhere."""
-        from pycocotools import mask as coco_mask
-
         overlaps, wanted = np.zeros(pairs.overlaps.shape), right(pairs)
         rows = np.flatnonzero(found["valid"])[pairs.results]
         corner_aligned = self.model.config.GEOMETRY == "matterport"
         for place in np.flatnonzero(wanted.any(axis=1)):
             one = {name: found[name][rows[place], None] for name in ("boxes", "class_ids", "scores", "valid", "masks")}
             pasted = unmold(one, window, shape, rle=True, corner_aligned=corner_aligned)["rles"]
-            for g in np.flatnonzero(wanted[place]) if pasted else ():
-                overlaps[place, g] = coco_mask.iou(pasted, [rles[g]], [0])[0, 0]
+            near = np.flatnonzero(wanted[place])
+            if pasted:
+                overlaps[place, near] = run_lengths.iou(pasted, [rles[g] for g in near])[0]
         return overlaps
 
 

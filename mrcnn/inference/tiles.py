@@ -30,9 +30,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.data.images import resize_pixels
-from mrcnn.data.masks import check_rle, rles_decode
-from mrcnn.data.run_lengths import column_strips
+from mrcnn.data.strips import area_within
 from mrcnn.errors import DataError
 from mrcnn.inference.views import on_grid, suppressed
 from mrcnn.ops import boxes as box_ops
@@ -143,7 +143,7 @@ def merge_tiles(found, tiles, shape, iou_threshold, whole=None):
         pieces = [piece for number in range(len(views)) for piece in _pieces(views, number, boxes, shape, class_id)]
         pieces.sort(key=lambda piece: -piece.score)
         in_tiles = [piece for piece in pieces if piece.source[0] < len(found)]
-        own = [_thing(group) for group in _groups(in_tiles, shape, iou_threshold)]
+        own = [_thing(group) for group in _groups(in_tiles, iou_threshold)]
         for piece in pieces:
             if piece.source[0] == len(found):
                 own = _with_whole(own, piece, boxes[0], iou_threshold)
@@ -161,25 +161,24 @@ def _boxes(things):
 
 def _pieces(views, number, tiles, shape, class_id):
     """The Pieces of a class in one view."""
-    from pycocotools import mask as coco_mask
-
     view, tile = views[number], tiles[number]
     inside = np.array([tile[0] > 0, tile[1] > 0, tile[2] < shape[0], tile[3] < shape[1]])
     margin = np.maximum(1, AT_BORDER * np.tile(tile[2:] - tile[:2], 2))
-    for row in np.flatnonzero(view["class_ids"] == class_id):
+    rows = np.flatnonzero(view["class_ids"] == class_id)
+    areas = run_lengths.areas([view["rles"][row] for row in rows]).tolist()
+    for row, area in zip(rows, areas, strict=True):
         box, rle = view["boxes"][row], view["rles"][row]
         cut = inside & (np.abs(box - tile) <= margin)
-        area = int(coco_mask.area(rle))
         if area:
             yield Piece(box, float(view["scores"][row]), rle, area, tile, cut, (number, int(row)))
 
 
-def _groups(pieces, shape, iou_threshold):
+def _groups(pieces, iou_threshold):
     """Lists of the pieces that are one object. pieces: of one class, best first."""
     boxes, groups, group_of = _boxes(pieces), [], {}  # groups are lists of places
     for i, piece in enumerate(pieces):
         near = np.flatnonzero(box_ops.intersection(boxes[:i], boxes[i]) > 0)
-        matches = [(_sameness(pieces[j], piece, shape, iou_threshold), -j) for j in near]
+        matches = [(_sameness(pieces[j], piece, iou_threshold), -j) for j in near]
         group = [i]
         for value, j in sorted(matches, reverse=True):
             other = group_of[-j]
@@ -194,17 +193,17 @@ def _views(pieces, group):
     return {pieces[i].source[0] for i in group}
 
 
-def _sameness(a, b, shape, iou_threshold):
+def _sameness(a, b, iou_threshold):
     """How surely two pieces of one class are one object: 0 to 1, 0 where they are not."""
     if a.source[0] == b.source[0]:
         return 0
-    shared = _shared(a.rle, b.rle)
+    shared = run_lengths.shared_area(a.rle, b.rle)
     if not shared:
         return 0
     cut_a, cut_b = _cut_within(a, b.tile), _cut_within(b, a.tile)
     if cut_a and cut_b:
         in_line = (a.tile[[0, 2]] == b.tile[[0, 2]]).all() or (a.tile[[1, 3]] == b.tile[[1, 3]]).all()
-        smaller = min(_area_within(a.rle, b.tile, shape), _area_within(b.rle, a.tile, shape))
+        smaller = min(area_within(a.rle, b.tile), area_within(b.rle, a.tile))
         value, least = in_line * shared / max(smaller, shared), SAME_PIECE
     elif cut_a or cut_b:
         value, least = shared / (a if cut_a else b).area, SAME_PIECE
@@ -219,33 +218,17 @@ def _cut_within(piece, tile):
     return bool((piece.cut & (piece.tile > low) & (piece.tile < high)).any())
 
 
-def _shared(a, b):
-    """Pixels that two run lengths share."""
-    from pycocotools import mask as coco_mask
-
-    return int(coco_mask.area(coco_mask.merge([a, b], intersect=True)))
-
-
-def _area_within(rle, box, shape):
-    """Pixels of run lengths in a box of whole pixels."""
-    columns, tops, bottoms = column_strips(check_rle(rle, shape), shape[0])
-    inside = (columns >= box[1]) & (columns < box[3])
-    return int(np.maximum(np.minimum(bottoms, box[2]) - np.maximum(tops, box[0]), 0)[inside].sum())
-
-
 def _thing(group):
     """The Thing that a group of pieces is, best first: its best one that is not cut, or the union of all."""
-    from pycocotools import mask as coco_mask
-
     whole = [piece for piece in group if not piece.cut.any()]
     if whole or len(group) == 1:
         best = (whole or group)[0]
         return Thing(best.box, best.score, best.rle, best.area, bool(whole), (best.source,))
-    union = coco_mask.merge([piece.rle for piece in group])
-    rle = {"size": [int(side) for side in union["size"]], "counts": union["counts"].decode("ascii")}
+    rle = run_lengths.merge([piece.rle for piece in group])
+    area = int(run_lengths.areas([rle])[0])
     boxes = np.array([piece.box for piece in group])
     box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-    return Thing(box, group[0].score, rle, int(coco_mask.area(union)), False, tuple(piece.source for piece in group))
+    return Thing(box, group[0].score, rle, area, False, tuple(piece.source for piece in group))
 
 
 def _with_whole(things, piece, tile, iou_threshold):
@@ -254,7 +237,7 @@ def _with_whole(things, piece, tile, iou_threshold):
     large = ((piece.box[2:] - piece.box[:2]) > tile[2:] - tile[:2]).any()
     inside = set()
     for i in near:
-        thing, shared = things[i], _shared(things[i].rle, piece.rle)
+        thing, shared = things[i], run_lengths.shared_area(things[i].rle, piece.rle)
         if thing.whole:
             if shared > iou_threshold * (thing.area + piece.area - shared):
                 return things
@@ -272,7 +255,7 @@ def _without_fragments(things):
     kept = []
     for thing in things:
         near = [] if thing.whole else np.flatnonzero(box_ops.intersection(_boxes(kept), thing.box) > 0)
-        if not any(_shared(kept[i].rle, thing.rle) >= SAME_PIECE * thing.area for i in near):
+        if not any(run_lengths.shared_area(kept[i].rle, thing.rle) >= SAME_PIECE * thing.area for i in near):
             kept.append(thing)
     return kept
 
@@ -303,4 +286,4 @@ def with_masks(answer, shape):
     """The answer with full-size "masks" bool [H, W, N] in place of "rles"."""
     rles = answer["rles"]
     rest = {name: value for name, value in answer.items() if name != "rles"}
-    return {**rest, "masks": rles_decode(rles, tuple(int(side) for side in shape))}
+    return {**rest, "masks": run_lengths.decode_all(rles, tuple(int(side) for side in shape))}

@@ -131,7 +131,7 @@ def test_detect_takes_any_number_and_sizes(trained):
 
 
 def test_masks_come_as_run_lengths_or_probabilities_too(trained):
-    from mrcnn.data.masks import rle_decode
+    from mrcnn.data.run_lengths import decode as rle_decode
 
     image = Squares().load(1, seed=3, size=(50, 80)).load_image(0)
     (full,) = trained[1].detect([image], soft_masks=True)

@@ -21,7 +21,7 @@ from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DrawnConfig, FashionConfig, new_config, overrides_of
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

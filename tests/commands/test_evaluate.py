@@ -11,7 +11,7 @@ from PIL import Image
 
 from mrcnn.commands import evaluate as fashion_evaluate
 from mrcnn.commands import main as fashion
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 
 
 class Finder:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.commands import photos as photos
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError, UsageError
 
 

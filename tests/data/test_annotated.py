@@ -21,7 +21,7 @@ from mrcnn.data.annotated import (
 )
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset
 

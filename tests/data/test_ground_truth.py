@@ -9,8 +9,9 @@ from mrcnn.data.augmenters import colour_jitter, copy_paste, large_scale_jitter,
 from mrcnn.data.batches import Batches, load_ground_truth
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import place_image
-from mrcnn.data.masks import mask_boxes, rle_encode
+from mrcnn.data.masks import mask_boxes
 from mrcnn.data.objects import gives_run_lengths
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
 

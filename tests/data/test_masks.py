@@ -1,13 +1,13 @@
-"""Boxes, mini masks, pasting and run lengths of masks, against brute force and pycocotools."""
+"""Boxes, mini masks and pasting of masks, against brute force."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
 
 from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.images import Window, place_image, resize_image
 from mrcnn.errors import DataError
 
@@ -209,19 +209,19 @@ def test_pasted_run_lengths_are_those_of_the_full_paste():
     masks[:30] = rng.random((30, 1, 1)) < 0.7  # full ones, whose runs go on from column to column, and empty ones
     full = mask_ops.paste_masks(masks, boxes, shape)
     for i in range(150):
-        assert mask_ops.paste_rle(masks[i], boxes[i], shape) == mask_ops.rle_encode(full[..., i])
+        assert mask_ops.paste_rle(masks[i], boxes[i], shape) == run_lengths.encode(full[..., i])
     full = mask_ops.paste_masks(masks, boxes, shape, 0.3)
-    assert mask_ops.paste_rle(masks[40], boxes[40], shape, 0.3) == mask_ops.rle_encode(full[..., 40])
+    assert mask_ops.paste_rle(masks[40], boxes[40], shape, 0.3) == run_lengths.encode(full[..., 40])
 
 
 def test_pasted_run_lengths_by_hand():
     # Rows 1 and 2 of columns 1 and 2 in 4 x 5, down the columns: 4 + 1 outside, 2 in, 2 out, 2 in, 1 + 2 * 4 outside.
     rle = mask_ops.paste_rle(np.ones((28, 28)), [1, 1, 3, 3], (4, 5))
-    assert mask_ops.check_rle(rle, (4, 5)).tolist() == [5, 2, 2, 2, 9]
+    assert run_lengths.check(rle, (4, 5)).tolist() == [5, 2, 2, 2, 9]
     # Whole columns 1 and 2 are one run of 8; the whole photo is a run of zeros of no length, then one of 20.
     columns, whole = ([0, 1, 4, 3], [4, 8, 8]), ([0, 0, 4, 5], [0, 20])
     for box, runs in (columns, whole, ([0, 3, 4, 5], [12, 8]), ([9, 9, 12, 12], [20])):
-        assert mask_ops.check_rle(mask_ops.paste_rle(np.ones((2, 2)), box, (4, 5)), (4, 5)).tolist() == runs
+        assert run_lengths.check(mask_ops.paste_rle(np.ones((2, 2)), box, (4, 5)), (4, 5)).tolist() == runs
 
 
 def test_mirroring_the_mask_mirrors_the_pasted_mask():
@@ -239,128 +239,12 @@ def test_what_the_network_is_taught_pastes_back_to_the_true_masks(size, least):
     content = json.loads((CCP / "instances_val.json").read_text())
     overlaps = []
     for annotation in content["annotations"]:
-        mask = mask_ops.rle_decode(annotation["segmentation"])[..., None]
+        mask = run_lengths.decode(annotation["segmentation"])[..., None]
         box = mask_ops.mask_boxes(mask)
         taught = mask_ops.shrink_masks(mask, box, (size, size)) >= 128
         pasted = mask_ops.paste_masks(taught, box, mask.shape[:2])
         overlaps.append((pasted & mask).sum() / (pasted | mask).sum())
     assert np.mean(overlaps) >= least
-
-
-# --- Run lengths -----------------------------------------------------------------------------------------------------
-
-
-def run_lengths(mask):
-    """COCO's runs by their definition: down the columns, zeros first."""
-    runs, value, length = [], False, 0
-    for pixel in mask.T.ravel():
-        if pixel != value:
-            runs.append(length)
-            value, length = pixel, 0
-        length += 1
-    return runs + [length]
-
-
-def random_masks():
-    rng = np.random.default_rng(0)
-    yield from (rng.random((17, 13)) < share for share in (0.0, 0.02, 0.5, 0.98, 1.0))
-    yield blobs(600, 500, 1)[..., 0]
-    yield np.zeros((3000, 2000), bool)  # one run too long for four characters
-
-
-def test_encoding_equals_pycocotools_and_decodes_back():
-    for mask in random_masks():
-        rle = mask_ops.rle_encode(mask)
-        reference = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-        assert rle == {"size": list(mask.shape), "counts": reference["counts"].decode()}
-        assert json.loads(json.dumps(rle)) == rle
-        np.testing.assert_array_equal(mask_ops.rle_decode(rle, mask.shape), mask)
-        np.testing.assert_array_equal(mask_ops.rle_decode({**rle, "counts": rle["counts"].encode()}), mask)
-
-
-def test_runs_read_from_compressed_text_are_those_of_the_mask():
-    for mask in random_masks():
-        if mask.size < 10_000:
-            assert mask_ops.check_rle(mask_ops.rle_encode(mask), mask.shape).tolist() == run_lengths(mask)
-
-
-def test_uncompressed_runs_decode():
-    mask = blobs(20, 15, 1)[..., 0]
-    np.testing.assert_array_equal(mask_ops.rle_decode({"size": [20, 15], "counts": run_lengths(mask)}), mask)
-    # 2 x 3, down the columns: 1 zero, 3 ones, 2 zeros.
-    by_hand = mask_ops.rle_decode({"size": [2, 3], "counts": [1, 3, 2]})
-    assert by_hand.astype(int).tolist() == [[0, 1, 0], [1, 1, 0]]
-
-
-@pytest.mark.parametrize("rle, reason", [
-    ({"size": [2, 3], "counts": [1, 3, 1]}, "covers 5 pixels, the photo has 6"),
-    ({"size": [2, 3], "counts": [1, 3, 3]}, "covers 7 pixels"),
-    ({"size": [2, 3], "counts": [3, -1, 4]}, "covers 6 pixels"),
-    ({"size": [3, 2], "counts": [1, 3, 2]}, r"size \[3, 2\], the photo \[2, 3\]"),
-    ({"size": [2, 3], "counts": "131"}, "covers 5 pixels"),
-    ({"size": [2, 3], "counts": "1 3"}, "no run lengths"),
-    ({"size": [2, 3], "counts": "13P"}, "no run lengths"),  # ends within a number
-    ({"size": [2, 3], "counts": "oooooooooooo0"}, "no run lengths"),
-    ({"size": [2, 3], "counts": "\N{EURO SIGN}"}, "no run lengths"),
-    ({"size": [2, 3], "counts": ""}, "covers 0 pixels"),
-    ({"size": [2, 3], "counts": [[1], [2, 3]]}, "no run lengths"),
-    ({"size": [2, 3], "counts": [1, None, 5]}, "no run lengths"),
-    ({"size": [2, 3]}, "must be"),
-    ({"counts": [6]}, "size None"),
-    ([1, 2], "must be"),
-])
-def test_wrong_run_lengths_are_refused(rle, reason):
-    with pytest.raises(DataError, match=reason):
-        mask_ops.compressed_rle(rle, (2, 3))
-
-
-def test_many_are_decoded_at_once():
-    masks = blobs(40, 30, 5)
-    rles = [mask_ops.rle_encode(masks[..., i]) for i in range(5)]
-    np.testing.assert_array_equal(mask_ops.rles_decode(rles, (40, 30)), masks)
-    assert mask_ops.rles_decode([], (40, 30)).shape == (40, 30, 0)
-
-
-def test_polygons_are_united():
-    square, overlapping, far = [1, 1, 5, 1, 5, 5, 1, 5], [3, 3, 8, 3, 8, 8, 3, 8], [10, 0, 12, 0, 12, 2, 10, 2]
-    mask = mask_ops.rle_decode(mask_ops.polygons_to_rle([square, overlapping, far], (10, 14)))
-    expected = np.zeros((10, 14), bool)
-    expected[1:5, 1:5] = expected[3:8, 3:8] = expected[0:2, 10:12] = True
-    np.testing.assert_array_equal(mask, expected)
-    assert mask_ops.rle_area(mask_ops.polygons_to_rle([square, overlapping], (10, 14))) == 16 + 25 - 4
-
-
-@pytest.mark.parametrize("polygons, reason", [
-    ([], "empty"),
-    ([[1, 1, 2, 2]], "three or more corners"),
-    ([[1, 1, 2, 2, 3]], "three or more corners"),
-    ([[1, 1, 5, 1, 5, float("nan")]], "finite"),
-    ([[1, 1, 5, 1, 1e9, 5]], "far outside"),
-    ([["a", 1, 5, 1, 5, 5]], "list of numbers"),
-    ([1, 1, 5, 1, 5, 5], "three or more corners"),  # a polygon that is not in a list
-])
-def test_polygons_that_are_none_are_refused(polygons, reason):
-    with pytest.raises(DataError, match=reason):
-        mask_ops.polygons_to_rle(polygons, (10, 14))
-
-
-@pytest.mark.parametrize("polygons", [
-    [[1, 1, 5, 5, 9, 9]],  # a line
-    [[3, 3, 3, 3, 3, 3]],  # a point
-    [[20, 20, 25, 20, 25, 25]],  # beside the photo
-    [[-5, 2, -1, 2, -1, 6]],
-])
-def test_polygons_of_no_area_are_refused(polygons):
-    with pytest.raises(DataError, match="no area"):
-        mask_ops.check_polygons(polygons, (10, 14))
-
-
-def test_polygons_of_some_area_pass():
-    mask_ops.check_polygons([[1, 1, 5, 5, 9, 9], [0, 0, 4, 0, 4, 4]], (10, 14))  # one part is enough
-    # A figure of eight has no signed area, but pixels inside.
-    mask_ops.check_polygons([[0, 0, 8, 8, 8, 0, 0, 8]], (10, 14))
-    with pytest.raises(DataError, match="finite"):  # every part is looked at
-        mask_ops.check_polygons([[0, 0, 4, 0, 4, 4], [1, 1, 5, 1, 5, float("inf")]], (10, 14))
 
 
 # --- Matterport's names ----------------------------------------------------------------------------------------------

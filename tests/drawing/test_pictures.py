@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mrcnn import visualize
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.drawing import pictures as drawing
 from mrcnn.errors import DataError
 

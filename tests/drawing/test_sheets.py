@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.drawing import sheets
 
 

@@ -6,7 +6,7 @@ from rectangles import Rectangles, as_detection, comparable
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, without
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
@@ -146,12 +146,48 @@ def test_a_bad_result_is_named(change, message):
     ({"category_id": 3}, "Annotation 2 has category 3"),
     ({"segmentation": []}, "Annotation 2 of image 1000 has no segmentation"),
     ({"segmentation": {"size": [100, 120]}}, "Annotation 2 of image 1000 has a segmentation that cannot be read"),
+    ({"segmentation": [[1, 1, 1e9, 1, 1e9, 1e9]]}, "Annotation 2 of image 1000 .*far outside a photo"),
+    ({"segmentation": [[1, 1, 119, 99] * 30_000]}, "Annotation 2 of image 1000 .*simplify"),
+    ({"segmentation": [1, 1, 9, 1, 9, 9]}, "Annotation 2 of image 1000 .*corners"),
+    ({"segmentation": [{"size": [100, 120], "counts": [1]}]}, "Annotation 2 of image 1000 .*list of numbers"),
+    ({"segmentation": 7}, "Annotation 2 of image 1000 .*must be"),
+    ({"iscrowd": "yes"}, "Annotation 2 has iscrowd 'yes'"),
+    ({"area": float("inf")}, "Annotation 2 has area inf"),
 ])
 def test_a_bad_annotation_is_named(change, message):
     truth, results = truth_and_result()
     truth["annotations"][1] = {**truth["annotations"][1], **change}
     with pytest.raises(DataError, match=message):
         coco.coco_average_precision(truth, results, "segm")
+
+
+@pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 3, float("inf")], [1, 2, 3, "4"], 5])
+def test_a_bad_true_box_is_named(box):
+    truth, results = truth_and_result()
+    truth["annotations"][1]["bbox"] = box
+    with pytest.raises(DataError, match=r"Annotation 2 has bbox .*must be \[x, y, width, height\]"):
+        coco.coco_average_precision(truth, results, "bbox")
+
+
+@pytest.mark.parametrize("height, message", [
+    ("100", "whole pixels"), (float("inf"), "whole pixels"), (None, "whole pixels"), (2**31, "more than 4294967295"),
+])
+def test_a_bad_size_is_named(height, message):
+    truth, results = truth_and_result()
+    for image in truth["images"]:
+        image["height"] = height
+    with pytest.raises(DataError, match=f"image 1000 .*{message}"):
+        coco.coco_average_precision(truth, results, "segm")
+
+
+def test_a_crumb_beside_a_polygon_counts_nothing():
+    truth, results = truth_and_result()
+    square = [10, 10, 50, 10, 50, 60, 10, 60]
+    truth["annotations"] = [{**truth["annotations"][0], "segmentation": [square], "iscrowd": 0}]
+    whole = coco.coco_average_precision(truth, results, "segm")
+    for crumb in ([5, 5], [5, 5, 9, 9]):
+        truth["annotations"][0]["segmentation"] = [crumb, square, crumb]
+        np.testing.assert_equal(coco.coco_average_precision(truth, results, "segm"), whole)
 
 
 def test_a_detection_of_a_class_that_the_dataset_lacks():

@@ -10,7 +10,7 @@ import pytest
 from rectangles import comparable
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation.evaluate import evaluate, measure
 from mrcnn.evaluation.report import write_report

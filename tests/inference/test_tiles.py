@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mrcnn.data.images import Window
-from mrcnn.data.masks import paste_masks, rle_decode, rle_encode
+from mrcnn.data.masks import paste_masks
+from mrcnn.data.run_lengths import decode as rle_decode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.inference.detector import Detector
 from mrcnn.inference.tiles import merge_tiles, tile_boxes, tile_window

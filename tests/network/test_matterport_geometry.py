@@ -157,7 +157,7 @@ def test_a_photo_is_detected_as_the_chain_of_its_steps_says(model, photo, inside
         sure += (mask >= 0.5).any() and (mask[box[0] : box[2], box[1] : box[3]] < 0.5).any()
     assert sure > 2  # masks with both in them
     [rle] = model.detect([photo], rle=True)
-    from mrcnn.data.masks import rle_decode
+    from mrcnn.data.run_lengths import decode as rle_decode
 
     np.testing.assert_array_equal(rle_decode(rle["rles"][0]), result["masks"][..., 0])
 

@@ -12,7 +12,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.architectures.segmenter import find_last_checkpoint
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco, coco_data
 from mrcnn.model import MaskRCNN

@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.data.images import planned_window
 from mrcnn.data.masks import mask_boxes
-from mrcnn.data.objects import gives_run_lengths
+from mrcnn.data.objects import gives_run_lengths, named_errors
+from mrcnn.errors import DataError
 from mrcnn.files import text_table
 
 THRESHOLDS = np.round(np.arange(0, 1.0001, 0.05), 2)  # of IoU, at which recall is kept
@@ -104,13 +106,10 @@ def _measure(dataset, config, progress):
 
 def _objects_by_runs(dataset, image_id):
     """((H, W) of a photo, class ids [N], areas [N], boxes [N, 4]) from run lengths."""
-    from pycocotools import mask as coco_mask
-
     info = dataset.image_info[image_id]
     rles, class_ids = dataset.load_rles(image_id)
-    boxes = np.asarray(coco_mask.toBbox(rles), np.float64).reshape(-1, 4) if rles else np.zeros((0, 4))
-    boxes = np.stack([boxes[:, 1], boxes[:, 0], boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2]], axis=1)
-    areas = np.asarray(coco_mask.area(rles), np.float64).reshape(-1) if rles else np.zeros(0)
+    with named_errors(dataset, image_id, DataError):
+        areas, boxes = run_lengths.areas(rles).astype(float), run_lengths.boxes(rles)
     return (int(info["height"]), int(info["width"])), np.asarray(class_ids, int), areas, boxes
 
 

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
 from mrcnn.data.formats.photo_files import photo_size
@@ -190,10 +190,10 @@ class CocoDataset(AnnotatedDataset):
         for number, annotation in zip(info["numbers"], info["annotations"]):
             segmentation = annotation["segmentation"]
             if isinstance(segmentation, dict):
-                rle = mask_ops.compressed_rle(segmentation, shape)
+                rle = run_lengths.compress(segmentation, shape)
             else:
-                rle = mask_ops.polygons_to_rle(segmentation, shape)
-                if not mask_ops.rle_area(rle):  # thinner than a pixel, which only drawing them tells
+                rle = run_lengths.from_polygons(segmentation, shape)
+                if not run_lengths.areas([rle])[0]:  # thinner than a pixel, which only drawing them tells
                     message = f"annotation {annotation.get('id')}: its polygons hold no pixel"
                     yield Fault(self.file_name(image_id), "empty mask", message, number)
                     continue
@@ -270,21 +270,21 @@ def segmentation_fault(segmentation, shape):
     """
     if isinstance(segmentation, dict):
         try:
-            runs = mask_ops.check_rle(segmentation, shape)
+            runs = run_lengths.check(segmentation, shape)
         except (TypeError, ValueError) as error:
             return _rle_kind(segmentation, shape, str(error)), str(error)
         return None if runs[1::2].sum() else ("empty mask", "its RLE has no pixel inside")
     if not isinstance(segmentation, list) or not segmentation:
         return "empty mask", "it has no segmentation"
     try:
-        mask_ops.check_polygons(segmentation, shape)
+        run_lengths.check_polygons(segmentation, shape)
     except DataError as error:
         return _polygon_kind(segmentation, shape), str(error)
     return None
 
 
 def _rle_kind(rle, shape, message):
-    """What kind of fault `check_rle` found."""
+    """What kind of fault `run_lengths.check` found."""
     size = rle.get("size")
     if isinstance(size, list) and len(size) == 2 and size != list(shape):
         return "wrong size"

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
 from mrcnn.errors import DataError
@@ -143,20 +143,7 @@ def encoded_pixels_to_rle(text, shape):
     first, length = first[length > 0], length[length > 0]
     if not len(first):
         raise PixelsError("empty mask", "its EncodedPixels hold no pixel")
-    starts, ends = _union(first - 1, first - 1 + length)
-    edges = np.stack([starts, ends], axis=1).ravel()  # where background and object take turns
-    counts = np.diff(edges, prepend=0, append=area if ends[-1] < area else [])
-    return mask_ops.compressed_rle({"size": [height, width], "counts": counts}, (height, width))
-
-
-def _union(starts, ends):
-    """Runs in order, joined where they touch. starts, ends: int64 [R], each run from its start to before its end."""
-    if (starts[1:] < starts[:-1]).any():
-        order = np.argsort(starts, kind="stable")
-        starts, ends = starts[order], ends[order]
-    reached = np.maximum.accumulate(ends)
-    apart = starts[1:] > reached[:-1]
-    return starts[np.concatenate([[True], apart])], reached[np.concatenate([apart, [True]])]
+    return run_lengths.from_intervals(first - 1, first - 1 + length, (height, width))
 
 
 # --- Files beside the CSV --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import os
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import PHOTO_ENDINGS, AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_maps import png_size, read_label_map, read_png
 from mrcnn.data.formats.photo_files import photo_size
@@ -130,7 +130,7 @@ class InstanceMaskDataset(AnnotatedDataset):
             yield Fault(info["file_name"], "wrong size", _sizes(values.shape, size))
             return
         for number, value in enumerate(np.flatnonzero(np.bincount(values.ravel(), minlength=1)[1:]) + 1):
-            yield ObjectAnnotation(number, class_id, mask_ops.rle_encode(values == value))
+            yield ObjectAnnotation(number, class_id, run_lengths.encode(values == value))
 
     def _filed_objects(self, info):
         size = info["height"], info["width"]
@@ -147,7 +147,7 @@ class InstanceMaskDataset(AnnotatedDataset):
                 yield Fault(info["file_name"], "empty mask", f"its mask {file} has no pixel", number)
             else:
                 class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
-                yield ObjectAnnotation(number, class_id, mask_ops.rle_encode(inside))
+                yield ObjectAnnotation(number, class_id, run_lengths.encode(inside))
 
 
 def _inside(pixels):

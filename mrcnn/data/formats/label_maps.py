@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats import label_mapping
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
@@ -171,7 +171,7 @@ def _encoded(mask, corner, shape):
     """Compressed run lengths of a rectangle of a photo's mask. mask: bool [h, w]; corner: (y, x); shape: (H, W)."""
     full = np.zeros(shape, bool, order="F")
     full[corner[0] : corner[0] + mask.shape[0], corner[1] : corner[1] + mask.shape[1]] = mask
-    return mask_ops.rle_encode(full)
+    return run_lengths.encode(full)
 
 
 def _wrong_size(name, map_size, size):

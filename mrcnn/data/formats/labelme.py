@@ -12,7 +12,7 @@ import os
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_size
@@ -126,7 +126,7 @@ class LabelmeDataset(AnnotatedDataset):
                     self.fault(path, Fault(photo, error.kind, where + str(error), numbers[0]))
                     break
             else:
-                objects.append((numbers[0], label, _union(rles)))
+                objects.append((numbers[0], label, rles[0] if len(rles) == 1 else run_lengths.merge(rles)))
         return objects
 
     def load_image(self, image_id):
@@ -244,13 +244,7 @@ def _mask_rle(shape, points, size):
         raise RegionError("empty mask", "its mask holds no pixel of the photo")
     full = np.zeros(size, bool, order="F")
     full[max(y, 0) : max(y, 0) + part.shape[0], max(x, 0) : max(x, 0) + part.shape[1]] = part
-    return mask_ops.rle_encode(full)
-
-
-def _union(rles):
-    from pycocotools import mask as coco_mask
-
-    return rles[0] if len(rles) == 1 else coco_mask.merge(rles)
+    return run_lengths.encode(full)
 
 
 # --- Images in the file ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import os
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import photo_size
@@ -196,7 +196,7 @@ def checked_shape(region, size):
         raise RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
     if far > 10 * max(size):
         raise RegionError("bad entry", f"its {kind} reaches to {far:.6g}, far outside a photo of {size[0]}x{size[1]}")
-    if not mask_ops.rle_area(shape_rle(shape, size)):
+    if not run_lengths.areas([shape_rle(shape, size)])[0]:
         raise RegionError("empty mask", f"its {kind} holds no pixel of the photo")
     return shape
 
@@ -233,8 +233,8 @@ def _numbers(shape, *names, single=False):
 def shape_rle(shape, size):
     """Compressed run lengths of a checked shape. size: (H, W) of the photo."""
     if isinstance(shape, list):
-        return mask_ops.polygons_to_rle([shape], size)
-    return mask_ops.rle_encode(_ellipse_mask(shape, size))
+        return run_lengths.from_polygons([shape], size)
+    return run_lengths.encode(_ellipse_mask(shape, size))
 
 
 def _ellipse_mask(ellipse, size):

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mrcnn.data import masks as mask_ops
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.objects import named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_files
 
@@ -100,7 +101,7 @@ def rle_to_encoded_pixels(rle):
 
     rle: {"size": [H, W], "counts": compressed or not}
     """
-    runs = mask_ops.check_rle(rle, rle["size"])
+    runs = run_lengths.check(rle, rle["size"])
     starts = np.cumsum(runs) - runs + 1
     inside = np.stack([starts[1::2], runs[1::2]], axis=1)
     return " ".join(map(str, inside[inside[:, 1] > 0].ravel().tolist()))
@@ -140,21 +141,26 @@ def _categories(dataset, least):
 def _photo(dataset, image_id, left_out):
     """(name with forward slashes, (H, W), list of ObjectAnnotation) of a photo of any data set."""
     info = dataset.image_info[image_id]
-    if hasattr(dataset, "objects"):
-        objects, size = dataset.objects(image_id), None
-    elif hasattr(dataset, "load_rles"):
-        rles, class_ids = dataset.load_rles(image_id)
-        objects, size = _as_objects(rles, class_ids), None
-    else:
-        masks, class_ids = dataset.load_mask(image_id)
-        objects = _as_objects([mask_ops.rle_encode(masks[..., i]) for i in range(masks.shape[-1])], class_ids)
-        size = masks.shape[:2] if len(objects) else None
+    objects, size = _objects(dataset, image_id)
+    with named_errors(dataset, image_id, DataError):
+        areas = run_lengths.areas([entry.rle for entry in objects])
     if size is None and info.get("height") and info.get("width"):
         size = info["height"], info["width"]
     size = size or dataset.load_image(image_id).shape[:2]
-    filled = [entry for entry in objects if mask_ops.rle_area(entry.rle)]
+    filled = [entry for entry, area in zip(objects, areas, strict=True) if area]
     left_out.empty += len(objects) - len(filled)
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
+
+
+def _objects(dataset, image_id):
+    """(list of ObjectAnnotation; (H, W) of their masks, or None if there is none) of a photo of any data set."""
+    if hasattr(dataset, "objects"):
+        return dataset.objects(image_id), None
+    if hasattr(dataset, "load_rles"):
+        return _as_objects(*dataset.load_rles(image_id)), None
+    masks, class_ids = dataset.load_mask(image_id)
+    objects = _as_objects([run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])], class_ids)
+    return objects, masks.shape[:2] if objects else None
 
 
 def _as_objects(rles, class_ids):
@@ -167,16 +173,12 @@ def _as_objects(rles, class_ids):
 
 def _coco_objects(objects):
     """The part of COCO's annotations that tells of masks, of a photo's objects at once."""
-    from pycocotools import mask as coco_mask
-
-    rles = [entry.rle for entry in objects]
-    boxes, areas = (coco_mask.toBbox(rles), coco_mask.area(rles)) if rles else ((), ())
-    for entry, box, area in zip(objects, boxes, areas):
-        counts = entry.rle["counts"]
-        counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+    rles = [run_lengths.compress(entry.rle) for entry in objects]
+    boxes, areas = run_lengths.coco_boxes(rles), run_lengths.areas(rles)
+    for entry, rle, box, area in zip(objects, rles, boxes, areas, strict=True):
         yield {
-            "segmentation": {"size": [int(side) for side in entry.rle["size"]], "counts": counts},
-            "bbox": box.tolist(),
+            "segmentation": rle,
+            "bbox": box,
             "area": int(area),
             "iscrowd": int(entry.crowd),
             **({"attribute_ids": list(entry.attributes)} if entry.attributes else {}),

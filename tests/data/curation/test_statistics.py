@@ -10,7 +10,7 @@ from mrcnn.config import Config
 from mrcnn.data.curation.statistics import summarise, summary_text
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
 CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"
@@ -124,6 +124,22 @@ def test_progress_and_errors():
 
     dataset.load_mask = load_mask
     with pytest.raises(DataError, match="1.jpg"):
+        summarise(dataset, CONFIG)
+
+
+@pytest.mark.parametrize("count", [255, 256, 300])
+def test_any_number_of_objects_in_a_photo(count):
+    # Squares of 2 pixels in rows of 20 of a photo of 60 x 60; pycocotools counts their areas in 8 bits.
+    squares = [(1, 3 * (i // 20), 3 * (i % 20), 3 * (i // 20) + 2, 3 * (i % 20) + 2) for i in range(count)]
+    found = summarise(Runs().load(((60, 60), squares)), CONFIG)
+    assert found["objects"] == count and found["classes"][0]["median_area"] == 4
+    assert found["box_scale"]["min"] == found["box_scale"]["max"] == 2
+
+
+def test_unsound_run_lengths_name_their_photo():
+    dataset = Runs().load(*PHOTOS)
+    dataset.load_rles = lambda image_id: ([{"size": [100, 50], "counts": [7]}], [1])
+    with pytest.raises(DataError, match="0.jpg.*covers 7 pixels"):
         summarise(dataset, CONFIG)
 
 

@@ -17,7 +17,7 @@ from mrcnn.data.curation import validate as validation
 from mrcnn.data.curation.validate import faults_text, read_faults, validate, write_faults
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
 CCP = pathlib.Path(__file__).parents[3] / "shared" / "data" / "ccp"

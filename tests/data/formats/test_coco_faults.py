@@ -5,7 +5,7 @@ import pytest
 from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle, writer
 
 from mrcnn.data.annotated import without
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
 

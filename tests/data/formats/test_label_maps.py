@@ -11,7 +11,7 @@ from PIL import Image
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats.label_maps import LabelMapDataset, read_label_map, recognises
 from mrcnn.data.images import EXIF_ORIENTATION
-from mrcnn.data.masks import rle_decode
+from mrcnn.data.run_lengths import decode as rle_decode
 from mrcnn.errors import DataError
 
 # 0 null, 1 shoes, 2 top, 3 skin. Shoes: one of 4 pixels (two diagonal pairs that touch over a corner), one of 3, and a

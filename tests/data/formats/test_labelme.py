@@ -12,7 +12,7 @@ from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.labelme import recognises
 from mrcnn.data.formats.writers import write_coco
 from mrcnn.data.images import EXIF_ORIENTATION
-from mrcnn.data.masks import rle_decode
+from mrcnn.data.run_lengths import decode as rle_decode
 from mrcnn.errors import DataError
 
 

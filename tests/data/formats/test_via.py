@@ -9,7 +9,8 @@ from PIL import Image
 
 from mrcnn.data.annotated import without
 from mrcnn.data.formats.via import ViaDataset, recognises
-from mrcnn.data.masks import polygons_to_rle, rle_decode
+from mrcnn.data.run_lengths import decode as rle_decode
+from mrcnn.data.run_lengths import from_polygons as polygons_to_rle
 from mrcnn.errors import DataError
 
 HEIGHT, WIDTH = 24, 32

@@ -12,7 +12,7 @@ from mrcnn.data.annotated import select
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.writers import rle_to_encoded_pixels, write_coco, write_imaterialist
-from mrcnn.data.masks import rle_encode
+from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
 CCP = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccp"
@@ -180,6 +180,17 @@ def test_what_coco_holds(tmp_path):
     coco = COCO(tmp_path / "out.json")
     np.testing.assert_array_equal(coco.annToMask(coco.loadAnns(2)[0]), crowd)
     assert open_dataset(tmp_path / "out.json").load_rles(0)[1].tolist() == [2, -1]
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_more_than_255_objects_in_a_photo(tmp_path, form):
+    write, name = WRITERS[form]
+    masks = np.zeros((HEIGHT, WIDTH, 300), bool)
+    rows = np.arange(300)
+    masks[rows % HEIGHT, rows // HEIGHT % WIDTH, rows] = True
+    write(OwnDataset({"a.png": (masks, [1] * 300)}, tmp_path), tmp_path / name)
+    dataset = open_dataset(tmp_path / name, tmp_path)
+    np.testing.assert_array_equal(dataset.load_mask(0)[0], masks)
 
 
 def test_ids_of_the_source_stay(tmp_path):
