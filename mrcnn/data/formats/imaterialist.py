@@ -8,11 +8,13 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
+from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
 NAMES_FILE = "label_descriptions.json"
+BELIEVED = 1 << 26  # pixels of a photo; larger ones are rare and worth a look at the file: masks take memory by them
 
 
 def recognises(path):
@@ -57,6 +59,7 @@ class ImaterialistDataset(AnnotatedDataset):
 
         annotations: path of the CSV; folder: PhotoFolder; photos, missing: as `find_photos` gives them
         """
+        _look_at_large(scan, folder, photos)
         for line, photo, number, kind, message in scan.problems:
             name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
             self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
@@ -169,6 +172,22 @@ def find_photos(scan, folder, find=None):
             scan.photo_problem(photo, "path escape", str(error).rstrip("."))
         found.append(file_name)
     return found, missing
+
+
+def _look_at_large(scan, folder, photos):
+    """Note in a Scan which sizes of more than BELIEVED pixels are not those of their photos."""
+    for photo, name in enumerate(photos):
+        height, width = scan.sizes[photo] or (0, 0)
+        if name is None or height * width <= BELIEVED:
+            continue
+        try:
+            own = photo_size(folder.join(name))
+        except DataError as error:
+            scan.photo_problem(photo, "unreadable", str(error).rstrip("."))
+            continue
+        if own != (height, width):
+            message = f"it has {own[0]}x{own[1]} pixels (height x width), annotated as {height}x{width}"
+            scan.photo_problem(photo, "wrong size", message)
 
 
 def named_or_stem(folder, name):

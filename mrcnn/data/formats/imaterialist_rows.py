@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from mrcnn.data.run_length_counts import MOST_PIXELS
 from mrcnn.errors import DataError
 
 PIXELS = "EncodedPixels"
@@ -17,7 +18,6 @@ COLUMNS = ("ImageId", PIXELS, "Height", "Width", "ClassId")
 ATTRIBUTES = "AttributesIds"  # a column of 2020; 2019 has them behind the class: 6_28_77
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_HEADER = 65536  # bytes of the first line
-MAX_AREA = 2**32 - 1  # pixels; COCO's run lengths have 32 bits
 
 
 def first_columns(path):
@@ -251,6 +251,6 @@ def _size(height, width):
         sides = float(height), float(width)
     except ValueError:
         return None
-    if not all(side.is_integer() and side > 0 for side in sides) or sides[0] * sides[1] > MAX_AREA:
+    if not all(side.is_integer() and side > 0 for side in sides) or sides[0] * sides[1] > MOST_PIXELS:
         return None
     return int(sides[0]), int(sides[1])

@@ -10,6 +10,7 @@ import pickle
 import numpy as np
 import pytest
 from encoded_pixels import painted, text_of
+from PIL import Image
 
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, recognises
@@ -288,6 +289,17 @@ def test_faults_of_rows_and_photos(files, name):
         del expected["b.jpg"]
     assert left == expected
     assert [dataset.object_count(i) for i in dataset.image_ids] == [len(numbers) for numbers in expected.values()]
+
+
+def test_a_huge_size_is_compared_with_the_photo(files):
+    # 40 x 49,999,999 pixels would be 1.9 GB for each mask.
+    path = files([ROWS[0], [*ROWS[1][:2], "40", "49999999", ROWS[1][4]], ROWS[2]])
+    folder = pathlib.Path(path).parent / "photos"
+    Image.fromarray(np.zeros((5, 4, 3), np.uint8)).save(folder / "b.jpg")
+    with pytest.raises(DataError, match="b.jpg: it has 5x4 pixels .*annotated as 40x49999999"):
+        load(path)
+    with pytest.warns(UserWarning, match="skipped b.jpg"):
+        assert [fault.kind for fault in load(path, on_error="skip").faults] == ["wrong size"]
 
 
 @pytest.mark.parametrize("pixels, kind", [("1 99", "RLE overflow"), ("1 2 3", "bad entry"), ("", "empty mask")])
