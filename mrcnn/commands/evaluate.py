@@ -6,7 +6,7 @@ from collections import Counter
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.label import add_refine, evaluate_pixels
-from mrcnn.commands.options import add_tiles, add_tta, probability
+from mrcnn.commands.options import add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import UsageError
@@ -16,6 +16,7 @@ def evaluate(options):
     """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
+    from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
     from mrcnn.evaluation.report import write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
 
@@ -29,7 +30,8 @@ def evaluate(options):
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     if options.pixels:
         return evaluate_pixels(options, model, dataset, folder)
-    metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold)
+    metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
+                                                    max_detections=options.max_detections)
     pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
     title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
     write_report(folder, metrics, results, truth, options.report, pictures, title)
@@ -38,13 +40,35 @@ def evaluate(options):
     if metrics["best"]:
         print("All classes together: F1 {F1:.3f}, precision {precision:.3f}, recall {recall:.3f} at score "
               "{threshold:.2f}".format(**metrics["best"]))
-    most = model.config.DETECTION_MAX_INSTANCES
-    full = sum(count >= most for count in Counter(result["image_id"] for result in results).values())
-    if full and options.tile is None:  # with tiles it holds for each of them
-        print(f"{full} of {metrics['images']} photos have DETECTION_MAX_INSTANCES={most} detections, the most there "
-              f"can be: objects may be missed; --set DETECTION_MAX_INSTANCES={2 * most}, or --tile N for huge photos.")
+    for line in (crowding_text(metrics["crowding"], options.max_detections or MOST_DETECTIONS),
+                 missed_text(model.config, metrics, results, truth, options.tile)):
+        if line:
+            print(line)
     files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
+
+
+def missed_text(config, metrics, results, truth, tile):
+    """One line if DETECTION_MAX_INSTANCES keeps objects from being found, with what mends it; "" if it does not.
+
+    Of photos with so many detections those count that have as many objects, or whose last detection still scores
+    enough to be shown: of others no more than doubtful detections were cut off.
+    """
+    most, scores = config.DETECTION_MAX_INSTANCES, {}
+    for result in results:
+        scores.setdefault(result["image_id"], []).append(result["score"])
+    objects = Counter(entry["image_id"] for entry in truth["annotations"] if not entry["iscrowd"])
+    shown = metrics["best"]["threshold"] if metrics["best"] else 1.0
+    full = [image_id for image_id, found in scores.items()
+            if len(found) >= most and (objects[image_id] >= most or min(found) >= shown)]
+    if not full or tile is not None:  # with tiles the limit holds for each of them
+        return ""
+    if most >= config.POST_NMS_ROIS_INFERENCE:  # a region gives few detections, and there are no more regions
+        remedy = f"--set DETECTION_MAX_INSTANCES={2 * most} with --set POST_NMS_ROIS_INFERENCE={4 * most}"
+    else:
+        remedy = f"--set DETECTION_MAX_INSTANCES={2 * most}"
+    return (f"{len(full)} of {metrics['images']} photos have DETECTION_MAX_INSTANCES={most} detections, the most there "
+            f"can be, and objects are missed: {remedy}, or --tile N for huge photos.")
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
@@ -61,6 +85,8 @@ def add_evaluate(commands, add_command):
                               "uncertain ones too)")
     command.add_argument("--score-threshold", type=probability, metavar="P",
                          help="least score in the confusion matrix and on the photos (default: that of the best F1)")
+    command.add_argument("--max-detections", type=positive, metavar="N",
+                         help="measure AP with so many detections of a class in a photo too, beside COCO's 100")
     command.add_argument("--report", action=argparse.BooleanOptionalAction, default=True,
                          help="write report.html, all figures in one file (default)")
     add_tta(command)

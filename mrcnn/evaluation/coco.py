@@ -6,6 +6,7 @@ What a ground truth and results are is said in `coco_data`.
 """
 
 import argparse
+import collections
 import contextlib
 import io
 import math
@@ -15,10 +16,13 @@ import numpy as np
 
 from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import KINDS, ground_truth_from_dataset, read_comparison, results_from_detections
+from mrcnn.evaluation.pairs import MOST_DETECTIONS
 
-__all__ = ["CURVES", "KINDS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation", "format_numbers",
-           "ground_truth_from_dataset", "precision_recall_curves", "results_from_detections", "twelve_numbers",
-           "undefined_numbers"]
+__all__ = [
+    "CURVES", "KINDS", "MOST_DETECTIONS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation",
+    "crowded_images", "crowding_text", "format_numbers", "ground_truth_from_dataset", "precision_recall_curves",
+    "results_from_detections", "twelve_numbers", "undefined_numbers",
+]
 
 # In the order of COCOeval.stats; each with what the ground truth must hold for the number to be defined.
 NUMBERS = {
@@ -38,9 +42,19 @@ NUMBERS = {
 # The numbers that a precision-recall curve belongs to, and the IoU thresholds, counted from 0.50 in steps of 0.05, that
 # it is the mean of.
 CURVES = {"AP": slice(0, 10), "AP50": slice(0, 1), "AP75": slice(5, 6)}
+# COCOeval's tables: precision [IoU thresholds, recalls, classes, sizes, limits], recall the same without recalls. Size
+# and limit (1, 10, the most) of each number, and the IoU thresholds that it is the mean of.
+TABLES = {
+    "AP": ("precision", 0, 2, slice(None)), "AP50": ("precision", 0, 2, slice(0, 1)),
+    "AP75": ("precision", 0, 2, slice(5, 6)), "AP_small": ("precision", 1, 2, slice(None)),
+    "AP_medium": ("precision", 2, 2, slice(None)), "AP_large": ("precision", 3, 2, slice(None)),
+    "AR_1": ("recall", 0, 0, slice(None)), "AR_10": ("recall", 0, 1, slice(None)),
+    "AR_100": ("recall", 0, 2, slice(None)), "AR_small": ("recall", 1, 2, slice(None)),
+    "AR_medium": ("recall", 2, 2, slice(None)), "AR_large": ("recall", 3, 2, slice(None)),
+}
 
 
-def coco_average_precision(ground_truth, results, kind, image_ids=None):
+def coco_average_precision(ground_truth, results, kind, image_ids=None, max_detections=MOST_DETECTIONS):
     """The 12 COCO numbers as pycocotools defines them, in its silence.
 
     No results at all give 0.0. A number that the ground truth leaves undefined (pycocotools says -1), such as
@@ -54,32 +68,35 @@ def coco_average_precision(ground_truth, results, kind, image_ids=None):
         results: list, or path of a COCO results file.
         kind: "segm" compares masks, "bbox" compares boxes.
         image_ids: source ids of the images to evaluate; None evaluates all of the ground truth.
+        max_detections: how many of a class count in an image; COCO's numbers are those of 100.
 
     Returns:
-        {name: float} for the names in `NUMBERS`.
+        {name: float} for the names in `NUMBERS`; "AR_100" is the recall at `max_detections`.
 
     Raises:
         DataError: for files that are no such JSON and for results of unknown images or classes.
     """
-    return twelve_numbers(coco_evaluation(read_comparison(ground_truth, results, kind, image_ids)))
+    comparison = read_comparison(ground_truth, results, kind, image_ids)
+    return twelve_numbers(coco_evaluation(comparison, max_detections=max_detections))
 
 
-def coco_evaluation(comparison, fast=None):
-    """The accumulated and summarised COCOeval of a `Comparison`.
+def coco_evaluation(comparison, fast=None, max_detections=MOST_DETECTIONS):
+    """The accumulated COCOeval of a `Comparison`.
 
     Args:
         comparison: of `coco_data.read_comparison`.
         fast: True takes faster-coco-eval's, which gives the same numbers in C++, False pycocotools' own, None the
             former where it is installed.
+        max_detections: how many of a class count in an image, the highest scores first.
     """
     evaluator = _evaluator(fast)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports each of its steps
         evaluation = evaluator(
             _coco(comparison, comparison.objects), _coco(comparison, comparison.detections), comparison.kind
         )
+        evaluation.params.maxDets = [1, 10, int(max_detections)]
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
     return evaluation
 
 
@@ -117,8 +134,40 @@ def _coco(comparison, entries):
 
 
 def twelve_numbers(evaluation):
-    """{name: float} of a COCOeval for the names in `NUMBERS`; NaN where the ground truth leaves it undefined."""
-    return {name: float(value) if value > -1 else math.nan for name, value in zip(NUMBERS, evaluation.stats)}
+    """{name: float} of a COCOeval for the names in `NUMBERS`; NaN where the ground truth leaves it undefined.
+
+    They are what COCOeval.summarize prints, which knows no other limit than 100 for AP.
+    """
+    numbers = {}
+    for name, (table, size, limit, thresholds) in TABLES.items():
+        values = np.asarray(evaluation.eval[table])[thresholds, ..., size, limit]
+        values = values[values > -1]
+        numbers[name] = float(values.mean()) if values.size else math.nan
+    return numbers
+
+
+def crowded_images(comparison, most=MOST_DETECTIONS):
+    """Where COCO's limit of detections leaves something out of its numbers.
+
+    Args:
+        comparison: `Comparison`.
+        most: how many detections of a class count in an image.
+
+    Returns:
+        {"images": number of images with more objects, or with more detections, of one class than count,
+        "objects": how many objects can therefore not be found, "detections": how many detections do not count,
+        "most": the largest number of objects of one class in an image}.
+    """
+    objects, detections = (
+        collections.Counter((entry["image_id"], entry["category_id"]) for entry in entries if not entry["iscrowd"])
+        for entries in (comparison.objects, comparison.detections)
+    )
+    images = {key[0] for counts in (objects, detections) for key, count in counts.items() if count > most}
+    return {
+        "images": len(images), "objects": sum(max(0, count - most) for count in objects.values()),
+        "detections": sum(max(0, count - most) for count in detections.values()),
+        "most": max(objects.values(), default=0),
+    }
 
 
 def undefined_numbers(values):
@@ -163,7 +212,7 @@ def precision_recall_curves(evaluation):
 
 
 def _curves(evaluation):
-    """{name of `CURVES`: float [K, 101]} for objects of all sizes and at most 100 detections; NaN: no true objects."""
+    """{name of `CURVES`: float [K, 101]} for objects of all sizes and most detections; NaN: no true objects."""
     precision = np.asarray(evaluation.eval["precision"])[..., 0, -1].transpose(2, 0, 1)  # [K, IoU thresholds, recalls]
     precision = np.where(precision > -1, precision, np.nan)
     return {name: precision[:, thresholds].mean(axis=1) for name, thresholds in CURVES.items()}
@@ -179,6 +228,17 @@ def format_numbers(values):
         f"{name:10} " + (f"undefined: {reasons[name]}" if name in reasons else f"{value:.3f}")
         for name, value in values.items()
     )
+
+
+def crowding_text(crowding, most):
+    """What `crowded_images` counted as one line with the remedy; "" where nothing is left out."""
+    if not crowding["images"]:
+        return ""
+    missed = f" {crowding['objects']} objects can therefore not be found," if crowding["objects"] else ""
+    needed = max(crowding["most"], most + 1)
+    return (f"{crowding['images']} photos have more than {most} objects or detections of one class, of which {most} "
+            f"count, as in COCO:{missed} {crowding['detections']} detections do not count; --max-detections {needed} "
+            "counts more.")
 
 
 def format_classes(comparison, evaluation):
@@ -206,14 +266,21 @@ def main(arguments=None):
     parser.add_argument("--results", required=True, metavar="FILE", help="COCO results file")
     parser.add_argument("--type", choices=KINDS, default="segm", help="compare masks (segm, default) or boxes (bbox)")
     parser.add_argument("--classes", action="store_true", help="also print AP, AP50 and AP75 of each class")
+    parser.add_argument("--max-detections", type=int, default=MOST_DETECTIONS, metavar="N",
+                        help="how many detections of a class count in an image (default 100, as in COCO)")
     options = parser.parse_args(arguments)
+    if options.max_detections < 1:
+        parser.error(f"--max-detections {options.max_detections}: give a whole number, 1 or more")
     try:
         comparison = read_comparison(options.ground_truth, options.results, options.type)
-        evaluation = coco_evaluation(comparison)
+        evaluation = coco_evaluation(comparison, max_detections=options.max_detections)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(format_numbers(twelve_numbers(evaluation)))
+    cut = crowding_text(crowded_images(comparison, options.max_detections), options.max_detections)
+    if cut:
+        print(cut)
     if options.classes:
         print(f"\n{format_classes(comparison, evaluation)}")
     return 0

@@ -5,6 +5,7 @@ the list of a COCO results file, one dict per detected object ("image_id", "cate
 [x, y, width, height] in pixels or "segmentation" as RLE, or both).
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -203,12 +204,13 @@ def read_comparison(ground_truth, results, kind, image_ids=None):
     """
     if kind not in KINDS:
         raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")
-    truth = _read_ground_truth(ground_truth)
-    results = _read_results(results)
-    images = _index(truth["images"], "image")
-    categories = _index(truth["categories"], "category")
-    objects = [_checked_annotation(a, images, categories, kind) for a in truth["annotations"]]
-    detections = [_checked_result(r, i, images, categories, kind) for i, r in enumerate(results)]
+    truth, entries = _read_ground_truth(ground_truth), _read_results(results)
+    with _naming(ground_truth):
+        images = _index(truth["images"], "image")
+        categories = _index(truth["categories"], "category")
+        objects = [_checked_annotation(a, images, categories, kind) for a in truth["annotations"]]
+    with _naming(results):
+        detections = [_checked_result(r, i, images, categories, kind) for i, r in enumerate(entries)]
     image_ids = _in_order(images if image_ids is None else _known_images(image_ids, images))
     category_ids = _in_order(categories)
     image_places = {image_id: i for i, image_id in enumerate(image_ids)}
@@ -221,6 +223,17 @@ def read_comparison(ground_truth, results, kind, image_ids=None):
     sizes = [(images[i]["height"], images[i]["width"]) if "height" in images[i] and "width" in images[i] else None
              for i in image_ids]
     return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections)
+
+
+@contextlib.contextmanager
+def _naming(source):
+    """Errors within it begin with the file that the entries are of, if they are of a file."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(source, (str, os.PathLike)):
+            raise DataError(f"{source}: {error}") from error
+        raise
 
 
 def _in_order(ids):
@@ -337,10 +350,11 @@ def _checked_result(result, index, images, categories, kind):
     checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
     boxed = box is not None and not (isinstance(box, LISTS) and len(box) == 0)
     if kind == "segm" or not boxed:
-        rle = result.get("segmentation")
-        if not isinstance(rle, dict):
-            raise DataError(f"{name} has no mask as RLE: results with boxes alone are evaluated with type bbox.")
-        checked["segmentation"] = _compressed_rle(rle, images[result["image_id"]], name)
+        shape = result.get("segmentation")
+        if not shape or not isinstance(shape, (dict, list)):
+            raise DataError(f"{name} of image {result['image_id']!r} has no mask, as run lengths or polygons: results "
+                            "with boxes alone are evaluated with type bbox.")
+        checked["segmentation"] = _compressed_rle(shape, images[result["image_id"]], name)
     if boxed:
         _check_box(box, name)
         checked["bbox"], checked["area"] = list(box), box[2] * box[3]

@@ -20,7 +20,8 @@ SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no thresho
 
 def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
              limit: int | None = None, batch_size: int | None = None, progress: bool = True,
-             score_threshold: float | None = None) -> tuple[dict, list[dict], dict]:
+             score_threshold: float | None = None, max_detections: int | None = None,
+             ) -> tuple[dict, list[dict], dict]:
     """Detect on every image of a dataset and measure the result.
 
     Only one batch of images is in memory at a time, and masks are kept as run lengths only.
@@ -32,7 +33,7 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
         limit: number of images to evaluate, the first ones; None evaluates all.
         batch_size: number of images that `detect` gets at once; None takes the model's own.
         progress: show it on stderr.
-        score_threshold: as for `measure`.
+        score_threshold, max_detections: as for `measure`.
 
     Returns:
         (metrics of `measure`, results as COCO's list, ground truth as COCO's dict).
@@ -41,7 +42,7 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
         DataError: there is no image to evaluate, or the model knows other classes than the dataset.
     """
     results, ground_truth = detect_all(model, dataset, image_ids, limit, batch_size, progress)
-    return measure(ground_truth, results, score_threshold), results, ground_truth
+    return measure(ground_truth, results, score_threshold, max_detections), results, ground_truth
 
 
 def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
@@ -92,18 +93,21 @@ def detections(model: object, dataset: Dataset, image_ids: Sequence[int],
 
 
 def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | os.PathLike,
-            score_threshold: float | None = None) -> dict:
+            score_threshold: float | None = None, max_detections: int | None = None) -> dict:
     """Measure results against a ground truth.
 
     Args:
         ground_truth: COCO's dict, or the path of such a file.
         results: COCO's list, or the path of such a file.
         score_threshold: least score of the detections in the confusion matrix; None takes that of the highest F1.
+        max_detections: None, or how many detections of a class may count in an image beside COCO's 100, in "more".
 
     Returns:
         A dict; "best", "thresholds", "confusion" and the "errors" of the classes are those of masks:
         "segm", "bbox": the 12 COCO numbers of masks and of boxes.
         "undefined": {kind: {name: why it is NaN}}.
+        "more": {"max_detections", "segm" and "bbox": the 12 numbers with so many}; None unless max_detections is given.
+        "crowding": `coco.crowded_images` of the masks: what COCO's limit of 100 leaves out.
         "images", "objects", "detections": counts; crowds are not counted as objects.
         "classes": list of {"name", "objects", "detections", "segm" and "bbox": {"AP", "AP50", "AP75"}, "best" as below,
             "errors": {cause: count}}, in the order of the categories; NaN for a class without true objects.
@@ -123,6 +127,8 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     masks = comparisons["segm"]
     count = len(masks.categories)
     metrics = {kind: coco.twelve_numbers(evaluation) for kind, evaluation in evaluations.items()}
+    metrics["more"] = _with_more(comparisons, max_detections)
+    metrics["crowding"] = coco.crowded_images(masks)
     metrics["images"] = len(masks.image_ids)
     metrics["objects"] = sum(not entry["iscrowd"] for entry in masks.objects)
     metrics["detections"] = len(masks.detections)
@@ -144,6 +150,15 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         "of_detections": normalised(matrix, axis=0).tolist(),
     }
     return metrics
+
+
+def _with_more(comparisons, max_detections):
+    """The 12 numbers of each kind with another limit of detections than COCO's; None without one."""
+    if max_detections is None:
+        return None
+    numbers = {kind: coco.twelve_numbers(coco.coco_evaluation(comparison, max_detections=max_detections))
+               for kind, comparison in comparisons.items()}
+    return {"max_detections": max_detections, **numbers}
 
 
 def _classes(masks, evaluations, thresholds, errors):

@@ -7,7 +7,7 @@ import math
 import os
 
 from mrcnn.evaluation import figures
-from mrcnn.evaluation.coco import NUMBERS
+from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
 from mrcnn.evaluation.tables import ranked_classes
 from mrcnn.files import write_json, write_text
 
@@ -111,7 +111,14 @@ def _numbers(metrics):
     rows = [[name, MEANING[name], _number(metrics["segm"][name]), _number(metrics["bbox"][name])] for name in NUMBERS]
     reasons = {reason for kind in metrics["undefined"].values() for reason in kind.values()}
     note = f"<p class=note>Undefined (\u2013): {html.escape('; '.join(sorted(reasons)))}.</p>" if reasons else ""
-    return "<h2>COCO numbers</h2>\n" + _table(["", "", "masks", "boxes"], rows) + note
+    head, more = ["", "", "masks", "boxes"], metrics.get("more")
+    if more:
+        head += [f"{kind}, {more['max_detections']} detections" for kind in ("masks", "boxes")]
+        for row in rows:
+            row += [_number(more[kind][row[0]]) for kind in ("segm", "bbox")]
+    cut = crowding_text(metrics["crowding"], MOST_DETECTIONS) if "crowding" in metrics else ""
+    note += f"<p class=note>{html.escape(cut)}</p>" if cut else ""
+    return "<h2>COCO numbers</h2>\n" + _table(head, rows) + note
 
 
 def _classes(metrics):

@@ -19,6 +19,11 @@ def metrics_table(metrics: dict) -> str:
     lines = [" " * 8 + "".join(f"{name:>8}" for name in columns)]
     for kind, title in (("segm", "masks"), ("bbox", "boxes")):
         lines.append(f"{title:8}" + "".join(f"{metrics[kind][name]:8.3f}" for name in columns))
+    more = metrics.get("more")
+    if more:
+        lines.append(f"with {more['max_detections']} detections of a class in a photo in place of COCO's 100:")
+        lines += [f"{title:8}" + "".join(f"{more[kind][name]:8.3f}" for name in columns)
+                  for kind, title in (("segm", "masks"), ("bbox", "boxes"))]
     lines.append(f"{metrics['images']} photos, {metrics['objects']} objects, {metrics['detections']} detections")
     lines += [f"{name} of {kind} is undefined: {reason}" for kind, reasons in metrics["undefined"].items()
               for name, reason in reasons.items() if name in columns]

@@ -18,7 +18,7 @@ class Finder:
     """A model that finds one hat, at the place of the bright pixels of a photo, with a score of 0.8."""
 
     class_names, epoch = ["BG", "hat"], 0
-    config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=2, DETECTION_MAX_INSTANCES=100)
+    config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=2, DETECTION_MAX_INSTANCES=100, POST_NMS_ROIS_INFERENCE=1000)
 
     def detect(self, images, rle=False):
         return [self.find(image[..., 0] > 100) for image in images]
@@ -103,3 +103,29 @@ def test_pixels_are_anothers_task(command, monkeypatch):
     assert code == 0 and not folder.exists()
     (model, dataset), = asked
     assert isinstance(model, Finder) and len(dataset.image_ids) == 3
+
+
+def limit_of(most, regions=1000):
+    return SimpleNamespace(DETECTION_MAX_INSTANCES=most, POST_NMS_ROIS_INFERENCE=regions)
+
+
+def results_of(scores):
+    return [{"image_id": 7, "score": score} for score in scores]
+
+
+def truth_of(objects):
+    return {"annotations": [{"image_id": 7, "iscrowd": 0}] * objects}
+
+
+def test_the_limit_of_detections_is_told_only_where_a_higher_one_helps():
+    metrics = {"images": 1, "best": {"threshold": 0.5}}
+    line = fashion_evaluate.missed_text(limit_of(3), metrics, results_of([0.9, 0.8, 0.7]), truth_of(1), None)
+    assert "1 of 1 photos" in line and "--set DETECTION_MAX_INSTANCES=6" in line  # the third would still be shown
+    assert "POST_NMS_ROIS_INFERENCE" not in line
+    doubtful = results_of([0.9, 0.3, 0.1])
+    assert fashion_evaluate.missed_text(limit_of(3), metrics, doubtful, truth_of(2), None) == ""
+    line = fashion_evaluate.missed_text(limit_of(3), metrics, doubtful, truth_of(4), None)
+    assert "DETECTION_MAX_INSTANCES=6" in line
+    line = fashion_evaluate.missed_text(limit_of(3, 3), metrics, doubtful, truth_of(4), None)
+    assert "POST_NMS_ROIS_INFERENCE=12" in line
+    assert fashion_evaluate.missed_text(limit_of(3), metrics, doubtful, truth_of(4), 512) == ""

@@ -123,6 +123,41 @@ def test_arguments_are_left_as_they_were(capsys):
     assert capsys.readouterr().out == ""
 
 
+def many(count):
+    """`count` small squares in one picture, all of class 1."""
+    return [[(1, y, x, y + 4, x + 4) for y in range(0, 95, 5) for x in range(0, 115, 5)][:count]]
+
+
+def test_more_than_100_objects_of_a_class_count_where_they_are_asked_for():
+    # COCO counts 100 of 150 detections: precision 1 up to recall 100/150, which is 67 of its 101 recalls (0 to 0.66).
+    truth, results = comparable(many(150), many(150))
+    for kind in coco.KINDS:
+        assert coco.coco_average_precision(truth, results, kind)["AP"] == pytest.approx(67 / 101)
+        assert coco.coco_average_precision(truth, results, kind, max_detections=150)["AP"] == pytest.approx(1)
+    crowding = coco.crowded_images(read_comparison(truth, results, "segm"))
+    assert crowding == {"images": 1, "objects": 50, "detections": 50, "most": 150}
+    line = coco.crowding_text(crowding, 100)
+    assert "1 photos have more than 100" in line and "50 objects" in line and "--max-detections 150" in line
+    assert coco.crowding_text(coco.crowded_images(read_comparison(truth, results, "segm"), 150), 150) == ""
+
+
+def test_the_numbers_are_those_that_pycocotools_prints():
+    truth, results = comparable([*many(40), *OBJECTS], [*many(33), *OBJECTS])
+    for kind in coco.KINDS:
+        evaluation = coco.coco_evaluation(read_comparison(truth, results, kind), fast=False)
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.summarize()
+        expected = dict(zip(coco.NUMBERS, evaluation.stats, strict=True))
+        assert coco.twelve_numbers(evaluation) == pytest.approx(expected, abs=1e-12)
+
+
+def test_results_with_polygons_are_masks():
+    # 40 x 40 pixels, as a polygon along their edges; the box that comes with it is another, and plays no part.
+    truth, results = comparable([[(1, 10, 10, 50, 50)]], [[(1, 10, 10, 50, 50)]])
+    polygon = {**results[0], "segmentation": [[10, 10, 50, 10, 50, 50, 10, 50]], "bbox": [0, 0, 3, 3]}
+    assert coco.coco_average_precision(truth, [polygon], "segm")["AP"] == pytest.approx(1)
+
+
 def test_only_the_images_named_are_evaluated():
     dataset = Rectangles().load(OBJECTS)
     truth = coco.ground_truth_from_dataset(dataset)
@@ -309,6 +344,16 @@ def test_the_command_names_a_bad_file_in_one_line(tmp_path, capsys, content, mes
     output = capsys.readouterr()
     assert code == 2 and output.out == ""
     assert len(output.err.splitlines()) == 1 and re.search(message, output.err)
+
+
+@pytest.mark.parametrize("broken", ["gt.json", "dt.json"])
+def test_the_file_of_a_bad_entry_is_named(tmp_path, capsys, broken):
+    truth, results = comparable(OBJECTS, OBJECTS)
+    (truth["annotations"] if broken == "gt.json" else results)[0]["category_id"] = 77
+    for name, content in (("gt.json", truth), ("dt.json", results)):
+        (tmp_path / name).write_text(json.dumps(content))
+    assert coco.main(["--ground-truth", str(tmp_path / "gt.json"), "--results", str(tmp_path / "dt.json")]) == 2
+    assert re.search(rf"{broken}: .* has category 77", capsys.readouterr().err)
 
 
 def test_the_command_prints_the_classes(tmp_path, capsys):

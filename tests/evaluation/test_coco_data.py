@@ -132,7 +132,7 @@ def truth_and_result():
     ({"bbox": [1, 2, 3]}, r"must be \[x, y, width, height\]"),
     ({"segmentation": {"size": [120, 100], "counts": "0"}}, "Result 1 of image 1000 .* size .*120, 100"),
     ({"segmentation": {"size": [100, 120], "counts": "0"}}, "Result 1 of image 1000 .* covers 0 pixels"),
-    ({"segmentation": None}, "no mask as RLE"),
+    ({"segmentation": None}, "no mask"),
 ])
 def test_a_bad_result_is_named(change, message):
     truth, results = truth_and_result()

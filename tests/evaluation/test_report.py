@@ -92,3 +92,11 @@ def test_a_report_of_nothing(metrics):
     assert len(reader.links) == 6
     rows = {tuple(row[:1]): row for row in reader.cells}
     assert rows[("AP",)][2:] == ["\u2013", "\u2013"] and rows[("class 10",)][1:3] == ["0", "0"]
+
+
+def test_what_coco_s_limit_cuts_is_told_and_measured_beside_it():
+    many = [[(1, y, x, y + 4, x + 4) for y in range(0, 95, 5) for x in range(0, 115, 5)][:150]]
+    text = report_html(measure(*comparable(many, many), max_detections=150))
+    first = next(row for row in Reader(text).cells if row[:1] == ["AP"])
+    assert first[2:] == ["0.663", "0.663", "1.000", "1.000"]  # 67 of 101 recalls, and all of them
+    assert "50 objects" in text and "--max-detections 150" in text
