@@ -21,8 +21,9 @@ import numpy as np  # noqa: E402
 from mrcnn.config import Config  # noqa: E402
 from mrcnn.data import augmenters, masks, recipes, run_lengths  # noqa: E402
 from mrcnn.data.augmentation import apply_augmentation, compose  # noqa: E402
-from mrcnn.data.batches import Batches, load_ground_truth  # noqa: E402
+from mrcnn.data.batches import Batches  # noqa: E402
 from mrcnn.data.formats.coco import CocoDataset  # noqa: E402
+from mrcnn.data.ground_truth import load_ground_truth  # noqa: E402
 from mrcnn.data.images import Window, place_image  # noqa: E402
 from mrcnn.data.strips import RunLengthMasks  # noqa: E402
 

@@ -20,8 +20,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
 from mrcnn.data.formats import open_dataset  # noqa: E402
+from mrcnn.data.label_samples import true_label_map  # noqa: E402
 from mrcnn.data.masks import mask_boxes, paste_mask, shrink_masks  # noqa: E402
-from mrcnn.evaluation.pixels import PixelConfusion, true_label_map  # noqa: E402
+from mrcnn.evaluation.pixels import PixelConfusion  # noqa: E402
 from mrcnn.labeling.label_map import LabelSettings, counting, label_map, labels_of, load_settings  # noqa: E402
 from mrcnn.labeling.photos import batches, detected  # noqa: E402
 from mrcnn.labeling.refine import build_chain  # noqa: E402

@@ -9,15 +9,14 @@ import keras
 import numpy as np
 from keras import tree
 
-from mrcnn.architectures.segmenter import Segmenter, find_last_checkpoint, unmold
-from mrcnn.config import Config
+from mrcnn.architectures import mask_rcnn
 from mrcnn.data.images import Window
 from mrcnn.errors import ConfigError
+from mrcnn.inference.detector import unmold
 from mrcnn.matterport.boxes import (
     box_pixels,
     compute_backbone_shapes,
     denorm_boxes_graph,
-    norm_boxes,
     norm_boxes_graph,
 )
 from mrcnn.matterport.images import (
@@ -45,7 +44,7 @@ from mrcnn.matterport.samples import (
     load_image_gt,
 )
 from mrcnn.network.backbones import build_backbone
-from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.training.runs import find_last_checkpoint
 from mrcnn.weights.files import write_weights
 from mrcnn.weights.pretrained import load_imagenet
 
@@ -85,7 +84,7 @@ RENAMED = {
 }
 
 
-class MaskRCNN(Segmenter):
+class MaskRCNN(mask_rcnn.MaskRCNN):
     """Mask R-CNN (He et al. 2017) on a feature pyramid, with the interface of Matterport's class.
 
     Args:
@@ -99,12 +98,6 @@ class MaskRCNN(Segmenter):
     Raises:
         ConfigError: a setting does not fit the others.
     """
-
-    anchors = None
-
-    def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
-        """Build (training model, inference model), which share their weights."""
-        return build_mask_rcnn(config)
 
     # --- Detection in Matterport's steps -------------------------------------------------------------------------
     def mold_inputs(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -180,21 +173,6 @@ class MaskRCNN(Segmenter):
         return results
 
     # --- Looking inside ------------------------------------------------------------------------------------------
-    def get_anchors(self, image_shape: tuple) -> np.ndarray:
-        """Make the network's anchors; the attribute `anchors` then has them in pixels.
-
-        Args:
-            image_shape: (h, w, ...) of the canvas, pixels.
-
-        Returns:
-            float32 [A, 4], normalised.
-        """
-        # The layer looks at nothing but the maps' shapes.
-        maps = [np.zeros((1, *shape, 1), "float32") for shape in compute_backbone_shapes(self.config, image_shape)]
-        levels = self.inference_model.get_layer("anchors")(maps)
-        self.anchors = np.concatenate([keras.ops.convert_to_numpy(level) for level in levels])
-        return norm_boxes(self.anchors, image_shape[:2])
-
     def ancestor(self, tensor: object, name: str, checked: object = None) -> None:
         """Raise NotImplementedError with what to write instead: Keras 3 graphs have no names of TensorFlow 1.
 

@@ -54,7 +54,7 @@ def find_run(logs, class_names):
 
     logs: folder of runs; class_names: with background
     """
-    from mrcnn.architectures.segmenter import find_last_checkpoint
+    from mrcnn.training.runs import find_last_checkpoint
     from mrcnn.weights.files import read_attributes
 
     for name in (FashionConfig.NAME, InspectConfig.NAME):

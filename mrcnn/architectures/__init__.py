@@ -1,1 +1,75 @@
-"""The networks, each behind what all of them share."""
+"""The networks, each behind what all of them share; `load` opens a checkpoint of any of them.
+
+Importing this brings no Keras in: a network's class is imported when it is asked for.
+"""
+
+import difflib
+import importlib
+import re
+
+from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.weights.files import DEFAULT_ARCHITECTURE, is_foreign, read_attributes
+
+ARCHITECTURES = {  # name: module:class
+    DEFAULT_ARCHITECTURE: "mrcnn.architectures.mask_rcnn:MaskRCNN",
+}
+
+
+def class_of(name):
+    """The class of an architecture.
+
+    Args:
+        name: one of ARCHITECTURES, or "package.module:Class" of a subclass of `Segmenter` that Python can import.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    place = ARCHITECTURES.get(name, name)
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+", str(place)):
+        close = difflib.get_close_matches(str(name), ARCHITECTURES, 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ConfigError(f"No architecture {name!r}: {hint}There are {', '.join(ARCHITECTURES)}, and package.module:"
+                          "Class of your own.")
+    module, _, class_name = place.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), class_name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"Architecture {name} cannot be imported ({error}): put the folder of {module} on "
+                          "PYTHONPATH, or install its package.") from error
+    from mrcnn.architectures.segmenter import Segmenter
+
+    if not (isinstance(found, type) and issubclass(found, Segmenter)):
+        raise ConfigError(f"Architecture {name} is no subclass of mrcnn.architectures.segmenter.Segmenter.")
+    return found
+
+
+def architecture_of(path):
+    """The name of the architecture that a checkpoint was written by; PyTorch's files are known of Mask R-CNN alone.
+
+    Raises:
+        CheckpointError: the file cannot be read, or carries nothing of ours.
+    """
+    name = DEFAULT_ARCHITECTURE if is_foreign(path) else read_attributes(path)["architecture"]
+    if name is None:
+        raise CheckpointError(f"{path} carries no settings (not written by mrcnn): build a Config and load_weights it.")
+    return name
+
+
+def load(path, model_dir=None, mode="inference", **overrides):
+    """The network of a checkpoint of whichever architecture, with its settings, class names and weights.
+
+    Args:
+        path: of the checkpoint; it names its architecture, and older ones are Mask R-CNN's. Of a class of the user's
+            own it names the module, which is imported.
+        model_dir: folder of run folders; None takes the one that the checkpoint's run lies in.
+        mode: "training" or "inference".
+        overrides: settings to change.
+
+    Returns:
+        An instance of the architecture's class.
+
+    Raises:
+        CheckpointError: the file cannot be read, or its weights do not fit.
+        ConfigError: its architecture is not there, or settings do not fit.
+    """
+    return class_of(architecture_of(path)).from_checkpoint(path, model_dir, mode=mode, **overrides)

@@ -6,7 +6,7 @@ import sys
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import add_tiles, add_tta, probability
 from mrcnn.commands.photos import PhotoDataset, check_output, list_photos, save_drawing
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import DRAWN_SHOWN, overrides_of
 from mrcnn.errors import DataError
 from mrcnn.progress import progress_bar
@@ -22,6 +22,7 @@ def detect(options):
     folder = output_folder(options, path, "detections")
     check_output(folder, paths or [])
     model = load_model(path, options, overrides)
+    check_has(model, "detect", path)
     if paths is None:
         dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
     else:

@@ -6,7 +6,7 @@ import os
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import probability
 from mrcnn.commands.own_data import splits_itself
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
 
 PHOTOS = 50  # looked at unless told otherwise
@@ -23,6 +23,7 @@ def diagnose(options):
     dataset = open_data(options)
     path = checkpoint_of(options)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "diagnosis")
+    check_has(model, "get_anchors", path)
     from mrcnn.inference.diagnosis import examine, written_in  # brings in Keras, which load_model does quietly
 
     diagnosis = examine(model, dataset, training_objects(options, dataset))

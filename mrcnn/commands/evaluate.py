@@ -20,15 +20,16 @@ def evaluate(options):
     from mrcnn.evaluation.report import write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
 
-    if options.refine is not None and not options.pixels:
-        raise UsageError("--refine is about label maps: add --pixels.")
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)
     data = options.annotations or "the drawn pictures"
     check_classes(path, dataset, data)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
-    if options.pixels:
+    pixels = options.pixels or not hasattr(model, "detect")
+    if options.refine is not None and not pixels:
+        raise UsageError("--refine is about label maps: add --pixels.")
+    if pixels:
         return evaluate_pixels(options, model, dataset, folder)
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
                                                     max_detections=options.max_detections)
@@ -76,7 +77,8 @@ def missed_text(config, metrics, results, truth, tile):
 
 def add_evaluate(commands, add_command):
     command = add_command(commands, "evaluate", evaluate,
-                          "Print AP of masks and boxes, overall and by class; write metrics, detections and a report.")
+                          "Print AP of masks and boxes, overall and by class; write metrics, detections and a report. "
+                          "Of a network that finds no objects: IoU of each class, as with --pixels.")
     add_weights(command)
     add_data_options(command)
     command.add_argument("--output", metavar="DIR", help="folder to write to (default: evaluation in the run's folder)")

@@ -4,7 +4,7 @@ import os
 
 from mrcnn.commands.options import positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import ExportError, UsageError
 
@@ -27,6 +27,7 @@ def export(options):
     if height or width:
         overrides = {**any_canvas(path, overrides), **overrides}
     model = load_model(path, options, overrides)
+    check_has(model, "detect", path)
     output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
     try:
         write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos)

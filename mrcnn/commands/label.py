@@ -6,7 +6,7 @@ from mrcnn.commands.datasets import add_data_options, drawn_pictures, open_data
 from mrcnn.commands.detect import load_readable
 from mrcnn.commands.options import add_tiles, add_tta
 from mrcnn.commands.photos import READABLE, PhotoDataset, check_output, list_photos
-from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_classes, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import DRAWN_SHOWN, EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json, write_text
@@ -23,7 +23,7 @@ def label(options):
 def label_photos(options):
     """Write a palette PNG label map and an overlay for each photo; returns the exit code."""
     from mrcnn.labeling.label_map import load_settings
-    from mrcnn.labeling.photos import batches, detected, label_photo
+    from mrcnn.labeling.photos import batches, labelled
 
     if options.images or options.annotations:
         raise UsageError("label takes its photos by --image FILE|DIR; --images and --annotations belong to --tune.")
@@ -38,14 +38,13 @@ def label_photos(options):
     model = load_model(path, options, overrides)
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
-    settings.check_classes(dataset.class_names)
+    settings = settings_for(model, settings, dataset)
     names, done, seen = file_stems(dataset), 0, 0
     with progress_bar("Labelling") as show:
         for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
             photos = load_readable(dataset, batch)
-            found = detected(model, list(photos.values())) if photos else ()
-            for (image_id, image), objects in zip(photos.items(), found):
-                labels = label_photo(image, objects, dataset.class_names, settings, chain)
+            maps = labelled(model, list(photos.values()), settings, chain) if photos else ()
+            for (image_id, image), labels in zip(photos.items(), maps):
                 write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names)
             done, seen = done + len(photos), seen + len(batch)
             show(seen, len(names))
@@ -53,6 +52,17 @@ def label_photos(options):
         write_names(folder, dataset.class_names)
         print(f"Label maps NAME.png and overlays NAME_overlay.jpg of {done} photos are in {folder}")
     return 0 if done == len(dataset.image_ids) else 2
+
+
+def settings_for(model, settings, dataset):
+    """Label settings as a model takes them: checked against the classes, or None for a network that finds no objects.
+
+    settings: LabelSettings stored beside the weights, or the defaults
+    """
+    if not hasattr(model, "detect"):
+        return None
+    settings.check_classes(dataset.class_names)
+    return settings
 
 
 def chain_of(options, model=None):
@@ -116,6 +126,7 @@ def tune(options):
     before.check_classes(dataset.class_names)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     model = load_model(path, options, overrides)
+    check_has(model, "detect", path)  # the thresholds are those of objects
     tuner = gathered(model, dataset)
     settings, score, tuned = tuner.tune(before, report=print)
     for name, value in settings.to_dict().items():
@@ -131,14 +142,14 @@ def evaluate_pixels(options, model, dataset, folder):
     from mrcnn.labeling.label_map import load_settings
     from mrcnn.labeling.photos import compared
 
-    settings = load_settings(checkpoint_of(options))
-    settings.check_classes(dataset.class_names)
+    settings = settings_for(model, load_settings(checkpoint_of(options)), dataset)
     confusion = compared(model, dataset, settings, chain_of(options, model))
     if not confusion.photos:
         raise DataError("There is no photo to evaluate: the data set is empty, or the limit is 0.")
     metrics = confusion.metrics()
     os.makedirs(folder, exist_ok=True)
-    write_json(os.path.join(folder, "pixels.json"), {**metrics, "settings": settings.to_dict()}, indent=2)
+    told = {} if settings is None else {"settings": settings.to_dict()}
+    write_json(os.path.join(folder, "pixels.json"), {**metrics, **told}, indent=2)
     print(pixel_table(metrics))
     print(f"pixels.json is in {folder}")
 

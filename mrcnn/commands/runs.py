@@ -4,7 +4,7 @@ import copy
 import os
 
 from mrcnn.commands.options import start_keras
-from mrcnn.commands.settings import is_imagenet, new_config
+from mrcnn.commands.settings import class_of_option, is_imagenet, new_config
 from mrcnn.errors import DataError, UsageError
 
 
@@ -19,8 +19,7 @@ def checkpoint_of(options):
 
 def last_checkpoint(logs, name):
     """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
-    start_keras()
-    from mrcnn.architectures.segmenter import find_last_checkpoint
+    from mrcnn.training.runs import find_last_checkpoint
 
     try:
         return find_last_checkpoint(logs, name or "model")
@@ -56,12 +55,13 @@ def start_model(options, overrides, dataset):
         path = checkpoint_of(options)
         check_classes(path, dataset, "the training data")
         model = load_model(path, options, overrides, "training")
+        if options.architecture not in (None, model.architecture_name()):
+            raise UsageError(f"{path} is of the architecture {model.architecture_name()}: leave --architecture "
+                             f"{options.architecture} out to resume it, or begin a run with other --weights.")
         print(f"Resuming {path} after epoch {model.epoch}.")
         return model
-    start_keras()
-    from mrcnn.model import MaskRCNN
-
-    model = MaskRCNN("training", new_config(options, overrides, dataset), options.logs)
+    architecture = class_of_option(options)
+    model = architecture("training", new_config(options, overrides, dataset), options.logs)
     if is_imagenet(options.weights):
         from mrcnn.weights.pretrained import load_imagenet
 
@@ -78,31 +78,28 @@ def load_pretrained(model, path, options, dataset):
     """
     from mrcnn.weights import files as weights
     from mrcnn.weights import pretrained
-    from mrcnn.weights import torchvision as torchvision_weights
 
     if path == "coco":
         path = os.path.join(options.logs, "mask_rcnn_coco.h5")
         if not os.path.isfile(path):
             os.makedirs(options.logs, exist_ok=True)
             pretrained.download_trained_weights(path)
-    written = weights.read_attributes(path)
+    written, own = weights.read_attributes(path), model.architecture_name()
     same = written["class_names"] is not None and written["class_names"][1:] == dataset.class_names[1:]
     # Not model.load_weights: that would go on in the file's run, while this one is new and begins at epoch 0.
-    report = torchvision_weights.load_weights(
+    report = model.take_weights(
         path,
-        model.training_model,
-        model.config,
-        by_name=written["config"] is None,  # of a foreign file take what fits; one of ours has to fit wholly
-        exclude=() if same else weights.CLASS_LAYERS,
+        by_name=written["architecture"] != own,  # of another network take what fits; one of its own has to fit wholly
+        exclude=() if same else model.training_model.layout.class_layers,
     )
     print(f"{path}: {report}; geometry in force: {model.config.GEOMETRY}")
 
 
 def load_model(path, options, overrides, mode="inference"):
-    """The model of a checkpoint; with --tile one that detects by tiles."""
+    """The model of a checkpoint, of whichever architecture; with --tile one that looks at photos by tiles."""
     start_keras()
+    from mrcnn.architectures import load
     from mrcnn.inference.tiles import tile_boxes
-    from mrcnn.model import MaskRCNN
 
     tile = getattr(options, "tile", None)
     if tile is not None:
@@ -110,25 +107,38 @@ def load_model(path, options, overrides, mode="inference"):
     # A run that no command began has no plan yet.
     plan = {name: overrides[name] for name in ("STAGES", "AUGMENT", "CLASSES") if name in overrides}
     settings = {name: value for name, value in overrides.items() if name not in plan}
-    model = MaskRCNN.from_checkpoint(path, options.logs, mode=mode, **settings)
+    model = load(path, options.logs, mode, **settings)
     for name, value in plan.items():
         setattr(model.config, name, value)
     return model if tile is None else Tiled(model, tile, options.tile_overlap)
 
 
+def check_has(model, method, path):
+    """Raise UsageError unless the network of a checkpoint has what a command is about: "detect", "get_anchors"."""
+    if not hasattr(model, method):
+        lacking = {"detect": "finds no objects", "get_anchors": "has none of the stages that diagnose looks at"}[method]
+        raise UsageError(f"{path} is of the architecture {model.architecture_name()}, which {lacking}: use label or "
+                         "evaluate.")
+
+
 class Tiled:
-    """A model whose detect() is its detect_tiled(), one photo at a time; all else is the model's own."""
+    """A model whose detect() is its detect_tiled(), and label_each() its label_each_tiled(); all else is its own.
+
+    It takes one photo at a time.
+    """
+
+    BY_TILES = ("detect", "label_each")
 
     def __init__(self, model, tile, overlap):
         self.model, self.tile, self.overlap = model, tile, overlap
         # Of photos, which are huge; their tiles go in batches of the model's own.
         self.config = copy.copy(model.config).set(GPU_COUNT=1, BATCH_SIZE=1)
 
-    def detect(self, images, **options):
-        return self.model.detect_tiled(images, self.tile, self.overlap, **options)
-
     def __getattr__(self, name):
-        return getattr(self.model, name)
+        if name not in self.BY_TILES:
+            return getattr(self.model, name)
+        method = getattr(self.model, f"{name}_tiled")
+        return lambda images, **options: method(images, self.tile, self.overlap, **options)
 
 
 def output_folder(options, checkpoint, name):

@@ -126,6 +126,14 @@ def is_imagenet(weights):
     return weights == "imagenet" or weights.startswith("imagenet:")
 
 
+def class_of_option(options):
+    """The class of the network that --architecture names."""
+    start_keras()
+    from mrcnn import architectures
+
+    return architectures.class_of(getattr(options, "architecture", None) or architectures.DEFAULT_ARCHITECTURE)
+
+
 def new_config(options, overrides, dataset):
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 
@@ -140,18 +148,16 @@ def new_config(options, overrides, dataset):
     elif is_imagenet(options.weights):
         config.NORM = "batch"  # as the classifiers have it
     elif is_torchvision(options.weights):
-        start_keras()
-        from mrcnn.weights.torchvision import settings_of
-
-        written = settings_of(options.weights)["config"]
+        written = class_of_option(options).read_settings(options.weights)["config"]
         config.set(**{name: value for name, value in written.items() if not name.startswith(("NAME", "IMAGE"))})
     else:
         from mrcnn.weights.files import read_attributes
 
         # Weights of ours fit the network that they were trained in, so its settings come with them.
-        written = read_attributes(options.weights)["config"] or {}
+        written = read_attributes(options.weights)
+        same = written["architecture"] == class_of_option(options).architecture_name()
         run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
-        config = base.from_dict({**written, **run})
+        config = base.from_dict({**((written["config"] if same else None) or {}), **run})
     if base.NUM_CLASSES not in (Config.NUM_CLASSES, dataset.num_classes):
         raise UsageError(
             f"{base.__name__} says NUM_CLASSES = {base.NUM_CLASSES}, the data has {dataset.num_classes} classes with "

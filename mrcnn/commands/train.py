@@ -4,9 +4,9 @@ import os
 import shlex
 import warnings
 
-from mrcnn.commands.options import parse_stages, positive, start_keras
+from mrcnn.commands.options import parse_stages, positive
 from mrcnn.commands.runs import checkpoint_of, start_model
-from mrcnn.commands.settings import is_imagenet, overrides_of
+from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -23,11 +23,13 @@ def train(options):
     if options.weights not in ("none", "last", "coco") and not is_imagenet(options.weights):
         checkpoint_of(options)  # a missing file shows before the data is read
     overrides = overrides_of(options)
+    architecture = class_of_option(options)
+    from mrcnn.training.validation import check_kept, validation_callbacks
+
+    if options.weights != "last":  # else the checkpoint tells the architecture
+        check_kept(architecture, options.keep_best)
     training, validation = training_data(options)
     testing = testing_data(options, training)
-    start_keras()
-    from mrcnn.training.validation import validation_callbacks
-
     model = start_model(options, overrides, training)
     stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
@@ -101,12 +103,14 @@ def add_train(commands, add_command):
                          help="the same on the part of the split that is named test, or on drawn pictures")
     add_network(command, "none|last|imagenet[:FILE]|coco|PATH")
     command.add_argument("--evaluate-every", type=positive, metavar="N",
-                         help="measure AP and mask IoU on the validation photos every N epochs, for history.csv, "
-                              "TensorBoard and curves.png (with test photos default 1)")
+                         help="measure AP and mask IoU, or what else tells of the architecture, on the validation "
+                              "photos every N epochs, for history.csv, TensorBoard and curves.png (with test photos "
+                              "default 1)")
     command.add_argument("--evaluate-limit", type=positive, metavar="N", help="measure it on the first N photos only")
-    command.add_argument("--keep-best", choices=("segm_AP", "bbox_AP", "loss"),
+    command.add_argument("--keep-best", metavar="FIGURE",
                          help="keep the checkpoint that is best by this on the validation photos as "
-                              "mask_rcnn_NAME_best.h5")
+                              "mask_rcnn_NAME_best.h5: segm_AP, bbox_AP, segm_IoU, loss; mean_IoU, object_IoU, "
+                              "pixel_accuracy of networks that find no objects")
     command.add_argument("--patience", type=positive, metavar="N",
-                         help="end a stage after N measurements without gain in what --keep-best names, else in mask "
-                              "AP (with --evaluate-every) or loss, of the validation photos")
+                         help="end a stage after N measurements without gain in what --keep-best names, else in the "
+                              "first figure (with --evaluate-every: mask AP) or loss, of the validation photos")

@@ -92,6 +92,9 @@ def add_network(command, weights):
                          help="start from random weights (none, default), an ImageNet backbone, Matterport's COCO "
                               "model or a weight file with its settings"
                               + ("; last resumes the newest run" if "last" in weights else ""))
+    command.add_argument("--architecture", metavar="NAME",
+                         help="network of a new run: mask-rcnn (default), or package.module:Class of your own; a "
+                              "checkpoint knows its own")
     command.add_argument("--backbone", metavar="NAME",
                          help="resnet50, resnet101, resnet152, efficientnet_lite0, small or one of keras.applications")
     command.add_argument("--image-size", type=positive, metavar="N",

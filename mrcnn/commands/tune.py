@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import FashionConfig, overrides_of
+from mrcnn.commands.settings import FashionConfig, class_of_option, overrides_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -24,6 +24,7 @@ from mrcnn.errors import UsageError
 from mrcnn.files import whole_file
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
+FIGURE_NAMES = {"segm_AP": "mask AP", "mean_IoU": "mean IoU"}  # of what a network names in its logs
 DEFAULT_STAGES = "all:3:1e-3"
 DEFAULT_SEARCH = ["LEARNING_RATE=1e-4:1e-2:log"]
 SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
@@ -144,8 +145,8 @@ def open_study(folder, name, search, conditions, seed=0):
 def run_study(study, search, trials, objective, table=None):
     """Run trials until so many are done, those of earlier calls included.
 
-    objective: function (values {name: value}, report) -> (AP, {name: what else to note}); report(AP, epoch) ends a
-        trial that is worse than the median of the others at that epoch
+    objective: function (values {name: value}, report) -> (figure, {name: what else to note}); report(figure, epoch)
+        ends a trial that is worse than the median of the others at that epoch
     table: path of the CSV file that is written after each trial
     """
     from optuna import TrialPruned
@@ -175,10 +176,15 @@ def run_study(study, search, trials, objective, table=None):
             trial.set_user_attr(key, note)
         study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
         if value is not None:
-            print(f"Trial {trial.number}: mask AP {value:.4f}; best {study.best_value:.4f} of trial "
+            print(f"Trial {trial.number}: {figure_of(study)} {value:.4f}; best {study.best_value:.4f} of trial "
                   f"{study.best_trial.number}")
         if table:
             write_table(study, search, table)
+
+
+def figure_of(study):
+    """Name of the figure that a study looks for the highest value of."""
+    return study.user_attrs.get("figure", "mask AP")
 
 
 def write_table(study, search, path):
@@ -186,7 +192,7 @@ def write_table(study, search, path):
     notes = ["threshold", "F1", "seconds", "run", "ended"]
     with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["trial", "state", "mask AP", *(one.name for one in search), *notes])
+        writer.writerow(["trial", "state", figure_of(study), *(one.name for one in search), *notes])
         for trial in study.get_trials(deepcopy=False):
             writer.writerow([trial.number, trial.state.name.lower(), "" if trial.value is None else trial.value,
                              *(trial.params.get(one.name, "") for one in search),
@@ -197,7 +203,7 @@ def write_table(study, search, path):
 
 
 def tune(options):
-    """Search for the values of the highest mask AP on validation photos; print the command that trains with them."""
+    """Search for the values of the network's highest figure on validation photos; print the command with them."""
     check_data_options(options)
     if options.weights == "last":
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
@@ -209,9 +215,13 @@ def tune(options):
     # Data, network and budget: what makes trials comparable.
     conditions = {"data": same_training_data(options), "start": options.weights, "limit": options.limit,
                   "epochs": options.epochs, "stages": text, "settings": json.loads(json.dumps(overrides, default=str))}
+    if options.architecture:
+        conditions["architecture"] = options.architecture
     import_optuna()
+    first = class_of_option(options).figures[0]
     training, validation = training_data(options)  # before anything is noted that bad paths would spoil
     study = open_study(options.logs, study_of(options), search, conditions, options.seed or 0)
+    study.set_user_attr("figure", FIGURE_NAMES.get(first, first))
     folder = os.path.join(options.logs, f"tune_{study_of(options)}")
 
     def objective(values, report):
@@ -233,11 +243,11 @@ def study_of(options):
 
 
 def train_trial(options, overrides, text, training, validation, values, report):
-    """(mask AP on the validation photos after the last epoch, notes) of one short training."""
+    """(first figure of the network on the validation photos after the last epoch, notes) of one short training."""
     start_keras()
     import keras
 
-    from mrcnn.training.validation import AveragePrecision
+    from mrcnn.training.validation import Figures
 
     keras.utils.clear_session()  # of the trial before, also where it was ended early
     gc.collect()
@@ -246,27 +256,17 @@ def train_trial(options, overrides, text, training, validation, values, report):
     model = start_model(options, {**overrides, **values, "STAGES": stages_text(stages)}, training)
     model.model_dir = os.path.join(options.logs, f"tune_{study_of(options)}")
     model.set_log_dir()
-    measure = AveragePrecision(model, validation)
-    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(logs["val_segm_AP"], epoch))
+    measure, name = Figures(model, validation), f"val_{model.figures[0]}"
+    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(logs[name], epoch))
     for stage in stages:
         model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
                     layers=stage.layers,
                     augmentation=options.program.augmentation(stage.augment or model.config.AUGMENT),
                     custom_callbacks=[measure, follow])
-    notes = {"run": model.log_dir, **best_threshold(*measure.found)}
-    average = float(model.history.history["val_segm_AP"][-1])
+    best = {note: measure.found.get(note, math.nan) for note in ("threshold", "F1")}  # of the score
+    notes = {"run": model.log_dir, **({} if math.isnan(best["threshold"]) else best)}
+    average = float(model.history.history[name][-1])
     return (0.0 if math.isnan(average) else average), notes
-
-
-def best_threshold(results, truth):
-    """{"threshold", "F1"}: the score threshold of the highest F1 of masks; {} where no detection is correct."""
-    from mrcnn.evaluation.coco_data import read_comparison
-    from mrcnn.evaluation.pairs import pair_images
-    from mrcnn.evaluation.thresholds import rank_images, threshold_curves
-
-    comparison = read_comparison(truth, results, "segm")
-    best = threshold_curves(rank_images(pair_images(comparison), len(comparison.categories)))["overall"].get("best")
-    return {"threshold": best["threshold"], "F1": best["F1"]} if best else {}
 
 
 def remove_weights(study, folder):
@@ -287,7 +287,7 @@ def report_best(options, study, search, overrides, text):
         return
     best, notes = study.best_trial, study.best_trial.user_attrs
     values = {one.name: best.params[one.name] for one in search if one.name in best.params}
-    print(f"\nBest of {len(complete)} whole trials: mask AP {best.value:.4f} (trial {best.number})")
+    print(f"\nBest of {len(complete)} whole trials: {figure_of(study)} {best.value:.4f} (trial {best.number})")
     for name, value in values.items():
         print(f"{name:30} {value}")
     settings = {**overrides, **values}
@@ -299,8 +299,9 @@ def report_best(options, study, search, overrides, text):
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
     stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
     chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
-    print(f"\n{options.program.command} train{same_training_data(options)} --weights {shlex.quote(options.weights)} "
-          f"--stages {shlex.quote(stages)}{chosen}\n")
+    network = f" --architecture {shlex.quote(options.architecture)}" if options.architecture else ""
+    print(f"\n{options.program.command} train{same_training_data(options)}{network} --weights "
+          f"{shlex.quote(options.weights)} --stages {shlex.quote(stages)}{chosen}\n")
 
 
 def _value_text(value):
@@ -310,8 +311,9 @@ def _value_text(value):
 
 def add_tune(commands, add_command):
     command = add_command(commands, "tune", tune,
-                          "Search for good values of settings by short trainings, judged by mask AP on the validation "
-                          "photos; the same command goes on with an interrupted search.")
+                          "Search for good values of settings by short trainings, judged on the validation photos by "
+                          "mask AP (mean IoU of networks that find no objects); the same command goes on with an "
+                          "interrupted search.")
     add_training_data(command)
     command.add_argument("--search", action="append", metavar="NAME=low:high[:log]|NAME=a,b,c",
                          help="a setting of mrcnn/config.py and its values; may be repeated (default "

@@ -10,8 +10,8 @@ import numpy as np
 
 from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.data.augmentation import check_augmentation
-from mrcnn.data.ground_truth import SAMPLE, load_ground_truth
-from mrcnn.data.images import NETWORK_STRIDE
+from mrcnn.data.ground_truth import SAMPLE
+from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.data.objects import count_classes, named_errors
 from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
@@ -34,14 +34,15 @@ class Batches(keras.utils.PyDataset):
         photo comes again in a pass before every other has come, but for those that config.REPEAT_THRESHOLD repeats.
         None: an epoch is one pass, and its last batch may be smaller
     seed: None takes config.SEED; first_epoch: the epoch to begin with; image_ids: the photos to take, None takes all
+    samples: class of what the network trains on, made of (dataset, config): `InstanceSamples` or one with its methods
 
-    Attributes: epoch, the one being read; assign it to go to another. image_ids. failure: the first error of a worker,
-    for a backend that reports it in its own words.
+    Attributes: epoch, the one being read; assign it to go to another. image_ids. samples. failure: the first error of a
+    worker, for a backend that reports it in its own words.
     Raises DataError if there are no photos, or more classes than config.NUM_CLASSES.
     """
 
     def __init__(self, dataset, config, batch_size=None, shuffle=True, augmentation=None, steps=None, seed=None,
-                 no_augmentation_sources=None, first_epoch=0, image_ids=None):
+                 no_augmentation_sources=None, first_epoch=0, image_ids=None, samples=InstanceSamples):
         # Keras' own worker queue is left out (workers=1): when it is stopped before an epoch's end, as fit() does on
         # JAX and PyTorch to build the model, it hands what it had prepared to the next epoch, in front of its batches.
         super().__init__(workers=1)
@@ -54,8 +55,8 @@ class Batches(keras.utils.PyDataset):
         self.seed = int(config.SEED if seed is None else seed)
         self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
         self.image_ids = _usable_images(dataset, config, image_ids)
-        self.failure = None
-        self._epoch, self._warned = int(first_epoch), False
+        self.samples, self.failure = samples(dataset, config), None
+        self._epoch = int(first_epoch)
         self._reading = self._first_read = self._read_last = False  # where Keras is in the epoch
         self._lock, self._ahead = threading.Lock(), {}
         self._at_work = {}  # thread: (image id, when it began with it)
@@ -139,10 +140,8 @@ class Batches(keras.utils.PyDataset):
 
     # --- Loading -------------------------------------------------------------------------------------------------
     def __getitem__(self, index):
-        """({name: array padded to config.MAX_GT_INSTANCES objects},) of one batch of the current epoch.
+        """({name: array} as `samples` has them,) of one batch of the current epoch.
 
-        image uint8 [B, H, W, 3]; window float32 [B, 4]; gt_boxes float32 [B, G, 4]; gt_class_ids int32 [B, G]; gt_masks
-        uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C]; see `load_ground_truth`.
         Raises DataError naming the photo that could not be loaded.
         """
         count = len(self)
@@ -153,10 +152,7 @@ class Batches(keras.utils.PyDataset):
         if index == 1 and not self._reading and self.config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
             # TensorFlow's fit() looks at batches 0 and 1 before the first epoch and takes a side on which they agree as
             # fixed. Here canvases differ from batch to batch, so these two have to.
-            first = self._load(self.epoch, 0)
-            batch["image"] = _grown(batch["image"], 1, first["image"].shape)
-            if not self.config.USE_MINI_MASK:
-                batch["gt_masks"] = _grown(batch["gt_masks"], 2, first["gt_masks"].shape)
+            self.samples.grow(batch, self._load(self.epoch, 0))
         return (batch,)
 
     def _note_reading(self, index, count):
@@ -198,7 +194,7 @@ class Batches(keras.utils.PyDataset):
     def _load(self, epoch, index):
         try:
             samples = [self._sample(*member) for member in self._members(epoch, index)]
-            return _collated(samples, self.config)
+            return self.samples.collate(samples)
         except Exception as error:
             self.failure = self.failure or error
             raise
@@ -206,7 +202,7 @@ class Batches(keras.utils.PyDataset):
             self._at_work.pop(threading.get_ident(), None)
 
     def _sample(self, number, image_id, repetition):
-        """One sample, with no more objects than there is room for."""
+        """One sample."""
         self._at_work[threading.get_ident()] = image_id, time.monotonic()
         dataset, augmentation = self.dataset, self.augmentation
         if dataset.image_info[image_id]["source"] in self.no_augmentation_sources:
@@ -216,25 +212,7 @@ class Batches(keras.utils.PyDataset):
         again = [repetition] if repetition else []
         rng = np.random.default_rng([SAMPLE, self.seed, number, image_id, *again])
         with named_errors(dataset, image_id):
-            sample = load_ground_truth(dataset, self.config, image_id, augmentation, rng, self.image_ids)
-        limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
-        if count > limit:
-            chosen = np.sort(rng.permutation(count)[:limit])
-            for key in ("gt_boxes", "gt_class_ids", "gt_masks", "gt_crowd"):
-                sample[key] = sample[key][chosen]
-            self._warn_of_many(image_id, count)
-        return sample
-
-    def _warn_of_many(self, image_id, count):
-        with self._lock:
-            first, self._warned = not self._warned, True
-        if first:
-            warnings.warn(
-                f"{self.dataset.sample_name(image_id)} has {count} objects, more than "
-                f"MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}: a random choice of them is trained on each time; "
-                "raise MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
-                stacklevel=2,
-            )
+            return self.samples.load(image_id, augmentation, rng, self.image_ids)
 
 
 def _usable_images(dataset, config, image_ids):
@@ -261,37 +239,3 @@ def _object_count(dataset, image_id):
     if hasattr(dataset, "object_count"):
         return dataset.object_count(image_id)
     return int((np.asarray(dataset.load_mask(image_id)[1]) > 0).sum())
-
-
-def _collated(samples, config):
-    """The batch of some samples; canvases of different sizes are padded at the bottom and right to the largest."""
-    size, limit, classes = len(samples), config.MAX_GT_INSTANCES, config.NUM_CLASSES
-    height, width = np.max([sample["image"].shape[:2] for sample in samples], axis=0)
-    mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
-    batch = {
-        "image": np.zeros((size, height, width, samples[0]["image"].shape[2]), np.uint8),
-        "window": np.zeros((size, 4), np.float32),
-        "gt_boxes": np.zeros((size, limit, 4), np.float32),
-        "gt_class_ids": np.zeros((size, limit), np.int32),
-        "gt_masks": np.zeros((size, limit) + mask_shape, np.uint8),
-        "gt_valid": np.zeros((size, limit), bool),
-        "gt_crowd": np.zeros((size, limit), bool),
-        "active_classes": np.zeros((size, classes), bool),
-    }
-    for row, sample in enumerate(samples):
-        count, (rows, columns) = len(sample["gt_boxes"]), sample["image"].shape[:2]
-        batch["image"][row, :rows, :columns] = sample["image"]
-        batch["gt_valid"][row, :count] = True
-        for key in ("window", "active_classes"):
-            batch[key][row] = sample[key]
-        for key in ("gt_boxes", "gt_class_ids", "gt_crowd"):
-            batch[key][row, :count] = sample[key]
-        rows, columns = sample["gt_masks"].shape[1:]
-        batch["gt_masks"][row, :count, :rows, :columns] = sample["gt_masks"]
-    return batch
-
-
-def _grown(array, axis, other):
-    """`array` with zeros at the end of its height and width, the axes from `axis` on, to be larger than `other`'s."""
-    sides = {i: max(array.shape[i], other[i]) + NETWORK_STRIDE for i in (axis, axis + 1)}
-    return np.pad(array, [(0, sides.get(i, size) - size) for i, size in enumerate(array.shape)])

@@ -36,9 +36,7 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, pa
     Raises DataError naming the photo.
     """
     rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
-    steps = steps_of(augmentation)
-    count = next((i for i, step in enumerate(steps) if not isinstance(step, LightAugmentation)), len(steps))
-    light, others = steps[:count], steps[count:]
+    light, others = light_and_others(augmentation)
     if others:
         partner_ids = dataset.image_ids if partner_ids is None else partner_ids
         sample, class_ids = _moved_sample(
@@ -47,7 +45,7 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, pa
     else:
         sample, class_ids = _placed_sample(config, _load_placed(dataset, config, image_id, light, rng))
     sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
-    sample["active_classes"] = active = _active_classes(dataset, config, image_id)
+    sample["active_classes"] = active = active_classes(dataset, config, image_id)
     for class_id in sample["gt_class_ids"]:
         if not active[class_id]:
             source = dataset.image_info[image_id]["source"]
@@ -59,6 +57,31 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, pa
 
 
 # --- Photos placed, with masks as they came --------------------------------------------------------------------------
+
+
+def light_and_others(augmentation):
+    """([light augmentations that come first], [all that come after]) of an augmentation."""
+    steps = steps_of(augmentation)
+    count = next((i for i, step in enumerate(steps) if not isinstance(step, LightAugmentation)), len(steps))
+    return steps[:count], steps[count:]
+
+
+def place_photo(dataset, config, image_id, photo, light, rng):
+    """A photo on its canvas after light augmentations.
+
+    photo: of `checked_photo`. Returns (canvas uint8 [h, w, 3], Window before mirroring, Draw that was done to it).
+    """
+    try:
+        canvas, window = place_image(
+            photo, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE, rng
+        )
+    except DataError as error:
+        raise DataError(f"{dataset.sample_name(image_id)}: {error}") from error
+    draw = Draw()
+    for step in light:
+        draw = draw.then(step.draw(rng))
+    canvas, window = draw.place(photo, canvas, window)
+    return draw.mirror(draw.colour(canvas, window)), window, draw
 
 
 class Placed(NamedTuple):
@@ -77,19 +100,9 @@ class Placed(NamedTuple):
 
 def _load_placed(dataset, config, image_id, light, rng):
     """A Placed after light augmentations."""
-    photo = _checked_photo(dataset, config, image_id)
+    photo = checked_photo(dataset, config, image_id)
     objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2])
-    try:
-        canvas, window = place_image(
-            photo, config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE, rng
-        )
-    except DataError as error:
-        raise DataError(f"{dataset.sample_name(image_id)}: {error}") from error
-    draw = Draw()
-    for step in light:
-        draw = draw.then(step.draw(rng))
-    canvas, window = draw.place(photo, canvas, window)
-    return Placed(draw.mirror(draw.colour(canvas, window)), window, draw, objects, class_ids)
+    return Placed(*place_photo(dataset, config, image_id, photo, light, rng), objects, class_ids)
 
 
 def _placed_sample(config, placed):
@@ -125,14 +138,29 @@ def _large_enough(boxes):
 
 def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
     """(image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) after all augmentations of a photo."""
-    placed = _load_placed(dataset, config, image_id, light, rng)
-    masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
-    image, masks, class_ids = placed.canvas, placed.draw.mirror(masks), placed.class_ids
-    for number, step in enumerate(others):
+
+    def load(image_id):
+        placed = _load_placed(dataset, config, image_id, light, rng)
+        masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
+        return placed.canvas, placed.draw.mirror(masks), placed.class_ids
+
+    return augmented(load, dataset, image_id, others, rng, partner_ids)
+
+
+def augmented(load, dataset, image_id, steps, rng, partner_ids):
+    """A photo and its masks on the canvas after some augmentations.
+
+    load: function of a photo's id -> (image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) before them
+    steps: augmentations; partner_ids: photos that `copy_paste` may take objects of
+
+    Returns such a triple.
+    """
+    image, masks, class_ids = load(image_id)
+    for number, step in enumerate(steps):
         if getattr(step, "takes_partner", False):
 
-            def load_partner(before=others[:number]):
-                return _load_partner(dataset, config, image_id, light, before, rng, partner_ids)
+            def load_partner(before=steps[:number]):
+                return _load_partner(load, dataset, image_id, before, rng, partner_ids)
 
             image, masks, class_ids = step.mix(image, masks, class_ids, rng, load_partner)
         else:
@@ -140,8 +168,8 @@ def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
     return image, masks, class_ids
 
 
-def _load_partner(dataset, config, image_id, light, others, rng, partner_ids):
-    """Another photo of the same source, changed alike, as `_moved_objects` gives it; None if none is found."""
+def _load_partner(load, dataset, image_id, steps, rng, partner_ids):
+    """Another photo of the same source, changed alike, as `augmented` gives it; None if none is found."""
     source = dataset.image_info[image_id]["source"]
     for _ in range(PARTNER_DRAWS):
         partner = int(partner_ids[rng.integers(len(partner_ids))])
@@ -150,7 +178,7 @@ def _load_partner(dataset, config, image_id, light, others, rng, partner_ids):
     else:
         return None
     try:
-        return _moved_objects(dataset, config, partner, light, others, rng, partner_ids)
+        return augmented(load, dataset, partner, steps, rng, partner_ids)
     except Exception as error:
         name, reason = dataset.sample_name(partner), str(error).removeprefix(f"{dataset.sample_name(partner)}: ")
         kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
@@ -202,7 +230,7 @@ class FullMasks:
         return place_masks(self.masks, boxes, window)
 
 
-def _checked_photo(dataset, config, image_id):
+def checked_photo(dataset, config, image_id):
     """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
     image = np.asarray(dataset.load_image(image_id))
     name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
@@ -262,7 +290,8 @@ def _check_size(name, photo, masks):
         )
 
 
-def _active_classes(dataset, config, image_id):
+def active_classes(dataset, config, image_id):
+    """bool [NUM_CLASSES]: the classes that the source of a photo labels. Raises DataError if it has none."""
     source = dataset.image_info[image_id]["source"]
     if source not in dataset.source_class_ids:
         raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")

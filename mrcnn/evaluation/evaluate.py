@@ -1,5 +1,6 @@
 """From a model and a dataset to figures of merit."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 
@@ -11,11 +12,14 @@ from mrcnn.evaluation import coco
 from mrcnn.evaluation.coco_data import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
-from mrcnn.evaluation.pairs import pair_images
+from mrcnn.evaluation.pairs import match, pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
 from mrcnn.progress import progress_bar
 
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
+LOGGED = ("AP", "AP50", "AP75")
+INSTANCE_FIGURES = (*(f"{kind}_{name}" for kind in coco.KINDS for name in LOGGED), "segm_IoU")  # of `instance_figures`
+SHOWN = 0.5  # least score of the detections that the mask IoU counts
 
 
 def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
@@ -176,3 +180,38 @@ def _classes(masks, evaluations, thresholds, errors):
             "errors": by_class["segm"][k],
         })
     return classes
+
+
+# --- Figures of one epoch --------------------------------------------------------------------------------------------
+
+
+def instance_figures(ground_truth, results):
+    """What a training logs of its validation photos; ground_truth, results: as for `measure`.
+
+    Returns {"segm_AP", "segm_AP50", "segm_AP75", "bbox_AP" ...: COCO's; "segm_IoU": `mean_overlap` of masks;
+    "threshold", "F1": the score threshold of the best F1 of masks, NaN where no detection is correct}.
+    """
+    comparisons = {kind: read_comparison(ground_truth, results, kind) for kind in coco.KINDS}
+    figures = {}
+    for kind, comparison in comparisons.items():
+        numbers = coco.twelve_numbers(coco.coco_evaluation(comparison))
+        figures.update({f"{kind}_{name}": numbers[name] for name in LOGGED})
+    images = pair_images(comparisons["segm"])
+    curves = threshold_curves(rank_images(images, len(comparisons["segm"].categories)))
+    best = curves["overall"].get("best") or {"threshold": math.nan, "F1": math.nan}
+    return {**figures, "segm_IoU": mean_overlap(images), "threshold": best["threshold"], "F1": best["F1"]}
+
+
+def mean_overlap(images, score_threshold=SHOWN):
+    """Mean over the true objects of the IoU with the detection that took them, 0 where none did; NaN without objects.
+
+    images: list of ImagePairs; score_threshold: least score of a detection that counts. A detection takes an object as
+    `pairs.match` says, at IoU 0.5.
+    """
+    overlaps, objects = 0.0, 0
+    for pairs in images:
+        matches = match(pairs, score_threshold=score_threshold)[0]
+        taken = np.flatnonzero(matches >= 0)
+        overlaps += float(pairs.overlaps[taken, matches[taken]].sum())
+        objects += len(pairs.true_classes)
+    return overlaps / objects if objects else math.nan

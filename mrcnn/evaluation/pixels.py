@@ -8,40 +8,18 @@ import math
 
 import numpy as np
 
+from mrcnn.data.label_samples import IGNORED
 from mrcnn.data.masks import mask_boxes
 from mrcnn.errors import DataError
 
-IGNORED = 255
+# What `pixel_figures` tells: its name, and that in `PixelConfusion.metrics`.
+FIGURES = {
+    "mean_IoU": "mean_iou", "object_IoU": "mean_iou_without_background", "pixel_accuracy": "pixel_accuracy",
+    "boundary_F": "mean_boundary_f",
+}
 # Of the photo's diagonal: how far apart two boundaries may lie and still be the same (Csurka et al., BMVC 2013,
 # section 2.1; Perazzi et al., CVPR 2016, take 0.8 %).
 BOUNDARY_TOLERANCE = 0.0075
-
-
-# --- True label maps -------------------------------------------------------------------------------------------------
-
-
-def true_label_map(dataset, image_id):
-    """The true label map of a photo of any prepared `Dataset`.
-
-    A data set that knows it (method `label_map`) is asked; for any other it is put together from the masks of its
-    objects, the smaller one in front of the larger, and of two of one size the later one. A crowd is ignored where no
-    other object lies.
-
-    Returns:
-        uint8 [H, W].
-    """
-    if hasattr(dataset, "label_map"):
-        return np.asarray(dataset.label_map(image_id))
-    masks, class_ids = dataset.load_mask(image_id)
-    if not len(class_ids):
-        info = dataset.image_info[image_id]
-        known = "height" in info and "width" in info
-        return np.zeros((info["height"], info["width"]) if known else dataset.load_image(image_id).shape[:2], np.uint8)
-    labels = np.zeros(masks.shape[:2], np.uint8)
-    areas = masks.sum(axis=(0, 1))
-    for i in sorted(range(len(areas)), key=lambda i: (class_ids[i] > 0, -areas[i])):  # crowds behind everything
-        labels[masks[..., i]] = class_ids[i] if class_ids[i] > 0 else IGNORED
-    return labels
 
 
 # --- Counting --------------------------------------------------------------------------------------------------------
@@ -166,6 +144,11 @@ def _met(true, labelled, tolerance):
 
 
 # --- Figures ---------------------------------------------------------------------------------------------------------
+
+
+def pixel_figures(metrics):
+    """What a training logs of its validation photos, by the names of FIGURES; metrics: of `PixelConfusion.metrics`."""
+    return {name: metrics[key] for name, key in FIGURES.items()}
 
 
 def _figures(names, matrix, boundaries):

@@ -2,14 +2,10 @@
 
 import numpy as np
 
+from mrcnn.network.mask_rcnn_layout import MASK_RCNN
+
 DARK = 40  # of 255: photos without a brighter pixel are no photos, but numbers of another range
 IMAGENET_MEAN = (123.7, 116.8, 103.9)  # RGB, to tell the order of a MEAN_PIXEL's channels
-PARTS = {  # of the network, by how the names of their layers begin
-    "proposal head": ("rpn_",),
-    "box head": ("mrcnn_class", "mrcnn_bbox"),
-    "mask head": ("mrcnn_mask",),
-    "pyramid": ("fpn_",),
-}
 
 
 def pixel_range(canvas, box):
@@ -50,15 +46,16 @@ def pixel_summary(ranges, mean_pixel):
             "max": float(greatest.max()), "dark": int((greatest < DARK).sum()), "fault": fault}
 
 
-def weight_summary(weights):
+def weight_summary(weights, layout=MASK_RCNN):
     """Kernels that no training can have left as they are.
 
     Args:
         weights: {layer: (kernel, kernel that it began with, or None where that is not known)}.
+        layout: of the network, which tells the part of it that a layer belongs to.
 
     Returns:
         {layers: number, nonfinite, zero, constant: names of layers, untrained: {part: [layers that are what they began
-        with]}, trained: {part: number of others whose beginning is known}}; parts are PARTS and "backbone".
+        with]}, trained: {part: number of others whose beginning is known}}.
     """
     summary = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {}}
     for name, (kernel, initial) in weights.items():
@@ -69,15 +66,10 @@ def weight_summary(weights):
         elif kernel.size > 1 and np.ptp(kernel) == 0:
             summary["constant"].append(name)
         elif initial is not None and np.array_equal(kernel, initial):
-            summary["untrained"].setdefault(part_of(name), []).append(name)
+            summary["untrained"].setdefault(layout.part_of(name), []).append(name)
         elif initial is not None:
-            summary["trained"][part_of(name)] = summary["trained"].get(part_of(name), 0) + 1
+            summary["trained"][layout.part_of(name)] = summary["trained"].get(layout.part_of(name), 0) + 1
     return summary
-
-
-def part_of(layer):
-    """The part of the network that a layer belongs to."""
-    return next((part for part, starts in PARTS.items() if layer.startswith(starts)), "backbone")
 
 
 def name_summary(data, checkpoint):

@@ -1,20 +1,20 @@
-"""From photos to objects through an inference graph: placing, predicting in batches, merging views, pasting masks."""
+"""From photos to objects through an inference graph: merging views and tiles, pasting masks."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.images import Window, place_image
+from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
-from mrcnn.errors import DataError
 from mrcnn.inference.corner_alignment import boxes_in_photo, ringed
+from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
-from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, place_view, views_of
+from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, views_of
 
 
-class Detector:
-    """detect() of whatever has the attributes config, devices and inference_model."""
+class Detector(Predictor):
+    """detect() and detect_tiled() of a network whose inference graph gives boxes, classes, scores and masks."""
 
     _predict_functions = None  # compiled ones by the detection threshold that is built into each
 
@@ -44,8 +44,7 @@ class Detector:
         Raises:
             DataError: an image is not uint8 [H, W, 3]; the message gives its index.
         """
-        channels = int(self.config.IMAGE_CHANNEL_COUNT)
-        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
+        images = self.checked_images(images)
         results = [None] * len(images)
         for index, found, window in self._seen(images):
             results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
@@ -79,8 +78,7 @@ class Detector:
         Raises:
             DataError: an image is not uint8 [H, W, 3], or a number is out of range.
         """
-        channels = int(self.config.IMAGE_CHANNEL_COUNT)
-        images = [_checked_image(image, index, channels) for index, image in enumerate(images)]
+        images = self.checked_images(images)
         tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in images]
         small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
         results = [None] * len(images)
@@ -113,31 +111,14 @@ class Detector:
     def _seen(self, images):
         """Generator of (index, the rows of all views of an image, Window), not in their order."""
         views = views_of(self.config)
-        placed = []
-        for image in images:
-            usual = self.place(image)
-            placed += [place_view(image, view, usual) for view in views]
-        yield from self._found(placed) if len(views) == 1 else self._merged(placed, views)
-
-    def _found(self, placed):
-        """Generator of (index, the network's rows, Window) of canvases, not in their order."""
-        groups = {}  # canvases of one shape go through the network together
-        for index, (canvas, _) in enumerate(placed):
-            groups.setdefault(canvas.shape, []).append(index)
-        for indices in groups.values():
-            for start in range(0, len(indices), self.config.BATCH_SIZE):
-                chunk = indices[start : start + self.config.BATCH_SIZE]
-                outputs = self.predict(
-                    np.stack([placed[i][0] for i in chunk]), np.stack([placed[i][1].box for i in chunk])
-                )
-                for row, index in enumerate(chunk):
-                    yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
+        placed = [canvas for image in images for canvas in self.placed_views(image)]
+        yield from self.predicted(placed) if len(views) == 1 else self._merged(placed, views)
 
     def _merged(self, placed, views):
         """Generator of (index, merged rows, Window) of the images that each `views` of the canvases belong to."""
         threshold = self.min_confidence
         with self.lower_confidence(VIEW_CONFIDENCE):
-            found = {index: (rows, window) for index, rows, window in self._found(placed)}
+            found = {index: (rows, window) for index, rows, window in self.predicted(placed)}
         for index in range(len(placed) // len(views)):
             rows, windows = zip(*(found[index * len(views) + view] for view in range(len(views))))
             yield index, *merge_views(rows, views, windows, threshold, self.config.DETECTION_NMS_THRESHOLD,
@@ -172,47 +153,6 @@ class Detector:
             self._predict_functions[value], model.predict_function = model.predict_function, function
             for layer, threshold in before:
                 layer.min_confidence = threshold
-
-    def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
-        """Place a photo on the canvas that the network takes.
-
-        Args:
-            image: uint8 [H, W, C].
-
-        Returns:
-            (canvas uint8 [h, w, C], Window that maps boxes between canvas and photo).
-        """
-        config = self.config
-        mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
-        # A network trained on crops still has to see the whole photo.
-        largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
-        smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
-        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
-
-    def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the inference graph on canvases of one shape.
-
-        Args:
-            canvases: uint8 [B, h, w, 3].
-            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
-
-        Returns:
-            The graph's outputs by name; see the glossary of `mrcnn.network`.
-        """
-        inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
-        with self.devices.apart():
-            outputs = self.inference_model.predict_on_batch(inputs)
-        return {name: np.asarray(value) for name, value in outputs.items()}
-
-
-def _checked_image(image, index, channels):
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
-        raise DataError(
-            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
-            "mrcnn.data.images.load_image does."
-        )
-    return image
 
 
 def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,

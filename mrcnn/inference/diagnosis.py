@@ -34,7 +34,7 @@ def examine(model, dataset, training=None):
     """The diagnosis of a model on all photos of a dataset, as `mrcnn.evaluation.findings` describes it, but its epoch.
     """
     names = soundness.name_summary(dataset.class_names, model.class_names)
-    weights = soundness.weight_summary(kernels(model))
+    weights = soundness.weight_summary(kernels(model), model.keras_model.layout)
     truth, stages = TrueObjects(dataset), Stages(model, names["places"])
     traces, ranges, probes = [], [], []
     with model.lower_confidence(0.0), progress_bar("Examining") as show:
@@ -166,7 +166,7 @@ def kernels(model):
     import keras
 
     found = {}
-    for layer in layers_of(model):
+    for layer in layers_of(model.keras_model):
         for name, kernel in weights_of(layer).items():
             begin = getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
             if name in KERNELS:

@@ -1,9 +1,12 @@
 """From a model and photos to their label maps, one batch of photos in memory at a time."""
 
+import contextlib
+
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
-from mrcnn.evaluation.pixels import PixelConfusion, true_label_map
+from mrcnn.data.label_samples import true_label_map
+from mrcnn.evaluation.pixels import PixelConfusion
 from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
 from mrcnn.progress import progress_bar
 
@@ -25,42 +28,57 @@ def detected(model, images):
     return [{name: result[name] for name in names} for result in results]
 
 
-def label_photo(image, detections, class_names, settings=None, chain=None):
-    """The label map of one photo, refined.
+def label_photo(detections, shape, class_names, settings=None, probabilities=True):
+    """The label map of what was found in one photo, as `mrcnn.labeling.label_map` makes it.
 
     Args:
-        image: uint8 [H, W, 3].
         detections: as `detected` gives it.
+        shape: (H, W) of the photo.
         class_names: by class id, background first.
         settings: LabelSettings.
-        chain: what `build_chain` returns.
+        probabilities: whether to give these too.
 
     Returns:
-        uint8 [H, W] class ids.
+        {"labels": uint8 [H, W]} and perhaps "probabilities" float32 [H, W, C].
     """
-    if chain is None:
-        return labels_alone(detections, image.shape[:2], class_names, settings)
-    probabilities = label_map(detections, image.shape[:2], class_names, settings)[1]
-    return labels_of(np.asarray(chain(image, probabilities)))
+    if not probabilities:
+        return {"labels": labels_alone(detections, shape, class_names, settings)}
+    labels, soft = label_map(detections, shape, class_names, settings)
+    return {"labels": labels, "probabilities": soft}
 
 
-def compared(model, dataset, settings=None, chain=None):
+def labelled(model, images, settings=None, chain=None):
+    """Yield the label maps uint8 [H, W] of some photos, refined.
+
+    Args:
+        model: anything with `label_each(images, probabilities=...)`, as every network here.
+        images: list of uint8 [H, W, 3].
+        settings: LabelSettings, for networks of objects; None takes the defaults.
+        chain: what `build_chain` returns.
+    """
+    options = {} if settings is None else {"settings": settings}
+    for image, found in zip(images, model.label_each(images, probabilities=chain is not None, **options)):
+        yield found["labels"] if chain is None else labels_of(np.asarray(chain(image, found["probabilities"])))
+
+
+def compared(model, dataset, settings=None, chain=None, limit=None, progress=True):
     """The PixelConfusion of a model's label maps with those of a data set.
 
     Args:
-        model: as for `detected`, with `config.BATCH_SIZE`.
+        model: as for `labelled`, with `config.BATCH_SIZE`.
         dataset: prepared Dataset with annotations.
-        settings: LabelSettings.
-        chain: what `build_chain` returns.
+        settings, chain: as for `labelled`.
+        limit: number of photos to take, the first ones; None takes all.
+        progress: report on stderr.
     """
-    confusion = PixelConfusion(dataset.class_names)
-    with progress_bar("Labelling") as show:
-        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
+    confusion, image_ids = PixelConfusion(dataset.class_names), dataset.image_ids[:limit]
+    with progress_bar("Labelling") if progress else contextlib.nullcontext() as show:
+        for batch in batches(image_ids, model.config.BATCH_SIZE):
             images = [dataset.load_image(image_id) for image_id in batch]
-            for image_id, image, detections in zip(batch, images, detected(model, images)):
-                labels = label_photo(image, detections, dataset.class_names, settings, chain)
+            for image_id, labels in zip(batch, labelled(model, images, settings, chain)):
                 confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
-                show(confusion.photos, len(dataset.image_ids))
+                if progress:
+                    show(confusion.photos, len(image_ids))
     return confusion
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from mrcnn.data.label_samples import IGNORED, true_label_map
 from mrcnn.errors import DataError
-from mrcnn.evaluation.pixels import IGNORED, true_label_map
 from mrcnn.labeling.label_map import LabelSettings, counting, labels_alone
 from mrcnn.labeling.photos import batches, detected
 from mrcnn.progress import progress_bar

@@ -9,7 +9,8 @@ from keras import ops
 
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import horizontal_flip
-from mrcnn.data.batches import Batches, load_ground_truth
+from mrcnn.data.batches import Batches
+from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import place_image
 from mrcnn.data.masks import mask_boxes, minimize_mask
 from mrcnn.errors import DataError
@@ -22,7 +23,7 @@ RANDOM_ROIS_NEAR_OBJECTS = 0.9
 
 
 def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, use_mini_mask=False):
-    """A photo with its objects on the canvas, through `mrcnn.data.batches.load_ground_truth`.
+    """A photo with its objects on the canvas, through `mrcnn.data.ground_truth.load_ground_truth`.
 
     dataset: prepared Dataset; config: Config; image_id: of the photo; augment: mirror half of the photos
     augmentation: see `mrcnn.data.augmentation`; use_mini_mask: masks inside their boxes at config.MINI_MASK_SHAPE

@@ -107,6 +107,14 @@ def resnet(image, blocks, norm, train_bn, v1_5=False):
     return taps
 
 
+def named_stage(layer):
+    """The stage that a layer of our ResNets names: 1 for the stem, 2..5 for what ends in C2..C5; None for any other."""
+    if re.fullmatch(r"(?:bn_)?conv1", layer):
+        return 1
+    named = re.fullmatch(r"(?:res|bn)(\d).*", layer)
+    return int(named.group(1)) if named else None
+
+
 def _bottleneck(x, channels, stride, project, block, norm, train_bn, v1_5=False):
     """1x1, 3x3, 1x1 convolutions round a shortcut, which is projected in the first block of a stage."""
 

@@ -10,6 +10,7 @@ from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
 from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, region_proposal_head
+from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_pyramid
@@ -35,6 +36,7 @@ def build_mask_rcnn(config):
     inference = keras.Model({"image": image, "window": window}, detected, name="mask_rcnn_inference")
     inputs = {"image": image, "window": window, **truth}
     training = geometry_of(config).training_model(inputs, taught, box_head_losses(config))
+    training.layout = inference.layout = MASK_RCNN
     if config.GRADIENT_CHECKPOINTING:
         training.recomputed = Recomputed(inputs, taught, stages["backbone"], frozen_norm=config.TRAIN_BN is False)
     return training, inference

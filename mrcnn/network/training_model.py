@@ -1,4 +1,4 @@
-"""The training graph's losses: which there are, and how they make up the total."""
+"""The training graphs' losses: how they make up the total, and which there are of Mask R-CNN."""
 
 import dataclasses
 
@@ -29,19 +29,17 @@ class BoxHeadLosses:
     deviations: tuple = (1.0, 1.0, 1.0, 1.0)
 
 
-class TrainingModel(keras.Model):
-    """The training graph with Mask R-CNN's losses: total = sum of weight * loss, in fit and in evaluate alike.
+class NamedLosses(keras.Model):
+    """A training graph with losses by name: total = sum of weight * loss, in fit and in evaluate alike.
 
-    box_head: BoxHeadLosses; what it says when compile() is called counts.
+    loss_weights: {name of each loss: its weight}. A subclass says by `loss_values` what they are.
     """
 
-    def __init__(self, inputs, outputs, loss_weights, box_head=BoxHeadLosses()):
-        super().__init__(inputs=inputs, outputs=outputs, name="mask_rcnn_training")
-        self.box_head = box_head
+    def __init__(self, inputs, outputs, loss_weights, name):
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.recomputed = None  # a Recomputed that runs the same graph in training
-        names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
-        self.loss_weights = {name: float(loss_weights[name]) for name in names}
-        self.loss_means = [keras.metrics.Mean(name=name) for name in names]
+        self.loss_weights = {name: float(weight) for name, weight in loss_weights.items()}
+        self.loss_means = [keras.metrics.Mean(name=name) for name in loss_weights]
 
     def call(self, inputs, training=None, mask=None):
         if training and self.recomputed is not None:
@@ -58,6 +56,21 @@ class TrainingModel(keras.Model):
 
     def loss_values(self, outputs):
         """The losses of the graph's outputs by name."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss_values(outputs).")
+
+
+class TrainingModel(NamedLosses):
+    """The training graph with Mask R-CNN's losses.
+
+    box_head: BoxHeadLosses; what it says when compile() is called counts.
+    """
+
+    def __init__(self, inputs, outputs, loss_weights, box_head=BoxHeadLosses()):
+        names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
+        super().__init__(inputs, outputs, {name: loss_weights[name] for name in names}, "mask_rcnn_training")
+        self.box_head = box_head
+
+    def loss_values(self, outputs):
         return named_losses(outputs, self.box_head)
 
     def take_class_counts(self, counts):

@@ -13,7 +13,7 @@ import keras
 from mrcnn.errors import NonFiniteLoss
 from mrcnn.files import remove_leftovers, whole_file
 from mrcnn.training.optimizer import unscaled
-from mrcnn.weights import files as weights
+from mrcnn.training.state import state_path, write_state
 
 HOOKS = [name for name in vars(keras.callbacks.Callback) if name.startswith("on_") and name != "on_epoch_end"]
 
@@ -76,10 +76,10 @@ class Checkpoint(keras.callbacks.Callback):
         segmenter = self.segmenter
         segmenter.epoch = epoch + 1
         path = segmenter.checkpoint_path.format(epoch=epoch + 1)
-        weights.write_state(weights.state_path(path), self.model, epoch + 1, self.stage)
+        write_state(state_path(path), self.model, epoch + 1, self.stage)
         segmenter.save_weights(path)
         previous = segmenter.checkpoint_path.format(epoch=epoch)
-        for old in [weights.state_path(previous)] + [previous] * (epoch == 0):
+        for old in [state_path(previous)] + [previous] * (epoch == 0):
             if os.path.exists(old):
                 os.remove(old)
 

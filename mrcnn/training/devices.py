@@ -15,7 +15,6 @@ import numpy as np
 from mrcnn.errors import ConfigError
 
 LONGEST = 1024  # bytes of a text that workers agree on
-FAR = 1e5  # pixels: a box to here and from minus here holds every anchor of any photo
 
 
 def devices_for(config, mode="training"):
@@ -182,8 +181,8 @@ class TensorFlowDevices(OneDevice):
 class EqualShares(keras.utils.PyDataset):
     """Batches whose number of photos is made to divide among the devices by blank ones that teach nothing.
 
-    Only the last batch of an epoch can need them. Matterport's geometry knows no such photos: there the first ones of
-    the batch come twice.
+    Only the last batch of an epoch can need them. A network that knows no such photos has the first ones of the batch
+    twice.
 
     batches: `mrcnn.data.batches.Batches`, on which epochs and failures go on to be asked; count: number of devices
     """
@@ -197,7 +196,7 @@ class EqualShares(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         (batch,) = self.batches[index]
-        return (divisible(batch, self.count, blank=self.batches.config.GEOMETRY == "exact"),)
+        return (divisible(batch, self.count, self.batches.samples.blank),)
 
     def on_epoch_begin(self):
         self.batches.on_epoch_begin()
@@ -206,23 +205,18 @@ class EqualShares(keras.utils.PyDataset):
         self.batches.on_epoch_end()
 
 
-def divisible(batch, count, blank=True):
+def divisible(batch, count, blank):
     """A batch with as many photos more as make its size a multiple of `count`.
 
-    batch: the dict of `mrcnn.data.batches`; blank: whether they are blank and lie wholly inside a crowd, so that none
-    of their anchors and regions is sampled, or are the batch's own again.
+    batch: the dict of `mrcnn.data.batches`; blank: function of a batch and its first added row that makes these teach
+    nothing; they are the batch's own photos again
     """
     rows = len(batch["image"])
     lacking = -rows % count
     if not lacking:
         return batch
     batch = {name: np.concatenate([value, value[np.arange(lacking) % rows]]) for name, value in batch.items()}
-    if not blank:
-        return batch
-    for name, value in batch.items():
-        value[rows:] = value[rows - 1] if name == "window" else 0
-    batch["gt_boxes"][rows:, 0] = [-FAR, -FAR, FAR, FAR]
-    batch["gt_valid"][rows:, 0] = batch["gt_crowd"][rows:, 0] = batch["active_classes"][rows:] = True
+    blank(batch, rows)
     return batch
 
 

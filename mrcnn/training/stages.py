@@ -7,11 +7,11 @@ import keras
 from keras import layers as keras_layers
 
 from mrcnn.errors import ConfigError
+from mrcnn.network.backbones import named_stage
+from mrcnn.network.layout import layout_of
 
-HEADS = r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)"
 BACKBONE_STAGES = ("3+", "4+", "5+")
 LAST_STAGE = 5
-STEM = r"(?:bn_)?conv1"  # of a ResNet of ours
 
 
 def select_layers(model, layers, frozen_norm):
@@ -25,7 +25,7 @@ def select_layers(model, layers, frozen_norm):
     if layers == "all":
         chosen = with_weights
     elif layers == "heads":
-        chosen = [layer for layer in with_weights if re.fullmatch(HEADS, layer.name)]
+        chosen = [layer for layer in with_weights if layout_of(model).is_head(layer.name)]
     elif layers in BACKBONE_STAGES:
         stages, lowest = backbone_stages(model), int(layers[0])
         chosen = [layer for layer in with_weights if stages.get(layer.name, LAST_STAGE) >= lowest]
@@ -49,14 +49,13 @@ def backbone_stages(model):
     By name in a ResNet of ours, else by the stride of the layer's output. Where an output has no size to tell the
     stride by (the gates of squeeze-and-excitation), the stage is that of the layer before.
     """
-    layers = [layer for layer in model.layers if layer.weights and not re.fullmatch(HEADS, layer.name)]
+    layout = layout_of(model)
+    layers = [layer for layer in model.layers if layer.weights and not layout.is_head(layer.name)]
     stages, last, rows = {}, 1, None
     for layer in layers:
-        named = re.fullmatch(r"(?:res|bn)(\d).*", layer.name)
-        if named:
-            last = int(named.group(1))
-        elif re.fullmatch(STEM, layer.name):
-            last = 1
+        named = named_stage(layer.name)
+        if named is not None:
+            last = named
         else:
             rows = rows or _rows_of_outputs(model, layers)
             last = _stage_of_rows(rows[layer.name], rows[None], last)

@@ -12,79 +12,42 @@ import os
 import warnings
 
 import keras
-import numpy as np
 
 from mrcnn.errors import DataError
-from mrcnn.evaluation.coco import KINDS, coco_evaluation, twelve_numbers
-from mrcnn.evaluation.coco_data import read_comparison
-from mrcnn.evaluation.evaluate import detect_all
-from mrcnn.evaluation.pairs import match, pair_images
 from mrcnn.files import write_json
 
-LOGGED = ("AP", "AP50", "AP75")
-SHOWN = 0.5  # least score of the detections that the mask IoU counts
-KEPT = {"segm_AP": "val_segm_AP", "bbox_AP": "val_bbox_AP", "loss": "val_loss"}
 BEST = "best.json"
 
 
-class AveragePrecision(keras.callbacks.Callback):
-    """Puts COCO's AP, AP50 and AP75 of masks and boxes on a dataset into the logs: "val_segm_AP" ... "val_bbox_AP75".
+class Figures(keras.callbacks.Callback):
+    """Puts the figures of a network on a dataset into the logs: "val_segm_AP" ... or "val_mean_IoU" ...
 
-    And "val_segm_IoU": the mean, over the true objects, of the mask IoU with the detection of a score of at least SHOWN
-    that took the object (`pairs.match` at IoU 0.5), 0 for an object that none took.
-
-    In epochs between they are NaN, so that files whose columns are those of the first epoch have a place for them.
+    They are those that the network names (`Segmenter.figures`). In epochs between they are NaN, so that files whose
+    columns are those of the first epoch have a place for them.
 
     segmenter: the `Segmenter` that trains; dataset: a prepared `Dataset`
     every: number of epochs between; the last epoch is always measured
     limit: use the first so many photos; None uses all
-    min_confidence: least score of a detection here: AP needs the uncertain ones too
     part: of the data, in front of the names: "val" or "test"
 
-    Attribute found: (COCO results, ground truth) of the last measurement, None before.
+    Attribute found: all that `Segmenter.measure` told the last time, None before.
     """
 
     measures = True
 
-    def __init__(self, segmenter, dataset, every=1, limit=None, min_confidence=0.05, part="val"):
+    def __init__(self, segmenter, dataset, every=1, limit=None, part="val"):
         super().__init__()
-        self.segmenter, self.dataset, self.every, self.limit = segmenter, dataset, every, limit
-        self.min_confidence, self.part = min_confidence, part
+        self.segmenter, self.dataset, self.every, self.limit, self.part = segmenter, dataset, every, limit, part
         self.found = None
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         last = epoch + 1 == (self.params or {}).get("epochs")
         due = last or (epoch + 1) % self.every == 0
-        numbers = self.measure() if due else {}
-        for kind in KINDS:
-            for name in LOGGED:
-                logs[f"{self.part}_{kind}_{name}"] = numbers[kind][name] if due else math.nan
-        logs[f"{self.part}_segm_IoU"] = numbers["segm"]["IoU"] if due else math.nan
-
-    def measure(self):
-        """{kind: 12 COCO numbers} of the network as it is now, and "IoU" among those of masks."""
-        with self.segmenter.lower_confidence(self.min_confidence):
-            results, truth = detect_all(self.segmenter, self.dataset, limit=self.limit, progress=False)
-        self.found = results, truth
-        comparisons = {kind: read_comparison(truth, results, kind) for kind in KINDS}
-        numbers = {kind: twelve_numbers(coco_evaluation(comparison)) for kind, comparison in comparisons.items()}
-        numbers["segm"]["IoU"] = mean_overlap(comparisons["segm"])
-        return numbers
-
-
-def mean_overlap(comparison, score_threshold=SHOWN):
-    """Mean over the true objects of the IoU with the detection that took them, 0 where none did; NaN without objects.
-
-    comparison: of `coco_data.read_comparison`; score_threshold: least score of a detection that counts
-    """
-    overlaps, objects = 0.0, 0
-    for pairs in pair_images(comparison):
-        matches = match(pairs, score_threshold=score_threshold)[0]
-        taken = np.flatnonzero(matches >= 0)
-        overlaps += float(pairs.overlaps[taken, matches[taken]].sum())
-        objects += len(pairs.true_classes)
-    return overlaps / objects if objects else math.nan
+        if due:
+            self.found = self.segmenter.measure(self.dataset, limit=self.limit)
+        for name in self.segmenter.figures:
+            logs[f"{self.part}_{name}"] = self.found[name] if due else math.nan
 
 
 class PartLoss(keras.callbacks.Callback):
@@ -106,7 +69,7 @@ class PartLoss(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the best epoch as mask_rcnn_NAME_best.h5 in the run folder, beside the numbered checkpoints.
+    """Keeps the weights of the best epoch as ..._NAME_best.h5 in the run folder, beside the numbered checkpoints.
 
     best.json there says which epoch it was and how good, so that a run that is taken up again compares with it. Epochs
     without a value, or with NaN, are passed over.
@@ -218,32 +181,44 @@ def _is_better(value, best, mode):
     return value < best if mode == "min" else value > best
 
 
+def check_kept(architecture, figure):
+    """Raise DataError unless a network's best checkpoint can be chosen by a figure (None: is not).
+
+    architecture: class of the network, or one of it
+    """
+    known = (*architecture.figures, "loss")
+    if figure is not None and figure not in known:
+        raise DataError(
+            f"The best checkpoint of {architecture.architecture_name()} cannot be chosen by {figure!r}: take one of "
+            f"{', '.join(known)}."
+        )
+
+
 def validation_callbacks(segmenter, dataset, every=None, limit=None, keep_best=None, patience=None, test=None):
     """The callbacks that options of a training command ask for.
 
     segmenter: the `Segmenter` that trains; dataset: its validation set
-    every: measure AP every so many epochs; None measures it only if something below needs it, then in each
-    limit: number of photos to measure it on; None takes all
-    keep_best: "segm_AP", "bbox_AP" or "loss": keep the checkpoint that is best by it; None keeps none
-    patience: stop after so many measurements that brought nothing better by what keep_best names, by mask AP if it
-        names nothing and `every` is given, else by loss; None never stops early
-    test: a prepared test set, whose losses and AP are logged beside those of validation, and nothing more; without
-        `every` AP of both is then measured in each epoch
+    every: measure its figures every so many epochs; None measures them only if something below needs it, then in each
+    limit: number of photos to measure them on; None takes all
+    keep_best: one of the network's figures, or "loss": keep the checkpoint that is best by it; None keeps none
+    patience: stop after so many measurements that brought nothing better by what keep_best names, by the network's
+        first figure if it names nothing and `every` is given, else by loss; None never stops early
+    test: a prepared test set, whose losses and figures are logged beside those of validation, and nothing more; without
+        `every` the figures of both are then measured in each epoch
 
     Returns a list for `Segmenter.train(custom_callbacks=...)`, to be made once for all stages.
     Raises DataError for another keep_best, and if something is asked for and there is no validation set.
     """
-    if keep_best is not None and keep_best not in KEPT:
-        raise DataError(f"The best checkpoint cannot be chosen by {keep_best!r}: take one of {', '.join(KEPT)}.")
+    check_kept(segmenter, keep_best)
     if dataset is None and (every or keep_best or patience):
-        raise DataError("AP, the best checkpoint and early stopping need a validation set.")
-    monitor = KEPT[keep_best or ("segm_AP" if every else "loss")]  # test photos have no say in it
+        raise DataError(f"{segmenter.figures[0]}, the best checkpoint and early stopping need a validation set.")
+    monitor = f"val_{keep_best or (segmenter.figures[0] if every else 'loss')}"  # test photos have no say in it
     every = every or (1 if test is not None else None)
     callbacks = []
     if dataset is not None and (every or (keep_best or "loss") != "loss"):
-        callbacks.append(AveragePrecision(segmenter, dataset, every or 1, limit))
+        callbacks.append(Figures(segmenter, dataset, every or 1, limit))
     if test is not None:
-        callbacks += [PartLoss(segmenter, test), AveragePrecision(segmenter, test, every, limit, part="test")]
+        callbacks += [PartLoss(segmenter, test), Figures(segmenter, test, every, limit, part="test")]
     if keep_best:
         callbacks.append(KeepBest(segmenter, monitor))
     if patience:

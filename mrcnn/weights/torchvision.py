@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNETS_V1_5
+from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.weights import files as weights
 from mrcnn.weights.downloads import sha256_of
 from mrcnn.weights.files import is_foreign
@@ -63,24 +64,14 @@ def settings_of(path):
     return {"config": {"NAME": "torchvision", **settings, **mean, **detection}, "class_names": names}
 
 
-def load_weights(path, model, config, by_name=False, exclude=()):
-    """`mrcnn.weights.files.load_weights` of a file of ours, of Matterport or of torchvision.
-
-    config: that the model was built from. Raises CheckpointError, for a file of torchvision with the settings to use.
-    """
-    if not is_foreign(path):
-        return weights.load_weights(path, model, by_name, exclude)
-    return weights.load_weights(path, model, by_name, exclude, convert(path, config, exclude))
-
-
 def convert(path, config, exclude=()):
     """{layer: {weight name: array}} of torchvision's Mask R-CNN, for a network of `config`.
 
-    exclude: layers whose settings need not fit
+    exclude: layers whose settings need not fit. Raises CheckpointError with the settings to use where others are given.
     """
     state = read_arrays(path)
     needed = needed_settings(path, state)
-    if set(exclude) & {"mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"}:
+    if set(exclude) & set(MASK_RCNN.class_layers):
         del needed["NUM_CLASSES"]
     given = {name: getattr(config, name) for name in needed} | {"RPN_CHANNELS": config.rpn_channels()}
     wrong = [name for name, value in needed.items() if not _same(given[name], value)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tiny import Squares, TinyConfig
 
-from mrcnn.architectures.segmenter import find_last_checkpoint
 from mrcnn.config import Config
 from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss
 from mrcnn.model import MaskRCNN
+from mrcnn.training.runs import find_last_checkpoint
 
 
 def model_in(folder, **settings):
@@ -184,20 +184,6 @@ def test_epochs_are_cumulative(trained, capsys):
     logs, model, _, _ = trained
     model.train(Squares().load(6), None, 0.01, 2, "all")
     assert "Nothing to train: epoch 2 of 2" in capsys.readouterr().out
-
-
-def test_the_last_checkpoint_is_the_newest_runs(tmp_path):
-    for run, epochs in (("fashion20250101T0000", (1, 2)), ("balloon20260101T0000", (7,)), ("fashion20260102T0000", ())):
-        (tmp_path / run).mkdir()
-        for epoch in epochs:
-            (tmp_path / run / f"mask_rcnn_{run[:7]}_{epoch:04d}.h5").write_bytes(b"")
-        (tmp_path / run / "mask_rcnn_x_0009.state.h5").write_bytes(b"")
-    assert find_last_checkpoint(str(tmp_path)).endswith("mask_rcnn_balloon_0007.h5")
-    assert find_last_checkpoint(str(tmp_path), "Fashion").endswith("mask_rcnn_fashion_0002.h5")
-    with pytest.raises(FileNotFoundError, match="named cars.*train first"):
-        find_last_checkpoint(str(tmp_path), "cars")
-    with pytest.raises(FileNotFoundError):
-        find_last_checkpoint(str(tmp_path / "nowhere"))
 
 
 def test_new_weights_follow_from_the_seed(tmp_path):

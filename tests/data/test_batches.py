@@ -11,8 +11,9 @@ from made_pictures import Pictures, ellipses, ids_in, plain, rectangles, setting
 
 from mrcnn.data.augmentation import horizontal_flip
 from mrcnn.data.augmenters import copy_paste
-from mrcnn.data.batches import Batches, load_ground_truth
+from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.errors import DataError
 
 GOOD = rectangles((64, 64), [(4, 4, 20, 20)], [1])

@@ -6,8 +6,9 @@ from made_pictures import Pictures, ellipses, rectangles, settings
 
 from mrcnn.data.augmentation import compose, horizontal_flip
 from mrcnn.data.augmenters import colour_jitter, copy_paste, large_scale_jitter, vertical_flip
-from mrcnn.data.batches import Batches, load_ground_truth
+from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import place_image
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.objects import gives_run_lengths

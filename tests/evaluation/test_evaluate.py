@@ -1,6 +1,7 @@
 """evaluate() and its report, with detectors whose figures are known."""
 
 import json
+import math
 import os
 import sys
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ from rectangles import comparable
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
-from mrcnn.evaluation.evaluate import evaluate, measure
+from mrcnn.evaluation import coco_data
+from mrcnn.evaluation.evaluate import INSTANCE_FIGURES, evaluate, instance_figures, mean_overlap, measure
+from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.report import write_report
 from mrcnn.evaluation.tables import class_table, metrics_table
 from mrcnn.files import write_json
@@ -262,3 +265,44 @@ def test_evaluation_needs_no_network():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     code = "import sys, mrcnn.evaluation.report, mrcnn.evaluation.average_precision; sys.exit('keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+# --- Figures of one epoch --------------------------------------------------------------------------------------------
+
+
+def square(y, x, height=10):
+    plane = np.zeros((40, 40), bool)
+    plane[y:y + height, x:x + 10] = True
+    return rle_encode(plane)
+
+
+def made_up():
+    """(ground truth, results): three objects of 10 x 10 pixels, of which the first is found with IoU 60 / 100, the
+    second wholly but with score 0.4, and the third not at all; and a detection of another class on it."""
+    truth = {"images": [{"id": 7, "height": 40, "width": 40}], "categories": [{"id": 1}, {"id": 2}], "annotations": [
+        {"id": i, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 100, "bbox": [x, 0, 10, 10],
+         "segmentation": square(0, x)} for i, x in enumerate((0, 15, 30), 1)]}
+    results = [{"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": square(0, 0, 6)},
+               {"image_id": 7, "category_id": 1, "score": 0.4, "segmentation": square(0, 15)},
+               {"image_id": 7, "category_id": 2, "score": 0.9, "segmentation": square(0, 30)}]
+    return truth, results
+
+
+def test_the_mean_overlap_of_made_up_detections():
+    truth, results = made_up()
+    images = pair_images(coco_data.read_comparison(truth, results, "segm"))
+    assert mean_overlap(images) == pytest.approx(0.2)  # (0.6 + 0 + 0) / 3
+    assert mean_overlap(images, 0.3) == pytest.approx(1.6 / 3)
+    nothing = pair_images(coco_data.read_comparison({**truth, "annotations": []}, [], "segm"))
+    assert math.isnan(mean_overlap(nothing))
+
+
+def test_the_figures_of_an_epoch():
+    truth, results = made_up()
+    figures = instance_figures(truth, results)
+    assert set(figures) == {*INSTANCE_FIGURES, "threshold", "F1"}
+    assert figures["segm_AP50"] == pytest.approx(67 / 101)  # recall 2 / 3, precision 1: 67 of 101 points
+    assert figures["segm_IoU"] == pytest.approx(0.2)
+    # Both right ones, one wrong, one missed, at thresholds up to 0.4: F1 = 2 * 2 / (2 * 2 + 1 + 1).
+    assert figures["F1"] == pytest.approx(4 / 6) and 0 <= figures["threshold"] <= 0.4
+    assert math.isnan(instance_figures(truth, [])["threshold"])

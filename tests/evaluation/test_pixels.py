@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.label_samples import true_label_map
 from mrcnn.errors import DataError
-from mrcnn.evaluation.pixels import PixelConfusion, boundary_counts, pixel_table, true_label_map
+from mrcnn.evaluation.pixels import PixelConfusion, boundary_counts, pixel_table
 from mrcnn.files import write_json
 
 CCP = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "ccp"

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mrcnn.evaluation.soundness import IMAGENET_MEAN, name_summary, part_of, pixel_range, pixel_summary, weight_summary
+from mrcnn.evaluation.soundness import IMAGENET_MEAN, name_summary, pixel_range, pixel_summary, weight_summary
+from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 
 
 def test_pixels_are_those_of_the_photo_without_its_padding():
@@ -43,7 +44,7 @@ def test_weights_of_every_kind():
 
 def test_parts_of_the_network():
     names = ("rpn_conv_shared", "mrcnn_class_conv1", "mrcnn_bbox_fc", "mrcnn_mask_point", "fpn_c5p5", "conv1")
-    assert [part_of(name) for name in names] == [
+    assert [MASK_RCNN.part_of(name) for name in names] == [
         "proposal head", "box head", "box head", "mask head", "pyramid", "backbone"]
 
 

@@ -155,7 +155,7 @@ OPTIONS_CANVAS = {format: (options["height"], options["width"]) for format, opti
 
 def network_detections(model, canvas, window):
     """What detect() makes of a canvas."""
-    from mrcnn.architectures.segmenter import unmold
+    from mrcnn.inference.detector import unmold
 
     outputs = model.predict(canvas[None], window.box[None])
     return unmold({name: value[0] for name, value in outputs.items()}, window, window.original_shape)

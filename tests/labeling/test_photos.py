@@ -6,7 +6,7 @@ import numpy as np
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.labeling.label_map import LabelSettings
-from mrcnn.labeling.photos import batches, compared, detected, label_photo
+from mrcnn.labeling.photos import batches, compared, detected, label_photo, labelled
 
 NAMES = ["BG", "coat"]
 FOUND = {"boxes": np.float32([[2, 2, 8, 8]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
@@ -25,15 +25,16 @@ def test_no_full_size_masks_are_asked_for_or_kept():
 
 def test_the_chain_has_the_last_word():
     """The object is the square of 36 pixels; a chain that calls everything a coat is believed."""
-    image = np.zeros((10, 10, 3), np.uint8)
-    assert label_photo(image, FOUND, NAMES).sum() == 36
-    seen = []
+    image, seen = np.zeros((10, 10, 3), np.uint8), []
+    (labels,) = labelled(Finder(), [image])
+    assert labels.sum() == 36
 
     def chain(photo, probabilities):
         seen.append((photo is image, probabilities[5, 5].tolist(), probabilities[0, 0].tolist()))
         return np.full((10, 10, 2), [0.4, 0.6], np.float32)
 
-    assert (label_photo(image, FOUND, NAMES, chain=chain) == 1).all()
+    (labels,) = labelled(Finder(), [image], chain=chain)
+    assert (labels == 1).all()
     (same, inside, outside), = seen
     np.testing.assert_allclose(inside, [0.2, 0.8], atol=1e-6)
     assert same and outside == [1, 0]
@@ -61,8 +62,8 @@ class Coats(Dataset):
 class Finder:
     config = SimpleNamespace(BATCH_SIZE=2)
 
-    def detect(self, images, rle=False, mask_probabilities=False):
-        return [FOUND for _ in images]
+    def label_each(self, images, probabilities=True, settings=None):
+        return (label_photo(FOUND, image.shape[:2], NAMES, settings, probabilities) for image in images)
 
 
 def test_label_maps_are_compared_with_the_true_ones():

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from tiny import TinyConfig, tiny_batch
 
+from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.errors import ConfigError
 from mrcnn.network.targets import AnchorTargets, RegionTargets
 from mrcnn.training import devices
@@ -181,10 +182,12 @@ def test_two_workers_train_and_resume_together_and_the_chief_writes_the_files(tm
 
 
 def test_a_batch_is_filled_up_with_photos_that_teach_nothing():
-    batch = devices.divisible(tiny_batch(3), 2)
+    blank = InstanceSamples(None, TinyConfig()).blank
+    batch = devices.divisible(tiny_batch(3), 2, blank)
     assert [len(value) for value in batch.values()] == [4] * len(batch)
-    assert devices.divisible(batch, 2) is batch  # 4 photos divide
-    again = devices.divisible(tiny_batch(3), 8, blank=False)["image"]  # 3 photos lack 5: 0, 1, 2, 0, 1 again
+    assert devices.divisible(batch, 2, blank) is batch  # 4 photos divide
+    unknown = InstanceSamples(None, TinyConfig(GEOMETRY="matterport")).blank  # it knows no such photos
+    again = devices.divisible(tiny_batch(3), 8, unknown)["image"]  # 3 photos lack 5: 0, 1, 2, 0, 1 again
     np.testing.assert_array_equal(again, tiny_batch(3)["image"][[0, 1, 2, 0, 1, 2, 0, 1]])
     np.testing.assert_array_equal(batch["image"][:3], tiny_batch(3)["image"])
     objects = {name: keras.ops.convert_to_tensor(batch[name]) for name in ("gt_boxes", "gt_valid", "gt_crowd")}

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from tiny import Squares, TinyConfig
 
-from mrcnn.architectures.segmenter import find_last_checkpoint
 from mrcnn.config import Config
 from mrcnn.model import MaskRCNN
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer
-from mrcnn.weights.files import read_layers, read_state, state_path
+from mrcnn.training.runs import find_last_checkpoint
+from mrcnn.training.state import read_state, state_path
+from mrcnn.weights.files import read_layers
 
 
 class Seen(keras.callbacks.Callback):

@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 from tiny import Squares, TinyConfig
 
-from mrcnn.architectures.segmenter import find_last_checkpoint
-from mrcnn.data.run_lengths import encode as rle_encode
+from mrcnn.architectures.instances import InstanceSegmenter
 from mrcnn.errors import DataError
-from mrcnn.evaluation import coco, coco_data
+from mrcnn.evaluation import coco
 from mrcnn.model import MaskRCNN
+from mrcnn.training.runs import find_last_checkpoint
 from mrcnn.training.validation import (
-    AveragePrecision,
+    Figures,
     KeepBest,
     PartLoss,
     StopEarly,
-    mean_overlap,
     read_best,
     validation_callbacks,
 )
@@ -203,53 +202,33 @@ def test_a_resumed_stage_knows_without_a_mode_that_less_loss_is_better(tmp_path)
 
 def test_the_options_of_a_command():
     def names(**options):
-        callbacks = validation_callbacks(None, object(), **options)
+        callbacks = validation_callbacks(InstanceSegmenter, object(), **options)
         return [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]
 
     assert names() == []
-    assert names(every=3) == [("AveragePrecision", None)]
+    assert names(every=3) == [("Figures", None)]
     assert names(keep_best="loss", patience=2) == [("KeepBest", "val_loss"), ("StopEarly", "val_loss")]
-    assert names(keep_best="bbox_AP") == [("AveragePrecision", None), ("KeepBest", "val_bbox_AP")]
-    assert names(every=2, patience=2) == [("AveragePrecision", None), ("StopEarly", "val_segm_AP")]
-    assert names(test=object()) == [("AveragePrecision", None), ("PartLoss", None), ("AveragePrecision", None)]
+    assert names(keep_best="bbox_AP") == [("Figures", None), ("KeepBest", "val_bbox_AP")]
+    assert names(every=2, patience=2) == [("Figures", None), ("StopEarly", "val_segm_AP")]
+    assert names(test=object()) == [("Figures", None), ("PartLoss", None), ("Figures", None)]
     assert names(test=object(), keep_best="loss")[-1] == ("KeepBest", "val_loss")
     assert names(test=object(), patience=2)[-1] == ("StopEarly", "val_loss")  # as without test photos
-    parts = [c.part for c in validation_callbacks(None, object(), test=object()) if isinstance(c, AveragePrecision)]
+    parts = [c.part for c in validation_callbacks(InstanceSegmenter, object(), test=object()) if isinstance(c, Figures)]
     assert parts == ["val", "test"]
-    assert [c.every for c in validation_callbacks(None, object(), keep_best="segm_AP")[:1]] == [1]
-    with pytest.raises(DataError, match="'AP': take one of segm_AP, bbox_AP, loss"):
+    assert [c.every for c in validation_callbacks(InstanceSegmenter, object(), keep_best="segm_AP")[:1]] == [1]
+    assert names(keep_best="segm_IoU")[-1] == ("KeepBest", "val_segm_IoU")
+    with pytest.raises(DataError, match="'AP': take one of segm_AP, .*bbox_AP, .*loss"):
         names(keep_best="AP")
     with pytest.raises(DataError, match="need a validation set"):
-        validation_callbacks(None, None, every=1)
-    assert validation_callbacks(None, None) == []
+        validation_callbacks(InstanceSegmenter, None, every=1)
+    assert validation_callbacks(InstanceSegmenter, None) == []
 
 
 def test_what_has_to_come_before_the_checkpoint_is_marked():
-    assert AveragePrecision.measures and PartLoss.measures and KeepBest.measures
+    assert Figures.measures and PartLoss.measures and KeepBest.measures
 
 
 # --- The test set ----------------------------------------------------------------------------------------------------
-
-
-def test_the_mean_overlap_of_made_up_detections():
-    # Three objects of 10 x 10 pixels: the first found with IoU 60 / 100, the second below the score threshold, the
-    # third not at all, and a detection of another class on it: (0.6 + 0 + 0) / 3.
-    def mask(y, x, height=10):
-        plane = np.zeros((40, 40), bool)
-        plane[y:y + height, x:x + 10] = True
-        return rle_encode(plane)
-
-    truth = {"images": [{"id": 7, "height": 40, "width": 40}], "categories": [{"id": 1}, {"id": 2}], "annotations": [
-        {"id": i, "image_id": 7, "category_id": 1, "iscrowd": 0, "area": 100, "bbox": [x, 0, 10, 10],
-         "segmentation": mask(0, x)} for i, x in enumerate((0, 15, 30), 1)]}
-    results = [{"image_id": 7, "category_id": 1, "score": 0.9, "segmentation": mask(0, 0, 6)},
-               {"image_id": 7, "category_id": 1, "score": 0.4, "segmentation": mask(0, 15)},
-               {"image_id": 7, "category_id": 2, "score": 0.9, "segmentation": mask(0, 30)}]
-    comparison = coco_data.read_comparison(truth, results, "segm")
-    assert mean_overlap(comparison) == pytest.approx(0.2)
-    assert mean_overlap(comparison, 0.3) == pytest.approx(1.6 / 3)
-    nothing = coco_data.read_comparison({**truth, "annotations": []}, [], "segm")
-    assert math.isnan(mean_overlap(nothing))
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ import keras
 import numpy as np
 import pytest
 from full_disk import full_disk
-from tiny import TinyConfig, tiny_batch
+from tiny import TinyConfig
 
 from mrcnn.errors import DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
-from mrcnn.training.optimizer import make_optimizer
 from mrcnn.weights import files as weights
 
 
@@ -121,7 +120,7 @@ def test_other_classes_need_their_layers_excluded(saved):
     model = build(NUM_CLASSES=7)
     with pytest.raises(weights.CheckpointError, match="mrcnn_.*exclude|mrcnn_.*Exclude"):
         weights.load_weights(saved, model)
-    report = weights.load_weights(saved, model, by_name=True, exclude=weights.CLASS_LAYERS)
+    report = weights.load_weights(saved, model, by_name=True, exclude=model.layout.class_layers)
     assert set(report.excluded) == {"mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_mask"}
 
 
@@ -157,26 +156,3 @@ def test_a_full_disk_leaves_the_old_file(model, saved):
         weights.write_weights(saved, model, {"mrcnn_epoch": 4})
     assert weights.read_attributes(saved)["epoch"] == 3 and len(weights.read_layers(saved)) > 20
     assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
-
-
-def test_state_gives_back_the_next_step(tmp_path):
-    path, stage = str(tmp_path / "a.state.h5"), {"layers": "all"}
-    config = TinyConfig()
-
-    def prepared():
-        model = build()
-        model.compile(make_optimizer(model, config, 0.05, 0.9, 10), jit_compile=False)
-        return model
-
-    first, second = prepared(), prepared()
-    for seed in range(3):
-        first.train_on_batch(tiny_batch(seed=seed))
-    weights.write_weights(str(tmp_path / "w.h5"), first)
-    weights.write_state(path, first, 1, stage)
-    weights.load_weights(str(tmp_path / "w.h5"), second)
-    assert weights.restore_state(weights.read_state(path), second, stage)
-    losses = [float(m.train_on_batch(tiny_batch(seed=9))[0]) for m in (first, second)]
-    assert losses[0] == losses[1]
-    for a, b in zip(values(first).values(), values(second).values()):
-        np.testing.assert_allclose(a, b, atol=1e-7)
-    assert not weights.restore_state(weights.read_state(path), second, {"layers": "heads"})

@@ -1,0 +1,54 @@
+"""Mask R-CNN (He 2017) on a feature pyramid. `mrcnn.model.MaskRCNN` is this with Matterport's methods."""
+
+import keras
+import numpy as np
+
+from mrcnn.architectures.instances import InstanceSegmenter
+from mrcnn.config import Config
+from mrcnn.matterport.boxes import compute_backbone_shapes, norm_boxes
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.weights import torchvision
+from mrcnn.weights.files import is_foreign, read_layers
+
+
+class MaskRCNN(InstanceSegmenter):
+    """The network of `mrcnn.network.mask_rcnn`.
+
+    Attributes:
+        anchors: float32 [A, 4], pixels, of the last shape that `get_anchors` was asked for; None before.
+    """
+
+    architecture = "mask-rcnn"
+    anchors = None
+
+    def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_mask_rcnn(config)
+
+    def before_fit(self, batches):
+        if self.config.CLASS_LOSS != "softmax" and self.config.CLASS_COUNTS is None:
+            self.training_model.take_class_counts(batches.class_counts())
+
+    def read_weights(self, path, exclude=()):
+        """Read an HDF5 file, or a .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn."""
+        return torchvision.convert(path, self.config, exclude) if is_foreign(path) else read_layers(path)
+
+    @classmethod
+    def read_settings(cls, path):
+        """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs."""
+        return torchvision.settings_of(path)
+
+    def get_anchors(self, image_shape: tuple) -> np.ndarray:
+        """Make the network's anchors; the attribute `anchors` then has them in pixels.
+
+        Args:
+            image_shape: (h, w, ...) of the canvas, pixels.
+
+        Returns:
+            float32 [A, 4], normalised.
+        """
+        # The layer looks at nothing but the maps' shapes.
+        maps = [np.zeros((1, *shape, 1), "float32") for shape in compute_backbone_shapes(self.config, image_shape)]
+        levels = self.inference_model.get_layer("anchors")(maps)
+        self.anchors = np.concatenate([keras.ops.convert_to_numpy(level) for level in levels])
+        return norm_boxes(self.anchors, image_shape[:2])

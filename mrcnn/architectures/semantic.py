@@ -1,0 +1,43 @@
+"""What networks share that tell a class of each pixel, and find no objects."""
+
+from mrcnn.architectures.segmenter import Segmenter
+from mrcnn.data.label_samples import IGNORED, LabelSamples
+from mrcnn.errors import ConfigError
+from mrcnn.evaluation.pixels import FIGURES, pixel_figures
+from mrcnn.inference.labeler import Labeler
+from mrcnn.labeling.photos import compared
+
+# The one value that these settings have here: others would be passed over.
+WITHOUT = {"GRADIENT_CHECKPOINTING": False, "CLASS_LOSS": "softmax", "LABEL_SMOOTHING": 0.0}
+OF_OBJECTS = ("detect", "detect_tiled")
+
+
+class SemanticSegmenter(Labeler, Segmenter):
+    """A network of label maps, to be built by `mrcnn.network.pixel_network.build_pixel_network` or in its likeness.
+
+    Its inference graph gives "probabilities" [B, h, w, C] of each pixel of the canvas.
+    """
+
+    samples, figures = LabelSamples, tuple(FIGURES)
+
+    @classmethod
+    def check(cls, config):
+        super().check(config)
+        for name, only in WITHOUT.items():
+            if getattr(config, name) != only:
+                raise ConfigError(f"{name}={getattr(config, name)!r} is not known to {cls.architecture_name()}: "
+                                  f"leave it at {only!r}.")
+        if config.NUM_CLASSES > IGNORED:
+            raise ConfigError(f"NUM_CLASSES={config.NUM_CLASSES}: a label map holds {IGNORED} classes: merge some.")
+
+    def measure(self, dataset, limit=None):
+        """Mean IoU of the classes, with and without background, pixel accuracy, boundary F; see `pixel_figures`."""
+        return pixel_figures(compared(self, dataset, limit=limit, progress=False).metrics())
+
+    def __getattr__(self, name):
+        if name in OF_OBJECTS:
+            raise AttributeError(
+                f"{self.architecture_name()} tells a class of each pixel and finds no objects: call label(images) in "
+                f"place of {name}(); mask-rcnn detects."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -1,0 +1,219 @@
+"""train() of every network: stages, optimizer, callbacks, and going on with a run that was interrupted."""
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+
+import keras
+
+from mrcnn.data.dataset import Dataset
+from mrcnn.drawing.curves import draw_run
+from mrcnn.errors import ConfigError
+from mrcnn.training import state
+from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
+from mrcnn.training.ema import MeanWeights
+from mrcnn.training.optimizer import make_optimizer, rate_text
+from mrcnn.training.stages import select_layers, set_trainable_layers
+
+
+class Trainable:
+    """The training half of `Segmenter`, whose attributes and hooks it uses."""
+
+    def set_trainable(self, layer_regex: str, keras_model: keras.Model | None = None, indent: int = 0,
+                      verbose: int = 1) -> list[str]:
+        """Make the layers of a stage trainable and freeze all others.
+
+        Args:
+            layer_regex: "heads", "3+", "4+", "5+", "all", or a regular expression of whole layer names.
+            keras_model: None takes the training graph.
+            indent: ignored; Matterport's argument.
+            verbose: 1 prints how many layers are trained.
+
+        Returns:
+            Names of the trainable layers.
+        """
+        model = keras_model or self.training_model
+        names = select_layers(model, layer_regex, frozen_norm=self.config.TRAIN_BN is False)
+        set_trainable_layers(model, names)
+        if verbose:
+            total = sum(bool(layer.weights) for layer in model.layers)
+            print(f"Training {len(names)} of {total} layers: {layer_regex}")
+        return names
+
+    def compile(self, learning_rate: float, momentum: float, warmup_steps: int = 0,
+                total_steps: int | None = None) -> None:
+        """Give the training graph a fresh optimizer for the layers that are trainable now.
+
+        Args:
+            learning_rate: rate after the warm-up.
+            momentum: of SGD.
+            warmup_steps: number of steps over which the rate rises.
+            total_steps: number of steps of the stage, for LR_SCHEDULE; None keeps the rate constant.
+        """
+        jit = False if keras.backend.backend() == "tensorflow" else "auto"
+        with self.devices.scope():
+            optimizer = make_optimizer(
+                self.training_model, self.config, learning_rate, momentum, warmup_steps, total_steps
+            )
+            self.devices.join(optimizer)
+            self.training_model.compile(optimizer=optimizer, jit_compile=jit)
+
+    def train(
+        self,
+        train_dataset: Dataset,
+        val_dataset: Dataset | None,
+        learning_rate: float,
+        epochs: int,
+        layers: str,
+        augmentation: Callable | object | None = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        no_augmentation_sources: Sequence[str] | None = None,
+        augmentation_name: str | None = None,
+    ) -> keras.callbacks.History:
+        """Train one stage, with a checkpoint after each epoch. A loaded checkpoint is continued.
+
+        Args:
+            train_dataset: prepared Dataset to train on.
+            val_dataset: prepared Dataset for the validation loss, or None.
+            learning_rate: rate of the stage after the warm-up.
+            epochs: total number of epochs since the start of the run, not of this stage.
+            layers: "heads", "3+", "4+", "5+", "all", or a regular expression of whole layer names.
+            augmentation: see `mrcnn.data.augmentation`.
+            custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
+                attribute `measures` is called before history.csv is written; the others are called last.
+            no_augmentation_sources: sources of the Dataset whose photos are not augmented.
+            augmentation_name: tells the stage from one of the same layers and rate when a run is resumed.
+
+        Returns:
+            The Keras History of the stage.
+
+        Raises:
+            NonFiniteLoss: a loss or gradient is NaN or infinite.
+            DataError: a photo cannot be used.
+            ConfigError: settings, data set and devices do not fit each other.
+        """
+        if self.mode != "training":
+            raise ValueError('train() needs a model made with mode="training".')
+        if self.epoch >= epochs:
+            print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
+            return self.history
+        self._take_classes(train_dataset)
+        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
+                 "augmentation": augmentation_name}
+        stage["first_epoch"] = state.first_epoch_of(stage, self._state, self.epoch)
+        self.stage = stage
+        batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
+                               no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
+        validation = self._validation_batches(val_dataset)
+        self.before_fit(batches)
+        self.set_trainable(layers, verbose=self.devices.chief)
+        self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
+                     (epochs - stage["first_epoch"]) * len(batches))
+        self._take_up_state(stage)
+        self._check_workers()
+        if self.devices.chief:
+            self._open_run(learning_rate, epochs)
+        callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
+        self.history = self._fit(batches, validation, epochs, callbacks)
+        return self.history
+
+    def _open_run(self, learning_rate, epochs):
+        """Make the run folder with its settings, and say what begins."""
+        os.makedirs(self.log_dir, exist_ok=True)
+        self.config.save(os.path.join(self.log_dir, "config.json"))
+        rate = rate_text(self.config, learning_rate)
+        print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")
+
+    def _fit(self, batches, validation, epochs, callbacks):
+        """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""
+        try:
+            with self.devices.fitting():
+                return self.training_model.fit(
+                    self.devices.share(batches),
+                    validation_data=self.devices.share(validation),
+                    initial_epoch=self.epoch,
+                    epochs=epochs,
+                    verbose="auto" if self.devices.chief else 0,
+                    shuffle=False,  # the batches have a seeded order of their own
+                    callbacks=callbacks,
+                )
+        except Exception:
+            # Backends wrap an error of the data in pages of their own; what it said itself is what helps.
+            failures = [part.failure for part in (batches, validation) if part is not None and part.failure]
+            if failures:
+                raise failures[0] from None
+            raise
+
+    def _check_workers(self):
+        """Raise ConfigError unless all workers are about to train the same run from the same epoch."""
+        start = f"epoch {self.epoch} of {os.path.basename(self.log_dir)}"
+        if self.devices.differ(start):
+            raise ConfigError(
+                f"This worker would go on from {start}, or another from elsewhere than the chief: load the same "
+                "checkpoint on all of them, from a folder that all of them see."
+            )
+
+    def _take_up_state(self, stage):
+        """Give the optimizer and the random generators back what the loaded checkpoint had of them."""
+        if self._state is not None:
+            restored = state.restore_state(self._state, self.training_model, stage)
+            if self.devices.chief:
+                print("Optimizer and random state restored." if restored else "New stage: the optimizer starts afresh.")
+            self._state = None
+
+    def _callbacks(self, batches, stage, custom):
+        """The callbacks of a stage, in their order."""
+        measuring = Measuring(callback for callback in custom if getattr(callback, "measures", False))
+        everywhere = [
+            *([MeanWeights()] if self.config.EMA_DECAY else []),  # before all that looks at the weights
+            FollowEpoch(batches),
+            StopAtNonFiniteLoss(batches),
+        ]
+        if not self.devices.chief:
+            return everywhere + self.devices.callbacks(self)
+        return [
+            *everywhere,
+            measuring,  # before the record, which is to have their figures
+            *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
+            # After the record: killed in between, the run does the epoch again and replaces its row.
+            Checkpoint(self, stage),
+            measuring.raise_failure,
+            *(callback for callback in custom if callback not in measuring.callbacks),
+            *self.devices.callbacks(self),
+        ]
+
+    def _take_classes(self, dataset):
+        """Keep the class names for the checkpoint; refuse a data set that the network has no outputs for."""
+        if dataset.num_classes != self.config.NUM_CLASSES:
+            raise ConfigError(
+                f"The data set has {dataset.num_classes} classes with background, NUM_CLASSES is "
+                f"{self.config.NUM_CLASSES}: set NUM_CLASSES={dataset.num_classes}."
+            )
+        self.class_names = list(dataset.class_names)
+
+    def losses_on(self, dataset: Dataset) -> dict[str, float]:
+        """Measure the losses on the photos of a data set, as on the validation photos of an epoch.
+
+        The random generators stay as they were, so measuring does not change the training.
+
+        Returns:
+            {name: mean} of each loss.
+
+        Raises:
+            ConfigError: several workers train; all of them would have to call this.
+        """
+        if getattr(self.devices, "workers", 1) > 1:
+            raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")
+        seeds = state.seed_values(self.training_model)
+        batches = self.devices.share(self._validation_batches(dataset))
+        losses = self.training_model.evaluate(batches, verbose=0, return_dict=True)
+        state.set_seed_values(self.training_model, seeds)
+        return {name: float(value) for name, value in losses.items()}
+
+    def _validation_batches(self, dataset):
+        """Validation photos in order, the same ones each epoch."""
+        if dataset is None:
+            return None
+        steps, size = self.config.VALIDATION_STEPS, self.config.BATCH_SIZE
+        number = len(dataset.image_ids) if steps is None else min(steps * size, len(dataset.image_ids))
+        return self.batches(dataset, shuffle=False, image_ids=dataset.image_ids[:number])

@@ -1,0 +1,99 @@
+"""What a network of objects trains on: a photo with boxes, classes and masks, and batches of these."""
+
+import threading
+import warnings
+
+import numpy as np
+
+from mrcnn.data.ground_truth import load_ground_truth
+from mrcnn.data.images import NETWORK_STRIDE
+
+PADDED = ("gt_boxes", "gt_class_ids", "gt_masks", "gt_crowd")  # to MAX_GT_INSTANCES objects
+FAR = 1e5  # pixels: a box to here and from minus here holds every anchor of any photo
+
+
+class InstanceSamples:
+    """Functions that know the same keys: those of one sample of `load_ground_truth`, and of a batch.
+
+    image uint8 [B, H, W, 3]; window float32 [B, 4]; gt_boxes float32 [B, G, 4]; gt_class_ids int32 [B, G]; gt_masks
+    uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C].
+    """
+
+    def __init__(self, dataset, config):
+        self.dataset, self.config = dataset, config
+        self._lock, self._warned = threading.Lock(), False
+
+    def load(self, image_id, augmentation, rng, partner_ids):
+        """One sample, with no more objects than there is room for; arguments as for `load_ground_truth`."""
+        sample = load_ground_truth(self.dataset, self.config, image_id, augmentation, rng, partner_ids)
+        limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
+        if count > limit:
+            chosen = np.sort(rng.permutation(count)[:limit])
+            for key in PADDED:
+                sample[key] = sample[key][chosen]
+            self._warn_of_many(image_id, count)
+        return sample
+
+    def collate(self, samples):
+        """The batch of some samples; canvases of different sizes are padded at the bottom and right to the largest."""
+        config, size = self.config, len(samples)
+        limit, classes = config.MAX_GT_INSTANCES, config.NUM_CLASSES
+        height, width = np.max([sample["image"].shape[:2] for sample in samples], axis=0)
+        mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
+        batch = {
+            "image": np.zeros((size, height, width, samples[0]["image"].shape[2]), np.uint8),
+            "window": np.zeros((size, 4), np.float32),
+            "gt_boxes": np.zeros((size, limit, 4), np.float32),
+            "gt_class_ids": np.zeros((size, limit), np.int32),
+            "gt_masks": np.zeros((size, limit, *mask_shape), np.uint8),
+            "gt_valid": np.zeros((size, limit), bool),
+            "gt_crowd": np.zeros((size, limit), bool),
+            "active_classes": np.zeros((size, classes), bool),
+        }
+        for row, sample in enumerate(samples):
+            count, (rows, columns) = len(sample["gt_boxes"]), sample["image"].shape[:2]
+            batch["image"][row, :rows, :columns] = sample["image"]
+            batch["gt_valid"][row, :count] = True
+            for key in ("window", "active_classes"):
+                batch[key][row] = sample[key]
+            for key in ("gt_boxes", "gt_class_ids", "gt_crowd"):
+                batch[key][row, :count] = sample[key]
+            rows, columns = sample["gt_masks"].shape[1:]
+            batch["gt_masks"][row, :count, :rows, :columns] = sample["gt_masks"]
+        return batch
+
+    def grow(self, batch, other):
+        """Make, in place, all of a batch that goes by the canvas larger than in another batch."""
+        batch["image"] = grown(batch["image"], 1, other["image"].shape)
+        if not self.config.USE_MINI_MASK:
+            batch["gt_masks"] = grown(batch["gt_masks"], 2, other["gt_masks"].shape)
+
+    def blank(self, batch, first):
+        """Make, in place, rows of a batch from `first` on teach nothing: inside a crowd nothing is sampled.
+
+        Matterport's geometry knows no such photos: there the rows stay as they are.
+        """
+        if self.config.GEOMETRY != "exact":
+            return
+        for name, value in batch.items():
+            value[first:] = value[first - 1] if name == "window" else 0
+        batch["gt_boxes"][first:, 0] = [-FAR, -FAR, FAR, FAR]
+        batch["gt_valid"][first:, 0] = batch["gt_crowd"][first:, 0] = batch["active_classes"][first:] = True
+
+    def _warn_of_many(self, image_id, count):
+        with self._lock:
+            first, self._warned = not self._warned, True
+        if first:
+            warnings.warn(
+                f"{self.dataset.sample_name(image_id)} has {count} objects, more than "
+                f"MAX_GT_INSTANCES={self.config.MAX_GT_INSTANCES}: a random choice of them is trained on each time; "
+                "raise MAX_GT_INSTANCES to use all. Further photos with too many are not reported.",
+                stacklevel=2,
+            )
+
+
+def grown(array, axis, other, value=0):
+    """`array` with a value at the end of its height and width, the axes from `axis` on, to be larger than `other`'s."""
+    sides = {i: max(array.shape[i], other[i]) + NETWORK_STRIDE for i in (axis, axis + 1)}
+    room = [(0, sides.get(i, size) - size) for i, size in enumerate(array.shape)]
+    return np.pad(array, room, constant_values=value)

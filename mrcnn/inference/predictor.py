@@ -1,0 +1,80 @@
+"""What every network does with photos: place them on canvases, and predict in batches of one shape."""
+
+import numpy as np
+
+from mrcnn.data.images import Window, place_image
+from mrcnn.errors import DataError
+from mrcnn.inference.views import place_view, views_of
+
+
+class Predictor:
+    """Photos through an inference graph, for whatever has the attributes config, devices and inference_model."""
+
+    def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
+        """Place a photo on the canvas that the network takes.
+
+        Args:
+            image: uint8 [H, W, C].
+
+        Returns:
+            (canvas uint8 [h, w, C], Window that maps boxes between canvas and photo).
+        """
+        config = self.config
+        mode = "square" if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_RESIZE_MODE
+        # A network trained on crops still has to see the whole photo.
+        largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
+        smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
+        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
+
+    def placed_views(self, image):
+        """[(canvas, its Window)] of a photo, one for each of `views_of(config)`."""
+        usual = self.place(image)
+        return [place_view(image, view, usual) for view in views_of(self.config)]
+
+    def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the inference graph on canvases of one shape.
+
+        Args:
+            canvases: uint8 [B, h, w, 3].
+            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+
+        Returns:
+            The graph's outputs by name; see the glossary of `mrcnn.network`.
+        """
+        inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
+        with self.devices.apart():
+            outputs = self.inference_model.predict_on_batch({name: inputs[name] for name in self.inference_model.input})
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def predicted(self, placed):
+        """Generator of (index, the network's rows, Window) of canvases, not in their order.
+
+        placed: list of (canvas, Window).
+        """
+        groups = {}  # canvases of one shape go through the network together
+        for index, (canvas, _) in enumerate(placed):
+            groups.setdefault(canvas.shape, []).append(index)
+        for indices in groups.values():
+            for start in range(0, len(indices), self.config.BATCH_SIZE):
+                chunk = indices[start : start + self.config.BATCH_SIZE]
+                outputs = self.predict(
+                    np.stack([placed[i][0] for i in chunk]), np.stack([placed[i][1].box for i in chunk])
+                )
+                for row, index in enumerate(chunk):
+                    yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
+
+    def checked_images(self, images):
+        """The photos as a list of arrays. Raises DataError for one that is not uint8 [H, W, IMAGE_CHANNEL_COUNT]."""
+        channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        return [checked_image(image, index, channels) for index, image in enumerate(images)]
+
+
+def checked_image(image, index, channels):
+    """A photo as an array. index: its number, for the message. Raises DataError unless it is uint8 [H, W, channels]."""
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
+        raise DataError(
+            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
+            "mrcnn.data.images.load_image does."
+        )
+    return image

@@ -1,0 +1,57 @@
+"""What the names of a network's layers mean to those who train it, and who read and write its weights."""
+
+import dataclasses
+import re
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The conventions of one network. Every layer that is no head belongs to the backbone.
+
+    Attributes:
+        heads: regular expression of whole names: the layers that the stage "heads" trains.
+        class_layers: names of the layers whose shape follows from the classes: what to leave out of a weight file of
+            other classes.
+        parts: {part of the network: how the names of its layers begin}, for reports; all others are "backbone".
+    """
+
+    heads: str = r"(?!)"  # matches nothing
+    class_layers: tuple = ()
+    parts: dict = dataclasses.field(default_factory=dict)
+
+    def is_head(self, layer):
+        """Whether the layer of this name is none of the backbone."""
+        return re.fullmatch(self.heads, layer) is not None
+
+    def part_of(self, layer):
+        """The part of the network that the layer of this name belongs to."""
+        return next((part for part, starts in self.parts.items() if layer.startswith(starts)), "backbone")
+
+    def group_of(self, layer):
+        """The group of a weight file that a layer is written into."""
+        return layer
+
+    def to_file(self, layer, weight, value, model):
+        """A weight in the shape that files have.
+
+        Args:
+            layer, weight: names.
+            value: array of the model.
+            model: that the layer is of.
+        """
+        return value
+
+    def from_file(self, layer, value, shape):
+        """A weight of a file in the shape of the model, where only the way of writing it differs.
+
+        Args:
+            layer: name.
+            value: array of the file.
+            shape: tuple, of the weight in the model.
+        """
+        return value
+
+
+def layout_of(model):
+    """The layout that a Keras model was given by whoever built it (attribute `layout`); else one that names nothing."""
+    return getattr(model, "layout", None) or Layout()

@@ -1,0 +1,103 @@
+"""The dict of networks: names, classes, and the network of a checkpoint."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from tiny import Squares, TinyConfig
+
+from mrcnn import architectures
+from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.model import MaskRCNN
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+def test_the_dict_brings_no_keras_in():
+    code = "import sys, mrcnn.architectures; print('keras' in sys.modules, 'mrcnn.weights.files' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_each_name_is_that_of_its_class():
+    for name in architectures.ARCHITECTURES:
+        assert architectures.class_of(name).architecture_name() == name
+    assert architectures.class_of("tiny_semantic:TinySemantic").architecture_name() == "tiny_semantic:TinySemantic"
+
+
+@pytest.mark.parametrize("name,message", [
+    ("mask_rcnn", "No architecture 'mask_rcnn': did you mean mask-rcnn"),
+    ("nothing", "No architecture 'nothing': There are mask-rcnn.*package.module:Class"),
+    ("no_such_module:Net", "no_such_module:Net cannot be imported .*PYTHONPATH"),
+    ("tiny_semantic:Nothing", "tiny_semantic:Nothing cannot be imported"),
+    ("tiny:TinyConfig", "tiny:TinyConfig is no subclass of .*Segmenter"),
+])
+def test_what_is_no_architecture_is_told(name, message):
+    with pytest.raises(ConfigError, match=message):
+        architectures.class_of(name)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return MaskRCNN("inference", TinyConfig(DETECTION_MIN_CONFIDENCE=0.0), str(tmp_path_factory.mktemp("logs")))
+
+
+@pytest.fixture
+def old_file(model, tmp_path):
+    """A checkpoint with the root attributes that files had before architectures had names, and no others."""
+    path = str(tmp_path / "old.h5")
+    model.save_weights(path)
+    with h5py.File(path, "r+") as file:
+        written = set(file.attrs)
+        del file.attrs["mrcnn_architecture"]
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "red", "green", "blue"])
+    assert written - {"mrcnn_architecture"} == {
+        "layer_names", "backend", "mrcnn_config", "mrcnn_class_names", "mrcnn_epoch", "mrcnn_version"}
+    return path
+
+
+def test_files_of_before_are_mask_rcnns(model, old_file, tmp_path):
+    assert architectures.architecture_of(old_file) == "mask-rcnn"
+    image = Squares().load(1, seed=5).load_image(0)
+    (expected,) = model.detect([image])
+    for again in (architectures.load(old_file, str(tmp_path)), MaskRCNN.from_checkpoint(old_file, str(tmp_path))):
+        (found,) = again.detect([image])
+        assert again.class_names == ["BG", "red", "green", "blue"]
+        for name, value in expected.items():
+            np.testing.assert_array_equal(found[name], value)
+    assert isinstance(again, MaskRCNN) and hasattr(again, "run_graph")
+
+
+def test_files_that_carry_nothing_of_ours_are_told(tmp_path):
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["dense/dense/kernel:0"] = np.zeros((2, 2))
+    with pytest.raises(CheckpointError, match="foreign.h5 carries no settings .*load_weights"):
+        architectures.load(str(tmp_path / "foreign.h5"))
+    assert architectures.architecture_of("torchvision.pth") == "mask-rcnn"  # theirs has no other here
+
+
+def test_a_file_of_an_architecture_that_is_not_here_is_told(old_file):
+    with h5py.File(old_file, "r+") as file:
+        file.attrs["mrcnn_architecture"] = "their.nets:Net"
+    with pytest.raises(ConfigError, match="their.nets:Net cannot be imported .*PYTHONPATH"):
+        architectures.load(old_file)
+
+
+class Mine(MaskRCNN):
+    """A user's class: its checkpoints are Mask R-CNN's, unless it says otherwise."""
+
+
+class Other(MaskRCNN):
+    architecture = None
+
+
+def test_subclasses_take_the_checkpoints_of_what_they_extend(old_file, tmp_path):
+    assert Mine.architecture_name() == "mask-rcnn"
+    assert Other.architecture_name() == f"{__name__}:Other"
+    assert type(Other.from_checkpoint(old_file, str(tmp_path))) is Other
