@@ -4,7 +4,7 @@ import os
 import shlex
 import warnings
 
-from mrcnn.commands.options import parse_stages, positive
+from mrcnn.commands.options import parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
 from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of
 from mrcnn.commands.training_options import (
@@ -23,13 +23,13 @@ def train(options):
     if options.weights not in ("none", "last", "coco") and not is_imagenet(options.weights):
         checkpoint_of(options)  # a missing file shows before the data is read
     overrides = overrides_of(options)
-    architecture = class_of_option(options)
-    from mrcnn.training.validation import check_kept, validation_callbacks
-
-    if options.weights != "last":  # else the checkpoint tells the architecture
-        check_kept(architecture, options.keep_best)
+    if options.architecture or options.keep_best:
+        check_architecture(options)
     training, validation = training_data(options)
     testing = testing_data(options, training)
+    start_keras()
+    from mrcnn.training.validation import validation_callbacks
+
     model = start_model(options, overrides, training)
     stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
@@ -47,6 +47,15 @@ def train(options):
     following = f"{options.program.command} evaluate --logs {logs}{best}{same_data(options)}"
     if model.devices.chief:
         print(f"The run is in {model.log_dir}. Next: {following}")
+
+
+def check_architecture(options):
+    """Tell, before the data is read, of an --architecture or a --keep-best that does not exist."""
+    architecture = class_of_option(options)
+    from mrcnn.training.validation import check_kept
+
+    if options.weights != "last":  # else the checkpoint tells the architecture
+        check_kept(architecture, options.keep_best)
 
 
 def planned_stages(config, options):
