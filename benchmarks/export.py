@@ -34,10 +34,10 @@ def look(runs, about, dataset):
             if not index:
                 run(inputs)  # the first time each sets up more than it computes
             start = time.perf_counter()
-            found = run(inputs)
+            outputs = run(inputs)
             seconds[name].append(time.perf_counter() - start)
-            found = unmold({key: value[0] for key, value in found.items()}, window, photo.shape[:2], rle=True)
-            results[name] += results_from_detections(dataset, image_id, found)
+            outputs = unmold({key: value[0] for key, value in outputs.items()}, window, photo.shape[:2], rle=True)
+            results[name] += results_from_detections(dataset, image_id, outputs)
     return results, seconds
 
 

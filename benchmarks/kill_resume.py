@@ -57,9 +57,9 @@ def output_of(folder):
 
 def run_folder(folder):
     """The one run folder, or None before there is one."""
-    found = glob.glob(os.path.join(folder, "logs", "fashion*"))
-    assert len(found) <= 1, f"a resumed run began a new folder: {found}"
-    return found[0] if found else None
+    folders = glob.glob(os.path.join(folder, "logs", "fashion*"))
+    assert len(folders) <= 1, f"a resumed run began a new folder: {folders}"
+    return folders[0] if folders else None
 
 
 def kill_at_random(process, folder, moment):

@@ -121,12 +121,12 @@ def matched_overlaps(results, ground_truth):
     longer side of the true box. Matching by boxes gives all heads the same pairs."""
     from pycocotools import mask as coco_mask
 
-    found = {}
+    by_class = {}
     for result in results:
-        found.setdefault((result["image_id"], result["category_id"]), []).append(result)
+        by_class.setdefault((result["image_id"], result["category_id"]), []).append(result)
     overlaps, sides = [], []
     for truth in ground_truth["annotations"]:
-        candidates = found.get((truth["image_id"], truth["category_id"]), [])
+        candidates = by_class.get((truth["image_id"], truth["category_id"]), [])
         if not candidates:
             continue
         boxes = coco_mask.iou([c["bbox"] for c in candidates], [truth["bbox"]], [0])[:, 0]

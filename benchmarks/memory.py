@@ -41,9 +41,9 @@ def main():
         if done.returncode:
             print(f"{way:30} failed: {done.stderr.strip().splitlines()[-1]}", flush=True)
             continue
-        found = json.loads(done.stdout.strip().splitlines()[-1])
+        peaks = json.loads(done.stdout.strip().splitlines()[-1])
         print(
-            f"{way:30} peak {found['peak']:5.2f} GB, of these {found['before']:4.2f} GB before the first step",
+            f"{way:30} peak {peaks['peak']:5.2f} GB, of these {peaks['before']:4.2f} GB before the first step",
             flush=True,
         )
 

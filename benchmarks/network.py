@@ -124,8 +124,8 @@ def detection(size, repeat, bare, image):
         _, network = build_mask_rcnn(config(size, DETECTION_MIN_CONFIDENCE=threshold))
         network.jit_compile = False
         calm(network)
-        found = network.predict_on_batch(inputs)
-        scores, count = np.asarray(found["scores"])[0], int(np.asarray(found["valid"]).sum())
+        outputs = network.predict_on_batch(inputs)
+        scores, count = np.asarray(outputs["scores"])[0], int(np.asarray(outputs["valid"]).sum())
         assert count == objects, f"{count} objects found, not {objects}"
         threshold = float(scores[7])
         turns = (functools.partial(network.predict_on_batch, inputs), lambda: bare.predict_on_batch(image))

@@ -56,8 +56,8 @@ def fashion(*arguments):
 
 
 def last_checkpoint(logs):
-    found = sorted(glob.glob(os.path.join(logs, "fashion*", "mask_rcnn_fashion_[0-9][0-9][0-9][0-9].h5")))
-    return found[-1] if found else None
+    checkpoints = sorted(glob.glob(os.path.join(logs, "fashion*", "mask_rcnn_fashion_[0-9][0-9][0-9][0-9].h5")))
+    return checkpoints[-1] if checkpoints else None
 
 
 def trained(logs, options, name, seed):

@@ -68,7 +68,7 @@ def made_up(dataset, image_id):
     height, width = masks.shape[:2]
     entries = []
 
-    def found(mask, box, class_id, score, bend):
+    def add(mask, box, class_id, score, bend):
         result = network_like(rng, mask, box, bend)
         if result is not None:
             entries.append((*result, int(class_id), float(score)))
@@ -79,16 +79,16 @@ def made_up(dataset, image_id):
         if rng.random() > (0.9 if large else 0.65):
             continue
         score = rng.beta(6, 2) if large else rng.beta(4, 3)
-        found(mask, box, class_ids[k], score, 0.03)
+        add(mask, box, class_ids[k], score, 0.03)
         if rng.random() < 0.35:
-            found(mask, box, rng.integers(1, dataset.num_classes), rng.beta(2, 3), 0.05)
+            add(mask, box, rng.integers(1, dataset.num_classes), rng.beta(2, 3), 0.05)
         if rng.random() < 0.2:
-            found(mask, box, class_ids[k], score * rng.beta(5, 3), 0.08)
+            add(mask, box, class_ids[k], score * rng.beta(5, 3), 0.08)
         if rng.random() < 0.3:
             shift = [int(rng.integers(-side // 2, side // 2)) for side in (height, width)]
             place = box + np.tile(shift, 2)
             if (place[:2] >= 0).all() and place[2] <= height and place[3] <= width:
-                found(np.roll(mask, shift, (0, 1)), place, class_ids[k], rng.beta(1.5, 5), 0.05)
+                add(np.roll(mask, shift, (0, 1)), place, class_ids[k], rng.beta(1.5, 5), 0.05)
     entries.sort(key=lambda entry: -entry[3])
     return {
         "boxes": np.array([entry[0] for entry in entries], np.float32).reshape(-1, 4),
@@ -115,13 +115,13 @@ def detections(options, dataset):
 # --- Label maps ------------------------------------------------------------------------------------------------------
 
 
-def painted(found, shape, class_names, settings, best_last):
+def painted(objects, shape, class_names, settings, best_last):
     """The rule to beat: masks painted one over the other, the best first as detections come, or last."""
     labels = np.zeros(shape, np.uint8)
-    order = np.flatnonzero(counting(found, class_names, settings))
-    for i in order[np.argsort(found["scores"][order] * (1 if best_last else -1), kind="stable")]:
-        part, (y, x) = paste_mask(found["mask_probabilities"][i], found["boxes"][i], shape, settings.mask_threshold)
-        labels[y:y + part.shape[0], x:x + part.shape[1]][part] = found["class_ids"][i]
+    order = np.flatnonzero(counting(objects, class_names, settings))
+    for i in order[np.argsort(objects["scores"][order] * (1 if best_last else -1), kind="stable")]:
+        part, (y, x) = paste_mask(objects["mask_probabilities"][i], objects["boxes"][i], shape, settings.mask_threshold)
+        labels[y:y + part.shape[0], x:x + part.shape[1]][part] = objects["class_ids"][i]
     return labels
 
 
@@ -133,11 +133,11 @@ def compare(options, dataset):
     chains = {text: build_chain(text) for text in options.chains}
     counts = {way: PixelConfusion(names) for way in (*ways, *chains)}
     seconds = dict.fromkeys(counts, 0.0)
-    for image_id, image, found in detections(options, dataset):
+    for image_id, image, objects in detections(options, dataset):
         truth = true_label_map(dataset, image_id)
         for way, best_last in ways.items():
-            counts[way].add(truth, painted(found, truth.shape, names, settings, best_last))
-        labels, probabilities = label_map(found, truth.shape, names, settings)
+            counts[way].add(truth, painted(objects, truth.shape, names, settings, best_last))
+        labels, probabilities = label_map(objects, truth.shape, names, settings)
         for text, chain in chains.items():
             start = time.process_time()
             refined = labels if chain is None else labels_of(chain(image, probabilities))

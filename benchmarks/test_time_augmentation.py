@@ -50,11 +50,11 @@ def measure(model, dataset, truth, views, seen):
     for i, image_id in enumerate(dataset.image_ids):
         rows, windows = zip(*(seen[view][i] for view in views))
         if len(views) > 1:
-            found, window = merge_views(rows, views, windows, model.min_confidence,
-                                        model.config.DETECTION_NMS_THRESHOLD, model.config.DETECTION_MAX_INSTANCES)
+            merged, window = merge_views(rows, views, windows, model.min_confidence,
+                                         model.config.DETECTION_NMS_THRESHOLD, model.config.DETECTION_MAX_INSTANCES)
         else:
-            found, window = rows[0], windows[0]
-        results += results_from_detections(dataset, image_id, unmold(found, window, window.original_shape, rle=True))
+            merged, window = rows[0], windows[0]
+        results += results_from_detections(dataset, image_id, unmold(merged, window, window.original_shape, rle=True))
     return {kind: coco_average_precision(truth, results, kind) for kind in KINDS}, len(results)
 
 

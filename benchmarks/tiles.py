@@ -106,15 +106,16 @@ def by_tiles(model, mosaics, images, whole, tile, base, seconds):
     threshold = model.config.DETECTION_NMS_THRESHOLD
     tiles = [tile_boxes(image.shape, tile, OVERLAP) for image in images]
     list(model._in_tiles(images[0], tiles[0][: model.config.BATCH_SIZE], 1.0, False))
-    found, looking = timed(lambda: [list(model._in_tiles(image, boxes, 1.0, False))
+    in_tiles, looking = timed(lambda: [list(model._in_tiles(image, boxes, 1.0, False))
                                     for image, boxes in zip(images, tiles)])
     name = f"{len(tiles[0])} tiles of {tile}"
-    tell(f"{name}, suppression alone", mosaics, [suppressed_alone(views, threshold) for views in found], looking / base)
+    alone = [suppressed_alone(views, threshold) for views in in_tiles]
+    tell(f"{name}, suppression alone", mosaics, alone, looking / base)
     for what, views, cost in (("joined", [None] * len(images), looking),
                               ("joined, and the whole", whole, looking + seconds)):
         merged, merging = timed(lambda views=views: [
             merge_tiles(rows, boxes, image.shape, threshold, view)
-            for rows, boxes, image, view in zip(found, tiles, images, views)
+            for rows, boxes, image, view in zip(in_tiles, tiles, images, views)
         ])
         tell(f"{name}, {what}", mosaics, merged, (cost + merging) / base)
 
@@ -130,19 +131,19 @@ def suppressed_alone(views, threshold):
     from mrcnn.inference.views import suppressed
 
     names = ("boxes", "class_ids", "scores")
-    found = {name: np.concatenate([view[name] for view in views]) for name in names}
+    joined = {name: np.concatenate([view[name] for view in views]) for name in names}
     rles = [rle for view in views for rle in view["rles"]]
-    order = np.argsort(-found["scores"], kind="stable")
-    order = order[suppressed(found["boxes"][order], found["class_ids"][order], threshold)]
-    return {**{name: found[name][order] for name in names}, "rles": [rles[i] for i in order]}
+    order = np.argsort(-joined["scores"], kind="stable")
+    order = order[suppressed(joined["boxes"][order], joined["class_ids"][order], threshold)]
+    return {**{name: joined[name][order] for name in names}, "rles": [rles[i] for i in order]}
 
 
-def tell(name, dataset, found, cost):
+def tell(name, dataset, detections, cost):
     from mrcnn.evaluation.coco import KINDS, coco_average_precision, ground_truth_from_dataset, results_from_detections
 
     ids = [int(i) for i in dataset.image_ids]
     truth, results = ground_truth_from_dataset(dataset, ids), []
-    for image_id, detection in zip(ids, found, strict=True):
+    for image_id, detection in zip(ids, detections, strict=True):
         results += results_from_detections(dataset, image_id, detection)
     numbers = [coco_average_precision(truth, results, kind) for kind in KINDS]
     line = "  ".join(f"{one[key]:.3f}" for one in numbers for key in ("AP", "AP50", "AP75"))
@@ -188,13 +189,13 @@ def huge_photo(pictures):
     return photo, objects
 
 
-def matched(found, objects):
+def matched(result, objects):
     """How many of the objects have a detection of their class with a mask IoU of at least 0.5."""
     from pycocotools import mask as coco_mask
 
     count = 0
     for class_id, rles in objects.items():
-        own = [rle for rle, other in zip(found["rles"], found["class_ids"]) if other == class_id]
+        own = [rle for rle, other in zip(result["rles"], result["class_ids"]) if other == class_id]
         if own:
             count += int((coco_mask.iou(own, rles, [0] * len(rles)).max(axis=0) >= 0.5).sum())
     return count
@@ -209,12 +210,13 @@ def look(options):
     model.detect([photo[:HUGE_TILE, :HUGE_TILE]] * model.config.BATCH_SIZE, rle=True)  # libraries and graph are there
     before, start = peak(), time.perf_counter()
     if options.way == "whole":
-        found = model.detect([photo], rle=True)[0]
+        result = model.detect([photo], rle=True)[0]
     else:
-        found = model.detect_tiled([photo], HUGE_TILE, OVERLAP)[0]
+        result = model.detect_tiled([photo], HUGE_TILE, OVERLAP)[0]
     costs = {"seconds": time.perf_counter() - start, "before": before, "peak": peak()}
-    print(json.dumps({**costs, "found": len(found["scores"]), "runs": sum(len(rle["counts"]) for rle in found["rles"]),
-                      "objects": sum(map(len, objects.values())), "matched": matched(found, objects)}))
+    runs = sum(len(rle["counts"]) for rle in result["rles"])
+    print(json.dumps({**costs, "detections": len(result["scores"]), "runs": runs,
+                      "objects": sum(map(len, objects.values())), "matched": matched(result, objects)}))
 
 
 def peak():
@@ -233,11 +235,12 @@ def huge(options):
         if done.returncode:
             print(f"{way}: failed: {done.stderr.strip().splitlines()[-1]}", flush=True)
             continue
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        runs, full = found["runs"] / 1e6, found["found"] * height * width / 1e9
-        print(f"{way:6} {found['found']:5} found, which meet {found['matched']} of {found['objects']} objects; "
-              f"{found['seconds']:6.1f} s; peak {found['peak']:.2f} GB, {found['before']:.2f} of it before with "
-              f"libraries, network and photo; masks {runs:.2f} MB in run lengths, {full:.1f} GB as arrays", flush=True)
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+        runs, full = figures["runs"] / 1e6, figures["detections"] * height * width / 1e9
+        print(f"{way:6} {figures['detections']:5} found, which meet {figures['matched']} of {figures['objects']} "
+              f"objects; {figures['seconds']:6.1f} s; peak {figures['peak']:.2f} GB, {figures['before']:.2f} of it "
+              f"before with libraries, network and photo; masks {runs:.2f} MB in run lengths, {full:.1f} GB as arrays",
+              flush=True)
 
 
 def main():

@@ -92,10 +92,10 @@ def compare_proposals(ours, theirs, our_maps, their_maps):
         their_deltas = last(delta)[0].reshape(anchors.shape)[..., [1, 0, 3, 2]]
         config_anchors = np.stack([anchors[..., 2 - k, :] + np.tile([stride / 2] * 2, 2) for k in range(3)], axis=2)
         std = np.asarray(ours.config.RPN_BBOX_STD_DEV)
-        found = box_ops.decode(our_deltas.reshape(anchors.shape), config_anchors, std)[..., ::-1, :]
-        show(f"P{level + 2} proposals, anchors not rounded", found, box_ops.decode(their_deltas, anchors, np.ones(4)))
+        values = box_ops.decode(our_deltas.reshape(anchors.shape), config_anchors, std)[..., ::-1, :]
+        show(f"P{level + 2} proposals, anchors not rounded", values, box_ops.decode(their_deltas, anchors, np.ones(4)))
         exact = box_ops.decode(their_deltas, rounded, np.ones(4))
-        rounding = max(rounding, np.abs(found - exact).max() / scale)
+        rounding = max(rounding, np.abs(values - exact).max() / scale)
     print(f"proposals from its rounded anchors: at most {rounding:.1%} of the anchor's side away")
 
 
@@ -117,15 +117,15 @@ def compare_heads(ours, theirs, maps):
     for name, crops in (("roi_align_classifier", box_crops), ("roi_align_mask", mask_crops)):
         for aligned in (False, True):
             layer[name].aligned = aligned
-            found = layer[name]({"maps": maps[:4], "boxes": boxes, "image_index": index})
-            show(f"{name}, ROI_ALIGNED={aligned}", found, last(crops))
+            ours_here = layer[name]({"maps": maps[:4], "boxes": boxes, "image_index": index})
+            show(f"{name}, ROI_ALIGNED={aligned}", ours_here, last(crops))
     x = last(box_crops)
     for name in ("flatten", "conv1", "bn1", "relu1", "conv2", "bn2", "relu2"):
         x = layer[f"mrcnn_class_{name}"](x)
     show("class logits", layer["mrcnn_class_logits"](x), scores.numpy())
-    found = np.asarray(layer["mrcnn_bbox_fc"](x)).reshape(-1, CLASSES, 4)[..., [1, 0, 3, 2]]
+    ours_here = np.asarray(layer["mrcnn_bbox_fc"](x)).reshape(-1, CLASSES, 4)[..., [1, 0, 3, 2]]
     weights = np.array([10, 10, 5, 5])  # what torchvision divides its deltas by
-    show("box deltas", found * [0.1, 0.1, 0.2, 0.2], deltas.numpy().reshape(-1, CLASSES, 4) / weights)
+    show("box deltas", ours_here * [0.1, 0.1, 0.2, 0.2], deltas.numpy().reshape(-1, CLASSES, 4) / weights)
     x = last(mask_crops)
     for number in range(1, 5):
         for part in ("conv", "bn", "relu"):
@@ -152,11 +152,11 @@ def main():
     stages = ["res2c_out", "res3d_out", "res4f_out", "res5c_out"]
     levels = [f"fpn_p{level}" for level in range(2, 7)]
     outputs = keras.Model(graph.input, [graph.get_layer(name).output for name in stages + levels])
-    found = [np.asarray(value) for value in outputs({"image": photo, "window": np.array([[0, 0, HEIGHT, WIDTH]])})]
-    for name, ours_here, theirs_here in zip(stages + levels, found, body + their_maps):
+    values = [np.asarray(value) for value in outputs({"image": photo, "window": np.array([[0, 0, HEIGHT, WIDTH]])})]
+    for name, ours_here, theirs_here in zip(stages + levels, values, body + their_maps):
         show(name, ours_here, theirs_here)
     with torch.no_grad():
-        compare_proposals(ours, theirs, found[4:], their_maps)
+        compare_proposals(ours, theirs, values[4:], their_maps)
     compare_heads(ours, theirs, their_maps)
 
 

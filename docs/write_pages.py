@@ -112,14 +112,14 @@ def doors():
 
 def methods(cls: type):
     """[(name, function or property)] of the public methods of a class, those of its bases in this package first."""
-    found = {}
+    members = {}
     for base in reversed(inspect.getmro(cls)):
         if base.__module__.startswith("mrcnn"):
             for name, value in vars(base).items():
                 value = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
                 if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
-                    found[name] = value
-    return list(found.items())
+                    members[name] = value
+    return list(members.items())
 
 
 def api_page() -> str:
@@ -191,14 +191,14 @@ def _parameter(stars, argument, default):
 
 def sections(docstring: str) -> dict[str, list[str]]:
     """{section: its lines} of a docstring; "" is what stands before the first section."""
-    found, current = {"": []}, ""
+    parts, current = {"": []}, ""
     for line in docstring.splitlines():
         if line.rstrip(":") in SECTIONS and line.endswith(":"):
             current = line[:-1]
-            found[current] = []
+            parts[current] = []
         else:
-            found[current].append(line)
-    return found
+            parts[current].append(line)
+    return parts
 
 
 def entries(title: str, lines: list[str]) -> list[str]:

@@ -132,7 +132,11 @@ def _is_within(folder, where):
 
 
 def write_text(path, text):
-    """Write a text in UTF-8, whole or not at all. Raises DataError if that fails."""
+    """Write a text in UTF-8, whole or not at all.
+
+    Raises:
+        DataError: if the file cannot be written.
+    """
     with whole_file(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         file.write(text)
 
@@ -140,7 +144,13 @@ def write_text(path, text):
 def write_json(path, value, indent=1):
     """Write JSON to a file, whole or not at all; NaN becomes null, which JSON knows.
 
-    indent: None writes one line. Raises DataError if that fails.
+    Args:
+        path: of the file.
+        value: what JSON can hold.
+        indent: spaces of each level; None writes one line.
+
+    Raises:
+        DataError: if the file cannot be written.
     """
     write_text(path, json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -154,7 +164,15 @@ def _without_nan(value):
 
 
 def read_json(path, what):
-    """The value in a JSON file. what: it should be, for messages. Raises DataError if it cannot be read as JSON."""
+    """Read the value in a JSON file.
+
+    Args:
+        path: of the file.
+        what: what the file should be, for messages.
+
+    Raises:
+        DataError: if it cannot be read as JSON.
+    """
     try:
         with open(path, encoding="utf-8-sig") as file:
             return json.load(file)

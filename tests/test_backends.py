@@ -68,10 +68,10 @@ def expected(files):
 def test_detections_agree_with_tensorflows(files, expected, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
-    found = detections(files, backend)
+    result = detections(files, backend)
     assert all(expected[f"scores{i}"][0] > 0.3 for i in range(3))
     for name, value in expected.items():
         if name.startswith("class_ids"):
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
+            np.testing.assert_array_equal(result[name], value, err_msg=name)
         elif name.startswith(("boxes", "scores", "soft_masks")):
-            np.testing.assert_allclose(found[name], value, atol=1e-3, err_msg=name)
+            np.testing.assert_allclose(result[name], value, atol=1e-3, err_msg=name)

@@ -103,9 +103,9 @@ def test_detections_are_unmolded_by_hand(model):
 
 def test_molded_images_are_detected_in_pixels_of_the_canvas(model, photos, capsys):
     molded, metas, _ = model.mold_inputs(photos)
-    found = model.detect_molded(molded, metas, verbose=1)
+    results = model.detect_molded(molded, metas, verbose=1)
     assert "image 1" in capsys.readouterr().out
-    for on_canvas, on_photo in zip(found, model.detect(photos)):
+    for on_canvas, on_photo in zip(results, model.detect(photos)):
         assert set(on_canvas) == {"rois", "class_ids", "scores", "masks"}
         np.testing.assert_allclose(on_canvas["scores"], on_photo["scores"], atol=1e-5)
         assert on_canvas["masks"].shape == (64, 64, len(on_canvas["scores"])) and len(on_canvas["scores"])
@@ -129,23 +129,23 @@ def test_anchors_are_those_of_the_generator(model):
 def test_any_layer_can_be_read(model, photos, capsys):
     wanted = ["input_image", "anchors", "rpn_bbox", "ROI", "mrcnn_detection", "mrcnn_class_logits"]
     stage = model.keras_model.get_layer("res3_out").output
-    found = model.run_graph(photos, [(name, name) for name in wanted] + [("stage 3", stage)])
-    assert list(found) == wanted + ["stage 3"] and found["stage 3"].shape == (2, 8, 8, 64)
+    graph = model.run_graph(photos, [(name, name) for name in wanted] + [("stage 3", stage)])
+    assert list(graph) == wanted + ["stage 3"] and graph["stage 3"].shape == (2, 8, 8, 64)
     assert "stage 3" in capsys.readouterr().out
     molded, metas, windows = model.mold_inputs(photos)
-    np.testing.assert_allclose(found["input_image"], molded, atol=1e-4)
+    np.testing.assert_allclose(graph["input_image"], molded, atol=1e-4)
     model.get_anchors((64, 64, 3))
-    np.testing.assert_array_equal(np.concatenate(found["anchors"]), model.anchors)
+    np.testing.assert_array_equal(np.concatenate(graph["anchors"]), model.anchors)
     # One head for five levels of 16, 8, 4, 2 and 1 cells a side with three anchors each, the finest first.
-    assert [level.shape for level in found["rpn_bbox"]] == [(2, 3 * side**2, 4) for side in (16, 8, 4, 2, 1)]
-    proposals = found["ROI"]["boxes"][found["ROI"]["valid"]]
+    assert [level.shape for level in graph["rpn_bbox"]] == [(2, 3 * side**2, 4) for side in (16, 8, 4, 2, 1)]
+    proposals = graph["ROI"]["boxes"][graph["ROI"]["valid"]]
     assert len(proposals) and (proposals >= [16, 0, 16, 0]).all() and (proposals <= [48, 64, 48, 64]).all()
     outputs = model.predict(modellib.unmold_image(molded, model.config), windows)
-    np.testing.assert_allclose(found["mrcnn_detection"]["scores"], outputs["scores"], atol=1e-5)
-    assert found["mrcnn_class_logits"].shape == (2 * 60, 4)
+    np.testing.assert_allclose(graph["mrcnn_detection"]["scores"], outputs["scores"], atol=1e-5)
+    assert graph["mrcnn_class_logits"].shape == (2 * 60, 4)
     # A canvas that is ready goes in with its meta.
     again = model.run_graph(molded, [("ROI", "ROI")], image_metas=metas)
-    np.testing.assert_allclose(again["ROI"]["boxes"], found["ROI"]["boxes"], atol=1e-4)
+    np.testing.assert_allclose(again["ROI"]["boxes"], graph["ROI"]["boxes"], atol=1e-4)
 
 
 def test_what_is_not_there_names_what_is(model, photos):

@@ -89,11 +89,17 @@ def check_augmentation(augmentation):
 def apply_augmentation(augmentation, image, masks, rng):
     """Change a photo and its masks alike.
 
-    augmentation: see the top of this file; image: uint8 [H, W, 3]; masks: bool [H, W, N]
-    rng: numpy Generator that decides everything random: the same state gives the same result in any thread
+    Args:
+        augmentation: see the top of this file.
+        image: uint8 [H, W, 3].
+        masks: bool [H, W, N].
+        rng: numpy Generator that decides everything random: the same state gives the same result in any thread.
 
-    Returns (image, masks) of the same shapes and types. Raises DataError if the augmentation changes them, or would
-    move the photo without its masks.
+    Returns:
+        (image, masks) of the same shapes and types.
+
+    Raises:
+        DataError: if the augmentation changes them, or would move the photo without its masks.
     """
     if augmentation is None:
         return image, masks

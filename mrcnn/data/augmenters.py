@@ -14,7 +14,7 @@ from mrcnn.data.images import Window, resize_pixels
 from mrcnn.data.masks import mask_boxes, place_masks
 from mrcnn.errors import DataError
 
-# Rows: brightness, then the two of colour, of the YIQ space of NTSC television; a turn of the last two changes the hue.
+# Rows: brightness, then the two of colour, of the YIQ space of NTSC television; rotating the last two changes the hue.
 RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
 LUMA = RGB_TO_YIQ[0]
 
@@ -26,8 +26,11 @@ LUMA = RGB_TO_YIQ[0]
 class Draw:
     """What light augmentations do to one sample.
 
-    scale: of the photo on its canvas; position: (y, x) 0..1, where it comes to lie, or which part of it is seen, if
-    `placed`; mirrored: (upside down, left to right); recolour: functions of uint8 [h, w, 3], in their order
+    Args:
+        scale: of the photo on its canvas.
+        position: (y, x) 0..1, where it comes to lie, or which part of it is seen, if `placed`.
+        mirrored: (upside down, left to right).
+        recolour: functions of uint8 [h, w, 3], in their order.
     """
 
     placed: bool = False
@@ -47,7 +50,15 @@ class Draw:
         )
 
     def place(self, photo, canvas, window):
-        """Scale a photo anew. photo: uint8 [H, W, 3]; canvas, window: of the photo so far. Returns (canvas, Window)."""
+        """Scale a photo anew.
+
+        Args:
+            photo: uint8 [H, W, 3].
+            canvas, window: of the photo so far.
+
+        Returns:
+            (canvas, Window).
+        """
         if not self.placed:
             return canvas, window
         height, width = photo.shape[:2]
@@ -62,7 +73,11 @@ class Draw:
         return placed, Window((height, width), canvas_shape, exact, tuple(float(value) for value in corner))
 
     def colour(self, canvas, window=None):
-        """Recolour a canvas, but not its padding. Returns uint8 [h, w, 3]."""
+        """Recolour a canvas, but not its padding.
+
+        Returns:
+            uint8 [h, w, 3].
+        """
         if not self.recolour:
             return canvas
         height, width = canvas.shape[:2]
@@ -75,7 +90,12 @@ class Draw:
         return canvas
 
     def mirror(self, array, axis=0):
-        """`array` mirrored as drawn; axis: that of its height, before that of its width."""
+        """`array` mirrored as drawn.
+
+        Args:
+            array: of a canvas.
+            axis: that of its height, before that of its width.
+        """
         for number, mirrored in enumerate(self.mirrored):
             if mirrored:
                 array = np.flip(array, axis + number)
@@ -192,8 +212,8 @@ class ColourJitter(LightAugmentation):
         if rng.random() >= self.p:
             return Draw()
         brightness, contrast, saturation = (float(rng.uniform(1 - value, 1 + value)) for value in self.ranges)
-        turn = float(rng.uniform(-self.hue, self.hue)) * 2 * np.pi
-        return Draw(recolour=(lambda image: recoloured(image, brightness, contrast, saturation, turn),))
+        angle = float(rng.uniform(-self.hue, self.hue)) * 2 * np.pi
+        return Draw(recolour=(lambda image: recoloured(image, brightness, contrast, saturation, angle),))
 
 
 def colour_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: float = 0.4, hue: float = 0.1,
@@ -214,15 +234,22 @@ def colour_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: fl
     return ColourJitter(brightness, contrast, saturation, hue, p)
 
 
-def recoloured(image, brightness, contrast, saturation, turn):
-    """An image [h, w, 3] in other colours: one linear map, so that nothing is clipped in between. Returns uint8.
+def recoloured(image, brightness, contrast, saturation, angle):
+    """An image [h, w, 3] in other colours: one linear map, so that nothing is clipped in between.
 
-    brightness: times every value; contrast: distance from the mean grey; saturation: distance from a pixel's own grey;
-    turn: of the hue, radians
+    Args:
+        image: uint8 [h, w, 3].
+        brightness: times every value.
+        contrast: distance from the mean grey.
+        saturation: distance from a pixel's own grey.
+        angle: of the hue, radians.
+
+    Returns:
+        uint8.
     """
     import cv2
 
-    cosine, sine = np.cos(turn), np.sin(turn)
+    cosine, sine = np.cos(angle), np.sin(angle)
     hue = np.linalg.inv(RGB_TO_YIQ) @ np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ RGB_TO_YIQ
     matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA[None]) @ hue
     grey = float(LUMA @ image.reshape(-1, image.shape[2]).mean(axis=0)) if image.size else 0.0
@@ -255,10 +282,15 @@ class CopyPaste:
     def mix(self, image, masks, class_ids, rng, load_partner):
         """Paste objects of another sample.
 
-        image: uint8 [h, w, 3]; masks: bool [h, w, N]; class_ids: int32 [N], negative for crowds
-        load_partner: function that loads another sample as such a triple, or gives None
+        Args:
+            image: uint8 [h, w, 3].
+            masks: bool [h, w, N].
+            class_ids: int32 [N], negative for crowds.
+            rng: numpy Generator.
+            load_partner: function that loads another sample as such a triple, or gives None.
 
-        Returns (image, masks, class_ids), what is occluded taken from the masks, the pasted objects last.
+        Returns:
+            (image, masks, class_ids), what is occluded taken from the masks, the pasted objects last.
         """
         other = load_partner() if rng.random() < self.p else None
         if other is None:

@@ -1,4 +1,4 @@
-"""What every data set here is: a list of classes, a list of photos, and how to load the one and its masks."""
+"""The base class of data sets: classes, photos, and how to load a photo and its masks."""
 
 import os
 import warnings

@@ -21,10 +21,14 @@ class Passes:
     rounding may leave free goes to any photo. With `shapes` the photos of a batch are of like shape wherever there are
     enough of them, and the batches come in random order.
 
-    count: number of photos; seed: of the order; None keeps the photos' own, once each
-    repeats: float [M], 1 or more, or None; shapes: int [M, 2] (height, width) of their canvases, or None
-    batch_size: of the batches that the row is read in; new_batch: whether a pass begins a new batch, the last one of a
-        pass being smaller, or goes on with the batch that the pass before left unfinished
+    Args:
+        count: number of photos.
+        seed: of the order; None keeps the photos' own, once each.
+        repeats: float [M], 1 or more, or None.
+        shapes: int [M, 2] (height, width) of their canvases, or None.
+        batch_size: of the batches that the row is read in.
+        new_batch: whether a pass begins a new batch, the last one of a pass being smaller, or goes on with the batch
+            that the pass before left unfinished.
     """
 
     def __init__(self, count, seed, repeats=None, shapes=None, batch_size=1, new_batch=True):
@@ -36,16 +40,16 @@ class Passes:
         self._table = functools.lru_cache(maxsize=8)(self._table)  # batches are read by several threads
 
     def entries(self, start, end):
-        """[(pass, photo, repetition)] at places of the row: the repetition-th time, from 0 on, that a pass shows it."""
+        """[(pass, photo, repetition)] at positions of the row; repetition counts from 0 how often a pass showed it."""
         rows = []
         for position in range(start, end):
-            number, place = divmod(position, self.length)
-            photo, repetition = (place, 0) if self.seed is None else self._table(number)[place].tolist()
+            number, index = divmod(position, self.length)
+            photo, repetition = (index, 0) if self.seed is None else self._table(number)[index].tolist()
             rows.append((number, photo, repetition))
         return rows
 
     def _table(self, number):
-        """int [length, 2]: photo and repetition at each place of a pass."""
+        """int [length, 2]: photo and repetition at each index of a pass."""
         rng = np.random.default_rng([ORDER, self.seed, number])
         if self.repeats is None:
             photos = rng.permutation(self.count)
@@ -85,7 +89,7 @@ class Passes:
         # Which batch gets which stretch of these is drawn, that of the incomplete ones as well.
         batches = rng.permutation(len(sizes))
         stretches = np.split(alike, np.cumsum(sizes[batches])[:-1])
-        return np.concatenate([stretches[place] for place in np.argsort(batches)])
+        return np.concatenate([stretches[i] for i in np.argsort(batches)])
 
 
 def _shape_ranks(shapes):
@@ -105,7 +109,12 @@ def repeat_factors(counts, threshold):
     The factor of a class is max(1, sqrt(threshold / share of the photos that show it)), that of a photo the largest of
     its classes', and 1 without any.
 
-    counts: [M, K] objects of each class in each photo. Returns float64 [M].
+    Args:
+        counts: [M, K] objects of each class in each photo.
+        threshold: share of the photos below which a class is rare.
+
+    Returns:
+        float64 [M].
     """
     shown = np.asarray(counts) > 0
     share = np.maximum(shown.mean(axis=0), 1e-12)
@@ -116,7 +125,10 @@ def canvas_shapes(dataset, image_ids, config):
     """int [M, 2]: (height, width) of the canvas that each photo will be placed on.
 
     Sizes of photos are `height` and `width` of image_info, else read from the headers of their files; photos that a
-    load_image of the subclass makes are loaded once. Raises DataError naming a photo whose size cannot be read.
+    load_image of the subclass makes are loaded once.
+
+    Raises:
+        DataError: naming a photo whose size cannot be read.
     """
     own = "load_image" in vars(dataset) or type(dataset).load_image is not Dataset.load_image
 

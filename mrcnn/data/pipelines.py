@@ -1,4 +1,4 @@
-"""Pipelines of imgaug and albumentations: masks moved as the picture is, and a refusal of what cannot do so.
+"""Pipelines of imgaug and albumentations: masks move as the picture does; a pipeline that cannot do so is refused.
 
 imgaug 0.4 moves masks either as segmentation maps, half a pixel beside the photo, or as heatmaps, a float32 channel an
 object. Here it moves instead a *field*, four such channels that say of each pixel where it came from, and the masks are
@@ -97,9 +97,17 @@ def _moves(node):
 def apply_imgaug(augmenter, image, masks, rng):
     """Change a photo and its masks by an imgaug augmenter.
 
-    image: uint8 [H, W, 3]; masks: bool [H, W, N]; rng: numpy Generator
+    Args:
+        augmenter: imgaug's.
+        image: uint8 [H, W, 3].
+        masks: bool [H, W, N].
+        rng: numpy Generator.
 
-    Returns (image, masks), of the size that the augmenter gives them. Raises DataError as `check_imgaug` does.
+    Returns:
+        (image, masks), of the size that the augmenter gives them.
+
+    Raises:
+        DataError: as `check_imgaug` does.
     """
     check_imgaug(augmenter)
     return _run_imgaug(augmenter, image, masks, rng)

@@ -38,7 +38,11 @@ def seed_users_augmentation(p=0.5):
     1.5, Gaussian noise, brightness 0.8 to 1.2, and an affine change: scale 0.5 to 1.5, rotation up to 45 degrees,
     translation up to 20 %, shear up to 8 degrees.
 
-    Returns an imgaug augmenter. Raises ImportError if imgaug is missing.
+    Returns:
+        An imgaug augmenter.
+
+    Raises:
+        ImportError: if imgaug is missing.
     """
     allow_imgaug()
     try:

@@ -7,8 +7,11 @@ import os
 def walk(function, items, workers=None, progress=None):
     """Results of a function for each item, in their order, computed by threads.
 
-    workers: number of threads, each of which has one item at a time; None: one a core, at most 8
-    progress: called as progress(done, total) after each item, as that of `mrcnn.progress.progress_bar`
+    Args:
+        function: of one item.
+        items: a sequence.
+        workers: number of threads, each of which has one item at a time; None: one a core, at most 8.
+        progress: called as progress(done, total) after each item, as that of `mrcnn.progress.progress_bar`.
     """
     items = list(items)
     pool = concurrent.futures.ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), "mrcnn-walk")

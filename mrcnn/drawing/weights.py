@@ -1,4 +1,4 @@
-"""What the weights of a network look like: norms of filters, filters that have died, scales of its norms.
+"""Figures of a network's weights: norms of filters, dead filters, scales of its norms.
 
 `model` is anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has.
 """

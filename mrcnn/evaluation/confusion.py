@@ -1,4 +1,4 @@
-"""The confusion matrix of detections: what is taken for what, what is missed, and what is seen in the background."""
+"""The confusion matrix of detections: true class against detected class, misses and false alarms."""
 
 import numpy as np
 

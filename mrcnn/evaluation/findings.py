@@ -1,4 +1,4 @@
-"""What a diagnosis comes to: plain sentences, each with its number and the setting or command that mends it.
+"""The findings of a diagnosis: plain sentences, each with its number and the setting or command that helps.
 
 A rule is a function (diagnosis) -> Finding or None. A diagnosis is the dict of `funnel.measure` with these entries too:
     settings: {name: value} of the Config; epoch: of the checkpoint, or None

@@ -1,4 +1,4 @@
-"""A diagnosis to look at: as a screenful of text, and as a figure."""
+"""A diagnosis as a screenful of text, and as a figure."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""Which detection finds which true object: overlaps of masks, and the greedy match of one image."""
+"""Detections matched with true objects: overlaps of masks, and the greedy match of one image."""
 
 import numpy as np
 

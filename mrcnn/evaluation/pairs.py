@@ -1,4 +1,4 @@
-"""Every detection of an image held against every true object of it, and the greedy match of the ones with the others.
+"""Overlaps of all detections of an image with all its true objects, and their greedy match.
 
 D counts the detections of one image, G its true objects, C its crowds. Classes are places in the list of categories,
 from 0 on.

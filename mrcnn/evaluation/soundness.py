@@ -1,4 +1,4 @@
-"""Whether what a network starts from is sound: the pixels that it gets, its weights, and the names of its classes."""
+"""Checks of what a network starts from: its pixels, its weights, and the names of its classes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a score threshold costs and gains: precision, recall, F1 and AP50 against it, and the best one.
+"""Precision, recall, F1 and AP50 against the score threshold, and the best threshold.
 
 A detection is correct if it takes a true object of its class at IoU 0.5 (`pairs.match`). Of what lies in a crowd
 nothing is counted.

@@ -1,4 +1,4 @@
-"""Whether an exported file gives what the network gives, on photos placed as its users are told to place theirs."""
+"""The comparison of an exported file with the network, on photos placed as its users place theirs."""
 
 import numpy as np
 

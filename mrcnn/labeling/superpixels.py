@@ -1,4 +1,4 @@
-"""Superpixels: parts of a photo of one colour, the pixels of which vote on their label."""
+"""Superpixels: parts of a photo of one colour whose pixels vote on their label."""
 
 import numpy as np
 

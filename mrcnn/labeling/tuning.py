@@ -1,4 +1,4 @@
-"""Label settings that suit a model: tuned on photos with known label maps for the mean IoU of all pixels."""
+"""Tuning of label settings on photos with known label maps, for the mean IoU of all pixels."""
 
 import dataclasses
 

@@ -14,7 +14,11 @@ USAGE = "usage: python -m mrcnn.matterport script.py [options of the script]"
 
 
 def main(arguments):
-    """Run the script `arguments[0]` with the rest as its own; returns the exit code of a wrong call."""
+    """Run the script `arguments[0]` with the rest as its own.
+
+    Returns:
+        The exit code of a wrong call.
+    """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         return 0 if arguments else 2

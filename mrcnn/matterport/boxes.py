@@ -19,7 +19,9 @@ NORMALISED_SHIFT = np.array([0, 0, 1, 1], np.float32)  # y2 and x2 are exclusive
 def norm_boxes(boxes, shape):
     """Boxes in pixels as normalised ones: float32, numpy from numpy or lists, tensors from tensors.
 
-    boxes: [..., 4] pixels; shape: (H, W) of the image, numbers or an integer tensor of two
+    Args:
+        boxes: [..., 4] pixels.
+        shape: (H, W) of the image, numbers or an integer tensor of two.
     """
     boxes, scale, shift = _frame(boxes, shape)
     return (boxes - shift) / scale
@@ -54,7 +56,13 @@ def _frame(boxes, shape):
 def compute_iou(box, boxes, box_area=None, boxes_area=None):
     """IoU of one box with many.
 
-    box: [4]; boxes: [N, 4]; the areas are taken from the boxes, whatever is given for them. Returns [N].
+    Args:
+        box: [4].
+        boxes: [N, 4].
+        box_area, boxes_area: ignored; the areas are taken from the boxes.
+
+    Returns:
+        [N].
     """
     return box_ops.iou(np.asarray(box)[None], np.asarray(boxes))
 
@@ -85,7 +93,13 @@ def box_refinement_graph(box, gt_box):
 def non_max_suppression(boxes, scores, threshold):
     """Greedy suppression of one set of boxes.
 
-    boxes: [N, 4]; scores: [N]; threshold: of the IoU. Returns int32 [K], the indices of the kept boxes, best first.
+    Args:
+        boxes: [N, 4].
+        scores: [N].
+        threshold: of the IoU.
+
+    Returns:
+        int32 [K], the indices of the kept boxes, best first.
     """
     boxes, scores = np.asarray(boxes, np.float32), np.asarray(scores, np.float32)
     if not len(boxes):
@@ -98,9 +112,14 @@ def non_max_suppression(boxes, scores, threshold):
 def batch_slice(inputs, graph_fn, batch_size, names=None):
     """Applies a function to each entry of a batch and stacks what it gives.
 
-    inputs: tensor or list of tensors [B, ...]; graph_fn: takes as many tensors [...], gives one or several
-    batch_size: B; names: of the outputs, for backends that name tensors: not used
-    Returns a list of tensors [B, ...], or the tensor where graph_fn gives one.
+    Args:
+        inputs: tensor or list of tensors [B, ...].
+        graph_fn: takes as many tensors [...], gives one or several.
+        batch_size: B.
+        names: of the outputs, for backends that name tensors: not used.
+
+    Returns:
+        A list of tensors [B, ...], or the tensor where graph_fn gives one.
     """
     inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
     rows = [graph_fn(*(value[index] for value in inputs)) for index in range(batch_size)]
@@ -123,10 +142,17 @@ def compute_backbone_shapes(config, image_shape):
 def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geometry="exact"):
     """Anchors of one feature map, as the network has them.
 
-    scales: side or sides of the square anchors, pixels; ratios: width / height; shape: (height, width) of the map in
-    cells; feature_stride: pixels a cell; anchor_stride: anchors at every so many cells; geometry: Config.GEOMETRY, of
-    which "exact" has anchors round the centres of cells and "matterport" round their first corners
-    Returns float32 [N, 4] pixels, by row, column, ratio, scale.
+    Args:
+        scales: side or sides of the square anchors, pixels.
+        ratios: width / height.
+        shape: (height, width) of the map in cells.
+        feature_stride: pixels a cell.
+        anchor_stride: anchors at every so many cells.
+        geometry: Config.GEOMETRY, of which "exact" has anchors round the centres of cells and "matterport" round their
+            first corners.
+
+    Returns:
+        float32 [N, 4] pixels, by row, column, ratio, scale.
     """
     shapes = np.stack([anchor_shapes(scale, ratios) for scale in np.atleast_1d(scales)], axis=1).reshape(-1, 2)
     height, width = (int(side) for side in shape)
@@ -137,7 +163,11 @@ def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geome
 def generate_pyramid_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride, geometry="exact"):
     """Anchors of all levels, the finest first: float32 [A, 4] pixels.
 
-    scales: one a level; feature_shapes: [(height, width)] cells; feature_strides: pixels; the rest as for one map
+    Args:
+        scales: of each level, pixels.
+        ratios, anchor_stride, geometry: as for `generate_anchors`.
+        feature_shapes: [(height, width)] of each level, cells.
+        feature_strides: of each level, pixels.
     """
     levels = zip(scales, feature_shapes, feature_strides)
     anchors = [generate_anchors(scale, ratios, *level, anchor_stride, geometry) for scale, *level in levels]

@@ -24,9 +24,15 @@ def log(text, array=None):
 def compose_image_meta(image_id, original_image_shape, image_shape, window, scale, active_class_ids):
     """What is known of an image as one vector.
 
-    image_id: number; original_image_shape, image_shape: (H, W, C) before and after resizing
-    window: (y1, x1, y2, x2) that the photo fills, pixels; scale: of the resizing; active_class_ids: [C] of 0 or 1
-    Returns float64 [12 + C], Config.IMAGE_META_SIZE numbers.
+    Args:
+        image_id: number.
+        original_image_shape, image_shape: (H, W, C) before and after resizing.
+        window: (y1, x1, y2, x2) that the photo fills, pixels.
+        scale: of the resizing.
+        active_class_ids: [C] of 0 or 1.
+
+    Returns:
+        float64 [12 + C], Config.IMAGE_META_SIZE numbers.
     """
     return np.array([image_id, *original_image_shape, *image_shape, *window, scale, *active_class_ids], np.float64)
 

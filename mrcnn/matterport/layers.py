@@ -28,8 +28,11 @@ class BatchNorm(keras.layers.BatchNormalization):
 def resnet_graph(input_image, architecture, stage5=False, train_bn=True):
     """The network's ResNet as a list of maps [C1, C2, C3, C4, C5].
 
-    input_image: KerasTensor [B, H, W, 3]; architecture: "resnet50", "resnet101" or "resnet152"
-    stage5: False gives None in place of C5; train_bn: as Config.TRAIN_BN
+    Args:
+        input_image: KerasTensor [B, H, W, 3].
+        architecture: "resnet50", "resnet101" or "resnet152".
+        stage5: False gives None in place of C5.
+        train_bn: as Config.TRAIN_BN.
     """
     if architecture not in RESNET_BLOCKS:
         raise ValueError(f"architecture={architecture!r} is none of {', '.join(RESNET_BLOCKS)}.")
@@ -41,10 +44,15 @@ def resnet_graph(input_image, architecture, stage5=False, train_bn=True):
 class ProposalLayer(keras.layers.Layer):
     """Proposals from all anchors together: the best config.PRE_NMS_LIMIT by score, moved, cut to the image, suppressed.
 
-    proposal_count: of each image; nms_threshold: IoU; config: Config
-    call: [class probabilities [B, A, (background, object)], deltas [B, A, 4], anchors [B or 1, A, 4]] ->
-    boxes [B, proposal_count, 4], zeros behind the last. In the exact geometry the network itself takes the best of each
-    pyramid level.
+    Args:
+        proposal_count: of each image.
+        nms_threshold: IoU.
+        config: settings.
+
+    Call:
+        [class probabilities [B, A, (background, object)], deltas [B, A, 4], anchors [B or 1, A, 4]] ->
+        boxes [B, proposal_count, 4], zeros behind the last. In the exact geometry the network itself takes the best of
+        each pyramid level.
     """
 
     def __init__(self, proposal_count, nms_threshold, config=None, **kwargs):
@@ -61,8 +69,8 @@ class ProposalLayer(keras.layers.Layer):
             levels = {"logits": scores, "deltas": deltas, "anchors": [anchors[0]]}
             return self.proposals({**levels, "window": window})["boxes"]
         window, anchors = (box_pixels(boxes, FRAME) for boxes in (window, anchors[0]))
-        found = self.proposals({"probabilities": scores, "deltas": deltas, "anchors": [anchors], "window": window})
-        return ops.where(found["valid"][..., None], norm_boxes(found["boxes"], FRAME), 0.0)
+        proposals = self.proposals({"probabilities": scores, "deltas": deltas, "anchors": [anchors], "window": window})
+        return ops.where(proposals["valid"][..., None], norm_boxes(proposals["boxes"], FRAME), 0.0)
 
     def compute_output_spec(self, inputs):
         return keras.KerasTensor((inputs[0].shape[0], self.proposals.total, 4), "float32")
@@ -71,8 +79,12 @@ class ProposalLayer(keras.layers.Layer):
 class PyramidROIAlign(keras.layers.Layer):
     """Crops of boxes by the network's RoIAlign, each from the pyramid level of its size.
 
-    pool_shape: [rows, columns] of a crop, which is square; geometry: Config.GEOMETRY, to be told as there is no config
-    call: [boxes [B, N, 4], image_meta [B, M], P2, P3, P4, P5] -> [B, N, rows, columns, F]
+    Args:
+        pool_shape: [rows, columns] of a crop, which is square.
+        geometry: Config.GEOMETRY, for there is no config.
+
+    Call:
+        [boxes [B, N, 4], image_meta [B, M], P2, P3, P4, P5] -> [B, N, rows, columns, F]
     """
 
     def __init__(self, pool_shape, geometry="exact", **kwargs):
@@ -120,21 +132,21 @@ class DetectionTargetLayer(keras.layers.Layer):
             ops.where(valid[..., None], box_pixels(boxes, self.image_shape), 0.0)
             for boxes, valid in zip((proposals, gt_boxes), there)
         ]
-        found = self.in_pixels(boxes[0], there[0], class_ids, boxes[1], there[1], gt_masks)
-        rois = ops.where(found["valid"][..., None], norm_boxes(found["boxes"], self.image_shape), 0.0)
-        return [rois, found["class_ids"], found["deltas"], found["masks"]]
+        result = self.in_pixels(boxes[0], there[0], class_ids, boxes[1], there[1], gt_masks)
+        rois = ops.where(result["valid"][..., None], norm_boxes(result["boxes"], self.image_shape), 0.0)
+        return [rois, result["class_ids"], result["deltas"], result["masks"]]
 
     def in_pixels(self, proposals, valid, class_ids, gt_boxes, gt_valid, gt_masks):
         """`call` with boxes in pixels and said padding: what RegionTargets gives, and "masks" [B, T, h, w]."""
         class_ids, gt_masks = ops.cast(class_ids, "int32"), ops.cast(gt_masks, "uint8")
         objects = {"gt_boxes": gt_boxes, "gt_valid": gt_valid, "gt_crowd": class_ids < 0}
-        found = self.regions({"boxes": proposals, "valid": valid, "gt_class_ids": ops.abs(class_ids), **objects})
-        batch, number = ops.shape(found["object"])[0], found["object"].shape[1]
+        sampled = self.regions({"boxes": proposals, "valid": valid, "gt_class_ids": ops.abs(class_ids), **objects})
+        batch, number = ops.shape(sampled["object"])[0], sampled["object"].shape[1]
         masks = self.masks(
             {
-                "boxes": ops.reshape(found["boxes"], (-1, 4)),
+                "boxes": ops.reshape(sampled["boxes"], (-1, 4)),
                 "image_index": ops.repeat(ops.arange(batch, dtype="int32"), number),
-                "object": ops.reshape(found["object"], (-1,)),
+                "object": ops.reshape(sampled["object"], (-1,)),
                 "gt_masks": 255 * ops.transpose(gt_masks, (0, 3, 1, 2)),
                 "gt_boxes": gt_boxes,
                 "image": gt_masks,  # for its height and width, which are those of full masks
@@ -142,9 +154,9 @@ class DetectionTargetLayer(keras.layers.Layer):
         )
         masks = ops.reshape(masks, (batch, number) + tuple(masks.shape[1:]))
         return {
-            **found,
-            "boxes": ops.where(found["valid"][..., None], found["boxes"], 0.0),
-            "masks": ops.where(found["positive"][..., None, None], masks, 0.0),
+            **sampled,
+            "boxes": ops.where(sampled["valid"][..., None], sampled["boxes"], 0.0),
+            "masks": ops.where(sampled["positive"][..., None, None], masks, 0.0),
         }
 
     def compute_output_spec(self, inputs):
@@ -174,7 +186,7 @@ class DetectionLayer(keras.layers.Layer):
         boxes, window = rois, norm_boxes(parts["window"], shape)
         if self.in_pixels:
             boxes, window = box_pixels(boxes, shape), parts["window"]
-        found = self.detections(
+        detections = self.detections(
             {
                 # The softmax of a distribution's logarithm is that distribution.
                 "logits": ops.log(ops.maximum(ops.reshape(probabilities, (-1, probabilities.shape[-1])), 1e-30)),
@@ -184,10 +196,10 @@ class DetectionLayer(keras.layers.Layer):
                 "window": window,
             }
         )
-        boxes = found["boxes"]
+        boxes = detections["boxes"]
         if self.in_pixels:
-            boxes = ops.where(found["valid"][..., None], norm_boxes(boxes, shape), 0.0)
-        columns = [ops.cast(found["class_ids"], "float32")[..., None], found["scores"][..., None]]
+            boxes = ops.where(detections["valid"][..., None], norm_boxes(boxes, shape), 0.0)
+        columns = [ops.cast(detections["class_ids"], "float32")[..., None], detections["scores"][..., None]]
         return ops.concatenate([boxes, *columns], axis=-1)
 
     def compute_output_spec(self, inputs):

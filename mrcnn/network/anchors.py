@@ -8,8 +8,12 @@ from keras import ops
 def anchor_shapes(scale, ratios):
     """Sides of the anchors of one level.
 
-    scale: pixels, the side at ratio 1; ratios: width / height. Returns float32 [ratios, (height, width)], all of
-    area scale squared.
+    Args:
+        scale: pixels, the side at ratio 1.
+        ratios: width / height.
+
+    Returns:
+        float32 [ratios, (height, width)], all of area scale squared.
     """
     ratios = np.asarray(ratios, "float32")
     return np.stack([scale / np.sqrt(ratios), scale * np.sqrt(ratios)], axis=-1).astype("float32")
@@ -18,9 +22,15 @@ def anchor_shapes(scale, ratios):
 def level_anchors(height, width, stride, shapes, anchor_stride=1, offset=0.5):
     """Anchors of one feature map, centred on its cells, or where `offset` says, as a share of the cell.
 
-    height, width: cells, numbers or scalar tensors; stride: pixels a cell; shapes: [K, (height, width)] pixels;
-    anchor_stride: anchors at every so many cells. Returns float32 [height * width * K, 4] pixels in the order
-    row, column, shape.
+    Args:
+        height, width: cells, numbers or scalar tensors.
+        stride: pixels a cell.
+        shapes: [K, (height, width)] pixels.
+        anchor_stride: anchors at every so many cells.
+        offset: of a centre in its cell, as a share of the cell.
+
+    Returns:
+        float32 [height * width * K, 4] pixels in the order row, column, shape.
     """
     y = (ops.arange(0, height, anchor_stride, dtype="float32") + offset) * stride
     x = (ops.arange(0, width, anchor_stride, dtype="float32") + offset) * stride

@@ -37,7 +37,9 @@ class Detections(keras.layers.Layer):
     def suppress(self, boxes, scores):
         """The best of what suppression within each class leaves.
 
-        boxes: [B, C-1, R, 4]; scores: [B, C-1, R], ABSENT where there is nothing.
+        Args:
+            boxes: [B, C-1, R, 4].
+            scores: [B, C-1, R], ABSENT where there is nothing.
         """
         batch, classes, number = ops.shape(scores)[0], scores.shape[1] + 1, scores.shape[2]
         flat_boxes = ops.reshape(boxes, (-1, number, 4))

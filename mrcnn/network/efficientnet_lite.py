@@ -23,10 +23,13 @@ TAPPED = {2: "C2", 3: "C3", 5: "C4", 7: "C5"}  # the last stage of each stride, 
 def efficientnet_lite0(image, mean_pixel, normalisation):
     """Feature maps of an image.
 
-    image: KerasTensor [B, H, W, 3], RGB less mean_pixel; mean_pixel: [3]
-    normalisation: name -> normalisation layer of that name
+    Args:
+        image: KerasTensor [B, H, W, 3], RGB less mean_pixel.
+        mean_pixel: [3].
+        normalisation: name -> normalisation layer of that name.
 
-    Returns {"C2": [B, H/4, W/4, 24], "C3": [B, H/8, W/8, 40], "C4": [B, H/16, W/16, 112], "C5": [B, H/32, W/32, 320]}.
+    Returns:
+        {"C2": [B, H/4, W/4, 24], "C3": [B, H/8, W/8, 40], "C4": [B, H/16, W/16, 112], "C5": [B, H/32, W/32, 320]}.
     """
     offset = [(float(mean) - 127) / 128 for mean in mean_pixel]
     x = layers.Rescaling(1 / 128, offset=offset, name="lite_pixels", dtype="float32")(image)
@@ -44,7 +47,11 @@ def efficientnet_lite0(image, mean_pixel, normalisation):
 
 
 def efficientnet_lite0_classifier(image, mean_pixel, normalisation):
-    """The whole ImageNet classifier, by which converted weights are proved. Returns logits [B, 1000]."""
+    """The whole ImageNet classifier, by which converted weights are proved.
+
+    Returns:
+        logits [B, 1000].
+    """
     x = efficientnet_lite0(image, mean_pixel, normalisation)["C5"]
     x = _convolution(x, TOP_CHANNELS, 1, 1, "lite_top", normalisation)
     x = layers.GlobalAveragePooling2D(name="lite_pool")(x)

@@ -16,8 +16,15 @@ def normal(deviation):
 def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1, scores=1):
     """Objectness and box deltas of every anchor (Faster R-CNN section 3.1), the same weights on every level.
 
-    pyramid: list of maps [B, h, w, F]; scores: 1, or 2 for the logits of background and object, the latter of which
-    less the former is the logit then. Returns (list of logits [B, A_l], list of deltas [B, A_l, 4]).
+    Args:
+        pyramid: list of maps [B, h, w, F].
+        channels: of the shared convolution.
+        anchors_per_cell: number of anchors at a cell.
+        anchor_stride: anchors at every so many cells.
+        scores: 1, or 2 for the logits of background and object, the latter of which less the former is the logit then.
+
+    Returns:
+        (list of logits [B, A_l], list of deltas [B, A_l, 4]).
     """
     shared = layers.Conv2D(
         channels, 3, anchor_stride, "same", activation="relu", name="rpn_conv_shared", kernel_initializer="he_normal"
@@ -54,8 +61,11 @@ class ObjectOverBackground(keras.layers.Layer):
 class BoxHead:
     """Two dense layers, then class logits and one set of box deltas a class (Faster R-CNN on FPN, section 4.2).
 
-    Called on crops [N, size, size, F]; returns (logits [N, C], deltas [N, C, 4]). The first dense layer over the
-    flattened crop is the 7x7 valid convolution of Matterport's network, and stored as such in its weight files.
+    The first dense layer over the flattened crop is the 7x7 valid convolution of Matterport's network, and is stored as
+    such in its weight files.
+
+    Call:
+        crops [N, size, size, F] -> (logits [N, C], deltas [N, C, 4])
     """
 
     def __init__(self, width, classes, norm, train_bn):
@@ -87,7 +97,8 @@ class BoxHead:
 class MaskHead:
     """Four convolutions, enlargements by two, and one mask a class (Mask R-CNN figure 4, right, has one enlargement).
 
-    Called on crops [N, size, size, F]; returns mask logits [N, s, s, C], s = size * 2**enlargements.
+    Call:
+        crops [N, size, size, F] -> mask logits [N, s, s, C], s = size * 2**enlargements
     """
 
     def __init__(self, channels, classes, norm, train_bn, enlargements=1):
@@ -136,8 +147,11 @@ class OwnClass(keras.layers.Layer):
 class RegionCrops(keras.layers.Layer):
     """RoIAlign over the pyramid, each region from the level its size asks for.
 
-    aligned: False moves the crops half a cell down and right, as in RoIAlign before it was corrected.
-    call: {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F].
+    Args:
+        aligned: False moves the crops half a cell down and right, as in RoIAlign before it was corrected.
+
+    Call:
+        {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F]
     """
 
     def __init__(self, strides, size, sampling_ratio, aligned=True, **kwargs):

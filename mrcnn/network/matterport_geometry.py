@@ -38,7 +38,11 @@ ON_THE_EDGE = 1e-4  # cells that a sample may lie beyond a mask's last one by ro
 
 
 def to_grid(boxes):
-    """Boxes in pixels as grid boxes. boxes: [..., 4]."""
+    """Boxes in pixels as grid boxes.
+
+    Args:
+        boxes: [..., 4].
+    """
     return boxes - ops.convert_to_tensor(LAST_PIXEL)
 
 
@@ -63,8 +67,8 @@ class MatterportProposals(Proposals):
             "deltas": [ops.concatenate(inputs["deltas"], axis=1)],
             "anchors": [ops.concatenate(inputs["anchors"], axis=0)],
         }
-        found = super().call({**joint, "window": inputs["window"]})
-        return {**found, "boxes": ops.where(found["valid"][..., None], from_grid(found["boxes"]), 0.0)}
+        proposals = super().call({**joint, "window": inputs["window"]})
+        return {**proposals, "boxes": ops.where(proposals["valid"][..., None], from_grid(proposals["boxes"]), 0.0)}
 
     def best_of_level(self, logits, deltas, anchors, window):
         scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
@@ -100,8 +104,13 @@ class MatterportCrops(RegionCrops):
 def grid_levels(boxes, canvas, count):
     """Index of the map that each box is cropped from: FPN equation 1, rounded instead of floored.
 
-    boxes: [N, 4] grid; canvas: height and width in pixels; count: of the maps, the third of which is P4.
-    Returns int32 [N]; boxes of no area have 0.
+    Args:
+        boxes: [N, 4] grid.
+        canvas: height and width in pixels.
+        count: of the maps, the third of which is P4.
+
+    Returns:
+        int32 [N]; boxes of no area have 0.
     """
     height, width = canvas
     area = box_ops.area(boxes) / ((height - 1.0) * (width - 1.0))  # as a share of the canvas
@@ -132,12 +141,12 @@ class MatterportDetections(Detections):
         # A set of boxes a class and image: [B, C-1, R].
         own = class_ids[:, None] == ops.arange(1, classes, dtype="int32")[None, :, None]
         boxes = ops.broadcast_to(boxes[:, None], (batch, classes - 1, number, 4))
-        found = self.suppress(boxes, ops.where(own, scores[:, None], ABSENT))
-        return {**found, "boxes": ops.where(found["valid"][..., None], from_grid(found["boxes"]), 0.0)}
+        detections = self.suppress(boxes, ops.where(own, scores[:, None], ABSENT))
+        return {**detections, "boxes": ops.where(detections["valid"][..., None], from_grid(detections["boxes"]), 0.0)}
 
 
 class MatterportRegionTargets(RegionTargets):
-    """A sample of proposals, and of them alone, with as many negatives as the positives found allow.
+    """A sample of proposals, and of them alone, with as many negatives as its positives allow.
 
     P positives come with int(P / positive_ratio) - P negatives. call: as for RegionTargets; slots that are not valid
     hold the box (0, 0, 1, 1), which is Matterport's row of zeros in pixels.
@@ -163,8 +172,8 @@ class MatterportRegionTargets(RegionTargets):
         positives = ops.sum(ops.cast(is_positive, "int32"), axis=1)
         allowed = ops.take(ops.convert_to_tensor(self.totals), positives)[:, None]
         sampled = ops.logical_and(sampled, ops.arange(self.count, dtype="int32")[None] < allowed)
-        found = self.described(boxes, gt_boxes, inputs["gt_class_ids"], index, matched, is_positive, sampled)
-        return {**found, "boxes": from_grid(found["boxes"])}
+        regions = self.described(boxes, gt_boxes, inputs["gt_class_ids"], index, matched, is_positive, sampled)
+        return {**regions, "boxes": from_grid(regions["boxes"])}
 
 
 class MatterportMaskTargets(MaskTargets):

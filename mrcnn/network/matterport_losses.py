@@ -17,7 +17,11 @@ from mrcnn.ops.native_replicas import total_over_replicas
 
 
 class MatterportTrainingModel(TrainingModel):
-    """The training graph with Matterport's losses. slots: Config.TRAIN_ROIS_PER_IMAGE."""
+    """The training graph with Matterport's losses.
+
+    Args:
+        slots: Config.TRAIN_ROIS_PER_IMAGE.
+    """
 
     def __init__(self, inputs, outputs, loss_weights, slots):
         super().__init__(inputs, outputs, loss_weights)
@@ -28,7 +32,12 @@ class MatterportTrainingModel(TrainingModel):
 
 
 def matterport_losses(outputs, slots):
-    """The five losses of the training graph's outputs, by name. slots: regions sampled of each image, at most."""
+    """The five losses of the training graph's outputs, by name.
+
+    Args:
+        outputs: of the training graph, by name.
+        slots: regions sampled of each image, at most.
+    """
     index, positive, valid = (outputs[f"anchor_{key}"] for key in ("index", "positive", "valid"))
     class_ids, region_valid = outputs["region_class_ids"], outputs["region_valid"]
     active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
@@ -52,14 +61,24 @@ def matterport_losses(outputs, slots):
 
 
 def mean_bbox_loss(deltas, target, positive):
-    """Mean smooth L1 of the deltas of positives, 0 without any. deltas, target: [..., 4]; positive: bool [...]."""
+    """Mean smooth L1 of the deltas of positives, 0 without any.
+
+    Args:
+        deltas, target: [..., 4].
+        positive: bool [...].
+    """
     return losses.masked_mean(ops.mean(losses.smooth_l1(deltas - target, 1.0), axis=-1), positive)
 
 
 def mean_class_loss(logits, class_ids, valid, active, slots):
     """Cross entropy of regions over the slots that are not taken for a class nobody labelled.
 
-    logits: [N, C]; class_ids: int32 [N]; valid: bool [N]; active: bool [N, C]; slots: of all images together.
+    Args:
+        logits: [N, C].
+        class_ids: int32 [N].
+        valid: bool [N].
+        active: bool [N, C].
+        slots: of all images together.
     """
     logits = ops.cast(logits, "float32")
     own = ops.take_along_axis(logits, class_ids[:, None], axis=1)[:, 0]

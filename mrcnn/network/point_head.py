@@ -20,9 +20,11 @@ DENSE_LAYERS = 3  # PointRend section 4
 class PointHead:
     """Three dense layers and one mask logit a class, each layer seeing the coarse prediction again (section 3.2).
 
-    Called on {"fine": [N, P, F], "coarse": [N, P, 1]}; returns logits [N, P, C]. The paper hands in the coarse
-    predictions of all classes; here it is that of the region's own, so that what the layers learn of one class serves
-    all and, but for the last one, they fit a data set of other classes.
+    The paper's input has the coarse predictions of all classes; here it is that of the region's own class. So what the
+    layers learn of one class serves all and, but for the last one, they fit a data set of other classes.
+
+    Call:
+        {"fine": [N, P, F], "coarse": [N, P, 1]} -> logits [N, P, C]
     """
 
     def __init__(self, channels, classes):
@@ -43,9 +45,12 @@ class PointHead:
 class PointFeatures(keras.layers.Layer):
     """What the point head sees of each point.
 
-    stride: pixels a cell of the map covers.
-    call: {"map": [B, h, w, F], "boxes": [N, 4] pixels, "image_index": int32 [N], "coarse": [N, r, c] logits,
-    "points": [N, P, 2]} -> {"fine": [N, P, F], "coarse": [N, P, 1]}.
+    Args:
+        stride: pixels a cell of the map covers.
+
+    Call:
+        {"map": [B, h, w, F], "boxes": [N, 4] pixels, "image_index": int32 [N], "coarse": [N, r, c] logits,
+        "points": [N, P, 2]} -> {"fine": [N, P, F], "coarse": [N, P, 1]}
     """
 
     def __init__(self, stride, **kwargs):
@@ -99,13 +104,19 @@ class TrainingPoints(keras.layers.Layer):
 def subdivide(logits, predict, times, count):
     """Masks of `times` doublings, predicted anew where each doubling left them unsure (section 3.1).
 
-    logits: [N, r, c] of the coarse prediction; predict: function of points [N, P, 2] that gives logits [N, P];
-    count: points of each doubling. Returns logits [N, r * 2**times, c * 2**times].
+    Args:
+        logits: [N, r, c] of the coarse prediction.
+        predict: function of points [N, P, 2] that gives logits [N, P].
+        times: number of doublings.
+        count: points of each doubling.
+
+    Returns:
+        logits [N, r * 2**times, c * 2**times].
     """
-    for turn in range(1, times + 1):
-        finer = UnsureCells(count, name=f"mrcnn_mask_unsure_cells{turn}")(logits)
+    for doubling in range(1, times + 1):
+        finer = UnsureCells(count, name=f"mrcnn_mask_unsure_cells{doubling}")(logits)
         predicted = predict(finer["points"])
-        logits = ReplaceCells(name=f"mrcnn_mask_subdivision{turn}")({**finer, "values": predicted})
+        logits = ReplaceCells(name=f"mrcnn_mask_subdivision{doubling}")({**finer, "values": predicted})
     return logits
 
 

@@ -6,7 +6,12 @@ from keras import layers
 def build_pyramid(features, channels):
     """Top-down pathway over the backbone's maps, and P6 by subsampling for large anchors.
 
-    features: {"C2", ..., "C5"}; channels: of every level. Returns {"P2": [B, H/4, W/4, channels], ..., "P6"}.
+    Args:
+        features: {"C2", ..., "C5"}.
+        channels: of every level.
+
+    Returns:
+        {"P2": [B, H/4, W/4, channels], ..., "P6"}.
     """
 
     def lateral(name, level):

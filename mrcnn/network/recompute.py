@@ -1,4 +1,4 @@
-"""Gradient checkpointing (Chen 2016): the backbone's activations are forgotten, and computed again for the gradients.
+"""Gradient checkpointing (Chen 2016): the backbone's activations are dropped, and computed again for the gradients.
 
 The backbone is run in pieces that hang together by a single map each, as residual blocks do; what is kept are these
 maps and C2..C5. The layers stay those of the network, flat and with their names.
@@ -17,10 +17,13 @@ LEAST_OPERATIONS = 8  # of a piece: about a residual block; thrice as many where
 class Recomputed:
     """A network whose backbone forgets. Called on the network's dict of inputs, returns its dict of outputs.
 
-    inputs, outputs: the network's, dicts of KerasTensors; "image" of the inputs is where the backbone starts
-    maps: list of KerasTensors that the backbone hands on
-    frozen_norm: whether batch normalisation stays as it is
-    Raises ConfigError if the backbone has layers that change whenever they are called.
+    Args:
+        inputs, outputs: the network's, dicts of KerasTensors; "image" of the inputs is where the backbone starts.
+        maps: list of KerasTensors that the backbone hands on.
+        frozen_norm: whether batch normalisation stays as it is.
+
+    Raises:
+        ConfigError: if the backbone has layers that change whenever they are called.
     """
 
     def __init__(self, inputs, outputs, maps, frozen_norm):
@@ -47,7 +50,10 @@ class Recomputed:
 def backbone_pieces(image, maps, operations):
     """[(start, ends)] of KerasTensors: each piece starts at the first end of the one before, the first at the image.
 
-    operations: of the backbone in the order of their calls; maps: those that have to be among the ends.
+    Args:
+        image: KerasTensor that the backbone starts from.
+        maps: those that have to be among the ends.
+        operations: of the backbone in the order of their calls.
     """
     operations = [operation for operation in operations if not isinstance(operation, layers.InputLayer)]
     wanted = {id(feature_map) for feature_map in maps}

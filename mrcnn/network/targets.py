@@ -1,4 +1,4 @@
-"""What the heads should have said: anchors and regions matched to true objects, sampled and encoded."""
+"""Training targets: anchors and regions matched with true objects, sampled and encoded."""
 
 import keras
 from keras import ops
@@ -9,12 +9,18 @@ from mrcnn.ops.sampling import sample_balanced
 
 
 def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd, crowd_by_iou=False):
-    """Overlap of every anchor with the true objects, one object a turn so that memory stays that of one vector.
+    """Overlap of every anchor with the true objects, one object an iteration, so that memory stays that of one vector.
 
-    anchors: [A, 4]; gt_boxes: [B, G, 4]; gt_valid, gt_crowd: bool [B, G].
-    Returns {"iou": [B, A] with the best object, "object": int32 [B, A] its index, "best": bool [B, A] whether some
-    object overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd, or largest
-    IoU with one if crowd_by_iou}.
+    Args:
+        anchors: [A, 4].
+        gt_boxes: [B, G, 4].
+        gt_valid, gt_crowd: bool [B, G].
+        crowd_by_iou: whether a crowd counts by its IoU, not by the share of the anchor in it.
+
+    Returns:
+        {"iou": [B, A] with the best object, "object": int32 [B, A] its index, "best": bool [B, A] whether some object
+        overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd, or largest IoU
+        with one if crowd_by_iou}.
     """
     batch, count = ops.shape(gt_boxes)[0], ops.shape(anchors)[0]
     objects = ops.shape(gt_boxes)[1]
@@ -23,13 +29,13 @@ def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd, crowd_by_iou=False):
     anchors = anchors[None]
     anchor_area = ops.maximum(box_ops.area(anchors), 1e-9)
 
-    def more(turn, *_):
-        return turn < last
+    def more(index, *_):
+        return index < last
 
-    def match_one(turn, best_iou, best_object, is_best, crowd):
-        box = ops.take(gt_boxes, turn, axis=1)[:, None]
-        valid = ops.take(gt_valid, turn, axis=1)[:, None]
-        is_crowd = ops.take(gt_crowd, turn, axis=1)[:, None]
+    def match_one(index, best_iou, best_object, is_best, crowd):
+        box = ops.take(gt_boxes, index, axis=1)[:, None]
+        valid = ops.take(gt_valid, index, axis=1)[:, None]
+        is_crowd = ops.take(gt_crowd, index, axis=1)[:, None]
         shared = box_ops.intersection(anchors, box)
         overlap = shared / ops.maximum(box_ops.area(box) + anchor_area - shared, 1e-9)
         covered = overlap if crowd_by_iou else shared / anchor_area
@@ -39,9 +45,9 @@ def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd, crowd_by_iou=False):
         highest = ops.maximum(ops.max(overlap, axis=1, keepdims=True), 1e-6)
         better = overlap > best_iou
         return (
-            turn + 1,
+            index + 1,
             ops.where(better, overlap, best_iou),
-            ops.where(better, turn, best_object),
+            ops.where(better, index, best_object),
             ops.logical_or(is_best, overlap >= highest),
             ops.maximum(crowd, covered),
         )
@@ -139,9 +145,14 @@ class RegionTargets(keras.layers.Layer):
         return self.described(boxes, gt_boxes, inputs["gt_class_ids"], index, matched, is_positive, sampled)
 
     def described(self, boxes, gt_boxes, gt_class_ids, index, matched, is_positive, sampled):
-        """What `call` gives, of the chosen rows of boxes [B, R', 4].
+        """What `call` gives, of the chosen rows of boxes.
 
-        index: int32 [B, T] the rows; matched: int32 [B, R'] each one's object; is_positive, sampled: bool [B, T].
+        Args:
+            boxes: [B, R', 4].
+            gt_boxes, gt_class_ids: [B, G, 4], int32 [B, G].
+            index: int32 [B, T] the rows.
+            matched: int32 [B, R'] each one's object.
+            is_positive, sampled: bool [B, T].
         """
         boxes = ops.take_along_axis(boxes, index[:, :, None], axis=1)
         matched = ops.take_along_axis(matched, index, axis=1)
@@ -168,10 +179,11 @@ class RegionTargets(keras.layers.Layer):
 class MaskTargets(keras.layers.Layer):
     """The part of its object's mask that lies in each region, cut by RoIAlign and halved at 0.5 (section 3.1).
 
-    soft: leave the halving out: how much of each cell the object covers, from 0 to 1.
-
     call: {"boxes": [N, 4], "image_index": int32 [N], "object": int32 [N], "gt_masks": [B, G, h, w] 0..255,
     "gt_boxes": [B, G, 4], "image": [B, H, W, 3]} -> float32 [N, rows, columns], of zeros and ones if not soft.
+
+    Args:
+        soft: leave the halving out: how much of each cell the object covers, from 0 to 1.
     """
 
     def __init__(self, shape, mini_masks, soft=False, **kwargs):
@@ -211,7 +223,9 @@ class PointTargets(keras.layers.Layer):
 def masks_of_regions(inputs, mini_masks):
     """True masks of all images [M, h, w], the box each is stretched over [M, 4], and each region's row of these [N].
 
-    inputs: "gt_masks", "gt_boxes", "image", "image_index" and "object" of MaskTargets.
+    Args:
+        inputs: "gt_masks", "gt_boxes", "image", "image_index" and "object" of MaskTargets.
+        mini_masks: whether the masks lie in their boxes, or on the whole canvas.
     """
     batch, objects = ops.shape(inputs["gt_boxes"])[:2]
     masks = ops.reshape(inputs["gt_masks"], (-1,) + tuple(ops.shape(inputs["gt_masks"])[2:]))

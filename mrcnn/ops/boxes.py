@@ -24,7 +24,11 @@ def _namespace(array):
 def area(boxes):
     """Area of each box.
 
-    boxes: [..., 4]. Returns [...], zero where a side is negative.
+    Args:
+        boxes: [..., 4].
+
+    Returns:
+        [...], zero where a side is negative.
     """
     xp = _namespace(boxes)
     return xp.maximum(boxes[..., 2] - boxes[..., 0], 0) * xp.maximum(boxes[..., 3] - boxes[..., 1], 0)
@@ -33,7 +37,11 @@ def area(boxes):
 def intersection(a, b):
     """Area that boxes share pair by pair.
 
-    a, b: [..., 4], broadcast against each other. Returns [...].
+    Args:
+        a, b: [..., 4], broadcast against each other.
+
+    Returns:
+        [...].
     """
     xp = _namespace(a)
     height = xp.minimum(a[..., 2], b[..., 2]) - xp.maximum(a[..., 0], b[..., 0])
@@ -44,7 +52,11 @@ def intersection(a, b):
 def iou(a, b):
     """Intersection over union pair by pair.
 
-    a, b: [..., 4], broadcast against each other. Returns [...] in 0..1; two boxes of no area have IoU 0.
+    Args:
+        a, b: [..., 4], broadcast against each other.
+
+    Returns:
+        [...] in 0..1; two boxes of no area have IoU 0.
     """
     xp = _namespace(a)
     shared = intersection(a, b)
@@ -55,7 +67,12 @@ def iou(a, b):
 def iou_matrix(a, b):
     """Intersection over union of every box of a with every box of b.
 
-    a: [..., N, 4]; b: [..., M, 4]. Returns [..., N, M].
+    Args:
+        a: [..., N, 4].
+        b: [..., M, 4].
+
+    Returns:
+        [..., N, M].
     """
     return iou(a[..., :, None, :], b[..., None, :, :])
 
@@ -63,8 +80,12 @@ def iou_matrix(a, b):
 def encode(boxes, targets, std):
     """Deltas that lead from boxes to targets (R-CNN appendix C, equations 6-9).
 
-    boxes, targets: [..., 4]; std: 4 numbers the deltas are divided by. Returns [..., (dy, dx, log dh, log dw)].
-    Sides under 1e-3 count as 1e-3, so that no delta is infinite.
+    Args:
+        boxes, targets: [..., 4].
+        std: 4 numbers the deltas are divided by.
+
+    Returns:
+        [..., (dy, dx, log dh, log dw)]. Sides under 1e-3 count as 1e-3, so that no delta is infinite.
     """
     xp = _namespace(boxes)
     height = xp.maximum(boxes[..., 2] - boxes[..., 0], 1e-3)
@@ -81,7 +102,13 @@ def encode(boxes, targets, std):
 def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
     """Boxes that deltas lead to: undoes `encode`, with log sizes clamped to max_log_size.
 
-    deltas, boxes: [..., 4], broadcast against each other; std as in `encode`. Returns [..., 4].
+    Args:
+        deltas, boxes: [..., 4], broadcast against each other.
+        std: 4 numbers, as for `encode`.
+        max_log_size: greatest log size.
+
+    Returns:
+        [..., 4].
     """
     xp = _namespace(deltas)
     height = boxes[..., 2] - boxes[..., 0]
@@ -98,7 +125,12 @@ def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
 def clip(boxes, window):
     """Boxes cut to a window.
 
-    boxes: [..., 4]; window: [..., 4], broadcast against boxes. Returns [..., 4].
+    Args:
+        boxes: [..., 4].
+        window: [..., 4], broadcast against boxes.
+
+    Returns:
+        [..., 4].
     """
     xp = _namespace(boxes)
     y1 = xp.clip(boxes[..., 0], window[..., 0], window[..., 2])

@@ -1,4 +1,4 @@
-"""What the replicas of tf.distribute say to each other inside a step; nothing at all on one device or another backend.
+"""Communication of tf.distribute's replicas inside a step; nothing happens on one device or another backend.
 
 JAX runs one program over all devices, whose sums are those of the whole batch already.
 """
@@ -15,8 +15,10 @@ def total_over_replicas(value):
 def rows_of_replica(draw, rows):
     """What `draw(rows)` gives on one device, or this replica's rows of what it gives for the whole batch.
 
-    draw: function of a number of rows that returns a random tensor of so many; rows: those that this replica has, as
-    many as every other. All replicas draw alike, since their random generators agree.
+    Args:
+        draw: function of a number of rows that returns a random tensor of so many.
+        rows: those that this replica has, as many as every other. All replicas draw alike, since their random
+            generators agree.
     """
     context = _replica_context()
     if context is None:

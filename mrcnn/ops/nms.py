@@ -12,9 +12,15 @@ MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
 def nms(boxes, scores, iou_threshold, max_outputs):
     """Keep the best box, drop all that overlap it by more than the threshold, and so on.
 
-    boxes: [S, N, 4]; scores: [S, N], ABSENT or lower for rows to ignore; max_outputs: int M.
-    Returns (indices int32 [S, M], valid bool [S, M]), best first; of equal scores the lower index wins.
-    Rows past the last kept box have index 0 and valid False. No gradient passes.
+    Args:
+        boxes: [S, N, 4].
+        scores: [S, N], ABSENT or lower for rows to ignore.
+        iou_threshold: overlap above which a box is dropped.
+        max_outputs: int M.
+
+    Returns:
+        (indices int32 [S, M], valid bool [S, M]), best first; of equal scores the lower index wins. Rows past the last
+        kept box have index 0 and valid False. No gradient passes.
     """
     boxes = ops.stop_gradient(boxes)
     scores = ops.stop_gradient(scores)
@@ -22,32 +28,32 @@ def nms(boxes, scores, iou_threshold, max_outputs):
         from mrcnn.ops.native_tensorflow import nms as native_nms
 
         return native_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
-    # A turn a kept box is cheap for few of them; for the hundreds of proposals all pairs at once are.
+    # One iteration for each kept box is cheap for few of them; for the hundreds of proposals all pairs at once are.
     if max_outputs > MANY:
         return parallel_nms(boxes, scores, iou_threshold, max_outputs)
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
 
 
 def reference_nms(boxes, scores, iou_threshold, max_outputs):
-    """`nms` in keras.ops alone: all sets advance together, one kept box a turn, until none has a box left."""
+    """`nms` in keras.ops alone: all sets advance together, one kept box an iteration, until none has a box left."""
     number = ops.shape(scores)[1]
     columns = ops.arange(number, dtype="int32")[None]
     slots = ops.arange(max_outputs, dtype="int32")[None]
 
-    def unfinished(turn, live, chosen, valid):
-        return ops.logical_and(turn < max_outputs, ops.any(live > ABSENT))
+    def unfinished(iteration, live, chosen, valid):
+        return ops.logical_and(iteration < max_outputs, ops.any(live > ABSENT))
 
-    def keep_best(turn, live, chosen, valid):
+    def keep_best(iteration, live, chosen, valid):
         # Keras' argmax looks at the bits of its numbers, which few other runtimes can.
         highest = ops.max(live, axis=-1, keepdims=True)
         best = ops.min(ops.where(live == highest, columns, number - 1), axis=-1, keepdims=True)
-        found = highest > ABSENT
+        alive = highest > ABSENT
         best_box = ops.take_along_axis(boxes, best[:, :, None], axis=1)
         overlaps = box_ops.iou(boxes, best_box) > iou_threshold
         gone = ops.logical_or(overlaps, columns == best)
-        here = ops.logical_and(slots == turn, found)
+        here = ops.logical_and(slots == iteration, alive)
         return (
-            turn + 1,
+            iteration + 1,
             ops.where(gone, ABSENT, live),
             ops.where(here, best, chosen),
             ops.logical_or(valid, here),
@@ -88,7 +94,7 @@ def parallel_nms(boxes, scores, iou_threshold, max_outputs):
     kept, _ = ops.while_loop(changed, again, again(valid, valid))
     # Kept rows first, each group in its order of score.
     rank = ops.argsort(ops.where(kept, position, position + number), axis=-1)[:, :max_outputs]
-    found = ops.take_along_axis(kept, rank, axis=1)
-    index = ops.where(found, ops.cast(ops.take_along_axis(order, rank, axis=1), "int32"), 0)
+    valid = ops.take_along_axis(kept, rank, axis=1)
+    index = ops.where(valid, ops.cast(ops.take_along_axis(order, rank, axis=1), "int32"), 0)
     missing = [[0, 0], [0, max(0, max_outputs - number)]]
-    return ops.pad(index, missing), ops.pad(found, missing)
+    return ops.pad(index, missing), ops.pad(valid, missing)

@@ -10,7 +10,8 @@ _tracing = contextvars.ContextVar("tracing", default="own")  # or "portable", or
 def portable_graph(static):
     """Graphs traced within call no kernels that only their backend has.
 
-    static: nor does any shape in them follow what is found, whatever the backend could do.
+    Args:
+        static: nor does any shape in them follow what is found, whatever the backend could do.
     """
     token = _tracing.set("static" if static else "portable")
     try:

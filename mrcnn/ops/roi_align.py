@@ -16,8 +16,14 @@ from mrcnn.ops.portable import is_portable
 def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level=4):
     """Pyramid level each box is cropped from (FPN equation 1, with floor).
 
-    boxes: [..., 4] pixels. Returns int32 [...] in lowest..highest: a box of canonical_size squared has
-    canonical_level, one of half the side a level less.
+    Args:
+        boxes: [..., 4] pixels.
+        lowest, highest: levels that there are.
+        canonical_size, canonical_level: side in pixels of a box of that level.
+
+    Returns:
+        int32 [...] in lowest..highest: a box of canonical_size squared has canonical_level, one of half the side a
+        level less.
     """
     size = box_ops.area(boxes)
     level = ops.full_like(size, lowest)
@@ -31,10 +37,17 @@ def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level
 def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
     """Crop each box from one image's one map.
 
-    maps: list of [B, h_l, w_l, F]; strides: pixels a cell of each map covers; boxes: [N, 4] pixels;
-    image_index: int32 [N]; level_index: int32 [N] into maps; size: cells a side of the crop;
-    sampling_ratio: points a side of each cell, averaged. Returns [N, size, size, F].
-    Gradients flow to the maps, not to the boxes.
+    Args:
+        maps: list of [B, h_l, w_l, F].
+        strides: pixels a cell of each map covers.
+        boxes: [N, 4] pixels.
+        image_index: int32 [N].
+        level_index: int32 [N] into maps.
+        size: cells a side of the crop.
+        sampling_ratio: points a side of each cell, averaged.
+
+    Returns:
+        [N, size, size, F]. Gradients flow to the maps, not to the boxes.
     """
     boxes = ops.stop_gradient(boxes)
     if backend.backend() == "tensorflow" and not is_portable():
@@ -95,9 +108,15 @@ def _neighbours(points, cells):
 def sample_points(features, stride, boxes, image_index, points):
     """Values of one map at points of boxes, bilinear between the centres of its cells (PointRend section 3.2).
 
-    features: [B, h, w, F]; stride: pixels a cell covers; boxes: [N, 4] pixels; image_index: int32 [N];
-    points: [N, P, 2], (y, x) as shares of the box, 0 at its first edge and 1 at its last. Returns float32 [N, P, F].
-    Gradients flow to the map alone.
+    Args:
+        features: [B, h, w, F].
+        stride: pixels a cell covers.
+        boxes: [N, 4] pixels.
+        image_index: int32 [N].
+        points: [N, P, 2], (y, x) as shares of the box, 0 at its first edge and 1 at its last.
+
+    Returns:
+        float32 [N, P, F]. Gradients flow to the map alone.
     """
     boxes, points = ops.stop_gradient(boxes), ops.stop_gradient(points)
     height, width = ops.shape(features)[1:3]
@@ -118,8 +137,13 @@ def sample_points(features, stride, boxes, image_index, points):
 def sample_grids(grids, row, points):
     """Values of grids at points, bilinear between the centres of their cells and level beyond the outermost.
 
-    grids: [M, h, w]; row: int32 [N], the grid of each set of points; points: [N, P, 2], (y, x) as shares of the grid.
-    Returns float32 [N, P].
+    Args:
+        grids: [M, h, w].
+        row: int32 [N], the grid of each set of points.
+        points: [N, P, 2], (y, x) as shares of the grid.
+
+    Returns:
+        float32 [N, P].
     """
     # In its own cells a grid is a map of stride 1, whose box is the whole of it.
     height, width = ops.shape(grids)[1:3]
@@ -137,9 +161,15 @@ def points_in_pixels(boxes, points):
 def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
     """The part of each mask that lies in a region, by RoIAlign: cells hold the share of the region's cell covered.
 
-    masks: [N, h, w] in 0..1, the mask stretched over mask_boxes [N, 4]; regions: [N, 4] in the same unit;
-    shape: (rows, columns) of the result. Returns [N, rows, columns]; outside its box a mask is zero.
-    Sampling is separable, so it is two small matrix products.
+    Args:
+        masks: [N, h, w], 0..1.
+        mask_boxes: [N, 4], the box that each mask is stretched over.
+        regions: [N, 4] in the same unit.
+        shape: (rows, columns) of the result.
+        sampling_ratio: samples along each side of a cell.
+
+    Returns:
+        [N, rows, columns]; outside its box a mask is zero. Sampling is separable, so it is two small matrix products.
     """
     height, width = ops.shape(masks)[1:3]
     rows = _sampling_matrix(mask_boxes, regions, 0, height, shape[0], sampling_ratio)
@@ -150,9 +180,15 @@ def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
 def sample_masks_at(masks, mask_boxes, row, regions, points):
     """Values of masks at points of regions, bilinear between the centres of the masks' cells.
 
-    masks: [M, h, w], each stretched over its one of mask_boxes [M, 4]; row: int32 [N], the mask of each region;
-    regions: [N, 4] in the unit of mask_boxes; points: [N, P, 2] as for `sample_points`.
-    Returns float32 [N, P]; outside its box a mask is zero.
+    Args:
+        masks: [M, h, w].
+        mask_boxes: [M, 4], the box that each mask is stretched over.
+        row: int32 [N], the mask of each region.
+        regions: [N, 4] in the unit of mask_boxes.
+        points: [N, P, 2] as for `sample_points`.
+
+    Returns:
+        float32 [N, P]; outside its box a mask is zero.
     """
     boxes = ops.take(mask_boxes, row, axis=0)
     corner, size = boxes[:, None, :2], ops.maximum(boxes[:, None, 2:] - boxes[:, None, :2], 1e-3)

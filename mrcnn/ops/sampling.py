@@ -9,9 +9,15 @@ from mrcnn.ops.portable import needs_static_shapes
 def sample_balanced(positive, negative, count, max_positive, seed):
     """A random sample with a bounded share of positives, negatives filling all the rest (Fast R-CNN section 2.3).
 
-    positive, negative: bool [B, N], disjoint; count: int T; max_positive: int; seed: keras.random.SeedGenerator.
-    Returns (indices int32 [B, T], is_positive bool [B, T], valid bool [B, T]), positives first. With no positive at
-    all the negatives still fill T slots; slots that nothing is left for are not valid and have index 0.
+    Args:
+        positive, negative: bool [B, N], disjoint.
+        count: int T.
+        max_positive: int.
+        seed: keras.random.SeedGenerator.
+
+    Returns:
+        (indices int32 [B, T], is_positive bool [B, T], valid bool [B, T]), positives first. With no positive at all the
+        negatives still fill T slots; slots that nothing is left for are not valid and have index 0.
     """
     if positive.shape[1] is None or positive.shape[1] < count:
         nobody = ops.zeros((ops.shape(positive)[0], count), dtype="bool")
@@ -32,9 +38,12 @@ def sample_balanced(positive, negative, count, max_positive, seed):
 def filled_rows(valid):
     """Indices of the rows that hold something, so that padding costs nothing where shapes may be dynamic.
 
-    valid: bool [N]. Returns (indices int32 [K], kept bool [K]). TensorFlow and PyTorch give K = max(1, number of
-    valid rows); JAX, whose shapes are static, and a graph that needs static ones give all N rows, `kept` telling which
-    of them count.
+    Args:
+        valid: bool [N].
+
+    Returns:
+        (indices int32 [K], kept bool [K]). TensorFlow and PyTorch give K = max(1, number of valid rows); JAX, whose
+        shapes are static, and a graph that needs static ones give all N rows, `kept` telling which of them count.
     """
     rows = ops.arange(ops.shape(valid)[0], dtype="int32")
     if backend.backend() == "jax" or needs_static_shapes():

@@ -1,1 +1,1 @@
-"""What goes round `fit`: layers of a stage, optimizer, callbacks, weight files."""
+"""What surrounds `fit`: layers of a stage, optimizer, callbacks, weight files."""

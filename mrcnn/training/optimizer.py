@@ -12,10 +12,12 @@ from mrcnn.training.stages import layer_rates
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate reached by a linear climb from a thousandth (Goyal 2017, section 2.2), then kept or lowered.
 
-    rate: the highest; steps: length of the climb, 0 for none
-    total_steps: None keeps the rate; a number lowers it along half a cosine to nothing there (Loshchilov and Hutter
-        2017, equation 5 without restarts), or in drops if there are any
-    drops: shares of total_steps, after each of which the rate is a tenth of what it was
+    Args:
+        rate: the highest.
+        steps: length of the climb, 0 for none.
+        total_steps: None keeps the rate; a number lowers it along half a cosine to nothing there (Loshchilov and Hutter
+            2017, equation 5 without restarts), or in drops if there are any.
+        drops: shares of total_steps, after each of which the rate is a tenth of what it was.
     """
 
     def __init__(self, rate, steps, total_steps=None, drops=()):
@@ -118,11 +120,17 @@ def rate_text(config, learning_rate):
 def make_optimizer(model, config, learning_rate, momentum, warmup_steps, total_steps=None):
     """The optimizer of Config.OPTIMIZER for the model's trainable weights.
 
-    warmup_steps: length of the climb to learning_rate; total_steps: of the stage, which the schedules "step" and
-    "cosine" need. Both count batches, also where ACCUMULATE_STEPS of them make one change of the weights.
-
     "sgd": with momentum. Weight decay is divided by (1 - momentum): each step then shrinks a kernel as much as the
     usual L2 term does once momentum has built up. "adamw": the decay as it is.
+
+    Args:
+        model: training graph.
+        config: settings.
+        learning_rate: rate after the warm-up.
+        momentum: of SGD.
+        warmup_steps: number of steps over which the rate rises.
+        total_steps: number of steps of the stage, which the schedules "step" and "cosine" need. Both numbers count
+            batches, also where ACCUMULATE_STEPS of them make one change of the weights.
     """
     variables = model.trainable_variables
     decay = config.WEIGHT_DECAY / (1.0 if config.OPTIMIZER == "adamw" else 1.0 - momentum)

@@ -1,4 +1,4 @@
-"""Callbacks that look at validation and test photos between epochs: figures for the logs, best checkpoint, early stop.
+"""Callbacks that measure validation and test photos between epochs: figures for the logs, best checkpoint, early stop.
 
 `Segmenter.train(custom_callbacks=...)` calls those with the attribute `measures` before the logs are written, so that
 history.csv and TensorBoard have their figures, and the others after each epoch's checkpoint. What is measured on test

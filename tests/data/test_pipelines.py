@@ -154,8 +154,8 @@ def test_result_depends_on_the_random_state_alone():
     expected = [run(seed) for seed in range(6)]
     assert not np.array_equal(expected[0][0], expected[1][0])
     with concurrent.futures.ThreadPoolExecutor(4) as pool:  # worker threads share the augmenter
-        found = list(pool.map(run, [seed % 6 for seed in range(24)]))
-    for i, (changed_image, changed_masks) in enumerate(found):
+        results = list(pool.map(run, [seed % 6 for seed in range(24)]))
+    for i, (changed_image, changed_masks) in enumerate(results):
         np.testing.assert_array_equal(changed_image, expected[i % 6][0])
         np.testing.assert_array_equal(changed_masks, expected[i % 6][1])
 

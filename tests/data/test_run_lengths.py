@@ -107,9 +107,9 @@ def test_areas_and_boxes_of_any_number(count):
     rows = np.arange(count) % len(masks)
     given = [rles[row] for row in rows]
     areas = np.array([np.count_nonzero(mask) for mask in masks])
-    found = run_lengths.areas(given)
-    assert found.dtype == np.int64 and found.sum() == areas[rows].sum()
-    np.testing.assert_array_equal(found, areas[rows])
+    counted = run_lengths.areas(given)
+    assert counted.dtype == np.int64 and counted.sum() == areas[rows].sum()
+    np.testing.assert_array_equal(counted, areas[rows])
     expected = np.array([coco_mask.toBbox(rle) for rle in rles])
     np.testing.assert_array_equal(np.array(run_lengths.coco_boxes(given)).reshape(-1, 4), expected[rows])
 
@@ -152,11 +152,11 @@ def test_intervals_in_any_order():
 def test_overlaps_are_those_of_the_masks_and_of_the_boxes():
     masks = random_masks()
     rles = [run_lengths.encode(mask) for mask in masks]
-    found = run_lengths.iou(rles, rles[1:4], [False, True, False])
+    overlaps = run_lengths.iou(rles, rles[1:4], [False, True, False])
     for i, a in enumerate(masks):
         for j, b in enumerate(masks[1:4]):
             whole = np.count_nonzero(a) if j == 1 else np.count_nonzero(a | b)
-            assert found[i, j] == (np.count_nonzero(a & b) / whole if whole else 0)
+            assert overlaps[i, j] == (np.count_nonzero(a & b) / whole if whole else 0)
     # 4 x 4 and 4 x 2, half of which lies in it: 4 shared of 16 + 8 - 4; as a crowd, 4 of the 16.
     assert run_lengths.iou([[0, 0, 4, 4]], [[2, 0, 4, 2]]).tolist() == [[4 / 20]]
     assert run_lengths.iou([[0, 0, 4, 4]], [[2, 0, 4, 2]], [True]).tolist() == [[4 / 16]]

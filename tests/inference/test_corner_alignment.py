@@ -26,7 +26,7 @@ def test_masks_are_pasted_as_scikit_image_resizes_them():
     rng = np.random.default_rng(0)
     masks = rng.uniform(0, 1, (4, 7, 5)).astype("float32")
     boxes = np.array([[3, 4, 33, 29], [0, 0, 5, 3], [10, 2, 24, 40], [0, 0, 40, 40]])
-    found = paste_masks(*m.ringed(masks, boxes), (40, 40))
+    pasted = paste_masks(*m.ringed(masks, boxes), (40, 40))
     values = paste_masks(*m.ringed(masks, boxes), (40, 40), threshold=None)
     for index, (mask, (y1, x1, y2, x2)) in enumerate(zip(masks.astype(float), boxes)):
         resized = transform.resize(mask, (y2 - y1, x2 - x1), order=1, mode="constant", cval=0, anti_aliasing=False)
@@ -35,16 +35,16 @@ def test_masks_are_pasted_as_scikit_image_resizes_them():
         photo[y1:y2, x1:x2] = resized >= 0.5
         certain = np.ones((40, 40), bool)
         certain[y1:y2, x1:x2] = abs(resized - 0.5) > 1e-4
-        np.testing.assert_array_equal(found[..., index][certain], photo[certain])
+        np.testing.assert_array_equal(pasted[..., index][certain], photo[certain])
 
 
 def test_the_ring_is_never_pasted():
     # Ones everywhere: inside at every pixel of the box, nowhere outside.
     for box in ([2, 3, 9, 10], [5, 5, 6, 6], [0, 0, 20, 20], [3, 0, 20, 2]):
-        found = paste_masks(*m.ringed(np.ones((1, 28, 28)), np.array([box])), (20, 20))[..., 0]
+        pasted = paste_masks(*m.ringed(np.ones((1, 28, 28)), np.array([box])), (20, 20))[..., 0]
         expected = np.zeros((20, 20), bool)
         expected[box[0] : box[2], box[1] : box[3]] = True
-        corners = expected & ~found
-        assert not (found & ~expected).any()
+        corners = expected & ~pasted
+        assert not (pasted & ~expected).any()
         # At a corner the mask falls to a half along both sides, and in large boxes below it in between.
-        assert corners.sum() <= 4 * 4 and found.sum() >= expected.sum() - corners.sum()
+        assert corners.sum() <= 4 * 4 and pasted.sum() >= expected.sum() - corners.sum()

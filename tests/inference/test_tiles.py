@@ -101,9 +101,9 @@ def seen(box, *objects):
 
 def merged(*objects, whole=None, tiles=TILES):
     """The merged answer of all tiles, each of which sees all objects; whole: objects that the whole view sees."""
-    found = [seen(box, *objects) for box in tiles]
+    views = [seen(box, *objects) for box in tiles]
     everything = None if whole is None else seen((0, 0, *SHAPE), *whole)
-    return merge_tiles(found, tiles, SHAPE, 0.5, everything)
+    return merge_tiles(views, tiles, SHAPE, 0.5, everything)
 
 
 def check(answer, *objects):
@@ -133,25 +133,25 @@ def test_an_object_in_many_tiles_is_one(mask):
 def test_an_object_whole_in_one_tile_and_cut_in_the_next():
     # Columns 40 to 63 lie in the first tile, 48 to 111 in the second: it sees columns 48 to 60, cut.
     mask = rectangle(10, 40, 30, 60)
-    found = [seen(box) for box in TILES]
-    found[0], found[1] = seen(TILES[0], (mask, 1, 0.6)), seen(TILES[1], (mask, 1, 0.9))
-    assert found[1]["boxes"].tolist() == [[10, 48, 30, 60]]
-    check(merge_tiles(found, TILES, SHAPE, 0.5), (mask, 1, 0.6))
+    views = [seen(box) for box in TILES]
+    views[0], views[1] = seen(TILES[0], (mask, 1, 0.6)), seen(TILES[1], (mask, 1, 0.9))
+    assert views[1]["boxes"].tolist() == [[10, 48, 30, 60]]
+    check(merge_tiles(views, TILES, SHAPE, 0.5), (mask, 1, 0.6))
     # The tiles do not agree about its outline: the one that sees it whole is believed.
-    found[1] = seen(TILES[1], (rectangle(12, 40, 32, 62), 1, 0.9))
-    check(merge_tiles(found, TILES, SHAPE, 0.5), (mask, 1, 0.6))
+    views[1] = seen(TILES[1], (rectangle(12, 40, 32, 62), 1, 0.9))
+    check(merge_tiles(views, TILES, SHAPE, 0.5), (mask, 1, 0.6))
 
 
 def test_of_two_whole_sights_of_an_object_the_better_is_kept():
-    found = [seen(box) for box in TILES]
+    views = [seen(box) for box in TILES]
     one, other = rectangle(10, 50, 30, 62), rectangle(11, 50, 30, 62)
-    found[0], found[1] = seen(TILES[0], (one, 1, 0.6)), seen(TILES[1], (other, 1, 0.9))
-    check(merge_tiles(found, TILES, SHAPE, 0.5), (other, 1, 0.9))
+    views[0], views[1] = seen(TILES[0], (one, 1, 0.6)), seen(TILES[1], (other, 1, 0.9))
+    check(merge_tiles(views, TILES, SHAPE, 0.5), (other, 1, 0.9))
     # An IoU of 8 / 12 is above 0.5, one of 6 / 12 is not.
-    found[1] = seen(TILES[1], (rectangle(10, 50, 30, 58), 1, 0.9))
-    assert len(merge_tiles(found, TILES, SHAPE, 0.5)["scores"]) == 1
-    found[1] = seen(TILES[1], (rectangle(10, 50, 30, 55), 1, 0.9))
-    assert len(merge_tiles(found, TILES, SHAPE, 0.5)["scores"]) == 2
+    views[1] = seen(TILES[1], (rectangle(10, 50, 30, 58), 1, 0.9))
+    assert len(merge_tiles(views, TILES, SHAPE, 0.5)["scores"]) == 1
+    views[1] = seen(TILES[1], (rectangle(10, 50, 30, 55), 1, 0.9))
+    assert len(merge_tiles(views, TILES, SHAPE, 0.5)["scores"]) == 2
 
 
 @pytest.mark.parametrize("one, other", [
@@ -172,9 +172,9 @@ def test_other_classes_are_other_objects():
 def test_a_fragment_of_a_better_object_is_dropped():
     # The first tile finds it twice: as it is, and with less certainty a part of it.
     mask = rectangle(10, 40, 30, 75)
-    found = [seen(box, (mask, 1, 0.9)) for box in TILES]
-    found[0] = seen(TILES[0], (mask, 1, 0.8), (rectangle(18, 40, 26, 75), 1, 0.3))
-    check(merge_tiles(found, TILES, SHAPE, 0.5), (mask, 1, 0.9))
+    views = [seen(box, (mask, 1, 0.9)) for box in TILES]
+    views[0] = seen(TILES[0], (mask, 1, 0.8), (rectangle(18, 40, 26, 75), 1, 0.3))
+    check(merge_tiles(views, TILES, SHAPE, 0.5), (mask, 1, 0.9))
 
 
 def test_nothing_at_all():
@@ -201,10 +201,10 @@ def test_a_small_object_is_the_tiles():
 
 def test_the_whole_view_completes_what_a_tile_saw_half_of():
     mask = rectangle(10, 20, 30, 75)
-    found = [seen(box) for box in TILES]
-    found[1] = seen(TILES[1], (mask, 1, 0.9))  # columns 48 on: 27 of 55, less than half
+    views = [seen(box) for box in TILES]
+    views[1] = seen(TILES[1], (mask, 1, 0.9))  # columns 48 on: 27 of 55, less than half
     everything = seen((0, 0, *SHAPE), (mask, 1, 0.6), (rectangle(100, 100, 110, 110), 1, 0.4))
-    answer = merge_tiles(found, TILES, SHAPE, 0.5, everything)
+    answer = merge_tiles(views, TILES, SHAPE, 0.5, everything)
     check(answer, (mask, 1, 0.6), (rectangle(100, 100, 110, 110), 1, 0.4))  # what no tile found counts too
 
 
@@ -245,8 +245,8 @@ def test_every_pixel_is_found_and_none_besides(seed):
     answer = merged(*objects)
     for class_id in (1, 2):
         true = np.any([mask for mask, own, _ in objects if own == class_id], axis=0)
-        found = [rle_decode(rle) for rle, own in zip(answer["rles"], answer["class_ids"]) if own == class_id]
-        np.testing.assert_array_equal(np.any(found, axis=0), true)
+        masks = [rle_decode(rle) for rle, own in zip(answer["rles"], answer["class_ids"]) if own == class_id]
+        np.testing.assert_array_equal(np.any(masks, axis=0), true)
 
 
 def test_objects_at_the_photos_border_are_whole():
@@ -261,10 +261,10 @@ def test_objects_at_the_photos_border_are_whole():
 
 def test_probabilities_of_a_joined_object():
     mask = rectangle(10, 40, 30, 76)
-    found = [seen(box, (mask, 1, 0.8)) for box in TILES]
-    for view in found:
+    views = [seen(box, (mask, 1, 0.8)) for box in TILES]
+    for view in views:
         view["mask_probabilities"] = np.full((len(view["scores"]), 7, 7), 0.75, np.float32)
-    answer = merge_tiles(found, TILES, SHAPE, 0.5)
+    answer = merge_tiles(views, TILES, SHAPE, 0.5)
     assert answer["mask_probabilities"].shape == (1, 14, 14)
     np.testing.assert_allclose(answer["mask_probabilities"], 0.75, rtol=1e-6)
     pasted = paste_masks(answer["mask_probabilities"], answer["boxes"], SHAPE)
@@ -291,8 +291,8 @@ class Painted(Detector):
         outputs["valid"] = outputs["valid"] > 0
         for row, canvas in enumerate(canvases):
             places = [np.argwhere((canvas == colour).all(axis=-1)) for colour in self.colours]
-            found = [(colour, place) for colour, place in zip(self.colours, places) if len(place)]
-            for column, (colour, place) in enumerate(found[:4]):
+            objects = [(colour, place) for colour, place in zip(self.colours, places) if len(place)]
+            for column, (colour, place) in enumerate(objects[:4]):
                 outputs["boxes"][row, column] = [*place.min(axis=0), *(place.max(axis=0) + 1)]
                 outputs["class_ids"][row, column], outputs["scores"][row, column] = colour[0] // 80, colour[2] / 255
                 outputs["valid"][row, column], outputs["masks"][row, column] = True, 1
@@ -347,9 +347,9 @@ def test_the_whole_view_adds_what_is_larger_than_a_tile():
 def test_a_tile_is_detected_as_a_photo_of_its_own(geometry):
     photo, masks = painted(SCENE)
     model = Painted(list(masks), GEOMETRY=geometry)
-    found = list(model._in_tiles(photo, TILES, 1.0, True))
-    assert sum(len(one["scores"]) for one in found) > len(SCENE)
-    for one, (y1, x1, y2, x2) in zip(found, TILES, strict=True):
+    results = list(model._in_tiles(photo, TILES, 1.0, True))
+    assert sum(len(one["scores"]) for one in results) > len(SCENE)
+    for one, (y1, x1, y2, x2) in zip(results, TILES, strict=True):
         alone = model.detect([photo[y1:y2, x1:x2]], mask_probabilities=True)[0]
         np.testing.assert_array_equal(one["rois"], alone["rois"] + [y1, x1, y1, x1])
         for name in ("class_ids", "scores", "mask_probabilities"):
@@ -384,11 +384,11 @@ def test_a_photo_that_one_tile_holds_is_detected_as_ever():
     huge, others = painted(SCENE)
     model = Painted(sorted({*masks, *others}))
     results = model.detect_tiled([small, huge, small[:40]], tile=64, mask_probabilities=True)
-    for found, image in zip(results[::2], (small, small[:40])):
+    for result, image in zip(results[::2], (small, small[:40])):
         expected = model.detect([image], rle=True, mask_probabilities=True)[0]
-        assert found.keys() == expected.keys() and found["rles"] == expected["rles"]
+        assert result.keys() == expected.keys() and result["rles"] == expected["rles"]
         for name in expected.keys() - {"rles"}:
-            np.testing.assert_array_equal(found[name], expected[name])
+            np.testing.assert_array_equal(result[name], expected[name])
     assert len(results[1]["scores"]) == len(SCENE) and results[1]["mask_probabilities"].shape[1:] == (16, 16)
     assert model.detect_tiled([]) == []
 

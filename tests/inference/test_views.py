@@ -12,15 +12,15 @@ WHOLE = Window((40, 60), (40, 60), (1.0, 1.0), (0.0, 0.0))
 PLAIN, MIRRORED = View(False, 1.0), View(True, 1.0)
 
 
-def rows(*found, side=4):
+def rows(*objects, side=4):
     """The network's rows of (box, class, score, mask or value) and one row that is not valid."""
-    found = [*found, ((0, 0, 9, 9), 1, 0.99, 1.0)]
+    objects = [*objects, ((0, 0, 9, 9), 1, 0.99, 1.0)]
     return {
-        "boxes": np.array([one[0] for one in found], np.float32),
-        "class_ids": np.array([one[1] for one in found], np.int32),
-        "scores": np.array([one[2] for one in found], np.float32),
-        "valid": np.arange(len(found)) < len(found) - 1,
-        "masks": np.stack([np.broadcast_to(np.asarray(one[3], np.float32), (side, side)) for one in found]),
+        "boxes": np.array([one[0] for one in objects], np.float32),
+        "class_ids": np.array([one[1] for one in objects], np.int32),
+        "scores": np.array([one[2] for one in objects], np.float32),
+        "valid": np.arange(len(objects)) < len(objects) - 1,
+        "masks": np.stack([np.broadcast_to(np.asarray(one[3], np.float32), (side, side)) for one in objects]),
     }
 
 
@@ -138,15 +138,15 @@ def test_one_plain_view_is_detect_as_it_was(model):
 
     model.config.set(TEST_FLIP=False, TEST_SCALES=(1.0,))
     try:
-        for image, found in zip(photos(), model.detect(photos())):
+        for image, result in zip(photos(), model.detect(photos())):
             canvas, window = place_image(image, model.config.IMAGE_MIN_DIM, model.config.IMAGE_MAX_DIM, 0, "rectangle")
             outputs = model.predict(canvas[None], window.box[None])
             expected = unmold({name: value[0] for name, value in outputs.items()}, window, image.shape[:2])
             assert len(expected["scores"])
             for name in ("rois", "class_ids", "masks"):
-                np.testing.assert_array_equal(found[name], expected[name])
+                np.testing.assert_array_equal(result[name], expected[name])
             for name in ("boxes", "scores"):  # alone and in a batch, convolutions add up in another order
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(result[name], expected[name], rtol=1e-5, atol=1e-5)
     finally:
         model.config.set(TEST_FLIP=True, TEST_SCALES=(1.0, 1.5))
 
@@ -171,31 +171,31 @@ class Symmetric:
 def test_a_mirrored_photo_gives_the_mirrored_result(model, monkeypatch):
     monkeypatch.setattr(model, "predict", Symmetric())
     image = photos()[1]
-    found, mirrored = model.detect([image, image[:, ::-1].copy()], soft_masks=True)
-    assert len(found["scores"]) == 1 and found["scores"] == pytest.approx([0.8])
+    result, mirrored = model.detect([image, image[:, ::-1].copy()], soft_masks=True)
+    assert len(result["scores"]) == 1 and result["scores"] == pytest.approx([0.8])
     width = image.shape[1]
-    y1, x1, y2, x2 = found["boxes"][0]
+    y1, x1, y2, x2 = result["boxes"][0]
     np.testing.assert_allclose(mirrored["boxes"], [[y1, width - x2, y2, width - x1]], atol=1e-4)
-    np.testing.assert_allclose(mirrored["soft_masks"][:, ::-1], found["soft_masks"], atol=1e-5)
+    np.testing.assert_allclose(mirrored["soft_masks"][:, ::-1], result["soft_masks"], atol=1e-5)
     true = np.argwhere(image.max(axis=-1) > 200)
-    np.testing.assert_allclose(found["boxes"][0], [*true.min(axis=0), *(true.max(axis=0) + 1)], atol=0.7)
+    np.testing.assert_allclose(result["boxes"][0], [*true.min(axis=0), *(true.max(axis=0) + 1)], atol=0.7)
 
 
 def test_merging_real_views_keeps_what_detect_promises(model):
     with model.lower_confidence(0.02):
         results = model.detect(photos(), soft_masks=True)
-    for image, found in zip(photos(), results):
-        count = len(found["scores"])
-        assert found["masks"].shape == image.shape[:2] + (count,) and (np.diff(found["scores"]) <= 0).all()
-        assert (found["boxes"] >= 0).all() and (found["boxes"][:, 2:] <= image.shape[:2]).all()
+    for image, result in zip(photos(), results):
+        count = len(result["scores"])
+        assert result["masks"].shape == image.shape[:2] + (count,) and (np.diff(result["scores"]) <= 0).all()
+        assert (result["boxes"] >= 0).all() and (result["boxes"][:, 2:] <= image.shape[:2]).all()
         assert count <= model.config.DETECTION_MAX_INSTANCES
     assert model.min_confidence == model.config.DETECTION_MIN_CONFIDENCE
 
 
 def test_the_threshold_holds_for_the_mean_and_is_given_back(model):
     model.config.set(DETECTION_MIN_CONFIDENCE=0.05)
-    found = model.detect(photos())
-    assert all((one["scores"] >= 0.05).all() for one in found)
+    results = model.detect(photos())
+    assert all((one["scores"] >= 0.05).all() for one in results)
     before = model.inference_model.predict_function
     with model.lower_confidence(0.01), model.lower_confidence(0.02):
         assert model.min_confidence == 0.01  # as low already

@@ -75,8 +75,8 @@ def test_suppression_by_plain_loops():
     for index in np.argsort(-scores):
         if all(plain_iou(boxes[index], boxes[other]) <= 0.4 for other in kept):
             kept.append(index)
-    found = m.non_max_suppression(boxes, scores, 0.4)
-    assert found.dtype == np.int32 and found.tolist() == kept and 2 < len(kept) < 60
+    indices = m.non_max_suppression(boxes, scores, 0.4)
+    assert indices.dtype == np.int32 and indices.tolist() == kept and 2 < len(kept) < 60
     assert m.non_max_suppression(np.zeros((0, 4)), np.zeros(0), 0.4).tolist() == []
 
 
@@ -99,17 +99,17 @@ def test_anchors_by_plain_loops():
                     y, x = (row + 0.5) * 4, (column + 0.5) * 4  # the centre of the cell
                     height, width = scale / np.sqrt(ratio), scale * np.sqrt(ratio)
                     expected.append([y - height / 2, x - width / 2, y + height / 2, x + width / 2])
-    found = m.generate_anchors((8, 16), [0.5, 1, 2], (3, 2), 4, 1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    anchors = m.generate_anchors((8, 16), [0.5, 1, 2], (3, 2), 4, 1)
+    np.testing.assert_allclose(anchors, expected, rtol=1e-5, atol=1e-5)
     # At every second cell: rows 0 and 2, column 0, six shapes each.
     sparse = m.generate_anchors((8, 16), [0.5, 1, 2], (3, 2), 4, 2)
     np.testing.assert_allclose(sparse, np.array(expected)[[*range(6), *range(24, 30)]], rtol=1e-5, atol=1e-5)
 
 
 def test_pyramid_anchors_are_those_of_the_levels_in_turn():
-    found = m.generate_pyramid_anchors((8, 32), [1], [(2, 2), (1, 1)], (4, 16), 1)
+    anchors = m.generate_pyramid_anchors((8, 32), [1], [(2, 2), (1, 1)], (4, 16), 1)
     # Centres 2 and 6 at stride 4, 8 at stride 16.
-    assert found.tolist() == [
+    assert anchors.tolist() == [
         [-2, -2, 6, 6], [-2, 2, 6, 10], [2, -2, 10, 6], [2, 2, 10, 10], [-8, -8, 24, 24]
     ]
 
@@ -127,6 +127,6 @@ def test_backbone_shapes_round_up_or_come_from_the_user():
 
 def test_matterports_geometry_has_anchors_round_the_corners_of_cells():
     arguments = ((8, 16), [0.5, 1, 2], [(3, 2), (2, 1)], (4, 8), 1)
-    exact, found = (m.generate_pyramid_anchors(*arguments, **more) for more in ({}, {"geometry": "matterport"}))
+    exact, anchors = (m.generate_pyramid_anchors(*arguments, **more) for more in ({}, {"geometry": "matterport"}))
     # Half a cell up and to the left: 2 pixels at stride 4, on 18 anchors, and 4 at stride 8.
-    np.testing.assert_allclose(exact - found, np.repeat([2.0, 4.0], [18, 6])[:, None] + np.zeros(4), atol=1e-5)
+    np.testing.assert_allclose(exact - anchors, np.repeat([2.0, 4.0], [18, 6])[:, None] + np.zeros(4), atol=1e-5)

@@ -55,16 +55,16 @@ def test_proposals_by_brute_force():
     scores, deltas = rng.uniform(0, 1, (2, 90)), rng.normal(0, 1, (2, 90, 4))
     probabilities = np.stack([1 - scores, scores], axis=-1)
     layer = m.ProposalLayer(proposal_count=30, nms_threshold=0.3, config=SmallConfig())
-    found = ops.convert_to_numpy(layer([probabilities.astype("float32"), deltas.astype("float32"), anchors]))
-    assert found.shape == (2, 30, 4)
+    result = ops.convert_to_numpy(layer([probabilities.astype("float32"), deltas.astype("float32"), anchors]))
+    assert result.shape == (2, 30, 4)
     for row in range(2):
         best = np.argsort(-scores[row])[: SmallConfig.PRE_NMS_LIMIT]
         boxes = np.clip(decoded(anchors[row], deltas[row]), 0, 1)
         boxes_of_some_area = [i for i in best if (boxes[i][2:] > boxes[i][:2]).all()]
         kept = suppressed(boxes, boxes_of_some_area, 0.3)
         assert 5 < len(kept) < 30
-        np.testing.assert_allclose(found[row, : len(kept)], boxes[kept], atol=1e-5)
-        assert not found[row, len(kept) :].any()
+        np.testing.assert_allclose(result[row, : len(kept)], boxes[kept], atol=1e-5)
+        assert not result[row, len(kept) :].any()
 
 
 def test_crops_of_a_ramp_are_the_ramp_at_the_centres_of_their_cells():
@@ -128,7 +128,7 @@ def test_detections_by_brute_force():
     probabilities = rng.dirichlet([1, 1, 1], (2, 30)).astype("float32")
     deltas = rng.normal(0, 1, (2, 30, 3, 4)).astype("float32")
     meta = np.stack([compose_image_meta(0, (90, 120, 3), (128, 128, 3), (16, 0, 112, 128), 1, [1] * 3)] * 2)
-    found = ops.convert_to_numpy(m.DetectionLayer(config)([rois, probabilities, deltas, meta.astype("float32")]))
+    result = ops.convert_to_numpy(m.DetectionLayer(config)([rois, probabilities, deltas, meta.astype("float32")]))
     window = normalised([16, 0, 112, 128])
     for image in range(2):
         expected = []
@@ -141,8 +141,8 @@ def test_detections_by_brute_force():
             expected += [[*boxes[i], class_id, scores[i]] for i in suppressed(boxes, order, 0.3)]
         expected = np.array(sorted(expected, key=lambda row: -row[5]))[:12]
         assert len(expected) > 4
-        np.testing.assert_allclose(found[image, : len(expected)], expected, atol=1e-5)
-        assert not found[image, len(expected) :].any()
+        np.testing.assert_allclose(result[image, : len(expected)], expected, atol=1e-5)
+        assert not result[image, len(expected) :].any()
 
 
 def test_layers_serve_in_a_functional_model():
@@ -197,11 +197,11 @@ def test_proposals_in_matterports_geometry():
     deltas[0, :5, 2] = 30  # 6 as a log size, which the exact geometry would cut at 4.1
     probabilities = np.exp(pairs) / np.exp(pairs).sum(axis=-1, keepdims=True)
     layer = m.ProposalLayer(40, 0.3, SmallConfig(GEOMETRY="matterport"))
-    found = ops.convert_to_numpy(layer([probabilities.astype("float32"), deltas.astype("float32"), anchors[None]]))[0]
+    result = ops.convert_to_numpy(layer([probabilities.astype("float32"), deltas.astype("float32"), anchors[None]]))[0]
     expected = arithmetic.proposals(pairs[0], deltas[0], anchors.astype(float), SmallConfig.PRE_NMS_LIMIT, 0.3, 40)
     assert 5 < len(expected) < 40
-    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
-    assert not found[len(expected) :].any()
+    np.testing.assert_allclose(result[: len(expected)], expected, atol=1e-4)
+    assert not result[len(expected) :].any()
 
 
 def test_crops_in_matterports_geometry():
@@ -226,12 +226,12 @@ def test_detections_in_matterports_geometry():
     rois[0, 25:] = 0  # padding
     meta = compose_image_meta(0, (90, 120, 3), (128, 128, 3), (16, 0, 112, 128), 1, [1] * 3)[None].astype("float32")
     inputs = [rois, probabilities.astype("float32"), deltas.astype("float32"), meta]
-    found = ops.convert_to_numpy(m.DetectionLayer(config)(inputs))[0]
+    result = ops.convert_to_numpy(m.DetectionLayer(config)(inputs))[0]
     expected = arithmetic.detections(rois[0, :25].astype(float), logits[0, :25], deltas[0, :25],
                                      normalised([16, 0, 112, 128]).astype(float), 0.4, 0.3, 12)
     assert 4 < len(expected) <= 12
-    np.testing.assert_allclose(found[: len(expected)], expected, atol=1e-4)
-    assert not found[len(expected) :].any()
+    np.testing.assert_allclose(result[: len(expected)], expected, atol=1e-4)
+    assert not result[len(expected) :].any()
 
 
 def test_detection_targets_in_matterports_geometry():

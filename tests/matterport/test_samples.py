@@ -117,13 +117,13 @@ def test_detection_targets_by_hand():
     masks[28:, :, 0] = False  # the upper half of the first
     rois = np.array([[12, 10, 32, 30], [0, 40, 20, 60]])
     settings = config(TRAIN_ROIS_PER_IMAGE=20)
-    found, ids, deltas, targets = m.build_detection_targets(rois, class_ids, boxes, masks, settings)
-    assert found.shape == (20, 4) and deltas.shape == (20, 3, 4) and targets.shape == (20, 28, 28, 3)
+    sampled, ids, deltas, targets = m.build_detection_targets(rois, class_ids, boxes, masks, settings)
+    assert sampled.shape == (20, 4) and deltas.shape == (20, 3, 4) and targets.shape == (20, 28, 28, 3)
     # Both true boxes and the first region, which overlaps its object by 18 of 22 rows; one background; no others.
     expected = {(12, 10, 32, 30): 2, (10, 10, 30, 30): 2, (40, 40, 60, 64): 1, (0, 40, 20, 60): 0}
-    assert {tuple(roi): class_id for roi, class_id in zip(found[:4].astype(int).tolist(), ids)} == expected
-    assert not found[4:].any() and not ids[4:].any()
-    row = found.tolist().index([12, 10, 32, 30])
+    assert {tuple(roi): class_id for roi, class_id in zip(sampled[:4].astype(int).tolist(), ids)} == expected
+    assert not sampled[4:].any() and not ids[4:].any()
+    row = sampled.tolist().index([12, 10, 32, 30])
     # Up by 2 of 20, scaled by 0.1. Its upper 8 of 20 rows lie in the mask: 11.2 of 28.
     np.testing.assert_allclose(deltas[row], [[0] * 4, [0] * 4, [-1, 0, 0, 0]], atol=1e-5)
     assert targets[row, :11, :, 2].all() and not targets[row, 12:, :, 2].any() and not targets[row, ..., :2].any()
@@ -176,9 +176,9 @@ def test_targets_follow_the_geometry():
     # No anchor with an IoU of 0.001 or more with the crowd is a negative there; here only one that lies in it is not.
     boxes, class_ids = np.array([[22, 3, 35, 22], [16, 48, 48, 64]]), np.array([1, -1])
     anchors = np.array([[20, 40, 40, 50], [0, 0, 8, 8], [20, 50, 30, 60]], float)
-    found = [m.build_rpn_targets(None, np.concatenate([anchors, boxes[:1]]), class_ids, boxes, settings)[0].tolist()
+    matches = [m.build_rpn_targets(None, np.concatenate([anchors, boxes[:1]]), class_ids, boxes, settings)[0].tolist()
              for settings in (exact, other)]
-    assert found == [[-1, -1, 0, 1], [0, -1, 0, 1]]
+    assert matches == [[-1, -1, 0, 1], [0, -1, 0, 1]]
     inputs, _ = next(m.data_generator(dataset, other, shuffle=False, random_rois=80, detection_targets=True))
     assert inputs[-1].shape == (1, 24, 4)
 

@@ -18,7 +18,7 @@ def reference(logits, deltas, boxes, valid, window, count, confidence, threshold
     """One image in plain numpy: every class of every region, greedy suppression class by class."""
     scores = np.exp(logits - logits.max(1, keepdims=True))
     scores /= scores.sum(1, keepdims=True)
-    found = []
+    detections = []
     for class_id in range(1, logits.shape[1]):
         moved = box_ops.clip(box_ops.decode(deltas[:, class_id], boxes, STD), window[None])
         kept = []
@@ -26,8 +26,8 @@ def reference(logits, deltas, boxes, valid, window, count, confidence, threshold
             good = valid[row] and scores[row, class_id] >= confidence and box_ops.area(moved[row]) > 0
             if good and all(box_ops.iou(moved[row], moved[other]) <= threshold for other in kept):
                 kept.append(row)
-        found += [(scores[row, class_id], class_id, moved[row]) for row in kept]
-    return sorted(found, key=lambda item: -item[0])[:count]
+        detections += [(scores[row, class_id], class_id, moved[row]) for row in kept]
+    return sorted(detections, key=lambda item: -item[0])[:count]
 
 
 def test_equals_the_plain_algorithm():

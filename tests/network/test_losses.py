@@ -178,8 +178,8 @@ def test_giou_equals_areas_counted_on_a_grid():
     rng = np.random.default_rng(0)
     corner = rng.uniform(0, 50, (40, 2, 2))
     a, b = np.moveaxis(np.concatenate([corner, corner + rng.uniform(5, 60, (40, 2, 2))], axis=-1), 1, 0)
-    found = ops.convert_to_numpy(losses.giou(t(a), t(b)))
-    for first, second, value in zip(a, b, found):  # areas counted on a grid of a hundredth of the hull's sides
+    values = ops.convert_to_numpy(losses.giou(t(a), t(b)))
+    for first, second, value in zip(a, b, values):  # areas counted on a grid of a hundredth of the hull's sides
         low, high = np.minimum(first, second)[:2], np.maximum(first, second)[2:]
         y, x = np.meshgrid(*(np.linspace(low_side, high_side, 801)[1::2] for low_side, high_side in zip(low, high)),
                            indexing="ij")

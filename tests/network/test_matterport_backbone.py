@@ -48,6 +48,6 @@ def test_stem_and_blocks_by_numpy():
         y = np.maximum(conv_norm(x, block, "2a", stride=stride), 0)
         y = np.maximum(conv_norm(y, block, "2b", padding=1), 0)
         x = np.maximum(conv_norm(y, block, "2c") + conv_norm(x, block, "1", stride=stride), 0)
-    found = keras.ops.convert_to_numpy(model(picture[None].astype("float32")))[0]
-    assert found.shape == x.shape == (4, 4, 512)
-    np.testing.assert_allclose(found, x, atol=1e-4 * np.abs(x).max())
+    result = keras.ops.convert_to_numpy(model(picture[None].astype("float32")))[0]
+    assert result.shape == x.shape == (4, 4, 512)
+    np.testing.assert_allclose(result, x, atol=1e-4 * np.abs(x).max())

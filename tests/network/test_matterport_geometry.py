@@ -103,32 +103,32 @@ def test_proposals(model, inside, anchors):
                          config.POST_NMS_ROIS_INFERENCE)
     valid = inside["proposals"]["valid"][0]
     assert valid.sum() == len(expected) > 20 and valid[: len(expected)].all()
-    found = inside["proposals"]["boxes"][0]
-    np.testing.assert_allclose(normalised(found[valid], CANVAS), expected, atol=1e-4)
-    assert not found[~valid].any()
+    boxes = inside["proposals"]["boxes"][0]
+    np.testing.assert_allclose(normalised(boxes[valid], CANVAS), expected, atol=1e-4)
+    assert not boxes[~valid].any()
     # They keep to the canvas, not to the photo on it.
-    assert (found[valid][:, 0] < WINDOW[0] - 1).any()
+    assert (boxes[valid][:, 0] < WINDOW[0] - 1).any()
 
 
 def test_crops(inside):
     valid = inside["proposals"]["valid"][0]
     boxes = normalised(inside["proposals"]["boxes"][0][valid], CANVAS)
-    for box, found in zip(boxes, inside["roi_align_classifier"][: len(boxes)]):
+    for box, cropped in zip(boxes, inside["roi_align_classifier"][: len(boxes)]):
         grid = inside[f"fpn_p{level(box, CANVAS)}"][0].astype(np.float64)
-        np.testing.assert_allclose(found, crop(grid, box, 7, 7), atol=1e-4)
+        np.testing.assert_allclose(cropped, crop(grid, box, 7, 7), atol=1e-4)
     assert len({level(box, CANVAS) for box in boxes}) > 1
 
 
 def test_detections(model, inside):
-    config, found = model.config, inside["mrcnn_detection"]
+    config, outputs = model.config, inside["mrcnn_detection"]
     valid = inside["proposals"]["valid"][0]
     rois = normalised(inside["proposals"]["boxes"][0][valid], CANVAS)
     logits, deltas = (inside[name][: len(valid)][valid].astype(np.float64)
                       for name in ("mrcnn_class_logits", "mrcnn_bbox"))
     expected = detections(rois, logits, deltas, normalised(WINDOW, CANVAS), config.DETECTION_MIN_CONFIDENCE,
                           config.DETECTION_NMS_THRESHOLD, config.DETECTION_MAX_INSTANCES)
-    assert found["valid"].sum() == len(expected) > 5 and len(set(expected[:, 4])) == 3
-    kept = {name: value[0][: len(expected)] for name, value in found.items()}
+    assert outputs["valid"].sum() == len(expected) > 5 and len(set(expected[:, 4])) == 3
+    kept = {name: value[0][: len(expected)] for name, value in outputs.items()}
     np.testing.assert_allclose(normalised(kept["boxes"], CANVAS), expected[:, :4], atol=1e-4)
     np.testing.assert_array_equal(kept["class_ids"], expected[:, 4])
     np.testing.assert_allclose(kept["scores"], expected[:, 5], atol=1e-4)
@@ -186,9 +186,9 @@ def test_levels_switch_where_rounding_does():
     canvas = (1024.0, 1024.0)
     sides = np.array([50.0, 78.0, 80.0, 157.0, 160.0, 315.0, 318.0, 900.0, 0.0])
     boxes = np.stack([0 * sides, 0 * sides, sides, sides], axis=1).astype("float32")
-    found = values(m.grid_levels(ops.convert_to_tensor(boxes), canvas, 4))
-    assert found.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 0]
-    assert [level(box / 1023, canvas) - 2 for box in boxes.astype(float)] == found.tolist()
+    levels = values(m.grid_levels(ops.convert_to_tensor(boxes), canvas, 4))
+    assert levels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 0]
+    assert [level(box / 1023, canvas) - 2 for box in boxes.astype(float)] == levels.tolist()
 
 
 def test_crops_at_the_far_edge_and_of_no_area():
@@ -197,33 +197,33 @@ def test_crops_at_the_far_edge_and_of_no_area():
     boxes = np.array([[0, 0, 64, 128], [40.3, 70.7, 64, 128], [0, 0, 1, 1], [63, 127, 64, 128], [7, 9, 8, 30]])
     layer = m.MatterportCrops((4, 8, 16, 32), 7)
     inputs = {"maps": maps, "boxes": boxes.astype("float32"), "image_index": np.array([0, 1, 1, 0, 1], "int32")}
-    found = values(layer(inputs))
+    crops = values(layer(inputs))
     for row, (box, image) in enumerate(zip(normalised(boxes, CANVAS), inputs["image_index"])):
         expected = crop(maps[level(box, CANVAS) - 2][image].astype(float), box, 7, 7)
-        np.testing.assert_allclose(found[row], expected, atol=1e-4)
-    np.testing.assert_allclose(found[2], np.broadcast_to(maps[0][1, 0, 0], (7, 7, 3)), atol=1e-5)
+        np.testing.assert_allclose(crops[row], expected, atol=1e-4)
+    np.testing.assert_allclose(crops[2], np.broadcast_to(maps[0][1, 0, 0], (7, 7, 3)), atol=1e-5)
 
 
 def test_boxes_are_moved_without_a_bound():
     anchors, window = np.array([[20.0, 20, 31, 31]], "float32"), np.array([[0.0, 0, 64, 128]], "float32")
     deltas = np.array([[[0, 0, 25, -30]]], "float32")  # 5 and -6 in log sizes: 148 times as high
     layer = m.MatterportProposals(1, 1, 0.7, STD)
-    found = values(layer({"logits": [np.ones((1, 1), "float32")], "deltas": [deltas], "anchors": [anchors],
+    box = values(layer({"logits": [np.ones((1, 1), "float32")], "deltas": [deltas], "anchors": [anchors],
                           "window": window})["boxes"])[0, 0]
     expected = cut(moved(normalised(anchors[0], CANVAS), deltas[0, 0]), [0, 0, 1, 1])
-    np.testing.assert_allclose(normalised(found, CANVAS), expected, atol=1e-5)
-    assert found[0] == 0 and found[2] == 64 and found[3] - found[1] - 1 < 0.03
+    np.testing.assert_allclose(normalised(box, CANVAS), expected, atol=1e-5)
+    assert box[0] == 0 and box[2] == 64 and box[3] - box[1] - 1 < 0.03
 
 
 def test_ties_of_saturated_probabilities_go_to_the_first_anchor():
     anchors = np.array([[0, 0, 9, 9], [20, 20, 31, 31], [40, 40, 51, 51]], "float32")
     logits = np.array([[30.0, 40, 20]], "float32")  # all of probability 1 in float32
-    found = m.MatterportProposals(3, 3, 0.7, STD)({
+    proposals = m.MatterportProposals(3, 3, 0.7, STD)({
         "logits": [logits], "deltas": [np.zeros((1, 3, 4), "float32")], "anchors": [anchors],
         "window": np.array([[0, 0, 64, 128]], "float32")})
     if keras.backend.backend() != "torch":  # whose top-k orders equals as it likes
-        np.testing.assert_allclose(values(found["boxes"])[0], anchors, atol=1e-4)
-    assert values(found["valid"]).all()
+        np.testing.assert_allclose(values(proposals["boxes"])[0], anchors, atol=1e-4)
+    assert values(proposals["valid"]).all()
 
 
 def test_rpn_targets(anchors):
@@ -261,7 +261,7 @@ def region_inputs():
 def test_region_targets_have_two_negatives_a_positive():
     inputs = region_inputs()
     layer = geometry_of(MatterportConfig(TRAIN_ROIS_PER_IMAGE=60)).region_targets()
-    found = {name: values(value)[0] for name, value in layer(inputs).items()}
+    sampled = {name: values(value)[0] for name, value in layer(inputs).items()}
     gt, ids = normalised(values(inputs["gt_boxes"])[0], CANVAS), values(inputs["gt_class_ids"])[0]
     regions = normalised(values(inputs["boxes"])[0], CANVAS)
     overlaps = np.array([[iou(region, box) for box in gt[:3]] for region in regions])
@@ -269,27 +269,27 @@ def test_region_targets_have_two_negatives_a_positive():
     negative = ~positive & (overlaps[:, 2] < 0.001)
     assert positive.sum() == 5 and negative.sum() > 10 and (~positive & ~negative).sum() > 1
     # int(5 / 0.33) = 15 in all, of 60 slots; true boxes are not among them.
-    assert found["positive"].sum() == 5 and found["valid"].sum() == 15 and found["valid"][:15].all()
-    np.testing.assert_array_equal(found["boxes"][15:], np.tile([0, 0, 1, 1], (45, 1)))  # Matterport's zeros
+    assert sampled["positive"].sum() == 5 and sampled["valid"].sum() == 15 and sampled["valid"][:15].all()
+    np.testing.assert_array_equal(sampled["boxes"][15:], np.tile([0, 0, 1, 1], (45, 1)))  # Matterport's zeros
     for row in range(15):
-        region = normalised(found["boxes"][row], CANVAS)
+        region = normalised(sampled["boxes"][row], CANVAS)
         index = int(np.abs(regions - region).max(axis=1).argmin())
         np.testing.assert_allclose(region, regions[index], atol=1e-6)
         assert positive[index] if row < 5 else negative[index]
         best = overlaps[index, :2].argmax()
-        assert found["class_ids"][row] == (ids[best] if row < 5 else 0)
+        assert sampled["class_ids"][row] == (ids[best] if row < 5 else 0)
         expected = deltas_to(region, gt[best]) if row < 5 else np.zeros(4)
-        np.testing.assert_allclose(found["deltas"][row], expected, atol=1e-4)
+        np.testing.assert_allclose(sampled["deltas"][row], expected, atol=1e-4)
 
 
 def test_without_positives_there_are_no_negatives():
     inputs = region_inputs()
     nothing = {**inputs, "gt_valid": ops.convert_to_tensor(np.zeros((1, 4), bool))}
-    found = geometry_of(MatterportConfig()).region_targets()(nothing)
-    assert not values(found["valid"]).any()
+    regions = geometry_of(MatterportConfig()).region_targets()(nothing)
+    assert not values(regions["valid"]).any()
     # In a sample of 24, int(24 * 0.33) = 7 positives at most; 5 of them are there, and int(5 / 0.33) - 5 = 10 others.
-    found = geometry_of(MatterportConfig()).region_targets()(inputs)
-    assert values(found["positive"]).sum() == 5 and values(found["valid"]).sum() == 15
+    regions = geometry_of(MatterportConfig()).region_targets()(inputs)
+    assert values(regions["positive"]).sum() == 5 and values(regions["valid"]).sum() == 15
 
 
 @pytest.mark.parametrize("mini", [True, False])
@@ -302,11 +302,11 @@ def test_mask_targets(mini):
     regions = np.array([[8, 14, 37, 55], [10, 10, 40, 50], [30.5, 61, 64, 128], [0, 0, 9, 9]], float)
     objects = np.array([0, 0, 1, 0])
     layer = geometry_of(MatterportConfig(USE_MINI_MASK=mini)).mask_targets()
-    found = values(layer({
+    targets = values(layer({
         "boxes": regions.astype("float32"), "image_index": np.zeros(4, "int32"), "object": objects.astype("int32"),
         "gt_masks": masks.astype("uint8"), "gt_boxes": gt.astype("float32"),
         "image": np.zeros((1, *CANVAS, 3), "float32")}))
-    assert set(np.unique(found)) == {0, 1}
+    assert set(np.unique(targets)) == {0, 1}
     for row, (region, index) in enumerate(zip(normalised(regions, CANVAS), objects)):
         if mini:
             box = normalised(gt[0, index], CANVAS)
@@ -315,7 +315,7 @@ def test_mask_targets(mini):
         expected = crop(masks[0, index].astype(float) / 255, region, 28, 28)
         certain = abs(expected - 0.5) > 1e-4
         assert certain.mean() > 0.9
-        np.testing.assert_array_equal(found[row][certain], (expected > 0.5)[certain])
+        np.testing.assert_array_equal(targets[row][certain], (expected > 0.5)[certain])
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------

@@ -34,11 +34,11 @@ def test_class_loss_is_the_mean_over_all_slots_but_those_taken_for_an_unlabelled
     class_ids, valid = np.array([1, 1, 0, 2], "int32"), np.array([True, True, True, False])
     active = np.ones((4, 3), bool)
     one = [np.log(np.exp(row).sum()) - row[label] for row, label in zip(logits.astype(float), class_ids)]
-    found = float(mean_class_loss(*tensors(logits, class_ids, valid, active), slots=10))
-    assert found == pytest.approx(sum(one[:3]) / 10, rel=1e-5)
+    loss = float(mean_class_loss(*tensors(logits, class_ids, valid, active), slots=10))
+    assert loss == pytest.approx(sum(one[:3]) / 10, rel=1e-5)
     active[:, 2] = False  # the second row is taken for class 2: it does not count, neither above nor below
-    found = float(mean_class_loss(*tensors(logits, class_ids, valid, active), slots=10))
-    assert found == pytest.approx((one[0] + one[2]) / 9, rel=1e-5)
+    loss = float(mean_class_loss(*tensors(logits, class_ids, valid, active), slots=10))
+    assert loss == pytest.approx((one[0] + one[2]) / 9, rel=1e-5)
 
 
 def test_proposal_loss_is_the_softmax_of_two():
@@ -58,11 +58,11 @@ def test_proposal_loss_is_the_softmax_of_two():
                "anchor_index": index, "anchor_positive": labels[None] == 1, "anchor_valid": np.ones((1, 4), bool),
                "anchor_deltas": np.zeros((1, 4, 4))}
     kinds = {"f": "float32", "i": "int32", "b": "bool"}
-    found = matterport_losses({k: keras.ops.convert_to_tensor(v.astype(kinds[v.dtype.kind]))
+    losses = matterport_losses({k: keras.ops.convert_to_tensor(v.astype(kinds[v.dtype.kind]))
                                for k, v in outputs.items()}, 24)
-    assert float(found["rpn_class_loss"]) == pytest.approx(expected, rel=1e-5)
-    assert float(found["rpn_bbox_loss"]) == pytest.approx(0.5)  # smooth L1 of 1, whatever is not positive
-    assert all(float(found[f"mrcnn_{name}_loss"]) == 0 for name in ("class", "bbox", "mask"))
+    assert float(losses["rpn_class_loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(losses["rpn_bbox_loss"]) == pytest.approx(0.5)  # smooth L1 of 1, whatever is not positive
+    assert all(float(losses[f"mrcnn_{name}_loss"]) == 0 for name in ("class", "bbox", "mask"))
 
 
 # --- Training and weights --------------------------------------------------------------------------------------------

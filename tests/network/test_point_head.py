@@ -43,13 +43,13 @@ def overlap(a, b):
 def test_unsure_cells_by_hand():
     # 8 and -8 side by side become 8, 4, -4, -8; of the second grid 0 and 0 become 0 throughout.
     logits = np.array([[[8, -8]], [[0, 0]]], "float32")
-    found = UnsureCells(4)(ops.convert_to_tensor(logits))
-    np.testing.assert_allclose(numpy_of(found["logits"])[0], [[8, 4, -4, -8]] * 2)
-    assert sorted(numpy_of(found["cells"])[0].tolist()) == [1, 2, 5, 6]
-    order = np.argsort(numpy_of(found["cells"])[0])
+    unsure = UnsureCells(4)(ops.convert_to_tensor(logits))
+    np.testing.assert_allclose(numpy_of(unsure["logits"])[0], [[8, 4, -4, -8]] * 2)
+    assert sorted(numpy_of(unsure["cells"])[0].tolist()) == [1, 2, 5, 6]
+    order = np.argsort(numpy_of(unsure["cells"])[0])
     # two rows of four columns: centres at 1/4, 3/4 and 1/8, 3/8, 5/8, 7/8
     expected = [[0.25, 0.375], [0.25, 0.625], [0.75, 0.375], [0.75, 0.625]]
-    np.testing.assert_allclose(numpy_of(found["points"])[0][order], expected)
+    np.testing.assert_allclose(numpy_of(unsure["points"])[0][order], expected)
     assert UnsureCells(99)(ops.convert_to_tensor(logits))["cells"].shape[1] == 8  # there are no more
 
 
@@ -164,8 +164,8 @@ def networks():
 def detect(inference, images, windows):
     inputs = {"image": images.astype("float32"), "window": windows}
     # Two batches are not worth a graph, but JAX compiles even single operations and so is quicker with one.
-    found = inference.predict_on_batch(inputs) if JIT else inference(inputs, training=False)
-    return {name: numpy_of(value) for name, value in found.items()}
+    outputs = inference.predict_on_batch(inputs) if JIT else inference(inputs, training=False)
+    return {name: numpy_of(value) for name, value in outputs.items()}
 
 
 def test_refined_masks_follow_their_detection(networks):

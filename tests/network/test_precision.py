@@ -41,10 +41,10 @@ def test_convolutions_are_half_and_all_that_has_coordinates_or_is_kept_is_float3
     assert full <= {layer.name for layer in training.layers} - half
     assert {v.dtype for v in training.weights} == {"float32"}
     batch = tiny_batch(1)
-    found = inference.predict_on_batch({"image": batch["image"].astype("float32"), "window": batch["window"]})
-    floats = [name for name, value in found.items() if np.asarray(value).dtype.kind == "f"]
+    outputs = inference.predict_on_batch({"image": batch["image"].astype("float32"), "window": batch["window"]})
+    floats = [name for name, value in outputs.items() if np.asarray(value).dtype.kind == "f"]
     assert set(floats) == {"boxes", "scores", "masks", "proposals"}
-    assert all(np.asarray(found[name]).dtype == np.float32 for name in floats)
+    assert all(np.asarray(outputs[name]).dtype == np.float32 for name in floats)
 
 
 @pytest.mark.parametrize("precision", HALF[:1])  # with the 8 bits of bfloat16 an untrained network proposes other boxes
@@ -81,10 +81,10 @@ def test_boxes_far_from_the_corner_keep_their_pixels(precision):
     columns = np.tile(np.arange(256, dtype="float32") - 250, (256, 1))[None, :, :, None]
     maps = [keras.ops.cast(keras.ops.convert_to_tensor(columns), precision.removeprefix("mixed_"))]
     boxes = keras.ops.convert_to_tensor(np.array([[1001, 1001, 1013, 1013]], "float32"))
-    found = crops({"maps": maps, "boxes": boxes, "image_index": keras.ops.zeros((1,), "int32")})
-    assert keras.backend.standardize_dtype(found.dtype) == precision.removeprefix("mixed_")
-    found = keras.ops.convert_to_numpy(keras.ops.cast(found, "float32"))[0, :, :, 0]
-    np.testing.assert_allclose(found, [[1004 / 4 - 0.5 - 250, 1010 / 4 - 0.5 - 250]] * 2, atol=0.04)
+    crop = crops({"maps": maps, "boxes": boxes, "image_index": keras.ops.zeros((1,), "int32")})
+    assert keras.backend.standardize_dtype(crop.dtype) == precision.removeprefix("mixed_")
+    crop = keras.ops.convert_to_numpy(keras.ops.cast(crop, "float32"))[0, :, :, 0]
+    np.testing.assert_allclose(crop, [[1004 / 4 - 0.5 - 250, 1010 / 4 - 0.5 - 250]] * 2, atol=0.04)
 
 
 def test_a_global_policy_of_the_users_changes_nothing():

@@ -65,25 +65,25 @@ def pieces(image, maps):
 def test_a_resnet_falls_into_its_blocks():
     image = keras.Input((128, 128, 3))
     maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="resnet50")).values())
-    found = pieces(image, maps)
-    assert len(found) == 3 + 4 + 6 + 3  # the stem goes with the first block
-    assert found[0][0] is image
-    assert all(start is ends[0] for (_, ends), (start, _) in zip(found, found[1:]))
-    given = {id(end) for _, ends in found for end in ends}
+    cuts = pieces(image, maps)
+    assert len(cuts) == 3 + 4 + 6 + 3  # the stem goes with the first block
+    assert cuts[0][0] is image
+    assert all(start is ends[0] for (_, ends), (start, _) in zip(cuts, cuts[1:]))
+    given = {id(end) for _, ends in cuts for end in ends}
     assert {id(feature_map) for feature_map in maps} <= given
     # Each piece is a computation of its start alone, or this raises; between them they make up the whole backbone.
-    sizes = [len(keras.Function(start, ends).operations) for start, ends in found]
+    sizes = [len(keras.Function(start, ends).operations) for start, ends in cuts]
     assert max(sizes) < 25
 
 
 def test_maps_inside_of_a_block_are_handed_on_from_there():
     image = keras.Input((128, 128, 3))
     maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="ResNet50V2")).values())
-    found = pieces(image, maps)
-    assert {id(feature_map) for feature_map in maps} <= {id(end) for _, ends in found for end in ends}
+    cuts = pieces(image, maps)
+    assert {id(feature_map) for feature_map in maps} <= {id(end) for _, ends in cuts for end in ends}
     x = np.random.default_rng(0).normal(size=(1, 128, 128, 3)).astype("float32")
     expected, values, y = keras.Function(image, maps)(x), {}, x
-    for start, ends in found:
+    for start, ends in cuts:
         results = keras.Function(start, ends)(y)
         values.update({id(end): result for end, result in zip(ends, results)})
         y = results[0]

@@ -152,11 +152,11 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(tmp_path):
     together(RECIPES, tmp_path, [("1", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})])
-    found = np.load(tmp_path / "recipes.npz")
+    saved = np.load(tmp_path / "recipes.npz")
     for name in "clip", "float16", "mean":
-        np.testing.assert_allclose(found[f"{name}2"], found[f"{name}1"], atol=1e-6)
-        assert found[f"{name}2_found"].shape == (3, 1)
-        np.testing.assert_allclose(found[f"{name}2_found"], found[f"{name}1_found"], atol=1e-6)
+        np.testing.assert_allclose(saved[f"{name}2"], saved[f"{name}1"], atol=1e-6)
+        assert saved[f"{name}2_found"].shape == (3, 1)
+        np.testing.assert_allclose(saved[f"{name}2_found"], saved[f"{name}1_found"], atol=1e-6)
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="several processes train together on TensorFlow")

@@ -51,7 +51,7 @@ def trained(tmp_path_factory):
 
 def test_average_precision_is_logged_where_it_was_measured(trained):
     model, history, measured = trained
-    assert [len(found) for found in measured] == [2, 2]  # a batch of two photos, twice
+    assert [len(batch) for batch in measured] == [2, 2]  # a batch of two photos, twice
     rows, val = rows_of(model), Squares().load(3, seed=1)
     results = [r for i in range(2) for r in coco.results_from_detections(val, i, measured[1][i])]
     truth = coco.ground_truth_from_dataset(val, [0, 1])
@@ -66,7 +66,7 @@ def test_average_precision_is_logged_where_it_was_measured(trained):
 
 def test_the_threshold_is_lowered_for_the_measurement_alone(trained):
     model, _, measured = trained
-    scores = np.concatenate([found["scores"] for batch in measured for found in batch])
+    scores = np.concatenate([result["scores"] for batch in measured for result in batch])
     assert 0.05 <= scores.min() < 0.9
     assert model.inference_model.get_layer("mrcnn_detection").min_confidence == 0.9
     assert model.inference_model.predict_function is None  # as it was: nothing was detected but by the measurements

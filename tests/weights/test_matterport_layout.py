@@ -33,31 +33,31 @@ def norm(channels):
 
 def layout():
     """[(group, layer, {weight: shape})] of a whole model."""
-    found = [("conv1", convolution(7, 3, 64)), ("bn_conv1", norm(64))]
+    layers = [("conv1", convolution(7, 3, 64)), ("bn_conv1", norm(64))]
     inputs = 64
     for stage, blocks in enumerate(BLOCKS, start=2):
         width = 32 * 2 ** (stage - 1)
         for block in range(blocks):
             name = f"{stage}{'ab'[block]}_branch"
-            found += [(f"res{name}2a", convolution(1, inputs, width)), (f"bn{name}2a", norm(width)),
+            layers += [(f"res{name}2a", convolution(1, inputs, width)), (f"bn{name}2a", norm(width)),
                       (f"res{name}2b", convolution(3, width, width)), (f"bn{name}2b", norm(width)),
                       (f"res{name}2c", convolution(1, width, 4 * width)), (f"bn{name}2c", norm(4 * width))]
             if block == 0:
-                found += [(f"res{name}1", convolution(1, inputs, 4 * width)), (f"bn{name}1", norm(4 * width))]
+                layers += [(f"res{name}1", convolution(1, inputs, 4 * width)), (f"bn{name}1", norm(4 * width))]
             inputs = 4 * width
     for level, channels in ((5, 2048), (4, 1024), (3, 512), (2, 256)):
-        found += [(f"fpn_c{level}p{level}", convolution(1, channels, WIDTH)),
+        layers += [(f"fpn_c{level}p{level}", convolution(1, channels, WIDTH)),
                   (f"fpn_p{level}", convolution(3, WIDTH, WIDTH))]
-    found += [("mrcnn_class_conv1", convolution(7, WIDTH, DENSE)), ("mrcnn_class_bn1", norm(DENSE)),
+    layers += [("mrcnn_class_conv1", convolution(7, WIDTH, DENSE)), ("mrcnn_class_bn1", norm(DENSE)),
               ("mrcnn_class_conv2", convolution(1, DENSE, DENSE)), ("mrcnn_class_bn2", norm(DENSE))]
     for index in (1, 2, 3, 4):
-        found += [(f"mrcnn_mask_conv{index}", convolution(3, WIDTH, WIDTH)), (f"mrcnn_mask_bn{index}", norm(WIDTH))]
-    found += [("mrcnn_class_logits", {"kernel:0": (DENSE, CLASSES), "bias:0": (CLASSES,)}),
+        layers += [(f"mrcnn_mask_conv{index}", convolution(3, WIDTH, WIDTH)), (f"mrcnn_mask_bn{index}", norm(WIDTH))]
+    layers += [("mrcnn_class_logits", {"kernel:0": (DENSE, CLASSES), "bias:0": (CLASSES,)}),
               ("mrcnn_bbox_fc", {"kernel:0": (DENSE, 4 * CLASSES), "bias:0": (4 * CLASSES,)}),
               ("mrcnn_mask_deconv", convolution(2, WIDTH, WIDTH)), ("mrcnn_mask", convolution(1, WIDTH, CLASSES))]
     nested = [("rpn_conv_shared", convolution(3, WIDTH, WIDTH)), ("rpn_class_raw", convolution(1, WIDTH, 2 * ANCHORS)),
               ("rpn_bbox_pred", convolution(1, WIDTH, 4 * ANCHORS))]
-    return [(name, name, shapes) for name, shapes in found] + [("rpn_model", name, shapes) for name, shapes in nested]
+    return [(name, name, shapes) for name, shapes in layers] + [("rpn_model", name, shapes) for name, shapes in nested]
 
 
 @functools.cache
@@ -130,11 +130,11 @@ def refused(path, model, message, **options):
 def test_every_number_comes_to_its_place(root, text, model, tmp_path):
     spoil(model)
     report = weights.load_weights(write(tmp_path / "a.h5", root, text), model)
-    found = values_of(model)
-    assert len(report.loaded) == len(layout()) == len(found) and not (report.missing or report.unused)
+    values = values_of(model)
+    assert len(report.loaded) == len(layout()) == len(values) and not (report.missing or report.unused)
     for _, layer, shapes in layout():
         for weight, shape in shapes.items():
-            expected, value = numbers(layer, weight, shape), found[layer][weight.split(":")[0]]
+            expected, value = numbers(layer, weight, shape), values[layer][weight.split(":")[0]]
             if layer == "rpn_class_raw":
                 # softmax(background, object) = sigmoid(object - background); pairs lie side by side.
                 expected = np.stack([expected[..., 2 * k + 1] - expected[..., 2 * k] for k in range(ANCHORS)], -1)

@@ -102,10 +102,10 @@ def test_applications_compute_what_keras_computes_from_a_file_of_keras(name, tmp
         for level, layer in zip(("C2", "C3", "C4", "C5"), FAMILIES[name]) if layer is not None
     }
     expected = keras.Model(source.inputs[0], tapped)(module.preprocess_input(image.copy()))
-    found = model(image - config.MEAN_PIXEL.astype("float32"))
+    maps = model(image - config.MEAN_PIXEL.astype("float32"))
     for level in tapped:
         theirs = keras.ops.convert_to_numpy(expected[level])
-        ours = keras.ops.convert_to_numpy(found[level])
+        ours = keras.ops.convert_to_numpy(maps[level])
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max(), err_msg=level)
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     assert not any(layer.trainable for layer in norms)  # TRAIN_BN is False
@@ -114,11 +114,11 @@ def test_applications_compute_what_keras_computes_from_a_file_of_keras(name, tmp
 
 def few_blocks(new):
     """{layer: {weight: numbers}} of a ResNet of (1, 2, 1, 1) blocks in the names of 2017 or in today's."""
-    rng, found = np.random.default_rng(7), {}
+    rng, layers = np.random.default_rng(7), {}
 
     def add(convolution, norm, out, inputs, size):
-        found[convolution] = {"kernel": rng.normal(size=(size, size, inputs, out)), "bias": rng.normal(size=out)}
-        found[norm] = {"gamma": rng.uniform(0.5, 1, out), "beta": rng.normal(size=out),
+        layers[convolution] = {"kernel": rng.normal(size=(size, size, inputs, out)), "bias": rng.normal(size=out)}
+        layers[norm] = {"gamma": rng.uniform(0.5, 1, out), "beta": rng.normal(size=out),
                        "moving_mean": rng.normal(size=out), "moving_variance": rng.uniform(1e-4, 1, out)}
 
     add(*(("conv1_conv", "conv1_bn") if new else ("conv1", "bn_conv1")), 64, 3, 7)
@@ -132,15 +132,15 @@ def few_blocks(new):
                 today = f"conv{stage}_block{block + 1}_{number}"
                 add(*((f"{today}_conv", f"{today}_bn") if new else (f"res{name}", f"bn{name}")), out, taken, size)
             inputs = 4 * width
-    return found
+    return layers
 
 
-def write_layers(found, path, pattern):
+def write_layers(layers, path, pattern):
     """pattern: of a weight's place in the file, from {layer} and {weight}"""
     keras_1 = {"kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std"}
     with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [name.encode() for name in found]
-        for layer, stored in found.items():
+        file.attrs["layer_names"] = [name.encode() for name in layers]
+        for layer, stored in layers.items():
             for weight, value in stored.items():
                 weight = keras_1.get(weight, weight) if "_1:0" in pattern else weight
                 file[pattern.format(layer=layer, weight=weight)] = value.astype("float32")
@@ -157,10 +157,10 @@ def write_layers(found, path, pattern):
 def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp_path, monkeypatch):
     monkeypatch.setitem(RESNET_BLOCKS, "resnet_few", (1, 2, 1, 1))
     config = Config(BACKBONE="resnet_few", NUM_CLASSES=2)
-    found, path = few_blocks(new), str(tmp_path / "notop.h5")
-    write_layers(found, path, pattern)
+    layers, path = few_blocks(new), str(tmp_path / "notop.h5")
+    write_layers(layers, path, pattern)
     model = backbone(config)
-    assert pretrained.load_imagenet(model, config, path) == len(found) == 2 * 20
+    assert pretrained.load_imagenet(model, config, path) == len(layers) == 2 * 20
     for name, theirs in (
         ("conv1", "conv1_conv" if new else "conv1"),
         ("res3b_branch2c", "conv3_block2_3_conv" if new else "res3b_branch2c"),
@@ -168,7 +168,7 @@ def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp
         ("bn_conv1", "conv1_bn" if new else "bn_conv1"),
         ("bn4a_branch2b", "conv4_block1_2_bn" if new else "bn4a_branch2b"),
     ):
-        expected, layer = found[theirs], model.get_layer(name)
+        expected, layer = layers[theirs], model.get_layer(name)
         own = {weight.name: keras.ops.convert_to_numpy(weight) for weight in layer.weights}
         if "kernel" in expected:
             kernel = expected["kernel"][:, :, ::-1] if name == "conv1" else expected["kernel"]  # BGR to RGB
@@ -180,8 +180,8 @@ def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp
         np.testing.assert_allclose(own["gamma"] / np.sqrt(own["moving_variance"] + layer.epsilon), scale, rtol=1e-5)
         np.testing.assert_allclose(own["moving_mean"], expected["moving_mean"], rtol=1e-6)
         assert (own["moving_variance"] > 0).all()
-    del found["conv4_block1_2_bn" if new else "bn4a_branch2b"]
-    write_layers(found, path, pattern)
+    del layers["conv4_block1_2_bn" if new else "bn4a_branch2b"]
+    write_layers(layers, path, pattern)
     with pytest.raises(CheckpointError, match=r"does not fit resnet_few: 1 layers are missing \(bn4a_branch2b\)"):
         pretrained.load_imagenet(model, config, path)
 

@@ -31,18 +31,18 @@ def test_every_type_is_read_where_its_bytes_lie(tmp_path):
     for name, value in arrays.items():
         header[name] = entry(name if name in KINDS else "F32", list(value.shape), len(data), len(data) + value.nbytes)
         data += value.tobytes()
-    found = read_safetensors(write(tmp_path / "a.safetensors", header, data))
-    assert list(found) == list(arrays)
+    tensors = read_safetensors(write(tmp_path / "a.safetensors", header, data))
+    assert list(tensors) == list(arrays)
     for name, value in arrays.items():
-        np.testing.assert_array_equal(found[name], value)
-        assert found[name].dtype == value.dtype and found[name].flags.writeable
+        np.testing.assert_array_equal(tensors[name], value)
+        assert tensors[name].dtype == value.dtype and tensors[name].flags.writeable
 
 
 def test_bfloat16_is_the_upper_half_of_float32(tmp_path):
     # 1.5 is 0x3FC00000 and -2 is 0xC0000000 as float32.
     path = write(tmp_path / "a.safetensors", {"w": entry("BF16", [2], 0, 4)}, struct.pack("<HH", 0x3FC0, 0xC000))
-    found = read_safetensors(path)["w"]
-    assert found.dtype == np.float32 and found.tolist() == [1.5, -2.0]
+    tensors = read_safetensors(path)["w"]
+    assert tensors.dtype == np.float32 and tensors.tolist() == [1.5, -2.0]
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ def test_every_tensor_is_read_as_pytorch_reads_it(zipped, wrapped, tmp_path):
     state = tensors()
     torch.save({"state_dict": state, } if wrapped else state, tmp_path / "a.pth",
                _use_new_zipfile_serialization=zipped)
-    found = read_torch_file(str(tmp_path / "a.pth"))
-    assert list(found) == list(state)
+    loaded = read_torch_file(str(tmp_path / "a.pth"))
+    assert list(loaded) == list(state)
     for name, value in state.items():
-        np.testing.assert_array_equal(found[name], value.numpy())
-        assert found[name].dtype == value.numpy().dtype
+        np.testing.assert_array_equal(loaded[name], value.numpy())
+        assert loaded[name].dtype == value.numpy().dtype
 
 
 def test_a_parameter_is_read_as_its_tensor(tmp_path):

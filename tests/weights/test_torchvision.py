@@ -77,15 +77,15 @@ def whole_state():
 
 def older_names(state):
     """The names of the releases before 0.13."""
-    found = {}
+    renamed = {}
     for name, value in state.items():
         for new, old in (("inner_blocks.{}.0.", "inner_blocks.{}."), ("layer_blocks.{}.0.", "layer_blocks.{}.")):
             for level in range(4):
                 name = name.replace(new.format(level), old.format(level))
         for number in range(4):
             name = name.replace(f"mask_head.{number}.0.", f"mask_head.mask_fcn{number + 1}.")
-        found[name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")] = value
-    return found
+        renamed[name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")] = value
+    return renamed
 
 
 def save_safetensors(state, path):
@@ -183,8 +183,8 @@ def test_the_backbone_and_pyramid_compute_what_pytorch_computes(state, model):
     names = ["res2a_out", "res3b_out", "res4a_out", "res5a_out", *(f"fpn_p{level}" for level in range(2, 7))]
     graph = model.inference_model
     outputs = keras.Model(graph.input, [graph.get_layer(name).output for name in names])
-    found = outputs({"image": photo, "window": np.array([[0, 0, 64, 128]], "float32")})
-    for ours, theirs in zip(found, bodies + outer):
+    maps = outputs({"image": photo, "window": np.array([[0, 0, 64, 128]], "float32")})
+    for ours, theirs in zip(maps, bodies + outer):
         close(keras.ops.convert_to_numpy(ours), last(theirs))
 
 
@@ -257,10 +257,10 @@ def test_all_names_and_files_give_the_same_numbers(state, path, model, tmp_path)
     torch.save({"model": older_names(state)}, tmp_path / "old.pth")
     save_safetensors(state, tmp_path / "new.safetensors")
     for name in ("old.pth", "new.safetensors"):
-        found = torchvision_weights.convert(str(tmp_path / name), model.config)
-        assert list(found) == list(expected)
-        for layer in found:
-            for weight, value in found[layer].items():
+        layers = torchvision_weights.convert(str(tmp_path / name), model.config)
+        assert list(layers) == list(expected)
+        for layer in layers:
+            for weight, value in layers[layer].items():
                 np.testing.assert_array_equal(value, expected[layer][weight], err_msg=f"{layer}/{weight}")
     assert model.class_names is None  # four classes of somebody's own
     state_of_coco = {**state, "roi_heads.box_predictor.cls_score.weight": torch.zeros(91, WIDTH)}

@@ -19,10 +19,11 @@ HALF_CIRCLE = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 class DrawnPicture:
     """One drawn picture with its labels.
 
-    image: uint8 [H, W, 3] RGB
-    instances: uint8 [H, W] number of the instance that shows at each pixel, counted from 1; 0 = none
-    class_ids: int32 [N] class of instance 1..N, as positions in LABEL_NAMES
-    label_map: uint8 [H, W] position in LABEL_NAMES of what shows at each pixel; 0 = background
+    Args:
+        image: uint8 [H, W, 3] RGB.
+        instances: uint8 [H, W] number of the instance that shows at each pixel, counted from 1; 0 = none.
+        class_ids: int32 [N] class of instance 1..N, as positions in LABEL_NAMES.
+        label_map: uint8 [H, W] position in LABEL_NAMES of what shows at each pixel; 0 = background.
     """
 
     image: np.ndarray
@@ -49,10 +50,11 @@ class Painter:
     def paint(self, shapes, cloth, label, holes=(), shade=0.28):
         """Paints the union of closed shapes, less the holes, over what is there.
 
-        shapes, holes: lists of [P, 2] points (x, y) in pixels of the picture
-        cloth: Cloth
-        label: (position in LABEL_NAMES, instance number or 0), or None to leave the labels as they are
-        shade: how much darker the shape is at its edge, 0..1
+        Args:
+            shapes, holes: lists of [P, 2] points (x, y) in pixels of the picture.
+            cloth: Cloth.
+            label: (position in LABEL_NAMES, instance number or 0), or None to leave the labels as they are.
+            shade: how much darker the shape is at its edge, 0..1.
         """
         import cv2
 

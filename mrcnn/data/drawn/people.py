@@ -24,10 +24,13 @@ class DrawnPeople(Dataset):
     def load_drawn(self, count, size=(256, 192), seed=0):
         """Registers `count` pictures; picture i depends on `seed` and i alone, and is drawn when it is asked for.
 
-        count: number of pictures
-        size: (height, width) in pixels, at least (32, 24)
-        seed: integer >= 0; different seeds give different people
-        Raises DataError for a count, size or seed out of range.
+        Args:
+            count: number of pictures.
+            size: (height, width) in pixels, at least (32, 24).
+            seed: integer >= 0; different seeds give different people.
+
+        Raises:
+            DataError: for a count, size or seed out of range.
         """
         height, width = (int(side) for side in size)
         if count < 0 or seed < 0:
@@ -79,9 +82,12 @@ def _recent_picture(seed, index, size):
 def draw_picture(seed, index, size=(256, 192)):
     """Draws one picture of one or two people.
 
-    seed, index: integers >= 0 that decide everything in the picture
-    size: (height, width) in pixels
-    Returns a DrawnPicture.
+    Args:
+        seed, index: integers >= 0 that decide everything in the picture.
+        size: (height, width) in pixels.
+
+    Returns:
+        A DrawnPicture.
     """
     # Only .random() and .integers() are used: their streams are the same on every platform.
     rng = np.random.default_rng((seed, index))
@@ -89,12 +95,12 @@ def draw_picture(seed, index, size=(256, 192)):
     draw_background(painter, rng)
     height, width = size
     pair = chance(rng, 0.25)
-    places = (uniform(rng, 0.24, 0.36), uniform(rng, 0.62, 0.76)) if pair else (uniform(rng, 0.38, 0.62),)
+    centres = (uniform(rng, 0.24, 0.36), uniform(rng, 0.62, 0.76)) if pair else (uniform(rng, 0.38, 0.62),)
     # Whoever comes later stands in front: shuffle, so that the right one is not always the nearer one.
-    for place in places if chance(rng, 0.5) else places[::-1]:
+    for centre in centres if chance(rng, 0.5) else centres[::-1]:
         tall = min(height, 1.45 * width) * uniform(rng, 0.66 if pair else 0.72, 0.95)
         bottom = height * 0.985 - uniform(rng, 0, 1) * max(0.0, height * 0.96 - tall)
-        Person(painter, rng, tall, (place * width, bottom)).draw()
+        Person(painter, rng, tall, (centre * width, bottom)).draw()
     if chance(rng, 0.25):
         draw_obstacle(painter, rng)
     return painter.finish(rng)
@@ -103,9 +109,12 @@ def draw_picture(seed, index, size=(256, 192)):
 def write_files(dataset, folder):
     """Writes a DrawnPeople split as files: `images/NAME.png`, `labels/NAME.png` and `instances.json` in COCO form.
 
-    dataset: prepared DrawnPeople
-    folder: path, made if it is not there
-    Returns (path of instances.json, path of the image folder). Masks are compressed RLE.
+    Args:
+        dataset: prepared DrawnPeople.
+        folder: path, made if it is not there.
+
+    Returns:
+        (path of instances.json, path of the image folder). Masks are compressed RLE.
     """
     from PIL import Image
 

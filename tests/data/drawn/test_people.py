@@ -109,7 +109,7 @@ def test_one_and_two_people_occur(fifty):
 
 def test_people_are_large_in_the_picture(fifty):
     rows = [np.flatnonzero((picture.label_map > 0).any(axis=1)) for picture in fifty]
-    heights = np.array([found[-1] + 1 - found[0] for found in rows]) / SIZE[0]
+    heights = np.array([own[-1] + 1 - own[0] for own in rows]) / SIZE[0]
     assert heights.min() >= 0.6
 
 
@@ -207,9 +207,9 @@ def test_written_files_say_what_the_dataset_says(tmp_path):
         labels = np.array(Image.open(tmp_path / "split" / "labels" / name))
         assert np.array_equal(labels, dataset.load_label_map(image_id))
         masks, class_ids = dataset.load_mask(image_id)
-        found = coco.loadAnns(coco.getAnnIds(imgIds=coco_id))
-        assert [annotation["category_id"] for annotation in found] == class_ids.tolist()
-        for number, annotation in enumerate(found):
+        entries = coco.loadAnns(coco.getAnnIds(imgIds=coco_id))
+        assert [annotation["category_id"] for annotation in entries] == class_ids.tolist()
+        for number, annotation in enumerate(entries):
             mask = masks[..., number]
             assert np.array_equal(coco_mask.decode(coco.annToRLE(annotation)).astype(bool), mask)
             assert annotation["area"] == mask.sum()
