@@ -1,10 +1,10 @@
-"""The best IoU that a mask of so many cells can reach: true masks encoded as the network is taught, and pasted back.
+"""The best IoU that a mask of so many cells can reach: true masks encoded as mask targets, and pasted back.
 
     python benchmarks/mask_bound.py --data ../shared/data/ccp
 
-Reads Clothing Co-Parsing: `instances_val.json` in COCO form and `photos/`. "halved" masks are what the network is
-taught: each cell inside if at least half of it is. "shares" are how much of each cell is covered: the most that so many
-cells can say. "guided" ones are then drawn to the photo's edges by `mrcnn.labeling.guided.guided_mask`.
+Reads Clothing Co-Parsing: `instances_val.json` in COCO form and `photos/`. "halved" masks are the
+targets: each cell is inside if at least half of it is. "shares" are how much of each cell is covered: the most that so
+many cells can say. "guided" ones are then drawn to the photo's edges by `mrcnn.labeling.guided.guided_mask`.
 """
 
 import argparse

@@ -45,7 +45,7 @@ def main():
     train_set, val_set = drawn(800, 0), drawn(options.pictures, 1)
     with tempfile.TemporaryDirectory() as folder:
         start = adapted(options, train_set, folder)
-        models = {name: taught(name, start, options, train_set, folder) for name in HEADS}
+        models = {name: trained(name, start, options, train_set, folder) for name in HEADS}
     print(f"\n{options.adapt} steps of the whole network, {options.steps} of each mask head; {options.pictures} unseen "
           f"pictures\nmatched: same class, boxes overlap by half; large: box side of {LARGE} pixels or more")
     print(f"{'masks':16}{'AP':>8}{'AP50':>8}{'AP75':>8}{'IoU':>9}{'IoU large':>11}{'matched':>9}{'box AP':>8}")
@@ -92,7 +92,7 @@ def adapted(options, train_set, folder):
     return path
 
 
-def taught(name, start, options, train_set, folder):
+def trained(name, start, options, train_set, folder):
     """A network with one of the heads, after its share of steps."""
     from mrcnn.weights.files import read_layers
 

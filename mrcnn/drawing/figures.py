@@ -331,7 +331,7 @@ def _in_notebook():
 
 
 def display_weight_stats(model):
-    """Show minimum, maximum and deviation of every weight and marks those that look dead.
+    """Show minimum, maximum and std of every weight and marks those that look dead.
 
     Args:
         model: anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has.

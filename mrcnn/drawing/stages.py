@@ -205,7 +205,7 @@ def display_maps(maps, columns=5):
 
 
 def plot_histograms(values, columns=4, bins=60, log=False):
-    """Plot a histogram of each array, with its mean, deviation and share of zeros above.
+    """Plot a histogram of each array, with its mean, std and share of zeros above.
 
     Args:
         values: {name: array of any shape}.
@@ -222,7 +222,7 @@ def plot_histograms(values, columns=4, bins=60, log=False):
         zeros = f", {100 * np.mean(array == 0):.0f} % zero" if (array == 0).any() else ""
         sample = array[np.random.default_rng(0).permutation(len(array))[:SAMPLE]] if len(array) > SAMPLE else array
         ax.hist(sample, bins=bins, color="#4c78a8", log=log)
-        ax.set_title(f"{name}\nmean {array.mean():.3g}, deviation {array.std():.3g}{zeros}", fontsize=8)
+        ax.set_title(f"{name}\nmean {array.mean():.3g}, std {array.std():.3g}{zeros}", fontsize=8)
         ax.tick_params(labelsize=7)
         ax.xaxis.get_major_locator().set_params(nbins=5)
         ax.spines[["top", "right"]].set_visible(False)

@@ -63,9 +63,9 @@ def _appearance_features(image, position, colour):
     """float32 [H * W, 5]: row, column, red, green, blue, each in its standard deviations."""
     height, width = image.shape[:2]
     features = np.empty((height, width, 5), np.float32)
-    deviation = position * np.hypot(height, width)
-    features[..., 0] = np.arange(height)[:, None] / deviation
-    features[..., 1] = np.arange(width) / deviation
+    std = position * np.hypot(height, width)
+    features[..., 0] = np.arange(height)[:, None] / std
+    features[..., 1] = np.arange(width) / std
     features[..., 2:] = np.asarray(image, np.float32) / colour
     return features.reshape(-1, 5)
 
@@ -76,12 +76,12 @@ def _normalised(kernel, shape):
     return kernel, 1 / np.sqrt(np.maximum(sums, 1e-20))
 
 
-def _blurred(values, deviation):
-    """Sum of exp(-distance^2 / 2 deviation^2) times value over the pixels of the photo. values: float32 [H, W, C]."""
+def _blurred(values, std):
+    """Sum of exp(-distance^2 / 2 std^2) times value over the pixels of the photo. values: float32 [H, W, C]."""
     import cv2
 
-    reach = int(np.ceil(4 * deviation))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    reach = int(np.ceil(4 * std))
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / std) ** 2)
     blurred = np.empty_like(values)
     for i in range(values.shape[2]):  # cv2 filters no more than four channels at once
         blurred[..., i] = cv2.sepFilter2D(

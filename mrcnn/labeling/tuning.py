@@ -16,9 +16,9 @@ MASKS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 FAVOURS = (0.02, 0.1, 0.25, 0.5)
 ROUNDS = 2  # over all settings; the second is for what the first changed
 # A threshold of each class's own fits the noise of a small validation set all too well. So a setting changes only for a
-# gain that photos drawn anew from the set, with repetition, confirm: mean gain over this many deviations of it.
+# gain that photos drawn anew from the set, with repetition, confirm: mean gain over this many std of it.
 RESAMPLES = 60
-DEVIATIONS = 1.28  # 90 % of the draws gain, were they normally distributed
+STD_OF_GAIN = 1.28  # 90 % of the draws gain, were they normally distributed
 
 
 class Tuner:
@@ -90,7 +90,7 @@ class Tuner:
         trials = [dataclasses.replace(best, **option) for option in options]
         trial_scores = [self._scores(trial, weights) for trial in trials]
         gains = np.array(trial_scores) - scores
-        sure = gains[:, 0] - DEVIATIONS * gains[:, 1:].std(axis=1)
+        sure = gains[:, 0] - STD_OF_GAIN * gains[:, 1:].std(axis=1)
         if sure.max() <= 1e-9:
             return best, scores
         alike = np.flatnonzero(sure >= sure.max() - 1e-9)

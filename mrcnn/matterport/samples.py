@@ -213,7 +213,7 @@ def _sample(dataset, config, image_id, augmentation, anchors_of, random_rois, de
     if random_rois:
         inputs.append(generate_random_rois(image.shape, random_rois, class_ids, boxes))
     if detection_targets:
-        rois, *taught = build_detection_targets(inputs[-1], class_ids, boxes, masks, config)
+        rois, *targets = build_detection_targets(inputs[-1], class_ids, boxes, masks, config)
         inputs.append(rois)
-        outputs = [taught[0][:, None], *taught[1:]]
+        outputs = [targets[0][:, None], *targets[1:]]
     return inputs, outputs

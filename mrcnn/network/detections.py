@@ -16,10 +16,10 @@ class Detections(keras.layers.Layer):
     zeros where not valid.
     """
 
-    def __init__(self, count, min_confidence, iou_threshold, deviations, **kwargs):
+    def __init__(self, count, min_confidence, iou_threshold, std, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.count, self.min_confidence, self.iou_threshold = count, min_confidence, iou_threshold
-        self.deviations = [float(v) for v in deviations]
+        self.std = [float(v) for v in std]
 
     def call(self, inputs):
         regions, valid = inputs["boxes"], inputs["valid"]
@@ -29,7 +29,7 @@ class Detections(keras.layers.Layer):
         deltas = ops.reshape(ops.cast(inputs["deltas"], "float32"), (batch, number, classes, 4))[:, :, 1:]
         # A set of boxes a class and image: [B, C-1, R].
         scores = ops.transpose(ops.where(valid[:, :, None], scores, 0.0), (0, 2, 1))
-        boxes = box_ops.decode(ops.transpose(deltas, (0, 2, 1, 3)), regions[:, None], self.deviations)
+        boxes = box_ops.decode(ops.transpose(deltas, (0, 2, 1, 3)), regions[:, None], self.std)
         boxes = box_ops.clip(boxes, inputs["window"][:, None, None])
         wanted = ops.logical_and(scores >= self.min_confidence, box_ops.area(boxes) > 0)
         return self.suppress(boxes, ops.where(wanted, scores, ABSENT))

@@ -8,9 +8,9 @@ from mrcnn.ops import roi_align
 from mrcnn.ops.sampling import filled_rows
 
 
-def normal(deviation):
+def normal(std):
     """Initialiser for the last layer of a head: scores and deltas begin near zero."""
-    return initializers.RandomNormal(stddev=deviation)
+    return initializers.RandomNormal(stddev=std)
 
 
 def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1, scores=1):

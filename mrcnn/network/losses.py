@@ -131,11 +131,11 @@ def seesaw_factors(logits, class_ids, counts):
     return ops.where(seesaws, mitigation + compensation, 0.0)
 
 
-def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1", boxes=None, deviations=None):
+def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1", boxes=None, std=None):
     """Deltas of each positive region's own class over the number of sampled regions (Fast R-CNN equation 1).
 
     deltas: [N, C, 4]; class_ids: int32 [N]; positive, valid: bool [N]; target: [N, 4]; kind: "smooth_l1" or "l1" of the
-    deltas, or "giou" of the boxes that they lead to, GIOU_WEIGHT times; boxes: [N, 4] the regions, and deviations: 4
+    deltas, or "giou" of the boxes that they lead to, GIOU_WEIGHT times; boxes: [N, 4] the regions, and std: 4
     numbers the deltas were divided by, which "giou" reads.
     """
     own = ops.take_along_axis(ops.cast(deltas, "float32"), class_ids[:, None, None], axis=1)[:, 0]
@@ -144,7 +144,7 @@ def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1"
     counted = ops.logical_and(positive, valid)[:, None]
     # Rows that do not count become boxes of some area: a where after a division would not keep their gradient finite.
     boxes = ops.where(counted, boxes, ops.convert_to_tensor(np.array([[0, 0, 1, 1]], np.float32)))
-    own, target = (box_ops.decode(ops.where(counted, d, 0.0), boxes, deviations) for d in (own, target))
+    own, target = (box_ops.decode(ops.where(counted, d, 0.0), boxes, std) for d in (own, target))
     return GIOU_WEIGHT * ops.sum(1.0 - giou(own, target)) / number_of(valid)
 
 

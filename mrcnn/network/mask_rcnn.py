@@ -32,13 +32,13 @@ def build_mask_rcnn(config):
     stages = shared_stages(image, config)
     heads = region_heads(config)
     detected = detection_stages(stages, heads, image, window, config)
-    taught = training_stages(stages, heads, image, window, truth, config)
+    outputs = training_stages(stages, heads, image, window, truth, config)
     inference = keras.Model({"image": image, "window": window}, detected, name="mask_rcnn_inference")
     inputs = {"image": image, "window": window, **truth}
-    training = geometry_of(config).training_model(inputs, taught, box_head_losses(config))
+    training = geometry_of(config).training_model(inputs, outputs, box_head_losses(config))
     training.layout = inference.layout = MASK_RCNN
     if config.GRADIENT_CHECKPOINTING:
-        training.recomputed = Recomputed(inputs, taught, stages["backbone"], frozen_norm=config.TRAIN_BN is False)
+        training.recomputed = Recomputed(inputs, outputs, stages["backbone"], frozen_norm=config.TRAIN_BN is False)
     return training, inference
 
 
@@ -159,12 +159,12 @@ def training_stages(stages, heads, image, window, truth, config):
         "active_classes": truth["active_classes"],
         **{f"anchor_{key}": value for key, value in anchor_targets.items()},
     }
-    outputs.update(taught_boxes(stages, heads, regions))
-    outputs.update(taught_masks(stages, heads, regions, image, truth, config))
+    outputs.update(sampled_boxes(stages, heads, regions))
+    outputs.update(sampled_masks(stages, heads, regions, image, truth, config))
     return outputs
 
 
-def taught_boxes(stages, heads, regions):
+def sampled_boxes(stages, heads, regions):
     """Box head on the sampled regions, beside what it should say."""
     names = ("valid", "boxes", "positive", "class_ids", "deltas")
     flat = FlatRegions(name="sampled_rows")({key: regions[key] for key in names})
@@ -173,7 +173,7 @@ def taught_boxes(stages, heads, regions):
     return {"class_logits": logits, "box_deltas": deltas, **{f"region_{key}": v for key, v in flat.items()}}
 
 
-def taught_masks(stages, heads, regions, image, truth, config):
+def sampled_masks(stages, heads, regions, image, truth, config):
     """Mask head on the positive regions, beside what it should say."""
     # Positives come first among the sampled slots, so the slots past their limit need not even be looked at.
     limit = max(1, int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO))

@@ -72,7 +72,7 @@ class MatterportProposals(Proposals):
 
     def best_of_level(self, logits, deltas, anchors, window):
         scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
-        boxes = box_ops.decode(deltas, to_grid(anchors), self.deviations, UNBOUNDED)
+        boxes = box_ops.decode(deltas, to_grid(anchors), self.std, UNBOUNDED)
         return box_ops.clip(boxes, to_grid(window)[:, None]), scores
 
 
@@ -135,7 +135,7 @@ class MatterportDetections(Detections):
         class_ids = ops.reshape(class_ids, (batch, number))
         deltas = ops.reshape(deltas, (batch, number, 4))
 
-        boxes = box_ops.decode(deltas, to_grid(regions), self.deviations, UNBOUNDED)
+        boxes = box_ops.decode(deltas, to_grid(regions), self.std, UNBOUNDED)
         boxes = box_ops.clip(boxes, to_grid(inputs["window"])[:, None])
         scores = ops.where(ops.logical_and(valid, scores >= self.min_confidence), scores, ABSENT)
         # A set of boxes a class and image: [B, C-1, R].
@@ -152,8 +152,8 @@ class MatterportRegionTargets(RegionTargets):
     hold the box (0, 0, 1, 1), which is Matterport's row of zeros in pixels.
     """
 
-    def __init__(self, count, positive_ratio, positive_iou, deviations, seed=0, **kwargs):
-        super().__init__(count, positive_ratio, positive_iou, CROWD_IOU, deviations, seed, **kwargs)
+    def __init__(self, count, positive_ratio, positive_iou, std, seed=0, **kwargs):
+        super().__init__(count, positive_ratio, positive_iou, CROWD_IOU, std, seed, **kwargs)
         positives = np.arange(self.max_positive + 1, dtype=np.float32)
         self.totals = (np.float32(1.0 / positive_ratio) * positives).astype(np.int32)
 

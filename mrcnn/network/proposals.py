@@ -15,10 +15,10 @@ class Proposals(keras.layers.Layer):
     No gradient passes.
     """
 
-    def __init__(self, per_level, total, iou_threshold, deviations, **kwargs):
+    def __init__(self, per_level, total, iou_threshold, std, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.per_level, self.total, self.iou_threshold = per_level, total, iou_threshold
-        self.deviations = [float(v) for v in deviations]
+        self.std = [float(v) for v in std]
 
     def call(self, inputs):
         levels = [
@@ -44,7 +44,7 @@ class Proposals(keras.layers.Layer):
     def best_of_level(self, logits, deltas, anchors, window):
         """The `per_level` best anchors of one level as (boxes [B, K, 4], scores [B, K]), padded with ABSENT."""
         scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
-        boxes = box_ops.decode(deltas, anchors, self.deviations)
+        boxes = box_ops.decode(deltas, anchors, self.std)
         boxes = box_ops.clip(boxes, window[:, None])
         return boxes, ops.where(box_ops.area(boxes) > 0, scores, ABSENT)
 

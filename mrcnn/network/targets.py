@@ -76,14 +76,14 @@ class AnchorTargets(keras.layers.Layer):
     """
 
     def __init__(
-        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, deviations, crowd_by_iou=False, seed=0,
+        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, std, crowd_by_iou=False, seed=0,
         **kwargs
     ):
         super().__init__(trainable=False, **kwargs)
         self.count, self.max_positive = count, int(count * positive_ratio)
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
         self.crowd_overlap, self.crowd_by_iou = crowd_overlap, crowd_by_iou
-        self.deviations = [float(v) for v in deviations]
+        self.std = [float(v) for v in std]
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, inputs):
@@ -95,7 +95,7 @@ class AnchorTargets(keras.layers.Layer):
         index, is_positive, valid = sample_balanced(positive, negative, self.count, self.max_positive, self.seeds)
         matched = ops.take_along_axis(match["object"], index, axis=1)
         target = ops.take_along_axis(gt_boxes, matched[:, :, None], axis=1)
-        deltas = box_ops.encode(ops.take(anchors, index, axis=0), target, self.deviations)
+        deltas = box_ops.encode(ops.take(anchors, index, axis=0), target, self.std)
         deltas = ops.where(is_positive[..., None], deltas, 0.0)
         return {"index": index, "positive": is_positive, "valid": valid, "deltas": deltas}
 
@@ -117,11 +117,11 @@ class RegionTargets(keras.layers.Layer):
     background), "deltas": [B, T, 4], "object": int32 [B, T]}, positives first.
     """
 
-    def __init__(self, count, positive_ratio, positive_iou, crowd_overlap, deviations, seed=0, **kwargs):
+    def __init__(self, count, positive_ratio, positive_iou, crowd_overlap, std, seed=0, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.count, self.max_positive = count, max(1, int(count * positive_ratio))
         self.positive_iou, self.crowd_overlap = positive_iou, crowd_overlap
-        self.deviations = [float(v) for v in deviations]
+        self.std = [float(v) for v in std]
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, inputs):
@@ -158,7 +158,7 @@ class RegionTargets(keras.layers.Layer):
         matched = ops.take_along_axis(matched, index, axis=1)
         target = ops.take_along_axis(gt_boxes, matched[:, :, None], axis=1)
         class_ids = ops.take_along_axis(gt_class_ids, matched, axis=1)
-        deltas = box_ops.encode(boxes, target, self.deviations)
+        deltas = box_ops.encode(boxes, target, self.std)
         return {
             "boxes": ops.where(sampled[..., None], boxes, 0.0),
             "valid": sampled,

@@ -18,7 +18,7 @@ class BoxHeadLosses:
     """Which losses the box head has, and their numbers.
 
     class_loss: kind and smoothing: its label smoothing, of `losses.mrcnn_class_loss`; class_counts: objects of each
-    class, which kinds other than "softmax" need; box_loss: kind of `losses.mrcnn_bbox_loss`; deviations: 4 numbers that
+    class, which kinds other than "softmax" need; box_loss: kind of `losses.mrcnn_bbox_loss`; std: 4 numbers that
     the box deltas were divided by
     """
 
@@ -26,7 +26,7 @@ class BoxHeadLosses:
     smoothing: float = 0.0
     class_counts: tuple | None = None
     box_loss: str = "smooth_l1"
-    deviations: tuple = (1.0, 1.0, 1.0, 1.0)
+    std: tuple = (1.0, 1.0, 1.0, 1.0)
 
 
 class NamedLosses(keras.Model):
@@ -100,7 +100,7 @@ def named_losses(outputs, box_head=BoxHeadLosses()):
         ),
         "mrcnn_bbox_loss": losses.mrcnn_bbox_loss(
             outputs["box_deltas"], class_ids, outputs["region_positive"], valid, outputs["region_deltas"],
-            box_head.box_loss, outputs["region_boxes"], box_head.deviations,
+            box_head.box_loss, outputs["region_boxes"], box_head.std,
         ),
         "mrcnn_mask_loss": losses.mrcnn_mask_loss(
             outputs["mask_logits"], outputs["mask_class_ids"], outputs["mask_valid"], outputs["mask_targets"]

@@ -1,7 +1,7 @@
 """Weights of torchvision's Mask R-CNN (maskrcnn_resnet50_fpn and its like) for this network in the exact geometry.
 
 What differs is folded into the weights where that is exact: axes, the order of box coordinates and anchors, anchors
-half a cell further up and left, box deviations, the division of pixels by their deviation, and the epsilon of the
+half a cell further up and left, box std, the division of pixels by their std, and the epsilon of the
 norms. The stride in the 3x3 convolutions and the symmetric padding are those of BACKBONE "resnet50_v1_5". Torchvision
 rounds its anchors (by less than half a pixel an edge) and pads photos with the mean colour in place of black: this
 network does not. Its crops lie half a cell further down and right: set ROI_ALIGNED=False for the same ones.
@@ -22,10 +22,10 @@ from mrcnn.weights.torch_files import read_torch_file
 PUBLISHED_SHA256, PUBLISHED_EPSILON = "bf2d0c1e", 0.0
 EPSILON, OUR_EPSILON = 1e-5, 1e-3  # of torchvision's norms and of ours
 PIXEL_MEAN = 255 * np.array([0.485, 0.456, 0.406])  # RGB
-PIXEL_DEVIATION = 255 * np.array([0.229, 0.224, 0.225])
+PIXEL_STD = 255 * np.array([0.229, 0.224, 0.225])
 RATIOS = (0.5, 1.0, 2.0)  # height / width of its anchors, in its order
 SCALES = (32, 64, 128, 256, 512)
-BOX_DEVIATIONS = np.array([0.1, 0.1, 0.2, 0.2])  # of the box head; those of the proposals are 1
+BOX_STD = np.array([0.1, 0.1, 0.2, 0.2])  # of the box head; those of the proposals are 1
 COORDINATES = [1, 0, 3, 2]  # (x, y, w, h) as (y, x, h, w)
 COCO_CLASSES = (  # by COCO's category ids; "N/A" are ids that COCO leaves out
     "BG|person|bicycle|car|motorcycle|airplane|bus|train|truck|boat|traffic light|fire hydrant|N/A|stop sign|"
@@ -209,8 +209,8 @@ def _backbone(source, body, blocks, mean_pixel):
     stem = source.convolution(f"{body}conv1")
     if stem["kernel"].shape[2] != 3:
         raise CheckpointError(f"{source.path}: {body}conv1 takes {stem['kernel'].shape[2]} channels, not 3.")
-    # (pixel - mean) / deviation, where the network is given pixel - MEAN_PIXEL.
-    kernel = stem["kernel"] / PIXEL_DEVIATION[:, None]
+    # (pixel - mean) / std, where the network is given pixel - MEAN_PIXEL.
+    kernel = stem["kernel"] / PIXEL_STD[:, None]
     stem["bias"] = stem["bias"] + np.einsum("hwio,i->o", kernel, np.asarray(mean_pixel, float) - PIXEL_MEAN)
     found = {"conv1": {"kernel": kernel, "bias": stem["bias"]}, "bn_conv1": source.norm(f"{body}bn1")}
     for stage, count in enumerate(blocks, start=2):
@@ -235,7 +235,7 @@ def _pyramid(source):
 
 
 def _proposal_head(source, config):
-    """The head of the proposals, its anchors and coordinates in our order, its deltas by our deviations."""
+    """The head of the proposals, its anchors and coordinates in our order, its deltas by our std."""
     shared = source.convolution("rpn.head.conv.0.0", "rpn.head.conv")
     score, delta = source.convolution("rpn.head.cls_logits"), source.convolution("rpn.head.bbox_pred")
     if len(score["bias"]) != len(RATIOS):
@@ -243,15 +243,15 @@ def _proposal_head(source, config):
     ours = np.asarray(config.RPN_ANCHOR_RATIOS, float)  # width / height
     order = [RATIOS.index(1 / ratio) for ratio in ours]
     score = {name: value[..., order] for name, value in score.items()}
-    deviations = np.asarray(config.RPN_BBOX_STD_DEV, float)
+    std = np.asarray(config.RPN_BBOX_STD_DEV, float)
     delta = {
-        name: value.reshape(value.shape[:-1] + (-1, 4))[..., order, :][..., COORDINATES] / deviations
+        name: value.reshape(value.shape[:-1] + (-1, 4))[..., order, :][..., COORDINATES] / std
         for name, value in delta.items()
     }
     # Its anchors stand half a cell further up and left: the same share of the anchor's side on every level.
     half_cell = config.BACKBONE_STRIDES[0] / 2 / config.RPN_ANCHOR_SCALES[0]
-    delta["bias"][:, 0] -= half_cell * np.sqrt(ours) / deviations[0]  # height = scale / sqrt(ratio)
-    delta["bias"][:, 1] -= half_cell / np.sqrt(ours) / deviations[1]
+    delta["bias"][:, 0] -= half_cell * np.sqrt(ours) / std[0]  # height = scale / sqrt(ratio)
+    delta["bias"][:, 1] -= half_cell / np.sqrt(ours) / std[1]
     delta = {name: value.reshape(value.shape[:-2] + (-1,)) for name, value in delta.items()}
     return {"rpn_conv_shared": shared, "rpn_class_raw": score, "rpn_bbox_pred": delta}
 
@@ -268,7 +268,7 @@ def _box_head(source, config):
         raise CheckpointError(f"{source.path}: box_head.fc6 takes {values} values, which are no {size}x{size} crops.")
     # Its crops are flattened as (channel, row, column), ours as (row, column, channel).
     first["kernel"] = first["kernel"].reshape(-1, size, size, width).transpose(1, 2, 0, 3)
-    factor = (BOX_DEVIATIONS / np.asarray(config.BBOX_STD_DEV, float)).astype("float32")
+    factor = (BOX_STD / np.asarray(config.BBOX_STD_DEV, float)).astype("float32")
     delta = {
         name: (value.reshape(value.shape[:-1] + (-1, 4))[..., COORDINATES] * factor).reshape(value.shape)
         for name, value in delta.items()

@@ -235,14 +235,14 @@ def test_mirroring_the_mask_mirrors_the_pasted_mask():
 @pytest.mark.skipif(not CCP.is_dir(), reason=f"needs Clothing Co-Parsing in {CCP}")
 @pytest.mark.parametrize("size, least", [(28, 0.95), (56, 0.98)])
 def test_what_the_network_is_taught_pastes_back_to_the_true_masks(size, least):
-    # The taught mask is the share of each cell that is covered, halved at 0.5: the best a network can say.
+    # The mask target is the share of each cell that is covered, halved at 0.5: the best a network can say.
     content = json.loads((CCP / "instances_val.json").read_text())
     overlaps = []
     for annotation in content["annotations"]:
         mask = run_lengths.decode(annotation["segmentation"])[..., None]
         box = mask_ops.mask_boxes(mask)
-        taught = mask_ops.shrink_masks(mask, box, (size, size)) >= 128
-        pasted = mask_ops.paste_masks(taught, box, mask.shape[:2])
+        target = mask_ops.shrink_masks(mask, box, (size, size)) >= 128
+        pasted = mask_ops.paste_masks(target, box, mask.shape[:2])
         overlaps.append((pasted & mask).sum() / (pasted | mask).sum())
     assert np.mean(overlaps) >= least
 

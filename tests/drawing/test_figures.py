@@ -239,7 +239,7 @@ def test_display_weight_stats_marks_dead_kernels(capsys):
     layers = [layer("conv1", kernel=np.array([[-1.0, 3.0]]), bias=np.zeros(2)), layer("conv2", kernel=np.zeros((2, 2)))]
     model = types.SimpleNamespace(get_trainable_layers=lambda: layers)
     table = visualize.display_weight_stats(model)
-    # Mean 1, so the deviation of (-1, 3) is 2.
+    # Mean 1, so the std of (-1, 3) is 2.
     assert table[1:] == [["conv1/kernel", "(1, 2)", "-1.0000", "+3.0000", "2.0000"],
                          ["conv1/bias", "(2,)", "+0.0000", "+0.0000", "0.0000"],
                          ["conv2/kernel *** dead?", "(2, 2)", "+0.0000", "+0.0000", "0.0000"]]

@@ -73,7 +73,7 @@ def test_recall_over_the_number_of_proposals():
 
 
 def test_principal_colours_worked_by_hand():
-    # Centred -1, -1, 2 with deviation sqrt(2): over 2.5 deviations and halved 0.359, 0.359 and 0.783 of 255.
+    # Centred -1, -1, 2 with std sqrt(2): over 2.5 std and halved 0.359, 0.359 and 0.783 of 255.
     # The other two components have no variance and stay at the middle, 127.5 rounded to even.
     features = np.array([[[0.0, 7, 1], [0, 7, 1], [3, 7, 1]]])
     np.testing.assert_array_equal(stages_view.principal_colors(features), [[[91, 128, 128]] * 2 + [[200, 128, 128]]])
@@ -111,7 +111,7 @@ def test_histograms_count_every_value():
     values = {"some": np.array([0.0, 0, 1, 3]), "many": np.ones(stages_view.SAMPLE + 7)}
     few, many = stages_view.plot_histograms(values, bins=4)
     assert [bar.get_height() for bar in few.patches] == [2, 1, 0, 1]
-    # Mean 1, deviation sqrt((1 + 1 + 0 + 4) / 4) = 1.22
-    assert few.get_title() == "some\nmean 1, deviation 1.22, 50 % zero"
+    # Mean 1, std sqrt((1 + 1 + 0 + 4) / 4) = 1.22
+    assert few.get_title() == "some\nmean 1, std 1.22, 50 % zero"
     assert sum(bar.get_height() for bar in many.patches) == stages_view.SAMPLE
     assert "zero" not in many.get_title()

@@ -13,8 +13,8 @@ def brute_force(image, probabilities, iterations, appearance, position, colour, 
     rgb = image.reshape(-1, 3).astype(float)
     apart = (y[:, None] - y) ** 2 + (x[:, None] - x) ** 2
     colours_apart = ((rgb[:, None] - rgb[None]) ** 2).sum(axis=2)
-    deviation = position * np.hypot(height, width)
-    kernels = [(appearance, np.exp(-apart / (2 * deviation**2) - colours_apart / (2 * colour**2))),
+    std = position * np.hypot(height, width)
+    kernels = [(appearance, np.exp(-apart / (2 * std**2) - colours_apart / (2 * colour**2))),
                (smoothness, np.exp(-apart / (2 * reach**2)))]
     evidence = np.log(np.maximum(probabilities.reshape(-1, classes).astype(float), 1e-5))
     beliefs = probabilities.reshape(-1, classes).astype(float)

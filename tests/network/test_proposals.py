@@ -32,7 +32,7 @@ def test_equals_the_plain_algorithm():
         logits.append(rng.normal(size=(2, count)).astype("float32"))
         deltas.append(rng.normal(size=(2, count, 4)).astype("float32"))
     window = np.array([[0, 0, 100, 100], [10, 0, 70, 100]], "float32")
-    layer = Proposals(per_level=50, total=80, iou_threshold=0.5, deviations=STD)
+    layer = Proposals(per_level=50, total=80, iou_threshold=0.5, std=STD)
     inputs = {"logits": logits, "deltas": deltas, "anchors": anchors, "window": window}
     inputs = {k: [ops.convert_to_tensor(a) for a in v] if isinstance(v, list) else ops.convert_to_tensor(v)
               for k, v in inputs.items()}
@@ -50,7 +50,7 @@ def test_equals_the_plain_algorithm():
 
 def test_boxes_outside_the_photo_are_dropped():
     anchors = [np.array([[-50, -50, -10, -10], [0, 0, 20, 20]], "float32")]
-    layer = Proposals(per_level=4, total=4, iou_threshold=0.7, deviations=STD)
+    layer = Proposals(per_level=4, total=4, iou_threshold=0.7, std=STD)
     inputs = {
         "logits": [ops.convert_to_tensor(np.array([[5.0, 1.0]], "float32"))],
         "deltas": [ops.zeros((1, 2, 4))],

@@ -189,7 +189,7 @@ def test_soft_mask_targets_are_the_share_of_each_cell_that_is_covered(mini):
 
 @pytest.mark.parametrize("mini", [True, False])
 def test_soft_mask_targets_keep_what_pasting_needs(mini):
-    # A disc, pasted from what the network is taught: shares keep its edge, halves only their cells.
+    # A disc, pasted from its targets: shares keep its edge, halves only their cells.
     y, x = np.indices((128, 128)) + 0.5
     disc = (y - 64) ** 2 + (x - 64) ** 2 < 50**2
     box = np.array([[14, 14, 114, 114]], "float32")

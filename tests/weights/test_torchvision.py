@@ -167,8 +167,8 @@ def torch_body(state, pixels, prefix="backbone.body."):
 
 def test_the_backbone_and_pyramid_compute_what_pytorch_computes(state, model):
     photo = np.random.default_rng(1).integers(0, 256, (1, 64, 128, 3)).astype("float32")
-    deviation, mean = 255 * np.array([0.229, 0.224, 0.225]), 255 * np.array([0.485, 0.456, 0.406])
-    bodies = torch_body(state, first((photo - mean) / deviation))
+    std, mean = 255 * np.array([0.229, 0.224, 0.225]), 255 * np.array([0.485, 0.456, 0.406])
+    bodies = torch_body(state, first((photo - mean) / std))
     inner = [
         functional.conv2d(x, *(state[f"backbone.fpn.inner_blocks.{n}.0.{p}"] for p in ("weight", "bias")))
         for n, x in enumerate(bodies)
