@@ -13,6 +13,7 @@ import numpy as np
 from mrcnn.errors import CheckpointError
 
 LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+MOST_DIMENSIONS = 32
 TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "BF16": "<u2",
@@ -83,6 +84,10 @@ def _checked_range(name, entry, size):
     dtype, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
     if not natural(shape) or not natural(offsets) or len(offsets) != 2 or not isinstance(dtype, str):
         raise CheckpointError(f"tensor {name} lacks dtype, shape or data_offsets: the file is damaged.")
+    # Before they are multiplied: thousands of huge numbers would take hours.
+    if len(shape) > MOST_DIMENSIONS or max(shape, default=0) > max(size, 1 << 31):
+        raise CheckpointError(f"tensor {name} has {len(shape)} dimensions, or one that is larger than the file: it is "
+                              "damaged.")
     if dtype not in TYPES:
         raise CheckpointError(f"tensor {name} is of type {dtype}, which is none of {', '.join(TYPES)}.")
     first, last = offsets

@@ -1,30 +1,23 @@
 """Tensors of a PyTorch weight file (.pth), read without PyTorch and without running anything that the file says.
 
-Both of its forms hold a pickle that names tensors, and their bytes beside it. The reader knows the few names that a
-dict of tensors needs and refuses every other one, so that a file can neither import nor call anything.
+Both of its forms hold a pickle that names tensors, and their bytes beside it. `torch_pickle` reads the pickle; here
+each size is held against the file before memory of that size is taken: a small file cannot ask for a large one.
 """
 
-import collections
 import io
-import pickle
+import math
+import os
 import zipfile
 
 import numpy as np
 
 from mrcnn.errors import CheckpointError
+from mrcnn.weights.torch_pickle import Storage, Tensor, TensorUnpickler
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-STORAGE_TYPES = {
-    "FloatStorage": np.dtype("<f4"),
-    "DoubleStorage": np.dtype("<f8"),
-    "HalfStorage": np.dtype("<f2"),
-    "LongStorage": np.dtype("<i8"),
-    "IntStorage": np.dtype("<i4"),
-    "ShortStorage": np.dtype("<i2"),
-    "CharStorage": np.dtype("i1"),
-    "ByteStorage": np.dtype("u1"),
-    "BoolStorage": np.dtype("?"),
-}
+LARGEST_FILE = 1 << 35  # bytes; no weights of a network of this kind come near 32 GB
+LARGEST_PICKLE = 1 << 26  # bytes: that of a state dict has about 200 for each tensor
+MOST_TIMES = 4  # all tensors together take no more than so many times the file: tied weights are views of one storage
 
 
 def read_torch_file(path):
@@ -34,101 +27,80 @@ def read_torch_file(path):
         path: of a .pth or .pt file in PyTorch's zip form (since 1.6) or the form before it.
 
     Raises:
-        CheckpointError: naming the file if it is neither, holds anything but a dict of tensors, or is cut short.
+        CheckpointError: naming the file, if it is neither, holds anything but a dict of tensors, asks for more than
+            that or for more memory than it has bytes, or is cut short.
     """
     try:
+        size = os.path.getsize(path)
+        if size > LARGEST_FILE:
+            raise CheckpointError(f"{size} bytes, more than any weights have: refused.")
         with open(path, "rb") as file:
-            content = file.read()
+            zipped = file.read(2) == b"PK"
+            file.seek(0)
+            state = _read_zip(file) if zipped else _read_legacy(file, size)
+            _check_memory(state, size)
+            return {str(name): _array(value) for name, value in state.items()}
     except OSError as error:
         raise CheckpointError(f"{path}: cannot read the weights ({error.strerror}): check the path.") from error
-    try:
-        state = _read_zip(content) if content[:2] == b"PK" else _read_legacy(content)
-        return {str(name): _array(value) for name, value in state.items()}
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except Exception as error:  # a damaged pickle raises whatever it likes
         raise CheckpointError(f"{path}: no readable PyTorch weights ({type(error).__name__}: {error}).") from error
 
 
-class _Tensor:
-    """A tensor as the pickle describes it: a view of a storage that may be read later."""
-
-    def __init__(self, storage, offset, size, stride):
-        self.storage, self.offset, self.size, self.stride = storage, int(offset), tuple(size), tuple(stride)
-
-
-class _Storage:
-    def __init__(self, dtype, count):
-        self.dtype, self.count, self.values = dtype, int(count), None
-
-
-def _rebuild_tensor(storage, offset, size, stride, *_):
-    return _Tensor(storage, offset, size, stride)
-
-
-def _rebuild_parameter(tensor, *_):
-    return tensor
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    """Knows the names of a dict of tensors, and refuses every other one."""
-
-    def __init__(self, file, load_storage):
-        super().__init__(file, encoding="utf-8")
-        self._load_storage = load_storage
-
-    def find_class(self, module, name):
-        known = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-            ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-        }
-        if (module, name) in known:
-            return known[module, name]
-        if module == "torch" and name in STORAGE_TYPES:
-            return STORAGE_TYPES[name]
-        raise CheckpointError(f"it asks for {module}.{name}, which a dict of tensors does not need: refused.")
-
-    def persistent_load(self, reference):
-        kind, dtype, key, _, count = reference[:5]
-        if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise CheckpointError("it refers to something that is no tensor: refused.")
-        return self._load_storage(dtype, str(key), count)
-
-
-def _read_zip(content):
-    archive = zipfile.ZipFile(io.BytesIO(content))
+def _read_zip(file):
+    archive = zipfile.ZipFile(file)
     names = [name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"]
     if len(names) != 1:
         raise CheckpointError("a zip file, but not PyTorch's.")
-    folder = names[0][: -len("data.pkl")]
+    folder, storages = names[0][: -len("data.pkl")], {}
 
     def load_storage(dtype, key, count):
-        storage = _Storage(dtype, count)
-        storage.values = np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, int(count))
-        return storage
+        if key not in storages:
+            storages[key] = storage = Storage(dtype, count)
+            data = _stored(archive, f"{folder}data/{key}", count * dtype.itemsize)
+            storage.values = np.frombuffer(data, dtype, count)
+        elif (storages[key].dtype, storages[key].count) != (dtype, count):
+            raise CheckpointError(f"storage {key[:40]} has two sizes: the file is damaged.")
+        return storages[key]
 
-    return _checked(_TensorUnpickler(io.BytesIO(archive.read(names[0])), load_storage).load())
+    return _checked(TensorUnpickler(io.BytesIO(_stored(archive, names[0])), load_storage).load())
 
 
-def _read_legacy(content):
+def _stored(archive, name, size=None):
+    """The bytes of a member of PyTorch's zip, which are never compressed. size: how many there must be at least."""
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        raise CheckpointError("its zip is compressed, which PyTorch's is not: refused.")
+    if size is None and member.file_size > LARGEST_PICKLE:
+        raise CheckpointError(f"its pickle has {member.file_size} bytes, more than a dict of tensors needs: refused.")
+    if size is not None and member.file_size < size:
+        raise CheckpointError(f"a storage of {size} bytes has {member.file_size}: the file is damaged.")
+    return archive.read(member)
+
+
+def _read_legacy(file, size):
     """Magic number, version, system, the dict, the keys of its storages, then each storage: count and bytes."""
-    file, storages = io.BytesIO(content), {}
+    storages = {}
 
     def load_storage(dtype, key, count):
-        return storages.setdefault(key, _Storage(dtype, count))
+        return storages.setdefault(key, Storage(dtype, count))
 
     def load():
-        return _TensorUnpickler(file, load_storage).load()
+        return TensorUnpickler(file, load_storage).load()
 
     if load() != LEGACY_MAGIC:
         raise CheckpointError("no PyTorch weights.")
     load(), load()
-    state = _checked(load())
-    for key in load():
+    state, keys = _checked(load()), load()
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages for key in keys):
+        raise CheckpointError("its list of storages does not fit its tensors: the file is damaged.")
+    for key in keys:
         storage, count = storages[key], int(np.frombuffer(file.read(8), "<i8")[0])
-        data = file.read(count * storage.dtype.itemsize)
-        storage.values = np.frombuffer(data, storage.dtype, count)
+        length = count * storage.dtype.itemsize
+        if count != storage.count or length > size - file.tell():
+            raise CheckpointError("a storage reaches beyond the end of the file: it is damaged or cut short.")
+        storage.values = np.frombuffer(file.read(length), storage.dtype, count)
     return state
 
 
@@ -137,19 +109,32 @@ def _checked(state):
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, _Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError("it holds something else than a dict of tensors.")
     return state
 
 
+def _check_memory(state, size):
+    """Raise CheckpointError if the tensors reach beyond their storages, or take far more memory than the file."""
+    total = 0
+    for name, tensor in state.items():
+        count, values = math.prod(tensor.size), tensor.storage.values
+        last = tensor.offset + sum((side - 1) * stride for side, stride in zip(tensor.size, tensor.stride, strict=True))
+        if values is None or (count and last >= len(values)):
+            raise CheckpointError(f"tensor {str(name)[:60]} reaches beyond its data: the file is damaged.")
+        if count > len(values):
+            raise CheckpointError(f"tensor {str(name)[:60]} repeats the {len(values)} numbers of its storage to "
+                                  f"{count}: save a copy of it (tensor.clone()).")
+        total += count * values.itemsize
+    if total > MOST_TIMES * size:
+        raise CheckpointError(f"its tensors take {total} bytes, the file has {size}: refused.")
+
+
 def _array(tensor):
     values = tensor.storage.values
+    if 0 in tensor.size:
+        return np.zeros(tensor.size, values.dtype)
     if not tensor.size:
         return values[tensor.offset].copy()
     strides = tuple(stride * values.itemsize for stride in tensor.stride)
-    last = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.size, tensor.stride))
-    if 0 in tensor.size:
-        return np.zeros(tensor.size, values.dtype)
-    if min(tensor.stride) < 0 or tensor.offset < 0 or last >= len(values):
-        raise CheckpointError("a tensor reaches beyond its data: the file is damaged.")
     return np.lib.stride_tricks.as_strided(values[tensor.offset:], tensor.size, strides, writeable=False).copy()
