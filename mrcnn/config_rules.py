@@ -1,112 +1,214 @@
-"""Which settings fit together: the checks of a Config before a network is built from it."""
+"""What every setting takes, and which settings fit together: the checks of `mrcnn.config`.
+
+`RULES` is the one table: a setting of any network here has a row in it, and a test walks them all.
+"""
+
+import difflib
+import reprlib
 
 import numpy as np
 
+from mrcnn.config_kinds import Choice, Function, Number, Numbers, OrNone, Switch, Text, Weights
 from mrcnn.errors import ConfigError
 
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
           "mrcnn_point_loss")
-CHOICES = {
-    "GEOMETRY": ("exact", "matterport"),
-    "NORM": ("batch", "group"),
-    "HEAD_NORM": (None, "batch", "group"),
-    "MASK_HEAD": ("conv", "points"),
-    "ROI_ALIGNED": (True, False),
-    "OPTIMIZER": ("sgd", "adamw"),
-    "LR_SCHEDULE": ("constant", "step", "cosine"),
-    "PRECISION": ("float32", "mixed_float16", "mixed_bfloat16"),
-    "BBOX_LOSS": ("smooth_l1", "l1", "giou"),
-    "CLASS_LOSS": ("softmax", "class-balanced", "seesaw"),
-    "IMAGE_RESIZE_MODE": RESIZE_MODES,
-}
-POSITIVE = (
-    "GPU_COUNT IMAGES_PER_GPU TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE PRE_NMS_LIMIT MASK_CHANNELS "
-    "NUM_CLASSES RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE "
-    "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE IMAGE_CHANNEL_COUNT MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE "
-    "POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO DETECTION_MAX_INSTANCES POINT_HEAD_CHANNELS POINT_HEAD_SUBDIVISIONS "
-    "POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS ACCUMULATE_STEPS"
-).split()
-POSITIVE_OR_NONE = ("RPN_CHANNELS", "STEPS_PER_EPOCH", "VALIDATION_STEPS", "LR_REFERENCE_BATCH")
-NOT_NEGATIVE = ("SEED", "WORKERS", "WARMUP_STEPS")
-LISTS = {  # name: how many numbers, None for any
-    "RPN_ANCHOR_SCALES": None, "RPN_ANCHOR_RATIOS": None, "BACKBONE_STRIDES": None, "MEAN_PIXEL": None,
-    "MINI_MASK_SHAPE": 2, "MASK_SHAPE": 2, "RPN_BBOX_STD_DEV": 4, "BBOX_STD_DEV": 4,
-    "LR_STEPS": None, "TEST_SCALES": None,
-}
-RANGES = (  # name, least, most, example
-    ("LABEL_SMOOTHING", 0.0, 0.9, 0.1),
-    ("EMA_DECAY", 0.0, 0.99999, 0.998),
-    ("LAYER_DECAY", 0.01, 1.0, 0.8),
-    ("REPEAT_THRESHOLD", 0.0, 1.0, 0.001),
-    ("LEARNING_MOMENTUM", 0.0, 0.9999, 0.9),
-    ("WEIGHT_DECAY", 0.0, 1.0, 0.0001),
-)
 EXACT_ONLY = {  # the one value that Matterport's geometry takes
     "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
     "BBOX_LOSS": "smooth_l1", "CLASS_LOSS": "softmax",
 }
 
 
-def check_settings(config):
-    """Raise ConfigError at the first setting that no network can be built from."""
-    _check_kinds(config)
-    for name, allowed in CHOICES.items():
-        if getattr(config, name) not in allowed:
-            raise ConfigError(f"{name}={getattr(config, name)!r} is none of {', '.join(map(str, allowed))}.")
+# --- The table -------------------------------------------------------------------------------------------------------
+COUNT, NATURAL, SHARE, SWITCH = Number(1, whole=True), Number(0, whole=True), Number(0, 1), Switch()
+SIDES = Numbers(COUNT, 2)  # height, width
+DEVIATIONS = Numbers(Number(0.001, 100), 4)
+
+_ROWS = (  # (rule, names of the settings that it holds for)
+    # The run
+    (OrNone(Text(name=True), "fashion"), "NAME"),
+    (COUNT, "GPU_COUNT IMAGES_PER_GPU NUM_CLASSES"),
+    (OrNone(COUNT), "STEPS_PER_EPOCH VALIDATION_STEPS"),
+    (Number(0, 2**31 - 3, whole=True), "SEED"),  # the network's generators take this and the next two as int32
+    (NATURAL, "WORKERS"),
+    # Images
+    (Choice(RESIZE_MODES), "IMAGE_RESIZE_MODE"),
+    (OrNone(NATURAL), "IMAGE_MIN_DIM"),
+    (COUNT, "IMAGE_MAX_DIM IMAGE_CHANNEL_COUNT"),
+    (OrNone(Number(0, 100)), "IMAGE_MIN_SCALE"),
+    (Numbers(Number(0, 255)), "MEAN_PIXEL"),
+    (SWITCH, "SKIP_EMPTY_IMAGES TEST_FLIP"),
+    (Numbers(Number(0.05, 20)), "TEST_SCALES"),
+    (Text(), "LABEL_REFINE"),
+    # Training
+    (Choice(("sgd", "adamw")), "OPTIMIZER"),
+    (Number(0, 10), "LEARNING_RATE"),
+    (Number(0, 0.9999), "LEARNING_MOMENTUM"),
+    (Choice(("constant", "step", "cosine")), "LR_SCHEDULE"),
+    (Numbers(Number(0.001, 0.999)), "LR_STEPS"),
+    (OrNone(COUNT, 16), "LR_REFERENCE_BATCH"),
+    (NATURAL, "WARMUP_STEPS"),
+    (SHARE, "WEIGHT_DECAY REPEAT_THRESHOLD"),
+    (OrNone(Number(0)), "GRADIENT_CLIP_NORM"),
+    (Number(0.01, 1), "LAYER_DECAY"),
+    (Number(0, 0.99999), "EMA_DECAY"),
+    (COUNT, "ACCUMULATE_STEPS"),
+    (Choice(("float32", "mixed_float16", "mixed_bfloat16")), "PRECISION"),
+    (SWITCH, "ASPECT_BUCKETS GRADIENT_CHECKPOINTING"),
+    (Weights(), "LOSS_WEIGHTS"),
+    # The network
+    (Function(named=True), "BACKBONE"),
+    (Choice(("batch", "group")), "NORM"),
+    (OrNone(SWITCH), "TRAIN_BN"),
+    (Choice(("exact", "matterport")), "GEOMETRY"),
+    (OrNone(Function()), "COMPUTE_BACKBONE_SHAPE"),
+    (Numbers(COUNT, 5), "BACKBONE_STRIDES"),
+    (OrNone(Choice(("batch", "group")), "group"), "HEAD_NORM"),
+    (COUNT, "TOP_DOWN_PYRAMID_SIZE FPN_CLASSIF_FC_LAYERS_SIZE MASK_CHANNELS"),
+    (OrNone(COUNT, 256), "RPN_CHANNELS"),
+    (Choice(("conv", "points")), "MASK_HEAD"),
+    (COUNT, "POINT_HEAD_CHANNELS POINT_HEAD_TRAINING_POINTS POINT_HEAD_INFERENCE_POINTS"),
+    (Number(1, 5, whole=True), "POINT_HEAD_SUBDIVISIONS"),
+    # Region proposals
+    (Numbers(Number(1), 5), "RPN_ANCHOR_SCALES"),
+    (Numbers(Number(0.01, 100)), "RPN_ANCHOR_RATIOS"),
+    (COUNT, "RPN_ANCHOR_STRIDE RPN_TRAIN_ANCHORS_PER_IMAGE"),
+    (SHARE, "RPN_NMS_THRESHOLD RPN_POSITIVE_RATIO RPN_POSITIVE_IOU RPN_NEGATIVE_IOU CROWD_OVERLAP"),
+    (COUNT, "PRE_NMS_LIMIT PRE_NMS_PER_LEVEL_TRAINING PRE_NMS_PER_LEVEL_INFERENCE"),
+    (COUNT, "POST_NMS_ROIS_TRAINING POST_NMS_ROIS_INFERENCE"),
+    (DEVIATIONS, "RPN_BBOX_STD_DEV BBOX_STD_DEV"),
+    # Regions, masks and detections
+    (SWITCH, "USE_MINI_MASK ROI_ALIGNED USE_RPN_ROIS SOFT_MASK_TARGETS"),
+    (SIDES, "MINI_MASK_SHAPE MASK_SHAPE"),
+    (COUNT, "MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO"),
+    (SHARE, "ROI_POSITIVE_RATIO ROI_POSITIVE_IOU"),
+    (COUNT, "DETECTION_MAX_INSTANCES"),
+    (SHARE, "DETECTION_MIN_CONFIDENCE DETECTION_NMS_THRESHOLD"),
+    (Number(0, 0.9), "LABEL_SMOOTHING"),
+    (Choice(("smooth_l1", "l1", "giou")), "BBOX_LOSS"),
+    (Choice(("softmax", "class-balanced", "seesaw")), "CLASS_LOSS"),
+    (OrNone(Numbers(Number(0)), [0, 120, 40]), "CLASS_COUNTS"),
+)
+RULES = {name: rule for rule, names in _ROWS for name in names.split()}
+
+
+def checked(name, value, default, rule=None):
+    """The value of a setting in Python's own type, e.g. 100 for 100.0 where a whole number is due.
+
+    Args:
+        name: of the setting, one of RULES.
+        value: to be checked.
+        default: shown as the example.
+        rule: in place of that of the table.
+
+    Raises:
+        ConfigError: with name, value, what the setting takes and an example.
+    """
+    rule = rule or RULES[name]
+    try:
+        return rule.read(value)
+    except (ValueError, TypeError, RecursionError):
+        pass
+    example = default if default is not None else getattr(rule, "example", None)
+    shown = "" if example is None or isinstance(rule, (Switch, Choice, Weights)) else f", e.g. {in_short(example)}"
+    if isinstance(rule, Choice):
+        raise ConfigError(f"{name}={in_short(value)} is none of {', '.join(rule.choices)}.")
+    raise ConfigError(f"{name}={in_short(value)}: give {rule.wanted}{shown}.")
+
+
+def in_short(value):
+    """A value on one line, cut to a readable length."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 60
+    text = " ".join(short.repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+# --- Names -----------------------------------------------------------------------------------------------------------
+def misspelt(name, known):
+    """The setting whose name is so near that `name` must be a slip of the pen, else None.
+
+    Near is what shares nine tenths of its letters, or has the same length and one letter wrong or two swapped. A word
+    or number more makes a name of one's own: NUM_CLASSES_OLD, NAME2.
+    """
+    for other in difflib.get_close_matches(name, [one for one in known if len(one) > 5], 3, cutoff=0.8):
+        longer = set(name.split("_")) > set(other.split("_"))
+        if longer or _letters(name) == _letters(other) and name != other:
+            continue
+        if difflib.SequenceMatcher(None, name, other).ratio() >= 0.9 or _one_slip(name, other):
+            return other
+    return None
+
+
+def _letters(name):
+    return "".join(letter for letter in name if not letter.isdigit()).rstrip("_")
+
+
+def _one_slip(name, other):
+    """Whether two names of one length differ by one letter in a word of four or more, or by two that are swapped."""
+    if len(name) != len(other):
+        return False
+    apart = [index for index, pair in enumerate(zip(name, other)) if pair[0] != pair[1]]
+    if len(apart) == 2:
+        first, second = apart
+        return second == first + 1 and (name[first], name[second]) == (other[second], other[first])
+    word = other[: apart[0]].rpartition("_")[2] + other[apart[0]:].partition("_")[0]
+    return len(apart) == 1 and len(word) > 3
+
+
+# --- Which settings fit together -------------------------------------------------------------------------------------
+def check_images(config):
+    """Raise ConfigError for settings of photos and training, those of any network, that do not fit together."""
     if config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
         name = "IMAGE_MIN_DIM" if config.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
-        side = int(config.IMAGE_SHAPE[0])
+        side = getattr(config, name) or 0
         if side % 64 or side <= 0:
-            below, above = max(64, side // 64 * 64), (max(side, 0) // 64 + 1) * 64
+            below, above = max(64, side // 64 * 64), (side // 64 + 1) * 64
             raise ConfigError(f"{name}={side} does not divide by 64 (six halvings): use {below} or {above}.")
     if config.NUM_CLASSES < 2:
         raise ConfigError("NUM_CLASSES counts background and so must be 2 or more: set it to 1 + your classes.")
-    if list(config.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
-        raise ConfigError(f"BACKBONE_STRIDES={config.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")
-    if len(config.RPN_ANCHOR_SCALES) != 5:
-        raise ConfigError(
-            f"RPN_ANCHOR_SCALES has {len(config.RPN_ANCHOR_SCALES)} values: give 5, one for each pyramid level."
-        )
-    if min(config.RPN_ANCHOR_SCALES) <= 0 or min(config.RPN_ANCHOR_RATIOS) <= 0:
-        raise ConfigError("RPN_ANCHOR_SCALES and RPN_ANCHOR_RATIOS are sides in pixels and width / height: above 0.")
     if len(config.MEAN_PIXEL) != config.IMAGE_CHANNEL_COUNT:
         count = config.IMAGE_CHANNEL_COUNT
         raise ConfigError(f"MEAN_PIXEL has {len(config.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels.")
+    if list(config.LR_STEPS) != sorted(config.LR_STEPS):
+        raise ConfigError(f"LR_STEPS={config.LR_STEPS!r}: give rising shares of the stage, e.g. (0.67, 0.89).")
+    if config.ASPECT_BUCKETS and config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
+        raise ConfigError("ASPECT_BUCKETS saves nothing on square canvases: use IMAGE_RESIZE_MODE=rectangle or pad64.")
+
+
+def check_losses(config, names, optional=()):
+    """Raise ConfigError unless LOSS_WEIGHTS has a weight for each loss, those of `optional` aside, and no other."""
+    missing = sorted(set(names) - set(config.LOSS_WEIGHTS) - set(optional))
+    if missing:
+        raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(missing)}: give each loss a weight.")
+    unknown = sorted(set(config.LOSS_WEIGHTS) - set(names))
+    if unknown:
+        raise ConfigError(f"LOSS_WEIGHTS has {', '.join(unknown)}: the losses here are {', '.join(names)}.")
+
+
+def check_mask_rcnn(config):
+    """Raise ConfigError for settings of Mask R-CNN that do not fit together."""
+    if list(config.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
+        raise ConfigError(f"BACKBONE_STRIDES={config.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")
+    if config.RPN_NEGATIVE_IOU > config.RPN_POSITIVE_IOU:
+        raise ConfigError(
+            f"RPN_NEGATIVE_IOU={config.RPN_NEGATIVE_IOU} is above RPN_POSITIVE_IOU={config.RPN_POSITIVE_IOU}: an "
+            "anchor between them would be object and background, so give it at most that value."
+        )
     if (config.HEAD_NORM or config.NORM) == "group" and config.MASK_CHANNELS % 16:
         raise ConfigError(f"MASK_CHANNELS={config.MASK_CHANNELS} does not divide by 16, the groups of NORM=group.")
     if not config.USE_RPN_ROIS:
         raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
-    unused = set() if config.MASK_HEAD == "points" else {"mrcnn_point_loss"}
-    if not isinstance(config.LOSS_WEIGHTS, dict):
-        raise ConfigError(f"LOSS_WEIGHTS={config.LOSS_WEIGHTS!r}: give a dict with a weight for each loss.")
-    missing = set(LOSSES) - set(config.LOSS_WEIGHTS) - unused
-    if missing:
-        raise ConfigError(f"LOSS_WEIGHTS lacks {', '.join(sorted(missing))}: give each loss a weight.")
+    check_losses(config, LOSSES, () if config.MASK_HEAD == "points" else ("mrcnn_point_loss",))
+    if config.CLASS_COUNTS is not None and len(config.CLASS_COUNTS) != config.NUM_CLASSES:
+        raise ConfigError(
+            f"CLASS_COUNTS={in_short(config.CLASS_COUNTS)}: give NUM_CLASSES={config.NUM_CLASSES} numbers of objects, "
+            "the first that of background, or None, and train() counts."
+        )
     _check_masks(config)
-    _check_recipe(config)
     _check_geometry(config)
-
-
-def _check_kinds(config):
-    """Raise ConfigError for a number or list that is none."""
-    for name in (*POSITIVE, *POSITIVE_OR_NONE):
-        value = getattr(config, name)
-        if value is None and name in POSITIVE_OR_NONE:
-            continue
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ConfigError(f"{name}={value!r}: give a whole number, 1 or more.")
-    for name in NOT_NEGATIVE:
-        value = getattr(config, name)
-        if not isinstance(value, (int, np.integer)) or value < 0:
-            raise ConfigError(f"{name}={value!r}: give a whole number, 0 or more.")
-    for name, length in LISTS.items():
-        value = getattr(config, name)
-        numbers = isinstance(value, (list, tuple, np.ndarray))
-        numbers = numbers and all(isinstance(v, (int, float, np.number)) for v in value)
-        if not numbers or not len(value) or (length and len(value) != length):
-            raise ConfigError(f"{name}={value!r}: give a list of {length or 'one or more'} numbers.")
 
 
 def _check_masks(config):
@@ -136,25 +238,3 @@ def _check_geometry(config):
             raise ConfigError(
                 f"{name}={getattr(config, name)!r} needs GEOMETRY=exact: Matterport's has losses and masks of its own."
             )
-
-
-def _check_recipe(config):
-    """Raise ConfigError for a number of the training recipe outside its range."""
-    for name, low, high, example in RANGES:
-        value = getattr(config, name)
-        if not isinstance(value, (int, float, np.number)) or not low <= value <= high:
-            raise ConfigError(f"{name}={value!r}: give a number from {low} to {high}, e.g. {example}.")
-    steps = config.LR_STEPS
-    if not all(0 < v < 1 for v in steps) or list(steps) != sorted(steps):
-        raise ConfigError(f"LR_STEPS={steps!r}: give rising shares of the stage between 0 and 1, e.g. (0.67, 0.89).")
-    if not all(v > 0 for v in config.TEST_SCALES):
-        raise ConfigError(f"TEST_SCALES={config.TEST_SCALES!r}: give factors above 0, e.g. (0.8, 1.0, 1.25).")
-    counts = config.CLASS_COUNTS
-    right = isinstance(counts, (list, tuple, np.ndarray)) and len(counts) == config.NUM_CLASSES
-    if counts is not None and not (right and all(isinstance(v, (int, float, np.number)) and v >= 0 for v in counts)):
-        raise ConfigError(
-            f"CLASS_COUNTS={counts!r}: give NUM_CLASSES={config.NUM_CLASSES} numbers of objects, the first that of "
-            "background, or None, and train() counts."
-        )
-    if config.ASPECT_BUCKETS and config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
-        raise ConfigError("ASPECT_BUCKETS saves nothing on square canvases: use IMAGE_RESIZE_MODE=rectangle or pad64.")

@@ -62,7 +62,8 @@ class Segmenter(Predictor, Trainable):
             raise ValueError(f'mode={mode!r} is neither "training" nor "inference".')
         self.check(config)
         self.mode, self.config, self.model_dir = mode, config, str(model_dir)
-        self.devices = devices_for(config, mode)
+        with config.building():
+            self.devices = devices_for(config, mode)
         self.class_names = None
         self.history = None
         self._state = None  # training state of the loaded checkpoint, until a stage takes it up
@@ -71,7 +72,7 @@ class Segmenter(Predictor, Trainable):
         # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
         generator = random.getstate()
         random.seed(config.SEED)
-        with self.devices.scope():
+        with config.building(), self.devices.scope():
             self.training_model, self.inference_model = self.build_networks(network_config(config))
         self.devices.adopt(self.training_model, self.inference_model)
         random.setstate(generator)
@@ -272,7 +273,7 @@ class Segmenter(Predictor, Trainable):
                 f"{path} is of the architecture {settings['architecture']}, not of {cls.architecture_name()}: load it "
                 "by mrcnn.architectures.load(path)."
             )
-        config = Config.from_dict(settings["config"], **overrides)
+        config = Config.from_dict(settings["config"], source=path, **overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))
         model = cls(mode, config, folder)
         model.load_weights(path)

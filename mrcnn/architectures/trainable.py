@@ -13,7 +13,7 @@ from mrcnn.training import state
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer, rate_text
-from mrcnn.training.stages import select_layers, set_trainable_layers
+from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
 
 
 class Trainable:
@@ -97,6 +97,7 @@ class Trainable:
         if self.epoch >= epochs:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
+        self.config.check()  # again: a list or dict may have been changed in place
         self._take_classes(train_dataset)
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
                  "augmentation": augmentation_name}
@@ -119,6 +120,8 @@ class Trainable:
 
     def _open_run(self, learning_rate, epochs):
         """Make the run folder with its settings, and say what begins."""
+        if self.epoch == 0 and self.config.TRAIN_BN is False:
+            warn_of_untrained_norms(self.training_model)
         os.makedirs(self.log_dir, exist_ok=True)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         rate = rate_text(self.config, learning_rate)

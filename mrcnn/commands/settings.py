@@ -81,7 +81,7 @@ def base_config(options):
 def overrides_of(options):
     """{setting: value} that the options of a command ask for; those of --set come last and win.
 
-    Raises UsageError for a size that the pyramid cannot halve and for text where a number belongs.
+    Raises UsageError for a size that the pyramid cannot halve, ConfigError for what a setting does not take.
     """
     overrides, own = {}, options.program.config
     size = getattr(options, "image_size", None)
@@ -100,12 +100,8 @@ def overrides_of(options):
             overrides[name] = getattr(options, option)
     if getattr(options, "tta", False):
         overrides.update(TTA)
-    for name, value in map(parse_setting, options.set):
-        default = getattr(own, name, None)
-        if isinstance(default, (int, float)) and not isinstance(value, (int, float, type(None))):
-            raise UsageError(f"--set {name}={value}: {name} takes a value such as {default}.")
-        overrides[name] = value
-    own(**overrides)  # unknown names show before anything is built
+    overrides.update(map(parse_setting, options.set))
+    own(**overrides)  # unknown names and values that cannot be show before anything is built
     for stage in parse_stages(overrides.get("STAGES", own.STAGES)):
         if stage.augment:
             options.program.check_augmentation(stage.augment, f"--stages ...:{stage.augment}")
@@ -157,7 +153,8 @@ def new_config(options, overrides, dataset):
         written = read_attributes(options.weights)
         same = written["architecture"] == class_of_option(options).architecture_name()
         run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
-        config = base.from_dict({**((written["config"] if same else None) or {}), **run})
+        known = (written["config"] if same else None) or {}
+        config = base.from_dict({**known, **run}, source=options.weights)
     if base.NUM_CLASSES not in (Config.NUM_CLASSES, dataset.num_classes):
         raise UsageError(
             f"{base.__name__} says NUM_CLASSES = {base.NUM_CLASSES}, the data has {dataset.num_classes} classes with "

@@ -39,7 +39,8 @@ def views_of(config):
 
 def network_config(config):
     """The Config to build the network from: with views of other sizes its canvases cannot be of one shape."""
-    if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES or all(view.scale == 1 for view in views_of(config)):
+    # Read here, in this order, is what the network depends on, and what cannot be changed once it is built.
+    if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES or all(float(scale) == 1 for scale in config.TEST_SCALES):
         return config
     config = copy.copy(config)
     config.IMAGE_RESIZE_MODE = "rectangle"

@@ -76,12 +76,10 @@ def box_head_losses(config):
 def network_inputs(config):
     """Symbolic inputs: the image, its window, and a dict of the ground truth. Names as in the package's glossary."""
     fixed = config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES
-    height, width, channels = [int(v) for v in config.IMAGE_SHAPE]
-    objects = config.MAX_GT_INSTANCES
-    mask_shape = tuple(config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
-    if not fixed:
-        height = width = None
-        mask_shape = mask_shape if config.USE_MINI_MASK else (None, None)
+    # A side that canvases do not keep to is not read: it may be changed once the network is built.
+    height, width = [int(side) for side in config.IMAGE_SHAPE[:2]] if fixed else (None, None)
+    channels, objects = config.IMAGE_CHANNEL_COUNT, config.MAX_GT_INSTANCES
+    mask_shape = tuple(int(side) for side in config.MINI_MASK_SHAPE) if config.USE_MINI_MASK else (height, width)
     image = keras.Input((height, width, channels), name="image", dtype="float32")
     window = keras.Input((4,), name="window", dtype="float32")
     truth = {

@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 
 import keras
 from keras import layers as keras_layers
@@ -96,3 +97,30 @@ def set_trainable_layers(model, names):
     for layer in model.layers:
         if layer.weights:
             layer.trainable = layer.name in names
+
+
+def untrained_norms(model):
+    """Number of frozen batch normalisation layers, if none of them has statistics other than it was made with.
+
+    Args:
+        model: the training model.
+
+    Returns:
+        The number; 0 if any of them has taken statistics from data or from a weight file.
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, keras_layers.BatchNormalization)]
+    norms = [layer for layer in norms if not layer.trainable]
+    means = (keras.ops.convert_to_numpy(layer.moving_mean) for layer in norms)
+    variances = (keras.ops.convert_to_numpy(layer.moving_variance) for layer in norms)
+    return 0 if any(mean.any() for mean in means) or any((v != 1).any() for v in variances) else len(norms)
+
+
+def warn_of_untrained_norms(model):
+    """Warn if all batch normalisation is frozen before it has seen weights or data. model: the training model."""
+    count = untrained_norms(model)
+    if count:
+        warnings.warn(
+            f"{count} layers of batch normalisation are frozen (TRAIN_BN=False), and no weights were loaded that "
+            'bring their statistics: random weights cannot learn so. Set NORM="group", or load weights first.',
+            stacklevel=3,
+        )

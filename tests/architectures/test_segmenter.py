@@ -229,3 +229,37 @@ def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
 def test_settings_of_a_run_are_beside_it(trained):
     saved = json.loads(pathlib.Path(trained[1].log_dir, "config.json").read_text())
     assert Config.from_dict(saved).TOP_DOWN_PYRAMID_SIZE == 16
+
+
+# --- Settings and the network built from them ------------------------------------------------------------------------
+def test_settings_that_are_read_again_may_change_and_built_ones_not(trained):
+    _, model, _, _ = trained
+    config, before = model.config, model.config.to_dict()
+    for name, value in (("IMAGE_MAX_DIM", 128), ("NUM_CLASSES", 9), ("TRAIN_BN", None), ("GPU_COUNT", 2),
+                        ("LOSS_WEIGHTS", dict.fromkeys(Config.LOSS_WEIGHTS, 2.0)), ("TEST_SCALES", (1.0, 2.0))):
+        with pytest.raises(ConfigError, match=rf"{name}=.*from_checkpoint\(path, {name}="):
+            setattr(config, name, value)
+    assert config.to_dict() == before
+    images = [Squares().load(1, seed=s).load_image(0) for s in range(3)]
+    apart = model.detect(images)
+    try:
+        # Matterport's scripts set the size of a batch for detection; the rest is read by each stage of training.
+        config.set(IMAGES_PER_GPU=3, IMAGE_MIN_DIM=32, LEARNING_MOMENTUM=0.5, WEIGHT_DECAY=0.0, STEPS_PER_EPOCH=1)
+        assert [len(found["scores"]) for found in model.detect(images)] == [len(found["scores"]) for found in apart]
+    finally:
+        config.set(**{name: before[name] for name in ("IMAGES_PER_GPU", "IMAGE_MIN_DIM", "LEARNING_MOMENTUM",
+                                                      "WEIGHT_DECAY", "STEPS_PER_EPOCH")})
+
+
+def test_frozen_norms_without_statistics_are_told_once(tmp_path, recwarn):
+    model, data = model_in(tmp_path, NORM="batch", STEPS_PER_EPOCH=1), Squares().load(2)
+    model._fit = lambda *_: None  # what comes before it is enough
+    with pytest.warns(UserWarning, match=r'TRAIN_BN=False.*NORM="group", or load weights'):
+        model.train(data, None, 0.001, 1, "heads")
+    recwarn.clear()
+    model.epoch = 1  # the second stage
+    model.train(data, None, 0.001, 2, "heads")
+    model.epoch, mean = 0, model.training_model.get_layer("bn2a").moving_mean
+    mean.assign(np.ones(mean.shape))  # as a weight file brings it
+    model.train(data, None, 0.001, 1, "heads")
+    assert not [one for one in recwarn if "TRAIN_BN" in str(one.message)]

@@ -79,7 +79,7 @@ def fails(capsys, *arguments):
     (["train", "--batch-size", "0"], "0 is less than 1"),
     (["train", "--limit", "x"], "--limit"),
     (["train", "--set", "IMAGE_MAX_DIN=512"], "did you mean IMAGE_MAX_DIM?"),
-    (["train", "--set", "WEIGHT_DECAY=much"], "WEIGHT_DECAY takes a value such as 0.0001"),
+    (["train", "--set", "WEIGHT_DECAY=much"], "WEIGHT_DECAY='much': give a number from 0 to 1, e.g. 0.0001"),
     (["train", "--set", "WEIGHT_DECAY"], "write NAME=VALUE"),
     (["train", "--set", "NUM_CLASSES=5"], "the data has 9 classes with the background"),
     (["train", "--augment", "everything"], "there is no augmentation 'everything'; take none, flip"),

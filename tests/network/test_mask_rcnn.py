@@ -119,7 +119,7 @@ def test_free_sizes_run_in_pad64_mode():
     [
         ({"IMAGE_MAX_DIM": 100}, "IMAGE_MAX_DIM=100 does not divide by 64.*64 or 128"),
         ({"NUM_CLASSES": 1}, "NUM_CLASSES counts background"),
-        ({"RPN_ANCHOR_SCALES": (8, 16)}, "RPN_ANCHOR_SCALES has 2 values"),
+        ({"RPN_ANCHOR_SCALES": (8, 16)}, r"RPN_ANCHOR_SCALES=\(8, 16\): give a list of 5 numbers"),
         ({"MASK_SHAPE": [42, 42]}, r"MASK_SHAPE \[42, 42\].*use one of \[14, 14\], \[28, 28\], \[56, 56\]"),
         ({"MASK_SHAPE": [28, 56]}, r"MASK_SHAPE \[28, 56\] is not square"),
         ({"MASK_SHAPE": [7, 7]}, "MASK_POOL_SIZE=14 doubled"),
@@ -132,7 +132,7 @@ def test_free_sizes_run_in_pad64_mode():
         ),
         ({"NORM": "batch", "HEAD_NORM": "group", "MASK_CHANNELS": 24}, "MASK_CHANNELS=24 does not divide by 16"),
         ({"BACKBONE_STRIDES": [8, 16, 32, 64, 128]}, "levels at 4, 8, 16, 32, 64"),
-        ({"MINI_MASK_SHAPE": 5}, "MINI_MASK_SHAPE=5: give a list of 2 numbers"),
+        ({"MINI_MASK_SHAPE": 5}, "MINI_MASK_SHAPE=5: give a list of 2 whole numbers"),
         ({"TRAIN_ROIS_PER_IMAGE": -3}, "TRAIN_ROIS_PER_IMAGE=-3: give a whole number, 1 or more"),
         ({"STEPS_PER_EPOCH": 0}, "STEPS_PER_EPOCH=0"),
         ({"IMAGE_CHANNEL_COUNT": 4}, "MEAN_PIXEL has 3 values for IMAGE_CHANNEL_COUNT=4"),

@@ -4,7 +4,13 @@ from tiny import TinyConfig
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
-from mrcnn.training.stages import backbone_stages, layer_rates, select_layers, set_trainable_layers
+from mrcnn.training.stages import (
+    backbone_stages,
+    layer_rates,
+    select_layers,
+    set_trainable_layers,
+    untrained_norms,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +80,15 @@ def test_stages_of_a_backbone_with_gates_at_any_size(mode):
     assert stages["expanded_conv_squeeze_excite_conv"] == 2
     assert stages["expanded_conv_3_squeeze_excite_conv"] == stages["expanded_conv_3_depthwise"] == 4
     assert stages["expanded_conv_8_depthwise"] == 5 and set(stages.values()) == {1, 2, 3, 4, 5}
+
+
+def test_norms_count_as_untrained_until_one_has_statistics(resnet):
+    set_trainable_layers(resnet, select_layers(resnet, "all", frozen_norm=True))
+    # 53 in the backbone (49 + 4 in shortcuts), 2 of the box head, 4 of the mask head.
+    assert untrained_norms(resnet) == 53 + 2 + 4
+    variance = resnet.get_layer("bn3a_branch2a").moving_variance
+    variance.assign([2.0] * variance.shape[0])
+    assert untrained_norms(resnet) == 0
+    variance.assign([1.0] * variance.shape[0])
+    set_trainable_layers(resnet, [layer.name for layer in resnet.layers])
+    assert untrained_norms(resnet) == 0  # none is frozen

@@ -1,0 +1,304 @@
+"""What a class of settings does with its constants: reads and refuses values, remembers what networks were built from,
+writes and shows itself. The constants are in `mrcnn.config`, what each takes in `mrcnn.config_rules`.
+"""
+
+import contextlib
+import contextvars
+import difflib
+import json
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from mrcnn.config_rules import RULES, checked, in_short, misspelt
+from mrcnn.errors import ConfigError, DataError
+from mrcnn.files import read_json, write_text
+
+# The names that are read while a network is built, None at other times; each thread has its own.
+_READS = contextvars.ContextVar("settings read by the network that is being built", default=None)
+_FOLLOWS = {
+    "BATCH_SIZE": "IMAGES_PER_GPU * GPU_COUNT: set IMAGES_PER_GPU",
+    "IMAGE_SHAPE": "other settings: set IMAGE_MAX_DIM (in mode crop IMAGE_MIN_DIM) or IMAGE_CHANNEL_COUNT",
+    "IMAGE_META_SIZE": "NUM_CLASSES: set that",
+}
+
+
+class BaseSettings:
+    """Constants in capitals that know what they take.
+
+    A value that a setting cannot take, and a name that is a slip of the pen, raise ConfigError where they are written:
+    in a subclass, as keyword argument or by assignment. Any other new name in capitals is the user's own, and takes
+    anything. A setting that a network was built from cannot be assigned another value; one of a copy.copy() can.
+
+    Args:
+        **overrides: values by name; BATCH_SIZE may be among them.
+
+    Raises:
+        ConfigError: for an unknown name, or a value that the setting cannot take.
+    """
+
+    _network = None  # in words, of the class that lists the constants of a network
+    _built = None  # {name: value, as in to_dict} of what networks have been built from
+
+    def __init_subclass__(cls, network=None, **options):
+        """network: what to call it, of a class that brings the settings of a new network with it."""
+        super().__init_subclass__(**options)
+        if network:
+            cls._network = network
+        parents = cls.__mro__[1:]
+        for name, value in list(vars(cls).items()):
+            if _in_capitals(name) and not isinstance(value, property):
+                if isinstance(getattr(super(cls, cls), name, None), property):
+                    continue
+                _refuse_name(name, parents, new_allowed=bool(network))
+                value = getattr(cls, name)
+                kept = cls._checked(name, value)
+                if kept is not value:
+                    setattr(cls, name, kept)
+        cls._take_derived()
+
+    def __init__(self, **overrides: object):
+        # Own ones, so that config.LOSS_WEIGHTS["..."] = 2 changes this object and not the class.
+        if isinstance(getattr(self, "LOSS_WEIGHTS", None), dict):
+            self.LOSS_WEIGHTS = dict(self.LOSS_WEIGHTS)
+        self.set(**overrides)
+
+    def set(self, **overrides: object) -> "BaseSettings":
+        """Assign settings by name, all or none of them.
+
+        Args:
+            **overrides: values by name; BATCH_SIZE may be among them.
+
+        Returns:
+            The object itself.
+
+        Raises:
+            ConfigError: for a name that this class does not have, or a value that the setting cannot take.
+        """
+        for name, value in overrides.items():
+            if name not in self.names() and name != "BATCH_SIZE":
+                close = difflib.get_close_matches(name.upper(), [*self.names(), "BATCH_SIZE"], 1)
+                hint = f"did you mean {close[0]}?" if close else "mrcnn/config.py lists the names."
+                raise ConfigError(f"Unknown setting {name!r}: {hint}")
+            self._checked(name, value)
+            self._refuse_if_built(name, value)
+        # BATCH_SIZE is shared out among GPU_COUNT devices, whichever of the two is given first.
+        for name, value in sorted(overrides.items(), key=lambda item: item[0] != "GPU_COUNT"):
+            setattr(self, name, value)
+        return self
+
+    def __setattr__(self, name, value):
+        if not _in_capitals(name):
+            super().__setattr__(name, value)
+        elif isinstance(derived := getattr(type(self), name, None), property):
+            if derived.fset:
+                super().__setattr__(name, value)
+            elif not np.array_equal(getattr(self, name), value):
+                follows = _FOLLOWS.get(name, f"a property of {type(self).__name__}: change what that reads")
+                raise ConfigError(f"{name}={in_short(value)}: it follows from {follows}.")
+        else:
+            _refuse_name(name, type(self).__mro__)
+            value = self._checked(name, value)
+            self._refuse_if_built(name, value)
+            super().__setattr__(name, value)
+
+    def __getattribute__(self, name):
+        if (reads := _READS.get()) is not None and _in_capitals(name):
+            reads.add(name)
+        return super().__getattribute__(name)
+
+    @classmethod
+    def _checked(cls, name, value):
+        """The value of a setting as it is kept. Raises ConfigError for one that it cannot take."""
+        return checked(name, value, getattr(cls._of_network(), name, None)) if name in RULES else value
+
+    @classmethod
+    def _of_network(cls):
+        """The class that lists the network's constants, of which this one may be a user's subclass."""
+        return next(one for one in cls.__mro__ if "_network" in vars(one))
+
+    @classmethod
+    def _take_derived(cls):
+        """Take what a class gives for a derived value as assigned, for a constant would hide the property for good."""
+        for name in [name for name in _FOLLOWS if name in vars(cls) and not isinstance(vars(cls)[name], property)]:
+            value = vars(cls)[name]
+            delattr(cls, name)
+            probe = cls.__new__(cls)
+            setattr(probe, name, value)
+            if name == "BATCH_SIZE" and probe.IMAGES_PER_GPU != cls.IMAGES_PER_GPU:
+                if "IMAGES_PER_GPU" in vars(cls):
+                    raise ConfigError(
+                        f"BATCH_SIZE={value} of {cls.__name__} is not its IMAGES_PER_GPU={cls.IMAGES_PER_GPU} * "
+                        f"GPU_COUNT={cls.GPU_COUNT}: leave one of them out."
+                    )
+                cls.IMAGES_PER_GPU = probe.IMAGES_PER_GPU
+
+    # --- Checks, and what networks are built from --------------------------------------------------------------------
+    def check(self) -> None:
+        """Check all settings, alone and together.
+
+        Raises:
+            ConfigError: at the first setting that no network can be built from, or that is no longer what one was
+                built from.
+        """
+        token = _READS.set(None)  # to check is not to build from
+        try:
+            for name in RULES:
+                if hasattr(type(self), name):
+                    self._checked(name, getattr(self, name))
+            for name in self.names():
+                _refuse_name(name, type(self)._of_network().__mro__, new_allowed=name in RULES)
+            for name in self._built or {}:
+                self._refuse_if_built(name, getattr(self, name))
+            self.check_together()
+        finally:
+            _READS.reset(token)
+
+    def check_together(self) -> None:
+        """Raise ConfigError for settings that do not fit together; each network's settings add to it."""
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """A block that builds a network: what it reads of the settings cannot be assigned another value afterwards."""
+        reads = set()
+        token = _READS.set(reads)
+        try:
+            yield
+        finally:
+            _READS.reset(token)
+        built = {name: _plain(getattr(self, name)) for name in reads.intersection(self.names())}
+        self._built = {**(self._built or {}), **built}
+
+    def _refuse_if_built(self, name, value):
+        built = self._built or {}
+        if name in built and _plain(value) != built[name]:
+            raise ConfigError(
+                f"{name}={in_short(value)}: {in_short(built[name])} is built into a network already; make another by "
+                f"from_checkpoint(path, {name}=...), or from a copy.copy(config) that is given the value."
+            )
+
+    def __getstate__(self):
+        """What copies and pickles have: all but the memory of networks, which were built from this object."""
+        return {name: value for name, value in vars(self).items() if name != "_built"}
+
+    # --- Reading, writing, showing -----------------------------------------------------------------------------------
+    def names(self) -> list[str]:
+        """Sorted names of all settings, those of subclasses and of the instance included."""
+        derived = {n for c in type(self).__mro__ for n, v in vars(c).items() if isinstance(v, property)}
+        return sorted(n for n in dir(self) if _in_capitals(n) and n not in derived)
+
+    def to_dict(self) -> dict[str, object]:
+        """Settings as a dict that JSON can hold: arrays become lists, functions their names, other objects text."""
+        return {name: _plain(getattr(self, name)) for name in self.names()}
+
+    def display(self) -> None:
+        """Print every setting and derived value; behind one that was changed stands its default."""
+        print("\nConfigurations:")
+        defaults = self._of_network()
+        for name in sorted([*self.names(), *_FOLLOWS]):
+            value, default = getattr(self, name), getattr(defaults, name, None)
+            changed = ""
+            if not hasattr(defaults, name):
+                changed = "  (your own)"
+            elif name not in _FOLLOWS and _plain(value) != _plain(default):
+                changed = f"  (default {default})"
+            print(f"{name:30} {value}{changed}")
+        print()
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the settings to a JSON file, whole or not at all. Raises DataError if that fails."""
+        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")  # write_json would make null of an infinite value
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, **overrides: object) -> "BaseSettings":
+        """Settings from a JSON file that `save` wrote.
+
+        Args:
+            path: of the file.
+            **overrides: values that count in place of the file's.
+
+        Raises:
+            ConfigError: naming the file if it is no such JSON or has a setting that cannot be; or for an override.
+        """
+        try:
+            values = read_json(path, "file of settings")
+        except DataError as error:
+            raise ConfigError(str(error)) from error
+        return cls.from_dict(values, source=path, **overrides)
+
+    @classmethod
+    def from_dict(cls, values: dict, source: str | os.PathLike | None = None, **overrides: object) -> "BaseSettings":
+        """Settings from `to_dict`; names of the writer's own subclass are kept.
+
+        Args:
+            values: {name: value}.
+            source: the file that they are from, for messages.
+            **overrides: values that count in place of these.
+
+        Raises:
+            ConfigError: for a name or value that cannot be.
+        """
+        origin = "" if source is None else f"{source}: "
+        if not isinstance(values, dict):
+            raise ConfigError(f"{origin}settings are a JSON object of names and values, not {in_short(values)}.")
+        config = cls()
+        for name, value in sorted(values.items(), key=lambda item: item[0] != "GPU_COUNT"):
+            if name in overrides and name in RULES:
+                continue  # also where that of the file cannot be read back, as functions cannot
+            try:
+                config._take_written(name, value)
+            except ConfigError as error:
+                raise ConfigError(f"{origin}{error}") from error
+        return config.set(**overrides)
+
+    def _take_written(self, name, value):
+        """Assign a value of a file, in the type that the class has."""
+        if not (isinstance(name, str) and name.isidentifier() and _in_capitals(name)):
+            raise ConfigError(f"{in_short(name)} is no name of a setting: these are words in capitals, as NUM_CLASSES.")
+        try:
+            _plain(value)
+        except RecursionError:
+            raise ConfigError(f"{name} is nested too deeply: give a value as `save` writes it.") from None
+        current = getattr(type(self), name, None)
+        value = self._checked(name, value)
+        if isinstance(current, np.ndarray):
+            value = np.array(value)
+        elif isinstance(current, tuple) and isinstance(value, list):
+            value = tuple(value)
+        elif name == "LOSS_WEIGHTS":  # files from before a loss existed lack its weight
+            value = {**self._of_network().LOSS_WEIGHTS, **value}
+        setattr(self, name, value)
+
+
+def _in_capitals(name):
+    return name.isupper() and not name.startswith("_")
+
+
+def _refuse_name(name, classes, new_allowed=False):
+    """Raise ConfigError for a name that none of the classes has, if it is another network's or misspelt."""
+    if any(name in vars(one) for one in classes) or new_allowed and name in RULES:
+        return
+    network = next(one._network for one in classes if getattr(one, "_network", None))
+    if name in RULES:
+        raise ConfigError(f"{name} is no setting of {network}: leave it out.")
+    close = misspelt(name, {other for one in classes for other in vars(one) if other in RULES or other in _FOLLOWS})
+    if close:
+        raise ConfigError(f"{name} is no setting: did you mean {close}? (A setting of your own needs another name.)")
+
+
+def _plain(value):
+    """`value` in types that JSON has."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return str(value)

@@ -1,0 +1,150 @@
+"""The kinds of values that settings take: each reads a value into Python's own type, and says what it wants.
+
+`read(value)` raises ValueError for what is no such value; `wanted` is the text of what to give instead.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """A finite number, both ends of its range included; with `whole` an int, which 100.0 counts as."""
+
+    least: float = -math.inf
+    most: float = math.inf
+    whole: bool = False
+
+    def read(self, value):
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError
+        if isinstance(value, float):
+            if not math.isfinite(value) or self.whole and not value.is_integer():
+                raise ValueError
+            value = int(value) if self.whole else value
+        if not self.least <= value <= self.most:
+            raise ValueError
+        return value
+
+    def named(self, many=""):
+        """The kind and range in words; many: "s" for several of them."""
+        limits = f" from {self.least} to {self.most}"
+        if self.most == math.inf:
+            limits = f", {self.least} or more" if self.least > -math.inf else ""
+        return f"{'whole ' if self.whole else ''}number{many}{limits}"
+
+    @property
+    def wanted(self):
+        return f"a {self.named()}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbers:
+    """A list, tuple or array of numbers, `length` of them or any number but none."""
+
+    item: Number
+    length: int | None = None
+
+    def read(self, value):
+        if not isinstance(value, (list, tuple, np.ndarray)) or not len(np.shape(value)) == 1 or not len(value):
+            raise ValueError
+        if self.length not in (None, len(value)):
+            raise ValueError
+        items = [self.item.read(one) for one in value]
+        if isinstance(value, np.ndarray):
+            return np.array(items) if self.item.whole else value
+        return tuple(items) if isinstance(value, tuple) else items
+
+    @property
+    def wanted(self):
+        return f"a list of {self.length or 'one or more'} {self.item.named('s')}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Switch:
+    """True or False, for which 1 and 0 are taken too."""
+
+    wanted = "True or False"
+
+    def read(self, value):
+        if isinstance(value, (bool, np.bool_)) or type(value) is int and value in (0, 1):
+            return bool(value)
+        raise ValueError
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of several texts."""
+
+    choices: tuple
+
+    def read(self, value):
+        if isinstance(value, str) and value in self.choices:
+            return str(value)
+        raise ValueError
+
+    @property
+    def wanted(self):
+        return f"one of {', '.join(self.choices)}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """A text, if `name` is set one that can name a folder."""
+
+    name: bool = False
+
+    def read(self, value):
+        if not isinstance(value, str) or self.name and any(letter in "/\\\0\r\n" for letter in value):
+            raise ValueError
+        return str(value)
+
+    @property
+    def wanted(self):
+        return "a text without slashes, which names a folder" if self.name else "a text"
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """A function, or if `named` the name of what this package has."""
+
+    named: bool = False
+
+    def read(self, value):
+        if callable(value) or self.named and isinstance(value, str):
+            return value
+        raise ValueError
+
+    @property
+    def wanted(self):
+        return "a name or a function" if self.named else "a function"
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """A dict of names and numbers, 0 or more."""
+
+    wanted = "a dict with a number, 0 or more, for each loss"
+
+    def read(self, value):
+        if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+            raise ValueError
+        return {name: Number(0).read(weight) for name, weight in value.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class OrNone:
+    """None, or what another rule takes. example: of the latter, where the default is None."""
+
+    rule: object
+    example: object = None
+
+    def read(self, value):
+        return None if value is None else self.rule.read(value)
+
+    @property
+    def wanted(self):
+        return f"{self.rule.wanted}, or None"
