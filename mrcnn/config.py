@@ -132,7 +132,7 @@ class Config(Settings, network="Mask R-CNN"):
     anything. A setting that a network was built from cannot be assigned another value; one of a `copy.copy` can.
 
     Args:
-        **overrides: values by name; BATCH_SIZE may be among them.
+        overrides: values by name; BATCH_SIZE may be among them.
 
     Raises:
         ConfigError: for an unknown name, or a value that the setting cannot take.

@@ -32,7 +32,7 @@ class BaseSettings:
     anything. A setting that a network was built from cannot be assigned another value; one of a copy.copy() can.
 
     Args:
-        **overrides: values by name; BATCH_SIZE may be among them.
+        overrides: values by name; BATCH_SIZE may be among them.
 
     Raises:
         ConfigError: for an unknown name, or a value that the setting cannot take.
@@ -68,7 +68,7 @@ class BaseSettings:
         """Assign settings by name, all or none of them.
 
         Args:
-            **overrides: values by name; BATCH_SIZE may be among them.
+            overrides: values by name; BATCH_SIZE may be among them.
 
         Returns:
             The object itself.
@@ -216,7 +216,7 @@ class BaseSettings:
 
         Args:
             path: of the file.
-            **overrides: values that count in place of the file's.
+            overrides: values that count in place of the file's.
 
         Raises:
             ConfigError: naming the file if it is no such JSON or has a setting that cannot be; or for an override.
@@ -234,7 +234,7 @@ class BaseSettings:
         Args:
             values: {name: value}.
             source: the file that they are from, for messages.
-            **overrides: values that count in place of these.
+            overrides: values that count in place of these.
 
         Raises:
             ConfigError: for a name or value that cannot be.

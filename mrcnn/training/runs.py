@@ -4,8 +4,8 @@ import datetime
 import os
 import re
 
-CHECKPOINT = re.compile(r".*[/\\][\w-]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\][\w-]+(\d{4})\.h5")
-RUN_FOLDER = re.compile(r"(?P<name>[\w-]+?)(?P<time>\d{8}T\d{4})")
+CHECKPOINT = re.compile(r".*[/\\][^/\\]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\][^/\\]+(\d{4})\.h5")
+RUN_FOLDER = re.compile(r"(?P<name>.+?)(?P<time>\d{8}T\d{4})")  # Config.NAME takes any text without slashes
 ENDING = "0000.h5"  # of a checkpoint's name: the epoch in four digits
 
 
@@ -26,7 +26,7 @@ def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> st
     for folder in os.listdir(logs) if os.path.isdir(logs) else []:
         match = RUN_FOLDER.fullmatch(folder)
         if match and (name is None or match["name"] == name.lower()):
-            found = [f for f in os.listdir(os.path.join(logs, folder)) if re.fullmatch(r"[\w-]+_\d{4}\.h5", f)]
+            found = [f for f in os.listdir(os.path.join(logs, folder)) if re.fullmatch(r".+_\d{4}\.h5", f)]
             if found:
                 runs.append((match["time"], folder, max(found, key=lambda f: f[-len(ENDING):])))
     if not runs:

@@ -28,6 +28,17 @@ def test_runs_of_any_architecture_are_found(tmp_path):
     assert folder_of(path) == (str(tmp_path / "fashion20270101T0000"), "unet_fashion_", 12)
 
 
+def test_names_of_several_words_are_found_and_taken_up_again(tmp_path):
+    folder = new_folder(str(tmp_path), "my shop 2.0 (ä)")
+    os.makedirs(folder)
+    path = os.path.join(folder, "mask_rcnn_my shop 2.0 (ä)_0004.h5")
+    for name in (path, path.replace("0004", "0005.state")):
+        with open(name, "wb"):
+            pass
+    assert find_last_checkpoint(str(tmp_path), "My shop 2.0 (Ä)") == path
+    assert folder_of(path) == (folder, "mask_rcnn_my shop 2.0 (ä)_", 4)
+
+
 @pytest.mark.parametrize("path", ["mask_rcnn_coco.h5", "weights/mask_rcnn_fashion_0003.h5",
                                   "fashion20270101T0000/mask_rcnn_fashion_best.h5"])
 def test_files_that_are_no_checkpoint_of_a_run_belong_to_none(path):
