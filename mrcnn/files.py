@@ -1,4 +1,4 @@
-"""Files that people read too: each appears whole or not at all; JSON, texts and tables."""
+"""Files and folders that appear whole or not at all; JSON, texts and tables."""
 
 import contextlib
 import errno
