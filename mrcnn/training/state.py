@@ -8,7 +8,10 @@ import os
 
 import numpy as np
 
-from mrcnn.weights.files import open_hdf5, whole_hdf5
+from mrcnn.errors import CheckpointError
+from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, whole_hdf5, write_text
+
+REMEDY = "delete it, and training goes on from the weights alone, with a fresh optimizer."
 
 
 def state_path(weights_path):
@@ -36,7 +39,7 @@ def write_state(path, model, epoch, stage):
     """Write optimizer, random generators, epoch and stage, whole or not at all. stage: dict that JSON can hold."""
     with whole_hdf5(path) as file:
         file.attrs["epoch"] = epoch
-        file.attrs["stage"] = json.dumps(stage)
+        write_text(file.attrs, "stage", json.dumps(stage))
         for group, variables in (("optimizer", model.optimizer.variables), ("seeds", _seed_states(model))):
             file.create_group(group)
             for index, variable in enumerate(variables):
@@ -48,9 +51,18 @@ def read_state(path):
     if not os.path.exists(path):
         return None
     with open_hdf5(path) as file:
-        state = {"epoch": int(file.attrs["epoch"]), "stage": json.loads(file.attrs["stage"])}
+        try:
+            state = {"epoch": read_number(file.attrs, "epoch"), "stage": read_json(file.attrs, "stage", dict)}
+        except ValueError as error:
+            raise CheckpointError(f"{path}: its attribute {error}: {REMEDY}") from error
+        if None in state.values():
+            raise CheckpointError(f"{path} is no training state, for it lacks epoch or stage: {REMEDY}")
+        arrays = dict(arrays_in(file))
         for group in ("optimizer", "seeds"):
-            state[group] = [file[group][str(index)][()] for index in range(len(file[group]))]
+            names = [name for name in arrays if name.startswith(f"{group}/")]
+            if group not in file or {f"{group}/{i}" for i in range(len(names))} != set(names):
+                raise CheckpointError(f"{path} lacks a part of its {group}: {REMEDY}")
+            state[group] = [arrays[f"{group}/{i}"][()] for i in range(len(names))]
     return state
 
 

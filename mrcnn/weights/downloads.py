@@ -12,6 +12,7 @@ import h5py
 from mrcnn.errors import CheckpointError
 from mrcnn.files import whole_file
 from mrcnn.progress import progress_bar
+from mrcnn.weights.hdf5_files import check_hdf5
 from mrcnn.weights.safetensors_files import read_safetensors
 from mrcnn.weights.torch_files import read_torch_file
 
@@ -23,7 +24,7 @@ BLOCK = 1 << 18  # bytes
 FRUITLESS_ATTEMPTS, MOST_ATTEMPTS = 5, 20  # without a new byte in between, and altogether
 TIMEOUT = 30  # seconds without an answer
 READERS = {  # by the ending of the path; each raises an error for a file that is none of its kind, or cut
-    ".h5": lambda path: h5py.File(path, "r").close(),  # it knows its length
+    ".h5": lambda path: check_hdf5(path) or h5py.File(path, "r").close(),  # it knows its length
     ".npz": lambda path: zipfile.ZipFile(path).close(),  # its list of contents is at the end
     ".pth": read_torch_file, ".pt": read_torch_file, ".safetensors": read_safetensors,
 }

@@ -5,17 +5,13 @@ One group a layer with its weights as `layer/kernel:0` and so on, the attribute 
 architecture, the settings, the class names and the epoch, which is all that detection needs.
 """
 
-import contextlib
 import dataclasses
-import json
-import os
 
-import h5py
 import numpy as np
 
-from mrcnn.errors import CheckpointError, ConfigError
-from mrcnn.files import whole_file
+from mrcnn.errors import CheckpointError
 from mrcnn.network.layout import layout_of
+from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, read_text, whole_hdf5, write_text
 
 DEFAULT_ARCHITECTURE = "mask-rcnn"  # the architecture of files that name none: there was no other
 FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
@@ -62,7 +58,10 @@ def write_weights(path, model, attributes=None):
         file.attrs["layer_names"] = [n.encode() for n in names]
         file.attrs["backend"] = b"keras"
         for key, value in (attributes or {}).items():
-            file.attrs[key] = value
+            if isinstance(value, str):
+                write_text(file.attrs, key, value)
+            else:
+                file.attrs[key] = value
         written = {name: [] for name in names}
         for name, layer in layers.items():
             for variable in layer.weights:
@@ -72,20 +71,6 @@ def write_weights(path, model, attributes=None):
                 written[groups[name]].append(key.encode())
         for name, keys in written.items():
             file[name].attrs["weight_names"] = keys
-
-
-@contextlib.contextmanager
-def whole_hdf5(path):
-    """An HDF5 file, open for writing, that appears under its name only when complete."""
-    with whole_file(path) as partial:
-        file = h5py.File(partial, "w")
-        try:
-            yield file
-        finally:
-            try:
-                file.close()
-            except RuntimeError as error:  # so a full disk shows, where what was written is still in memory
-                raise OSError(str(error)) from error
 
 
 def load_weights(path, model, by_name=False, exclude=(), stored=None):
@@ -160,37 +145,20 @@ def _matched(path, layer, stored, layout):
 
 def read_layers(path):
     """{layer: {weight name: array}} of an HDF5 weight file, whichever groups it nests them in."""
-    found = {}
-
-    def visit(key, item):
-        parts = key.split("/")
-        if not isinstance(item, h5py.Dataset) or len(parts) < 2 or item.dtype.kind not in "fiu":
-            return
-        layer, weight = parts[-2], parts[-1].split(":")[0]
-        if weight in found.setdefault(layer, {}):
-            raise CheckpointError(f"{path} holds {layer}/{weight} twice: it is of several networks.")
-        found[layer][weight] = item[()]
-
+    layers = {}
     with open_hdf5(path) as file:
-        try:
-            # A whole Keras model has the optimizer's variables beside these, under the same names. get() would take a
-            # damaged group for a missing one.
-            (file["model_weights"] if "model_weights" in file else file).visititems(visit)  # noqa: SIM401
-        except (OSError, RuntimeError, KeyError, MemoryError) as error:
-            raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
-    if not found:
+        # A whole Keras model has the optimizer's variables beside these, under the same names.
+        for key, array in arrays_in(file, "model_weights"):
+            parts = key.split("/")
+            if len(parts) < 2 or array.dtype.kind not in "fiu":
+                continue
+            layer, weight = parts[-2], parts[-1].split(":")[0]
+            if weight in layers.setdefault(layer, {}):
+                raise CheckpointError(f"{path} holds {layer}/{weight} twice: it is of several networks.")
+            layers[layer][weight] = array[()]
+    if not layers:
         raise CheckpointError(f"{path} holds no weights.")
-    return found
-
-
-def open_hdf5(path):
-    """A file that h5py has opened to read. Raises CheckpointError if it is missing or no whole HDF5 file."""
-    if not os.path.exists(path):
-        raise CheckpointError(f"Weight file {path} does not exist.")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another checkpoint.") from error
+    return layers
 
 
 def read_attributes(path):
@@ -199,19 +167,17 @@ def read_attributes(path):
         return {"architecture": None, "config": None, "class_names": None, "epoch": None}
     with open_hdf5(path) as file:
         try:
-            attributes = dict(file.attrs)
-        except (OSError, RuntimeError, KeyError) as error:
-            raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
-    try:
-        config = json.loads(attributes["mrcnn_config"]) if "mrcnn_config" in attributes else None
-        names = json.loads(attributes["mrcnn_class_names"]) if "mrcnn_class_names" in attributes else None
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its settings are no JSON ({error}).") from error
-    epoch, architecture = attributes.get("mrcnn_epoch"), attributes.get("mrcnn_architecture")
+            config = read_json(file.attrs, "mrcnn_config", dict)
+            names = read_json(file.attrs, "mrcnn_class_names", (list, type(None)))
+            epoch = read_number(file.attrs, "mrcnn_epoch")
+            architecture = read_text(file.attrs, "mrcnn_architecture")
+        except ValueError as error:
+            raise CheckpointError(f"{path}: its attribute {error}: use another checkpoint.") from error
+    if names is not None and not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{path}: its class names are no texts: use another checkpoint.")
     if architecture is None and config is not None:
         architecture = DEFAULT_ARCHITECTURE
-    return {"architecture": architecture, "config": config, "class_names": names,
-            "epoch": None if epoch is None else int(epoch)}
+    return {"architecture": architecture, "config": config, "class_names": names, "epoch": epoch}
 
 
 def settings_of(path):
@@ -219,6 +185,4 @@ def settings_of(path):
     attributes = read_attributes(path)
     if attributes["config"] is None:
         raise CheckpointError(f"{path} carries no settings (not written by mrcnn): build a Config and load_weights it.")
-    if not isinstance(attributes["config"], dict):
-        raise ConfigError(f"{path}: its settings are not a JSON object.")
     return attributes

@@ -5,7 +5,6 @@ import os
 import re
 import zipfile
 
-import h5py
 import keras
 import numpy as np
 
@@ -14,6 +13,7 @@ from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
+from mrcnn.weights.hdf5_files import open_hdf5
 from mrcnn.weights.torch_files import read_torch_file
 from mrcnn.weights.torchvision import load_imagenet_resnet, rescaled_norm
 
@@ -115,11 +115,8 @@ def load_imagenet_matterport(model, config, path=None):
 
 def _is_keras_3(path):
     """Whether an .h5 file is of Keras 3 (.weights.h5), which names no layers."""
-    try:
-        with h5py.File(path, "r") as file:
-            return "layers" in file or "_layer_checkpoint_dependencies" in file
-    except OSError as error:
-        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another one.") from error
+    with open_hdf5(path) as file:
+        return "layers" in file or "_layer_checkpoint_dependencies" in file
 
 
 def _as_matterport(layer, stored):
