@@ -218,9 +218,13 @@ class Segmenter(Predictor, Trainable):
         self.stage = self._state["stage"] if self._state else None
         return report
 
-    def take_weights(self, path: str | os.PathLike, by_name: bool = False,
-                     exclude: Sequence[str] = ()) -> weights.LoadReport:
-        """Take the weights of a file and nothing else: a new run stays one. Arguments and errors as `load_weights`."""
+    def take_weights(self, path: str | os.PathLike, by_name: bool = False, exclude: Sequence[str] = (),
+                     fitting: bool = False) -> weights.LoadReport:
+        """Take the weights of a file and nothing else: a new run stays one. Arguments and errors as `load_weights`.
+
+        Args:
+            fitting: leave layers that have other shapes in the file as they are.
+        """
         theirs = weights.read_attributes(path)["architecture"]
         if not by_name and not self._is_of(theirs):
             raise CheckpointError(
@@ -228,7 +232,7 @@ class Segmenter(Predictor, Trainable):
                 "mrcnn.architectures.load(path), or pass by_name=True to load what both have."
             )
         stored = self.read_weights(path, exclude)
-        return weights.load_weights(path, self.training_model, by_name, exclude, stored)
+        return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting)
 
     @classmethod
     def _is_of(cls, architecture):

@@ -1,6 +1,5 @@
 """The command line: `mrcnn COMMAND`, the same as `python -m mrcnn COMMAND`; and that of a user's own program."""
 
-import importlib.resources
 import sys
 
 # Keras is imported inside the commands: --help and usage errors answer at once.
@@ -11,13 +10,11 @@ from mrcnn.commands.diagnose import add_diagnose
 from mrcnn.commands.evaluate import add_evaluate
 from mrcnn.commands.export import add_export
 from mrcnn.commands.label import add_label
-from mrcnn.commands.options import OneLineParser, add_command, run_command
+from mrcnn.commands.options import PRESETS, OneLineParser, add_command, run_command
 from mrcnn.commands.program import Program, make_program
 from mrcnn.commands.settings import FashionConfig
 from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
-
-PRESETS = importlib.resources.files("mrcnn.commands") / "presets"
 
 
 def build_parser(program=None):

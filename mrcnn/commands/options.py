@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted.
 import argparse
 import ast
 import contextlib
+import importlib.resources
 import json
 import math
 import os
@@ -24,6 +25,7 @@ HINTS = {  # for who interrupts a command
 }
 # Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
 OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
+PRESETS = importlib.resources.files("mrcnn.commands") / "presets"  # NAME.txt: options that belong together
 STAGES_EXAMPLE = "heads:20:1e-3:none,all:20:1e-4"
 
 
@@ -145,9 +147,14 @@ def read_preset(name, folder):
     own = pathlib.Path(name)
     path = own if own.is_file() else folder.joinpath(f"{name}.txt")
     if not path.is_file():
-        known = ", ".join(sorted(file.name[:-4] for file in folder.iterdir() if file.name.endswith(".txt")))
+        known = ", ".join(preset_names(folder))
         raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
     return shlex.split(path.read_text(encoding="utf-8"), comments=True)
+
+
+def preset_names(folder=PRESETS):
+    """Sorted names of the presets in a folder."""
+    return sorted(file.name[:-4] for file in folder.iterdir() if file.name.endswith(".txt"))
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -2,10 +2,11 @@
 
 import copy
 import os
+import warnings
 
 from mrcnn.commands.options import start_keras
-from mrcnn.commands.settings import class_of_option, is_imagenet, new_config
-from mrcnn.errors import DataError, UsageError
+from mrcnn.commands.settings import class_of_option, is_imagenet, new_config, starts_of
+from mrcnn.errors import CheckpointError, DataError, UsageError
 
 
 def checkpoint_of(options):
@@ -51,6 +52,7 @@ def check_classes(checkpoint, dataset, whose):
 
 def start_model(options, overrides, dataset):
     """The model to train: a new one, or that of the newest run as it stopped."""
+    settle_weights(options)
     if options.weights == "last":
         path = checkpoint_of(options)
         check_classes(path, dataset, "the training data")
@@ -71,27 +73,52 @@ def start_model(options, overrides, dataset):
     return model
 
 
+def settle_weights(options):
+    """Fetch Matterport's COCO model if --weights asks for it, and make options.weights one start of coco,OTHER.
+
+    Raises CheckpointError if the model cannot be had, and no other start is named for a machine that is offline.
+    """
+    first, *others = starts_of(options.weights)
+    if first != "coco" or os.path.isfile(coco_path(options)):
+        options.weights = first
+        return
+    from mrcnn.weights.downloads import download_trained_weights
+
+    os.makedirs(options.logs, exist_ok=True)
+    try:
+        download_trained_weights(coco_path(options))
+        options.weights = first
+    except CheckpointError as error:
+        reason = error.__cause__
+        offline = isinstance(reason, OSError) and not hasattr(reason, "code")  # a server that refuses has one
+        if not (others and offline):
+            raise
+        options.weights = others[0]
+        warnings.warn(f"COCO's weights could not be downloaded ({reason}): the start is --weights {options.weights} "
+                      f"instead; with the file as {coco_path(options)} it is COCO's.", stacklevel=2)
+
+
+def coco_path(options):
+    """Where Matterport's COCO model is kept."""
+    return os.path.join(options.logs, "mask_rcnn_coco.h5")
+
+
 def load_pretrained(model, path, options, dataset):
     """Fill a new run's network from Matterport's COCO weights, torchvision's, or any weight file.
 
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
     """
     from mrcnn.weights import files as weights
-    from mrcnn.weights import pretrained
 
-    if path == "coco":
-        path = os.path.join(options.logs, "mask_rcnn_coco.h5")
-        if not os.path.isfile(path):
-            os.makedirs(options.logs, exist_ok=True)
-            pretrained.download_trained_weights(path)
+    path = coco_path(options) if path == "coco" else path
     written, own = weights.read_attributes(path), model.architecture_name()
     same = written["class_names"] is not None and written["class_names"][1:] == dataset.class_names[1:]
     # Not model.load_weights: that would go on in the file's run, while this one is new and begins at epoch 0.
-    report = model.take_weights(
-        path,
-        by_name=written["architecture"] != own,  # of another network take what fits; one of its own has to fit wholly
-        exclude=() if same else model.training_model.layout.class_layers,
-    )
+    # Of another network what fits, as Matterport's users start a ResNet50 from COCO's ResNet101; one of its own has
+    # to fit wholly.
+    fitting = written["architecture"] != own
+    report = model.take_weights(path, by_name=fitting, fitting=fitting,
+                                exclude=() if same else model.training_model.layout.class_layers)
     print(f"{path}: {report}; geometry in force: {model.config.GEOMETRY}")
 
 

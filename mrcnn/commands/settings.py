@@ -1,5 +1,7 @@
 """Settings of runs: those that `mrcnn` has of its own, and what the options make of them or of a program's."""
 
+import os
+
 from mrcnn.commands.options import parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
 from mrcnn.config import Config
@@ -90,7 +92,7 @@ def overrides_of(options):
         if size != nearest:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
-        weights = getattr(options, "weights", None) or ""
+        weights = starts_of(getattr(options, "weights", None) or "")[0]
         if weights != "coco" and not is_torchvision(weights):  # learned for anchors of 32 to 512 pixels
             # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
             overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
@@ -108,6 +110,19 @@ def overrides_of(options):
     if "AUGMENT" in overrides:
         options.program.check_augmentation(overrides["AUGMENT"], f"--augment {overrides['AUGMENT']}")
     return overrides
+
+
+def starts_of(weights):
+    """What --weights names: [START], or [coco, OTHER], the latter for a machine that cannot download COCO's.
+
+    Raises UsageError for other lists.
+    """
+    starts = weights.split(",", 1)
+    if len(starts) == 1 or is_imagenet(weights) or os.path.isfile(weights):
+        return [weights]
+    if starts[0] != "coco" or not (starts[1] == "none" or is_imagenet(starts[1])):
+        raise UsageError(f"--weights {weights}: only coco may have a second choice, as in coco,imagenet or coco,none.")
+    return starts
 
 
 def is_torchvision(weights):

@@ -6,7 +6,7 @@ import warnings
 
 from mrcnn.commands.options import parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
-from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of
+from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -20,7 +20,8 @@ from mrcnn.commands.training_options import (
 def train(options):
     """Train the stages that are still to do."""
     check_data_options(options)
-    if options.weights not in ("none", "last", "coco") and not is_imagenet(options.weights):
+    start, *_ = starts_of(options.weights)
+    if start not in ("none", "last", "coco") and not is_imagenet(start):
         checkpoint_of(options)  # a missing file shows before the data is read
     overrides = overrides_of(options)
     if options.architecture or options.keep_best:
@@ -78,7 +79,7 @@ def left_to_do(stages, model, callbacks):
     begins = [0, *(stage.last_epoch for stage in stages)]  # unless a stage ends early
     index, begin = 0, 0
     if model.stage is not None:
-        same = [i for i, stage in enumerate(stages) if is_stage(stage, model.stage)]
+        same = places_of(model.stage, stages)
         if same:
             begin = model.stage["first_epoch"]
             index = min(same, key=lambda i: abs(begins[i] - begin))
@@ -91,11 +92,12 @@ def left_to_do(stages, model, callbacks):
         begin = min(last_epoch, model.epoch)
 
 
-def is_stage(stage, written):
-    """Whether a Stage is the one that a checkpoint was written in, as its state tells it."""
-    same = (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])
-    named = written.get("augmentation")  # None in runs of earlier versions and of other programs
-    return same and (None in (named, stage.augment) or named == stage.augment)
+def places_of(written, stages):
+    """Indices of the Stages that may be the one that a checkpoint was written in, as its state tells it."""
+    same = [i for i, stage in enumerate(stages)
+            if (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])]
+    # Runs of earlier versions and of other programs name no augmentation; and it may have been changed since.
+    return [i for i in same if stages[i].augment == written.get("augmentation")] or same
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def add_train(commands, add_command):
                               "the best checkpoint and early stopping keep to the validation photos")
     command.add_argument("--evaluate-test", action="store_true",
                          help="the same on the part of the split that is named test, or on drawn pictures")
-    add_network(command, "none|last|imagenet[:FILE]|coco|PATH")
+    add_network(command, "none|last|imagenet[:FILE]|coco[,imagenet]|PATH")
     command.add_argument("--evaluate-every", type=positive, metavar="N",
                          help="measure AP and mask IoU, or what else tells of the architecture, on the validation "
                               "photos every N epochs, for history.csv, TensorBoard and curves.png (with test photos "

@@ -3,7 +3,7 @@
 import shlex
 
 from mrcnn.commands.datasets import add_data_options, check_same_classes, open_data
-from mrcnn.commands.options import STAGES_EXAMPLE, positive, seed
+from mrcnn.commands.options import STAGES_EXAMPLE, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.errors import UsageError
 
@@ -86,11 +86,12 @@ def add_network(command, weights):
     """Give a command the options of the network and its schedule. weights: what --weights takes, for the help."""
     # Replaced by the options of the preset before they are read.
     command.add_argument("--preset", metavar="NAME|FILE",
-                         help="options that belong together (baseline, run1, run2, run3, ccp, best), or a file of "
-                              "your own; flags win")
+                         help=f"options that belong together ({', '.join(preset_names())}), or a file of your own; "
+                              "flags win")
     command.add_argument("--weights", default="none", metavar=weights,
                          help="start from random weights (none, default), an ImageNet backbone, Matterport's COCO "
-                              "model or a weight file with its settings"
+                              "model (coco,imagenet: ImageNet's where COCO's cannot be downloaded) or a weight file "
+                              "with its settings"
                               + ("; last resumes the newest run" if "last" in weights else ""))
     command.add_argument("--architecture", metavar="NAME",
                          help="network of a new run: mask-rcnn (default), or package.module:Class of your own; a "

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import FashionConfig, class_of_option, overrides_of
+from mrcnn.commands.settings import FashionConfig, class_of_option, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -205,7 +205,7 @@ def write_table(study, search, path):
 def tune(options):
     """Search for the values of the network's highest figure on validation photos; print the command with them."""
     check_data_options(options)
-    if options.weights == "last":
+    if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
     search = [parse_search(text, options.program.config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)
@@ -323,5 +323,5 @@ def add_tune(commands, add_command):
     command.add_argument("--epochs", type=positive, metavar="N", help="end each after N epochs")
     command.add_argument("--steps", type=positive, metavar="N", help="steps of an epoch (default: every photo once)")
     command.add_argument("--study", metavar="NAME", help=f"name of the search in {DATABASE} (default: of the runs)")
-    add_network(command, "none|imagenet[:FILE]|coco|PATH")
+    add_network(command, "none|imagenet[:FILE]|coco[,imagenet]|PATH")
     command.set_defaults(stages=None)

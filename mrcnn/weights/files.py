@@ -25,10 +25,11 @@ class LoadReport:
     missing: list  # in the model, not in the file
     unused: list  # in the file, not in the model
     excluded: list
+    mismatched: list = dataclasses.field(default_factory=list)  # of other shapes in the file, and left as they were
 
     def __str__(self):
         parts = [f"{len(self.loaded)} layers loaded"]
-        for word in ("missing", "unused", "excluded"):
+        for word in ("missing", "unused", "excluded", "mismatched"):
             names = getattr(self, word)
             if names:
                 shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
@@ -73,13 +74,23 @@ def write_weights(path, model, attributes=None):
             file[name].attrs["weight_names"] = keys
 
 
-def load_weights(path, model, by_name=False, exclude=(), stored=None):
+def load_weights(path, model, by_name=False, exclude=(), stored=None, fitting=False):
     """Read a weight file into a model, all of it or nothing.
 
-    by_name: layers that only one side has are left alone; otherwise they are an error. exclude: layer names to leave
-    alone. stored: {layer: {weight name: array}} of the file, where it is not HDF5. Returns LoadReport. Raises
-    CheckpointError if the file is unreadable, a shape differs, a weight holds NaN, nothing matched, or (not by_name)
-    layers are missing on either side.
+    Args:
+        path: of the file.
+        model: Keras model, whose layers have the names of the file.
+        by_name: layers that only one side has are left alone; otherwise they are an error.
+        exclude: names of layers to leave alone.
+        stored: {layer: {weight name: array}} of the file, where it is not HDF5.
+        fitting: layers of other shapes are left alone; otherwise they are an error.
+
+    Returns:
+        LoadReport.
+
+    Raises:
+        CheckpointError: if the file is unreadable, a shape differs (not fitting), a weight holds NaN, nothing matched,
+            or layers are missing on either side (not by_name).
     """
     exclude = tuple(exclude or ())
     stored = read_layers(path) if stored is None else stored
@@ -96,7 +107,10 @@ def load_weights(path, model, by_name=False, exclude=(), stored=None):
             values += _matched(path, layer, stored[name], layout)
             report.loaded.append(name)
         except CheckpointError as error:
-            mismatched[name] = error
+            if fitting and isinstance(error, _Mismatch):
+                report.mismatched.append(name)
+            else:
+                mismatched[name] = error
     _refuse_mismatched(path, mismatched, stored, report)
     if not by_name and (report.missing or set(report.unused) - set(exclude)):
         raise CheckpointError(
@@ -121,18 +135,22 @@ def _refuse_mismatched(path, mismatched, stored, report):
         )
 
 
+class _Mismatch(CheckpointError):
+    """A layer that is another one in the file."""
+
+
 def _matched(path, layer, stored, layout):
     """[(variable, value)] of one layer, checked."""
     name, matched = layer.name, []
     for variable in layer.weights:
         if variable.name not in stored:
-            raise CheckpointError(
+            raise _Mismatch(
                 f"{path}: layer {name} has {', '.join(stored)} where this network has {variable.name} too: "
                 "set NORM as in the run that wrote it, or exclude the layer."
             )
         value = layout.from_file(name, stored[variable.name], tuple(variable.shape))
         if value.shape != tuple(variable.shape):
-            raise CheckpointError(
+            raise _Mismatch(
                 f"{path}: {name}/{variable.name} is {list(value.shape)} in the file, {list(variable.shape)} in the "
                 f"network: other classes or settings? Exclude the layer ({', '.join(layout.class_layers)} for other "
                 "classes) or change them."

@@ -1,14 +1,20 @@
-"""Models of runs: one that looks at photos tile by tile."""
+"""Models of runs: what they start from, and one that looks at photos tile by tile."""
 
 from types import SimpleNamespace
+from urllib.error import HTTPError, URLError
 
+import h5py
 import numpy as np
 import pytest
 
 from mrcnn import architectures
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
-from mrcnn.errors import DataError
+from mrcnn.commands.settings import new_config, starts_of
+from mrcnn.errors import CheckpointError, DataError, UsageError
+from mrcnn.model import MaskRCNN
+from mrcnn.weights import downloads
+from mrcnn.weights.files import weighted_layers
 from tests.tiny import TinyConfig
 
 
@@ -67,3 +73,74 @@ def test_tiles_that_cannot_be_show_before_the_network_is_built(monkeypatch, word
     options = fashion.build_parser().parse_args(["detect", *words])
     with pytest.raises(DataError, match=message):
         fashion_runs.load_model("w.h5", options, {})
+
+
+# --- Starts from other weights ---------------------------------------------------------------------------------------
+
+
+def offline(monkeypatch, error):
+    """Have downloads fail by this error."""
+
+    def fail(path):
+        raise CheckpointError("Could not download it") from error
+
+    monkeypatch.setattr(downloads, "download_trained_weights", fail)
+
+
+def started(tmp_path, weights):
+    """What --weights stands for in the end."""
+    options = SimpleNamespace(weights=weights, logs=str(tmp_path / "logs"))
+    fashion_runs.settle_weights(options)
+    return options.weights
+
+
+def test_a_machine_that_is_offline_takes_the_second_choice_and_says_so(monkeypatch, tmp_path):
+    offline(monkeypatch, URLError("no such host"))
+    with pytest.warns(UserWarning, match="COCO's weights could not be downloaded .*no such host.* --weights imagenet "):
+        assert started(tmp_path, "coco,imagenet") == "imagenet"
+    with pytest.raises(CheckpointError, match="Could not download"):
+        started(tmp_path, "coco")
+    # A server that answers is no machine that is offline.
+    offline(monkeypatch, HTTPError("https://a", 404, "Not Found", {}, None))
+    with pytest.raises(CheckpointError):
+        started(tmp_path, "coco,imagenet")
+    assert started(tmp_path, "imagenet:a,b.h5") == "imagenet:a,b.h5" and started(tmp_path, "last") == "last"
+
+
+def test_the_first_choice_is_taken_where_it_can_be_had(monkeypatch, tmp_path):
+    fetched = []
+    monkeypatch.setattr(downloads, "download_trained_weights", fetched.append)
+    assert started(tmp_path, "coco,imagenet") == "coco" and fetched == [str(tmp_path / "logs" / "mask_rcnn_coco.h5")]
+    open(fetched[0], "w").close()
+    assert started(tmp_path, "coco") == "coco" and len(fetched) == 1  # it is there now
+
+
+@pytest.mark.parametrize("weights", ["imagenet,coco", "coco,a.h5", "a.h5,b.h5"])
+def test_only_coco_has_a_second_choice(weights):
+    with pytest.raises(UsageError, match="only coco may have a second choice, as in coco,imagenet"):
+        starts_of(weights)
+
+
+def test_a_resnet50_takes_what_fits_of_cocos_resnet101(tmp_path, capsys):
+    options = fashion.build_parser().parse_args(["train", "--weights", "coco", "--backbone", "resnet50", "--train", "a",
+                                                 "--val", "b", "--logs", str(tmp_path)])
+    dataset = SimpleNamespace(num_classes=4, class_names=["BG", "hat", "coat", "shoe"])
+    chosen = new_config(options, {"BACKBONE": "resnet50"}, dataset)
+    assert (chosen.BACKBONE, chosen.NORM, chosen.RPN_CHANNELS) == ("resnet50", "batch", 512)
+    model = MaskRCNN("training", TinyConfig(BACKBONE="resnet50", NORM="batch"), str(tmp_path))
+    layers = weighted_layers(model.training_model)
+    with h5py.File(tmp_path / "mask_rcnn_coco.h5", "w") as file:
+        for name, layer in layers.items():
+            for variable in layer.weights:
+                shape = list(variable.shape)
+                shape[-1] = 81 if name == "mrcnn_mask" else 1024 if name == "mrcnn_class_conv2" else shape[-1]
+                file[f"{name}/{name}/{variable.name}:0"] = np.full(shape, 0.25, np.float32)
+        file["res4g_branch2a/res4g_branch2a/kernel:0"] = np.zeros((1, 1, 1024, 256), np.float32)
+    fashion_runs.load_pretrained(model, "coco", options, dataset)
+    told = capsys.readouterr().out
+    assert f"{len(layers) - 5} layers loaded" in told  # less those of the classes and the one of another shape
+    assert "1 unused (res4g_branch2a)" in told and "1 mismatched (mrcnn_class_conv2)" in told and "mrcnn_mask" in told
+    for name in ("res4f_branch2c", "fpn_p2", "mrcnn_mask_conv4"):
+        assert (np.asarray(layers[name].weights[0]) == 0.25).all()
+    for name in ("mrcnn_mask", "mrcnn_class_conv2", "mrcnn_bbox_fc"):
+        assert not (np.asarray(layers[name].weights[0]) == 0.25).all()

@@ -1,4 +1,4 @@
-"""Which photos a training takes, and with which stage it goes on."""
+"""Which photos a training takes, and what presets give to it."""
 
 import os
 
@@ -7,8 +7,7 @@ import pytest
 from mrcnn.commands import main as fashion
 from mrcnn.commands import training_options as fashion_training
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.options import expand_presets, parse_stages
-from mrcnn.commands.train import left_to_do
+from mrcnn.commands.options import expand_presets
 from mrcnn.commands.training_options import check_data_options, same_data, same_training_data
 from mrcnn.errors import UsageError
 
@@ -36,50 +35,6 @@ def test_the_options_that_find_the_same_data():
     assert same_data(options) == " --images photos --annotations c.json --on-error skip"
     assert same_training_data(options) == " --images photos --train 'a b.json' --val c.json --on-error skip"
     assert same_training_data(options_of()) == ""
-
-
-class Run:
-    """A model that trains as many epochs of each stage as the stage takes before it is stopped early."""
-
-    def __init__(self, epoch=0, over=False, **stage):
-        self.epoch, self.over, self.stage = epoch, over, stage or None
-
-    def is_over(self):
-        return self.over
-
-    def trained(self, stages, stops=()):
-        """[(layers, first epoch, last epoch)] of what is left; stops: {layers: last epoch} of stages ended early."""
-        done = []
-        for stage, last_epoch in left_to_do(parse_stages(stages), self, [self, object()]):
-            first, self.epoch = self.epoch, dict(stops).get(stage.layers, last_epoch)
-            done.append((stage.layers, first, self.epoch))
-        return done
-
-
-STAGES = "heads:20:1e-3,all:20:1e-4,3+:5:1e-5"
-
-
-def test_a_stage_ended_early_leaves_its_epochs_to_none():
-    assert Run().trained(STAGES) == [("heads", 0, 20), ("all", 20, 40), ("3+", 40, 45)]
-    assert Run().trained(STAGES, {"heads": 9}) == [("heads", 0, 9), ("all", 9, 29), ("3+", 29, 34)]
-    assert Run().trained(STAGES, {"heads": 9, "all": 12})[2] == ("3+", 12, 17)
-
-
-def test_a_resumed_run_goes_on_with_its_stage():
-    heads = {"layers": "heads", "epochs": 20, "learning_rate": 1e-3, "first_epoch": 0}
-    late = {"layers": "all", "epochs": 29, "learning_rate": 1e-4, "first_epoch": 9}  # heads ended after 9 epochs
-    assert Run(20, **heads).trained(STAGES)[0] == ("all", 20, 40)
-    assert Run(9, over=True, **heads).trained(STAGES)[0] == ("all", 9, 29)
-    assert Run(25, **late).trained(STAGES) == [("all", 25, 29), ("3+", 29, 34)]
-    assert Run(14, over=True, **late).trained(STAGES) == [("3+", 14, 19)]
-    assert Run(34, **dict(late, layers="3+", epochs=34, learning_rate=1e-5, first_epoch=29)).trained(STAGES) == []
-    # More epochs than before, and stages that the run does not know.
-    assert Run(29, **late).trained("heads:20:1e-3,all:30:1e-4") == [("all", 29, 39)]
-    assert Run(29, **late).trained("heads:20:1e-3,5+:20:1e-4") == [("5+", 29, 40)]
-    # The same layers and rate twice: it is the one that began then.
-    twice = "all:5:1e-4,heads:5:1e-3,all:5:1e-4"
-    assert Run(12, **dict(late, epochs=15, first_epoch=10)).trained(twice) == [("all", 12, 15)]
-    assert Run(2, **dict(late, epochs=5, first_epoch=0)).trained(twice)[1:] == [("heads", 5, 10), ("all", 10, 15)]
 
 
 def test_presets_serve_tune_too():

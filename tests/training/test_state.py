@@ -28,3 +28,11 @@ def test_state_gives_back_the_next_step(tmp_path):
     for a, b in zip(first.weights, second.weights):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=1e-7)
     assert not state.restore_state(state.read_state(path), second, {"layers": "heads"})
+
+
+def test_a_stage_of_another_augmentation_begins_anew():
+    stage = {"layers": "all", "learning_rate": 1e-4, "epochs": 5, "first_epoch": 3, "augmentation": "none"}
+    written = {"epoch": 5, "stage": stage}
+    assert state.first_epoch_of({**stage, "epochs": 10}, written, 5) == 3
+    assert state.first_epoch_of({**stage, "augmentation": "flip"}, written, 5) == 5
+    assert state.first_epoch_of({**stage, "augmentation": None}, written, 5) == 3  # of no command
