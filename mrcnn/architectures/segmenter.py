@@ -220,10 +220,14 @@ class Segmenter(Predictor, Trainable):
 
     def take_weights(self, path: str | os.PathLike, by_name: bool = False, exclude: Sequence[str] = (),
                      fitting: bool = False) -> weights.LoadReport:
-        """Take the weights of a file and nothing else: a new run stays one. Arguments and errors as `load_weights`.
+        """Take the weights of a file and nothing else: a new run stays one.
 
         Args:
+            path, by_name, exclude: as for `load_weights`.
             fitting: leave layers that have other shapes in the file as they are.
+
+        Returns:
+            The LoadReport. Errors are those of `load_weights`.
         """
         theirs = weights.read_attributes(path)["architecture"]
         if not by_name and not self._is_of(theirs):

@@ -3,11 +3,10 @@
 import os
 import sys
 
-from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import add_tiles, add_tta, probability
-from mrcnn.commands.photos import PhotoDataset, check_output, list_photos, save_drawing
+from mrcnn.commands.photos import check_output, list_photos, photos_of, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
-from mrcnn.commands.settings import DRAWN_SHOWN, overrides_of
+from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import DataError
 from mrcnn.progress import progress_bar
 
@@ -23,12 +22,7 @@ def detect(options):
     check_output(folder, paths or [])
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
-    if paths is None:
-        dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
-    else:
-        names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
-        dataset = PhotoDataset().load_photos(paths, names)
-        dataset.prepare()
+    dataset = photos_of(paths, model, options)
     results, seen, count, size = [], 0, len(dataset.image_ids), model.config.BATCH_SIZE
     with progress_bar("Detecting") as show:
         for start in range(0, count, size):

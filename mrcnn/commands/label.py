@@ -2,12 +2,12 @@
 
 import os
 
-from mrcnn.commands.datasets import add_data_options, drawn_pictures, open_data
+from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.detect import load_readable
 from mrcnn.commands.options import add_tiles, add_tta
-from mrcnn.commands.photos import READABLE, PhotoDataset, check_output, list_photos
+from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
 from mrcnn.commands.runs import add_weights, check_classes, check_has, checkpoint_of, load_model, output_folder
-from mrcnn.commands.settings import DRAWN_SHOWN, EVALUATION_MIN_CONFIDENCE, overrides_of
+from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json, write_text
 from mrcnn.progress import progress_bar
@@ -73,16 +73,6 @@ def chain_of(options, model=None):
     if text is None:
         text = getattr(getattr(model, "config", None), "LABEL_REFINE", DEFAULT_CHAIN)
     return build_chain(text)
-
-
-def photos_of(paths, model, options):
-    """The prepared data set of some files, or of drawn pictures, with the classes of a model."""
-    if paths is None:
-        return drawn_pictures("val", options.limit or DRAWN_SHOWN)
-    names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
-    dataset = PhotoDataset().load_photos(paths, names)
-    dataset.prepare()
-    return dataset
 
 
 def file_stems(dataset):

@@ -2,6 +2,8 @@
 
 import os
 
+from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.settings import DRAWN_SHOWN
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError, UsageError
 
@@ -22,6 +24,30 @@ class PhotoDataset(Dataset):
         for path in paths:
             self.add_image("photo", os.path.basename(path), path)
         return self
+
+
+def photos_of(paths, model, options):
+    """The prepared data set of some files, or of drawn pictures, with the classes of a model.
+
+    Args:
+        paths: of the photos; None: drawn pictures, --limit of them.
+        model: that is to find something in them.
+
+    Raises:
+        UsageError: if the model was trained on other classes than those of the drawn pictures.
+    """
+    if paths is not None:
+        names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
+        dataset = PhotoDataset().load_photos(paths, names)
+        dataset.prepare()
+        return dataset
+    dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
+    names = model.class_names or dataset.class_names
+    if model.config.NUM_CLASSES != dataset.num_classes or list(names[1:]) != dataset.class_names[1:]:
+        known = ", ".join((model.class_names or [])[1:4]) or f"{model.config.NUM_CLASSES - 1} classes"
+        raise UsageError(f"The weights know other things ({known} ...) than the drawn pictures show: give photos by "
+                         "--image FILE or --image DIR.")
+    return dataset
 
 
 def list_photos(path):

@@ -1,12 +1,14 @@
 """Photos from files, drawings to files."""
 
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mrcnn.commands import photos as photos
+from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError, UsageError
 
@@ -23,6 +25,19 @@ def test_nothing_to_list(tmp_path):
         photos.list_photos(str(tmp_path))
     with pytest.raises(DataError, match="gone.jpg does not exist"):
         photos.list_photos(str(tmp_path / "gone.jpg"))
+
+
+def test_weights_of_other_things_are_not_shown_drawn_pictures():
+    options = SimpleNamespace(limit=2)
+    names = drawn_pictures("val", 1).class_names
+    for known in (names, None):  # without names their number tells
+        model = SimpleNamespace(class_names=known, config=SimpleNamespace(NUM_CLASSES=len(names)))
+        assert len(photos.photos_of(None, model, options).image_ids) == 2
+    mugs = SimpleNamespace(class_names=["BG", "mug"], config=SimpleNamespace(NUM_CLASSES=2))
+    with pytest.raises(UsageError, match="know other things .mug .* give photos by --image FILE"):
+        photos.photos_of(None, mugs, options)
+    dataset = photos.photos_of(["a.jpg"], mugs, options)
+    assert dataset.class_names == ["BG", "mug"] and dataset.image_info[0]["path"] == "a.jpg"
 
 
 def test_photos_are_never_overwritten(tmp_path):

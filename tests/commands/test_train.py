@@ -10,6 +10,7 @@ from mrcnn.commands.options import parse_stages
 from mrcnn.commands.settings import FashionConfig
 from mrcnn.commands.train import left_to_do, planned_stages
 from mrcnn.data.augmenters import Flip
+from mrcnn.training import validation
 
 
 def options_of(*arguments):
@@ -99,6 +100,7 @@ class Recorder:
 def test_each_stage_is_trained_with_its_augmentation(monkeypatch, capsys):
     model = Recorder(STAGES="heads:2:1e-3:none,all:3:1e-4", AUGMENT="flip")
     monkeypatch.setattr(command, "start_model", lambda options, overrides, dataset: model)
+    monkeypatch.setattr(validation, "validation_callbacks", lambda *_: [])
     assert fashion.main(["train", "--limit", "1", "--logs", "a b"]) == 0
     assert model.epoch == 5
     heads, every = model.stages
@@ -114,6 +116,7 @@ def test_each_stage_is_trained_with_its_augmentation(monkeypatch, capsys):
 def test_the_next_command_finds_the_same_classes(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(command, "start_model", lambda *_: Recorder(STAGES="all:1:1e-4", AUGMENT="none"))
     monkeypatch.setattr(command, "training_data", lambda options: (None, None))
+    monkeypatch.setattr(validation, "validation_callbacks", lambda *_: [])
     assert fashion.main(["train", "--train", "a.json", "--val", "b.json", "--set", 'CLASSES=["hat"]', "--set",
                          "SEED=3"]) == 0
     following = """mrcnn evaluate --logs logs --annotations b.json --set 'CLASSES=["hat"]'\n"""
