@@ -7,7 +7,7 @@ INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: train test clean
+.PHONY: fuzz train test clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -43,3 +43,7 @@ $(VENV)/.installed-test: requirements-test.lock $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Every reader against files changed at random; ends with 1 if one is neither read nor refused in one line.
+fuzz: $(VENV)/.installed-test
+	$(RUN) tests/fuzz/fuzz.py $(FUZZ_ARGS)

@@ -23,7 +23,7 @@ import numpy as np  # noqa: E402
 from mrcnn.data.masks import paste_masks, paste_rle  # noqa: E402
 from mrcnn.data.run_lengths import encode as rle_encode  # noqa: E402
 from mrcnn.evaluation import coco  # noqa: E402
-from mrcnn.evaluation.coco_data import read_comparison  # noqa: E402
+from mrcnn.evaluation.comparison import read_comparison  # noqa: E402
 from mrcnn.evaluation.evaluate import measure  # noqa: E402
 
 SHAPE = (480, 640)  # height, width

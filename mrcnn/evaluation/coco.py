@@ -2,7 +2,7 @@
 
     python -m mrcnn.evaluation.coco --ground-truth GT.json --results DT.json --type segm|bbox
 
-What a ground truth and results are is said in `coco_data`.
+What a ground truth and results are is said in `coco_data` and `comparison`.
 """
 
 import argparse
@@ -15,7 +15,8 @@ import sys
 import numpy as np
 
 from mrcnn.errors import DataError
-from mrcnn.evaluation.coco_data import KINDS, ground_truth_from_dataset, read_comparison, results_from_detections
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset, results_from_detections
+from mrcnn.evaluation.comparison import KINDS, read_comparison
 from mrcnn.evaluation.pairs import MOST_DETECTIONS
 
 __all__ = [
@@ -84,7 +85,7 @@ def coco_evaluation(comparison, fast=None, max_detections=MOST_DETECTIONS):
     """The accumulated COCOeval of a `Comparison`.
 
     Args:
-        comparison: of `coco_data.read_comparison`.
+        comparison: of `comparison.read_comparison`.
         fast: True takes faster-coco-eval's, which gives the same numbers in C++, False pycocotools' own, None the
             former where it is installed.
         max_detections: how many of a class count in an image, the highest scores first.

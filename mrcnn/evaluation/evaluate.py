@@ -9,7 +9,7 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
 from mrcnn.evaluation.pairs import match, pair_images

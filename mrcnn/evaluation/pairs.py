@@ -37,7 +37,7 @@ class ImagePairs:
 
 
 def pair_images(comparison):
-    """list of ImagePairs, one for each image of a `coco_data.Comparison`, in its order."""
+    """list of ImagePairs, one for each image of a `comparison.Comparison`, in its order."""
     objects = _by_image(comparison.objects, len(comparison.image_ids))
     detections = _by_image(comparison.detections, len(comparison.image_ids))
     return [_pair(comparison, objects[i], detections[i]) for i in range(len(objects))]

@@ -5,7 +5,8 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
-from mrcnn.evaluation.coco_data import ground_truth_from_dataset, read_comparison
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.funnel import FIRST, Trace, box_pairs, highest_overlaps, measure, right
 from mrcnn.inference.detector import unmold
 from mrcnn.progress import progress_bar

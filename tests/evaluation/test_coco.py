@@ -18,7 +18,7 @@ from rectangles import Rectangles, as_detection, comparable
 
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VECTOR = os.path.join(os.path.dirname(ROOT), "shared", "data", "coco_ap_vector")

@@ -9,7 +9,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 
 OBJECTS = [[(1, 10, 10, 50, 50), (2, 60, 60, 80, 80)], [(2, 5, 5, 95, 115)]]
 

@@ -3,7 +3,7 @@
 import numpy as np
 from rectangles import comparable
 
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.pairs import pair_images
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from rectangles import comparable
 
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.errors import CAUSES, detection_errors, judge
 from mrcnn.evaluation.pairs import pair_images
 

@@ -13,7 +13,7 @@ from rectangles import comparable
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
-from mrcnn.evaluation import coco_data
+from mrcnn.evaluation import comparison
 from mrcnn.evaluation.evaluate import INSTANCE_FIGURES, evaluate, instance_figures, mean_overlap, measure
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.report import write_report
@@ -290,10 +290,10 @@ def made_up():
 
 def test_the_mean_overlap_of_made_up_detections():
     truth, results = made_up()
-    images = pair_images(coco_data.read_comparison(truth, results, "segm"))
+    images = pair_images(comparison.read_comparison(truth, results, "segm"))
     assert mean_overlap(images) == pytest.approx(0.2)  # (0.6 + 0 + 0) / 3
     assert mean_overlap(images, 0.3) == pytest.approx(1.6 / 3)
-    nothing = pair_images(coco_data.read_comparison({**truth, "annotations": []}, [], "segm"))
+    nothing = pair_images(comparison.read_comparison({**truth, "annotations": []}, [], "segm"))
     assert math.isnan(mean_overlap(nothing))
 
 

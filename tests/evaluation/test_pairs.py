@@ -5,7 +5,7 @@ import pytest
 from rectangles import comparable
 
 from mrcnn.evaluation import coco
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.pairs import MOST_DETECTIONS, match, pair_images
 
 

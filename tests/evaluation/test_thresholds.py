@@ -7,7 +7,7 @@ import pytest
 from rectangles import comparable
 
 from mrcnn.evaluation import coco
-from mrcnn.evaluation.coco_data import read_comparison
+from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.thresholds import THRESHOLDS, mean_precision, rank_images, ranked_precision, threshold_curves
 

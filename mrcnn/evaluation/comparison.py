@@ -1,0 +1,253 @@
+"""What an evaluation compares: COCO's ground truth and results, read from files and checked."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import numbers
+import os
+
+import numpy as np
+
+from mrcnn.data import run_lengths
+from mrcnn.data.run_length_counts import checked_size
+from mrcnn.errors import DataError
+
+KINDS = ("segm", "bbox")
+LISTS = (list, tuple, np.ndarray)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Ground truth and results of one kind, checked, with all ids replaced by places in these lists.
+
+    Args:
+        kind: of KINDS.
+        image_ids: the source's, in order.
+        categories: of the ground truth, in the order of their ids.
+        sizes: (height, width) of each image, or None where the ground truth does not say.
+        objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id"
+            counted from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE.
+    """
+
+    kind: str
+    image_ids: list
+    categories: list
+    sizes: list
+    objects: list
+    detections: list
+
+
+def read_comparison(ground_truth, results, kind, image_ids=None):
+    """Read and check what an evaluation compares.
+
+    Args:
+        ground_truth: dict, or path of a COCO annotation file.
+        results: list, or path of a COCO results file.
+        kind: "segm" compares masks, "bbox" compares boxes.
+        image_ids: source ids of the images to evaluate; None evaluates all of the ground truth.
+
+    Returns:
+        Comparison.
+
+    Raises:
+        DataError: for files that are no such JSON and for results of unknown images or classes.
+    """
+    if kind not in KINDS:
+        raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")
+    truth, entries = _read_ground_truth(ground_truth), _read_results(results)
+    with _naming(ground_truth):
+        images = _index(truth["images"], "image")
+        categories = _index(truth["categories"], "category")
+        objects = [_checked_annotation(a, images, categories, kind) for a in truth["annotations"]]
+    with _naming(results):
+        detections = [_checked_result(r, i, images, categories, kind) for i, r in enumerate(entries)]
+    image_ids = _in_order(images if image_ids is None else _known_images(image_ids, images))
+    category_ids = _in_order(categories)
+    image_places = {image_id: i for i, image_id in enumerate(image_ids)}
+    category_places = {category_id: i for i, category_id in enumerate(category_ids)}
+    for entries in (objects, detections):
+        entries[:] = [entry for entry in entries if entry["image_id"] in image_places]
+        for entry in entries:
+            entry["image_id"] = image_places[entry["image_id"]]
+            entry["category_id"] = category_places[entry["category_id"]]
+    sizes = [(images[i]["height"], images[i]["width"]) if "height" in images[i] and "width" in images[i] else None
+             for i in image_ids]
+    return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections)
+
+
+@contextlib.contextmanager
+def _naming(source):
+    """Errors within it begin with the file that the entries are of, if they are of a file."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(source, (str, os.PathLike)):
+            raise DataError(f"{source}: {error}") from error
+        raise
+
+
+def _in_order(ids):
+    """Ids sorted as pycocotools does, numbers before text: the order decides between equal scores."""
+    return sorted(set(ids), key=lambda value: (isinstance(value, str), value))
+
+
+def _read_json(value):
+    """The content of a JSON file if value is a path, else value itself."""
+    if not isinstance(value, (str, os.PathLike)):
+        return value
+    try:
+        with open(value, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise DataError(f"Cannot read {value}: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{value} is no JSON file: {error}.") from error
+
+
+def _read_ground_truth(value):
+    truth = _read_json(value)
+    name = value if isinstance(value, (str, os.PathLike)) else "The ground truth"
+    for key in ("images", "annotations", "categories"):
+        entries = truth.get(key) if isinstance(truth, dict) else None
+        if not isinstance(entries, (list, tuple)):
+            raise DataError(f"{name} is no COCO annotation file: it has no {key!r} that is a list.")
+        wrong = [entry for entry in entries if not isinstance(entry, dict)]
+        if wrong:
+            raise DataError(f"{name} has an entry in {key!r} that is no object: {str(wrong[0])[:60]!r}.")
+    return truth
+
+
+def _read_results(value):
+    results = _read_json(value)
+    if not isinstance(results, (list, tuple)) or not all(isinstance(result, dict) for result in results):
+        name = value if isinstance(value, (str, os.PathLike)) else "The value given"
+        raise DataError(f"{name} is no COCO results file: it must be a list with one object per detection.")
+    return results
+
+
+def _index(entries, what):
+    """{id: entry}; an id may occur once."""
+    index = {}
+    for entry in entries:
+        if not _is_id(entry.get("id")):
+            raise DataError(f"The ground truth has a {what} entry without an id that is a number or text: "
+                            f"{str(entry)[:60]!r}.")
+        if entry["id"] in index:
+            raise DataError(f"The ground truth has {what} id {entry['id']!r} twice.")
+        index[entry["id"]] = entry
+    return index
+
+
+def _is_id(value):
+    """Whether a value can be an id; a list, a dict or NaN cannot."""
+    return isinstance(value, (str, numbers.Integral)) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _known_images(image_ids, images):
+    for image_id in image_ids:
+        if image_id not in images:
+            raise DataError(f"The ground truth has no image {image_id!r}, which was to be evaluated.")
+    return list(image_ids)
+
+
+def _checked_references(entry, name, images, categories):
+    """Raise DataError unless the entry's image and category exist."""
+    image_id, category_id = entry.get("image_id"), entry.get("category_id")
+    for key, value in (("image_id", image_id), ("category_id", category_id)):
+        if not _is_id(value):
+            raise DataError(f"{name} has {key} {str(value)[:40]!r}: it must be a number or text.")
+    if image_id not in images:
+        other = str(image_id) if isinstance(image_id, int) else _number(image_id)
+        hint = f" (it has {other!r}: number against text)" if other in images else ""
+        raise DataError(f"{name} is of image {image_id!r}, which the ground truth does not have{hint}.")
+    if category_id not in categories:
+        known = ", ".join(str(key) for key in list(categories)[:20])
+        raise DataError(f"{name} has category {category_id!r}, but the ground truth has categories {known}.")
+
+
+def _number(text):
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def _checked_annotation(annotation, images, categories, kind):
+    """A copy of a ground truth annotation that has all that COCOeval reads."""
+    name = f"Annotation {annotation.get('id')}"
+    _checked_references(annotation, name, images, categories)
+    annotation = {**annotation, "iscrowd": _crowd(annotation.get("iscrowd"), name)}
+    image, box, area = images[annotation["image_id"]], annotation.get("bbox"), annotation.get("area")
+    if area is not None and not _all_finite([area]):
+        raise DataError(f"{name} has area {area!r}: it must be a finite number.")
+    if kind == "segm" or not box:
+        rle = annotation["segmentation"] = _compressed_rle(annotation.get("segmentation"), image, name)
+        area = float(run_lengths.areas([rle])[0]) if area is None else area
+        box = box or run_lengths.coco_boxes([rle])[0]
+    else:
+        _check_box(box, name)
+        area = float(box[2] * box[3]) if area is None else area
+    return {**annotation, "bbox": box, "area": area}
+
+
+def _crowd(value, name):
+    try:
+        return int(value or 0)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{name} has iscrowd {value!r}: it must be 0 or 1.") from error
+
+
+def _check_box(box, name):
+    if not isinstance(box, LISTS) or len(box) != 4 or not _all_finite(box):
+        raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
+
+
+def _checked_result(result, index, images, categories, kind):
+    """A copy of a result that has all that COCOeval reads; areas and boxes as in pycocotools' loadRes."""
+    name = f"Result {index}"
+    _checked_references(result, name, images, categories)
+    score, box = result.get("score"), result.get("bbox")
+    if not _all_finite([score]):
+        raise DataError(f"{name} of image {result['image_id']!r} has score {score!r}: it must be a finite number.")
+    checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
+    boxed = box is not None and not (isinstance(box, LISTS) and len(box) == 0)
+    if kind == "segm" or not boxed:
+        shape = result.get("segmentation")
+        if not shape or not isinstance(shape, (dict, list)):
+            raise DataError(f"{name} of image {result['image_id']!r} has no mask, as run lengths or polygons: results "
+                            "with boxes alone are evaluated with type bbox.")
+        checked["segmentation"] = _compressed_rle(shape, images[result["image_id"]], name)
+    if boxed:
+        _check_box(box, name)
+        checked["bbox"], checked["area"] = list(box), box[2] * box[3]
+    else:
+        checked["bbox"] = run_lengths.coco_boxes([checked["segmentation"]])[0]
+        checked["area"] = float(run_lengths.areas([checked["segmentation"]])[0])
+    return checked
+
+
+def _all_finite(values):
+    return all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
+
+
+def _compressed_rle(shape, image, name):
+    """Polygons or RLE of any form as compressed RLE.
+
+    Raises DataError if it cannot be read or does not fit the image: pycocotools itself takes a mask of another size for
+    one that overlaps nothing, and decodes run lengths of the wrong sum into garbage.
+    """
+    if not shape:
+        raise DataError(f"{name} of image {image['id']!r} has no segmentation.")
+    if "height" not in image or "width" not in image:
+        raise DataError(f"Image {image['id']!r} of the ground truth lacks height and width, which its masks need.")
+    size = (image["height"], image["width"])
+    try:
+        size = checked_size(size)
+        if isinstance(shape, list):
+            # One or two corners enclose nothing, and pycocotools draws nothing for them.
+            parts = [part for part in shape if not isinstance(part, list) or len(part) > 4]
+            return run_lengths.from_polygons(parts or shape, size)
+        return run_lengths.compress(shape, size)
+    except DataError as error:
+        raise DataError(f"{name} of image {image['id']!r} has a segmentation that cannot be read: {error}.") from error

@@ -1,0 +1,110 @@
+"""Small sound files of every kind that the program reads, for the fuzzer to change."""
+
+import base64
+import io
+import json
+import os
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from mrcnn.config import Config
+from mrcnn.weights.hdf5_files import whole_hdf5, write_text
+
+HEIGHT, WIDTH = 24, 32
+OUTLINE = [4, 6, 14, 6, 14, 11, 4, 11]  # x, y, ...
+RUNS = {"size": [HEIGHT, WIDTH], "counts": [30, 5, 19, 5, HEIGHT * WIDTH - 59]}
+
+
+def photo(folder, name="a.jpg"):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)).save(os.path.join(folder, name))
+
+
+def png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def mask():
+    pixels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pixels[6:11, 4:14] = 1
+    return pixels
+
+
+def coco():
+    objects = [{"segmentation": [OUTLINE]}, {"segmentation": RUNS, "iscrowd": 1}, {"segmentation": [OUTLINE, OUTLINE]}]
+    return {
+        "images": [{"id": 1, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH}],
+        "annotations": [{"id": i, "image_id": 1, "category_id": 1 + i % 2, "bbox": [4, 6, 10, 5], "area": 50,
+                         "iscrowd": 0, **entry} for i, entry in enumerate(objects, 1)],
+        "categories": [{"id": 1, "name": "hat", "supercategory": "clothes"}, {"id": 2, "name": "coat"}],
+    }
+
+
+def results():
+    return [{"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": RUNS, "bbox": [4, 6, 10, 5]},
+            {"image_id": 1, "category_id": 2, "score": 0.4, "segmentation": [OUTLINE]}]
+
+
+def via():
+    regions = [{"shape_attributes": {"name": "polygon", "all_points_x": OUTLINE[::2], "all_points_y": OUTLINE[1::2]},
+                "region_attributes": {"name": "hat"}},
+               {"shape_attributes": {"name": "ellipse", "cx": 10, "cy": 9, "rx": 4, "ry": 3},
+                "region_attributes": {"name": "coat"}}]
+    return {"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": regions, "file_attributes": {}}}
+
+
+def labelme():
+    shapes = [{"label": "hat", "points": np.reshape(OUTLINE, (-1, 2)).tolist(), "group_id": None,
+               "shape_type": "polygon", "flags": {}},
+              {"label": "coat", "points": [[5, 7], [7, 8]], "group_id": 1, "shape_type": "mask", "flags": {},
+               "mask": base64.b64encode(png(np.array([[0, 1, 0], [1, 1, 1]], bool))).decode()}]
+    return {"version": "5.0.1", "flags": {}, "shapes": shapes, "imagePath": "a.jpg", "imageData": None,
+            "imageHeight": HEIGHT, "imageWidth": WIDTH}
+
+
+CSV = ("ImageId,EncodedPixels,Height,Width,ClassId\n"
+       f"a.jpg,31 5 55 5,{HEIGHT},{WIDTH},0\na.jpg,81 9,{HEIGHT},{WIDTH},6_28\n")
+KAGGLE = "ImageId,ClassId,EncodedPixels\na.jpg,hat,31 5 55 5\na.jpg,coat,81 9\n"
+
+
+def hdf5(path):
+    with whole_hdf5(path) as file:
+        for layer in ("conv1", "bn_conv1", "rpn_model/rpn_conv_shared"):
+            file.create_dataset(f"{layer}/{layer.split('/')[-1]}/kernel:0", data=np.ones((3, 3, 2), "f4"))
+        file.attrs["layer_names"] = [b"conv1", b"bn_conv1"]
+        write_text(file.attrs, "mrcnn_config", json.dumps(Config(NUM_CLASSES=3).to_dict()))
+        write_text(file.attrs, "mrcnn_class_names", '["BG", "hat", "coat"]')
+        file.attrs["mrcnn_epoch"] = 3
+
+
+def state(path):
+    with whole_hdf5(path) as file:
+        write_text(file.attrs, "stage", '{"layers": "all", "learning_rate": 0.001}')
+        file.attrs["epoch"] = 3
+        for name in ("optimizer/0", "optimizer/1", "seeds/0"):
+            file[name] = np.ones(4, "f4")
+
+
+def old_hdf5(path):
+    """As earlier versions and Keras write: texts of variable length, no checksum."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("conv1/conv1/kernel:0", data=np.ones((3, 3, 2), "f4"))
+        file.attrs["mrcnn_config"], file.attrs["mrcnn_class_names"] = "{}", '["BG", "hat"]'
+
+
+def safetensors():
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+                         "b": {"dtype": "F16", "shape": [3], "data_offsets": [24, 30]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(range(30))
+
+
+def torch_file(path, zipped):
+    """Written by PyTorch where it is installed; without it this kind is passed over."""
+    import torch
+
+    torch.save({"w": torch.ones(2, 3), "b": torch.zeros(3, dtype=torch.float16)}, path,
+               _use_new_zipfile_serialization=zipped)

@@ -1,0 +1,341 @@
+"""Files changed at random, for every reader: each must be read, or refused with an error of `mrcnn.errors`.
+
+    python tests/fuzz/fuzz.py                        every kind, 300 changes each: minutes
+    python tests/fuzz/fuzz.py --kinds coco,pth --cases 5000 --seed 7
+
+A change is drawn from the seed, the kind and its number, so that a row of the table can be had again. Each kind runs in
+a process of its own, in bounded memory; a case that takes longer than SECONDS counts as a hang, and a process that ends
+as a crash, after which a new one goes on behind it. The exit code is 1 if anything but reading and refusing happened.
+"""
+
+import argparse
+import contextlib
+import copy
+import json
+import os
+import pathlib
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+
+ROOT = pathlib.Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).parent)]
+
+SECONDS = 20  # for one case
+MEMORY = 3 << 30  # bytes of address space beyond what is taken at the beginning
+HOSTILE = [None, True, False, -1, 0, 1.5, 1e308, float("nan"), float("inf"), 1 << 31, 1 << 70, "", "x", "1", "\ud800",
+           "a\0b", "../../etc/passwd", "\x1b[31m", "$\\frac{$", "/", [], {}, [[]], [None], {"": {}}, "9" * 400]
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------------
+
+
+def changed_bytes(rng, data):
+    """Bytes with a few of them changed, cut out, put in, or the end cut off."""
+    data = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5, 20))):
+        place, kind = rng.randrange(max(1, len(data))), rng.randrange(6)
+        if kind == 0:
+            data[place:place + 1] = bytes([rng.randrange(256)])
+        elif kind == 1:
+            data[place:place + rng.choice((1, 4, 16))] = b""
+        elif kind == 2:
+            data[place:place] = bytes(rng.randrange(256) for _ in range(rng.choice((1, 4, 16))))
+        elif kind == 3:
+            data[place:place + 16] = bytes(16)
+        elif kind == 4:
+            data[place:place + 8] = b"\xff" * 8
+        else:
+            del data[place:]
+    return bytes(data)
+
+
+def changed_value(rng, value):
+    """A JSON value with one or a few of its parts changed for hostile ones, left out, doubled or nested deeply."""
+    value = copy.deepcopy(value)
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        parents = list(_parents(value))
+        if not parents:
+            return rng.choice(HOSTILE)
+        parent, key = rng.choice(parents)
+        kind = rng.randrange(8)
+        if kind == 0:
+            del parent[key]
+        elif kind == 1 and isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[key]))
+        elif kind == 2:
+            deep = []
+            for _ in range(rng.choice((3, 200))):
+                deep = [deep]
+            parent[key] = deep
+        elif kind == 3 and isinstance(parent[key], (int, float)):
+            parent[key] = parent[key] * rng.choice((-1, 10**6, 1e12, 0.5))
+        elif kind == 4 and isinstance(parent[key], (int, float)):
+            parent[key] = str(parent[key])
+        else:
+            parent[key] = copy.deepcopy(rng.choice(HOSTILE))
+    return value
+
+
+def _parents(value):
+    """(container, key) of every part of a value."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield value, key
+        yield from _parents(value[key])
+
+
+def as_json(rng, value):
+    """Bytes of a changed value; now and then changed as bytes too."""
+    data = json.dumps(changed_value(rng, value)).encode()
+    return changed_bytes(rng, data) if rng.random() < 0.15 else data
+
+
+# --- Kinds of files --------------------------------------------------------------------------------------------------
+
+
+def annotations(write):
+    """What opens annotations that `write(rng, folder)` made, and goes through all that it gives."""
+    def run(rng, folder):
+        from mrcnn.data.formats import open_dataset
+        from mrcnn.evaluation.coco_data import ground_truth_from_dataset
+
+        path = write(rng, folder)
+        dataset = open_dataset(path, folder, on_error=rng.choice(("raise", "skip")))
+        for image_id in dataset.image_ids:
+            dataset.object_faults(image_id)
+            dataset.load_image(image_id)
+            dataset.load_mask(image_id)
+        ground_truth_from_dataset(dataset)
+    return run
+
+
+def in_file(name, make):
+    """A function that writes what `make(rng)` gives to a file and returns its path."""
+    def write(rng, folder):
+        path = os.path.join(folder, name)
+        with open(path, "wb") as file:
+            file.write(make(rng))
+        return path
+    return write
+
+
+def label_maps(rng, folder):
+    import corpus
+
+    labels = os.path.join(folder, "labels")
+    os.mkdir(labels)
+    data, names = corpus.png(corpus.mask()), b"0 null\n1 hat\n"
+    if rng.random() < 0.7:
+        data = changed_bytes(rng, data)
+    else:
+        names = changed_bytes(rng, names)
+    pathlib.Path(labels, "a.png").write_bytes(data)
+    pathlib.Path(labels, "label_names.txt").write_bytes(names)
+    return labels
+
+
+def evaluation(rng, folder):
+    import corpus
+
+    from mrcnn.evaluation.coco import coco_average_precision
+
+    truth, results = corpus.coco(), corpus.results()
+    if rng.random() < 0.5:
+        truth = changed_value(rng, truth)
+    else:
+        results = changed_value(rng, results)
+    for name, value in (("truth.json", truth), ("results.json", results)):
+        with open(os.path.join(folder, name), "w") as file:
+            json.dump(value, file)
+    coco_average_precision(os.path.join(folder, "truth.json"), os.path.join(folder, "results.json"),
+                           rng.choice(("segm", "bbox")))
+
+
+def config(rng, folder):
+    from mrcnn.config import Config
+
+    path = in_file("config.json", lambda rng: as_json(rng, Config(NUM_CLASSES=3).to_dict()))(rng, folder)
+    Config.load(path).check()
+
+
+def photos(rng, folder):
+    from mrcnn.data.images import load_image
+
+    name = rng.choice(("a.jpg", "a.png", "a.bmp", "a.tif", "a.gif", "a.webp"))
+    import corpus
+
+    corpus.photo(folder, name)
+    path = os.path.join(folder, name)
+    data = changed_bytes(rng, pathlib.Path(path).read_bytes())
+    pathlib.Path(path).write_bytes(data)
+    load_image(path)
+
+
+def weights(name, make, read):
+    """What reads a weight file that `make(path)` wrote, changed in its bytes."""
+    def run(rng, folder):
+        path = os.path.join(folder, name)
+        make(path)
+        data = changed_bytes(rng, pathlib.Path(path).read_bytes())
+        pathlib.Path(path).write_bytes(data)
+        read(path)
+    return run
+
+
+def read_hdf5(path):
+    from mrcnn.weights.files import read_attributes, read_layers
+
+    read_attributes(path)
+    read_layers(path)
+
+
+def read_training_state(path):
+    from mrcnn.training.state import read_state
+
+    read_state(path)
+
+
+def read_torch(path):
+    from mrcnn.weights.torch_files import read_torch_file
+
+    read_torch_file(path)
+
+
+def read_safe(path):
+    from mrcnn.weights.safetensors_files import read_safetensors
+
+    read_safetensors(path)
+
+
+def kinds():
+    """{name: function (rng, folder)} of all kinds; each raises UserError, or returns."""
+    import corpus
+
+    def csv(text):
+        return in_file("train.csv", lambda rng: changed_bytes(rng, text.encode()))
+
+    return {
+        "coco": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.coco()))),
+        "via": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.via()))),
+        "labelme": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.labelme()))),
+        "imaterialist": annotations(csv(corpus.CSV)),
+        "kaggle": annotations(csv(corpus.KAGGLE)),
+        "label_maps": annotations(label_maps),
+        "evaluation": evaluation,
+        "config": config,
+        "photos": photos,
+        "hdf5": weights("a.h5", corpus.hdf5, read_hdf5),
+        "old_hdf5": weights("a.h5", corpus.old_hdf5, read_hdf5),
+        "state": weights("a.state.h5", corpus.state, read_training_state),
+        "safetensors": weights("a.safetensors", lambda path: pathlib.Path(path).write_bytes(corpus.safetensors()),
+                               read_safe),
+        "pth": weights("a.pth", lambda path: corpus.torch_file(path, True), read_torch),
+        "pth_legacy": weights("a.pth", lambda path: corpus.torch_file(path, False), read_torch),
+    }
+
+
+# --- Running ---------------------------------------------------------------------------------------------------------
+
+
+class Hang(BaseException):
+    """A case that takes too long."""
+
+
+def run_case(kind, seed, number):
+    """(what happened: "read", "refused" or "undocumented", text of the error) of one case."""
+    import corpus
+
+    from mrcnn.errors import UserError
+
+    rng, folder = random.Random(f"{seed}/{kind}/{number}"), tempfile.mkdtemp()
+    try:
+        corpus.photo(folder)
+        with warnings.catch_warnings(), open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+            warnings.simplefilter("ignore")
+            kinds()[kind](rng, folder)
+        return "read", ""
+    except UserError as error:
+        line = str(error)
+        return ("refused", "") if "\n" not in line else ("undocumented", f"several lines: {line[:200]!r}")
+    except Exception as error:
+        return "undocumented", f"{type(error).__name__}: {str(error)[:200]!r}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def work(kind, seed, first, last):
+    """Run cases of a kind, a line of JSON on stdout for each: [number, what happened, text]."""
+    def late(*_):
+        raise Hang
+
+    run_case(kind, seed, 0)  # imports, before memory is bounded
+    taken = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
+    signal.signal(signal.SIGALRM, late)
+    for number in range(first, last):
+        print(json.dumps([number, "started", ""]), flush=True)
+        signal.alarm(SECONDS)
+        try:
+            happened = run_case(kind, seed, number)
+        except Hang:
+            happened = "hang", ""
+        signal.alarm(0)
+        print(json.dumps([number, *happened]), flush=True)
+
+
+def fuzz(kind, cases, seed):
+    """{what happened: [(number, text)]} of a kind; a new process goes on behind a case that ended one."""
+    found = {name: [] for name in ("read", "refused", "undocumented", "hang", "crash")}
+    first = 0
+    while first < cases:
+        command = [sys.executable, __file__, "--work", kind, str(seed), str(first), str(cases)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        last, open_case = first, None
+        for line in process.stdout:
+            number, happened, text = json.loads(line)
+            if happened == "started":
+                open_case = number
+                continue
+            found[happened].append((number, text))
+            last, open_case = number + 1, None
+        process.wait()
+        if open_case is None and last < cases and process.returncode:
+            raise SystemExit(f"{kind}: the process ended with {process.returncode} before case {last}")
+        if open_case is not None:
+            found["crash"].append((open_case, f"exit code {process.returncode}"))
+            last = open_case + 1
+        first = last
+    return found
+
+
+def main(arguments=None):
+    """Print the table; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kinds", help="names with commas between (default: all)")
+    parser.add_argument("--cases", type=int, default=300, help="of each kind (default 300)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    names = options.kinds.split(",") if options.kinds else list(kinds())
+    print(f"{'kind':14}{'read':>8}{'refused':>9}{'undocumented':>14}{'hang':>6}{'crash':>7}")
+    bad = 0
+    for kind in names:
+        found = fuzz(kind, options.cases, options.seed)
+        counts = [len(found[name]) for name in ("read", "refused", "undocumented", "hang", "crash")]
+        print(f"{kind:14}{counts[0]:8}{counts[1]:9}{counts[2]:14}{counts[3]:6}{counts[4]:7}", flush=True)
+        for name in ("undocumented", "hang", "crash"):
+            bad += len(found[name])
+            for number, text in found[name][:8]:
+                print(f"    {name}, case {number}: {text}", flush=True)
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--work"]:
+        work(sys.argv[2], *map(int, sys.argv[3:]))
+    else:
+        sys.exit(main())
