@@ -21,6 +21,7 @@ MAP_START, MAP_END = "<!-- The map: written by docs/write_pages.py -->\n", "<!--
 DOORS = {
     "mrcnn.config": ("Config",),
     "mrcnn.model": ("MaskRCNN", "load_imagenet", "find_last_checkpoint"),
+    "mrcnn.architectures": ("load", "class_of"),
     "mrcnn.data.dataset": ("Dataset",),
     "mrcnn.data.formats": ("open_dataset", "recognise"),
     "mrcnn.data.annotated": ("AnnotatedDataset", "ObjectAnnotation", "Fault"),

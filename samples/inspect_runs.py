@@ -43,10 +43,10 @@ def photos_with_objects(dataset, seed, least=4):
     Raises UsageError if there are fewer than `least`.
     """
     shuffled = np.random.default_rng(seed).permutation(dataset.image_ids)
-    found = [int(image_id) for image_id in shuffled if len(dataset.load_mask(image_id)[1])]
-    if len(found) < least:
-        raise UsageError(f"{len(found)} photos have objects, {least} are needed here: raise LIMIT or give others.")
-    return found
+    image_ids = [int(image_id) for image_id in shuffled if len(dataset.load_mask(image_id)[1])]
+    if len(image_ids) < least:
+        raise UsageError(f"{len(image_ids)} photos have objects, {least} are needed here: raise LIMIT or give others.")
+    return image_ids
 
 
 def find_run(logs, class_names):
@@ -84,9 +84,9 @@ def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs
                 f"{', '.join(dataset.class_names[1:])}: set ANNOTATIONS and CHECKPOINT to what belongs together."
             )
         return os.fspath(checkpoint)
-    found = find_run(logs, dataset.class_names)
-    if found:
-        return found
+    checkpoint = find_run(logs, dataset.class_names)
+    if checkpoint:
+        return checkpoint
     if not drawn:
         raise UsageError(
             f"No run in {logs} knows the classes of these photos: train one with mrcnn train, or set "

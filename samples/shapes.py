@@ -126,9 +126,9 @@ def main(arguments=None):
     model.train(training, validation, learning_rate=config.LEARNING_RATE, epochs=options.epochs, layers="all")
 
     model = MaskRCNN.from_checkpoint(model.find_last(), options.logs, mode="inference")
-    found = model.detect([validation.load_image(0)])[0]
+    result = model.detect([validation.load_image(0)])[0]
     print(f"In the picture: {validation.image_reference(0)}. Found:")
-    for class_id, score, (y1, x1, y2, x2) in zip(found["class_ids"], found["scores"], found["rois"]):
+    for class_id, score, (y1, x1, y2, x2) in zip(result["class_ids"], result["scores"], result["rois"]):
         print(f"  {validation.class_names[class_id]} ({score:.2f}) at rows {y1}-{y2}, columns {x1}-{x2}")
     return 0
 

@@ -154,7 +154,7 @@ def test_a_door_has_hints_and_one_line_for_each_argument(name, thing):
         assert len(arguments) <= 2, "no Args: each of several arguments has a line of its own"
         return
     described = [entry.partition(": ")[0].split(", ") for entry in WRITER.entries("Args", lines)]
-    assert [name for names in described for name in names] == [a.arg for a in arguments]
+    assert [name.lstrip("*") for names in described for name in names] == [a.arg for a in arguments]
 
 
 def test_the_architecture_page_has_the_floors_of_the_tests():

@@ -5,6 +5,7 @@ Importing this brings no Keras in: a network's class is imported when it is aske
 
 import difflib
 import importlib
+import os
 import re
 
 from mrcnn.errors import CheckpointError, ConfigError
@@ -15,11 +16,14 @@ ARCHITECTURES = {  # name: module:class
 }
 
 
-def class_of(name):
-    """The class of an architecture.
+def class_of(name: str) -> type:
+    """Look up the class of an architecture.
 
     Args:
         name: one of ARCHITECTURES, or "package.module:Class" of a subclass of `Segmenter` that Python can import.
+
+    Returns:
+        A subclass of `Segmenter`.
 
     Raises:
         ConfigError: there is none of this name.
@@ -32,15 +36,15 @@ def class_of(name):
                           "Class of your own.")
     module, _, class_name = place.partition(":")
     try:
-        found = getattr(importlib.import_module(module), class_name)
+        architecture = getattr(importlib.import_module(module), class_name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"Architecture {name} cannot be imported ({error}): put the folder of {module} on "
                           "PYTHONPATH, or install its package.") from error
     from mrcnn.architectures.segmenter import Segmenter
 
-    if not (isinstance(found, type) and issubclass(found, Segmenter)):
+    if not (isinstance(architecture, type) and issubclass(architecture, Segmenter)):
         raise ConfigError(f"Architecture {name} is no subclass of mrcnn.architectures.segmenter.Segmenter.")
-    return found
+    return architecture
 
 
 def architecture_of(path):
@@ -55,15 +59,16 @@ def architecture_of(path):
     return name
 
 
-def load(path, model_dir=None, mode="inference", **overrides):
-    """The network of a checkpoint of whichever architecture, with its settings, class names and weights.
+def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mode: str = "inference",
+         **overrides: object) -> object:
+    """Make the network of a checkpoint of any architecture, with its settings, class names and weights.
 
     Args:
-        path: of the checkpoint; it names its architecture, and older ones are Mask R-CNN's. Of a class of the user's
-            own it names the module, which is imported.
-        model_dir: folder of run folders; None takes the one that the checkpoint's run lies in.
+        path: of the checkpoint, which names its architecture; older ones are Mask R-CNN's. The module of a class of
+            your own is imported.
+        model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
         mode: "training" or "inference".
-        overrides: settings to change.
+        **overrides: settings to change, by name.
 
     Returns:
         An instance of the architecture's class.

@@ -1,10 +1,14 @@
 """Mask R-CNN (He 2017) on a feature pyramid. `mrcnn.model.MaskRCNN` is this with Matterport's methods."""
 
+import os
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from mrcnn.architectures.instances import InstanceSegmenter
 from mrcnn.config import Config
+from mrcnn.data.batches import Batches
 from mrcnn.matterport.boxes import compute_backbone_shapes, norm_boxes
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.weights import torchvision
@@ -25,16 +29,17 @@ class MaskRCNN(InstanceSegmenter):
         """Build (training model, inference model), which share their weights."""
         return build_mask_rcnn(config)
 
-    def before_fit(self, batches):
+    def before_fit(self, batches: Batches) -> None:
+        """Count the objects of each class, if CLASS_LOSS needs their numbers."""
         if self.config.CLASS_LOSS != "softmax" and self.config.CLASS_COUNTS is None:
             self.training_model.take_class_counts(batches.class_counts())
 
-    def read_weights(self, path, exclude=()):
+    def read_weights(self, path: str | os.PathLike, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
         """Read an HDF5 file, or a .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn."""
         return torchvision.convert(path, self.config, exclude) if is_foreign(path) else read_layers(path)
 
     @classmethod
-    def read_settings(cls, path):
+    def read_settings(cls, path: str | os.PathLike) -> dict:
         """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs."""
         return torchvision.settings_of(path)
 

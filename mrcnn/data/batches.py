@@ -27,18 +27,28 @@ class Batches(keras.utils.PyDataset):
     time that a pass with config.REPEAT_THRESHOLD shows it. So an interrupted run that starts again at its epoch sees
     what an unbroken one sees.
 
-    dataset: prepared Dataset; config: Config; batch_size: None takes config.BATCH_SIZE
-    shuffle: False keeps the order, once each: config.REPEAT_THRESHOLD and config.ASPECT_BUCKETS are of no effect then
-    augmentation: see `mrcnn.data.augmentation`; no_augmentation_sources: names of sources that are left as they are
-    steps: batches an epoch, all of them full: epoch e takes batches e * steps to (e + 1) * steps of the row, so that no
-        photo comes again in a pass before every other has come, but for those that config.REPEAT_THRESHOLD repeats.
-        None: an epoch is one pass, and its last batch may be smaller
-    seed: None takes config.SEED; first_epoch: the epoch to begin with; image_ids: the photos to take, None takes all
-    samples: class of what the network trains on, made of (dataset, config): `InstanceSamples` or one with its methods
-
     Attributes: epoch, the one being read; assign it to go to another. image_ids. samples. failure: the first error of a
     worker, for a backend that reports it in its own words.
-    Raises DataError if there are no photos, or more classes than config.NUM_CLASSES.
+
+    Args:
+        dataset: prepared Dataset.
+        config: Config.
+        batch_size: None takes config.BATCH_SIZE.
+        shuffle: False keeps the order, once each: config.REPEAT_THRESHOLD and config.ASPECT_BUCKETS are of no effect
+            then.
+        augmentation: see `mrcnn.data.augmentation`.
+        steps: batches an epoch, all of them full: epoch e takes batches e * steps to (e + 1) * steps of the row, so
+            that no photo comes again in a pass before every other has come, but for those that config.REPEAT_THRESHOLD
+            repeats. None: an epoch is one pass, and its last batch may be smaller.
+        seed: None takes config.SEED.
+        no_augmentation_sources: names of sources that are left as they are.
+        first_epoch: the epoch to begin with.
+        image_ids: the photos to take, None takes all.
+        samples: class of what the network trains on, made of (dataset, config): `InstanceSamples` or one with its
+            methods.
+
+    Raises:
+        DataError: if there are no photos, or more classes than config.NUM_CLASSES.
     """
 
     def __init__(self, dataset, config, batch_size=None, shuffle=True, augmentation=None, steps=None, seed=None,
@@ -87,7 +97,8 @@ class Batches(keras.utils.PyDataset):
     def class_counts(self):
         """float64 [NUM_CLASSES]: objects of each class that a pass shows on average, 0 of background; crowds are none.
 
-        Raises DataError as `mrcnn.data.objects.count_classes`.
+        Raises:
+            DataError: as `mrcnn.data.objects.count_classes`.
         """
         repeats = 1.0 if self._passes.repeats is None else self._passes.repeats[:, None]
         counts = (self._photo_counts() * repeats).sum(axis=0)

@@ -21,19 +21,25 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, pa
 
     An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
 
-    dataset: prepared Dataset; config: Config; image_id: of the photo
-    augmentation: see `mrcnn.data.augmentation`
-    rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id
-    partner_ids: photos that `copy_paste` may take objects of; None for all
+    Args:
+        dataset: prepared Dataset.
+        config: Config.
+        image_id: of the photo.
+        augmentation: see `mrcnn.data.augmentation`.
+        rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id.
+        partner_ids: photos that `copy_paste` may take objects of; None for all.
 
-    Returns a dict:
+    Returns:
+        A dict:
         image: uint8 [h, w, 3]
         window: float32 [4] canvas pixels that the photo fills; after an augmentation of masks, the whole canvas
         gt_boxes: float32 [n, 4] canvas pixels
         gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
         gt_masks: uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK; 255 = inside
         active_classes: bool [NUM_CLASSES], those that the photo's source labels
-    Raises DataError naming the photo.
+
+    Raises:
+        DataError: naming the photo.
     """
     rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
     light, others = light_and_others(augmentation)
@@ -69,7 +75,16 @@ def light_and_others(augmentation):
 def place_photo(dataset, config, image_id, photo, light, rng):
     """A photo on its canvas after light augmentations.
 
-    photo: of `checked_photo`. Returns (canvas uint8 [h, w, 3], Window before mirroring, Draw that was done to it).
+    Args:
+        dataset: prepared Dataset.
+        config: settings.
+        image_id: of the photo.
+        photo: of `checked_photo`.
+        light: the LightAugmentations.
+        rng: numpy Generator.
+
+    Returns:
+        (canvas uint8 [h, w, 3], Window before mirroring, Draw that was done to it).
     """
     try:
         canvas, window = place_image(
@@ -87,8 +102,12 @@ def place_photo(dataset, config, image_id, photo, light, rng):
 class Placed(NamedTuple):
     """A photo on its canvas with its objects still in the photo.
 
-    canvas: uint8 [h, w, 3]; window: Window before mirroring; draw: Draw that was done to the canvas
-    objects: FullMasks or RunLengthMasks; class_ids: int32 [N], negative for crowds
+    Args:
+        canvas: uint8 [h, w, 3].
+        window: Window before mirroring.
+        draw: Draw that was done to the canvas.
+        objects: FullMasks or RunLengthMasks.
+        class_ids: int32 [N], negative for crowds.
     """
 
     canvas: np.ndarray
@@ -150,10 +169,17 @@ def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
 def augmented(load, dataset, image_id, steps, rng, partner_ids):
     """A photo and its masks on the canvas after some augmentations.
 
-    load: function of a photo's id -> (image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) before them
-    steps: augmentations; partner_ids: photos that `copy_paste` may take objects of
+    Args:
+        image_id: of the photo.
+        load: function of a photo's id -> (image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) before
+            them.
+        dataset: prepared Dataset.
+        steps: augmentations.
+        rng: numpy Generator.
+        partner_ids: photos that `copy_paste` may take objects of.
 
-    Returns such a triple.
+    Returns:
+        Such a triple.
     """
     image, masks, class_ids = load(image_id)
     for number, step in enumerate(steps):
@@ -291,7 +317,11 @@ def _check_size(name, photo, masks):
 
 
 def active_classes(dataset, config, image_id):
-    """bool [NUM_CLASSES]: the classes that the source of a photo labels. Raises DataError if it has none."""
+    """bool [NUM_CLASSES]: the classes that the source of a photo labels.
+
+    Raises:
+        DataError: if it has none.
+    """
     source = dataset.image_info[image_id]["source"]
     if source not in dataset.source_class_ids:
         raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")

@@ -27,7 +27,8 @@ def true_label_map(dataset, image_id):
     objects, the smaller one in front of the larger, and of two of one size the later one. A crowd is ignored where no
     other object lies.
 
-    Returns uint8 [H, W].
+    Returns:
+        uint8 [H, W].
     """
     if hasattr(dataset, "label_map"):
         return np.asarray(dataset.label_map(image_id))

@@ -52,10 +52,13 @@ def _planes(masks):
 def shrink_masks(masks, boxes, shape):
     """Mini masks: how much of each cell of a grid over the box the mask covers, exact at sub-pixel boxes.
 
-    masks: [H, W, N], bool or zero where outside; boxes: [N, 4] pixels of `masks`, may reach beyond them
-    shape: (h, w) cells; cell i of h spans y1 + i / h * (y2 - y1) to y1 + (i + 1) / h * (y2 - y1)
+    Args:
+        masks: [H, W, N], bool or zero where outside.
+        boxes: [N, 4] pixels of `masks`, may reach beyond them.
+        shape: (h, w) cells; cell i of h spans y1 + i / h * (y2 - y1) to y1 + (i + 1) / h * (y2 - y1).
 
-    Returns uint8 [N, h, w], 255 where a cell is wholly covered.
+    Returns:
+        uint8 [N, h, w], 255 where a cell is wholly covered.
     """
     shape = tuple(int(side) for side in shape)
     mini = np.zeros((masks.shape[-1],) + shape, np.uint8)
@@ -97,9 +100,13 @@ def _interpolated(rows, positions):
 def place_masks(masks, boxes, window):
     """Masks on the canvas of their photo.
 
-    masks: [H, W, N] of the photo; boxes: [N, 4] round them, pixels of the photo; window: the photo's Window
+    Args:
+        masks: [H, W, N] of the photo.
+        boxes: [N, 4] round them, pixels of the photo.
+        window: the photo's Window.
 
-    Returns uint8 [h, w, N]: 255 where a canvas pixel is wholly covered.
+    Returns:
+        uint8 [h, w, N]: 255 where a canvas pixel is wholly covered.
     """
     height, width = window.canvas_shape
     placed = np.zeros((masks.shape[-1], height, width), np.uint8)
@@ -123,11 +130,15 @@ def paste_mask(mask, box, shape, threshold=0.5):
     The value at a pixel is the mask at its centre, interpolated between the centres of the mask's cells, and beyond the
     outermost centres the outermost value: a mask that fills its box is pasted as the whole box.
 
-    mask: [h, w] 0..1, stretched over the box; box: [4] pixels of the photo, sub-pixel; shape: (H, W) of the photo
-    threshold: inside at this value and above; None keeps the values
+    Args:
+        mask: [h, w] 0..1, stretched over the box.
+        box: [4] pixels of the photo, sub-pixel.
+        shape: (H, W) of the photo.
+        threshold: inside at this value and above; None keeps the values.
 
-    Returns (bool or float32 [rows, columns]; (y, x) of its corner in the photo). There are no rows or no columns if no
-    pixel's centre lies in both box and photo.
+    Returns:
+        (bool or float32 [rows, columns]; (y, x) of its corner in the photo). There are no rows or no columns if no
+        pixel's centre lies in both box and photo.
     """
     mask = np.asarray(mask, np.float32)
     (top, left), rows, columns = _sampling_weights(np.asarray(box, np.float64).tolist(), shape, mask.shape)
@@ -165,9 +176,14 @@ def _sampling_weights(box, shape, cells):
 def paste_masks(masks, boxes, shape, threshold=0.5):
     """Masks of the network in the photo; see `paste_mask`.
 
-    masks: [N, h, w] 0..1; boxes: [N, 4] pixels of the photo, sub-pixel; shape: (H, W) of the photo
+    Args:
+        masks: [N, h, w] 0..1.
+        boxes: [N, 4] pixels of the photo, sub-pixel.
+        shape: (H, W) of the photo.
+        threshold: as for `paste_mask`.
 
-    Returns bool [H, W, N], or float32 if threshold is None.
+    Returns:
+        bool [H, W, N], or float32 if threshold is None.
     """
     height, width = (int(side) for side in shape[:2])
     # Each mask lies in memory by columns, as run-length encoding wants it.
@@ -181,9 +197,11 @@ def paste_masks(masks, boxes, shape, threshold=0.5):
 def paste_rle(mask, box, shape, threshold=0.5):
     """Run lengths of one mask of the network in the photo: those of `paste_masks`, but no more than the box is touched.
 
-    mask, box, shape, threshold: as for `paste_mask`
+    Args:
+        mask, box, shape, threshold: as for `paste_mask`.
 
-    Returns COCO's compressed run lengths {"size": [H, W], "counts": str}.
+    Returns:
+        COCO's compressed run lengths {"size": [H, W], "counts": str}.
     """
     height, width = (int(side) for side in shape[:2])
     part, (y, x) = paste_mask(mask, box, (height, width), threshold)
@@ -207,8 +225,16 @@ def paste_rle(mask, box, shape, threshold=0.5):
 def minimize_mask(bbox, mask, mini_shape):
     """Masks inside their boxes at `mini_shape`, halved at 0.5.
 
-    bbox: [N, 4] pixels; mask: [H, W, N]; mini_shape: (h, w). Returns bool [h, w, N]. Raises DataError for a box of no
-    area.
+    Args:
+        bbox: [N, 4] pixels.
+        mask: [H, W, N].
+        mini_shape: (h, w).
+
+    Returns:
+        bool [h, w, N].
+
+    Raises:
+        DataError: for a box of no area.
     """
     bbox = np.asarray(bbox)
     if ((bbox[:, 2:4] - bbox[:, :2]) <= 0).any():
@@ -217,20 +243,42 @@ def minimize_mask(bbox, mask, mini_shape):
 
 
 def expand_mask(bbox, mini_mask, image_shape):
-    """What `minimize_mask` made, at full size again. mini_mask: [h, w, N]. Returns bool [H, W, N]."""
+    """What `minimize_mask` made, at full size again.
+
+    Args:
+        bbox: [N, 4] pixels.
+        mini_mask: [h, w, N].
+        image_shape: (H, W) of the photo.
+
+    Returns:
+        bool [H, W, N].
+    """
     return paste_masks(np.asarray(mini_mask, np.float32).transpose(2, 0, 1), bbox, image_shape)
 
 
 def unmold_mask(mask, bbox, image_shape):
-    """One mask of the network in the photo. mask: [h, w] 0..1; bbox: [4] pixels. Returns bool [H, W]."""
+    """One mask of the network in the photo.
+
+    Args:
+        mask: [h, w] 0..1.
+        bbox: [4] pixels.
+        image_shape: (H, W) of the photo.
+
+    Returns:
+        bool [H, W].
+    """
     return paste_masks(np.asarray(mask)[None], np.asarray(bbox)[None], image_shape)[..., 0]
 
 
 def resize_mask(mask, scale, padding, crop=None):
     """Masks resized, padded and cropped as `resize_image` did with their photo.
 
-    mask: [H, W, N]; scale, padding, crop: what resize_image returned. Returns bool [h, w, N], aligned with the photo: a
-    pixel is inside if at least half of it is.
+    Args:
+        mask: [H, W, N].
+        scale, padding, crop: what resize_image returned.
+
+    Returns:
+        bool [h, w, N], aligned with the photo: a pixel is inside if at least half of it is.
     """
     height, width, count = mask.shape
     shape = max(1, round(height * scale)), max(1, round(width * scale))

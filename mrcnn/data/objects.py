@@ -27,9 +27,13 @@ def gives_run_lengths(dataset):
 def class_counts(dataset, image_ids=None, progress=None):
     """Number of objects of each class in each photo, crowds not counted; no mask is decoded if the format allows.
 
-    dataset: prepared Dataset; image_ids: of the photos, None takes all; progress: called as progress(done, total)
+    Args:
+        dataset: prepared Dataset.
+        image_ids: of the photos, None takes all.
+        progress: called as progress(done, total).
 
-    Returns int64 [M, K]; column k is class id k + 1.
+    Returns:
+        int64 [M, K]; column k is class id k + 1.
     """
     image_ids = dataset.image_ids if image_ids is None else image_ids
     counts = np.zeros((len(image_ids), dataset.num_classes), np.int64)
@@ -50,8 +54,12 @@ def class_counts(dataset, image_ids=None, progress=None):
 def count_classes(dataset, image_ids):
     """Objects of each class in each photo, crowds not counted, as `class_counts` has them.
 
-    Returns int64 [M, K]. Raises DataError naming a photo whose objects cannot be read, and where counting would mean to
-    decode the masks of more than DECODED_AT_MOST photos.
+    Returns:
+        int64 [M, K].
+
+    Raises:
+        DataError: naming a photo whose objects cannot be read, and where counting would mean to decode the masks of
+            more than DECODED_AT_MOST photos.
     """
     by_masks = hasattr(dataset, "load_rles") or not hasattr(dataset, "object_classes")
     if len(image_ids) > DECODED_AT_MOST and by_masks and not gives_run_lengths(dataset):

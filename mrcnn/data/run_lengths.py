@@ -221,11 +221,11 @@ def boxes(rles: list) -> np.ndarray:
     right, bottom = np.divmod(ends - 1, height)
     through = right > left  # a run through several columns reaches from the top to the foot
     corners = np.stack([np.where(through, 0, top), left, np.where(through, height, bottom + 1), right + 1], axis=1)
-    found, start = np.unique(owner, return_index=True)
+    owners, start = np.unique(owner, return_index=True)
     result = np.zeros((len(rles), 4), np.int64)
-    if len(found):
-        result[found, :2] = np.minimum.reduceat(corners[:, :2], start)
-        result[found, 2:] = np.maximum.reduceat(corners[:, 2:], start)
+    if len(owners):
+        result[owners, :2] = np.minimum.reduceat(corners[:, :2], start)
+        result[owners, 2:] = np.maximum.reduceat(corners[:, 2:], start)
     return result
 
 
@@ -287,11 +287,11 @@ def shared_area(a: dict, b: dict) -> int:
     return int(np.diff(before, prepend=0)[1::2].sum())
 
 
-def iou(found: list, true: list, crowd: list | None = None) -> np.ndarray:
-    """Measure how much each found object overlaps each true one: IoU, and with a crowd the share that lies in it.
+def iou(detected: list, true: list, crowd: list | None = None) -> np.ndarray:
+    """Measure how much each detected object overlaps each true one: IoU, and with a crowd the share that lies in it.
 
     Args:
-        found: list of D RLEs, or of D boxes [x, y, width, height], pixels
+        detected: list of D RLEs, or of D boxes [x, y, width, height], pixels
         true: list of G of the same kind
         crowd: [G] whether each true one is a crowd; None for none
 
@@ -303,15 +303,15 @@ def iou(found: list, true: list, crowd: list | None = None) -> np.ndarray:
     """
     from pycocotools import mask as coco_mask
 
-    if not len(found) or not len(true):
-        return np.zeros((len(found), len(true)))
+    if not len(detected) or not len(true):
+        return np.zeros((len(detected), len(true)))
     crowd = [0] * len(true) if crowd is None else [int(one) for one in crowd]
-    if isinstance(found[0], dict):
-        shape = _size_of(found[0])
-        found, true = ([compress(rle, shape) for rle in rles] for rles in (found, true))
+    if isinstance(detected[0], dict):
+        shape = _size_of(detected[0])
+        detected, true = ([compress(rle, shape) for rle in rles] for rles in (detected, true))
     else:
-        found, true = _checked_boxes(found), _checked_boxes(true)
-    return coco_mask.iou(found, true, crowd)
+        detected, true = _checked_boxes(detected), _checked_boxes(true)
+    return coco_mask.iou(detected, true, crowd)
 
 
 def _size_of(rle):

@@ -12,9 +12,12 @@ from mrcnn.data import run_lengths
 class RunLengthMasks:
     """The objects of one photo as vertical strips: the stretch of one mask in one column of pixels.
 
-    rles: COCO run lengths, compressed or not; shape: (H, W) of the photo
+    Args:
+        rles: COCO run lengths, compressed or not.
+        shape: (H, W) of the photo.
 
-    Raises DataError with the reason if one is no RLE, has another size, or does not cover it exactly.
+    Raises:
+        DataError: with the reason if one is no RLE, has another size, or does not cover it exactly.
     """
 
     def __init__(self, rles, shape):
@@ -33,7 +36,11 @@ class RunLengthMasks:
     def boxes(self, part=None):
         """The smallest box round each mask; see `mrcnn.data.masks.mask_boxes`.
 
-        part: (y1, x1, y2, x2) whole pixels; only what lies in it counts. Returns int32 [N, 4].
+        Args:
+            part: (y1, x1, y2, x2) whole pixels; only what lies in it counts.
+
+        Returns:
+            int32 [N, 4].
         """
         boxes = np.zeros((len(self), 4), np.int32)
         for box, (columns, tops, bottoms) in zip(boxes, self._strips):
@@ -46,7 +53,12 @@ class RunLengthMasks:
         return boxes
 
     def shrink(self, boxes, shape):
-        """Mini masks: uint8 [N, h, w]; see `mrcnn.data.masks.shrink_masks`. boxes: [N, 4]; shape: (h, w)."""
+        """Mini masks: uint8 [N, h, w]; see `mrcnn.data.masks.shrink_masks`.
+
+        Args:
+            boxes: [N, 4].
+            shape: (h, w).
+        """
         shape = tuple(int(side) for side in shape)
         mini = np.zeros((len(self),) + shape, np.uint8)
         for target, strips, box in zip(mini, self._strips, np.asarray(boxes, np.float64)):
@@ -54,7 +66,12 @@ class RunLengthMasks:
         return mini
 
     def place(self, boxes, window):
-        """Masks on the canvas: uint8 [h, w, N]; see `mrcnn.data.masks.place_masks`. boxes: [N, 4]; window: Window."""
+        """Masks on the canvas: uint8 [h, w, N]; see `mrcnn.data.masks.place_masks`.
+
+        Args:
+            boxes: [N, 4].
+            window: Window.
+        """
         placed = np.zeros((len(self),) + tuple(window.canvas_shape), np.uint8)
         height, width = window.canvas_shape
         outer = window.to_canvas(boxes)
@@ -98,9 +115,12 @@ def area_within(rle, box):
 def column_strips(runs, height):
     """Run lengths cut where they go on from one column of pixels to the next.
 
-    runs: int [R], outside first, down the columns; height: pixels of a column
+    Args:
+        runs: int [R], outside first, down the columns.
+        height: pixels of a column.
 
-    Returns int64 arrays [S] (column, first row, row after the last), by column.
+    Returns:
+        int64 arrays [S] (column, first row, row after the last), by column.
     """
     ends = np.cumsum(runs)
     first, last = ends[:-1:2], ends[1::2]

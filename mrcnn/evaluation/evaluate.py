@@ -186,10 +186,14 @@ def _classes(masks, evaluations, thresholds, errors):
 
 
 def instance_figures(ground_truth, results):
-    """What a training logs of its validation photos; ground_truth, results: as for `measure`.
+    """What a training logs of its validation photos.
 
-    Returns {"segm_AP", "segm_AP50", "segm_AP75", "bbox_AP" ...: COCO's; "segm_IoU": `mean_overlap` of masks;
-    "threshold", "F1": the score threshold of the best F1 of masks, NaN where no detection is correct}.
+    Args:
+        ground_truth, results: as for `measure`.
+
+    Returns:
+        {"segm_AP", "segm_AP50", "segm_AP75", "bbox_AP" ...: COCO's; "segm_IoU": `mean_overlap` of masks; "threshold",
+        "F1": the score threshold of the best F1 of masks, NaN where no detection is correct}.
     """
     comparisons = {kind: read_comparison(ground_truth, results, kind) for kind in coco.KINDS}
     figures = {}
@@ -205,8 +209,10 @@ def instance_figures(ground_truth, results):
 def mean_overlap(images, score_threshold=SHOWN):
     """Mean over the true objects of the IoU with the detection that took them, 0 where none did; NaN without objects.
 
-    images: list of ImagePairs; score_threshold: least score of a detection that counts. A detection takes an object as
-    `pairs.match` says, at IoU 0.5.
+    Args:
+        images: list of ImagePairs.
+        score_threshold: least score of a detection that counts. A detection takes an object as `pairs.match` says, at
+            IoU 0.5.
     """
     overlaps, objects = 0.0, 0
     for pairs in images:

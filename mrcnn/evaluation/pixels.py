@@ -147,7 +147,11 @@ def _met(true, labelled, tolerance):
 
 
 def pixel_figures(metrics):
-    """What a training logs of its validation photos, by the names of FIGURES; metrics: of `PixelConfusion.metrics`."""
+    """What a training logs of its validation photos, by the names of FIGURES.
+
+    Args:
+        metrics: of `PixelConfusion.metrics`.
+    """
     return {name: metrics[key] for name, key in FIGURES.items()}
 
 

@@ -12,7 +12,12 @@ LAST_PIXEL = np.array([0, 0, 1, 1])  # y2 and x2 lie one beyond the last pixel
 def boxes_in_photo(boxes, window):
     """Boxes of the canvas as boxes of the photo: the window's first and last pixels become the photo's.
 
-    boxes: [..., 4] canvas pixels; window: Window of the photo. Returns float32 [..., 4] pixels.
+    Args:
+        boxes: [..., 4] canvas pixels.
+        window: Window of the photo.
+
+    Returns:
+        float32 [..., 4] pixels.
     """
     first_y, first_x, last_y, last_x = np.rint(window.box.astype(np.float64)) - LAST_PIXEL
     height, width = window.original_shape
@@ -28,7 +33,12 @@ def ringed(masks, boxes):
     box has them, which counts as zero what lies outside: near its box's edge a mask falls off to one half. The ring
     itself stays below that, and so below the threshold.
 
-    masks: [N, h, w] 0..1; boxes: [N, 4] whole pixels. Returns ([N, h + 2, w + 2], float64 [N, 4]).
+    Args:
+        masks: [N, h, w] 0..1.
+        boxes: [N, 4] whole pixels.
+
+    Returns:
+        ([N, h + 2, w + 2], float64 [N, 4]).
     """
     boxes = np.asarray(boxes, np.float64)
     cell = np.tile((boxes[:, 2:] - boxes[:, :2]) / masks.shape[1:], 2)

@@ -42,10 +42,10 @@ class Labeler(Predictor):
             for start in range(0, len(boxes), self.config.BATCH_SIZE):
                 chunk = boxes[start : start + self.config.BATCH_SIZE]
                 for box, parts in zip(chunk, self._seen([cut_tile(image, box, scale) for box in chunk])):
-                    found = label_map_of(parts, (box[2] - box[0], box[3] - box[1]), probabilities)
+                    labelled = label_map_of(parts, (box[2] - box[0], box[3] - box[1]), probabilities)
                     y1, x1, y2, x2 = own_part(box, boxes)
                     for name, value in result.items():
-                        value[y1:y2, x1:x2] = found[name][y1 - box[0] : y2 - box[0], x1 - box[1] : x2 - box[1]]
+                        value[y1:y2, x1:x2] = labelled[name][y1 - box[0] : y2 - box[0], x1 - box[1] : x2 - box[1]]
             yield result
 
     def _seen(self, images):
@@ -61,7 +61,12 @@ class Labeler(Predictor):
 
 
 def photo_part(canvas, window):
-    """What a canvas shows of the photo. canvas: [h, w, C]; window: Window of the photo, wholly on the canvas."""
+    """What a canvas shows of the photo.
+
+    Args:
+        canvas: [h, w, C].
+        window: Window of the photo, wholly on the canvas.
+    """
     y, x = (round(value) for value in window.offset)
     rows, columns = (round(side * scale) for side, scale in zip(window.original_shape, window.scale))
     return canvas[y : y + rows, x : x + columns]

@@ -1,5 +1,7 @@
 """What every network does with photos: place them on canvases, and predict in batches of one shape."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from mrcnn.data.images import Window, place_image
@@ -26,8 +28,8 @@ class Predictor:
         smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
         return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
 
-    def placed_views(self, image):
-        """[(canvas, its Window)] of a photo, one for each of `views_of(config)`."""
+    def placed_views(self, image: np.ndarray) -> list[tuple[np.ndarray, Window]]:
+        """Place a photo, uint8 [H, W, C], on a canvas for each of `views_of(config)`: [(canvas, its Window)]."""
         usual = self.place(image)
         return [place_view(image, view, usual) for view in views_of(self.config)]
 
@@ -46,10 +48,14 @@ class Predictor:
             outputs = self.inference_model.predict_on_batch({name: inputs[name] for name in self.inference_model.input})
         return {name: np.asarray(value) for name, value in outputs.items()}
 
-    def predicted(self, placed):
-        """Generator of (index, the network's rows, Window) of canvases, not in their order.
+    def predicted(self, placed: Sequence[tuple[np.ndarray, Window]]) -> Iterator[tuple[int, dict, Window]]:
+        """Predict on canvases of any shapes, those of one shape together.
 
-        placed: list of (canvas, Window).
+        Args:
+            placed: pairs of canvas and Window.
+
+        Yields:
+            (index in `placed`, the network's outputs for it, its Window), not in the order of the indices.
         """
         groups = {}  # canvases of one shape go through the network together
         for index, (canvas, _) in enumerate(placed):
@@ -63,14 +69,26 @@ class Predictor:
                 for row, index in enumerate(chunk):
                     yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
 
-    def checked_images(self, images):
-        """The photos as a list of arrays. Raises DataError for one that is not uint8 [H, W, IMAGE_CHANNEL_COUNT]."""
+    def checked_images(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Photos as a list of arrays. Raises DataError for one that is not uint8 [H, W, IMAGE_CHANNEL_COUNT]."""
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         return [checked_image(image, index, channels) for index, image in enumerate(images)]
 
 
-def checked_image(image, index, channels):
-    """A photo as an array. index: its number, for the message. Raises DataError unless it is uint8 [H, W, channels]."""
+def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
+    """Check that a photo is uint8 [H, W, channels].
+
+    Args:
+        image: the photo.
+        index: its index among the photos, for the message.
+        channels: number of channels.
+
+    Returns:
+        The photo as an array.
+
+    Raises:
+        DataError: it is something else.
+    """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(

@@ -51,10 +51,17 @@ TRUSTED = 0.5  # least score of the whole view's detection, as a share of theirs
 def tile_boxes(shape, tile=1024, overlap=0.25, scale=1.0):
     """Where the tiles of a photo lie: of one size, spread evenly, row by row.
 
-    shape: (H, W) of the photo; tile: side of a tile in pixels that the network is given; overlap: least share of a
-    tile's side that it has in common with the next, to a pixel; scale: how much the photo is enlarged before it is cut
+    Args:
+        shape: (H, W) of the photo.
+        tile: side of a tile in pixels that the network is given.
+        overlap: least share of a tile's side that it has in common with the next, to a pixel.
+        scale: how much the photo is enlarged before it is cut.
 
-    Returns int [T, 4] pixels of the photo; one tile if it holds the photo. Raises DataError.
+    Returns:
+        int [T, 4] pixels of the photo; one tile if it holds the photo.
+
+    Raises:
+        DataError: a number is out of range.
     """
     _check(tile, overlap, scale)
     side = max(1, round(tile / scale))
@@ -84,7 +91,16 @@ def _starts(size, side, overlap):
 
 
 def cut_tile(image, box, scale=1.0):
-    """The pixels of a tile as the network is given them. image: [H, W, C]; box: of `tile_boxes`. Returns [h, w, C]."""
+    """The pixels of a tile as the network is given them.
+
+    Args:
+        image: [H, W, C].
+        box: of `tile_boxes`.
+        scale: how much the photo is enlarged before it is cut.
+
+    Returns:
+        [h, w, C].
+    """
     y1, x1, y2, x2 = (int(side) for side in box)
     return resize_pixels(image[y1:y2, x1:x2], (max(1, round((y2 - y1) * scale)), max(1, round((x2 - x1) * scale))))
 
@@ -92,7 +108,9 @@ def cut_tile(image, box, scale=1.0):
 def tile_window(window, box):
     """The Window of a tile whose boxes come back in pixels of the photo, counted from the tile's corner.
 
-    window: of the pixels of `cut_tile`; box: of `tile_boxes`
+    Args:
+        window: of the pixels of `cut_tile`.
+        box: of `tile_boxes`.
     """
     shape = int(box[2] - box[0]), int(box[3] - box[1])
     scale = tuple(side * given / own for side, given, own in zip(window.scale, window.original_shape, shape))
@@ -125,27 +143,32 @@ class Thing(NamedTuple):
     parts: tuple  # sources
 
 
-def merge_tiles(found, tiles, shape, iou_threshold, whole=None):
-    """What was found in the tiles of a photo, and in the whole of it, as one answer; the rule stands above.
+def merge_tiles(detections, tiles, shape, iou_threshold, whole=None):
+    """Merge the detections in the tiles of a photo, and in the whole of it; the rule stands above.
 
-    found: for each tile a dict in the photo's pixels: "boxes" [N, 4], "class_ids", "scores" [N], "rles" list, or also
-    "mask_probabilities" [N, h, w]; tiles: [T, 4] of `tile_boxes`; shape: (H, W) of the photo; iou_threshold: of the
-    suppression, class by class; whole: the same dict of the whole photo, or None
+    Args:
+        detections: for each tile a dict in the photo's pixels: "boxes" [N, 4], "class_ids", "scores" [N], "rles" list,
+            or also "mask_probabilities" [N, h, w].
+        tiles: [T, 4] of `tile_boxes`.
+        shape: (H, W) of the photo.
+        iou_threshold: of the suppression, class by class.
+        whole: the same dict of the whole photo, or None.
 
-    Returns the dict that `detect(rle=True)` describes, best object first; "mask_probabilities" are [N, 2h, 2w] if
-    pieces were joined, else [N, h, w].
+    Returns:
+        The dict that `detect(rle=True)` describes, best object first; "mask_probabilities" are [N, 2h, 2w] if pieces
+        were joined, else [N, h, w].
     """
     shape = tuple(int(side) for side in shape[:2])
-    views = [*found, *([] if whole is None else [whole])]
+    views = [*detections, *([] if whole is None else [whole])]
     boxes = np.concatenate([np.asarray(tiles).reshape(-1, 4), [[0, 0, *shape]]])[: len(views)]
     things, class_ids = [], []
     for class_id in np.unique(np.concatenate([view["class_ids"] for view in views])):
         pieces = [piece for number in range(len(views)) for piece in _pieces(views, number, boxes, shape, class_id)]
         pieces.sort(key=lambda piece: -piece.score)
-        in_tiles = [piece for piece in pieces if piece.source[0] < len(found)]
+        in_tiles = [piece for piece in pieces if piece.source[0] < len(detections)]
         own = [_thing(group) for group in _groups(in_tiles, iou_threshold)]
         for piece in pieces:
-            if piece.source[0] == len(found):
+            if piece.source[0] == len(detections):
                 own = _with_whole(own, piece, boxes[0], iou_threshold)
         own = _without_fragments(sorted(own, key=lambda thing: -thing.score))
         things, class_ids = things + own, class_ids + [class_id] * len(own)

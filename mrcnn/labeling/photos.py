@@ -57,8 +57,8 @@ def labelled(model, images, settings=None, chain=None):
         chain: what `build_chain` returns.
     """
     options = {} if settings is None else {"settings": settings}
-    for image, found in zip(images, model.label_each(images, probabilities=chain is not None, **options)):
-        yield found["labels"] if chain is None else labels_of(np.asarray(chain(image, found["probabilities"])))
+    for image, result in zip(images, model.label_each(images, probabilities=chain is not None, **options)):
+        yield result["labels"] if chain is None else labels_of(np.asarray(chain(image, result["probabilities"])))
 
 
 def compared(model, dataset, settings=None, chain=None, limit=None, progress=True):

@@ -25,11 +25,20 @@ RANDOM_ROIS_NEAR_OBJECTS = 0.9
 def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, use_mini_mask=False):
     """A photo with its objects on the canvas, through `mrcnn.data.ground_truth.load_ground_truth`.
 
-    dataset: prepared Dataset; config: Config; image_id: of the photo; augment: mirror half of the photos
-    augmentation: see `mrcnn.data.augmentation`; use_mini_mask: masks inside their boxes at config.MINI_MASK_SHAPE
+    Args:
+        dataset: prepared Dataset.
+        config: Config.
+        image_id: of the photo.
+        augment: mirror half of the photos.
+        augmentation: see `mrcnn.data.augmentation`.
+        use_mini_mask: masks inside their boxes at config.MINI_MASK_SHAPE.
 
-    Returns (image uint8 [h, w, 3]; meta, see `compose_image_meta`; class_ids int32 [N], negative for crowds;
-    bbox int32 [N, 4] pixels; masks bool [h, w, N]). Raises DataError naming the photo.
+    Returns:
+        (image uint8 [h, w, 3]; meta, see `compose_image_meta`; class_ids int32 [N], negative for crowds; bbox int32 [N,
+        4] pixels; masks bool [h, w, N]).
+
+    Raises:
+        DataError: naming the photo.
     """
     if augment:
         augmentation = compose([horizontal_flip(), augmentation])
@@ -66,10 +75,16 @@ def _original(dataset, config, image_id):
 def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
     """What the proposal head should say of the anchors, by the AnchorTargets of the network in config.GEOMETRY.
 
-    image_shape: not needed; anchors: [A, 4] pixels; gt_class_ids: [G], negative for crowds; gt_boxes: [G, 4] pixels
+    Args:
+        image_shape: not needed.
+        anchors: [A, 4] pixels.
+        gt_class_ids: [G], negative for crowds.
+        gt_boxes: [G, 4] pixels.
+        config: settings.
 
-    Returns (rpn_match int32 [A]: 1 positive, -1 negative, 0 not in the sample; rpn_bbox float32
-    [config.RPN_TRAIN_ANCHORS_PER_IMAGE, 4]: scaled deltas of the positive anchors in their order, then zeros).
+    Returns:
+        (rpn_match int32 [A]: 1 positive, -1 negative, 0 not in the sample; rpn_bbox float32
+        [config.RPN_TRAIN_ANCHORS_PER_IMAGE, 4]: scaled deltas of the positive anchors in their order, then zeros).
     """
     layer = geometry_of(config).anchor_targets(_seed())
     boxes, _, class_ids, there = _at_least_one(gt_boxes, np.zeros((0, 0, len(gt_class_ids))), gt_class_ids)
@@ -91,20 +106,25 @@ def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
 def build_detection_targets(rpn_rois, gt_class_ids, gt_boxes, gt_masks, config):
     """A sample of regions with what the heads should say of each, by the targets of the network in config.GEOMETRY.
 
-    rpn_rois: [R, 4] pixels; gt_class_ids: [G], negative for crowds; gt_boxes: [G, 4] pixels
-    gt_masks: bool [h, w, G], mini masks if config.USE_MINI_MASK
+    Args:
+        rpn_rois: [R, 4] pixels.
+        gt_class_ids: [G], negative for crowds.
+        gt_boxes: [G, 4] pixels.
+        gt_masks: bool [h, w, G], mini masks if config.USE_MINI_MASK.
+        config: settings.
 
-    Returns (rois float32 [T, 4] pixels; class ids int32 [T], 0 for background; deltas float32 [T, C, 4] and masks
-    float32 [T, *MASK_SHAPE, C], zero but for the region's own class). In the exact geometry the true boxes are among
-    the regions.
+    Returns:
+        (rois float32 [T, 4] pixels; class ids int32 [T], 0 for background; deltas float32 [T, C, 4] and masks float32
+        [T, *MASK_SHAPE, C], zero but for the region's own class). In the exact geometry the true boxes are among the
+        regions.
     """
     boxes, masks, class_ids, there = _at_least_one(gt_boxes, gt_masks, gt_class_ids)
     rois = np.asarray(rpn_rois, np.float32)[None]
-    found = DetectionTargetLayer(config, seed=_seed()).in_pixels(
+    sampled = DetectionTargetLayer(config, seed=_seed()).in_pixels(
         *(ops.convert_to_tensor(v) for v in (rois, np.ones(rois.shape[:2], bool), class_ids, boxes, there, masks))
     )
     rois, positive, class_ids, deltas, masks = (
-        ops.convert_to_numpy(found[key])[0] for key in ("boxes", "positive", "class_ids", "deltas", "masks")
+        ops.convert_to_numpy(sampled[key])[0] for key in ("boxes", "positive", "class_ids", "deltas", "masks")
     )
     own = np.flatnonzero(positive)
     class_deltas = np.zeros((len(rois), config.NUM_CLASSES, 4), np.float32)
@@ -127,8 +147,14 @@ def _at_least_one(boxes, masks, class_ids):
 def generate_random_rois(image_shape, count, gt_class_ids, gt_boxes):
     """Random regions, nine tenths of them round true boxes and the others anywhere.
 
-    image_shape: (H, W, C); count: of regions; gt_class_ids: not needed; gt_boxes: [G, 4] pixels
-    Returns int32 [count, 4] pixels, each at least one pixel high and wide.
+    Args:
+        image_shape: (H, W, C).
+        count: of regions.
+        gt_class_ids: not needed.
+        gt_boxes: [G, 4] pixels.
+
+    Returns:
+        int32 [count, 4] pixels, each at least one pixel high and wide.
     """
     height, width = image_shape[:2]
     gt_boxes = np.asarray(gt_boxes).reshape(-1, 4)
@@ -150,15 +176,22 @@ def data_generator(dataset, config, shuffle=True, augment=False, augmentation=No
                    detection_targets=False, no_augmentation_sources=None):
     """Endless batches in Matterport's order, to look at or for a training loop of one's own; `train` has its own.
 
-    dataset, config, augment, augmentation: as for `load_image_gt`; shuffle: a new order each time round
-    random_rois: number of `generate_random_rois`; batch_size: photos; detection_targets: sample those regions too
-    no_augmentation_sources: names of sources that are left as they are
+    Args:
+        dataset, config, augment, augmentation: as for `load_image_gt`.
+        shuffle: a new order each time round.
+        random_rois: number of `generate_random_rois`.
+        batch_size: photos.
+        detection_targets: sample those regions too.
+        no_augmentation_sources: names of sources that are left as they are.
 
-    Yields (inputs, outputs). Inputs: molded images float32 [B, h, w, 3], metas [B, M], rpn_match [B, A, 1], rpn_bbox
-    [B, S, 4], class ids [B, G], boxes [B, G, 4] pixels, masks bool [B, h, w, G] padded to config.MAX_GT_INSTANCES;
-    with random_rois these [B, R, 4]; with detection_targets the sampled ones [B, T, 4], and as outputs class ids
-    [B, T, 1], deltas [B, T, C, 4] and masks [B, T, h, w, C], else none. Raises DataError naming a photo, and for
-    detection_targets without random_rois.
+    Yields:
+        (inputs, outputs). Inputs: molded images float32 [B, h, w, 3], metas [B, M], rpn_match [B, A, 1], rpn_bbox [B,
+        S, 4], class ids [B, G], boxes [B, G, 4] pixels, masks bool [B, h, w, G] padded to config.MAX_GT_INSTANCES; with
+        random_rois these [B, R, 4]; with detection_targets the sampled ones [B, T, 4], and as outputs class ids [B, T,
+        1], deltas [B, T, C, 4] and masks [B, T, h, w, C], else none.
+
+    Raises:
+        DataError: naming a photo, and for detection_targets without random_rois.
     """
     if detection_targets and not random_rois:
         raise DataError("detection_targets needs regions: give random_rois a number of them, say 2000.")

@@ -34,8 +34,12 @@ TAPS = (4, 8, 16, 32)
 def normalisation(kind, trainable_statistics, name, groups=16):
     """The normalisation layer used throughout the network.
 
-    kind: "batch" or "group"; trainable_statistics: Config.TRAIN_BN, a frozen batch normalisation is wholly frozen, its
-    scale and shift included; groups: of group normalisation (Wu and He 2018), the channels must divide by it.
+    Args:
+        name: of the layer.
+        kind: "batch" or "group".
+        trainable_statistics: Config.TRAIN_BN, a frozen batch normalisation is wholly frozen, its scale and shift
+            included.
+        groups: of group normalisation (Wu and He 2018), the channels must divide by it.
     """
     if kind == "group":
         return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
@@ -48,8 +52,15 @@ def normalisation(kind, trainable_statistics, name, groups=16):
 def build_backbone(image, config):
     """Feature maps of an image.
 
-    image: KerasTensor [B, H, W, 3], RGB less Config.MEAN_PIXEL. Returns {"C2": [B, H/4, W/4, F2], ..., "C5": ...}.
-    Raises ConfigError for a name that is none of ours nor of keras.applications.
+    Args:
+        image: KerasTensor [B, H, W, 3], RGB less Config.MEAN_PIXEL.
+        config: settings.
+
+    Returns:
+        {"C2": [B, H/4, W/4, F2], ..., "C5": ...}.
+
+    Raises:
+        ConfigError: for a name that is none of ours nor of keras.applications.
     """
     name = config.BACKBONE
     if callable(name):
@@ -88,7 +99,12 @@ def _checked_taps(maps, image, name):
 def resnet(image, blocks, norm, train_bn, v1_5=False):
     """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1).
 
-    v1_5: the stride of a stage sits in its first 3x3 convolution, and what strides pads all four sides alike.
+    Args:
+        image: KerasTensor [B, H, W, 3].
+        blocks: numbers of residual blocks of the four stages.
+        norm: "batch" or "group".
+        train_bn: Config.TRAIN_BN.
+        v1_5: the stride of a stage sits in its first 3x3 convolution, and what strides pads all four sides alike.
     """
     x = layers.ZeroPadding2D(3, name="conv1_pad")(image)
     x = layers.Conv2D(64, 7, 2, name="conv1", kernel_initializer="he_normal")(x)
@@ -176,17 +192,17 @@ def keras_application(image, name, config):
     # Strides are read off shapes, so a model of free size needs a twin of fixed size to read them from.
     measured = model if image.shape[1] else _application(keras.Input((256, 256, 3)), name, config.MEAN_PIXEL)
     size = measured.inputs[0].shape[1]
-    found = {}
+    taps = {}
     # Paired from the end: what leads up to the image differs between the two.
     for layer, twin in zip(reversed(model.layers), reversed(measured.layers)):
         shape = getattr(twin.output, "shape", ())
         tapped = family not in TAPPED_LAYERS or re.fullmatch(TAPPED_LAYERS[family], layer.name)
         if tapped and len(shape) == 4 and shape[1] and size % shape[1] == 0 and size // shape[1] in TAPS:
-            found.setdefault(size // shape[1], layer.output)
-    missing = [stride for stride in TAPS if stride not in found]
+            taps.setdefault(size // shape[1], layer.output)
+    missing = [stride for stride in TAPS if stride not in taps]
     if missing:
         raise ConfigError(f"Backbone {name} has no feature map at stride {missing[0]}: choose another one.")
-    return {f"C{level}": found[stride] for level, stride in zip(range(2, 6), TAPS)}
+    return {f"C{level}": taps[stride] for level, stride in zip(range(2, 6), TAPS)}
 
 
 def _application(image, name, mean_pixel):

@@ -17,7 +17,11 @@ SEESAW_LEAST_SCORE = 0.01  # of the own class, in compensation: bounds its facto
 
 
 def number_of(valid):
-    """How many are valid in the whole batch, of which a replica sees its part; at least 1. valid: bool [...]."""
+    """How many are valid in the whole batch, of which a replica sees its part; at least 1.
+
+    Args:
+        valid: bool [...].
+    """
     return ops.maximum(total_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
 
 
@@ -29,7 +33,12 @@ def masked_mean(values, valid):
 
 
 def smooth_l1(difference, beta=1.0):
-    """Quadratic below beta, linear above (Fast R-CNN equation 3, which has beta 1). difference: [...]."""
+    """Quadratic below beta, linear above (Fast R-CNN equation 3, which has beta 1).
+
+    Args:
+        difference: [...].
+        beta: where the two meet.
+    """
     size = ops.abs(difference)
     return ops.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta)
 
@@ -42,7 +51,10 @@ def sigmoid_cross_entropy(logits, labels):
 def rpn_class_loss(logits, index, positive, valid):
     """Objectness of the sampled anchors (Faster R-CNN equation 1, first term).
 
-    logits: [B, A]; index: int32 [B, S]; positive, valid: bool [B, S].
+    Args:
+        logits: [B, A].
+        index: int32 [B, S].
+        positive, valid: bool [B, S].
     """
     sampled = ops.take_along_axis(ops.cast(logits, "float32"), index, axis=1)
     return masked_mean(sigmoid_cross_entropy(sampled, ops.cast(positive, "float32")), valid)
@@ -51,7 +63,11 @@ def rpn_class_loss(logits, index, positive, valid):
 def rpn_bbox_loss(deltas, index, positive, valid, target):
     """Box deltas of the positive anchors over the number of sampled ones (Faster R-CNN equation 1, second term).
 
-    deltas: [B, A, 4]; index: int32 [B, S]; positive, valid: bool [B, S]; target: [B, S, 4].
+    Args:
+        deltas: [B, A, 4].
+        index: int32 [B, S].
+        positive, valid: bool [B, S].
+        target: [B, S, 4].
     """
     sampled = ops.take_along_axis(ops.cast(deltas, "float32"), index[:, :, None], axis=1)
     return _bbox_loss(sampled, positive, valid, target)
@@ -60,9 +76,14 @@ def rpn_bbox_loss(deltas, index, positive, valid, target):
 def mrcnn_class_loss(logits, class_ids, valid, active, smoothing=0.0, kind="softmax", counts=None):
     """Softmax cross entropy of the sampled regions over the classes that their data set labels.
 
-    logits: [N, C]; class_ids: int32 [N]; valid: bool [N]; active: bool [N, C]; smoothing: share of the label that is
-    spread evenly over the active classes (Szegedy 2016, section 7); kind: "softmax", "class-balanced" (see
-    `class_weights`) or "seesaw" (see `seesaw_factors`); counts: C numbers of objects, which the latter two read.
+    Args:
+        logits: [N, C].
+        class_ids: int32 [N].
+        valid: bool [N].
+        active: bool [N, C].
+        smoothing: share of the label that is spread evenly over the active classes (Szegedy 2016, section 7).
+        kind: "softmax", "class-balanced" (see `class_weights`) or "seesaw" (see `seesaw_factors`).
+        counts: C numbers of objects, which the latter two read.
     """
     logits = ops.where(active, ops.cast(logits, "float32"), -1e9)
     if kind == "seesaw":
@@ -97,8 +118,12 @@ def pixel_class_loss(logits, labels, active, ignored=255):
 def class_weights(counts, beta=EFFECTIVE_BETA):
     """Weights (1 - beta) / (1 - beta^n) of classes, over their mean (Cui 2019, section 4).
 
-    counts: [C] objects of each class; that of background, the first, is not read: its weight is 1.
-    Returns float32 [C]. Classes without objects have 1 and no part in the mean, which is then 1 of the others.
+    Args:
+        counts: [C] objects of each class; that of background, the first, is not read: its weight is 1.
+        beta: of the paper, 0..1.
+
+    Returns:
+        float32 [C]. Classes without objects have 1 and no part in the mean, which is then 1 of the others.
     """
     counts = np.asarray(counts, np.float64)
     weights = np.ones(len(counts), np.float32)
@@ -118,7 +143,13 @@ def seesaw_factors(logits, class_ids, counts):
     leaves background to an objectness branch of its own; here it is one of the classes and has factor 1, both as the
     region's own class and as a rival: what is an object is learned as ever, and only classes of objects see-saw.
 
-    logits: float32 [N, C]; class_ids: int32 [N]; counts: [C] objects of each class. Returns float32 [N, C].
+    Args:
+        logits: float32 [N, C].
+        class_ids: int32 [N].
+        counts: [C] objects of each class.
+
+    Returns:
+        float32 [N, C].
     """
     counts = ops.convert_to_tensor(np.log(np.maximum(np.asarray(counts, np.float64), 1.0)).astype(np.float32))
     mitigation = SEESAW_P * ops.minimum(counts[None] - ops.take(counts, class_ids)[:, None], 0.0)
@@ -134,9 +165,14 @@ def seesaw_factors(logits, class_ids, counts):
 def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1", boxes=None, std=None):
     """Deltas of each positive region's own class over the number of sampled regions (Fast R-CNN equation 1).
 
-    deltas: [N, C, 4]; class_ids: int32 [N]; positive, valid: bool [N]; target: [N, 4]; kind: "smooth_l1" or "l1" of the
-    deltas, or "giou" of the boxes that they lead to, GIOU_WEIGHT times; boxes: [N, 4] the regions, and std: 4
-    numbers the deltas were divided by, which "giou" reads.
+    Args:
+        deltas: [N, C, 4].
+        class_ids: int32 [N].
+        positive, valid: bool [N].
+        target: [N, 4].
+        kind: "smooth_l1" or "l1" of the deltas, or "giou" of the boxes that they lead to, GIOU_WEIGHT times.
+        boxes: [N, 4] the regions, which "giou" reads.
+        std: 4 numbers that the deltas were divided by, which "giou" reads.
     """
     own = ops.take_along_axis(ops.cast(deltas, "float32"), class_ids[:, None, None], axis=1)[:, 0]
     if kind != "giou":
@@ -151,7 +187,11 @@ def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1"
 def giou(a, b):
     """Generalised IoU pair by pair (Rezatofighi 2019, algorithm 1): IoU less the share of the hull that neither fills.
 
-    a, b: [..., 4]. Returns [...] in -1..1. Its gradient is finite, and does not vanish where boxes lie apart.
+    Args:
+        a, b: [..., 4].
+
+    Returns:
+        [...] in -1..1. Its gradient is finite, and does not vanish where boxes lie apart.
     """
     shared = box_ops.intersection(a, b)
     union = box_ops.area(a) + box_ops.area(b) - shared
@@ -169,8 +209,11 @@ def _bbox_loss(deltas, positive, valid, target, size=smooth_l1):
 def mrcnn_mask_loss(logits, class_ids, valid, target):
     """Mean cross entropy of the mask of each positive region's own class (Mask R-CNN section 3).
 
-    logits: [N, h, w, C]; class_ids: int32 [N]; valid: bool [N]; target: [N, h, w] in 0..1; between these the least
-    possible loss is above 0.
+    Args:
+        logits: [N, h, w, C].
+        class_ids: int32 [N].
+        valid: bool [N].
+        target: [N, h, w] in 0..1; between these the least possible loss is above 0.
     """
     own = ops.take_along_axis(ops.cast(logits, "float32"), class_ids[:, None, None, None], axis=-1)[..., 0]
     return masked_mean(ops.mean(sigmoid_cross_entropy(own, target), axis=(1, 2)), valid)
@@ -179,6 +222,9 @@ def mrcnn_mask_loss(logits, class_ids, valid, target):
 def mrcnn_point_loss(logits, valid, target):
     """Mean cross entropy of the points of each positive region (PointRend section 3.2).
 
-    logits: [N, P] of the region's own class; valid: bool [N]; target: [N, P].
+    Args:
+        logits: [N, P] of the region's own class.
+        valid: bool [N].
+        target: [N, P].
     """
     return masked_mean(ops.mean(sigmoid_cross_entropy(logits, target), axis=1), valid)

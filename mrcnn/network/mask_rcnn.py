@@ -23,9 +23,13 @@ from mrcnn.network.training_model import BoxHeadLosses
 def build_mask_rcnn(config):
     """The network of a Config, with random weights.
 
-    Returns (training model, inference model), which share every weight. Training model: the batch of
-    `mrcnn.data.batches` -> everything the losses need. Inference model: {"image", "window"} -> {"boxes", "class_ids",
-    "scores", "valid", "masks"} and the proposals. Raises ConfigError for settings that do not fit.
+    Returns:
+        (training model, inference model), which share every weight. Training model: the batch of `mrcnn.data.batches`
+        -> everything the losses need. Inference model: {"image", "window"} -> {"boxes", "class_ids", "scores", "valid",
+        "masks"} and the proposals.
+
+    Raises:
+        ConfigError: for settings that do not fit.
     """
     config.check()
     image, window, truth = network_inputs(config)

@@ -17,9 +17,11 @@ POINT_LOSS_NAME = "mrcnn_point_loss"  # of MASK_HEAD="points" alone
 class BoxHeadLosses:
     """Which losses the box head has, and their numbers.
 
-    class_loss: kind and smoothing: its label smoothing, of `losses.mrcnn_class_loss`; class_counts: objects of each
-    class, which kinds other than "softmax" need; box_loss: kind of `losses.mrcnn_bbox_loss`; std: 4 numbers that
-    the box deltas were divided by
+    Args:
+        class_loss: kind and smoothing: its label smoothing, of `losses.mrcnn_class_loss`.
+        class_counts: objects of each class, which kinds other than "softmax" need.
+        box_loss: kind of `losses.mrcnn_bbox_loss`.
+        std: 4 numbers that the box deltas were divided by.
     """
 
     class_loss: str = "softmax"
@@ -32,7 +34,8 @@ class BoxHeadLosses:
 class NamedLosses(keras.Model):
     """A training graph with losses by name: total = sum of weight * loss, in fit and in evaluate alike.
 
-    loss_weights: {name of each loss: its weight}. A subclass says by `loss_values` what they are.
+    Args:
+        loss_weights: {name of each loss: its weight}. A subclass says by `loss_values` what they are.
     """
 
     def __init__(self, inputs, outputs, loss_weights, name):
@@ -62,7 +65,8 @@ class NamedLosses(keras.Model):
 class TrainingModel(NamedLosses):
     """The training graph with Mask R-CNN's losses.
 
-    box_head: BoxHeadLosses; what it says when compile() is called counts.
+    Args:
+        box_head: BoxHeadLosses; what it says when compile() is called counts.
     """
 
     def __init__(self, inputs, outputs, loss_weights, box_head=BoxHeadLosses()):
@@ -81,7 +85,8 @@ class TrainingModel(NamedLosses):
 def named_losses(outputs, box_head=BoxHeadLosses()):
     """The losses of the training graph's outputs, by name: five, and that of the point head where there is one.
 
-    Raises ConfigError if the class loss lacks the objects of each class.
+    Raises:
+        ConfigError: if the class loss lacks the objects of each class.
     """
     if box_head.class_loss != "softmax" and box_head.class_counts is None:
         raise ConfigError(

@@ -198,7 +198,9 @@ class Drawing(keras.callbacks.Callback):
 def recording_callbacks(log_dir, draw=None):
     """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed.
 
-    draw: function without arguments that draws what the history holds by then; None draws nothing
+    Args:
+        log_dir: the run's folder.
+        draw: function without arguments that draws what the history holds by then; None draws nothing.
     """
     record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, "history.csv"))]
     if draw is not None:

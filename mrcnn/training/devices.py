@@ -20,7 +20,8 @@ LONGEST = 1024  # bytes of a text that workers agree on
 def devices_for(config, mode="training"):
     """The devices that a model of this Config and mode computes on; detection needs one.
 
-    Raises ConfigError if GPU_COUNT is not what there is, or the backend cannot train on several devices.
+    Raises:
+        ConfigError: if GPU_COUNT is not what there is, or the backend cannot train on several devices.
     """
     workers = tensorflow_workers()
     if mode != "training" or (config.GPU_COUNT == 1 and workers < 2):
@@ -184,7 +185,9 @@ class EqualShares(keras.utils.PyDataset):
     Only the last batch of an epoch can need them. A network that knows no such photos has the first ones of the batch
     twice.
 
-    batches: `mrcnn.data.batches.Batches`, on which epochs and failures go on to be asked; count: number of devices
+    Args:
+        batches: `mrcnn.data.batches.Batches`, on which epochs and failures go on to be asked.
+        count: number of devices.
     """
 
     def __init__(self, batches, count):
@@ -208,8 +211,11 @@ class EqualShares(keras.utils.PyDataset):
 def divisible(batch, count, blank):
     """A batch with as many photos more as make its size a multiple of `count`.
 
-    batch: the dict of `mrcnn.data.batches`; blank: function of a batch and its first added row that makes these teach
-    nothing; they are the batch's own photos again
+    Args:
+        batch: the dict of `mrcnn.data.batches`.
+        count: number of devices.
+        blank: function of a batch and its first added row that makes these teach nothing; they are the batch's own
+            photos again.
     """
     rows = len(batch["image"])
     lacking = -rows % count
@@ -223,7 +229,9 @@ def divisible(batch, count, blank):
 class StopTogether(keras.callbacks.Callback):
     """Lets the chief's word decide whether training ends early, and the workers wait while it measures and writes.
 
-    devices: those of the model; segmenter: the `Segmenter` that trains.
+    Args:
+        devices: those of the model.
+        segmenter: the `Segmenter` that trains.
     """
 
     def __init__(self, devices, segmenter):

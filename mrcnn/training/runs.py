@@ -26,9 +26,9 @@ def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> st
     for folder in os.listdir(logs) if os.path.isdir(logs) else []:
         match = RUN_FOLDER.fullmatch(folder)
         if match and (name is None or match["name"] == name.lower()):
-            found = [f for f in os.listdir(os.path.join(logs, folder)) if re.fullmatch(r".+_\d{4}\.h5", f)]
-            if found:
-                runs.append((match["time"], folder, max(found, key=lambda f: f[-len(ENDING):])))
+            checkpoints = [f for f in os.listdir(os.path.join(logs, folder)) if re.fullmatch(r".+_\d{4}\.h5", f)]
+            if checkpoints:
+                runs.append((match["time"], folder, max(checkpoints, key=lambda f: f[-len(ENDING):])))
     if not runs:
         of_name = f" of a run named {name}" if name else ""
         raise FileNotFoundError(f"No checkpoint{of_name} in {os.path.abspath(logs)}: train first, or give the path.")

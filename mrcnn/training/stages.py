@@ -18,9 +18,13 @@ LAST_STAGE = 5
 def select_layers(model, layers, frozen_norm):
     """Names of the layers with weights that a stage trains.
 
-    model: the training model; layers: a stage's name or a regular expression matched against whole layer names;
-    frozen_norm: whether batch normalisation stays as it is.
-    Raises ConfigError if the expression is malformed or matches no layer.
+    Args:
+        model: the training model.
+        layers: a stage's name or a regular expression matched against whole layer names.
+        frozen_norm: whether batch normalisation stays as it is.
+
+    Raises:
+        ConfigError: if the expression is malformed or matches no layer.
     """
     with_weights = [layer for layer in model.layers if layer.weights]
     if layers == "all":

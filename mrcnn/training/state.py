@@ -36,7 +36,14 @@ def set_seed_values(model, values):
 
 
 def write_state(path, model, epoch, stage):
-    """Write optimizer, random generators, epoch and stage, whole or not at all. stage: dict that JSON can hold."""
+    """Write optimizer, random generators, epoch and stage, whole or not at all.
+
+    Args:
+        path: of the file.
+        model: training model.
+        epoch: number of finished epochs.
+        stage: dict that JSON can hold.
+    """
     with whole_hdf5(path) as file:
         file.attrs["epoch"] = epoch
         write_text(file.attrs, "stage", json.dumps(stage))
@@ -82,7 +89,8 @@ def first_epoch_of(stage, state, epoch):
 def restore_state(state, model, stage):
     """Give the model back its random generators and, at the same layers and learning rate, its optimizer.
 
-    Returns whether the optimizer came back.
+    Returns:
+        Whether the optimizer came back.
     """
     _assign(_seed_states(model), state["seeds"])
     if not _same_stage(state, stage):

@@ -25,12 +25,14 @@ class Figures(keras.callbacks.Callback):
     They are those that the network names (`Segmenter.figures`). In epochs between they are NaN, so that files whose
     columns are those of the first epoch have a place for them.
 
-    segmenter: the `Segmenter` that trains; dataset: a prepared `Dataset`
-    every: number of epochs between; the last epoch is always measured
-    limit: use the first so many photos; None uses all
-    part: of the data, in front of the names: "val" or "test"
-
     Attribute found: all that `Segmenter.measure` told the last time, None before.
+
+    Args:
+        segmenter: the `Segmenter` that trains.
+        dataset: a prepared `Dataset`.
+        every: number of epochs between; the last epoch is always measured.
+        limit: use the first so many photos; None uses all.
+        part: of the data, in front of the names: "val" or "test".
     """
 
     measures = True
@@ -53,7 +55,10 @@ class Figures(keras.callbacks.Callback):
 class PartLoss(keras.callbacks.Callback):
     """Puts every loss on a dataset into the logs: "test_loss", "test_mrcnn_mask_loss" ...
 
-    segmenter: the `Segmenter` that trains; dataset: a prepared `Dataset`; part: of the data, in front of the names
+    Args:
+        segmenter: the `Segmenter` that trains.
+        dataset: a prepared `Dataset`.
+        part: of the data, in front of the names.
     """
 
     measures = True
@@ -74,7 +79,10 @@ class KeepBest(keras.callbacks.Callback):
     best.json there says which epoch it was and how good, so that a run that is taken up again compares with it. Epochs
     without a value, or with NaN, are passed over.
 
-    segmenter: the `Segmenter` that trains; monitor: name in the logs; mode: "max" or "min", which of values is better
+    Args:
+        segmenter: the `Segmenter` that trains.
+        monitor: name in the logs.
+        mode: "max" or "min", which of values is better.
     """
 
     measures = True  # before the epoch's own checkpoint: killed in between, the run does the epoch again
@@ -115,8 +123,9 @@ class KeepBest(keras.callbacks.Callback):
 class StopEarly(keras.callbacks.EarlyStopping):
     """Early stopping that counts no epoch in which nothing was measured: patience is a number of measurements.
 
-    segmenter: the `Segmenter` that trains, for a resumed stage to know what it measured before; settings: of Keras'
-        EarlyStopping
+    Args:
+        segmenter: the `Segmenter` that trains, for a resumed stage to know what it measured before.
+        settings: of Keras' EarlyStopping.
     """
 
     def __init__(self, segmenter=None, **settings):
@@ -159,7 +168,8 @@ class StopEarly(keras.callbacks.EarlyStopping):
 def read_best(folder):
     """What `KeepBest` wrote into a run folder: {"monitor", "value", "epoch", "weights"}; None if there is none.
 
-    Raises DataError if the file is not as it wrote it.
+    Raises:
+        DataError: if the file is not as it wrote it.
     """
     path = os.path.join(folder, BEST)
     if not os.path.isfile(path):
@@ -184,7 +194,9 @@ def _is_better(value, best, mode):
 def check_kept(architecture, figure):
     """Raise DataError unless a network's best checkpoint can be chosen by a figure (None: is not).
 
-    architecture: class of the network, or one of it
+    Args:
+        architecture: class of the network, or one of it.
+        figure: name of a figure, or None.
     """
     known = (*architecture.figures, "loss")
     if figure is not None and figure not in known:
@@ -197,17 +209,23 @@ def check_kept(architecture, figure):
 def validation_callbacks(segmenter, dataset, every=None, limit=None, keep_best=None, patience=None, test=None):
     """The callbacks that options of a training command ask for.
 
-    segmenter: the `Segmenter` that trains; dataset: its validation set
-    every: measure its figures every so many epochs; None measures them only if something below needs it, then in each
-    limit: number of photos to measure them on; None takes all
-    keep_best: one of the network's figures, or "loss": keep the checkpoint that is best by it; None keeps none
-    patience: stop after so many measurements that brought nothing better by what keep_best names, by the network's
-        first figure if it names nothing and `every` is given, else by loss; None never stops early
-    test: a prepared test set, whose losses and figures are logged beside those of validation, and nothing more; without
-        `every` the figures of both are then measured in each epoch
+    Args:
+        segmenter: the `Segmenter` that trains.
+        dataset: its validation set.
+        every: measure its figures every so many epochs; None measures them only if something below needs it, then in
+            each.
+        limit: number of photos to measure them on; None takes all.
+        keep_best: one of the network's figures, or "loss": keep the checkpoint that is best by it; None keeps none.
+        patience: stop after so many measurements that brought nothing better by what keep_best names, by the network's
+            first figure if it names nothing and `every` is given, else by loss; None never stops early.
+        test: a prepared test set, whose losses and figures are logged beside those of validation, and nothing more;
+            without `every` the figures of both are then measured in each epoch.
 
-    Returns a list for `Segmenter.train(custom_callbacks=...)`, to be made once for all stages.
-    Raises DataError for another keep_best, and if something is asked for and there is no validation set.
+    Returns:
+        A list for `Segmenter.train(custom_callbacks=...)`, to be made once for all stages.
+
+    Raises:
+        DataError: for another keep_best, and if something is asked for and there is no validation set.
     """
     check_kept(segmenter, keep_best)
     if dataset is None and (every or keep_best or patience):

@@ -39,7 +39,11 @@ COCO_CLASSES = (  # by COCO's category ids; "N/A" are ids that COCO leaves out
 
 
 def read_arrays(path):
-    """{name: array} of a .pth, .pt or .safetensors file. Raises CheckpointError."""
+    """{name: array} of a .pth, .pt or .safetensors file.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     return read_safetensors(path) if str(path).lower().endswith(".safetensors") else read_torch_file(path)
 
 
@@ -49,7 +53,8 @@ def read_arrays(path):
 def settings_of(path):
     """{"config": settings, "class_names"} of a checkpoint of ours, or those that torchvision's file needs.
 
-    Raises CheckpointError for any other file.
+    Raises:
+        CheckpointError: for any other file.
     """
     if not is_foreign(path):
         return weights.settings_of(path)
@@ -67,7 +72,13 @@ def settings_of(path):
 def convert(path, config, exclude=()):
     """{layer: {weight name: array}} of torchvision's Mask R-CNN, for a network of `config`.
 
-    exclude: layers whose settings need not fit. Raises CheckpointError with the settings to use where others are given.
+    Args:
+        path: of the file.
+        config: settings.
+        exclude: layers whose settings need not fit.
+
+    Raises:
+        CheckpointError: with the settings to use where others are given.
     """
     state = read_arrays(path)
     needed = needed_settings(path, state)
@@ -127,7 +138,11 @@ def needed_settings(path, state):
 
 
 def load_imagenet_resnet(model, config, path):
-    """Fill a backbone resnet50_v1_5 (101, 152) with torchvision's ImageNet classifier. Returns how many layers."""
+    """Fill a backbone resnet50_v1_5 (101, 152) with torchvision's ImageNet classifier.
+
+    Returns:
+        How many layers.
+    """
     if config.NORM != "batch":
         raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
     source = _Source(path, read_arrays(path), EPSILON)
@@ -212,7 +227,7 @@ def _backbone(source, body, blocks, mean_pixel):
     # (pixel - mean) / std, where the network is given pixel - MEAN_PIXEL.
     kernel = stem["kernel"] / PIXEL_STD[:, None]
     stem["bias"] = stem["bias"] + np.einsum("hwio,i->o", kernel, np.asarray(mean_pixel, float) - PIXEL_MEAN)
-    found = {"conv1": {"kernel": kernel, "bias": stem["bias"]}, "bn_conv1": source.norm(f"{body}bn1")}
+    weights = {"conv1": {"kernel": kernel, "bias": stem["bias"]}, "bn_conv1": source.norm(f"{body}bn1")}
     for stage, count in enumerate(blocks, start=2):
         for index in range(count):
             letter = chr(ord("a") + index) if index < 26 else f"z{index - 25}"
@@ -220,18 +235,18 @@ def _backbone(source, body, blocks, mean_pixel):
             parts = [(f"2{'abc'[n]}", f"conv{n + 1}", f"bn{n + 1}") for n in range(3)]
             for branch, convolution, norm in parts + [("1", "downsample.0", "downsample.1")][: index == 0]:
                 name = f"{stage}{letter}_branch{branch}"
-                found[f"res{name}"] = source.convolution(prefix + convolution)
-                found[f"bn{name}"] = source.norm(prefix + norm)
-    return found
+                weights[f"res{name}"] = source.convolution(prefix + convolution)
+                weights[f"bn{name}"] = source.norm(prefix + norm)
+    return weights
 
 
 def _pyramid(source):
-    found = {}
+    weights = {}
     for level in (2, 3, 4, 5):
         for layer, part in ((f"fpn_c{level}p{level}", "inner"), (f"fpn_p{level}", "layer")):
             prefix = f"backbone.fpn.{part}_blocks.{level - 2}"
-            found[layer] = source.convolution(f"{prefix}.0", prefix)
-    return found
+            weights[layer] = source.convolution(f"{prefix}.0", prefix)
+    return weights
 
 
 def _proposal_head(source, config):
@@ -281,14 +296,14 @@ def _box_head(source, config):
 
 
 def _mask_head(source):
-    found = {}
+    weights = {}
     for index in (1, 2, 3, 4):
         convolution = source.convolution(f"roi_heads.mask_head.{index - 1}.0", f"roi_heads.mask_head.mask_fcn{index}")
-        found[f"mrcnn_mask_conv{index}"] = convolution
-        found[f"mrcnn_mask_bn{index}"] = _no_norm(len(convolution["bias"]))
+        weights[f"mrcnn_mask_conv{index}"] = convolution
+        weights[f"mrcnn_mask_bn{index}"] = _no_norm(len(convolution["bias"]))
     predictor = "roi_heads.mask_predictor."
     kernel = source.take(f"{predictor}conv5_mask.weight")  # [in, out, h, w]
     bias = source.take(f"{predictor}conv5_mask.bias")
-    found["mrcnn_mask_deconv"] = {"kernel": kernel.transpose(2, 3, 1, 0), "bias": bias}
-    found["mrcnn_mask"] = source.convolution(f"{predictor}mask_fcn_logits")
-    return found
+    weights["mrcnn_mask_deconv"] = {"kernel": kernel.transpose(2, 3, 1, 0), "bias": bias}
+    weights["mrcnn_mask"] = source.convolution(f"{predictor}mask_fcn_logits")
+    return weights

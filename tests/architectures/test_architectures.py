@@ -67,10 +67,10 @@ def test_files_of_before_are_mask_rcnns(model, old_file, tmp_path):
     image = Squares().load(1, seed=5).load_image(0)
     (expected,) = model.detect([image])
     for again in (architectures.load(old_file, str(tmp_path)), MaskRCNN.from_checkpoint(old_file, str(tmp_path))):
-        (found,) = again.detect([image])
+        (result,) = again.detect([image])
         assert again.class_names == ["BG", "red", "green", "blue"]
         for name, value in expected.items():
-            np.testing.assert_array_equal(found[name], value)
+            np.testing.assert_array_equal(result[name], value)
     assert isinstance(again, MaskRCNN) and hasattr(again, "run_graph")
 
 

@@ -55,8 +55,8 @@ def test_its_figures_are_those_of_its_label_maps(trained):
     val = Squares().load(3, seed=1)
     confusion = PixelConfusion(val.class_names)
     images = [val.load_image(image_id) for image_id in range(3)]
-    for image_id, found in enumerate(trained.label(images)):
-        confusion.add(true_label_map(val, image_id), found["labels"])
+    for image_id, result in enumerate(trained.label(images)):
+        confusion.add(true_label_map(val, image_id), result["labels"])
     metrics, figures = confusion.metrics(), trained.measure(val)
     assert figures["mean_IoU"] == metrics["mean_iou"] > 0.5
     assert figures["pixel_accuracy"] == metrics["pixel_accuracy"]
@@ -64,8 +64,8 @@ def test_its_figures_are_those_of_its_label_maps(trained):
 
 def test_labels_have_the_size_of_their_photo_and_probabilities_sum_to_one(trained):
     images = [Squares().load(1, seed=4, size=size).load_image(0) for size in ((64, 64), (50, 80), (130, 90))]
-    found, alone = trained.label(images), trained.label(images, probabilities=False)
-    for image, result, short in zip(images, found, alone, strict=True):
+    results, alone = trained.label(images), trained.label(images, probabilities=False)
+    for image, result, short in zip(images, results, alone, strict=True):
         assert result["labels"].shape == image.shape[:2] and result["labels"].dtype == np.uint8
         np.testing.assert_allclose(result["probabilities"].sum(axis=-1), 1, atol=1e-5)
         np.testing.assert_array_equal(result["probabilities"].argmax(axis=-1), result["labels"])

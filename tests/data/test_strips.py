@@ -96,10 +96,10 @@ def test_mini_masks_equal_those_of_the_masks(cells):
     narrow = np.tile([10.2, 10.6, 10.4, 11.1], (count, 1))
     for boxes in (whole, tight, loose, far, narrow):
         expected = mask_ops.shrink_masks(masks, boxes, cells)
-        found = run_lengths(masks).shrink(boxes, cells)
-        assert found.dtype == np.uint8 and found.shape == expected.shape
+        result = run_lengths(masks).shrink(boxes, cells)
+        assert result.dtype == np.uint8 and result.shape == expected.shape
         # Sums in another order may round to the next of 255 steps.
-        assert np.abs(found.astype(int) - expected).max() <= 1
+        assert np.abs(result.astype(int) - expected).max() <= 1
     assert not run_lengths(masks).shrink(far, cells).any()
 
 
@@ -110,9 +110,9 @@ def test_masks_on_the_canvas_equal_those_of_the_masks(scale, offset):
     window = Window((61, 83), (64, 64), scale, offset)
     boxes = mask_ops.mask_boxes(masks)
     expected = mask_ops.place_masks(masks, boxes, window)
-    found = run_lengths(masks).place(boxes, window)
-    assert expected.any() and found.shape == (64, 64, 9)
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    result = run_lengths(masks).place(boxes, window)
+    assert expected.any() and result.shape == (64, 64, 9)
+    assert np.abs(result.astype(int) - expected).max() <= 1
 
 
 def test_some_of_the_objects():

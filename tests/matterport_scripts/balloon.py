@@ -125,8 +125,8 @@ def splash(paths):
             splash_video(model, path)
         else:
             photo = skimage.io.imread(path)
-            found = model.detect([photo], verbose=1)[0]
-            skimage.io.imsave("splash.png", in_colour(photo, found["masks"]))
+            result = model.detect([photo], verbose=1)[0]
+            skimage.io.imsave("splash.png", in_colour(photo, result["masks"]))
 
 
 def splash_video(model, path):
@@ -139,8 +139,8 @@ def splash_video(model, path):
         if not more:
             break
         frame = frame[..., ::-1]  # as RGB
-        found = model.detect([frame], verbose=0)[0]
-        writer.write(in_colour(frame, found["masks"])[..., ::-1])
+        result = model.detect([frame], verbose=0)[0]
+        writer.write(in_colour(frame, result["masks"])[..., ::-1])
     writer.release()
 
 

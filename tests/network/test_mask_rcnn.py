@@ -37,12 +37,12 @@ def test_an_image_alone_gives_what_it_gives_in_a_batch(networks):
 def test_detections_lie_in_the_window(networks):
     batch = tiny_batch(1)
     window = np.array([[8, 0, 40, 64]], "float32")
-    found = detect(networks[1], batch["image"], window)
-    boxes = found["boxes"][found["valid"]]
+    outputs = detect(networks[1], batch["image"], window)
+    boxes = outputs["boxes"][outputs["valid"]]
     assert len(boxes)
     assert (boxes[:, 0] >= 8).all() and (boxes[:, 2] <= 40).all()
     assert (boxes[:, 2:] > boxes[:, :2]).all()
-    assert set(found["class_ids"][found["valid"]]) <= {1, 2, 3}
+    assert set(outputs["class_ids"][outputs["valid"]]) <= {1, 2, 3}
 
 
 def test_padding_of_the_ground_truth_changes_nothing(networks):
@@ -109,9 +109,9 @@ def test_free_sizes_run_in_pad64_mode():
     rng = np.random.default_rng(0)
     for height, width in ((64, 128), (192, 64)):
         image = rng.integers(0, 255, (1, height, width, 3)).astype("uint8")
-        found = detect(inference, image, np.array([[0, 0, height, width]], "float32"))
-        assert found["valid"].any()
-        assert found["boxes"][..., 2].max() <= height and found["boxes"][..., 3].max() <= width
+        outputs = detect(inference, image, np.array([[0, 0, height, width]], "float32"))
+        assert outputs["valid"].any()
+        assert outputs["boxes"][..., 2].max() <= height and outputs["boxes"][..., 3].max() <= width
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def test_giou_is_that_of_the_decoded_boxes(outputs):
         hull = (max(a[2], b[2]) - min(a[0], b[0])) * (max(a[3], b[3]) - min(a[1], b[1]))
         total += 1 - (both / either - (hull - either) / hull)
     assert total > 0
-    found = values_of(outputs, BBOX_LOSS="giou")["mrcnn_bbox_loss"]
-    assert found == pytest.approx(GIOU_WEIGHT * total / out["region_valid"].sum(), rel=1e-3)
+    loss = values_of(outputs, BBOX_LOSS="giou")["mrcnn_bbox_loss"]
+    assert loss == pytest.approx(GIOU_WEIGHT * total / out["region_valid"].sum(), rel=1e-3)
 
 
 def test_settings_change_the_loss_that_they_name_and_no_other(outputs):

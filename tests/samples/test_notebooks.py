@@ -76,9 +76,9 @@ def check_figures(figures, least):
 
 
 def numbers(pattern, text):
-    found = [float(number) for number in re.findall(pattern, text)]
-    assert found, f"nothing like {pattern} was printed"
-    return found
+    values = [float(number) for number in re.findall(pattern, text)]
+    assert values, f"nothing like {pattern} was printed"
+    return values
 
 
 def test_data(logs):

@@ -131,9 +131,9 @@ def test_progress_and_errors():
 def test_any_number_of_objects_in_a_photo(count):
     # Squares of 2 pixels in rows of 20 of a photo of 60 x 60; pycocotools counts their areas in 8 bits.
     squares = [(1, 3 * (i // 20), 3 * (i % 20), 3 * (i // 20) + 2, 3 * (i % 20) + 2) for i in range(count)]
-    found = summarise(Runs().load(((60, 60), squares)), CONFIG)
-    assert found["objects"] == count and found["classes"][0]["median_area"] == 4
-    assert found["box_scale"]["min"] == found["box_scale"]["max"] == 2
+    summary = summarise(Runs().load(((60, 60), squares)), CONFIG)
+    assert summary["objects"] == count and summary["classes"][0]["median_area"] == 4
+    assert summary["box_scale"]["min"] == summary["box_scale"]["max"] == 2
 
 
 def test_unsound_run_lengths_name_their_photo():
