@@ -12,6 +12,9 @@ import shutil
 from mrcnn.errors import DataError
 
 LEFTOVER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
+# Control characters, halves of surrogate pairs, and what breaks lines or turns the direction of writing.
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_IN_LINE = re.compile(rf"{UNSAFE.pattern}|[\t\n]")
 
 
 # --- Whole or not at all ---------------------------------------------------------------------------------------------
@@ -132,13 +135,14 @@ def _is_within(folder, where):
 
 
 def write_text(path, text):
-    """Write a text in UTF-8, whole or not at all.
+    """Write a text in UTF-8, whole or not at all; what UTF-8 lacks is escaped.
 
     Raises:
         DataError: if the file cannot be written.
     """
-    with whole_file(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
+    data = text.encode("utf-8", errors="backslashreplace")
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        file.write(data)
 
 
 def write_json(path, value, indent=1):
@@ -152,7 +156,8 @@ def write_json(path, value, indent=1):
     Raises:
         DataError: if the file cannot be written.
     """
-    write_text(path, json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")  # where half a surrogate pair becomes \\ud800, as in JSON
 
 
 def _without_nan(value):
@@ -182,12 +187,37 @@ def read_json(path, what):
         raise DataError(f"{path}: no JSON file ({error}): give a {what}.") from error
 
 
+# --- Texts of others -------------------------------------------------------------------------------------------------
+
+
+def printable(text, one_line=False):
+    """A text as it can be shown: what would steer a terminal, or is no letter, is written out, as \\x1b.
+
+    Args:
+        text: of any origin; what is no text is turned into one
+        one_line: whether line feeds and tabs are written out too
+
+    Returns:
+        str.
+    """
+    return (UNSAFE_IN_LINE if one_line else UNSAFE).sub(_escaped, str(text))
+
+
+def plain(text):
+    """A text for matplotlib, as it is: printable, and not read as mathematics."""
+    return printable(text).replace("$", r"\$")
+
+
+def _escaped(match):
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
 # --- Tables ----------------------------------------------------------------------------------------------------------
 
 
 def text_table(rows):
     """Rows of cells as lines of text, the first column left-aligned and the others right-aligned."""
-    rows = [[str(cell) for cell in row] for row in rows]
+    rows = [[printable(cell, one_line=True) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for row in rows:

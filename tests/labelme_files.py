@@ -53,7 +53,8 @@ def write(folder, shapes, stem="a", **edits):
 
 
 def load(path, **options):
-    dataset = LabelmeDataset().load(path, **options)
+    """The data set of a folder, of rectangles alone too."""
+    dataset = LabelmeDataset().load(path, **{"boxes_as_masks": True, **options})
     dataset.prepare()
     return dataset
 

@@ -13,6 +13,8 @@ from full_disk import full_disk
 
 from mrcnn.errors import DataError
 from mrcnn.files import (
+    plain,
+    printable,
     read_json,
     remove_leftovers,
     text_table,
@@ -173,3 +175,36 @@ def test_unreadable_files_are_named(tmp_path):
 
 def test_columns_line_up():
     assert text_table([["", "photos"], ["shoe", 12], ["a bag", 3]]) == "       photos\nshoe       12\na bag       3"
+
+
+# --- Texts of others -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, shown", [
+    ("plain \u00e9 \u4e2d \U0001f45f", None), ("a\tb\nc", None), ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+    ("a\0b", r"a\x00b"),
+    ("\ud800", r"\ud800"), ("a\u202eb", r"a\u202eb"), ("a\u2028b", r"a\u2028b"), ("a\rb", r"a\rb"),
+    ("\x9b", r"\x9b"), (7, "7"),
+])
+def test_what_would_steer_a_terminal_is_written_out(text, shown):
+    assert printable(text) == (text if shown is None else shown)
+
+
+def test_a_name_is_one_line_of_a_table():
+    assert printable("a\tb\nc", one_line=True) == r"a\tb\nc"
+    assert text_table([["class\n", 1], ["\x1bx", 22]]) == "class\\n   1\n\\x1bx     22"
+
+
+def test_matplotlib_draws_a_name_as_it_is():
+    from matplotlib.cbook import is_math_text
+
+    for name in ("$\\frac{$", "$a$", "1 $", r"\$x\$"):
+        assert not is_math_text(plain(name))
+    assert plain("a$b\x1b") == r"a\$b\x1b"
+
+
+def test_half_a_surrogate_pair_can_be_written(tmp_path):
+    write_json(tmp_path / "a.json", {"name": "a\ud800", "other": "\u00e9"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "a\ud800", "other": "\u00e9"}
+    write_text(tmp_path / "a.txt", "a\ud800 \u00e9")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "a\\ud800 \u00e9"

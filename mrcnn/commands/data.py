@@ -4,7 +4,7 @@ import argparse
 import os
 import warnings
 
-from mrcnn.commands.datasets import add_data_options, open_data
+from mrcnn.commands.datasets import add_data_options, open_data, reading
 from mrcnn.commands.options import positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
@@ -57,6 +57,8 @@ def validate(options):
     faults = [fault for fault in validate_dataset(dataset, options.workers) if fault not in known]
     path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
     write_faults(path, faults)
+    for note in getattr(dataset, "notes", ()):
+        print(f"{note}\n")
     print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
     if faults:
         print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out")
@@ -67,13 +69,12 @@ def _with_its_faults(options):
     """The data set with what is wrong with its annotations in `faults`, even if nothing in it is right."""
     from mrcnn.data.formats import reader, recognise
 
-    options.on_error = "skip"
+    options.on_error, options.keep_partial = "skip", True
     if not options.annotations or options.split or options.skip or reads(options, options.annotations):
         return open_data(options)
     dataset = reader(options.format or recognise(options.annotations))()
     try:
-        dataset.load(options.annotations, options.images, limit=options.limit, on_error="skip", names=options.names,
-                     mapping=options.mapping)
+        dataset.load(options.annotations, options.images, limit=options.limit, on_error="skip", **reading(options))
     except DataError:
         if dataset.image_info or not dataset.faults:
             raise  # it is not that nothing remains without the faults
@@ -94,7 +95,13 @@ def convert(options):
     dataset = open_data(options)
     with progress_bar("Writing") as show:
         write(dataset, options.output, progress=show)
-    print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}; the photos stay in place.")
+    print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}", end="")
+    folder = f"{os.path.splitext(options.output)[0]}_photos"
+    held = writers.write_embedded_photos(dataset, folder)
+    if held:
+        print(f". {held} of the photos were held by the annotations alone: all are in {folder}, to give as --images.")
+    else:
+        print("; the photos stay in place.")
 
 
 # --- Splits ----------------------------------------------------------------------------------------------------------

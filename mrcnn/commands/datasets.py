@@ -3,11 +3,14 @@
 import argparse
 import warnings
 
-from mrcnn.commands.options import parse_setting
+from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.curation.census import check_census, leave_out_bad, leave_out_partial
 from mrcnn.data.formats import READERS, open_dataset
 from mrcnn.errors import DataError, UsageError
+from mrcnn.progress import progress_bar
 
 
 def add_data_options(command, part=True):
@@ -24,6 +27,18 @@ def add_data_options(command, part=True):
                          help="stop at the first bad entry of the annotations (default), or leave bad ones out; "
                               "`data validate` finds bad photos too, for --skip")
     command.add_argument("--skip", metavar="FILE", help="leave out the bad samples that `data validate` listed here")
+    command.add_argument("--keep-partial", action="store_true",
+                         help="with --skip or --on-error skip: keep photos that lost objects, which are taught as "
+                              "background there (default: leave these photos out)")
+    command.add_argument("--crowds", choices=("objects", "ignore"),
+                         help="what iscrowd: 1 of a COCO file means: objects, as tools mark what a brush drew, or "
+                              "crowds, which are ignored (default: found out, and told)")
+    command.add_argument("--boxes-as-masks", action="store_true",
+                         help="take boxes as masks where there are no outlines: a draft, no more")
+    command.add_argument("--min-area", type=positive, metavar="N",
+                         help="pixels of the smallest part of a label map that is an object (default: the mapping's, "
+                              "else 60)")
+    add_matte(command)
     command.add_argument("--split", metavar="FILE", help="split file written by `data split`")
     if part:
         command.add_argument("--part", metavar="NAME", help="part of the split: train, val, test (default val)")
@@ -51,6 +66,7 @@ def open_data(options, annotations=None, part=None):
     dataset = _opened(options, annotations, part, own)
     if options.split or options.skip or (options.limit and len(dataset.image_ids) > options.limit):
         dataset = _chosen_photos(dataset, options, part)
+    dataset.matte = options.matte or dataset.matte
     return _chosen_classes(dataset, options, annotations)
 
 
@@ -59,10 +75,37 @@ def _opened(options, annotations, part, own):
     # A split or a list to skip chooses first; then the limit counts what remains.
     limit = None if options.split or options.skip else options.limit
     on_error = "skip" if options.skip else options.on_error
-    if own:
+    with progress_bar("Checking objects", shown=on_error == "skip") as show:
+        if not own:
+            return open_dataset(annotations, options.images, limit, on_error, form=options.format,
+                                keep_partial=options.keep_partial, progress=show, **reading(options))
         chosen = argparse.Namespace(**{**vars(options), "limit": limit, "on_error": on_error})
-        return open_own(chosen, annotations, part)
-    return open_dataset(annotations, options.images, limit, on_error, options.names, options.mapping, options.format)
+        dataset = open_own(chosen, annotations, part)
+        if on_error == "skip" and isinstance(dataset, AnnotatedDataset):
+            return leave_out_bad(dataset, name_of(options.program.dataset), options.keep_partial, show)
+        return dataset
+
+
+def reading(options):
+    """The options that say how a format is read, as `open_dataset` takes them."""
+    given = {name: getattr(options, name) for name in ("names", "mapping", "crowds", "boxes_as_masks", "min_area")}
+    return {name: value or None for name, value in given.items()}
+
+
+def check_objects(dataset, source, use):
+    """Tell of classes without objects and of many lost ones, before a network is built.
+
+    Args:
+        dataset: of annotations, or drawn pictures, of which nothing is told
+        source: what to call it
+        use: "train" or "measure"
+
+    Raises:
+        DataError: if no object is left.
+    """
+    if isinstance(dataset, AnnotatedDataset):
+        with progress_bar("Counting objects") as show:
+            check_census(dataset, source, use, show)
 
 
 def _chosen_photos(dataset, options, part):
@@ -75,6 +118,7 @@ def _chosen_photos(dataset, options, part):
         dataset = apply_split(dataset, read_split(options.split), part)
     if options.skip:
         dataset = without(dataset, read_faults(options.skip))
+        dataset = leave_out_partial(dataset, options.skip, options.keep_partial)
     if options.limit:
         dataset = select(dataset, dataset.image_ids[:options.limit])
     if not len(dataset.image_ids):

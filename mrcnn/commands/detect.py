@@ -3,7 +3,7 @@
 import os
 import sys
 
-from mrcnn.commands.options import add_tiles, add_tta, probability
+from mrcnn.commands.options import add_matte, add_tiles, add_tta, probability
 from mrcnn.commands.photos import check_output, list_photos, photos_of, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
@@ -67,6 +67,7 @@ def add_detect(commands, add_command):
     command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
+    add_matte(command)
     command.add_argument("--output", metavar="DIR", help="folder to write to (default: detections in the run's folder)")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")

@@ -4,7 +4,7 @@ import argparse
 import os
 from collections import Counter
 
-from mrcnn.commands.datasets import add_data_options, open_data
+from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, evaluate_pixels
 from mrcnn.commands.options import add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
@@ -24,6 +24,7 @@ def evaluate(options):
     dataset = open_data(options)
     path = checkpoint_of(options)
     data = options.annotations or "the drawn pictures"
+    check_objects(dataset, data, "measure")
     check_classes(path, dataset, data)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     pixels = options.pixels or not hasattr(model, "detect")

@@ -18,6 +18,7 @@ import warnings
 from typing import NamedTuple
 
 from mrcnn.errors import UsageError, UserError
+from mrcnn.files import printable
 
 HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
@@ -201,6 +202,22 @@ def add_command(commands, name, run, text):
     return command
 
 
+def add_matte(command):
+    """Give a command the option of the colour under what is transparent in a photo."""
+    command.add_argument("--matte", type=_colour, metavar="COLOR",
+                         help="colour under what is transparent in a photo, a name or #rrggbb (default white)")
+
+
+def _colour(text):
+    """RGB of the name of a colour, or of #rrggbb."""
+    from PIL import ImageColor
+
+    try:
+        return ImageColor.getrgb(text)[:3]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no colour: give a name, as white, or #rrggbb") from error
+
+
 def add_tta(command):
     """Give a command the option of looking at each photo several times."""
     command.add_argument("--tta", action="store_true",
@@ -255,6 +272,20 @@ def is_users(error):
     return isinstance(error, (UserError, OSError))
 
 
+class Printable:
+    """A stream of text that shows names of any origin safely; see `printable`."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        self._stream.write(printable(text))
+        return len(text)
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
 def run_command(parser, arguments=None, presets=None):
     """Read the arguments and call the command they name, `options.run(options)`; returns the exit code.
 
@@ -263,10 +294,11 @@ def run_command(parser, arguments=None, presets=None):
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = None
     # One line without the place in the code that warns, which tells a user nothing.
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message, one_line=True)}\n"
     try:
         options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
-        return options.run(options) or 0
+        with contextlib.redirect_stdout(Printable(sys.stdout)):
+            return options.run(options) or 0
     except KeyboardInterrupt:
         hint = HINTS.get(getattr(options, "command", None), "")
         print(f"interrupted{hint}", file=sys.stderr)
@@ -274,5 +306,5 @@ def run_command(parser, arguments=None, presets=None):
     except Exception as error:
         if "--debug" in arguments or not is_users(error):
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2

@@ -10,7 +10,8 @@ of these that it has parameters for; a parameter that is none of these needs a d
     part          "train", "val", "test" or --part: what the data is wanted for; Matterport's samples call it subset.
                   Who has it splits the photos itself, and needs no --split
     limit         number of photos to take, from the first on, or None; without it the first are taken afterwards
-    on_error      "raise" or "skip"; names, mapping: paths of --names and --mapping, or None
+    on_error      "raise" or "skip"; names, mapping: paths of --names and --mapping, or None; crowds, boxes_as_masks,
+                  min_area: what --crowds, --boxes-as-masks and --min-area say, or None
 
 A data set without `annotations`, or with a default for it, is opened when a command is given no annotations, in place
 of the drawn pictures. With a static method `recognises(annotations)` it says which annotations it reads; the package's
@@ -23,9 +24,11 @@ import os
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError, UsageError
 
-OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping")
+OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping", "crowds", "boxes_as_masks",
+           "min_area")
 MATTERPORTS = {"dataset_dir": "annotations", "subset": "part"}
-OPTIONAL = ("images", "on_error", "names", "mapping")  # options that a data set need not know, if they are not given
+# Options that a data set need not know, if they are not given.
+OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks", "min_area")
 
 
 def reads(options, annotations):
@@ -54,7 +57,7 @@ def open_own(options, annotations, part):
     """
     make = options.program.dataset
     offered = {"annotations": annotations, "part": part,
-               **{name: getattr(options, name) for name in ("images", "limit", "on_error", "names", "mapping")}}
+               **{name: getattr(options, name) or None for name in (*OPTIONAL, "limit")}}
     taken, name = parameters(make), name_of(make)
     for option in OPTIONAL:
         if option not in taken and offered[option] not in (None, "raise"):

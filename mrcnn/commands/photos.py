@@ -1,24 +1,27 @@
 """Photos that carry no annotations, from files, and drawings of what was found in them, to files."""
 
 import os
+import warnings
 
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DRAWN_SHOWN
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError, UsageError
 
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+SHOWN = 3  # names of files that are passed over
 READABLE = 600  # pixels of the longer side that labels need
 
 
 class PhotoDataset(Dataset):
     """Photos without annotations, and the classes that a model looks for in them."""
 
-    def load_photos(self, paths, class_names):
+    def load_photos(self, paths, class_names, matte=None):
         """Register photos under their file names.
 
-        class_names: names by class id, background first
+        class_names: names by class id, background first; matte: RGB under what is transparent, None is white
         """
+        self.matte = matte or self.matte
         for class_id, name in enumerate(class_names[1:], 1):
             self.add_class("photo", class_id, name)
         for path in paths:
@@ -38,7 +41,7 @@ def photos_of(paths, model, options):
     """
     if paths is not None:
         names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
-        dataset = PhotoDataset().load_photos(paths, names)
+        dataset = PhotoDataset().load_photos(paths, names, options.matte)
         dataset.prepare()
         return dataset
     dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
@@ -51,12 +54,19 @@ def photos_of(paths, model, options):
 
 
 def list_photos(path):
-    """Paths of the photos that a file name or a folder stands for."""
+    """Paths of the photos that a file name or a folder stands for; files of a folder that are none are told of."""
     if os.path.isdir(path):
-        names = sorted(name for name in os.listdir(path) if name.lower().endswith(PHOTO_ENDINGS))
-        if not names:
-            raise DataError(f"--image {path} holds no photos ({', '.join(PHOTO_ENDINGS)}).")
-        return [os.path.join(path, name) for name in names]
+        names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+        photos = [name for name in names if name.lower().endswith(PHOTO_ENDINGS)]
+        others = [name for name in names if name not in set(photos)]
+        shown = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
+        if not photos:
+            why = f"its {len(others)} files and folders are none by their endings: {shown}" if others else "it is empty"
+            raise DataError(f"--image {path} holds no photos ({why}): photos end in {', '.join(PHOTO_ENDINGS)}.")
+        if others:
+            what = "file or folder is" if len(others) == 1 else "files and folders are"
+            warnings.warn(f"{path}: {len(others)} {what} passed over, being no photo: {shown}.", stacklevel=2)
+        return [os.path.join(path, name) for name in photos]
     if not os.path.isfile(path):
         raise DataError(f"--image {path} does not exist.")
     return [path]

@@ -2,7 +2,7 @@
 
 import shlex
 
-from mrcnn.commands.datasets import add_data_options, check_same_classes, open_data
+from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
 from mrcnn.commands.options import STAGES_EXAMPLE, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.errors import UsageError
@@ -36,6 +36,8 @@ def training_data(options):
     validation = open_data(options, options.val, "val")
     if options.train:
         check_same_classes(training, validation, options.train, options.val)
+    check_objects(training, options.train or f"{options.annotations}, part train", "train")
+    check_objects(validation, options.val or f"{options.annotations}, part val", "measure")
     return training, validation
 
 
@@ -44,8 +46,12 @@ def testing_data(options, training):
     if options.test:
         testing = open_data(options, options.test, "test")
         check_same_classes(training, testing, options.train, options.test)
-        return testing
-    return open_data(options, None, "test") if options.evaluate_test else None
+    elif options.evaluate_test:
+        testing = open_data(options, None, "test")
+    else:
+        return None
+    check_objects(testing, options.test or f"{options.annotations}, part test", "measure")
+    return testing
 
 
 def same_data(options):
@@ -64,12 +70,18 @@ def same_training_data(options):
 def _reading(options):
     """[(name, value)] of the options that say how annotations are read."""
     tolerant = "skip" if options.on_error == "skip" else None
+    matte = "#{:02x}{:02x}{:02x}".format(*options.matte) if options.matte else None
     return [("names", options.names), ("mapping", options.mapping), ("format", options.format),
-            ("split", options.split), ("skip", options.skip), ("on-error", tolerant)]
+            ("crowds", options.crowds), ("boxes-as-masks", options.boxes_as_masks),
+            ("min-area", options.min_area), ("matte", matte), ("split", options.split),
+            ("skip", options.skip), ("on-error", tolerant), ("keep-partial", options.keep_partial)]
 
 
 def _options_text(pairs):
-    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in pairs if value is not None)
+    """Options as they are typed: (name, True) has no value; (name, None) and (name, False) are left out."""
+    given = [(name, "" if value is True else f" {shlex.quote(str(value))}") for name, value in pairs
+             if value is not None and value is not False]
+    return "".join(f" --{name}{value}" for name, value in given)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

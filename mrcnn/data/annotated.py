@@ -11,55 +11,16 @@ import difflib
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import image_path
+from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
-# Files that are photos; a photo named without ending is the first of these that there is.
-PHOTO_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
-
-# What can be wrong with a sample; `mrcnn.data.curation.validate` lists samples under these names.
-FAULT_KINDS = {
-    "unreadable": "the photo cannot be decoded",
-    "missing": "the photo's file is not in the folder",
-    "path escape": "the photo's name leads out of the image folder",
-    "wrong size": "photo and annotation have different sizes",
-    "empty mask": "an object has no pixel",
-    "mask outside": "an object lies outside the photo",
-    "unknown class": "an object is of a class that the data set does not list",
-    "RLE overflow": "run lengths reach beyond the photo, or do not fill it where they should",
-    "duplicate id": "an id occurs twice",
-    "bad entry": "an entry that cannot be understood",
-}
-
-
-class Fault(NamedTuple):
-    """One bad sample.
-
-    Args:
-        photo: `file_name` of the photo in the data set, or the name as annotated if it has no file.
-        kind: a key of FAULT_KINDS.
-        message: what is wrong, without the photo's name.
-        number: index of the object among those of the photo in the file; None is the photo as a whole.
-    """
-
-    photo: str
-    kind: str
-    message: str
-    number: int | None = None
-
-    @property
-    def harmless(self) -> bool:
-        """Whether training may go on with the object: nothing but its id is wrong, and ids are of no use there."""
-        return self.kind == "duplicate id" and self.number is not None
-
-    def __str__(self):
-        return f"{self.photo}{'' if self.number is None else f', object {self.number}'}: {self.message}"
+LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,72 +42,32 @@ class ObjectAnnotation:
     attributes: tuple[int, ...] = ()
 
 
-class PhotoFolder:
-    """The folder of a data set's photos. Each of its folders is listed once: far cheaper than a look at each file.
-
-    path: of the folder. Raises DataError if there is none.
-    """
-
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        if not os.path.isdir(self.path):
-            raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
-        self._names, self._stems = {}, {}
-
-    def find(self, name):
-        """`name` if the folder has a file of that name (subfolders allowed), else None.
-
-        Raises DataError if the name leads out of the folder.
-        """
-        place, base = os.path.split(image_path(self.path, name))
-        return name if base in self._listed(place) else None
-
-    def find_stem(self, name):
-        """Name of the photo that is `name` with the ending that it lacks, else None. Raises DataError as `find`."""
-        place, base = os.path.split(image_path(self.path, name))
-        if place not in self._stems:
-            stems = self._stems[place] = {}
-            for stem, ending in map(os.path.splitext, sorted(self._listed(place))):
-                if ending.lower() in PHOTO_ENDINGS:
-                    stems.setdefault(stem, []).append(ending)
-        endings = self._stems[place].get(base)
-        return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
-
-    def join(self, name):
-        """Path of a photo that `find` or `find_stem` found."""
-        return os.path.join(self.path, name)
-
-    def _listed(self, place):
-        """Names of the files in a folder; none if there is no such folder."""
-        if place not in self._names:
-            try:
-                self._names[place] = {entry.name for entry in os.scandir(place) if not entry.is_dir()}
-            except (FileNotFoundError, NotADirectoryError):
-                self._names[place] = set()
-            except OSError as error:
-                raise DataError(f"{place}: cannot be listed ({error.strerror}): check its permissions.") from error
-        return self._names[place]
-
-
 class AnnotatedDataset(Dataset):
     """Base class of the readers of formats.
 
-    A subclass registers photos by `add_photo`, reports what is wrong by `fault`, and overrides `read_objects`.
+    A subclass registers photos by `add_photo`, reports what is wrong by `fault`, what it took in a way of its own by
+    `note`, and overrides `read_objects`.
 
     Args:
         class_map: ignored; Matterport's argument.
 
     Attributes:
         faults: list of Fault met while loading; their objects or photos are left out, unless a fault is harmless.
+        notes: list of Note of what was taken otherwise than it is written.
+        lost: list of Loss, of objects and photos that were left out.
         attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
     """
+
+    looks_late = False  # whether a reader looks at objects only when they are asked for
 
     def __init__(self, class_map: object = None) -> None:
         super().__init__(class_map)
         self.faults = []
+        self.notes = []
+        self.lost = []
         self.attribute_names = {}
         self._skips = False
-        self._loaded_before = (0, 0)
+        self._loaded_before = (0, 0, 0)
         self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
 
     # --- For readers ---------------------------------------------------------------------------------------------
@@ -155,7 +76,7 @@ class AnnotatedDataset(Dataset):
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
         self._skips = on_error == "skip"
-        self._loaded_before = (len(self.image_info), len(self.faults))
+        self._loaded_before = (len(self.image_info), len(self.faults), len(self.notes))
 
     def refuse(self, source: str, **options: object) -> None:
         """Raise DataError if an option that the format has no use for is given. source is the annotations' path."""
@@ -163,18 +84,54 @@ class AnnotatedDataset(Dataset):
             if value is not None:
                 raise DataError(f"{source}: this format of annotations takes no {name}: leave {name} {value!r} out.")
 
-    def fault(self, source: str, fault: Fault) -> None:
+    def note(self, what: str, how: str, first: str, count: int = 1) -> None:
+        """Note what was taken in a way of its own; entries of the same words are told in one line.
+
+        Args:
+            what: one of the entries, in the singular.
+            how: what they are, how they were taken, and the remedy.
+            first: name of the first of them.
+            count: how many more there are.
+        """
+        for note in self.notes[self._loaded_before[2]:]:
+            if (note.what, note.how) == (what, how):
+                note.count += count
+                return
+        self.notes.append(Note(what, how, str(first), count))
+
+    def fault(self, source: str, fault: Fault, of_object: bool = False) -> None:
         """Raise DataError for a fault, or note it, as `start_loading` was told; a harmless one is only noted.
 
         Args:
             source: path of the annotations.
             fault: what is wrong.
+            of_object: whether it is an object's, though it has no number among those of a photo.
         """
         if not (self._skips or fault.harmless):
             raise DataError(
                 f'{source}: {fault}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'
             )
         self.faults.append(fault)
+        if not fault.harmless:
+            # An annotation of a photo that is not listed is an object too.
+            whole = fault.number is None and not of_object
+            self.lost.append(Loss(fault.photo, AT_FAULT, 0 if whole or fault.kind == "empty mask" else 1, whole))
+
+    def find_alike(self, folder: PhotoFolder, names: list[str], taken: set[str]) -> dict[str, str]:
+        """Find the files of names that look like theirs, as `PhotoFolder.find_alike` does, and note that.
+
+        Args:
+            folder: folder of the photos.
+            names: names that no file has.
+            taken: files that other names stand for.
+
+        Returns:
+            {name: name of the file}.
+        """
+        found = folder.find_alike(names, taken)
+        for name, file in found.items():
+            self.note("photo", LIKE_A_FILE, f"{name} is {file}")
+        return found
 
     def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
         """Report photos that are not in their folder: all in one DataError, or each as a Fault.
@@ -195,15 +152,13 @@ class AnnotatedDataset(Dataset):
             self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
 
     def finish_loading(self, source: str) -> None:
-        """Warn of what was skipped, and raise DataError if no photo was loaded."""
-        photos_before, faults_before = self._loaded_before
+        """Warn of what was skipped and of what is noted, and raise DataError if no photo was loaded."""
+        photos_before, faults_before, notes_before = self._loaded_before
+        for note in self.notes[notes_before:]:
+            warnings.warn(f"{source}: {note}.", stacklevel=3)
         new = self.faults[faults_before:]
         for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
-            faults = [fault for fault in new if fault.harmless == harmless]
-            if faults:
-                shown = "; ".join(map(str, faults[:3]))
-                more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-                warnings.warn(f"{source}: {verb} {shown}{more}.", stacklevel=3)
+            warn_of_faults(source, verb, [fault for fault in new if fault.harmless == harmless])
         if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
 
@@ -332,14 +287,20 @@ def without(dataset, faults):
     objects = {}
     for fault in faults:
         if fault.number is not None:
-            objects.setdefault(fault.photo, set()).add(fault.number)
+            objects.setdefault(fault.photo, {})[fault.number] = fault.kind
     names = [photo_name(dataset, i) for i in dataset.image_ids]
     chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos])
+    lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
     for image_id in chosen.image_ids:
-        numbers = objects.get(photo_name(chosen, image_id))
-        if numbers:
-            info = chosen.image_info[image_id]
-            info["dropped"] = frozenset(info.get("dropped", ())) | numbers
+        name, info = photo_name(chosen, image_id), chosen.image_info[image_id]
+        kinds = objects.get(name)
+        if kinds:
+            dropped = frozenset(info.get("dropped", ()))
+            info["dropped"] = dropped | kinds.keys()
+            counted = [number for number in kinds.keys() - dropped if kinds[number] != "empty mask"]
+            lost.append(Loss(name, AT_FAULT, len(counted)))
+    if hasattr(dataset, "lost"):
+        chosen.lost = dataset.lost + lost
     return chosen
 
 

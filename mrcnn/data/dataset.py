@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from mrcnn.data.images import load_image
+from mrcnn.data.images import WHITE, load_image
 from mrcnn.errors import DataError
 
 
@@ -28,7 +28,10 @@ class Dataset:
         class_info: list of dicts, one a class: "id", "source", "name".
         class_names: list of str, by class id, background first; after `prepare`.
         num_classes, num_images: numbers of classes with background and of photos; after `prepare`.
+        matte: RGB 0..255 of the colour under what is transparent in a photo.
     """
+
+    matte = WHITE
 
     def __init__(self, class_map: object = None) -> None:
         # class_map does nothing; many subclasses in the wild pass one, or themselves.
@@ -140,7 +143,7 @@ class Dataset:
         path = self.image_info[image_id]["path"]
         if not path:
             raise DataError(f"{self.sample_name(image_id)} has no path: override load_image to make its pixels.")
-        return load_image(path)
+        return load_image(path, self.matte)
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Load the objects of a photo; every subclass overrides this.

@@ -12,20 +12,29 @@ from mrcnn.errors import DataError
 
 EXIF_ORIENTATION = 0x0112
 PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
+# Of files that are photos, as far as Pillow opens them; a photo named without ending is the first of these there is.
+PHOTO_ENDINGS = (
+    ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".jpe", ".jfif", ".avif",
+    ".heic", ".heif", ".apng", ".dib", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo", ".pbm", ".pnm", ".pcx", ".tga",
+    ".sgi", ".qoi", ".psd", ".dds",
+)
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftyphevx", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # from byte 4 on
+WHITE = (255, 255, 255)
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def load_image(path: str | os.PathLike) -> np.ndarray:
+def load_image(path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
     """Read a photo of any format, upright.
 
-    Grey becomes RGB, an alpha channel is dropped, 16-bit values keep their high byte, and the EXIF orientation is
-    applied.
+    Grey becomes RGB, what is transparent is laid over a colour, 16-bit values keep their high byte, and the EXIF
+    orientation is applied. Photos that look the same over that colour give the same pixels.
 
     Args:
-        path: of any file that Pillow reads.
+        path: of any file that Pillow reads; HEIC needs the package pillow-heif.
+        matte: RGB 0..255 of the colour under what is transparent.
 
     Returns:
         uint8 [H, W, 3] RGB.
@@ -37,10 +46,11 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
     from PIL import Image, ImageOps
 
     data = _read_file(path)
+    read_heic(path, data)
     try:
         image = Image.open(io.BytesIO(data))
         pixels = _decode_plain(data, image)
-        return to_rgb(ImageOps.exif_transpose(image), path) if pixels is None else pixels
+        return to_rgb(ImageOps.exif_transpose(image), path, matte) if pixels is None else pixels
     except DataError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -48,6 +58,27 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
     except Exception as error:  # decoders raise whatever they like on a broken file
         reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
         raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
+
+
+def read_heic(path, start):
+    """Have Pillow read HEIC, the photos of iPhones, if a file is one.
+
+    Args:
+        path: of the file
+        start: first bytes of it
+
+    Raises:
+        DataError: if the package that reads it is not installed.
+    """
+    if start[4:12] not in HEIC:
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise DataError(
+            f'{path}: a HEIC photo: pip install pillow-heif (or "mrcnn-keras[heic]"), or save it as JPEG.'
+        ) from error
+    pillow_heif.register_heif_opener()
 
 
 def _read_file(path):
@@ -68,6 +99,8 @@ def _decode_plain(data, image):
     ending = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(image.format)
     if ending is None or not data.endswith(ending) or image.mode not in ("L", "RGB"):
         return None
+    if "transparency" in image.info:
+        return None
     if image.format == "PNG":
         # Byte 24 is the bit depth. Pillow decodes a whole PNG to look for its EXIF; its names are found faster.
         if data[24:25] != b"\x08" or any(name in data for name in PNG_ORIENTATIONS):
@@ -79,8 +112,17 @@ def _decode_plain(data, image):
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def to_rgb(image, path):
-    """uint8 [H, W, 3] of any Pillow image."""
+def to_rgb(image, path, matte=WHITE):
+    """uint8 [H, W, 3] of any Pillow image.
+
+    Args:
+        image: of Pillow
+        path: to call it
+        matte: RGB 0..255 of the colour under what is transparent
+
+    Raises:
+        DataError: if its pixels are of unknown range.
+    """
     if image.mode == "F":
         raise DataError(f"{path}: holds floating-point pixels of unknown range: convert it to 8 or 16 bits.")
     if image.mode.startswith("I"):
@@ -88,7 +130,11 @@ def to_rgb(image, path):
         if values.min() < 0 or values.max() > 65535:
             raise DataError(f"{path}: holds 32-bit pixels: convert it to 8 or 16 bits.")
         return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    return np.array(image.convert("RGB"))
+    if "A" not in image.getbands() and "a" not in image.getbands() and "transparency" not in image.info:
+        return np.array(image.convert("RGB"))
+    pixels = np.asarray(image.convert("RGBA")).astype(np.float32)
+    share = pixels[..., 3:] / 255
+    return np.rint(pixels[..., :3] * share + np.array(matte, np.float32) * (1 - share)).astype(np.uint8)
 
 
 def image_path(folder: str | os.PathLike, name: str) -> str:
@@ -105,6 +151,12 @@ def image_path(folder: str | os.PathLike, name: str) -> str:
         DataError: the name is absolute or leads out of the folder.
     """
     name = str(name)
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise DataError(f"file_name {name!r} has a letter that no file name can have: correct it.") from error
+    if "\0" in name:
+        raise DataError(f"file_name {name!r} has a zero byte, which no file name can have: correct it.")
     parts = name.replace("\\", "/").split("/")
     if not name or os.path.isabs(name) or ntpath.splitdrive(name)[0] or parts[0] == "" or ".." in parts:
         raise DataError(f"file_name {name!r} leads out of the image folder {folder}: give a name relative to it.")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mrcnn.drawing.pictures import write_figure
+from mrcnn.files import plain
 
 BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"
 MOST_CLASSES = 60  # that the bars have room for
@@ -26,7 +27,7 @@ def plot_data_summary(summary, path=None, title=""):
     figure = Figure(figsize=(16, max(7.5, 1.5 + 0.2 * min(len(classes), MOST_CLASSES))), layout="constrained")
     FigureCanvasAgg(figure)
     head = f"{summary['photos']:,} photos, {summary['objects']:,} objects"
-    figure.suptitle(f"{title}: {head}" if title else head, fontsize=14)
+    figure.suptitle(f"{plain(title)}: {head}" if title else head, fontsize=14)
     grid = figure.add_gridspec(2, 4, width_ratios=(1.25, 1, 1, 1))
     _draw_classes(figure.add_subplot(grid[:, 0]), classes, len(summary["classes"]))
     _draw_sizes(figure.add_subplot(grid[0, 1]), summary)
@@ -65,7 +66,7 @@ def _draw_classes(ax, classes, count):
     for position, number in zip(positions, numbers):
         ax.annotate(f"{number:,}", (number, position), (3, 0), textcoords="offset points", va="center", fontsize=8)
     names = [entry["name"] if len(entry["name"]) <= 28 else entry["name"][:27] + "\u2026" for entry in shown]
-    ax.set_yticks(positions, names, fontsize=8)
+    ax.set_yticks(positions, [plain(name) for name in names], fontsize=8)
     ax.set(ylim=(max(len(shown), 8) - 0.4, -0.6), xlim=(0, 1.12 * max(numbers)))
     _tidy(ax, title, "objects", "")
 
@@ -111,7 +112,7 @@ def _draw_areas(ax, classes):
         if all(abs(points[i, 1] - points[j, 1]) > 0.05 or abs(points[i, 0] - points[j, 0]) > 0.4 for j in named):
             named.append(i)
             left = points[i, 0] > middle
-            ax.annotate(classes[i]["name"][:18], (objects[i], shares[i]), (-5 if left else 5, -2), fontsize=7,
+            ax.annotate(plain(classes[i]["name"][:18]), (objects[i], shares[i]), (-5 if left else 5, -2), fontsize=7,
                         textcoords="offset points", ha="right" if left else "left")
     _tidy(ax, title, "objects", "median share of the photo (%)")
 

@@ -18,6 +18,7 @@ from mrcnn.drawing.pictures import (
     distinct_colors,
     mask_part,
 )
+from mrcnn.files import plain
 
 
 # --- Figures --------------------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ def _photo_axis(ax, image, title, margin=0):
     height, width = image.shape[:2]
     # extent: pixel 0 covers 0..1, so that boxes need no half-pixel shift.
     ax.imshow(image, extent=(0, width, height, 0))
-    ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), title=title)
+    ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), title=plain(title))
     ax.axis("off")
 
 
@@ -55,7 +56,7 @@ def _rectangle(ax, box, color, **style):
 
 
 def _text(ax, y, x, text, color="white"):
-    ax.text(x, y, text, color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
+    ax.text(x, y, plain(text), color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
 
 
 def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None):
@@ -76,7 +77,7 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
     for i, (image, title) in enumerate(zip(images, titles)):
         axes.append(figure.add_subplot(rows, cols, i + 1))
         axes[-1].imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
-        axes[-1].set_title(title, fontsize=9)
+        axes[-1].set_title(plain(title), fontsize=9)
         axes[-1].axis("off")
     plt.show()
     return axes
@@ -294,8 +295,9 @@ def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_nam
         ax.set_title(f"{pairs[0]} detections, {pairs[1]} true objects: no overlaps to show")
         return _finish(ax, show)
     ax.imshow(overlaps, interpolation="nearest", cmap="Blues", vmin=0, vmax=1)
-    ax.set_yticks(range(pairs[0]), [caption_of(c, class_names, pred_scores, i) for i, c in enumerate(pred_class_ids)])
-    ax.set_xticks(range(pairs[1]), [caption_of(c, class_names, None, 0) for c in gt_class_ids], rotation=90)
+    detected = [plain(caption_of(c, class_names, pred_scores, i)) for i, c in enumerate(pred_class_ids)]
+    ax.set_yticks(range(pairs[0]), detected)
+    ax.set_xticks(range(pairs[1]), [plain(caption_of(c, class_names, None, 0)) for c in gt_class_ids], rotation=90)
     for (i, j), overlap in np.ndenumerate(overlaps):
         verdict = "match" if gt_class_ids[j] == pred_class_ids[i] else "wrong"
         text = f"{overlap:.2f}\n{verdict}" if overlap >= threshold else f"{overlap:.2f}" if overlap >= 0.005 else ""

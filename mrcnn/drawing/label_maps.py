@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from mrcnn.errors import DataError
-from mrcnn.files import whole_file
+from mrcnn.files import printable, whole_file
 
 IGNORED = 255
 BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result
@@ -115,6 +115,7 @@ def _legend(labels, class_names):
     counts = np.bincount(labels.ravel(), minlength=256)
     shown = sorted(np.flatnonzero(counts), key=lambda label: -counts[label])
     names = {label: class_names[label] if label < len(class_names) else "ignored" for label in shown}
+    names = {label: printable(name, one_line=True) for label, name in names.items()}
     texts = {label: f"{names[label]} {100 * counts[label] / labels.size:.1f}%" for label in shown}
     row = int(np.clip(labels.shape[0] / max(len(shown), 1), 8, 22))
     font = ImageFont.load_default(max(7, round(row * 0.6)))

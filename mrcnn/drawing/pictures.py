@@ -10,7 +10,7 @@ import os
 import numpy as np
 
 from mrcnn.data import strips
-from mrcnn.files import whole_file
+from mrcnn.files import printable, whole_file
 
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
@@ -82,7 +82,7 @@ def contact_sheet(images, titles=None, columns=4):
         sheet[top:top + picture.shape[0], left:left + picture.shape[1]] = picture
     drawing = Image.fromarray(sheet)
     for title, (top, left) in zip(titles or [], corners):
-        title = str(title)
+        title = printable(title, one_line=True)
         while font.getlength(title) > width and title:
             title = title[:-2] + "\u2026" if len(title) > 1 else ""
         ImageDraw.Draw(drawing).text((left, top + height + 1), title, fill=(0, 0, 0), font=font)
@@ -152,6 +152,7 @@ def check_counts(boxes, masks, class_ids, scores=None, colors=None):
 def caption_of(class_id, class_names, scores, i):
     """Returns the name of a class with the i-th score, if there are scores."""
     name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
+    name = printable(name, one_line=True)
     return name if scores is None else f"{name} {scores[i]:.2f}"
 
 

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from mrcnn.files import plain
+
 MASKS, BOXES, THIRD, GREY = "#1f5fa8", "#d9822b", "#3a8f5c", "#8a8f98"
 KINDS = {"segm": "masks", "bbox": "boxes"}
 CURVES = {"AP50": ("IoU 0.50", THIRD), "AP75": ("IoU 0.75", BOXES), "AP": ("mean of IoU 0.50 to 0.95", MASKS)}
@@ -70,8 +72,8 @@ def class_curves_figure(metrics, kind="segm", columns=5):
         _square(ax, "recall" if i + columns >= len(shown) else "", "precision" if i % columns == 0 else "")
         ax.set_xticks([0, 0.5, 1])
         ax.set_yticks([0, 0.5, 1])
-        ax.set_title(f"{_short(entry['name'])}\nAP {entry[kind]['AP']:.3f}, {_count(entry['objects'], 'object')}",
-                     fontsize=9)
+        objects = _count(entry["objects"], "object")
+        ax.set_title(f"{plain(_short(entry['name']))}\nAP {entry[kind]['AP']:.3f}, {objects}", fontsize=9)
         ax.tick_params(labelsize=8)
     if shown:
         lines = figure.axes[0].get_lines()
@@ -122,7 +124,7 @@ def threshold_figure(metrics):
 def confusion_figure(metrics, of="of_objects"):
     """The confusion matrix as shares of each class's objects ("of_objects") or of its detections ("of_detections")."""
     confusion = metrics["confusion"]
-    shares, names = np.array(confusion[of], float), [_short(name) for name in confusion["names"]]
+    shares, names = np.array(confusion[of], float), [plain(_short(name)) for name in confusion["names"]]
     shares = shares.reshape(len(names), len(names))
     # Background last, as a frame on the right and at the foot.
     order = np.roll(np.arange(len(names)), -1)

@@ -7,7 +7,7 @@ import numpy as np
 from mrcnn.evaluation.figures import BOXES, GREY, MASKS, THIRD, _count, _figure, _short
 from mrcnn.evaluation.findings import percent
 from mrcnn.evaluation.funnel import SIZES, STEPS
-from mrcnn.files import text_table
+from mrcnn.files import plain, text_table
 
 WIDTH = 118  # characters of a line
 MOST_LINES = 12  # classes of the table on the screen; diagnose.json has all
@@ -98,7 +98,7 @@ def diagnosis_figure(diagnosis, title=""):
     shown = [entry for entry in diagnosis["classes"] if entry["objects"]]
     shown = sorted(shown, key=lambda entry: -entry["objects"])[:MOST_DRAWN]
     figure = _figure(15, max(7, 2.6 + 0.22 * len(shown)))
-    figure.suptitle(f"{title}: {_count(diagnosis['photos'], 'photo')}, {_count(diagnosis['objects'], 'object')}"
+    figure.suptitle(f"{plain(title)}: {_count(diagnosis['photos'], 'photo')}, {_count(diagnosis['objects'], 'object')}"
                     if title else _count(diagnosis["objects"], "object"), fontsize=13)
     left, right = figure.subfigures(1, 2, width_ratios=(1.25, 1))  # names of steps below the one leave the other alone
     above, below = left.subplots(2, 1)
@@ -158,5 +158,6 @@ def _draw_classes(ax, d, shown):
         ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8,
                 color="white" if share > 0.55 else "black")
     ax.set_xticks(range(len(STEPS)), [step["name"] for step in d["steps"]], rotation=40, ha="right", fontsize=8)
-    ax.set_yticks(range(len(shown)), [f"{_short(entry['name'])} ({entry['objects']})" for entry in shown], fontsize=9)
+    names = [f"{plain(_short(entry['name']))} ({entry['objects']})" for entry in shown]
+    ax.set_yticks(range(len(shown)), names, fontsize=9)
     ax.tick_params(length=0)

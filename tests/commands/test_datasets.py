@@ -22,8 +22,10 @@ CCP = pathlib.Path(ROOT).parent / "shared" / "data" / "ccp"
 
 
 def options(**given):
-    names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit")
-    return argparse.Namespace(**{**dict.fromkeys(names), "on_error": "raise", "set": [], "program": Program(), **given})
+    names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit", "crowds",
+             "matte", "min_area")
+    flags = {"on_error": "raise", "keep_partial": False, "boxes_as_masks": False, "set": [], "program": Program()}
+    return argparse.Namespace(**{**dict.fromkeys(names), **flags, **given})
 
 
 @pytest.fixture
@@ -51,12 +53,16 @@ def test_split_skip_and_limit_choose_photos_in_this_order(photos):
     path, split = str(photos / "a.json"), str(photos / "split.json")
     with pytest.raises(DataError, match="no segmentation"):
         fashion_datasets.open_data(options(annotations=path))
-    with pytest.warns(UserWarning, match="skipped 3.png, object 0"):
+    with pytest.warns(UserWarning, match="left out 1 photo that lost 1 object"):
         dataset = fashion_datasets.open_data(options(annotations=path, on_error="skip", split=split))
+    assert names_of(dataset) == ["1.png"]
+    kept = {"annotations": path, "keep_partial": True}
+    with pytest.warns(UserWarning, match="skipped 3.png, object 0"):
+        dataset = fashion_datasets.open_data(options(**kept, on_error="skip", split=split))
     assert sorted(names_of(dataset)) == ["1.png", "3.png"]  # "val" is the part that is meant without --part
     write_faults(str(photos / "faults.json"), [Fault("1.png", "unreadable", "broken"),
                                                Fault("3.png", "empty mask", "no segmentation", 0)])
-    skipping = {"annotations": path, "skip": str(photos / "faults.json")}
+    skipping = {**kept, "skip": str(photos / "faults.json")}
     with pytest.warns(UserWarning):
         dataset = fashion_datasets.open_data(options(**skipping))
         assert names_of(dataset) == ["0.png", "2.png", "3.png"] and dataset.object_count(2) == 0
@@ -80,3 +86,32 @@ def test_the_csv_brings_the_class_names_of_its_label_descriptions():
     content = json.loads((CCP / "imaterialist" / "label_descriptions.json").read_text())
     assert dataset.class_names[1:] == [entry["name"] for entry in content["categories"]]
     assert dataset.num_classes == 47
+
+
+def test_how_a_format_is_read_is_passed_on(photos):
+    content = json.loads((photos / "a.json").read_text())
+    for annotation in content["annotations"]:
+        annotation.update(segmentation=[], bbox=[2, 2, 7, 7])
+    (photos / "a.json").write_text(json.dumps(content))
+    path = str(photos / "a.json")
+    with pytest.raises(DataError, match="--boxes-as-masks"):
+        fashion_datasets.open_data(options(annotations=path))
+    with pytest.warns(UserWarning, match="a draft"):
+        dataset = fashion_datasets.open_data(options(annotations=path, boxes_as_masks=True))
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [1] * 4
+    (photos / "a.csv").write_text("ImageId,EncodedPixels\n0,1 2\n")
+    with pytest.raises(DataError, match="a.csv: .*takes no crowds"):
+        fashion_datasets.open_data(options(annotations=str(photos / "a.csv"), crowds="objects"))
+
+
+def test_what_is_left_is_counted_before_a_network_is_built(photos):
+    path = str(photos / "a.json")
+    with pytest.warns(UserWarning, match="left out"):
+        dataset = fashion_datasets.open_data(options(annotations=path, on_error="skip"))
+    with pytest.warns(UserWarning, match="a.json: .*1 of 4 photos left out"):
+        fashion_datasets.check_objects(dataset, "a.json", "train")
+    for info in dataset.image_info:
+        info["dropped"] = frozenset([0])
+    with pytest.raises(DataError, match="none of 3 photos has an object to measure on"):
+        fashion_datasets.check_objects(dataset, "a.json", "measure")
+    fashion_datasets.check_objects(fashion_datasets.open_data(options(limit=1)), "drawn pictures", "train")

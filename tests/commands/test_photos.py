@@ -1,5 +1,6 @@
 """Photos from files, drawings to files."""
 
+import argparse
 import os
 from types import SimpleNamespace
 
@@ -9,15 +10,41 @@ from PIL import Image
 
 from mrcnn.commands import photos as photos
 from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.options import add_matte
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError, UsageError
 
 
 def test_a_folder_lists_its_photos_in_order(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "c.tif"):
+    names = ["a.png", "b.JPG", "c.tif", "d.jfif", "e.jpe", "f.avif", "g.gif", "h.jp2", "i.HEIC"]
+    for name in (*names, ".hidden.jpg"):
         (tmp_path / name).touch()
-    assert [os.path.basename(p) for p in photos.list_photos(str(tmp_path))] == ["a.png", "b.JPG", "c.tif"]
+    assert [os.path.basename(p) for p in photos.list_photos(str(tmp_path))] == names
     assert photos.list_photos(str(tmp_path / "a.png")) == [str(tmp_path / "a.png")]
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path):
+    for name in ("a.png", "notes.txt", "b.mp4", "c.pdf", "d.doc"):
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match=r"4 files and folders are passed over, .*: b.mp4, c.pdf, d.doc, \.\.\."):
+        assert len(photos.list_photos(str(tmp_path))) == 1
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="holds no photos .its 4 files and folders are none .*: b.mp4"):
+        photos.list_photos(str(tmp_path))
+
+
+@pytest.mark.parametrize("text, colour", [("white", (255, 255, 255)), ("#0a141e", (10, 20, 30)), ("no colour", None)])
+def test_the_colour_under_what_is_transparent(tmp_path, text, colour):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_matte(parser)
+    if colour is None:
+        with pytest.raises(argparse.ArgumentError, match="'no colour' is no colour"):
+            parser.parse_args(["--matte", text])
+        return
+    Image.new("RGBA", (3, 2), (5, 6, 7, 0)).save(tmp_path / "a.png")
+    matte = parser.parse_args(["--matte", text]).matte
+    dataset = photos.PhotoDataset().load_photos([str(tmp_path / "a.png")], ["BG", "hat"], matte)
+    assert (dataset.load_image(0) == colour).all()
 
 
 def test_nothing_to_list(tmp_path):

@@ -9,17 +9,15 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.annotated import (
-    FAULT_KINDS,
     AnnotatedDataset,
-    Fault,
     ObjectAnnotation,
-    PhotoFolder,
     choose_classes,
     photo_name,
     select,
     without,
 )
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats import open_dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
@@ -202,30 +200,6 @@ def test_names_of_photos_of_any_data_set():
     assert [photo_name(dataset, i) for i in range(2)] == ["c.jpg", "6"]
     assert photo_name(Rows().load(PHOTOS), 1) == "a/2.jpg"
     assert without(dataset, [Fault("6", "unreadable", "")]).num_images == 1
-
-
-# --- Folders ---------------------------------------------------------------------------------------------------------
-
-
-def test_photo_folder(tmp_path):
-    for name in ("a.jpg", "a.json", "b.PNG", "b.webp", "sub/c.jpeg", "d.txt", "e.f.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    folder = PhotoFolder(tmp_path)
-    assert folder.find("a.jpg") == "a.jpg" and folder.find("sub/c.jpeg") == "sub/c.jpeg"
-    assert folder.find("c.jpeg") is None and folder.find("none/a.jpg") is None and folder.find("a") is None
-    assert folder.find("sub") is None and folder.find("a.jpg/a.jpg") is None  # a folder; a file as folder
-    assert folder.find_stem("a") == "a.jpg" and folder.find_stem("sub/c") == "sub/c.jpeg"
-    assert folder.find_stem("b") == "b.PNG"  # of two photos the one whose ending is listed first
-    assert folder.find_stem("e.f") == "e.f.jpg"
-    assert folder.find_stem("d") is None and folder.find_stem("a.jpg") is None and folder.find_stem("none/a") is None
-    assert folder.join("sub/c.jpeg") == str(tmp_path / "sub/c.jpeg")
-    for name in ("../a.jpg", "/a.jpg", "sub/../../a.jpg"):
-        for find in (folder.find, folder.find_stem):
-            with pytest.raises(DataError, match="leads out"):
-                find(name)
-    with pytest.raises(DataError, match="nowhere: no such image folder"):
-        PhotoFolder(tmp_path / "nowhere")
 
 
 # --- Some of the classes ---------------------------------------------------------------------------------------------

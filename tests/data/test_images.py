@@ -1,13 +1,16 @@
 """Reading photos of every kind, and the arithmetic of placing them on the canvas."""
 
 import struct
+import sys
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mrcnn.config import Config
+from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import Window, image_path, load_image, place_image, planned_window, resize_image
 from mrcnn.errors import DataError
 
@@ -49,12 +52,46 @@ def test_grey_becomes_three_equal_channels(tmp_path, ending):
         np.testing.assert_array_equal(loaded[..., channel], reference)
 
 
-def test_alpha_is_dropped_not_blended(tmp_path):
-    pixels = np.dstack([photo(), np.zeros((40, 30), np.uint8)])  # wholly transparent
-    Image.fromarray(pixels, "RGBA").save(tmp_path / "rgba.png")
-    np.testing.assert_array_equal(load_image(tmp_path / "rgba.png"), pixels[..., :3])
-    Image.fromarray(pixels[..., 2:], "LA").save(tmp_path / "la.png")
-    np.testing.assert_array_equal(load_image(tmp_path / "la.png"), np.repeat(pixels[..., 2:3], 3, axis=2))
+def test_what_is_transparent_is_laid_over_white_whatever_colour_it_hides(tmp_path):
+    pixels = photo()
+    alpha = np.zeros((40, 30), np.uint8)
+    alpha[:20], alpha[20:25] = 255, 51  # whole, and a fifth
+    expected = np.full((40, 30, 3), 255, np.uint8)
+    expected[:20] = pixels[:20]
+    expected[20:25] = np.rint(pixels[20:25] * 0.2 + 255 * 0.8)
+    Image.fromarray(np.dstack([pixels, alpha]), "RGBA").save(tmp_path / "rgba.png")
+    np.testing.assert_allclose(load_image(tmp_path / "rgba.png"), expected, atol=1)
+    Image.fromarray(np.dstack([pixels[..., 2], alpha]), "LA").save(tmp_path / "la.png")
+    np.testing.assert_allclose(load_image(tmp_path / "la.png"), np.repeat(expected[..., 2:], 3, axis=2), atol=1)
+    hidden = np.where(alpha[..., None] == 0, 255 - pixels, pixels)  # another colour under the same looks
+    Image.fromarray(np.dstack([hidden, alpha]), "RGBA").save(tmp_path / "other.png")
+    np.testing.assert_array_equal(load_image(tmp_path / "other.png"), load_image(tmp_path / "rgba.png"))
+    found = load_image(tmp_path / "rgba.png", matte=(10, 20, 30))
+    assert (found[25:] == [10, 20, 30]).all() and (found[:20] == pixels[:20]).all()
+
+
+def test_one_colour_that_stands_for_transparent(tmp_path):
+    pixels = np.full((4, 5, 3), 90, np.uint8)
+    pixels[0] = [1, 2, 3]
+    Image.fromarray(pixels).save(tmp_path / "rgb.png", transparency=(1, 2, 3))
+    found = load_image(tmp_path / "rgb.png")
+    assert (found[0] == 255).all() and (found[1:] == 90).all()
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png", transparency=1)
+    assert (load_image(tmp_path / "grey.png") == found).all()
+
+
+def test_heic_names_its_package(tmp_path, monkeypatch):
+    path = tmp_path / "a.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    for read in (load_image, photo_size):
+        with pytest.raises(DataError, match="a.heic: a HEIC photo: pip install pillow-heif"):
+            read(path)
+    opened = []
+    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=lambda: opened.append(1)))
+    with pytest.raises(DataError, match="not a readable image"):
+        load_image(path)
+    assert opened == [1]
 
 
 def test_palette_gives_its_colours(tmp_path):
@@ -62,7 +99,7 @@ def test_palette_gives_its_colours(tmp_path):
     image = Image.fromarray(indices, "P")
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.save(tmp_path / "palette.png", transparency=1)
-    colours = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
+    colours = np.array([[10, 20, 30], [255, 255, 255], [70, 80, 90]], np.uint8)  # of the transparent one: white
     np.testing.assert_array_equal(load_image(tmp_path / "palette.png"), colours[indices])
 
 

@@ -1,6 +1,7 @@
 """Splits of a data set into parts such as train and val: random or stratified by class, seeded, kept in a file.
 
-A split is {"seed", "method", "parts": {part: [photo names]}}; photos go by `mrcnn.data.annotated.photo_name`.
+A split is {"seed", "method", "shares": {part: share asked for}, "parts": {part: [photo names]}}; photos go by
+`mrcnn.data.annotated.photo_name`.
 """
 
 import math
@@ -12,6 +13,7 @@ from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
 
+WITHIN = 0.02  # of its share of the photos a part of a stratified split is
 TRAIN_AND_VAL = {"train": 0.8, "val": 0.2}
 # The set-ups of the first runs on iMaterialist: name: (number of photos, None for all; method).
 PRESETS = {
@@ -47,7 +49,7 @@ def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=N
     """Split photos so that each class has its share of photos in every part (Sechidis et al. 2011, algorithm 1).
 
     A class that is shown by at least as many groups as there are parts comes into every part, unless the photos it
-    shares with other such classes leave no way.
+    shares with other such classes leave no way, or the part would be more than WITHIN from its share of the photos.
 
     Args:
         dataset, parts, seed, groups: as for `random_split`.
@@ -89,6 +91,11 @@ def _split(dataset, method, parts, seed, groups, shown):
     names = [photo_name(dataset, i) for i in dataset.image_ids]
     of_photo = _group_numbers(names, groups)
     count = of_photo.max(initial=-1) + 1
+    if count == 1 < len(names):
+        raise DataError(
+            f"All {len(names)} photos are one group that stays together, which cannot be split: give more groups, or "
+            "call fewer photos near-duplicates (--near-duplicates BITS with fewer bits)."
+        )
     if count < len(shares):
         raise DataError(f"{count} photos or groups of them cannot be split into {len(shares)} parts: use fewer parts.")
     weights = np.zeros((count, shown.shape[1] + 1), np.int64)
@@ -97,7 +104,7 @@ def _split(dataset, method, parts, seed, groups, shown):
     members = {part: [] for part in shares}
     for name, part in dict(zip(names, chosen)).items():
         members[list(shares)[part]].append(name)
-    return {"seed": int(seed), "method": method, "parts": members}
+    return {"seed": int(seed), "method": method, "shares": shares, "parts": members}
 
 
 def _checked_shares(parts):
@@ -151,6 +158,7 @@ def _balanced_parts(weights, shares, rng):
             owed[part] -= weights[group]
         groups_left = present[parts < 0].sum(axis=0)
     _bring_into_every_part(parts, present, weights[:, -1], len(shares))
+    _even_out(parts, weights, shares)
     return parts
 
 
@@ -175,11 +183,41 @@ def _bring_into_every_part(parts, present, sizes, count):
                 parts[group] = part
 
 
+def _even_out(parts, weights, shares):
+    """Move groups, in place, until the photos of each part are its share to within WITHIN, as far as groups allow.
+
+    Of many rare columns each draws photos into the small parts, which come to far more than their share. The groups go
+    that leave the columns balanced best, and those last with which a column would leave a part.
+
+    parts: int [G]; weights: int [G, K + 1]; shares: float [P]
+    """
+    present, totals = weights > 0, weights.sum(axis=0)
+    wanted = shares[:, None] * totals
+    held = np.stack([weights[parts == part].sum(axis=0) for part in range(len(shares))])
+    bearers = np.stack([present[parts == part].sum(axis=0) for part in range(len(shares))])
+    while True:
+        excess = held[:, -1] - wanted[:, -1]
+        give, take = int(np.argmax(excess)), int(np.argmin(excess))
+        groups = np.flatnonzero(parts == give)
+        groups = groups[: 0 if len(groups) == 1 else None]  # no part is emptied
+        groups = groups[weights[groups, -1] < excess[give] - excess[take]]  # others would only change the sides
+        if max(excess[give], -excess[take]) <= max(WITHIN * totals[-1], 0.5) or not len(groups):
+            return
+        moved = weights[groups]
+        after = (held[give] - moved - wanted[give]) ** 2 + (held[take] + moved - wanted[take]) ** 2
+        leave = (present[groups] & (bearers[give] == 1)).sum(axis=1)
+        group = groups[np.lexsort([(after / np.maximum(totals, 1)).sum(axis=1), leave])[0]]
+        for part, sign in ((give, -1), (take, 1)):
+            held[part] += sign * weights[group]
+            bearers[part] += sign * present[group]
+        parts[group] = take
+
+
 # --- Classes ---------------------------------------------------------------------------------------------------------
 
 
 def split_table(dataset, split, counts=None):
-    """A text table of the photos and the objects of each class in every part, with their share of all in the split.
+    """A text table of photos and objects of each class in every part: their shares, beside the shares asked for.
 
     Args:
         dataset: prepared Dataset.
@@ -198,6 +236,9 @@ def split_table(dataset, split, counts=None):
     for name, values in lines:
         total = max(sum(values), 1)
         table.append([name, *(cell for value in values for cell in (int(value), f"{100 * value / total:.1f} %"))])
+    asked = split.get("shares")
+    if asked:
+        table.insert(2, ["asked for", *(cell for part in parts for cell in ("", f"{100 * asked[part]:.1f} %"))])
     bare = int((totals == 0).sum())
     return text_table(table) + (f"\n{bare} of {len(totals)} classes have no object" if bare else "")
 
@@ -251,4 +292,7 @@ def apply_split(dataset, split, part):
             f"{len(unknown)} of the {len(wanted)} photos in part {part!r} of the split are not in the data, which has "
             f"{len(names)}: {shown}: give the annotations that were split."
         )
-    return select(dataset, [i for i, name in zip(dataset.image_ids, names) if name in wanted])
+    chosen = select(dataset, [i for i, name in zip(dataset.image_ids, names) if name in wanted])
+    if hasattr(dataset, "lost"):
+        chosen.lost = [loss for loss in dataset.lost if loss.photo in wanted]
+    return chosen

@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mrcnn.data.annotated import FAULT_KINDS, Fault, photo_name
+from mrcnn.data.annotated import photo_name
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -70,8 +72,7 @@ def _photo_faults(dataset, image_id, large):
     annotated = info.get("height"), info.get("width")
     if None in annotated or annotated == shape[:2]:
         return shape[:2], []
-    message = f"the photo is {_sides(shape)} pixels (height x width, upright), annotated as {_sides(annotated)}"
-    return shape[:2], [Fault(name, "wrong size", message)]
+    return shape[:2], [Fault(name, "wrong size", wrong_size(shape[:2], annotated))]
 
 
 def _sides(shape):

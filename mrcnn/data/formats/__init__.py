@@ -2,8 +2,11 @@
 
 import importlib
 import os
+from collections.abc import Callable
 
 from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.curation.census import leave_out_bad
+from mrcnn.data.formats.unread import unread_form, why_not
 from mrcnn.errors import DataError
 
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
@@ -32,10 +35,15 @@ def recognise(path: str | os.PathLike) -> str:
     """
     if not os.path.exists(path):
         raise DataError(f"{path}: no such annotations: check the path.")
-    for name, (module, _) in READERS.items():
-        if importlib.import_module(module).recognises(path):
-            return name
-    raise DataError(f"{path}: annotations of no known format ({', '.join(READERS)}): check it, or name its format.")
+    form = unread_form(path) if os.path.isdir(path) else None
+    if form is None:
+        for name, (module, _) in READERS.items():
+            if importlib.import_module(module).recognises(path):
+                return name
+        form = unread_form(path)
+    if form:
+        raise DataError(f"{path}: {form}.")
+    raise DataError(f"{path}: annotations of no known format: {why_not(path)}.")
 
 
 def reader(form: str) -> type[AnnotatedDataset]:
@@ -58,17 +66,24 @@ def reader(form: str) -> type[AnnotatedDataset]:
 
 def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
                  on_error: str = "raise", names: str | os.PathLike | None = None,
-                 mapping: str | os.PathLike | dict | None = None, form: str | None = None) -> AnnotatedDataset:
+                 mapping: str | os.PathLike | dict | None = None, form: str | None = None, crowds: str | None = None,
+                 boxes_as_masks: bool = False, min_area: int | None = None, keep_partial: bool = False,
+                 progress: Callable[[int, int], None] | None = None) -> AnnotatedDataset:
     """Read annotations of any known format.
 
     Args:
         annotations: path of the file, or of the folder of LabelMe files, label maps or instance masks.
         images: folder of the photos; None takes the folder that the format has for them, else that of the annotations.
         limit: number of photos to take, the first ones; None takes all.
-        on_error: "raise" raises at the first bad sample; "skip" leaves it out and lists it in `faults`.
+        on_error: "raise" raises at the first bad sample; "skip" leaves out all bad ones and lists them in `faults`.
         names: path of a file of class names, for the formats that have none of their own.
         mapping: name, path or dict of a class mapping, which merges and drops the labels of label maps.
         form: name of the format, a key of READERS; None recognises it.
+        crowds: what `iscrowd: 1` of a COCO file means, "objects" or crowds to "ignore"; None finds out.
+        boxes_as_masks: whether boxes are taken as masks where there are no outlines, as a draft.
+        min_area: pixels of the smallest part of a label map that is an object; None takes the mapping's, else 60.
+        keep_partial: whether "skip" keeps photos that lost objects, which are taught as background there.
+        progress: called as progress(done, total) while "skip" looks at the objects of a format that checks them late.
 
     Returns:
         A prepared data set.
@@ -77,6 +92,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         DataError: the annotations cannot be used; the message names the file and what is wrong.
     """
     dataset = reader(form or recognise(annotations))()
-    dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping)
+    dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
+                 boxes_as_masks=boxes_as_masks or None, min_area=min_area)
     dataset.prepare()
-    return dataset
+    return leave_out_bad(dataset, annotations, keep_partial, progress) if on_error == "skip" else dataset

@@ -7,15 +7,25 @@ import re
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
-from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
+from mrcnn.data.formats.coco_entries import LISTS, annotated_size
+from mrcnn.data.formats.coco_file import CocoFile
+from mrcnn.data.formats.label_studio import find_photos
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.segmentations import SegmentationFault, lies_elsewhere, outline_of, reach_of
+from mrcnn.data.formats.upright import (
+    EITHER_WAY,
+    NOTES,
+    chosen_frame,
+    possible_frames,
+    turned_segmentation,
+    wrong_size,
+)
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
-from mrcnn.files import read_json
 
 FORMAT = SOURCE = "coco"
-LISTS = ("images", "annotations", "categories")
-MAX_AREA = (1 << 32) - 1  # pixels; COCO's run lengths have 32 bits
 HEAD = 1 << 18  # bytes of a file by which it is recognised
 # A bracket, or a string, which the end of the head may cut off, with the colon that makes it a key.
 JSON_TOKENS = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[\[{\]}]', re.DOTALL)
@@ -44,143 +54,159 @@ def recognises(path):
 class CocoDataset(AnnotatedDataset):
     """A COCO annotation file and its folder of photos. Categories become classes 1 to K in the order of their ids."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, crowds=None,
+             boxes_as_masks=None, **others):
         """What all readers offer; see `load_coco`. The format takes neither names nor mapping. Returns self."""
-        self.refuse(annotations, names=names, mapping=mapping)
-        return self.load_coco(annotations, images, limit=limit, on_error=on_error)
+        self.refuse(annotations, names=names, mapping=mapping, **others)
+        return self.load_coco(annotations, images, None, limit, on_error, crowds, bool(boxes_as_masks))
 
-    def load_coco(self, annotations, images=None, class_ids=None, limit=None, on_error="raise"):
+    def load_coco(self, annotations, images=None, class_ids=None, limit=None, on_error="raise", crowds=None,
+                  boxes_as_masks=False):
         """Register the photos and objects of a file, all of them checked without decoding a mask or a photo.
 
-        annotations: path of the JSON file; images: folder of the photos; None: the folder of the file
-        class_ids: category ids to keep, with the photos that show one of them; None keeps all
-        limit: number of photos to take, from the first on; None takes all
-        on_error: "raise" at the first bad photo or object, or "skip" those, with one warning that says how many
+        Ids that are text in one place and number in another are one id where only one fits. Annotation ids that occur
+        twice, as in merged files, are harmless: they are listed in `faults`, the objects kept; but an object that is
+        the same in all but area and box is kept once. Categories that only name a group are left out, and those of one
+        name become one class. Sizes that the file lacks are read from the photos. Names of Label Studio's uploads are
+        looked up as `label_studio.find_photos` says. What is taken otherwise than written is in `notes`.
 
-        Annotation ids that occur twice, as in merged files, are harmless: they are listed in `faults`, the objects
-        kept; but an object that is the same in all but area and box is kept once. Sizes that the file lacks are read
-        from the photos. Names of Label Studio's uploads are looked up as `label_studio.find_photos` says.
+        Args:
+            annotations: path of the JSON file
+            images: folder of the photos; None: the folder of the file
+            class_ids: category ids to keep, with the photos that show one of them; None keeps all
+            limit: number of photos to take, from the first on; None takes all
+            on_error: "raise" at the first bad photo or object, or "skip" those, with one warning that says how many
+            crowds: what `iscrowd: 1` means, "objects" or crowds to "ignore"; None: as `crowds.judge` finds
+            boxes_as_masks: whether an object that has a box alone gets the box as its mask, which is no more than a
+                draft
 
-        Returns self. Raises DataError naming the file and the bad entry if the file is missing or no COCO JSON, an id
-        of an image or category occurs twice, an annotation is of an unknown image or category, polygons have no area,
-        an RLE does not cover its photo, a photo is missing or lies outside the folder, or nothing remains.
+        Returns:
+            self.
+
+        Raises:
+            DataError: naming the file and the bad entry, if the file is missing or no COCO JSON, an id of an image or
+                category occurs twice, an annotation is of an unknown image or category, polygons have no area, an RLE
+                does not cover its photo, a photo is missing or lies outside the folder, nothing remains, or it cannot
+                be told whether crowds are some.
         """
         self.start_loading(on_error)
-        content = _read(annotations)
-        categories = _categories_by_id(content["categories"], annotations)
-        photos = self._unique_photos(content["images"], annotations)
-        kept = _kept_categories(categories, class_ids, annotations)
-        objects = self._objects_by_photo(content["annotations"], photos, categories, annotations)
-        if class_ids is not None:
-            objects = {i: [pair for pair in objects[i] if pair[1]["category_id"] in kept] for i in objects}
-        chosen = [i for i in photos if class_ids is None or objects[i]][:limit]
+        file = CocoFile(annotations, self, class_ids, crowds)
+        chosen = [i for i in file.photos if class_ids is None or file.objects[i]][:limit]
+        file.settle_boxes(chosen, boxes_as_masks)
         folder = PhotoFolder((os.path.dirname(annotations) or ".") if images is None else images)
-        uploads = made_by_label_studio(content)
-        self._add_photos([photos[i] for i in chosen], objects, folder, uploads, annotations)
-        for category_id in kept:
-            category = categories[category_id]
-            name = str(category.get("name", category_id))
-            self.add_category(SOURCE, category_id, name, category.get("supercategory"))
-        attributes = content.get("attributes")  # Fashionpedia's
+        self._add_photos(file, chosen, folder, annotations)
+        for category_id in file.classes:
+            group = file.categories[category_id].get("supercategory")
+            self.add_category(SOURCE, category_id, file.name(category_id), group)
+        attributes = file.content.get("attributes")  # Fashionpedia's
         for entry in attributes if isinstance(attributes, list) else ():
             if isinstance(entry, dict) and isinstance(entry.get("id"), int):
                 self.attribute_names[entry["id"]] = str(entry.get("name", entry["id"]))
         self.finish_loading(annotations)
         return self
 
-    # --- Entries of the file -----------------------------------------------------------------------------------------
-    def _unique_photos(self, entries, source):
-        """{id: entry} of the images; a second one of an id is a fault."""
-        photos = {}
-        for entry in entries:
-            key = _checked_id(entry, "image", source)
-            if key in photos:
-                name = _photo_name(entry)
-                # Under the name of the first the fault would stand for the first, which is sound.
-                name = f"image {key}" if name == _photo_name(photos[key]) else name
-                self.fault(source, Fault(name, "duplicate id", f"image id {key!r} occurs twice, here a second time"))
-            else:
-                photos[key] = entry
-        return photos
-
-    def _objects_by_photo(self, entries, photos, categories, source):
-        """{image id: [(number among the photo's objects, annotation)]} of those whose photo and category exist."""
-        objects, counts, seen = {i: [] for i in photos}, dict.fromkeys(photos, 0), {}
-        for position, annotation in enumerate(entries):
-            name = f"annotation {annotation['id']}" if "id" in annotation else f"annotation number {position}"
-            image_id, category_id = annotation.get("image_id"), annotation.get("category_id")
-            if not _is_id(image_id) or image_id not in photos:
-                message = f"{name} has image_id {image_id!r}, which the file does not list"
-                self.fault(source, Fault(f"image {image_id}", "bad entry", message))
-                continue
-            photo, number = _photo_name(photos[image_id]), counts[image_id]
-            counts[image_id] += 1
-            if not _is_id(category_id) or category_id not in categories:
-                message = f"{name} has category_id {category_id!r}, which the file does not list"
-                self.fault(source, Fault(photo, "unknown class", message, number))
-                continue
-            twin = seen.setdefault(annotation["id"], annotation) if _is_id(annotation.get("id")) else annotation
-            if twin is not annotation:
-                same = all(twin.get(key) == annotation.get(key) for key in ("image_id", "category_id", "segmentation"))
-                message = f"{name} occurs twice" + (", with the same object, which is taken once" if same else "")
-                self.fault(source, Fault(photo, "duplicate id", message, number))
-                if same:
-                    continue
-            objects[image_id].append((number, annotation))
-        return objects
-
     # --- Photos ------------------------------------------------------------------------------------------------------
-    def _add_photos(self, photos, objects, folder, uploads, source):
-        """Register photos with those of their annotations that are sound. uploads: as for `find_photos`."""
-        for photo, file_name in self._found_photos(photos, folder, uploads, source):
-            size = self._size(photo, folder.join(file_name), source)
-            if size is None:
+    def _add_photos(self, file, chosen, folder, source):
+        """Register photos with those of their annotations that are sound. chosen: ids of the images to take."""
+        photos = [(i, name) for i, name in self._found_photos(file, chosen, folder, source)]
+        frames = self._frames(file, photos, folder, source)
+        for image_id, file_name in photos:
+            if image_id not in frames:
                 continue
-            sound = []
-            for number, annotation in objects[photo["id"]]:
-                fault = segmentation_fault(annotation.get("segmentation"), size)
-                if fault is None:
-                    sound.append((number, annotation))
-                else:
-                    kind, message = fault
-                    message = f"annotation {annotation.get('id')}: {message}"
-                    self.fault(source, Fault(file_name, kind, message, number))
-            self.add_photo(SOURCE, photo["id"], folder.join(file_name), file_name, *size,
+            size, orientation = frames[image_id]
+            stored = size if orientation == 1 else size[::-1]  # as the outlines are
+            sound, empty = [], set()
+            for number, annotation in file.objects[image_id]:
+                name = f"annotation {annotation.get('id')}"
+                try:
+                    outline = outline_of(annotation.get("segmentation"), stored)
+                except SegmentationFault as error:
+                    if error.kind == "no mask" and outline_of_box(annotation.get("bbox")):
+                        error = SegmentationFault("no mask", ONLY_A_BOX)
+                    self.fault(source, Fault(file_name, error.kind, f"{name}: {error}", number))
+                    continue
+                self._note_outline(outline, annotation, f"{file_name}, {name}")
+                segmentation = outline.segmentation
+                if orientation != 1:
+                    segmentation = turned_segmentation(segmentation, orientation, stored)
+                if segmentation is not annotation["segmentation"]:
+                    annotation = {**annotation, "segmentation": segmentation}
+                sound.append((number, annotation))
+                if outline.empty:
+                    empty.add(number)
+            self.add_photo(SOURCE, image_id, folder.join(file_name), file_name, *size, empty=empty,
                            annotations=[annotation for _, annotation in sound], numbers=[number for number, _ in sound])
 
-    def _found_photos(self, photos, folder, uploads, source):
-        """list of (image entry, name of its file in the folder)."""
-        named = []
-        for photo in photos:
-            name = photo.get("file_name")
-            if isinstance(name, str) and name:
-                named.append((photo, name))
-            else:
-                message = f"image {photo['id']} has the file_name {name!r}, which is none"
-                self.fault(source, Fault(_photo_name(photo), "bad entry", message))
-        files, refused = find_photos([name for _, name in named], folder, uploads)
-        for photo, name in named:
-            if name in refused:
-                self.fault(source, Fault(name, "path escape", f"image {photo['id']}: {refused[name]}"))
-        missing = [name for _, name in named if name in files and files[name] is None]
-        self.missing_photos(source, folder.path, missing, len(photos))
-        return [(photo, files[name]) for photo, name in named if files.get(name) is not None]
+    def _note_outline(self, outline, annotation, name):
+        """Note what of an annotation is taken otherwise than it is written."""
+        if outline.form:
+            self.note("outline", f"written as {outline.form} in place of a list of polygons: taken as meant", name)
+        if outline.crumbs:
+            how = "without area beside sound ones: left out, their objects kept"
+            self.note("outline part", how, name, outline.crumbs)
+        if outline.empty:
+            self.note("object", "thinner than a pixel: left out, for it holds none", name)
+        if lies_elsewhere(outline.segmentation, annotation.get("bbox")):
+            how = "with an outline that lies elsewhere than its bbox: look at it, by `data show`"
+            self.note("object", how, name)
 
-    def _size(self, photo, path, source):
-        """(H, W) of a photo as annotated, or of its file if the annotations lack it; None after a fault."""
-        sides = photo.get("height"), photo.get("width")
-        name = _photo_name(photo)
-        if None in sides:
+    def _found_photos(self, file, chosen, folder, source):
+        """list of (id of an image, name of its file in the folder)."""
+        named = []
+        for image_id in chosen:
+            name = file.photos[image_id].get("file_name")
+            if isinstance(name, str) and name:
+                named.append((image_id, name))
+            else:
+                message = f"image {image_id} has the file_name {name!r}, which is none"
+                self.fault(source, Fault(f"image {image_id}", "bad entry", message))
+        files, refused = find_photos([name for _, name in named], folder, file.of_label_studio)
+        for image_id, name in named:
+            if name in refused:
+                self.fault(source, Fault(name, "path escape", f"image {image_id}: {refused[name]}"))
+        missing = [name for _, name in named if name in files and files[name] is None]
+        files.update(self.find_alike(folder, missing, set(files.values())))
+        missing = [name for name in missing if files[name] is None]
+        self.missing_photos(source, folder.path, missing, len(chosen))
+        return [(image_id, files[name]) for image_id, name in named if files.get(name) is not None]
+
+    def _frames(self, file, photos, folder, source):
+        """{image id: ((H, W) upright, EXIF orientation by which its outlines are to be turned, else 1)}.
+
+        Photos of which that cannot be told are faults.
+        """
+        frames, turned = {}, {}
+        for image_id, name in photos:
+            entry = file.photos[image_id]
             try:
-                return photo_size(path)
-            except DataError as error:
-                self.fault(source, Fault(name, "unreadable", str(error).rstrip(".")))
-                return None
-        if not all(isinstance(side, (int, float)) and side >= 1 for side in sides) or sides[0] * sides[1] > MAX_AREA:
-            message = f"image {photo['id']} has height {sides[0]!r} and width {sides[1]!r}"
-            self.fault(source, Fault(name, "bad entry", message))
-            return None
-        return int(sides[0]), int(sides[1])
+                size, is_text = annotated_size(entry)
+                upright, orientation = photo_header(folder.join(name))
+            except ValueError as error:  # of the file's entry, or of the photo
+                kind = "unreadable" if isinstance(error, DataError) else "bad entry"
+                message = str(error).rstrip(".") if isinstance(error, DataError) else f"image {image_id} has {error}"
+                self.fault(source, Fault(name, kind, message))
+                continue
+            if is_text:
+                self.note("size", "written as text: taken as numbers", name)
+            if size is None:
+                self.note("photo", "without a size in the file (-1, 0, null or nothing): taken from the photo", name)
+            reach = reach_of([annotation.get("segmentation") for _, annotation in file.objects[image_id]], orientation)
+            possible = possible_frames(size, upright, orientation, reach)
+            if not possible:
+                self.fault(source, Fault(name, "wrong size", wrong_size(upright, size)))
+            elif possible == ("upright",) and size in (None, upright):
+                frames[image_id] = upright, 1
+            else:
+                turned[image_id] = name, possible, upright, orientation
+        others = {possible[0] for _, possible, _, _ in turned.values() if len(possible) == 1}
+        for image_id, (name, possible, upright, orientation) in turned.items():
+            frame = chosen_frame(possible, others, file.of_label_studio)
+            if frame is None:
+                self.fault(source, Fault(name, "wrong size", f"{wrong_size(upright, upright[::-1])}; {EITHER_WAY}"))
+                continue
+            self.note("photo", NOTES[frame], name)
+            frames[image_id] = upright, 1 if frame == "upright" else orientation
+        return {image_id: frames[image_id] for image_id, _ in photos if image_id in frames}
 
     # --- Objects -----------------------------------------------------------------------------------------------------
     def read_objects(self, image_id):
@@ -188,15 +214,13 @@ class CocoDataset(AnnotatedDataset):
         info = self.image_info[image_id]
         shape = info["height"], info["width"]
         for number, annotation in zip(info["numbers"], info["annotations"]):
+            if number in info["empty"]:
+                message = f"annotation {annotation.get('id')}: its polygons hold no pixel"
+                yield Fault(self.file_name(image_id), "empty mask", message, number)
+                continue
             segmentation = annotation["segmentation"]
-            if isinstance(segmentation, dict):
-                rle = run_lengths.compress(segmentation, shape)
-            else:
-                rle = run_lengths.from_polygons(segmentation, shape)
-                if not run_lengths.areas([rle])[0]:  # thinner than a pixel, which only drawing them tells
-                    message = f"annotation {annotation.get('id')}: its polygons hold no pixel"
-                    yield Fault(self.file_name(image_id), "empty mask", message, number)
-                    continue
+            as_runs = isinstance(segmentation, dict)
+            rle = (run_lengths.compress if as_runs else run_lengths.from_polygons)(segmentation, shape)
             class_id = self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}")
             attributes = annotation.get("attribute_ids")
             attributes = tuple(attributes) if isinstance(attributes, list) else ()
@@ -205,101 +229,9 @@ class CocoDataset(AnnotatedDataset):
     def object_classes(self, image_id):
         """int32 [N]: class ids of the objects of a photo, negative for crowds; their masks are not looked at."""
         info = self.image_info[image_id]
-        dropped = info.get("dropped", ())
+        left_out = info["empty"] | set(info.get("dropped", ()))
         class_ids = np.array([
             self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}") * (-1 if annotation.get("iscrowd") else 1)
-            for number, annotation in zip(info["numbers"], info["annotations"]) if number not in dropped
+            for number, annotation in zip(info["numbers"], info["annotations"]) if number not in left_out
         ], np.int32)
-        return class_ids[class_ids != 0]  # without classes that were left out
-
-
-# --- Reading and checking --------------------------------------------------------------------------------------------
-
-
-def _read(path):
-    """Content of an annotation file, its three lists checked to be lists of objects."""
-    content = read_json(path, "COCO annotation file")
-    for key in LISTS:
-        entries = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise DataError(f"{path}: no COCO annotations, for it has no list {key!r} of objects: check the file.")
-    return content
-
-
-def _is_id(value):
-    return isinstance(value, (int, str))
-
-
-def _checked_id(entry, what, path):
-    """Id of an entry. Raises DataError if it has none."""
-    if not _is_id(entry.get("id")):
-        raise DataError(f"{path}: the {what} {str(entry)[:60]} has no id that is a number or text: add one.")
-    return entry["id"]
-
-
-def _categories_by_id(entries, path):
-    """{id: entry}; an id may occur once."""
-    index = {}
-    for entry in entries:
-        key = _checked_id(entry, "category", path)
-        if key in index:
-            raise DataError(f"{path}: category id {key!r} occurs twice: give each its own.")
-        index[key] = entry
-    return index
-
-
-def _kept_categories(categories, class_ids, path):
-    """Category ids to keep, in the order of classes."""
-    unknown = [i for i in class_ids if i not in categories] if class_ids is not None else []
-    if unknown:
-        raise DataError(f"{path}: no category {unknown[0]!r}: it has {', '.join(map(str, list(categories)[:20]))}.")
-    kept = categories if class_ids is None else set(class_ids)
-    return sorted(kept, key=lambda i: (isinstance(i, str), i))
-
-
-def _photo_name(photo):
-    """What a fault calls a photo: its file name as annotated, else its id."""
-    name = photo.get("file_name")
-    return name if isinstance(name, str) and name else f"image {photo['id']}"
-
-
-def segmentation_fault(segmentation, shape):
-    """(kind of FAULT_KINDS, reason) for a segmentation that cannot be decoded or has no area; None for a sound one.
-
-    Costs no rasterising for any ordinary polygon. segmentation: as COCO has it; shape: (H, W) of the photo
-    """
-    if isinstance(segmentation, dict):
-        try:
-            runs = run_lengths.check(segmentation, shape)
-        except (TypeError, ValueError) as error:
-            return _rle_kind(segmentation, shape, str(error)), str(error)
-        return None if runs[1::2].sum() else ("empty mask", "its RLE has no pixel inside")
-    if not isinstance(segmentation, list) or not segmentation:
-        return "empty mask", "it has no segmentation"
-    try:
-        run_lengths.check_polygons(segmentation, shape)
-    except DataError as error:
-        return _polygon_kind(segmentation, shape), str(error)
-    return None
-
-
-def _rle_kind(rle, shape, message):
-    """What kind of fault `run_lengths.check` found."""
-    size = rle.get("size")
-    if isinstance(size, list) and len(size) == 2 and size != list(shape):
-        return "wrong size"
-    return "RLE overflow" if "covers" in message else "bad entry"
-
-
-def _polygon_kind(polygons, shape):
-    """What kind of fault `check_polygons` found."""
-    try:
-        corners = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
-    except (TypeError, ValueError):
-        return "bad entry"
-    if any(len(part) < 3 or not np.isfinite(part).all() for part in corners):
-        return "bad entry"
-    height, width = shape
-    low, high = np.concatenate(corners).min(axis=0), np.concatenate(corners).max(axis=0)
-    inside = (high > 0).all() and low[0] < width and low[1] < height
-    return "empty mask" if inside and np.abs([low, high]).max() <= 10 * max(shape) else "mask outside"
+        return class_ids[class_ids != 0]  # without classes that `choose_classes` left out

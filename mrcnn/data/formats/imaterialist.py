@@ -6,9 +6,10 @@ import warnings
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
 from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -25,9 +26,10 @@ def recognises(path):
 class ImaterialistDataset(AnnotatedDataset):
     """An iMaterialist CSV and its folder of photos. All listed categories become classes, in the order of their ids."""
 
+    looks_late = True
     source = FORMAT  # of classes and photos
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
         """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
 
         Checked here is all but the masks' run lengths, which are checked when a photo's objects are read.
@@ -42,17 +44,42 @@ class ImaterialistDataset(AnnotatedDataset):
         Returns self. Raises DataError naming the file and line if a file is missing or of another form, a class is
         unknown, a photo is missing or lies outside the folder, or nothing remains.
         """
-        self.refuse(annotations, mapping=mapping)
+        self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
         categories, attributes = read_descriptions(descriptions_path(annotations, names))
         scan = Scan(annotations, limit, categories)
-        photos, missing = find_photos(scan, folder)
+        photos, missing = self.find_photos(scan, folder, named_or_stem)
         self._add_classes(annotations, categories, scan)
         self.attribute_names.update(attributes)
         self.add_scan(annotations, scan, folder, photos, missing)
         self.finish_loading(annotations)
         return self
+
+    def find_photos(self, scan, folder, find):
+        """Files of a Scan's photos; names that lead out of the folder are noted in the Scan.
+
+        Args:
+            scan: Scan
+            folder: PhotoFolder
+            find: function of it and a name that gives the name of the file, or None
+
+        Returns:
+            (list of file names, None where there is none; list of names whose file is missing).
+        """
+        found, missing = [], {}
+        for photo, name in enumerate(scan.names):
+            file_name = None
+            try:
+                file_name = find(folder, name)
+                if file_name is None:
+                    missing[name] = photo
+            except DataError as error:
+                scan.photo_problem(photo, "path escape", str(error).rstrip("."))
+            found.append(file_name)
+        for name, file_name in self.find_alike(folder, list(missing), set(found)).items():
+            found[missing.pop(name)] = file_name
+        return found, list(missing)
 
     def add_scan(self, annotations, scan, folder, photos, missing):
         """Register the photos of a Scan with their rows, and report its problems.
@@ -150,28 +177,6 @@ def encoded_pixels_to_rle(text, shape):
 
 
 # --- Files beside the CSV --------------------------------------------------------------------------------------------
-
-
-def find_photos(scan, folder, find=None):
-    """Files of a Scan's photos; names that lead out of the folder are noted in the Scan.
-
-    folder: PhotoFolder; find: function of it and a name that gives the name of the file or None; None takes ImageId
-        with its ending or without
-
-    Returns (list of file names, None where there is none; list of names whose file is missing).
-    """
-    find = find or named_or_stem
-    found, missing = [], []
-    for photo, name in enumerate(scan.names):
-        file_name = None
-        try:
-            file_name = find(folder, name)
-            if file_name is None:
-                missing.append(name)
-        except DataError as error:
-            scan.photo_problem(photo, "path escape", str(error).rstrip("."))
-        found.append(file_name)
-    return found, missing
 
 
 def _look_at_large(scan, folder, photos):

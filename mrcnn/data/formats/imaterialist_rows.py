@@ -7,6 +7,7 @@ mask stands, and again, in parts, when a photo's objects are asked for.
 import array
 import dataclasses
 import os
+import re
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from mrcnn.errors import DataError
 PIXELS = "EncodedPixels"
 COLUMNS = ("ImageId", PIXELS, "Height", "Width", "ClassId")
 ATTRIBUTES = "AttributesIds"  # a column of 2020; 2019 has them behind the class: 6_28_77
+WHOLE = re.compile(rb"([+-]?\d+)(?:\.0*)?")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
 
 
@@ -24,7 +27,7 @@ def first_columns(path):
     """Names in the first line of a file, whatever it is; [] if it cannot be read."""
     try:
         with open(path, "rb") as file:
-            return _columns(file.readline(MAX_HEADER))
+            return _columns(file.readline(MAX_HEADER))[0]
     except OSError:
         return []
 
@@ -111,7 +114,7 @@ class Scan:
 
     def _read(self, file):
         header = file.readline(MAX_HEADER)
-        columns = _columns(header)
+        columns, delimiter = _columns(header)
         sizes = ("Height", "Width") if self._layout.sized else (None, None)
         wanted = (self._layout.photo, PIXELS, *sizes, self._layout.label)
         lacking = [name for name in wanted if name is not None and name not in columns]
@@ -125,7 +128,7 @@ class Scan:
         for line, text in enumerate(file, 2):
             row = text.rstrip(b"\r\n")
             if row:
-                fields, start = _split(row, places[1])
+                fields, start = _split(row, places[1], delimiter)
                 if len(fields) == len(columns):
                     fields.append(b"")  # stands for the columns that are not there
                     self._add(line, offset + start, *[fields[place] for place in places])
@@ -187,8 +190,8 @@ class Scan:
             self.labels.append((self._layout.only_class, ()))
             return len(self.labels) - 1
         try:
-            category_id, *attributes = map(int, class_text.split(b"_"))
-            attributes += map(int, attribute_text.split(b",") if attribute_text.strip() else ())
+            category_id, *attributes = map(_whole, class_text.split(b"_"))
+            attributes += map(_whole, attribute_text.split(b",") if attribute_text.strip() else ())
         except ValueError:
             category_id, attributes = class_text.strip().decode("utf-8", "replace"), ()
             if self._layout.words and not category_id:
@@ -215,15 +218,20 @@ class Scan:
 
 
 def _columns(header):
-    """Names in the first line of a CSV."""
-    fields, _ = _split(header.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n"), 0)
-    return [field.strip().decode("utf-8", "replace") for field in fields]
+    """(names in the first line of a CSV, what stands between them)."""
+    header = header.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n")
+    for delimiter in DELIMITERS:
+        fields, _ = _split(header, 0, delimiter)
+        names = [field.strip().decode("utf-8", "replace") for field in fields]
+        if PIXELS in names:
+            return names, delimiter
+    return [field.strip().decode("utf-8", "replace") for field in _split(header, 0, b",")[0]], b","
 
 
-def _split(row, column):
+def _split(row, column, delimiter):
     """(fields of a line as bytes; where in the line the text of one of them begins, where there are so many)."""
     if b'"' not in row:
-        fields = row.split(b",")
+        fields = row.split(delimiter)
         return fields, sum(map(len, fields[:column])) + column
     fields, starts, place = [], [], 0
     while place <= len(row):
@@ -233,16 +241,24 @@ def _split(row, column):
             end = row.find(b'"', place)
             while end >= 0 and row[end + 1 : end + 2] == b'"':  # two stand for one
                 end = row.find(b'"', end + 2)
-            if end < 0 or row[end + 1 : end + 2] not in (b"", b","):
+            if end < 0 or row[end + 1 : end + 2] not in (b"", delimiter):
                 return [], 0  # no field of a CSV
         else:
-            end = row.find(b",", place)
+            end = row.find(delimiter, place)
             end = len(row) if end < 0 else end
         field = row[place:end]
         fields.append(field.replace(b'""', b'"') if quoted else field)
         starts.append(place)
         place = end + 1 + quoted
     return fields, starts[min(column, len(starts) - 1)]
+
+
+def _whole(text):
+    """The whole number that a text spells, 6.0 as 6. Raises ValueError if it spells none."""
+    number = WHOLE.fullmatch(text.strip())
+    if number is None:
+        raise ValueError(f"{text!r} is no whole number")
+    return int(number[1])
 
 
 def _size(height, width):

@@ -15,9 +15,11 @@ import os
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import PHOTO_ENDINGS, AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
-from mrcnn.data.formats.label_maps import png_size, read_label_map, read_png
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats.label_files import png_size, read_label_map, read_png
 from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = "instance_masks"
@@ -37,7 +39,9 @@ def recognises(path):
 class InstanceMaskDataset(AnnotatedDataset):
     """A folder of photos with instance masks, in one of the two layouts."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    looks_late = True
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
         """Register the photos of a folder, by headers and lists of files alone.
 
         annotations: the folder that holds both photos and masks
@@ -46,7 +50,7 @@ class InstanceMaskDataset(AnnotatedDataset):
 
         Returns self. Raises DataError naming the folder or file and what is wrong.
         """
-        self.refuse(annotations, names=names, mapping=mapping)
+        self.refuse(annotations, names=names, mapping=mapping, **others)
         self.start_loading(on_error)
         if not os.path.isdir(annotations):
             raise DataError(f"{annotations}: no such folder: give the folder that holds photos and masks.")
@@ -62,10 +66,13 @@ class InstanceMaskDataset(AnnotatedDataset):
         masks = os.path.join(annotations, NUMBERED_MASKS)
         names = [name for name in sorted(os.listdir(masks)) if name.endswith(MASK_SUFFIX)][:limit]
         self.add_class(FORMAT, NUMBERED_CLASS, NUMBERED_CLASS)
+        found = {stem: folder.find_stem(stem) for stem in (name.removesuffix(MASK_SUFFIX) for name in names)}
+        lacking = [stem for stem, name in found.items() if name is None]
+        found.update(self.find_alike(folder, lacking, set(found.values())))
         missing = []
         for mask_name in names:
             stem = mask_name.removesuffix(MASK_SUFFIX)
-            name = folder.find_stem(stem)
+            name = found[stem]
             if name is None:
                 missing.append(mask_name)
                 continue
@@ -118,6 +125,16 @@ class InstanceMaskDataset(AnnotatedDataset):
         """Yield an ObjectAnnotation, or a Fault, for each object: by its number in the mask, or by file name."""
         info = self.image_info[image_id]
         yield from self._numbered_objects(info) if "numbered" in info else self._filed_objects(info)
+
+    def object_classes(self, image_id):
+        """int32 [N]: class ids of the objects of a photo; masks that are files of their own are not looked at."""
+        info = self.image_info[image_id]
+        if "numbered" in info:
+            return super().object_classes(image_id)
+        dropped = info.get("dropped", ())
+        names = [name for number, (name, _) in enumerate(info["mask_files"]) if number not in dropped]
+        class_ids = np.array([self.map_source_class_id(f"{FORMAT}.{name}") for name in names], np.int32)
+        return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
     def _numbered_objects(self, info):
         class_id, size = self.map_source_class_id(f"{FORMAT}.{NUMBERED_CLASS}"), (info["height"], info["width"])

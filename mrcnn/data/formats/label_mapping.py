@@ -17,7 +17,7 @@ A mapping file looks like this; only "classes" must be there:
   an object; "union": all such parts together are one. A class that is not listed is "parts" if it is called like one
   of PAIRED, else "union".
 * "min_area": parts of fewer pixels are no objects and belong to none; 60 if left out, as is right for superpixel labels
-  of photos 400 pixels wide.
+  of photos 400 pixels wide. `--min-area` (min_area=) goes before it.
 
 Without a mapping every label but 0 is a class of its own. Ready mappings go by name: READY_MAPPINGS.
 """
@@ -35,7 +35,8 @@ from mrcnn.files import read_json
 IGNORED = 255
 UNKNOWN = -1
 MIN_AREA = 60  # pixels
-NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat")
+NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat", "label_colors.txt", "label_colours.txt",
+               "labelmap.txt")
 # Things of which a person wears two, in singular.
 PAIRED = ("shoe", "boot", "sock", "glove", "footwear", "sandal", "sneaker", "heel", "pump", "flat", "loafer", "clog",
           "wedge", "earring")
@@ -127,15 +128,17 @@ class LabelClasses:
     min_area: int
 
 
-def label_classes(label_names, mapping=None):
+def label_classes(label_names, mapping=None, min_area=None):
     """What a mapping makes of labels.
 
     label_names: {label: name}; mapping: path of a mapping file, name of one of READY_MAPPINGS, or such a dict; None
-        makes every label but 0 a class of its own
+        makes every label but 0 a class of its own; min_area: in place of the mapping's
 
     Returns LabelClasses. Raises DataError naming the mapping and what is wrong with it.
     """
     where, content = _read_mapping(mapping, label_names)
+    if min_area is not None:
+        content = {**content, "min_area": min_area} if isinstance(content, dict) else content
     _check_mapping(where, content)
     classes, table = content["classes"], _empty_table(label_names)
     groups = [("background", 0, content.get("background", [])), ("ignore", IGNORED, content.get("ignore", []))]
@@ -242,8 +245,13 @@ def _check_mapping(where, content):
 
 def find_names(folder):
     """Path of the file of names that lies in the folder of label maps or in the folder above; None if there is none."""
+    return find_file(folder, NAMES_FILES)
+
+
+def find_file(folder, names):
+    """Path of the first file of some names in a folder or in the folder above; None if there is none."""
     for place in (folder, os.path.dirname(os.path.abspath(folder))):
-        for name in NAMES_FILES:
+        for name in names:
             path = os.path.join(place, name)
             if os.path.isfile(path):
                 return path

@@ -12,32 +12,23 @@ import warnings
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
-from mrcnn.data.formats import label_mapping
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats import label_colours, label_mapping
+from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
-from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = "label_maps"
-MAP_ENDINGS = (".png", ".mat")
 PHOTO_FOLDERS = ("photos", "images", "JPEGImages")  # beside the folder of label maps
-# A grey PNG of more values than this is taken for a photo where nothing else tells.
-MOST_LABELS = 64
 
 
 def recognises(path):
-    """Whether a folder holds label maps: palette or grey PNGs of few values, or MATLAB files of one integer array."""
+    """Whether a folder holds label maps: PNGs of few values or colours, or MATLAB files of one integer array."""
     try:
         first = next(iter(_map_files(path)), None)
-        if first is None:
-            return False
-        if first.lower().endswith(".mat"):
-            return bool(_matlab_array(os.path.join(path, first)))
-        mode = _with_pillow(os.path.join(path, first), lambda image: image.mode)
-        if mode in ("P", "1") or label_mapping.find_names(path):
-            return mode in ("P", "1", "L", "I", "I;16")
-        return len(np.unique(read_label_map(os.path.join(path, first)))) <= MOST_LABELS
+        return first is not None and few_labels(os.path.join(path, first), bool(label_mapping.find_names(path)))
     except (DataError, OSError, TypeError, ValueError):
         return False
 
@@ -45,52 +36,63 @@ def recognises(path):
 class LabelMapDataset(AnnotatedDataset):
     """A folder of label maps and a folder of photos that have the same stems."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    looks_late = True
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, min_area=None,
+             **others):
         """Register the photos that have a label map, by headers alone.
 
-        annotations: folder of the label maps, NAME.png (palette or grey) or NAME.mat
+        annotations: folder of the label maps, NAME.png (palette, grey or colours) or NAME.mat
         images: folder of the photos, NAME with any ending; None: one of PHOTO_FOLDERS beside `annotations`, else itself
         limit: take the first so many label maps; on_error: "raise" at a bad sample or "skip" it (see `faults`)
         names: file of the labels' names (see `label_mapping.read_names`); None: one of NAMES_FILES there or above
         mapping: path or name of a mapping (see `label_mapping`); None: every label but 0 is a class
+        min_area: pixels of the smallest part of a class that is an object; None: as the mapping says, else MIN_AREA
 
         Returns self. Raises DataError naming the file and what is wrong.
         """
+        self.refuse(annotations, **others)
         self.start_loading(on_error)
         files = _map_files(annotations)
         names = names or label_mapping.find_names(annotations)
         if names is None:
             wanted = ", ".join(label_mapping.NAMES_FILES)
             raise DataError(f"{annotations}: has no file of label names ({wanted}): give one (names=, --names).")
-        classes = label_mapping.label_classes(label_mapping.read_names(names), mapping)
+        listed, colours = label_colours.read_labels(names, annotations)
+        classes = label_mapping.label_classes(listed, mapping, min_area)
         folder = PhotoFolder(images or _photo_folder(annotations))
+        stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
+        found = {file: folder.find_stem(stem) for file, stem in stems.items()}
+        same = os.path.abspath(folder.path) == os.path.abspath(annotations)  # then a map finds itself
+        lacking = [] if same else [stems[file] for file, name in found.items() if name is None]
+        alike = self.find_alike(folder, lacking, set(found.values()))
         missing = []
-        for file in files[:limit]:
-            map_path, name = os.path.join(annotations, file), folder.find_stem(os.path.splitext(file)[0])
-            if name is None or os.path.abspath(folder.join(name)) == os.path.abspath(map_path):
+        for file, name in found.items():
+            name = alike.get(stems[file]) if name is None else name
+            if name is None or (same and name == file):
                 missing.append(file)
             else:
-                self._add(map_path, name, folder.join(name), classes)
+                self._add(os.path.join(annotations, file), name, folder.join(name), classes, colours)
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for class_id, name in enumerate(classes.names, start=1):
             self.add_class(FORMAT, class_id, name)
         self.finish_loading(annotations)
         return self
 
-    def _add(self, map_path, name, path, classes):
+    def _add(self, map_path, name, path, classes, colours):
         """Register one photo, or what is wrong with it."""
         try:
             size = photo_size(path)
         except DataError as error:
             return self.fault(map_path, Fault(name, "unreadable", str(error).rstrip(".")))
         try:
-            map_size = _map_size(map_path)
+            labels_size = map_size(map_path)
         except DataError as error:
             return self.fault(map_path, Fault(name, "bad entry", str(error).rstrip(".")))
-        if map_size != size:
-            return self.fault(map_path, _wrong_size(name, map_size, size))
+        if labels_size != size:
+            return self.fault(map_path, _wrong_size(name, labels_size, size))
         stem = os.path.splitext(name)[0]
-        self.add_photo(FORMAT, stem, path, name, *size, map_path=map_path, label_classes=classes)
+        self.add_photo(FORMAT, stem, path, name, *size, map_path=map_path, label_classes=classes, colours=colours)
 
     def read_objects(self, image_id):
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
@@ -100,11 +102,26 @@ class LabelMapDataset(AnnotatedDataset):
             yield values
             return
         classes, number = info["label_classes"], 0
-        for value in np.flatnonzero(np.bincount(values.ravel(), minlength=IGNORED)[1:IGNORED]) + 1:
+        for value in _values_in(values):
             class_id = self.map_source_class_id(f"{FORMAT}.{value}")
             for mask, corner in _objects(values == value, classes.min_area, value in classes.parts):
                 yield ObjectAnnotation(number, class_id, _encoded(mask, corner, values.shape))
                 number += 1
+
+    def object_classes(self, image_id):
+        """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
+        info = self.image_info[image_id]
+        values = self._values(info)
+        if isinstance(values, Fault):
+            return super().object_classes(image_id)  # which tells it, or leaves it out
+        classes, dropped, class_ids, number = info["label_classes"], info.get("dropped", ()), [], 0
+        for value in _values_in(values):
+            class_id = self.map_source_class_id(f"{FORMAT}.{value}")
+            for _ in _objects(values == value, classes.min_area, value in classes.parts):
+                if class_id and number not in dropped:
+                    class_ids.append(class_id)
+                number += 1
+        return np.array(class_ids, np.int32)
 
     def label_map(self, image_id):
         """Class of every pixel of a photo.
@@ -130,7 +147,7 @@ class LabelMapDataset(AnnotatedDataset):
     def _values(info):
         """uint8 [H, W] of one photo: 1 to K as LabelClasses number the classes, 0, IGNORED; or a Fault."""
         try:
-            labels = read_label_map(info["map_path"])
+            labels = read_label_map(info["map_path"], info["colours"])
         except DataError as error:
             return Fault(info["file_name"], "bad entry", str(error).rstrip("."))
         size = info["height"], info["width"]
@@ -141,8 +158,18 @@ class LabelMapDataset(AnnotatedDataset):
         unknown = [int(label) for label in present if label >= len(table) or table[label] == UNKNOWN]
         if unknown:
             listed = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-            return Fault(info["file_name"], "unknown class", f"its label map has labels without a name: {listed}")
+            step = _stretched(unknown, table)
+            hint = f", multiples of {step}, as labels stretched for the eye are: divide them by {step}" if step else ""
+            message = f"its label map has labels without a name: {listed}{hint}"
+            return Fault(info["file_name"], "unknown class", message)
         return table.astype(np.uint8)[labels]
+
+
+def _stretched(unknown, table):
+    """By what labels were multiplied to fill 0 to 255, if they look so, else None. table: of LabelClasses"""
+    known = np.flatnonzero(table[:IGNORED] != UNKNOWN)
+    step = IGNORED // max(int(known.max(initial=0)), 1)
+    return step if step > 1 and all(label % step == 0 for label in unknown) else None
 
 
 # --- Objects ---------------------------------------------------------------------------------------------------------
@@ -165,6 +192,11 @@ def _objects(inside, min_area, by_parts):
             yield rectangle == number, (y + top, x + left)
     elif kept.any():
         yield kept[numbers], (y, x)
+
+
+def _values_in(values):
+    """The classes that a map of them has. values: uint8 [H, W]"""
+    return np.flatnonzero(np.bincount(values.ravel(), minlength=IGNORED)[1:IGNORED]) + 1
 
 
 def _encoded(mask, corner, shape):
@@ -199,81 +231,3 @@ def _photo_folder(folder):
     above = os.path.dirname(os.path.abspath(folder))
     beside = [os.path.join(above, name) for name in PHOTO_FOLDERS]
     return next((path for path in beside if os.path.isdir(path)), str(folder))
-
-
-def _map_size(path):
-    """(height, width) of a label map, from its header."""
-    return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path)
-
-
-def read_label_map(path):
-    """Labels of a label map's pixels: the index into the palette, the grey value, or the number in the MATLAB array.
-
-    path: of a PNG or .mat file
-
-    Returns uint8 or uint16 [H, W]. Raises DataError naming the file if it is unreadable, has colours, or holds values
-    that are no whole numbers from 0 to 65535.
-    """
-    labels = _matlab_array(path).values() if str(path).lower().endswith(".mat") else read_png(path)
-    if labels.ndim != 2:
-        raise DataError(f"{path}: is a colour picture: save the label map as palette or grey PNG.")
-    if labels.dtype in (np.uint8, np.uint16):
-        return labels
-    if not labels.size or labels.min() < 0 or labels.max() > 65535 or (labels != np.floor(labels)).any():
-        raise DataError(f"{path}: holds values that are no whole numbers from 0 to 65535: write labels.")
-    return labels.astype(np.uint16)
-
-
-def png_size(path):
-    """(height, width) of a PNG, from its header. Raises DataError naming the file if it is none, or is too large."""
-    return _with_pillow(path, lambda image: image.size[::-1])
-
-
-def read_png(path):
-    """Values of a PNG as they are stored: indices into its palette, grey values, or [H, W, channels] of colours.
-
-    Raises DataError naming the file if it is no PNG, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
-    """
-    values = _with_pillow(path, np.array)
-    if values.dtype == bool:
-        return (values.view(np.uint8) != 0).astype(np.uint8)  # Pillow's True is 255
-    depth = _grey_depth(path)
-    # Pillow spreads grey values of two and four bits over 0 to 255.
-    return values // np.uint8(255 // (2**depth - 1)) if depth in (2, 4) else values
-
-
-def _grey_depth(path):
-    """Bits a pixel of a grey PNG; None for any other PNG."""
-    with open(path, "rb") as file:
-        header = file.read(26)
-    return header[24] if header[25] == 0 else None
-
-
-def _with_pillow(path, use):
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return use(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
-    except Exception as error:  # decoders raise whatever they like on a broken file
-        reason = "no PNG" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{path}: not a readable label map ({reason}): replace it.") from error
-
-
-def _matlab_array(path):
-    """The one MatlabVariable of a file that can be a label map, told from the file's headers."""
-    from PIL import Image
-
-    variables = matlab_variables(path)
-    planes = [variable for variable in variables if len(variable.shape) == 2 and min(variable.shape) > 1]
-    whole = [plane for plane in planes if plane.kind.startswith(("int", "uint"))]
-    found = whole or [plane for plane in planes if plane.kind in ("double", "single")]
-    if len(found) != 1:
-        listed = ", ".join(f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in variables[:5])
-        raise DataError(f"{path}: needs one two-dimensional integer array, has {listed or 'nothing'}: save one alone.")
-    height, width = found[0].shape
-    if Image.MAX_IMAGE_PIXELS and height * width > 2 * Image.MAX_IMAGE_PIXELS:
-        raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.")
-    return found[0]

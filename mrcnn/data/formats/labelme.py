@@ -5,27 +5,23 @@ each. Points and lines enclose nothing and are faults. Labels that begin with on
 for what is no object, and are left out.
 """
 
-import base64
-import io
-import math
 import os
 
-import numpy as np
-
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats import labelme_shapes
+from mrcnn.data.formats.boxes import Rectangles
+from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.label_mapping import read_names
-from mrcnn.data.formats.photo_files import TURNED, photo_size
-from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
-from mrcnn.data.images import EXIF_ORIENTATION, to_rgb
+from mrcnn.data.formats.labelme_shapes import LEFT_OUT, RECTANGLES, upright_pixels
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
+from mrcnn.data.formats.via import RegionError
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "labelme"
-LEFT_OUT = ("__ignore__", "_background_")
-AREAS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
-NO_AREAS = ("point", "points", "line", "linestrip")
-PHOTO_FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # that a file may hold; LabelMe itself writes the first two
 LOOKED_AT = 5  # files of a folder by which it is recognised
 
 
@@ -40,7 +36,8 @@ def recognises(path):
 class LabelmeDataset(AnnotatedDataset):
     """A folder of LabelMe's files and their photos. Classes are numbered in the order of their names."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
+             boxes_as_masks=None, **others):
         """Register the photos of a folder, those without shapes too, all shapes checked.
 
         annotations: folder of the JSON files, or one such file; images: folder of the photos; None: where each file
@@ -48,17 +45,18 @@ class LabelmeDataset(AnnotatedDataset):
         limit: take the first so many files; on_error: "raise" at a bad sample or "skip" it (see `faults`)
         names: path of a file of class names (see `label_mapping.read_names`), such as LabelMe's labels.txt, which sets
             the classes and their order; None: the labels of all files
+        boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
 
         A photo that is not there is taken from the file if that holds it, each time that it is asked for.
 
         Returns self. Raises DataError naming the file and what is wrong.
         """
-        self.refuse(annotations, mapping=mapping)
+        self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         files = _json_files(annotations)
         folder = PhotoFolder(images or os.path.dirname(files[0] if files else "") or ".")
         listed = None if names is None else [n for n in read_names(names).values() if not n.startswith(LEFT_OUT)]
-        missing, found, taken = [], set(), set()
+        missing, found, taken, rectangles = [], set(), set(), Rectangles(self)
         for number, path in enumerate(files if listed is None else files[:limit]):
             wanted = limit is None or number < limit  # the others are read for their labels alone
             try:
@@ -67,12 +65,17 @@ class LabelmeDataset(AnnotatedDataset):
                 if wanted:
                     self.fault(path, Fault(os.path.basename(path), "bad entry", _reason(error, path)))
                 continue
-            found.update(_labels(content["shapes"]))
+            found.update(labelme_shapes.labels(content["shapes"]))
+            before = len(self.image_info)
             if wanted:
                 self._add(path, content, folder, listed, taken, missing)
+            for info in self.image_info[before:]:
+                for place, _, _ in info["objects"]:
+                    rectangles.add(labelme_shapes.kind_of(content["shapes"][place]) in RECTANGLES, info["file_name"])
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for name in sorted(found) if listed is None else listed:
             self.add_class(FORMAT, name, name)
+        rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
 
@@ -83,31 +86,63 @@ class LabelmeDataset(AnnotatedDataset):
         except DataError as error:
             return self.fault(path, Fault(os.path.basename(path), "path escape", _reason(error, path)))
         if not there and not content.get("imageData"):
+            found = self.find_alike(folder, [name], taken)
+            name, there = found.get(name, name), bool(found)
+        if not there and not content.get("imageData"):
             return missing.append(name)
+        try:
+            name, embedded, header = self._header(path, content, folder, name, there)
+        except DataError as error:
+            return self.fault(path, Fault(name, "unreadable", _reason(error, folder.join(name) if there else path)))
         if name in taken:
             message = f"the photo {name} is that of another file too"
             return self.fault(path, Fault(os.path.basename(path), "duplicate id", message))
         taken.add(name)
-        photo = folder.join(name) if there else path
         try:
-            size = photo_size(photo) if there else _decoded(content["imageData"], "imageData", _upright_size)
-        except DataError as error:
-            return self.fault(path, Fault(name, "unreadable", _reason(error, photo)))
-        fault = _size_fault(name, content, size)
-        if fault:
-            return self.fault(path, fault)
-        objects = self._objects(path, name, size, content["shapes"], listed)
-        self.add_photo(FORMAT, name, photo, name, *size, objects=objects, embedded=not there)
+            turn = self._turn(name, content, *header)
+        except ValueError as error:
+            return self.fault(path, Fault(name, "wrong size", str(error)))
+        objects = self._objects(path, name, header[0], turn, content["shapes"], listed)
+        photo = path if embedded else folder.join(name)
+        self.add_photo(FORMAT, name, photo, name, *header[0], objects=objects, embedded=embedded)
 
-    def _objects(self, path, photo, size, shapes, listed):
+    def _header(self, path, content, folder, name, there):
+        """(name of a photo, whether it is taken from the file, ((H, W) upright, EXIF orientation)).
+
+        Where the named file is no picture, as when it is the JSON file itself, the picture in the file is taken.
+        """
+        try:
+            if there:
+                return name, False, photo_header(folder.join(name))
+        except DataError:
+            if not content.get("imageData"):
+                raise
+            self.note("photo", "named by a file that is no picture: taken from imageData", name)
+        header, form = labelme_shapes.decoded(content["imageData"], "imageData", labelme_shapes.header)
+        if os.path.splitext(name)[1].lower() == ".json":  # the photo goes by this name in splits and other formats
+            name = f"{os.path.splitext(name)[0]}.{'jpg' if form == 'JPEG' else form.lower()}"
+        return name, True, header
+
+    def _turn(self, name, content, upright, orientation):
+        """The EXIF orientation by which shapes are to be turned, 1 for none. Raises ValueError for a wrong size."""
+        size, _ = annotated_size({"height": content.get("imageHeight"), "width": content.get("imageWidth")})
+        possible = possible_frames(size, upright, orientation, labelme_shapes.reach_of(content["shapes"]))
+        if not possible:
+            raise ValueError(wrong_size(upright, size))
+        frame = chosen_frame(possible, (), of_browser=False)
+        if size not in (None, upright) or frame == "stored":
+            self.note("photo", NOTES[frame], name)
+        return orientation if frame == "stored" else 1
+
+    def _objects(self, path, photo, size, turn, shapes, listed):
         """list of (number, class name, run lengths) of a photo's objects that can be used; faults of others are noted.
 
-        An object has the number of its first shape in the file.
+        An object has the number of its first shape in the file. turn: EXIF orientation by which shapes are turned
         """
-        groups = {}
+        groups, stored = {}, size if turn == 1 else size[::-1]
         for number, shape in enumerate(shapes):
             try:
-                label, group = _label(shape), _group(shape)
+                label, group = labelme_shapes.label_of(shape), labelme_shapes.group_of(shape)
                 if label.startswith(LEFT_OUT):
                     continue
                 if listed is not None and label not in listed:
@@ -120,13 +155,15 @@ class LabelmeDataset(AnnotatedDataset):
             rles = []
             for number in numbers:
                 try:
-                    rles.append(_shape_rle(shapes[number], size))
+                    rles.append(labelme_shapes.outline_rle(shapes[number], stored))
                 except RegionError as error:
                     where = "" if number == numbers[0] else f"shape {number} of its group: "
                     self.fault(path, Fault(photo, error.kind, where + str(error), numbers[0]))
                     break
             else:
-                objects.append((numbers[0], label, rles[0] if len(rles) == 1 else run_lengths.merge(rles)))
+                rle = rles[0] if len(rles) == 1 else run_lengths.merge(rles)
+                rle = rle if turn == 1 else turned_segmentation(rle, turn, stored)
+                objects.append((numbers[0], label, rle))
         return objects
 
     def load_image(self, image_id):
@@ -135,169 +172,20 @@ class LabelmeDataset(AnnotatedDataset):
         if not info.get("embedded"):
             return super().load_image(image_id)
         try:
-            return _decoded(_read(info["path"]).get("imageData"), "imageData", _upright_pixels)
+            text = _read(info["path"]).get("imageData")
+            return labelme_shapes.decoded(text, "imageData", lambda image: upright_pixels(image, self.matte))
         except DataError as error:
             raise DataError(f"{info['path']}: {_reason(error, info['path'])}: put the photo beside it.") from error
+
+    def photo_bytes(self, image_id):
+        """bytes of the file of a photo that only the annotations hold, as it is there; None for any other photo."""
+        info = self.image_info[image_id]
+        return labelme_shapes.raw_bytes(_read(info["path"])["imageData"], "imageData") if info["embedded"] else None
 
     def read_objects(self, image_id):
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
         for number, class_name, rle in self.image_info[image_id]["objects"]:
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
-
-
-# --- Shapes ----------------------------------------------------------------------------------------------------------
-
-
-def _labels(shapes):
-    """Set of the labels that name classes: those of shapes that have an area."""
-    labels = set()
-    for shape in shapes:
-        if isinstance(shape, dict) and _kind(shape) in AREAS and isinstance(shape.get("label"), str):
-            labels.add(shape["label"].strip())
-    return {label for label in labels if label and not label.startswith(LEFT_OUT)}
-
-
-def _label(shape):
-    label = shape.get("label") if isinstance(shape, dict) else None
-    if not isinstance(label, str):
-        raise RegionError("bad entry", "it has no label that is a text")
-    if not label.strip():
-        raise RegionError("unknown class", "its label is empty")
-    return label.strip()
-
-
-def _group(shape):
-    group = shape.get("group_id")
-    if not isinstance(group, (int, str, type(None))):
-        raise RegionError("bad entry", f"its group_id {str(group)[:40]!r} is no whole number")
-    return group
-
-
-def _kind(shape):
-    return shape.get("shape_type") or "polygon"  # as LabelMe takes a shape without
-
-
-def _shape_rle(shape, size):
-    """Compressed run lengths of a shape. size: (H, W) of the photo. Raises RegionError if it has none in the photo."""
-    kind = _kind(shape)
-    if kind in NO_AREAS:
-        raise RegionError("bad entry", f"its shape is a {kind}, which encloses nothing: draw a polygon")
-    if kind not in AREAS:
-        raise RegionError("bad entry", f"its shape_type {str(kind)[:40]!r} is none of {', '.join(AREAS)}")
-    points = _points(shape, kind)
-    if kind == "mask":
-        return _mask_rle(shape, points, size)
-    (x, y), (right, low) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-    if kind == "rectangle":
-        outline = {"name": "rect", "x": x, "y": y, "width": right - x, "height": low - y}
-    elif kind == "circle":
-        (x, y), rim = points.tolist()
-        outline = {"name": "circle", "cx": x, "cy": y, "r": math.dist((x, y), rim)}
-    else:
-        outline = {"name": "polygon", "all_points_x": points[:, 0], "all_points_y": points[:, 1]}
-    return shape_rle(checked_shape({"shape_attributes": outline}, size), size)
-
-
-def _points(shape, kind):
-    """float64 [P, (x, y)] of a shape, as many as its kind needs."""
-    try:
-        points = np.asarray(shape.get("points"), np.float64)
-    except (TypeError, ValueError, OverflowError):
-        points = np.zeros(0)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise RegionError("bad entry", f"the points of its {kind} are no list of [x, y] of finite numbers")
-    # A polygon's are counted where it is drawn; other programs write a rectangle's four corners.
-    needed = {"rectangle": (2, 4), "circle": (2,), "mask": (2,), "oriented_rectangle": (4,)}.get(kind)
-    if needed and len(points) not in needed:
-        raise RegionError("bad entry", f"its {kind} has {len(points)} points, needs {needed[0]}")
-    return points
-
-
-def _mask_rle(shape, points, size):
-    """Compressed run lengths of a mask: a PNG of the box that its two points span, both pixels included."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    if (high < 0).any() or low[0] >= size[1] or low[1] >= size[0]:
-        raise RegionError("mask outside", f"its mask lies outside the photo of {_sides(size)} (height x width)")
-    far = np.abs(points).max()
-    if far > 10 * max(size):
-        raise RegionError("bad entry", f"its mask reaches to {far:.6g}, far outside a photo of {_sides(size)}")
-
-    def fitting(image):
-        # Versions differ in how they round the box; none of them is a whole pixel more than one off.
-        more = np.array(image.size) - (high - low)
-        if (more <= -1).any() or (more >= 2).any():
-            box = "x".join(f"{side:.6g}" for side in (high - low)[::-1] + 1)
-            raise RegionError("wrong size", f"its mask has {_sides(image.size[::-1])} pixels, its points span {box}")
-        return np.array(image)
-
-    try:
-        pixels = _decoded(shape.get("mask"), "mask", fitting, ("PNG",))
-    except RegionError:
-        raise
-    except DataError as error:
-        raise RegionError("bad entry", str(error)) from error
-    if pixels.ndim != 2:
-        raise RegionError("bad entry", "its mask is a colour picture")
-    x, y = np.rint(low).astype(int).tolist()
-    part = pixels[max(-y, 0) : max(size[0] - y, 0), max(-x, 0) : max(size[1] - x, 0)] != 0
-    if not part.any():
-        raise RegionError("empty mask", "its mask holds no pixel of the photo")
-    full = np.zeros(size, bool, order="F")
-    full[max(y, 0) : max(y, 0) + part.shape[0], max(x, 0) : max(x, 0) + part.shape[1]] = part
-    return run_lengths.encode(full)
-
-
-# --- Images in the file ----------------------------------------------------------------------------------------------
-
-
-def _decoded(text, what, use, formats=PHOTO_FORMATS):
-    """What a function makes of the Pillow image in a base64 text. what: the text's name; formats: Pillow's, allowed.
-
-    Raises DataError with the reason if it is none, or has more pixels than Pillow decodes.
-    """
-    from PIL import Image
-
-    try:
-        data = base64.b64decode("".join(text.split()), validate=True)
-    except (AttributeError, ValueError) as error:
-        raise DataError(f"its {what} is no base64 text") from error
-    try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            return use(image)
-    except DataError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"its {what} has too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
-    except Exception as error:  # decoders raise whatever they like on broken data
-        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"its {what} is no readable image ({reason})") from error
-
-
-def _upright_size(image):
-    """(height, width) of a Pillow image once its EXIF orientation is applied."""
-    turned = image.getexif().get(EXIF_ORIENTATION, 1) in TURNED
-    return image.size if turned else image.size[::-1]
-
-
-def _upright_pixels(image):
-    from PIL import ImageOps
-
-    return to_rgb(ImageOps.exif_transpose(image), "its imageData")
-
-
-def _size_fault(photo, content, size):
-    """A Fault if the size of a photo is not the one that its file gives. size: (H, W) of the photo, upright."""
-    given = content.get("imageHeight"), content.get("imageWidth")
-    if given in ((None, None), size):
-        return None
-    message = f"the photo is {_sides(size)} pixels (height x width, upright), annotated as {_sides(given)}"
-    if given == size[::-1]:
-        message += ", as if its EXIF orientation were another: save it upright"
-    return Fault(photo, "wrong size", message)
-
-
-def _sides(size):
-    return f"{size[0]}x{size[1]}"
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The size of photos, for formats whose annotations do not tell it."""
 
-from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS
+from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS, read_heic
 from mrcnn.errors import DataError
 
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
@@ -13,21 +13,43 @@ def photo_size(path):
 
     Raises DataError naming the file if it is no photo or has more pixels than Pillow decodes.
     """
+    return photo_header(path)[0]
+
+
+def photo_header(path):
+    """((height, width) of a photo, upright; the orientation of its EXIF, 1 to 8, 1 where there is none).
+
+    Args:
+        path: of any file that Pillow reads
+
+    Raises:
+        DataError: naming the file if it is no photo or has more pixels than Pillow decodes.
+    """
     from PIL import Image
 
+    _prepare(path)
     try:
         with Image.open(path) as image:
             # Of a TIFF, releases of Pillow differ in whether size is upright already.
             width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
             # Pillow decodes a whole PNG to look for an orientation: only where the file can hold one.
             looks = image.format != "PNG" or _holds(path, PNG_ORIENTATIONS)
-            turned = looks and image.getexif().get(EXIF_ORIENTATION, 1) in TURNED
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1) if looks else 1
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
     except Exception as error:  # decoders raise whatever they like on a broken file
         reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
         raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
-    return (width, height) if turned else (height, width)
+    return ((width, height) if orientation in TURNED else (height, width)), orientation
+
+
+def _prepare(path):
+    try:
+        with open(path, "rb") as file:
+            read_heic(path, file.read(12))
+    except (OSError, TypeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise  # what else there is, Pillow meets as well
 
 
 def _holds(path, names):

@@ -12,17 +12,16 @@ Without Height and Width the sizes are read from the headers of the photos.
 
 import os
 
-from mrcnn.data.annotated import PhotoFolder
 from mrcnn.data.formats.imaterialist import (
     ImaterialistDataset,
     descriptions_path,
-    find_photos,
     named_or_stem,
     read_descriptions,
 )
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, PIXELS, Layout, Scan, first_columns
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -45,7 +44,7 @@ class RunLengthDataset(ImaterialistDataset):
 
     source = FORMAT
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
         """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
 
         Checked here is all but the run lengths, which are checked when a photo's objects are read.
@@ -60,7 +59,7 @@ class RunLengthDataset(ImaterialistDataset):
 
         Returns self. Raises DataError naming the file and line and what is wrong.
         """
-        self.refuse(annotations, mapping=mapping)
+        self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         layout = _layout(first_columns(annotations))
         if layout is None:
@@ -77,7 +76,7 @@ class RunLengthDataset(ImaterialistDataset):
         for number, entry in listed.items():
             self.add_category(FORMAT, number, entry["name"], entry.get("supercategory"))
         self.attribute_names.update(attributes)
-        photos, missing = find_photos(scan, folder, _find)
+        photos, missing = self.find_photos(scan, folder, _find)
         if not layout.sized:
             _read_sizes(scan, folder, photos)
         self.add_scan(annotations, scan, folder, photos, missing)

@@ -15,9 +15,12 @@ import os
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation, PhotoFolder
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.label_mapping import read_names
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.photo_files import TURNED, photo_header
+from mrcnn.data.formats.upright import NOTES, possible_frames, turned_segmentation
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = "via"
@@ -39,17 +42,19 @@ def recognises(path):
 class ViaDataset(AnnotatedDataset):
     """A file of VIA and its folder of photos. Classes are numbered in the order of their names."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None):
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
+             boxes_as_masks=None, **others):
         """Register the photos of a file, those without regions too, all regions checked.
 
         annotations: path of the JSON or CSV file; images: folder of the photos; None: the folder of the file
         limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `faults`)
         names: the attribute that holds the class; or path of a file of class names (see `label_mapping.read_names`),
             which sets the classes and their order; None: as told above, with the classes that the file has
+        boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
 
         Returns self. Raises DataError naming the file and what is wrong.
         """
-        self.refuse(annotations, mapping=mapping)
+        self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         entries, options = _read(annotations)
         from_file = names is not None and os.path.isfile(names)
@@ -58,23 +63,30 @@ class ViaDataset(AnnotatedDataset):
         folder = PhotoFolder(images or os.path.dirname(annotations) or ".")
         for name in classes:
             self.add_class(FORMAT, name, name)
-        for name, path, size, regions in self._photos(annotations, entries[:limit], folder):
-            known = self._regions(annotations, name, size, regions, attribute, classes)
-            self.add_photo(FORMAT, name, path, name, *size, regions=known)
+        rectangles = Rectangles(self)
+        for name, path, (size, orientation), regions in self._photos(annotations, entries[:limit], folder):
+            turn = self._turn(name, size, orientation, regions)
+            stored = size if turn == 1 else size[::-1]
+            known = self._regions(annotations, name, stored, regions, attribute, classes)
+            for number, _, _ in known:
+                rectangles.add(_region_list(regions)[number]["shape_attributes"]["name"] == "rect", name)
+            self.add_photo(FORMAT, name, path, name, *size, regions=known, turn=turn)
+        rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
 
     def _photos(self, annotations, entries, folder):
-        """list of (name, path, (H, W), regions) of the photos that can be used; faults of the others are noted."""
-        photos, missing, seen = [], [], set()
+        """list of (name, path, header, regions) of the photos that can be used; faults of the others are noted."""
+        photos, seen = [], set()
+        files, refused = _files(entries, folder)
+        files.update(self.find_alike(folder, [name for name in files if files[name] is None], set(files.values())))
+        missing = [entry["filename"] for entry in entries if files.get(entry["filename"], "") is None]
         for position, entry in enumerate(entries, 1):
-            name = entry["filename"]
-            try:
-                if folder.find(name) is None:
-                    missing.append(name)
-                    continue
-            except DataError as error:
-                self.fault(annotations, Fault(name, "path escape", str(error).rstrip(".")))
+            given = entry["filename"]
+            if given in refused:
+                self.fault(annotations, Fault(given, "path escape", refused[given]))
+            name = files.get(given)
+            if name is None:
                 continue
             if name in seen:
                 # Under the photo's own name the fault would stand for the first entry, which is sound.
@@ -86,11 +98,22 @@ class ViaDataset(AnnotatedDataset):
                 self.fault(annotations, Fault(name, "bad entry", "its regions are neither a list nor an object"))
                 continue
             try:
-                photos.append((name, folder.join(name), photo_size(folder.join(name)), entry["regions"]))
+                photos.append((name, folder.join(name), photo_header(folder.join(name)), entry["regions"]))
             except DataError as error:
                 self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
         self.missing_photos(annotations, folder.path, missing, len(entries))
         return photos
+
+    def _turn(self, name, size, orientation, regions):
+        """The EXIF orientation by which the regions of a photo are to be turned, 1 for none.
+
+        VIA notes no size: that the photo was seen as it is stored shows where regions fit it only so.
+        """
+        possible = possible_frames(None, size, orientation, _reach(regions) if orientation in TURNED else (0, 0))
+        if possible == ("upright",):
+            return 1
+        self.note("photo", NOTES["stored"], name)
+        return orientation
 
     def _regions(self, annotations, photo, size, regions, attribute, classes):
         """list of (number, class name, shape) of a photo's regions that can be used; faults of others are noted."""
@@ -109,7 +132,10 @@ class ViaDataset(AnnotatedDataset):
         """Yield the ObjectAnnotation of each region that loading found nothing wrong with."""
         info = self.image_info[image_id]
         for number, class_name, shape in info["regions"]:
-            rle = shape_rle(shape, (info["height"], info["width"]))
+            size = info["height"], info["width"]
+            rle = shape_rle(shape, size if info["turn"] == 1 else size[::-1])
+            if info["turn"] != 1:
+                rle = turned_segmentation(rle, info["turn"], size[::-1])
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
 
 
@@ -190,7 +216,7 @@ def checked_shape(region, size):
     if isinstance(shape, list):
         corners = np.reshape(shape, (-1, 2))
     else:
-        corners = np.add(shape[:2], np.outer((-1, 1), _reach(shape)))
+        corners = np.add(shape[:2], np.outer((-1, 1), _ellipse_reach(shape)))
     low, high, far = corners.min(axis=0), corners.max(axis=0), np.abs(corners).max()
     if (high <= 0).any() or low[0] >= size[1] or low[1] >= size[0]:
         raise RegionError("mask outside", f"its {kind} lies outside the photo of {size[0]}x{size[1]} (height x width)")
@@ -230,6 +256,19 @@ def _numbers(shape, *names, single=False):
     return values
 
 
+def _reach(regions):
+    """(H, W) that the regions of a photo reach to; what is no shape counts as nothing."""
+    reach = np.zeros(2)
+    for region in _region_list(regions):
+        try:
+            shape = _shape(region["shape_attributes"])
+        except (RegionError, TypeError, KeyError, AttributeError):  # told as a fault of the region
+            continue
+        corners = np.reshape(shape, (-1, 2)) if isinstance(shape, list) else np.add(shape[:2], _ellipse_reach(shape))
+        reach = np.maximum(reach, np.reshape(corners, (-1, 2)).max(axis=0)[::-1])
+    return float(reach[0]), float(reach[1])
+
+
 def shape_rle(shape, size):
     """Compressed run lengths of a checked shape. size: (H, W) of the photo."""
     if isinstance(shape, list):
@@ -243,7 +282,7 @@ def _ellipse_mask(ellipse, size):
     ellipse: (cx, cy, rx, ry, theta), pixels; theta: turn of its first axis from x towards y, radians
     """
     cx, cy, rx, ry, theta = ellipse
-    reach = _reach(ellipse)
+    reach = _ellipse_reach(ellipse)
     low = np.clip(np.floor((cx, cy) - reach), 0, size[::-1]).astype(int)
     high = np.clip(np.ceil((cx, cy) + reach), 0, size[::-1]).astype(int)
     x = np.arange(low[0], high[0])[None] + 0.5 - cx
@@ -255,7 +294,7 @@ def _ellipse_mask(ellipse, size):
     return mask
 
 
-def _reach(ellipse):
+def _ellipse_reach(ellipse):
     """float64 [2]: how far an ellipse reaches from its centre in x and in y."""
     _, _, rx, ry, theta = ellipse
     cos, sin = math.cos(theta), math.sin(theta)
@@ -308,6 +347,17 @@ def _first_entry(start):
     opening = start.index("{", start.index("{") + 1)
     regions = start.index('"regions"', opening)
     return json.JSONDecoder().raw_decode(start[opening:regions] + '"regions": []}')[0]
+
+
+def _files(entries, folder):
+    """({name of a photo: it, or None if no file is called so}; {name that leads out of the folder: why})."""
+    files, refused = {}, {}
+    for entry in entries:
+        try:
+            files[entry["filename"]] = folder.find(entry["filename"])
+        except DataError as error:
+            refused[entry["filename"]] = str(error).rstrip(".")
+    return files, refused
 
 
 def _region_list(regions):

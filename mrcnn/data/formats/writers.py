@@ -18,7 +18,7 @@ from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import named_errors
 from mrcnn.errors import DataError
-from mrcnn.files import whole_files
+from mrcnn.files import whole_file, whole_files
 
 CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"
@@ -94,6 +94,36 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
             if progress:
                 progress(done, len(image_ids))
     left_out.warn()
+
+
+def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Sequence[int] | None = None) -> int:
+    """Write all photos of a data set to a folder, if annotations hold some of them, which would exist nowhere else.
+
+    Photos that only the annotations hold are written as they are there, the others copied, under the names that
+    `write_coco` gives them.
+
+    Args:
+        dataset: prepared Dataset.
+        folder: to write to; it is made if need be.
+        image_ids: ids in the data set of the photos to write; None writes all.
+
+    Returns:
+        Number of photos that only the annotations hold; where it is 0 nothing is written.
+
+    Raises:
+        DataError: a photo cannot be read or written.
+    """
+    image_ids = _chosen(dataset, image_ids)
+    held = [i for i in image_ids if dataset.image_info[i].get("embedded")]
+    for image_id in image_ids if held else ():
+        with named_errors(dataset, image_id):
+            data = dataset.photo_bytes(image_id)
+            if data is None:
+                with open(dataset.image_info[image_id]["path"], "rb") as file:
+                    data = file.read()
+        with whole_file(os.path.join(folder, photo_name(dataset, image_id))) as partial, open(partial, "wb") as file:
+            file.write(data)
+    return len(held)
 
 
 def rle_to_encoded_pixels(rle):

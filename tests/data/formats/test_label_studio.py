@@ -2,8 +2,8 @@
 
 import pytest
 
-from mrcnn.data.annotated import PhotoFolder
 from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
+from mrcnn.data.photo_folder import PhotoFolder
 
 
 @pytest.fixture

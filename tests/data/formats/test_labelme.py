@@ -170,9 +170,28 @@ def test_a_photo_that_its_orientation_turns(folder):
     turn(folder)
     dataset = load(write(folder, [shape()], imageHeight=WIDTH, imageWidth=HEIGHT))  # as LabelMe sees it: upright
     assert dataset.load_image(0).shape[:2] == dataset.load_mask(0)[0].shape[:2] == (WIDTH, HEIGHT)
-    write(folder, [shape()])
-    with pytest.raises(DataError, match="the photo is 32x24 pixels .* annotated as 24x32, as if its EXIF orientation"):
-        load(folder)
+    # Seen as stored, 24 x 32: rows 6 to 10 and columns 4 to 13, turned clockwise, are rows 4 to 13 and, with 23 - y for
+    # row y, columns 13 to 17.
+    with pytest.warns(UserWarning, match="1 photo annotated as it is before its EXIF turns it"):
+        dataset = load(write(folder, [shape()]))
+    expected = np.zeros((WIDTH, HEIGHT), bool)
+    expected[4:14, 13:18] = True
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], expected)
+    with pytest.raises(DataError, match="the photo is 32x24 pixels .* annotated as 24x33"):
+        load(write(folder, [shape()], imageWidth=WIDTH + 1))
+
+
+def test_sizes_as_text_or_missing(folder):
+    for edits in ({"imageHeight": str(HEIGHT)}, {"imageHeight": None}, {"imageHeight": -1, "imageWidth": -1}):
+        assert load(write(folder, [shape()], **edits)).load_mask(0)[0].shape == (HEIGHT, WIDTH, 1)
+
+
+def test_a_photo_in_a_file_that_names_itself(folder):
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    with pytest.warns(UserWarning, match=r"1 photo named by a file that is no picture.*\(first: c.json\)"):
+        dataset = load(write(folder, [shape()], "c", imageData=text_of(pixels), imagePath="c.json"))
+    assert dataset.file_name(0) == "c.png"
+    np.testing.assert_array_equal(dataset.load_image(0), pixels)
 
 
 def test_a_photo_that_only_the_file_holds(folder, tmp_path):
@@ -216,3 +235,13 @@ def test_converted_to_coco_the_masks_are_the_same(folder):
     for i in dataset.image_ids:
         np.testing.assert_array_equal(dataset.load_mask(i)[0], other.load_mask(i)[0])
         assert dataset.load_mask(i)[1].tolist() == other.load_mask(i)[1].tolist()
+
+
+def test_rectangles_alone_must_be_asked_for_and_are_told_of(folder):
+    square = shape("rectangle", [[4, 6], [14, 11]])
+    with pytest.raises(DataError, match=r"all 2 objects have a box .*\(first: a.jpg\).*--boxes-as-masks"):
+        load(write(folder, [square, square]), boxes_as_masks=None)
+    with pytest.warns(UserWarning, match="2 objects drawn as a rectangle.*a draft"):
+        load(write(folder, [square, square]))
+    with pytest.warns(UserWarning, match="1 object drawn as a rectangle, among others"):
+        load(write(folder, [square, shape()]), boxes_as_masks=None)

@@ -48,7 +48,7 @@ def run_length_csv(folder):
 
 def via(folder):
     write_photo(folder / "a.png")
-    shape = {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 9}
+    shape = {"name": "polygon", "all_points_x": [1, 10, 10, 1], "all_points_y": [2, 2, 11, 11]}
     region = {"shape_attributes": shape, "region_attributes": {"name": "shirt"}}
     photo = {"filename": "a.png", "size": 123, "regions": [region]}
     (folder / "notes.json").write_text(json.dumps({"a.png123": photo}))
@@ -57,7 +57,7 @@ def via(folder):
 
 def labelme(folder):
     write_photo(folder / "a.png")
-    shape = {"label": "shirt", "points": [[1, 2], [10, 11]], "shape_type": "rectangle", "group_id": None}
+    shape = {"label": "shirt", "points": [[1, 2], [10, 2], [10, 11], [1, 11]], "group_id": None}
     content = {"version": "5.4.1", "flags": {}, "shapes": [shape], "imagePath": "a.png", "imageData": None}
     (folder / "a.json").write_text(json.dumps({**content, "imageHeight": SIDE, "imageWidth": SIDE}))
     return folder

@@ -38,7 +38,8 @@ def export(folder, regions, name="a.jpg", **more):
 
 
 def load(path, **options):
-    dataset = ViaDataset().load(path, **options)
+    """The data set of a file, of rectangles alone too."""
+    dataset = ViaDataset().load(path, **{"boxes_as_masks": True, **options})
     dataset.prepare()
     return dataset
 
@@ -303,3 +304,31 @@ def test_what_the_format_has_no_use_for_is_refused(folder):
         load(export(folder, []), mapping="ccp-13")
     with pytest.raises(DataError, match="none.json: cannot read"):
         load(folder / "none.json")
+
+
+# --- Rectangles ------------------------------------------------------------------------------------------------------
+
+
+def test_rectangles_alone_must_be_asked_for_and_are_told_of(folder):
+    with pytest.raises(DataError, match=r"via.json: all 2 objects have a box .*\(first: a.jpg\).*--boxes-as-masks"):
+        load(export(folder, [region(), region()]), boxes_as_masks=None)
+    with pytest.warns(UserWarning, match="2 objects drawn as a rectangle.*a draft"):
+        load(export(folder, [region(), region()]))
+    with pytest.warns(UserWarning, match="1 object drawn as a rectangle, among others"):
+        load(export(folder, [region(POLYGON), region()]), boxes_as_masks=None)
+
+
+def test_regions_that_fit_a_photo_before_its_exif_turns_it(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "a.jpg", exif=exif)  # 32 x 24 upright
+    wide = {"name": "polygon", "all_points_x": [4, 30, 30, 4], "all_points_y": [6, 6, 11, 11]}
+    with pytest.warns(UserWarning, match=r"1 photo annotated as it is before its EXIF turns it.*\(first: a.jpg\)"):
+        dataset = load(export(folder, [region(wide)]))
+    # Columns 4 to 29 become rows 4 to 29, rows 6 to 10 become columns 23 - 10 to 23 - 6.
+    expected = np.zeros((WIDTH, HEIGHT), bool)
+    expected[4:30, 13:18] = True
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], expected)
+    assert dataset.load_image(0).shape == (WIDTH, HEIGHT, 3)
+    dataset = load(export(folder, [region(POLYGON)]))  # fits both: as a browser shows the photo
+    assert dataset.notes == [] and dataset.load_mask(0)[0].shape == (WIDTH, HEIGHT, 1)

@@ -1,0 +1,95 @@
+"""What readers say of the samples of a data set: faults, notes and losses."""
+
+import dataclasses
+import warnings
+from typing import NamedTuple
+
+from mrcnn.files import printable
+
+# What can be wrong with a sample; `mrcnn.data.curation.validate` lists samples under these names.
+FAULT_KINDS = {
+    "unreadable": "the photo cannot be decoded",
+    "missing": "the photo's file is not in the folder",
+    "path escape": "the photo's name leads out of the image folder",
+    "wrong size": "photo and annotation have different sizes",
+    "empty mask": "an object has no pixel",
+    "mask outside": "an object lies outside the photo",
+    "no mask": "an object has a box, or nothing, in place of an outline",
+    "unknown class": "an object is of a class that the data set does not list",
+    "RLE overflow": "run lengths reach beyond the photo, or do not fill it where they should",
+    "duplicate id": "an id occurs twice",
+    "bad entry": "an entry that cannot be understood",
+}
+
+
+AT_FAULT = "left out as at fault"
+
+
+class Fault(NamedTuple):
+    """One bad sample.
+
+    Args:
+        photo: `file_name` of the photo in the data set, or the name as annotated if it has no file.
+        kind: a key of FAULT_KINDS.
+        message: what is wrong, without the photo's name.
+        number: index of the object among those of the photo in the file; None is the photo as a whole.
+    """
+
+    photo: str
+    kind: str
+    message: str
+    number: int | None = None
+
+    @property
+    def harmless(self) -> bool:
+        """Whether training may go on with the object: nothing but its id is wrong, and ids are of no use there."""
+        return self.kind == "duplicate id" and self.number is not None
+
+    def __str__(self):
+        place = self.photo if self.number is None else f"{self.photo}, object {self.number}"
+        return printable(f"{place}: {self.message}", one_line=True)
+
+
+@dataclasses.dataclass
+class Note:
+    """What a reader took otherwise than it is written, or left out as of no use: one line for all such entries.
+
+    Args:
+        what: the entries in the singular, such as "photo"; "s" is added for more of them
+        how: what they are and how they were taken, with the remedy
+        first: name of the first of them
+        count: how many there are
+    """
+
+    what: str
+    how: str
+    first: str
+    count: int = 1
+
+    def __str__(self):
+        text = f"{self.count} {self.what}{'' if self.count == 1 else 's'} {self.how} (first: {self.first})"
+        return printable(text, one_line=True)
+
+
+class Loss(NamedTuple):
+    """What a data set is without.
+
+    Attributes:
+        photo: name of the photo
+        reason: why, worded to follow the number of objects
+        objects: how many of the photo's objects are lost, as far as that is known
+        whole: whether the photo is lost as a whole
+    """
+
+    photo: str
+    reason: str
+    objects: int
+    whole: bool = False
+
+
+def warn_of_faults(source, verb, faults):
+    """Warn of some faults in one line. source: path of the annotations; verb: what was done to them."""
+    if faults:
+        shown = "; ".join(map(str, faults[:3]))
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        warnings.warn(f"{source}: {verb} {shown}{more}.", stacklevel=4)

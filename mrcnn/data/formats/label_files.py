@@ -1,0 +1,126 @@
+"""The files of label maps: PNGs and MATLAB arrays as labels, colours looked up."""
+
+import numpy as np
+
+from mrcnn.data.formats.label_colours import Colours, packed
+from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.errors import DataError
+
+MAP_ENDINGS = (".png", ".mat")
+# A picture of more values or colours than this is taken for a photo where nothing else tells.
+MOST_LABELS = 64
+
+
+def few_labels(path, named):
+    """Whether a file looks like a label map: by its kind, or by how few labels or colours it has.
+
+    Args:
+        path: of a PNG or .mat file
+        named: whether there is a file of label names
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    if path.lower().endswith(".mat"):
+        return bool(_matlab_array(path))
+    mode = _with_pillow(path, lambda image: image.mode)
+    if mode in ("P", "1") or (named and mode in ("L", "I", "I;16")):
+        return True
+    pixels = read_png(path)
+    if pixels.ndim == 3 and not named:
+        return False  # a picture of few colours, but nothing says what they mean
+    return len(np.unique(pixels if pixels.ndim == 2 else packed(pixels))) <= MOST_LABELS
+
+
+def map_size(path):
+    """(height, width) of a label map, from its header. Raises DataError naming the file if it cannot be read."""
+    return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path)
+
+
+def read_label_map(path, colours=None):
+    """Labels of a label map's pixels: index into the palette, grey value, number in the array, or label of the colour.
+
+    Args:
+        path: of a PNG or .mat file
+        colours: Colours of the labels; None knows none
+
+    Returns:
+        uint8 or uint16 [H, W].
+
+    Raises:
+        DataError: naming the file if it is unreadable, has colours that no label has, or holds values that are no whole
+            numbers from 0 to 65535.
+    """
+    if str(path).lower().endswith(".mat"):
+        labels = _matlab_array(path).values()
+    elif colours is not None and colours.listed:
+        labels = colours.labels(_with_pillow(path, _true_colours), path)
+    else:
+        labels = read_png(path)
+    if labels.ndim != 2:
+        labels = (colours or Colours({}, False)).labels(labels, path)
+    if labels.dtype in (np.uint8, np.uint16):
+        return labels
+    if not labels.size or labels.min() < 0 or labels.max() > 65535 or (labels != np.floor(labels)).any():
+        raise DataError(f"{path}: holds values that are no whole numbers from 0 to 65535: write labels.")
+    return labels.astype(np.uint16)
+
+
+def png_size(path):
+    """(height, width) of a PNG, from its header. Raises DataError naming the file if it is none, or is too large."""
+    return _with_pillow(path, lambda image: image.size[::-1])
+
+
+def read_png(path):
+    """Values of a PNG as they are stored: indices into its palette, grey values, or [H, W, channels] of colours.
+
+    Raises DataError naming the file if it is no PNG, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
+    """
+    values = _with_pillow(path, np.array)
+    if values.dtype == bool:
+        return (values.view(np.uint8) != 0).astype(np.uint8)  # Pillow's True is 255
+    depth = _grey_depth(path)
+    # Pillow spreads grey values of two and four bits over 0 to 255.
+    return values // np.uint8(255 // (2**depth - 1)) if depth in (2, 4) else values
+
+
+def _grey_depth(path):
+    """Bits a pixel of a grey PNG; None for any other PNG."""
+    with open(path, "rb") as file:
+        header = file.read(26)
+    return header[24] if header[25] == 0 else None
+
+
+def _true_colours(image):
+    """Pixels of a Pillow image as they are stored, a palette's colours in place of its indices."""
+    return np.array(image.convert("RGB") if image.mode == "P" else image)
+
+
+def _with_pillow(path, use):
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return use(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
+    except Exception as error:  # decoders raise whatever they like on a broken file
+        reason = "no PNG" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
+        raise DataError(f"{path}: not a readable label map ({reason}): replace it.") from error
+
+
+def _matlab_array(path):
+    """The one MatlabVariable of a file that can be a label map, told from the file's headers."""
+    from PIL import Image
+
+    variables = matlab_variables(path)
+    planes = [variable for variable in variables if len(variable.shape) == 2 and min(variable.shape) > 1]
+    whole = [plane for plane in planes if plane.kind.startswith(("int", "uint"))]
+    found = whole or [plane for plane in planes if plane.kind in ("double", "single")]
+    if len(found) != 1:
+        listed = ", ".join(f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in variables[:5])
+        raise DataError(f"{path}: needs one two-dimensional integer array, has {listed or 'nothing'}: save one alone.")
+    height, width = found[0].shape
+    if Image.MAX_IMAGE_PIXELS and height * width > 2 * Image.MAX_IMAGE_PIXELS:
+        raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.")
+    return found[0]

@@ -1,0 +1,250 @@
+"""What annotations are that no reader takes: forms known by name, with the export to choose in their place, or why not.
+
+A form that is known but not read is told in one line that names it and what to do. For all else each reader says why
+the annotations are none of its own, the nearest first.
+"""
+
+import csv
+import io
+import json
+import os
+import re
+
+from mrcnn.data.formats import label_files, label_mapping
+from mrcnn.data.formats.imaterialist_rows import DELIMITERS
+from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.errors import DataError
+
+HEAD = 1 << 20  # bytes of a file that are looked at
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
+TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl", ".npy", ".npz")
+YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
+COCO_EXPORT = "export COCO 1.0 (instances JSON)"
+ONLY_BOXES = "boxes alone cannot train masks: draw outlines and " + COCO_EXPORT
+
+
+def unread_form(path):
+    """What annotations are that no reader takes.
+
+    Args:
+        path: of a file or folder
+
+    Returns:
+        A sentence that names the form and the remedy; None for a form that is not known.
+    """
+    if os.path.isdir(path):
+        return _unread_folder(path)
+    ending = os.path.splitext(path)[1].lower()
+    if ending in ARCHIVES:
+        return "an archive: unpack it, and give the file or folder in it"
+    if ending in TABLES:
+        return f"a file of arrays or tables ({ending}), which is not read: {COCO_EXPORT} from where it came"
+    if ending in PHOTO_ENDINGS:
+        return "a picture: label maps are given by their folder, and annotations by their file"
+    head = _head(path)
+    if ending == ".xml" or head.lstrip().startswith(("<?xml", "<annotation")):
+        return _unread_xml(path)
+    if head.lstrip()[:1] in ("{", "["):
+        return _unread_json(path)
+    if ending in (".yaml", ".yml"):
+        return f"a file of settings, as YOLO has, whose labels are text files: {COCO_EXPORT} from the tool in its place"
+    return _unread_text(path) if ending == ".txt" else _unread_table(head)
+
+
+def _head(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEAD).decode("utf-8-sig", "replace")
+    except OSError:
+        return ""
+
+
+# --- Forms -----------------------------------------------------------------------------------------------------------
+
+
+def _unread_folder(path):
+    names = sorted(os.listdir(path))
+    here = os.path.basename(os.path.abspath(path))
+    if here == "SegmentationObject" or "SegmentationObject" in names:
+        return ("PASCAL VOC's masks of objects (SegmentationObject), which number objects without their class: give "
+                "the folder SegmentationClass as label maps, or " + COCO_EXPORT)
+    if {"data.yaml", "data.yml", "dataset.yaml", "obj.data"} & set(names):
+        return f"a folder of YOLO: {COCO_EXPORT} from the tool in its place"
+    if "dataset_dict.json" in names or "state.json" in names:
+        return f"a data set of Hugging Face, which is not read: save it as COCO JSON, or {COCO_EXPORT} from its source"
+    if "meta.json" in names and any(name == "ann" or os.path.isdir(os.path.join(path, name, "ann")) for name in names):
+        return f"a project of Supervisely: {COCO_EXPORT} in its place"
+    files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
+    for ending, look in FOLDERS.items():
+        found = [name for name in files if name.lower().endswith(ending)]
+        form = look(os.path.join(path, found[0])) if found and len(found) >= len(files) / 2 else None
+        if form:
+            return f"a folder of {len(found)} {ending} files, the first of them {form}"
+    pictures = [name for name in files if name.lower().endswith(PHOTO_ENDINGS)]
+    if pictures and len(pictures) == len(files):
+        jpegs = sum(name.lower().endswith((".jpg", ".jpeg", ".jfif", ".jpe")) for name in pictures)
+        if jpegs == len(pictures):
+            return (f"a folder of {jpegs} JPEG files: photos without annotations, whose file belongs here and their "
+                    "folder to --images; or label maps, which JPEG blurs: save these as PNG")
+    return None
+
+
+def _unread_text(path):
+    lines = [line for line in _head(path).splitlines() if line.strip()]
+    if not lines or not all(map(YOLO_LINE.fullmatch, lines)):
+        return None
+    if all(len(line.split()) == 5 for line in lines):
+        return "labels of YOLO, which are boxes: " + ONLY_BOXES
+    return f"outlines of YOLO, without names of classes and photos: {COCO_EXPORT} from the tool in their place"
+
+
+def _unread_xml(path):
+    head = _head(path)
+    if "<annotations" in head and "<image " in head:
+        return f"CVAT's XML (CVAT for images): {COCO_EXPORT} in its place"
+    if "<polygon>" in head and "<pt>" in head:
+        return f"XML of the LabelMe web page: {COCO_EXPORT}, or JSON of LabelMe 4 or 5, in its place"
+    if "<bndbox" in head:
+        return "PASCAL VOC's XML of boxes: " + ONLY_BOXES
+    return f"XML, which is not read: {COCO_EXPORT} in its place"
+
+
+def _unread_json(path):
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            content = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        try:  # a JSON object a line
+            content = [json.loads(line) for line in _head(path).splitlines()[:1]]
+        except (ValueError, RecursionError):
+            return None
+    first = content[0] if isinstance(content, list) and content else None
+    if isinstance(first, dict):
+        return _unread_list(first)
+    if not isinstance(content, dict):
+        return None
+    annotations = content.get("annotations")
+    first = annotations[0] if isinstance(annotations, list) and annotations else None
+    if isinstance(first, dict) and "segments_info" in first:
+        return PANOPTIC
+    keys = set(content)
+    if {"items", "categories"} <= keys:
+        return f"JSON of Datumaro: {COCO_EXPORT} in its place"
+    if {"imgHeight", "imgWidth", "objects"} <= keys:
+        return "a file of Cityscapes: give its folder of *_labelIds.png as label maps, or " + COCO_EXPORT
+    if {"size", "objects"} <= keys:
+        return f"JSON of Supervisely: {COCO_EXPORT} in its place"
+    if "assets" in keys or "asset" in keys:
+        return f"JSON of VoTT: {COCO_EXPORT} from another tool, for it has none"
+    if {"data_row", "projects"} <= keys:
+        return LABELBOX
+    return None
+
+
+# What the files of a folder may be, if half of them or more have one ending.
+FOLDERS = {".txt": _unread_text, ".xml": _unread_xml, ".json": _unread_json}
+PANOPTIC = ("COCO's panoptic form (segments_info), whose masks are PNG files: give the instances JSON "
+            "(instances_*.json) in its place, or " + COCO_EXPORT)
+LABELBOX = f"an export of Labelbox: convert it by Labelbox' own tools, or {COCO_EXPORT}"
+
+
+def _unread_list(first):
+    keys = set(first)
+    if "data" in keys and keys & {"annotations", "completions", "predictions"}:
+        return "Label Studio's own JSON: export COCO in its place (Export, COCO)"
+    if {"image_id", "category_id", "score"} <= keys:
+        return "results of a network in COCO's form, not annotations: give the file of annotations"
+    if "image" in keys and isinstance(first.get("annotations"), list):
+        return "JSON of CreateML, which is boxes: " + ONLY_BOXES
+    if "data_row" in keys or "Labeled Data" in keys:
+        return LABELBOX
+    if "name" in keys and "labels" in keys:
+        return f"JSON of BDD100K or Scalabel: {COCO_EXPORT} in its place"
+    return None
+
+
+def _unread_table(head):
+    line = head.partition("\n")[0]
+    for delimiter in DELIMITERS:
+        columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
+        names = {column.strip().lower() for column in columns}
+        if {"xmin", "ymin", "xmax", "ymax"} <= names:
+            if any("mask" in name for name in names):
+                return "OpenImages' table of masks, which are PNG files: make COCO JSON of them"
+            return "a table of boxes: " + ONLY_BOXES
+        if {"maskpath", "imageid"} <= names:
+            return "OpenImages' table of masks, which are PNG files: make COCO JSON of them"
+    return None
+
+
+# --- Why not ---------------------------------------------------------------------------------------------------------
+
+
+def why_not(path):
+    """Why annotations are of none of the formats, the nearest first, in one sentence."""
+    reasons = _folder_reasons(path) if os.path.isdir(path) else _file_reasons(path)
+    return "; ".join(reason for _, reason in sorted(reasons, key=lambda pair: -pair[0]))
+
+
+def _file_reasons(path):
+    """list of (nearness, reason)."""
+    ending, head = os.path.splitext(path)[1].lower(), _head(path)
+    if not head.strip():
+        return [(1, "the file is empty")]
+    reasons = []
+    if head.lstrip()[:1] in ("{", "["):
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                content = json.load(file)
+        except (OSError, ValueError, RecursionError) as error:
+            return [(3, f"no JSON ({error})")]
+        keys = list(content) if isinstance(content, dict) else []
+        has = f"it has {', '.join(map(repr, keys[:6]))}" if keys else f"it is a {type(content).__name__}"
+        near = len({"images", "annotations", "categories"} & set(keys))
+        reasons.append((2 + near, f"no COCO: its top level needs images and annotations, {has}"))
+        near = len({"shapes", "imagePath"} & set(keys))
+        reasons.append((1.9 + near, "no LabelMe: it needs shapes and imagePath"))
+        reasons.append((1.8, "no VIA: it needs an entry with filename and regions for each photo"))
+        return reasons
+    columns = [column.strip(' "') for column in re.split("[,;\t]", head.partition("\n")[0])]
+    shown = ", ".join(columns[:6])
+    near = len({"ImageId", "EncodedPixels", "ClassId", "ImageId_ClassId", "Image_Label"} & set(columns))
+    need = "EncodedPixels and ImageId (or ImageId_ClassId, Image_Label)"
+    is_table = ending in (".csv", ".tsv")
+    reasons.append((2 * is_table + near, f"no CSV of run lengths: its first line needs {need}, it has {shown}"))
+    reasons.append((1.5 * is_table, "no CSV of VIA: its first line needs filename and region_shape_attributes"))
+    reasons.append((0.1, "no JSON"))
+    return reasons
+
+
+def _folder_reasons(path):
+    """list of (nearness, reason)."""
+    names = sorted(os.listdir(path))
+    files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
+    maps = [name for name in files if name.lower().endswith(label_files.MAP_ENDINGS)]
+    jsons = [name for name in files if name.lower().endswith(".json")]
+    tables = [name for name in files if name.lower().endswith((".json", ".csv"))]
+    reasons = []
+    if not names:
+        return [(1, "the folder is empty")]
+    if not maps:
+        pictures = [name for name in files if name.lower().endswith(PHOTO_ENDINGS)]
+        named = pictures and label_mapping.find_names(path)
+        why = f", and {pictures[0]} is no PNG, in which labels stay exact: save it so" if named else ""
+        reasons.append((4 if named else 0.3, f"no label maps: it has no PNG and no .mat file{why}"))
+    else:
+        try:
+            label_files.few_labels(os.path.join(path, maps[0]), bool(label_mapping.find_names(path)))
+            why = f"{maps[0]} has many values or colours, as a photo has, and no file names labels"
+            wanted = f"{label_mapping.NAMES_FILES[0]} or label_colors.txt"
+            reasons.append((3, f"no label maps: {why} ({wanted}): give one by --names and --format label_maps"))
+        except DataError as error:
+            reasons.append((3, f"no label maps: {str(error).rstrip('.')}"))
+    if jsons:
+        reasons.append((2, f"no LabelMe: {jsons[0]} needs shapes and imagePath"))
+    layout = "NAME/images and NAME/masks, or PNGImages and PedMasks"
+    near = sum(name.lower() in ("images", "masks", "pngimages", "pedmasks") for name in names)
+    reasons.append((0.5 + 2 * near, f"no instance masks: it needs {layout}"))
+    if tables:
+        reasons.append((3.5, f"COCO, VIA and CSVs are given by their file: {tables[0]}"))
+    return reasons

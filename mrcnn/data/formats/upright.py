@@ -1,0 +1,107 @@
+"""Annotations of photos that are to be turned by a quarter, as their EXIF says.
+
+Photos are read upright. A tool may give the size of the photo as it is stored, and the outlines of either: where only
+one of the two fits, it is taken.
+"""
+
+import numpy as np
+
+from mrcnn.data import run_lengths
+from mrcnn.data.formats.photo_files import TURNED
+
+NOTES = {
+    "upright": "with the size that it has before its EXIF turns it: its outlines fit it upright, and are taken so",
+    "stored": "annotated as it is before its EXIF turns it: its outlines are turned with it",
+}
+EITHER_WAY = "its outlines fit it turned and not: save the photo upright, or correct its size in the annotations"
+BEYOND = 1  # pixels that an outline may reach over the edge of its photo
+
+
+def possible_frames(size, upright, orientation, reach):
+    """How a photo may have been seen when it was annotated: "upright", "stored", both or neither.
+
+    Args:
+        size: (H, W) as annotated; None: not
+        upright: (H, W) of the photo, upright
+        orientation: of its EXIF
+        reach: (H, W) that the outlines reach to
+
+    Returns:
+        Tuple of what fits; () if the size is of neither.
+    """
+    stored = upright[::-1] if orientation in TURNED else upright
+    if size not in (None, upright, stored):
+        return ()
+    if stored == upright or (size in (None, upright) and _fits(reach, upright)):
+        return ("upright",)
+    found = [name for name, frame in (("upright", upright), ("stored", stored)) if _fits(reach, frame)]
+    # What fits nowhere lies outside the photo, which is told of the object.
+    return tuple(found) or (("stored",) if size == stored else ("upright",))
+
+
+def _fits(reach, size):
+    return reach[0] <= size[0] + BEYOND and reach[1] <= size[1] + BEYOND
+
+
+def wrong_size(upright, size):
+    """The message of a photo whose size is not the annotated one. upright: (H, W) of the photo; size: as annotated."""
+    message = f"the photo is {_sides(upright)} pixels (height x width, upright), annotated as {_sides(size)}"
+    return message + (", as if its EXIF orientation were another" if tuple(size) == upright[::-1] else "")
+
+
+def _sides(size):
+    return f"{size[0]}x{size[1]}"
+
+
+def chosen_frame(possible, others, of_browser):
+    """The frame of a photo that was annotated with the size that it has as stored.
+
+    Args:
+        possible: what `possible_frames` found
+        others: set of the frames of photos of the same file where only one was possible
+        of_browser: whether the tool shows photos upright whatever size it notes, as Label Studio does
+
+    Returns:
+        "upright" or "stored"; None if it cannot be told.
+    """
+    if len(possible) == 1:
+        return possible[0]
+    if len(others) == 1:
+        return next(iter(others))
+    return None if others or of_browser else "stored"
+
+
+def turned_polygon(polygon, orientation, stored):
+    """A polygon of a photo as stored, in the photo as EXIF turns it.
+
+    Args:
+        polygon: list [x1, y1, ...] in pixels
+        orientation: of EXIF, 1 to 8
+        stored: (H, W) of the photo as stored
+
+    Returns:
+        list [x1, y1, ...].
+    """
+    x, y = np.asarray(polygon, np.float64).reshape(-1, 2).T
+    height, width = stored
+    points = {
+        2: (width - x, y), 3: (width - x, height - y), 4: (x, height - y), 5: (y, x), 6: (height - y, x),
+        7: (height - y, width - x), 8: (y, width - x),
+    }.get(orientation, (x, y))
+    return np.stack(points, axis=1).ravel().tolist()
+
+
+def turned_mask(mask, orientation):
+    """A mask of a photo as stored, in the photo as EXIF turns it. mask: bool [H, W]; orientation: 1 to 8."""
+    turns = {
+        2: lambda m: m[:, ::-1], 3: lambda m: m[::-1, ::-1], 4: lambda m: m[::-1], 5: lambda m: m.T,
+        6: lambda m: m[::-1].T, 7: lambda m: m[::-1, ::-1].T, 8: lambda m: m[:, ::-1].T,
+    }
+    return turns.get(orientation, lambda m: m)(mask)
+
+
+def turned_segmentation(segmentation, orientation, stored):
+    """A sound segmentation of COCO, of a photo as stored, in the photo as EXIF turns it."""
+    if isinstance(segmentation, dict):
+        return run_lengths.encode(turned_mask(run_lengths.decode(segmentation, stored), orientation))
+    return [turned_polygon(polygon, orientation, stored) for polygon in segmentation]

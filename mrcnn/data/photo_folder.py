@@ -1,0 +1,121 @@
+"""The folder of a data set's photos, and which of its files a name stands for."""
+
+import os
+import unicodedata
+import urllib.parse
+
+from mrcnn.data.images import PHOTO_ENDINGS, image_path
+from mrcnn.errors import DataError
+
+
+class PhotoFolder:
+    """The folder of a data set's photos. Each of its folders is listed once: far cheaper than a look at each file.
+
+    Symbolic links in it are followed, also those that lead out: the folder is the user's own. Names are not: none of an
+    annotation file leads out of the folder.
+
+    path: of the folder. Raises DataError if there is none.
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        if not os.path.isdir(self.path):
+            raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
+        self._names, self._stems, self._alike = {}, {}, None
+
+    def find(self, name):
+        """`name` if the folder has a file of that name (subfolders allowed), else None.
+
+        Raises DataError if the name leads out of the folder.
+        """
+        place, base = os.path.split(image_path(self.path, name))
+        return name if base in self._listed(place) else None
+
+    def find_stem(self, name):
+        """Name of the photo that is `name` with the ending that it lacks, else None. Raises DataError as `find`."""
+        place, base = os.path.split(image_path(self.path, name))
+        if place not in self._stems:
+            stems = self._stems[place] = {}
+            for stem, ending in map(os.path.splitext, sorted(self._listed(place))):
+                if ending.lower() in PHOTO_ENDINGS:
+                    stems.setdefault(stem, []).append(ending)
+        endings = self._stems[place].get(base)
+        return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
+
+    def find_alike(self, names, taken=()):
+        """Files whose names look like names that no file has, where exactly one does.
+
+        Names look alike if they differ in no more than upper and lower case, composed and decomposed letters, percent
+        signs in place of letters, backslashes, the ending, where the name has none, and folders in front. A file that
+        two names are like is none's.
+
+        Args:
+            names: that no file has; those that lead out of the folder are like none
+            taken: files that other names stand for
+
+        Returns:
+            {name: name of the file} of the names that one file is like.
+        """
+        guesses = {}
+        for name in dict.fromkeys(names):
+            try:
+                image_path(self.path, name)
+                found = [file for file in self._files_like(name) if file not in taken]
+            except DataError:
+                continue
+            if len(found) == 1:
+                guesses.setdefault(found[0], []).append(name)
+        return {alike[0]: file for file, alike in guesses.items() if len(alike) == 1}
+
+    def join(self, name):
+        """Path of a photo that `find`, `find_stem` or `find_alike` found."""
+        return os.path.join(self.path, name)
+
+    def _files_like(self, name):
+        """list of the files that a name is like, folders in front of either left away."""
+        if self._alike is None:
+            self._alike = self._listed_alike()
+        parts = _parts(name)
+        if not parts:
+            return []
+        # Without an ending of photos a name is the stem of one.
+        whole = parts[-1].endswith(PHOTO_ENDINGS)
+        files = self._alike.get(parts[-1], []) + ([] if whole else self._alike.get((parts[-1],), []))
+        found = []
+        for file in dict.fromkeys(files):
+            depth = min(len(parts), file.count("/") + 1) - 1
+            if _parts(file)[:-1][-depth:] == parts[:-1][-depth:] or not depth:
+                found.append(file)
+        return found
+
+    def _listed_alike(self):
+        """{name, or (stem,) of a photo, as `_parts` has it: list of the files below the folder that are called so}."""
+        alike = {}
+        for place, _, files in os.walk(self.path):
+            prefix = os.path.relpath(place, self.path).replace(os.sep, "/")
+            for file in sorted(files):
+                path = file if prefix == "." else f"{prefix}/{file}"
+                key = _parts(file)[-1]
+                alike.setdefault(key, []).append(path)
+                stem, ending = os.path.splitext(key)
+                if ending in PHOTO_ENDINGS:
+                    alike.setdefault((stem,), []).append(path)
+        return alike
+
+    def _listed(self, place):
+        """Names of the files in a folder; none if there is no such folder."""
+        if place not in self._names:
+            try:
+                self._names[place] = {entry.name for entry in os.scandir(place) if not entry.is_dir()}
+            except (FileNotFoundError, NotADirectoryError):
+                self._names[place] = set()
+            except OSError as error:
+                raise DataError(f"{place}: cannot be listed ({error.strerror}): check its permissions.") from error
+        return self._names[place]
+
+
+def _parts(name):
+    """Folders and file of a name, in the form in which all that look alike are the same."""
+    name = urllib.parse.unquote(str(name)).replace("\\", "/")
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    return [unicodedata.normalize("NFC", part).casefold() for part in parts]

@@ -1,0 +1,131 @@
+"""Annotations that no reader takes are named, with what to do; for all else each format says why not."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats import READERS, open_dataset, recognise
+from mrcnn.data.formats.unread import unread_form, why_not
+from mrcnn.errors import DataError
+
+
+def made(folder, **files):
+    """A folder with files of texts, or of JSON of what is no text; "__" stands for a full stop, "___" for a slash."""
+    for name, content in files.items():
+        path = folder / name.replace("___", "/").replace("__", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+TASK = {"id": 1, "data": {"image": "/data/upload/1/a.jpg"}, "annotations": []}
+BOX = "<annotation><object><bndbox></bndbox></object></annotation>"
+# Name and content of a file, and what is said of it.
+FILES = [
+    ("a__zip", "PK", "an archive: unpack it"),
+    ("a__parquet", "x", "arrays or tables"),
+    ("a__png", "x", "a picture"),
+    ("a__xml", BOX, "PASCAL VOC's XML of boxes: boxes alone cannot train"),
+    ("a__xml", '<?xml version="1.0"?><annotations><image id="0"/></annotations>', "CVAT's XML"),
+    ("a__xml", "<annotation><object><polygon><pt/></polygon></object></annotation>", "LabelMe web page"),
+    ("a__json", [TASK], "Label Studio's own JSON: export COCO"),
+    ("a__ndjson", json.dumps({"data_row": {}, "projects": {}}) + "\n{}", "Labelbox"),
+    ("a__json", [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": []}], "results of a network"),
+    ("a__json", [{"image": "a.jpg", "annotations": []}], "CreateML"),
+    ("a__json", [{"name": "a.jpg", "labels": []}], "BDD100K"),
+    ("a__json", {"info": {}, "categories": {}, "items": []}, "Datumaro"),
+    ("a__json", {"imgHeight": 5, "imgWidth": 5, "objects": []}, "Cityscapes"),
+    ("a__json", {"size": {}, "objects": []}, "Supervisely"),
+    ("a__json", {"asset": {}, "regions": []}, "VoTT"),
+    ("a__txt", "0 0.5 0.5 0.2 0.1\n1 0.1 0.2 0.3 0.4\n", "labels of YOLO, which are boxes"),
+    ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO"),
+    ("a__yaml", "nc: 2\n", "YOLO"),
+    ("a__csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "a table of boxes"),
+    ("a__csv", "MaskPath,ImageID,LabelName\n", "OpenImages"),
+]
+
+
+@pytest.mark.parametrize("name, content, said", FILES)
+def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
+    path = made(tmp_path, **{name: content}) / name.replace("__", ".")
+    with pytest.raises(DataError, match=said) as error:
+        recognise(str(path))
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("files, said", [
+    ({"SegmentationObject___a__png": "", "JPEGImages___a__jpg": ""}, "SegmentationObject.*SegmentationClass"),
+    ({"data__yaml": "", "labels___a__txt": ""}, "a folder of YOLO"),
+    ({"meta__json": {}, "ds___ann___a__json": {}}, "Supervisely"),
+    ({"dataset_dict__json": {}}, "Hugging Face"),
+    ({"a__txt": "0 0.5 0.5 0.2 0.1", "b__txt": ""}, "a folder of 2 .txt files, the first of them labels of YOLO"),
+    ({"a__xml": BOX, "a__jpg": ""}, "a folder of 1 .xml files, the first of them PASCAL VOC"),
+    ({"1__json": [TASK]}, "a folder of 1 .json files, the first of them Label Studio's"),
+    ({"a__jpg": "", "b__JPG": ""}, "a folder of 2 JPEG files: photos without annotations"),
+])
+def test_a_folder_of_a_known_form_is_named(tmp_path, files, said):
+    with pytest.raises(DataError, match=said):
+        recognise(str(made(tmp_path, **files)))
+
+
+def test_masks_of_objects_of_voc_are_no_label_maps(tmp_path):
+    folder = tmp_path / "SegmentationObject"
+    folder.mkdir()
+    Image.fromarray(np.zeros((4, 5), np.uint8), "P").save(folder / "a.png")
+    with pytest.raises(DataError, match="SegmentationClass"):
+        recognise(str(folder))
+
+
+def test_cocos_panoptic_form_is_named_though_it_looks_like_instances(tmp_path):
+    content = {"images": [], "categories": [], "annotations": [{"image_id": 1, "segments_info": []}]}
+    path = made(tmp_path, panoptic__json=content) / "panoptic.json"
+    with pytest.raises(DataError, match="panoptic.json: COCO's panoptic form.*instances_"):
+        open_dataset(str(path))
+
+
+@pytest.mark.parametrize("content, order", [
+    ({"images": [], "categories": []}, ["no COCO: .* it has 'images', 'categories'", "no LabelMe", "no VIA"]),
+    ({"images": 1, "shapes": [], "imagePath": ""}, ["no LabelMe|no COCO"]),
+    ({"shapes": [], "version": "5"}, ["no LabelMe", "no COCO", "no VIA"]),
+    ("{broken", ["no JSON"]),
+    ("", ["the file is empty"]),
+])
+def test_why_a_json_file_is_of_no_format(tmp_path, content, order):
+    path = made(tmp_path, a__json=content) / "a.json"
+    assert unread_form(str(path)) is None
+    said = why_not(str(path))
+    assert len(said.split("; ")) >= len(order)
+    for text, start in zip(said.split("; "), order):
+        assert any(text.startswith(part.split(":")[0]) for part in start.split("|")), said
+
+
+def test_why_a_table_or_text_is_of_no_format(tmp_path):
+    path = made(tmp_path, a__csv="ImageId;Pixels;ClassId\n") / "a.csv"
+    said = "a.csv: annotations of no known format: no CSV of run lengths: .*it has ImageId, Pixels"
+    with pytest.raises(DataError, match=said):
+        recognise(str(path))
+
+
+@pytest.mark.parametrize("files, first", [
+    ({}, "the folder is empty"),
+    ({"result__json": {"images": [], "annotations": [], "categories": []}, "images___a__jpg": ""},
+     "COCO, VIA and CSVs are given by their file: result.json"),
+    ({"a__jpg": "", "label_names__txt": "none\nshirt"}, "no label maps: .*a.jpg is no PNG"),
+    ({"images___a__jpg": ""}, "no instance masks: it needs NAME/images"),
+    ({"a__png": "no picture"}, "no label maps: .*a.png: not a readable label map"),
+])
+def test_why_a_folder_is_of_no_format(tmp_path, files, first):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with pytest.raises(DataError, match=f"here: annotations of no known format: {first}"):
+        recognise(str(made(folder, **files)))
+
+
+def test_a_folder_of_photos_in_png_is_no_folder_of_label_maps(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="no label maps: a.png has many values or colours.*label_names.txt"):
+        recognise(str(tmp_path))
+    assert "label_maps" in READERS

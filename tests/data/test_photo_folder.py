@@ -1,0 +1,84 @@
+"""The folder of the photos, and which file a name stands for."""
+
+import pytest
+
+from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.errors import DataError
+
+
+def test_photo_folder(tmp_path):
+    for name in ("a.jpg", "a.json", "b.PNG", "b.webp", "sub/c.jpeg", "d.txt", "e.f.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    folder = PhotoFolder(tmp_path)
+    assert folder.find("a.jpg") == "a.jpg" and folder.find("sub/c.jpeg") == "sub/c.jpeg"
+    assert folder.find("c.jpeg") is None and folder.find("none/a.jpg") is None and folder.find("a") is None
+    assert folder.find("sub") is None and folder.find("a.jpg/a.jpg") is None  # a folder; a file as folder
+    assert folder.find_stem("a") == "a.jpg" and folder.find_stem("sub/c") == "sub/c.jpeg"
+    assert folder.find_stem("b") == "b.PNG"  # of two photos the one whose ending is listed first
+    assert folder.find_stem("e.f") == "e.f.jpg"
+    assert folder.find_stem("d") is None and folder.find_stem("a.jpg") is None and folder.find_stem("none/a") is None
+    assert folder.join("sub/c.jpeg") == str(tmp_path / "sub/c.jpeg")
+    for name in ("../a.jpg", "/a.jpg", "sub/../../a.jpg"):
+        for find in (folder.find, folder.find_stem):
+            with pytest.raises(DataError, match="leads out"):
+                find(name)
+    with pytest.raises(DataError, match="nowhere: no such image folder"):
+        PhotoFolder(tmp_path / "nowhere")
+
+
+def folder_of(tmp_path, *names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    return PhotoFolder(tmp_path)
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9.jpg", "cafe\u0301.jpg"
+
+
+@pytest.mark.parametrize("name, file", [
+    (COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("a.jpg", "a.JPG"), ("a.JPG", "a.jpg"), ("IMG_1.jpg", "img_1.jpg"),
+    ("my%20photo.jpg", "my photo.jpg"), ("my photo.jpg", "my%20photo.jpg"), ("caf%C3%A9.jpg", COMPOSED),
+    ("train/a.jpg", "a.jpg"), ("./a.jpg", "a.jpg"), ("x/y/a.jpg", "y/a.jpg"), ("a.jpg", "deep/down/a.jpg"),
+    ("sub\\a.jpg", "sub/a.jpg"), ("sub\\a.jpg", "a.jpg"), ("SUB/a.jpg", "sub/a.jpg"), ("a", "sub/a.JPG"),
+    ("0002.x", "sub/0002.x.png"),
+])
+def test_a_name_that_looks_like_one_file(tmp_path, name, file):
+    folder = folder_of(tmp_path, file, "other.jpg", "x.txt")
+    assert folder.find_alike([name]) == {name: file}
+    assert (tmp_path / folder.find_alike([name])[name]).is_file()
+
+
+@pytest.mark.parametrize("name, files", [
+    ("a.jpg", ["x/a.jpg", "y/a.jpg"]), ("z/a.jpg", ["x/a.jpg"]), ("A.jpg", ["a.jpg", "a.JPG"]), ("a.jpg", ["a.png"]),
+    ("a", ["a.jpg", "a.png"]), ("a", ["a.txt"]),
+    ("../a.jpg", ["a.jpg"]), ("/a.jpg", ["a.jpg"]), ("C:\\a.jpg", ["a.jpg"]),
+    ("%2e%2e/a.jpg", ["b.jpg"]), ("", ["a.jpg"]), (".", ["a.jpg"]), ("a\0.jpg", ["a.jpg"]), ("a\ud800.jpg", ["a.jpg"]),
+])
+def test_a_name_that_looks_like_none_or_several(tmp_path, name, files):
+    assert folder_of(tmp_path, *files).find_alike([name]) == {}
+
+
+def test_a_file_is_like_one_name_at_most(tmp_path):
+    folder = folder_of(tmp_path, "a.jpg", "b.jpg")
+    assert folder.find_alike(["x/a.jpg", "y/a.jpg", "x/b.jpg", "x/b.jpg"]) == {"x/b.jpg": "b.jpg"}
+    assert folder.find_alike(["x/b.jpg"], taken={"b.jpg"}) == {}
+
+
+def test_names_that_no_file_can_have_are_refused(tmp_path):
+    folder = folder_of(tmp_path, "a.jpg")
+    for name in ("a\0.jpg", "a\ud800.jpg"):
+        for find in (folder.find, folder.find_stem):
+            with pytest.raises(DataError, match="no file name can have"):
+                find(name)
+
+
+def test_links_are_followed_though_they_lead_out(tmp_path):
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    folder_of(outside, "a.jpg", "sub/b.jpg")
+    inside.mkdir()
+    (inside / "a.jpg").symlink_to(outside / "a.jpg")
+    (inside / "sub").symlink_to(outside / "sub")
+    folder = PhotoFolder(inside)
+    assert folder.find("a.jpg") == "a.jpg" and folder.find("sub/b.jpg") == "sub/b.jpg"
