@@ -8,6 +8,7 @@ from mrcnn.commands.datasets import add_data_options, open_data, reading
 from mrcnn.commands.options import positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError, UsageError
@@ -62,7 +63,17 @@ def validate(options):
     print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
     if faults:
         print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out")
-    return int(bool(faults))
+    bare = _is_bare(dataset)
+    if bare:
+        print("\nNo photo has an object: nothing can be learned from these annotations.")
+    return int(bool(faults) or bare)
+
+
+def _is_bare(dataset):
+    """Whether no photo of annotations has an object."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is skipped: it is listed
+        return isinstance(dataset, AnnotatedDataset) and not any(map(dataset.object_count, dataset.image_ids))
 
 
 def _with_its_faults(options):

@@ -161,6 +161,8 @@ class AnnotatedDataset(Dataset):
             warn_of_faults(source, verb, [fault for fault in new if fault.harmless == harmless])
         if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
+        if len(self.class_info) == 1:
+            raise DataError(f"{source}: it names no class: give the objects names, and the file the list of these.")
 
     def prepare(self, class_map: object = None) -> None:
         """Number classes and photos. Names stay whole: many classes of clothes share their first word."""

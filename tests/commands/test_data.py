@@ -1,5 +1,6 @@
 """The commands `data ...`: what they print and write, their exit codes, and bad usage in one line."""
 
+import base64
 import json
 import os
 
@@ -116,6 +117,41 @@ def test_validate_where_nothing_is_sound(photos, capsys):
     assert sum(line.startswith("/etc/") for line in printed.split("\n")) == 10
 
 
+def test_validate_speaks_of_data_where_there_are_no_classes_and_no_objects(photos, capsys):
+    content = json.loads(photos.read_text())
+    photos.write_text(json.dumps({**content, "annotations": []}))
+    assert data("validate", *options(photos)) == 1
+    assert "No photo has an object" in capsys.readouterr().out
+    photos.write_text(json.dumps({**content, "annotations": [], "categories": []}))
+    for task in ("validate", "summary"):
+        assert data(task, *options(photos)) == 2
+        assert "all.json: it names no class" in capsys.readouterr().err
+
+
+def test_validate_tells_what_is_taken_otherwise_than_written(photos, capsys):
+    content = json.loads(photos.read_text())
+    for annotation in content["annotations"][:2]:
+        annotation["image_id"] = str(annotation["image_id"])
+    photos.write_text(json.dumps(content))
+    assert data("validate", *options(photos)) == 0
+    assert "2 ids written as text in one place and as number in another" in capsys.readouterr().out
+
+
+def test_names_do_not_steer_the_terminal(photos, capsys):
+    content = json.loads(photos.read_text())
+    content["categories"][0]["name"] = "\x1b[31mhat$\\frac{$"
+    photos.write_text(json.dumps(content))
+    assert data("summary", *options(photos)) == 0  # its figure has the name, too
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed and r"\x1b[31mhat$\frac{$" in printed
+    content["images"][0]["file_name"] = "\x1b[2J.jpg"
+    photos.write_text(json.dumps(content))
+    assert data("validate", *options(photos)) == 1
+    assert "\x1b" not in capsys.readouterr().out
+    assert data("summary", *options(photos)) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
 def test_validate_drawn_pictures(tmp_path, capsys):
     assert data("validate", "--limit", "3", "--logs", tmp_path) == 0
     assert "3 photos looked at: no faults" in capsys.readouterr().out
@@ -137,6 +173,25 @@ def test_convert_there_and_back(photos, capsys):
 
 
 # --- Splits ----------------------------------------------------------------------------------------------------------
+
+
+def test_convert_writes_photos_that_the_annotations_alone_hold(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "held.png")
+    text = base64.b64encode((tmp_path / "held.png").read_bytes()).decode()
+    (tmp_path / "held.png").unlink()
+    (tmp_path / "notes").mkdir()
+    Image.fromarray(255 - pixels).save(tmp_path / "notes" / "b.png")
+    points = [[4, 4], [12, 4], [12, 34], [4, 34]]
+    for name, more in (("a", {"imagePath": "../held.png", "imageData": text}), ("b", {"imagePath": "b.png"})):
+        shapes = [{"label": "hat", "points": points, "shape_type": "polygon"}]
+        content = {"shapes": shapes, "imageHeight": HEIGHT, "imageWidth": WIDTH, "imageData": None, **more}
+        (tmp_path / "notes" / f"{name}.json").write_text(json.dumps(content))
+    assert data("convert", "--annotations", "notes", "--to", "coco", "--output", "all.json") == 0
+    assert "1 of the photos were held by the annotations alone: all are in all_photos" in capsys.readouterr().out
+    dataset = open_dataset("all.json", "all_photos")
+    assert [(dataset.load_image(i) == p).all() for i, p in zip(dataset.image_ids, (pixels, 255 - pixels))] == [True] * 2
 
 
 def test_split(photos, capsys):

@@ -72,3 +72,15 @@ def test_csv_module_agrees_on_what_this_file_means_by_a_row(tmp_path):
     assert scan.names == [row["ImageId"] for row in expected]
     assert [text.decode() for text in table.texts(slice(0, 2))] == [row["EncodedPixels"] for row in expected]
     assert table.labels == [(6, (115, 136)), (7, ())]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_may_be_parted_by_semicolons_and_tabs(tmp_path, delimiter):
+    path = tmp_path / "a.csv"
+    rows = [COLUMNS, ("a.jpg", "1 2 9 3", "5.0", "7", "6.0_28"), ('"b.jpg"', '"5 1"', "5", "7", "3")]
+    path.write_text("\n".join(delimiter.join(row) for row in rows))
+    assert first_columns(path) == list(COLUMNS)
+    scan = Scan(path, None, None)
+    assert (scan.names, scan.sizes, scan.labels) == (["a.jpg", "b.jpg"], [(5, 7), (5, 7)], [(6, (28,)), (3, ())])
+    table, bounds = scan.rows()
+    assert table.texts(slice(0, 2)) == [b"1 2 9 3", b"5 1"] and bounds.tolist() == [0, 1, 2] and scan.problems == []
