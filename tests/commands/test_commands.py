@@ -175,7 +175,7 @@ sys.meta_path.insert(0, Refusal())
 weights, here = sys.argv[1:]
 commands = [["train"], ["train", "--weights", "last"], ["train", "--weights", weights], ["tune", "--logs", here],
             ["evaluate", "--weights", weights], ["detect", "--weights", weights], ["label", "--weights", weights],
-            ["diagnose", "--weights", weights], ["export", "--weights", weights], ["detect"]]
+            ["diagnose", "--weights", weights], ["export", "--weights", weights]]
 for arguments in commands:
     quiet = []
     try:
@@ -192,7 +192,7 @@ def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
     done = subprocess.run([sys.executable, "-c", STARTS_KERAS, str(tmp_path / "weights.h5"), str(tmp_path)], cwd=ROOT,
                           capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
-    assert len(lines) == 10 and all(line.endswith("True") for line in lines), done.stdout
+    assert len(lines) == 9 and all(line.endswith("True") for line in lines), done.stdout
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------
