@@ -192,7 +192,7 @@ def test_what_would_steer_a_terminal_is_written_out(text, shown):
 
 def test_a_name_is_one_line_of_a_table():
     assert printable("a\tb\nc", one_line=True) == r"a\tb\nc"
-    assert text_table([["class\n", 1], ["\x1bx", 22]]) == "class\\n   1\n\\x1bx     22"
+    assert text_table([["class\n", 1], ["\x1bx", 22]]) == "class\\n   1\n\\x1bx    22"
 
 
 def test_matplotlib_draws_a_name_as_it_is():

@@ -4,6 +4,7 @@ import argparse
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn import utils
 from mrcnn.commands.datasets import open_data
@@ -131,7 +132,7 @@ def test_what_it_does_not_recognise_is_left_to_the_packages_readers(tmp_path, pa
     assert reads(options(Texts), path) and not reads(options(Texts, format="coco"), path)
     (tmp_path / "a.json").write_text('{"images": [{"id": 1, "file_name": "b.jpg", "height": 4, "width": 4}], '
                                      '"annotations": [], "categories": [{"id": 1, "name": "cup"}]}')
-    (tmp_path / "b.jpg").write_bytes(b"")
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.jpg")
     dataset = open_data(options(Texts, annotations=str(tmp_path / "a.json")))
     assert isinstance(dataset, coco.CocoDataset) and dataset.class_names == ["BG", "cup"]
 

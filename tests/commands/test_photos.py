@@ -55,7 +55,7 @@ def test_nothing_to_list(tmp_path):
 
 
 def test_weights_of_other_things_are_not_shown_drawn_pictures():
-    options = SimpleNamespace(limit=2)
+    options = SimpleNamespace(limit=2, matte=None)
     names = drawn_pictures("val", 1).class_names
     for known in (names, None):  # without names their number tells
         model = SimpleNamespace(class_names=known, config=SimpleNamespace(NUM_CLASSES=len(names)))

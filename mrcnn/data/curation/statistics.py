@@ -190,6 +190,8 @@ def summary_text(summary):
         f"{summary['photos']} photos, {summary['objects']} objects, {summary['crowds']} crowds; "
         f"{summary['empty_photos']} photos without objects"
     )
+    if summary["crowds"]:
+        head += "\ncrowds are ignored in training; if they are objects, --crowds objects takes them as such"
     parts = [head, _ranges_table(summary), _classes_table(summary["classes"], summary["objects"])]
     if summary["anchors"]:
         parts.append(_anchors_table(summary))

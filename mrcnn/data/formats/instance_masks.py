@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats.label_files import png_size, read_label_map, read_png
+from mrcnn.data.formats.label_files import other_size, png_size, read_label_map, read_png
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
@@ -86,7 +86,7 @@ class InstanceMaskDataset(AnnotatedDataset):
                 self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
                 continue
             if mask_size != size:
-                self.fault(annotations, Fault(name, "wrong size", _sizes(mask_size, size)))
+                self.fault(annotations, Fault(name, "wrong size", f"the mask {other_size(mask_size, size)}"))
                 continue
             self.add_photo(FORMAT, stem, folder.join(name), name, *size, numbered=path)
         self.missing_photos(annotations, folder.path, missing, len(names))
@@ -144,7 +144,7 @@ class InstanceMaskDataset(AnnotatedDataset):
             yield Fault(info["file_name"], "bad entry", str(error).rstrip("."))
             return
         if values.shape != size:
-            yield Fault(info["file_name"], "wrong size", _sizes(values.shape, size))
+            yield Fault(info["file_name"], "wrong size", f"the mask {other_size(values.shape, size)}")
             return
         for number, value in enumerate(np.flatnonzero(np.bincount(values.ravel(), minlength=1)[1:]) + 1):
             yield ObjectAnnotation(number, class_id, run_lengths.encode(values == value))
@@ -159,7 +159,8 @@ class InstanceMaskDataset(AnnotatedDataset):
                 continue
             inside = _inside(pixels)
             if inside.shape != size:
-                yield Fault(info["file_name"], "wrong size", f"{file}: {_sizes(inside.shape, size)}", number)
+                message = f"{file}: the mask {other_size(inside.shape, size)}"
+                yield Fault(info["file_name"], "wrong size", message, number)
             elif not inside.any():
                 yield Fault(info["file_name"], "empty mask", f"its mask {file} has no pixel", number)
             else:
@@ -172,10 +173,6 @@ def _inside(pixels):
     if pixels.ndim == 2:
         return pixels != 0
     return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
-
-
-def _sizes(mask_size, size):
-    return f"the mask has {mask_size[0]}x{mask_size[1]} pixels, the photo {size[0]}x{size[1]} (height x width)"
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

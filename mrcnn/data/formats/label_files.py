@@ -57,6 +57,8 @@ def read_label_map(path, colours=None):
         labels = colours.labels(_with_pillow(path, _true_colours), path)
     else:
         labels = read_png(path)
+    if labels.ndim != 2 and colours is None and (labels != labels[..., :1]).any():
+        raise DataError(f"{path}: is a colour picture: save it as palette or grey PNG.")
     if labels.ndim != 2:
         labels = (colours or Colours({}, False)).labels(labels, path)
     if labels.dtype in (np.uint8, np.uint16):
@@ -64,6 +66,13 @@ def read_label_map(path, colours=None):
     if not labels.size or labels.min() < 0 or labels.max() > 65535 or (labels != np.floor(labels)).any():
         raise DataError(f"{path}: holds values that are no whole numbers from 0 to 65535: write labels.")
     return labels.astype(np.uint16)
+
+
+def other_size(size, photo):
+    """What is wrong with a map or mask of another size than its photo. size, photo: (H, W)"""
+    text = f"has {size[0]}x{size[1]} pixels, the photo {photo[0]}x{photo[1]} (height x width)"
+    turned = ", as if the EXIF orientation of the photo were another: save it upright"
+    return text + (turned if tuple(size) == tuple(photo)[::-1] else "")
 
 
 def png_size(path):

@@ -14,7 +14,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_colours, label_mapping
-from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, read_label_map
+from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.photo_folder import PhotoFolder
@@ -207,8 +207,7 @@ def _encoded(mask, corner, shape):
 
 
 def _wrong_size(name, map_size, size):
-    sizes = f"the label map has {map_size[0]}x{map_size[1]} pixels, the photo {size[0]}x{size[1]} (height x width)"
-    return Fault(name, "wrong size", sizes)
+    return Fault(name, "wrong size", f"the label map {other_size(map_size, size)}")
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ FAULTS = {
         changed(images__0__file_name="/tmp/b.png"), "path escape", ("/tmp/b.png", None, 3), "image 900: .* leads out"
     ),
     "web": (
-        changed(images__0__file_name="http://shop.org/b.png"), "missing", ("http://shop.org/b.png", None, 3), ""
+        changed(images__0__file_name="http://shop.org/c.png"), "missing", ("http://shop.org/c.png", None, 3), ""
     ),
     "no name": (changed(images__0__file_name=None), "bad entry", ("image 900", None, 3), "image 900 .*None"),
     "height in words": (

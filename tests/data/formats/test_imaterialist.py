@@ -184,8 +184,12 @@ def test_limit(files):
 
 def test_folders_and_names(files, tmp_path):
     path = files()
-    with pytest.raises(DataError, match=f"2 of 2 photos are not in {tmp_path}: a.jpg, b.jpg"):
-        ImaterialistDataset().load(path)  # beside the CSV there are none
+    with pytest.warns(UserWarning, match=r"2 photos named as .*\(first: a.jpg is photos/a.jpg\)"):
+        dataset = ImaterialistDataset().load(path)  # beside the CSV there are none, and one file fits each
+    assert dataset.image_info[0]["path"] == str(tmp_path / "photos/a.jpg")
+    os.mkdir(tmp_path / "empty")
+    with pytest.raises(DataError, match=f"2 of 2 photos are not in {tmp_path}/empty: a.jpg, b.jpg"):
+        ImaterialistDataset().load(path, tmp_path / "empty")
     os.rename(tmp_path / "photos", tmp_path / "rows")  # as `train` lies beside `train.csv`
     dataset = ImaterialistDataset().load(path)
     assert dataset.image_info[0]["path"] == str(tmp_path / "rows" / "a.jpg")

@@ -95,6 +95,13 @@ def test_values_stretched_for_the_eye_are_named(tmp_path):
         dataset.load_mask(0)
 
 
+def test_a_map_turned_against_its_photo_speaks_of_exif(tmp_path):
+    path = folder(tmp_path, LABELS, label_names="none\nshirt\nshoe\n")
+    Image.fromarray(LABELS.T.copy()).save(tmp_path / "labels" / "a.png")
+    with pytest.raises(DataError, match="label map has 30x40 pixels, the photo 40x30 .*EXIF"):
+        open_dataset(path)
+
+
 def test_the_smallest_part_is_a_setting(tmp_path):
     labels = LABELS.copy()
     labels[:5, 20:29] = 1  # 45 pixels

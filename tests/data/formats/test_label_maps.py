@@ -258,7 +258,8 @@ def truncate_map(folder):
 
 
 def colour_map(folder):
-    Image.fromarray(np.zeros((5, 8, 3), np.uint8)).save(folder / "labels" / "b.png")
+    colours = np.random.default_rng(0).integers(0, 255, (5, 8, 3), np.uint8)
+    Image.fromarray(colours).save(folder / "labels" / "b.png")
 
 
 def no_matlab_array(folder):
@@ -280,7 +281,7 @@ def fractions_in_matlab(folder):
     (break_photo, "unreadable", "not a readable image"),
     (break_map, "bad entry", "not a readable label map (no PNG)"),
     (truncate_map, "bad entry", "not a readable label map"),
-    (colour_map, "bad entry", "is a colour picture"),
+    (colour_map, "bad entry", "has 40 colours that are no label's"),
     (no_matlab_array, "bad entry", "needs one two-dimensional integer array, has a 5x8 uint8, b 5x8 uint8"),
     (fractions_in_matlab, "bad entry", "no whole numbers"),
     (lambda folder: save(folder, "b", LABELS, (5, 9)), "wrong size", "the label map has 5x8 pixels, the photo 5x9"),

@@ -101,8 +101,8 @@ def test_a_format_is_recognised_by_its_content_and_read(name, tmp_path):
 def test_what_is_no_annotation_is_refused_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
-    for name in ("notes.txt", "empty"):
-        with pytest.raises(DataError, match=f"{name}: annotations of no known format .coco, imaterialist"):
+    for name, why in (("notes.txt", "no JSON; no CSV"), ("empty", "the folder is empty")):
+        with pytest.raises(DataError, match=f"{name}: annotations of no known format: {why}"):
             recognise(str(tmp_path / name))
     with pytest.raises(DataError, match="gone.json: no such annotations"):
         open_dataset(str(tmp_path / "gone.json"))
