@@ -27,6 +27,9 @@ def write(path, pixels):
     Image.fromarray(pixels).save(path)
 
 
+COLOURS = np.random.default_rng(1).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+
+
 def photo(path, shape=(HEIGHT, WIDTH)):
     write(path, np.zeros(shape + (3,), np.uint8))
 
@@ -152,7 +155,7 @@ def truncate(path):
     (lambda f: (f / "PedMasks" / "a_mask.png").write_text("x"), "bad entry", "not a readable label map"),
     (lambda f: photo(f / "PNGImages" / "a.png", (5, 9)), "wrong size", "the mask has 12x15 pixels, the photo 5x9"),
     (lambda f: truncate(f / "PedMasks" / "a_mask.png"), "bad entry", "a_mask.png"),
-    (lambda f: photo(f / "PedMasks" / "a_mask.png"), "bad entry", "is a colour picture"),
+    (lambda f: write(f / "PedMasks" / "a_mask.png", COLOURS), "bad entry", "is a colour picture"),
 ])
 def test_faults_of_numbered_objects(numbered, damage, kind, said):
     write(numbered / "PedMasks" / "a_mask.png", np.random.default_rng(0).integers(0, 9, (HEIGHT, WIDTH), np.uint8))
