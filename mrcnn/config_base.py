@@ -180,7 +180,8 @@ class BaseSettings:
 
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
-        return {name: value for name, value in vars(self).items() if name != "_built"}
+        kept = {name: value for name, value in vars(self).items() if name != "_built"}
+        return {name: dict(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------
     def names(self) -> list[str]:

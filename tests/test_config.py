@@ -279,7 +279,8 @@ def test_copies_are_free_and_networks_may_share():
     for other in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config)),
                   Own.from_dict(config.to_dict()), Own()):
         other.NUM_CLASSES = 9
-        assert other.NUM_CLASSES == 9
+        other.LOSS_WEIGHTS["mrcnn_mask_loss"] = 2.0
+        assert other.NUM_CLASSES == 9 and config.LOSS_WEIGHTS["mrcnn_mask_loss"] == 1.0
     for name in ("NUM_CLASSES", "SEED"):
         with pytest.raises(ConfigError, match=f"{name}=9"):
             setattr(config, name, 9)

@@ -52,7 +52,7 @@ class Search(NamedTuple):
 def parse_search(text, config=FashionConfig):
     """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c. config: class that knows the setting.
 
-    Raises UsageError for anything else, ConfigError for a setting that does not exist.
+    Raises UsageError for anything else, ConfigError for a setting that does not exist or a value that it cannot take.
     """
     name, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not name or not values:
@@ -60,7 +60,10 @@ def parse_search(text, config=FashionConfig):
     default = getattr(config(**{name: getattr(config(), name, None)}), name)
     parts = values.split(":")
     if len(parts) == 1:
-        return Search(name, choices=_choices(text, values))
+        choices = _choices(text, values)
+        for choice in choices:  # before hours have passed
+            config(**dict([parse_setting(f"{name}={choice}")]))
+        return Search(name, choices=choices)
     try:
         low, high = (float(part) for part in parts[:2])
     except ValueError:
@@ -72,6 +75,7 @@ def parse_search(text, config=FashionConfig):
         raise UsageError(f"--search {text}: {name} is no number but {default!r}; list the values, NAME=a,b,c.")
     if isinstance(default, int) and low == int(low) and high == int(high):
         low, high = int(low), int(high)
+    low, high = (getattr(config(**{name: end}), name) for end in (low, high))  # whole where the setting is
     return Search(name, low, high, log)
 
 

@@ -44,6 +44,16 @@ def test_a_search_that_is_none(text):
         parse_search(text)
 
 
+@pytest.mark.parametrize("text, message", [
+    ("LEARNING_RATE=1e-4:100:log", "LEARNING_RATE=100.0: give a number from 0 to 10"),
+    ("OPTIMIZER=sgd,adam", "OPTIMIZER='adam' is none of sgd, adamw"),
+    ("IMAGES_PER_GPU=1:2.5", "IMAGES_PER_GPU=2.5: give a whole number"),
+])
+def test_values_that_a_setting_cannot_take_are_told_before_the_first_trial(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_search(text)
+
+
 def test_a_setting_that_does_not_exist():
     with pytest.raises(ConfigError, match="did you mean LEARNING_RATE"):
         parse_search("LEARNING_RAT=1:2")
