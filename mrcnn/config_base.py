@@ -48,7 +48,7 @@ class BaseSettings:
             cls._network = network
         parents = cls.__mro__[1:]
         for name, value in list(vars(cls).items()):
-            if _in_capitals(name) and not isinstance(value, property):
+            if _in_capitals(name) and not _is_computed(value):
                 if isinstance(getattr(super(cls, cls), name, None), property):
                     continue
                 _refuse_name(name, parents, new_allowed=bool(network))
@@ -121,7 +121,7 @@ class BaseSettings:
     @classmethod
     def _take_derived(cls):
         """Take what a class gives for a derived value as assigned, for a constant would hide the property for good."""
-        for name in [name for name in _FOLLOWS if name in vars(cls) and not isinstance(vars(cls)[name], property)]:
+        for name in [name for name in _FOLLOWS if name in vars(cls) and not _is_computed(vars(cls)[name])]:
             value = vars(cls)[name]
             delattr(cls, name)
             probe = cls.__new__(cls)
@@ -274,6 +274,11 @@ class BaseSettings:
 
 def _in_capitals(name):
     return name.isupper() and not name.startswith("_")
+
+
+def _is_computed(value):
+    """Whether what a class has under a name is a property or the like; functions, which are values, are none."""
+    return hasattr(type(value), "__get__") and not callable(value)
 
 
 def _refuse_name(name, classes, new_allowed=False):

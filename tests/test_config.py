@@ -1,4 +1,5 @@
 import copy
+import functools
 import json
 import math
 import pathlib
@@ -183,6 +184,22 @@ def test_derived_values_are_assigned_by_what_they_follow_from():
     for name, remedy in (("IMAGE_SHAPE", "set IMAGE_MAX_DIM"), ("IMAGE_META_SIZE", "NUM_CLASSES: set that")):
         with pytest.raises(ConfigError, match=f"{name}=7: it follows from .*{remedy}"):
             setattr(config, name, 7)
+
+
+def test_a_class_may_compute_a_setting():
+    class Computed(Own):
+        VALIDATION_STEPS = property(lambda self: self.WORKERS * 10)
+        STEPS_PER_EPOCH = functools.cached_property(lambda self: 7)
+        BATCH_SIZE = property(lambda self: 5)
+
+    config = Computed(WORKERS=3)
+    config.check()
+    assert (config.VALIDATION_STEPS, config.STEPS_PER_EPOCH, config.BATCH_SIZE) == (30, 7, 5)
+    with pytest.raises(ConfigError, match="VALIDATION_STEPS=4: it follows from a property of Computed"):
+        config.VALIDATION_STEPS = 4
+    Computed.WORKERS = -1
+    with pytest.raises(ConfigError, match="VALIDATION_STEPS=-10: give|WORKERS=-1"):
+        Computed().check()
 
 
 def test_scripts_for_matterports_config_run():
