@@ -39,7 +39,7 @@ DOORS = {
     "mrcnn.labeling.refine": ("build_chain",),
     "mrcnn.export": ("export",),
     "mrcnn.errors": ("UserError", "UsageError", "ConfigError", "DataError", "CheckpointError", "ExportError",
-                     "NonFiniteLoss"),
+                     "RunError", "NonFiniteLoss"),
 }
 INTRODUCTION = """# Python interface
 

@@ -21,6 +21,10 @@ class CheckpointError(UserError, ValueError):
     """A weight file that cannot be read, or does not fit the network."""
 
 
+class RunError(UserError, RuntimeError):
+    """A run folder that cannot be trained in."""
+
+
 class ExportError(UserError, ValueError):
     """A network that cannot be written in a format, or a file that does not give what the network gives."""
 

@@ -10,11 +10,13 @@ import secrets
 import shutil
 
 from mrcnn.errors import DataError
+from mrcnn.outputs import is_claimed, note
 
 LEFTOVER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
 # Control characters, halves of surrogate pairs, and what breaks lines or turns the direction of writing.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 UNSAFE_IN_LINE = re.compile(rf"{UNSAFE.pattern}|[\t\n]")
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # which libraries tell in errors of their own
 
 
 # --- Whole or not at all ---------------------------------------------------------------------------------------------
@@ -49,6 +51,8 @@ def whole_files(*paths):
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
         for path, partial in zip(paths, partials):
+            note(path, partial)
+        for path, partial in zip(paths, partials):
             os.replace(partial, path)
 
 
@@ -64,15 +68,27 @@ def whole_folder(path):
     """A folder that appears under its name only when it is complete: as `whole_files`, but gives a new, empty folder.
 
     Raises:
-        DataError: if it cannot be written, or `path` is there already and no empty folder.
+        DataError: if it cannot be written, or `path` is there already, neither an empty folder nor claimed by
+            `mrcnn.outputs.claim_outputs`, by which it is replaced.
     """
     path = os.fspath(path)
-    partial = _partial_path(path)
-    with _naming([path], [partial]), _removing([partial], shutil.rmtree):
+    partial, old = _partial_path(path), _partial_path(path)
+    with _naming([path], [partial]), _removing([partial, old], shutil.rmtree):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         os.mkdir(partial)
         yield partial
-        os.replace(partial, path)
+        note(path, partial)
+        replaced = is_claimed(path) and os.path.lexists(path)
+        if replaced:
+            os.replace(path, old)
+        try:
+            os.replace(partial, path)
+        except BaseException:
+            if replaced:
+                os.replace(old, path)
+            raise
+        if replaced and (os.path.islink(old) or not os.path.isdir(old)):
+            os.remove(old)
 
 
 def remove_leftovers(folder):
@@ -110,20 +126,30 @@ def _removing(partials, remove):
 
 @contextlib.contextmanager
 def _naming(paths, partials):
-    """Turn an OSError of these paths, or of none, into a DataError that names them."""
+    """Turn an OSError of these paths, or of none, and a library's of a full disk into a DataError that names them."""
     try:
         yield
-    except OSError as error:
-        where = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else None
+    except Exception as error:
+        if not isinstance(error, OSError) and disk_reason(error) is None:
+            raise
+        filename = getattr(error, "filename", None)
+        where = os.fspath(filename) if isinstance(filename, (str, os.PathLike)) else None
         folders = [os.path.dirname(path) for path in paths]
         ours = {path: {path, partial} for path, partial in zip(paths, partials)}
         named = [path for path in paths if where in ours[path]]
         if where is not None and not named and not any(_is_within(folder, where) for folder in folders):
             raise  # of something that the block read
         raise DataError(
-            f"{' and '.join(named or paths)}: cannot write the file ({error.strerror or error}): check rights and disk "
-            "space."
+            f"{' and '.join(named or paths)}: cannot write the file ({disk_reason(error) or error}): check rights and "
+            "disk space; nothing of it is left, and what had the name before is as it was."
         ) from error
+
+
+def disk_reason(error):
+    """Why the system took no file, from an OSError or a library's error that has the system's words; else None."""
+    if isinstance(error, OSError):
+        return error.strerror or None
+    return next((words for words in map(os.strerror, DISK_ERRORS) if words in str(error)), None)
 
 
 def _is_within(folder, where):
@@ -158,6 +184,12 @@ def write_json(path, value, indent=1):
     """
     text = json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")  # where half a surrogate pair becomes \\ud800, as in JSON
+    write_text(path, json_text(value, indent))
+
+
+def json_text(value, indent=1):
+    """What `write_json` writes."""
+    return json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _without_nan(value):

@@ -38,7 +38,8 @@ class Segmenter(Predictor, Trainable):
 
     Attributes:
         config, mode, model_dir: as given.
-        log_dir: path of the run folder.
+        log_dir: path of the run folder, which is made when training begins; another process may have taken a new
+            run's by then, and it gets another.
         epoch: number of finished epochs.
         checkpoint_path: pattern of the checkpoints' paths.
         class_names: names by class id, background first; None before training or loading tells them.
@@ -182,6 +183,7 @@ class Segmenter(Predictor, Trainable):
             folder = self.devices.agree(os.path.basename(new_folder(self.model_dir, name)))
             kind = re.sub(r"\W", "_", self.architecture_name().rpartition(":")[2]).lower()
             self.log_dir, pattern, self.epoch = os.path.join(self.model_dir, folder), f"{kind}_{name}_", 0
+        self._run_begun = bool(known)  # else the folder is taken when training begins
         self.checkpoint_path = os.path.join(self.log_dir, pattern + "{epoch:04d}.h5")
 
     def find_last(self) -> str:

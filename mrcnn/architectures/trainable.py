@@ -1,5 +1,6 @@
 """train() of every network: stages, optimizer, callbacks, and going on with a run that was interrupted."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -8,11 +9,12 @@ import keras
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.curves import draw_run
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, RunError
 from mrcnn.training import state
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer, rate_text
+from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
 
 
@@ -91,6 +93,7 @@ class Trainable:
             NonFiniteLoss: a loss or gradient is NaN or infinite.
             DataError: a photo cannot be used.
             ConfigError: settings, data set and devices do not fit each other.
+            RunError: another process trains this run.
         """
         if self.mode != "training":
             raise ValueError('train() needs a model made with mode="training".')
@@ -111,18 +114,52 @@ class Trainable:
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
                      (epochs - stage["first_epoch"]) * len(batches))
         self._take_up_state(stage)
+        with self._claimed_run():
+            if self.devices.chief:
+                self._open_run(learning_rate, epochs)
+            callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
+            self.history = self._fit(batches, validation, epochs, callbacks)
+            return self.history
+
+    @contextlib.contextmanager
+    def _claimed_run(self):
+        """The run folder, made if need be, as this process's alone; the chief's where several workers train."""
         self._check_workers()
-        if self.devices.chief:
-            self._open_run(learning_rate, epochs)
-        callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
-        self.history = self._fit(batches, validation, epochs, callbacks)
-        return self.history
+        with contextlib.ExitStack() as stack:
+            error = None
+            if self.devices.chief:
+                try:
+                    self._claim(stack)
+                except RunError as raised:
+                    error = raised
+            agreed = self.devices.agree("" if error else os.path.basename(self.log_dir))
+            if error is None and not agreed:
+                error = RunError("The chief could not take the run folder; its own message says why.")
+            if error is not None:
+                raise error
+            self._move_run(os.path.join(os.path.dirname(self.log_dir), agreed))
+            self._run_begun = True
+            yield
+
+    def _claim(self, stack):
+        """Lock the run folder; a new run whose folder another process took meanwhile moves to another."""
+        if self._run_begun:
+            stack.callback(claim(self.log_dir).close)
+            return
+        folder, lock = claim_new(self.log_dir, (self.config.NAME or "model").lower())
+        stack.callback(lock.close)
+        if folder != self.log_dir:
+            print(f"{self.log_dir} is another run's by now: this one is in {folder}.")
+        self._move_run(folder)
+
+    def _move_run(self, folder):
+        self.log_dir = folder
+        self.checkpoint_path = os.path.join(folder, os.path.basename(self.checkpoint_path))
 
     def _open_run(self, learning_rate, epochs):
-        """Make the run folder with its settings, and say what begins."""
+        """Write the settings into the run folder, and say what begins."""
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
-        os.makedirs(self.log_dir, exist_ok=True)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         rate = rate_text(self.config, learning_rate)
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")

@@ -5,13 +5,14 @@ import os
 import warnings
 
 from mrcnn.commands.datasets import add_data_options, open_data, reading
-from mrcnn.commands.options import positive, seed
+from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError, UsageError
+from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
 OUTPUT = "data"  # folder in --logs
@@ -27,11 +28,12 @@ def summary(options):
     from mrcnn.files import write_json
 
     config = _config(options)
+    folder = options.output or os.path.join(options.logs, OUTPUT)
+    claim_outputs([os.path.join(folder, name) for name in ("summary.json", "summary.png")], options.overwrite)
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes).check()
     with progress_bar("Reading") as show:
         found = summarise(dataset, config, show)
-    folder = options.output or os.path.join(options.logs, OUTPUT)
     write_json(os.path.join(folder, "summary.json"), found)
     title = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
     plot_data_summary(found, os.path.join(folder, "summary.png"), title)
@@ -51,12 +53,13 @@ def validate(options):
     from mrcnn.data.curation.validate import faults_text, read_faults, write_faults
     from mrcnn.data.curation.validate import validate as validate_dataset
 
+    path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
+    claim_outputs([path], options.overwrite)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         dataset = _with_its_faults(options)
     known = set(read_faults(options.skip)) if options.skip else ()
     faults = [fault for fault in validate_dataset(dataset, options.workers) if fault not in known]
-    path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
     write_faults(path, faults)
     for note in getattr(dataset, "notes", ()):
         print(f"{note}\n")
@@ -103,6 +106,7 @@ def convert(options):
     write = {"coco": writers.write_coco, "imaterialist": writers.write_imaterialist}[options.to]
     if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
         raise UsageError(f"--output {options.output} is the file that is read: give another.")
+    claim_outputs([options.output], options.overwrite)
     dataset = open_data(options)
     with progress_bar("Writing") as show:
         write(dataset, options.output, progress=show)
@@ -127,6 +131,7 @@ def split(options):
         raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")
     if not options.annotations and not reads(options, None):
         raise UsageError("data split splits photos of your own: give their --annotations.")
+    claim_outputs([options.output], options.overwrite)
     dataset = open_data(options)
     groups = None
     if options.near_duplicates is not None:
@@ -179,6 +184,8 @@ def show(options):
     from mrcnn.drawing.pictures import contact_sheet, write_picture
 
     config = _config(options)
+    path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
+    claim_outputs([path], options.overwrite)
     augmentation = options.program.augmentation(options.augment or config.AUGMENT)
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False).check()
@@ -190,7 +197,6 @@ def show(options):
         for version in range(versions):
             pictures.append(_drawn(dataset, config, image_id, augmentation if version else None, version))
             titles.append(f"{dataset.sample_name(image_id)}{f', augmented {version}' if version else ''}")
-    path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
     write_picture(path, contact_sheet(pictures, titles, versions if versions > 1 else 4))
     print(f"{len(chosen)} photos are drawn in {path}")
 
@@ -229,21 +235,21 @@ def _add_summary(tasks, add_command):
     command = add_command(tasks, "summary", summary, "Count objects and sizes; propose anchors. A table and a figure.")
     add_data_options(command)
     _add_canvas(command)
-    command.add_argument("--output", metavar="DIR", help="folder to write to (default: data in --logs)")
+    add_output(command, "DIR", "folder to write to (default: data in --logs)")
 
 
 def _add_validate(tasks, add_command):
     command = add_command(tasks, "validate", validate, "List every bad sample; exit code 1 if there is one.")
     add_data_options(command)
     command.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a core, at most 8)")
-    command.add_argument("--output", metavar="FILE", help="list for --skip (default: data/faults.json in --logs)")
+    add_output(command, "FILE", "list for --skip (default: data/faults.json in --logs)")
 
 
 def _add_convert(tasks, add_command):
     command = add_command(tasks, "convert", convert, "Write annotations in another format.")
     add_data_options(command)
     command.add_argument("--to", choices=("coco", "imaterialist"), required=True, help="format to write")
-    command.add_argument("--output", metavar="FILE", required=True, help="JSON or CSV file to write")
+    add_output(command, "FILE", "JSON or CSV file to write", required=True)
 
 
 def _add_split(tasks, add_command):
@@ -257,7 +263,7 @@ def _add_split(tasks, add_command):
     command.add_argument("--seed", type=seed, default=0, metavar="N", help="gives the same split each time (default 0)")
     command.add_argument("--near-duplicates", type=bits, nargs="?", const=6, metavar="BITS",
                          help="keep photos together whose perceptual hashes differ in so few of 64 bits (6)")
-    command.add_argument("--output", default="split.json", metavar="FILE", help="split file to write (split.json)")
+    add_output(command, "FILE", "split file to write (split.json)", default="split.json")
 
 
 def _add_show(tasks, add_command):
@@ -268,7 +274,7 @@ def _add_show(tasks, add_command):
     command.add_argument("--count", type=positive, default=4, metavar="N", help="photos, chosen at random (default 4)")
     command.add_argument("--versions", type=positive, default=3, metavar="N", help="augmented ones a photo (default 3)")
     command.add_argument("--seed", type=seed, metavar="N", help="of choice and augmentation (default 0)")
-    command.add_argument("--output", metavar="FILE", help="picture to write (default: data/photos.png in --logs)")
+    add_output(command, "FILE", "picture to write (default: data/photos.png in --logs)")
 
 
 def _add_canvas(command):

@@ -3,11 +3,12 @@
 import os
 import sys
 
-from mrcnn.commands.options import add_matte, add_tiles, add_tta, probability
-from mrcnn.commands.photos import check_output, list_photos, photos_of, save_drawing
+from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
+from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_name, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import DataError
+from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
 
@@ -23,6 +24,8 @@ def detect(options):
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
     dataset = photos_of(paths, model, options)
+    names = ["detections.json", *(picture_name(info) for info in dataset.image_info)]
+    claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     results, seen, count, size = [], 0, len(dataset.image_ids), model.config.BATCH_SIZE
     with progress_bar("Detecting") as show:
         for start in range(0, count, size):
@@ -68,7 +71,7 @@ def add_detect(commands, add_command):
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
     add_matte(command)
-    command.add_argument("--output", metavar="DIR", help="folder to write to (default: detections in the run's folder)")
+    add_output(command, "DIR", "folder to write to (default: detections in the run's folder)")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     add_tta(command)

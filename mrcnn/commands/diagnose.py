@@ -4,10 +4,11 @@ import argparse
 import os
 
 from mrcnn.commands.datasets import add_data_options, open_data
-from mrcnn.commands.options import probability
+from mrcnn.commands.options import add_output, probability
 from mrcnn.commands.own_data import splits_itself
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
+from mrcnn.outputs import claim_outputs
 
 PHOTOS = 50  # looked at unless told otherwise
 
@@ -22,7 +23,9 @@ def diagnose(options):
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)
-    model, folder = load_model(path, options, overrides), output_folder(options, path, "diagnosis")
+    folder = output_folder(options, path, "diagnosis")
+    claim_outputs([os.path.join(folder, name) for name in ("diagnose.json", "diagnose.png")], options.overwrite)
+    model = load_model(path, options, overrides)
     check_has(model, "get_anchors", path)
     from mrcnn.inference.diagnosis import examine, written_in  # brings in Keras, which load_model does quietly
 
@@ -70,7 +73,7 @@ def add_diagnose(commands, add_command):
     command.add_argument("--train", metavar="ANNOTATIONS",
                          help="annotations that it was trained on, to tell classes without training objects (with "
                               "--split: its part train)")
-    command.add_argument("--output", metavar="DIR", help="folder to write to (default: diagnosis in the run's folder)")
+    add_output(command, "DIR", "folder to write to (default: diagnosis in the run's folder)")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection that is shown (default: the checkpoint's "
                               "DETECTION_MIN_CONFIDENCE)")

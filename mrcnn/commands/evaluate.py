@@ -6,10 +6,11 @@ from collections import Counter
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, evaluate_pixels
-from mrcnn.commands.options import add_tiles, add_tta, positive, probability
+from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import UsageError
+from mrcnn.outputs import claim_outputs
 
 
 def evaluate(options):
@@ -17,7 +18,7 @@ def evaluate(options):
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
-    from mrcnn.evaluation.report import write_report
+    from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
 
     overrides = overrides_of(options)
@@ -28,6 +29,8 @@ def evaluate(options):
     check_classes(path, dataset, data)
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     pixels = options.pixels or not hasattr(model, "detect")
+    names = ["pixels.json"] if pixels else list(FILES)[:None if options.report else -1]
+    claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     if options.refine is not None and not pixels:
         raise UsageError("--refine is about label maps: add --pixels.")
     if pixels:
@@ -82,7 +85,7 @@ def add_evaluate(commands, add_command):
                           "Of a network that finds no objects: IoU of each class, as with --pixels.")
     add_weights(command)
     add_data_options(command)
-    command.add_argument("--output", metavar="DIR", help="folder to write to (default: evaluation in the run's folder)")
+    add_output(command, "DIR", "folder to write to (default: evaluation in the run's folder)")
     command.add_argument("--min-confidence", type=probability, default=EVALUATION_MIN_CONFIDENCE, metavar="P",
                          help=f"least score of a detection (default {EVALUATION_MIN_CONFIDENCE}: AP needs the "
                               "uncertain ones too)")

@@ -2,11 +2,12 @@
 
 import os
 
-from mrcnn.commands.options import positive, probability, start_keras
+from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import ExportError, UsageError
+from mrcnn.outputs import claim_outputs
 
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "litert": ".tflite"}
 
@@ -19,6 +20,8 @@ def export(options):
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
+    output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
+    claim_outputs([output, f"{os.path.normpath(output)}.json"], options.overwrite)
     start_keras()
     from mrcnn.export.files import export as write
 
@@ -28,7 +31,6 @@ def export(options):
         overrides = {**any_canvas(path, overrides), **overrides}
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
-    output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
     try:
         write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos)
     except ExportError as error:
@@ -60,7 +62,7 @@ def add_export(commands, add_command):
     command.add_argument("--format", choices=tuple(ENDINGS), default="savedmodel",
                          help="savedmodel (default): TensorFlow alone runs it; onnx: onnxruntime and others; litert: "
                               "phones and small machines, formerly TensorFlow Lite")
-    command.add_argument("--output", metavar="PATH", help="file to write (default: beside the checkpoint)")
+    add_output(command, "PATH", "file to write (default: beside the checkpoint)")
     command.add_argument("--image-size", type=positive, metavar="N", dest="image_side",
                          help="canvas of N x N pixels (default: that of the training)")
     command.add_argument("--height", type=positive, metavar="N", help="height of the canvas, a multiple of 64")

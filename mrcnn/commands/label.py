@@ -4,13 +4,16 @@ import os
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.detect import load_readable
-from mrcnn.commands.options import add_tiles, add_tta
+from mrcnn.commands.options import add_output, add_tiles, add_tta
 from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
 from mrcnn.commands.runs import add_weights, check_classes, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json, write_text
+from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
+
+NAMES = "label_names.txt"
 
 # --- Label maps of photos --------------------------------------------------------------------------------------------
 
@@ -40,6 +43,8 @@ def label_photos(options):
     dataset = photos_of(paths, model, options)
     settings = settings_for(model, settings, dataset)
     names, done, seen = file_stems(dataset), 0, 0
+    files = [f"{name}{ending}" for name in names for ending in (".png", "_overlay.jpg")]
+    claim_outputs([os.path.join(folder, name) for name in (NAMES, *files)], options.overwrite)
     with progress_bar("Labelling") as show:
         for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
             photos = load_readable(dataset, batch)
@@ -94,7 +99,7 @@ def write_pictures(stem, image, labels, class_names):
 
 def write_names(folder, class_names):
     """Write label_names.txt: value and class of each label, as the reader of label maps takes them."""
-    path = os.path.join(folder, "label_names.txt")
+    path = os.path.join(folder, NAMES)
     write_text(path, "".join(f"{i} {name}\n" for i, name in enumerate(class_names)))
 
 
@@ -158,7 +163,7 @@ def add_label(commands, add_command):
                           "Write a palette PNG label map and an overlay for each photo; --tune finds the thresholds.")
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
-    command.add_argument("--output", metavar="DIR", help="folder to write to (default: labels in the run's folder)")
+    add_output(command, "DIR", "folder to write to (default: labels in the run's folder)")
     add_refine(command)
     add_tta(command)
     add_tiles(command)

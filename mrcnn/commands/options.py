@@ -1,6 +1,7 @@
 """What the commands share: options read with one clear line for bad usage and bad data.
 
-Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted.
+Exit codes: 0 done, 2 bad usage or bad data, 130 interrupted, 143 and 129 ended by SIGTERM or SIGHUP, 141 nobody reads
+what is printed.
 """
 
 import argparse
@@ -13,12 +14,15 @@ import os
 import pathlib
 import re
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from typing import NamedTuple
 
 from mrcnn.errors import UsageError, UserError
-from mrcnn.files import printable
+from mrcnn.files import disk_reason, printable
+from mrcnn.outputs import release_outputs
 
 HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
@@ -218,6 +222,13 @@ def _colour(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no colour: give a name, as white, or #rrggbb") from error
 
 
+def add_output(command, metavar, text, **settings):
+    """Give a command the option of where it writes; files of the user's stay, see `mrcnn.outputs`."""
+    command.add_argument("--output", metavar=metavar, help=text, **settings)
+    command.add_argument("--overwrite", action="store_true",
+                         help="replace files of the same names that this program did not write, or that were changed")
+
+
 def add_tta(command):
     """Give a command the option of looking at each photo several times."""
     command.add_argument("--tta", action="store_true",
@@ -269,7 +280,34 @@ def start_keras():
 
 def is_users(error):
     """Whether an error tells the user what to change, rather than us what to mend."""
-    return isinstance(error, (UserError, OSError))
+    return isinstance(error, (UserError, OSError)) or disk_reason(error) is not None
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal that asks the process to end."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def _ending_signals():
+    """SIGTERM and SIGHUP end the block as SIGINT does, so that it tidies up; where somebody handles them they stay."""
+    def end(number, frame):
+        raise _Ended(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    try:
+        for number in numbers:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class Printable:
@@ -291,7 +329,20 @@ def run_command(parser, arguments=None, presets=None):
 
     presets: folder of what `--preset NAME` stands for
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        try:
+            with _ending_signals():
+                return _run(parser, sys.argv[1:] if arguments is None else list(arguments), presets)
+        finally:
+            release_outputs()
+            sys.stdout.flush()
+    except BrokenPipeError:  # of `mrcnn ... | head`: nobody reads on, nor is there anybody to tell
+        with open(os.devnull, "wb") as nowhere:  # for what the interpreter flushes at its end
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 141
+
+
+def _run(parser, arguments, presets):
     options = None
     # One line without the place in the code that warns, which tells a user nothing.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message, one_line=True)}\n"
@@ -299,12 +350,17 @@ def run_command(parser, arguments=None, presets=None):
         options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
         with contextlib.redirect_stdout(Printable(sys.stdout)):
             return options.run(options) or 0
-    except KeyboardInterrupt:
-        hint = HINTS.get(getattr(options, "command", None), "")
-        print(f"interrupted{hint}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        with contextlib.suppress(OSError):  # the terminal may have gone
+            print(f"interrupted{HINTS.get(getattr(options, 'command', None), '')}", file=sys.stderr)
+        return 128 + getattr(error, "number", signal.SIGINT)
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if "--debug" in arguments or not is_users(error):
             raise
-        print(f"error: {printable(' '.join(str(error).split()))}", file=sys.stderr)
+        text = printable(" ".join(str(error).split()))
+        writing = "cannot write" in text or not isinstance(error, (UserError, OSError))  # a full disk ends a training
+        hint = HINTS.get(getattr(options, "command", None), "") if writing else ""
+        print(f"error: {text}{hint}", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shlex
 import warnings
 
 from mrcnn.commands.options import start_keras
@@ -32,10 +33,10 @@ def last_checkpoint(logs, name):
         raise FileNotFoundError(f"{error} The newest run of another name there has {other}.") from None
 
 
-def check_classes(checkpoint, dataset, whose):
+def check_classes(checkpoint, dataset, whose, otherwise=""):
     """Raise DataError unless a checkpoint knows the dataset's classes, in their order.
 
-    checkpoint: path; whose: what the dataset is, for the message
+    checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
     start_keras()
     from mrcnn.weights import files as weights
@@ -46,7 +47,7 @@ def check_classes(checkpoint, dataset, whose):
     if theirs is not None and theirs[1:] != ours:
         raise DataError(
             f"{checkpoint} was trained on the classes {', '.join(theirs[1:])}, but those of {whose} are "
-            f"{', '.join(ours)}: give --images and annotations with the classes of the checkpoint."
+            f"{', '.join(ours)}: give --images and annotations with the classes of the checkpoint{otherwise}."
         )
 
 
@@ -55,7 +56,8 @@ def start_model(options, overrides, dataset):
     settle_weights(options)
     if options.weights == "last":
         path = checkpoint_of(options)
-        check_classes(path, dataset, "the training data")
+        check_classes(path, dataset, "the training data",
+                      f", or begin a new run from its weights by --weights {shlex.quote(path)}")
         model = load_model(path, options, overrides, "training")
         if options.architecture not in (None, model.architecture_name()):
             raise UsageError(f"{path} is of the architecture {model.architecture_name()}: leave --architecture "

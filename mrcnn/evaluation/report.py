@@ -9,7 +9,7 @@ import os
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
 from mrcnn.evaluation.tables import ranked_classes
-from mrcnn.files import write_json, write_text
+from mrcnn.files import json_text, whole_files
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c232b; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -42,10 +42,11 @@ CAUSES = {
 # Long lists: they go into a file of their own, so that metrics.json can be read by eye.
 LONG = ("curves", "thresholds", "confusion")
 DECIMALS = 5  # of these lists
+FILES = ("metrics.json", "curves.json", "detections.json", "ground_truth.json", "report.html")  # the report is last
 
 
 def write_report(folder, metrics, results, ground_truth, html=True, pictures=(), title="Evaluation"):
-    """Write all that was measured into a folder, each file whole or not at all.
+    """Write all that was measured into a folder, all files together or none.
 
     metrics.json; curves.json, its long lists ("curves", "thresholds", "confusion"); detections.json (COCO results);
     ground_truth.json (COCO annotations); report.html, all of it to look at. An undefined number is null; "undefined" in
@@ -58,15 +59,15 @@ def write_report(folder, metrics, results, ground_truth, html=True, pictures=(),
         pictures: for report.html, list of (title, uint8 [H, W, 3]).
         title: its heading.
     """
-    os.makedirs(folder, exist_ok=True)
-    write_json(os.path.join(folder, "ground_truth.json"), ground_truth, indent=None)
-    write_json(os.path.join(folder, "detections.json"), results, indent=None)
     curves = _rounded({name: metrics[name] for name in LONG if name in metrics})
-    write_json(os.path.join(folder, "curves.json"), curves, indent=None)
     short = {name: value for name, value in metrics.items() if name not in LONG}
-    write_json(os.path.join(folder, "metrics.json"), short, indent=2)
+    texts = [json_text(short, 2), *(json_text(value, None) for value in (curves, results, ground_truth))]
     if html:
-        write_text(os.path.join(folder, "report.html"), report_html(metrics, pictures, title))
+        texts.append(report_html(metrics, pictures, title))
+    with whole_files(*(os.path.join(folder, name) for name in FILES[:len(texts)])) as partials:
+        for partial, text in zip(partials, texts):
+            with open(partial, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
 
 
 def _rounded(value):

@@ -23,8 +23,9 @@ from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.errors import ExportError
 from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
-from mrcnn.files import whole_file, whole_folder, write_json
+from mrcnn.files import disk_reason, whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
+from mrcnn.outputs import is_claimed
 
 OUTPUTS = {
     "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
@@ -138,7 +139,7 @@ def _check(model, path, format, batch, dtype):
     if dtype not in ("uint8", "float32"):
         raise ExportError(f'dtype={dtype!r}: an image is "uint8" or "float32".')
     for name in (path, path + ".json"):
-        if os.path.lexists(name):
+        if os.path.lexists(name) and not is_claimed(name):
             raise ExportError(f"{name} exists already: remove it, or give another path.")
 
 
@@ -231,6 +232,8 @@ def _write_onnx(model, function, path):
     try:
         tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET, output_path=path)
     except Exception as error:
+        if disk_reason(error):
+            raise
         raise ExportError(f"tf2onnx cannot convert this network: {_brief(error)}: take savedmodel.") from error
 
 

@@ -1,16 +1,26 @@
-"""Run folders and the checkpoints in them: logs/fashion20261121T0401/mask_rcnn_fashion_0003.h5."""
+"""Run folders, the checkpoints in them, logs/fashion20261121T0401/mask_rcnn_fashion_0003.h5, and who trains there."""
 
+import contextlib
 import datetime
+import errno
+import importlib.util
 import os
 import re
+import warnings
+
+from mrcnn.errors import RunError
 
 CHECKPOINT = re.compile(r".*[/\\][^/\\]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\][^/\\]+(\d{4})\.h5")
 RUN_FOLDER = re.compile(r"(?P<name>.+?)(?P<time>\d{8}T\d{4})")  # Config.NAME takes any text without slashes
 ENDING = "0000.h5"  # of a checkpoint's name: the epoch in four digits
+LOCK = "run.lock"  # in a run folder: holds the process that trains there, or did
+LOCKED_BYTE = 1 << 20  # on Windows, where a locked byte cannot be read
 
 
 def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> str:
-    """Find the newest run's last checkpoint, of whichever architecture.
+    """Find the last checkpoint of the run that was written to last, of whichever architecture.
+
+    The time that counts is that of the files, not that in the folder's name, which is local and goes back once a year.
 
     Args:
         logs: folder of the run folders.
@@ -26,14 +36,32 @@ def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> st
     for folder in os.listdir(logs) if os.path.isdir(logs) else []:
         match = RUN_FOLDER.fullmatch(folder)
         if match and (name is None or match["name"] == name.lower()):
-            checkpoints = [f for f in os.listdir(os.path.join(logs, folder)) if re.fullmatch(r".+_\d{4}\.h5", f)]
+            path = os.path.join(logs, folder)
+            checkpoints = [f for f in _names_in(path) if re.fullmatch(r".+_\d{4}\.h5", f)]
             if checkpoints:
-                runs.append((match["time"], folder, max(checkpoints, key=lambda f: f[-len(ENDING):])))
+                written = max(_time_of(os.path.join(path, name)) for name in checkpoints)
+                runs.append((written, match["time"], folder, max(checkpoints, key=lambda f: f[-len(ENDING):])))
     if not runs:
         of_name = f" of a run named {name}" if name else ""
         raise FileNotFoundError(f"No checkpoint{of_name} in {os.path.abspath(logs)}: train first, or give the path.")
-    _, folder, checkpoint = max(runs)
+    *_, folder, checkpoint = max(runs)
     return os.path.join(logs, folder, checkpoint)
+
+
+def _names_in(path):
+    """Names in a folder; none if it is no folder or went away."""
+    try:
+        return os.listdir(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _time_of(path):
+    """When a file was written, in ns; 0 if it went away, as the checkpoint before the first epoch does."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def folder_of(checkpoint):
@@ -46,6 +74,8 @@ def folder_of(checkpoint):
 def new_folder(model_dir, name):
     """Path of a run folder that is not there yet: that of a later minute where another run began in this one.
 
+    Only `train_in` takes it: until then another process may.
+
     Args:
         model_dir: folder of run folders.
         name: Config.NAME.
@@ -54,3 +84,87 @@ def new_folder(model_dir, name):
     while os.path.exists(path := os.path.join(model_dir, f"{name}{now:%Y%m%dT%H%M}")):
         now += datetime.timedelta(minutes=1)
     return path
+
+
+# --- One process in a folder -----------------------------------------------------------------------------------------
+
+
+def claim_new(folder, name):
+    """Make the folder of a new run and lock it; where another process has taken it, that of a later minute.
+
+    Args:
+        folder: path that `new_folder` gave. An empty folder, or one with files that are no run's, is taken too.
+        name: Config.NAME, for the folder to take instead.
+
+    Returns:
+        (path of the folder, its lock as of `claim`).
+
+    Raises:
+        RunError: if the folder cannot be made.
+    """
+    while True:
+        with contextlib.suppress(_TakenError):
+            lock = claim(folder)
+            if not any(entry == "config.json" or entry.endswith(".h5") for entry in os.listdir(folder)):
+                return folder, lock
+            lock.close()
+        folder = new_folder(os.path.dirname(folder), name)
+
+
+def claim(folder):
+    """Lock a run folder, which is made if need be, for this process until the lock is closed or the process ends.
+
+    Returns:
+        An object with close().
+
+    Raises:
+        RunError: if another process, or another model of this one, trains there; or the folder cannot be written.
+    """
+    path = os.path.join(folder, LOCK)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="ascii", errors="replace")
+    except OSError as error:
+        raise RunError(f"{error.filename or path}: cannot write in the run folder ({error.strerror}): check rights and "
+                       "disk space, or choose another folder for the runs.") from error
+    try:
+        if not _lock(file):
+            file.seek(0)
+            raise _TakenError(
+                f"{folder} is being trained by process {file.read(40).strip() or 'unknown'}: wait for its end, or "
+                "start a run of its own from a checkpoint's weights (train --weights PATH)."
+            )
+        with contextlib.suppress(OSError):  # on a full disk the next message lacks the number, no more
+            file.truncate(0)
+            file.seek(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    return file
+
+
+class _TakenError(RunError):
+    """Another process trains in the folder."""
+
+
+def _lock(file):
+    """Whether this process now has the lock of an open file, which the system takes back when the process ends."""
+    try:
+        if importlib.util.find_spec("fcntl"):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            file.seek(LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        warnings.warn(f"{file.name}: no file can be locked here ({error.strerror}): see to it that no other process "
+                      "trains this run.", stacklevel=4)
+    return True

@@ -9,7 +9,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.config import Config
-from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss
+from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss, RunError
 from mrcnn.model import MaskRCNN
 from mrcnn.training.runs import find_last_checkpoint
 
@@ -221,9 +221,25 @@ def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
 
 
 def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
-    first = model_in(tmp_path)
-    os.makedirs(first.log_dir)
-    assert model_in(tmp_path).log_dir != first.log_dir
+    first, second = model_in(tmp_path), model_in(tmp_path)  # whose folders are not there yet
+    assert first.log_dir == second.log_dir
+    data = Squares().load(2)
+    held = []
+
+    class StartTheOther(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            resumed = model_in(tmp_path)
+            resumed.load_weights(first.checkpoint_path.format(epoch=1))
+            with pytest.raises(RunError, match=f"{os.path.basename(first.log_dir)} is being trained by process"):
+                resumed.train(data, None, 0.01, 2, "heads")
+            held.append(True)
+
+    first.train(data, None, 0.01, 1, "heads", custom_callbacks=[StartTheOther()])
+    second.train(data, None, 0.01, 1, "heads")
+    assert held and first.log_dir != second.log_dir
+    for model in (first, second):
+        assert os.path.dirname(model.checkpoint_path) == model.log_dir
+        assert os.path.isfile(model.checkpoint_path.format(epoch=1))
 
 
 def test_settings_of_a_run_are_beside_it(trained):

@@ -173,26 +173,31 @@ class Refusal:
 
 sys.meta_path.insert(0, Refusal())
 weights, here = sys.argv[1:]
-commands = [["train"], ["train", "--weights", "last"], ["train", "--weights", weights], ["tune", "--logs", here],
+logs = ["--logs", here]
+commands = [["train"], ["train", "--weights", "last"], ["train", "--weights", weights], ["tune"],
             ["evaluate", "--weights", weights], ["detect", "--weights", weights], ["label", "--weights", weights],
             ["diagnose", "--weights", weights], ["export", "--weights", weights]]
 for arguments in commands:
     quiet = []
     try:
-        print(arguments, main([*arguments, "--limit", "1"]))
+        print(arguments, main([*arguments, *logs, "--limit", "1"]))
     except KeyError:
         print(*arguments, quiet[0])
+print("no run", main(["detect", "--logs", here + "/nowhere"]), *quiet[1:])
 """
 
 
 def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
-    with h5py.File(tmp_path / "weights.h5", "w") as file:
+    path = tmp_path / "fashion20270101T0000" / "mask_rcnn_fashion_0001.h5"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
         file.attrs["mrcnn_config"] = json.dumps(DrawnConfig(NUM_CLASSES=9).to_dict())
         file.attrs["mrcnn_class_names"] = json.dumps(drawn_pictures("val", 1).class_names)
-    done = subprocess.run([sys.executable, "-c", STARTS_KERAS, str(tmp_path / "weights.h5"), str(tmp_path)], cwd=ROOT,
+    done = subprocess.run([sys.executable, "-c", STARTS_KERAS, str(path), str(tmp_path)], cwd=ROOT,
                           capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
     assert len(lines) == 9 and all(line.endswith("True") for line in lines), done.stdout
+    assert done.stdout.splitlines()[-1] == "no run 2" and "No checkpoint" in done.stderr
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------
@@ -300,7 +305,7 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     write_bright_photos(tmp_path / "in", 3)
     assert fashion.main(["detect", "--weights", checkpoint, "--image", str(tmp_path / "in")]) == 0
     folder = tmp_path / "run" / "detections"
-    assert sorted(os.listdir(folder)) == ["0.png", "1.png", "2.png", "detections.json"]
+    assert sorted(os.listdir(folder)) == [".mrcnn-output", "0.png", "1.png", "2.png", "detections.json"]
     results = json.loads((folder / "detections.json").read_text())
     assert [r["image_id"] for r in results] == ["0.png", "1.png", "2.png"]
     assert [r["bbox"] for r in results] == [[5 + i, 10, 20, 20] for i in range(3)]  # x, y, width, height
@@ -312,7 +317,7 @@ def test_detect_goes_on_after_a_bad_photo_and_says_so(checkpoint, tmp_path, caps
     (tmp_path / "in" / "1.png").write_bytes(b"no picture")
     source, output = tmp_path / "in", tmp_path / "out"
     assert fashion.main(["detect", "--weights", checkpoint, "--image", str(source), "--output", str(output)]) == 2
-    assert sorted(os.listdir(output)) == ["0.png", "2.png", "detections.json"]
+    assert sorted(os.listdir(output)) == [".mrcnn-output", "0.png", "2.png", "detections.json"]
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1 and "1.png" in errors
 
@@ -396,7 +401,7 @@ def test_detect_draws_the_drawn_pictures(trained):
     output = run("detect", "--limit", "2", "--min-confidence", "0", folder=folder)
     assert output.returncode == 0, output.stderr
     written = checkpoints(folder)[0] / "detections"
-    assert sorted(os.listdir(written)) == ["detections.json", "drawn_1_00000.png", "drawn_1_00001.png"]
+    assert sorted(os.listdir(written)) == [".mrcnn-output", "detections.json", "drawn_1_00000.png", "drawn_1_00001.png"]
     assert Image.open(written / "drawn_1_00000.png").size == (2 * 192, 2 * 256)  # enlarged for its labels
     results = json.loads((written / "detections.json").read_text())
     assert {result["image_id"] for result in results} <= {"drawn_1_00000", "drawn_1_00001"}

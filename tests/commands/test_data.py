@@ -68,7 +68,7 @@ def test_summary(photos, capsys):
 def test_summary_of_drawn_pictures(tmp_path, capsys):
     assert data("summary", "--limit", "3", "--output", tmp_path / "here") == 0
     assert "3 photos" in capsys.readouterr().out
-    assert sorted(os.listdir(tmp_path / "here")) == ["summary.json", "summary.png"]
+    assert sorted(os.listdir(tmp_path / "here")) == [".mrcnn-output", "summary.json", "summary.png"]
 
 
 # --- Validation ------------------------------------------------------------------------------------------------------
@@ -237,14 +237,15 @@ def test_show_before_and_after(photos, capsys):
     assert data("show", *options(photos), "--image-size", "128", "--augment", "flip", "--count", 2, "--versions", 1,
                 "--output", "again.png") == 0
     assert np.array_equal(np.asarray(Image.open("again.png")), sheet)
-    assert sorted(os.listdir(".")) == ["again.png", "all.json", "photos", "sheet.png"]
+    assert sorted(os.listdir(".")) == [".mrcnn-output", "again.png", "all.json", "photos", "sheet.png"]
 
 
 def test_a_picture_that_cannot_be_written_leaves_nothing(photos, capsys):
     os.mkdir("sheet.png")
     assert data("show", *options(photos), "--image-size", "64", "--count", 1, "--output", "sheet.png") == 2
     assert "error: sheet.png: cannot write the file (Is a directory)" in capsys.readouterr().err
-    assert sorted(os.listdir(".")) == ["all.json", "photos", "sheet.png"] and not os.listdir("sheet.png")
+    assert sorted(os.listdir(".")) == [".mrcnn-output", "all.json", "photos", "sheet.png"]
+    assert not os.listdir("sheet.png")
 
 
 def test_show_draws_the_objects(photos):

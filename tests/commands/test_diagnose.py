@@ -38,7 +38,7 @@ def test_a_checkpoint_that_was_never_trained(weights, tmp_path, capsys):
     assert diagnose(weights, "--output", str(folder), "--set", "RPN_ANCHOR_SCALES=[100,110,120,130,140]") == 0
     output = capsys.readouterr().out
     assert "3 photos, " in output and "objects in the data" in output and str(folder) in output
-    assert sorted(os.listdir(folder)) == ["diagnose.json", "diagnose.png"]
+    assert sorted(os.listdir(folder)) == [".mrcnn-output", "diagnose.json", "diagnose.png"]
     with Image.open(folder / "diagnose.png") as figure:
         assert min(figure.size) > 500
     written = json.loads((folder / "diagnose.json").read_text())

@@ -64,7 +64,7 @@ def test_it_prints_tables_and_writes_a_report(command, capsys):
     assert "masks      1.000   1.000   1.000" in output and "3 photos, 3 objects, 3 detections" in output
     assert ["hat", "3", "3", *["1.000"] * 5, "at", "0.40"] in [line.split() for line in output.splitlines()]
     assert "All classes together: F1 1.000, precision 1.000, recall 1.000 at score 0.40" in output
-    files = ["curves.json", "detections.json", "ground_truth.json", "metrics.json", "report.html"]
+    files = [".mrcnn-output", "curves.json", "detections.json", "ground_truth.json", "metrics.json", "report.html"]
     assert sorted(os.listdir(folder)) == files
     report = (folder / "report.html").read_text()
     assert report.count("data:image/jpeg") == 1 and "As annotated, and as detected" in report

@@ -87,8 +87,10 @@ def test_label_maps_and_overlays(loaded, checkpoint, tmp_path, capsys):
     (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.3}')
     assert label("--weights", checkpoint, "--image", write_photos(tmp_path / "in")) == 0
     folder = tmp_path / "run" / "labels"
-    assert sorted(os.listdir(folder)) == ["0.png", "0_overlay.jpg", "1.png", "1_overlay.jpg", "2.png", "2_overlay.jpg",
-                                          "label_names.txt"]
+    assert sorted(os.listdir(folder)) == [
+        ".mrcnn-output", "0.png", "0_overlay.jpg", "1.png", "1_overlay.jpg", "2.png", "2_overlay.jpg",
+        "label_names.txt",
+    ]
     for i in range(3):
         expected = np.zeros((40, 60))
         expected[10:30, 5 + i:25 + i] = 1

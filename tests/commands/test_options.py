@@ -1,6 +1,10 @@
 """Reading of stages, settings and errors."""
 
+import errno
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -74,6 +78,41 @@ def test_an_interrupt_says_how_to_resume(capsys):
     parser.set_defaults(command="train")
     assert command_line.run_command(parser, []) == 130
     assert "--weights last" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_process_ends_it_as_an_interrupt_does(number, capsys):
+    parser, before = parser_that_raises(None), signal.getsignal(number)
+    tidied = []
+
+    def run(options):
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            tidied.append(True)
+
+    parser.set_defaults(command="train", run=run)
+    assert command_line.run_command(parser, []) == 128 + number
+    assert tidied and signal.getsignal(number) is before
+    assert capsys.readouterr().err.startswith("interrupted; train --weights last resumes")
+
+
+@pytest.mark.parametrize("error", [DataError("a.h5: cannot write the file (No space left on device)"),
+                                   RuntimeError(f"Flush failed: a.v2; {os.strerror(errno.ENOSPC)}")])
+def test_a_full_disk_is_one_line_that_says_how_a_training_goes_on(error, capsys):
+    parser = parser_that_raises(error)
+    parser.set_defaults(command="train")
+    assert command_line.run_command(parser, []) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") == 1
+    assert "No space left on device" in message and "--weights last resumes" in message
+
+
+def test_a_reader_that_leaves_is_no_error():
+    program = "import sys; from mrcnn.commands.main import main; sys.exit(main(['train', '--help']))"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 141
 
 
 def test_an_unknown_option_is_one_line(capsys):

@@ -1,5 +1,6 @@
 """Models of runs: what they start from, and one that looks at photos tile by tile."""
 
+import json
 from types import SimpleNamespace
 from urllib.error import HTTPError, URLError
 
@@ -144,3 +145,14 @@ def test_a_resnet50_takes_what_fits_of_cocos_resnet101(tmp_path, capsys):
         assert (np.asarray(layers[name].weights[0]) == 0.25).all()
     for name in ("mrcnn_mask", "mrcnn_class_conv2", "mrcnn_bbox_fc"):
         assert not (np.asarray(layers[name].weights[0]) == 0.25).all()
+
+
+def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_one(tmp_path):
+    path = tmp_path / "fashion20270101T0000" / "mask_rcnn_fashion_0001.h5"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
+    options = fashion.build_parser().parse_args(["train", "--weights", "last", "--logs", str(tmp_path)])
+    data = SimpleNamespace(class_names=["BG", "coat"])
+    with pytest.raises(DataError, match=rf"on the classes hat.*are coat.*new run.*--weights {path}"):
+        fashion_runs.start_model(options, {}, data)

@@ -12,12 +12,13 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from full_disk import full_disk
 from PIL import Image
 from tiny import TinyConfig
 
 from mrcnn.config import Config
 from mrcnn.data.drawn.people import draw_picture
-from mrcnn.errors import ExportError
+from mrcnn.errors import DataError, ExportError
 from mrcnn.export import files as export_module
 from mrcnn.export.files import Format, canvas_of, export
 from mrcnn.export.parity import place
@@ -233,6 +234,13 @@ def test_a_missing_package_is_named_and_nothing_is_left(model, tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ExportError, match=r"ONNX needs tf2onnx .*pip install onnx tf2onnx onnxruntime"):
         export(model, tmp_path / "file.onnx", "onnx")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("room", [2_000, 100_000])  # in the graph, in the weights
+def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
+    with full_disk(room), pytest.raises(DataError, match=r"file: cannot write the file \(File too large\)"):
+        export(model, tmp_path / "file")
     assert os.listdir(tmp_path) == []
 
 

@@ -1,8 +1,20 @@
 import os
+import re
+import subprocess
+import sys
+import time
 
 import pytest
 
-from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
+from mrcnn.errors import RunError
+from mrcnn.training.runs import claim, claim_new, find_last_checkpoint, folder_of, new_folder
+
+HOLD = """import sys
+from mrcnn.training.runs import claim
+lock = claim(sys.argv[1])
+print("held", flush=True)
+input()"""
+MATTERPORT = r".*[/\\][\w-]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\]mask_rcnn_[\w-]+(\d{4})\.h5"
 
 
 def test_the_last_checkpoint_is_the_newest_runs(tmp_path):
@@ -49,3 +61,48 @@ def test_a_folder_that_is_there_is_not_taken_again(tmp_path):
     first = new_folder(str(tmp_path), "fashion")
     os.makedirs(first)
     assert new_folder(str(tmp_path), "fashion") > first
+
+
+def test_the_last_run_is_the_one_written_last_whatever_the_clock_said_at_its_begin(tmp_path):
+    begun_before_the_clock_went_back = tmp_path / "fashion20261025T0259"
+    begun_after = tmp_path / "fashion20261025T0205"
+    for age, folder in ((60, begun_before_the_clock_went_back), (0, begun_after)):
+        folder.mkdir()
+        path = folder / "mask_rcnn_fashion_0001.h5"
+        path.write_bytes(b"")
+        os.utime(path, (time.time() - age,) * 2)
+    assert find_last_checkpoint(tmp_path) == str(begun_after / "mask_rcnn_fashion_0001.h5")
+
+
+# --- One process in a folder -----------------------------------------------------------------------------------------
+
+
+def test_new_runs_named_in_the_same_minute_get_folders_of_their_own_that_matterport_knows(tmp_path):
+    named = new_folder(str(tmp_path), "fashion")
+    runs = [claim_new(named, "fashion") for _ in range(3)]
+    assert len({folder for folder, _ in runs}) == 3 and runs[0][0] == named
+    for folder, lock in runs:
+        assert re.fullmatch(MATTERPORT, os.path.join(folder, "mask_rcnn_fashion_0001.h5"))
+        lock.close()
+    with open(os.path.join(named, "config.json"), "w"):  # a run that has ended is no folder for a new one
+        pass
+    assert claim_new(named, "fashion")[0] != named
+
+
+def test_a_run_belongs_to_one_process_until_that_ends(tmp_path):
+    folder = str(tmp_path / "fashion20270101T0000")
+    with subprocess.Popen([sys.executable, "-c", HOLD, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match=f"trained by process {other.pid}: wait.*--weights PATH"):
+            claim(folder)
+        other.kill()
+        other.wait()
+    with claim(folder), pytest.raises(RunError, match=f"by process {os.getpid()}:"):
+        claim(folder)
+    claim(folder).close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "logs").write_text("a file")
+    with pytest.raises(RunError, match=r"logs.*cannot write in the run folder.*another folder"):
+        claim_new(str(tmp_path / "logs" / "fashion20270101T0000"), "fashion")

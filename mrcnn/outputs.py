@@ -1,0 +1,113 @@
+"""What a command writes replaces only what a command wrote: files of the user's stay.
+
+A folder that was written to holds a list, `.mrcnn-output`, of names and SHA-256 digests. A file that is listed with its
+digest is ours; one that the user made, changed or linked to is not.
+"""
+
+import hashlib
+import json
+import os
+
+from mrcnn.errors import UsageError
+
+MARK = ".mrcnn-output"  # one line for each file that was written, [name, digest]
+_claimed = {}  # {path that the running command writes: set of its folder's entries}
+
+
+def claim_outputs(paths, overwrite=False):
+    """Check, before any work, that none of the files to write is the user's; they are listed when they are written.
+
+    Args:
+        paths: of all files and folders that a command is going to write.
+        overwrite: whether files of the user's may be replaced.
+
+    Raises:
+        UsageError: if one is there that no command wrote; the message names it.
+    """
+    paths = [os.path.abspath(path) for path in paths]
+    listed = {folder: _listed(folder) for folder in {os.path.dirname(path) for path in paths}}
+    entries = {path: listed[os.path.dirname(path)] for path in paths}
+    foreign = [path for path in paths if not overwrite and os.path.lexists(path) and not _is_ours(path, entries[path])]
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        link = ", a link," if os.path.islink(foreign[0]) else ""
+        raise UsageError(f"--output: {foreign[0]}{link}{more} was not written by this program, or was changed since: "
+                         "give another --output, or --overwrite to replace it.")
+    _claimed.update(entries)
+
+
+def release_outputs():
+    """End what `claim_outputs` began: later files are nobody's."""
+    _claimed.clear()
+
+
+def is_claimed(path):
+    """Whether the running command has claimed a path, whose former content it may replace."""
+    return os.path.abspath(path) in _claimed
+
+
+def _is_ours(path, entries):
+    """Whether a file or folder is as a command wrote it, by its folder's entries. An empty folder is anybody's."""
+    if os.path.islink(path):
+        return False
+    if os.path.isdir(path) and not os.listdir(path):
+        return True
+    name = os.path.basename(path)
+    return any(listed == name for listed, _ in entries) and (name, _digest(path)) in entries
+
+
+def note(path, partial):
+    """List a file in its folder, just before it takes its name, if the running command has claimed it.
+
+    Args:
+        path: of the file.
+        partial: where it is now, complete.
+    """
+    path = os.path.abspath(path)
+    if path not in _claimed:
+        return
+    folder, name = os.path.split(path)
+    entry = (name, _digest(partial))
+    if entry in _claimed[path]:
+        return
+    # Appended: killed in between, both the file before and the new one are listed.
+    with open(os.path.join(folder, MARK), "a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        torn = end and file.read(1) != b"\n"  # of a process that was killed
+        file.write((b"\n" if torn else b"") + json.dumps(entry).encode() + b"\n")
+    _claimed[path].add(entry)
+
+
+def _listed(folder):
+    """The set of entries (name, digest) of a folder's list; lines that are none are left out."""
+    entries = set()
+    try:
+        with open(os.path.join(folder, MARK), encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return entries
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry):
+            entries.add(tuple(entry))
+    return entries
+
+
+def _digest(path):
+    """SHA-256 of a file, or of the names and contents of a folder's files."""
+    if not os.path.isdir(path):
+        found = hashlib.sha256()
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+        return found.hexdigest()
+    found = hashlib.sha256()
+    for folder, _, names in sorted(os.walk(path)):
+        for name in sorted(names):
+            inner = os.path.join(folder, name)
+            found.update(f"{os.path.relpath(inner, path)}\n{_digest(inner)}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()

@@ -1,0 +1,86 @@
+import os
+
+import pytest
+
+from mrcnn.errors import UsageError
+from mrcnn.files import whole_folder, write_text
+from mrcnn.outputs import MARK, claim_outputs, release_outputs
+
+
+def write(path, text, overwrite=False):
+    """What a command does that writes one file."""
+    claim_outputs([path], overwrite)
+    try:
+        write_text(path, text)
+    finally:
+        release_outputs()
+
+
+def test_a_command_replaces_what_a_command_wrote(tmp_path):
+    for text in ("one", "two", "one"):
+        write(tmp_path / "a.json", text)
+        assert (tmp_path / "a.json").read_text() == text
+    assert len((tmp_path / MARK).read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("before", [None, "ours"])
+def test_a_file_of_the_users_stays_unless_told(tmp_path, before):
+    path = tmp_path / "a.json"
+    if before:
+        write(path, before)
+    path.write_text("the user's")
+    with pytest.raises(UsageError, match=r"a\.json was not written by this program.*--overwrite"):
+        write(path, "new")
+    assert path.read_text() == "the user's"
+    write(path, "new", overwrite=True)
+    write(path, "newer")
+    assert path.read_text() == "newer"
+
+
+def test_links_are_the_users_and_what_they_point_to_stays(tmp_path):
+    (tmp_path / "photos").mkdir()
+    photo = tmp_path / "photos" / "a.png"
+    photo.write_text("photo")
+    (tmp_path / "out").symlink_to(tmp_path / "photos")
+    (tmp_path / "b.png").symlink_to(photo)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for path in ("out/a.png", "b.png", "dangling"):
+        with pytest.raises(UsageError, match="--overwrite"):
+            write(tmp_path / path, "drawing")
+    write(tmp_path / "b.png", "drawing", overwrite=True)
+    assert photo.read_text() == "photo" and not (tmp_path / "b.png").is_symlink()
+
+
+def test_nothing_is_checked_or_listed_outside_a_command(tmp_path):
+    (tmp_path / "a").write_text("old")
+    write_text(tmp_path / "a", "new")
+    assert os.listdir(tmp_path) == ["a"] and (tmp_path / "a").read_text() == "new"
+
+
+def test_a_folder_is_ours_as_long_as_nothing_in_it_changed(tmp_path):
+    path = tmp_path / "model"
+
+    def export(text):
+        claim_outputs([path])
+        try:
+            with whole_folder(path) as partial:
+                write_text(os.path.join(partial, "inner", "weights"), text)
+        finally:
+            release_outputs()
+
+    for text in ("one", "two"):
+        export(text)
+        assert (path / "inner" / "weights").read_text() == text and sorted(os.listdir(tmp_path)) == [MARK, "model"]
+    (path / "notes.txt").write_text("the user's")
+    with pytest.raises(UsageError, match="model was not written"):
+        export("three")
+    assert (path / "notes.txt").read_text() == "the user's"
+
+
+def test_a_list_that_a_killed_process_left_torn_is_read_and_gone_on_with(tmp_path):
+    write(tmp_path / "a", "one")
+    with open(tmp_path / MARK, "a") as file:
+        file.write('["b", "12')
+    write(tmp_path / "c", "three")
+    write(tmp_path / "a", "two")
+    write(tmp_path / "c", "four")
