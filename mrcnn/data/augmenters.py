@@ -249,6 +249,10 @@ def recoloured(image, brightness, contrast, saturation, angle):
     """
     import cv2
 
+    if image.shape[2] == 1:  # without colours, which have neither saturation nor hue
+        grey = image.mean() if image.size else 0.0
+        values = brightness * (contrast * np.arange(256) + (1 - contrast) * grey)
+        return np.rint(values).clip(0, 255).astype(np.uint8)[image]
     cosine, sine = np.cos(angle), np.sin(angle)
     hue = np.linalg.inv(RGB_TO_YIQ) @ np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]) @ RGB_TO_YIQ
     matrix = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA[None]) @ hue

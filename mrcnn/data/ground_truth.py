@@ -6,7 +6,7 @@ import numpy as np
 
 from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
-from mrcnn.data.images import Window, place_image
+from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.strips import RunLengthMasks
@@ -258,8 +258,8 @@ class FullMasks:
 
 def checked_photo(dataset, config, image_id):
     """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
-    image = np.asarray(dataset.load_image(image_id))
     name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
+    image = to_channels(np.asarray(dataset.load_image(image_id)), channels)
     if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
         raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
     if image.dtype == np.uint8:

@@ -299,6 +299,27 @@ def planned_window(shape, config):
     return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
 
 
+def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Give a photo the channels of a network that takes grey ones; for any other network it stays as it is.
+
+    Args:
+        image: uint8 [H, W, 3] RGB, or grey [H, W, 1] or [H, W].
+        channels: IMAGE_CHANNEL_COUNT of the network.
+
+    Returns:
+        [H, W, 1] if `channels` is 1, RGB by the weights of ITU-R 601; else the image.
+    """
+    if channels != 1 or image.ndim not in (2, 3):
+        return image
+    if image.ndim == 2:
+        return image[..., None]
+    if image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        return image
+    import cv2
+
+    return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None]
+
+
 def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Resize a photo, half-pixel aligned; shrinking averages over the area.
 

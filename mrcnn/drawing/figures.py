@@ -43,9 +43,14 @@ def _photo_axis(ax, image, title, margin=0):
     """Put an image on an axis whose limits are the image's, in continuous pixel coordinates."""
     height, width = image.shape[:2]
     # extent: pixel 0 covers 0..1, so that boxes need no half-pixel shift.
-    ax.imshow(image, extent=(0, width, height, 0))
+    ax.imshow(_with_colours(image), extent=(0, width, height, 0))
     ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), title=plain(title))
     ax.axis("off")
+
+
+def _with_colours(image):
+    """A picture as matplotlib shows it: of one channel, grey and not in the colours of a map."""
+    return np.repeat(image, 3, axis=2) if np.shape(image)[2:] == (1,) else image
 
 
 def _rectangle(ax, box, color, **style):
@@ -76,7 +81,7 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
     axes = []
     for i, (image, title) in enumerate(zip(images, titles)):
         axes.append(figure.add_subplot(rows, cols, i + 1))
-        axes[-1].imshow(image, cmap=cmap, norm=norm, interpolation=interpolation)
+        axes[-1].imshow(_with_colours(image), cmap=cmap, norm=norm, interpolation=interpolation)
         axes[-1].set_title(plain(title), fontsize=9)
         axes[-1].axis("off")
     plt.show()

@@ -96,6 +96,7 @@ def draw_label_map(image, labels, class_names, alpha=0.55, scale=1):
     if scale != 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         labels = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
+    image = image.reshape(labels.shape + (-1,))  # a grey one is one channel, which all three take
     edges = np.zeros(labels.shape, bool)
     edges[1:] |= labels[1:] != labels[:-1]
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]

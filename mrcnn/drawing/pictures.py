@@ -34,7 +34,7 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
     boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     count = check_counts(boxes, masks, class_ids, scores, colors)
     colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
-    canvas = np.array(image)
+    canvas = _as_rgb(image) if np.shape(image)[2:] in ((), (1,)) else np.array(image)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     if isinstance(masks, list):
@@ -230,7 +230,8 @@ def _as_rgb(image):
     """Returns a picture of any kind as uint8 [H, W, 3]."""
     image = np.asarray(image)
     image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
-    return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
+    image = image[..., None] if image.ndim == 2 else image
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

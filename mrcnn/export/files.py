@@ -20,7 +20,7 @@ import numpy as np
 
 from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
-from mrcnn.data.images import NETWORK_STRIDE
+from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
 from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
 from mrcnn.files import disk_reason, whole_file, whole_folder, write_json
@@ -67,7 +67,9 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
     path = os.path.normpath(os.fspath(path))
     _check(model, path, format, batch, dtype)
-    check_photos(photos, int(model.config.IMAGE_CHANNEL_COUNT))
+    channels = int(model.config.IMAGE_CHANNEL_COUNT)
+    photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
+    check_photos(photos, channels)
     height, width = canvas_of(model.config, height, width)
     function = _detection_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = _description(model, format, (batch, height, width), dtype)

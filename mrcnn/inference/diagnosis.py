@@ -3,6 +3,7 @@
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.images import to_channels
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset
@@ -40,7 +41,8 @@ def examine(model, dataset, training=None):
     traces, ranges, probes = [], [], []
     with model.lower_confidence(0.0), progress_bar("Examining") as show:
         for done, image_id in enumerate(dataset.image_ids, 1):
-            image, objects = dataset.load_image(image_id), truth.of(image_id)
+            image = to_channels(dataset.load_image(image_id), int(model.config.IMAGE_CHANNEL_COUNT))
+            objects = truth.of(image_id)
             trace, seen = stages.trace(image, objects)
             traces.append(trace)
             ranges.append(seen)

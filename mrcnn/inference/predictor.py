@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.images import Window, place_image
+from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
 
@@ -72,6 +72,8 @@ class Predictor:
     def checked_images(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Photos as a list of arrays. Raises DataError for one that is not uint8 [H, W, IMAGE_CHANNEL_COUNT]."""
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
+        if isinstance(images, np.ndarray) and images.ndim in (2, 3):
+            raise DataError(f"One photo {list(images.shape)} was given for a list of photos: give [photo].")
         return [checked_image(image, index, channels) for index, image in enumerate(images)]
 
 
@@ -89,7 +91,7 @@ def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
     Raises:
         DataError: it is something else.
     """
-    image = np.asarray(image)
+    image = to_channels(np.asarray(image), channels)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(
             f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "

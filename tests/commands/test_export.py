@@ -14,6 +14,8 @@ from mrcnn.commands import main as fashion
 from mrcnn.config import Config
 from mrcnn.errors import ExportError
 
+MODEL = SimpleNamespace(detect=None)  # of a network that finds objects
+
 
 @pytest.fixture
 def seen(monkeypatch):
@@ -22,7 +24,7 @@ def seen(monkeypatch):
 
     def load(path, options, overrides):
         seen.overrides = overrides
-        return "the model"
+        return MODEL
 
     def export(*arguments):
         seen.arguments = arguments
@@ -48,7 +50,7 @@ def checkpoint(tmp_path):
 def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkpoint, tmp_path, capsys):
     assert fashion.main(["export", "--weights", checkpoint()]) == 0
     output = str(tmp_path / "weights_savedmodel")
-    assert seen.arguments == ("the model", output, "savedmodel", None, None, 1, "uint8", None)
+    assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
     assert seen.overrides == {}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
 
@@ -61,7 +63,7 @@ def test_options_reach_the_export(seen, checkpoint, tmp_path):
                  "--output", "x.tflite", "--image", str(tmp_path / "photos"), "--limit", "2", "--min-confidence", "0.3"]
     assert fashion.main(["export", "--weights", checkpoint(PRECISION="mixed_bfloat16"), *arguments]) == 0
     *most, photos = seen.arguments
-    assert most == ["the model", "x.tflite", "litert", 320, 320, 4, "float32"]
+    assert most == [MODEL, "x.tflite", "litert", 320, 320, 4, "float32"]
     assert [photo[0, 0, 0] for photo in photos] == [0, 1]
     # The weights are float32, and anchors stay as they were learned, whatever the canvas.
     assert seen.overrides["PRECISION"] == "float32" and seen.overrides["DETECTION_MIN_CONFIDENCE"] == 0.3
