@@ -182,9 +182,7 @@ def write_json(path, value, indent=1):
     Raises:
         DataError: if the file cannot be written.
     """
-    text = json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False)
-    write_text(path, text + "\n")  # where half a surrogate pair becomes \\ud800, as in JSON
-    write_text(path, json_text(value, indent))
+    write_text(path, json_text(value, indent))  # where half a surrogate pair becomes \\ud800, as in JSON
 
 
 def json_text(value, indent=1):

@@ -66,8 +66,8 @@ def write_report(folder, metrics, results, ground_truth, html=True, pictures=(),
         texts.append(report_html(metrics, pictures, title))
     with whole_files(*(os.path.join(folder, name) for name in FILES[:len(texts)])) as partials:
         for partial, text in zip(partials, texts):
-            with open(partial, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
+            with open(partial, "wb") as file:
+                file.write(text.encode("utf-8", errors="backslashreplace"))
 
 
 def _rounded(value):
