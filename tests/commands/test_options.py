@@ -1,6 +1,7 @@
 """Reading of stages, settings and errors."""
 
 import errno
+import functools
 import os
 import signal
 import subprocess
@@ -81,7 +82,9 @@ def test_an_interrupt_says_how_to_resume(capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_the_process_ends_it_as_an_interrupt_does(number, capsys):
+def test_a_signal_that_ends_the_process_ends_it_as_an_interrupt_does(number, capsys, request):
+    request.addfinalizer(functools.partial(signal.signal, number, signal.getsignal(number)))
+    signal.signal(number, signal.SIG_DFL)  # nohup and some services have SIGHUP ignored, which stays so
     parser, before = parser_that_raises(None), signal.getsignal(number)
     tidied = []
 
