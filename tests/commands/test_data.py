@@ -33,7 +33,8 @@ def photos(tmp_path, monkeypatch):
         picture.save(tmp_path / "photos" / f"{i}.jpg", quality=95 - 5 * i)
         images.append({"id": i, "file_name": f"{i}.jpg", "height": HEIGHT, "width": WIDTH})
         for category_id in (1, 2) if i < 4 else (1,):
-            corners = [4, 4, 4 + 8 * category_id, 4, 4 + 8 * category_id, 34, 4, 34]
+            # One corner more than a box has.
+            corners = [4, 4, 4 + 4 * category_id, 4, 4 + 8 * category_id, 4, 4 + 8 * category_id, 34, 4, 34]
             annotations.append({"id": len(annotations), "image_id": i, "category_id": category_id, "iscrowd": 0,
                                 "segmentation": [corners], "area": 240 * category_id})
     categories = [{"id": 1, "name": "hat"}, {"id": 2, "name": "coat"}]

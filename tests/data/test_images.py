@@ -80,15 +80,17 @@ def test_one_colour_that_stands_for_transparent(tmp_path):
     assert (load_image(tmp_path / "grey.png") == found).all()
 
 
-def test_heic_names_its_package(tmp_path, monkeypatch):
+@pytest.mark.parametrize("package", ["pi_heif", "pillow_heif"])
+def test_heic_is_read_by_either_package_or_names_it(tmp_path, monkeypatch, package):
     path = tmp_path / "a.heic"
     path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 40)
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
+    for name in ("pi_heif", "pillow_heif"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     for read in (load_image, photo_size):
-        with pytest.raises(DataError, match="a.heic: a HEIC photo: pip install pillow-heif"):
+        with pytest.raises(DataError, match="a.heic: a HEIC photo: pip install pi-heif"):
             read(path)
     opened = []
-    monkeypatch.setitem(sys.modules, "pillow_heif", SimpleNamespace(register_heif_opener=lambda: opened.append(1)))
+    monkeypatch.setitem(sys.modules, package, SimpleNamespace(register_heif_opener=lambda: opened.append(1)))
     with pytest.raises(DataError, match="not a readable image"):
         load_image(path)
     assert opened == [1]
