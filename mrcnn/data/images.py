@@ -1,8 +1,6 @@
 """Photos: reading them, and placing them on the network's canvas with the `Window` that undoes it."""
 
-import contextlib
 import dataclasses
-import importlib
 import io
 import ntpath
 import os
@@ -10,6 +8,7 @@ import os
 import numpy as np
 
 from mrcnn.config import RESIZE_MODES
+from mrcnn.data.heic_files import read_heic
 from mrcnn.errors import DataError
 
 EXIF_ORIENTATION = 0x0112
@@ -20,7 +19,6 @@ PHOTO_ENDINGS = (
     ".heic", ".heif", ".apng", ".dib", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo", ".pbm", ".pnm", ".pcx", ".tga",
     ".sgi", ".qoi", ".psd", ".dds",
 )
-HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftyphevx", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # from byte 4 on
 WHITE = (255, 255, 255)
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
 
@@ -60,24 +58,6 @@ def load_image(path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> 
     except Exception as error:  # decoders raise whatever they like on a broken file
         reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
         raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
-
-
-def read_heic(path, start):
-    """Have Pillow read HEIC, the photos of iPhones, if a file is one.
-
-    Args:
-        path: of the file
-        start: first bytes of it
-
-    Raises:
-        DataError: if the package that reads it is not installed.
-    """
-    if start[4:12] not in HEIC:
-        return
-    for name in ("pi_heif", "pillow_heif"):  # the same code; the wheels of the second hold an encoder under the GPL
-        with contextlib.suppress(ImportError):
-            return importlib.import_module(name).register_heif_opener()
-    raise DataError(f'{path}: a HEIC photo: pip install pi-heif (or "mrcnn-keras[heic]"), or save it as JPEG.')
 
 
 def _read_file(path):

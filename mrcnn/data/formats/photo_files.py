@@ -1,6 +1,7 @@
 """The size of photos, for formats whose annotations do not tell it."""
 
-from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS, read_heic
+from mrcnn.data.heic_files import read_heic
+from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS
 from mrcnn.errors import DataError
 
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
