@@ -98,7 +98,7 @@ def test_tiles_tell_what_each_part_of_a_photo_tells(trained):
 def test_a_checkpoint_names_its_architecture(trained, tmp_path):
     path = find_last_checkpoint(trained.model_dir)
     with h5py.File(path) as file:
-        assert file.attrs["mrcnn_architecture"] == NAME
+        assert file.attrs["mrcnn_architecture"].decode() == NAME
     again = architectures.load(path, str(tmp_path), mode="training")
     assert type(again).__name__ == "TinySemantic" and again.epoch == 12
     assert again.class_names == ["BG", "red", "green", "blue"]

@@ -37,7 +37,7 @@ def test_train_leaves_a_run(logs):
     assert {"tinysemantic_fashion_0002.h5", "tinysemantic_fashion_best.h5", "best.json", "history.csv"} <= names
     assert json.loads((folder / "best.json").read_text())["monitor"] == "val_mean_IoU"
     with h5py.File(folder / "tinysemantic_fashion_0002.h5") as file:
-        assert file.attrs["mrcnn_architecture"] == NAME
+        assert file.attrs["mrcnn_architecture"].decode() == NAME
 
 
 def test_train_resumes_what_the_checkpoint_is_of(logs, tmp_path, capsys):
