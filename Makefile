@@ -7,12 +7,16 @@ INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: fuzz train test clean
+.PHONY: fuzz train check test clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
 	$(RUN) samples/fashion.py evaluate --weights last
 	$(RUN) samples/fashion.py detect --weights last --limit 8
+
+# All tests that are not marked slow, on TensorFlow.
+check: $(VENV)/.installed-test
+	$(PYTEST) -m "not slow"
 
 test: $(VENV)/.installed-test
 	$(PYTEST)
