@@ -117,21 +117,21 @@ def detection(size, repeat, bare, image):
     from mrcnn.network.mask_rcnn import build_mask_rcnn
 
     inputs = {"image": image, "window": np.array([[0, 0, size, size]], "float32")}
+    inputs["min_confidence"] = np.zeros(1, "float32")
     bare_amount = sum(multiply_adds(bare, 0, 0).values())
-    threshold = 0.0
     for objects in (100, 8):
         keras.utils.set_random_seed(0)  # the same weights each time
-        _, network = build_mask_rcnn(config(size, DETECTION_MIN_CONFIDENCE=threshold))
+        _, network = build_mask_rcnn(config(size))
         network.jit_compile = False
         calm(network)
         outputs = network.predict_on_batch(inputs)
         scores, count = np.asarray(outputs["scores"])[0], int(np.asarray(outputs["valid"]).sum())
         assert count == objects, f"{count} objects found, not {objects}"
-        threshold = float(scores[7])
         turns = (functools.partial(network.predict_on_batch, inputs), lambda: bare.predict_on_batch(image))
         own, plain = best_in_turn(turns, repeat)
         stages = multiply_adds(network, 1000, objects)
         report(f"Detection, {size} pixels, {objects} objects", own, plain, stages, bare_amount)
+        inputs = {**inputs, "min_confidence": scores[7:8]}
 
 
 def training(size, repeat, bare, image):

@@ -50,7 +50,7 @@ def measure(model, dataset, truth, views, seen):
     for i, image_id in enumerate(dataset.image_ids):
         rows, windows = zip(*(seen[view][i] for view in views))
         if len(views) > 1:
-            merged, window = merge_views(rows, views, windows, model.min_confidence,
+            merged, window = merge_views(rows, views, windows, model.config.DETECTION_MIN_CONFIDENCE,
                                          model.config.DETECTION_NMS_THRESHOLD, model.config.DETECTION_MAX_INSTANCES)
         else:
             merged, window = rows[0], windows[0]

@@ -151,8 +151,8 @@ def main():
     graph = ours.inference_model
     stages = ["res2c_out", "res3d_out", "res4f_out", "res5c_out"]
     levels = [f"fpn_p{level}" for level in range(2, 7)]
-    outputs = keras.Model(graph.input, [graph.get_layer(name).output for name in stages + levels])
-    values = [np.asarray(value) for value in outputs({"image": photo, "window": np.array([[0, 0, HEIGHT, WIDTH]])})]
+    outputs = keras.Model(graph.input["image"], [graph.get_layer(name).output for name in stages + levels])
+    values = [np.asarray(value) for value in outputs(photo)]
     for name, ours_here, theirs_here in zip(stages + levels, values, body + their_maps):
         show(name, ours_here, theirs_here)
     with torch.no_grad():

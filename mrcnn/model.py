@@ -214,6 +214,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         inputs = {
             "image": unmolded(molded, self.config),
             "window": parse_image_meta_graph(np.asarray(metas))["window"].astype("float32"),
+            "min_confidence": np.full(len(molded), self.config.DETECTION_MIN_CONFIDENCE, np.float32),
         }
         wanted = {name: self._output_of(source) for name, source in OrderedDict(outputs).items()}
         values = keras.Model(self.inference_model.input, wanted)(inputs, training=False)

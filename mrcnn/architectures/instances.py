@@ -61,6 +61,5 @@ class InstanceSegmenter(Detector, Segmenter):
 
     def measure(self, dataset: Dataset, limit: int | None = None) -> dict[str, float]:
         """Measure AP of masks and boxes, mask IoU, and the score threshold of the best F1; see `instance_figures`."""
-        with self.lower_confidence(MEASURED_CONFIDENCE):
-            results, truth = detect_all(self, dataset, limit=limit, progress=False)
+        results, truth = detect_all(self, dataset, limit=limit, progress=False, min_confidence=MEASURED_CONFIDENCE)
         return instance_figures(truth, results)

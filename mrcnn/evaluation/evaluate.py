@@ -50,12 +50,13 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
 
 
 def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
-               limit: int | None = None, batch_size: int | None = None,
-               progress: bool = True) -> tuple[list[dict], dict]:
+               limit: int | None = None, batch_size: int | None = None, progress: bool = True,
+               min_confidence: float | None = None) -> tuple[list[dict], dict]:
     """Detect on every image of a dataset.
 
     Args:
         model, dataset, image_ids, limit, batch_size, progress: as for `evaluate`.
+        min_confidence: least score of a detection, told to the model's `detect`; None leaves it to the model.
 
     Returns:
         (results as COCO's list, ground truth as COCO's dict).
@@ -69,26 +70,28 @@ def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.nd
     ground_truth = coco.ground_truth_from_dataset(dataset, image_ids)  # first, so that bad data shows at once
     results = []
     with progress_bar("Detecting", shown=progress) as show:
-        for done, image_id, detection in detections(model, dataset, image_ids, batch_size):
+        for done, image_id, detection in detections(model, dataset, image_ids, batch_size, min_confidence):
             results.extend(coco.results_from_detections(dataset, image_id, detection))
             show(done, len(image_ids))
     return results, ground_truth
 
 
-def detections(model: object, dataset: Dataset, image_ids: Sequence[int],
-               batch_size: int | None = None) -> Iterator[tuple[int, int, dict]]:
+def detections(model: object, dataset: Dataset, image_ids: Sequence[int], batch_size: int | None = None,
+               min_confidence: float | None = None) -> Iterator[tuple[int, int, dict]]:
     """Detect on the images of a dataset, one batch of images in memory at a time.
 
     Args:
         model, dataset, image_ids, batch_size: as for `evaluate`.
+        min_confidence: as for `detect_all`.
 
     Yields:
         (number of images done, image id, the image's dict of `detect`).
     """
     size = max(1, batch_size or getattr(getattr(model, "config", None), "BATCH_SIZE", 1))
+    options = {} if min_confidence is None else {"min_confidence": min_confidence}
     for start in range(0, len(image_ids), size):
         batch = image_ids[start:start + size]
-        results = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True)
+        results = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True, **options)
         for offset, (image_id, detection) in enumerate(zip(batch, results, strict=True), 1):
             yield start + offset, image_id, detection
 

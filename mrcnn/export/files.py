@@ -153,6 +153,7 @@ def _detection_function(model, shape, dtype, tracing):
     import tensorflow as tf
 
     network, channels = model.inference_model, int(model.config.IMAGE_CHANNEL_COUNT)
+    least = np.full(shape[0], model.config.DETECTION_MIN_CONFIDENCE, np.float32)
     signature = [
         tf.TensorSpec((*shape, channels), dtype, name="image"),
         tf.TensorSpec((shape[0], 4), "float32", name="window"),
@@ -161,7 +162,8 @@ def _detection_function(model, shape, dtype, tracing):
     @tf.function(input_signature=signature, autograph=False)
     def detect(image, window):
         with tracing():
-            outputs = network({"image": tf.cast(image, "float32"), "window": window}, training=False)
+            inputs = {"image": tf.cast(image, "float32"), "window": window, "min_confidence": tf.constant(least)}
+            outputs = network(inputs, training=False)
         return {name: tf.identity(outputs[name], name=name) for name in OUTPUTS}
 
     return detect
@@ -191,7 +193,7 @@ def _description(model, format, shape, dtype):
         "class_names": list(names),
         "canvas": {"height": height, "width": width},
         "resize": resize_rule(config),
-        "thresholds": {"score": float(model.min_confidence), "overlap": float(config.DETECTION_NMS_THRESHOLD),
+        "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE), "overlap": float(config.DETECTION_NMS_THRESHOLD),
                        "mask": 0.5},
         "geometry": config.GEOMETRY,
     }

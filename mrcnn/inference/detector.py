@@ -1,7 +1,6 @@
 """From photos to objects through an inference graph: merging views and tiles, pasting masks."""
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,12 +13,14 @@ from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, views_of
 
 
 class Detector(Predictor):
-    """detect() and detect_tiled() of a network whose inference graph gives boxes, classes, scores and masks."""
+    """detect() and detect_tiled() of a network whose inference graph gives boxes, classes, scores and masks.
 
-    _predict_functions = None  # compiled ones by the detection threshold that is built into each
+    They may be called from any number of threads: no call changes anything of the model. The least score is an input
+    of the graph, "min_confidence" [B].
+    """
 
     def detect(self, images: Sequence[np.ndarray], verbose: int = 0, soft_masks: bool = False, rle: bool = False,
-               mask_probabilities: bool = False) -> list[dict]:
+               mask_probabilities: bool = False, min_confidence: float | None = None) -> list[dict]:
         """Find the objects in any number of photos of any sizes.
 
         With TEST_FLIP or several TEST_SCALES the result is merged from several views: see `mrcnn.inference.views`.
@@ -30,6 +31,7 @@ class Detector(Predictor):
             soft_masks: add "soft_masks" to each result.
             rle: give "rles" in place of "masks", which takes far less memory on large photos.
             mask_probabilities: add "mask_probabilities" to each result.
+            min_confidence: least score of an object, 0..1; None takes DETECTION_MIN_CONFIDENCE.
 
         Returns:
             One dict per photo, its N objects in descending order of score, in pixels of the photo:
@@ -46,7 +48,7 @@ class Detector(Predictor):
         """
         images = self.checked_images(images)
         results = [None] * len(images)
-        for index, found, window in self._seen(images):
+        for index, found, window in self._seen(images, self._least(min_confidence)):
             results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
                                     corner_aligned=self.config.GEOMETRY == "matterport")
             if verbose:
@@ -54,8 +56,8 @@ class Detector(Predictor):
         return results
 
     def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
-                     scale: float = 1.0, verbose: int = 0, rle: bool = True,
-                     mask_probabilities: bool = False) -> list[dict]:
+                     scale: float = 1.0, verbose: int = 0, rle: bool = True, mask_probabilities: bool = False,
+                     min_confidence: float | None = None) -> list[dict]:
         """Find the objects in huge photos, each cut into overlapping tiles; see `mrcnn.inference.tiles`.
 
         DETECTION_MAX_INSTANCES limits each tile, not the photo. A photo that fits into one tile goes to `detect`,
@@ -71,6 +73,7 @@ class Detector(Predictor):
             verbose: 1 prints the number of objects and tiles of each photo.
             rle: False gives full-size "masks" in place of "rles".
             mask_probabilities: add "mask_probabilities", on grids twice as fine where pieces were joined.
+            min_confidence: as for `detect`.
 
         Returns:
             What `detect` returns.
@@ -82,14 +85,14 @@ class Detector(Predictor):
         tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in images]
         small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
         results = [None] * len(images)
-        for index, found in zip(small, self.detect([images[index] for index in small], rle=rle,
-                                                   mask_probabilities=mask_probabilities)):
+        options = {"mask_probabilities": mask_probabilities, "min_confidence": self._least(min_confidence)}
+        for index, found in zip(small, self.detect([images[index] for index in small], rle=rle, **options)):
             results[index] = found
         for index in (index for index, found in enumerate(results) if found is None):
             shape = images[index].shape[:2]
             # The whole first: if that cannot be, it shows before the tiles.
-            seen = self.detect([images[index]], rle=True, mask_probabilities=mask_probabilities)[0] if whole else None
-            found = list(self._in_tiles(images[index], tiles[index], scale, mask_probabilities))
+            seen = self.detect([images[index]], rle=True, **options)[0] if whole else None
+            found = list(self._in_tiles(images[index], tiles[index], scale, **options))
             results[index] = merge_tiles(found, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, seen)
             if not rle:
                 results[index] = with_masks(results[index], shape)
@@ -98,61 +101,52 @@ class Detector(Predictor):
                 print(f"Image {index}: {len(found['scores'])} objects in {len(tiles[index])} tiles")
         return results
 
-    def _in_tiles(self, image, boxes, scale, mask_probabilities):
+    def _in_tiles(self, image, boxes, scale, mask_probabilities, min_confidence):
         """Generator of what is found in each tile of a photo, in pixels of the photo; a batch of tiles at a time."""
         for start in range(0, len(boxes), self.config.BATCH_SIZE):
             chunk = boxes[start : start + self.config.BATCH_SIZE]
             seen = {index: (found, tile_window(window, chunk[index]))
-                    for index, found, window in self._seen([cut_tile(image, box, scale) for box in chunk])}
+                    for index, found, window in self._seen([cut_tile(image, box, scale) for box in chunk],
+                                                           min_confidence)}
             for index, box in enumerate(chunk):
                 yield unmold(*seen[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
                              corner_aligned=self.config.GEOMETRY == "matterport", corner=box[:2])
 
-    def _seen(self, images):
+    def _least(self, min_confidence):
+        """The least score that a call asks for."""
+        return float(self.config.DETECTION_MIN_CONFIDENCE if min_confidence is None else min_confidence)
+
+    def _seen(self, images, min_confidence):
         """Generator of (index, the rows of all views of an image, Window), not in their order."""
         views = views_of(self.config)
         placed = [canvas for image in images for canvas in self.placed_views(image)]
-        yield from self.predicted(placed) if len(views) == 1 else self._merged(placed, views)
+        if len(views) == 1:
+            yield from self.predicted(placed, min_confidence=min_confidence)
+        else:
+            yield from self._merged(placed, views, min_confidence)
 
-    def _merged(self, placed, views):
+    def _merged(self, placed, views, min_confidence):
         """Generator of (index, merged rows, Window) of the images that each `views` of the canvases belong to."""
-        threshold = self.min_confidence
-        with self.lower_confidence(VIEW_CONFIDENCE):
-            found = {index: (rows, window) for index, rows, window in self.predicted(placed)}
+        in_a_view = min(VIEW_CONFIDENCE, min_confidence)
+        found = {index: (rows, window) for index, rows, window in self.predicted(placed, min_confidence=in_a_view)}
         for index in range(len(placed) // len(views)):
             rows, windows = zip(*(found[index * len(views) + view] for view in range(len(views))))
-            yield index, *merge_views(rows, views, windows, threshold, self.config.DETECTION_NMS_THRESHOLD,
+            yield index, *merge_views(rows, views, windows, min_confidence, self.config.DETECTION_NMS_THRESHOLD,
                                       self.config.DETECTION_MAX_INSTANCES, self.config.GEOMETRY == "matterport")
 
-    @property
-    def min_confidence(self) -> float:
-        """The least score of a detection that is built into the inference graph."""
-        return max([layer.min_confidence for layer in self._thresholds()], default=0.0)
-
-    def _thresholds(self):
-        return [layer for layer in self.inference_model.layers if hasattr(layer, "min_confidence")]
-
-    @contextlib.contextmanager
-    def lower_confidence(self, value: float) -> Iterator[None]:
-        """Lower the least score of a detection within a `with` block. The graph has it built in: a second graph runs.
+    def predict(self, canvases: np.ndarray, windows: np.ndarray,
+                min_confidence: float | None = None) -> dict[str, np.ndarray]:
+        """Run the inference graph on canvases of one shape.
 
         Args:
-            value: least score, 0..1; one above `min_confidence` changes nothing.
+            canvases: uint8 [B, h, w, 3].
+            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+            min_confidence: as for `detect`.
+
+        Returns:
+            The graph's outputs by name; see the glossary of `mrcnn.network`.
         """
-        model, before = self.inference_model, [(layer, layer.min_confidence) for layer in self._thresholds()]
-        if value >= self.min_confidence:  # as low already
-            yield
-            return
-        self._predict_functions = self._predict_functions or {}
-        function, model.predict_function = model.predict_function, self._predict_functions.get(value)
-        try:
-            for layer, _ in before:
-                layer.min_confidence = value
-            yield
-        finally:
-            self._predict_functions[value], model.predict_function = model.predict_function, function
-            for layer, threshold in before:
-                layer.min_confidence = threshold
+        return super().predict(canvases, windows, min_confidence=self._least(min_confidence))
 
 
 def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,

@@ -39,7 +39,7 @@ def examine(model, dataset, training=None):
     weights = soundness.weight_summary(kernels(model), model.keras_model.layout)
     truth, stages = TrueObjects(dataset), Stages(model, names["places"])
     traces, ranges, probes = [], [], []
-    with model.lower_confidence(0.0), progress_bar("Examining") as show:
+    with progress_bar("Examining") as show:
         for done, image_id in enumerate(dataset.image_ids, 1):
             image = to_channels(dataset.load_image(image_id), int(model.config.IMAGE_CHANNEL_COUNT))
             objects = truth.of(image_id)
@@ -105,7 +105,7 @@ def boxes_of(entries):
 class Stages:
     """What a model's stages make of photos.
 
-    model: MaskRCNN, within lower_confidence(0); places: {its class id: place in the data's classes}
+    model: MaskRCNN; places: {its class id: place in the data's classes}
     """
 
     def __init__(self, model, places):
@@ -121,7 +121,7 @@ class Stages:
     def found(self, image):
         """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
         canvas, window = self.model.place(image)  # as detect() does
-        outputs = self.model.predict(canvas[None], window.box[None])
+        outputs = self.model.predict(canvas[None], window.box[None], min_confidence=0.0)
         return canvas, window, {name: value[0] for name, value in outputs.items()}
 
     def pairs(self, image, objects):

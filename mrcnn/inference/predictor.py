@@ -1,16 +1,22 @@
 """What every network does with photos: place them on canvases, and predict in batches of one shape."""
 
+import threading
 from collections.abc import Iterator, Sequence
 
+import keras
 import numpy as np
 
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
 
+_COMPILING = threading.Lock()
+
 
 class Predictor:
     """Photos through an inference graph, for whatever has the attributes config, devices and inference_model."""
+
+    _compiled = (None, None)  # (inference graph, it as a function of JAX)
 
     def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
         """Place a photo on the canvas that the network takes.
@@ -33,26 +39,43 @@ class Predictor:
         usual = self.place(image)
         return [place_view(image, view, usual) for view in views_of(self.config)]
 
-    def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the inference graph on canvases of one shape.
+    def predict(self, canvases: np.ndarray, windows: np.ndarray, **numbers: float) -> dict[str, np.ndarray]:
+        """Run the inference graph on canvases of one shape, from any number of threads.
 
         Args:
             canvases: uint8 [B, h, w, 3].
             windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+            numbers: further inputs of the graph by name, one number for all canvases.
 
         Returns:
             The graph's outputs by name; see the glossary of `mrcnn.network`.
         """
         inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
+        inputs.update({name: np.full(len(canvases), number, np.float32) for name, number in numbers.items()})
         with self.devices.apart():
-            outputs = self.inference_model.predict_on_batch({name: inputs[name] for name in self.inference_model.input})
+            outputs = self._network()({name: inputs[name] for name in self.inference_model.input})
         return {name: np.asarray(value) for name, value in outputs.items()}
 
-    def predicted(self, placed: Sequence[tuple[np.ndarray, Window]]) -> Iterator[tuple[int, dict, Window]]:
+    def _network(self):
+        """The inference graph as a function of a dict of arrays, the same one for all threads."""
+        model = self.inference_model
+        with _COMPILING:
+            if keras.backend.backend() != "jax":
+                model.make_predict_function()
+                return model.predict_on_batch
+            from mrcnn.ops.native_jax import compiled
+
+            if self._compiled[0] is not model:
+                self._compiled = model, compiled(model)
+            return self._compiled[1]
+
+    def predicted(self, placed: Sequence[tuple[np.ndarray, Window]],
+                  **numbers: float) -> Iterator[tuple[int, dict, Window]]:
         """Predict on canvases of any shapes, those of one shape together.
 
         Args:
             placed: pairs of canvas and Window.
+            numbers: as for `predict`.
 
         Yields:
             (index in `placed`, the network's outputs for it, its Window), not in the order of the indices.
@@ -63,9 +86,8 @@ class Predictor:
         for indices in groups.values():
             for start in range(0, len(indices), self.config.BATCH_SIZE):
                 chunk = indices[start : start + self.config.BATCH_SIZE]
-                outputs = self.predict(
-                    np.stack([placed[i][0] for i in chunk]), np.stack([placed[i][1].box for i in chunk])
-                )
+                canvases, windows = zip(*(placed[i] for i in chunk))
+                outputs = self.predict(np.stack(canvases), np.stack([window.box for window in windows]), **numbers)
                 for row, index in enumerate(chunk):
                     yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
 

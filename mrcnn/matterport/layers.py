@@ -177,6 +177,7 @@ class DetectionLayer(keras.layers.Layer):
     def __init__(self, config=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
         self.detections = geometry_of(config).detections()
+        self.min_confidence = float(config.DETECTION_MIN_CONFIDENCE)
         self.in_pixels = config.GEOMETRY == "matterport"
 
     def call(self, inputs):
@@ -194,6 +195,7 @@ class DetectionLayer(keras.layers.Layer):
                 "boxes": boxes,
                 "valid": ops.any(rois != 0, axis=-1),
                 "window": window,
+                "min_confidence": ops.full((ops.shape(rois)[0],), self.min_confidence, dtype="float32"),
             }
         )
         boxes = detections["boxes"]

@@ -11,14 +11,14 @@ from mrcnn.ops.nms import ABSENT, nms
 class Detections(keras.layers.Layer):
     """Final boxes, classes and scores (Fast R-CNN section 2.4: per-class suppression, several classes a region).
 
-    call: {"logits": [N, C], "deltas": [N, C, 4], "boxes": [B, R, 4], "valid": bool [B, R], "window": [B, 4]}, N being
-    B * R -> {"boxes": [B, D, 4], "class_ids": int32 [B, D], "scores": [B, D], "valid": bool [B, D]}, best first,
-    zeros where not valid.
+    call: {"logits": [N, C], "deltas": [N, C, 4], "boxes": [B, R, 4], "valid": bool [B, R], "window": [B, 4],
+    "min_confidence": [B] least score}, N being B * R -> {"boxes": [B, D, 4], "class_ids": int32 [B, D],
+    "scores": [B, D], "valid": bool [B, D]}, best first, zeros where not valid.
     """
 
-    def __init__(self, count, min_confidence, iou_threshold, std, **kwargs):
+    def __init__(self, count, iou_threshold, std, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.count, self.min_confidence, self.iou_threshold = count, min_confidence, iou_threshold
+        self.count, self.iou_threshold = count, iou_threshold
         self.std = [float(v) for v in std]
 
     def call(self, inputs):
@@ -31,7 +31,7 @@ class Detections(keras.layers.Layer):
         scores = ops.transpose(ops.where(valid[:, :, None], scores, 0.0), (0, 2, 1))
         boxes = box_ops.decode(ops.transpose(deltas, (0, 2, 1, 3)), regions[:, None], self.std)
         boxes = box_ops.clip(boxes, inputs["window"][:, None, None])
-        wanted = ops.logical_and(scores >= self.min_confidence, box_ops.area(boxes) > 0)
+        wanted = ops.logical_and(scores >= inputs["min_confidence"][:, None, None], box_ops.area(boxes) > 0)
         return self.suppress(boxes, ops.where(wanted, scores, ABSENT))
 
     def suppress(self, boxes, scores):

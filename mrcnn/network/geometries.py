@@ -65,7 +65,6 @@ class ExactGeometry:
         config = self.config
         return self.detections_layer(
             config.DETECTION_MAX_INSTANCES,
-            config.DETECTION_MIN_CONFIDENCE,
             config.DETECTION_NMS_THRESHOLD,
             config.BBOX_STD_DEV,
             name=name,

@@ -25,8 +25,8 @@ def build_mask_rcnn(config):
 
     Returns:
         (training model, inference model), which share every weight. Training model: the batch of `mrcnn.data.batches`
-        -> everything the losses need. Inference model: {"image", "window"} -> {"boxes", "class_ids", "scores", "valid",
-        "masks"} and the proposals.
+        -> everything the losses need. Inference model: {"image", "window", "min_confidence"} -> {"boxes",
+        "class_ids", "scores", "valid", "masks"} and the proposals.
 
     Raises:
         ConfigError: for settings that do not fit.
@@ -35,9 +35,10 @@ def build_mask_rcnn(config):
     image, window, truth = network_inputs(config)
     stages = shared_stages(image, config)
     heads = region_heads(config)
-    detected = detection_stages(stages, heads, image, window, config)
+    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
+    detected = detection_stages(stages, heads, asked, config)
     outputs = training_stages(stages, heads, image, window, truth, config)
-    inference = keras.Model({"image": image, "window": window}, detected, name="mask_rcnn_inference")
+    inference = keras.Model(asked, detected, name="mask_rcnn_inference")
     inputs = {"image": image, "window": window, **truth}
     training = geometry_of(config).training_model(inputs, outputs, box_head_losses(config))
     training.layout = inference.layout = MASK_RCNN
@@ -113,15 +114,18 @@ def shared_stages(image, config):
     return {"backbone": list(features.values()), "maps": levels[:4], "scored": scored}
 
 
-def detection_stages(stages, heads, image, window, config):
+def detection_stages(stages, heads, asked, config):
     """Proposals -> box head on all of them -> detections -> mask head on what was found."""
-    geometry = geometry_of(config)
-    proposals = geometry.propose({**stages["scored"], "window": window}, image, training=False, name="proposals")
+    geometry, window = geometry_of(config), asked["window"]
+    proposals = geometry.propose(
+        {**stages["scored"], "window": window}, asked["image"], training=False, name="proposals"
+    )
     regions = AllRegions(name="detection_regions")(proposals["boxes"])
     crops = heads["box_crops"]({"maps": stages["maps"], **regions})
     logits, deltas = heads["box"](crops)
+    scored = {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"]}
     found = geometry.detections(name="mrcnn_detection")(
-        {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"], "window": window}
+        {**scored, "window": window, "min_confidence": asked["min_confidence"]}
     )
     flat = FlatRegions(name="detection_rows")({key: found[key] for key in ("valid", "boxes", "class_ids")})
     crops = heads["mask_crops"](

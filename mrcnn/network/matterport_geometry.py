@@ -137,7 +137,7 @@ class MatterportDetections(Detections):
 
         boxes = box_ops.decode(deltas, to_grid(regions), self.std, UNBOUNDED)
         boxes = box_ops.clip(boxes, to_grid(inputs["window"])[:, None])
-        scores = ops.where(ops.logical_and(valid, scores >= self.min_confidence), scores, ABSENT)
+        scores = ops.where(ops.logical_and(valid, scores >= inputs["min_confidence"][:, None]), scores, ABSENT)
         # A set of boxes a class and image: [B, C-1, R].
         own = class_ids[:, None] == ops.arange(1, classes, dtype="int32")[None, :, None]
         boxes = ops.broadcast_to(boxes[:, None], (batch, classes - 1, number, 4))

@@ -71,9 +71,8 @@ def test_stages_of_both_geometries(tiny, tmp_path):
         # (16^2 + 8^2 + 4^2 + 2^2 + 1) cells of 3 shapes; the first cell's centre is half a stride in, or at 0.
         assert len(anchors) == 3 * 341
         np.testing.assert_allclose((anchors[0, :2] + anchors[0, 2:]) / 2, corner, atol=1e-5)
-        with model.lower_confidence(0.0):
-            trace, (mean, least, most) = stages.trace(dataset.load_image(0), objects)
-            _, _, found = stages.found(dataset.load_image(0))
+        trace, (mean, least, most) = stages.trace(dataset.load_image(0), objects)
+        _, _, found = stages.found(dataset.load_image(0))
         assert trace.canvas == (64, 64) and trace.proposal_count == found["proposals_valid"].sum() > 0
         assert len(trace.pairs.scores) == found["valid"].sum()
         assert (trace.first_proposals <= trace.proposals).all() and trace.anchors[0] > 0.3

@@ -1,6 +1,5 @@
 """Tiles of huge photos: where they lie, what is one object, and rectangles that come back whole."""
 
-import contextlib
 
 import numpy as np
 import pytest
@@ -277,14 +276,11 @@ def test_probabilities_of_a_joined_object():
 class Painted(Detector):
     """A network that finds each rectangle of a known colour perfectly: class by red, score by blue."""
 
-    min_confidence = 0.0
-    lower_confidence = staticmethod(contextlib.nullcontext)
-
     def __init__(self, colours, **settings):
         self.config = TinyConfig(DETECTION_MAX_INSTANCES=4, IMAGES_PER_GPU=3, **settings)
         self.colours, self.seen = colours, []
 
-    def predict(self, canvases, windows):
+    def predict(self, canvases, windows, min_confidence):
         self.seen.append(canvases.shape)
         names = {"boxes": (4,), "class_ids": (), "scores": (), "valid": (), "masks": (8, 8)}
         outputs = {name: np.zeros((len(canvases), 4) + shape, np.float32) for name, shape in names.items()}

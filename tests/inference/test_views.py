@@ -5,7 +5,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.data.images import Window, place_image
-from mrcnn.inference.views import View, merge_views, network_config, place_view, views_of
+from mrcnn.inference.views import VIEW_CONFIDENCE, View, merge_views, network_config, place_view, views_of
 from mrcnn.model import MaskRCNN
 
 WHOLE = Window((40, 60), (40, 60), (1.0, 1.0), (0.0, 0.0))
@@ -154,7 +154,7 @@ def test_one_plain_view_is_detect_as_it_was(model):
 class Symmetric:
     """Stands for the inference graph: finds bright columns and rows, the same ones in a mirrored picture."""
 
-    def __call__(self, canvases, windows):
+    def __call__(self, canvases, windows, min_confidence):
         result = {name: [] for name in ("boxes", "class_ids", "scores", "valid", "masks")}
         for canvas in canvases:
             bright = (canvas.max(axis=-1) > 200) & (canvas.min(axis=-1) < 200)
@@ -182,21 +182,24 @@ def test_a_mirrored_photo_gives_the_mirrored_result(model, monkeypatch):
 
 
 def test_merging_real_views_keeps_what_detect_promises(model):
-    with model.lower_confidence(0.02):
-        results = model.detect(photos(), soft_masks=True)
+    results = model.detect(photos(), soft_masks=True, min_confidence=0.02)
     for image, result in zip(photos(), results):
         count = len(result["scores"])
         assert result["masks"].shape == image.shape[:2] + (count,) and (np.diff(result["scores"]) <= 0).all()
         assert (result["boxes"] >= 0).all() and (result["boxes"][:, 2:] <= image.shape[:2]).all()
         assert count <= model.config.DETECTION_MAX_INSTANCES
-    assert model.min_confidence == model.config.DETECTION_MIN_CONFIDENCE
 
 
-def test_the_threshold_holds_for_the_mean_and_is_given_back(model):
-    model.config.set(DETECTION_MIN_CONFIDENCE=0.05)
-    results = model.detect(photos())
-    assert all((one["scores"] >= 0.05).all() for one in results)
-    before = model.inference_model.predict_function
-    with model.lower_confidence(0.01), model.lower_confidence(0.02):
-        assert model.min_confidence == 0.01  # as low already
-    assert model.min_confidence == 0.05 and model.inference_model.predict_function is before
+def test_the_threshold_holds_for_the_mean(model, monkeypatch):
+    found = model.detect(photos(), min_confidence=0.05)
+    assert all((one["scores"] >= 0.05).all() for one in found)
+    asked, predict = [], model.predict
+
+    def listening(canvases, windows, min_confidence):
+        asked.append(min_confidence)
+        return predict(canvases, windows, min_confidence)
+
+    monkeypatch.setattr(model, "predict", listening)
+    model.detect(photos()[:1], min_confidence=0.6)
+    model.detect(photos()[:1], min_confidence=0.01)
+    assert sorted(set(asked)) == [0.01, VIEW_CONFIDENCE]  # a view is asked for less than the mean has to have

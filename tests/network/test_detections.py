@@ -42,11 +42,12 @@ def test_equals_the_plain_algorithm():
         "valid": rng.uniform(size=(images, regions)) < 0.8,
         "window": np.array([[0, 0, 100, 90], [5, 5, 80, 100]], "float32"),
     }
-    result = run(Detections(30, 0.2, 0.3, STD), values)
-    for image in range(images):
+    least = np.array([0.2, 0.3], "float32")  # each image has its own
+    result = run(Detections(30, 0.3, STD), {**values, "min_confidence": least})
+    for image, confidence in enumerate(least):
         rows = slice(image * regions, (image + 1) * regions)
         expected = reference(values["logits"][rows], values["deltas"][rows], boxes[image], values["valid"][image],
-                             values["window"][image], 30, 0.2, 0.3)
+                             values["window"][image], 30, confidence, 0.3)
         valid = result["valid"][image]
         assert valid.sum() == len(expected) > 10
         np.testing.assert_allclose(result["scores"][image][valid], [score for score, _, _ in expected], atol=1e-5)
@@ -61,8 +62,9 @@ def test_one_region_may_be_two_classes_but_never_background():
         "boxes": np.array([[[10, 10, 20, 20]]], "float32"),
         "valid": np.array([[True]]),
         "window": np.array([[0, 0, 64, 64]], "float32"),
+        "min_confidence": np.array([0.3], "float32"),
     }
-    result = run(Detections(5, 0.3, 0.5, STD), values)
+    result = run(Detections(5, 0.5, STD), values)
     assert result["class_ids"][0].tolist() == [1, 2, 0, 0, 0]
     np.testing.assert_allclose(result["scores"][0], [0.45, 0.35, 0, 0, 0], atol=1e-6)
 
@@ -74,8 +76,9 @@ def test_nothing_found_is_all_padding():
         "boxes": np.zeros((2, 2, 4), "float32"),
         "valid": np.zeros((2, 2), bool),
         "window": np.array([[0, 0, 64, 64]] * 2, "float32"),
+        "min_confidence": np.full(2, 0.05, "float32"),
     }
-    result = run(Detections(3, 0.05, 0.5, STD), values)
+    result = run(Detections(3, 0.5, STD), values)
     assert not result["valid"].any() and not result["boxes"].any() and not result["scores"].any()
 
 
