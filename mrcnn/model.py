@@ -144,8 +144,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         }
         shape, window = tuple(original_image_shape[:2]), np.asarray(window, float)
         scale = tuple((window[2:] - window[:2]) / shape)
-        placed = Window(shape, tuple(image_shape[:2]), scale, tuple(window[:2]))
-        result = unmold(found, placed, shape, corner_aligned=self.config.GEOMETRY == "matterport")
+        placed = self.window_of(Window(shape, tuple(image_shape[:2]), scale, tuple(window[:2])))
+        result = unmold(found, placed, shape)
         return result["rois"], result["class_ids"], result["scores"], result["masks"]
 
     def detect_molded(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[dict]:
@@ -162,11 +162,10 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         windows = parse_image_meta_graph(np.asarray(image_metas))["window"]
         outputs = self.predict(unmolded(molded_images, self.config), windows)
         shape = tuple(molded_images.shape[1:3])
-        canvas = Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
+        canvas = self.window_of(Window(shape, shape, (1.0, 1.0), (0.0, 0.0)))
         results = []
         for row in range(len(molded_images)):
-            found = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape,
-                           corner_aligned=self.config.GEOMETRY == "matterport")
+            found = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape)
             results.append({name: found[name] for name in ("rois", "class_ids", "scores", "masks")})
             if verbose:
                 log(f"image {row}", found["rois"])

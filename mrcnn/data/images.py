@@ -194,6 +194,22 @@ class Window:
         boxes = ((np.asarray(boxes, np.float64) - offset) / scale).astype(np.float32)
         return _clipped(boxes, self.original_shape) if clip else boxes
 
+    def mask_boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """The boxes that the masks of detections are pasted at: their own. boxes: [N, 4], pixels of the photo."""
+        return boxes
+
+    def to_paste(self, masks: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What `mrcnn.data.masks.paste_masks` is to get for the masks of detections.
+
+        Args:
+            masks: [N, h, w] 0..1.
+            boxes: [N, 4], pixels of the photo.
+
+        Returns:
+            (masks [N, h', w'], boxes [N, 4] that these are stretched over).
+        """
+        return masks, boxes
+
 
 def _clipped(boxes, shape):
     return np.clip(boxes, 0, np.array(tuple(shape) * 2, np.float32))

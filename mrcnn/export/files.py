@@ -193,8 +193,8 @@ def _description(model, format, shape, dtype):
         "class_names": list(names),
         "canvas": {"height": height, "width": width},
         "resize": resize_rule(config),
-        "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE), "overlap": float(config.DETECTION_NMS_THRESHOLD),
-                       "mask": 0.5},
+        "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
+                       "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
         "geometry": config.GEOMETRY,
     }
 

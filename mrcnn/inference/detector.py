@@ -6,7 +6,6 @@ import numpy as np
 
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
-from mrcnn.inference.corner_alignment import boxes_in_photo, ringed
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
 from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, views_of
@@ -49,8 +48,7 @@ class Detector(Predictor):
         images = self.checked_images(images)
         results = [None] * len(images)
         for index, found, window in self._seen(images, self._least(min_confidence)):
-            results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities,
-                                    corner_aligned=self.config.GEOMETRY == "matterport")
+            results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities)
             if verbose:
                 print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
@@ -110,7 +108,7 @@ class Detector(Predictor):
                                                            min_confidence)}
             for index, box in enumerate(chunk):
                 yield unmold(*seen[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
-                             corner_aligned=self.config.GEOMETRY == "matterport", corner=box[:2])
+                             corner=box[:2])
 
     def _least(self, min_confidence):
         """The least score that a call asks for."""
@@ -132,7 +130,7 @@ class Detector(Predictor):
         for index in range(len(placed) // len(views)):
             rows, windows = zip(*(found[index * len(views) + view] for view in range(len(views))))
             yield index, *merge_views(rows, views, windows, min_confidence, self.config.DETECTION_NMS_THRESHOLD,
-                                      self.config.DETECTION_MAX_INSTANCES, self.config.GEOMETRY == "matterport")
+                                      self.config.DETECTION_MAX_INSTANCES)
 
     def predict(self, canvases: np.ndarray, windows: np.ndarray,
                 min_confidence: float | None = None) -> dict[str, np.ndarray]:
@@ -150,7 +148,7 @@ class Detector(Predictor):
 
 
 def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,
-           rle: bool = False, mask_probabilities: bool = False, corner_aligned: bool = False,
+           rle: bool = False, mask_probabilities: bool = False,
            corner: tuple[float, float] = (0, 0)) -> dict:
     """Map the detections of one image from the canvas to the photo.
 
@@ -160,15 +158,13 @@ def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int],
         window: the photo's Window.
         shape: (H, W) of the photo, pixels.
         soft_masks, rle, mask_probabilities: as for `Detector.detect`.
-        corner_aligned: paste masks at "rois" instead of "boxes", as `mrcnn.inference.corner_alignment` says.
         corner: (y, x) in the photo of the tile that `window` belongs to; see `mrcnn.inference.tiles.tile_window`.
 
     Returns:
         One of the dicts that `Detector.detect` returns.
     """
-    boxes = found["boxes"].astype("float32")
-    boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)
-    sides = np.round(boxes) if corner_aligned else boxes
+    boxes = window.to_original(found["boxes"].astype("float32"))
+    sides = window.mask_boxes(boxes)
     keep = found["valid"] & (sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])
     boxes = boxes[keep] + np.tile(np.asarray(corner, np.float32), 2)
     result = {
@@ -180,8 +176,7 @@ def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int],
     masks = found["masks"][keep]
     if mask_probabilities:
         result["mask_probabilities"] = masks.astype("float32")
-    if corner_aligned:
-        masks, boxes = ringed(masks, result["rois"])
+    masks, boxes = window.to_paste(masks, boxes)
     if rle:
         result["rles"] = [paste_rle(mask, box, shape) for mask, box in zip(masks, boxes)]
     else:

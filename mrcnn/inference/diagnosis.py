@@ -154,10 +154,9 @@ class Stages:
         """float [D, G]: IoU of masks in the photo where a detection of an object's class reaches it, 0 elsewhere."""
         overlaps, wanted = np.zeros(pairs.overlaps.shape), right(pairs)
         rows = np.flatnonzero(found["valid"])[pairs.results]
-        corner_aligned = self.model.config.GEOMETRY == "matterport"
         for place in np.flatnonzero(wanted.any(axis=1)):
             one = {name: found[name][rows[place], None] for name in ("boxes", "class_ids", "scores", "valid", "masks")}
-            pasted = unmold(one, window, shape, rle=True, corner_aligned=corner_aligned)["rles"]
+            pasted = unmold(one, window, shape, rle=True)["rles"]
             near = np.flatnonzero(wanted[place])
             if pasted:
                 overlaps[place, near] = run_lengths.iou(pasted, [rles[g] for g in near])[0]

@@ -1,5 +1,6 @@
 """What every network does with photos: place them on canvases, and predict in batches of one shape."""
 
+import dataclasses
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,7 @@ import numpy as np
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
+from mrcnn.network.geometries import geometry_of
 
 _COMPILING = threading.Lock()
 
@@ -32,7 +34,12 @@ class Predictor:
         # A network trained on crops still has to see the whole photo.
         largest = int(config.IMAGE_SHAPE[0]) if config.IMAGE_RESIZE_MODE == "crop" else config.IMAGE_MAX_DIM
         smallest = min(config.IMAGE_MIN_DIM, largest) if config.IMAGE_MIN_DIM else config.IMAGE_MIN_DIM
-        return place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
+        canvas, window = place_image(image, smallest, largest, config.IMAGE_MIN_SCALE, mode)
+        return canvas, self.window_of(window)
+
+    def window_of(self, window: Window) -> Window:
+        """The same Window as the network's geometry leads detections back to the photo."""
+        return geometry_of(self.config).window_kind(*dataclasses.astuple(window))
 
     def placed_views(self, image: np.ndarray) -> list[tuple[np.ndarray, Window]]:
         """Place a photo, uint8 [H, W, C], on a canvas for each of `views_of(config)`: [(canvas, its Window)]."""

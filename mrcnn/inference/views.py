@@ -11,13 +11,13 @@ apply. Every view sees the whole photo, hence each could have found every object
 """
 
 import copy
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.config import FIXED_CANVAS_MODES
-from mrcnn.data.images import Window, place_image
-from mrcnn.inference.corner_alignment import boxes_in_photo
+from mrcnn.data.images import place_image
 from mrcnn.ops import boxes as box_ops
 
 SAME_OBJECT = 0.65  # least IoU of two views' boxes of one object; 0.5 measured a little worse
@@ -58,28 +58,27 @@ def place_view(image, view, placed):
     if view.scale != 1:
         longer = max(image.shape[:2])
         scale = view.scale * window.scale[int(np.argmax(image.shape[:2]))]
-        canvas, window = place_image(image, None, max(1, round(longer * scale)), scale, "rectangle")
+        canvas, other = place_image(image, None, max(1, round(longer * scale)), scale, "rectangle")
+        window = dataclasses.replace(window, canvas_shape=other.canvas_shape, scale=other.scale, offset=other.offset)
     if view.flip:
         height, width = window.original_shape
         left = window.canvas_shape[1] - window.offset[1] - width * window.scale[1]
-        mirrored = Window(window.original_shape, window.canvas_shape, window.scale, (window.offset[0], left))
-        return np.ascontiguousarray(canvas[:, ::-1]), mirrored
+        return np.ascontiguousarray(canvas[:, ::-1]), dataclasses.replace(window, offset=(window.offset[0], left))
     return canvas, window
 
 
-def merge_views(found, views, windows, threshold, iou_threshold, count, corner_aligned=False):
+def merge_views(found, views, windows, threshold, iou_threshold, count):
     """What several views of one photo found, as one detection in pixels of the photo.
 
     found: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
     [D, h, w]}; views, windows: of `views_of` and `place_view`; threshold: least score of what is returned;
-    iou_threshold: of the suppression, class by class; count: return no more than so many; corner_aligned: boxes count
-    as in `mrcnn.inference.corner_alignment`
+    iou_threshold: of the suppression, class by class; count: return no more than so many
 
     Returns (the same dict with boxes in pixels of the photo, best first, and masks [N, 2h, 2w]; the Window of a canvas
     that is the photo itself).
     """
     shape = windows[0].original_shape
-    rows = [_in_photo(*one, corner_aligned) for one in zip(found, views, windows)]
+    rows = [_in_photo(*one) for one in zip(found, views, windows)]
     boxes, classes, scores, masks = (np.concatenate([row[i] for row in rows]) for i in range(4))
     seen_in = np.repeat(np.arange(len(views)), [len(row[0]) for row in rows])
     groups = []
@@ -104,13 +103,12 @@ def merge_views(found, views, windows, threshold, iou_threshold, count, corner_a
         group = groups[index]
         members = [on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
         merged["masks"][row] = np.average(members, axis=0, weights=scores[group])
-    return merged, Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
+    return merged, dataclasses.replace(windows[0], canvas_shape=shape, scale=(1.0, 1.0), offset=(0.0, 0.0))
 
 
-def _in_photo(found, view, window, corner_aligned):
+def _in_photo(found, view, window):
     """(boxes [N, 4] in pixels of the photo, class ids, scores, masks) of what one view found."""
-    boxes = found["boxes"].astype("float32")
-    boxes = boxes_in_photo(boxes, window) if corner_aligned else window.to_original(boxes)
+    boxes = window.to_original(found["boxes"].astype("float32"))
     masks = found["masks"].astype("float32")
     if view.flip:
         width = np.float32(window.original_shape[1])

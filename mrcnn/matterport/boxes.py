@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from mrcnn.network.anchors import anchor_shapes, level_anchors
-from mrcnn.network.geometries import ANCHOR_OFFSETS
+from mrcnn.network.geometries import GEOMETRIES
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import nms
 
@@ -156,7 +156,7 @@ def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geome
     """
     shapes = np.stack([anchor_shapes(scale, ratios) for scale in np.atleast_1d(scales)], axis=1).reshape(-1, 2)
     height, width = (int(side) for side in shape)
-    offset = ANCHOR_OFFSETS[geometry]
+    offset = GEOMETRIES[geometry].anchor_offset
     return ops.convert_to_numpy(level_anchors(height, width, int(feature_stride), shapes, int(anchor_stride), offset))
 
 

@@ -11,10 +11,7 @@ from keras import ops
 from mrcnn.matterport.boxes import box_pixels, norm_boxes
 from mrcnn.matterport.images import parse_image_meta_graph
 from mrcnn.network.backbones import RESNET_BLOCKS, resnet
-from mrcnn.network.geometries import geometry_of
-from mrcnn.network.heads import RegionCrops
-from mrcnn.network.matterport_geometry import MatterportCrops, MatterportProposals
-from mrcnn.network.proposals import Proposals
+from mrcnn.network.geometries import GEOMETRIES, geometry_of
 
 WHOLE_IMAGE = np.array([[0, 0, 1, 1]], np.float32)  # normalised
 FRAME = (1025, 1025)  # pixels, for layers that want them where no size is told: a power of two and one loses no digits
@@ -57,9 +54,11 @@ class ProposalLayer(keras.layers.Layer):
 
     def __init__(self, proposal_count, nms_threshold, config=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.in_pixels = config.GEOMETRY == "matterport"
-        kind = MatterportProposals if self.in_pixels else Proposals
-        self.proposals = kind(config.PRE_NMS_LIMIT, proposal_count, nms_threshold, config.RPN_BBOX_STD_DEV)
+        geometry = geometry_of(config)
+        self.in_pixels = not geometry.any_unit
+        self.proposals = geometry.proposals_layer(
+            config.PRE_NMS_LIMIT, proposal_count, nms_threshold, config.RPN_BBOX_STD_DEV
+        )
 
     def call(self, inputs):
         probabilities, deltas, anchors = (ops.cast(value, "float32") for value in inputs)
@@ -92,10 +91,7 @@ class PyramidROIAlign(keras.layers.Layer):
         if pool_shape[0] != pool_shape[1]:
             raise ValueError(f"pool_shape={list(pool_shape)}: crops of the network are square.")
         size = int(pool_shape[0])
-        if geometry == "matterport":
-            self.crops = MatterportCrops(PYRAMID_STRIDES, size)
-        else:
-            self.crops = RegionCrops(PYRAMID_STRIDES, size, sampling_ratio=2)
+        self.crops = GEOMETRIES[geometry].crops_layer(PYRAMID_STRIDES, size)
 
     def call(self, inputs):
         boxes, meta, maps = inputs[0], inputs[1], list(inputs[2:])
@@ -176,9 +172,9 @@ class DetectionLayer(keras.layers.Layer):
 
     def __init__(self, config=None, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.detections = geometry_of(config).detections()
+        geometry = geometry_of(config)
+        self.detections, self.in_pixels = geometry.detections(), not geometry.any_unit
         self.min_confidence = float(config.DETECTION_MIN_CONFIDENCE)
-        self.in_pixels = config.GEOMETRY == "matterport"
 
     def call(self, inputs):
         rois, probabilities, deltas, meta = inputs

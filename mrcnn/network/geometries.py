@@ -3,6 +3,8 @@
 This is a part of the assembly in `mask_rcnn.py`. The functions of `mrcnn.matterport` take single layers from here.
 """
 
+from mrcnn.data.corner_alignment import CornerAlignedWindow
+from mrcnn.data.images import Window
 from mrcnn.network.anchors import Anchors
 from mrcnn.network.detections import Detections
 from mrcnn.network.heads import RegionCrops
@@ -20,19 +22,16 @@ from mrcnn.network.proposals import Proposals
 from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
 from mrcnn.network.training_model import TrainingModel
 
-ANCHOR_OFFSETS = {"exact": 0.5, "matterport": 0.0}  # where in its cell an anchor's centre lies
-
-
-def geometry_of(config):
-    """The geometry that a Config asks for."""
-    return {"exact": ExactGeometry, "matterport": MatterportGeometry}[config.GEOMETRY](config)
-
 
 class ExactGeometry:
     """The geometry of the papers. Every method gives a layer; name: of it in the graph."""
 
     rpn_scores = 1  # outputs of the proposal head for an anchor: a logit, whose sigmoid is the score
-    detections_layer = Detections
+    anchor_offset = 0.5  # where in its cell an anchor's centre lies
+    any_unit = True  # boxes may be in any unit of length, for what is done to them is
+    crowds_hide = True  # what lies in a crowd teaches nothing
+    window_kind = Window  # that leads detections back to the photo
+    proposals_layer, detections_layer = Proposals, Detections
 
     def __init__(self, config):
         self.config = config
@@ -44,7 +43,7 @@ class ExactGeometry:
             config.RPN_ANCHOR_SCALES,
             config.RPN_ANCHOR_RATIOS,
             config.RPN_ANCHOR_STRIDE,
-            ANCHOR_OFFSETS[config.GEOMETRY],
+            self.anchor_offset,
             name=name,
         )
 
@@ -53,13 +52,18 @@ class ExactGeometry:
         config = self.config
         per_level = config.PRE_NMS_PER_LEVEL_TRAINING if training else config.PRE_NMS_PER_LEVEL_INFERENCE
         total = config.POST_NMS_ROIS_TRAINING if training else config.POST_NMS_ROIS_INFERENCE
-        return Proposals(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)(inputs)
+        layer = self.proposals_layer(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)
+        return layer(inputs)
 
     def crops(self, size, name=None):
         config = self.config
-        return RegionCrops(
+        return self.crops_layer(
             config.BACKBONE_STRIDES[:4], size, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED, name=name
         )
+
+    @staticmethod
+    def crops_layer(strides, size, sampling_ratio=2, aligned=True, name=None):
+        return RegionCrops(strides, size, sampling_ratio, aligned, name=name)
 
     def detections(self, name=None):
         config = self.config
@@ -108,19 +112,24 @@ class MatterportGeometry(ExactGeometry):
     """Matterport's geometry, whose details `matterport_geometry.py` and `matterport_losses.py` list."""
 
     rpn_scores = 2  # logits of background and object, whose softmax is the score
-    detections_layer = MatterportDetections
+    anchor_offset = 0.0
+    any_unit = False  # it takes the last pixel off
+    crowds_hide = False  # it goes by the IoU with them
+    window_kind = CornerAlignedWindow
+    proposals_layer, detections_layer = MatterportProposals, MatterportDetections
 
     def propose(self, inputs, image, training, name=None):
         config = self.config
         total = config.POST_NMS_ROIS_TRAINING if training else config.POST_NMS_ROIS_INFERENCE
-        layer = MatterportProposals(
+        layer = self.proposals_layer(
             config.PRE_NMS_LIMIT, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name
         )
         # Proposals keep to the canvas here, not to the photo on it.
         return layer({**inputs, "window": Canvas(name=f"{name}_canvas")(image)})
 
-    def crops(self, size, name=None):
-        return MatterportCrops(self.config.BACKBONE_STRIDES[:4], size, name=name)
+    @staticmethod
+    def crops_layer(strides, size, sampling_ratio=1, aligned=False, name=None):
+        return MatterportCrops(strides, size, name=name)  # which samples a cell once, at the corners
 
     def anchor_targets(self, seed=0, name=None):
         return super().anchor_targets(seed, name, CROWD_IOU, crowd_by_iou=True)
@@ -141,3 +150,11 @@ class MatterportGeometry(ExactGeometry):
 
     def training_model(self, inputs, outputs, box_head):
         return MatterportTrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, self.config.TRAIN_ROIS_PER_IMAGE)
+
+
+GEOMETRIES = {"exact": ExactGeometry, "matterport": MatterportGeometry}
+
+
+def geometry_of(config):
+    """The geometry that a Config asks for."""
+    return GEOMETRIES[config.GEOMETRY](config)

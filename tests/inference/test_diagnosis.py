@@ -26,7 +26,7 @@ def named(config, folder):
 def seeing(model, monkeypatch, colour_of=lambda pixels: int(pixels.argmax()) + 1, score=0.9):
     """Puts perfect proposals and detections in the place of the network's, their class by the colour of the square."""
 
-    def predict(canvases, windows):
+    def predict(canvases, windows, min_confidence):
         canvas = canvases[0]
         rows, columns = np.nonzero(canvas.max(axis=2) > 200)
         box = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1], np.float32)
