@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from mrcnn.data.images import Window, resize_pixels
+from mrcnn.data.images import Window, put_on_canvas, scaled_size
 from mrcnn.data.masks import mask_boxes, place_masks
 from mrcnn.errors import DataError
 
@@ -61,16 +61,9 @@ class Draw:
         """
         if not self.placed:
             return canvas, window
-        height, width = photo.shape[:2]
-        shape = tuple(max(1, round(side * scale * self.scale)) for side, scale in zip((height, width), window.scale))
-        canvas_shape = tuple(window.canvas_shape)
-        corner = tuple(round(at * (room - side)) for at, room, side in zip(self.position, canvas_shape, shape))
-        exact = shape[0] / height, shape[1] / width
-        placed = np.zeros(canvas_shape + photo.shape[2:], photo.dtype)
-        (y, x), (top, left) = (max(0, value) for value in corner), (max(0, -value) for value in corner)
-        part = resize_pixels(photo, shape)[top : top + canvas_shape[0], left : left + canvas_shape[1]]
-        placed[y : y + part.shape[0], x : x + part.shape[1]] = part
-        return placed, Window((height, width), canvas_shape, exact, tuple(float(value) for value in corner))
+        size = scaled_size([side * scale for side, scale in zip(photo.shape, window.scale)], self.scale)
+        corner = tuple(round(at * (room - side)) for at, room, side in zip(self.position, window.canvas_shape, size))
+        return put_on_canvas(photo, size, window.canvas_shape, corner)
 
     def colour(self, canvas, window=None):
         """Recolour a canvas, but not its padding.

@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn.data.images import Window
 
-LAST_PIXEL = np.array([0, 0, 1, 1])  # y2 and x2 lie one beyond the last pixel
+LAST_PIXEL = np.array([0, 0, 1, 1], np.float32)  # y2 and x2 lie one beyond the last pixel
 
 
 class CornerAlignedWindow(Window):

@@ -245,12 +245,35 @@ def place_image(image: np.ndarray, min_dim: int | None = None, max_dim: int | No
                 'needs: use "square" or "rectangle".'
             )
         return image, Window((height, width), (height, width), (1.0, 1.0), (0.0, 0.0))
-    scale = _scale(height, width, min_dim, max_dim, min_scale, mode)
-    shape = max(1, round(height * scale)), max(1, round(width * scale))
-    canvas_shape, corner = _layout(shape, min_dim, max_dim, mode, rng)
-    canvas = _on_canvas(resize_pixels(image, shape), canvas_shape, corner)
-    exact = shape[0] / height, shape[1] / width  # rounding to whole pixels makes the two sides' scales differ
-    return canvas, Window((height, width), canvas_shape, exact, (float(corner[0]), float(corner[1])))
+    size = scaled_size((height, width), _scale(height, width, min_dim, max_dim, min_scale, mode))
+    return put_on_canvas(image, size, *_layout(size, min_dim, max_dim, mode, rng))
+
+
+def scaled_size(shape, scale):
+    """(H, W) of a photo that is enlarged `scale` times, whole pixels, one at least. shape: (H, W) before."""
+    return tuple(max(1, round(side * scale)) for side in shape)
+
+
+def put_on_canvas(image, size, canvas_shape, corner):
+    """Resize a photo and put it on a black canvas, what lies outside cut off.
+
+    Args:
+        image: [H, W, C].
+        size: (height, width) of the resized photo, pixels.
+        canvas_shape: (h, w), pixels.
+        corner: (y, x) of the photo's corner on the canvas, whole pixels, negative outside.
+
+    Returns:
+        (canvas [h, w, C], Window).
+    """
+    canvas = _on_canvas(resize_pixels(image, size), tuple(canvas_shape), corner)
+    return canvas, window_at(image.shape[:2], size, canvas_shape, corner)
+
+
+def window_at(shape, size, canvas_shape, corner):
+    """The Window of a photo of (H, W) pixels; size, canvas_shape, corner: as for `put_on_canvas`."""
+    scale = size[0] / shape[0], size[1] / shape[1]  # rounding to whole pixels makes the two sides' scales differ
+    return Window(tuple(shape), tuple(canvas_shape), scale, (float(corner[0]), float(corner[1])))
 
 
 def _check_mode(mode, min_dim, max_dim):
@@ -288,10 +311,8 @@ def planned_window(shape, config):
     if mode == "none":
         return Window(shape, shape, (1.0, 1.0), (0.0, 0.0))
     limits = config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM
-    scale = _scale(height, width, *limits, config.IMAGE_MIN_SCALE, mode)
-    resized = max(1, round(height * scale)), max(1, round(width * scale))
-    canvas, corner = _layout(resized, *limits, "pad64" if mode == "crop" else mode, None)
-    return Window(shape, canvas, (resized[0] / height, resized[1] / width), tuple(float(side) for side in corner))
+    size = scaled_size(shape, _scale(height, width, *limits, config.IMAGE_MIN_SCALE, mode))
+    return window_at(shape, size, *_layout(size, *limits, "pad64" if mode == "crop" else mode, None))
 
 
 def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
@@ -341,11 +362,12 @@ def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def _on_canvas(image, shape, corner):
     """`image` on a black canvas: its corner at `corner`, what lies outside cut off."""
-    top, left = corner
-    if top <= 0 and left <= 0 and image.shape[0] + top >= shape[0] and image.shape[1] + left >= shape[1]:
-        return image[-top : shape[0] - top, -left : shape[1] - left]
-    canvas = np.zeros(tuple(shape) + image.shape[2:], image.dtype)
-    canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    (y, x), (top, left) = (max(0, value) for value in corner), (max(0, -value) for value in corner)
+    part = image[top : top + shape[0] - y, left : left + shape[1] - x]
+    if part.shape[:2] == shape:
+        return part
+    canvas = np.zeros(shape + image.shape[2:], image.dtype)
+    canvas[y : y + part.shape[0], x : x + part.shape[1]] = part
     return canvas
 
 

@@ -9,7 +9,9 @@ import math
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.images import scaled_size
 from mrcnn.errors import DataError
+from mrcnn.ops.bilinear import tent_weights
 
 # --- Boxes -----------------------------------------------------------------------------------------------------------
 
@@ -108,17 +110,33 @@ def place_masks(masks, boxes, window):
     Returns:
         uint8 [h, w, N]: 255 where a canvas pixel is wholly covered.
     """
+    placed = np.zeros((masks.shape[-1],) + tuple(window.canvas_shape), np.uint8)
+    if masks.size:
+        planes = _planes(masks)
+        for index, part, source, shape in canvas_parts(boxes, window):
+            placed[index][part] = _coverage(planes[index], source, shape)
+    return placed.transpose(1, 2, 0)
+
+
+def canvas_parts(boxes, window):
+    """Where on the canvas the masks of some boxes lie.
+
+    Args:
+        boxes: [N, 4], pixels of the photo
+        window: the photo's Window
+
+    Yields:
+        (index of a box that the canvas shows, slices of the canvas, float64 [4] what these show, pixels of the photo,
+        (h, w) of the slices)
+    """
     height, width = window.canvas_shape
-    placed = np.zeros((masks.shape[-1], height, width), np.uint8)
     outer = window.to_canvas(boxes)
     outer = np.concatenate([np.floor(outer[:, :2]), np.ceil(outer[:, 2:])], axis=1)
     outer = np.clip(outer, 0, [height, width, height, width]).astype(int)
-    sources = window.to_original(outer, clip=False)
-    if masks.size:
-        for target, plane, (y1, x1, y2, x2), source in zip(placed, _planes(masks), outer, sources):
-            if y2 > y1 and x2 > x1:
-                target[y1:y2, x1:x2] = _coverage(plane, source.astype(np.float64), (y2 - y1, x2 - x1))
-    return placed.transpose(1, 2, 0)
+    sources = window.to_original(outer, clip=False).astype(np.float64)
+    for index, ((y1, x1, y2, x2), source) in enumerate(zip(outer, sources)):
+        if y2 > y1 and x2 > x1:
+            yield index, (slice(y1, y2), slice(x1, x2)), source, (y2 - y1, x2 - x1)
 
 
 # --- Pasting ---------------------------------------------------------------------------------------------------------
@@ -166,10 +184,7 @@ def _sampling_weights(box, shape, cells):
     if cells[0] != cells[1]:
         limit = np.repeat(np.array(cells) - 1, [rows, len(positions[1])])
     positions = np.minimum(np.maximum(np.concatenate(positions), 0), limit).astype(np.float32)
-    shares = positions[:, None] - np.arange(max(cells), dtype=np.float32)
-    np.abs(shares, out=shares)
-    np.subtract(1, shares, out=shares)
-    np.maximum(shares, 0, out=shares)
+    shares = tent_weights(positions, max(cells))
     return tuple(corner), shares[:rows, :cells[0]], shares[rows:, :cells[1]]
 
 
@@ -281,7 +296,7 @@ def resize_mask(mask, scale, padding, crop=None):
         bool [h, w, N], aligned with the photo: a pixel is inside if at least half of it is.
     """
     height, width, count = mask.shape
-    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    shape = scaled_size((height, width), scale)
     whole = np.tile([0, 0, height, width], (count, 1))
     resized = shrink_masks(mask, whole, shape).transpose(1, 2, 0) >= 128
     if crop is not None:

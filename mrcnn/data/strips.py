@@ -7,6 +7,7 @@ memory by the number of runs and of cells asked for, and gives the values of `mr
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.masks import canvas_parts
 
 
 class RunLengthMasks:
@@ -73,14 +74,8 @@ class RunLengthMasks:
             window: Window.
         """
         placed = np.zeros((len(self),) + tuple(window.canvas_shape), np.uint8)
-        height, width = window.canvas_shape
-        outer = window.to_canvas(boxes)
-        outer = np.concatenate([np.floor(outer[:, :2]), np.ceil(outer[:, 2:])], axis=1)
-        outer = np.clip(outer, 0, [height, width, height, width]).astype(int)
-        sources = window.to_original(outer, clip=False)
-        for target, strips, (y1, x1, y2, x2), source in zip(placed, self._strips, outer, sources):
-            if y2 > y1 and x2 > x1:
-                target[y1:y2, x1:x2] = _coverage(strips, source, (y2 - y1, x2 - x1))
+        for index, part, source, shape in canvas_parts(boxes, window):
+            placed[index][part] = _coverage(self._strips[index], source, shape)
         return placed.transpose(1, 2, 0)
 
 

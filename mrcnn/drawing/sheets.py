@@ -3,7 +3,7 @@
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.images import resize_pixels
+from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.drawing.pictures import contact_sheet, distinct_colors, draw_instances
@@ -53,6 +53,6 @@ def reduce(image, rles):
     """A photo and the masks of run lengths, bool [h, w, N], at no more than SHEET_SIDE pixels."""
     height, width = image.shape[:2]
     scale = min(1, SHEET_SIDE / max(height, width))
-    shape = max(1, round(height * scale)), max(1, round(width * scale))
+    shape = scaled_size((height, width), scale)
     shares = RunLengthMasks(rles, (height, width)).shrink([[0, 0, height, width]] * len(rles), shape)
     return resize_pixels(image, shape), (shares >= 128).transpose(1, 2, 0)

@@ -27,6 +27,26 @@ def compute_overlaps_masks(masks1, masks2):
     return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0).astype(np.float32)
 
 
+def greedy_match(overlaps, allowed, last=False):
+    """Match detections with true objects, in order: each takes the one of highest overlap that none took before it.
+
+    Args:
+        overlaps: float [D, G], detections in falling order of score
+        allowed: bool [D, G], whether a detection may take an object
+        last: of equal overlaps the last object is taken, as in pycocotools, and not the first
+
+    Returns:
+        int [D], index of the object that a detection takes, or -1.
+    """
+    matches, free = np.full(len(overlaps), -1), np.ones(overlaps.shape[1], bool)
+    for i in np.flatnonzero(allowed.any(axis=1)):
+        candidates = np.where(free & allowed[i], overlaps[i], -1)
+        best = len(free) - 1 - int(np.argmax(candidates[::-1])) if last else int(np.argmax(candidates))
+        if candidates[best] >= 0:
+            matches[i], free[best] = best, False
+    return matches
+
+
 def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks,
                     iou_threshold=0.5, score_threshold=0.0):
     """Match the detections of one image with its true objects (Matterport's signature and rule).
@@ -47,15 +67,11 @@ def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids
     gt_count, count = _unpadded_count(gt_boxes), _unpadded_count(pred_boxes)
     gt_class_ids, gt_masks = np.asarray(gt_class_ids)[:gt_count], np.asarray(gt_masks)[..., :gt_count]
     order = np.argsort(-np.asarray(pred_scores)[:count], kind="stable")
-    pred_class_ids = np.asarray(pred_class_ids)[order]
     overlaps = compute_overlaps_masks(np.asarray(pred_masks)[..., order], gt_masks)
-    gt_match, pred_match = np.full(gt_count, -1.0), np.full(count, -1.0)
-    enough = overlaps >= max(iou_threshold, score_threshold)
-    for i in range(count):
-        candidates = (gt_class_ids == pred_class_ids[i]) & (gt_match < 0) & enough[i]
-        if candidates.any():
-            best = int(np.argmax(np.where(candidates, overlaps[i], -1)))
-            gt_match[best], pred_match[i] = i, best
+    same_class = np.asarray(pred_class_ids)[order][:, None] == gt_class_ids
+    pred_match = greedy_match(overlaps, same_class & (overlaps >= max(iou_threshold, score_threshold))).astype(float)
+    gt_match, found = np.full(gt_count, -1.0), np.flatnonzero(pred_match >= 0)
+    gt_match[pred_match[found].astype(int)] = found
     return gt_match, pred_match, overlaps
 
 

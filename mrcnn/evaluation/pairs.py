@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.evaluation.matching import greedy_match
 
 MOST_DETECTIONS = 100  # of one class in one image, the highest scores first, as COCO counts
 
@@ -107,11 +108,5 @@ def match(pairs, iou=0.5, by_class=True, score_threshold=None):
         enough = np.where(pairs.classes[:, None] == pairs.true_classes, enough, 0)
         in_crowd = in_crowd & (pairs.classes[:, None] == pairs.crowd_classes)
     left_out = np.zeros(len(pairs.scores), bool) if score_threshold is None else pairs.scores < score_threshold
-    matches = np.full(len(pairs.scores), -1)
-    free = np.ones(len(pairs.true_classes), bool)
-    for i in np.flatnonzero((enough >= iou).any(axis=1) & ~left_out):
-        overlaps = np.where(free, enough[i], 0)
-        best = len(overlaps) - 1 - int(np.argmax(overlaps[::-1]))
-        if overlaps[best] >= iou:
-            matches[i], free[best] = best, False
+    matches = greedy_match(enough, (enough >= iou) & ~left_out[:, None], last=True)
     return matches, left_out | ((matches < 0) & in_crowd.any(axis=1))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mrcnn.data.drawn.people import draw_picture
-from mrcnn.data.images import Window, resize_pixels
+from mrcnn.data.images import put_on_canvas, scaled_size
 from mrcnn.errors import ExportError
 from mrcnn.ops import boxes as box_ops
 
@@ -43,11 +43,8 @@ def place(photo, canvas, rule):
         scale = rule["max_side"] / max(shape)
     if any(round(side * scale) > limit for side, limit in zip(shape, canvas)):
         scale = min(limit / side for side, limit in zip(shape, canvas))
-    size = tuple(max(1, round(side * scale)) for side in shape)
-    top, left = ((limit - side) // 2 for side, limit in zip(size, canvas))
-    placed = np.zeros((*canvas, photo.shape[2]), photo.dtype)
-    placed[top : top + size[0], left : left + size[1]] = resize_pixels(photo, size)
-    return placed, Window(shape, tuple(canvas), (size[0] / shape[0], size[1] / shape[1]), (float(top), float(left)))
+    size = scaled_size(shape, scale)
+    return put_on_canvas(photo, size, canvas, tuple((limit - side) // 2 for side, limit in zip(size, canvas)))
 
 
 def check_photos(photos, channels):

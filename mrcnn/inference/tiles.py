@@ -31,11 +31,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.images import resize_pixels
+from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.data.strips import area_within
 from mrcnn.errors import DataError
-from mrcnn.inference.views import on_grid, suppressed
+from mrcnn.inference.views import on_grid
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.nms import kept_boxes
 
 SMALLEST = 64  # pixels of a tile's side
 MOST_OVERLAP = 0.9  # more is hundreds of looks at each pixel
@@ -102,7 +103,7 @@ def cut_tile(image, box, scale=1.0):
         [h, w, C].
     """
     y1, x1, y2, x2 = (int(side) for side in box)
-    return resize_pixels(image[y1:y2, x1:x2], (max(1, round((y2 - y1) * scale)), max(1, round((x2 - x1) * scale))))
+    return resize_pixels(image[y1:y2, x1:x2], scaled_size((y2 - y1, x2 - x1), scale))
 
 
 def tile_window(window, box):
@@ -174,7 +175,7 @@ def merge_tiles(detections, tiles, shape, iou_threshold, whole=None):
         things, class_ids = things + own, class_ids + [class_id] * len(own)
     order = np.argsort([-thing.score for thing in things], kind="stable")
     things, class_ids = [things[i] for i in order], np.array([class_ids[i] for i in order], np.int32)
-    kept = suppressed(_boxes(things), class_ids, iou_threshold)
+    kept = kept_boxes(_boxes(things), class_ids, iou_threshold)
     return _answer([things[i] for i in kept], class_ids[kept], views)
 
 

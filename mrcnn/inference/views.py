@@ -19,6 +19,8 @@ import numpy as np
 from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.data.images import place_image
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.bilinear import tent_weights
+from mrcnn.ops.nms import kept_boxes
 
 SAME_OBJECT = 0.65  # least IoU of two views' boxes of one object; 0.5 measured a little worse
 VIEW_CONFIDENCE = 0.05  # least score in a view: below the final threshold, because it is the mean that has to pass that
@@ -90,7 +92,7 @@ def merge_views(found, views, windows, threshold, iou_threshold, count):
     merged_boxes = np.array([np.average(boxes[group], axis=0, weights=scores[group]) for group in groups], np.float32)
     merged_boxes = merged_boxes.reshape(-1, 4)
     merged_classes = np.array([classes[group[0]] for group in groups], np.int32)
-    kept = suppressed(merged_boxes, merged_classes, iou_threshold)[:count]
+    kept = kept_boxes(merged_boxes, merged_classes, iou_threshold)[:count]
     grid = tuple(2 * side for side in masks.shape[1:])  # finer than the members' grids, which do not coincide
     merged = {
         "boxes": merged_boxes[kept],
@@ -133,16 +135,6 @@ def _groups(places, boxes, scores, seen_in):
     return groups
 
 
-def suppressed(boxes, classes, iou_threshold):
-    """Places of the boxes, best first, that no kept one of their class overlaps by more than the threshold."""
-    kept = []
-    for i in range(len(boxes)):
-        rivals = [j for j in kept if classes[j] == classes[i]]
-        if not rivals or box_ops.iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
-            kept.append(i)
-    return np.array(kept, int)
-
-
 def on_grid(mask, box, target, grid):
     """A mask [h, w] stretched over `box`, read at the cells of a grid over the box `target`; 0 outside `box`."""
     weights = []
@@ -151,6 +143,5 @@ def on_grid(mask, box, target, grid):
         centres = low + (np.arange(cells) + 0.5) * (high - low) / cells
         count, start, end = mask.shape[axis], float(box[axis]), float(box[axis + 2])
         position = np.clip((centres - start) / (end - start) * count - 0.5, 0, count - 1)
-        shares = np.maximum(1 - np.abs(position[:, None] - np.arange(count)), 0)
-        weights.append(shares * ((centres >= start) & (centres <= end))[:, None])
+        weights.append(tent_weights(position, count) * ((centres >= start) & (centres <= end))[:, None])
     return (weights[0] @ mask @ weights[1].T).astype(np.float32)

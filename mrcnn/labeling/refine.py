@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mrcnn.data.images import scaled_size
 from mrcnn.errors import DataError
 from mrcnn.labeling.dense_crf import dense_crf
 from mrcnn.labeling.guided import guided
@@ -100,7 +101,7 @@ def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
         height, width = image.shape[:2]
         scale = longest / max(height, width)
         if scale < 1:
-            shape = max(1, round(height * scale)), max(1, round(width * scale))
+            shape = scaled_size((height, width), scale)
             image, probabilities = _resized(image, shape), _resized(probabilities, shape)
         for step in steps:
             probabilities = step(image, probabilities)

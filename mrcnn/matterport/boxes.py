@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.data.corner_alignment import LAST_PIXEL
 from mrcnn.network.anchors import anchor_shapes, level_anchors
 from mrcnn.network.geometries import GEOMETRIES
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import nms
 
 UNSCALED = (1.0, 1.0, 1.0, 1.0)
-NORMALISED_SHIFT = np.array([0, 0, 1, 1], np.float32)  # y2 and x2 are exclusive in pixels, inclusive when normalised
 
 
 # --- Pixels and shares of the image ----------------------------------------------------------------------------------
@@ -46,9 +46,9 @@ def _frame(boxes, shape):
     """(boxes, scale, shift), all of them numpy or all of them tensors."""
     if not any(ops.is_tensor(value) or isinstance(value, keras.KerasTensor) for value in (boxes, shape)):
         sides = np.asarray(shape, np.float32)
-        return np.asarray(boxes, np.float32), np.concatenate([sides, sides]) - 1, NORMALISED_SHIFT
+        return np.asarray(boxes, np.float32), np.concatenate([sides, sides]) - 1, LAST_PIXEL
     sides = ops.cast(shape, "float32")
-    shift = ops.convert_to_tensor(NORMALISED_SHIFT)
+    shift = ops.convert_to_tensor(LAST_PIXEL)  # inclusive when normalised
     return ops.cast(boxes, "float32"), ops.concatenate([sides, sides]) - 1, shift
 
 

@@ -22,16 +22,17 @@ import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.data.corner_alignment import LAST_PIXEL
 from mrcnn.network.detections import Detections
 from mrcnn.network.heads import RegionCrops
 from mrcnn.network.proposals import Proposals
 from mrcnn.network.targets import MaskTargets, RegionTargets, masks_of_regions
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.bilinear import tent_weights
 from mrcnn.ops.nms import ABSENT
 from mrcnn.ops.roi_align import roi_align
 from mrcnn.ops.sampling import sample_balanced
 
-LAST_PIXEL = np.array([0, 0, 1, 1], "float32")  # y2 and x2 lie one beyond the last pixel
 CROWD_IOU = 0.001  # from which on with a crowd a region is no negative
 UNBOUNDED = math.log(1e30)  # of a log size: any larger box is cut to the same, and this one does not overflow
 ON_THE_EDGE = 1e-4  # cells that a sample may lie beyond a mask's last one by rounding
@@ -201,9 +202,7 @@ def _corner_samples(extents, regions, axis, cells, size):
     steps = ops.arange(size, dtype="float32") / (size - 1)
     position = (low + (high - low) * steps - start) / ops.maximum(end - start, 1e-3) * last_cell
     inside = ops.logical_and(position >= -ON_THE_EDGE, position <= last_cell + ON_THE_EDGE)
-    # A bilinear weight is a tent of width one round the sample point.
-    tent = ops.maximum(1.0 - ops.abs(position[:, :, None] - ops.arange(cells, dtype="float32")), 0.0)
-    return tent * ops.cast(inside, "float32")[:, :, None]
+    return tent_weights(position, cells) * ops.cast(inside, "float32")[:, :, None]
 
 
 class Canvas(keras.layers.Layer):

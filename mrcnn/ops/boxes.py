@@ -12,7 +12,7 @@ import numpy as np
 MAX_LOG_SIZE = math.log(1000.0 / 16.0)
 
 
-def _namespace(array):
+def namespace_of(array):
     """numpy for numpy arrays; keras.ops, imported only then, for tensors."""
     if isinstance(array, (np.ndarray, np.generic)):
         return np
@@ -30,7 +30,7 @@ def area(boxes):
     Returns:
         [...], zero where a side is negative.
     """
-    xp = _namespace(boxes)
+    xp = namespace_of(boxes)
     return xp.maximum(boxes[..., 2] - boxes[..., 0], 0) * xp.maximum(boxes[..., 3] - boxes[..., 1], 0)
 
 
@@ -43,7 +43,7 @@ def intersection(a, b):
     Returns:
         [...].
     """
-    xp = _namespace(a)
+    xp = namespace_of(a)
     height = xp.minimum(a[..., 2], b[..., 2]) - xp.maximum(a[..., 0], b[..., 0])
     width = xp.minimum(a[..., 3], b[..., 3]) - xp.maximum(a[..., 1], b[..., 1])
     return xp.maximum(height, 0) * xp.maximum(width, 0)
@@ -58,7 +58,7 @@ def iou(a, b):
     Returns:
         [...] in 0..1; two boxes of no area have IoU 0.
     """
-    xp = _namespace(a)
+    xp = namespace_of(a)
     shared = intersection(a, b)
     union = area(a) + area(b) - shared
     return shared / xp.maximum(union, 1e-9)
@@ -87,7 +87,7 @@ def encode(boxes, targets, std):
     Returns:
         [..., (dy, dx, log dh, log dw)]. Sides under 1e-3 count as 1e-3, so that no delta is infinite.
     """
-    xp = _namespace(boxes)
+    xp = namespace_of(boxes)
     height = xp.maximum(boxes[..., 2] - boxes[..., 0], 1e-3)
     width = xp.maximum(boxes[..., 3] - boxes[..., 1], 1e-3)
     target_height = xp.maximum(targets[..., 2] - targets[..., 0], 1e-3)
@@ -110,7 +110,7 @@ def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
     Returns:
         [..., 4].
     """
-    xp = _namespace(deltas)
+    xp = namespace_of(deltas)
     height = boxes[..., 2] - boxes[..., 0]
     width = boxes[..., 3] - boxes[..., 1]
     center_y = boxes[..., 0] + 0.5 * height + deltas[..., 0] * std[0] * height
@@ -132,7 +132,7 @@ def clip(boxes, window):
     Returns:
         [..., 4].
     """
-    xp = _namespace(boxes)
+    xp = namespace_of(boxes)
     y1 = xp.clip(boxes[..., 0], window[..., 0], window[..., 2])
     x1 = xp.clip(boxes[..., 1], window[..., 1], window[..., 3])
     y2 = xp.clip(boxes[..., 2], window[..., 0], window[..., 2])

@@ -1,5 +1,6 @@
 """Greedy non-maximum suppression over many independent sets of boxes at once."""
 
+import numpy as np
 from keras import backend, ops
 
 from mrcnn.ops import boxes as box_ops
@@ -32,6 +33,25 @@ def nms(boxes, scores, iou_threshold, max_outputs):
     if max_outputs > MANY:
         return parallel_nms(boxes, scores, iou_threshold, max_outputs)
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
+
+
+def kept_boxes(boxes, classes, iou_threshold):
+    """The same rule in numpy, for the few boxes that are merged outside of a graph.
+
+    Args:
+        boxes: float [N, 4], best first
+        classes: int [N]; a box suppresses those of its class alone
+        iou_threshold: IoU that a kept box may have with a better one
+
+    Returns:
+        int [K], indices of the kept boxes, best first.
+    """
+    kept = []
+    for i in range(len(boxes)):
+        rivals = [j for j in kept if classes[j] == classes[i]]
+        if not rivals or box_ops.iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
+            kept.append(i)
+    return np.array(kept, int)
 
 
 def reference_nms(boxes, scores, iou_threshold, max_outputs):

@@ -10,6 +10,7 @@ import math
 from keras import backend, ops
 
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops.bilinear import tent_weights
 from mrcnn.ops.portable import is_portable
 
 
@@ -209,9 +210,7 @@ def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
     number = ops.cast(cells, "float32")
     position = (points - mask_low) / ops.maximum(mask_high - mask_low, 1e-3) * number - 0.5
     position = ops.clip(position, 0.0, number - 1.0)
-    # A bilinear weight is a tent of width one round the sample point.
-    tent = ops.maximum(1.0 - ops.abs(position[:, :, None] - ops.arange(cells, dtype="float32")), 0.0)
-    tent = tent * ops.cast(inside, "float32")[:, :, None]
+    tent = tent_weights(position, cells) * ops.cast(inside, "float32")[:, :, None]
     return ops.mean(ops.reshape(tent, (-1, size, sampling_ratio, cells)), axis=2)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mrcnn.evaluation.matching import compute_matches, compute_overlaps_masks
+from mrcnn.evaluation.matching import compute_matches, compute_overlaps_masks, greedy_match
 
 
 def rectangles(boxes, size=(60, 60)):
@@ -85,3 +85,13 @@ def test_no_objects_and_no_detections():
         gt_match, pred_match, overlaps = match(gt, predictions)
         assert gt_match.tolist() == [-1] * len(gt) and pred_match.tolist() == [-1] * len(predictions)
         assert overlaps.shape == (len(predictions), len(gt))
+
+
+def test_of_equal_overlaps_the_first_or_the_last_is_taken():
+    overlaps = np.array([[0.6, 0.9, 0.9], [0.6, 0.9, 0.9], [0.6, 0.9, 0.9]])
+    everything = np.ones((3, 3), bool)
+    assert greedy_match(overlaps, everything).tolist() == [1, 2, 0]
+    assert greedy_match(overlaps, everything, last=True).tolist() == [2, 1, 0]
+    some = np.array([[True, False, False], [True, False, False], [False, False, True]])
+    assert greedy_match(overlaps, some).tolist() == [0, -1, 2]  # the second one's only object is gone
+    assert greedy_match(np.zeros((2, 0)), np.zeros((2, 0), bool)).tolist() == [-1, -1]

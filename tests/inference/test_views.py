@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from keras import ops
 from tiny import Squares, TinyConfig
 
 from mrcnn.data.images import Window, place_image
-from mrcnn.inference.views import VIEW_CONFIDENCE, View, merge_views, network_config, place_view, views_of
+from mrcnn.inference.views import VIEW_CONFIDENCE, View, merge_views, network_config, on_grid, place_view, views_of
 from mrcnn.model import MaskRCNN
+from mrcnn.ops.roi_align import sample_masks
 
 WHOLE = Window((40, 60), (40, 60), (1.0, 1.0), (0.0, 0.0))
 PLAIN, MIRRORED = View(False, 1.0), View(True, 1.0)
@@ -88,6 +90,15 @@ def test_a_mirrored_view_is_turned_back():
     alone = merged(plain, plain)
     np.testing.assert_allclose(result["masks"], alone["masks"], atol=1e-6)
     assert result["masks"][0, 0, 0] == 1 and result["masks"][0, 0, -1] == 0
+
+
+def test_a_mask_is_read_as_the_network_samples_its_own():
+    rng = np.random.default_rng(0)
+    mask = rng.random((7, 5)).astype(np.float32)
+    for _ in range(20):
+        box, target = (np.sort(rng.uniform(0, 60, (2, 2)), axis=0).ravel().astype(np.float32) for _ in range(2))
+        sampled = sample_masks(*(ops.convert_to_tensor(value[None]) for value in (mask, box, target)), (14, 10), 1)
+        np.testing.assert_allclose(on_grid(mask, box, target, (14, 10)), ops.convert_to_numpy(sampled)[0], atol=1e-4)
 
 
 # --- Views -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.nms import ABSENT, nms, parallel_nms, reference_nms
+from mrcnn.ops.nms import ABSENT, kept_boxes, nms, parallel_nms, reference_nms
 
 
 def brute_force(boxes, scores, threshold, limit):
@@ -63,3 +63,16 @@ def test_boxes_without_area_are_kept_and_end(function):
     index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, 3)
     assert ops.convert_to_numpy(index)[0].tolist() == [2, 1, 0]
     assert ops.convert_to_numpy(valid).all()
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+def test_arrays_and_tensors_keep_the_same_boxes(threshold):
+    boxes = clustered(np.random.default_rng(1), 1, 60)[0][0]  # in their order, best first
+    classes = np.random.default_rng(2).integers(1, 4, 60)
+    scores = np.linspace(1, 0.1, 60, dtype="float32")
+    own = np.where(classes == np.arange(1, 4)[:, None], scores, np.float32(ABSENT))  # a set of boxes a class
+    index, valid = nms(ops.convert_to_tensor(np.stack([boxes] * 3)), ops.convert_to_tensor(own), threshold, 60)
+    expected = np.sort(ops.convert_to_numpy(index)[ops.convert_to_numpy(valid)])
+    np.testing.assert_array_equal(kept_boxes(boxes, classes, threshold), expected)
+    assert 10 < len(expected) < 60
+    assert kept_boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), threshold).tolist() == []
