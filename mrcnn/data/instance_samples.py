@@ -73,7 +73,9 @@ class InstanceSamples:
 
         Matterport's geometry knows no such photos: there the rows stay as they are.
         """
-        if self.config.GEOMETRY != "exact":
+        from mrcnn.network.geometries import geometry_of  # only training on several devices asks
+
+        if not geometry_of(self.config).crowds_hide:
             return
         for name, value in batch.items():
             value[first:] = value[first - 1] if name == "window" else 0
