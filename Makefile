@@ -25,8 +25,8 @@ test: $(VENV)/.installed-test
 	KERAS_BACKEND=jax XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(PYTEST) tests/ops tests/network \
 		--ignore tests/network/test_backbones.py --ignore tests/network/test_efficientnet_lite.py \
 		-k "not both_heads_learn and not a_few_steps_learn" \
-		tests/architectures/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives
-	KERAS_BACKEND=torch $(PYTEST) tests/ops tests/network tests/architectures/test_segmenter.py
+		tests/architectures/test_semantic.py tests/architectures/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives
+	KERAS_BACKEND=torch $(PYTEST) tests/ops tests/network tests/architectures
 
 # The stamps make a second call quick; they are written last, so that an install cut short is done again.
 $(VENV)/.installed: requirements.lock setup.py pyproject.toml

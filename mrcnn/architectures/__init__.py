@@ -71,7 +71,7 @@ def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mo
         **overrides: settings to change, by name.
 
     Returns:
-        An instance of the architecture's class.
+        An instance of the architecture's class, a subclass of `mrcnn.architectures.segmenter.Segmenter`.
 
     Raises:
         CheckpointError: the file cannot be read, or its weights do not fit.

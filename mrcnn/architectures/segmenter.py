@@ -129,15 +129,20 @@ class Segmenter(Predictor, Trainable):
         return weights.settings_of(path)
 
     def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> Iterator[dict]:
-        """Yield the label maps of some photos, one after the other, as `label` gives them."""
+        """Yield the label maps of some photos, one after the other, as `label` gives them.
+
+        Args:
+            images, probabilities, options: as for `label`.
+        """
         raise TypeError(f"{type(self).__name__} must define label_each(images).")
 
-    def label(self, images: Sequence[np.ndarray], **options: object) -> list[dict]:
+    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
         """Tell the class of each pixel of any number of photos of any sizes.
 
         Args:
             images: photos, each uint8 [H, W, 3] RGB.
-            options: probabilities=False leaves these out, which saves memory and time; others are the network's own.
+            probabilities: False leaves these out, which saves memory and time.
+            options: of the network's own, such as settings=LabelSettings of a network of objects.
 
         Returns:
             One dict per photo:
@@ -147,7 +152,7 @@ class Segmenter(Predictor, Trainable):
         Raises:
             DataError: an image is not uint8 [H, W, 3]; the message gives its index.
         """
-        return list(self.label_each(images, **options))
+        return list(self.label_each(images, probabilities, **options))
 
     def measure(self, dataset: Dataset, limit: int | None = None) -> dict[str, float]:
         """Measure the network on a data set.

@@ -1,6 +1,8 @@
 """What networks share that tell a class of each pixel, and find no objects."""
 
 from mrcnn.architectures.segmenter import Segmenter
+from mrcnn.config import Config
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, LabelSamples
 from mrcnn.errors import ConfigError
 from mrcnn.evaluation.pixels import FIGURES, pixel_figures
@@ -21,7 +23,7 @@ class SemanticSegmenter(Labeler, Segmenter):
     samples, figures = LabelSamples, tuple(FIGURES)
 
     @classmethod
-    def check(cls, config):
+    def check(cls, config: Config) -> None:
         super().check(config)
         for name, only in WITHOUT.items():
             if getattr(config, name) != only:
@@ -30,8 +32,8 @@ class SemanticSegmenter(Labeler, Segmenter):
         if config.NUM_CLASSES > IGNORED:
             raise ConfigError(f"NUM_CLASSES={config.NUM_CLASSES}: a label map holds {IGNORED} classes: merge some.")
 
-    def measure(self, dataset, limit=None):
-        """Mean IoU of the classes, with and without background, pixel accuracy, boundary F; see `pixel_figures`."""
+    def measure(self, dataset: Dataset, limit: int | None = None) -> dict[str, float]:
+        """Measure mean IoU with and without background, pixel accuracy and boundary F; see `pixel_figures`."""
         return pixel_figures(compared(self, dataset, limit=limit, progress=False).metrics())
 
     def __getattr__(self, name):

@@ -1,5 +1,7 @@
 """From photos to label maps through an inference graph: views averaged, canvases undone, huge photos in tiles."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from mrcnn.data.images import resize_pixels
@@ -11,8 +13,8 @@ from mrcnn.inference.views import views_of
 class Labeler(Predictor):
     """Label maps of a network whose inference graph gives "probabilities" [B, h, w, C] of each canvas pixel."""
 
-    def label_each(self, images, probabilities=True):
-        """Generator of the label maps of photos, in their order; see `mrcnn.architectures.segmenter.Segmenter.label`.
+    def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True) -> Iterator[dict]:
+        """Yield the label maps of photos, in their order, as `Segmenter.label` gives them.
 
         With TEST_FLIP or several TEST_SCALES the probabilities are the mean of several views.
         """
@@ -22,8 +24,9 @@ class Labeler(Predictor):
             for image, parts in zip(chunk, self._seen(chunk)):
                 yield label_map_of(parts, image.shape[:2], probabilities)
 
-    def label_each_tiled(self, images, tile=1024, overlap=0.25, scale=1.0, probabilities=True):
-        """The same for huge photos, each cut into overlapping tiles.
+    def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
+                         scale: float = 1.0, probabilities: bool = True) -> Iterator[dict]:
+        """Yield the label maps of huge photos, each cut into overlapping tiles.
 
         Each pixel is told by the tile in which it lies deepest, so that what is cut by a tile's border does not count.
 

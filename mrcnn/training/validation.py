@@ -25,14 +25,15 @@ class Figures(keras.callbacks.Callback):
     They are those that the network names (`Segmenter.figures`). In epochs between they are NaN, so that files whose
     columns are those of the first epoch have a place for them.
 
-    Attribute found: all that `Segmenter.measure` told the last time, None before.
-
     Args:
         segmenter: the `Segmenter` that trains.
-        dataset: a prepared `Dataset`.
+        dataset: prepared Dataset.
         every: number of epochs between; the last epoch is always measured.
-        limit: use the first so many photos; None uses all.
+        limit: number of photos to use, the first ones; None uses all.
         part: of the data, in front of the names: "val" or "test".
+
+    Attributes:
+        found: all that `Segmenter.measure` told the last time, None before.
     """
 
     measures = True
@@ -192,11 +193,11 @@ def _is_better(value, best, mode):
 
 
 def check_kept(architecture, figure):
-    """Raise DataError unless a network's best checkpoint can be chosen by a figure (None: is not).
+    """Raise DataError unless a network's best checkpoint can be chosen by a figure; None chooses none.
 
     Args:
-        architecture: class of the network, or one of it.
-        figure: name of a figure, or None.
+        architecture: class of the network, or an instance.
+        figure: one of its `figures`, "loss" or None.
     """
     known = (*architecture.figures, "loss")
     if figure is not None and figure not in known:

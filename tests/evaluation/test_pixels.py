@@ -2,14 +2,11 @@
 
 import json
 import math
-import os
 import pathlib
 
 import numpy as np
 import pytest
 
-from mrcnn.data.dataset import Dataset
-from mrcnn.data.label_samples import true_label_map
 from mrcnn.errors import DataError
 from mrcnn.evaluation.pixels import PixelConfusion, boundary_counts, pixel_table
 from mrcnn.files import write_json
@@ -182,55 +179,3 @@ def test_the_table_shows_every_figure():
     # The matrix in percent of the class's 200 true pixels: 20 background, 80 coat, 100 bag.
     assert rows["1 coat"][-3:] == ["10.0", "40.0", "50.0"]
     assert "iou of bag" not in text and "2 photos" in text
-
-
-# --- True label maps -------------------------------------------------------------------------------------------------
-
-
-class Boxes(Dataset):
-    """Photos of rectangles (y1, x1, y2, x2, class id)."""
-
-    def load(self, *photos):
-        for i, name in enumerate(NAMES[1:], 1):
-            self.add_class("test", i, name)
-        for i, boxes in enumerate(photos):
-            self.add_image("test", i, path=None, boxes=boxes, height=10, width=12)
-        self.prepare()
-        return self
-
-    def load_mask(self, image_id):
-        boxes = self.image_info[image_id]["boxes"]
-        masks = np.zeros((10, 12, len(boxes)), bool)
-        for i, (y1, x1, y2, x2, _) in enumerate(boxes):
-            masks[y1:y2, x1:x2, i] = True
-        return masks, np.array([box[4] for box in boxes], np.int32)
-
-
-def test_the_smaller_object_is_in_front_and_crowds_are_ignored():
-    dataset = Boxes().load([(2, 2, 4, 4, 2), (0, 0, 8, 8, 1), (3, 3, 10, 12, -1)], [])
-    labels = true_label_map(dataset, 0)
-    assert labels.dtype == np.uint8 and (labels[2:4, 2:4] == 2).all()
-    assert (labels == 2).sum() == 4 and (labels == 1).sum() == 60 and (labels == 255).sum() == 63 - 25
-    assert true_label_map(dataset, 1).shape == (10, 12) and not true_label_map(dataset, 1).any()
-
-
-def test_a_dataset_that_knows_its_label_maps_is_asked():
-    class Mapped(Boxes):
-        def label_map(self, image_id):
-            return np.full((10, 12), 255, np.uint8)
-
-    assert (true_label_map(Mapped().load([(0, 0, 8, 8, 1)]), 0) == 255).all()
-
-
-@pytest.mark.skipif(not CCP.exists(), reason=f"no Clothing Co-Parsing at {CCP}")
-def test_objects_of_clothing_co_parsing_make_its_label_maps():
-    """Objects were cut out of label maps, so they overlap nowhere: the map of the objects is that of their classes."""
-    from mrcnn.data.formats.coco import CocoDataset
-
-    dataset = CocoDataset()
-    dataset.load_coco(os.path.join(CCP, "instances_val.json"), os.path.join(CCP, "photos"), limit=3)
-    dataset.prepare()
-    for image_id in dataset.image_ids:
-        masks, class_ids = dataset.load_mask(image_id)
-        assert masks.sum(axis=2).max() <= 1
-        np.testing.assert_array_equal(true_label_map(dataset, image_id), (masks * class_ids).sum(axis=2))
