@@ -76,7 +76,7 @@ def test_objects_of_clothing_co_parsing_make_its_label_maps():
 
 def test_each_canvas_pixel_has_the_label_that_its_centre_lies_in():
     labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    # Twice as large and moved by (1, 2): canvas pixel (1, 2) has its centre at (1.5 - 1) / 2, (2.5 - 2) / 2 = (.25, .25).
+    # Twice as large and moved by (1, 2): canvas pixel (1, 2) has its centre at ((1.5 - 1) / 2, (2.5 - 2) / 2).
     placed = place_labels(labels, Window((2, 3), (6, 9), (2.0, 2.0), (1.0, 2.0)))
     expected = np.full((6, 9), 255, np.uint8)
     expected[1:5, 2:8] = labels.repeat(2, axis=0).repeat(2, axis=1)
