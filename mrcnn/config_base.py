@@ -119,6 +119,17 @@ class BaseSettings:
         return next(one for one in cls.__mro__ if "_network" in vars(one))
 
     @classmethod
+    def network(cls) -> str:
+        """The network that the settings are of, in words."""
+        return cls._of_network()._network
+
+    @classmethod
+    def of_their_own(cls) -> dict[str, object]:
+        """{name: value} of what a user's subclass says beside, or other than, the class that lists the network's."""
+        classes = cls.__mro__[: cls.__mro__.index(cls._of_network())]
+        return {name: getattr(cls, name) for one in classes for name in vars(one) if _in_capitals(name)}
+
+    @classmethod
     def _take_derived(cls):
         """Take what a class gives for a derived value as assigned, for a constant would hide the property for good."""
         for name in [name for name in _FOLLOWS if name in vars(cls) and not _is_computed(vars(cls)[name])]:

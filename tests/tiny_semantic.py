@@ -3,14 +3,28 @@
 from keras import layers
 
 from mrcnn.architectures.semantic import SemanticSegmenter
+from mrcnn.config import Settings
 from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_network import build_pixel_network
 
 LAYOUT = Layout(heads=r"label_.*", class_layers=("label_logits",), parts={"label head": ("label_",)})
 
 
+class TinySettings(Settings, network="TinySemantic"):
+    NAME = "tiny"
+    NUM_CLASSES = 4
+    BACKBONE = "small"  # which it does not look at
+    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 64
+    IMAGES_PER_GPU = 4
+    STEPS_PER_EPOCH = VALIDATION_STEPS = None
+    WORKERS = WARMUP_STEPS = 0
+    OPTIMIZER = "adamw"
+
+
 class TinySemantic(SemanticSegmenter):
     """Told apart by colour and edge: what Squares of tests/tiny.py needs."""
+
+    settings = TinySettings
 
     def build_networks(self, config):
         def logits_of(image):

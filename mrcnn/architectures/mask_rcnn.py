@@ -22,7 +22,7 @@ class MaskRCNN(InstanceSegmenter):
         anchors: float32 [A, 4], pixels, of the last shape that `get_anchors` was asked for; None before.
     """
 
-    architecture = "mask-rcnn"
+    architecture, settings = "mask-rcnn", Config
     anchors = None
 
     def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
@@ -37,6 +37,9 @@ class MaskRCNN(InstanceSegmenter):
     def read_weights(self, path: str | os.PathLike, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
         """Read an HDF5 file, or a .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn."""
         return torchvision.convert(path, self.config, exclude) if is_foreign(path) else read_layers(path)
+
+    def _in_force(self):
+        return f"; geometry in force: {self.config.GEOMETRY}"
 
     @classmethod
     def read_settings(cls, path: str | os.PathLike) -> dict:

@@ -16,10 +16,10 @@ import numpy as np
 
 from mrcnn import __version__
 from mrcnn.architectures.trainable import Trainable
-from mrcnn.config import Config
+from mrcnn.config import Settings
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
-from mrcnn.errors import CheckpointError
+from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.views import network_config
 from mrcnn.training import state
@@ -49,6 +49,7 @@ class Segmenter(Predictor, Trainable):
     Attributes of a subclass:
         architecture: its name in `mrcnn.architectures.ARCHITECTURES`; None stands for "module:Class", under which
             `mrcnn.architectures.load` finds a class of the user's own. Checkpoints carry it.
+        settings: class that lists its settings, of which its configs are.
         samples: class of what it trains on, see `mrcnn.data.instance_samples` and `label_samples`.
         figures: names of what `measure` tells and a training logs, the most telling one first.
 
@@ -56,9 +57,9 @@ class Segmenter(Predictor, Trainable):
         ConfigError: a setting does not fit the others.
     """
 
-    architecture, samples, figures = None, None, ()
+    architecture, settings, samples, figures = None, Settings, None, ()
 
-    def __init__(self, mode: str, config: Config, model_dir: str | os.PathLike) -> None:
+    def __init__(self, mode: str, config: Settings, model_dir: str | os.PathLike) -> None:
         if mode not in ("training", "inference"):
             raise ValueError(f'mode={mode!r} is neither "training" nor "inference".')
         self.check(config)
@@ -83,7 +84,7 @@ class Segmenter(Predictor, Trainable):
         self.keras_model = self.training_model if mode == "training" else self.inference_model
 
     # --- Hooks: what a network has to bring ----------------------------------------------------------------------
-    def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
+    def build_networks(self, config: Settings) -> tuple[keras.Model, keras.Model]:
         """Build (training model, inference model), which share their weights.
 
         The training model has a loss for the batches of `samples`; the inference model takes "image" float32
@@ -93,8 +94,14 @@ class Segmenter(Predictor, Trainable):
         raise TypeError(f"{type(self).__name__} must define build_networks(config).")
 
     @classmethod
-    def check(cls, config: Config) -> None:
+    def check(cls, config: Settings) -> None:
         """Raise ConfigError at the first setting that this network cannot be built from."""
+        if config.network() != cls.settings.network():
+            wanted = f"{cls.settings.__module__}.{cls.settings.__name__}"
+            raise ConfigError(
+                f"{cls.architecture_name()} has the settings of {cls.settings.network()}, but {type(config).__name__} "
+                f"those of {config.network()}: make it a subclass of {wanted}."
+            )
         config.check()
 
     def batches(self, dataset: Dataset, **settings: object) -> Batches:
@@ -212,9 +219,8 @@ class Segmenter(Predictor, Trainable):
         """
         report = self.take_weights(filepath, by_name or bool(exclude), exclude or ())
         attributes = weights.read_attributes(filepath)
-        origin = "" if attributes["config"] else f"; geometry in force: {self.config.GEOMETRY}"
         if self.devices.chief:
-            print(f"{filepath}: {report}{origin}")
+            print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
         if attributes["class_names"] and not exclude:
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)
@@ -244,6 +250,10 @@ class Segmenter(Predictor, Trainable):
             )
         stored = self.read_weights(path, exclude)
         return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting)
+
+    def _in_force(self):
+        """What a user has to know of settings that a foreign file does not tell."""
+        return ""
 
     @classmethod
     def _is_of(cls, architecture):
@@ -288,7 +298,7 @@ class Segmenter(Predictor, Trainable):
                 f"{path} is of the architecture {settings['architecture']}, not of {cls.architecture_name()}: load it "
                 "by mrcnn.architectures.load(path)."
             )
-        config = Config.from_dict(settings["config"], source=path, **overrides)
+        config = cls.settings.from_dict(settings["config"], source=path, **overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))
         model = cls(mode, config, folder)
         model.load_weights(path)

@@ -1,7 +1,7 @@
 """What networks share that tell a class of each pixel, and find no objects."""
 
 from mrcnn.architectures.segmenter import Segmenter
-from mrcnn.config import Config
+from mrcnn.config import Settings
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, LabelSamples
 from mrcnn.errors import ConfigError
@@ -9,8 +9,6 @@ from mrcnn.evaluation.pixels import FIGURES, pixel_figures
 from mrcnn.inference.labeler import Labeler
 from mrcnn.labeling.photos import compared
 
-# The one value that these settings have here: others would be passed over.
-WITHOUT = {"GRADIENT_CHECKPOINTING": False, "CLASS_LOSS": "softmax", "LABEL_SMOOTHING": 0.0}
 OF_OBJECTS = ("detect", "detect_tiled")
 
 
@@ -23,12 +21,8 @@ class SemanticSegmenter(Labeler, Segmenter):
     samples, figures = LabelSamples, tuple(FIGURES)
 
     @classmethod
-    def check(cls, config: Config) -> None:
+    def check(cls, config: Settings) -> None:
         super().check(config)
-        for name, only in WITHOUT.items():
-            if getattr(config, name) != only:
-                raise ConfigError(f"{name}={getattr(config, name)!r} is not known to {cls.architecture_name()}: "
-                                  f"leave it at {only!r}.")
         if config.NUM_CLASSES > IGNORED:
             raise ConfigError(f"NUM_CLASSES={config.NUM_CLASSES}: a label map holds {IGNORED} classes: merge some.")
 

@@ -6,8 +6,16 @@ import shlex
 import warnings
 
 from mrcnn.commands.options import start_keras
-from mrcnn.commands.settings import class_of_option, is_imagenet, new_config, starts_of
+from mrcnn.commands.settings import (
+    asked_settings,
+    class_of_option,
+    is_imagenet,
+    known_to,
+    new_config,
+    starts_of,
+)
 from mrcnn.errors import CheckpointError, DataError, UsageError
+from mrcnn.training.runs import find_last_checkpoint
 
 
 def checkpoint_of(options):
@@ -21,8 +29,6 @@ def checkpoint_of(options):
 
 def last_checkpoint(logs, name):
     """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
-    from mrcnn.training.runs import find_last_checkpoint
-
     try:
         return find_last_checkpoint(logs, name or "model")
     except FileNotFoundError as error:
@@ -121,13 +127,13 @@ def load_pretrained(model, path, options, dataset):
     fitting = written["architecture"] != own
     report = model.take_weights(path, by_name=fitting, fitting=fitting,
                                 exclude=() if same else model.training_model.layout.class_layers)
-    print(f"{path}: {report}; geometry in force: {model.config.GEOMETRY}")
+    print(f"{path}: {report}{model._in_force()}")
 
 
 def load_model(path, options, overrides, mode="inference"):
     """The model of a checkpoint, of whichever architecture; with --tile one that looks at photos by tiles."""
     start_keras()
-    from mrcnn.architectures import load
+    from mrcnn.architectures import architecture_of, class_of
     from mrcnn.inference.tiles import tile_boxes
 
     tile = getattr(options, "tile", None)
@@ -136,7 +142,9 @@ def load_model(path, options, overrides, mode="inference"):
     # A run that no command began has no plan yet.
     plan = {name: overrides[name] for name in ("STAGES", "AUGMENT", "CLASSES") if name in overrides}
     settings = {name: value for name, value in overrides.items() if name not in plan}
-    model = load(path, options.logs, mode, **settings)
+    architecture = class_of(architecture_of(path))
+    settings = known_to(architecture, settings, asked_settings(options))
+    model = architecture.from_checkpoint(path, options.logs, mode=mode, **settings)
     for name, value in plan.items():
         setattr(model.config, name, value)
     return model if tile is None else Tiled(model, tile, options.tile_overlap)

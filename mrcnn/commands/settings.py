@@ -4,8 +4,9 @@ import os
 
 from mrcnn.commands.options import parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
-from mrcnn.config import Config
-from mrcnn.errors import UsageError
+from mrcnn.config import RULES, Config
+from mrcnn.errors import UsageError, UserError
+from mrcnn.training.runs import find_last_checkpoint
 
 # AP is the area under the whole precision-recall curve: a threshold for display, such as 0.7, would cut the curve off.
 # Below 0.05 there is next to nothing left to gain (Detectron's threshold), only time to lose.
@@ -69,12 +70,33 @@ class DrawnConfig(FashionConfig):
 
 
 def base_config(options):
-    """The Config class that a command begins with: the program's, or DrawnConfig for drawn pictures."""
+    """The class of settings that a command begins with: the program's, or DrawnConfig for drawn pictures."""
     own = options.program.config
     annotated = getattr(options, "train", None) or options.annotations
     if annotated or reads(options, None):
-        return own
-    return DrawnConfig if own.NAME == DrawnConfig.NAME else type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
+        base = own
+    elif own.NAME == DrawnConfig.NAME:
+        base = DrawnConfig
+    else:
+        base = type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
+    return base if getattr(options, "architecture", None) is None else settings_for(base, class_of_option(options))
+
+
+def settings_for(base, architecture):
+    """A Config class as one of the settings that an architecture has: what it says of others falls away.
+
+    A program's Config is of Mask R-CNN, and serves for other networks as far as these know its settings.
+    """
+    if base.network() == architecture.settings.network():
+        return base
+    plan = {name: getattr(base, name) for name in vars(Plan) if name.isupper()}
+    return type(base.__name__, (architecture.settings,), {**known_to(architecture, base.of_their_own()), **plan})
+
+
+def known_to(architecture, settings, asked=()):
+    """{name: value} of settings less those that are other networks' alone, unless the user asked for them by name."""
+    return {name: value for name, value in settings.items()
+            if name in asked or name not in RULES or hasattr(architecture.settings, name)}
 
 
 # --- Settings from the command line ----------------------------------------------------------------------------------
@@ -103,7 +125,8 @@ def overrides_of(options):
     if getattr(options, "tta", False):
         overrides.update(TTA)
     overrides.update(map(parse_setting, options.set))
-    own(**overrides)  # unknown names and values that cannot be show before anything is built
+    if is_mask_rcnn(options):  # of other networks the class, which knows its settings, is imported later
+        own(**overrides)  # unknown names and values that cannot be show before anything is built
     for stage in parse_stages(overrides.get("STAGES", own.STAGES)):
         if stage.augment:
             options.program.check_augmentation(stage.augment, f"--stages ...:{stage.augment}")
@@ -125,6 +148,11 @@ def starts_of(weights):
     return starts
 
 
+def asked_settings(options):
+    """Names of the settings that --set names; others follow from options that are not about one network alone."""
+    return [parse_setting(text)[0] for text in options.set]
+
+
 def is_torchvision(weights):
     """Whether --weights is a file of torchvision's Mask R-CNN."""
     from mrcnn.weights.files import is_foreign
@@ -135,6 +163,22 @@ def is_torchvision(weights):
 def is_imagenet(weights):
     """Whether --weights asks for an ImageNet classifier: imagenet, or imagenet:FILE."""
     return weights == "imagenet" or weights.startswith("imagenet:")
+
+
+def is_mask_rcnn(options):
+    """Whether the network of a command is Mask R-CNN; also where that cannot be told yet."""
+    from mrcnn.weights import files
+
+    path = getattr(options, "weights", None)
+    if getattr(options, "architecture", None) is not None:
+        return options.architecture == files.DEFAULT_ARCHITECTURE
+    if hasattr(options, "architecture") and path != "last" or path is None:
+        return True  # of a new run
+    try:
+        path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if path == "last" else path
+        return files.read_attributes(path)["architecture"] in (None, files.DEFAULT_ARCHITECTURE)
+    except (OSError, UserError):
+        return True  # who opens the file says what is wrong with it
 
 
 def class_of_option(options):
@@ -155,7 +199,9 @@ def new_config(options, overrides, dataset):
     if options.weights == "none":
         config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
     elif options.weights == "coco":
-        config.set(BACKBONE="resnet101", RPN_CHANNELS=512, NORM="batch")  # the network that the file is of
+        config.set(BACKBONE="resnet101", NORM="batch")  # the network that the file is of
+        if hasattr(config, "RPN_CHANNELS"):
+            config.RPN_CHANNELS = 512
     elif is_imagenet(options.weights):
         config.NORM = "batch"  # as the classifiers have it
     elif is_torchvision(options.weights):
@@ -176,6 +222,8 @@ def new_config(options, overrides, dataset):
             f"the background ({', '.join(dataset.class_names[1:])}): leave it out, it follows the data."
         )
     config.NUM_CLASSES = dataset.num_classes
+    if getattr(options, "architecture", None) is not None:
+        overrides = known_to(class_of_option(options), overrides, asked_settings(options))
     config.set(**overrides)
     if options.weights == "none" and "TRAIN_BN" not in overrides:
         # Batch normalisation inside a backbone of keras.applications has no statistics to be frozen at yet.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn import architectures
+from mrcnn.architectures.mask_rcnn import MaskRCNN
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
 from mrcnn.commands.settings import new_config, starts_of
@@ -40,7 +41,8 @@ class Recorder:
 @pytest.fixture
 def model(monkeypatch):
     recorder = Recorder()
-    monkeypatch.setattr(architectures, "load", lambda *arguments, **settings: recorder)
+    monkeypatch.setattr(architectures, "architecture_of", lambda path: "mask-rcnn")
+    monkeypatch.setattr(MaskRCNN, "from_checkpoint", lambda *arguments, **settings: recorder)
     return recorder
 
 
@@ -61,7 +63,7 @@ def test_each_command_can_look_at_tiles(model, command):
 
 @pytest.mark.parametrize("command", ["train", "tune"])
 def test_training_knows_no_tiles(model, command):
-    options = SimpleNamespace(logs="logs", command=command)
+    options = SimpleNamespace(logs="logs", command=command, set=[])
     assert fashion_runs.load_model("w.h5", options, {}) is model
 
 
@@ -70,7 +72,7 @@ def test_training_knows_no_tiles(model, command):
     (["--tile", "512", "--tile-overlap", "0.95"], "overlap=0.95: give a share"),
 ])
 def test_tiles_that_cannot_be_show_before_the_network_is_built(monkeypatch, words, message):
-    monkeypatch.setattr(architectures, "load", None)
+    monkeypatch.setattr(architectures, "architecture_of", None)
     options = fashion.build_parser().parse_args(["detect", *words])
     with pytest.raises(DataError, match=message):
         fashion_runs.load_model("w.h5", options, {})
