@@ -56,8 +56,9 @@ def write_old(path, model, **attributes):
             new.copy(name, file)
         names = ["BG", "red", "green", "blue"]
         file.attrs.update({
-            "layer_names": list(new.attrs["layer_names"]), "backend": b"keras", "mrcnn_epoch": 0, "mrcnn_version": "0.1",
-            "mrcnn_config": json.dumps(model.config.to_dict()), "mrcnn_class_names": json.dumps(names), **attributes})
+            "layer_names": list(new.attrs["layer_names"]), "backend": b"keras", "mrcnn_epoch": 0,
+            "mrcnn_version": "0.1", "mrcnn_config": json.dumps(model.config.to_dict()),
+            "mrcnn_class_names": json.dumps(names), **attributes})
     return str(path)
 
 
