@@ -216,9 +216,10 @@ def new_config(options, overrides, dataset):
         run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
         known = (written["config"] if same else None) or {}
         config = base.from_dict({**known, **run}, source=options.weights)
-    if base.NUM_CLASSES not in (Config.NUM_CLASSES, dataset.num_classes):
+    said = base.of_their_own().get("NUM_CLASSES", Config.NUM_CLASSES)
+    if said not in (Config.NUM_CLASSES, dataset.num_classes):
         raise UsageError(
-            f"{base.__name__} says NUM_CLASSES = {base.NUM_CLASSES}, the data has {dataset.num_classes} classes with "
+            f"{base.__name__} says NUM_CLASSES = {said}, the data has {dataset.num_classes} classes with "
             f"the background ({', '.join(dataset.class_names[1:])}): leave it out, it follows the data."
         )
     config.NUM_CLASSES = dataset.num_classes
