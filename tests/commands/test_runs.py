@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mrcnn import architectures
-from mrcnn.architectures.mask_rcnn import MaskRCNN
+from mrcnn.architectures import mask_rcnn
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
 from mrcnn.commands.settings import new_config, starts_of
@@ -42,7 +42,7 @@ class Recorder:
 def model(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr(architectures, "architecture_of", lambda path: "mask-rcnn")
-    monkeypatch.setattr(MaskRCNN, "from_checkpoint", lambda *arguments, **settings: recorder)
+    monkeypatch.setattr(mask_rcnn.MaskRCNN, "from_checkpoint", lambda *arguments, **settings: recorder)
     return recorder
 
 
