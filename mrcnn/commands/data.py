@@ -66,6 +66,8 @@ def validate(options):
     print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
     if faults:
         print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out")
+    if getattr(dataset, "only_boxes", False):
+        print("\nEvery outline is an upright rectangle, as a box is: masks will be no more than boxes.")
     bare = _is_bare(dataset)
     if bare:
         print("\nNo photo has an object: nothing can be learned from these annotations.")

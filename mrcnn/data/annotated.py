@@ -55,6 +55,7 @@ class AnnotatedDataset(Dataset):
         faults: list of Fault met while loading; their objects or photos are left out, unless a fault is harmless.
         notes: list of Note of what was taken otherwise than it is written.
         lost: list of Loss, of objects and photos that were left out.
+        only_boxes: whether every outline is an upright rectangle, as far as the reader looks.
         attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
     """
 
@@ -65,6 +66,7 @@ class AnnotatedDataset(Dataset):
         self.faults = []
         self.notes = []
         self.lost = []
+        self.only_boxes = False
         self.attribute_names = {}
         self._skips = False
         self._loaded_before = (0, 0, 0)

@@ -35,6 +35,10 @@ def test_the_options_that_find_the_same_data():
     assert same_data(options) == " --images photos --annotations c.json --on-error skip"
     assert same_training_data(options) == " --images photos --train 'a b.json' --val c.json --on-error skip"
     assert same_training_data(options_of()) == ""
+    options = options_of("--annotations", "a.json", "--split", "s", "--crowds", "objects", "--boxes-as-masks",
+                         "--min-area", "20", "--matte", "black", "--keep-partial")
+    assert same_data(options) == (" --annotations a.json --crowds objects --boxes-as-masks --min-area 20 "
+                                  "--matte '#000000' --split s --keep-partial")
 
 
 def test_presets_serve_tune_too():

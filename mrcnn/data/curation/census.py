@@ -33,6 +33,7 @@ class Census:
         crowds: number of crowds, which are ignored
         lost: {reason: number of objects} that were left out
         lost_photos: number of photos that were left out
+        only_boxes: whether every outline is an upright rectangle
     """
 
     class_names: list
@@ -41,6 +42,7 @@ class Census:
     crowds: int
     lost: dict
     lost_photos: int
+    only_boxes: bool = False
 
     def lines(self, use):
         """What a user must know of it, a line each; none where all is well. use: of USES."""
@@ -59,6 +61,8 @@ class Census:
             reasons += [f"{self.lost_photos} of {photos} photos left out"] if self.lost_photos else []
             share = f"{total - objects} of {total} objects ({100 * (total - objects) / max(total, 1):.0f} %)"
             lines.append(f"{share} are not left {USES[use][0]}: {', '.join(reasons)}: see `data validate`")
+        if self.only_boxes:
+            lines.append("every outline is an upright rectangle, as a box is: masks will be no more than boxes")
         return lines
 
 
@@ -87,7 +91,8 @@ def take_census(dataset, progress=None):
     for loss in dataset.lost:
         lost[loss.reason] += loss.objects
     photos = {loss.photo for loss in dataset.lost if loss.whole}
-    return Census(dataset.class_names[1:], counts[1:], len(dataset.image_ids), crowds, dict(lost), len(photos))
+    return Census(dataset.class_names[1:], counts[1:], len(dataset.image_ids), crowds, dict(lost), len(photos),
+                  dataset.only_boxes)
 
 
 def check_census(dataset, source, use, progress=None):

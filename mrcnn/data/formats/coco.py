@@ -13,7 +13,13 @@ from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
 from mrcnn.data.formats.label_studio import find_photos
 from mrcnn.data.formats.photo_files import photo_header
-from mrcnn.data.formats.segmentations import SegmentationFault, lies_elsewhere, outline_of, reach_of
+from mrcnn.data.formats.segmentations import (
+    SegmentationFault,
+    is_rectangle,
+    lies_elsewhere,
+    outline_of,
+    reach_of,
+)
 from mrcnn.data.formats.upright import (
     EITHER_WAY,
     NOTES,
@@ -109,7 +115,7 @@ class CocoDataset(AnnotatedDataset):
     def _add_photos(self, file, chosen, folder, source):
         """Register photos with those of their annotations that are sound. chosen: ids of the images to take."""
         photos = [(i, name) for i, name in self._found_photos(file, chosen, folder, source)]
-        frames = self._frames(file, photos, folder, source)
+        frames, rectangles = self._frames(file, photos, folder, source), []
         for image_id, file_name in photos:
             if image_id not in frames:
                 continue
@@ -125,6 +131,7 @@ class CocoDataset(AnnotatedDataset):
                         error = SegmentationFault("no mask", ONLY_A_BOX)
                     self.fault(source, Fault(file_name, error.kind, f"{name}: {error}", number))
                     continue
+                rectangles.append(is_rectangle(outline.segmentation))
                 self._note_outline(outline, annotation, f"{file_name}, {name}")
                 segmentation = outline.segmentation
                 if orientation != 1:
@@ -136,6 +143,7 @@ class CocoDataset(AnnotatedDataset):
                     empty.add(number)
             self.add_photo(SOURCE, image_id, folder.join(file_name), file_name, *size, empty=empty,
                            annotations=[annotation for _, annotation in sound], numbers=[number for number, _ in sound])
+        self.only_boxes = bool(rectangles) and all(rectangles)
 
     def _note_outline(self, outline, annotation, name):
         """Note what of an annotation is taken otherwise than it is written."""

@@ -180,7 +180,7 @@ class CocoFile:
         Raises:
             DataError: if no object has an outline, and that is not asked for.
         """
-        every = [annotation for i in image_ids for _, annotation in self.objects[i]]
+        every = [annotation for some in self.objects.values() for _, annotation in some]
         bare = [annotation for annotation in every if is_missing(annotation.get("segmentation"))]
         if bare and len(bare) == len(every) and not as_masks:
             needs_outlines(self._path, len(bare), f"annotation {bare[0].get('id')}")

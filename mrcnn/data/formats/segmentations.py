@@ -98,6 +98,14 @@ def reach_of(segmentations, orientation):
     return float(reach[0]), float(reach[1])
 
 
+def is_rectangle(segmentation):
+    """Whether a sound segmentation is one upright rectangle, as a box written as a polygon is."""
+    if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) not in (8, 10):
+        return False
+    xs, ys = segmentation[0][::2], segmentation[0][1::2]
+    return len(set(xs)) == len(set(ys)) == 2 and all((x == a) != (y == b) for x, y, a, b in zip(xs, ys, xs[1:], ys[1:]))
+
+
 def lies_elsewhere(segmentation, box):
     """Whether polygons lie elsewhere than COCO's box [x, y, width, height] says, which is told where there is one."""
     try:

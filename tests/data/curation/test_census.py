@@ -14,7 +14,7 @@ from mrcnn.data.formats import open_dataset
 from mrcnn.data.formats.coco import CocoDataset
 from mrcnn.errors import DataError
 
-SQUARE = [[2, 2, 9, 2, 9, 9, 2, 9]]
+SQUARE = [[2, 2, 9, 2, 9, 9, 2, 8]]  # but for a corner
 
 
 def write(tmp_path, *photos, names=("hat", "shoe")):
@@ -134,3 +134,12 @@ def test_formats_that_look_at_objects_late_are_looked_at(tmp_path):
 def test_a_reader_alone_keeps_photos_that_lost_objects(tmp_path):
     dataset, _ = told(lambda: CocoDataset().load(write(tmp_path, [HAT, BAD], [HAT]), on_error="skip"))
     assert len(dataset.image_info) == 2
+
+
+def test_outlines_that_are_boxes_are_told(tmp_path):
+    box = (1, 0, [[2, 2, 9, 2, 9, 9, 2, 9]])
+    dataset = open_dataset(write(tmp_path, [box] * 3, names=("hat",)))
+    _, (line,) = told(lambda: check_census(dataset, "a.json", "train"))
+    assert "every outline is an upright rectangle" in line
+    dataset = open_dataset(write(tmp_path, [box] * 3 + [HAT], names=("hat",)))
+    assert told(lambda: check_census(dataset, "a.json", "train"))[1] == []

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from coco_files import HEIGHT, WIDTH, corners, rectangle
 
-from mrcnn.data.formats.segmentations import SegmentationFault, is_missing, lies_elsewhere, outline_of, reach_of
+from mrcnn.data.formats.segmentations import (
+    SegmentationFault,
+    is_missing,
+    is_rectangle,
+    lies_elsewhere,
+    outline_of,
+    reach_of,
+)
 from mrcnn.data.run_lengths import decode as rle_decode
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.data.run_lengths import from_polygons as polygons_to_rle
@@ -77,6 +84,12 @@ def test_how_far_outlines_reach():
     some = [[BOX], PAIRS, {"size": [15, 4], "counts": ""}, None, "no outline", [[1, 2, 3]]]
     assert reach_of(some, 6) == (15, 9)  # columns of BOX, rows of the run lengths
     assert reach_of(some, 1) == (0, 0) == reach_of([], 6)
+
+
+def test_what_is_a_rectangle():
+    assert is_rectangle([BOX]) and is_rectangle([BOX + BOX[:2]]) and is_rectangle([BOX[2:] + BOX[:2]])
+    for other in ([BOX, BOX], [[3, 2, 9, 2, 9, 8, 3, 7]], [[3, 2, 9, 8, 9, 2, 3, 8]], [BOX[:6]], {"size": [1, 1]}):
+        assert not is_rectangle(other)
 
 
 def test_an_outline_elsewhere_than_its_box():
