@@ -157,4 +157,4 @@ GEOMETRIES = {"exact": ExactGeometry, "matterport": MatterportGeometry}
 
 def geometry_of(config):
     """The geometry that a Config asks for."""
-    return GEOMETRIES[config.GEOMETRY](config)
+    return GEOMETRIES[getattr(config, "GEOMETRY", "exact")](config)  # networks of pixels have one only
