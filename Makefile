@@ -1,24 +1,28 @@
-# make train: environment, training on drawn pictures, AP on unseen ones, drawings.  make test: environment, whole suite.
+# make train: environment, training on drawn pictures, AP on unseen ones, drawings.
+# make check: environment, style, and all tests that are not marked slow: minutes, for every change.
+# make test: environment, style, and the whole suite on TensorFlow, JAX and PyTorch: what must pass before a change lands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
-# Whole test files side by side.
-PYTEST = $(RUN) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+# Whole test files side by side, those with slow tests first, as tests/conftest.py puts them.
+PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: fuzz train check test clean
+.PHONY: fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
 	$(RUN) samples/fashion.py evaluate --weights last
 	$(RUN) samples/fashion.py detect --weights last --limit 8
 
-# All tests that are not marked slow, on TensorFlow.
-check: $(VENV)/.installed-test
+style: $(VENV)/.installed-test
+	$(RUN) -m ruff check .
+
+check: style
 	$(PYTEST) -m "not slow"
 
-test: $(VENV)/.installed-test
+test: style
 	$(PYTEST)
 	@# JAX compiles for minutes what the other two build in seconds: there the backbones are tested within the network, and
 	@# the compiler is told not to polish code that runs once.

@@ -49,3 +49,12 @@ def rewriting_graphs(wanted):
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
     yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that none is left over when the rest is done.
+
+    Files are handed out whole and in this order: `--no-loadscope-reorder` keeps it.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -64,6 +64,7 @@ def expected(files):
     return detections(files, "tensorflow")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_detections_agree_with_tensorflows(files, expected, backend):
     if importlib.util.find_spec(backend) is None:

@@ -78,6 +78,7 @@ def test_a_checkpoint_is_enough_to_detect(trained):
     assert len(result["scores"]) > 0
 
 
+@pytest.mark.slow
 def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     data = Squares().load(6)
 
@@ -192,6 +193,7 @@ def test_new_weights_follow_from_the_seed(tmp_path):
     assert not all(np.array_equal(a, b) for a, b in zip(first, other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mini", [True, False])
 def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path, mini):
     settings = {"IMAGE_RESIZE_MODE": "pad64", "IMAGES_PER_GPU": 1, "USE_MINI_MASK": mini, "IMAGE_MIN_DIM": None}
@@ -204,6 +206,7 @@ def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path, mini):
     assert len(model.detect([data.load_image(i) for i in range(3)])) == 3
 
 
+@pytest.mark.slow
 def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
     recipe = {
         "CLASS_LOSS": "class-balanced", "LABEL_SMOOTHING": 0.1, "BBOX_LOSS": "giou", "SOFT_MASK_TARGETS": True,

@@ -364,6 +364,7 @@ def checkpoints(folder):
     return folder / "logs" / logs, sorted(n for n in os.listdir(folder / "logs" / logs) if re.search(r"_\d{4}\.h5$", n))
 
 
+@pytest.mark.slow
 def test_train_leaves_a_run(trained):
     folder, output = trained
     assert output.returncode == 0, output.stderr
@@ -371,6 +372,7 @@ def test_train_leaves_a_run(trained):
     assert "Next: mrcnn evaluate --logs logs" in output.stdout
 
 
+@pytest.mark.slow
 def test_evaluate_says_what_pycocotools_says_of_its_files(trained):
     folder, _ = trained
     output = run("evaluate", "--limit", "4", "--min-confidence", "0", "--output", "out", folder=folder)
@@ -396,6 +398,7 @@ def pycocotools_alone(ground_truth, results, kind):
     return evaluation.stats
 
 
+@pytest.mark.slow
 def test_detect_draws_the_drawn_pictures(trained):
     folder, _ = trained
     output = run("detect", "--limit", "2", "--min-confidence", "0", folder=folder)
@@ -407,6 +410,7 @@ def test_detect_draws_the_drawn_pictures(trained):
     assert {result["image_id"] for result in results} <= {"drawn_1_00000", "drawn_1_00001"}
 
 
+@pytest.mark.slow
 def test_last_resumes_in_the_same_folder(trained):
     """The first stage is done and the second has one epoch left to do."""
     folder, _ = trained
@@ -418,6 +422,7 @@ def test_last_resumes_in_the_same_folder(trained):
     assert output.returncode == 0 and "All 3 epochs of these stages are done" in output.stdout
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_classes_is_refused(trained, tmp_path):
     folder, _ = trained
     write_photos(tmp_path, "val", "coat")

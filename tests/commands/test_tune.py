@@ -178,6 +178,7 @@ def test_only_the_best_trial_keeps_its_weights(tmp_path):
 # --- As a user runs it -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_search_on_drawn_pictures(tmp_path):
     arguments = [
         "tune", "--search", "LEARNING_RATE=1e-3:1e-2:log", "--search", "BATCH_SIZE=1,2", "--trials", "2", "--epochs",

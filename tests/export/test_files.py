@@ -108,6 +108,7 @@ def program(monkeypatch):
 # --- Files against the network ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", OPTIONS)
 def test_a_file_gives_what_the_network_gives(format, model, exported, program):
     path = exported(format)
@@ -131,6 +132,7 @@ def test_a_file_gives_what_the_network_gives(format, model, exported, program):
     assert counts[-1] == 0 and min(counts[:-1]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", OPTIONS)
 def test_the_program_of_the_guide_detects_as_detect_does(format, model, exported, program):
     path = exported(format)
@@ -162,6 +164,7 @@ def network_detections(model, canvas, window):
     return unmold({name: value[0] for name, value in outputs.items()}, window, window.original_shape)
 
 
+@pytest.mark.slow
 def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exported, tmp_path):
     path = exported("savedmodel")
     Image.fromarray(photo(100, 160, seed=1)).save(tmp_path / "photo.png")
@@ -177,11 +180,13 @@ def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exporte
     assert [line.split()[0] for line in done.stdout.splitlines()] == names and names
 
 
+@pytest.mark.slow
 def test_litert_needs_no_operations_of_tensorflow(exported):
     with open(exported("litert"), "rb") as file:
         assert b"Flex" not in file.read()  # the names of select operations begin with it
 
 
+@pytest.mark.slow
 def test_the_json_file_says_what_the_file_is(model, exported):
     about = described(exported("litert"))
     assert about["inputs"]["image"]["shape"] == [1, 128, 64, 3] and about["inputs"]["image"]["dtype"] == "float32"

@@ -71,6 +71,7 @@ def model(tmp_path_factory):
     return MaskRCNN("training", MatterportConfig(), str(tmp_path_factory.mktemp("logs")))
 
 
+@pytest.mark.slow
 def test_a_few_steps_learn_a_batch(model):
     batch = tiny_batch()
     model.set_trainable("all", verbose=0)

@@ -228,6 +228,7 @@ def disc_batch(rng, images=2):
     return batch
 
 
+@pytest.mark.slow
 def test_both_heads_learn_discs_and_the_total_is_the_weighted_sum():
     keras.utils.set_random_seed(1)
     weight_of = dict.fromkeys(LOSS_NAMES, 1.0) | {"mrcnn_point_loss": 2.0}

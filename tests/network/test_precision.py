@@ -62,6 +62,7 @@ def test_the_clearest_detections_are_those_of_float32(networks, precision):
         assert rough["scores"][image, nearest] == pytest.approx(exact["scores"][image, 0], abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", HALF)
 def test_loss_and_gradients_are_near_those_of_float32(networks, first_step, precision):
     loss, gradients = first_step  # the one of the same random sample

@@ -12,6 +12,7 @@ from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.recompute import backbone_pieces
 
 
+@pytest.mark.slow
 def test_gradients_are_the_same_and_so_are_the_layers():
     plain = build_mask_rcnn(TinyConfig())[0]
     forgetting = build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True))[0]

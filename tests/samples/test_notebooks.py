@@ -81,6 +81,7 @@ def numbers(pattern, text):
     return values
 
 
+@pytest.mark.slow
 def test_data(logs):
     text, figures = run("inspect_data", LIMIT=30)
     check_figures(figures, 13)
@@ -92,6 +93,7 @@ def test_data(logs):
     assert len(losses) == 5 and losses == sorted(losses) and losses[-1] > 0.99
 
 
+@pytest.mark.slow
 def test_model_and_its_weights(logs):
     text, figures = run("inspect_model", LOGS=logs, EPOCHS=2, LIMIT=12)
     check_figures(figures, 13)

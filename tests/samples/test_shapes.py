@@ -50,6 +50,7 @@ def test_the_seed_decides_the_pictures():
     assert set(SHAPES) == set(one.class_names[1:])
 
 
+@pytest.mark.slow
 def test_the_program_as_a_user_runs_it(tmp_path):
     output = subprocess.run(
         [sys.executable, os.path.join(ROOT, "samples", "shapes.py"), "--epochs", "1", "--steps", "2", "--logs", "."],

@@ -130,6 +130,7 @@ def start(code, arguments, output, settings):
                             start_new_session=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
@@ -149,6 +150,7 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
     assert apart < moved / 50
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(tmp_path):
     together(RECIPES, tmp_path, [("1", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})])
@@ -159,6 +161,7 @@ def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(t
         np.testing.assert_allclose(saved[f"{name}2_found"], saved[f"{name}1_found"], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="several processes train together on TensorFlow")
 def test_two_workers_train_and_resume_together_and_the_chief_writes_the_files(tmp_path):
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]

@@ -68,6 +68,7 @@ class Copy(keras.callbacks.Callback):
             shutil.copytree(self.segmenter.log_dir, self.folder / os.path.basename(self.segmenter.log_dir))
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_all_of_it_ends_as_an_unbroken_one(tmp_path):
     data = Squares().load(6)  # three steps an epoch, so that an epoch ends between two that are accumulated
     whole, resumed = (MaskRCNN("training", TinyConfig(**SETTINGS), str(tmp_path / n)) for n in ("whole", "resumed"))

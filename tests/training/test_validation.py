@@ -49,6 +49,7 @@ def trained(tmp_path_factory):
     return model, history.history, measured
 
 
+@pytest.mark.slow
 def test_average_precision_is_logged_where_it_was_measured(trained):
     model, history, measured = trained
     assert [len(batch) for batch in measured] == [2, 2]  # a batch of two photos, twice
@@ -64,6 +65,7 @@ def test_average_precision_is_logged_where_it_was_measured(trained):
             assert rows[0][f"val_{kind}_{name}"] == "nan" and float(rows[2][f"val_{kind}_{name}"]) == values[2]
 
 
+@pytest.mark.slow
 def test_the_threshold_is_lowered_for_the_measurement_alone(trained):
     model, _, measured = trained
     scores = np.concatenate([result["scores"] for batch in measured for result in batch])
@@ -71,6 +73,7 @@ def test_the_threshold_is_lowered_for_the_measurement_alone(trained):
     assert all((found["scores"] >= 0.9).all() for found in model.detect([Squares().load(1).load_image(0)]))
 
 
+@pytest.mark.slow
 def test_tensorboard_has_them_too(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -82,6 +85,7 @@ def test_tensorboard_has_them_too(trained):
     assert len(values) == 3
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept_beside_the_last(trained):
     model, history, _ = trained
     best = read_best(model.log_dir)
@@ -242,6 +246,7 @@ def tested(tmp_path_factory):
     return models
 
 
+@pytest.mark.slow
 def test_test_losses_and_ap_are_in_every_row(tested):
     rows = rows_of(tested[0])
     assert len(rows) == 2
@@ -254,6 +259,7 @@ def test_test_losses_and_ap_are_in_every_row(tested):
     assert again == pytest.approx(float(rows[1]["test_loss"]), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_looking_at_test_photos_changes_nothing(tested):
     with_test, without = tested
     for name in ("loss", "mrcnn_mask_loss"):
@@ -261,6 +267,7 @@ def test_looking_at_test_photos_changes_nothing(tested):
             [float(row[name]) for row in rows_of(without)], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_while_training(tested):
     assert {"curves.png", "stages.json"} <= set(os.listdir(tested[0].log_dir))
     assert not [name for name in os.listdir(tested[0].log_dir) if name.endswith(".partial")]
