@@ -163,6 +163,7 @@ def cost_with_resnet50(repeat, size=512):
 
     image = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("float32")
     inputs = {"image": image, "window": np.array([[0, 0, size, size]], "float32")}
+    inputs["min_confidence"] = np.zeros(1, "float32")
     functions = []
     for settings in HEADS.values():
         settings = {**settings, "POINT_HEAD_CHANNELS": 256, "DETECTION_MIN_CONFIDENCE": 0.0}

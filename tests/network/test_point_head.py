@@ -162,7 +162,8 @@ def networks():
 
 
 def detect(inference, images, windows):
-    inputs = {"image": images.astype("float32"), "window": windows}
+    least = np.full(len(images), TinyConfig.DETECTION_MIN_CONFIDENCE, "float32")
+    inputs = {"image": images.astype("float32"), "window": windows, "min_confidence": least}
     # Two batches are not worth a graph, but JAX compiles even single operations and so is quicker with one.
     outputs = inference.predict_on_batch(inputs) if JIT else inference(inputs, training=False)
     return {name: numpy_of(value) for name, value in outputs.items()}

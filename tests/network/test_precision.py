@@ -41,16 +41,21 @@ def test_convolutions_are_half_and_all_that_has_coordinates_or_is_kept_is_float3
     assert full <= {layer.name for layer in training.layers} - half
     assert {v.dtype for v in training.weights} == {"float32"}
     batch = tiny_batch(1)
-    outputs = inference.predict_on_batch({"image": batch["image"].astype("float32"), "window": batch["window"]})
+    outputs = inference.predict_on_batch(inputs_of(batch))
     floats = [name for name, value in outputs.items() if np.asarray(value).dtype.kind == "f"]
     assert set(floats) == {"boxes", "scores", "masks", "proposals"}
     assert all(np.asarray(outputs[name]).dtype == np.float32 for name in floats)
 
 
+def inputs_of(batch):
+    least = np.full(len(batch["image"]), TinyConfig.DETECTION_MIN_CONFIDENCE, "float32")
+    return {"image": batch["image"].astype("float32"), "window": batch["window"], "min_confidence": least}
+
+
 @pytest.mark.parametrize("precision", HALF[:1])  # with the 8 bits of bfloat16 an untrained network proposes other boxes
 def test_the_clearest_detections_are_those_of_float32(networks, precision):
     batch = tiny_batch(2)
-    inputs = {"image": batch["image"].astype("float32"), "window": batch["window"]}
+    inputs = inputs_of(batch)
     exact, rough = ({k: np.asarray(v) for k, v in networks[p][1].predict_on_batch(inputs).items()}
                     for p in ("float32", precision))
     for image in range(2):
