@@ -4,7 +4,6 @@ One thread for each operation: sums are then added up in the same order in every
 compared with one unbroken, and the two workers of the test command do not fight for two cores.
 """
 
-import contextlib
 import os
 
 import pytest
@@ -19,36 +18,15 @@ allow_imgaug()  # tests run side by side hand their warnings over as classes, so
 
 
 @pytest.fixture(scope="session", autouse=True)
-def unpolished_graphs():
-    """TensorFlow does not rewrite graphs before it runs them.
+def graphs_as_they_are():
+    """TensorFlow does not rewrite graphs: tests build hundreds and run each a few times.
 
-    Tests build hundreds of graphs and run each a few times: to rewrite one takes half as long as to trace it. Programs
-    that tests start, samples and scripts among them, have their graphs rewritten as users' are.
+    Programs that tests start, samples and scripts among them, have theirs rewritten, as users' are.
     """
+    from rewriting import rewriting_graphs  # Keras, which the process that hands tests out does without
+
     with rewriting_graphs(False):
         yield
-
-
-@pytest.fixture
-def polished_graphs():
-    """TensorFlow rewrites graphs as it does for users: for tests of long trainings, which it makes quicker."""
-    with rewriting_graphs(True):
-        yield
-
-
-@contextlib.contextmanager
-def rewriting_graphs(wanted):
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not wanted})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
 
 
 def pytest_collection_modifyitems(items):
