@@ -3,7 +3,6 @@
 import csv
 import os
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -13,8 +12,6 @@ from mrcnn.commands import tune as fashion_tune
 from mrcnn.commands.options import Stage, stages_text
 from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
 
@@ -179,20 +176,19 @@ def test_only_the_best_trial_keeps_its_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_on_drawn_pictures(tmp_path):
+def test_a_search_on_drawn_pictures(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     arguments = [
         "tune", "--search", "LEARNING_RATE=1e-3:1e-2:log", "--search", "BATCH_SIZE=1,2", "--trials", "2", "--epochs",
         "1", "--steps", "1", "--limit", "2", "--image-size", "64", "--set", "TOP_DOWN_PYRAMID_SIZE=16", "--set",
         "RPN_CHANNELS=16", "--set", "MASK_CHANNELS=16", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=16", "--set",
         "TRAIN_ROIS_PER_IMAGE=8", "--set", "POST_NMS_ROIS_TRAINING=30", "--set", "POST_NMS_ROIS_INFERENCE=30", "--set",
         "DETECTION_MAX_INSTANCES=5"]
-    done = subprocess.run([sys.executable, "-m", "mrcnn", *arguments], capture_output=True, text=True, cwd=tmp_path,
-                          env={**os.environ, "PYTHONPATH": ROOT})
-    assert done.returncode == 0, done.stderr
+    assert fashion.main(arguments) == 0
     rows = rows_of(tmp_path / "logs" / "tune.csv")
     assert [row["state"] for row in rows] == ["complete"] * 2
     assert all(row["BATCH_SIZE"] in "12" and os.path.isdir(tmp_path / row["run"]) for row in rows)
-    (command,) = [line for line in done.stdout.splitlines() if line.startswith("mrcnn train")]
+    (command,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mrcnn train")]
     options = fashion.build_parser().parse_args(shlex.split(command)[1:])
     best = max(rows, key=lambda row: float(row["mask AP"]))
     assert options.stages == f"all:3:{float(best['LEARNING_RATE']):.4g}" and options.weights == "none"

@@ -1,9 +1,7 @@
-import os
-import shutil
-
 import keras
 import numpy as np
 import pytest
+from killed import DiskOf
 from tiny import Squares, TinyConfig
 
 from mrcnn.config import Config
@@ -56,24 +54,12 @@ SETTINGS = {"EMA_DECAY": 0.9, "ACCUMULATE_STEPS": 2, "LAYER_DECAY": 0.8, "PRECIS
             "LR_SCHEDULE": "step", "LR_STEPS": (0.5,), "OPTIMIZER": "adamw"}
 
 
-class Copy(keras.callbacks.Callback):
-    """Keeps what the disk holds after the first epoch, which is what a run killed in the second one leaves."""
-
-    def __init__(self, segmenter, folder):
-        super().__init__()
-        self.segmenter, self.folder = segmenter, folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == 0:
-            shutil.copytree(self.segmenter.log_dir, self.folder / os.path.basename(self.segmenter.log_dir))
-
-
 @pytest.mark.slow
 def test_a_killed_run_with_all_of_it_ends_as_an_unbroken_one(tmp_path):
     data = Squares().load(6)  # three steps an epoch, so that an epoch ends between two that are accumulated
     whole, resumed = (MaskRCNN("training", TinyConfig(**SETTINGS), str(tmp_path / n)) for n in ("whole", "resumed"))
     start = arrays(whole)
-    whole.train(data, None, 0.001, 2, "all", custom_callbacks=[Copy(whole, tmp_path / "killed")])
+    whole.train(data, None, 0.001, 2, "all", custom_callbacks=[DiskOf(whole, 1, tmp_path / "killed")])
     path = find_last_checkpoint(str(tmp_path / "killed"))
     resumed.load_weights(path)
     assert resumed.epoch == 1
