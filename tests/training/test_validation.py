@@ -36,16 +36,19 @@ def rows_of(model):
 # --- In a training ---------------------------------------------------------------------------------------------------
 
 
+EPOCHS, RATE = 3, 0.01
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """(model, its history, what each measurement detected) of three epochs, of which the second and the last are
-    measured, on two of three photos."""
+    measured, on two of three validation photos and on two test photos."""
     model = MaskRCNN("training", TinyConfig(DETECTION_MIN_CONFIDENCE=0.9), str(tmp_path_factory.mktemp("logs")))
     detect, measured = model.detect, []
     model.detect = lambda images, **options: measured.append(detect(images, **options)) or measured[-1]
-    val = Squares().load(3, seed=1)
-    callbacks = validation_callbacks(model, val, every=2, limit=2, keep_best="segm_AP")
-    history = model.train(Squares().load(4), None, 0.01, 3, "all", custom_callbacks=callbacks)
+    val, test = Squares().load(3, seed=1), Squares().load(2, seed=5)
+    callbacks = validation_callbacks(model, val, every=2, limit=2, keep_best="segm_AP", test=test)
+    history = model.train(Squares().load(4), None, RATE, EPOCHS, "all", custom_callbacks=callbacks)
     return model, history.history, measured
 
 
@@ -54,7 +57,7 @@ def test_average_precision_is_logged_where_it_was_measured(trained):
     model, history, measured = trained
     assert [len(batch) for batch in measured] == [2, 2]  # a batch of two photos, twice
     rows, val = rows_of(model), Squares().load(3, seed=1)
-    results = [r for i in range(2) for r in coco.results_from_detections(val, i, measured[1][i])]
+    results = [r for i in range(2) for r in coco.results_from_detections(val, i, measured[2][i])]
     truth = coco.ground_truth_from_dataset(val, [0, 1])
     for kind in ("segm", "bbox"):
         expected = coco.coco_average_precision(truth, results, kind)
@@ -234,40 +237,33 @@ def test_what_has_to_come_before_the_checkpoint_is_marked():
 # --- The test set ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tested(tmp_path_factory):
-    """(model with test photos measured, model without), of two epochs from the same weights."""
-    models = []
-    for test in (Squares().load(2, seed=5), None):
-        model = MaskRCNN("training", TinyConfig(), str(tmp_path_factory.mktemp("logs")))
-        callbacks = validation_callbacks(model, None, test=test)
-        model.train(Squares().load(4), None, 0.01, 2, "all", custom_callbacks=callbacks)
-        models.append(model)
-    return models
-
-
 @pytest.mark.slow
-def test_test_losses_and_ap_are_in_every_row(tested):
-    rows = rows_of(tested[0])
-    assert len(rows) == 2
+def test_test_losses_and_ap_are_in_every_row(trained):
+    model, _, measured = trained
+    rows, test = rows_of(model), Squares().load(2, seed=5)
+    assert len(rows) == EPOCHS
     for row in rows:
         parts = [float(row[name]) for name in row if name.startswith(("test_rpn_", "test_mrcnn_"))]
         assert len(parts) == 5 and float(row["test_loss"]) == pytest.approx(sum(parts), rel=1e-4)
-        assert 0 <= float(row["test_segm_AP"]) <= 1 and 0 <= float(row["test_segm_IoU"]) <= 1
+    results = [r for i in range(2) for r in coco.results_from_detections(test, i, measured[3][i])]
+    expected = coco.coco_average_precision(coco.ground_truth_from_dataset(test), results, "segm")
+    assert rows[0]["test_segm_AP"] == "nan" and float(rows[2]["test_segm_AP"]) == expected["AP"]
+    assert 0 <= float(rows[2]["test_segm_IoU"]) <= 1
     # Regions are drawn at random and the draw goes on with every look at a batch, so only about the same again.
-    again = tested[0].losses_on(Squares().load(2, seed=5))["loss"]
-    assert again == pytest.approx(float(rows[1]["test_loss"]), rel=1e-3)
+    again = model.losses_on(test)["loss"]
+    assert again == pytest.approx(float(rows[2]["test_loss"]), rel=1e-3)
 
 
 @pytest.mark.slow
-def test_looking_at_test_photos_changes_nothing(tested):
-    with_test, without = tested
+def test_measuring_changes_nothing(trained, tmp_path):
+    model = MaskRCNN("training", TinyConfig(), str(tmp_path))
+    model.train(Squares().load(4), None, RATE, EPOCHS, "all")
     for name in ("loss", "mrcnn_mask_loss"):
-        assert [float(row[name]) for row in rows_of(with_test)] == pytest.approx(
-            [float(row[name]) for row in rows_of(without)], rel=1e-3)
+        assert [float(row[name]) for row in rows_of(model)] == pytest.approx(
+            [float(row[name]) for row in rows_of(trained[0])], rel=1e-3)
 
 
 @pytest.mark.slow
-def test_curves_are_drawn_while_training(tested):
-    assert {"curves.png", "stages.json"} <= set(os.listdir(tested[0].log_dir))
-    assert not [name for name in os.listdir(tested[0].log_dir) if name.endswith(".partial")]
+def test_curves_are_drawn_while_training(trained):
+    assert {"curves.png", "stages.json"} <= set(os.listdir(trained[0].log_dir))
+    assert not [name for name in os.listdir(trained[0].log_dir) if name.endswith(".partial")]
