@@ -78,5 +78,6 @@ def test_the_command_trains_and_detects_from_an_empty_folder(programs, tmp_path)
     assert os.listdir(tmp_path) == ["logs"]
     (trained,) = (tmp_path / "logs").iterdir()
     assert (trained / "mask_rcnn_fashion_0001.h5").is_file()
-    pictures = sorted(path.suffix for path in (trained / "detections").iterdir())
+    written = (path.suffix for path in (trained / "detections").iterdir())
+    pictures = sorted(suffix for suffix in written if suffix)  # the mark of our folders has none
     assert pictures == [".json", ".png", ".png"]
