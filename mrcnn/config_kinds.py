@@ -30,7 +30,11 @@ class Number:
         return value
 
     def named(self, many=""):
-        """The kind and range in words; many: "s" for several of them."""
+        """The kind and range in words.
+
+        Args:
+            many: "s" for several of them.
+        """
         limits = f" from {self.least} to {self.most}"
         if self.most == math.inf:
             limits = f", {self.least} or more" if self.least > -math.inf else ""
@@ -137,7 +141,11 @@ class Weights:
 
 @dataclasses.dataclass(frozen=True)
 class OrNone:
-    """None, or what another rule takes. example: of the latter, where the default is None."""
+    """None, or what another rule takes.
+
+    Args:
+        example: of the latter, where the default is None.
+    """
 
     rule: object
     example: object = None

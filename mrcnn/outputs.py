@@ -100,14 +100,14 @@ def _listed(folder):
 def _digest(path):
     """SHA-256 of a file, or of the names and contents of a folder's files."""
     if not os.path.isdir(path):
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
-                found.update(block)
-        return found.hexdigest()
-    found = hashlib.sha256()
+                digest.update(block)
+        return digest.hexdigest()
+    digest = hashlib.sha256()
     for folder, _, names in sorted(os.walk(path)):
         for name in sorted(names):
             inner = os.path.join(folder, name)
-            found.update(f"{os.path.relpath(inner, path)}\n{_digest(inner)}\n".encode(errors="surrogateescape"))
-    return found.hexdigest()
+            digest.update(f"{os.path.relpath(inner, path)}\n{_digest(inner)}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()

@@ -86,9 +86,9 @@ def test_the_ends_of_a_range_belong_to_it(name, least, most):
     ("CLASS_COUNTS", np.array([0, 5, 7]), np.array([0, 5, 7])),
 ])
 def test_values_are_kept_in_pythons_own_types(name, value, kept):
-    found = getattr(Config(**{name: value}), name)
-    np.testing.assert_equal(found, kept)
-    assert type(found) is type(kept)
+    value_kept = getattr(Config(**{name: value}), name)
+    np.testing.assert_equal(value_kept, kept)
+    assert type(value_kept) is type(kept)
 
 
 def test_arrays_are_taken_for_lists_and_stay_arrays():

@@ -226,8 +226,8 @@ class Segmenter(Predictor, Trainable):
         self.set_log_dir(filepath)
         self._state = None
         if not exclude and self.epoch:
-            found = state.read_state(state.state_path(filepath))
-            self._state = found if found and found["epoch"] == self.epoch else None
+            stored = state.read_state(state.state_path(filepath))
+            self._state = stored if stored and stored["epoch"] == self.epoch else None
         self.stage = self._state["stage"] if self._state else None
         return report
 

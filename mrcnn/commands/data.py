@@ -33,11 +33,11 @@ def summary(options):
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes).check()
     with progress_bar("Reading") as show:
-        found = summarise(dataset, config, show)
-    write_json(os.path.join(folder, "summary.json"), found)
+        numbers = summarise(dataset, config, show)
+    write_json(os.path.join(folder, "summary.json"), numbers)
     title = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
-    plot_data_summary(found, os.path.join(folder, "summary.png"), title)
-    print(f"{summary_text(found)}\n\nThe figure summary.png and summary.json are in {folder}")
+    plot_data_summary(numbers, os.path.join(folder, "summary.png"), title)
+    print(f"{summary_text(numbers)}\n\nThe figure summary.png and summary.json are in {folder}")
 
 
 def _config(options):
@@ -143,29 +143,29 @@ def split(options):
     with progress_bar("Counting") as show:
         counts = class_counts(dataset, progress=show)
     if options.preset:
-        found = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
+        parted = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
     elif options.method == "random":
-        found = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups)
+        parted = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups)
     else:
-        found = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts)
-    splits.write_split(options.output, found)
-    print(f"{splits.split_table(dataset, found, counts)}\n\nThe split is in {options.output}; train --split takes it.")
+        parted = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts)
+    splits.write_split(options.output, parted)
+    print(f"{splits.split_table(dataset, parted, counts)}\n\nThe split is in {options.output}; train --split takes it.")
 
 
 def parts(text):
     """{name: share} from "train:0.8,val:0.2"."""
-    found = {}
+    shares = {}
     for part in text.split(","):
         name, _, share = part.strip().partition(":")
         try:
-            found[name] = float(share)
+            shares[name] = float(share)
         except ValueError:
             name = ""
         if not name:
             raise argparse.ArgumentTypeError(f"{part.strip()!r} is not name:share, as in train:0.8,val:0.2")
-    if len(found) < len(text.split(",")):
+    if len(shares) < len(text.split(",")):
         raise argparse.ArgumentTypeError(f"{text} names a part twice")
-    return found
+    return shares
 
 
 def bits(text):

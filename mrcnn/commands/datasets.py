@@ -14,7 +14,12 @@ from mrcnn.progress import progress_bar
 
 
 def add_data_options(command, part=True):
-    """Give a command the options that say which photos it is about. part: whether it works on one part of a split."""
+    """Give a command the options that say which photos it is about.
+
+    Args:
+        command: parser of the command.
+        part: whether it works on one part of a split.
+    """
     command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
                          help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, folder of "
@@ -47,7 +52,10 @@ def add_data_options(command, part=True):
 def open_data(options, annotations=None, part=None):
     """The prepared data set that the options of a command stand for; drawn pictures if they name none.
 
-    annotations: path; None takes options.annotations; part: of options.split; None takes options.part, else "val"
+    Args:
+        options: of the command.
+        annotations: path; None takes options.annotations.
+        part: of options.split; None takes options.part, else "val".
     """
     annotations = annotations or options.annotations
     wanted = getattr(options, "part", None)

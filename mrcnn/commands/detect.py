@@ -13,7 +13,11 @@ from mrcnn.progress import progress_bar
 
 
 def detect(options):
-    """Draw what is found in photos, and write it as COCO results; returns the exit code."""
+    """Draw what is found in photos, and write it as COCO results.
+
+    Returns:
+        The exit code.
+    """
     from mrcnn.files import write_json
 
     overrides = overrides_of(options)
@@ -55,14 +59,18 @@ def load_readable(dataset, image_ids):
 def detect_batch(model, dataset, photos, folder):
     """Detect on one batch, save its drawings, and return its COCO results.
 
-    photos: {image id: uint8 [H, W, 3]}
+    Args:
+        model: that detects.
+        dataset: prepared Dataset.
+        photos: {image id: uint8 [H, W, 3]}.
+        folder: where the drawings go.
     """
     from mrcnn.evaluation.coco import results_from_detections
 
     results = []
-    for (image_id, image), found in zip(photos.items(), model.detect(list(photos.values()), rle=True)):
-        results += results_from_detections(dataset, image_id, found)
-        save_drawing(folder, dataset, image_id, image, found)
+    for (image_id, image), result in zip(photos.items(), model.detect(list(photos.values()), rle=True)):
+        results += results_from_detections(dataset, image_id, result)
+        save_drawing(folder, dataset, image_id, image, result)
     return results
 
 

@@ -64,8 +64,8 @@ def missed_text(config, metrics, results, truth, tile):
         scores.setdefault(result["image_id"], []).append(result["score"])
     objects = Counter(entry["image_id"] for entry in truth["annotations"] if not entry["iscrowd"])
     shown = metrics["best"]["threshold"] if metrics["best"] else 1.0
-    full = [image_id for image_id, found in scores.items()
-            if len(found) >= most and (objects[image_id] >= most or min(found) >= shown)]
+    full = [image_id for image_id, own in scores.items()
+            if len(own) >= most and (objects[image_id] >= most or min(own) >= shown)]
     if not full or tile is not None:  # with tiles the limit holds for each of them
         return ""
     if most >= config.POST_NMS_ROIS_INFERENCE:  # a region gives few detections, and there are no more regions

@@ -19,12 +19,20 @@ NAMES = "label_names.txt"
 
 
 def label(options):
-    """Write a label map and an overlay for each photo, or tune the settings of label maps; returns the exit code."""
+    """Write a label map and an overlay for each photo, or tune the settings of label maps.
+
+    Returns:
+        The exit code.
+    """
     return tune(options) if options.tune else label_photos(options)
 
 
 def label_photos(options):
-    """Write a palette PNG label map and an overlay for each photo; returns the exit code."""
+    """Write a palette PNG label map and an overlay for each photo.
+
+    Returns:
+        The exit code.
+    """
     from mrcnn.labeling.label_map import load_settings
     from mrcnn.labeling.photos import batches, labelled
 
@@ -62,7 +70,10 @@ def label_photos(options):
 def settings_for(model, settings, dataset):
     """Label settings as a model takes them: checked against the classes, or None for a network that finds no objects.
 
-    settings: LabelSettings stored beside the weights, or the defaults
+    Args:
+        model: that the settings are for.
+        settings: LabelSettings stored beside the weights, or the defaults.
+        dataset: prepared Dataset.
     """
     if not hasattr(model, "detect"):
         return None

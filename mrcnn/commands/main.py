@@ -18,7 +18,11 @@ from mrcnn.commands.tune import add_tune
 
 
 def build_parser(program=None):
-    """The parser of all commands. program: Program that they serve; None: the command `mrcnn`."""
+    """The parser of all commands.
+
+    Args:
+        program: Program that they serve; None: the command `mrcnn`.
+    """
     program = program or Program()
     parser = OneLineParser(prog=program.command, description="Find objects in photos with Mask R-CNN.")
     parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")

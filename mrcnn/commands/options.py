@@ -37,8 +37,11 @@ STAGES_EXAMPLE = "heads:20:1e-3:none,all:20:1e-4"
 class Stage(NamedTuple):
     """One stage of training.
 
-    layers: which; last_epoch: up to which epoch, counted from the start of the run; learning_rate: at what rate
-    augment: name of its augmentation; None: that of the run
+    Args:
+        layers: which.
+        last_epoch: up to which epoch, counted from the start of the run.
+        learning_rate: at what rate.
+        augment: name of its augmentation; None: that of the run.
     """
 
     layers: str
@@ -115,10 +118,13 @@ def expand_presets(arguments, folder):
 
     `tune` does without OPTIONS_OF_TRAIN, which it does not have.
 
-    folder: pathlib.Path, or the like of importlib.resources, of the preset files, NAME.txt: options as on the command
-        line, over any number of lines, # for remarks
+    Args:
+        arguments: words of the command line.
+        folder: pathlib.Path, or the like of importlib.resources, of the preset files, NAME.txt: options as on the
+            command line, over any number of lines, # for remarks.
 
-    Raises UsageError for a preset that does not exist.
+    Raises:
+        UsageError: for a preset that does not exist.
     """
     if list(arguments[:1]) not in (["train"], ["tune"]):  # `data split` has presets of another kind
         return list(arguments)
@@ -325,9 +331,15 @@ class Printable:
 
 
 def run_command(parser, arguments=None, presets=None):
-    """Read the arguments and call the command they name, `options.run(options)`; returns the exit code.
+    """Read the arguments and call the command they name, `options.run(options)`.
 
-    presets: folder of what `--preset NAME` stands for
+    Args:
+        parser: of all commands.
+        arguments: words of the command line; None takes those of the process.
+        presets: folder of what `--preset NAME` stands for.
+
+    Returns:
+        The exit code.
     """
     try:
         try:

@@ -53,7 +53,9 @@ def splits_itself(options, annotations=None):
 def open_own(options, annotations, part):
     """The program's own data set, prepared; see the top of this file.
 
-    Raises UsageError for a data set that does not fit, or an option that it does not take; DataError for an empty one.
+    Raises:
+        UsageError: for a data set that does not fit, or an option that it does not take.
+        DataError: for an empty one.
     """
     make = options.program.dataset
     offered = {"annotations": annotations, "part": part,
@@ -98,7 +100,11 @@ def name_of(dataset):
 
 
 def loading_method(dataset):
-    """Name of the method of a Dataset subclass that registers its classes and photos. Raises UsageError."""
+    """Name of the method of a Dataset subclass that registers its classes and photos.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     if not issubclass(dataset, Dataset):
         raise UsageError(f"{dataset.__name__} is no data set: derive it from mrcnn.utils.Dataset.")
     if callable(getattr(dataset, "load", None)):
@@ -106,13 +112,17 @@ def loading_method(dataset):
     names = [name for name in dir(dataset) if name.startswith("load_") and not hasattr(Dataset, name)]
     names = [name for name in names if "image_id" not in inspect.signature(getattr(dataset, name)).parameters]
     if len(names) != 1:
-        found = f"has {' and '.join(names)}: call the one of them" if names else "has none: call it"
-        raise UsageError(f"{dataset.__name__} needs one method that registers its classes and photos and {found} load.")
+        what = f"has {' and '.join(names)}: call the one of them" if names else "has none: call it"
+        raise UsageError(f"{dataset.__name__} needs one method that registers its classes and photos and {what} load.")
     return names[0]
 
 
 def parameters(dataset):
-    """{option that is offered: name of the parameter that takes it}. Raises UsageError for one that none is for."""
+    """{option that is offered: name of the parameter that takes it}.
+
+    Raises:
+        UsageError: for one that none is for.
+    """
     taken = {}
     for name, parameter in _signature(dataset).items():
         option = MATTERPORTS.get(name, name)
@@ -127,8 +137,8 @@ def parameters(dataset):
 
 def required(dataset):
     """Options that the data set cannot do without."""
-    found = _signature(dataset)
-    return {option for option, name in parameters(dataset).items() if found[name].default is inspect.Parameter.empty}
+    taken = _signature(dataset)
+    return {option for option, name in parameters(dataset).items() if taken[name].default is inspect.Parameter.empty}
 
 
 def _signature(dataset):
@@ -136,7 +146,7 @@ def _signature(dataset):
     if not inspect.isclass(dataset):
         return dict(inspect.signature(dataset).parameters)
     method = inspect.getattr_static(dataset, loading_method(dataset))
-    found = dict(inspect.signature(getattr(dataset, loading_method(dataset))).parameters)
+    taken = dict(inspect.signature(getattr(dataset, loading_method(dataset))).parameters)
     if not isinstance(method, (staticmethod, classmethod)):
-        found.pop(next(iter(found), None), None)
-    return found
+        taken.pop(next(iter(taken), None), None)
+    return taken

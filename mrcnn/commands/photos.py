@@ -19,7 +19,10 @@ class PhotoDataset(Dataset):
     def load_photos(self, paths, class_names, matte=None):
         """Register photos under their file names.
 
-        class_names: names by class id, background first; matte: RGB under what is transparent, None is white
+        Args:
+            paths: of the photos.
+            class_names: names by class id, background first.
+            matte: RGB under what is transparent, None is white.
         """
         self.matte = matte or self.matte
         for class_id, name in enumerate(class_names[1:], 1):
@@ -78,17 +81,21 @@ def check_output(folder, paths):
         raise UsageError(f"--output {folder} is the folder of the photos: the drawings would overwrite them.")
 
 
-def save_drawing(folder, dataset, image_id, image, found):
+def save_drawing(folder, dataset, image_id, image, result):
     """Draw the objects found in a photo, and write the picture, whole or not at all, under the photo's name.
 
-    image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room
-    found: what `detect(rle=True)` returned for it
+    Args:
+        folder: where the picture goes.
+        dataset: prepared Dataset.
+        image_id: of the photo in the dataset.
+        image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room.
+        result: dict of `detect(rle=True)` for it.
     """
     from mrcnn.drawing.pictures import draw_instances, write_picture
 
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
     drawing = draw_instances(
-        image, found["boxes"], found["rles"], found["class_ids"], dataset.class_names, found["scores"], scale=scale
+        image, result["boxes"], result["rles"], result["class_ids"], dataset.class_names, result["scores"], scale=scale
     )
     path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
     write_picture(path, drawing)

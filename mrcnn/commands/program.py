@@ -35,24 +35,34 @@ class Program:
         return (*AUGMENTATIONS, *(name for name in self.augmentations if name not in AUGMENTATIONS))
 
     def check_augmentation(self, name, option):
-        """Raise UsageError unless there is an augmentation of this name. option: that named it, for the message"""
+        """Raise UsageError unless there is an augmentation of this name.
+
+        Args:
+            name: of the augmentation.
+            option: that named it, for the message.
+        """
         if name not in self.augmentation_names():
             known = ", ".join(self.augmentation_names())
             raise UsageError(f"{option}: there is no augmentation {name!r}; take {known}.")
 
     def augmentation(self, name):
-        """The augmentation of a name, one of the program's own before the package's. Raises UsageError."""
+        """The augmentation of a name, one of the program's own before the package's.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
         if name not in self.augmentations:
             self.check_augmentation(name, f"AUGMENT={name}")
             return augmentation_of(name)
-        found = self.augmentations[name]
-        return found() if inspect.isfunction(found) and not inspect.signature(found).parameters else found
+        named = self.augmentations[name]
+        return named() if inspect.isfunction(named) and not inspect.signature(named).parameters else named
 
 
 def make_program(config=FashionConfig, dataset=None, augmentations=None):
     """The Program of what `mrcnn.commands.main.main` was given.
 
-    Raises TypeError for what is of the wrong kind: a fault of the program, which its author is to see where it is.
+    Raises:
+        TypeError: for what is of the wrong kind: a fault of the program, which its author is to see where it is.
     """
     if not (isinstance(config, type) and issubclass(config, Config)):
         raise TypeError(f"main(config={config!r}): give the class itself, a subclass of mrcnn.config.Config.")

@@ -95,7 +95,12 @@ def add_training_data(command):
 
 
 def add_network(command, weights):
-    """Give a command the options of the network and its schedule. weights: what --weights takes, for the help."""
+    """Give a command the options of the network and its schedule.
+
+    Args:
+        command: parser of the command.
+        weights: what --weights takes, for the help.
+    """
     # Replaced by the options of the preset before they are read.
     command.add_argument("--preset", metavar="NAME|FILE",
                          help=f"options that belong together ({', '.join(preset_names())}), or a file of your own; "

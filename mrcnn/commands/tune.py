@@ -50,9 +50,15 @@ class Search(NamedTuple):
 
 
 def parse_search(text, config=FashionConfig):
-    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c. config: class that knows the setting.
+    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
 
-    Raises UsageError for anything else, ConfigError for a setting that does not exist or a value that it cannot take.
+    Args:
+        text: of --search.
+        config: class that knows the setting.
+
+    Raises:
+        UsageError: for anything else.
+        ConfigError: for a setting that does not exist or a value that it cannot take.
     """
     name, sign, values = (part.strip() for part in text.partition("="))
     if not sign or not name or not values:
@@ -108,7 +114,11 @@ def scaled_stages(text, rate=None, epochs=None):
 
 
 def import_optuna():
-    """The module optuna, told to be quiet. Raises UsageError if it is missing."""
+    """The module optuna, told to be quiet.
+
+    Raises:
+        UsageError: if it is missing.
+    """
     try:
         import optuna
     except ImportError as error:
@@ -120,9 +130,15 @@ def import_optuna():
 def open_study(folder, name, search, conditions, seed=0):
     """The Optuna study of this name in tune.db of a folder; trials that a kill broke off are queued again.
 
-    search: list of Search; conditions: dict of what else the values depend on, for JSON
+    Args:
+        folder: of tune.db.
+        name: of the study.
+        search: list of Search.
+        conditions: dict of what else the values depend on, for JSON.
+        seed: of the sampler.
 
-    Raises UsageError if Optuna is missing, or the study searched something else.
+    Raises:
+        UsageError: if Optuna is missing, or the study searched something else.
     """
     optuna = import_optuna()
     os.makedirs(folder, exist_ok=True)
@@ -149,9 +165,13 @@ def open_study(folder, name, search, conditions, seed=0):
 def run_study(study, search, trials, objective, table=None):
     """Run trials until so many are done, those of earlier calls included.
 
-    objective: function (values {name: value}, report) -> (figure, {name: what else to note}); report(figure, epoch)
-        ends a trial that is worse than the median of the others at that epoch
-    table: path of the CSV file that is written after each trial
+    Args:
+        study: of `open_study`.
+        search: list of Search.
+        trials: number of trials in all.
+        objective: function (values {name: value}, report) -> (figure, {name: what else to note}); report(figure, epoch)
+            ends a trial that is worse than the median of the others at that epoch.
+        table: path of the CSV file that is written after each trial.
     """
     from optuna import TrialPruned
     from optuna.trial import TrialState
@@ -274,7 +294,12 @@ def train_trial(options, overrides, text, training, validation, values, report):
 
 
 def remove_weights(study, folder):
-    """Remove the weights of all trials but the best one; their histories stay. folder: of the trials' runs"""
+    """Remove the weights of all trials but the best one; their histories stay.
+
+    Args:
+        study: Optuna's.
+        folder: of the trials' runs.
+    """
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
     best = max(complete, key=lambda trial: trial.value, default=None)
     kept = best and os.path.abspath(best.user_attrs.get("run", ""))

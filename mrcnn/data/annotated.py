@@ -130,10 +130,10 @@ class AnnotatedDataset(Dataset):
         Returns:
             {name: name of the file}.
         """
-        found = folder.find_alike(names, taken)
-        for name, file in found.items():
+        files = folder.find_alike(names, taken)
+        for name, file in files.items():
             self.note("photo", LIKE_A_FILE, f"{name} is {file}")
-        return found
+        return files
 
     def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
         """Report photos that are not in their folder: all in one DataError, or each as a Fault.

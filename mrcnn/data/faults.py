@@ -88,7 +88,13 @@ class Loss(NamedTuple):
 
 
 def warn_of_faults(source, verb, faults):
-    """Warn of some faults in one line. source: path of the annotations; verb: what was done to them."""
+    """Warn of some faults in one line.
+
+    Args:
+        source: path of the annotations.
+        verb: what was done to them.
+        faults: list of Fault.
+    """
     if faults:
         shown = "; ".join(map(str, faults[:3]))
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""

@@ -14,7 +14,11 @@ class PhotoFolder:
     Symbolic links in it are followed, also those that lead out: the folder is the user's own. Names are not: none of an
     annotation file leads out of the folder.
 
-    path: of the folder. Raises DataError if there is none.
+    Args:
+        path: of the folder.
+
+    Raises:
+        DataError: if there is none.
     """
 
     def __init__(self, path):
@@ -26,13 +30,18 @@ class PhotoFolder:
     def find(self, name):
         """`name` if the folder has a file of that name (subfolders allowed), else None.
 
-        Raises DataError if the name leads out of the folder.
+        Raises:
+            DataError: if the name leads out of the folder.
         """
         place, base = os.path.split(image_path(self.path, name))
         return name if base in self._listed(place) else None
 
     def find_stem(self, name):
-        """Name of the photo that is `name` with the ending that it lacks, else None. Raises DataError as `find`."""
+        """Name of the photo that is `name` with the ending that it lacks, else None.
+
+        Raises:
+            DataError: as `find`.
+        """
         place, base = os.path.split(image_path(self.path, name))
         if place not in self._stems:
             stems = self._stems[place] = {}
@@ -60,11 +69,11 @@ class PhotoFolder:
         for name in dict.fromkeys(names):
             try:
                 image_path(self.path, name)
-                found = [file for file in self._files_like(name) if file not in taken]
+                candidates = [file for file in self._files_like(name) if file not in taken]
             except DataError:
                 continue
-            if len(found) == 1:
-                guesses.setdefault(found[0], []).append(name)
+            if len(candidates) == 1:
+                guesses.setdefault(candidates[0], []).append(name)
         return {alike[0]: file for file, alike in guesses.items() if len(alike) == 1}
 
     def join(self, name):
@@ -81,12 +90,12 @@ class PhotoFolder:
         # Without an ending of photos a name is the stem of one.
         whole = parts[-1].endswith(PHOTO_ENDINGS)
         files = self._alike.get(parts[-1], []) + ([] if whole else self._alike.get((parts[-1],), []))
-        found = []
+        alike = []
         for file in dict.fromkeys(files):
             depth = min(len(parts), file.count("/") + 1) - 1
             if _parts(file)[:-1][-depth:] == parts[:-1][-depth:] or not depth:
-                found.append(file)
-        return found
+                alike.append(file)
+        return alike
 
     def _listed_alike(self):
         """{name, or (stem,) of a photo, as `_parts` has it: list of the files below the folder that are called so}."""

@@ -120,7 +120,11 @@ def untrained_norms(model):
 
 
 def warn_of_untrained_norms(model):
-    """Warn if all batch normalisation is frozen before it has seen weights or data. model: the training model."""
+    """Warn if all batch normalisation is frozen before it has seen weights or data.
+
+    Args:
+        model: the training model.
+    """
     count = untrained_norms(model)
     if count:
         warnings.warn(

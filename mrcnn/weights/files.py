@@ -48,9 +48,15 @@ def weighted_layers(model):
 
 
 def write_weights(path, model, attributes=None):
-    """Write all weights of a model, whole or not at all. Raises DataError if that fails.
+    """Write all weights of a model, whole or not at all.
 
-    attributes: dict of strings and numbers for the root.
+    Args:
+        path: of the file.
+        model: Keras model.
+        attributes: dict of strings and numbers for the root.
+
+    Raises:
+        DataError: if that fails.
     """
     with whole_hdf5(path) as file:
         layers, layout = weighted_layers(model), layout_of(model)
@@ -199,7 +205,11 @@ def read_attributes(path):
 
 
 def settings_of(path):
-    """The dict of settings a checkpoint carries. Raises CheckpointError if it is not one of ours."""
+    """The dict of settings a checkpoint carries.
+
+    Raises:
+        CheckpointError: if it is not one of ours.
+    """
     attributes = read_attributes(path)
     if attributes["config"] is None:
         raise CheckpointError(f"{path} carries no settings (not written by mrcnn): build a Config and load_weights it.")

@@ -210,7 +210,11 @@ def read_json(attributes, name, kind):
 
 
 def read_number(attributes, name):
-    """The whole number of an attribute, or None if there is none. Raises ValueError if it is something else."""
+    """The whole number of an attribute, or None if there is none.
+
+    Raises:
+        ValueError: if it is something else.
+    """
     if name not in attributes:
         return None
     value = attributes[name]

@@ -88,7 +88,11 @@ class TensorUnpickler(pickle._Unpickler):
         self._load_storage = load_storage
 
     def load(self):
-        """The value of the pickle. Raises CheckpointError, or what a damaged pickle makes of it."""
+        """The value of the pickle.
+
+        Raises:
+            CheckpointError: the pickle is damaged; other errors of a damaged pickle pass through.
+        """
         try:
             return super().load()
         except KeyError as error:

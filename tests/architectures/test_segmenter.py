@@ -247,7 +247,7 @@ def test_settings_that_are_read_again_may_change_and_built_ones_not(trained):
     try:
         # Matterport's scripts set the size of a batch for detection; the rest is read by each stage of training.
         config.set(IMAGES_PER_GPU=3, IMAGE_MIN_DIM=32, LEARNING_MOMENTUM=0.5, WEIGHT_DECAY=0.0, STEPS_PER_EPOCH=1)
-        assert [len(found["scores"]) for found in model.detect(images)] == [len(found["scores"]) for found in apart]
+        assert [len(result["scores"]) for result in model.detect(images)] == [len(result["scores"]) for result in apart]
     finally:
         config.set(**{name: before[name] for name in ("IMAGES_PER_GPU", "IMAGE_MIN_DIM", "LEARNING_MOMENTUM",
                                                       "WEIGHT_DECAY", "STEPS_PER_EPOCH")})

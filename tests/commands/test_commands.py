@@ -150,8 +150,8 @@ def test_help_and_refusals_bring_nothing_heavy_in(arguments, code):
                f"try: code = main({arguments})\nexcept SystemExit as end: code = end.code\n"
                "print(code, *{name.split('.')[0] for name in sys.modules})")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    found, *modules = done.stdout.splitlines()[-1].split()
-    assert int(found) == code and "numpy" in modules and not HEAVY & set(modules)
+    exit_code, *modules = done.stdout.splitlines()[-1].split()
+    assert int(exit_code) == code and "numpy" in modules and not HEAVY & set(modules)
 
 
 def test_the_version_is_the_packages(capsys):

@@ -61,8 +61,8 @@ def test_summary(photos, capsys):
     assert ["hat", "10", "71.4", "%", "10", "240", "px", "10.00", "%"] in rows(printed)
     assert ["box", "scale", "on", "the", "canvas", "of", "128x128"] == next(
         row for row in rows(printed) if "scale" in row)[:7]
-    found = json.loads((photos.parent / "logs" / "data" / "summary.json").read_text())
-    assert found["objects"] == 14 and found["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
+    summary = json.loads((photos.parent / "logs" / "data" / "summary.json").read_text())
+    assert summary["objects"] == 14 and summary["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
     assert Image.open(photos.parent / "logs" / "data" / "summary.png").size[0] == 1600
 
 

@@ -72,10 +72,10 @@ def path(tmp_path):
 
 def test_matterports_method_is_found_and_told_its_folder_and_part(tmp_path):
     folder = str(tmp_path)
-    found = options(Matterports, annotations=folder)
-    check_data_options(found)  # no --split, for it splits itself
-    assert open_data(found, None, "train").asked == (folder, "train", 2014)
-    dataset = open_data(found)
+    given = options(Matterports, annotations=folder)
+    check_data_options(given)  # no --split, for it splits itself
+    assert open_data(given, None, "train").asked == (folder, "train", 2014)
+    dataset = open_data(given)
     assert dataset.asked == (folder, "val", 2014) and dataset.class_names == ["BG", "mug"]
     assert list(dataset.image_ids) == [0, 1]
     assert open_data(options(Matterports, annotations=folder, part="test")).asked[1] == "test"
@@ -99,9 +99,9 @@ def test_a_method_is_given_the_options_that_it_has_parameters_for(path):
 
 
 def test_what_needs_no_annotations_stands_in_for_the_drawn_pictures():
-    found = options(Ready)
-    assert reads(found, None) and len(open_data(found).image_ids) == 4
-    assert issubclass(base_config(found), ShopConfig)
+    given = options(Ready)
+    assert reads(given, None) and len(open_data(given).image_ids) == 4
+    assert issubclass(base_config(given), ShopConfig)
     assert not reads(options(Whole), None)
     drawn = options(Whole, limit=2)
     assert "dress" in open_data(drawn).class_names

@@ -110,8 +110,8 @@ def test_an_object_is_drawn_where_it_is(tmp_path):
 def test_small_pictures_are_enlarged_by_whole_times(tmp_path):
     # 600 // 256 = 2; at most 4 times; never smaller.
     for side, times in ((256, 2), (60, 4), (400, 1), (700, 1)):
-        found = found_rectangle(side, side, [10, 10, 30, 30])
-        photos.save_drawing(tmp_path, dataset_of("a.png"), 0, np.zeros((side, side, 3), np.uint8), found)
+        result = found_rectangle(side, side, [10, 10, 30, 30])
+        photos.save_drawing(tmp_path, dataset_of("a.png"), 0, np.zeros((side, side, 3), np.uint8), result)
         assert Image.open(tmp_path / "a.png").size == (times * side, times * side)
 
 

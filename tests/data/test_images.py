@@ -66,18 +66,18 @@ def test_what_is_transparent_is_laid_over_white_whatever_colour_it_hides(tmp_pat
     hidden = np.where(alpha[..., None] == 0, 255 - pixels, pixels)  # another colour under the same looks
     Image.fromarray(np.dstack([hidden, alpha]), "RGBA").save(tmp_path / "other.png")
     np.testing.assert_array_equal(load_image(tmp_path / "other.png"), load_image(tmp_path / "rgba.png"))
-    found = load_image(tmp_path / "rgba.png", matte=(10, 20, 30))
-    assert (found[25:] == [10, 20, 30]).all() and (found[:20] == pixels[:20]).all()
+    image = load_image(tmp_path / "rgba.png", matte=(10, 20, 30))
+    assert (image[25:] == [10, 20, 30]).all() and (image[:20] == pixels[:20]).all()
 
 
 def test_one_colour_that_stands_for_transparent(tmp_path):
     pixels = np.full((4, 5, 3), 90, np.uint8)
     pixels[0] = [1, 2, 3]
     Image.fromarray(pixels).save(tmp_path / "rgb.png", transparency=(1, 2, 3))
-    found = load_image(tmp_path / "rgb.png")
-    assert (found[0] == 255).all() and (found[1:] == 90).all()
+    image = load_image(tmp_path / "rgb.png")
+    assert (image[0] == 255).all() and (image[1:] == 90).all()
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.png", transparency=1)
-    assert (load_image(tmp_path / "grey.png") == found).all()
+    assert (load_image(tmp_path / "grey.png") == image).all()
 
 
 @pytest.mark.parametrize("package", ["pi_heif", "pillow_heif"])

@@ -290,7 +290,7 @@ def work(kind, seed, first, last):
 
 def fuzz(kind, cases, seed):
     """{what happened: [(number, text)]} of a kind; a new process goes on behind a case that ended one."""
-    found = {name: [] for name in ("read", "refused", "undocumented", "hang", "crash")}
+    outcomes = {name: [] for name in ("read", "refused", "undocumented", "hang", "crash")}
     first = 0
     while first < cases:
         command = [sys.executable, __file__, "--work", kind, str(seed), str(first), str(cases)]
@@ -301,16 +301,16 @@ def fuzz(kind, cases, seed):
             if happened == "started":
                 open_case = number
                 continue
-            found[happened].append((number, text))
+            outcomes[happened].append((number, text))
             last, open_case = number + 1, None
         process.wait()
         if open_case is None and last < cases and process.returncode:
             raise SystemExit(f"{kind}: the process ended with {process.returncode} before case {last}")
         if open_case is not None:
-            found["crash"].append((open_case, f"exit code {process.returncode}"))
+            outcomes["crash"].append((open_case, f"exit code {process.returncode}"))
             last = open_case + 1
         first = last
-    return found
+    return outcomes
 
 
 def main(arguments=None):
@@ -324,12 +324,12 @@ def main(arguments=None):
     print(f"{'kind':14}{'read':>8}{'refused':>9}{'undocumented':>14}{'hang':>6}{'crash':>7}")
     bad = 0
     for kind in names:
-        found = fuzz(kind, options.cases, options.seed)
-        counts = [len(found[name]) for name in ("read", "refused", "undocumented", "hang", "crash")]
+        outcomes = fuzz(kind, options.cases, options.seed)
+        counts = [len(outcomes[name]) for name in ("read", "refused", "undocumented", "hang", "crash")]
         print(f"{kind:14}{counts[0]:8}{counts[1]:9}{counts[2]:14}{counts[3]:6}{counts[4]:7}", flush=True)
         for name in ("undocumented", "hang", "crash"):
-            bad += len(found[name])
-            for number, text in found[name][:8]:
+            bad += len(outcomes[name])
+            for number, text in outcomes[name][:8]:
                 print(f"    {name}, case {number}: {text}", flush=True)
     return int(bad > 0)
 

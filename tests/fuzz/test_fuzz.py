@@ -15,9 +15,9 @@ spec.loader.exec_module(fuzz)
 def test_changed_files_are_read_or_refused_in_one_line(kind):
     if kind.startswith("pth"):
         pytest.importorskip("torch", reason="PyTorch, which writes these files, is not installed")
-    found = fuzz.fuzz(kind, 40, seed=1)
-    assert sum(map(len, found.values())) == 40
-    assert {name: found[name] for name in ("undocumented", "hang", "crash")} == {
+    outcomes = fuzz.fuzz(kind, 40, seed=1)
+    assert sum(map(len, outcomes.values())) == 40
+    assert {name: outcomes[name] for name in ("undocumented", "hang", "crash")} == {
         "undocumented": [], "hang": [], "crash": []}
 
 

@@ -145,7 +145,7 @@ def leave_out_bad(dataset, source, keep_partial, progress=None):
         DataError: if no photo is left.
     """
     if dataset.looks_late:
-        late = [fault for found in walk(dataset.object_faults, dataset.image_ids, progress=progress) for fault in found]
+        late = [fault for some in walk(dataset.object_faults, dataset.image_ids, progress=progress) for fault in some]
         dataset.faults.extend(late)
         bad = [fault for fault in late if fault.kind != "empty mask"]
         warn_of_faults(source, "skipped", bad)

@@ -37,7 +37,12 @@ class Rectangles:
         self._report, self._rectangles, self._others, self._first = report, 0, 0, None
 
     def add(self, is_rectangle, name):
-        """Count an object. name: of its photo."""
+        """Count an object.
+
+        Args:
+            is_rectangle: whether its outline is a rectangle.
+            name: of its photo.
+        """
         self._rectangles += is_rectangle
         self._others += not is_rectangle
         if is_rectangle and self._first is None:

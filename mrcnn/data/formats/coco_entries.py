@@ -12,7 +12,11 @@ NO_GROUP = ("", "none", "null")  # of supercategory
 
 
 def read_entries(path):
-    """Content of an annotation file, its three lists checked to be lists of objects. Raises DataError naming it."""
+    """Content of an annotation file, its three lists checked to be lists of objects.
+
+    Raises:
+        DataError: naming it.
+    """
     content = read_json(path, "COCO annotation file")
     for key in LISTS:
         entries = content.get(key) if isinstance(content, dict) else None
@@ -88,7 +92,12 @@ class Ids:
         return [] if number is None else self._alike.get(number, [])
 
     def reason(self, key, value):
-        """Why `find` found nothing, for a message: key: what names the id; value: what it says."""
+        """Why `find` found nothing, for a message.
+
+        Args:
+            key: name of the entry's field with the id.
+            value: of that field.
+        """
         alike = " and ".join(map(repr, sorted(self.alike(value), key=str)))
         if alike:
             return f"{key} {value!r}, which may be {alike}, text against number: write the one that is meant"
@@ -107,13 +116,13 @@ def annotated_size(photo):
     sides = photo.get("height"), photo.get("width")
     if all(type(side) is int and side > 0 for side in sides):  # nearly every file
         return sides, False
-    found = []
+    size = []
     for side in sides:
         number = 0 if side is None or side == "" else whole_number(side)
         if number is None:
             raise ValueError(f"height {sides[0]!r} and width {sides[1]!r}")
-        found.append(number)
-    return (tuple(found) if min(found) > 0 else None), any(isinstance(side, str) and side for side in sides)
+        size.append(number)
+    return (tuple(size) if min(size) > 0 else None), any(isinstance(side, str) and side for side in sides)
 
 
 def flag(value):
@@ -131,7 +140,11 @@ def flag(value):
 
 
 def categories_by_id(entries, path):
-    """{id: entry} of the categories. Raises DataError naming the file if an id occurs twice, or one has none."""
+    """{id: entry} of the categories.
+
+    Raises:
+        DataError: naming the file if an id occurs twice, or one has none.
+    """
     index = {}
     for entry in entries:
         key = checked_id(entry, "category", path)

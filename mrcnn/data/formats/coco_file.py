@@ -124,11 +124,11 @@ class CocoFile:
     # --- Classes -----------------------------------------------------------------------------------------------------
     def _asked_classes(self, class_ids):
         known = Ids(self.categories)
-        found = [known.find(i) for i in class_ids]
-        if None in found:
+        chosen = [known.find(i) for i in class_ids]
+        if None in chosen:
             shown = ", ".join(map(str, list(self.categories)[:20]))
-            raise DataError(f"{self._path}: no category {class_ids[found.index(None)]!r}: it has {shown}.")
-        return in_order(set(found))
+            raise DataError(f"{self._path}: no category {class_ids[chosen.index(None)]!r}: it has {shown}.")
+        return in_order(set(chosen))
 
     def _classes(self):
         """Ids of the categories that are classes; annotations of merged ones are given the id of the first."""

@@ -79,7 +79,7 @@ def _many(crowds, annotations):
 def _of_one_part(crowds):
     """Whether nearly all of some crowds hang together each, as far as a sample of them tells."""
     chosen = [crowds[i] for i in np.unique(np.linspace(0, len(crowds) - 1, LOOKED_AT).astype(int))]
-    whole = [found for found in (_hangs_together(crowd.get("segmentation")) for crowd in chosen) if found is not None]
+    whole = [one for one in (_hangs_together(crowd.get("segmentation")) for crowd in chosen) if one is not None]
     return bool(whole) and sum(whole) >= ONE_PART * len(whole)
 
 

@@ -34,15 +34,21 @@ class ImaterialistDataset(AnnotatedDataset):
 
         Checked here is all but the masks' run lengths, which are checked when a photo's objects are read.
 
-        annotations: path of the CSV; images: folder of the photos; None: the folder beside the CSV that has its name
-            without ending (`train` for `train.csv`) if there is one, else the CSV's own folder
-        limit: number of photos to take, from the first on; None takes all
-        on_error: "raise" at the first bad photo or row, or "skip" those, with one warning that says how many
-        names: path of label_descriptions.json, or a list of names, the first that of id 0; None: the file beside the
-            CSV; without any, ids are the classes' names
+        Args:
+            annotations: path of the CSV.
+            images: folder of the photos; None: the folder beside the CSV that has its name without ending (`train` for
+                `train.csv`) if there is one, else the CSV's own folder.
+            limit: number of photos to take, from the first on; None takes all.
+            on_error: "raise" at the first bad photo or row, or "skip" those, with one warning that says how many.
+            names: path of label_descriptions.json, or a list of names, the first that of id 0; None: the file beside
+                the CSV; without any, ids are the classes' names.
 
-        Returns self. Raises DataError naming the file and line if a file is missing or of another form, a class is
-        unknown, a photo is missing or lies outside the folder, or nothing remains.
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and line if a file is missing or of another form, a class is unknown, a photo is
+                missing or lies outside the folder, or nothing remains.
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
@@ -67,7 +73,7 @@ class ImaterialistDataset(AnnotatedDataset):
         Returns:
             (list of file names, None where there is none; list of names whose file is missing).
         """
-        found, missing = [], {}
+        file_names, missing = [], {}
         for photo, name in enumerate(scan.names):
             file_name = None
             try:
@@ -76,15 +82,19 @@ class ImaterialistDataset(AnnotatedDataset):
                     missing[name] = photo
             except DataError as error:
                 scan.photo_problem(photo, "path escape", str(error).rstrip("."))
-            found.append(file_name)
-        for name, file_name in self.find_alike(folder, list(missing), set(found)).items():
-            found[missing.pop(name)] = file_name
-        return found, list(missing)
+            file_names.append(file_name)
+        for name, file_name in self.find_alike(folder, list(missing), set(file_names)).items():
+            file_names[missing.pop(name)] = file_name
+        return file_names, list(missing)
 
     def add_scan(self, annotations, scan, folder, photos, missing):
         """Register the photos of a Scan with their rows, and report its problems.
 
-        annotations: path of the CSV; folder: PhotoFolder; photos, missing: as `find_photos` gives them
+        Args:
+            annotations: path of the CSV.
+            scan: of the CSV's rows.
+            folder: PhotoFolder.
+            photos, missing: as `find_photos` gives them.
         """
         _look_at_large(scan, folder, photos)
         for line, photo, number, kind, message in scan.problems:
@@ -137,7 +147,11 @@ class ImaterialistDataset(AnnotatedDataset):
 
 
 class PixelsError(DataError):
-    """EncodedPixels that make no mask; kind: of FAULT_KINDS."""
+    """EncodedPixels that make no mask.
+
+    Args:
+        kind: of FAULT_KINDS.
+    """
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -147,11 +161,13 @@ class PixelsError(DataError):
 def encoded_pixels_to_rle(text, shape):
     """A mask of the CSV as COCO's compressed run lengths, without decoding it.
 
-    text: bytes "start length start length ..."; pixels are counted from 1 on, down the columns. Runs out of order or
-        over one another, as the competition's file has them, stand for their union.
-    shape: (H, W) of the photo
+    Args:
+        text: bytes "start length start length ..."; pixels are counted from 1 on, down the columns. Runs out of order
+            or over one another, as the competition's file has them, stand for their union.
+        shape: (H, W) of the photo.
 
-    Raises PixelsError if it is empty, is not made of pairs of whole numbers, or leads out of the photo.
+    Raises:
+        PixelsError: if it is empty, is not made of pairs of whole numbers, or leads out of the photo.
     """
     height, width = (int(side) for side in shape)
     area = height * width

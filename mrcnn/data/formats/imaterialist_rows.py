@@ -41,10 +41,14 @@ def shown(text):
 class Layout:
     """Which columns a CSV has, beside EncodedPixels: iMaterialist's where nothing else is said.
 
-    photo: name of the photo; joined: whether "_" and the class follow it in the same column
-    label: class, None if it is joined or there is but one; only_class: what all objects are of if no column tells
-    sized: whether Height and Width are there; if not, the sizes that a Scan gives are None
-    words: whether classes may be texts; listing: whether a row without pixels just lists its photo and its class
+    Args:
+        photo: name of the photo.
+        label: class, None if it is joined or there is but one.
+        joined: whether "_" and the class follow it in the same column.
+        only_class: what all objects are of if no column tells.
+        sized: whether Height and Width are there; if not, the sizes that a Scan gives are None.
+        words: whether classes may be texts.
+        listing: whether a row without pixels just lists its photo and its class.
     """
 
     photo: str = "ImageId"
@@ -59,8 +63,12 @@ class Layout:
 class Rows:
     """Where each mask stands in the CSV, the masks of a photo in a row.
 
-    start: int64 [R] byte of the file; length: int32 [R] bytes; label: int32 [R] index into `labels`, -1: a bad row
-    labels: list of (category id or text, attribute ids); state: of the file, as `_state` gives it
+    Args:
+        state: of the file, as `_state` gives it.
+        start: int64 [R] byte of the file.
+        length: int32 [R] bytes.
+        label: int32 [R] index into `labels`, -1: a bad row.
+        labels: list of (category id or text, attribute ids).
     """
 
     def __init__(self, path, state, start, length, label, labels):
@@ -91,12 +99,14 @@ def _state(file):
 class Scan:
     """One pass over a CSV.
 
-    path: of the file; limit: number of photos to take, None takes all; categories: ids that a class may have, None: any
-    layout: Layout of the columns, iMaterialist's by default
-    names: list of ImageId, in the order in which they occur; sizes: their (H, W); labels: as in Rows, of all photos
-    problems: list of (line, photo index, number of the row among the photo's, kind, message); photo and number are None
-        for a line that cannot be taken apart
-    photo_problems: {photo index: (photo index, kind, message)}
+    Args:
+        path: of the file.
+        limit: number of photos to take, None takes all.
+        categories: ids that a class may have, None: any.
+        layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
+            occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, number
+            of the row among the photo's, kind, message); photo and number are None for a line that cannot be taken
+            apart photo_problems: {photo index: (photo index, kind, message)}.
     """
 
     def __init__(self, path, limit, categories, layout=Layout()):

@@ -44,11 +44,17 @@ class InstanceMaskDataset(AnnotatedDataset):
     def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
         """Register the photos of a folder, by headers and lists of files alone.
 
-        annotations: the folder that holds both photos and masks
-        images: folder of the photos if it is another: of PNGImages' files, or of NAME/images/NAME.png
-        limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `faults`)
+        Args:
+            annotations: the folder that holds both photos and masks.
+            images: folder of the photos if it is another: of PNGImages' files, or of NAME/images/NAME.png.
+            limit: take the first so many photos.
+            on_error: "raise" at a bad sample or "skip" it (see `faults`).
 
-        Returns self. Raises DataError naming the folder or file and what is wrong.
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the folder or file and what is wrong.
         """
         self.refuse(annotations, names=names, mapping=mapping, **others)
         self.start_loading(on_error)
@@ -66,13 +72,13 @@ class InstanceMaskDataset(AnnotatedDataset):
         masks = os.path.join(annotations, NUMBERED_MASKS)
         names = [name for name in sorted(os.listdir(masks)) if name.endswith(MASK_SUFFIX)][:limit]
         self.add_class(FORMAT, NUMBERED_CLASS, NUMBERED_CLASS)
-        found = {stem: folder.find_stem(stem) for stem in (name.removesuffix(MASK_SUFFIX) for name in names)}
-        lacking = [stem for stem, name in found.items() if name is None]
-        found.update(self.find_alike(folder, lacking, set(found.values())))
+        file_names = {stem: folder.find_stem(stem) for stem in (name.removesuffix(MASK_SUFFIX) for name in names)}
+        lacking = [stem for stem, name in file_names.items() if name is None]
+        file_names.update(self.find_alike(folder, lacking, set(file_names.values())))
         missing = []
         for mask_name in names:
             stem = mask_name.removesuffix(MASK_SUFFIX)
-            name = found[stem]
+            name = file_names[stem]
             if name is None:
                 missing.append(mask_name)
                 continue

@@ -63,11 +63,11 @@ class Colours:
             pixels = pixels[..., :-1]
         if pixels.shape[2] == 1 or (not self.listed and (pixels == pixels[..., :1]).all()):
             return pixels[..., 0]
-        found, where = np.unique(packed(pixels), return_inverse=True)
-        places = np.minimum(np.searchsorted(self._keys, found), max(len(self._keys) - 1, 0))
-        known = self._keys[places] == found if len(self._keys) else np.zeros(len(found), bool)
+        colours, where = np.unique(packed(pixels), return_inverse=True)
+        places = np.minimum(np.searchsorted(self._keys, colours), max(len(self._keys) - 1, 0))
+        known = self._keys[places] == colours if len(self._keys) else np.zeros(len(colours), bool)
         if not known.all():
-            unknown = [tuple(int(key >> shift & 255) for shift in (16, 8, 0)) for key in found[~known]]
+            unknown = [tuple(int(key >> shift & 255) for shift in (16, 8, 0)) for key in colours[~known]]
             shown = ", ".join(map(str, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
             raise DataError(
                 f"{path}: has {len(unknown)} colours that are no label's, {shown}: list them in {COLOUR_FILES[0]} "
@@ -77,7 +77,11 @@ class Colours:
 
 
 def packed(pixels):
-    """int64: red, green and blue in one number. pixels: uint8 [..., 3 or 4]"""
+    """int64: red, green and blue in one number.
+
+    Args:
+        pixels: uint8 [..., 3 or 4].
+    """
     pixels = np.asarray(pixels).astype(np.int64)
     return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
 
@@ -135,9 +139,9 @@ def read_colours(path):
         return None  # told where names are read
     lines = [line for line in lines if line and not line.startswith("#")]
     for form in FORMS:
-        found = [form.fullmatch(line) for line in lines]
-        if found and all(found):
-            return _checked(path, [(m["name"].strip(), tuple(int(m[c]) for c in "rgb")) for m in found])
+        matches = [form.fullmatch(line) for line in lines]
+        if matches and all(matches):
+            return _checked(path, [(m["name"].strip(), tuple(int(m[c]) for c in "rgb")) for m in matches])
     return None
 
 

@@ -33,7 +33,11 @@ def few_labels(path, named):
 
 
 def map_size(path):
-    """(height, width) of a label map, from its header. Raises DataError naming the file if it cannot be read."""
+    """(height, width) of a label map, from its header.
+
+    Raises:
+        DataError: naming the file if it cannot be read.
+    """
     return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path)
 
 
@@ -69,21 +73,30 @@ def read_label_map(path, colours=None):
 
 
 def other_size(size, photo):
-    """What is wrong with a map or mask of another size than its photo. size, photo: (H, W)"""
+    """What is wrong with a map or mask of another size than its photo.
+
+    Args:
+        size, photo: (H, W).
+    """
     text = f"has {size[0]}x{size[1]} pixels, the photo {photo[0]}x{photo[1]} (height x width)"
     turned = ", as if the EXIF orientation of the photo were another: save it upright"
     return text + (turned if tuple(size) == tuple(photo)[::-1] else "")
 
 
 def png_size(path):
-    """(height, width) of a PNG, from its header. Raises DataError naming the file if it is none, or is too large."""
+    """(height, width) of a PNG, from its header.
+
+    Raises:
+        DataError: naming the file if it is none, or is too large.
+    """
     return _with_pillow(path, lambda image: image.size[::-1])
 
 
 def read_png(path):
     """Values of a PNG as they are stored: indices into its palette, grey values, or [H, W, channels] of colours.
 
-    Raises DataError naming the file if it is no PNG, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
+    Raises:
+        DataError: naming the file if it is no PNG, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
     """
     values = _with_pillow(path, np.array)
     if values.dtype == bool:
@@ -125,11 +138,11 @@ def _matlab_array(path):
     variables = matlab_variables(path)
     planes = [variable for variable in variables if len(variable.shape) == 2 and min(variable.shape) > 1]
     whole = [plane for plane in planes if plane.kind.startswith(("int", "uint"))]
-    found = whole or [plane for plane in planes if plane.kind in ("double", "single")]
-    if len(found) != 1:
+    candidates = whole or [plane for plane in planes if plane.kind in ("double", "single")]
+    if len(candidates) != 1:
         listed = ", ".join(f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in variables[:5])
         raise DataError(f"{path}: needs one two-dimensional integer array, has {listed or 'nothing'}: save one alone.")
-    height, width = found[0].shape
+    height, width = candidates[0].shape
     if Image.MAX_IMAGE_PIXELS and height * width > 2 * Image.MAX_IMAGE_PIXELS:
         raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.")
-    return found[0]
+    return candidates[0]

@@ -118,8 +118,11 @@ READY_MAPPINGS = {
 class LabelClasses:
     """What becomes of each label.
 
-    names: of the classes 1 to K; table: int16 [L] class of each label, 0 background, IGNORED, or UNKNOWN
-    parts: class ids of which each connected part is an object; min_area: of such a part, pixels
+    Args:
+        names: of the classes 1 to K.
+        table: int16 [L] class of each label, 0 background, IGNORED, or UNKNOWN.
+        parts: class ids of which each connected part is an object.
+        min_area: of such a part, pixels.
     """
 
     names: tuple
@@ -131,10 +134,17 @@ class LabelClasses:
 def label_classes(label_names, mapping=None, min_area=None):
     """What a mapping makes of labels.
 
-    label_names: {label: name}; mapping: path of a mapping file, name of one of READY_MAPPINGS, or such a dict; None
-        makes every label but 0 a class of its own; min_area: in place of the mapping's
+    Args:
+        label_names: {label: name}.
+        mapping: path of a mapping file, name of one of READY_MAPPINGS, or such a dict; None makes every label but 0 a
+            class of its own.
+        min_area: in place of the mapping's.
 
-    Returns LabelClasses. Raises DataError naming the mapping and what is wrong with it.
+    Returns:
+        LabelClasses.
+
+    Raises:
+        DataError: naming the mapping and what is wrong with it.
     """
     where, content = _read_mapping(mapping, label_names)
     if min_area is not None:
@@ -182,13 +192,13 @@ def _place_rest(table, owners, rest, label_names, complete, where):
 def _numbers(label, label_names, where):
     """The labels that a mapping means by a name or a number."""
     if isinstance(label, int) and not isinstance(label, bool):
-        found = [label] if label in label_names else []
+        numbers = [label] if label in label_names else []
     else:
-        found = [number for number, name in label_names.items() if name == label]
-    if not found:
+        numbers = [number for number, name in label_names.items() if name == label]
+    if not numbers:
         known = ", ".join(list(label_names.values())[:20]) + (", ..." if len(label_names) > 20 else "")
         raise DataError(f"{where}: there is no label {label!r}: the names of the labels are {known}.")
-    return found
+    return numbers
 
 
 def _usual_way(name):
@@ -261,10 +271,16 @@ def find_file(folder, names):
 def read_names(path):
     """Names of labels.
 
-    path: of a text file with a name a line, or number and name where every line has both; of a JSON list of names or
-        {number: name}; or of a MATLAB file with a cell array of names. Where no numbers are given the first name is 0.
+    Args:
+        path: of a text file with a name a line, or number and name where every line has both; of a JSON list of names
+            or {number: name}; or of a MATLAB file with a cell array of names. Where no numbers are given the first name
+            is 0.
 
-    Returns {label: name}, ascending. Raises DataError naming the file and what is wrong.
+    Returns:
+        {label: name}, ascending.
+
+    Raises:
+        DataError: naming the file and what is wrong.
     """
     ending = os.path.splitext(path)[1].lower()
     read = {".json": _json_names, ".mat": _matlab_names}.get(ending, _text_names)

@@ -42,14 +42,22 @@ class LabelMapDataset(AnnotatedDataset):
              **others):
         """Register the photos that have a label map, by headers alone.
 
-        annotations: folder of the label maps, NAME.png (palette, grey or colours) or NAME.mat
-        images: folder of the photos, NAME with any ending; None: one of PHOTO_FOLDERS beside `annotations`, else itself
-        limit: take the first so many label maps; on_error: "raise" at a bad sample or "skip" it (see `faults`)
-        names: file of the labels' names (see `label_mapping.read_names`); None: one of NAMES_FILES there or above
-        mapping: path or name of a mapping (see `label_mapping`); None: every label but 0 is a class
-        min_area: pixels of the smallest part of a class that is an object; None: as the mapping says, else MIN_AREA
+        Args:
+            annotations: folder of the label maps, NAME.png (palette, grey or colours) or NAME.mat.
+            images: folder of the photos, NAME with any ending; None: one of PHOTO_FOLDERS beside `annotations`, else
+                itself.
+            limit: take the first so many label maps.
+            on_error: "raise" at a bad sample or "skip" it (see `faults`).
+            names: file of the labels' names (see `label_mapping.read_names`); None: one of NAMES_FILES there or above.
+            mapping: path or name of a mapping (see `label_mapping`); None: every label but 0 is a class.
+            min_area: pixels of the smallest part of a class that is an object; None: as the mapping says, else
+                MIN_AREA.
 
-        Returns self. Raises DataError naming the file and what is wrong.
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and what is wrong.
         """
         self.refuse(annotations, **others)
         self.start_loading(on_error)
@@ -62,12 +70,12 @@ class LabelMapDataset(AnnotatedDataset):
         classes = label_mapping.label_classes(listed, mapping, min_area)
         folder = PhotoFolder(images or _photo_folder(annotations))
         stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
-        found = {file: folder.find_stem(stem) for file, stem in stems.items()}
+        photos = {file: folder.find_stem(stem) for file, stem in stems.items()}
         same = os.path.abspath(folder.path) == os.path.abspath(annotations)  # then a map finds itself
-        lacking = [] if same else [stems[file] for file, name in found.items() if name is None]
-        alike = self.find_alike(folder, lacking, set(found.values()))
+        lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
+        alike = self.find_alike(folder, lacking, set(photos.values()))
         missing = []
-        for file, name in found.items():
+        for file, name in photos.items():
             name = alike.get(stems[file]) if name is None else name
             if name is None or (same and name == file):
                 missing.append(file)
@@ -126,8 +134,9 @@ class LabelMapDataset(AnnotatedDataset):
     def label_map(self, image_id):
         """Class of every pixel of a photo.
 
-        Returns uint8 [H, W]: a class id, 0 background, 255 ignored. If the label map cannot be used, raises DataError
-        naming the photo; or, if the data set was loaded with on_error="skip", warns and returns 255 everywhere.
+        Returns:
+            uint8 [H, W]: a class id, 0 background, 255 ignored. If the label map cannot be used, raises DataError
+            naming the photo; or, if the data set was loaded with on_error="skip", warns and returns 255 everywhere.
         """
         info = self.image_info[image_id]
         values = self._values(info)

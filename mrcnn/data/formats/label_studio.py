@@ -29,31 +29,34 @@ def find_photos(names, folder, uploads=False):
     eight digits, and with `uploads` any, is looked for by its last part alone, with and without the digits; but if
     several photos come to the same file in this way, each of them counts as missing.
 
-    names: list of file names as annotated; folder: PhotoFolder
-    uploads: whether the file is known to come from Label Studio
+    Args:
+        names: list of file names as annotated.
+        folder: PhotoFolder.
+        uploads: whether the file is known to come from Label Studio.
 
-    Returns ({name: name of a file in the folder, or None}; {name: why it is refused}).
+    Returns:
+        ({name: name of a file in the folder, or None}; {name: why it is refused}).
     """
-    found, refused, guesses = {}, {}, {}
+    file_names, refused, guesses = {}, {}, {}
     for name in dict.fromkeys(names):
         path = name.replace("\\", "/")
         known = bool(UPLOAD.search(path) or LOCAL_FILE.match(path))
         try:
-            found[name] = folder.find(name) or folder.find(path)
+            file_names[name] = folder.find(name) or folder.find(path)
         except DataError as error:
             if not known:
                 refused[name] = str(error).rstrip(".")
                 continue
-            found[name] = None
-        if found[name] is None and (known or uploads or PREFIX.match(path.split("/")[-1])):
+            file_names[name] = None
+        if file_names[name] is None and (known or uploads or PREFIX.match(path.split("/")[-1])):
             guess = _guess(path, folder)
             if guess is not None:
                 guesses.setdefault(guess, []).append(name)
-    exact = set(found.values())
+    exact = set(file_names.values())
     for guess, guessers in guesses.items():
         if guess not in exact and len({_identity(name) for name in guessers}) == 1:
-            found.update(dict.fromkeys(guessers, guess))
-    return found, refused
+            file_names.update(dict.fromkeys(guessers, guess))
+    return file_names, refused
 
 
 def _guess(path, folder):
@@ -65,11 +68,11 @@ def _guess(path, folder):
     for candidate in [*whole, last, urllib.parse.unquote(last)]:
         for name in (candidate, PREFIX.sub("", candidate)):
             try:
-                found = folder.find(name)
+                file_name = folder.find(name)
             except DataError:
                 continue
-            if found is not None:
-                return found
+            if file_name is not None:
+                return file_name
     return None
 
 

@@ -40,23 +40,30 @@ class LabelmeDataset(AnnotatedDataset):
              boxes_as_masks=None, **others):
         """Register the photos of a folder, those without shapes too, all shapes checked.
 
-        annotations: folder of the JSON files, or one such file; images: folder of the photos; None: where each file
-            says, if that is in the folder of the JSON files, else by name in that folder
-        limit: take the first so many files; on_error: "raise" at a bad sample or "skip" it (see `faults`)
-        names: path of a file of class names (see `label_mapping.read_names`), such as LabelMe's labels.txt, which sets
-            the classes and their order; None: the labels of all files
-        boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
-
         A photo that is not there is taken from the file if that holds it, each time that it is asked for.
 
-        Returns self. Raises DataError naming the file and what is wrong.
+        Args:
+            annotations: folder of the JSON files, or one such file.
+            images: folder of the photos; None: where each file says, if that is in the folder of the JSON files, else
+                by name in that folder.
+            limit: take the first so many files.
+            on_error: "raise" at a bad sample or "skip" it (see `faults`).
+            names: path of a file of class names (see `label_mapping.read_names`), such as LabelMe's labels.txt, which
+                sets the classes and their order; None: the labels of all files.
+            boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`).
+
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and what is wrong.
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         files = _json_files(annotations)
         folder = PhotoFolder(images or os.path.dirname(files[0] if files else "") or ".")
         listed = None if names is None else [n for n in read_names(names).values() if not n.startswith(LEFT_OUT)]
-        missing, found, taken, rectangles = [], set(), set(), Rectangles(self)
+        missing, labels_seen, taken, rectangles = [], set(), set(), Rectangles(self)
         for number, path in enumerate(files if listed is None else files[:limit]):
             wanted = limit is None or number < limit  # the others are read for their labels alone
             try:
@@ -65,7 +72,7 @@ class LabelmeDataset(AnnotatedDataset):
                 if wanted:
                     self.fault(path, Fault(os.path.basename(path), "bad entry", _reason(error, path)))
                 continue
-            found.update(labelme_shapes.labels(content["shapes"]))
+            labels_seen.update(labelme_shapes.labels(content["shapes"]))
             before = len(self.image_info)
             if wanted:
                 self._add(path, content, folder, listed, taken, missing)
@@ -73,7 +80,7 @@ class LabelmeDataset(AnnotatedDataset):
                 for place, _, _ in info["objects"]:
                     rectangles.add(labelme_shapes.kind_of(content["shapes"][place]) in RECTANGLES, info["file_name"])
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
-        for name in sorted(found) if listed is None else listed:
+        for name in sorted(labels_seen) if listed is None else listed:
             self.add_class(FORMAT, name, name)
         rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
@@ -86,8 +93,8 @@ class LabelmeDataset(AnnotatedDataset):
         except DataError as error:
             return self.fault(path, Fault(os.path.basename(path), "path escape", _reason(error, path)))
         if not there and not content.get("imageData"):
-            found = self.find_alike(folder, [name], taken)
-            name, there = found.get(name, name), bool(found)
+            alike = self.find_alike(folder, [name], taken)
+            name, there = alike.get(name, name), bool(alike)
         if not there and not content.get("imageData"):
             return missing.append(name)
         try:
@@ -167,7 +174,11 @@ class LabelmeDataset(AnnotatedDataset):
         return objects
 
     def load_image(self, image_id):
-        """A photo as uint8 [H, W, 3] RGB. Raises DataError naming the file if it cannot be read."""
+        """A photo as uint8 [H, W, 3] RGB.
+
+        Raises:
+            DataError: naming the file if it cannot be read.
+        """
         info = self.image_info[image_id]
         if not info.get("embedded"):
             return super().load_image(image_id)

@@ -62,7 +62,15 @@ def reach_of(shapes):
 
 
 def outline_rle(shape, size):
-    """Compressed run lengths of a shape. size: (H, W) of the photo. Raises RegionError if it has none in the photo."""
+    """Compressed run lengths of a shape.
+
+    Args:
+        shape: of the file.
+        size: (H, W) of the photo.
+
+    Raises:
+        RegionError: if it has none in the photo.
+    """
     kind = kind_of(shape)
     if kind in NO_AREAS:
         raise RegionError("bad entry", f"its shape is a {kind}, which encloses nothing: draw a polygon")
@@ -135,9 +143,16 @@ def _mask_rle(shape, points, size):
 
 
 def decoded(text, what, use, formats=PHOTO_FORMATS):
-    """What a function makes of the Pillow image in a base64 text. what: the text's name; formats: Pillow's, allowed.
+    """What a function makes of the Pillow image in a base64 text.
 
-    Raises DataError with the reason if it is none, or has more pixels than Pillow decodes.
+    Args:
+        text: base64.
+        what: the text's name.
+        use: function of the Pillow image.
+        formats: Pillow's, allowed.
+
+    Raises:
+        DataError: with the reason if it is none, or has more pixels than Pillow decodes.
     """
     from PIL import Image
 
@@ -155,7 +170,15 @@ def decoded(text, what, use, formats=PHOTO_FORMATS):
 
 
 def raw_bytes(text, what):
-    """bytes of a base64 text. what: the text's name. Raises DataError if it is none."""
+    """bytes of a base64 text.
+
+    Args:
+        text: base64.
+        what: the text's name.
+
+    Raises:
+        DataError: if it is none.
+    """
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (AttributeError, ValueError) as error:
@@ -169,7 +192,12 @@ def header(image):
 
 
 def upright_pixels(image, matte):
-    """uint8 [H, W, 3] of a Pillow image, upright. matte: RGB of the colour under what is transparent"""
+    """uint8 [H, W, 3] of a Pillow image, upright.
+
+    Args:
+        image: Pillow's.
+        matte: RGB of the colour under what is transparent.
+    """
     from PIL import ImageOps
 
     return to_rgb(ImageOps.exif_transpose(image), "its imageData", matte)

@@ -26,7 +26,9 @@ _LARGEST_CELL = 1 << 24  # bytes that a cell of names is unpacked to
 class MatlabVariable:
     """A variable of a file, not unpacked yet.
 
-    name, shape: as in MATLAB; kind: of _KINDS, "" for others
+    Args:
+        name, shape: as in MATLAB.
+        kind: of _KINDS, "" for others.
     """
 
     name: str
@@ -38,7 +40,11 @@ class MatlabVariable:
     _is_compressed: bool
 
     def values(self):
-        """Numbers as an array, text as str, a cell as a list of these by columns. Raises DataError naming the file."""
+        """Numbers as an array, text as str, a cell as a list of these by columns.
+
+        Raises:
+            DataError: naming the file.
+        """
         limit = _LARGEST_CELL if self.kind == "cell" else _HEADER + 8 * math.prod(self.shape)
         try:
             data = _unpacked(self._data, limit) if self._is_compressed else self._data
@@ -48,7 +54,11 @@ class MatlabVariable:
 
 
 def matlab_variables(path):
-    """list of MatlabVariable of a file, from its headers. Raises DataError naming the file if it cannot be read."""
+    """list of MatlabVariable of a file, from its headers.
+
+    Raises:
+        DataError: naming the file if it cannot be read.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -10,9 +10,11 @@ TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 def photo_size(path):
     """(height, width) that `load_image` will give a photo, read from the header of its file.
 
-    path: of any file that Pillow reads
+    Args:
+        path: of any file that Pillow reads.
 
-    Raises DataError naming the file if it is no photo or has more pixels than Pillow decodes.
+    Raises:
+        DataError: naming the file if it is no photo or has more pixels than Pillow decodes.
     """
     return photo_header(path)[0]
 

@@ -49,15 +49,22 @@ class RunLengthDataset(ImaterialistDataset):
 
         Checked here is all but the run lengths, which are checked when a photo's objects are read.
 
-        annotations: path of the CSV; images: folder of the photos, NAME, NAME.jpg, .png ... or NAME/images/NAME.png
-            for each ImageId NAME; None: the first that there is of the folders beside the CSV that are called as it is
-            without ending, without `_labels`, and with `_images`, else the CSV's own folder
-        limit: take the first so many photos; on_error: "raise" at a bad photo or row or "skip" it (see `faults`)
-        names: file of class names: iMaterialist's label_descriptions.json, or what `label_mapping.read_names` takes; a
-            class in the CSV may be the number or the name. None: a label_descriptions.json beside the CSV if there is
-            one, else classes are named as they are in the CSV
+        Args:
+            annotations: path of the CSV.
+            images: folder of the photos, NAME, NAME.jpg, .png ... or NAME/images/NAME.png for each ImageId NAME; None:
+                the first that there is of the folders beside the CSV that are called as it is without ending, without
+                `_labels`, and with `_images`, else the CSV's own folder.
+            limit: take the first so many photos.
+            on_error: "raise" at a bad photo or row or "skip" it (see `faults`).
+            names: file of class names: iMaterialist's label_descriptions.json, or what `label_mapping.read_names`
+                takes; a class in the CSV may be the number or the name. None: a label_descriptions.json beside the CSV
+                if there is one, else classes are named as they are in the CSV.
 
-        Returns self. Raises DataError naming the file and line and what is wrong.
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and line and what is wrong.
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
@@ -139,8 +146,8 @@ def _listed(annotations, names, layout):
 
 def _found_classes(labels):
     """{number or word of a class: its entry} of those that a CSV has, numbers first."""
-    found = sorted({label for label, _ in labels}, key=lambda label: (isinstance(label, str), label))
-    return {label: {"name": str(label)} for label in found}
+    own = sorted({label for label, _ in labels}, key=lambda label: (isinstance(label, str), label))
+    return {label: {"name": str(label)} for label in own}
 
 
 # --- Photos ----------------------------------------------------------------------------------------------------------

@@ -167,8 +167,8 @@ def _nested(given, depth):
     polygons = []
     for number, part in enumerate(given, 1):
         if not isinstance(part, list) or depth > DEEPEST:
-            found = f"part {number} of its segmentation is {_shown(part)}, with lists beside it"
-            raise SegmentationFault("bad entry", f"{found}: a polygon must be a list [x1, y1, x2, y2, ...]")
+            what = f"part {number} of its segmentation is {_shown(part)}, with lists beside it"
+            raise SegmentationFault("bad entry", f"{what}: a polygon must be a list [x1, y1, x2, y2, ...]")
         corners = part if part and _is_number(part[0]) else _corners(part)
         polygons += _nested(part, depth + 1) if corners is None else [corners]
     return polygons

@@ -76,10 +76,10 @@ def _unread_folder(path):
         return f"a project of Supervisely: {COCO_EXPORT} in its place"
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
     for ending, look in FOLDERS.items():
-        found = [name for name in files if name.lower().endswith(ending)]
-        form = look(os.path.join(path, found[0])) if found and len(found) >= len(files) / 2 else None
+        alike = [name for name in files if name.lower().endswith(ending)]
+        form = look(os.path.join(path, alike[0])) if alike and len(alike) >= len(files) / 2 else None
         if form:
-            return f"a folder of {len(found)} {ending} files, the first of them {form}"
+            return f"a folder of {len(alike)} {ending} files, the first of them {form}"
     pictures = [name for name in files if name.lower().endswith(PHOTO_ENDINGS)]
     if pictures and len(pictures) == len(files):
         jpegs = sum(name.lower().endswith((".jpg", ".jpeg", ".jfif", ".jpe")) for name in pictures)

@@ -34,9 +34,9 @@ def possible_frames(size, upright, orientation, reach):
         return ()
     if stored == upright or (size in (None, upright) and _fits(reach, upright)):
         return ("upright",)
-    found = [name for name, frame in (("upright", upright), ("stored", stored)) if _fits(reach, frame)]
+    frames = [name for name, frame in (("upright", upright), ("stored", stored)) if _fits(reach, frame)]
     # What fits nowhere lies outside the photo, which is told of the object.
-    return tuple(found) or (("stored",) if size == stored else ("upright",))
+    return tuple(frames) or (("stored",) if size == stored else ("upright",))
 
 
 def _fits(reach, size):
@@ -44,7 +44,12 @@ def _fits(reach, size):
 
 
 def wrong_size(upright, size):
-    """The message of a photo whose size is not the annotated one. upright: (H, W) of the photo; size: as annotated."""
+    """The message of a photo whose size is not the annotated one.
+
+    Args:
+        upright: (H, W) of the photo.
+        size: as annotated.
+    """
     message = f"the photo is {_sides(upright)} pixels (height x width, upright), annotated as {_sides(size)}"
     return message + (", as if its EXIF orientation were another" if tuple(size) == upright[::-1] else "")
 
@@ -92,7 +97,12 @@ def turned_polygon(polygon, orientation, stored):
 
 
 def turned_mask(mask, orientation):
-    """A mask of a photo as stored, in the photo as EXIF turns it. mask: bool [H, W]; orientation: 1 to 8."""
+    """A mask of a photo as stored, in the photo as EXIF turns it.
+
+    Args:
+        mask: bool [H, W].
+        orientation: 1 to 8.
+    """
     turns = {
         2: lambda m: m[:, ::-1], 3: lambda m: m[::-1, ::-1], 4: lambda m: m[::-1], 5: lambda m: m.T,
         6: lambda m: m[::-1].T, 7: lambda m: m[::-1, ::-1].T, 8: lambda m: m[:, ::-1].T,

@@ -197,7 +197,11 @@ def _attributes(region):
 
 
 class RegionError(DataError):
-    """What is wrong with a region; kind: of FAULT_KINDS."""
+    """What is wrong with a region.
+
+    Args:
+        kind: of FAULT_KINDS.
+    """
 
     def __init__(self, kind, message):
         super().__init__(message)
@@ -207,7 +211,12 @@ class RegionError(DataError):
 def checked_shape(region, size):
     """A region's shape as `_shape` gives it.
 
-    size: (H, W) of the photo. Raises RegionError if it is none, lies outside the photo, or has no pixel in it.
+    Args:
+        region: of the file.
+        size: (H, W) of the photo.
+
+    Raises:
+        RegionError: if it is none, lies outside the photo, or has no pixel in it.
     """
     given = region.get("shape_attributes") if isinstance(region, dict) else None
     if not isinstance(given, dict):
@@ -270,7 +279,12 @@ def _reach(regions):
 
 
 def shape_rle(shape, size):
-    """Compressed run lengths of a checked shape. size: (H, W) of the photo."""
+    """Compressed run lengths of a checked shape.
+
+    Args:
+        shape: of `checked_shape`.
+        size: (H, W) of the photo.
+    """
     if isinstance(shape, list):
         return run_lengths.from_polygons([shape], size)
     return run_lengths.encode(_ellipse_mask(shape, size))

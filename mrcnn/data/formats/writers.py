@@ -129,7 +129,8 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
 def rle_to_encoded_pixels(rle):
     """iMaterialist's text "start length start length ..." of COCO's run lengths; pixels count from 1, down the columns.
 
-    rle: {"size": [H, W], "counts": compressed or not}
+    Args:
+        rle: {"size": [H, W], "counts": compressed or not}.
     """
     runs = run_lengths.check(rle, rle["size"])
     starts = np.cumsum(runs) - runs + 1

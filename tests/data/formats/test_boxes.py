@@ -14,10 +14,10 @@ def test_the_outline_of_a_box():
 
 
 def rectangles(dataset, count, others):
-    found = Rectangles(dataset)
+    boxes = Rectangles(dataset)
     for number in range(count + others):
-        found.add(number >= others, f"{number}.jpg")
-    return found
+        boxes.add(number >= others, f"{number}.jpg")
+    return boxes
 
 
 def test_rectangles_alone_must_be_asked_for():

@@ -76,14 +76,14 @@ def opened(file, photos, **options):
 
 def areas(dataset):
     """list of {class: pixels of its one object} of the photos."""
-    found = []
+    by_photo = []
     for image_id in dataset.image_ids:
         masks, class_ids = dataset.load_mask(image_id)
         assert dataset.load_image(image_id).shape[:2] == masks.shape[:2]
         assert (class_ids > 0).all() and len(set(class_ids.tolist())) == len(class_ids)
         pixels = np.count_nonzero(masks, axis=(0, 1))
-        found.append({dataset.class_names[i]: int(count) for i, count in zip(class_ids, pixels)})
-    return found
+        by_photo.append({dataset.class_names[i]: int(count) for i, count in zip(class_ids, pixels)})
+    return by_photo
 
 
 @pytest.mark.parametrize("file", READ)
@@ -96,9 +96,9 @@ def test_a_file_is_read_as_it_is_meant_and_what_is_guessed_is_told_once(file):
     if expected == [None]:
         assert dataset.object_count(0) == 256 == len(dataset.load_rles(0)[0])
         return
-    found = areas(dataset)
-    assert [list(objects) for objects in found] == [list(objects) for objects in expected]
-    for objects, wanted in zip(found, expected):
+    by_photo = areas(dataset)
+    assert [list(objects) for objects in by_photo] == [list(objects) for objects in expected]
+    for objects, wanted in zip(by_photo, expected):
         assert all(objects[name] in wanted[name] for name in objects)
 
 

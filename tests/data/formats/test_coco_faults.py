@@ -119,8 +119,8 @@ def test_a_fault_can_be_skipped_with_a_warning(files, fault):
         assert dataset.faults.pop(0).kind == kind and {fault.photo for fault in dataset.faults} == {"image 4"}
         assert [info["id"] for info in dataset.image_info] == [900, 7]
         return
-    found, = dataset.faults
-    assert (found.kind, found.number) == (kind, number) and found.photo == photo.replace("\\", "")
+    met, = dataset.faults
+    assert (met.kind, met.number) == (kind, number) and met.photo == photo.replace("\\", "")
     kept = [annotation["id"] for info in dataset.image_info for annotation in info["annotations"]]
     assert sorted(kept) == [i for i in (1, 2, 3, 4) if i != annotation_id]  # image 900 has annotation 3 alone
     assert len(dataset.image_ids) == (2 if content["images"] != CONTENT["images"] else 3)

@@ -91,12 +91,12 @@ def test_ccp_has_the_same_masks_as_csv_and_as_coco_json():
     assert [info["path"] for info in rows.image_info] == [info["path"] for info in objects.image_info]
     singles = total = 0
     for image_id in objects.image_ids:
-        found = [(rows.class_names[entry.class_id].split(",")[0], entry.rle) for entry in rows.objects(image_id)]
+        entries = [(rows.class_names[entry.class_id].split(",")[0], entry.rle) for entry in rows.objects(image_id)]
         used = 0
         for entry in objects.objects(image_id):
             name, area = objects.class_names[entry.class_id], coco_mask.area(entry.rle)
             parts = [
-                rle for category, rle in found if name in CLASSES.get(category, ())
+                rle for category, rle in entries if name in CLASSES.get(category, ())
                 and coco_mask.area(coco_mask.merge([rle, entry.rle], intersect=True)) == coco_mask.area(rle)
             ]
             union = coco_mask.merge(parts)
@@ -106,5 +106,5 @@ def test_ccp_has_the_same_masks_as_csv_and_as_coco_json():
             used += len(parts)
             singles += len(parts) == 1
             total += 1
-        assert used == sum(category in CLASSES for category, _ in found)
+        assert used == sum(category in CLASSES for category, _ in entries)
     assert (singles, total) == (440, 442)

@@ -102,14 +102,14 @@ def test_parts_are_those_of_an_independent_labelling(folder):
     labels = np.random.default_rng(3).integers(0, 3, (40, 50)).astype(np.uint8)
     save(folder, "a", labels)
     dataset = load(folder, {"classes": {"shoes": ["shoes"], "top": ["top"]}, "min_area": 4})
-    found = {}
+    masks = {}
     for entry in dataset.objects(0):
-        found.setdefault(entry.class_id, set()).add(rle_decode(entry.rle).tobytes())
+        masks.setdefault(entry.class_id, set()).add(rle_decode(entry.rle).tobytes())
     for class_id, by_parts in ((1, True), (2, False)):
         numbers, count = ndimage.label(labels == class_id, np.ones((3, 3)))
         parts = [numbers == i + 1 for i in range(count) if (numbers == i + 1).sum() >= 4]
         expected = parts if by_parts else [np.any(parts, axis=0)]
-        assert found[class_id] == {mask.tobytes() for mask in expected}
+        assert masks[class_id] == {mask.tobytes() for mask in expected}
 
 
 def test_a_photo_without_objects_is_kept(folder):

@@ -54,8 +54,8 @@ def test_local_files(folder):
 ])
 @pytest.mark.parametrize("uploads", [False, True])
 def test_other_ways_out_stay_refused(folder, name, uploads):
-    found, refused = find_photos([name], folder("x.jpg", "1a2b3c4d-x.jpg"), uploads)
-    assert not found and "leads out of the image folder" in refused[name]
+    file_names, refused = find_photos([name], folder("x.jpg", "1a2b3c4d-x.jpg"), uploads)
+    assert not file_names and "leads out of the image folder" in refused[name]
 
 
 @pytest.mark.parametrize("name", [
@@ -67,8 +67,8 @@ def test_what_is_found_lies_in_the_folder(folder, tmp_path, name):
     (tmp_path / "x.jpg").touch()  # beside the folder: never to be found
     assert find_photos([name], photos, True) == ({name: None}, {})
     folder("x.jpg")
-    found = find_photos([name], PhotoFolder(photos.path), True)[0][name]
-    assert found in (None, "x.jpg")
+    file_name = find_photos([name], PhotoFolder(photos.path), True)[0][name]
+    assert file_name in (None, "x.jpg")
 
 
 def test_only_label_studios_names_are_shortened(folder):

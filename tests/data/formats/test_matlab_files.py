@@ -21,17 +21,17 @@ def test_what_scipy_writes(tmp_path, packed):
     content["cell"] = np.array([["null", "Schön", "T-shirt"]], object)
     content["text"], content["yes"], content["empty"] = "hello", ARRAY > 5, np.zeros((0, 3))
     savemat(tmp_path / "a.mat", content, do_compression=packed)
-    found = {variable.name: variable for variable in matlab_variables(tmp_path / "a.mat")}
-    assert list(found) == list(content)
+    variables = {variable.name: variable for variable in matlab_variables(tmp_path / "a.mat")}
+    assert list(variables) == list(content)
     for kind in kinds:
-        assert found[f"of_{kind}"].kind == kind and found[f"of_{kind}"].shape == (3, 4)
-        values = found[f"of_{kind}"].values()
+        assert variables[f"of_{kind}"].kind == kind and variables[f"of_{kind}"].shape == (3, 4)
+        values = variables[f"of_{kind}"].values()
         assert values.dtype == content[f"of_{kind}"].dtype
         np.testing.assert_array_equal(values, ARRAY)
-    assert found["cell"].kind == "cell" and found["cell"].values() == ["null", "Schön", "T-shirt"]
-    assert found["text"].values() == "hello"
-    np.testing.assert_array_equal(found["yes"].values(), ARRAY > 5)
-    assert found["empty"].values().shape == (0, 3)
+    assert variables["cell"].kind == "cell" and variables["cell"].values() == ["null", "Schön", "T-shirt"]
+    assert variables["text"].values() == "hello"
+    np.testing.assert_array_equal(variables["yes"].values(), ARRAY > 5)
+    assert variables["empty"].values().shape == (0, 3)
 
 
 def made(order="<", kind=6, stored=2, sides=(2, 3), values=b"\1\2\3\4\5\6", version=0x0100):

@@ -47,13 +47,13 @@ def check(dataset, classes, class_ids, names=("a.jpg", "b.png", "c.tif")):
     """That a data set holds the objects above. class_ids: of the first three, in the order of the photos."""
     assert dataset.class_names == ["BG", *classes]
     assert [dataset.file_name(i) for i in dataset.image_ids] == list(names)
-    masks, found = dataset.load_mask(0)
+    masks, ids = dataset.load_mask(0)
     np.testing.assert_array_equal(masks[..., 0], FIRST_MASK)
     np.testing.assert_array_equal(masks[..., 1], painted(SECOND, SHAPE))
-    assert found.tolist() == class_ids[:2]
-    masks, found = dataset.load_mask(1)
+    assert ids.tolist() == class_ids[:2]
+    masks, ids = dataset.load_mask(1)
     np.testing.assert_array_equal(masks[..., 0], painted(THIRD, SHAPE))
-    assert found.tolist() == class_ids[2:]
+    assert ids.tolist() == class_ids[2:]
     assert dataset.load_mask(2)[0].shape == (*SHAPE, 0)  # listed without an object
     assert [dataset.object_classes(i).tolist() for i in dataset.image_ids] == [class_ids[:2], class_ids[2:], []]
     assert dataset.faults == validate(dataset, 1, False) == []

@@ -36,8 +36,8 @@ def test_every_form_gives_the_same_mask(written, form):
 
 def test_two_polygons_of_pairs_are_two_parts():
     other = [[20, 10], [30, 10], [30, 20], [20, 20]]
-    found = rle_decode(polygons_to_rle(outline_of([PAIRS, other], SIZE).segmentation, SIZE))
-    np.testing.assert_array_equal(found, rectangle(2, 3, 8, 9) | rectangle(10, 20, 20, 30))
+    mask = rle_decode(polygons_to_rle(outline_of([PAIRS, other], SIZE).segmentation, SIZE))
+    np.testing.assert_array_equal(mask, rectangle(2, 3, 8, 9) | rectangle(10, 20, 20, 30))
 
 
 @pytest.mark.parametrize("crumb", [[5, 5], [5, 5, 6, 5], [5, 5, 6, 5, 7, 5], [], [40, 5, 45, 5, 45, 9]])

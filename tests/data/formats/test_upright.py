@@ -54,8 +54,8 @@ def test_masks_and_polygons_turn_as_pillow_turns_the_photo(orientation):
     expected = np.array(ImageOps.exif_transpose(image)) > 0
     np.testing.assert_array_equal(turned_mask(mask, orientation), expected)
     for written in ([[3, 2, 15, 2, 15, 8, 3, 8]], rle_encode(mask)):
-        found = turned_segmentation(written, orientation, (20, 30))
-        rle = found if isinstance(found, dict) else polygons_to_rle(found, expected.shape)
+        turned = turned_segmentation(written, orientation, (20, 30))
+        rle = turned if isinstance(turned, dict) else polygons_to_rle(turned, expected.shape)
         np.testing.assert_array_equal(rle_decode(rle), expected)
 
 

@@ -140,9 +140,9 @@ def check_same(dataset, again):
     assert [again.file_name(i) for i in again.image_ids] == [dataset.file_name(i) for i in dataset.image_ids]
     for image_id in dataset.image_ids:
         masks, class_ids = dataset.load_mask(image_id)
-        found, found_ids = again.load_mask(image_id)
+        read_again, found_ids = again.load_mask(image_id)
         assert class_ids.size  # or nothing would be compared
-        np.testing.assert_array_equal(found, masks)
+        np.testing.assert_array_equal(read_again, masks)
         assert found_ids.tolist() == class_ids.tolist()
         assert [e.attributes for e in again.objects(image_id)] == [e.attributes for e in dataset.objects(image_id)]
 
@@ -322,6 +322,6 @@ def test_clothing_co_parsing_from_form_to_form(tmp_path):
     last = open_dataset(tmp_path / "val.json", CCP / "photos")
     for image_id in dataset.image_ids:
         rles, class_ids = dataset.load_rles(image_id)
-        found, found_ids = last.load_rles(image_id)
-        assert [rle["counts"] for rle in found] == [rle["counts"] for rle in rles] and len(rles)
+        read_again, found_ids = last.load_rles(image_id)
+        assert [rle["counts"] for rle in read_again] == [rle["counts"] for rle in rles] and len(rles)
         assert found_ids.tolist() == class_ids.tolist()
