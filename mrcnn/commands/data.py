@@ -10,6 +10,7 @@ from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
+from mrcnn.data.formats import WRITERS, writer
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
@@ -103,19 +104,21 @@ def _with_its_faults(options):
 
 def convert(options):
     """Write the data in another format."""
-    from mrcnn.data.formats import writers
+    from mrcnn.data.formats.writers import write_embedded_photos
 
-    write = {"coco": writers.write_coco, "imaterialist": writers.write_imaterialist}[options.to]
+    write = writer(options.to)
     if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
         raise UsageError(f"--output {options.output} is the file that is read: give another.")
     claim_outputs([options.output], options.overwrite)
     dataset = open_data(options)
     with progress_bar("Writing") as show:
-        write(dataset, options.output, progress=show)
+        photos = write(dataset, options.output, progress=show)
     print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}", end="")
     folder = f"{os.path.splitext(options.output)[0]}_photos"
-    held = writers.write_embedded_photos(dataset, folder)
-    if held:
+    held = 0 if photos else write_embedded_photos(dataset, folder)
+    if photos:
+        print(f". {photos}")
+    elif held:
         print(f". {held} of the photos were held by the annotations alone: all are in {folder}, to give as --images.")
     else:
         print("; the photos stay in place.")
@@ -250,8 +253,8 @@ def _add_validate(tasks, add_command):
 def _add_convert(tasks, add_command):
     command = add_command(tasks, "convert", convert, "Write annotations in another format.")
     add_data_options(command)
-    command.add_argument("--to", choices=("coco", "imaterialist"), required=True, help="format to write")
-    add_output(command, "FILE", "JSON or CSV file to write", required=True)
+    command.add_argument("--to", choices=tuple(WRITERS), required=True, help="format to write")
+    add_output(command, "PATH", "file or folder to write", required=True)
 
 
 def _add_split(tasks, add_command):

@@ -281,7 +281,7 @@ def test_show_draws_the_objects(photos):
     (["validate", "--annotations", "gone.json"], "gone.json: no such annotations"),
     (["validate", "--annotations", "all.json", "--images", "gone"], "gone: no such image folder"),
     (["convert", "--to", "coco"], "required: --output"),
-    (["convert", "--to", "yolo", "--output", "x"], "invalid choice: 'yolo'"),
+    (["convert", "--to", "nothing", "--output", "x"], "invalid choice: 'nothing'"),
     (["convert", "--annotations", "all.json", "--to", "coco", "--output", "all.json"], "is the file that is read"),
     (["split"], "give their --annotations"),
     (["split", "--annotations", "all.json", "--images", "photos", "--parts", "a:1,b:1"], "shares above 0 that make 1"),

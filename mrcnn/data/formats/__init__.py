@@ -20,6 +20,14 @@ READERS = {
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
 
+# Name of a form that `data convert --to` writes: (module, function). Each is called as
+# write(dataset, path, image_ids=None, progress=None), of a file or of a folder, and may return one sentence that says
+# where the photos are; None: they stay in place. Who writes photos too may take photos="copy" or "link".
+WRITERS = {
+    "coco": ("mrcnn.data.formats.writers", "write_coco"),
+    "imaterialist": ("mrcnn.data.formats.writers", "write_imaterialist"),
+}
+
 
 def recognise(path: str | os.PathLike) -> str:
     """Recognise the format of annotations from their content.
@@ -61,6 +69,24 @@ def reader(form: str) -> type[AnnotatedDataset]:
     if form not in READERS:
         raise DataError(f"No annotation format {form!r}: take one of {', '.join(READERS)}.")
     module, name = READERS[form]
+    return getattr(importlib.import_module(module), name)
+
+
+def writer(form: str) -> Callable:
+    """Look up the function that writes a format.
+
+    Args:
+        form: name of the format, a key of WRITERS.
+
+    Returns:
+        write(dataset, path, image_ids=None, progress=None).
+
+    Raises:
+        DataError: the name is none of WRITERS.
+    """
+    if form not in WRITERS:
+        raise DataError(f"No format {form!r} is written: take one of {', '.join(WRITERS)}.")
+    module, name = WRITERS[form]
     return getattr(importlib.import_module(module), name)
 
 
