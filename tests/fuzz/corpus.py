@@ -66,6 +66,17 @@ def labelme():
             "imageHeight": HEIGHT, "imageWidth": WIDTH}
 
 
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version>
+<meta><task><labels><label><name>hat</name><type>any</type></label><label><name>coat</name></label></labels></task></meta>
+<image id="0" name="a.jpg" width="32" height="24">
+<polygon label="hat" points="4,6;14,6;14,11" group_id="2" z_order="1"><attribute name="size">mini</attribute></polygon>
+<box label="coat" xtl="4" ytl="6" xbr="14" ybr="11" rotation="30.5"/>
+<ellipse label="hat" cx="10" cy="9" rx="4" ry="3" rotation="12"/>
+<mask label="hat" rle="2, 7, 2, 1" left="5" top="3" width="4" height="3" group_id="2"/>
+<tag label="coat"/>
+</image></annotations>
+"""
 CSV = ("ImageId,EncodedPixels,Height,Width,ClassId\n"
        f"a.jpg,31 5 55 5,{HEIGHT},{WIDTH},0\na.jpg,81 9,{HEIGHT},{WIDTH},6_28\n")
 KAGGLE = "ImageId,ClassId,EncodedPixels\na.jpg,hat,31 5 55 5\na.jpg,coat,81 9\n"

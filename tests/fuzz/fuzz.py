@@ -223,6 +223,7 @@ def kinds():
         "coco": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.coco()))),
         "via": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.via()))),
         "labelme": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.labelme()))),
+        "cvat": annotations(in_file("a.xml", lambda rng: changed_bytes(rng, corpus.CVAT.encode()))),
         "imaterialist": annotations(csv(corpus.CSV)),
         "kaggle": annotations(csv(corpus.KAGGLE)),
         "label_maps": annotations(label_maps),

@@ -100,8 +100,6 @@ def _unread_text(path):
 
 def _unread_xml(path):
     head = _head(path)
-    if "<annotations" in head and "<image " in head:
-        return f"CVAT's XML (CVAT for images): {COCO_EXPORT} in its place"
     if "<polygon>" in head and "<pt" in head:
         return f"XML of the LabelMe web page: {COCO_EXPORT}, or JSON of LabelMe 4 or 5, in its place"
     if "<bndbox" in head:

@@ -39,14 +39,14 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[in
     Raises:
         DataError: two photos have one name, a photo or mask cannot be read, or the file cannot be written.
     """
-    image_ids = _chosen(dataset, image_ids)
+    image_ids = chosen_photos(dataset, image_ids)
     photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
-    categories = _categories(dataset, least=1)
-    images, left_out, annotation_id = [], _LeftOut(path), 0
-    with _open_whole(path) as (file,):
+    categories = categories_of(dataset, least=1)
+    images, left_out, annotation_id = [], LeftOut(path), 0
+    with open_whole(path) as (file,):
         file.write('{"info": {}, "annotations": [')
         for done, (image_id, photo_id) in enumerate(zip(image_ids, photo_ids), start=1):
-            name, size, objects = _photo(dataset, image_id, left_out)
+            name, size, objects = photo_and_objects(dataset, image_id, left_out)
             images.append({"id": photo_id, "file_name": name, "height": size[0], "width": size[1]})
             for entry, text in zip(objects, _coco_objects(objects)):
                 annotation_id += 1
@@ -72,19 +72,19 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
     Raises:
         DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes.
     """
-    image_ids = _chosen(dataset, image_ids)
-    categories = _categories(dataset, least=0)
+    image_ids = chosen_photos(dataset, image_ids)
+    categories = categories_of(dataset, least=0)
     descriptions = os.path.join(os.path.dirname(path), DESCRIPTIONS)
     attributes = [{"id": i, "name": name} for i, name in sorted(getattr(dataset, "attribute_names", {}).items())]
     known = _has_descriptions(descriptions, categories)
-    left_out = _LeftOut(path)
-    with _open_whole(*([path] if known else [path, descriptions])) as files:
+    left_out = LeftOut(path)
+    with open_whole(*([path] if known else [path, descriptions])) as files:
         if not known:
             json.dump({"categories": categories, "attributes": attributes}, files[1], indent=1)
         rows = csv.writer(files[0], lineterminator="\n")
         rows.writerow(CSV_HEADER)
         for done, image_id in enumerate(image_ids, start=1):
-            name, size, objects = _photo(dataset, image_id, left_out)
+            name, size, objects = photo_and_objects(dataset, image_id, left_out)
             kept = [entry for entry in objects if not entry.crowd]
             left_out.crowds += len(objects) - len(kept)
             left_out.photos += not kept
@@ -113,7 +113,7 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
     Raises:
         DataError: a photo cannot be read or written.
     """
-    image_ids = _chosen(dataset, image_ids)
+    image_ids = chosen_photos(dataset, image_ids)
     held = [i for i in image_ids if dataset.image_info[i].get("embedded")]
     for image_id in image_ids if held else ():
         with named_errors(dataset, image_id):
@@ -141,7 +141,7 @@ def rle_to_encoded_pixels(rle):
 # --- What a data set has ---------------------------------------------------------------------------------------------
 
 
-def _chosen(dataset, image_ids):
+def chosen_photos(dataset, image_ids):
     """Image ids as a list, after a look that photos have names of their own."""
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
     seen = set()
@@ -161,7 +161,7 @@ def _source_ids(ids, least, ascending=False):
     return list(range(1, len(ids) + 1))
 
 
-def _categories(dataset, least):
+def categories_of(dataset, least):
     """Entries of the classes 1 to K: id, from `least` on, name, and the group that a class belongs to if it has one."""
     infos = dataset.class_info[1:]
     ids = _source_ids([info["id"] for info in infos], least, ascending=True)
@@ -169,7 +169,7 @@ def _categories(dataset, least):
     return [{"id": i, **{key: str(info[key]) for key in kept if key in info}} for i, info in zip(ids, infos)]
 
 
-def _photo(dataset, image_id, left_out):
+def photo_and_objects(dataset, image_id, left_out):
     """(name with forward slashes, (H, W), list of ObjectAnnotation) of a photo of any data set."""
     info = dataset.image_info[image_id]
     objects, size = _objects(dataset, image_id)
@@ -216,7 +216,7 @@ def _coco_objects(objects):
         }
 
 
-class _LeftOut:
+class LeftOut:
     """Counts of what a form cannot hold. path: of the file, for the warning."""
 
     def __init__(self, path):
@@ -233,7 +233,7 @@ class _LeftOut:
 
 
 @contextlib.contextmanager
-def _open_whole(*paths):
+def open_whole(*paths):
     """Texts open for writing; they get their names once all are written, and leave nothing behind if one is not."""
     with whole_files(*paths) as partials, contextlib.ExitStack() as stack:
         yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partials]

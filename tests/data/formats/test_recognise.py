@@ -2,6 +2,7 @@
 
 import json
 
+import cvat_files
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +56,13 @@ def via(folder):
     return folder / "notes.json"
 
 
+def cvat(folder):
+    write_photo(folder / "images" / "a.png")
+    polygon = '<polygon label="shirt" points="1.00,2.00;10.00,2.00;10.00,11.00;1.00,11.00" z_order="0"></polygon>'
+    image = cvat_files.image(polygon, "a.png", (SIDE, SIDE))
+    return cvat_files.written(folder, image, labels=[cvat_files.label("shirt")])
+
+
 def labelme(folder):
     write_photo(folder / "a.png")
     shape = {"label": "shirt", "points": [[1, 2], [10, 2], [10, 11], [1, 11]], "group_id": None}
@@ -78,8 +86,8 @@ def instance_masks(folder):
     return folder
 
 
-MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "labelme": labelme,
-        "label_maps": label_maps, "instance_masks": instance_masks}
+MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "cvat": cvat,
+        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks}
 
 
 def test_every_format_is_tried():

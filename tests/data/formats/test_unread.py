@@ -28,7 +28,6 @@ FILES = [
     ("a__parquet", "x", "arrays or tables"),
     ("a__png", "x", "a picture"),
     ("a__xml", BOX, "PASCAL VOC's XML of boxes: boxes alone cannot train"),
-    ("a__xml", '<?xml version="1.0"?><annotations><image id="0"/></annotations>', "CVAT's XML"),
     ("a__xml", "<annotation><object><polygon><pt/></polygon></object></annotation>", "LabelMe web page"),
     ("a__json", [TASK], "Label Studio's own JSON: export COCO"),
     ("a__ndjson", json.dumps({"data_row": {}, "projects": {}}) + "\n{}", "Labelbox"),
