@@ -135,7 +135,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             (boxes int32 [N, 4] pixels, class ids int32 [N], scores [N], masks bool [H, W, N]).
         """
         class_ids = detections[:, 4].astype(int)
-        found = {
+        outputs = {
             "boxes": box_pixels(detections[:, :4], image_shape[:2]),
             "class_ids": class_ids,
             "scores": detections[:, 5],
@@ -145,7 +145,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         shape, window = tuple(original_image_shape[:2]), np.asarray(window, float)
         scale = tuple((window[2:] - window[:2]) / shape)
         placed = self.window_of(Window(shape, tuple(image_shape[:2]), scale, tuple(window[:2])))
-        result = unmold(found, placed, shape)
+        result = unmold(outputs, placed, shape)
         return result["rois"], result["class_ids"], result["scores"], result["masks"]
 
     def detect_molded(self, molded_images: np.ndarray, image_metas: np.ndarray, verbose: int = 0) -> list[dict]:
@@ -165,10 +165,10 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         canvas = self.window_of(Window(shape, shape, (1.0, 1.0), (0.0, 0.0)))
         results = []
         for row in range(len(molded_images)):
-            found = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape)
-            results.append({name: found[name] for name in ("rois", "class_ids", "scores", "masks")})
+            result = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape)
+            results.append({name: result[name] for name in ("rois", "class_ids", "scores", "masks")})
             if verbose:
-                log(f"image {row}", found["rois"])
+                log(f"image {row}", result["rois"])
         return results
 
     # --- Looking inside ------------------------------------------------------------------------------------------
@@ -217,11 +217,11 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         }
         wanted = {name: self._output_of(source) for name, source in OrderedDict(outputs).items()}
         values = keras.Model(self.inference_model.input, wanted)(inputs, training=False)
-        found = OrderedDict((name, tree.map_structure(keras.ops.convert_to_numpy, values[name])) for name in wanted)
-        for name, value in found.items():
+        arrays = OrderedDict((name, tree.map_structure(keras.ops.convert_to_numpy, values[name])) for name in wanted)
+        for name, value in arrays.items():
             for array in tree.flatten(value):
                 log(name, array)
-        return found
+        return arrays
 
     def _output_of(self, source):
         """The symbolic output of a layer of the detection graph, given by name; anything else is one already."""

@@ -73,17 +73,17 @@ def test_eight_pictures_are_learned_to_ap50_above_09(learned):
 
 @pytest.fixture(scope="module")
 def files(learned, tmp_path_factory):
-    """(folder with weights.h5 and images.npy, what TensorFlow finds in the images, as one dict)."""
+    """(folder with weights.h5 and images.npy, TensorFlow's detections in the images, as one dict)."""
     (model, pictures), folder = learned, tmp_path_factory.mktemp("backends")
     images = [pictures.load_image(i) for i in range(3)]
     model.save_weights(str(folder / "weights.h5"))
     np.save(folder / "images.npy", images)
-    found = {}
+    detections = {}
     for i, result in enumerate(model.detect(images, soft_masks=True)):
         sure = result["scores"] >= SURE
         for name, value in result.items():
-            found[f"{name}{i}"] = value[..., sure] if name.endswith("masks") else value[sure]
-    return folder, found
+            detections[f"{name}{i}"] = value[..., sure] if name.endswith("masks") else value[sure]
+    return folder, detections
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
@@ -97,10 +97,10 @@ def test_one_set_of_weights_gives_one_set_of_detections(files, backend):
     arguments = [str(folder / name) for name in ("weights.h5", "images.npy", f"{backend}.npz")] + [str(SURE)]
     done = subprocess.run([sys.executable, "-c", DETECT, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = dict(np.load(folder / f"{backend}.npz"))
+    detections = dict(np.load(folder / f"{backend}.npz"))
     assert all(len(expected[f"scores{i}"]) > 2 for i in range(3))
     for name, value in expected.items():
         if name.startswith("class_ids"):
-            np.testing.assert_array_equal(found[name], value, err_msg=name)
+            np.testing.assert_array_equal(detections[name], value, err_msg=name)
         elif name.startswith(("boxes", "scores", "soft_masks")):
-            np.testing.assert_allclose(found[name], value, atol=1e-3, err_msg=name)
+            np.testing.assert_allclose(detections[name], value, atol=1e-3, err_msg=name)

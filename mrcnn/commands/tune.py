@@ -287,7 +287,7 @@ def train_trial(options, overrides, text, training, validation, values, report):
                     layers=stage.layers,
                     augmentation=options.program.augmentation(stage.augment or model.config.AUGMENT),
                     custom_callbacks=[measure, follow])
-    best = {note: measure.found.get(note, math.nan) for note in ("threshold", "F1")}  # of the score
+    best = {note: measure.measured.get(note, math.nan) for note in ("threshold", "F1")}  # of the score
     notes = {"run": model.log_dir, **({} if math.isnan(best["threshold"]) else best)}
     average = float(model.history.history[name][-1])
     return (0.0 if math.isnan(average) else average), notes

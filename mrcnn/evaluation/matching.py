@@ -70,8 +70,8 @@ def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids
     overlaps = compute_overlaps_masks(np.asarray(pred_masks)[..., order], gt_masks)
     same_class = np.asarray(pred_class_ids)[order][:, None] == gt_class_ids
     pred_match = greedy_match(overlaps, same_class & (overlaps >= max(iou_threshold, score_threshold))).astype(float)
-    gt_match, found = np.full(gt_count, -1.0), np.flatnonzero(pred_match >= 0)
-    gt_match[pred_match[found].astype(int)] = found
+    gt_match, matched = np.full(gt_count, -1.0), np.flatnonzero(pred_match >= 0)
+    gt_match[pred_match[matched].astype(int)] = matched
     return gt_match, pred_match, overlaps
 
 

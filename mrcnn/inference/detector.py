@@ -47,8 +47,8 @@ class Detector(Predictor):
         """
         images = self.checked_images(images)
         results = [None] * len(images)
-        for index, found, window in self._seen(images, self._least(min_confidence)):
-            results[index] = unmold(found, window, images[index].shape[:2], soft_masks, rle, mask_probabilities)
+        for index, outputs, window in self._outputs_of(images, self._least(min_confidence)):
+            results[index] = unmold(outputs, window, images[index].shape[:2], soft_masks, rle, mask_probabilities)
             if verbose:
                 print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
@@ -84,38 +84,38 @@ class Detector(Predictor):
         small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
         results = [None] * len(images)
         options = {"mask_probabilities": mask_probabilities, "min_confidence": self._least(min_confidence)}
-        for index, found in zip(small, self.detect([images[index] for index in small], rle=rle, **options)):
-            results[index] = found
-        for index in (index for index, found in enumerate(results) if found is None):
+        for index, result in zip(small, self.detect([images[index] for index in small], rle=rle, **options)):
+            results[index] = result
+        for index in (index for index, result in enumerate(results) if result is None):
             shape = images[index].shape[:2]
             # The whole first: if that cannot be, it shows before the tiles.
-            seen = self.detect([images[index]], rle=True, **options)[0] if whole else None
-            found = list(self._in_tiles(images[index], tiles[index], scale, **options))
-            results[index] = merge_tiles(found, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, seen)
+            of_whole = self.detect([images[index]], rle=True, **options)[0] if whole else None
+            of_tiles = list(self._in_tiles(images[index], tiles[index], scale, **options))
+            results[index] = merge_tiles(of_tiles, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, of_whole)
             if not rle:
                 results[index] = with_masks(results[index], shape)
         if verbose:
-            for index, found in enumerate(results):
-                print(f"Image {index}: {len(found['scores'])} objects in {len(tiles[index])} tiles")
+            for index, result in enumerate(results):
+                print(f"Image {index}: {len(result['scores'])} objects in {len(tiles[index])} tiles")
         return results
 
     def _in_tiles(self, image, boxes, scale, mask_probabilities, min_confidence):
-        """Generator of what is found in each tile of a photo, in pixels of the photo; a batch of tiles at a time."""
+        """Generator of the detections of each tile of a photo, in pixels of the photo; a batch of tiles at a time."""
         for start in range(0, len(boxes), self.config.BATCH_SIZE):
             chunk = boxes[start : start + self.config.BATCH_SIZE]
-            seen = {index: (found, tile_window(window, chunk[index]))
-                    for index, found, window in self._seen([cut_tile(image, box, scale) for box in chunk],
-                                                           min_confidence)}
+            cuts = [cut_tile(image, box, scale) for box in chunk]
+            outputs_of = {index: (outputs, tile_window(window, chunk[index]))
+                          for index, outputs, window in self._outputs_of(cuts, min_confidence)}
             for index, box in enumerate(chunk):
-                yield unmold(*seen[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
+                yield unmold(*outputs_of[index], image.shape[:2], rle=True, mask_probabilities=mask_probabilities,
                              corner=box[:2])
 
     def _least(self, min_confidence):
         """The least score that a call asks for."""
         return float(self.config.DETECTION_MIN_CONFIDENCE if min_confidence is None else min_confidence)
 
-    def _seen(self, images, min_confidence):
-        """Generator of (index, the rows of all views of an image, Window), not in their order."""
+    def _outputs_of(self, images, min_confidence):
+        """Generator of (index, the network's outputs for an image, Window), merged from its views, not in order."""
         views = views_of(self.config)
         placed = [canvas for image in images for canvas in self.placed_views(image)]
         if len(views) == 1:
@@ -124,11 +124,11 @@ class Detector(Predictor):
             yield from self._merged(placed, views, min_confidence)
 
     def _merged(self, placed, views, min_confidence):
-        """Generator of (index, merged rows, Window) of the images that each `views` of the canvases belong to."""
+        """Generator of (index, merged outputs, Window) of the images that each `views` of the canvases belong to."""
         in_a_view = min(VIEW_CONFIDENCE, min_confidence)
-        found = {index: (rows, window) for index, rows, window in self.predicted(placed, min_confidence=in_a_view)}
+        of_canvas = {index: (rows, window) for index, rows, window in self.predicted(placed, min_confidence=in_a_view)}
         for index in range(len(placed) // len(views)):
-            rows, windows = zip(*(found[index * len(views) + view] for view in range(len(views))))
+            rows, windows = zip(*(of_canvas[index * len(views) + view] for view in range(len(views))))
             yield index, *merge_views(rows, views, windows, min_confidence, self.config.DETECTION_NMS_THRESHOLD,
                                       self.config.DETECTION_MAX_INSTANCES)
 
@@ -147,13 +147,13 @@ class Detector(Predictor):
         return super().predict(canvases, windows, min_confidence=self._least(min_confidence))
 
 
-def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,
+def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,
            rle: bool = False, mask_probabilities: bool = False,
            corner: tuple[float, float] = (0, 0)) -> dict:
     """Map the detections of one image from the canvas to the photo.
 
     Args:
-        found: the network's outputs for the image: "boxes" [D, 4] pixels of the canvas; "class_ids", "scores" and
+        outputs: the network's outputs for the image: "boxes" [D, 4] pixels of the canvas; "class_ids", "scores" and
             "valid" [D]; "masks" [D, h, w].
         window: the photo's Window.
         shape: (H, W) of the photo, pixels.
@@ -163,17 +163,17 @@ def unmold(found: dict[str, np.ndarray], window: Window, shape: tuple[int, int],
     Returns:
         One of the dicts that `Detector.detect` returns.
     """
-    boxes = window.to_original(found["boxes"].astype("float32"))
+    boxes = window.to_original(outputs["boxes"].astype("float32"))
     sides = window.mask_boxes(boxes)
-    keep = found["valid"] & (sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])
+    keep = outputs["valid"] & (sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])
     boxes = boxes[keep] + np.tile(np.asarray(corner, np.float32), 2)
     result = {
         "rois": np.round(boxes).astype("int32"),
         "boxes": boxes,
-        "class_ids": found["class_ids"][keep].astype("int32"),
-        "scores": found["scores"][keep].astype("float32"),
+        "class_ids": outputs["class_ids"][keep].astype("int32"),
+        "scores": outputs["scores"][keep].astype("float32"),
     }
-    masks = found["masks"][keep]
+    masks = outputs["masks"][keep]
     if mask_probabilities:
         result["mask_probabilities"] = masks.astype("float32")
     masks, boxes = window.to_paste(masks, boxes)

@@ -43,9 +43,9 @@ def examine(model, dataset, training=None):
         for done, image_id in enumerate(dataset.image_ids, 1):
             image = to_channels(dataset.load_image(image_id), int(model.config.IMAGE_CHANNEL_COUNT))
             objects = truth.of(image_id)
-            trace, seen = stages.trace(image, objects)
+            trace, pixel_range = stages.trace(image, objects)
             traces.append(trace)
-            ranges.append(seen)
+            ranges.append(pixel_range)
             if len(probes) < SWAPPED_PHOTOS and len(objects["boxes"]) and image.shape[2] == 3:
                 probes.append((best_scores(trace.pairs), best_scores(stages.pairs(image[..., ::-1], objects))))
             show(done, len(dataset.image_ids))
@@ -118,44 +118,45 @@ class Stages:
             self.anchors[canvas] = self.model.anchors
         return self.anchors[canvas]
 
-    def found(self, image):
+    def outputs_of(self, image):
         """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
         canvas, window = self.model.place(image)  # as detect() does
         outputs = self.model.predict(canvas[None], window.box[None], min_confidence=0.0)
         return canvas, window, {name: value[0] for name, value in outputs.items()}
 
     def pairs(self, image, objects):
-        """ImagePairs of the boxes found in a photo and of its objects."""
-        _, window, found = self.found(image)
-        return self.paired(found, window, objects)
+        """ImagePairs of the boxes detected in a photo and of its objects."""
+        _, window, outputs = self.outputs_of(image)
+        return self.paired(outputs, window, objects)
 
-    def paired(self, found, window, objects):
-        valid = found["valid"]
-        classes = [self.places.get(int(class_id), -1) for class_id in found["class_ids"][valid]]
+    def paired(self, outputs, window, objects):
+        valid = outputs["valid"]
+        classes = [self.places.get(int(class_id), -1) for class_id in outputs["class_ids"][valid]]
         return box_pairs(window.to_canvas(objects["boxes"]), objects["classes"],
                          window.to_canvas(objects["crowd_boxes"]), objects["crowd_classes"],
-                         found["boxes"][valid], classes, found["scores"][valid])
+                         outputs["boxes"][valid], classes, outputs["scores"][valid])
 
     def trace(self, image, objects):
         """(Trace of a photo, what `soundness.pixel_range` says of it)."""
-        canvas, window, found = self.found(image)
-        boxes, proposals = window.to_canvas(objects["boxes"]), found["proposals"][found["proposals_valid"]]
-        pairs = self.paired(found, window, objects)
+        canvas, window, outputs = self.outputs_of(image)
+        boxes, proposals = window.to_canvas(objects["boxes"]), outputs["proposals"][outputs["proposals_valid"]]
+        pairs = self.paired(outputs, window, objects)
         trace = Trace(
             boxes=boxes, areas=objects["areas"], canvas=tuple(canvas.shape[:2]),
             anchors=highest_overlaps(boxes, self.anchors_of(canvas.shape)),
             proposals=highest_overlaps(boxes, proposals), first_proposals=highest_overlaps(boxes, proposals[:FIRST]),
             proposal_count=len(proposals), pairs=pairs,
-            mask_overlaps=self.mask_overlaps(pairs, found, window, image.shape[:2], objects["rles"]),
+            mask_overlaps=self.mask_overlaps(pairs, outputs, window, image.shape[:2], objects["rles"]),
         )
         return trace, soundness.pixel_range(canvas, window.box)
 
-    def mask_overlaps(self, pairs, found, window, shape, rles):
+    def mask_overlaps(self, pairs, outputs, window, shape, rles):
         """float [D, G]: IoU of masks in the photo where a detection of an object's class reaches it, 0 elsewhere."""
         overlaps, wanted = np.zeros(pairs.overlaps.shape), right(pairs)
-        rows = np.flatnonzero(found["valid"])[pairs.results]
+        rows = np.flatnonzero(outputs["valid"])[pairs.results]
         for place in np.flatnonzero(wanted.any(axis=1)):
-            one = {name: found[name][rows[place], None] for name in ("boxes", "class_ids", "scores", "valid", "masks")}
+            names = ("boxes", "class_ids", "scores", "valid", "masks")
+            one = {name: outputs[name][rows[place], None] for name in names}
             pasted = unmold(one, window, shape, rle=True)["rles"]
             near = np.flatnonzero(wanted[place])
             if pasted:
@@ -167,12 +168,12 @@ def kernels(model):
     """{layer: (kernel, the one that it began with, or None)} of a model: seeds of new weights are those of its SEED."""
     import keras
 
-    found = {}
+    kernels_of = {}
     for layer in layers_of(model.keras_model):
         for name, kernel in weights_of(layer).items():
             begin = getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
             if name in KERNELS:
                 known = isinstance(getattr(begin, "seed", None), int)  # then it gives the same numbers every time
                 begun = keras.ops.convert_to_numpy(begin(kernel.shape, kernel.dtype.name)) if known else None
-                found[layer.name] = kernel, begun
-    return found
+                kernels_of[layer.name] = kernel, begun
+    return kernels_of

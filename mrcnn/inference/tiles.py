@@ -270,8 +270,8 @@ def _with_whole(things, piece, tile, iou_threshold):
                 return things
             if piece.score >= TRUSTED * thing.score:
                 inside.add(i)
-    seen = Thing(piece.box, piece.score, piece.rle, piece.area, True, (piece.source,))
-    return [thing for i, thing in enumerate(things) if i not in inside] + [seen]
+    joined = Thing(piece.box, piece.score, piece.rle, piece.area, True, (piece.source,))
+    return [thing for i, thing in enumerate(things) if i not in inside] + [joined]
 
 
 def _without_fragments(things):

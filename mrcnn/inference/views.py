@@ -69,10 +69,10 @@ def place_view(image, view, placed):
     return canvas, window
 
 
-def merge_views(found, views, windows, threshold, iou_threshold, count):
-    """What several views of one photo found, as one detection in pixels of the photo.
+def merge_views(outputs, views, windows, threshold, iou_threshold, count):
+    """Merge the detections of several views of one photo, in pixels of the photo.
 
-    found: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
+    outputs: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
     [D, h, w]}; views, windows: of `views_of` and `place_view`; threshold: least score of what is returned;
     iou_threshold: of the suppression, class by class; count: return no more than so many
 
@@ -80,7 +80,7 @@ def merge_views(found, views, windows, threshold, iou_threshold, count):
     that is the photo itself).
     """
     shape = windows[0].original_shape
-    rows = [_in_photo(*one) for one in zip(found, views, windows)]
+    rows = [_in_photo(*one) for one in zip(outputs, views, windows)]
     boxes, classes, scores, masks = (np.concatenate([row[i] for row in rows]) for i in range(4))
     seen_in = np.repeat(np.arange(len(views)), [len(row[0]) for row in rows])
     groups = []
@@ -108,16 +108,17 @@ def merge_views(found, views, windows, threshold, iou_threshold, count):
     return merged, dataclasses.replace(windows[0], canvas_shape=shape, scale=(1.0, 1.0), offset=(0.0, 0.0))
 
 
-def _in_photo(found, view, window):
-    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks) of what one view found."""
-    boxes = window.to_original(found["boxes"].astype("float32"))
-    masks = found["masks"].astype("float32")
+def _in_photo(outputs, view, window):
+    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks) of the detections of one view."""
+    boxes = window.to_original(outputs["boxes"].astype("float32"))
+    masks = outputs["masks"].astype("float32")
     if view.flip:
         width = np.float32(window.original_shape[1])
         boxes = np.stack([boxes[:, 0], width - boxes[:, 3], boxes[:, 2], width - boxes[:, 1]], axis=1)
         masks = masks[:, :, ::-1]
-    keep = found["valid"] & (box_ops.area(boxes) > 0) & (found["scores"] > 0)
-    return boxes[keep], found["class_ids"][keep].astype("int32"), found["scores"][keep].astype("float32"), masks[keep]
+    keep = outputs["valid"] & (box_ops.area(boxes) > 0) & (outputs["scores"] > 0)
+    class_ids, scores = outputs["class_ids"][keep].astype("int32"), outputs["scores"][keep].astype("float32")
+    return boxes[keep], class_ids, scores, masks[keep]
 
 
 def _groups(places, boxes, scores, seen_in):

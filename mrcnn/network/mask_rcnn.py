@@ -115,7 +115,7 @@ def shared_stages(image, config):
 
 
 def detection_stages(stages, heads, asked, config):
-    """Proposals -> box head on all of them -> detections -> mask head on what was found."""
+    """Proposals -> box head on all of them -> detections -> mask head on the detections."""
     geometry, window = geometry_of(config), asked["window"]
     proposals = geometry.propose(
         {**stages["scored"], "window": window}, asked["image"], training=False, name="proposals"
@@ -124,10 +124,10 @@ def detection_stages(stages, heads, asked, config):
     crops = heads["box_crops"]({"maps": stages["maps"], **regions})
     logits, deltas = heads["box"](crops)
     scored = {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"]}
-    found = geometry.detections(name="mrcnn_detection")(
+    detections = geometry.detections(name="mrcnn_detection")(
         {**scored, "window": window, "min_confidence": asked["min_confidence"]}
     )
-    flat = FlatRegions(name="detection_rows")({key: found[key] for key in ("valid", "boxes", "class_ids")})
+    flat = FlatRegions(name="detection_rows")({key: detections[key] for key in ("valid", "boxes", "class_ids")})
     crops = heads["mask_crops"](
         {"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]}
     )
@@ -136,9 +136,9 @@ def detection_stages(stages, heads, asked, config):
         predict = functools.partial(point_logits, stages, heads, flat, logits)
         logits = subdivide(logits, predict, config.POINT_HEAD_SUBDIVISIONS, config.POINT_HEAD_INFERENCE_POINTS)
     masks = DetectionMasks(name="detection_masks")(
-        {"logits": logits, "slot": flat["slot"], "kept": flat["valid"], "valid": found["valid"]}
+        {"logits": logits, "slot": flat["slot"], "kept": flat["valid"], "valid": detections["valid"]}
     )
-    return {**found, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
+    return {**detections, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
 
 
 def point_logits(stages, heads, flat, coarse, points):

@@ -33,7 +33,7 @@ class Figures(keras.callbacks.Callback):
         part: of the data, in front of the names: "val" or "test".
 
     Attributes:
-        found: all that `Segmenter.measure` told the last time, None before.
+        measured: what `Segmenter.measure` returned last; None before.
     """
 
     measures = True
@@ -41,16 +41,16 @@ class Figures(keras.callbacks.Callback):
     def __init__(self, segmenter, dataset, every=1, limit=None, part="val"):
         super().__init__()
         self.segmenter, self.dataset, self.every, self.limit, self.part = segmenter, dataset, every, limit, part
-        self.found = None
+        self.measured = None
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         last = epoch + 1 == (self.params or {}).get("epochs")
         due = last or (epoch + 1) % self.every == 0
         if due:
-            self.found = self.segmenter.measure(self.dataset, limit=self.limit)
+            self.measured = self.segmenter.measure(self.dataset, limit=self.limit)
         for name in self.segmenter.figures:
-            logs[f"{self.part}_{name}"] = self.found[name] if due else math.nan
+            logs[f"{self.part}_{name}"] = self.measured[name] if due else math.nan
 
 
 class PartLoss(keras.callbacks.Callback):

@@ -103,7 +103,7 @@ def test_data_sets_that_cannot_be_trained_on():
         Batches(Pictures([]), settings())
     with pytest.raises(DataError, match="call its prepare"):
         Batches(Dataset(), settings())
-    with pytest.raises(DataError, match="4 classes with background, NUM_CLASSES is 3: set NUM_CLASSES=4"):
+    with pytest.raises(DataError, match="NUM_CLASSES is 3: set NUM_CLASSES=4"):
         Batches(plain(2), settings(NUM_CLASSES=3))
     with pytest.raises(TypeError, match="augmentation"):
         Batches(plain(2), settings(), augmentation="flip")

@@ -34,7 +34,7 @@ def test_objects_are_counted_without_masks_where_the_data_set_knows():
 def test_masks_of_a_huge_data_set_are_not_decoded_to_count(monkeypatch):
     monkeypatch.setattr(objects, "DECODED_AT_MOST", 3)
     dataset = plain(4)
-    with pytest.raises(DataError, match="4 photos, .*give Pictures a method object_classes.*CLASS_COUNTS"):
+    with pytest.raises(DataError, match="4 photos, .*give Pictures .*object_classes.*CLASS_COUNTS"):
         Batches(dataset, settings(REPEAT_THRESHOLD=0.5))
     assert Batches(dataset, settings(REPEAT_THRESHOLD=0.5), image_ids=[0, 1, 2]).class_counts()[1] == 3
     dataset.object_classes = lambda image_id: np.array([1])

@@ -221,7 +221,7 @@ def pretended(monkeypatch, model):
 
 def test_a_file_that_gives_something_else_is_not_kept(pretended, model, tmp_path):
     pretended(lambda outputs: {**outputs, "boxes": outputs["boxes"] + 0.5})
-    with pytest.raises(ExportError, match=r"does not do what the network does: .*boxes 0.5 pixels.*allowed is 0\.001"):
+    with pytest.raises(ExportError, match=r"boxes 0.5 pixels.*allowed is 0\.001"):
         export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)])
     assert os.listdir(tmp_path) == []
     # Half a pixel of 128 is 0.004.
@@ -298,7 +298,7 @@ def test_the_canvas_is_that_of_the_training_unless_asked(settings, asked, canvas
 
 def test_canvases_that_there_cannot_be():
     square = Config(IMAGE_RESIZE_MODE="square", IMAGE_MAX_DIM=512)
-    with pytest.raises(ExportError, match='built for 512x512, not 512x384: .*"rectangle", IMAGE_MAX_DIM=512'):
+    with pytest.raises(ExportError, match='512x512, not 512x384: .*"rectangle", IMAGE_MAX_DIM=512'):
         canvas_of(square, 512, 384)
     with pytest.raises(ExportError, match="'pad64' has no canvas of its own: give height and width"):
         canvas_of(Config(IMAGE_RESIZE_MODE="pad64"), height=64)

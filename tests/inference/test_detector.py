@@ -22,7 +22,7 @@ def model(request, tmp_path_factory):
 
 def halve(model):
     """Set the least score to what half of what the network finds has."""
-    scores = np.concatenate([found["scores"] for found in model.detect(photos(), rle=True, min_confidence=0.0)])
+    scores = np.concatenate([result["scores"] for result in model.detect(photos(), rle=True, min_confidence=0.0)])
     model.config.DETECTION_MIN_CONFIDENCE = float(np.median(scores))
 
 
@@ -31,12 +31,12 @@ def photos():
     return [squares.load_image(i) for i in squares.image_ids]
 
 
-def same(found, expected):
-    assert found["rles"] == expected["rles"]
+def same(result, expected):
+    assert result["rles"] == expected["rles"]
     for name in ("rois", "class_ids"):
-        np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_array_equal(result[name], expected[name])
     for name in ("boxes", "scores"):
-        np.testing.assert_allclose(found[name], expected[name], rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(result[name], expected[name], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -45,12 +45,12 @@ def test_threads_get_the_answers_of_one(model, flip):
     halve(model)
     jobs = [(photo, least) for least in (None, 0.0, 0.9) for photo in photos()]
     expected = [model.detect([photo], rle=True, min_confidence=least)[0] for photo, least in jobs]
-    counts = [len(found["scores"]) for found in expected]
+    counts = [len(result["scores"]) for result in expected]
     assert 0 < sum(counts[:4]) < sum(counts[4:8]) and not any(counts[8:])
     weights = model.inference_model.get_weights()
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda job: model.detect([job[0]], rle=True, min_confidence=job[1])[0], jobs * 3))
-    for one, answer in zip(found, expected * 3, strict=True):
+        results = list(pool.map(lambda job: model.detect([job[0]], rle=True, min_confidence=job[1])[0], jobs * 3))
+    for one, answer in zip(results, expected * 3, strict=True):
         same(one, answer)
     for now, before in zip(model.inference_model.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, before)
@@ -59,8 +59,8 @@ def test_threads_get_the_answers_of_one(model, flip):
 def test_threads_may_be_the_first_to_detect(tmp_path):
     model = MaskRCNN("inference", TinyConfig(IMAGES_PER_GPU=1), str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda photo: model.detect([photo], rle=True)[0], photos() * 2))
-    for one, photo in zip(found, photos() * 2, strict=True):
+        results = list(pool.map(lambda photo: model.detect([photo], rle=True)[0], photos() * 2))
+    for one, photo in zip(results, photos() * 2, strict=True):
         same(one, model.detect([photo], rle=True)[0])
 
 
@@ -71,19 +71,19 @@ def test_the_least_score_is_that_of_the_moment(model):
     usual, everything = model.detect(photos()), model.detect(photos(), min_confidence=0.0)
     little = model.detect(photos(), min_confidence=0.3)
     for least, some in ((model.config.DETECTION_MIN_CONFIDENCE, usual), (0.3, little)):
-        for found, all_of_it in zip(some, everything, strict=True):
+        for result, all_of_it in zip(some, everything, strict=True):
             kept = int((all_of_it["scores"] >= np.float32(least)).sum())
-            assert len(found["scores"]) == kept
+            assert len(result["scores"]) == kept
             for name in ("rois", "class_ids", "boxes", "scores"):
-                np.testing.assert_array_equal(found[name], all_of_it[name][:kept])
-            np.testing.assert_array_equal(found["masks"], all_of_it["masks"][..., :kept])
+                np.testing.assert_array_equal(result[name], all_of_it[name][:kept])
+            np.testing.assert_array_equal(result["masks"], all_of_it["masks"][..., :kept])
 
 
 def test_tiles_take_it_too(model):
     model.config.TEST_FLIP = False
     halve(model)
     photo = np.concatenate([photos()[0], photos()[1]], axis=1)
-    assert all(len(found["scores"]) == 0 for found in model.detect_tiled([photo], tile=64, min_confidence=0.95))
+    assert all(len(result["scores"]) == 0 for result in model.detect_tiled([photo], tile=64, min_confidence=0.95))
     lower = model.detect_tiled([photo], tile=64, min_confidence=0.0)[0]["scores"]
     usual = model.detect_tiled([photo], tile=64)[0]["scores"]
     assert lower.min() < model.config.DETECTION_MIN_CONFIDENCE <= usual.min()

@@ -72,9 +72,9 @@ def test_stages_of_both_geometries(tiny, tmp_path):
         assert len(anchors) == 3 * 341
         np.testing.assert_allclose((anchors[0, :2] + anchors[0, 2:]) / 2, corner, atol=1e-5)
         trace, (mean, least, most) = stages.trace(dataset.load_image(0), objects)
-        _, _, found = stages.found(dataset.load_image(0))
-        assert trace.canvas == (64, 64) and trace.proposal_count == found["proposals_valid"].sum() > 0
-        assert len(trace.pairs.scores) == found["valid"].sum()
+        _, _, outputs = stages.outputs_of(dataset.load_image(0))
+        assert trace.canvas == (64, 64) and trace.proposal_count == outputs["proposals_valid"].sum() > 0
+        assert len(trace.pairs.scores) == outputs["valid"].sum()
         assert (trace.first_proposals <= trace.proposals).all() and trace.anchors[0] > 0.3
         assert step_tests(trace, model.config)[:2].all() and (least, most) == (90, 250)
 

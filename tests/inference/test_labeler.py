@@ -32,15 +32,15 @@ def stripes(height, width):
 def test_a_photo_that_fits_its_canvas_is_told_to_the_pixel(size):
     image, labels = stripes(*size)
     model = Colours()
-    (found,) = model.label_each([image])
-    np.testing.assert_array_equal(found["labels"], labels)
+    (result,) = model.label_each([image])
+    np.testing.assert_array_equal(result["labels"], labels)
     assert model.seen == [(1, 64, 64, 3)]
 
 
 def test_a_photo_that_is_shrunk_is_told_but_for_borders():
     image, labels = stripes(200, 300)
-    (found,) = Colours().label_each([image], probabilities=False)
-    right = found["labels"] == labels
+    (result,) = Colours().label_each([image], probabilities=False)
+    right = result["labels"] == labels
     inner = np.abs(np.arange(300) % 16 - 7.5) < 4
     assert right[:, inner].all()
 
@@ -48,8 +48,8 @@ def test_a_photo_that_is_shrunk_is_told_but_for_borders():
 def test_views_are_averaged_where_they_belong():
     image, labels = stripes(48, 32)
     model = Colours(TEST_FLIP=True, TEST_SCALES=(1.0, 2.0))
-    (found,) = model.label_each([image])
-    np.testing.assert_array_equal(found["labels"][:, :14], labels[:, :14])
+    (result,) = model.label_each([image])
+    np.testing.assert_array_equal(result["labels"][:, :14], labels[:, :14])
     assert sum(count for count, *_ in model.seen) == 4
 
 
@@ -64,9 +64,9 @@ def test_tiles_are_told_to_the_pixel_where_the_whole_is_not():
     image, labels = stripes(150, 210)
     image = np.ascontiguousarray(image)
     for options in ({}, {"probabilities": False}):
-        (found,) = Colours().label_each_tiled([image], tile=64, overlap=0.25, **options)
-        np.testing.assert_array_equal(found["labels"], labels)
-        assert ("probabilities" in found) == (not options)
+        (result,) = Colours().label_each_tiled([image], tile=64, overlap=0.25, **options)
+        np.testing.assert_array_equal(result["labels"], labels)
+        assert ("probabilities" in result) == (not options)
     (enlarged,) = Colours().label_each_tiled([image], tile=64, scale=2.0)
     assert (enlarged["labels"] == labels).mean() > 0.9
     with pytest.raises(DataError, match="tile=8: give the side"):
@@ -75,12 +75,12 @@ def test_tiles_are_told_to_the_pixel_where_the_whole_is_not():
 
 @pytest.mark.parametrize("shape", [(150, 210), (64, 500), (40, 30)])
 def test_the_parts_of_tiles_fill_the_photo_without_a_gap(shape):
-    boxes, told = tile_boxes(shape, 64, 0.3), np.zeros(shape, int)
+    boxes, covered = tile_boxes(shape, 64, 0.3), np.zeros(shape, int)
     for box in boxes:
         y1, x1, y2, x2 = own_part(box, boxes)
         assert (box[:2] <= [y1, x1]).all() and ([y2, x2] <= box[2:]).all()
-        told[y1:y2, x1:x2] += 1
-    assert (told == 1).all()
+        covered[y1:y2, x1:x2] += 1
+    assert (covered == 1).all()
 
 
 def test_of_equals_the_first_class_is_the_label():

@@ -202,8 +202,8 @@ def test_merging_real_views_keeps_what_detect_promises(model):
 
 
 def test_the_threshold_holds_for_the_mean(model, monkeypatch):
-    found = model.detect(photos(), min_confidence=0.05)
-    assert all((one["scores"] >= 0.05).all() for one in found)
+    results = model.detect(photos(), min_confidence=0.05)
+    assert all((one["scores"] >= 0.05).all() for one in results)
     asked, predict = [], model.predict
 
     def listening(canvases, windows, min_confidence):

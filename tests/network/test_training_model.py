@@ -96,7 +96,7 @@ def test_a_step_of_the_whole_recipe_learns(training):
 
 
 def test_a_loss_that_lacks_its_counts_says_so(outputs, training):
-    with pytest.raises(ConfigError, match="CLASS_LOSS='seesaw' .*train\\(\\), which counts them, or set CLASS_COUNTS"):
+    with pytest.raises(ConfigError, match="CLASS_LOSS='seesaw' .*train\\(\\), .* or set CLASS_COUNTS"):
         values_of(outputs, CLASS_LOSS="seesaw")
     before = training.box_head
     training.take_class_counts(np.array([0, 1, 2, 3]))
@@ -108,5 +108,5 @@ def test_a_loss_that_lacks_its_counts_says_so(outputs, training):
 
 @pytest.mark.parametrize("counts", [[1, 2, 3], "four", [0, 1, 2, -1], [0, 1, 2, None], 4])
 def test_counts_that_are_none_are_refused(counts):
-    with pytest.raises(ConfigError, match="CLASS_COUNTS=.*give (NUM_CLASSES=4 numbers|a list of .* numbers)"):
+    with pytest.raises(ConfigError, match="CLASS_COUNTS=.*give (NUM_CLASSES=4|a list of .*) numbers"):
         TinyConfig(CLASS_COUNTS=counts).check()

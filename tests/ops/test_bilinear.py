@@ -8,8 +8,8 @@ from mrcnn.ops.bilinear import tent_weights
 
 def test_weights_by_hand():
     # At a centre all is one cell's; at 1.25, three quarters of cell 1 and a quarter of cell 2; at -0.25, cell 0 alone.
-    found = tent_weights(np.array([[0.0, 1.25], [2.0, -0.25]]), 3)
-    assert found.tolist() == [[[1, 0, 0], [0, 0.75, 0.25]], [[0, 0, 1], [0.75, 0, 0]]]
+    weights = tent_weights(np.array([[0.0, 1.25], [2.0, -0.25]]), 3)
+    assert weights.tolist() == [[[1, 0, 0], [0, 0.75, 0.25]], [[0, 0, 1], [0.75, 0, 0]]]
 
 
 def test_tensors_and_arrays_agree_to_the_bit():

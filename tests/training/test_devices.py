@@ -213,10 +213,10 @@ def test_devices_that_are_not_there_are_refused(monkeypatch):
     assert devices.devices_for(config, "inference").count == 1  # detection needs one
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     monkeypatch.setattr(keras.distribution, "list_devices", lambda: ["gpu:0", "gpu:1"])
-    with pytest.raises(ConfigError, match="GPU_COUNT=99, but there are 2 GPU devices here: set GPU_COUNT=2"):
+    with pytest.raises(ConfigError, match="GPU_COUNT=99, .*: set GPU_COUNT=2"):
         devices.devices_for(config)
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(ConfigError, match="on torch training has one device.*GPU_COUNT=1 with IMAGES_PER_GPU=99"):
+    with pytest.raises(ConfigError, match="on torch .*one device.*GPU_COUNT=1 with IMAGES_PER_GPU=99"):
         devices.devices_for(config)
 
 

@@ -73,7 +73,7 @@ def test_the_threshold_is_lowered_for_the_measurement_alone(trained):
     model, _, measured = trained
     scores = np.concatenate([result["scores"] for batch in measured for result in batch])
     assert 0.05 <= scores.min() < 0.9
-    assert all((found["scores"] >= 0.9).all() for found in model.detect([Squares().load(1).load_image(0)]))
+    assert all((result["scores"] >= 0.9).all() for result in model.detect([Squares().load(1).load_image(0)]))
 
 
 @pytest.mark.slow

@@ -182,7 +182,7 @@ def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp
         assert (own["moving_variance"] > 0).all()
     del layers["conv4_block1_2_bn" if new else "bn4a_branch2b"]
     write_layers(layers, path, pattern)
-    with pytest.raises(CheckpointError, match=r"does not fit resnet_few: 1 layers are missing \(bn4a_branch2b\)"):
+    with pytest.raises(CheckpointError, match=r"resnet_few: 1 layers are missing \(bn4a_branch2b\)"):
         pretrained.load_imagenet(model, config, path)
 
 

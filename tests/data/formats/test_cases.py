@@ -124,7 +124,7 @@ def test_a_group_that_is_listed_as_a_category_is_no_class(tmp_path):
     for name in ("IMG_7968_JPG.rf.01c1a5f8700e941f028d319b77e7b208.jpg",
                  "ddIMG_20240508_122933_jpg.rf.046309c5dea5e4f3fa31338c68da5619.jpg"):
         Image.new("RGB", (640, 640)).save(tmp_path / name)
-    with pytest.warns(UserWarning, match="1 category without objects that others name as their supercategory"):
+    with pytest.warns(UserWarning, match="1 category without objects .*supercategory"):
         dataset = open_dataset(str(CASES / "empty-segmentation" / "boxes_only_many.coco.json"), str(tmp_path),
                                boxes_as_masks=True)
     assert dataset.class_names[1:3] == ["Broken_button", "Button_hike"] and dataset.num_classes == 7

@@ -46,7 +46,7 @@ def test_an_id_that_fits_two_is_told_as_text_against_number(files):
     content = changed(images__0__id="4", annotations__2__image_id="4")  # beside image 4: both are named exactly
     assert load(files(content)).load_mask(0)[1].tolist() == [3]
     content = changed(images__0__id="04", images__1__id="4", annotations__2__image_id="04")
-    with pytest.raises(DataError, match="annotation 1 has image_id 4, which may be '04' and '4', text against number"):
+    with pytest.raises(DataError, match="annotation 1 has image_id 4, .*'04' and '4'"):
         load(files(content))
 
 
@@ -85,7 +85,7 @@ def boxes_alone(count=4):
 
 def test_boxes_alone_must_be_asked_for(files):
     for on_error in ("raise", "skip"):
-        with pytest.raises(DataError, match=r"all 4 objects .*no outline \(first: annotation 3\).*--boxes-as-masks"):
+        with pytest.raises(DataError, match=r"all 4 objects .*\(first: annotation 3\).*--boxes-as-masks"):
             load(files(boxes_alone()), on_error=on_error)
     dataset = loaded(files, boxes_alone(), "4 objects with a box.*draft", boxes_as_masks=True)
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], rectangle(2, 3, 8, 9))
@@ -93,7 +93,7 @@ def test_boxes_alone_must_be_asked_for(files):
 
 
 def test_a_box_beside_outlines_is_a_fault_but_a_rectangle_in_label_studio(files):
-    with pytest.raises(DataError, match="sub/a.png, object 0: annotation 1: it has a box and no outline.*--boxes"):
+    with pytest.raises(DataError, match="sub/a.png, object 0: annotation 1: .*no outline.*--boxes"):
         load(files(boxes_alone(1)))
     content = {**boxes_alone(1), "info": {"contributor": "Label Studio"}}
     dataset = loaded(files, content, "1 object drawn as a rectangle")
@@ -132,7 +132,7 @@ def test_a_file_in_which_every_run_length_is_a_crowd(files):
     kept = load(files(brushed(*runs)), crowds="ignore")
     assert [kept.object_classes(i).tolist() for i in range(3)] == [[-3], [-2, -1, -3], []] and kept.notes == []
     pieces = rle_encode(rectangle(0, 0, 4, 4) | rectangle(10, 20, 20, 30))
-    with pytest.raises(DataError, match=r"4 of 4 objects are marked .* \(2 shoe, 1 bag, purse, 1 coat\).*--crowds"):
+    with pytest.raises(DataError, match=r"4 of 4 objects .* \(2 shoe, 1 bag, purse, 1 coat\).*--crowds"):
         load(files(brushed(*[pieces] * 4)))
     assert load(files(brushed(*[pieces] * 4)), crowds="objects").object_classes(1).tolist() == [2, 1, 3]
     with pytest.raises(DataError, match="crowds='all'.*must be"):
@@ -153,7 +153,7 @@ def test_sizes_or_outlines_of_a_photo_before_its_exif_turns_it(files, tmp_path):
     wide = corners(10, 20, 20, 30)  # fits 20 x 30 alone
     paths = files(changed(**swapped, annotations__3__segmentation=[wide], annotations__3__iscrowd=0))
     turned(tmp_path, "sub/a.jpg")
-    with pytest.warns(UserWarning, match=r"1 photo with the size .*outlines fit it upright.*\(first: sub/a.jpg\)"):
+    with pytest.warns(UserWarning, match=r"1 photo .*fit it upright.*\(first: sub/a.jpg\)"):
         dataset = load(paths)
     assert dataset.load_image(1).shape == (HEIGHT, WIDTH, 3)
     np.testing.assert_array_equal(dataset.load_mask(1)[0][..., 2], rectangle(10, 20, 20, 30))

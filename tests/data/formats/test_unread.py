@@ -125,6 +125,6 @@ def test_why_a_folder_is_of_no_format(tmp_path, files, first):
 def test_a_folder_of_photos_in_png_is_no_folder_of_label_maps(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (40, 30, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="no label maps: a.png has many values or colours.*label_names.txt"):
+    with pytest.raises(DataError, match="no label maps: a.png .*label_names.txt"):
         recognise(str(tmp_path))
     assert "label_maps" in READERS

@@ -189,7 +189,7 @@ def test_the_attribute_that_holds_the_class(folder, attributes, names):
 def test_the_attribute_can_be_named(folder):
     path = export(folder, [region(name="hat", colour="red"), region(name="cap", colour="blue")])
     assert load(path, names="colour").class_names == ["BG", "blue", "red"]
-    with pytest.raises(DataError, match="names 'size' is neither a file nor an attribute of the regions .'name', 'col"):
+    with pytest.raises(DataError, match="names 'size' .*'name', 'col"):
         load(path, names="size")
 
 
@@ -199,7 +199,7 @@ def test_a_file_of_names_sets_the_classes_and_their_order(folder):
     dataset = load(path, names=folder / "names.txt")
     assert dataset.class_names == ["BG", "scarf", "hat", "cap"] and dataset.load_rles(0)[1].tolist() == [2, 3]
     (folder / "names.txt").write_text("hat\n")
-    with pytest.raises(DataError, match="a.jpg, object 1: its class 'cap' is not in the file of class names"):
+    with pytest.raises(DataError, match="a.jpg, object 1: its class 'cap'"):
         load(path, names=folder / "names.txt")
 
 
@@ -310,7 +310,7 @@ def test_what_the_format_has_no_use_for_is_refused(folder):
 
 
 def test_rectangles_alone_must_be_asked_for_and_are_told_of(folder):
-    with pytest.raises(DataError, match=r"via.json: all 2 objects have a box .*\(first: a.jpg\).*--boxes-as-masks"):
+    with pytest.raises(DataError, match=r"via.json: all 2 objects .*\(first: a.jpg\).*--boxes-as-masks"):
         load(export(folder, [region(), region()]), boxes_as_masks=None)
     with pytest.warns(UserWarning, match="2 objects drawn as a rectangle.*a draft"):
         load(export(folder, [region(), region()]))
@@ -323,7 +323,7 @@ def test_regions_that_fit_a_photo_before_its_exif_turns_it(folder):
     exif[0x0112] = 6
     Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "a.jpg", exif=exif)  # 32 x 24 upright
     wide = {"name": "polygon", "all_points_x": [4, 30, 30, 4], "all_points_y": [6, 6, 11, 11]}
-    with pytest.warns(UserWarning, match=r"1 photo annotated as it is before its EXIF turns it.*\(first: a.jpg\)"):
+    with pytest.warns(UserWarning, match=r"1 photo .*before its EXIF turns it.*\(first: a.jpg\)"):
         dataset = load(export(folder, [region(wide)]))
     # Columns 4 to 29 become rows 4 to 29, rows 6 to 10 become columns 23 - 10 to 23 - 6.
     expected = np.zeros((WIDTH, HEIGHT), bool)
