@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 from typing import NamedTuple
 
+from mrcnn.errors import DataError
 from mrcnn.files import printable
 
 # What can be wrong with a sample; `mrcnn.data.curation.validate` lists samples under these names.
@@ -21,8 +22,20 @@ FAULT_KINDS = {
     "bad entry": "an entry that cannot be understood",
 }
 
-
 AT_FAULT = "left out as at fault"
+
+
+class ObjectError(DataError):
+    """What is wrong with one object of a file.
+
+    Args:
+        kind: of FAULT_KINDS.
+        message: what it is, and what to do about it.
+    """
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message)
+        self.kind = kind
 
 
 class Fault(NamedTuple):

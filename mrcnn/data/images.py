@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from mrcnn.config import RESIZE_MODES
+from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
 from mrcnn.errors import DataError
 
@@ -47,17 +48,10 @@ def load_image(path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> 
 
     data = _read_file(path)
     read_heic(path, data)
-    try:
+    with decoding(path):
         image = Image.open(io.BytesIO(data))
         pixels = _decode_plain(data, image)
         return to_rgb(ImageOps.exif_transpose(image), path, matte) if pixels is None else pixels
-    except DataError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
-    except Exception as error:  # decoders raise whatever they like on a broken file
-        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
 
 
 def _read_file(path):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import math
 import numbers
 import os
@@ -12,6 +11,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.run_length_counts import checked_size
 from mrcnn.errors import DataError
+from mrcnn.files import read_json
 
 KINDS = ("segm", "bbox")
 LISTS = (list, tuple, np.ndarray)
@@ -92,21 +92,13 @@ def _in_order(ids):
     return sorted(set(ids), key=lambda value: (isinstance(value, str), value))
 
 
-def _read_json(value):
+def _content(value, what):
     """The content of a JSON file if value is a path, else value itself."""
-    if not isinstance(value, (str, os.PathLike)):
-        return value
-    try:
-        with open(value, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise DataError(f"Cannot read {value}: {error.strerror}.") from error
-    except ValueError as error:
-        raise DataError(f"{value} is no JSON file: {error}.") from error
+    return read_json(value, what) if isinstance(value, (str, os.PathLike)) else value
 
 
 def _read_ground_truth(value):
-    truth = _read_json(value)
+    truth = _content(value, "COCO file")
     name = value if isinstance(value, (str, os.PathLike)) else "The ground truth"
     for key in ("images", "annotations", "categories"):
         entries = truth.get(key) if isinstance(truth, dict) else None
@@ -119,7 +111,7 @@ def _read_ground_truth(value):
 
 
 def _read_results(value):
-    results = _read_json(value)
+    results = _content(value, "file of COCO results")
     if not isinstance(results, (list, tuple)) or not all(isinstance(result, dict) for result in results):
         name = value if isinstance(value, (str, os.PathLike)) else "The value given"
         raise DataError(f"{name} is no COCO results file: it must be a list with one object per detection.")

@@ -7,6 +7,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.photo_folder import PhotoFolder
@@ -146,16 +147,8 @@ class ImaterialistDataset(AnnotatedDataset):
 # --- Run lengths -----------------------------------------------------------------------------------------------------
 
 
-class PixelsError(DataError):
-    """EncodedPixels that make no mask.
-
-    Args:
-        kind: of FAULT_KINDS.
-    """
-
-    def __init__(self, kind, message):
-        super().__init__(message)
-        self.kind = kind
+class PixelsError(ObjectError):
+    """EncodedPixels that make no mask."""
 
 
 def encoded_pixels_to_rle(text, shape):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mrcnn.data.decoding import decoding
 from mrcnn.data.formats.label_colours import Colours, packed
 from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.errors import DataError
@@ -121,14 +122,8 @@ def _true_colours(image):
 def _with_pillow(path, use):
     from PIL import Image
 
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return use(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
-    except Exception as error:  # decoders raise whatever they like on a broken file
-        reason = "no PNG" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{path}: not a readable label map ({reason}): replace it.") from error
+    with decoding(path, "label map", "replace it", unknown="no PNG"), Image.open(path, formats=["PNG"]) as image:
+        return use(image)
 
 
 def _matlab_array(path):

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.decoding import decoding
 from mrcnn.data.formats.photo_files import TURNED
 from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
 from mrcnn.data.images import EXIF_ORIENTATION, to_rgb
@@ -157,16 +158,8 @@ def decoded(text, what, use, formats=PHOTO_FORMATS):
     from PIL import Image
 
     data = raw_bytes(text, what)
-    try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            return use(image)
-    except DataError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"its {what} has too many pixels: shrink it, or raise PIL.Image.MAX_IMAGE_PIXELS") from error
-    except Exception as error:  # decoders raise whatever they like on broken data
-        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"its {what} is no readable image ({reason})") from error
+    with decoding(f"its {what}"), Image.open(io.BytesIO(data), formats=formats) as image:
+        return use(image)
 
 
 def raw_bytes(text, what):

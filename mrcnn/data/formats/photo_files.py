@@ -1,5 +1,6 @@
 """The size of photos, for formats whose annotations do not tell it."""
 
+from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
 from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS
 from mrcnn.errors import DataError
@@ -31,18 +32,12 @@ def photo_header(path):
     from PIL import Image
 
     _prepare(path)
-    try:
-        with Image.open(path) as image:
-            # Of a TIFF, releases of Pillow differ in whether size is upright already.
-            width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
-            # Pillow decodes a whole PNG to look for an orientation: only where the file can hold one.
-            looks = image.format != "PNG" or _holds(path, PNG_ORIENTATIONS)
-            orientation = image.getexif().get(EXIF_ORIENTATION, 1) if looks else 1
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: too many pixels: shrink the photo, or raise PIL.Image.MAX_IMAGE_PIXELS.") from error
-    except Exception as error:  # decoders raise whatever they like on a broken file
-        reason = "unknown format" if isinstance(error, Image.UnidentifiedImageError) else str(error) or repr(error)
-        raise DataError(f"{path}: not a readable image ({reason}): replace it or drop it from the data.") from error
+    with decoding(path), Image.open(path) as image:
+        # Of a TIFF, releases of Pillow differ in whether size is upright already.
+        width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
+        # Pillow decodes a whole PNG to look for an orientation: only where the file can hold one.
+        looks = image.format != "PNG" or _holds(path, PNG_ORIENTATIONS)
+        orientation = image.getexif().get(EXIF_ORIENTATION, 1) if looks else 1
     return ((width, height) if orientation in TURNED else (height, width)), orientation
 
 

@@ -7,8 +7,8 @@ it, corners as pairs [x, y] or as {"x": x, "y": y}, and lists nested once more t
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats.photo_files import TURNED
-from mrcnn.errors import DataError
 
 DEEPEST = 4  # lists in lists
 FAR = 10  # sides of the photo that a polygon may reach to
@@ -17,12 +17,8 @@ ELSEWHERE = 0.1  # share of the larger of two boxes that they have in common, be
 NO_AREA = 1e-6  # square pixels
 
 
-class SegmentationFault(DataError):
-    """A segmentation that makes no mask; kind: of FAULT_KINDS."""
-
-    def __init__(self, kind, message):
-        super().__init__(message)
-        self.kind = kind
+class SegmentationFault(ObjectError):
+    """A segmentation that makes no mask."""
 
 
 class Outline:

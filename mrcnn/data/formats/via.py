@@ -16,6 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
@@ -196,16 +197,8 @@ def _attributes(region):
 # --- Shapes ----------------------------------------------------------------------------------------------------------
 
 
-class RegionError(DataError):
-    """What is wrong with a region.
-
-    Args:
-        kind: of FAULT_KINDS.
-    """
-
-    def __init__(self, kind, message):
-        super().__init__(message)
-        self.kind = kind
+class RegionError(ObjectError):
+    """What is wrong with a region."""
 
 
 def checked_shape(region, size):

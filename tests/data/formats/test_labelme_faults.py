@@ -49,11 +49,11 @@ BROKEN = base64.b64encode(base64.b64decode(text_of(BUMP))[:-30]).decode()
     (shape("rectangle", [[4, 6], [14, 6]]), "empty mask", "holds no pixel"),
     (shape("mask", [[5, 7], [7, 8]]), "bad entry", "its mask is no base64 text"),
     (mask_shape("%%%"), "bad entry", "its mask is no base64 text"),
-    (mask_shape("aGVsbG8="), "bad entry", "its mask is no readable image (unknown format)"),
-    (mask_shape(BROKEN), "bad entry", "its mask is no readable image"),
-    (mask_shape(text_of(BUMP.astype(np.uint8), "JPEG")), "bad entry", "its mask is no readable image (unknown format)"),
+    (mask_shape("aGVsbG8="), "bad entry", "its mask: not a readable image (unknown format)"),
+    (mask_shape(BROKEN), "bad entry", "its mask: not a readable image"),
+    (mask_shape(text_of(BUMP.astype(np.uint8), "JPEG")), "bad entry", "its mask: not a readable image (unknown"),
     (mask_shape(COLOUR), "bad entry", "its mask is a colour picture"),
-    (mask_shape(bomb(30_000, 30_000)), "bad entry", "its mask has too many pixels"),
+    (mask_shape(bomb(30_000, 30_000)), "bad entry", "its mask: too many pixels"),
     (mask_shape(bomb(9_000, 9_000)), "wrong size", "its mask has 9000x9000 pixels, its points span 2x3"),
     (mask_shape(bomb(9_000, 9_000), [[0, 0], [8999, 8999]]), "bad entry", "its mask reaches to 8999, far"),
     (mask_shape(np.ones((HEIGHT, WIDTH), bool)), "wrong size", "its mask has 24x32 pixels, its points span 2x3"),
@@ -96,7 +96,7 @@ PHOTO = text_of(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     ({"imagePath": "broken.jpg"}, ("broken.jpg", "unreadable"), "not a readable image"),
     ({"imagePath": "c.jpg", "imageData": "photo"}, ("c.jpg", "unreadable"), "its imageData is no base64 text"),
     ({"imagePath": "c.jpg", "imageData": 7}, ("c.jpg", "unreadable"), "its imageData is no base64 text"),
-    ({"imagePath": "c.jpg", "imageData": "aGVsbG8="}, ("c.jpg", "unreadable"), "its imageData is no readable image"),
+    ({"imagePath": "c.jpg", "imageData": "aGVsbG8="}, ("c.jpg", "unreadable"), "its imageData: not a readable image"),
     ({"imagePath": "c.jpg", "imageData": bomb(30_000, 30_000)}, ("c.jpg", "unreadable"), "too many pixels"),
     ({"imagePath": "c.jpg", "imageData": PHOTO, "imageWidth": 30}, ("c.jpg", "wrong size"), "annotated as 24x30"),
     ({"imageHeight": 25}, ("a.jpg", "wrong size"), "the photo is 24x32 pixels .* annotated as 25x32"),
@@ -123,7 +123,7 @@ def test_a_photo_that_cannot_be_decoded_is_found_by_validation(folder):
     broken = base64.b64encode(base64.b64decode(text_of(pixels, "JPEG"))[:-200]).decode()
     dataset = load(write(folder, [shape()], "c", imageData=broken))
     fault, = validate(dataset, 1, False)
-    assert (fault.photo, fault.kind) == ("c.jpg", "unreadable") and "its imageData is no readable" in fault.message
+    assert (fault.photo, fault.kind) == ("c.jpg", "unreadable") and "its imageData: not a readable" in fault.message
     write(folder, [shape()], "c")
     with pytest.raises(DataError, match="c.json: its imageData is no base64 text"):  # the file has changed since
         dataset.load_image(0)
