@@ -9,7 +9,7 @@
 
 `--help` lists the rest: label, diagnose, export, tune, presets. Annotations in COCO, VIA, LabelMe, label maps, instance
 masks and other CSVs are read as they are. `mrcnn train` is the same as `python samples/fashion.py train`: the settings
-below are those of mrcnn/commands/settings.py. To find other things copy this file, say as shop.py, and change NAME,
+below are those of mrcnn/commands/configs.py. To find other things copy this file, say as shop.py, and change NAME,
 CLASSES and what else is yours: `python shop.py train` goes by what shop.py says.
 """
 

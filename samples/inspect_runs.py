@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
+from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.settings import DrawnConfig, FashionConfig
 from mrcnn.data.formats import open_dataset
 from mrcnn.errors import UsageError
 

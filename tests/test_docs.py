@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 import mrcnn
+from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.main import PRESETS, build_parser
 from mrcnn.commands.options import expand_presets
-from mrcnn.commands.settings import DrawnConfig, FashionConfig, overrides_of
+from mrcnn.commands.settings import overrides_of
 from mrcnn.config import Config
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.model import MaskRCNN

@@ -8,10 +8,8 @@ from mrcnn.commands.datasets import add_data_options, open_data, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.curation.splits import PRESETS, TRAIN_AND_VAL
+from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.formats import WRITERS, writer
-from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -77,6 +75,8 @@ def validate(options):
 
 def _is_bare(dataset):
     """Whether no photo of annotations has an object."""
+    from mrcnn.data.annotated import AnnotatedDataset
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         return isinstance(dataset, AnnotatedDataset) and not any(map(dataset.object_count, dataset.image_ids))
@@ -131,6 +131,7 @@ def split(options):
     """Write a split file, and print how many objects of each class come into every part."""
     from mrcnn.data.curation import splits
     from mrcnn.data.curation.duplicates import find_duplicates
+    from mrcnn.data.objects import class_counts
 
     if options.preset and (options.method or options.parts):
         raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")

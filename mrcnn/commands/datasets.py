@@ -6,8 +6,6 @@ import warnings
 from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.curation.census import check_census, leave_out_bad, leave_out_partial
 from mrcnn.data.formats import READERS, open_dataset
 from mrcnn.errors import DataError, UsageError
 from mrcnn.progress import progress_bar
@@ -80,6 +78,9 @@ def open_data(options, annotations=None, part=None):
 
 def _opened(options, annotations, part, own):
     """The data set of annotations as it is, of the program's own kind or of a format of the package's."""
+    from mrcnn.data.annotated import AnnotatedDataset
+    from mrcnn.data.curation.census import leave_out_bad
+
     # A split or a list to skip chooses first; then the limit counts what remains.
     limit = None if options.split or options.skip else options.limit
     on_error = "skip" if options.skip else options.on_error
@@ -111,6 +112,9 @@ def check_objects(dataset, source, use):
     Raises:
         DataError: if no object is left.
     """
+    from mrcnn.data.annotated import AnnotatedDataset
+    from mrcnn.data.curation.census import check_census
+
     if isinstance(dataset, AnnotatedDataset):
         with progress_bar("Counting objects") as show:
             check_census(dataset, source, use, show)
@@ -119,6 +123,7 @@ def check_objects(dataset, source, use):
 def _chosen_photos(dataset, options, part):
     """The data set without what --skip lists, and only the part of --split that is asked for."""
     from mrcnn.data.annotated import select, without
+    from mrcnn.data.curation.census import leave_out_partial
     from mrcnn.data.curation.splits import apply_split, read_split
     from mrcnn.data.curation.validate import read_faults
 

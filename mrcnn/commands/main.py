@@ -2,7 +2,7 @@
 
 import sys
 
-# Keras is imported inside the commands: --help and usage errors answer at once.
+# Keras and numpy are imported inside the commands: --help and usage errors answer at once.
 from mrcnn import __version__
 from mrcnn.commands.data import add_data
 from mrcnn.commands.detect import add_detect
@@ -12,7 +12,6 @@ from mrcnn.commands.export import add_export
 from mrcnn.commands.label import add_label
 from mrcnn.commands.options import PRESETS, OneLineParser, add_command, run_command
 from mrcnn.commands.program import Program, make_program
-from mrcnn.commands.settings import FashionConfig
 from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
 
@@ -34,7 +33,7 @@ def build_parser(program=None):
     return parser
 
 
-def main(arguments=None, *, config=FashionConfig, dataset=None, augmentations=None):
+def main(arguments=None, *, config=None, dataset=None, augmentations=None):
     """Run a command. A program of a user's own, shop.py, is a Config, a Dataset if need be, and this call:
 
         if __name__ == "__main__":
@@ -44,7 +43,8 @@ def main(arguments=None, *, config=FashionConfig, dataset=None, augmentations=No
 
     Args:
         arguments: list of texts; None: those that the process was started with.
-        config: Config subclass; what it lacks of `mrcnn.commands.settings.Plan` (STAGES, AUGMENT, CLASSES) is added.
+        config: Config subclass; what it lacks of `mrcnn.commands.configs.Plan` (STAGES, AUGMENT, CLASSES) is added.
+            None takes FashionConfig of there, the settings of `mrcnn`.
         dataset: Dataset subclass that opens the photos, as `mrcnn.commands.own_data` describes it; None: the readers of
             `mrcnn.data.formats` do.
         augmentations: {name: augmentation, or function without parameters that makes it}, more names for --augment and

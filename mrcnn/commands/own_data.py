@@ -21,7 +21,6 @@ readers take the others. --format NAME always takes the reader of that name.
 import inspect
 import os
 
-from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError, UsageError
 
 OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping", "crowds", "boxes_as_masks",
@@ -57,6 +56,8 @@ def open_own(options, annotations, part):
         UsageError: for a data set that does not fit, or an option that it does not take.
         DataError: for an empty one.
     """
+    from mrcnn.data.dataset import Dataset
+
     make = options.program.dataset
     offered = {"annotations": annotations, "part": part,
                **{name: getattr(options, name) or None for name in (*OPTIONAL, "limit")}}
@@ -79,6 +80,8 @@ def open_own(options, annotations, part):
 
 def _checked(dataset, name):
     """A data set after `prepare()`, if it has all that it needs."""
+    from mrcnn.data.dataset import Dataset
+
     if type(dataset).load_mask is Dataset.load_mask:
         raise UsageError(f"{type(dataset).__name__} has no load_mask(image_id), which says where the objects are: "
                          "return (masks bool [H, W, N], class ids int32 [N]).")
@@ -105,6 +108,8 @@ def loading_method(dataset):
     Raises:
         UsageError: there is none, or more than one.
     """
+    from mrcnn.data.dataset import Dataset
+
     if not issubclass(dataset, Dataset):
         raise UsageError(f"{dataset.__name__} is no data set: derive it from mrcnn.utils.Dataset.")
     if callable(getattr(dataset, "load", None)):

@@ -5,31 +5,10 @@ import warnings
 
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DRAWN_SHOWN
-from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError, UsageError
 
 SHOWN = 3  # names of files that are passed over
 READABLE = 600  # pixels of the longer side that labels need
-
-
-class PhotoDataset(Dataset):
-    """Photos without annotations, and the classes that a model looks for in them."""
-
-    def load_photos(self, paths, class_names, matte=None):
-        """Register photos under their file names.
-
-        Args:
-            paths: of the photos.
-            class_names: names by class id, background first.
-            matte: RGB under what is transparent, None is white.
-        """
-        self.matte = matte or self.matte
-        for class_id, name in enumerate(class_names[1:], 1):
-            self.add_class("photo", class_id, name)
-        for path in paths:
-            self.add_image("photo", os.path.basename(path), path)
-        return self
 
 
 def photos_of(paths, model, options):
@@ -43,6 +22,8 @@ def photos_of(paths, model, options):
         UsageError: if the model was trained on other classes than those of the drawn pictures.
     """
     if paths is not None:
+        from mrcnn.data.unannotated import PhotoDataset
+
         names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
         dataset = PhotoDataset().load_photos(paths, names, options.matte)
         dataset.prepare()
@@ -59,6 +40,8 @@ def photos_of(paths, model, options):
 def list_photos(path):
     """Paths of the photos that a file name or a folder stands for; files of a folder that are none are told of."""
     if os.path.isdir(path):
+        from mrcnn.data.images import PHOTO_ENDINGS
+
         names = sorted(name for name in os.listdir(path) if not name.startswith("."))
         photos = [name for name in names if name.lower().endswith(PHOTO_ENDINGS)]
         others = [name for name in names if name not in set(photos)]

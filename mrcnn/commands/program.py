@@ -1,37 +1,42 @@
 """What a program brings to the commands: its settings, its data set, its augmentations, and how it is called."""
 
-import dataclasses
 import inspect
 import os
 import shlex
 import sys
 
-from mrcnn.commands.settings import FashionConfig, Plan
-from mrcnn.config import Config
-from mrcnn.data.recipes import AUGMENTATIONS, augmentation_of
 from mrcnn.errors import UsageError
 
 COMMAND = "mrcnn"
 
 
-@dataclasses.dataclass(frozen=True)
 class Program:
     """The command `mrcnn`, or a program of a user's own that calls `main`.
 
-    Attributes:
-        config: Config subclass with what `mrcnn.commands.settings.Plan` lists.
+    Args:
+        config: Config subclass with what `mrcnn.commands.configs.Plan` lists; None: FashionConfig.
         dataset: what photos are opened with, as `mrcnn.commands.own_data` describes it; None: the package's readers.
         augmentations: {name: augmentation, or function without parameters that makes it}, beside the package's.
         command: how it is called, for what the user is told to type: "mrcnn" or "python shop.py".
     """
 
-    config: type = FashionConfig
-    dataset: object = None
-    augmentations: dict = dataclasses.field(default_factory=dict)
-    command: str = COMMAND
+    def __init__(self, config=None, dataset=None, augmentations=None, command=COMMAND):
+        self._config, self.dataset, self.command = config, dataset, command
+        self.augmentations = dict(augmentations or {})
+
+    @property
+    def config(self):
+        """The class of its settings. That of `mrcnn` is imported when it is asked for, which no parser does."""
+        if self._config is None:
+            from mrcnn.commands.configs import FashionConfig
+
+            return FashionConfig
+        return self._config
 
     def augmentation_names(self):
         """Names that --augment and --stages take."""
+        from mrcnn.data.recipes import AUGMENTATIONS
+
         return (*AUGMENTATIONS, *(name for name in self.augmentations if name not in AUGMENTATIONS))
 
     def check_augmentation(self, name, option):
@@ -52,25 +57,35 @@ class Program:
             UsageError: there is none of this name.
         """
         if name not in self.augmentations:
+            from mrcnn.data.recipes import augmentation_of
+
             self.check_augmentation(name, f"AUGMENT={name}")
             return augmentation_of(name)
         named = self.augmentations[name]
         return named() if inspect.isfunction(named) and not inspect.signature(named).parameters else named
 
 
-def make_program(config=FashionConfig, dataset=None, augmentations=None):
+def make_program(config=None, dataset=None, augmentations=None):
     """The Program of what `mrcnn.commands.main.main` was given.
 
     Raises:
         TypeError: for what is of the wrong kind: a fault of the program, which its author is to see where it is.
     """
-    if not (isinstance(config, type) and issubclass(config, Config)):
-        raise TypeError(f"main(config={config!r}): give the class itself, a subclass of mrcnn.config.Config.")
     if dataset is not None and not callable(dataset):
         raise TypeError(f"main(dataset={dataset!r}): give a subclass of mrcnn.utils.Dataset, or a function.")
-    if not all(hasattr(config, name) for name in vars(Plan) if name.isupper()):
-        config = type(config.__name__, (config, Plan), {"__doc__": config.__doc__})
-    return Program(config, dataset, dict(augmentations or {}), called_as())
+    return Program(None if config is None else _with_plan(config), dataset, augmentations, called_as())
+
+
+def _with_plan(config):
+    """A program's class of settings, with those that the commands know beside those of Config."""
+    from mrcnn.commands.configs import Plan
+    from mrcnn.config import Config
+
+    if not (isinstance(config, type) and issubclass(config, Config)):
+        raise TypeError(f"main(config={config!r}): give the class itself, a subclass of mrcnn.config.Config.")
+    if all(hasattr(config, name) for name in vars(Plan) if name.isupper()):
+        return config
+    return type(config.__name__, (config, Plan), {"__doc__": config.__doc__})
 
 
 def called_as():

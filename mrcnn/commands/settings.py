@@ -1,10 +1,12 @@
-"""Settings of runs: those that `mrcnn` has of its own, and what the options make of them or of a program's."""
+"""Settings of runs: what the options make of those that `mrcnn` has of its own, or of a program's.
+
+Parsers are built with it, so the classes of settings, with which numpy comes, are imported where they are needed.
+"""
 
 import os
 
 from mrcnn.commands.options import parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
-from mrcnn.config import RULES, Config
 from mrcnn.errors import UsageError, UserError
 from mrcnn.training.runs import find_last_checkpoint
 
@@ -12,65 +14,15 @@ from mrcnn.training.runs import find_last_checkpoint
 # Below 0.05 there is next to nothing left to gain (Detectron's threshold), only time to lose.
 EVALUATION_MIN_CONFIDENCE = 0.05
 TTA = {"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}  # --tta; a view at 0.8 measured worse
-
-
-# --- Configurations --------------------------------------------------------------------------------------------------
-
-
-class Plan:
-    """Settings that the commands know beside those of Config; a program's Config without them has these."""
-
-    STAGES = "heads:20:1e-3,all:20:1e-4"  # --stages, in the settings so that a resumed run remembers them
-    AUGMENT = "flip"  # --augment, of the stages that name none
-    CLASSES = None  # names of the classes to learn, in their order, others being left out; None: all of the data
-
-
-class FashionConfig(Config):
-    """Photos of clothes: the settings of `mrcnn`. Those of samples/fashion.py are the same, with their reasons."""
-
-    NAME = "fashion"
-    BACKBONE = "resnet50"
-    IMAGES_PER_GPU = 2
-    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 512
-    STEPS_PER_EPOCH = None  # an epoch is every photo once
-    VALIDATION_STEPS = None
-    DETECTION_NMS_THRESHOLD = 0.5  # garments of one class overlap: two people side by side, a pair of shoes
-    STAGES = Plan.STAGES
-    AUGMENT = "imgaug"
-    CLASSES = None
-
-
 DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
 DRAWN_SIZE = (256, 192)  # height, width
 DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
 
 
-class DrawnConfig(FashionConfig):
-    """Drawn pictures: small enough to train from random weights within minutes on two CPU cores."""
-
-    BACKBONE = "small"
-    NORM = "group"  # trains from random weights
-    IMAGES_PER_GPU = 4
-    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 128
-    RPN_ANCHOR_SCALES = (8, 16, 32, 64, 128)  # shoes are 10 pixels wide, coats 80 high
-    TOP_DOWN_PYRAMID_SIZE = 64
-    RPN_CHANNELS = 64
-    MASK_CHANNELS = 32  # the mask head is half of the work even so
-    FPN_CLASSIF_FC_LAYERS_SIZE = 256
-    TRAIN_ROIS_PER_IMAGE = 48
-    ROI_POSITIVE_RATIO = 0.4
-    MAX_GT_INSTANCES = 40
-    PRE_NMS_PER_LEVEL_TRAINING = 500
-    PRE_NMS_PER_LEVEL_INFERENCE = 300
-    POST_NMS_ROIS_TRAINING = 300
-    POST_NMS_ROIS_INFERENCE = 150
-    WARMUP_STEPS = 50
-    STAGES = "all:9:3e-2,all:3:5e-3,all:1:5e-4"
-    AUGMENT = "flip"
-
-
 def base_config(options):
     """The class of settings that a command begins with: the program's, or DrawnConfig for drawn pictures."""
+    from mrcnn.commands.configs import DrawnConfig
+
     own = options.program.config
     annotated = getattr(options, "train", None) or options.annotations
     if annotated or reads(options, None):
@@ -87,6 +39,8 @@ def settings_for(base, architecture):
 
     A program's Config is of Mask R-CNN, and serves for other networks as far as these know its settings.
     """
+    from mrcnn.commands.configs import Plan
+
     if base.network() == architecture.settings.network():
         return base
     plan = {name: getattr(base, name) for name in vars(Plan) if name.isupper()}
@@ -95,6 +49,8 @@ def settings_for(base, architecture):
 
 def known_to(architecture, settings, asked=()):
     """{name: value} of settings less those that are other networks' alone, unless the user asked for them by name."""
+    from mrcnn.config import RULES
+
     return {name: value for name, value in settings.items()
             if name in asked or name not in RULES or hasattr(architecture.settings, name)}
 
@@ -194,6 +150,8 @@ def new_config(options, overrides, dataset):
 
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.
     """
+    from mrcnn.config import Config
+
     base = base_config(options)
     config = base()
     if options.weights == "none":

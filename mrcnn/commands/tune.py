@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import FashionConfig, class_of_option, overrides_of, starts_of
+from mrcnn.commands.settings import class_of_option, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -49,7 +49,7 @@ class Search(NamedTuple):
         return kind(self.name, self.low, self.high, log=self.log)
 
 
-def parse_search(text, config=FashionConfig):
+def parse_search(text, config):
     """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
 
     Args:

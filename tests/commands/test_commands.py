@@ -19,8 +19,9 @@ from mrcnn.commands import detect as fashion_detect
 from mrcnn.commands import evaluate as fashion_evaluate
 from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
+from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.settings import DrawnConfig, FashionConfig, new_config, overrides_of, starts_of
+from mrcnn.commands.settings import new_config, overrides_of, starts_of
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
@@ -144,14 +145,27 @@ HEAVY = {"keras", "tensorflow", "matplotlib", "pycocotools", "cv2", "imgaug", "s
 
 
 @pytest.mark.parametrize("arguments, code", [(["--help"], 0), (["train", "--help"], 0), (["--version"], 0),
-                                             (["train", "--image-size", "1"], 2), (["data", "split"], 2)])
-def test_help_and_refusals_bring_nothing_heavy_in(arguments, code):
+                                             (["train", "--imagesize", "1"], 2),
+                                             (["data", "split", "--parts", "a"], 2)])
+def test_help_and_wrong_options_bring_no_numpy_in(arguments, code):
+    exit_code, modules = modules_after(arguments)
+    assert exit_code == code and not {"numpy", *HEAVY} & modules
+
+
+@pytest.mark.parametrize("arguments", [["train", "--image-size", "1"], ["data", "split"]])
+def test_refusals_bring_nothing_heavy_in(arguments):
+    exit_code, modules = modules_after(arguments)
+    assert exit_code == 2 and not HEAVY & modules
+
+
+def modules_after(arguments):
+    """(exit code, names of the packages that are imported) of a process that ran a command."""
     program = ("import sys; from mrcnn.commands.main import main\n"
                f"try: code = main({arguments})\nexcept SystemExit as end: code = end.code\n"
                "print(code, *{name.split('.')[0] for name in sys.modules})")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     exit_code, *modules = done.stdout.splitlines()[-1].split()
-    assert int(exit_code) == code and "numpy" in modules and not HEAVY & set(modules)
+    return int(exit_code), set(modules)
 
 
 def test_the_version_is_the_packages(capsys):

@@ -10,9 +10,9 @@ from PIL import Image
 
 from mrcnn.commands import diagnose as fashion_diagnose
 from mrcnn.commands import main as fashion
+from mrcnn.commands.configs import DrawnConfig
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.program import Program
-from mrcnn.commands.settings import DrawnConfig
 from mrcnn.model import MaskRCNN
 
 

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from mrcnn import utils
+from mrcnn.commands.configs import DrawnConfig
 from mrcnn.commands.datasets import open_data
 from mrcnn.commands.own_data import loading_method, parameters, reads, required
 from mrcnn.commands.program import make_program
-from mrcnn.commands.settings import DrawnConfig, base_config
+from mrcnn.commands.settings import base_config
 from mrcnn.commands.training_options import check_data_options
 from mrcnn.config import Config
 from mrcnn.data.formats import coco

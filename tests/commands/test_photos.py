@@ -12,6 +12,7 @@ from mrcnn.commands import photos as photos
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import add_matte
 from mrcnn.data.run_lengths import encode as rle_encode
+from mrcnn.data.unannotated import PhotoDataset
 from mrcnn.errors import DataError, UsageError
 
 
@@ -43,7 +44,7 @@ def test_the_colour_under_what_is_transparent(tmp_path, text, colour):
         return
     Image.new("RGBA", (3, 2), (5, 6, 7, 0)).save(tmp_path / "a.png")
     matte = parser.parse_args(["--matte", text]).matte
-    dataset = photos.PhotoDataset().load_photos([str(tmp_path / "a.png")], ["BG", "hat"], matte)
+    dataset = PhotoDataset().load_photos([str(tmp_path / "a.png")], ["BG", "hat"], matte)
     assert (dataset.load_image(0) == colour).all()
 
 
@@ -85,7 +86,7 @@ def found_rectangle(height, width, box):
 
 
 def dataset_of(*paths):
-    dataset = photos.PhotoDataset().load_photos(paths, ["BG", "hat"])
+    dataset = PhotoDataset().load_photos(paths, ["BG", "hat"])
     dataset.prepare()
     return dataset
 

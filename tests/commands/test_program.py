@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from mrcnn.commands.configs import FashionConfig, Plan
 from mrcnn.commands.main import main
 from mrcnn.commands.program import Program, called_as, make_program
-from mrcnn.commands.settings import FashionConfig, Plan
 from mrcnn.config import Config
 from mrcnn.data.augmentation import apply_augmentation
 from mrcnn.errors import UsageError

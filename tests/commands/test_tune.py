@@ -9,6 +9,7 @@ import pytest
 
 from mrcnn.commands import main as fashion
 from mrcnn.commands import tune as fashion_tune
+from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.options import Stage, stages_text
 from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
@@ -25,12 +26,12 @@ def rows_of(path):
 
 
 def test_what_a_search_says():
-    assert parse_search("LEARNING_RATE=1e-4:1e-2:log") == RATE
-    assert parse_search("BATCH_SIZE=1:8") == Search("BATCH_SIZE", 1, 8)
-    assert isinstance(parse_search("BATCH_SIZE=1:8").low, int)
-    assert isinstance(parse_search("WEIGHT_DECAY=0:1").low, float)  # its default is none whole
-    assert parse_search("OPTIMIZER=sgd,adamw").choices == ("sgd", "adamw")
-    assert parse_search("MASK_SHAPE=[28,28],[56,56]").choices == ("[28,28]", "[56,56]")
+    assert parse_search("LEARNING_RATE=1e-4:1e-2:log", FashionConfig) == RATE
+    assert parse_search("BATCH_SIZE=1:8", FashionConfig) == Search("BATCH_SIZE", 1, 8)
+    assert isinstance(parse_search("BATCH_SIZE=1:8", FashionConfig).low, int)
+    assert isinstance(parse_search("WEIGHT_DECAY=0:1", FashionConfig).low, float)  # its default is none whole
+    assert parse_search("OPTIMIZER=sgd,adamw", FashionConfig).choices == ("sgd", "adamw")
+    assert parse_search("MASK_SHAPE=[28,28],[56,56]", FashionConfig).choices == ("[28,28]", "[56,56]")
 
 
 @pytest.mark.parametrize("text", ["LEARNING_RATE", "LEARNING_RATE=", "LEARNING_RATE=1e-2:1e-4", "WEIGHT_DECAY=0:1:log",
@@ -38,7 +39,7 @@ def test_what_a_search_says():
                                   "OPTIMIZER=sgd", "OPTIMIZER=sgd,,adamw", "LEARNING_RATE=nan:1"])
 def test_a_search_that_is_none(text):
     with pytest.raises(UsageError, match="--search"):
-        parse_search(text)
+        parse_search(text, FashionConfig)
 
 
 @pytest.mark.parametrize("text, message", [
@@ -48,12 +49,12 @@ def test_a_search_that_is_none(text):
 ])
 def test_values_that_a_setting_cannot_take_are_told_before_the_first_trial(text, message):
     with pytest.raises(ConfigError, match=message):
-        parse_search(text)
+        parse_search(text, FashionConfig)
 
 
 def test_a_setting_that_does_not_exist():
     with pytest.raises(ConfigError, match="did you mean LEARNING_RATE"):
-        parse_search("LEARNING_RAT=1:2")
+        parse_search("LEARNING_RAT=1:2", FashionConfig)
 
 
 def test_stages_follow_the_rate_and_end_in_time():

@@ -11,7 +11,7 @@ import pytest
 from encoded_pixels import painted, text_of
 from PIL import Image
 
-from mrcnn.commands.settings import FashionConfig
+from mrcnn.commands.configs import FashionConfig
 from mrcnn.data.augmentation import apply_augmentation
 from mrcnn.data.ground_truth import gives_run_lengths
 from mrcnn.data.recipes import augmentation_of

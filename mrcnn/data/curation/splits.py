@@ -9,19 +9,12 @@ import math
 import numpy as np
 
 from mrcnn.data.annotated import photo_name, select
+from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
 
 WITHIN = 0.02  # of its share of the photos a part of a stratified split is
-TRAIN_AND_VAL = {"train": 0.8, "val": 0.2}
-# The set-ups of the first runs on iMaterialist: name: (number of photos, None for all; method).
-PRESETS = {
-    "10k-random": (10_000, "random"),
-    "10k-stratified": (10_000, "stratified"),
-    "full-random": (None, "random"),
-    "full-stratified": (None, "stratified"),
-}
 
 # --- Making splits ---------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,19 @@
-"""Readers of public annotation formats, chosen by what a file or folder holds."""
+"""Readers of public annotation formats, chosen by what a file or folder holds.
+
+Importing this brings no numpy in, as READERS is asked by --help; a reader is imported when it is asked for.
+"""
+
+from __future__ import annotations
 
 import importlib
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.curation.census import leave_out_bad
-from mrcnn.data.formats.unread import unread_form, why_not
 from mrcnn.errors import DataError
+
+if TYPE_CHECKING:
+    from mrcnn.data.annotated import AnnotatedDataset
 
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
 READERS = {
@@ -43,6 +49,8 @@ def recognise(path: str | os.PathLike) -> str:
     Raises:
         DataError: the path does not exist, or the format is none of READERS.
     """
+    from mrcnn.data.formats.unread import unread_form, why_not
+
     if not os.path.exists(path):
         raise DataError(f"{path}: no such annotations: check the path.")
     form = unread_form(path) if os.path.isdir(path) else None
@@ -119,6 +127,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     Raises:
         DataError: the annotations cannot be used; the message names the file and what is wrong.
     """
+    from mrcnn.data.curation.census import leave_out_bad
+
     dataset = reader(form or recognise(annotations))()
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
                  boxes_as_masks=boxes_as_masks or None, min_area=min_area)
