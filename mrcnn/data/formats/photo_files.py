@@ -1,6 +1,9 @@
 """The size of photos, for formats whose annotations do not tell it."""
 
+import math
+
 from mrcnn.data.decoding import decoding
+from mrcnn.data.formats.quick_headers import HEAD, quick_header
 from mrcnn.data.heic_files import read_heic
 from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS
 from mrcnn.errors import DataError
@@ -31,7 +34,10 @@ def photo_header(path):
     """
     from PIL import Image
 
-    _prepare(path)
+    quick = quick_header(_head(path), path, PNG_ORIENTATIONS)
+    if quick and quick[0][0] * quick[0][1] <= (Image.MAX_IMAGE_PIXELS or math.inf):
+        (width, height), orientation = quick
+        return ((width, height) if orientation in TURNED else (height, width)), orientation
     with decoding(path), Image.open(path) as image:
         # Of a TIFF, releases of Pillow differ in whether size is upright already.
         width, height = (image.tag_v2[256], image.tag_v2[257]) if image.format == "TIFF" else image.size
@@ -41,13 +47,17 @@ def photo_header(path):
     return ((width, height) if orientation in TURNED else (height, width)), orientation
 
 
-def _prepare(path):
+def _head(path):
+    """The first bytes of a file, after HEIC photos are made known to Pillow; none if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            read_heic(path, file.read(12))
+        with open(path, "rb", buffering=0) as file:
+            head = file.read(HEAD)
+        read_heic(path, head[:12])
+        return head
     except (OSError, TypeError, ValueError) as error:
         if isinstance(error, DataError):
-            raise  # what else there is, Pillow meets as well
+            raise
+        return b""  # what else there is, Pillow meets as well
 
 
 def _holds(path, names):
