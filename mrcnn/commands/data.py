@@ -239,28 +239,28 @@ def add_data(commands, add_command):
 
 def _add_summary(tasks, add_command):
     command = add_command(tasks, "summary", summary, "Count objects and sizes; propose anchors. A table and a figure.")
-    add_data_options(command)
+    add_data_options(command, whole=True)
     _add_canvas(command)
     add_output(command, "DIR", "folder to write to (default: data in --logs)")
 
 
 def _add_validate(tasks, add_command):
     command = add_command(tasks, "validate", validate, "List every bad sample; exit code 1 if there is one.")
-    add_data_options(command)
+    add_data_options(command, whole=True)
     command.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a core, at most 8)")
     add_output(command, "FILE", "list for --skip (default: data/faults.json in --logs)")
 
 
 def _add_convert(tasks, add_command):
     command = add_command(tasks, "convert", convert, "Write annotations in another format.")
-    add_data_options(command)
+    add_data_options(command, whole=True)
     command.add_argument("--to", choices=tuple(WRITERS), required=True, help="format to write")
     add_output(command, "PATH", "file or folder to write", required=True)
 
 
 def _add_split(tasks, add_command):
     command = add_command(tasks, "split", split, "Split photos into parts, such as train and val.")
-    add_data_options(command)
+    add_data_options(command, whole=True)
     command.add_argument("--method", choices=("random", "stratified"),
                          help="stratified (default): each class has its share in every part")
     command.add_argument("--parts", type=parts, metavar="NAME:SHARE,...", help="default train:0.8,val:0.2")
@@ -274,7 +274,7 @@ def _add_split(tasks, add_command):
 
 def _add_show(tasks, add_command):
     command = add_command(tasks, "show", show, "Draw photos with their objects, before and after augmentation.")
-    add_data_options(command)
+    add_data_options(command, whole=True)
     _add_canvas(command)
     command.add_argument("--augment", metavar="NAME", help="as for train; none draws the photos as they are")
     command.add_argument("--count", type=positive, default=4, metavar="N", help="photos, chosen at random (default 4)")

@@ -6,25 +6,29 @@ import warnings
 from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
+from mrcnn.commands.splits import carried_part, split_file
 from mrcnn.data.formats import READERS, open_dataset
 from mrcnn.errors import DataError, UsageError
 from mrcnn.progress import progress_bar
 
 
-def add_data_options(command, part=True):
+def add_data_options(command, part=True, whole=False):
     """Give a command the options that say which photos it is about.
 
     Args:
         command: parser of the command.
         part: whether it works on one part of a split.
+        whole: whether it takes all photos of data that carry splits of their own, unless a part is named.
     """
+    command.set_defaults(whole=whole)
     command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
-                         help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, folder of "
-                              "LabelMe JSON, of label maps or of instance masks (default: drawn pictures)")
+                         help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, YOLO's "
+                              "data.yaml, folder of LabelMe JSON, of label maps or of instance masks (default: drawn "
+                              "pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE",
-                         help="class names of CSV (label_descriptions.json), LabelMe files or label maps")
+                         help="class names of CSV (label_descriptions.json), LabelMe files, YOLO labels or label maps")
     command.add_argument("--mapping", metavar="FILE|NAME", help="classes of label maps merged or dropped")
     command.add_argument("--on-error", choices=("raise", "skip"), default="raise",
                          help="stop at the first bad entry of the annotations (default), or leave bad ones out; "
@@ -42,9 +46,12 @@ def add_data_options(command, part=True):
                          help="pixels of the smallest part of a label map that is an object (default: the mapping's, "
                               "else 60)")
     add_matte(command)
-    command.add_argument("--split", metavar="FILE", help="split file written by `data split`")
+    command.add_argument("--split", metavar="FILE|NAME" if part else "FILE",
+                         help="split file written by `data split`"
+                              + ("; or a part of data that carry splits of their own, as YOLO's data.yaml does: train, "
+                                 f"val, test (default {'all' if whole else 'val'})" if part else ""))
     if part:
-        command.add_argument("--part", metavar="NAME", help="part of the split: train, val, test (default val)")
+        command.add_argument("--part", metavar="NAME", help="part of the split file: train, val, test (default val)")
 
 
 def open_data(options, annotations=None, part=None):
@@ -53,11 +60,11 @@ def open_data(options, annotations=None, part=None):
     Args:
         options: of the command.
         annotations: path; None takes options.annotations.
-        part: of options.split; None takes options.part, else "val".
+        part: of options.split, or of data that carry splits of their own; None takes options.part, else "val".
     """
     annotations = annotations or options.annotations
     wanted = getattr(options, "part", None)
-    part = part or wanted or "val"
+    asked, part = part, part or wanted or "val"
     own = reads(options, annotations)
     if not annotations and not own:
         given = [name for name in ("images", "names", "mapping", "format", "skip", "split") if getattr(options, name)]
@@ -67,27 +74,33 @@ def open_data(options, annotations=None, part=None):
     itself = splits_itself(options, annotations)
     if options.split and itself:
         raise UsageError(f"--split: {name_of(options.program.dataset)} splits the photos itself; leave the option out.")
-    if wanted and not (options.split or itself):
+    carried, told = carried_part(options, annotations, asked)
+    if wanted and not (options.split or itself or carried):
         raise UsageError("--part needs the --split FILE that it is a part of.")
-    dataset = _opened(options, annotations, part, own)
-    if options.split or options.skip or (options.limit and len(dataset.image_ids) > options.limit):
+    dataset = _opened(options, annotations, part, own, carried)
+    if split_file(options) or options.skip or (options.limit and len(dataset.image_ids) > options.limit):
         dataset = _chosen_photos(dataset, options, part)
+    if told:
+        print(f"{told} ({len(dataset.image_ids)} photos)")
     dataset.matte = options.matte or dataset.matte
     return _chosen_classes(dataset, options, annotations)
 
 
-def _opened(options, annotations, part, own):
-    """The data set of annotations as it is, of the program's own kind or of a format of the package's."""
+def _opened(options, annotations, part, own, carried):
+    """The data set of annotations as it is, of the program's own kind or of a format of the package's.
+
+    carried: the part to take of data that carry splits of their own; None takes all of it
+    """
     from mrcnn.data.annotated import AnnotatedDataset
     from mrcnn.data.curation.census import leave_out_bad
 
     # A split or a list to skip chooses first; then the limit counts what remains.
-    limit = None if options.split or options.skip else options.limit
+    limit = None if split_file(options) or options.skip else options.limit
     on_error = "skip" if options.skip else options.on_error
     with progress_bar("Checking objects", shown=on_error == "skip") as show:
         if not own:
             return open_dataset(annotations, options.images, limit, on_error, form=options.format,
-                                keep_partial=options.keep_partial, progress=show, **reading(options))
+                                keep_partial=options.keep_partial, progress=show, split=carried, **reading(options))
         chosen = argparse.Namespace(**{**vars(options), "limit": limit, "on_error": on_error})
         dataset = open_own(chosen, annotations, part)
         if on_error == "skip" and isinstance(dataset, AnnotatedDataset):
@@ -127,7 +140,7 @@ def _chosen_photos(dataset, options, part):
     from mrcnn.data.curation.splits import apply_split, read_split
     from mrcnn.data.curation.validate import read_faults
 
-    if options.split:
+    if split_file(options):
         dataset = apply_split(dataset, read_split(options.split), part)
     if options.skip:
         dataset = without(dataset, read_faults(options.skip))

@@ -8,6 +8,7 @@ from mrcnn.commands.options import add_output, probability
 from mrcnn.commands.own_data import splits_itself
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
+from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.outputs import claim_outputs
 
 PHOTOS = 50  # looked at unless told otherwise
@@ -49,8 +50,10 @@ def training_objects(options, dataset):
     whole = argparse.Namespace(**{**vars(options), "limit": None})
     if options.train:
         whole.split = whole.part = None
-        training = open_data(whole, options.train)
-    elif (options.split or splits_itself(options, options.annotations)) and (options.part or "val") != "train":
+        training = open_data(whole, options.train, "train")
+    elif _has_training_part(options) and (options.part or "val") != "train" != options.split:
+        if not split_file(options):
+            whole.split = whole.part = None
         training = open_data(whole, part="train")
     else:
         return None
@@ -58,6 +61,13 @@ def training_objects(options, dataset):
     totals = dict(zip(training.class_names[1:], counts.sum(axis=0).tolist()))
     return {"objects": [totals.get(name, 0) for name in dataset.class_names[1:]],
             "most": int(counts.sum(axis=1).max(initial=0))}
+
+
+def _has_training_part(options):
+    """Whether the data have a part to train on, beside the one that is looked at."""
+    if split_file(options) or splits_itself(options, options.annotations):
+        return True
+    return "train" in carried_parts(options, options.annotations)
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import shlex
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
 from mrcnn.commands.options import STAGES_EXAMPLE, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
+from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.errors import UsageError
 
 
@@ -21,7 +22,10 @@ def check_data_options(options):
     if own and not (options.split or itself):
         raise UsageError(f"{name_of(options.program.dataset)} has no parameter part to tell photos to train on from "
                          "those to validate on: give it one, or --split FILE (made by `data split`).")
-    if options.annotations and not (options.split or itself):
+    if options.split and not split_file(options) and not itself:
+        raise UsageError(f"--split {options.split}: no such file: training takes a file written by `data split`; of "
+                         "data that carry splits of their own it takes the parts train and val without the option.")
+    if options.annotations and not (options.split or itself or carried_parts(options, options.annotations)):
         raise UsageError("--annotations needs --split FILE (made by `data split`); else give --train and --val.")
     if getattr(options, "test", None) and not options.train:
         raise UsageError("--test ANNOTATIONS goes with --train and --val; of a split, --evaluate-test takes the part "

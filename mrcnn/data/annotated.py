@@ -72,6 +72,15 @@ class AnnotatedDataset(Dataset):
         self._loaded_before = (0, 0, 0)
         self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
 
+    @staticmethod
+    def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
+        """Names of the parts that annotations are split into by their own files, such as ("train", "val").
+
+        A reader of a format that has splits overrides this; its `load` then takes split, the name of one of them or
+        None for all, and each photo has its part as "split" in `image_info`.
+        """
+        return ()
+
     # --- For readers ---------------------------------------------------------------------------------------------
     def start_loading(self, on_error: str) -> None:
         """Begin to load. on_error "raise" raises at the first fault; "skip" leaves it out and keeps it in `faults`."""

@@ -22,7 +22,7 @@ def test_test_photos_are_asked_for_by_name():
     with pytest.raises(UsageError, match="beside --train and --val give --test"):
         check_data_options(options_of("--train", "a", "--val", "b", "--evaluate-test"))
     check_data_options(options_of("--train", "a", "--val", "b", "--test", "c"))
-    check_data_options(options_of("--annotations", "a", "--split", "s", "--evaluate-test"))
+    check_data_options(options_of("--annotations", "a", "--split", "s.json", "--evaluate-test"))
     assert fashion_training.testing_data(options_of(), None) is None
     drawn = fashion_training.testing_data(options_of("--evaluate-test", "--limit", "3"), None)
     others = drawn_pictures("val", 3)
@@ -35,10 +35,10 @@ def test_the_options_that_find_the_same_data():
     assert same_data(options) == " --images photos --annotations c.json --on-error skip"
     assert same_training_data(options) == " --images photos --train 'a b.json' --val c.json --on-error skip"
     assert same_training_data(options_of()) == ""
-    options = options_of("--annotations", "a.json", "--split", "s", "--crowds", "objects", "--boxes-as-masks",
+    options = options_of("--annotations", "a.json", "--split", "s.json", "--crowds", "objects", "--boxes-as-masks",
                          "--min-area", "20", "--matte", "black", "--keep-partial")
     assert same_data(options) == (" --annotations a.json --crowds objects --boxes-as-masks --min-area 20 "
-                                  "--matte '#000000' --split s --keep-partial")
+                                  "--matte '#000000' --split s.json --keep-partial")
 
 
 def test_presets_serve_tune_too():

@@ -23,6 +23,7 @@ READERS = {
     "via": ("mrcnn.data.formats.via", "ViaDataset"),
     "cvat": ("mrcnn.data.formats.cvat", "CvatDataset"),
     "labelme": ("mrcnn.data.formats.labelme", "LabelmeDataset"),
+    "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
@@ -82,6 +83,22 @@ def reader(form: str) -> type[AnnotatedDataset]:
     return getattr(importlib.import_module(module), name)
 
 
+def parts_of(annotations: str | os.PathLike, form: str | None = None) -> tuple[str, ...]:
+    """Look up the parts that annotations are split into by their own files.
+
+    Args:
+        annotations: path of the file or folder.
+        form: name of the format, a key of READERS; None recognises it.
+
+    Returns:
+        Names such as ("train", "val"), which `open_dataset` takes as split; () of a format without splits.
+
+    Raises:
+        DataError: the annotations cannot be used.
+    """
+    return reader(form or recognise(annotations)).parts(annotations)
+
+
 def writer(form: str) -> Callable:
     """Look up the function that writes a format.
 
@@ -104,7 +121,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
                  on_error: str = "raise", names: str | os.PathLike | None = None,
                  mapping: str | os.PathLike | dict | None = None, form: str | None = None, crowds: str | None = None,
                  boxes_as_masks: bool = False, min_area: int | None = None, keep_partial: bool = False,
-                 progress: Callable[[int, int], None] | None = None) -> AnnotatedDataset:
+                 progress: Callable[[int, int], None] | None = None, split: str | None = None) -> AnnotatedDataset:
     """Read annotations of any known format.
 
     Args:
@@ -120,6 +137,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         min_area: pixels of the smallest part of a label map that is an object; None takes the mapping's, else 60.
         keep_partial: whether "skip" keeps photos that lost objects, which are taught as background there.
         progress: called as progress(done, total) while "skip" looks at the objects of a format that checks them late.
+        split: part of data that carry splits of their own (see `parts_of`), "train", "val" or "test"; None takes all.
 
     Returns:
         A prepared data set.
@@ -130,7 +148,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     from mrcnn.data.curation.census import leave_out_bad
 
     dataset = reader(form or recognise(annotations))()
+    only = {} if split is None else {"split": split}  # a format without splits refuses it
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
-                 boxes_as_masks=boxes_as_masks or None, min_area=min_area)
+                 boxes_as_masks=boxes_as_masks or None, min_area=min_area, **only)
     dataset.prepare()
     return leave_out_bad(dataset, annotations, keep_partial, progress) if on_error == "skip" else dataset

@@ -20,6 +20,7 @@ ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl", ".npy", ".npz")
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
 COCO_EXPORT = "export COCO 1.0 (instances JSON)"
+YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names of the classes by --names"
 ONLY_BOXES = "boxes alone cannot train masks: draw outlines and " + COCO_EXPORT
 
 
@@ -47,7 +48,7 @@ def unread_form(path):
     if head.lstrip()[:1] in ("{", "["):
         return _unread_json(path)
     if ending in (".yaml", ".yml"):
-        return f"a file of settings, as YOLO has, whose labels are text files: {COCO_EXPORT} from the tool in its place"
+        return "a file of settings that is no data.yaml of YOLO: that has train or val, and the names of the classes"
     return _unread_text(path) if ending == ".txt" else _unread_table(head)
 
 
@@ -68,8 +69,6 @@ def _unread_folder(path):
     if here == "SegmentationObject" or "SegmentationObject" in names:
         return ("PASCAL VOC's masks of objects (SegmentationObject), which number objects without their class: give "
                 "the folder SegmentationClass as label maps, or " + COCO_EXPORT)
-    if {"data.yaml", "data.yml", "dataset.yaml", "obj.data"} & set(names):
-        return f"a folder of YOLO: {COCO_EXPORT} from the tool in its place"
     if "dataset_dict.json" in names or "state.json" in names:
         return f"a data set of Hugging Face, which is not read: save it as COCO JSON, or {COCO_EXPORT} from its source"
     if "meta.json" in names and any(name == "ann" or os.path.isdir(os.path.join(path, name, "ann")) for name in names):
@@ -94,8 +93,8 @@ def _unread_text(path):
     if not lines or not all(map(YOLO_LINE.fullmatch, lines)):
         return None
     if all(len(line.split()) == 5 for line in lines):
-        return "labels of YOLO, which are boxes: " + ONLY_BOXES
-    return f"outlines of YOLO, without names of classes and photos: {COCO_EXPORT} from the tool in their place"
+        return f"labels of YOLO, which are boxes: {YOLO_FOLDER}; {ONLY_BOXES}"
+    return f"outlines of YOLO, of one photo: {YOLO_FOLDER}"
 
 
 def _unread_xml(path):
@@ -140,7 +139,7 @@ def _unread_json(path):
 
 
 # What the files of a folder may be, if half of them or more have one ending.
-FOLDERS = {".txt": _unread_text, ".xml": _unread_xml, ".json": _unread_json}
+FOLDERS = {".xml": _unread_xml, ".json": _unread_json}
 PANOPTIC = ("COCO's panoptic form (segments_info), whose masks are PNG files: give the instances JSON "
             "(instances_*.json) in its place, or " + COCO_EXPORT)
 LABELBOX = f"an export of Labelbox: convert it by Labelbox' own tools, or {COCO_EXPORT}"

@@ -1,4 +1,5 @@
-"""Where the photos, labels and class names of a YOLO data set are, as Ultralytics, Roboflow, CVAT and others lay it out.
+"""Where the photos, labels and class names of a YOLO data set are, as Ultralytics, Roboflow, CVAT and others lay
+it out.
 
     data.yaml           path, train, val, test: a folder, a list of folders, or a text file that lists photos; names
     obj.data            the same in Darknet's words, with obj.names

@@ -86,8 +86,17 @@ def instance_masks(folder):
     return folder
 
 
+def yolo(folder):
+    write_photo(folder / "images" / "a.png")
+    (folder / "labels").mkdir()
+    corners = " ".join(str(value / SIDE) for value in (1, 2, 10, 2, 10, 11, 1, 11))
+    (folder / "labels" / "a.txt").write_text(f"0 {corners}\n")
+    (folder / "data.yaml").write_text("train: images\nnames: [shirt]\n")
+    return folder / "data.yaml"
+
+
 MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "cvat": cvat,
-        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks}
+        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks, "yolo": yolo}
 
 
 def test_every_format_is_tried():
@@ -114,8 +123,8 @@ def test_what_is_no_annotation_is_refused_by_name(tmp_path):
             recognise(str(tmp_path / name))
     with pytest.raises(DataError, match="gone.json: no such annotations"):
         open_dataset(str(tmp_path / "gone.json"))
-    with pytest.raises(DataError, match="No annotation format 'voc': take one of coco"):
-        open_dataset(str(tmp_path / "notes.txt"), form="voc")
+    with pytest.raises(DataError, match="No annotation format 'nothing': take one of coco"):
+        open_dataset(str(tmp_path / "notes.txt"), form="nothing")
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -39,8 +39,8 @@ FILES = [
     ("a__json", {"size": {}, "objects": []}, "Supervisely"),
     ("a__json", {"asset": {}, "regions": []}, "VoTT"),
     ("a__txt", "0 0.5 0.5 0.2 0.1\n1 0.1 0.2 0.3 0.4\n", "labels of YOLO, which are boxes"),
-    ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO"),
-    ("a__yaml", "nc: 2\n", "YOLO"),
+    ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO, of one photo: give the data.yaml"),
+    ("a__yaml", "nc: 2\n", "no data.yaml of YOLO"),
     ("a__csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "a table of boxes"),
     ("a__csv", "MaskPath,ImageID,LabelName\n", "OpenImages"),
 ]
@@ -56,10 +56,8 @@ def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
 
 @pytest.mark.parametrize("files, said", [
     ({"SegmentationObject___a__png": "", "JPEGImages___a__jpg": ""}, "SegmentationObject.*SegmentationClass"),
-    ({"data__yaml": "", "labels___a__txt": ""}, "a folder of YOLO"),
     ({"meta__json": {}, "ds___ann___a__json": {}}, "Supervisely"),
     ({"dataset_dict__json": {}}, "Hugging Face"),
-    ({"a__txt": "0 0.5 0.5 0.2 0.1", "b__txt": ""}, "a folder of 2 .txt files, the first of them labels of YOLO"),
     ({"a__xml": BOX, "a__jpg": ""}, "a folder of 1 .xml files, the first of them PASCAL VOC"),
     ({"1__json": [TASK]}, "a folder of 1 .json files, the first of them Label Studio's"),
     ({"a__jpg": "", "b__JPG": ""}, "a folder of 2 JPEG files: photos without annotations"),
