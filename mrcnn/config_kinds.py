@@ -96,6 +96,58 @@ class Choice:
 
 
 @dataclasses.dataclass(frozen=True)
+class Whole:
+    """One of several whole numbers."""
+
+    choices: tuple
+
+    def read(self, value):
+        number = Number(whole=True).read(value)
+        if number not in self.choices:
+            raise ValueError
+        return number
+
+    @property
+    def wanted(self):
+        return f"one of {', '.join(map(str, self.choices))}"
+
+
+@dataclasses.dataclass(frozen=True)
+class SumOf:
+    """One of several texts, or some of them with + in between."""
+
+    choices: tuple
+
+    def read(self, value):
+        parts = value.split("+") if isinstance(value, str) else []
+        if not parts or len(set(parts)) < len(parts) or not set(parts) <= set(self.choices):
+            raise ValueError
+        return str(value)
+
+    @property
+    def wanted(self):
+        return f"some of {', '.join(self.choices)}, with + in between"
+
+
+@dataclasses.dataclass(frozen=True)
+class Either:
+    """What one of two kinds takes."""
+
+    first: object
+    second: object
+
+    def read(self, value):
+        try:
+            return self.first.read(value)
+        except (ValueError, TypeError):
+            return self.second.read(value)
+
+    @property
+    def wanted(self):
+        return f"{self.first.wanted}, or {self.second.wanted.removeprefix('one of ')}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Text:
     """A text, if `name` is set one that can name a folder."""
 

@@ -8,13 +8,14 @@ import reprlib
 
 import numpy as np
 
-from mrcnn.config_kinds import Choice, Function, Number, Numbers, OrNone, Switch, Text, Weights
+from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights, Whole
 from mrcnn.errors import ConfigError
 
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
           "mrcnn_point_loss")
+PIXEL_LOSS_KINDS = ("cross-entropy", "focal", "dice", "jaccard")
 EXACT_ONLY = {  # the one value that Matterport's geometry takes
     "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
     "BBOX_LOSS": "smooth_l1", "CLASS_LOSS": "softmax",
@@ -90,6 +91,18 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (Choice(("smooth_l1", "l1", "giou")), "BBOX_LOSS"),
     (Choice(("softmax", "class-balanced", "seesaw")), "CLASS_LOSS"),
     (OrNone(Numbers(Number(0)), [0, 120, 40]), "CLASS_COUNTS"),
+    # Networks of pixels
+    (SumOf(PIXEL_LOSS_KINDS), "PIXEL_LOSS"),
+    (OrNone(Either(Numbers(Number(0)), Choice(("pixels",))), [0.5, 1, 2]), "CLASS_WEIGHTS"),
+    (Number(0), "BACKGROUND_WEIGHT FOCAL_GAMMA"),
+    (Number(0.001, 1), "HARD_PIXELS"),
+    (Whole((8, 16, 32)), "OUTPUT_STRIDE"),
+    (Numbers(COUNT, 3), "ATROUS_RATES"),
+    (COUNT, "ASPP_CHANNELS UNET_CHANNELS"),
+    (Number(0, 0.95), "HEAD_DROPOUT"),
+    (SWITCH, "AUXILIARY_HEAD"),
+    (Choice(("backbone", "plain")), "UNET_ENCODER"),
+    (Choice(("bilinear", "transposed")), "UNET_UPSAMPLING"),
 )
 RULES = {name: rule for rule, names in _ROWS for name in names.split()}
 
@@ -186,6 +199,16 @@ def check_losses(config, names, optional=()):
     unknown = sorted(set(config.LOSS_WEIGHTS) - set(names))
     if unknown:
         raise ConfigError(f"LOSS_WEIGHTS has {', '.join(unknown)}: the losses here are {', '.join(names)}.")
+
+
+def check_pixels(config):
+    """Raise ConfigError for settings of a network of pixels that do not fit together."""
+    weights = config.CLASS_WEIGHTS
+    if weights is not None and not isinstance(weights, str) and len(weights) != config.NUM_CLASSES:
+        raise ConfigError(
+            f"CLASS_WEIGHTS={in_short(weights)}: give NUM_CLASSES={config.NUM_CLASSES} numbers, the first that of "
+            'background; or "pixels", or None.'
+        )
 
 
 def check_mask_rcnn(config):

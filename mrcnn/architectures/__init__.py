@@ -13,6 +13,11 @@ from mrcnn.weights.files import DEFAULT_ARCHITECTURE, is_foreign, read_attribute
 
 ARCHITECTURES = {  # name: module:class
     DEFAULT_ARCHITECTURE: "mrcnn.architectures.mask_rcnn:MaskRCNN",
+    "deeplabv3": "mrcnn.architectures.pixels:DeepLabV3",
+    "deeplabv3plus": "mrcnn.architectures.pixels:DeepLabV3Plus",
+    "unet": "mrcnn.architectures.pixels:UNet",
+    "u2net": "mrcnn.architectures.pixels:U2Net",
+    "u2netp": "mrcnn.architectures.pixels:U2NetP",
 }
 
 

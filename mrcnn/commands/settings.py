@@ -51,8 +51,10 @@ def known_to(architecture, settings, asked=()):
     """{name: value} of settings less those that are other networks' alone, unless the user asked for them by name."""
     from mrcnn.config import RULES
 
+    own = architecture.settings.BACKBONE == "own"  # an encoder of its own, whatever a program says for others
     return {name: value for name, value in settings.items()
-            if name in asked or name not in RULES or hasattr(architecture.settings, name)}
+            if name in asked or name not in RULES or hasattr(architecture.settings, name)
+            and not (own and name == "BACKBONE")}
 
 
 # --- Settings from the command line ----------------------------------------------------------------------------------
@@ -105,8 +107,9 @@ def starts_of(weights):
 
 
 def asked_settings(options):
-    """Names of the settings that --set names; others follow from options that are not about one network alone."""
-    return [parse_setting(text)[0] for text in options.set]
+    """Names of the settings that --set and --backbone name; others follow from options of every network."""
+    backbone = ["BACKBONE"] if getattr(options, "backbone", None) is not None else []
+    return backbone + [parse_setting(text)[0] for text in options.set]
 
 
 def is_torchvision(weights):

@@ -44,6 +44,24 @@ def true_label_map(dataset, image_id):
     return labels
 
 
+def count_pixels(dataset, image_ids, classes, most=1000):
+    """How many pixels each class has in some photos.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: of the photos.
+        classes: their number, with background.
+        most: photos to look at; of more, evenly spaced ones.
+
+    Returns:
+        int64 [classes].
+    """
+    counts = np.zeros(classes, np.int64)
+    for index in np.unique(np.linspace(0, len(image_ids) - 1, min(most, len(image_ids))).astype(int)):
+        counts += np.bincount(true_label_map(dataset, int(image_ids[index])).ravel(), minlength=IGNORED + 1)[:classes]
+    return counts
+
+
 # --- One sample ------------------------------------------------------------------------------------------------------
 
 

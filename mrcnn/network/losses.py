@@ -99,22 +99,6 @@ def mrcnn_class_loss(logits, class_ids, valid, active, smoothing=0.0, kind="soft
     return masked_mean(loss, valid)
 
 
-def pixel_class_loss(logits, labels, active, ignored=255):
-    """Softmax cross entropy of all pixels but ignored ones, over the classes that their photo's data set labels.
-
-    Args:
-        logits: [B, H, W, C].
-        labels: uint8 [B, H, W], class ids.
-        active: bool [B, C].
-        ignored: label of pixels that do not count.
-    """
-    logits = ops.where(active[:, None, None, :], ops.cast(logits, "float32"), -1e9)
-    labels = ops.cast(labels, "int32")
-    valid = labels != ignored
-    own = ops.take_along_axis(logits, ops.where(valid, labels, 0)[..., None], axis=-1)[..., 0]
-    return masked_mean(ops.logsumexp(logits, axis=-1) - own, valid)
-
-
 def class_weights(counts, beta=EFFECTIVE_BETA):
     """Weights (1 - beta) / (1 - beta^n) of classes, over their mean (Cui 2019, section 4).
 

@@ -7,7 +7,7 @@ from keras import layers
 from tiny import TinyConfig
 
 from mrcnn.network.layout import Layout
-from mrcnn.network.losses import pixel_class_loss
+from mrcnn.network.pixel_losses import pixel_class_loss
 from mrcnn.network.pixel_network import build_pixel_network
 
 LAYOUT = Layout(heads="label.*")

@@ -1,0 +1,89 @@
+"""The networks that tell a class of each pixel: DeepLabv3, DeepLabv3+, U-Net, U2-Net and U2-Net-p."""
+
+import keras
+
+from mrcnn.architectures.semantic import SemanticSegmenter
+from mrcnn.config_pixels import (
+    DeepLabPlusSettings,
+    DeepLabSettings,
+    PixelSettings,
+    U2NetSettings,
+    UNetSettings,
+)
+from mrcnn.data.batches import Batches
+from mrcnn.data.label_samples import count_pixels
+from mrcnn.errors import ConfigError
+from mrcnn.network.deeplab import build_deeplabv3, build_deeplabv3plus
+from mrcnn.network.u2net import build_u2net, build_u2netp
+from mrcnn.network.unet import build_unet
+
+
+class PixelSegmenter(SemanticSegmenter):
+    """What these share: their losses may have to know how many pixels each class has."""
+
+    settings = PixelSettings
+
+    def before_fit(self, batches: Batches) -> None:
+        """Count the pixels of each class in the training photos, if CLASS_WEIGHTS is "pixels"."""
+        if self.config.CLASS_WEIGHTS == "pixels":
+            counts = count_pixels(batches.dataset, batches.image_ids, self.config.NUM_CLASSES)
+            self.training_model.take_pixel_counts(counts, self.config.BACKGROUND_WEIGHT)
+
+
+class DeepLabV3(PixelSegmenter):
+    """DeepLabv3 (Chen 2017)."""
+
+    architecture, settings = "deeplabv3", DeepLabSettings
+
+    def build_networks(self, config: DeepLabSettings) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_deeplabv3(config)
+
+
+class DeepLabV3Plus(PixelSegmenter):
+    """DeepLabv3+ (Chen 2018)."""
+
+    architecture, settings = "deeplabv3plus", DeepLabPlusSettings
+
+    def build_networks(self, config: DeepLabPlusSettings) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_deeplabv3plus(config)
+
+
+class UNet(PixelSegmenter):
+    """U-Net (Ronneberger 2015)."""
+
+    architecture, settings = "unet", UNetSettings
+
+    def build_networks(self, config: UNetSettings) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_unet(config)
+
+
+class U2Net(PixelSegmenter):
+    """U2-Net (Qin 2020)."""
+
+    architecture, settings = "u2net", U2NetSettings
+
+    @classmethod
+    def check(cls, config: U2NetSettings) -> None:
+        super().check(config)
+        if config.BACKBONE != "own":
+            raise ConfigError(
+                f"BACKBONE={config.BACKBONE!r}: {cls.architecture} has an encoder of its own, which starts from random "
+                "weights: leave BACKBONE out."
+            )
+
+    def build_networks(self, config: U2NetSettings) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_u2net(config)
+
+
+class U2NetP(U2Net):
+    """U2-Net-p, the small form of U2-Net."""
+
+    architecture = "u2netp"
+
+    def build_networks(self, config: U2NetSettings) -> tuple[keras.Model, keras.Model]:
+        """Build (training model, inference model), which share their weights."""
+        return build_u2netp(config)

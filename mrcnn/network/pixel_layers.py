@@ -1,0 +1,66 @@
+"""What the networks of pixels share: a convolution with its norm and activation, and maps made larger."""
+
+from keras import layers, ops
+
+from mrcnn.network.backbones import normalisation
+
+
+class Blocks:
+    """Makes layers in the manner of some settings.
+
+    Args:
+        config: settings; HEAD_NORM, or NORM where it is None, says which norm.
+        activation: after the norm, "relu" or None.
+    """
+
+    def __init__(self, config, activation="relu"):
+        self.norm, self.train_bn = config.HEAD_NORM or config.NORM, config.TRAIN_BN
+        self.activation = activation
+
+    def convolve(self, x, channels, size=3, dilation=1, name="", separable=False):
+        """Convolution, norm and activation.
+
+        Args:
+            x: [B, h, w, F].
+            channels: of the result.
+            size: side of the kernel.
+            dilation: distance of its taps.
+            name: of the convolution; the norm's is name + "_bn".
+            separable: whether each channel is convolved by itself first (Chen 2018, section 3.1).
+
+        Returns:
+            [B, h, w, channels].
+        """
+        if separable:
+            x = layers.DepthwiseConv2D(size, padding="same", dilation_rate=dilation, use_bias=False,
+                                       depthwise_initializer="he_normal", name=f"{name}_depthwise")(x)
+            x = normalisation(self.norm, self.train_bn, f"{name}_depthwise_bn", groups_of(x.shape[-1]))(x)
+            x = layers.Activation("relu", name=f"{name}_depthwise_relu")(x)
+            size = dilation = 1
+        x = layers.Conv2D(channels, size, padding="same", dilation_rate=dilation, use_bias=False,
+                          kernel_initializer="he_normal", name=name)(x)
+        x = normalisation(self.norm, self.train_bn, f"{name}_bn", groups_of(channels))(x)
+        return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x) if self.activation else x
+
+
+def groups_of(channels, most=16):
+    """The largest number of groups up to `most` that divides the channels: of group normalisation."""
+    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+
+
+def class_logits(x, classes, name, size=1):
+    """Logits [B, h, w, C] of each cell of a map."""
+    return layers.Conv2D(classes, size, padding="same", kernel_initializer="glorot_uniform", name=name)(x)
+
+
+def enlarged(x, times, name):
+    """A map made larger by a whole number, bilinearly between the centres of its cells."""
+    return x if times == 1 else layers.UpSampling2D(times, interpolation="bilinear", name=name)(x)
+
+
+class SpreadOver(layers.Layer):
+    """One cell [B, 1, 1, F], repeated at every cell of a map [B, h, w, G]: [B, h, w, F]."""
+
+    def call(self, inputs):
+        cell, like = inputs
+        return cell + ops.zeros_like(like[..., :1])
