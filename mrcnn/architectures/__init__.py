@@ -53,15 +53,24 @@ def class_of(name: str) -> type:
 
 
 def architecture_of(path):
-    """The name of the architecture that a checkpoint was written by; PyTorch's files are known of Mask R-CNN alone.
+    """The name of the architecture that a checkpoint was written by; PyTorch's files are known by their names.
 
     Raises:
         CheckpointError: the file cannot be read, or carries nothing of ours.
     """
-    name = DEFAULT_ARCHITECTURE if is_foreign(path) else read_attributes(path)["architecture"]
+    if is_foreign(path):
+        return _architecture_of_foreign(path)
+    name = read_attributes(path)["architecture"]
     if name is None:
         raise CheckpointError(f"{path} carries no settings (not written by mrcnn): build a Config and load_weights it.")
     return name
+
+
+def _architecture_of_foreign(path):
+    """DeepLabv3 of torchvision has a `classifier`, Mask R-CNN `roi_heads`; who opens the file says if it is neither."""
+    from mrcnn.weights.torchvision import read_arrays
+
+    return "deeplabv3" if any(name.startswith("classifier.") for name in read_arrays(path)) else DEFAULT_ARCHITECTURE
 
 
 def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mode: str = "inference",

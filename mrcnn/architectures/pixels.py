@@ -1,6 +1,10 @@
 """The networks that tell a class of each pixel: DeepLabv3, DeepLabv3+, U-Net, U2-Net and U2-Net-p."""
 
+import os
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 
 from mrcnn.architectures.semantic import SemanticSegmenter
 from mrcnn.config_pixels import (
@@ -16,6 +20,8 @@ from mrcnn.errors import ConfigError
 from mrcnn.network.deeplab import build_deeplabv3, build_deeplabv3plus
 from mrcnn.network.u2net import build_u2net, build_u2netp
 from mrcnn.network.unet import build_unet
+from mrcnn.weights import torchvision_deeplab
+from mrcnn.weights.files import is_foreign, read_layers
 
 
 class PixelSegmenter(SemanticSegmenter):
@@ -38,6 +44,17 @@ class DeepLabV3(PixelSegmenter):
     def build_networks(self, config: DeepLabSettings) -> tuple[keras.Model, keras.Model]:
         """Build (training model, inference model), which share their weights."""
         return build_deeplabv3(config)
+
+    def read_weights(self, path: str | os.PathLike, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
+        """Read an HDF5 file, or a .pth or .safetensors file of torchvision's deeplabv3_resnet50 or _resnet101."""
+        if is_foreign(path):
+            return torchvision_deeplab.convert(path, self.config, exclude)
+        return read_layers(path)
+
+    @classmethod
+    def read_settings(cls, path: str | os.PathLike) -> dict:
+        """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs."""
+        return torchvision_deeplab.settings_of(path)
 
 
 class DeepLabV3Plus(PixelSegmenter):

@@ -95,9 +95,9 @@ def convert(path, config, exclude=()):
             f"{', '.join(f'{name}={needed[name]!r}' for name in wrong)}, or by MaskRCNN.from_checkpoint(path)."
         )
     published = sha256_of(path).startswith(PUBLISHED_SHA256)
-    source = _Source(path, state, PUBLISHED_EPSILON if published else EPSILON)
+    source = Source(path, state, PUBLISHED_EPSILON if published else EPSILON)
     layers = {
-        **_backbone(source, "backbone.body.", RESNETS_V1_5[config.BACKBONE], config.MEAN_PIXEL),
+        **backbone_layers(source, "backbone.body.", RESNETS_V1_5[config.BACKBONE], config.MEAN_PIXEL),
         **_pyramid(source),
         **_proposal_head(source, config),
         **_box_head(source, config),
@@ -145,8 +145,8 @@ def load_imagenet_resnet(model, config, path):
     """
     if config.NORM != "batch":
         raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
-    source = _Source(path, read_arrays(path), EPSILON)
-    layers = _backbone(source, "", RESNETS_V1_5[config.BACKBONE], config.MEAN_PIXEL)
+    source = Source(path, read_arrays(path), EPSILON)
+    layers = backbone_layers(source, "", RESNETS_V1_5[config.BACKBONE], config.MEAN_PIXEL)
     source.check_nothing_left(but=("fc.",))
     report = weights.load_weights(path, model, by_name=True, stored=layers)
     return len(report.loaded)
@@ -164,11 +164,18 @@ def _first(state, prefix):
 # --- The conversion --------------------------------------------------------------------------------------------------
 
 
-class _Source:
-    """The state dict, which knows what was taken from it."""
+class Source:
+    """A state dict, which knows what was taken from it.
 
-    def __init__(self, path, state, epsilon):
-        self.path, self.epsilon = path, epsilon
+    Args:
+        path: of its file, for messages.
+        state: {name: array}.
+        epsilon: of its norms.
+        network: torchvision's name of the model that it should be of.
+    """
+
+    def __init__(self, path, state, epsilon, network="maskrcnn_resnet50_fpn"):
+        self.path, self.epsilon, self.network = path, epsilon, network
         self.left = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
     def take(self, *names):
@@ -176,7 +183,7 @@ class _Source:
         for name in names:
             if name in self.left:
                 return self.left.pop(name).astype("float32")
-        raise CheckpointError(f"{self.path} lacks {names[0]}: it is not torchvision's maskrcnn_resnet50_fpn.")
+        raise CheckpointError(f"{self.path} lacks {names[0]}: it is not torchvision's {self.network}.")
 
     def convolution(self, *prefixes):
         """Kernel [h, w, in, out] and bias, which is zero where the file has none."""
@@ -199,7 +206,7 @@ class _Source:
         left = [name for name in self.left if not name.startswith(tuple(but) or ("\0",))]
         if left:
             raise CheckpointError(
-                f"{self.path} holds {left[0]}, which maskrcnn_resnet50_fpn has no place for: is it another model (_v2)?"
+                f"{self.path} holds {left[0]}, which {self.network} has no place for: is it another model (_v2)?"
             )
 
 
@@ -220,7 +227,15 @@ def _no_norm(channels):
     return {"gamma": one, "beta": 0 * one, "moving_mean": 0 * one, "moving_variance": one - np.float32(OUR_EPSILON)}
 
 
-def _backbone(source, body, blocks, mean_pixel):
+def backbone_layers(source, body, blocks, mean_pixel):
+    """{layer: {weight: array}} of a ResNet.
+
+    Args:
+        source: Source.
+        body: how the names of the backbone begin.
+        blocks: of each stage, of RESNETS_V1_5.
+        mean_pixel: that the network is given its pixels less.
+    """
     stem = source.convolution(f"{body}conv1")
     if stem["kernel"].shape[2] != 3:
         raise CheckpointError(f"{source.path}: {body}conv1 takes {stem['kernel'].shape[2]} channels, not 3.")
