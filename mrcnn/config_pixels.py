@@ -17,8 +17,8 @@ class PixelSettings(Settings, network="networks of pixels"):
     PIXEL_LOSS = "cross-entropy"
     # Of cross-entropy and focal: a number for each class, background's first; "pixels": rare classes count more, as the
     # training photos show them; None: all alike.
-    CLASS_WEIGHTS = None
-    BACKGROUND_WEIGHT = 1.0  # of class 0, where CLASS_WEIGHTS lists no numbers
+    PIXEL_CLASS_WEIGHTS = None
+    BACKGROUND_WEIGHT = 1.0  # of class 0, where PIXEL_CLASS_WEIGHTS lists no numbers
     FOCAL_GAMMA = 2.0
     HARD_PIXELS = 1.0  # share of the pixels, those of the largest loss, that cross-entropy and focal count
 

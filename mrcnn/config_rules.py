@@ -93,7 +93,7 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (OrNone(Numbers(Number(0)), [0, 120, 40]), "CLASS_COUNTS"),
     # Networks of pixels
     (SumOf(PIXEL_LOSS_KINDS), "PIXEL_LOSS"),
-    (OrNone(Either(Numbers(Number(0)), Choice(("pixels",))), [0.5, 1, 2]), "CLASS_WEIGHTS"),
+    (OrNone(Either(Numbers(Number(0)), Choice(("pixels",))), [0.5, 1, 2]), "PIXEL_CLASS_WEIGHTS"),
     (Number(0), "BACKGROUND_WEIGHT FOCAL_GAMMA"),
     (Number(0.001, 1), "HARD_PIXELS"),
     (Whole((8, 16, 32)), "OUTPUT_STRIDE"),
@@ -203,11 +203,11 @@ def check_losses(config, names, optional=()):
 
 def check_pixels(config):
     """Raise ConfigError for settings of a network of pixels that do not fit together."""
-    weights = config.CLASS_WEIGHTS
+    weights = config.PIXEL_CLASS_WEIGHTS
     if weights is not None and not isinstance(weights, str) and len(weights) != config.NUM_CLASSES:
         raise ConfigError(
-            f"CLASS_WEIGHTS={in_short(weights)}: give NUM_CLASSES={config.NUM_CLASSES} numbers, the first that of "
-            'background; or "pixels", or None.'
+            f"PIXEL_CLASS_WEIGHTS={in_short(weights)}: give NUM_CLASSES={config.NUM_CLASSES} numbers, the first that "
+            'of background; or "pixels", or None.'
         )
 
 

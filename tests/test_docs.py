@@ -20,6 +20,7 @@ from mrcnn.commands.main import PRESETS, build_parser
 from mrcnn.commands.options import expand_presets
 from mrcnn.commands.settings import overrides_of
 from mrcnn.config import Config
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.model import MaskRCNN
 from mrcnn.utils import Dataset
@@ -307,7 +308,8 @@ def calls(block):
                 return function
             if isinstance(node.func, ast.Attribute) and node.func.attr == "from_checkpoint":
                 return value(node.func.value)
-            hints = typing.get_type_hints(function) if inspect.isfunction(function) else {}
+            known = {"AnnotatedDataset": AnnotatedDataset}  # which open_dataset names without importing it
+            hints = typing.get_type_hints(function, localns=known) if inspect.isfunction(function) else {}
             return hints.get("return")
         return None
 

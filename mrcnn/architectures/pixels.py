@@ -30,8 +30,8 @@ class PixelSegmenter(SemanticSegmenter):
     settings = PixelSettings
 
     def before_fit(self, batches: Batches) -> None:
-        """Count the pixels of each class in the training photos, if CLASS_WEIGHTS is "pixels"."""
-        if self.config.CLASS_WEIGHTS == "pixels":
+        """Count the pixels of each class in the training photos, if PIXEL_CLASS_WEIGHTS is "pixels"."""
+        if self.config.PIXEL_CLASS_WEIGHTS == "pixels":
             counts = count_pixels(batches.dataset, batches.image_ids, self.config.NUM_CLASSES)
             self.training_model.take_pixel_counts(counts, self.config.BACKGROUND_WEIGHT)
 

@@ -92,7 +92,7 @@ def pixel_loss_of(config):
     """The PixelLoss that settings ask for; the plain one of settings that say nothing of it."""
     if not hasattr(config, "PIXEL_LOSS"):
         return PixelLoss()
-    weights = config.CLASS_WEIGHTS
+    weights = config.PIXEL_CLASS_WEIGHTS
     if weights is None or isinstance(weights, str):  # by pixels, which are counted before training
         weights = [config.BACKGROUND_WEIGHT] + [1.0] * (config.NUM_CLASSES - 1)
     return PixelLoss(tuple(config.PIXEL_LOSS.split("+")), tuple(map(float, weights)), config.FOCAL_GAMMA,

@@ -49,11 +49,11 @@ def test_it_learns_eight_pictures_by_heart(name, tmp_path):
 
 
 def test_what_the_losses_are(tmp_path):
-    weighed = model_of("unet", tmp_path, CLASS_WEIGHTS=[0.1, 1, 1, 1])
+    weighed = model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS=[0.1, 1, 1, 1])
     assert weighed.training_model.pixel_loss.class_weights == (0.1, 1, 1, 1)
-    assert model_of("unet", tmp_path, CLASS_WEIGHTS=None, BACKGROUND_WEIGHT=0.5
+    assert model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS=None, BACKGROUND_WEIGHT=0.5
                     ).training_model.pixel_loss.class_weights == (0.5, 1, 1, 1)
-    model = model_of("unet", tmp_path, CLASS_WEIGHTS="pixels")
+    model = model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS="pixels")
     model.before_fit(model.batches(Squares().load(8)))
     weights = model.training_model.pixel_loss.class_weights
     assert weights[0] == min(weights) < 0.2  # most of each picture is background
@@ -84,8 +84,8 @@ def test_the_same_weights_serve_both_strides(tmp_path):
 @pytest.mark.parametrize("architecture,settings,message", [
     (U2NetP, {"BACKBONE": "resnet50"}, "BACKBONE='resnet50': u2netp has an encoder of its own"),
     (UNet, {"PIXEL_LOSS": "dice+dice"}, "PIXEL_LOSS='dice.dice': give some of cross-entropy"),
-    (UNet, {"CLASS_WEIGHTS": [1, 2]}, "CLASS_WEIGHTS=.*NUM_CLASSES=4 numbers"),
-    (UNet, {"CLASS_WEIGHTS": "objects"}, "CLASS_WEIGHTS='objects': give .* pixels"),
+    (UNet, {"PIXEL_CLASS_WEIGHTS": [1, 2]}, "PIXEL_CLASS_WEIGHTS=.*NUM_CLASSES=4 numbers"),
+    (UNet, {"PIXEL_CLASS_WEIGHTS": "objects"}, "PIXEL_CLASS_WEIGHTS='objects': give .* pixels"),
     (DeepLabV3, {"OUTPUT_STRIDE": 4}, "OUTPUT_STRIDE=4: give one of 8, 16, 32"),
     (DeepLabV3, {"LOSS_WEIGHTS": {"pixel_class_loss": 1}}, "LOSS_WEIGHTS lacks auxiliary_loss"),
     (DeepLabV3, {"NUM_CLASSES": 300}, "NUM_CLASSES=300: a label map holds 255 classes"),
