@@ -89,7 +89,7 @@ class Settings(BaseSettings, network="all networks"):
         return self.IMAGES_PER_GPU * self.GPU_COUNT
 
     @BATCH_SIZE.setter
-    def BATCH_SIZE(self, value):
+    def BATCH_SIZE(self, value: int) -> None:
         value = checked("BATCH_SIZE", value, 2, RULES["IMAGES_PER_GPU"])
         if value % self.GPU_COUNT:
             raise ConfigError(f"BATCH_SIZE {value} does not divide among GPU_COUNT={self.GPU_COUNT} devices.")

@@ -17,7 +17,7 @@ class Number:
     most: float = math.inf
     whole: bool = False
 
-    def read(self, value):
+    def read(self, value: object) -> float:
         value = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError
@@ -29,7 +29,7 @@ class Number:
             raise ValueError
         return value
 
-    def named(self, many=""):
+    def named(self, many: str = "") -> str:
         """The kind and range in words.
 
         Args:
@@ -41,7 +41,7 @@ class Number:
         return f"{'whole ' if self.whole else ''}number{many}{limits}"
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"a {self.named()}"
 
 
@@ -52,7 +52,7 @@ class Numbers:
     item: Number
     length: int | None = None
 
-    def read(self, value):
+    def read(self, value: object) -> np.ndarray | tuple:
         if not isinstance(value, (list, tuple, np.ndarray)) or not len(np.shape(value)) == 1 or not len(value):
             raise ValueError
         if self.length not in (None, len(value)):
@@ -63,7 +63,7 @@ class Numbers:
         return tuple(items) if isinstance(value, tuple) else items
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"a list of {self.length or 'one or more'} {self.item.named('s')}"
 
 
@@ -73,7 +73,7 @@ class Switch:
 
     wanted = "True or False"
 
-    def read(self, value):
+    def read(self, value: object) -> bool:
         if isinstance(value, (bool, np.bool_)) or type(value) is int and value in (0, 1):
             return bool(value)
         raise ValueError
@@ -85,13 +85,13 @@ class Choice:
 
     choices: tuple
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         if isinstance(value, str) and value in self.choices:
             return str(value)
         raise ValueError
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"one of {', '.join(self.choices)}"
 
 
@@ -153,13 +153,13 @@ class Text:
 
     name: bool = False
 
-    def read(self, value):
+    def read(self, value: object) -> str:
         if not isinstance(value, str) or self.name and any(letter in "/\\\0\r\n" for letter in value):
             raise ValueError
         return str(value)
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return "a text without slashes, which names a folder" if self.name else "a text"
 
 
@@ -169,13 +169,13 @@ class Function:
 
     named: bool = False
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         if callable(value) or self.named and isinstance(value, str):
             return value
         raise ValueError
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return "a name or a function" if self.named else "a function"
 
 
@@ -185,7 +185,7 @@ class Weights:
 
     wanted = "a dict with a number, 0 or more, for each loss"
 
-    def read(self, value):
+    def read(self, value: object) -> dict:
         if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
             raise ValueError
         return {name: Number(0).read(weight) for name, weight in value.items()}
@@ -202,9 +202,9 @@ class OrNone:
     rule: object
     example: object = None
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         return None if value is None else self.rule.read(value)
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"{self.rule.wanted}, or None"

@@ -5,6 +5,7 @@
 
 import difflib
 import reprlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -107,7 +108,7 @@ _ROWS = (  # (rule, names of the settings that it holds for)
 RULES = {name: rule for rule, names in _ROWS for name in names.split()}
 
 
-def checked(name, value, default, rule=None):
+def checked(name: str, value: object, default: object, rule: object = None) -> object:
     """The value of a setting in Python's own type, e.g. 100 for 100.0 where a whole number is due.
 
     Args:
@@ -131,7 +132,7 @@ def checked(name, value, default, rule=None):
     raise ConfigError(f"{name}={in_short(value)}: give {rule.wanted}{shown}.")
 
 
-def in_short(value):
+def in_short(value: object) -> str:
     """A value on one line, cut to a readable length."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 60
@@ -140,7 +141,7 @@ def in_short(value):
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
-def misspelt(name, known):
+def misspelt(name: str, known: Iterable[str]) -> str | None:
     """The setting whose name is so near that `name` must be a slip of the pen, else None.
 
     Near is what shares nine tenths of its letters, or has the same length and one letter wrong or two swapped. A word
@@ -172,7 +173,7 @@ def _one_slip(name, other):
 
 
 # --- Which settings fit together -------------------------------------------------------------------------------------
-def check_images(config):
+def check_images(config: object) -> None:
     """Raise ConfigError for settings of photos and training, those of any network, that do not fit together."""
     if config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:
         name = "IMAGE_MIN_DIM" if config.IMAGE_RESIZE_MODE == "crop" else "IMAGE_MAX_DIM"
@@ -191,7 +192,7 @@ def check_images(config):
         raise ConfigError("ASPECT_BUCKETS saves nothing on square canvases: use IMAGE_RESIZE_MODE=rectangle or pad64.")
 
 
-def check_losses(config, names, optional=()):
+def check_losses(config: object, names: Sequence[str], optional: Sequence[str] = ()) -> None:
     """Raise ConfigError unless LOSS_WEIGHTS has a weight for each loss, those of `optional` aside, and no other."""
     missing = sorted(set(names) - set(config.LOSS_WEIGHTS) - set(optional))
     if missing:
@@ -201,7 +202,7 @@ def check_losses(config, names, optional=()):
         raise ConfigError(f"LOSS_WEIGHTS has {', '.join(unknown)}: the losses here are {', '.join(names)}.")
 
 
-def check_pixels(config):
+def check_pixels(config: object) -> None:
     """Raise ConfigError for settings of a network of pixels that do not fit together."""
     weights = config.PIXEL_CLASS_WEIGHTS
     if weights is not None and not isinstance(weights, str) and len(weights) != config.NUM_CLASSES:
@@ -211,7 +212,7 @@ def check_pixels(config):
         )
 
 
-def check_mask_rcnn(config):
+def check_mask_rcnn(config: object) -> None:
     """Raise ConfigError for settings of Mask R-CNN that do not fit together."""
     if list(config.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
         raise ConfigError(f"BACKBONE_STRIDES={config.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator, Sequence
 
 from mrcnn.errors import DataError
 from mrcnn.outputs import is_claimed, note
@@ -23,7 +24,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # which li
 
 
 @contextlib.contextmanager
-def whole_files(*paths):
+def whole_files(*paths: str | os.PathLike) -> Iterator[list[str]]:
     """Files that appear under their names together, when all of them are complete.
 
     Gives the paths of new, empty files in the same folders (which are made), with the rights that the user's umask
@@ -57,14 +58,14 @@ def whole_files(*paths):
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path: str | os.PathLike) -> Iterator[str]:
     """A file that appears under its name only when it is complete: `whole_files` for one; gives one path."""
     with whole_files(path) as (partial,):
         yield partial
 
 
 @contextlib.contextmanager
-def whole_folder(path):
+def whole_folder(path: str | os.PathLike) -> Iterator[str]:
     """A folder that appears under its name only when it is complete: as `whole_files`, but gives a new, empty folder.
 
     Raises:
@@ -91,7 +92,7 @@ def whole_folder(path):
             os.remove(old)
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: str | os.PathLike) -> list[str]:
     """Remove the unfinished files that killed processes left in a folder; for a folder that nobody else writes in.
 
     Returns:
@@ -145,7 +146,7 @@ def _naming(paths, partials):
         ) from error
 
 
-def disk_reason(error):
+def disk_reason(error: BaseException) -> str | None:
     """Why the system took no file, from an OSError or a library's error that has the system's words; else None."""
     if isinstance(error, OSError):
         return error.strerror or None
@@ -160,7 +161,7 @@ def _is_within(folder, where):
 # --- Texts and JSON --------------------------------------------------------------------------------------------------
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a text in UTF-8, whole or not at all; what UTF-8 lacks is escaped.
 
     Raises:
@@ -171,7 +172,7 @@ def write_text(path, text):
         file.write(data)
 
 
-def write_json(path, value, indent=1):
+def write_json(path: str | os.PathLike, value: object, indent: int | None = 1) -> None:
     """Write JSON to a file, whole or not at all; NaN becomes null, which JSON knows.
 
     Args:
@@ -185,7 +186,7 @@ def write_json(path, value, indent=1):
     write_text(path, json_text(value, indent))  # where half a surrogate pair becomes \\ud800, as in JSON
 
 
-def json_text(value, indent=1):
+def json_text(value: object, indent: int | None = 1) -> str:
     """What `write_json` writes."""
     return json.dumps(_without_nan(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -198,7 +199,7 @@ def _without_nan(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_json(path, what):
+def read_json(path: str | os.PathLike, what: str) -> object:
     """Read the value in a JSON file.
 
     Args:
@@ -220,7 +221,7 @@ def read_json(path, what):
 # --- Texts of others -------------------------------------------------------------------------------------------------
 
 
-def printable(text, one_line=False):
+def printable(text: object, one_line: bool = False) -> str:
     """A text as it can be shown: what would steer a terminal, or is no letter, is written out, as \\x1b.
 
     Args:
@@ -233,7 +234,7 @@ def printable(text, one_line=False):
     return (UNSAFE_IN_LINE if one_line else UNSAFE).sub(_escaped, str(text))
 
 
-def plain(text):
+def plain(text: object) -> str:
     """A text for matplotlib, as it is: printable, and not read as mathematics."""
     return printable(text).replace("$", r"\$")
 
@@ -245,7 +246,7 @@ def _escaped(match):
 # --- Tables ----------------------------------------------------------------------------------------------------------
 
 
-def text_table(rows):
+def text_table(rows: Sequence[Sequence[object]]) -> str:
     """Rows of cells as lines of text, the first column left-aligned and the others right-aligned."""
     rows = [[printable(cell, one_line=True) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]

@@ -7,6 +7,7 @@ digest is ours; one that the user made, changed or linked to is not.
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 
 from mrcnn.errors import UsageError
 
@@ -14,7 +15,7 @@ MARK = ".mrcnn-output"  # one line for each file that was written, [name, digest
 _claimed = {}  # {path that the running command writes: set of its folder's entries}
 
 
-def claim_outputs(paths, overwrite=False):
+def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -> None:
     """Check, before any work, that none of the files to write is the user's; they are listed when they are written.
 
     Args:
@@ -36,12 +37,12 @@ def claim_outputs(paths, overwrite=False):
     _claimed.update(entries)
 
 
-def release_outputs():
+def release_outputs() -> None:
     """End what `claim_outputs` began: later files are nobody's."""
     _claimed.clear()
 
 
-def is_claimed(path):
+def is_claimed(path: str | os.PathLike) -> bool:
     """Whether the running command has claimed a path, whose former content it may replace."""
     return os.path.abspath(path) in _claimed
 
@@ -56,7 +57,7 @@ def _is_ours(path, entries):
     return any(listed == name for listed, _ in entries) and (name, _digest(path)) in entries
 
 
-def note(path, partial):
+def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
     """List a file in its folder, just before it takes its name, if the running command has claimed it.
 
     Args:

@@ -4,12 +4,13 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 LINE_EVERY = 60.0  # seconds; what takes less than that leaves no line in a log
 
 
 @contextlib.contextmanager
-def progress_bar(what, unit="", shown=True, stream=None):
+def progress_bar(what: str, unit: str = "", shown: bool = True, stream: object = None) -> Iterator[Callable]:
     """A function (done, total) to call as work goes on, which shows how far it is, how fast, and what time remains.
 
     On a terminal it draws a bar, by rich. Elsewhere, as in a log file or a notebook, it writes one line a minute at

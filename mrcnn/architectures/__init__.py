@@ -52,7 +52,7 @@ def class_of(name: str) -> type:
     return architecture
 
 
-def architecture_of(path):
+def architecture_of(path: str | os.PathLike) -> str:
     """The name of the architecture that a checkpoint was written by; PyTorch's files are known by their names.
 
     Raises:

@@ -282,7 +282,7 @@ class AnnotatedDataset(Dataset):
         return f"{info['path']} (image {info['id']})"
 
 
-def select(dataset, image_ids):
+def select(dataset: Dataset, image_ids: Sequence[int]) -> Dataset:
     """A prepared copy of a data set with some of its photos, in the order of `image_ids`; classes stay as they are."""
     chosen = copy.copy(dataset)
     chosen.image_info = [dict(dataset.image_info[int(i)]) for i in image_ids]
@@ -290,7 +290,7 @@ def select(dataset, image_ids):
     return chosen
 
 
-def without(dataset, faults):
+def without(dataset: Dataset, faults: Sequence[Fault]) -> Dataset:
     """A prepared copy of a data set that leaves out what a list of faults names: objects, or whole photos.
 
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
@@ -345,7 +345,7 @@ def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> Annotated
     return chosen
 
 
-def photo_name(dataset, image_id):
+def photo_name(dataset: Dataset, image_id: int) -> str:
     """Name by which splits and lists of faults know a photo of any data set."""
     info = dataset.image_info[image_id]
     return info.get("file_name") or (os.path.basename(info["path"]) if info.get("path") else str(info["id"]))

@@ -6,7 +6,9 @@ the canvas, which keeps its size; boxes are taken from the changed masks.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from mrcnn.data.augmenters import horizontal_flip  # noqa: F401  it is known under this address
 from mrcnn.data.pipelines import (
@@ -29,12 +31,12 @@ TENSOR_LIBRARIES = {"torch", "torchvision", "keras", "tensorflow", "kornia"}
 class Compose:
     """See `compose`. Attribute `steps`: the augmentations, none of them a Compose."""
 
-    def __init__(self, augmentations):
+    def __init__(self, augmentations: Sequence):
         self.steps = [step for augmentation in augmentations for step in steps_of(augmentation)]
         for step in self.steps:
             check_augmentation(step)
 
-    def __call__(self, image, masks, rng):
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         for step in self.steps:
             image, masks = apply_augmentation(step, image, masks, rng)
         return image, masks
@@ -56,14 +58,14 @@ def compose(augmentations: Iterable) -> Compose:
     return Compose(augmentations)
 
 
-def steps_of(augmentation):
+def steps_of(augmentation: object) -> list:
     """The augmentations that one consists of, as a list."""
     if augmentation is None:
         return []
     return augmentation.steps if isinstance(augmentation, Compose) else [augmentation]
 
 
-def check_augmentation(augmentation):
+def check_augmentation(augmentation: object) -> None:
     """Raise TypeError unless `apply_augmentation` can apply this, DataError if it would move a photo without masks."""
     if augmentation is None:
         return
@@ -86,7 +88,8 @@ def check_augmentation(augmentation):
         pass
 
 
-def apply_augmentation(augmentation, image, masks, rng):
+def apply_augmentation(augmentation: object, image: np.ndarray, masks: np.ndarray,
+                       rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Change a photo and its masks alike.
 
     Args:

@@ -7,6 +7,7 @@ when it asks for one.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Draw:
     mirrored: tuple = (False, False)
     recolour: tuple = ()
 
-    def then(self, other):
+    def then(self, other: "Draw") -> "Draw":
         """Both, one after the other."""
         return Draw(
             self.placed or other.placed,
@@ -49,7 +50,7 @@ class Draw:
             self.recolour + other.recolour,
         )
 
-    def place(self, photo, canvas, window):
+    def place(self, photo: np.ndarray, canvas: np.ndarray, window: Window) -> tuple[np.ndarray, Window]:
         """Scale a photo anew.
 
         Args:
@@ -65,7 +66,7 @@ class Draw:
         corner = tuple(round(at * (room - side)) for at, room, side in zip(self.position, window.canvas_shape, size))
         return put_on_canvas(photo, size, window.canvas_shape, corner)
 
-    def colour(self, canvas, window=None):
+    def colour(self, canvas: np.ndarray, window: Window | None = None) -> np.ndarray:
         """Recolour a canvas, but not its padding.
 
         Returns:
@@ -82,7 +83,7 @@ class Draw:
         canvas[y1:y2, x1:x2] = part
         return canvas
 
-    def mirror(self, array, axis=0):
+    def mirror(self, array: np.ndarray, axis: int = 0) -> np.ndarray:
         """`array` mirrored as drawn.
 
         Args:
@@ -94,7 +95,7 @@ class Draw:
                 array = np.flip(array, axis + number)
         return array
 
-    def mirror_boxes(self, boxes, shape):
+    def mirror_boxes(self, boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """boxes [..., 4] on a canvas of some shape, mirrored as drawn."""
         for number, mirrored in enumerate(self.mirrored):
             if mirrored:
@@ -108,11 +109,11 @@ class Draw:
 class LightAugmentation:
     """Base class: a subclass says by `draw(rng)` what happens to a sample, as a Draw."""
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Draw:
         """A Draw for one sample."""
         raise NotImplementedError
 
-    def __call__(self, image, masks, rng):
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Change an image and masks that lie on a canvas already."""
         draw, shape = self.draw(rng), image.shape[:2]
         if draw.placed:
@@ -124,11 +125,11 @@ class LightAugmentation:
 class Flip(LightAugmentation):
     """Mirrors with probability p along an axis: 0 upside down, 1 left to right."""
 
-    def __init__(self, axis, p):
+    def __init__(self, axis: int, p: float):
         _check_probability(p, "a flip")
         self.axis, self.p = axis, p
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Draw:
         happens = bool(rng.random() < self.p)
         return Draw(mirrored=(happens and self.axis == 0, happens and self.axis == 1))
 
@@ -160,12 +161,12 @@ def vertical_flip(p: float = 0.5) -> Flip:
 class LargeScaleJitter(LightAugmentation):
     """See `large_scale_jitter`."""
 
-    def __init__(self, low, high):
+    def __init__(self, low: float, high: float):
         if not 0 < low <= high:
             raise ValueError(f"large_scale_jitter from {low} to {high}: give two scales above 0, the smaller first.")
         self.low, self.high = float(low), float(high)
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Draw:
         scale = float(rng.uniform(self.low, self.high))
         return Draw(placed=True, scale=scale, position=(float(rng.random()), float(rng.random())))
 
@@ -193,7 +194,7 @@ def large_scale_jitter(low: float = 0.1, high: float = 2.0) -> LargeScaleJitter:
 class ColourJitter(LightAugmentation):
     """See `colour_jitter`."""
 
-    def __init__(self, brightness, contrast, saturation, hue, p):
+    def __init__(self, brightness: float, contrast: float, saturation: float, hue: float, p: float):
         _check_probability(p, "colour_jitter")
         for name, value, most in (("brightness", brightness, 1), ("contrast", contrast, 1),
                                   ("saturation", saturation, 1), ("hue", hue, 0.5)):
@@ -201,7 +202,7 @@ class ColourJitter(LightAugmentation):
                 raise ValueError(f"colour_jitter: {name}={value}: give a value from 0 to {most}.")
         self.ranges, self.hue, self.p = (brightness, contrast, saturation), hue, p
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Draw:
         if rng.random() >= self.p:
             return Draw()
         brightness, contrast, saturation = (float(rng.uniform(1 - value, 1 + value)) for value in self.ranges)
@@ -227,7 +228,7 @@ def colour_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: fl
     return ColourJitter(brightness, contrast, saturation, hue, p)
 
 
-def recoloured(image, brightness, contrast, saturation, angle):
+def recoloured(image: np.ndarray, brightness: float, contrast: float, saturation: float, angle: float) -> np.ndarray:
     """An image [h, w, 3] in other colours: one linear map, so that nothing is clipped in between.
 
     Args:
@@ -267,16 +268,17 @@ class CopyPaste:
 
     takes_partner = True
 
-    def __init__(self, p, share, least):
+    def __init__(self, p: float, share: float, least: float):
         _check_probability(p, "copy_paste")
         _check_probability(share, "an object to be pasted")
         _check_probability(least, "what must remain of an object")
         self.p, self.share, self.least = p, share, least
 
-    def __call__(self, image, masks, rng):
+    def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> None:
         raise DataError("copy_paste needs a second sample: give it to Batches or load_ground_truth, which load one.")
 
-    def mix(self, image, masks, class_ids, rng, load_partner):
+    def mix(self, image: np.ndarray, masks: np.ndarray, class_ids: np.ndarray, rng: np.random.Generator,
+            load_partner: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Paste objects of another sample.
 
         Args:
@@ -330,7 +332,7 @@ def copy_paste(p: float = 1.0, share: float = 0.5, least: float = 0.1) -> CopyPa
     return CopyPaste(p, share, least)
 
 
-def fitted(array, shape):
+def fitted(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """[h, w, C] cut or padded with zeros at the bottom and right to another (h, w)."""
     array = array[: shape[0], : shape[1]]
     room = [(0, shape[0] - array.shape[0]), (0, shape[1] - array.shape[1]), (0, 0)]

@@ -4,12 +4,14 @@ import concurrent.futures
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
-from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.config import FIXED_CANVAS_MODES, Settings
 from mrcnn.data.augmentation import check_augmentation
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import SAMPLE
 from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.data.objects import count_classes, named_errors
@@ -51,8 +53,10 @@ class Batches(keras.utils.PyDataset):
         DataError: if there are no photos, or more classes than config.NUM_CLASSES.
     """
 
-    def __init__(self, dataset, config, batch_size=None, shuffle=True, augmentation=None, steps=None, seed=None,
-                 no_augmentation_sources=None, first_epoch=0, image_ids=None, samples=InstanceSamples):
+    def __init__(self, dataset: Dataset, config: Settings, batch_size: int | None = None, shuffle: bool = True,
+                 augmentation: object = None, steps: int | None = None, seed: int | None = None,
+                 no_augmentation_sources: Sequence[str] | None = None, first_epoch: int = 0,
+                 image_ids: Sequence[int] | None = None, samples: type = InstanceSamples):
         # Keras' own worker queue is left out (workers=1): when it is stopped before an epoch's end, as fit() does on
         # JAX and PyTorch to build the model, it hands what it had prepared to the next epoch, in front of its batches.
         super().__init__(workers=1)
@@ -75,16 +79,16 @@ class Batches(keras.utils.PyDataset):
         self._pool = concurrent.futures.ThreadPoolExecutor(workers, "mrcnn-data") if workers > 0 else None
 
     # --- Order ---------------------------------------------------------------------------------------------------
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self._passes.length // self.batch_size) if self.steps is None else self.steps
 
     @property
-    def image_ids(self):
+    def image_ids(self) -> np.ndarray:
         """int [M]: dataset ids of the photos."""
         return self._image_ids
 
     @image_ids.setter
-    def image_ids(self, image_ids):
+    def image_ids(self, image_ids: Sequence[int]) -> None:
         dataset, config = self.dataset, self.config
         self._image_ids, self._counts, repeats, shapes = image_ids, None, None, None
         if self.shuffle and config.REPEAT_THRESHOLD:
@@ -94,7 +98,7 @@ class Batches(keras.utils.PyDataset):
         seed = self.seed if self.shuffle else None
         self._passes = Passes(len(image_ids), seed, repeats, shapes, self.batch_size, self.steps is None)
 
-    def class_counts(self):
+    def class_counts(self) -> np.ndarray:
         """float64 [NUM_CLASSES]: objects of each class that a pass shows on average, 0 of background; crowds are none.
 
         Raises:
@@ -109,7 +113,7 @@ class Batches(keras.utils.PyDataset):
             self._counts = count_classes(self.dataset, self._image_ids)
         return self._counts
 
-    def image_ids_of(self, batch_index):
+    def image_ids_of(self, batch_index: int) -> list[int]:
         """Dataset ids of the photos of one batch of the current epoch."""
         return [image_id for _, image_id, _ in self._members(self.epoch, batch_index)]
 
@@ -126,12 +130,12 @@ class Batches(keras.utils.PyDataset):
         return [(number, int(self._image_ids[place]), repetition) for number, place, repetition in entries]
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """Number of the epoch being read, from 0 on."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, value):
+    def epoch(self, value: int) -> None:
         with self._lock:
             if value != self._epoch:
                 self._epoch = int(value)
@@ -139,18 +143,18 @@ class Batches(keras.utils.PyDataset):
                     future.cancel()
                 self._ahead.clear()
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Keras calls this before it reads the first batch of an epoch."""
         self._reading, self._first_read, self._read_last = True, True, False
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Go on to the next epoch. Keras calls this at an epoch's end, and at other times, which do not count."""
         if self._reading and self._read_last:
             self.epoch += 1
         self._reading = False
 
     # --- Loading -------------------------------------------------------------------------------------------------
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         """({name: array} as `samples` has them,) of one batch of the current epoch.
 
         Raises DataError naming the photo that could not be loaded.

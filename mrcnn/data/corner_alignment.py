@@ -17,7 +17,7 @@ class CornerAlignedWindow(Window):
     Only the way back differs: photos and true boxes are placed as in the exact geometry.
     """
 
-    def to_original(self, boxes, clip=True):
+    def to_original(self, boxes: np.ndarray, clip: bool = True) -> np.ndarray:
         """Map boxes of the canvas to the photo.
 
         Args:
@@ -33,11 +33,11 @@ class CornerAlignedWindow(Window):
         scale = np.array([(height - 1) / max(last_y - first_y, 1), (width - 1) / max(last_x - first_x, 1)] * 2)
         return ((np.asarray(boxes, np.float64) - LAST_PIXEL - corner) * scale + LAST_PIXEL).astype(np.float32)
 
-    def mask_boxes(self, boxes):
+    def mask_boxes(self, boxes: np.ndarray) -> np.ndarray:
         """The boxes that masks are pasted at: whole pixels. boxes: [N, 4], pixels of the photo."""
         return np.round(boxes)
 
-    def to_paste(self, masks, boxes):
+    def to_paste(self, masks: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Put masks into a ring of zeros, with the boxes that these are stretched over.
 
         Pasted like any others (see `mrcnn.data.masks.paste_mask`) they come out as scikit-image's bilinear `resize` to

@@ -1,7 +1,9 @@
 """What readers say of the samples of a data set: faults, notes and losses."""
 
 import dataclasses
+import os
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mrcnn.errors import DataError
@@ -100,7 +102,7 @@ class Loss(NamedTuple):
     whole: bool = False
 
 
-def warn_of_faults(source, verb, faults):
+def warn_of_faults(source: str | os.PathLike, verb: str, faults: Sequence[Fault]) -> None:
     """Warn of some faults in one line.
 
     Args:

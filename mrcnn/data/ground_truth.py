@@ -1,11 +1,14 @@
 """One training sample: a photo with its objects on the canvas, augmented, as boxes, class ids and masks."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import gives_run_lengths
@@ -16,7 +19,9 @@ SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.da
 PARTNER_DRAWS = 100  # photos looked at for one of the same source
 
 
-def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, partner_ids=None):
+def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augmentation: object = None,
+                      rng: np.random.Generator | None = None,
+                      partner_ids: Sequence[int] | None = None) -> dict[str, np.ndarray]:
     """Load a photo with its objects and place both on the canvas.
 
     An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
@@ -65,14 +70,15 @@ def load_ground_truth(dataset, config, image_id, augmentation=None, rng=None, pa
 # --- Photos placed, with masks as they came --------------------------------------------------------------------------
 
 
-def light_and_others(augmentation):
+def light_and_others(augmentation: object) -> tuple[list, list]:
     """([light augmentations that come first], [all that come after]) of an augmentation."""
     steps = steps_of(augmentation)
     count = next((i for i, step in enumerate(steps) if not isinstance(step, LightAugmentation)), len(steps))
     return steps[:count], steps[count:]
 
 
-def place_photo(dataset, config, image_id, photo, light, rng):
+def place_photo(dataset: Dataset, config: Settings, image_id: int, photo: np.ndarray, light: Sequence,
+                rng: np.random.Generator) -> tuple[np.ndarray, Window, Draw]:
     """A photo on its canvas after light augmentations.
 
     Args:
@@ -166,7 +172,8 @@ def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
     return augmented(load, dataset, image_id, others, rng, partner_ids)
 
 
-def augmented(load, dataset, image_id, steps, rng, partner_ids):
+def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, rng: np.random.Generator,
+              partner_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A photo and its masks on the canvas after some augmentations.
 
     Args:
@@ -230,33 +237,33 @@ def _moved_sample(config, image, masks, class_ids):
 class FullMasks:
     """The objects of one photo as masks [H, W, N]; for run lengths, RunLengthMasks has the same methods."""
 
-    def __init__(self, masks):
+    def __init__(self, masks: np.ndarray):
         self.masks = masks
 
-    def chosen(self, indices):
+    def chosen(self, indices: np.ndarray) -> "FullMasks":
         """The FullMasks of some of the objects, kept in memory the way they were."""
         masks = self.masks
         if len(indices) == masks.shape[2]:
             return self
         return FullMasks(masks.transpose(2, 1, 0)[indices].transpose(2, 1, 0))
 
-    def boxes(self, part=None):
+    def boxes(self, part: np.ndarray | None = None) -> np.ndarray:
         """int32 [N, 4]: the boxes of what lies in a part (y1, x1, y2, x2) of whole pixels."""
         if part is None:
             return mask_boxes(self.masks)
         top, left, bottom, right = part
         return mask_boxes(self.masks[top:bottom, left:right]) + np.array([top, left, top, left], np.int32)
 
-    def shrink(self, boxes, shape):
+    def shrink(self, boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """See `mrcnn.data.masks.shrink_masks`."""
         return shrink_masks(self.masks, boxes, shape)
 
-    def place(self, boxes, window):
+    def place(self, boxes: np.ndarray, window: Window) -> np.ndarray:
         """See `mrcnn.data.masks.place_masks`."""
         return place_masks(self.masks, boxes, window)
 
 
-def checked_photo(dataset, config, image_id):
+def checked_photo(dataset: Dataset, config: Settings, image_id: int) -> np.ndarray:
     """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
     name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
     image = to_channels(np.asarray(dataset.load_image(image_id)), channels)
@@ -316,7 +323,7 @@ def _check_size(name, photo, masks):
         )
 
 
-def active_classes(dataset, config, image_id):
+def active_classes(dataset: Dataset, config: Settings, image_id: int) -> np.ndarray:
     """bool [NUM_CLASSES]: the classes that the source of a photo labels.
 
     Raises:

@@ -2,13 +2,14 @@
 
 import contextlib
 import importlib
+import os
 
 from mrcnn.errors import DataError
 
 HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftyphevx", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # from byte 4 on
 
 
-def read_heic(path, start):
+def read_heic(path: str | os.PathLike, start: bytes) -> None:
     """Have Pillow read HEIC, the photos of iPhones, if a file is one.
 
     Args:

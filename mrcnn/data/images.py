@@ -4,10 +4,11 @@ import dataclasses
 import io
 import ntpath
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.config import RESIZE_MODES
+from mrcnn.config import RESIZE_MODES, Settings
 from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
 from mrcnn.errors import DataError
@@ -85,7 +86,7 @@ def _decode_plain(data, image):
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
-def to_rgb(image, path, matte=WHITE):
+def to_rgb(image: object, path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
     """uint8 [H, W, 3] of any Pillow image.
 
     Args:
@@ -243,12 +244,13 @@ def place_image(image: np.ndarray, min_dim: int | None = None, max_dim: int | No
     return put_on_canvas(image, size, *_layout(size, min_dim, max_dim, mode, rng))
 
 
-def scaled_size(shape, scale):
+def scaled_size(shape: Sequence[int], scale: float) -> tuple[int, int]:
     """(H, W) of a photo that is enlarged `scale` times, whole pixels, one at least. shape: (H, W) before."""
     return tuple(max(1, round(side * scale)) for side in shape)
 
 
-def put_on_canvas(image, size, canvas_shape, corner):
+def put_on_canvas(image: np.ndarray, size: tuple[int, int], canvas_shape: tuple[int, int],
+                  corner: tuple[int, int]) -> tuple[np.ndarray, Window]:
     """Resize a photo and put it on a black canvas, what lies outside cut off.
 
     Args:
@@ -264,7 +266,8 @@ def put_on_canvas(image, size, canvas_shape, corner):
     return canvas, window_at(image.shape[:2], size, canvas_shape, corner)
 
 
-def window_at(shape, size, canvas_shape, corner):
+def window_at(shape: tuple[int, int], size: tuple[int, int], canvas_shape: tuple[int, int],
+              corner: tuple[int, int]) -> Window:
     """The Window of a photo of (H, W) pixels; size, canvas_shape, corner: as for `put_on_canvas`."""
     scale = size[0] / shape[0], size[1] / shape[1]  # rounding to whole pixels makes the two sides' scales differ
     return Window(tuple(shape), tuple(canvas_shape), scale, (float(corner[0]), float(corner[1])))
@@ -299,7 +302,7 @@ def _layout(shape, min_dim, max_dim, mode, rng):
     return canvas_shape, ((canvas_shape[0] - shape[0]) // 2, (canvas_shape[1] - shape[1]) // 2)
 
 
-def planned_window(shape, config):
+def planned_window(shape: tuple[int, int], config: Settings) -> Window:
     """The Window of a photo of (H, W) pixels; in mode "crop" that of the whole photo before the crop."""
     mode, height, width = config.IMAGE_RESIZE_MODE, *shape
     if mode == "none":

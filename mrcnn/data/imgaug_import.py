@@ -40,7 +40,7 @@ class _BeforeImgaug:
         return spec
 
 
-def allow_imgaug():
+def allow_imgaug() -> None:
     """From now on `import imgaug` works on NumPy 2 anywhere in the process."""
     if not any(isinstance(finder, _BeforeImgaug) for finder in sys.meta_path):
         sys.meta_path.insert(0, _BeforeImgaug())

@@ -2,9 +2,12 @@
 
 import threading
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.config import Settings
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import NETWORK_STRIDE
 
@@ -19,11 +22,12 @@ class InstanceSamples:
     uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C].
     """
 
-    def __init__(self, dataset, config):
+    def __init__(self, dataset: Dataset, config: Settings):
         self.dataset, self.config = dataset, config
         self._lock, self._warned = threading.Lock(), False
 
-    def load(self, image_id, augmentation, rng, partner_ids):
+    def load(self, image_id: int, augmentation: object, rng: np.random.Generator,
+             partner_ids: Sequence[int] | None) -> dict[str, np.ndarray]:
         """One sample, with no more objects than there is room for; arguments as for `load_ground_truth`."""
         sample = load_ground_truth(self.dataset, self.config, image_id, augmentation, rng, partner_ids)
         limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
@@ -34,7 +38,7 @@ class InstanceSamples:
             self._warn_of_many(image_id, count)
         return sample
 
-    def collate(self, samples):
+    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The batch of some samples; canvases of different sizes are padded at the bottom and right to the largest."""
         config, size = self.config, len(samples)
         limit, classes = config.MAX_GT_INSTANCES, config.NUM_CLASSES
@@ -62,13 +66,13 @@ class InstanceSamples:
             batch["gt_masks"][row, :count, :rows, :columns] = sample["gt_masks"]
         return batch
 
-    def grow(self, batch, other):
+    def grow(self, batch: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
         """Make, in place, all of a batch that goes by the canvas larger than in another batch."""
         batch["image"] = grown(batch["image"], 1, other["image"].shape)
         if not self.config.USE_MINI_MASK:
             batch["gt_masks"] = grown(batch["gt_masks"], 2, other["gt_masks"].shape)
 
-    def blank(self, batch, first):
+    def blank(self, batch: dict, first: int) -> None:
         """Make, in place, rows of a batch from `first` on teach nothing: inside a crowd nothing is sampled.
 
         Matterport's geometry knows no such photos: there the rows stay as they are.
@@ -94,7 +98,7 @@ class InstanceSamples:
             )
 
 
-def grown(array, axis, other, value=0):
+def grown(array: np.ndarray, axis: int, other: tuple[int, ...], value: int = 0) -> np.ndarray:
     """`array` with a value at the end of its height and width, the axes from `axis` on, to be larger than `other`'s."""
     sides = {i: max(array.shape[i], other[i]) + NETWORK_STRIDE for i in (axis, axis + 1)}
     room = [(0, sides.get(i, size) - size) for i, size in enumerate(array.shape)]

@@ -3,8 +3,12 @@
 Labels are uint8: class ids, 0 background, 255 to be ignored.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from mrcnn.config import Settings
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import (
     SAMPLE,
     active_classes,
@@ -13,6 +17,7 @@ from mrcnn.data.ground_truth import (
     light_and_others,
     place_photo,
 )
+from mrcnn.data.images import Window
 from mrcnn.data.instance_samples import grown
 from mrcnn.errors import DataError
 
@@ -20,7 +25,7 @@ IGNORED = 255
 CROWD = -1  # stands for ignored pixels among masks: no augmentation pastes these
 
 
-def true_label_map(dataset, image_id):
+def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
     """The true label map of a photo of any prepared `Dataset`.
 
     A data set that knows it (method `label_map`) is asked; for any other it is put together from the masks of its
@@ -65,7 +70,9 @@ def count_pixels(dataset, image_ids, classes, most=1000):
 # --- One sample ------------------------------------------------------------------------------------------------------
 
 
-def load_label_sample(dataset, config, image_id, augmentation=None, rng=None, partner_ids=None):
+def load_label_sample(dataset: Dataset, config: Settings, image_id: int, augmentation: object = None,
+                      rng: np.random.Generator | None = None,
+                      partner_ids: Sequence[int] | None = None) -> dict[str, np.ndarray]:
     """Load a photo with its label map and place both on the canvas.
 
     An augmentation that is not light (see `mrcnn.data.augmenters`) moves the pixels of each class as a mask; pixels
@@ -136,7 +143,7 @@ def _checked_labels(dataset, config, image_id, shape):
     return labels.astype(np.uint8)
 
 
-def place_labels(labels, window):
+def place_labels(labels: np.ndarray, window: Window) -> np.ndarray:
     """A label map on the canvas: of each canvas pixel, the label of the photo's pixel that its centre lies in.
 
     Args:
@@ -181,14 +188,15 @@ class LabelSamples:
     image uint8 [B, H, W, 3]; labels uint8 [B, H, W]; active_classes bool [B, C].
     """
 
-    def __init__(self, dataset, config):
+    def __init__(self, dataset: Dataset, config: Settings):
         self.dataset, self.config = dataset, config
 
-    def load(self, image_id, augmentation, rng, partner_ids):
+    def load(self, image_id: int, augmentation: object, rng: np.random.Generator,
+             partner_ids: Sequence[int] | None) -> dict[str, np.ndarray]:
         """One sample; arguments as for `load_label_sample`."""
         return load_label_sample(self.dataset, self.config, image_id, augmentation, rng, partner_ids)
 
-    def collate(self, samples):
+    def collate(self, samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The batch of some samples; canvases of different sizes are padded at the bottom and right to the largest."""
         height, width = np.max([sample["labels"].shape for sample in samples], axis=0)
         batch = {
@@ -202,11 +210,11 @@ class LabelSamples:
                 batch[key][row, :rows, :columns] = sample[key]
         return batch
 
-    def grow(self, batch, other):
+    def grow(self, batch: dict, other: dict) -> None:
         """Make, in place, all of a batch that goes by the canvas larger than in another batch."""
         batch["image"] = grown(batch["image"], 1, other["image"].shape)
         batch["labels"] = grown(batch["labels"], 1, other["labels"].shape, IGNORED)
 
-    def blank(self, batch, first):
+    def blank(self, batch: dict, first: int) -> None:
         """Make, in place, rows of a batch from `first` on teach nothing: all of their pixels are ignored."""
         batch["image"][first:], batch["labels"][first:] = 0, IGNORED

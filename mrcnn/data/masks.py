@@ -5,11 +5,12 @@ by rows or by columns, so that they are not copied on the way.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.images import scaled_size
+from mrcnn.data.images import Window, scaled_size
 from mrcnn.errors import DataError
 from mrcnn.ops.bilinear import tent_weights
 
@@ -51,7 +52,7 @@ def _planes(masks):
 # --- Smaller masks ---------------------------------------------------------------------------------------------------
 
 
-def shrink_masks(masks, boxes, shape):
+def shrink_masks(masks: np.ndarray, boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Mini masks: how much of each cell of a grid over the box the mask covers, exact at sub-pixel boxes.
 
     Args:
@@ -99,7 +100,7 @@ def _interpolated(rows, positions):
     return rows[index] * (1 - share) + rows[index + 1] * share
 
 
-def place_masks(masks, boxes, window):
+def place_masks(masks: np.ndarray, boxes: np.ndarray, window: Window) -> np.ndarray:
     """Masks on the canvas of their photo.
 
     Args:
@@ -118,7 +119,7 @@ def place_masks(masks, boxes, window):
     return placed.transpose(1, 2, 0)
 
 
-def canvas_parts(boxes, window):
+def canvas_parts(boxes: np.ndarray, window: Window) -> Iterator:
     """Where on the canvas the masks of some boxes lie.
 
     Args:
@@ -142,7 +143,8 @@ def canvas_parts(boxes, window):
 # --- Pasting ---------------------------------------------------------------------------------------------------------
 
 
-def paste_mask(mask, box, shape, threshold=0.5):
+def paste_mask(mask: np.ndarray, box: np.ndarray, shape: tuple[int, int],
+               threshold: float | None = 0.5) -> tuple[np.ndarray, tuple[int, int]]:
     """One mask of the network in the photo, as the rectangle of pixels whose centres lie in its box.
 
     The value at a pixel is the mask at its centre, interpolated between the centres of the mask's cells, and beyond the
@@ -188,7 +190,8 @@ def _sampling_weights(box, shape, cells):
     return tuple(corner), shares[:rows, :cells[0]], shares[rows:, :cells[1]]
 
 
-def paste_masks(masks, boxes, shape, threshold=0.5):
+def paste_masks(masks: np.ndarray, boxes: np.ndarray, shape: tuple[int, int],
+                threshold: float | None = 0.5) -> np.ndarray:
     """Masks of the network in the photo; see `paste_mask`.
 
     Args:
@@ -209,7 +212,7 @@ def paste_masks(masks, boxes, shape, threshold=0.5):
     return full.transpose(2, 1, 0)
 
 
-def paste_rle(mask, box, shape, threshold=0.5):
+def paste_rle(mask: np.ndarray, box: np.ndarray, shape: tuple[int, int], threshold: float = 0.5) -> dict:
     """Run lengths of one mask of the network in the photo: those of `paste_masks`, but no more than the box is touched.
 
     Args:
@@ -237,7 +240,7 @@ def paste_rle(mask, box, shape, threshold=0.5):
 # --- Matterport's names ----------------------------------------------------------------------------------------------
 
 
-def minimize_mask(bbox, mask, mini_shape):
+def minimize_mask(bbox: np.ndarray, mask: np.ndarray, mini_shape: tuple[int, int]) -> np.ndarray:
     """Masks inside their boxes at `mini_shape`, halved at 0.5.
 
     Args:
@@ -257,7 +260,7 @@ def minimize_mask(bbox, mask, mini_shape):
     return shrink_masks(mask, bbox[:, :4], mini_shape[:2]).transpose(1, 2, 0) >= 128
 
 
-def expand_mask(bbox, mini_mask, image_shape):
+def expand_mask(bbox: np.ndarray, mini_mask: np.ndarray, image_shape: Sequence[int]) -> np.ndarray:
     """What `minimize_mask` made, at full size again.
 
     Args:
@@ -271,7 +274,7 @@ def expand_mask(bbox, mini_mask, image_shape):
     return paste_masks(np.asarray(mini_mask, np.float32).transpose(2, 0, 1), bbox, image_shape)
 
 
-def unmold_mask(mask, bbox, image_shape):
+def unmold_mask(mask: np.ndarray, bbox: Sequence[int], image_shape: Sequence[int]) -> np.ndarray:
     """One mask of the network in the photo.
 
     Args:
@@ -285,7 +288,8 @@ def unmold_mask(mask, bbox, image_shape):
     return paste_masks(np.asarray(mask)[None], np.asarray(bbox)[None], image_shape)[..., 0]
 
 
-def resize_mask(mask, scale, padding, crop=None):
+def resize_mask(mask: np.ndarray, scale: float, padding: Sequence[tuple[int, int]],
+                crop: tuple[int, ...] | None = None) -> np.ndarray:
     """Masks resized, padded and cropped as `resize_image` did with their photo.
 
     Args:

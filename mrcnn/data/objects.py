@@ -1,15 +1,17 @@
 """What data sets say of their objects: as run lengths or masks, and how many of each class; errors name the photo."""
 
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 
 DECODED_AT_MOST = 5000  # photos whose masks are decoded only to count objects: minutes
 
 
-def gives_run_lengths(dataset):
+def gives_run_lengths(dataset: Dataset) -> bool:
     """Whether the objects of a data set can be read by `load_rles`.
 
     They can if it has that method, and no subclass of the class that has it gives a `load_mask` of its own.
@@ -24,7 +26,8 @@ def gives_run_lengths(dataset):
     return False
 
 
-def class_counts(dataset, image_ids=None, progress=None):
+def class_counts(dataset: Dataset, image_ids: Sequence[int] | None = None,
+                 progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Number of objects of each class in each photo, crowds not counted; no mask is decoded if the format allows.
 
     Args:
@@ -51,7 +54,7 @@ def class_counts(dataset, image_ids=None, progress=None):
     return counts[:, 1:]
 
 
-def count_classes(dataset, image_ids):
+def count_classes(dataset: Dataset, image_ids: Sequence[int]) -> np.ndarray:
     """Objects of each class in each photo, crowds not counted, as `class_counts` has them.
 
     Returns:
@@ -77,7 +80,7 @@ def count_classes(dataset, image_ids):
 
 
 @contextlib.contextmanager
-def named_errors(dataset, image_id, kinds=Exception):
+def named_errors(dataset: Dataset, image_id: int, kinds: type | tuple = Exception) -> Iterator[None]:
     """Makes errors of some kinds that come up within it DataErrors that name the photo."""
     try:
         yield

@@ -1,9 +1,11 @@
 """The order of training photos: passes in which rare classes come more often and batches hold photos of like shape."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import planned_window
@@ -31,7 +33,8 @@ class Passes:
             that the pass before left unfinished.
     """
 
-    def __init__(self, count, seed, repeats=None, shapes=None, batch_size=1, new_batch=True):
+    def __init__(self, count: int, seed: int | None, repeats: np.ndarray | None = None,
+                 shapes: np.ndarray | None = None, batch_size: int = 1, new_batch: bool = True):
         self.count, self.seed, self.repeats = count, seed, repeats
         self.batch_size, self.new_batch = batch_size, new_batch
         # Less a rounding error: numbers that make a whole one add up to no more than that.
@@ -39,7 +42,7 @@ class Passes:
         self._ranks = None if shapes is None else _shape_ranks(shapes)
         self._table = functools.lru_cache(maxsize=8)(self._table)  # batches are read by several threads
 
-    def entries(self, start, end):
+    def entries(self, start: int, end: int) -> list[tuple[int, int, int]]:
         """[(pass, photo, repetition)] at positions of the row; repetition counts from 0 how often a pass showed it."""
         rows = []
         for position in range(start, end):
@@ -103,7 +106,7 @@ def _shape_ranks(shapes):
 # --- What data sets say of their photos ------------------------------------------------------------------------------
 
 
-def repeat_factors(counts, threshold):
+def repeat_factors(counts: np.ndarray, threshold: float) -> np.ndarray:
     """How often a pass is to show each photo, so that rare classes are seen (Gupta 2019, LVIS, repeat factor sampling).
 
     The factor of a class is max(1, sqrt(threshold / share of the photos that show it)), that of a photo the largest of
@@ -121,7 +124,7 @@ def repeat_factors(counts, threshold):
     return np.max(np.where(shown, np.sqrt(threshold / share), 1.0), axis=1, initial=1.0)
 
 
-def canvas_shapes(dataset, image_ids, config):
+def canvas_shapes(dataset: Dataset, image_ids: Sequence[int], config: Settings) -> np.ndarray | None:
     """int [M, 2]: (height, width) of the canvas that each photo will be placed on.
 
     Sizes of photos are `height` and `width` of image_info, else read from the headers of their files; photos that a

@@ -3,6 +3,7 @@
 import os
 import unicodedata
 import urllib.parse
+from collections.abc import Iterable, Sequence
 
 from mrcnn.data.images import PHOTO_ENDINGS, image_path
 from mrcnn.errors import DataError
@@ -21,13 +22,13 @@ class PhotoFolder:
         DataError: if there is none.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = os.fspath(path)
         if not os.path.isdir(self.path):
             raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
         self._names, self._stems, self._alike = {}, {}, None
 
-    def find(self, name):
+    def find(self, name: str) -> str | None:
         """`name` if the folder has a file of that name (subfolders allowed), else None.
 
         Raises:
@@ -36,7 +37,7 @@ class PhotoFolder:
         place, base = os.path.split(image_path(self.path, name))
         return name if base in self._listed(place) else None
 
-    def find_stem(self, name):
+    def find_stem(self, name: str) -> str | None:
         """Name of the photo that is `name` with the ending that it lacks, else None.
 
         Raises:
@@ -51,7 +52,7 @@ class PhotoFolder:
         endings = self._stems[place].get(base)
         return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
 
-    def find_alike(self, names, taken=()):
+    def find_alike(self, names: Sequence[str], taken: Iterable[str] = ()) -> dict[str, str]:
         """Files whose names look like names that no file has, where exactly one does.
 
         Names look alike if they differ in no more than upper and lower case, composed and decomposed letters, percent
@@ -76,7 +77,7 @@ class PhotoFolder:
                 guesses.setdefault(candidates[0], []).append(name)
         return {alike[0]: file for file, alike in guesses.items() if len(alike) == 1}
 
-    def join(self, name):
+    def join(self, name: str) -> str:
         """Path of a photo that `find`, `find_stem` or `find_alike` found."""
         return os.path.join(self.path, name)
 

@@ -35,7 +35,7 @@ SPREAD = 4.0  # pixels; what was mixed from further apart is no place in the pho
 allow_imgaug()  # so that a script may import it anywhere after `import mrcnn.model`
 
 
-def is_imgaug(augmentation):
+def is_imgaug(augmentation: object) -> bool:
     """Whether this is an imgaug augmenter, found out without importing imgaug."""
     return hasattr(augmentation, "to_deterministic") and hasattr(augmentation, "augment_image")
 
@@ -43,7 +43,7 @@ def is_imgaug(augmentation):
 # --- What imgaug cannot do, and is refused ---------------------------------------------------------------------------
 
 
-def check_imgaug(augmenter):
+def check_imgaug(augmenter: object) -> None:
     """Raise DataError if an imgaug augmenter, or one inside it, moves the picture but cannot move its masks.
 
     imgaug's own are known by their class. Of any other, such as a Lambda, some draws are tried on a picture of its own
@@ -94,7 +94,8 @@ def _moves(node):
 # --- Applying imgaug -------------------------------------------------------------------------------------------------
 
 
-def apply_imgaug(augmenter, image, masks, rng):
+def apply_imgaug(augmenter: object, image: np.ndarray, masks: np.ndarray,
+                 rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Change a photo and its masks by an imgaug augmenter.
 
     Args:
@@ -199,7 +200,7 @@ def _fetched(masks, field):
 # --- albumentations --------------------------------------------------------------------------------------------------
 
 
-def is_albumentations(augmentation):
+def is_albumentations(augmentation: object) -> bool:
     """Whether this is a transform of albumentations, found out without importing it."""
     return "albumentations" in _roots(augmentation) and hasattr(augmentation, "set_random_seed")
 
@@ -209,7 +210,7 @@ def _roots(value):
     return {base.__module__.split(".")[0] for base in type(value).__mro__}
 
 
-def check_albumentations(transform):
+def check_albumentations(transform: object) -> None:
     """Raise DataError if a transform, or one inside it, moves the picture without its masks, or asks for boxes.
 
     Those of albumentations itself move both; a Lambda, and a transform of a user's, is tried out when it is first met.
@@ -230,7 +231,8 @@ def _transforms(transform):
     return [transform] + [node for inner in getattr(transform, "transforms", ()) for node in _transforms(inner)]
 
 
-def apply_albumentations(transform, image, masks, rng):
+def apply_albumentations(transform: object, image: np.ndarray, masks: np.ndarray,
+                         rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Change a photo and its masks by a transform of albumentations; see `apply_imgaug`."""
     check_albumentations(transform)
     return _run_albumentations(transform, image, masks, rng)

@@ -8,7 +8,7 @@ from mrcnn.errors import ConfigError
 AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
 
 
-def augmentation_of(name):
+def augmentation_of(name: str) -> object:
     """The augmentation that --augment names."""
     if name == "none":
         return None
@@ -31,7 +31,7 @@ def augmentation_of(name):
     raise ConfigError(f"AUGMENT={name!r}: take one of {', '.join(AUGMENTATIONS)}.")
 
 
-def seed_users_augmentation(p=0.5):
+def seed_users_augmentation(p: float = 0.5) -> object:
     """The imgaug pipeline of the fashion projects that this package began with, applied to a share p of the photos.
 
     Flips either way, a crop of 0 to 10 % at each side, blur of up to half a pixel on half of them, contrast 0.75 to

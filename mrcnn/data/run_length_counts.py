@@ -2,6 +2,7 @@
 
 import itertools
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +12,7 @@ MOST_PIXELS = 2**32 - 1  # of a photo: C code counts them in 32 bits
 LONGEST_NUMBER = 7  # characters of five bits: a difference of two numbers of 32 bits has 33 bits and a sign
 
 
-def checked_size(size, of="the photo", least=1):
+def checked_size(size: Sequence, of: str = "the photo", least: int = 1) -> tuple[int, int]:
     """The size of a photo as whole numbers.
 
     Args:
@@ -38,7 +39,7 @@ def _is_whole(value, least):
     return known and value >= least and value % 1 == 0
 
 
-def turns(count, first=()):
+def turns(count: int, first: np.ndarray | tuple = ()) -> np.ndarray:
     """Whether each run is inside: every second one of each mask.
 
     Args:
@@ -55,7 +56,7 @@ def turns(count, first=()):
     return inside
 
 
-def joined(runs):
+def joined(runs: np.ndarray) -> np.ndarray:
     """The same mask without runs of no length but the first: their neighbours become one.
 
     Args:
@@ -69,7 +70,7 @@ def joined(runs):
     return np.add.reduceat(runs[kept], np.flatnonzero(changes))
 
 
-def checked_runs(rles, shape=None):
+def checked_runs(rles: Sequence[dict], shape: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray] | None:
     """The runs of RLEs, one mask after the other, after a look at all of them.
 
     Args:
@@ -103,7 +104,7 @@ def checked_runs(rles, shape=None):
     return runs, first
 
 
-def sums(values, first):
+def sums(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The sum over the runs of each mask.
 
     Args:

@@ -9,6 +9,8 @@ text and coordinates, leaves its memory where they are wrong, and asks for gigab
 takes memory by the pixels of the photo but `encode` and `decode`, whose arrays have them anyway.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.data.run_length_counts import checked_runs, checked_size, joined, sums, turns
@@ -331,7 +333,7 @@ def _checked_boxes(boxes):
 # --- Polygons --------------------------------------------------------------------------------------------------------
 
 
-def checked_polygons(polygons, shape):
+def checked_polygons(polygons: Sequence, shape: tuple[int, int]) -> list[np.ndarray]:
     """The corners of polygons that are safe to draw.
 
     Args:
@@ -368,7 +370,7 @@ def _corners(polygon):
     return corners.reshape(-1, 2)
 
 
-def check_polygons(polygons, shape):
+def check_polygons(polygons: Sequence, shape: tuple[int, int]) -> None:
     """Raise DataError with the reason for polygons that `from_polygons` refuses, and for those of no area.
 
     Costs no drawing for any ordinary polygon.

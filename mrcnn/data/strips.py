@@ -4,9 +4,12 @@ A photo of 10717 x 7000 pixels with 74 objects would need 5 GB of full masks. Wh
 memory by the number of runs and of cells asked for, and gives the values of `mrcnn.data.masks`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.images import Window
 from mrcnn.data.masks import canvas_parts
 
 
@@ -21,20 +24,20 @@ class RunLengthMasks:
         DataError: with the reason if one is no RLE, has another size, or does not cover it exactly.
     """
 
-    def __init__(self, rles, shape):
+    def __init__(self, rles: Sequence[dict], shape: tuple[int, int]):
         self.shape = tuple(int(side) for side in shape)
         self._strips = [column_strips(run_lengths.check(rle, self.shape), self.shape[0]) for rle in rles]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._strips)
 
-    def chosen(self, indices):
+    def chosen(self, indices: np.ndarray) -> "RunLengthMasks":
         """The RunLengthMasks of some of the objects."""
         some = RunLengthMasks([], self.shape)
         some._strips = [self._strips[i] for i in indices]
         return some
 
-    def boxes(self, part=None):
+    def boxes(self, part: np.ndarray | None = None) -> np.ndarray:
         """The smallest box round each mask; see `mrcnn.data.masks.mask_boxes`.
 
         Args:
@@ -53,7 +56,7 @@ class RunLengthMasks:
                 box[:] = tops.min(), columns[0], bottoms.max(), columns[-1] + 1
         return boxes
 
-    def shrink(self, boxes, shape):
+    def shrink(self, boxes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Mini masks: uint8 [N, h, w]; see `mrcnn.data.masks.shrink_masks`.
 
         Args:
@@ -66,7 +69,7 @@ class RunLengthMasks:
             target[:] = _coverage(strips, box, shape)
         return mini
 
-    def place(self, boxes, window):
+    def place(self, boxes: np.ndarray, window: Window) -> np.ndarray:
         """Masks on the canvas: uint8 [h, w, N]; see `mrcnn.data.masks.place_masks`.
 
         Args:
@@ -79,7 +82,7 @@ class RunLengthMasks:
         return placed.transpose(1, 2, 0)
 
 
-def mask_part(rle):
+def mask_part(rle: dict) -> tuple[int, int, np.ndarray] | None:
     """(top, left, bool [h, w]): a mask cut to what is set, from COCO run lengths; None if it is empty."""
     shape = tuple(int(side) for side in rle["size"])
     columns, tops, bottoms = column_strips(run_lengths.check(rle, shape), shape[0])
@@ -92,7 +95,7 @@ def mask_part(rle):
     return top, left, steps.cumsum(axis=1, dtype=np.int8)[:, :-1].T.astype(bool)
 
 
-def area_within(rle, box):
+def area_within(rle: dict, box: Sequence[int]) -> int:
     """How many pixels of an RLE lie in a box.
 
     Args:
@@ -107,7 +110,7 @@ def area_within(rle, box):
     return int(np.maximum(np.minimum(bottoms, box[2]) - np.maximum(tops, box[0]), 0)[inside].sum())
 
 
-def column_strips(runs, height):
+def column_strips(runs: np.ndarray, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run lengths cut where they go on from one column of pixels to the next.
 
     Args:

@@ -2,9 +2,11 @@
 
 import concurrent.futures
 import os
+from collections.abc import Callable, Iterator, Sequence
 
 
-def walk(function, items, workers=None, progress=None):
+def walk(function: Callable, items: Sequence, workers: int | None = None,
+         progress: Callable | None = None) -> Iterator:
     """Results of a function for each item, in their order, computed by threads.
 
     Args:

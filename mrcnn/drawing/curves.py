@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from collections.abc import Sequence
 
 from mrcnn.drawing.pictures import write_figure
 from mrcnn.errors import DataError
@@ -17,7 +18,8 @@ BORDER = "#7f7f7f"
 COLUMNS = 3  # panels side by side
 
 
-def plot_training_curves(history, path, stages=()):
+def plot_training_curves(history: dict[str, list[float]] | str | os.PathLike, path: str | os.PathLike,
+                         stages: Sequence[dict] = ()) -> object:
     """Save a figure of losses, metrics and learning rate over epochs; training, validation and test in one panel.
 
     Args:
@@ -53,7 +55,7 @@ def plot_training_curves(history, path, stages=()):
     return figure
 
 
-def read_history(path):
+def read_history(path: str | os.PathLike) -> dict[str, list]:
     """{column: [(epoch from 1, value)]} of a history file; cells without a number are left out.
 
     Raises:
@@ -77,7 +79,7 @@ def read_history(path):
     return {name: sorted(values.items()) for name, values in columns.items()}
 
 
-def draw_run(folder, stage=None):
+def draw_run(folder: str | os.PathLike, stage: dict | None = None) -> None:
     """Draw curves.png of a run's folder from its history.csv.
 
     Args:

@@ -1,5 +1,7 @@
 """Figures of what is in a data set, drawn without a display."""
 
+import os
+
 import numpy as np
 
 from mrcnn.drawing.pictures import write_figure
@@ -9,7 +11,7 @@ BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"
 MOST_CLASSES = 60  # that the bars have room for
 
 
-def plot_data_summary(summary, path=None, title=""):
+def plot_data_summary(summary: dict, path: str | os.PathLike | None = None, title: str = "") -> object:
     """A figure of classes, photo sizes, objects a photo, box sizes and shapes, and the fit of anchors.
 
     Args:

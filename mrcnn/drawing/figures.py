@@ -7,6 +7,7 @@ without matplotlib is in `mrcnn.drawing.pictures`, the curves of a training in `
 
 import html
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -64,7 +65,8 @@ def _text(ax, y, x, text, color="white"):
     ax.text(x, y, plain(text), color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
 
 
-def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolation=None):
+def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = None, cols: int = 4,
+                   cmap: str | None = None, norm: object = None, interpolation: str | None = None) -> list:
     """Show images in a grid of `cols` columns, and returns the axes, one for each image.
 
     Args:
@@ -88,8 +90,11 @@ def display_images(images, titles=None, cols=4, cmap=None, norm=None, interpolat
     return axes
 
 
-def display_instances(image, boxes, masks, class_ids, class_names, scores=None, title="", figsize=(16, 16), ax=None,
-                      show_mask=True, show_bbox=True, colors=None, captions=None):
+def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, class_ids: np.ndarray,
+                      class_names: Sequence[str], scores: np.ndarray | None = None, title: str = "",
+                      figsize: tuple[int, int] = (16, 16), ax: object = None, show_mask: bool = True,
+                      show_bbox: bool = True, colors: Sequence | None = None,
+                      captions: Sequence[str] | None = None) -> object:
     """Show the instances of an image: masks, boxes, and captions (name and score unless given).
 
     Args:
@@ -135,9 +140,10 @@ def display_instances(image, boxes, masks, class_ids, class_names, scores=None, 
     return _finish(ax, show)
 
 
-def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
-                        class_names, title="", ax=None, show_mask=True, show_box=True, iou_threshold=0.5,
-                        score_threshold=0.5):
+def display_differences(image: np.ndarray, gt_box: np.ndarray, gt_class_id: np.ndarray, gt_mask: np.ndarray,
+                        pred_box: np.ndarray, pred_class_id: np.ndarray, pred_score: np.ndarray, pred_mask: np.ndarray,
+                        class_names: Sequence[str], title: str = "", ax: object = None, show_mask: bool = True,
+                        show_box: bool = True, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> object:
     """Show true objects in green and detections in red, each detection with its score and mask IoU.
 
     The IoU is that with the true object it matches, else the largest with any. score_threshold is handed to
@@ -164,7 +170,9 @@ def display_differences(image, gt_box, gt_class_id, gt_mask, pred_box, pred_clas
         show_bbox=show_box, colors=colors, captions=captions)
 
 
-def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None, visibilities=None, title="", ax=None):
+def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes: np.ndarray | None = None,
+               masks: np.ndarray | None = None, captions: Sequence[str] | None = None,
+               visibilities: Sequence | None = None, title: str = "", ax: object = None) -> object:
     """Show boxes, with lines to what they were refined to.
 
     Args:
@@ -208,7 +216,8 @@ def draw_boxes(image, boxes=None, refined_boxes=None, masks=None, captions=None,
     return _finish(ax, show)
 
 
-def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10, ax=None):
+def draw_rois(image: np.ndarray, rois: np.ndarray, refined_rois: np.ndarray, mask: np.ndarray, class_ids: np.ndarray,
+              class_names: Sequence[str], limit: int = 10, ax: object = None) -> object:
     """Show regions, negative ones grey, positive ones with their refined box, class and mask.
 
     Args:
@@ -239,7 +248,8 @@ def draw_rois(image, rois, refined_rois, mask, class_ids, class_names, limit=10,
                       [1 if class_ids[i] > 0 else 0 for i in ids], f"{len(ids)} of {len(rois)} regions", ax)
 
 
-def display_top_masks(image, mask, class_ids, class_names, limit=4):
+def display_top_masks(image: np.ndarray, mask: np.ndarray, class_ids: np.ndarray, class_names: Sequence[str],
+                      limit: int = 4) -> list:
     """Show an image and, beside it, the masks of its `limit` classes of largest area.
 
     Args:
@@ -265,7 +275,7 @@ def display_top_masks(image, mask, class_ids, class_names, limit=4):
     return display_images(images, titles, cols=limit + 1, cmap="Blues_r")
 
 
-def plot_precision_recall(AP, precisions, recalls, ax=None):
+def plot_precision_recall(AP: float, precisions: np.ndarray, recalls: np.ndarray, ax: object = None) -> object:
     """Plot precision over recall with the AP as its title.
 
     Returns:
@@ -278,7 +288,8 @@ def plot_precision_recall(AP, precisions, recalls, ax=None):
     return _finish(ax, show)
 
 
-def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_names, threshold=0.5, ax=None):
+def plot_overlaps(gt_class_ids: np.ndarray, pred_class_ids: np.ndarray, pred_scores: np.ndarray, overlaps: np.ndarray,
+                  class_names: Sequence[str], threshold: float = 0.5, ax: object = None) -> object:
     """Show the IoU of every detection (row) with every true object (column), and which pairs match.
 
     Args:
@@ -312,7 +323,7 @@ def plot_overlaps(gt_class_ids, pred_class_ids, pred_scores, overlaps, class_nam
 
 
 # --- Tables ---------------------------------------------------------------------------------------------------
-def display_table(table):
+def display_table(table: Sequence[Sequence]) -> str:
     """Print a table, or shows it as HTML in a notebook, and returns its text.
 
     Args:
@@ -337,7 +348,7 @@ def _in_notebook():
     return hasattr(shell, "kernel")
 
 
-def display_weight_stats(model):
+def display_weight_stats(model: object) -> list[list[str]]:
     """Show minimum, maximum and std of every weight and marks those that look dead.
 
     Args:

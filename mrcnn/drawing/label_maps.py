@@ -1,6 +1,8 @@
 """Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
 
 import functools
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +15,7 @@ LEVELS = (0, 36, 73, 109, 146, 182, 219, 255)  # of red, green and blue, of whic
 
 
 @functools.cache
-def palette():
+def palette() -> np.ndarray:
     """Colours of all labels, always the same: uint8 [256, 3] RGB; 0 black, 255 white.
 
     Each colour is the one that lies furthest, in CIELAB, from those before it, among colours neither too dark nor too
@@ -35,7 +37,7 @@ def palette():
     return colours
 
 
-def write_label_map(path, labels, class_names):
+def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Sequence[str]) -> None:
     """Write a label map as a palette PNG, whole or not at all; pixel values are class ids.
 
     Args:
@@ -57,7 +59,7 @@ def write_label_map(path, labels, class_names):
         picture.save(partial, format="PNG", pnginfo=text, optimize=True)
 
 
-def checked_labels(labels, class_names):
+def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
     """Labels as uint8 [H, W].
 
     Raises:
@@ -72,7 +74,8 @@ def checked_labels(labels, class_names):
     return labels.astype(np.uint8)
 
 
-def draw_label_map(image, labels, class_names, alpha=0.55, scale=1):
+def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], alpha: float = 0.55,
+                   scale: int = 1) -> np.ndarray:
     """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
 
     Args:

@@ -6,6 +6,7 @@ N counts instances; boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2
 
 import colorsys
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,8 +17,10 @@ GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
 
 
-def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, colors=None, show_mask=True,
-                   show_bbox=True, scale=1):
+def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None,
+                   class_ids: np.ndarray, class_names: Sequence[str], scores: Sequence[float] | None = None,
+                   colors: Sequence | None = None, show_mask: bool = True, show_bbox: bool = True,
+                   scale: int = 1) -> np.ndarray:
     """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
 
     image: uint8 [H, W, 3] RGB
@@ -56,7 +59,7 @@ def draw_instances(image, boxes, masks, class_ids, class_names, scores=None, col
     return _write_labels(canvas, labels or [(NOTHING, np.zeros(2), np.full(3, 255.0))])
 
 
-def contact_sheet(images, titles=None, columns=4):
+def contact_sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None = None, columns: int = 4) -> np.ndarray:
     """Returns one picture of many side by side, each in a cell of the largest one's size, with its title below.
 
     images: list of uint8 [H, W, 3], uint8 [H, W] or bool [H, W]
@@ -89,20 +92,20 @@ def contact_sheet(images, titles=None, columns=4):
     return np.array(drawing)
 
 
-def distinct_colors(count):
+def distinct_colors(count: int) -> list[tuple[float, float, float]]:
     """Returns `count` colours (r, g, b) in 0..1 that differ from each other, the same ones on every call."""
     # Steps of the golden ratio spread over the hues for any count; three brightnesses part neighbours further.
     return [colorsys.hsv_to_rgb((0.02 + i * GOLDEN_RATIO) % 1, (0.85, 0.6, 1.0)[i % 3], (1.0, 0.95, 0.75)[i % 3])
             for i in range(count)]
 
 
-def random_colors(N, bright=True):
+def random_colors(N: int, bright: bool = True) -> list[tuple[float, float, float]]:
     """Returns N evenly spread colours (r, g, b) in 0..1 in random order; `bright=False` makes them darker."""
     colors = [colorsys.hsv_to_rgb(i / max(N, 1), 1, 1.0 if bright else 0.7) for i in range(N)]
     return [colors[i] for i in np.random.default_rng().permutation(N)]
 
 
-def apply_mask(image, mask, color, alpha=0.5):
+def apply_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[float], alpha: float = 0.5) -> np.ndarray:
     """Blend a colour into an image where the mask is set, in place, and returns the image.
 
     Args:
@@ -116,7 +119,7 @@ def apply_mask(image, mask, color, alpha=0.5):
     return image
 
 
-def draw_box(image, box, color, thickness=2):
+def draw_box(image: np.ndarray, box: np.ndarray, color: Sequence[float], thickness: int = 2) -> np.ndarray:
     """Draw the border of a box in place, inside the box, and returns the image.
 
     Args:
@@ -138,7 +141,8 @@ def _clip(start, end, size):
     return slice(max(start, 0), max(min(end, size), 0))
 
 
-def check_counts(boxes, masks, class_ids, scores=None, colors=None):
+def check_counts(boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None, class_ids: np.ndarray,
+                 scores: Sequence[float] | None = None, colors: Sequence | None = None) -> int:
     """Returns the number of instances on which all agree; ValueError if they do not."""
     counts = {"boxes": len(boxes), "class_ids": len(class_ids)}
     counts.update({} if masks is None else {"masks": np.shape(masks)[-1]})
@@ -149,14 +153,14 @@ def check_counts(boxes, masks, class_ids, scores=None, colors=None):
     return len(boxes)
 
 
-def caption_of(class_id, class_names, scores, i):
+def caption_of(class_id: int, class_names: Sequence[str], scores: Sequence[float] | None, i: int) -> str:
     """Returns the name of a class with the i-th score, if there are scores."""
     name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
     name = printable(name, one_line=True)
     return name if scores is None else f"{name} {scores[i]:.2f}"
 
 
-def mask_part(mask):
+def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:
     """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
@@ -164,7 +168,8 @@ def mask_part(mask):
     return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]).astype(bool)
 
 
-def blend_part(canvas, part, color, line, scale):
+def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Sequence[float], line: int,
+               scale: int) -> None:
     """Fill what `mask_part` cut with a translucent colour and draws its outline, inside the mask, in place.
 
     Args:
@@ -237,7 +242,7 @@ def _as_rgb(image):
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
-def write_picture(path, pixels, quality=95):
+def write_picture(path: str | os.PathLike, pixels: np.ndarray, quality: int = 95) -> None:
     """Write a picture, whole or not at all: as JPEG if the path ends so, else as PNG.
 
     Args:
@@ -255,7 +260,7 @@ def write_picture(path, pixels, quality=95):
         Image.fromarray(pixels).save(partial, format=form, quality=quality)
 
 
-def write_figure(path, figure):
+def write_figure(path: str | os.PathLike, figure: object) -> None:
     """Write a matplotlib figure, whole or not at all, in the form that the path's ending says; without one as PNG.
 
     Raises:

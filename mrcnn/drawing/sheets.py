@@ -1,8 +1,11 @@
 """Sheets of photos for a report: each as annotated, and as detected."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.strips import RunLengthMasks
@@ -13,7 +16,8 @@ SHEET_SIDE = 480  # pixels of the longer side of a photo on it
 
 
 
-def photo_sheet(dataset, results, truth, threshold):
+def photo_sheet(dataset: Dataset, results: Sequence[dict], truth: dict,
+                threshold: float) -> list[tuple[str, np.ndarray]]:
     """[(title, uint8 [H, W, 3])]: some photos, each as annotated and as detected with at least this score."""
     colors = distinct_colors(len(dataset.class_names))
     chosen = np.unique(np.linspace(0, len(truth["images"]) - 1, SHEET_PHOTOS).astype(int))
@@ -27,7 +31,8 @@ def photo_sheet(dataset, results, truth, threshold):
              contact_sheet(images, titles, columns=4))]
 
 
-def drawn_pair(dataset, image_id, results, categories, colors):
+def drawn_pair(dataset: Dataset, image_id: int, results: Sequence[dict], categories: Sequence[dict[str, int]],
+               colors: Sequence[tuple[int, int, int]]) -> list[np.ndarray]:
     """Draw a photo with its true objects, and with COCO results of it."""
     image = dataset.load_image(image_id)
     if hasattr(dataset, "load_rles"):
@@ -49,7 +54,7 @@ def drawn_pair(dataset, image_id, results, categories, colors):
     return pair
 
 
-def reduce(image, rles):
+def reduce(image: np.ndarray, rles: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
     """A photo and the masks of run lengths, bool [h, w, N], at no more than SHEET_SIDE pixels."""
     height, width = image.shape[:2]
     scale = min(1, SHEET_SIDE / max(height, width))

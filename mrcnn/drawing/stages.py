@@ -3,6 +3,8 @@
 All take arrays, wherever they come from, and draw with matplotlib. Boxes are (y1, x1, y2, x2) in pixels of the image.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.drawing.figures import draw_boxes
@@ -13,7 +15,7 @@ MOST_WIDER = 0.25  # share of an image by which its panel is widened for boxes t
 SAMPLE = 200_000  # values that a histogram is made of; more change nothing that can be seen
 
 
-def panels(count, columns, size=(PANEL, PANEL)):
+def panels(count: int, columns: int, size: tuple[float, float] = (PANEL, PANEL)) -> tuple[object, list]:
     """(figure, list of `count` axes) in rows of `columns`, each of (width, height) inches."""
     import matplotlib.pyplot as plt
 
@@ -28,7 +30,7 @@ def panels(count, columns, size=(PANEL, PANEL)):
     return figure, axes[:count]
 
 
-def show(axes=None):
+def show(axes: Sequence | None = None) -> list:
     """Show what was drawn, as a notebook does below its cell, and returns the axes."""
     import matplotlib.pyplot as plt
 
@@ -36,13 +38,14 @@ def show(axes=None):
     return axes
 
 
-def evenly(count, limit):
+def evenly(count: int, limit: int) -> np.ndarray:
     """int [min(count, limit)]: positions spread evenly over 0..count - 1, the first and last among them."""
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, limit)).round().astype(int))
 
 
 # --- Boxes -----------------------------------------------------------------------------------------------------------
-def display_anchor_levels(image, levels, strides, anchors_per_cell, columns=5):
+def display_anchor_levels(image: np.ndarray, levels: Sequence[np.ndarray], strides: Sequence[int],
+                          anchors_per_cell: int, columns: int = 5) -> list:
     """Show each level's grid of anchor centres and the anchors of the cell nearest to the middle.
 
     Args:
@@ -79,7 +82,7 @@ def _fit(ax, image, boxes):
     ax.set(xlim=(low[1], high[1]), ylim=(high[0], low[0]))
 
 
-def display_box_panels(image, sets, limit=50, columns=3):
+def display_box_panels(image: np.ndarray, sets: dict, limit: int = 50, columns: int = 3) -> list:
     """Show sets of boxes side by side on one image, each under its name with its number of boxes.
 
     Args:
@@ -105,7 +108,7 @@ def display_box_panels(image, sets, limit=50, columns=3):
     return show(axes)
 
 
-def plot_recall(counts, recalls, ax=None):
+def plot_recall(counts: Sequence[int], recalls: dict[str, list[float]], ax: object = None) -> object:
     """Plot the share of true boxes found by the first so many proposals.
 
     Args:
@@ -129,7 +132,7 @@ def plot_recall(counts, recalls, ax=None):
 
 
 # --- Features --------------------------------------------------------------------------------------------------------
-def principal_colors(features):
+def principal_colors(features: np.ndarray) -> np.ndarray:
     """A map of many channels as a picture: its first three principal components as red, green and blue.
 
     Args:
@@ -156,7 +159,7 @@ def principal_colors(features):
     return np.rint(255 * np.clip(0.5 + 0.5 * colors, 0, 1)).astype(np.uint8).reshape(features.shape[:2] + (3,))
 
 
-def display_crops(image, box, crops, titles):
+def display_crops(image: np.ndarray, box: Sequence[int], crops: Sequence[np.ndarray], titles: Sequence[str]) -> list:
     """Show a box on an image and, beside it, crops of feature maps in their principal colours.
 
     Args:
@@ -178,7 +181,7 @@ def display_crops(image, box, crops, titles):
     return show(axes)
 
 
-def display_maps(maps, columns=5):
+def display_maps(maps: dict[str, np.ndarray], columns: int = 5) -> list:
     """Show feature maps: above the mean magnitude of all channels, below their principal colours.
 
     Args:
@@ -204,7 +207,7 @@ def display_maps(maps, columns=5):
     return show(axes)
 
 
-def plot_histograms(values, columns=4, bins=60, log=False):
+def plot_histograms(values: dict[str, np.ndarray], columns: int = 4, bins: int = 60, log: bool = False) -> list:
     """Plot a histogram of each array, with its mean, std and share of zeros above.
 
     Args:

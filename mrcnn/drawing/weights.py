@@ -9,25 +9,25 @@ KERNELS = ("kernel", "depthwise_kernel")
 DEAD_SHARE = 0.01  # of its layer's median norm; below it a filter adds nothing that the next layer could tell from zero
 
 
-def layers_of(model):
+def layers_of(model: object) -> list:
     """The layers of a model that have weights."""
     layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
     return [layer for layer in layers if layer.weights]
 
 
-def weights_of(layer):
+def weights_of(layer: object) -> dict[str, np.ndarray]:
     """{"kernel": array, "bias": array ...} of a layer."""
     names = [variable.name.split("/")[-1].split(":")[0] for variable in layer.weights]
     return dict(zip(names, layer.get_weights()))
 
 
-def weights_named(model, *names):
+def weights_named(model: object, *names: str) -> dict[str, np.ndarray]:
     """{layer: float array} of the weights of these names ("kernel", "gamma" ...), in the order of the layers."""
     pairs = ((layer.name, weights_of(layer)) for layer in layers_of(model))
     return {layer: own[name] for layer, own in pairs for name in names if name in own}
 
 
-def filter_norms(model):
+def filter_norms(model: object) -> dict[str, np.ndarray]:
     """{layer: float [filters]}, the Euclidean norm of each filter: of all weights that lead to one output channel."""
     norms = {}
     for layer in layers_of(model):
@@ -42,7 +42,7 @@ def filter_norms(model):
     return norms
 
 
-def dead_filters(norms, share=DEAD_SHARE):
+def dead_filters(norms: dict[str, np.ndarray], share: float = DEAD_SHARE) -> dict[str, np.ndarray]:
     """{layer: int positions of the filters with less than `share` of the layer's median norm}, layers with such alone.
 
     Args:
@@ -57,7 +57,8 @@ def dead_filters(norms, share=DEAD_SHARE):
     return dead
 
 
-def plot_layer_ranges(values, label, dead=None, log=True):
+def plot_layer_ranges(values: dict[str, np.ndarray], label: str, dead: dict[str, np.ndarray] | None = None,
+                      log: bool = True) -> object:
     """Plot for each layer, from top to bottom, the range and the middle half of some numbers.
 
     Args:

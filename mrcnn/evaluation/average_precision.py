@@ -1,13 +1,16 @@
 """Average precision and recall of one image, with Matterport's signatures; `coco` has the figures to publish."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.evaluation.matching import compute_matches
 from mrcnn.ops.boxes import iou_matrix
 
 
-def compute_ap(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks,
-               iou_threshold=0.5):
+def compute_ap(gt_boxes: np.ndarray, gt_class_ids: np.ndarray, gt_masks: np.ndarray, pred_boxes: np.ndarray,
+               pred_class_ids: np.ndarray, pred_scores: np.ndarray, pred_masks: np.ndarray,
+               iou_threshold: float = 0.5) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """Average precision of one image at one mask IoU threshold.
 
     This is not COCO's AP, and its mean over images is not either:
@@ -41,8 +44,9 @@ def compute_ap(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pre
     return ap, precisions, recalls, overlaps
 
 
-def compute_ap_range(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
-                     iou_thresholds=None, verbose=1):
+def compute_ap_range(gt_box: np.ndarray, gt_class_id: np.ndarray, gt_mask: np.ndarray, pred_box: np.ndarray,
+                     pred_class_id: np.ndarray, pred_score: np.ndarray, pred_mask: np.ndarray,
+                     iou_thresholds: Sequence[float] | None = None, verbose: int = 1) -> float:
     """Mean of `compute_ap` over IoU thresholds.
 
     Args:
@@ -63,7 +67,7 @@ def compute_ap_range(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred
     return mean
 
 
-def compute_recall(pred_boxes, gt_boxes, iou):
+def compute_recall(pred_boxes: np.ndarray, gt_boxes: np.ndarray, iou: float) -> tuple[float, np.ndarray]:
     """Share of true boxes that are the best overlap of some predicted box.
 
     Args:

@@ -10,13 +10,15 @@ import collections
 import contextlib
 import io
 import math
+import os
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset, results_from_detections
-from mrcnn.evaluation.comparison import KINDS, read_comparison
+from mrcnn.evaluation.comparison import KINDS, Comparison, read_comparison
 from mrcnn.evaluation.pairs import MOST_DETECTIONS
 
 __all__ = [
@@ -55,7 +57,9 @@ TABLES = {
 }
 
 
-def coco_average_precision(ground_truth, results, kind, image_ids=None, max_detections=MOST_DETECTIONS):
+def coco_average_precision(ground_truth: dict | str | os.PathLike, results: Sequence[dict] | str | os.PathLike,
+                           kind: str, image_ids: Sequence[int] | None = None,
+                           max_detections: int = MOST_DETECTIONS) -> dict[str, float]:
     """The 12 COCO numbers as pycocotools defines them, in its silence.
 
     No results at all give 0.0. A number that the ground truth leaves undefined (pycocotools says -1), such as
@@ -81,7 +85,7 @@ def coco_average_precision(ground_truth, results, kind, image_ids=None, max_dete
     return twelve_numbers(coco_evaluation(comparison, max_detections=max_detections))
 
 
-def coco_evaluation(comparison, fast=None, max_detections=MOST_DETECTIONS):
+def coco_evaluation(comparison: Comparison, fast: bool | None = None, max_detections: int = MOST_DETECTIONS) -> object:
     """The accumulated COCOeval of a `Comparison`.
 
     Args:
@@ -134,7 +138,7 @@ def _coco(comparison, entries):
     return coco
 
 
-def twelve_numbers(evaluation):
+def twelve_numbers(evaluation: object) -> dict[str, float]:
     """{name: float} of a COCOeval for the names in `NUMBERS`; NaN where the ground truth leaves it undefined.
 
     They are what COCOeval.summarize prints, which knows no other limit than 100 for AP.
@@ -147,7 +151,7 @@ def twelve_numbers(evaluation):
     return numbers
 
 
-def crowded_images(comparison, most=MOST_DETECTIONS):
+def crowded_images(comparison: Comparison, most: int = MOST_DETECTIONS) -> dict[str, int]:
     """Where COCO's limit of detections leaves something out of its numbers.
 
     Args:
@@ -171,7 +175,7 @@ def crowded_images(comparison, most=MOST_DETECTIONS):
     }
 
 
-def undefined_numbers(values):
+def undefined_numbers(values: dict[str, float]) -> dict[str, str]:
     """{name: reason} for those of the 12 numbers that are NaN."""
     return {
         name: f"the ground truth has no {NUMBERS[name]}"
@@ -180,7 +184,7 @@ def undefined_numbers(values):
     }
 
 
-def class_numbers(evaluation):
+def class_numbers(evaluation: object) -> list[dict[str, float]]:
     """AP, AP50 and AP75 of each class: what COCOeval says if the ground truth has this category alone.
 
     Args:
@@ -193,7 +197,7 @@ def class_numbers(evaluation):
     return [{name: float(curve[i].mean()) for name, curve in curves.items()} for i in range(len(curves["AP"]))]
 
 
-def precision_recall_curves(evaluation):
+def precision_recall_curves(evaluation: object) -> dict:
     """Precision at COCO's 101 recalls: of each class, and the mean over the classes that have true objects.
 
     Args:
@@ -222,7 +226,7 @@ def _curves(evaluation):
 # --- The command -----------------------------------------------------------------------------------------------------
 
 
-def format_numbers(values):
+def format_numbers(values: dict[str, float]) -> str:
     """The 12 numbers as lines of text."""
     reasons = undefined_numbers(values)
     return "\n".join(
@@ -231,7 +235,7 @@ def format_numbers(values):
     )
 
 
-def crowding_text(crowding, most):
+def crowding_text(crowding: dict[str, int], most: int) -> str:
     """What `crowded_images` counted as one line with the remedy; "" where nothing is left out."""
     if not crowding["images"]:
         return ""
@@ -242,7 +246,7 @@ def crowding_text(crowding, most):
             "counts more.")
 
 
-def format_classes(comparison, evaluation):
+def format_classes(comparison: Comparison, evaluation: object) -> str:
     """AP, AP50 and AP75 of each class as lines of text."""
     names = [str(category.get("name", category["id"])) for category in comparison.categories]
     width = max([len(name) for name in names] + [10])
@@ -254,7 +258,7 @@ def format_classes(comparison, evaluation):
     return "\n".join(lines)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the 12 numbers of a results file.
 
     Returns:

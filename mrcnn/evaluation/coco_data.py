@@ -6,17 +6,19 @@ the list of a COCO results file, one dict per detected object ("image_id", "cate
 """
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import named_errors
 from mrcnn.errors import DataError
 
 # --- From a Dataset and from detections ------------------------------------------------------------------------------
 
 
-def ground_truth_from_dataset(dataset, image_ids=None):
+def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None = None) -> dict:
     """COCO ground truth of any `Dataset`.
 
     A dataset that keeps its COCO annotations (`image_info[i]["annotations"]`) hands them on untouched: ids, areas,
@@ -55,7 +57,7 @@ def ground_truth_from_dataset(dataset, image_ids=None):
     return {"images": images, "annotations": annotations, "categories": names}
 
 
-def results_from_detections(dataset, image_id, detection):
+def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str, np.ndarray]) -> list[dict]:
     """COCO results of one image from what `detect()` returned for it.
 
     Args:

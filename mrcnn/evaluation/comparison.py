@@ -5,6 +5,7 @@ import dataclasses
 import math
 import numbers
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,7 +39,8 @@ class Comparison:
     detections: list
 
 
-def read_comparison(ground_truth, results, kind, image_ids=None):
+def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[dict] | str | os.PathLike, kind: str,
+                    image_ids: Sequence[int] | None = None) -> Comparison:
     """Read and check what an evaluation compares.
 
     Args:

@@ -1,11 +1,14 @@
 """The confusion matrix of detections: true class against detected class, misses and false alarms."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mrcnn.evaluation.pairs import match
+from mrcnn.evaluation.pairs import ImagePairs, match
 
 
-def confusion_matrix(images, class_count, score_threshold, iou=0.5):
+def confusion_matrix(images: Sequence[ImagePairs], class_count: int, score_threshold: float,
+                     iou: float = 0.5) -> np.ndarray:
     """Count true objects by what they were detected as.
 
     Detections that score at least the threshold take true objects in order of falling score, each the free object of
@@ -34,7 +37,7 @@ def confusion_matrix(images, class_count, score_threshold, iou=0.5):
     return matrix
 
 
-def normalised(matrix, axis):
+def normalised(matrix: np.ndarray, axis: int) -> np.ndarray:
     """Shares of the rows (axis 1: of the objects of each class) or of the columns (axis 0: of the detections of each).
 
     Returns:

@@ -14,10 +14,11 @@ a crowd of its class is no error.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.evaluation.pairs import match
+from mrcnn.evaluation.pairs import ImagePairs, match
 from mrcnn.evaluation.thresholds import mean_precision, object_counts, rank
 
 CAUSES = ("classification", "localisation", "both", "duplicate", "background", "missed")
@@ -49,7 +50,7 @@ class Verdicts:
     missed: np.ndarray
 
 
-def judge(images, iou=0.5):
+def judge(images: Sequence[ImagePairs], iou: float = 0.5) -> Verdicts:
     """Verdicts on a list of ImagePairs.
 
     Args:
@@ -112,7 +113,7 @@ def _highest(pairs, allowed):
 # --- What each cause costs -------------------------------------------------------------------------------------------
 
 
-def detection_errors(images, class_count, score_threshold=None):
+def detection_errors(images: Sequence[ImagePairs], class_count: int, score_threshold: float | None = None) -> dict:
     """Errors by cause, and the AP50 that would be gained by mending one cause alone (dAP, section 2.3 of the paper).
 
     A localisation or classification error is mended by making it correct, unless its object is detected already or

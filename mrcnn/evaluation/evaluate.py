@@ -12,7 +12,7 @@ from mrcnn.evaluation import coco
 from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
-from mrcnn.evaluation.pairs import match, pair_images
+from mrcnn.evaluation.pairs import ImagePairs, match, pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
 from mrcnn.progress import progress_bar
 
@@ -188,7 +188,7 @@ def _classes(masks, evaluations, thresholds, errors):
 # --- Figures of one epoch --------------------------------------------------------------------------------------------
 
 
-def instance_figures(ground_truth, results):
+def instance_figures(ground_truth: dict[str, list], results: Sequence[dict]) -> dict[str, float]:
     """What a training logs of its validation photos.
 
     Args:
@@ -209,7 +209,7 @@ def instance_figures(ground_truth, results):
     return {**figures, "segm_IoU": mean_overlap(images), "threshold": best["threshold"], "F1": best["F1"]}
 
 
-def mean_overlap(images, score_threshold=SHOWN):
+def mean_overlap(images: Sequence[ImagePairs], score_threshold: float = SHOWN) -> float:
     """Mean over the true objects of the IoU with the detection that took them, 0 where none did; NaN without objects.
 
     Args:

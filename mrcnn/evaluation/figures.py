@@ -14,7 +14,7 @@ MOST_WRITTEN = 20  # classes of a confusion matrix whose cells have room for eve
 LEAST_WRITTEN = 0.1  # share that is written in a larger one
 
 
-def png(figure):
+def png(figure: object) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
@@ -40,7 +40,7 @@ def _square(ax, x, y):
 # --- Precision and recall --------------------------------------------------------------------------------------------
 
 
-def precision_recall_figure(metrics):
+def precision_recall_figure(metrics: dict) -> object:
     """Mean precision over recall, of masks and of boxes, at three IoU thresholds."""
     figure = _figure(9.5, 4.2)
     for i, (kind, name) in enumerate(KINDS.items()):
@@ -56,7 +56,7 @@ def precision_recall_figure(metrics):
     return figure
 
 
-def class_curves_figure(metrics, kind="segm", columns=5):
+def class_curves_figure(metrics: dict, kind: str = "segm", columns: int = 5) -> object:
     """Precision over recall of each class that has true objects, from the highest AP to the lowest."""
     curves = metrics["curves"][kind]
     shown = [(entry, curve) for entry, curve in zip(metrics["classes"], curves["classes"]) if curve]
@@ -100,7 +100,7 @@ def _count(number, noun):
 # --- Score threshold -------------------------------------------------------------------------------------------------
 
 
-def threshold_figure(metrics):
+def threshold_figure(metrics: dict) -> object:
     """Precision, recall, F1 and AP50 of masks against the score threshold, and the best threshold."""
     figure = _figure(6.5, 4.2)
     ax = figure.add_subplot()
@@ -121,7 +121,7 @@ def threshold_figure(metrics):
 # --- Confusion -------------------------------------------------------------------------------------------------------
 
 
-def confusion_figure(metrics, of="of_objects"):
+def confusion_figure(metrics: dict, of: str = "of_objects") -> object:
     """The confusion matrix as shares of each class's objects ("of_objects") or of its detections ("of_detections")."""
     confusion = metrics["confusion"]
     shares, names = np.array(confusion[of], float), [plain(_short(name)) for name in confusion["names"]]
@@ -161,7 +161,7 @@ def _write_shares(ax, shares):
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
-def errors_figure(metrics):
+def errors_figure(metrics: dict) -> object:
     """What each cause of error costs in AP50, and how many errors of masks there are."""
     causes = list(metrics["errors"]["segm"]["causes"])
     positions = np.arange(len(causes))

@@ -37,7 +37,7 @@ class Finding:
     remedy: str
 
 
-def find(diagnosis):
+def find(diagnosis: dict) -> list[Finding]:
     """list of Finding, the worst first."""
     if not diagnosis["objects"]:
         return [no_objects(diagnosis)]
@@ -45,7 +45,7 @@ def find(diagnosis):
     return sorted(findings, key=lambda finding: -finding.weight)
 
 
-def percent(part, whole):
+def percent(part: int, whole: int) -> str:
     """Text of a share, "12 %"."""
     return f"{100 * part / whole:.0f} %" if whole else "0 %"
 
@@ -74,7 +74,7 @@ def _losers(d, *steps):
     return ", ".join(f"{entry['name']} {lost} of {entry['objects']}" for lost, entry in losses[:3])
 
 
-def no_objects(d):
+def no_objects(d: dict) -> Finding:
     return Finding("no_objects", 5, f"Photos with annotated objects: 0 of {d['photos']}. Nothing can be measured.",
                    "raise --limit; check the annotations with `data validate` and `data summary`")
 
@@ -82,7 +82,7 @@ def no_objects(d):
 # --- What the network starts from ------------------------------------------------------------------------------------
 
 
-def broken_weights(d):
+def broken_weights(d: dict) -> Finding | None:
     weights = d["weights"]
     parts = [f"{len(weights[key])} {words} ({_some(weights[key])})" for key, words in (
         ("nonfinite", "hold NaN or infinity"), ("zero", "are all zero"), ("constant", "hold one number alone"))
@@ -93,7 +93,7 @@ def broken_weights(d):
                    "take an earlier checkpoint of the run; where all are so, train with a lower LEARNING_RATE")
 
 
-def untrained_weights(d):
+def untrained_weights(d: dict) -> Finding | None:
     untrained, trained = d["weights"]["untrained"], d["weights"]["trained"]
     if not untrained:
         return None
@@ -112,7 +112,7 @@ def untrained_weights(d):
                    "of a file for other classes the last layers are never taken over")
 
 
-def wrong_pixels(d):
+def wrong_pixels(d: dict) -> Finding | None:
     pixels, photos = d["pixels"], d["photos"]
     if pixels["dark"] < 0.2 * photos:
         return None
@@ -124,7 +124,7 @@ def wrong_pixels(d):
                    "give uint8 RGB of 0..255: load_image must not divide, files of 10 or 12 bits must be rescaled")
 
 
-def wrong_mean_pixel(d):
+def wrong_mean_pixel(d: dict) -> Finding | None:
     pixels = d["pixels"]
     if not pixels["fault"]:
         return None
@@ -134,7 +134,7 @@ def wrong_mean_pixel(d):
                    "train with --set MEAN_PIXEL=[123.7,116.8,103.9]; if it was trained so, leave both as they are")
 
 
-def swapped_channels(d):
+def swapped_channels(d: dict) -> Finding | None:
     swapped = d["swapped"]
     if not swapped or swapped["swapped"] < max(swapped["usual"] + 0.1, 1.25 * swapped["usual"]):
         return None
@@ -145,7 +145,7 @@ def swapped_channels(d):
                    "load RGB in both places (cv2.imread gives BGR: image[..., ::-1])")
 
 
-def changed_settings(d):
+def changed_settings(d: dict) -> Finding | None:
     sizes = d["changed"].get("IMAGE_MAX_DIM")
     names = [name for name in d["changed"] if name != "IMAGE_MAX_DIM"]
     if sizes and max(sizes) >= RESIZED * min(sizes):
@@ -161,7 +161,7 @@ def _shown(value):
     return "[" + ",".join(f"{each:g}" for each in value) + "]" if isinstance(value, (list, tuple)) else value
 
 
-def other_classes(d):
+def other_classes(d: dict) -> Finding | None:
     names = d["names"]
     if not names["missing"] and not names["moved"]:
         return None
@@ -182,7 +182,7 @@ def other_classes(d):
 # --- The funnel ------------------------------------------------------------------------------------------------------
 
 
-def too_small(d):
+def too_small(d: dict) -> Finding | None:
     number = _lost(d, "pixels")
     if not _matters(number, d):
         return None
@@ -192,7 +192,7 @@ def too_small(d):
                    f"train with --image-size {2 * d['image_size']}, or look at huge photos in parts (`detect --tile`)")
 
 
-def anchors_miss(d):
+def anchors_miss(d: dict) -> Finding | None:
     number, anchors, size = _lost(d, "near_anchor"), d["anchors"], d["image_size"]
     if not _matters(number, d):
         return None
@@ -213,7 +213,7 @@ def anchors_miss(d):
     return Finding("anchors_miss", number / d["objects"], text, ", or ".join(remedies))
 
 
-def proposals_miss(d):
+def proposals_miss(d: dict) -> Finding | None:
     number, proposals, limit = _lost(d, "anchor", "proposal"), d["proposals"], d["settings"]["POST_NMS_ROIS_INFERENCE"]
     if not proposals["number"]:
         return Finding("no_proposals", 1.1, f"Photos with any proposal: 0 of {d['photos']}. What the network computes "
@@ -235,7 +235,7 @@ def proposals_miss(d):
     return Finding("proposals_miss", number / d["objects"], text, LONGER + more)
 
 
-def boxes_miss(d):
+def boxes_miss(d: dict) -> Finding | None:
     number, threshold = _lost(d, "detection"), d["settings"]["DETECTION_NMS_THRESHOLD"]
     if not _matters(number, d):
         return None
@@ -249,7 +249,7 @@ def boxes_miss(d):
                    f"{text}: the box head takes them for background, or moves the boxes away.", LONGER)
 
 
-def wrong_class(d):
+def wrong_class(d: dict) -> Finding | None:
     called, confusions = d["called"], [each for each in d["confusions"] if each[0] not in d["names"]["missing"]]
     number = sum(count for *_, count in confusions)
     if not _matters(number, d):
@@ -267,7 +267,7 @@ def wrong_class(d):
                    "show rare classes more often (--set REPEAT_THRESHOLD=0.1), train longer")
 
 
-def score_threshold(d):
+def score_threshold(d: dict) -> Finding | None:
     """What is found but not shown, and what is shown but false."""
     scores, number = d["scores"], _lost(d, "low_score", "score")
     best, at, confidence = scores["best"], scores["at"], d["settings"]["DETECTION_MIN_CONFIDENCE"]
@@ -298,7 +298,7 @@ def score_threshold(d):
                    f"alike: {f1}.", LONGER) if _matters(number, d) else None
 
 
-def poor_masks(d):
+def poor_masks(d: dict) -> Finding | None:
     right = d["masks"]["right"]
     poor = right - d["masks"]["good"]
     if not _matters(poor, d) or poor < 2 * LOST * right:
@@ -314,7 +314,7 @@ def poor_masks(d):
 # --- Limits and classes ----------------------------------------------------------------------------------------------
 
 
-def too_many_detections(d):
+def too_many_detections(d: dict) -> Finding | None:
     limit = d["settings"]["DETECTION_MAX_INSTANCES"]
     if not d["full"]:
         return None
@@ -324,7 +324,7 @@ def too_many_detections(d):
                    "--min-confidence where most of them are false")
 
 
-def too_many_objects(d):
+def too_many_objects(d: dict) -> Finding | None:
     limit, crowded = d["settings"]["MAX_GT_INSTANCES"], d["crowded"]
     most = max(crowded["most"], d["training"]["most"] if d["training"] else 0)
     if most <= limit:
@@ -336,7 +336,7 @@ def too_many_objects(d):
                    f"train with --set MAX_GT_INSTANCES={-(-most // 50) * 50}")
 
 
-def untaught_classes(d):
+def untaught_classes(d: dict) -> Finding | None:
     known = [entry for entry in d["classes"] if entry["name"] not in d["names"]["missing"]]
     if d["training"]:
         counts = {entry["name"]: count for entry, count in zip(d["classes"], d["training"]["objects"])}

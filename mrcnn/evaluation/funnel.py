@@ -8,9 +8,11 @@ in the list of the data's classes, from 0 on.
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.evaluation.pairs import ImagePairs, match
 from mrcnn.evaluation.thresholds import THRESHOLDS, rank_images, threshold_curves
@@ -51,7 +53,7 @@ class Trace:
     mask_overlaps: np.ndarray
 
 
-def highest_overlaps(boxes, candidates):
+def highest_overlaps(boxes: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """The highest IoU of each box with any candidate, a block of candidates at a time.
 
     Args:
@@ -69,7 +71,8 @@ def highest_overlaps(boxes, candidates):
     return best
 
 
-def box_pairs(true_boxes, true_classes, crowd_boxes, crowd_classes, boxes, classes, scores):
+def box_pairs(true_boxes: np.ndarray, true_classes: np.ndarray, crowd_boxes: np.ndarray, crowd_classes: np.ndarray,
+              boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray) -> ImagePairs:
     """ImagePairs of the boxes of one photo, all [., 4] in one unit; detections in any order."""
     order = np.argsort(-np.asarray(scores), kind="stable")
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)[order]
@@ -86,7 +89,7 @@ def box_pairs(true_boxes, true_classes, crowd_boxes, crowd_classes, boxes, class
     )
 
 
-def right(pairs):
+def right(pairs: ImagePairs) -> np.ndarray:
     """bool [D, G]: a detection of the object's class that reaches it, whatever the score."""
     return (pairs.overlaps >= IOU) & (pairs.classes[:, None] == pairs.true_classes)
 
@@ -94,7 +97,7 @@ def right(pairs):
 # --- The funnel ------------------------------------------------------------------------------------------------------
 
 
-def step_tests(trace, config):
+def step_tests(trace: Trace, config: Settings) -> np.ndarray:
     """bool [len(STEPS), G]: the test of each step on its own.
 
     A side under one canvas pixel fails "pixels", as it does in training. Two detections may reach one object, and one
@@ -118,7 +121,7 @@ def step_tests(trace, config):
     ])
 
 
-def step_names(config):
+def step_names(config: Settings) -> dict[str, str]:
     """{step: what it asks for, in words}."""
     confidence = config.DETECTION_MIN_CONFIDENCE
     return {
@@ -135,7 +138,7 @@ def step_names(config):
     }
 
 
-def measure(traces, names, config):
+def measure(traces: Sequence[Trace], names: Sequence[str], config: Settings) -> dict:
     """Everything that the traces of some photos say.
 
     traces: list of Trace; names: of the K classes; config: Config, whose thresholds and anchors are those of the traces

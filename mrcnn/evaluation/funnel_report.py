@@ -1,6 +1,7 @@
 """A diagnosis as a screenful of text, and as a figure."""
 
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,7 +18,7 @@ NOTHING_WRONG = "Nothing is wrong that can be seen here."
 # --- Text ------------------------------------------------------------------------------------------------------------
 
 
-def diagnosis_text(diagnosis, findings):
+def diagnosis_text(diagnosis: dict, findings: Sequence) -> str:
     """The funnel, the classes that lose most, the scores, and what it comes to.
 
     Args:
@@ -31,7 +32,7 @@ def diagnosis_text(diagnosis, findings):
     return "\n\n".join([*filter(None, parts), f"FINDINGS\n{findings_text(findings)}"])
 
 
-def findings_text(findings):
+def findings_text(findings: Sequence) -> str:
     """Numbered sentences with their remedies, wrapped."""
     lines = []
     for number, finding in enumerate(findings, 1):
@@ -89,7 +90,7 @@ def _numbers(d):
 # --- Figure ----------------------------------------------------------------------------------------------------------
 
 
-def diagnosis_figure(diagnosis, title=""):
+def diagnosis_figure(diagnosis: dict, title: str = "") -> object:
     """The funnel, its steps by class, and the scores of hits and false alarms.
 
     Returns:

@@ -5,7 +5,7 @@ import numpy as np
 BLOCK_PIXELS = 1 << 16  # float32 copies of the masks are made for this many pixels at a time, never of whole images
 
 
-def compute_overlaps_masks(masks1, masks2):
+def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray:
     """IoU of every mask of one set with every mask of another.
 
     Args:
@@ -27,7 +27,7 @@ def compute_overlaps_masks(masks1, masks2):
     return np.divide(intersections, unions, out=np.zeros_like(intersections), where=unions > 0).astype(np.float32)
 
 
-def greedy_match(overlaps, allowed, last=False):
+def greedy_match(overlaps: np.ndarray, allowed: np.ndarray, last: bool = False) -> np.ndarray:
     """Match detections with true objects, in order: each takes the one of highest overlap that none took before it.
 
     Args:
@@ -47,8 +47,10 @@ def greedy_match(overlaps, allowed, last=False):
     return matches
 
 
-def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids, pred_scores, pred_masks,
-                    iou_threshold=0.5, score_threshold=0.0):
+def compute_matches(gt_boxes: np.ndarray, gt_class_ids: np.ndarray, gt_masks: np.ndarray, pred_boxes: np.ndarray,
+                    pred_class_ids: np.ndarray, pred_scores: np.ndarray, pred_masks: np.ndarray,
+                    iou_threshold: float = 0.5,
+                    score_threshold: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Match the detections of one image with its true objects (Matterport's signature and rule).
 
     In order of falling score each detection takes, among the true objects of its class that none took before it,
@@ -75,7 +77,7 @@ def compute_matches(gt_boxes, gt_class_ids, gt_masks, pred_boxes, pred_class_ids
     return gt_match, pred_match, overlaps
 
 
-def trim_zeros(rows):
+def trim_zeros(rows: np.ndarray) -> np.ndarray:
     """Rows without those that are all zero.
 
     Args:

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.evaluation.comparison import Comparison
 from mrcnn.evaluation.matching import greedy_match
 
 MOST_DETECTIONS = 100  # of one class in one image, the highest scores first, as COCO counts
@@ -37,7 +38,7 @@ class ImagePairs:
     crowd_overlaps: np.ndarray
 
 
-def pair_images(comparison):
+def pair_images(comparison: Comparison) -> list[ImagePairs]:
     """list of ImagePairs, one for each image of a `comparison.Comparison`, in its order."""
     objects = _by_image(comparison.objects, len(comparison.image_ids))
     detections = _by_image(comparison.detections, len(comparison.image_ids))
@@ -84,7 +85,8 @@ def _highest(entries, indices):
     return indices[kept]
 
 
-def match(pairs, iou=0.5, by_class=True, score_threshold=None):
+def match(pairs: ImagePairs, iou: float = 0.5, by_class: bool = True,
+          score_threshold: float | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Match the detections of one image with its true objects.
 
     In order of falling score each detection takes the object of highest overlap that none took before it, if their IoU

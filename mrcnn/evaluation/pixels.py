@@ -5,6 +5,7 @@ are uint8 [H, W] of class ids, 0 background, 255 to be ignored.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class PixelConfusion:
     photos: number of photos; ignored: number of pixels left out
     """
 
-    def __init__(self, class_names):
+    def __init__(self, class_names: Sequence[str]):
         """class_names: names by class id, background first; 255 at most."""
         if len(class_names) > IGNORED:
             raise DataError(f"A label map holds {IGNORED} classes at most, not {len(class_names)}: merge some.")
@@ -44,7 +45,7 @@ class PixelConfusion:
         self.boundaries = np.zeros((count + 1, 4), np.int64)
         self.photos = self.ignored = 0
 
-    def add(self, truth, result, photo="the photo"):
+    def add(self, truth: np.ndarray, result: np.ndarray | None, photo: str = "the photo") -> None:
         """Count one photo.
 
         Args:
@@ -77,7 +78,7 @@ class PixelConfusion:
             wrong = labels.min() if labels.min() < 0 else labels.max()
             raise DataError(f"{what} has label {wrong}, but the classes are 0 to {len(self.class_names) - 1}.")
 
-    def metrics(self):
+    def metrics(self) -> dict:
         """The figures of merit.
 
         Returns:
@@ -97,7 +98,7 @@ class PixelConfusion:
         return values
 
 
-def boundary_counts(truth, result, count):
+def boundary_counts(truth: np.ndarray, result: np.ndarray, count: int) -> np.ndarray:
     """How well the boundaries of each class are met: the rows that `PixelConfusion.boundaries` adds up.
 
     Args:
@@ -146,7 +147,7 @@ def _met(true, labelled, tolerance):
 # --- Figures ---------------------------------------------------------------------------------------------------------
 
 
-def pixel_figures(metrics):
+def pixel_figures(metrics: dict) -> dict[str, float]:
     """What a training logs of its validation photos, by the names of FIGURES.
 
     Args:
@@ -206,7 +207,7 @@ def _mean(values):
 # --- A table ---------------------------------------------------------------------------------------------------------
 
 
-def pixel_table(metrics):
+def pixel_table(metrics: dict) -> str:
     """All figures of `PixelConfusion.metrics` as text, the confusion matrix last."""
     classes, person = metrics["classes"], metrics["person"]
     rows = (("mean IoU, background too", "mean_iou"), ("mean IoU, without it", "mean_iou_without_background"),

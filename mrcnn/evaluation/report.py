@@ -5,6 +5,9 @@ import html
 import io
 import math
 import os
+from collections.abc import Sequence
+
+import numpy as np
 
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
@@ -45,7 +48,8 @@ DECIMALS = 5  # of these lists
 FILES = ("metrics.json", "curves.json", "detections.json", "ground_truth.json", "report.html")  # the report is last
 
 
-def write_report(folder, metrics, results, ground_truth, html=True, pictures=(), title="Evaluation"):
+def write_report(folder: str | os.PathLike, metrics: dict, results: Sequence[dict], ground_truth: dict[str, list],
+                 html: bool = True, pictures: Sequence[tuple[str, np.ndarray]] = (), title: str = "Evaluation") -> None:
     """Write all that was measured into a folder, all files together or none.
 
     metrics.json; curves.json, its long lists ("curves", "thresholds", "confusion"); detections.json (COCO results);
@@ -78,7 +82,7 @@ def _rounded(value):
     return round(value, DECIMALS) if isinstance(value, float) else value
 
 
-def report_html(metrics, pictures=(), title="Evaluation"):
+def report_html(metrics: dict, pictures: Sequence[tuple[str, np.ndarray]] = (), title: str = "Evaluation") -> str:
     """The report of what `evaluate.measure` returned, as the text of an HTML file.
 
     Args:

@@ -1,14 +1,17 @@
 """Checks of what a network starts from: its pixels, its weights, and the names of its classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from mrcnn.network.layout import Layout
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 
 DARK = 40  # of 255: photos without a brighter pixel are no photos, but numbers of another range
 IMAGENET_MEAN = (123.7, 116.8, 103.9)  # RGB, to tell the order of a MEAN_PIXEL's channels
 
 
-def pixel_range(canvas, box):
+def pixel_range(canvas: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, int, int]:
     """What a network sees of one photo.
 
     Args:
@@ -24,7 +27,7 @@ def pixel_range(canvas, box):
     return photo.reshape(-1, photo.shape[-1]).mean(axis=0), photo.min(), photo.max()
 
 
-def pixel_summary(ranges, mean_pixel):
+def pixel_summary(ranges: Sequence[tuple], mean_pixel: np.ndarray) -> dict:
     """Pixels of all photos against MEAN_PIXEL.
 
     Args:
@@ -46,7 +49,7 @@ def pixel_summary(ranges, mean_pixel):
             "max": float(greatest.max()), "dark": int((greatest < DARK).sum()), "fault": fault}
 
 
-def weight_summary(weights, layout=MASK_RCNN):
+def weight_summary(weights: dict, layout: Layout = MASK_RCNN) -> dict:
     """Kernels that no training can have left as they are.
 
     Args:
@@ -72,7 +75,7 @@ def weight_summary(weights, layout=MASK_RCNN):
     return summary
 
 
-def name_summary(data, checkpoint):
+def name_summary(data: Sequence[str], checkpoint: Sequence[str] | None) -> dict:
     """Class names of the data against those that a checkpoint was trained on, background first in both.
 
     Args:

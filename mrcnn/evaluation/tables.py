@@ -30,7 +30,7 @@ def metrics_table(metrics: dict) -> str:
     return "\n".join(lines)
 
 
-def ranked_classes(metrics):
+def ranked_classes(metrics: dict) -> list:
     """Entries of metrics["classes"] from the highest mask AP to the lowest, those without true objects last."""
     return sorted(metrics["classes"], key=lambda entry: (math.isnan(entry["segm"]["AP"]), -_or_0(entry["segm"]["AP"])))
 

@@ -5,10 +5,11 @@ nothing is counted.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.evaluation.pairs import match
+from mrcnn.evaluation.pairs import ImagePairs, match
 
 THRESHOLDS = np.round(np.linspace(0, 1, 101), 2)
 RECALLS = np.linspace(0, 1, 101)  # at which COCO reads the precision
@@ -29,7 +30,7 @@ class Ranking:
     objects: int
 
 
-def rank(scores, classes, correct, objects):
+def rank(scores: np.ndarray, classes: np.ndarray, correct: np.ndarray, objects: np.ndarray) -> list[Ranking]:
     """list of Ranking, one for each class.
 
     Args:
@@ -41,7 +42,7 @@ def rank(scores, classes, correct, objects):
     return [Ranking(scores[classes == k], correct[classes == k], int(count)) for k, count in enumerate(objects)]
 
 
-def rank_images(images, class_count, iou=0.5):
+def rank_images(images: Sequence[ImagePairs], class_count: int, iou: float = 0.5) -> list[Ranking]:
     """list of Ranking, one for each class, of a list of ImagePairs."""
     scores, classes, correct = [], [], []
     for pairs in images:
@@ -55,7 +56,7 @@ def rank_images(images, class_count, iou=0.5):
     return rank(np.concatenate(scores), np.concatenate(classes), np.concatenate(correct), objects)
 
 
-def object_counts(images, class_count):
+def object_counts(images: Sequence[ImagePairs], class_count: int) -> np.ndarray:
     """int [K]: number of true objects of each class, crowds not counted."""
     counts = np.zeros(class_count, int)
     for pairs in images:
@@ -63,7 +64,7 @@ def object_counts(images, class_count):
     return counts
 
 
-def ranked_precision(ranking, threshold=None):
+def ranked_precision(ranking: Ranking, threshold: float | None = None) -> float:
     """COCO's average precision of one class at one IoU: precision made falling, read at 101 recalls.
 
     Args:
@@ -82,13 +83,13 @@ def ranked_precision(ranking, threshold=None):
     return float(precision[np.searchsorted(correct / ranking.objects, RECALLS)].mean())
 
 
-def mean_precision(rankings, threshold=None):
+def mean_precision(rankings: Sequence[Ranking], threshold: float | None = None) -> float:
     """Mean of `ranked_precision` over the classes that have true objects; NaN if none has."""
     values = [ranked_precision(ranking, threshold) for ranking in rankings if ranking.objects]
     return float(np.mean(values)) if values else float("nan")
 
 
-def threshold_curves(rankings):
+def threshold_curves(rankings: Sequence[Ranking]) -> dict:
     """Precision, recall, F1 and AP50 of the detections that score at least t, for t of `THRESHOLDS`.
 
     Args:

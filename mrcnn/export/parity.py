@@ -1,16 +1,19 @@
 """The comparison of an exported file with the network, on photos placed as its users place theirs."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data.drawn.people import draw_picture
-from mrcnn.data.images import put_on_canvas, scaled_size
+from mrcnn.data.images import Window, put_on_canvas, scaled_size
 from mrcnn.errors import ExportError
 from mrcnn.ops import boxes as box_ops
 
 SAME_OBJECT = 0.5  # IoU from which on two detections of a class are compared with each other
 
 
-def resize_rule(config):
+def resize_rule(config: Settings) -> dict[str, float]:
     """How detection scales a photo: {"min_side", "max_side", "min_scale"} of `docs/export.md`, in pixels."""
     mode, largest = config.IMAGE_RESIZE_MODE, int(config.IMAGE_MAX_DIM)
     if mode == "none":
@@ -25,7 +28,7 @@ def resize_rule(config):
     }
 
 
-def place(photo, canvas, rule):
+def place(photo: np.ndarray, canvas: tuple[int, int], rule: dict[str, float]) -> tuple[np.ndarray, Window]:
     """A photo on a canvas of a given size, as `docs/export.md` has it.
 
     Args:
@@ -47,7 +50,7 @@ def place(photo, canvas, rule):
     return put_on_canvas(photo, size, canvas, tuple((limit - side) // 2 for side, limit in zip(size, canvas)))
 
 
-def check_photos(photos, channels):
+def check_photos(photos: Sequence[np.ndarray] | None, channels: int) -> None:
     """Raise ExportError for what are no photos to compare on; None stands for drawn ones."""
     if photos is not None and not len(photos):
         raise ExportError("photos is empty: give some, or None for drawn pictures.")
@@ -59,7 +62,8 @@ def check_photos(photos, channels):
             )
 
 
-def compare(model, run, about, photos=None):
+def compare(model: object, run: Callable[[dict], dict], about: dict,
+            photos: Sequence[np.ndarray] | None = None) -> dict:
     """Run a file and the network on the same pictures: photos, or two drawn ones, and a canvas without anything.
 
     Args:
@@ -112,7 +116,7 @@ def _promised(run, inputs, about):
     return outputs
 
 
-def differences(expected, outputs, threshold):
+def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, float]:
     """How far two answers to one picture differ.
 
     Args:
@@ -144,7 +148,7 @@ def differences(expected, outputs, threshold):
     return worst
 
 
-def in_words(checked):
+def in_words(checked: dict) -> str:
     """What `compare` returned, for people."""
     told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
             f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "

@@ -12,8 +12,8 @@ from mrcnn.labeling.permutohedral import PermutohedralLattice
 LEAST_PROBABILITY = 1e-5  # what a network calls impossible stays possible: its logarithm has to be finite
 
 
-def dense_crf(image, probabilities, iterations=5, appearance=4.0, position=0.08, colour=10.0, smoothness=2.0,
-              reach=2.0):
+def dense_crf(image: np.ndarray, probabilities: np.ndarray, iterations: int = 5, appearance: float = 4.0,
+              position: float = 0.08, colour: float = 10.0, smoothness: float = 2.0, reach: float = 2.0) -> np.ndarray:
     """Probabilities after mean field inference in a fully connected field with Potts compatibility (algorithm 1).
 
     The kernels of equation 3, each normalised symmetrically (D^-1/2 K D^-1/2, D the sums of K's rows), so that weights

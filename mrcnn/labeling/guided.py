@@ -9,7 +9,7 @@ import numpy as np
 from mrcnn.data.masks import paste_mask
 
 
-def guided_filter(image, planes, radius, epsilon):
+def guided_filter(image: np.ndarray, planes: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
     """Planes filtered with a colour photo as their guide.
 
     Args:
@@ -54,7 +54,7 @@ def _inverse_covariance(guide, mean, radius, epsilon):
     return np.linalg.inv(matrix)
 
 
-def guided(image, probabilities, radius=0.02, epsilon=1e-4):
+def guided(image: np.ndarray, probabilities: np.ndarray, radius: float = 0.02, epsilon: float = 1e-4) -> np.ndarray:
     """A step of refinement: all probabilities filtered with the photo as guide.
 
     Args:
@@ -75,7 +75,8 @@ def guided(image, probabilities, radius=0.02, epsilon=1e-4):
     return result
 
 
-def guided_mask(image, box, probabilities, radius=1.0, epsilon=1e-3, threshold=0.5):
+def guided_mask(image: np.ndarray, box: np.ndarray, probabilities: np.ndarray, radius: float = 1.0,
+                epsilon: float = 1e-3, threshold: float | None = 0.5) -> tuple[np.ndarray, tuple[int, int]]:
     """One mask of the network in the photo as `paste_mask` gives it, but following the photo's edges.
 
     The filter rounds off whatever is narrower than its window; so what each cell of the mask then lacks of its own

@@ -22,7 +22,7 @@ class PermutohedralLattice:
     which a normalisation cancels.
     """
 
-    def __init__(self, features):
+    def __init__(self, features: np.ndarray):
         """features: [N, d], each coordinate divided by the standard deviation wanted along it."""
         from scipy import sparse
 
@@ -38,7 +38,7 @@ class PermutohedralLattice:
         self._slice = sparse.csr_array((weights.ravel(), indices.ravel().astype(np.int32), starts), shape=shape)
         self._blurs = [_blur(vertices, step) for step in steps]
 
-    def filter(self, values):
+    def filter(self, values: np.ndarray) -> np.ndarray:
         """Sum over all points of kernel times value.
 
         Args:

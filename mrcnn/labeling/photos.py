@@ -1,17 +1,19 @@
 """From a model and photos to their label maps, one batch of photos in memory at a time."""
 
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import true_label_map
 from mrcnn.evaluation.pixels import PixelConfusion
-from mrcnn.labeling.label_map import label_map, labels_alone, labels_of
+from mrcnn.labeling.label_map import LabelSettings, label_map, labels_alone, labels_of
 from mrcnn.progress import progress_bar
 
 
-def detected(model, images):
+def detected(model: object, images: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
     """What a model finds in photos, as `label_map` and `Tuner` take it: masks on their grids, no full-size ones.
 
     Args:
@@ -28,7 +30,8 @@ def detected(model, images):
     return [{name: result[name] for name in names} for result in results]
 
 
-def label_photo(detections, shape, class_names, settings=None, probabilities=True):
+def label_photo(detections: dict[str, np.ndarray], shape: tuple[int, int], class_names: Sequence[str],
+                settings: LabelSettings | None = None, probabilities: bool = True) -> dict[str, np.ndarray]:
     """The label map of what was found in one photo, as `mrcnn.labeling.label_map` makes it.
 
     Args:
@@ -47,7 +50,8 @@ def label_photo(detections, shape, class_names, settings=None, probabilities=Tru
     return {"labels": labels, "probabilities": soft}
 
 
-def labelled(model, images, settings=None, chain=None):
+def labelled(model: object, images: Sequence[np.ndarray], settings: LabelSettings | None = None,
+             chain: Callable | None = None) -> Iterator[np.ndarray]:
     """Yield the label maps uint8 [H, W] of some photos, refined.
 
     Args:
@@ -61,7 +65,8 @@ def labelled(model, images, settings=None, chain=None):
         yield result["labels"] if chain is None else labels_of(np.asarray(chain(image, result["probabilities"])))
 
 
-def compared(model, dataset, settings=None, chain=None, limit=None, progress=True):
+def compared(model: object, dataset: Dataset, settings: LabelSettings | None = None, chain: Callable | None = None,
+             limit: int | None = None, progress: bool = True) -> PixelConfusion:
     """The PixelConfusion of a model's label maps with those of a data set.
 
     Args:
@@ -82,7 +87,7 @@ def compared(model, dataset, settings=None, chain=None, limit=None, progress=Tru
     return confusion
 
 
-def batches(image_ids, size):
+def batches(image_ids: Sequence[int], size: int) -> list:
     """The image ids in lists of `size`."""
     image_ids = [int(i) for i in image_ids]
     return [image_ids[start : start + size] for start in range(0, len(image_ids), max(1, size))]

@@ -6,7 +6,8 @@ import numpy as np
 USUAL_PIXELS = 400 * 600
 
 
-def superpixel_vote(image, probabilities, method="felzenszwalb", size=60, share=0.5, merge=0.0):
+def superpixel_vote(image: np.ndarray, probabilities: np.ndarray, method: str = "felzenszwalb", size: int = 60,
+                    share: float = 0.5, merge: float = 0.0) -> np.ndarray:
     """Each pixel's probabilities mixed with the mean of its superpixel's.
 
     Args:
@@ -36,7 +37,7 @@ def superpixel_vote(image, probabilities, method="felzenszwalb", size=60, share=
     return result
 
 
-def superpixels(image, method="felzenszwalb", size=60):
+def superpixels(image: np.ndarray, method: str = "felzenszwalb", size: int = 60) -> np.ndarray:
     """int64 [H, W]: which superpixel each pixel belongs to, numbered from 0. Arguments as for `superpixel_vote`."""
     from skimage import segmentation
 
@@ -50,7 +51,7 @@ def superpixels(image, method="felzenszwalb", size=60):
     raise ValueError(f"Superpixels of method {method!r}: take felzenszwalb or slic.")
 
 
-def merge_superpixels(image, segments, distance):
+def merge_superpixels(image: np.ndarray, segments: np.ndarray, distance: float) -> np.ndarray:
     """Superpixels merged along their region adjacency graph wherever two that touch have mean colours that are near.
 
     Args:
@@ -75,7 +76,7 @@ def merge_superpixels(image, segments, distance):
     return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)[segments]
 
 
-def adjacent_pairs(segments):
+def adjacent_pairs(segments: np.ndarray) -> np.ndarray:
     """int64 [E, 2]: the pairs of superpixels that touch along an edge, each once, the smaller number first."""
     across = [(segments[1:], segments[:-1]), (segments[:, 1:], segments[:, :-1])]
     pairs = np.concatenate([np.stack([a[a != b], b[a != b]], axis=1) for a, b in across])

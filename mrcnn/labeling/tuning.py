@@ -1,9 +1,11 @@
 """Tuning of label settings on photos with known label maps, for the mean IoU of all pixels."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, true_label_map
 from mrcnn.errors import DataError
 from mrcnn.labeling.label_map import LabelSettings, counting, labels_alone
@@ -27,13 +29,13 @@ class Tuner:
     Photos whose detections count alike under new settings are not labelled again.
     """
 
-    def __init__(self, class_names, longest=160):
+    def __init__(self, class_names: Sequence[str], longest: int = 160):
         """class_names: by class id, background first; longest: pixels that the longer side of a photo is reduced to."""
         self.class_names, self._longest = list(class_names), longest
         self._photos = []  # (true labels, detections), reduced
         self._known = []  # for each photo {what the result depends on: confusion matrix}
 
-    def add(self, truth, detections):
+    def add(self, truth: np.ndarray, detections: dict[str, np.ndarray]) -> None:
         """Take in one photo.
 
         Args:
@@ -47,11 +49,12 @@ class Tuner:
         self._photos.append((reduced, {**detections, "boxes": boxes}))
         self._known.append({})
 
-    def score(self, settings):
+    def score(self, settings: LabelSettings) -> float:
         """Mean IoU, background included, over the classes that truth or result have."""
         return float(self._scores(settings, np.ones((1, len(self._photos))))[0])
 
-    def tune(self, settings=None, report=None):
+    def tune(self, settings: LabelSettings | None = None,
+             report: Callable | None = None) -> tuple[LabelSettings, float, float]:
         """The best settings found by trying one after another while the others stay.
 
         Args:
@@ -120,7 +123,7 @@ class Tuner:
         return self._known[i][key]
 
 
-def gathered(model, dataset):
+def gathered(model: object, dataset: Dataset) -> Tuner:
     """A Tuner with the detections of all photos of a data set."""
     tuner, done = Tuner(dataset.class_names), 0
     with progress_bar("Detecting") as show:

@@ -7,13 +7,14 @@ What it changes for the script: imgaug 0.4 may be imported before mrcnn. On NumP
 import os
 import runpy
 import sys
+from collections.abc import Sequence
 
 from mrcnn.data.imgaug_import import allow_imgaug
 
 USAGE = "usage: python -m mrcnn.matterport script.py [options of the script]"
 
 
-def main(arguments):
+def main(arguments: Sequence[str] | None) -> int | None:
     """Run the script `arguments[0]` with the rest as its own.
 
     Returns:

@@ -1,14 +1,17 @@
 """Boxes and anchors under Matterport's names."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import LAST_PIXEL
 from mrcnn.network.anchors import anchor_shapes, level_anchors
 from mrcnn.network.geometries import GEOMETRIES
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import nms
 
@@ -16,7 +19,7 @@ UNSCALED = (1.0, 1.0, 1.0, 1.0)
 
 
 # --- Pixels and shares of the image ----------------------------------------------------------------------------------
-def norm_boxes(boxes, shape):
+def norm_boxes(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
     """Boxes in pixels as normalised ones: float32, numpy from numpy or lists, tensors from tensors.
 
     Args:
@@ -27,13 +30,13 @@ def norm_boxes(boxes, shape):
     return (boxes - shift) / scale
 
 
-def denorm_boxes(boxes, shape):
+def denorm_boxes(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
     """Undoes `norm_boxes` and rounds: int32 [..., 4] pixels."""
     boxes = box_pixels(boxes, shape)
     return np.rint(boxes).astype(np.int32) if isinstance(boxes, np.ndarray) else ops.cast(ops.round(boxes), "int32")
 
 
-def box_pixels(boxes, shape):
+def box_pixels(boxes: Tensor, shape: tuple[int, int]) -> Tensor:
     """Undoes `norm_boxes` and keeps fractions of pixels: float32 [..., 4]."""
     boxes, scale, shift = _frame(boxes, shape)
     return boxes * scale + shift
@@ -53,7 +56,8 @@ def _frame(boxes, shape):
 
 
 # --- Overlaps and deltas ---------------------------------------------------------------------------------------------
-def compute_iou(box, boxes, box_area=None, boxes_area=None):
+def compute_iou(box: np.ndarray, boxes: np.ndarray, box_area: float | None = None,
+                boxes_area: np.ndarray | None = None) -> np.ndarray:
     """IoU of one box with many.
 
     Args:
@@ -67,12 +71,12 @@ def compute_iou(box, boxes, box_area=None, boxes_area=None):
     return box_ops.iou(np.asarray(box)[None], np.asarray(boxes))
 
 
-def compute_overlaps(boxes1, boxes2):
+def compute_overlaps(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
     """IoU of every box of one set with every box of another: [N, 4], [M, 4] -> [N, M]."""
     return box_ops.iou_matrix(np.asarray(boxes1), np.asarray(boxes2))
 
 
-def apply_box_deltas(boxes, deltas):
+def apply_box_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:
     """Boxes moved by unscaled deltas (dy, dx, log dh, log dw), both [N, 4]: float32 [N, 4].
 
     Log sizes are clamped at `mrcnn.ops.boxes.MAX_LOG_SIZE`, so that nothing overflows.
@@ -80,17 +84,17 @@ def apply_box_deltas(boxes, deltas):
     return box_ops.decode(np.asarray(deltas, np.float32), np.asarray(boxes, np.float32), UNSCALED)
 
 
-def box_refinement(box, gt_box):
+def box_refinement(box: np.ndarray, gt_box: np.ndarray) -> np.ndarray:
     """The unscaled deltas that lead from boxes to true boxes, both [N, 4]: float32 [N, 4]."""
     return box_ops.encode(np.asarray(box, np.float32), np.asarray(gt_box, np.float32), UNSCALED)
 
 
-def box_refinement_graph(box, gt_box):
+def box_refinement_graph(box: Tensor, gt_box: Tensor) -> Tensor:
     """`box_refinement` of tensors."""
     return box_ops.encode(ops.cast(box, "float32"), ops.cast(gt_box, "float32"), UNSCALED)
 
 
-def non_max_suppression(boxes, scores, threshold):
+def non_max_suppression(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
     """Greedy suppression of one set of boxes.
 
     Args:
@@ -109,7 +113,8 @@ def non_max_suppression(boxes, scores, threshold):
     return kept[valid].astype(np.int32)
 
 
-def batch_slice(inputs, graph_fn, batch_size, names=None):
+def batch_slice(inputs: Tensor | Sequence[Tensor], graph_fn: Callable, batch_size: int,
+                names: Sequence[str] | None = None) -> object:
     """Applies a function to each entry of a batch and stacks what it gives.
 
     Args:
@@ -129,7 +134,7 @@ def batch_slice(inputs, graph_fn, batch_size, names=None):
 
 
 # --- Anchors ---------------------------------------------------------------------------------------------------------
-def compute_backbone_shapes(config, image_shape):
+def compute_backbone_shapes(config: Settings, image_shape: tuple[int, int, int]) -> np.ndarray:
     """int [5, (height, width)]: cells of the maps P2 to P6 of an image.
 
     A callable BACKBONE is asked through COMPUTE_BACKBONE_SHAPE where the Config has that.
@@ -139,7 +144,8 @@ def compute_backbone_shapes(config, image_shape):
     return np.array([[math.ceil(side / stride) for side in image_shape[:2]] for stride in config.BACKBONE_STRIDES])
 
 
-def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geometry="exact"):
+def generate_anchors(scales: float | Sequence[float], ratios: Sequence, shape: tuple[int, int], feature_stride: int,
+                     anchor_stride: int, geometry: str = "exact") -> np.ndarray:
     """Anchors of one feature map, as the network has them.
 
     Args:
@@ -160,7 +166,8 @@ def generate_anchors(scales, ratios, shape, feature_stride, anchor_stride, geome
     return ops.convert_to_numpy(level_anchors(height, width, int(feature_stride), shapes, int(anchor_stride), offset))
 
 
-def generate_pyramid_anchors(scales, ratios, feature_shapes, feature_strides, anchor_stride, geometry="exact"):
+def generate_pyramid_anchors(scales: Sequence[float], ratios: Sequence, feature_shapes: np.ndarray,
+                             feature_strides: Sequence, anchor_stride: int, geometry: str = "exact") -> np.ndarray:
     """Anchors of all levels, the finest first: float32 [A, 4] pixels.
 
     Args:

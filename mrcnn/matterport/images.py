@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from mrcnn.config import Settings
+from mrcnn.ops import Tensor
+
 # Where each part of the meta vector lies; what follows are the classes that the photo's source labels, one 0 or 1 each.
 META = {
     "image_id": 0,
@@ -13,7 +16,7 @@ META = {
 }
 
 
-def log(text, array=None):
+def log(text: str, array: np.ndarray | None = None) -> None:
     """Prints a text and, of an array, shape, range and type."""
     if array is not None:
         span = f"min: {array.min():10.5f}  max: {array.max():10.5f}" if array.size else "empty"
@@ -21,7 +24,8 @@ def log(text, array=None):
     print(text)
 
 
-def compose_image_meta(image_id, original_image_shape, image_shape, window, scale, active_class_ids):
+def compose_image_meta(image_id: int, original_image_shape: tuple[int, int, int], image_shape: tuple[int, int, int],
+                       window: np.ndarray, scale: float, active_class_ids: np.ndarray) -> np.ndarray:
     """What is known of an image as one vector.
 
     Args:
@@ -37,18 +41,18 @@ def compose_image_meta(image_id, original_image_shape, image_shape, window, scal
     return np.array([image_id, *original_image_shape, *image_shape, *window, scale, *active_class_ids], np.float64)
 
 
-def parse_image_meta_graph(meta):
+def parse_image_meta_graph(meta: Tensor) -> dict:
     """{name: tensor} of the parts of meta vectors [B, 12 + C], each [B] or [B, n]; the names are those of META."""
     return {name: meta[:, part] for name, part in META.items()}
 
 
-def parse_image_meta(meta):
+def parse_image_meta(meta: np.ndarray) -> dict[str, np.ndarray]:
     """`parse_image_meta_graph` of a numpy array: the scale as float32, all the others as int32."""
     parts = parse_image_meta_graph(np.asarray(meta))
     return {name: part.astype(np.float32 if name == "scale" else np.int32) for name, part in parts.items()}
 
 
-def mold_image(images, config):
+def mold_image(images: np.ndarray, config: Settings) -> np.ndarray:
     """RGB images, one or a batch, less the mean pixel, as float32.
 
     The network subtracts the mean by itself: only what has Matterport's "molded" in its name wants this.
@@ -56,18 +60,19 @@ def mold_image(images, config):
     return np.asarray(images, np.float32) - np.asarray(config.MEAN_PIXEL, np.float32)
 
 
-def unmold_image(normalized_images, config):
+def unmold_image(normalized_images: np.ndarray, config: Settings) -> np.ndarray:
     """Undoes `mold_image`: uint8."""
     return np.rint(unmolded(normalized_images, config)).astype(np.uint8)
 
 
-def unmolded(images, config):
+def unmolded(images: np.ndarray, config: Settings) -> np.ndarray:
     """Undoes `mold_image` without rounding: float32 0..255, as the network takes it."""
     return np.asarray(images, np.float32) + np.asarray(config.MEAN_PIXEL, np.float32)
 
 
-def resize(image, output_shape, order=1, mode="constant", cval=0, clip=True, preserve_range=False,
-           anti_aliasing=False, anti_aliasing_sigma=None):
+def resize(image: np.ndarray, output_shape: tuple[int, int], order: int = 1, mode: str = "constant", cval: int = 0,
+           clip: bool = True, preserve_range: bool = False, anti_aliasing: bool = False,
+           anti_aliasing_sigma: object = None) -> np.ndarray:
     """scikit-image's `resize`, whatever its release, with smoothing off unless asked for. Arguments as there."""
     from skimage.transform import resize as skimage_resize
 

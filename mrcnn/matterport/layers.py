@@ -4,14 +4,18 @@ The network itself uses none of them: they are for scripts and notebooks that ca
 a Config follow its GEOMETRY.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.config import Settings
 from mrcnn.matterport.boxes import box_pixels, norm_boxes
 from mrcnn.matterport.images import parse_image_meta_graph
 from mrcnn.network.backbones import RESNET_BLOCKS, resnet
 from mrcnn.network.geometries import GEOMETRIES, geometry_of
+from mrcnn.ops import Tensor
 
 WHOLE_IMAGE = np.array([[0, 0, 1, 1]], np.float32)  # normalised
 FRAME = (1025, 1025)  # pixels, for layers that want them where no size is told: a power of two and one loses no digits
@@ -22,7 +26,7 @@ class BatchNorm(keras.layers.BatchNormalization):
     """Keras' batch normalisation, whose epsilon of 1e-3 is the network's; call it with training=False to freeze it."""
 
 
-def resnet_graph(input_image, architecture, stage5=False, train_bn=True):
+def resnet_graph(input_image: Tensor, architecture: str, stage5: bool = False, train_bn: bool = True) -> list:
     """The network's ResNet as a list of maps [C1, C2, C3, C4, C5].
 
     Args:
@@ -52,7 +56,7 @@ class ProposalLayer(keras.layers.Layer):
         each pyramid level.
     """
 
-    def __init__(self, proposal_count, nms_threshold, config=None, **kwargs):
+    def __init__(self, proposal_count: int, nms_threshold: float, config: Settings | None = None, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         geometry = geometry_of(config)
         self.in_pixels = not geometry.any_unit
@@ -60,7 +64,7 @@ class ProposalLayer(keras.layers.Layer):
             config.PRE_NMS_LIMIT, proposal_count, nms_threshold, config.RPN_BBOX_STD_DEV
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         probabilities, deltas, anchors = (ops.cast(value, "float32") for value in inputs)
         window = ops.broadcast_to(ops.convert_to_tensor(WHOLE_IMAGE), (ops.shape(deltas)[0], 4))
         scores, deltas = [probabilities[:, :, 1]], [deltas]
@@ -71,7 +75,7 @@ class ProposalLayer(keras.layers.Layer):
         proposals = self.proposals({"probabilities": scores, "deltas": deltas, "anchors": [anchors], "window": window})
         return ops.where(proposals["valid"][..., None], norm_boxes(proposals["boxes"], FRAME), 0.0)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Tensor]) -> Tensor:
         return keras.KerasTensor((inputs[0].shape[0], self.proposals.total, 4), "float32")
 
 
@@ -86,14 +90,14 @@ class PyramidROIAlign(keras.layers.Layer):
         [boxes [B, N, 4], image_meta [B, M], P2, P3, P4, P5] -> [B, N, rows, columns, F]
     """
 
-    def __init__(self, pool_shape, geometry="exact", **kwargs):
+    def __init__(self, pool_shape: Sequence[int], geometry: str = "exact", **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         if pool_shape[0] != pool_shape[1]:
             raise ValueError(f"pool_shape={list(pool_shape)}: crops of the network are square.")
         size = int(pool_shape[0])
         self.crops = GEOMETRIES[geometry].crops_layer(PYRAMID_STRIDES, size)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         boxes, meta, maps = inputs[0], inputs[1], list(inputs[2:])
         batch, number = ops.shape(boxes)[0], ops.shape(boxes)[1]
         # Images of a batch have one shape.
@@ -102,7 +106,7 @@ class PyramidROIAlign(keras.layers.Layer):
         crops = self.crops({"maps": maps, "boxes": ops.reshape(boxes, (-1, 4)), "image_index": image_index})
         return ops.reshape(crops, (batch, number) + tuple(crops.shape[1:]))
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Tensor]) -> Tensor:
         size, channels = self.crops.size, inputs[2].shape[-1]
         return keras.KerasTensor(tuple(inputs[0].shape[:2]) + (size, size, channels), self.compute_dtype)
 
@@ -115,13 +119,13 @@ class DetectionTargetLayer(keras.layers.Layer):
     deltas [B, T, 4], masks [B, T, *config.MASK_SHAPE]], zeros where a region is background or padding.
     """
 
-    def __init__(self, config, seed=0, **kwargs):
+    def __init__(self, config: Settings, seed: int = 0, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.image_shape = [int(side) for side in config.IMAGE_SHAPE[:2]]
         geometry = geometry_of(config)
         self.regions, self.masks = geometry.region_targets(seed), geometry.mask_targets()
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         proposals, class_ids, gt_boxes, gt_masks = inputs
         there = [ops.any(boxes != 0, axis=-1) for boxes in (proposals, gt_boxes)]
         boxes = [
@@ -132,7 +136,8 @@ class DetectionTargetLayer(keras.layers.Layer):
         rois = ops.where(result["valid"][..., None], norm_boxes(result["boxes"], self.image_shape), 0.0)
         return [rois, result["class_ids"], result["deltas"], result["masks"]]
 
-    def in_pixels(self, proposals, valid, class_ids, gt_boxes, gt_valid, gt_masks):
+    def in_pixels(self, proposals: Tensor, valid: Tensor, class_ids: Tensor, gt_boxes: Tensor, gt_valid: Tensor,
+                  gt_masks: Tensor) -> dict[str, Tensor]:
         """`call` with boxes in pixels and said padding: what RegionTargets gives, and "masks" [B, T, h, w]."""
         class_ids, gt_masks = ops.cast(class_ids, "int32"), ops.cast(gt_masks, "uint8")
         objects = {"gt_boxes": gt_boxes, "gt_valid": gt_valid, "gt_crowd": class_ids < 0}
@@ -155,7 +160,7 @@ class DetectionTargetLayer(keras.layers.Layer):
             "masks": ops.where(sampled["positive"][..., None, None], masks, 0.0),
         }
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         shape = (inputs[0].shape[0], self.regions.count)
         spec = [keras.KerasTensor(shape + last, "float32") for last in ((4,), (4,), tuple(self.masks.shape))]
         return [spec[0], keras.KerasTensor(shape, "int32"), *spec[1:]]
@@ -170,13 +175,13 @@ class DetectionLayer(keras.layers.Layer):
     [B, config.DETECTION_MAX_INSTANCES, (y1, x1, y2, x2, class id, score)], best first, zeros behind the last.
     """
 
-    def __init__(self, config=None, **kwargs):
+    def __init__(self, config: Settings | None = None, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         geometry = geometry_of(config)
         self.detections, self.in_pixels = geometry.detections(), not geometry.any_unit
         self.min_confidence = float(config.DETECTION_MIN_CONFIDENCE)
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[Tensor]) -> Tensor:
         rois, probabilities, deltas, meta = inputs
         parts = parse_image_meta_graph(ops.cast(meta, "float32"))
         rois, shape = ops.cast(rois, "float32"), parts["image_shape"][0, :2]
@@ -200,5 +205,5 @@ class DetectionLayer(keras.layers.Layer):
         columns = [ops.cast(detections["class_ids"], "float32")[..., None], detections["scores"][..., None]]
         return ops.concatenate([boxes, *columns], axis=-1)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Sequence[Tensor]) -> Tensor:
         return keras.KerasTensor((inputs[0].shape[0], self.detections.count, 6), "float32")

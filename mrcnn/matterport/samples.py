@@ -3,13 +3,16 @@
 import copy
 import functools
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from keras import ops
 
+from mrcnn.config import Settings
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import horizontal_flip
 from mrcnn.data.batches import Batches
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import place_image
 from mrcnn.data.masks import mask_boxes, minimize_mask
@@ -22,7 +25,8 @@ from mrcnn.network.geometries import geometry_of
 RANDOM_ROIS_NEAR_OBJECTS = 0.9
 
 
-def load_image_gt(dataset, config, image_id, augment=False, augmentation=None, use_mini_mask=False):
+def load_image_gt(dataset: Dataset, config: Settings, image_id: int, augment: bool = False, augmentation: object = None,
+                  use_mini_mask: bool = False) -> tuple[np.ndarray, ...]:
     """A photo with its objects on the canvas, through `mrcnn.data.ground_truth.load_ground_truth`.
 
     Args:
@@ -72,7 +76,8 @@ def _original(dataset, config, image_id):
 
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
-def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
+def build_rpn_targets(image_shape: tuple[int, int, int] | None, anchors: np.ndarray, gt_class_ids: np.ndarray,
+                      gt_boxes: np.ndarray, config: Settings) -> tuple[np.ndarray, np.ndarray]:
     """What the proposal head should say of the anchors, by the AnchorTargets of the network in config.GEOMETRY.
 
     Args:
@@ -103,7 +108,8 @@ def build_rpn_targets(image_shape, anchors, gt_class_ids, gt_boxes, config):
     return rpn_match, rpn_bbox
 
 
-def build_detection_targets(rpn_rois, gt_class_ids, gt_boxes, gt_masks, config):
+def build_detection_targets(rpn_rois: np.ndarray, gt_class_ids: np.ndarray, gt_boxes: np.ndarray, gt_masks: np.ndarray,
+                            config: Settings) -> tuple[np.ndarray, ...]:
     """A sample of regions with what the heads should say of each, by the targets of the network in config.GEOMETRY.
 
     Args:
@@ -144,7 +150,8 @@ def _at_least_one(boxes, masks, class_ids):
     return boxes[None], np.asarray(masks)[None], class_ids[None], np.full((1, len(boxes)), count > 0)
 
 
-def generate_random_rois(image_shape, count, gt_class_ids, gt_boxes):
+def generate_random_rois(image_shape: tuple[int, int, int], count: int, gt_class_ids: np.ndarray,
+                         gt_boxes: np.ndarray) -> np.ndarray:
     """Random regions, nine tenths of them round true boxes and the others anywhere.
 
     Args:
@@ -172,8 +179,9 @@ def generate_random_rois(image_shape, count, gt_class_ids, gt_boxes):
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------
-def data_generator(dataset, config, shuffle=True, augment=False, augmentation=None, random_rois=0, batch_size=1,
-                   detection_targets=False, no_augmentation_sources=None):
+def data_generator(dataset: Dataset, config: Settings, shuffle: bool = True, augment: bool = False,
+                   augmentation: object = None, random_rois: int = 0, batch_size: int = 1,
+                   detection_targets: bool = False, no_augmentation_sources: Sequence[str] | None = None) -> Iterator:
     """Endless batches in Matterport's order, to look at or for a training loop of one's own; `train` has its own.
 
     Args:

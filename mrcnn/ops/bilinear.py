@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from mrcnn.ops import Tensor
 from mrcnn.ops.boxes import namespace_of
 
 
-def tent_weights(positions, cells):
+def tent_weights(positions: Tensor, cells: int) -> Tensor:
     """How much each cell of a row gives to samples between their centres: a tent of width one around each sample.
 
     Args:

@@ -5,14 +5,17 @@ Boxes are (y1, x1, y2, x2) along the last axis, y2 and x2 exclusive, in any one 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+
+from mrcnn.ops import Tensor
 
 # exp() of a larger log-size delta would make a 16-pixel anchor wider than 1000 pixels (Detectron).
 MAX_LOG_SIZE = math.log(1000.0 / 16.0)
 
 
-def namespace_of(array):
+def namespace_of(array: Tensor) -> object:
     """numpy for numpy arrays; keras.ops, imported only then, for tensors."""
     if isinstance(array, (np.ndarray, np.generic)):
         return np
@@ -21,7 +24,7 @@ def namespace_of(array):
     return ops
 
 
-def area(boxes):
+def area(boxes: Tensor) -> Tensor:
     """Area of each box.
 
     Args:
@@ -34,7 +37,7 @@ def area(boxes):
     return xp.maximum(boxes[..., 2] - boxes[..., 0], 0) * xp.maximum(boxes[..., 3] - boxes[..., 1], 0)
 
 
-def intersection(a, b):
+def intersection(a: Tensor, b: Tensor) -> Tensor:
     """Area that boxes share pair by pair.
 
     Args:
@@ -49,7 +52,7 @@ def intersection(a, b):
     return xp.maximum(height, 0) * xp.maximum(width, 0)
 
 
-def iou(a, b):
+def iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union pair by pair.
 
     Args:
@@ -64,7 +67,7 @@ def iou(a, b):
     return shared / xp.maximum(union, 1e-9)
 
 
-def iou_matrix(a, b):
+def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of every box of a with every box of b.
 
     Args:
@@ -77,7 +80,7 @@ def iou_matrix(a, b):
     return iou(a[..., :, None, :], b[..., None, :, :])
 
 
-def encode(boxes, targets, std):
+def encode(boxes: Tensor, targets: Tensor, std: Sequence[float]) -> Tensor:
     """Deltas that lead from boxes to targets (R-CNN appendix C, equations 6-9).
 
     Args:
@@ -99,7 +102,7 @@ def encode(boxes, targets, std):
     return xp.stack([dy / std[0], dx / std[1], dh / std[2], dw / std[3]], axis=-1)
 
 
-def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
+def decode(deltas: Tensor, boxes: Tensor, std: Sequence[float], max_log_size: float = MAX_LOG_SIZE) -> Tensor:
     """Boxes that deltas lead to: undoes `encode`, with log sizes clamped to max_log_size.
 
     Args:
@@ -122,7 +125,7 @@ def decode(deltas, boxes, std, max_log_size=MAX_LOG_SIZE):
     return xp.stack([top, left, top + new_height, left + new_width], axis=-1)
 
 
-def clip(boxes, window):
+def clip(boxes: Tensor, window: Tensor) -> Tensor:
     """Boxes cut to a window.
 
     Args:

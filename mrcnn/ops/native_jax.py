@@ -1,10 +1,12 @@
 """A network as a compiled function of JAX that leaves the network as it is."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
 
-def compiled(model):
+def compiled(model: object) -> Callable:
     """A compiled function that runs a network from any number of threads.
 
     Keras' `predict_on_batch` gives the weights' memory away to the compiled step and writes them back after it: two

@@ -3,16 +3,20 @@
 JAX runs one program over all devices, whose sums are those of the whole batch already.
 """
 
+from collections.abc import Callable
+
 from keras import backend, ops
 
+from mrcnn.ops import Tensor
 
-def total_over_replicas(value):
+
+def total_over_replicas(value: Tensor) -> Tensor:
     """The sum of a tensor over all replicas that train together; on one device the tensor itself."""
     context = _replica_context()
     return value if context is None else context.all_reduce("SUM", value)
 
 
-def rows_of_replica(draw, rows):
+def rows_of_replica(draw: Callable, rows: Tensor) -> Tensor:
     """What `draw(rows)` gives on one device, or this replica's rows of what it gives for the whole batch.
 
     Args:

@@ -1,9 +1,13 @@
 """TensorFlow's own kernels for non-maximum suppression and RoIAlign: same results as the references, much faster."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from mrcnn.ops import Tensor
 
-def nms(boxes, scores, iou_threshold, max_outputs, absent):
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int, absent: float) -> tuple[Tensor, Tensor]:
     """`mrcnn.ops.nms.nms` by NonMaxSuppressionV4, one set at a time."""
 
     def one_set(inputs):
@@ -23,7 +27,8 @@ def nms(boxes, scores, iou_threshold, max_outputs, absent):
     return tf.map_fn(one_set, inputs, fn_output_signature=signature)
 
 
-def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
+def roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, image_index: Tensor, level_index: Tensor,
+              size: int, sampling_ratio: int) -> Tensor:
     """`mrcnn.ops.roi_align.roi_align` by crop_and_resize at corrected points, averaged in each cell."""
     crops, rows = [], []
     for level, (features, stride) in enumerate(zip(maps, strides)):

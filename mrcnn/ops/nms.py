@@ -3,6 +3,7 @@
 import numpy as np
 from keras import backend, ops
 
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.portable import is_portable
 
@@ -10,7 +11,7 @@ ABSENT = -1e30  # score of a row that is not there
 MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
 
 
-def nms(boxes, scores, iou_threshold, max_outputs):
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
     """Keep the best box, drop all that overlap it by more than the threshold, and so on.
 
     Args:
@@ -35,7 +36,7 @@ def nms(boxes, scores, iou_threshold, max_outputs):
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
 
 
-def kept_boxes(boxes, classes, iou_threshold):
+def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
     """The same rule in numpy, for the few boxes that are merged outside of a graph.
 
     Args:
@@ -54,7 +55,7 @@ def kept_boxes(boxes, classes, iou_threshold):
     return np.array(kept, int)
 
 
-def reference_nms(boxes, scores, iou_threshold, max_outputs):
+def reference_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
     """`nms` in keras.ops alone: all sets advance together, one kept box an iteration, until none has a box left."""
     number = ops.shape(scores)[1]
     columns = ops.arange(number, dtype="int32")[None]
@@ -90,7 +91,7 @@ def reference_nms(boxes, scores, iou_threshold, max_outputs):
     return chosen, valid
 
 
-def parallel_nms(boxes, scores, iou_threshold, max_outputs):
+def parallel_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
     """`nms` as a fixed point: a box is kept unless a kept one of higher score overlaps it.
 
     Starting from "all kept" the first t boxes are right after t rounds, so it ends at exactly the greedy answer,

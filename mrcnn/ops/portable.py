@@ -2,12 +2,13 @@
 
 import contextlib
 import contextvars
+from collections.abc import Iterator
 
 _tracing = contextvars.ContextVar("tracing", default="own")  # or "portable", or "static", which is portable too
 
 
 @contextlib.contextmanager
-def portable_graph(static):
+def portable_graph(static: bool) -> Iterator[None]:
     """Graphs traced within call no kernels that only their backend has.
 
     Args:
@@ -20,11 +21,11 @@ def portable_graph(static):
         _tracing.reset(token)
 
 
-def is_portable():
+def is_portable() -> bool:
     """Whether the graph being traced is to run elsewhere."""
     return _tracing.get() != "own"
 
 
-def needs_static_shapes():
+def needs_static_shapes() -> bool:
     """Whether the graph being traced is to run where all shapes must be known beforehand."""
     return _tracing.get() == "static"

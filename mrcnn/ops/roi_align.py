@@ -6,15 +6,18 @@ map it takes the nearest edge cell, farther out it is zero (as in Detectron).
 """
 
 import math
+from collections.abc import Sequence
 
 from keras import backend, ops
 
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
 from mrcnn.ops.portable import is_portable
 
 
-def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level=4):
+def pyramid_levels(boxes: Tensor, lowest: int, highest: int, canonical_size: float = 224.0,
+                   canonical_level: int = 4) -> Tensor:
     """Pyramid level each box is cropped from (FPN equation 1, with floor).
 
     Args:
@@ -35,7 +38,8 @@ def pyramid_levels(boxes, lowest, highest, canonical_size=224.0, canonical_level
     return ops.cast(level, "int32")
 
 
-def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
+def roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, image_index: Tensor, level_index: Tensor,
+              size: int, sampling_ratio: int) -> Tensor:
     """Crop each box from one image's one map.
 
     Args:
@@ -58,7 +62,8 @@ def roi_align(maps, strides, boxes, image_index, level_index, size, sampling_rat
     return reference_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
 
 
-def reference_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio):
+def reference_roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, image_index: Tensor,
+                        level_index: Tensor, size: int, sampling_ratio: int) -> Tensor:
     """`roi_align` in keras.ops alone: all maps lie in one table of cells, and every sample gathers four rows of it."""
     batch, channels = ops.shape(maps[0])[0], maps[0].shape[-1]
     cells = ops.concatenate([ops.reshape(m, (-1, channels)) for m in maps], axis=0)
@@ -106,7 +111,7 @@ def _neighbours(points, cells):
     return ops.cast(lower, "int32"), ops.cast(higher, "int32"), points - lower, inside
 
 
-def sample_points(features, stride, boxes, image_index, points):
+def sample_points(features: Tensor, stride: float, boxes: Tensor, image_index: Tensor, points: Tensor) -> Tensor:
     """Values of one map at points of boxes, bilinear between the centres of its cells (PointRend section 3.2).
 
     Args:
@@ -135,7 +140,7 @@ def sample_points(features, stride, boxes, image_index, points):
     return total
 
 
-def sample_grids(grids, row, points):
+def sample_grids(grids: Tensor, row: Tensor, points: Tensor) -> Tensor:
     """Values of grids at points, bilinear between the centres of their cells and level beyond the outermost.
 
     Args:
@@ -153,13 +158,14 @@ def sample_grids(grids, row, points):
     return sample_points(grids[..., None], 1.0, whole, row, points)[..., 0]
 
 
-def points_in_pixels(boxes, points):
+def points_in_pixels(boxes: Tensor, points: Tensor) -> Tensor:
     """Pixel coordinates of points given as shares of their boxes: [N, 4], [N, P, 2] -> [N, P, 2]."""
     corner, size = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
     return corner + size * points
 
 
-def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
+def sample_masks(masks: Tensor, mask_boxes: Tensor, regions: Tensor, shape: tuple[int, int],
+                 sampling_ratio: int = 2) -> Tensor:
     """The part of each mask that lies in a region, by RoIAlign: cells hold the share of the region's cell covered.
 
     Args:
@@ -178,7 +184,7 @@ def sample_masks(masks, mask_boxes, regions, shape, sampling_ratio=2):
     return ops.matmul(rows, ops.matmul(masks, ops.transpose(columns, (0, 2, 1))))
 
 
-def sample_masks_at(masks, mask_boxes, row, regions, points):
+def sample_masks_at(masks: Tensor, mask_boxes: Tensor, row: Tensor, regions: Tensor, points: Tensor) -> Tensor:
     """Values of masks at points of regions, bilinear between the centres of the masks' cells.
 
     Args:
@@ -214,6 +220,6 @@ def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
     return ops.mean(ops.reshape(tent, (-1, size, sampling_ratio, cells)), axis=2)
 
 
-def level_of_stride(stride):
+def level_of_stride(stride: int) -> int:
     """Pyramid level whose cells are `stride` pixels wide: 4 -> 2, 8 -> 3 ..."""
     return int(math.log2(stride))

@@ -2,11 +2,13 @@
 
 from keras import backend, ops, random
 
+from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import rows_of_replica
 from mrcnn.ops.portable import needs_static_shapes
 
 
-def sample_balanced(positive, negative, count, max_positive, seed):
+def sample_balanced(positive: Tensor, negative: Tensor, count: int, max_positive: int,
+                    seed: object) -> tuple[Tensor, Tensor, Tensor]:
     """A random sample with a bounded share of positives, negatives filling all the rest (Fast R-CNN section 2.3).
 
     Args:
@@ -35,7 +37,7 @@ def sample_balanced(positive, negative, count, max_positive, seed):
     return ops.cast(ops.where(valid, indices, 0), "int32"), priority >= 2.0, valid
 
 
-def filled_rows(valid):
+def filled_rows(valid: Tensor) -> tuple[Tensor, Tensor]:
     """Indices of the rows that hold something, so that padding costs nothing where shapes may be dynamic.
 
     Args:

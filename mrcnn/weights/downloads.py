@@ -72,7 +72,7 @@ def download_trained_weights(path: str | os.PathLike, verbose: int = 1, url: str
     return path
 
 
-def sha256_of(path):
+def sha256_of(path: str | os.PathLike) -> str:
     """Hexadecimal SHA-256 of a file."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

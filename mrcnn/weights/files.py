@@ -6,6 +6,8 @@ architecture, the settings, the class names and the epoch, which is all that det
 """
 
 import dataclasses
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,17 +39,17 @@ class LoadReport:
         return "; ".join(parts)
 
 
-def is_foreign(path):
+def is_foreign(path: str | os.PathLike) -> bool:
     """Whether a path is one of PyTorch weights, which carry nothing of ours."""
     return str(path).lower().endswith(FOREIGN_ENDINGS)
 
 
-def weighted_layers(model):
+def weighted_layers(model: object) -> dict[str, object]:
     """{name: layer} of the layers that hold weights."""
     return {layer.name: layer for layer in model.layers if layer.weights}
 
 
-def write_weights(path, model, attributes=None):
+def write_weights(path: str | os.PathLike, model: object, attributes: dict | None = None) -> None:
     """Write all weights of a model, whole or not at all.
 
     Args:
@@ -80,7 +82,8 @@ def write_weights(path, model, attributes=None):
             file[name].attrs["weight_names"] = keys
 
 
-def load_weights(path, model, by_name=False, exclude=(), stored=None, fitting=False):
+def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, exclude: Sequence[str] = (),
+                 stored: dict[str, dict] | None = None, fitting: bool = False) -> LoadReport:
     """Read a weight file into a model, all of it or nothing.
 
     Args:
@@ -167,7 +170,7 @@ def _matched(path, layer, stored, layout):
     return matched
 
 
-def read_layers(path):
+def read_layers(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
     """{layer: {weight name: array}} of an HDF5 weight file, whichever groups it nests them in."""
     layers = {}
     with open_hdf5(path) as file:
@@ -185,7 +188,7 @@ def read_layers(path):
     return layers
 
 
-def read_attributes(path):
+def read_attributes(path: str | os.PathLike) -> dict:
     """{"architecture": name, "config": dict, "class_names": list, "epoch": int} that our files carry, or None each."""
     if is_foreign(path):
         return {"architecture": None, "config": None, "class_names": None, "epoch": None}
@@ -204,7 +207,7 @@ def read_attributes(path):
     return {"architecture": architecture, "config": config, "class_names": names, "epoch": epoch}
 
 
-def settings_of(path):
+def settings_of(path: str | os.PathLike) -> dict:
     """The dict of settings a checkpoint carries.
 
     Raises:

@@ -12,6 +12,7 @@ import mmap
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
@@ -28,7 +29,7 @@ TEXT_PART = 60_000  # bytes: HDF5 keeps no attribute of more than 64 KB
 
 
 @contextlib.contextmanager
-def whole_hdf5(path):
+def whole_hdf5(path: str | os.PathLike) -> Iterator:
     """An HDF5 file, open for writing, that appears under its name only when complete, with its checksum."""
     with whole_file(path) as partial:
         file = h5py.File(partial, "w")
@@ -45,7 +46,7 @@ def whole_hdf5(path):
 
 
 @contextlib.contextmanager
-def open_hdf5(path):
+def open_hdf5(path: str | os.PathLike) -> Iterator:
     """A file that h5py has opened to read, once it is known to be sound.
 
     Raises:
@@ -68,7 +69,7 @@ def open_hdf5(path):
         raise CheckpointError(f"{path} is damaged or cut short ({error}): use another checkpoint.") from error
 
 
-def check_hdf5(path):
+def check_hdf5(path: str | os.PathLike) -> None:
     """Raise CheckpointError if a file is not what its checksum says, or, where it has none, if reading it is unsafe."""
     try:
         status = os.stat(path)
@@ -147,7 +148,7 @@ def _look_apart(path, size):
 # --- Arrays and texts ------------------------------------------------------------------------------------------------
 
 
-def arrays_in(file, group=None):
+def arrays_in(file: object, group: str | None = None) -> Iterator:
     """Yield (name, h5py.Dataset) of the arrays of an open file, or of one of its groups, each checked.
 
     Raises:
@@ -161,14 +162,14 @@ def arrays_in(file, group=None):
         raise CheckpointError(f"{file.filename}: {error}") from error
 
 
-def write_text(attributes, name, text):
+def write_text(attributes: object, name: str, text: str) -> None:
     """Keep a text as an attribute of fixed length, or as several: those of variable length are what breaks."""
     data = text.encode()
     for part, start in enumerate(range(0, max(len(data), 1), TEXT_PART)):
         attributes[f"{name}#{part}" if part else name] = np.bytes_(data[start:start + TEXT_PART])
 
 
-def read_text(attributes, name):
+def read_text(attributes: object, name: str) -> str | None:
     """The text of an attribute, written by `write_text` or by an earlier version, or None if there is none.
 
     Raises:
@@ -184,7 +185,7 @@ def read_text(attributes, name):
     return b"".join(part if isinstance(part, bytes) else part.encode() for part in parts).decode()
 
 
-def read_json(attributes, name, kind):
+def read_json(attributes: object, name: str, kind: type | tuple) -> object:
     """The value of a text that is JSON, or None if there is none.
 
     Args:
@@ -209,7 +210,7 @@ def read_json(attributes, name, kind):
     return value
 
 
-def read_number(attributes, name):
+def read_number(attributes: object, name: str) -> int | None:
     """The whole number of an attribute, or None if there is none.
 
     Raises:

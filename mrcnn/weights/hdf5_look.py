@@ -10,6 +10,7 @@ they are damaged; then the look is taken by a process of its own, which can be e
 import math
 import os
 import sys
+from collections.abc import Iterator
 
 import h5py
 
@@ -22,7 +23,7 @@ MOST_TIMES = 16  # all arrays unpacked take no more than so many times the file
 MOST_DIMENSIONS = 16
 
 
-def look(path):
+def look(path: str | os.PathLike) -> list[str]:
     """Walk through all of a file.
 
     Args:
@@ -38,7 +39,7 @@ def look(path):
         return [name for name, _ in arrays_of(file, os.path.getsize(path))]
 
 
-def arrays_of(root, size):
+def arrays_of(root: object, size: int) -> Iterator:
     """Yield (name, h5py.Dataset) of the arrays below a group, each checked before it is given.
 
     Args:
@@ -83,7 +84,7 @@ def _checked_bytes(array, name):
     return claimed
 
 
-def read_texts(path):
+def read_texts(path: str | os.PathLike) -> None:
     """Read every attribute of a file once, which is what may never end."""
     with h5py.File(path, "r") as file:
         waiting, count = [(file, 0)], 0
@@ -99,7 +100,7 @@ def read_texts(path):
                             if isinstance(item.get(name, getlink=True), h5py.HardLink)]
 
 
-def main(path):
+def main(path: str | os.PathLike) -> None:
     """Look through a file and end the process: 0 if all is well, 3 with a line on stdout if it is refused."""
     try:
         look(path)

@@ -8,7 +8,7 @@ import zipfile
 import keras
 import numpy as np
 
-from mrcnn.config import Config
+from mrcnn.config import Config, Settings
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
@@ -84,7 +84,7 @@ def _application_source(name, path):
     return source
 
 
-def load_imagenet_matterport(model, config, path=None):
+def load_imagenet_matterport(model: object, config: Settings, path: str | os.PathLike | None = None) -> int:
     """Fill our ResNet, which has Matterport's layers, with an ImageNet classifier of keras.applications.
 
     Files of 2017 (res2a_branch2a) were run with batch normalisation's epsilon of 1e-3, as ours is, and are taken as
@@ -139,7 +139,7 @@ def _weight_name(name):
     return names.get(old[1], old[1]) if old else name
 
 
-def load_efficientnet_lite0(model, config, path=None):
+def load_efficientnet_lite0(model: object, config: Settings, path: str | os.PathLike | None = None) -> int:
     """Fill an EfficientNet-Lite0, the backbone of a model or a classifier, with ImageNet weights.
 
     Args:

@@ -20,7 +20,7 @@ TYPES = {
 }
 
 
-def read_safetensors(path):
+def read_safetensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """{name: numpy array} of a .safetensors file; bfloat16 becomes float32.
 
     Raises:

@@ -20,7 +20,7 @@ LARGEST_PICKLE = 1 << 26  # bytes: that of a state dict has about 200 for each t
 MOST_TIMES = 4  # all tensors together take no more than so many times the file: tied weights are views of one storage
 
 
-def read_torch_file(path):
+def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """{name: numpy array} of a state dict.
 
     Args:

@@ -7,6 +7,7 @@ and numbers, and sizes are looked at before anything of that size is made.
 
 import collections
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Storage:
         count: how many there are; `values` is set when they are read.
     """
 
-    def __init__(self, dtype, count):
+    def __init__(self, dtype: object, count: int):
         if type(count) is not int or count < 0:
             raise CheckpointError(f"a storage of {str(count)[:40]} numbers: the file is damaged.")
         self.dtype, self.count, self.values = dtype, count, None
@@ -49,7 +50,7 @@ class Storage:
 class Tensor:
     """A tensor as the pickle describes it: a view of a storage that may be read later."""
 
-    def __init__(self, storage, offset, size, stride):
+    def __init__(self, storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]):
         whole = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= MOST_DIMENSIONS
         if not whole or not isinstance(storage, Storage):
             raise CheckpointError("a tensor without storage, size or stride: the file is damaged.")
@@ -83,11 +84,11 @@ class TensorUnpickler(pickle._Unpickler):
 
     dispatch = {getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in INSTRUCTIONS}
 
-    def __init__(self, file, load_storage):
+    def __init__(self, file: object, load_storage: Callable):
         super().__init__(file, encoding="utf-8")
         self._load_storage = load_storage
 
-    def load(self):
+    def load(self) -> Tensor | dict:
         """The value of the pickle.
 
         Raises:
@@ -99,7 +100,7 @@ class TensorUnpickler(pickle._Unpickler):
             raise CheckpointError(f"its pickle has an instruction or a reference ({error}) that a dict of tensors does "
                                   "not need: refused.") from error
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> object:
         if (module, name) in KNOWN:
             return KNOWN[module, name]
         if module == "torch" and name in STORAGE_TYPES:
@@ -107,7 +108,7 @@ class TensorUnpickler(pickle._Unpickler):
         wanted = f"{str(module)[:60]}.{str(name)[:60]}"
         raise CheckpointError(f"it asks for {wanted}, which a dict of tensors does not need: refused.")
 
-    def persistent_load(self, reference):
+    def persistent_load(self, reference: tuple) -> Storage:
         if not isinstance(reference, tuple) or len(reference) < 5:
             raise CheckpointError("it refers to something that is no tensor: refused.")
         kind, dtype, key, _, count = reference[:5]

@@ -7,8 +7,12 @@ rounds its anchors (by less than half a pixel an edge) and pads photos with the 
 network does not. Its crops lie half a cell further down and right: set ROI_ALIGNED=False for the same ones.
 """
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNETS_V1_5
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
@@ -38,7 +42,7 @@ COCO_CLASSES = (  # by COCO's category ids; "N/A" are ids that COCO leaves out
 ).split("|")
 
 
-def read_arrays(path):
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """{name: array} of a .pth, .pt or .safetensors file.
 
     Raises:
@@ -50,7 +54,7 @@ def read_arrays(path):
 # --- The doors -------------------------------------------------------------------------------------------------------
 
 
-def settings_of(path):
+def settings_of(path: str | os.PathLike) -> dict:
     """{"config": settings, "class_names"} of a checkpoint of ours, or those that torchvision's file needs.
 
     Raises:
@@ -69,7 +73,7 @@ def settings_of(path):
     return {"config": {"NAME": "torchvision", **settings, **mean, **detection}, "class_names": names}
 
 
-def convert(path, config, exclude=()):
+def convert(path: str | os.PathLike, config: Settings, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
     """{layer: {weight name: array}} of torchvision's Mask R-CNN, for a network of `config`.
 
     Args:
@@ -107,7 +111,7 @@ def convert(path, config, exclude=()):
     return layers
 
 
-def needed_settings(path, state):
+def needed_settings(path: str | os.PathLike, state: dict[str, np.ndarray]) -> dict:
     """The settings of the network that the file's weights are of, read off its shapes."""
     try:
         blocks = tuple(
@@ -137,7 +141,7 @@ def needed_settings(path, state):
     return {**settings, **fixed}
 
 
-def load_imagenet_resnet(model, config, path):
+def load_imagenet_resnet(model: object, config: Settings, path: str | os.PathLike) -> int:
     """Fill a backbone resnet50_v1_5 (101, 152) with torchvision's ImageNet classifier.
 
     Returns:
@@ -210,7 +214,8 @@ class Source:
             )
 
 
-def rescaled_norm(gamma, beta, mean, variance, epsilon):
+def rescaled_norm(gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray,
+                  epsilon: float) -> dict[str, np.ndarray]:
     """A batch normalisation learned with `epsilon`, as the same function under ours.
 
     gamma / sqrt(variance + epsilon) = gamma' / sqrt(variance + OUR_EPSILON)

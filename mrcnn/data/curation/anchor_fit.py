@@ -6,12 +6,14 @@ box: a box that no anchor comes near is learned from one bad example.
 
 import numpy as np
 
+from mrcnn.config import Settings
+
 SAMPLE = 3000  # boxes that anchors are fitted to; more change little
 SCALES, RATIOS = 24, 12  # how many are tried for each level, and for each shape
 ROUNDS = 100  # of what settles long before
 
 
-def best_overlaps(boxes, canvases, config):
+def best_overlaps(boxes: np.ndarray, canvases: np.ndarray, config: Settings) -> np.ndarray:
     """The IoU of each box with the anchor that fits it best.
 
     Args:
@@ -50,7 +52,7 @@ def _nearest_centres(boxes, canvases, stride, anchor_stride):
     return np.clip(np.rint((middles - first) / spacing) * spacing + first, first, last)
 
 
-def propose_anchors(boxes, canvases, config):
+def propose_anchors(boxes: np.ndarray, canvases: np.ndarray, config: Settings) -> tuple[list[float], list[float]]:
     """Anchor scales, one a level, and ratios that fit the boxes.
 
     The search begins at the modes of the boxes' sizes and shapes, and at the anchors of config, and changes one number
@@ -131,7 +133,7 @@ def _climbed(values, at_scale, at_ratio):
     return best, at_scale, at_ratio
 
 
-def modes(values, count):
+def modes(values: np.ndarray, count: int) -> np.ndarray:
     """Centres of k-means in one dimension, on the logarithms.
 
     Args:

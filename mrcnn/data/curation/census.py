@@ -2,12 +2,15 @@
 
 import copy
 import dataclasses
+import os
 import warnings
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.data.annotated import photo_name, select, without
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import Loss, warn_of_faults
 from mrcnn.data.objects import named_errors
 from mrcnn.data.walk import walk
@@ -44,7 +47,7 @@ class Census:
     lost_photos: int
     only_boxes: bool = False
 
-    def lines(self, use):
+    def lines(self, use: str) -> list[str]:
         """What a user must know of it, a line each; none where all is well. use: of USES."""
         lines = []
         lacking = [name for name, count in zip(self.class_names, self.counts) if not count]
@@ -66,7 +69,7 @@ class Census:
         return lines
 
 
-def take_census(dataset, progress=None):
+def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Census:
     """Count what is left of a data set, without decoding masks if the format allows.
 
     Args:
@@ -95,7 +98,7 @@ def take_census(dataset, progress=None):
                   dataset.only_boxes)
 
 
-def check_census(dataset, source, use, progress=None):
+def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[int, int], None] | None = None) -> None:
     """Warn of classes without objects and of many lost ones, a line each.
 
     Args:
@@ -126,7 +129,8 @@ def check_census(dataset, source, use, progress=None):
 # --- Photos that lost some of their objects --------------------------------------------------------------------------
 
 
-def leave_out_bad(dataset, source, keep_partial, progress=None):
+def leave_out_bad(dataset: Dataset, source: str | os.PathLike, keep_partial: bool,
+                  progress: Callable[[int, int], None] | None = None) -> Dataset:
     """What is left of a data set that was loaded with on_error="skip", all of its objects looked at.
 
     A photo that lost an object would teach that there is background where the object is: it is left out as a whole,
@@ -153,7 +157,7 @@ def leave_out_bad(dataset, source, keep_partial, progress=None):
     return leave_out_partial(dataset, source, keep_partial)
 
 
-def leave_out_partial(dataset, source, keep_partial):
+def leave_out_partial(dataset: Dataset, source: str | os.PathLike, keep_partial: bool) -> Dataset:
     """A prepared data set without photos that lost objects; see `leave_out_bad`."""
     lost = Counter()
     for loss in dataset.lost:

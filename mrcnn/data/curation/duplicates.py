@@ -5,6 +5,7 @@ Such copies in two parts of a split make a network look better than it is, so th
 """
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,7 +20,7 @@ DISTANCE = 6  # bits; see `find_duplicates`
 ROWS = 16  # hashes compared with all others at once: few enough for the processor's cache
 
 
-def perceptual_hash(image):
+def perceptual_hash(image: np.ndarray) -> int:
     """64 bits that change little when a photo is rescaled, recompressed or brightened.
 
     A thumbnail of 32 x 32 grey values is transformed by the discrete cosine transform; each of its 8 x 8 lowest
@@ -41,7 +42,8 @@ def perceptual_hash(image):
     return np.packbits(bits).view(">u8")[0].astype(np.uint64)
 
 
-def perceptual_hashes(dataset, workers=None, progress=None):
+def perceptual_hashes(dataset: Dataset, workers: int | None = None,
+                      progress: Callable[[int, int], None] | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of all photos of a data set, computed by threads.
 
     Args:
@@ -78,7 +80,7 @@ def _small_grey(dataset, image_id):
         return np.asarray(Image.fromarray(dataset.load_image(image_id)).convert("L"))
 
 
-def hash_groups(hashes, distance=DISTANCE):
+def hash_groups(hashes: np.ndarray, distance: int = DISTANCE) -> np.ndarray:
     """Groups of hashes that differ in few bits, also by way of others between them.
 
     Args:
@@ -111,7 +113,8 @@ def hash_groups(hashes, distance=DISTANCE):
     return leaders[roots][inverse]
 
 
-def find_duplicates(dataset, distance=DISTANCE, workers=None, progress=None):
+def find_duplicates(dataset: Dataset, distance: int = DISTANCE, workers: int | None = None,
+                    progress: Callable[[int, int], None] | None = None) -> dict[str, str]:
     """Photos that look alike.
 
     Args:

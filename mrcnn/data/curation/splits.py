@@ -5,11 +5,14 @@ A split is {"seed", "method", "shares": {part: share asked for}, "parts": {part:
 """
 
 import math
+import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.data.annotated import photo_name, select
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -19,7 +22,8 @@ WITHIN = 0.02  # of its share of the photos a part of a stratified split is
 # --- Making splits ---------------------------------------------------------------------------------------------------
 
 
-def random_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None):
+def random_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed: int = 0,
+                 groups: dict | Sequence | None = None) -> dict:
     """Split photos at random; without groups, parts have their shares to within one photo.
 
     Args:
@@ -38,7 +42,8 @@ def random_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None):
     return _split(dataset, "random", parts, seed, groups, np.zeros((len(dataset.image_ids), 0), int))
 
 
-def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=None):
+def stratified_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed: int = 0,
+                     groups: dict | Sequence | None = None, counts: np.ndarray | None = None) -> dict:
     """Split photos so that each class has its share of photos in every part (Sechidis et al. 2011, algorithm 1).
 
     A class that is shown by at least as many groups as there are parts comes into every part, unless the photos it
@@ -58,7 +63,8 @@ def stratified_split(dataset, parts=TRAIN_AND_VAL, seed=0, groups=None, counts=N
     return _split(dataset, "stratified", parts, seed, groups, np.asarray(counts) > 0)
 
 
-def preset_split(dataset, name, seed=0, groups=None, counts=None):
+def preset_split(dataset: Dataset, name: str, seed: int = 0, groups: dict | None = None,
+                 counts: np.ndarray | None = None) -> dict:
     """The split of one of PRESETS: 80 % of the photos to train on and 20 % to validate on.
 
     Args:
@@ -209,7 +215,7 @@ def _even_out(parts, weights, shares):
 # --- Classes ---------------------------------------------------------------------------------------------------------
 
 
-def split_table(dataset, split, counts=None):
+def split_table(dataset: Dataset, split: dict, counts: np.ndarray | None = None) -> str:
     """A text table of photos and objects of each class in every part: their shares, beside the shares asked for.
 
     Args:
@@ -239,12 +245,12 @@ def split_table(dataset, split, counts=None):
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
-def write_split(path, split):
+def write_split(path: str | os.PathLike, split: dict) -> None:
     """Write a split file, whole or not at all."""
     write_json(path, split)
 
 
-def read_split(path):
+def read_split(path: str | os.PathLike) -> dict:
     """The split in a file.
 
     Raises:
@@ -267,7 +273,7 @@ def read_split(path):
     return split
 
 
-def apply_split(dataset, split, part):
+def apply_split(dataset: Dataset, split: dict, part: str) -> Dataset:
     """A prepared copy of a data set with the photos of one part, in the data set's order.
 
     Raises:

@@ -1,9 +1,13 @@
 """What is in a data set: counts, sizes and shapes, and how well anchors fit its boxes as the network will see them."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data import run_lengths
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import planned_window
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.objects import gives_run_lengths, named_errors
@@ -16,7 +20,7 @@ BINS = 24  # of a histogram
 # --- Measuring -------------------------------------------------------------------------------------------------------
 
 
-def summarise(dataset, config, progress=None):
+def summarise(dataset: Dataset, config: Settings, progress: Callable | None = None) -> dict:
     """Describe a data set, and the fit of anchors to it, without decoding photos, nor masks if the format allows.
 
     Args:
@@ -184,7 +188,7 @@ def _anchor_summary(boxes, canvases, config):
 # --- Showing ---------------------------------------------------------------------------------------------------------
 
 
-def summary_text(summary):
+def summary_text(summary: dict) -> str:
     """What `summarise` found, as text of a few tables."""
     head = (
         f"{summary['photos']} photos, {summary['objects']} objects, {summary['crowds']} crowds; "

@@ -5,7 +5,7 @@ import os
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _reason(error, name, path=None):
 # --- The list --------------------------------------------------------------------------------------------------------
 
 
-def faults_text(faults):
+def faults_text(faults: Sequence[Fault]) -> str:
     """Faults as text: how many there are of each kind, then each of them in a line."""
     if not faults:
         return "no faults"
@@ -141,12 +141,12 @@ def faults_text(faults):
     return "\n".join([table, "", *map(str, faults)])
 
 
-def write_faults(path, faults):
+def write_faults(path: str | os.PathLike, faults: Sequence[Fault]) -> None:
     """Write faults to a JSON file, whole or not at all; `train --skip` takes it."""
     write_json(path, {"faults": [fault._asdict() for fault in faults]})
 
 
-def read_faults(path):
+def read_faults(path: str | os.PathLike) -> list[Fault]:
     """list of Fault of a file that `write_faults` wrote.
 
     Raises:

@@ -1,6 +1,7 @@
 """How drawn pictures are painted: shapes in cloth, background and obstacles, and which instance shows at each pixel."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,19 +36,20 @@ class DrawnPicture:
 class Painter:
     """A picture being painted, with the label and the instance that shows at each pixel kept in step."""
 
-    def __init__(self, height, width):
+    def __init__(self, height: int, width: int):
         self.height, self.width = height, width
         self.image = np.zeros((height, width, 3), np.float32)
         self.label_map = np.zeros((height, width), np.uint8)
         self.instances = np.zeros((height, width), np.uint8)
         self.labels_of_instances = []
 
-    def add_instance(self, name):
+    def add_instance(self, name: str) -> tuple[int, int]:
         """Returns a new instance of the named clothes, as the pair (label, number) that paint() takes."""
         self.labels_of_instances.append(LABELS[name])
         return LABELS[name], len(self.labels_of_instances)
 
-    def paint(self, shapes, cloth, label, holes=(), shade=0.28):
+    def paint(self, shapes: Sequence[np.ndarray], cloth: "Cloth", label: tuple[int, int] | None,
+              holes: Sequence[np.ndarray] = (), shade: float = 0.28) -> None:
         """Paints the union of closed shapes, less the holes, over what is there.
 
         Args:
@@ -81,7 +83,7 @@ class Painter:
             self.label_map[top:bottom, left:right][shown] = label[0]
             self.instances[top:bottom, left:right][shown] = label[1]
 
-    def finish(self, rng):
+    def finish(self, rng: np.random.Generator) -> DrawnPicture:
         """Adds light and noise, drops instances that hardly show, and returns the DrawnPicture."""
         light = uniform(rng, 0.8, 1.12) + uniform(rng, -0.12, 0.12) * np.linspace(-1, 1, self.width, dtype=np.float32)
         noise = rng.integers(0, 256, (2, self.height, self.width, 3), dtype=np.uint8).astype(np.float32)
@@ -110,7 +112,7 @@ class Cloth:
     period: float = 8.0
     light: float = 0.0
 
-    def colours(self, top, left, height, width):
+    def colours(self, top: int, left: int, height: int, width: int) -> np.ndarray:
         """Returns float32 [height, width, 3], the colours of that area of the picture."""
         y = np.arange(top, top + height, dtype=np.float32)[:, None]
         x = np.arange(left, left + width, dtype=np.float32)[None]
@@ -128,7 +130,7 @@ class Cloth:
         return (self.first + (self.second - self.first) * share) * slope
 
 
-def random_cloth(rng, unit, contrast=1.0):
+def random_cloth(rng: np.random.Generator, unit: float, contrast: float = 1.0) -> Cloth:
     """Returns a Cloth of random colours and pattern.
 
     unit: height in pixels of the person who wears it; it sets the size of the pattern
@@ -143,13 +145,13 @@ def random_cloth(rng, unit, contrast=1.0):
     return Cloth(first.astype(np.float32), second.astype(np.float32), pattern, period, uniform(rng, -0.15, 0.15))
 
 
-def plain_cloth(colour, light=0.0):
+def plain_cloth(colour: np.ndarray, light: float = 0.0) -> Cloth:
     """Returns a Cloth of one colour (r, g, b)."""
     colour = np.clip(np.asarray(colour, np.float32), 0, 255)
     return Cloth(colour, colour, light=light)
 
 
-def draw_background(painter, rng):
+def draw_background(painter: Painter, rng: np.random.Generator) -> None:
     """Fills the picture with a wall and a floor, and clutters it with blocks, stripes and round shapes."""
     size = np.array((painter.width, painter.height))
     horizon = painter.height * uniform(rng, 0.45, 0.95)
@@ -163,7 +165,7 @@ def draw_background(painter, rng):
         painter.paint([shape], random_cloth(rng, painter.height * uniform(rng, 0.5, 2)), None, shade=0.2)
 
 
-def draw_obstacle(painter, rng):
+def draw_obstacle(painter: Painter, rng: np.random.Generator) -> None:
     """Puts a post, a bush or a box in front of everything."""
     kind = pick(rng, ("post", "box", "bush"))
     x = painter.width * uniform(rng, 0.1, 0.9)
@@ -175,29 +177,29 @@ def draw_obstacle(painter, rng):
     painter.paint([shape], random_cloth(rng, painter.height), (0, 0))
 
 
-def uniform(rng, low, high):
+def uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return low + (high - low) * rng.random()
 
 
-def chance(rng, probability):
+def chance(rng: np.random.Generator, probability: float) -> bool:
     return rng.random() < probability
 
 
-def pick(rng, options):
+def pick(rng: np.random.Generator, options: Sequence) -> object:
     return options[rng.integers(len(options))]
 
 
-def box(centre, extent):
+def box(centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
     """Returns the corners of a rectangle: [4, 2]."""
     return np.array(centre) + np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * np.array(extent) / 2
 
 
-def ellipse(centre, extent):
+def ellipse(centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
     """Returns the outline of an ellipse: [18, 2]."""
     return np.array(centre) + np.concatenate([HALF_CIRCLE, -HALF_CIRCLE]) * np.array(extent) / 2
 
 
-def capsule(start, end, start_radius, end_radius):
+def capsule(start: np.ndarray, end: np.ndarray, start_radius: float, end_radius: float) -> np.ndarray:
     """Returns the outline of two half circles and the sides between them: [18, 2]."""
     along = np.subtract(end, start)
     along = along / max(np.sqrt((along ** 2).sum()), 1e-9)
@@ -205,7 +207,7 @@ def capsule(start, end, start_radius, end_radius):
     return np.concatenate([end + HALF_CIRCLE @ turn * end_radius, start - HALF_CIRCLE @ turn * start_radius])
 
 
-def limb(joints, radii, plump, share=1.0):
+def limb(joints: np.ndarray, radii: tuple[float, float, float], plump: float, share: float = 1.0) -> list[np.ndarray]:
     """Returns the capsules of an arm or leg down to `share` of its length, radii given at its three joints."""
     shapes = []
     for part in range(2):
@@ -217,13 +219,13 @@ def limb(joints, radii, plump, share=1.0):
     return shapes
 
 
-def rounded(points):
+def rounded(points: np.ndarray) -> np.ndarray:
     """Returns the outline with its corners cut once (Chaikin 1974): [2P, 2]."""
     following = np.roll(points, -1, axis=0)
     return np.stack([0.8 * points + 0.2 * following, 0.2 * points + 0.8 * following], axis=1).reshape(-1, 2)
 
 
-def random_shape(rng, centre, extent):
+def random_shape(rng: np.random.Generator, centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
     """Returns a box, an ellipse, a bar or a many-cornered shape at random."""
     kind = rng.integers(4)
     if kind == 0:

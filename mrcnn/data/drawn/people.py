@@ -10,7 +10,16 @@ import os
 import numpy as np
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.drawn.painting import CLOTHES, LABEL_NAMES, Painter, chance, draw_background, draw_obstacle, uniform
+from mrcnn.data.drawn.painting import (
+    CLOTHES,
+    LABEL_NAMES,
+    DrawnPicture,
+    Painter,
+    chance,
+    draw_background,
+    draw_obstacle,
+    uniform,
+)
 from mrcnn.data.drawn.person import Person
 from mrcnn.data.formats import writers
 from mrcnn.errors import DataError
@@ -21,7 +30,7 @@ class DrawnPeople(Dataset):
 
     label_names = LABEL_NAMES
 
-    def load_drawn(self, count, size=(256, 192), seed=0):
+    def load_drawn(self, count: int, size: tuple[int, int] = (256, 192), seed: int = 0) -> None:
         """Registers `count` pictures; picture i depends on `seed` and i alone, and is drawn when it is asked for.
 
         Args:
@@ -43,31 +52,31 @@ class DrawnPeople(Dataset):
             name = f"drawn_{seed}_{index:05d}"
             self.add_image("drawn", name, f"{name}.png", width=width, height=height, seed=int(seed), index=index)
 
-    def load_picture(self, image_id):
+    def load_picture(self, image_id: int) -> DrawnPicture:
         """Returns the DrawnPicture of an image id: all that the other load methods read, drawn once."""
         info = self.image_info[image_id]
         return _recent_picture(info["seed"], info["index"], (info["height"], info["width"]))
 
-    def load_image(self, image_id):
+    def load_image(self, image_id: int) -> np.ndarray:
         """Returns the picture: uint8 [H, W, 3] RGB."""
         return self.load_picture(image_id).image.copy()
 
-    def load_mask(self, image_id):
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns (masks bool [H, W, N], class ids int32 [N]); masks hold visible pixels only and never overlap."""
         picture = self.load_picture(image_id)
         numbers = np.arange(1, len(picture.class_ids) + 1, dtype=np.uint8)
         class_ids = [self.map_source_class_id(f"drawn.{class_id}") for class_id in picture.class_ids]
         return picture.instances[..., None] == numbers, np.array(class_ids, np.int32)
 
-    def load_label_map(self, image_id):
+    def load_label_map(self, image_id: int) -> np.ndarray:
         """Returns the label of every pixel, a position in label_names: uint8 [H, W], 0 = background."""
         return self.load_picture(image_id).label_map.copy()
 
-    def load_person_mask(self, image_id):
+    def load_person_mask(self, image_id: int) -> np.ndarray:
         """Returns where people with their clothes and bags show: bool [H, W]."""
         return self.load_picture(image_id).label_map > 0
 
-    def image_reference(self, image_id):
+    def image_reference(self, image_id: int) -> str:
         """Returns the seed and index that the picture is drawn from."""
         info = self.image_info[image_id]
         return f"drawn picture, seed {info['seed']}, index {info['index']}"
@@ -79,7 +88,7 @@ def _recent_picture(seed, index, size):
     return draw_picture(seed, index, size)
 
 
-def draw_picture(seed, index, size=(256, 192)):
+def draw_picture(seed: int, index: int, size: tuple[int, int] = (256, 192)) -> DrawnPicture:
     """Draws one picture of one or two people.
 
     Args:
@@ -106,7 +115,7 @@ def draw_picture(seed, index, size=(256, 192)):
     return painter.finish(rng)
 
 
-def write_files(dataset, folder):
+def write_files(dataset: Dataset, folder: str | os.PathLike) -> tuple[str, str]:
     """Writes a DrawnPeople split as files: `images/NAME.png`, `labels/NAME.png` and `instances.json` in COCO form.
 
     Args:

@@ -1,9 +1,13 @@
 """A drawn person: body, hair and clothes in chance postures, sizes and cuts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mrcnn.data.drawn.painting import (
     LABELS,
+    Cloth,
+    Painter,
     box,
     capsule,
     chance,
@@ -27,7 +31,7 @@ class Person:
     Lengths are shares of the figure's height: y runs from 0 (top of the head) to 1 (soles), x from the body's middle.
     """
 
-    def __init__(self, painter, rng, tall, foot):
+    def __init__(self, painter: Painter, rng: np.random.Generator, tall: float, foot: tuple[float, float]):
         self.painter, self.rng, self.tall, self.foot = painter, rng, tall, np.array(foot)
         lean = uniform(rng, -0.09, 0.09)
         self.turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
@@ -58,19 +62,20 @@ class Person:
         elbow = start + 0.155 * np.array((side * np.sin(upper), np.cos(upper)))
         return np.array([start, elbow, elbow + 0.145 * np.array((side * np.sin(fore), np.cos(fore)))])
 
-    def place(self, points):
+    def place(self, points: np.ndarray) -> np.ndarray:
         """Returns body points as pixels of the picture."""
         return (np.asarray(points) - (0, 1)) @ self.turn.T * self.tall + self.foot
 
-    def paint(self, shapes, cloth, label, holes=(), shade=0.28):
+    def paint(self, shapes: Sequence[np.ndarray], cloth: Cloth, label: tuple[int, int] | None,
+              holes: Sequence[np.ndarray] = (), shade: float = 0.28) -> None:
         """Paints shapes given in body coordinates."""
         self.painter.paint([self.place(s) for s in shapes], cloth, label, [self.place(h) for h in holes], shade)
 
-    def cloth(self):
+    def cloth(self) -> Cloth:
         """Returns a random Cloth with a pattern that fits this figure's size."""
         return random_cloth(self.rng, self.tall)
 
-    def draw(self):
+    def draw(self) -> None:
         """Paints the whole figure."""
         rng, skin = self.rng, (LABELS["skin"], 0)
         style = pick(rng, ("short", "short", "bob", "long", "long", "bun"))
