@@ -1,15 +1,16 @@
 """The commands `data summary|validate|convert|split|show`: getting to know a data set before training on it."""
 
 import argparse
+import inspect
 import os
 import warnings
 
-from mrcnn.commands.datasets import add_data_options, open_data, reading
+from mrcnn.commands.datasets import add_data_options, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
-from mrcnn.data.formats import WRITERS, writer
+from mrcnn.data.formats import PARTED, WRITERS, writer
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -107,12 +108,17 @@ def convert(options):
     from mrcnn.data.formats.writers import write_embedded_photos
 
     write = writer(options.to)
+    more = {} if options.photos is None else {"photos": options.photos}
+    if more and "photos" not in inspect.signature(write).parameters:
+        raise UsageError(f"--photos {options.photos}: {options.to} leaves photos in place; leave the option out.")
     if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
         raise UsageError(f"--output {options.output} is the file that is read: give another.")
+    if os.path.abspath(options.annotations or "").startswith(os.path.join(os.path.abspath(options.output), "")):
+        raise UsageError(f"--output {options.output} is the folder of what is read: give another.")
     claim_outputs([options.output], options.overwrite)
-    dataset = open_data(options)
+    dataset = open_in_parts(options) if options.to in PARTED else open_data(options)
     with progress_bar("Writing") as show:
-        photos = write(dataset, options.output, progress=show)
+        photos = write(dataset, options.output, progress=show, **more)
     print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}", end="")
     folder = f"{os.path.splitext(options.output)[0]}_photos"
     held = 0 if photos else write_embedded_photos(dataset, folder)
@@ -255,7 +261,9 @@ def _add_convert(tasks, add_command):
     command = add_command(tasks, "convert", convert, "Write annotations in another format.")
     add_data_options(command, whole=True)
     command.add_argument("--to", choices=tuple(WRITERS), required=True, help="format to write")
-    add_output(command, "PATH", "file or folder to write", required=True)
+    command.add_argument("--photos", choices=("copy", "link"),
+                         help="yolo, voc: copy the photos into the folder (default), or link to them")
+    add_output(command, "PATH", "file or folder to write (yolo and voc: a folder)", required=True)
 
 
 def _add_split(tasks, add_command):

@@ -86,6 +86,30 @@ def open_data(options, annotations=None, part=None):
     return _chosen_classes(dataset, options, annotations)
 
 
+def open_in_parts(options):
+    """The prepared data set of a command that writes all parts: with a --split FILE each photo has its part as "split".
+    """
+    if not split_file(options) or options.part:
+        return open_data(options)
+    from mrcnn.data.annotated import photo_name, select
+    from mrcnn.data.curation.splits import read_split
+
+    parts = read_split(options.split)["parts"]
+    part_of = {name: part for part, names in parts.items() for name in names}
+    dataset = open_data(argparse.Namespace(**{**vars(options), "split": None}))
+    listed = [i for i in dataset.image_ids if photo_name(dataset, i) in part_of]
+    if not listed:
+        raise DataError(f"{options.split}: none of its photos is in the data: give the annotations that were split.")
+    for missing, what in ((len(dataset.image_ids) - len(listed), "photos of the data are in no part: left out"),
+                          (len(part_of) - len(listed), "photos of its parts are not in the data")):
+        if missing:
+            warnings.warn(f"{options.split}: {missing} {what}.", stacklevel=2)
+    dataset = select(dataset, listed)
+    for info, image_id in zip(dataset.image_info, dataset.image_ids):
+        info["split"] = part_of[photo_name(dataset, image_id)]
+    return dataset
+
+
 def _opened(options, annotations, part, own, carried):
     """The data set of annotations as it is, of the program's own kind or of a format of the package's.
 

@@ -17,8 +17,8 @@ def split_file(options):
 
 def carried_parts(options, annotations):
     """Names of the parts that annotations carry themselves; () where they carry none, or a split file goes before."""
-    if not annotations or split_file(options) or reads(options, annotations):
-        return ()
+    if not annotations or not os.path.exists(annotations) or split_file(options) or reads(options, annotations):
+        return ()  # what does not exist is told where it is opened
     from mrcnn.data.formats import parts_of
 
     return parts_of(annotations, options.format)

@@ -238,7 +238,7 @@ class AnnotatedDataset(Dataset):
         for entry in self._entries(image_id):
             if isinstance(entry, ObjectAnnotation):
                 objects.append(entry)
-            elif entry.kind != "empty mask":
+            elif entry.kind != "empty mask" and not entry.harmless:
                 if not self._skips:
                     raise DataError(
                         f'{entry}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'

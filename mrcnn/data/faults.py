@@ -21,8 +21,10 @@ FAULT_KINDS = {
     "unknown class": "an object is of a class that the data set does not list",
     "RLE overflow": "run lengths reach beyond the photo, or do not fill it where they should",
     "duplicate id": "an id occurs twice",
+    "mixed classes": "the pixels of an object have several classes",
     "bad entry": "an entry that cannot be understood",
 }
+HARMLESS = ("duplicate id", "mixed classes")  # of an object that is kept
 
 AT_FAULT = "left out as at fault"
 
@@ -57,8 +59,8 @@ class Fault(NamedTuple):
 
     @property
     def harmless(self) -> bool:
-        """Whether training may go on with the object: nothing but its id is wrong, and ids are of no use there."""
-        return self.kind == "duplicate id" and self.number is not None
+        """Whether training may go on with the object: it is there, and all that is needed of it is known."""
+        return self.kind in HARMLESS and self.number is not None
 
     def __str__(self):
         place = self.photo if self.number is None else f"{self.photo}, object {self.number}"

@@ -1,5 +1,6 @@
 """Which part of data that carry splits of their own a command takes."""
 
+import os
 import warnings
 
 import pytest
@@ -10,6 +11,8 @@ from mrcnn.commands.datasets import open_data
 from mrcnn.commands.diagnose import training_objects
 from mrcnn.commands.splits import split_file
 from mrcnn.commands.training_options import check_data_options, training_data
+from mrcnn.data.curation.splits import write_split
+from mrcnn.data.formats import parts_of
 from mrcnn.errors import DataError, UsageError
 from tests.yolo_files import SQUARE, TRIANGLE, write_tree
 
@@ -72,6 +75,25 @@ def test_looking_at_data_takes_all(data, tmp_path):
     check_data_options(options)
     assert split_file(options) == str(split)
     assert sum(len(part.image_ids) for part in training_data(options)) == 6
+
+
+def test_conversion_keeps_parts_and_makes_them_by_a_split_file(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert program.main(["data", "convert", "--annotations", data, "--to", "voc", "--output", "voc"]) == 0
+    assert "The photos are copied to voc/JPEGImages." in capsys.readouterr().out
+    assert parts_of("voc") == ("train", "val", "test")
+    parts = {"train": ["tr0.jpg", "va0.jpg"], "val": ["te0.jpg"]}
+    write_split("own.json", {"seed": 0, "method": "random", "parts": parts})
+    made = ["data", "convert", "--annotations", "voc", "--split", "own.json", "--to", "yolo", "--output", "new"]
+    with pytest.warns(UserWarning, match="own.json: 3 photos of the data are in no part: left out"):
+        assert program.main([*made, "--photos", "link"]) == 0
+    for part, names in parts.items():
+        assert sorted(os.listdir(f"new/images/{part}")) == names
+        assert count(options_of("evaluate", "--annotations", "new", "--split", part)) == len(names)
+    for words, said in ((["--to", "coco", "--output", "a.json", "--photos", "copy"], "coco leaves photos in place"),
+                        (["--to", "yolo", "--output", str(tmp_path)], "is the folder of what is read")):
+        assert program.main(["data", "convert", "--annotations", data, *words]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_data_without_the_part(data, tmp_path, capsys):

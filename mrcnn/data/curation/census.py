@@ -151,7 +151,7 @@ def leave_out_bad(dataset: Dataset, source: str | os.PathLike, keep_partial: boo
     if dataset.looks_late:
         late = [fault for some in walk(dataset.object_faults, dataset.image_ids, progress=progress) for fault in some]
         dataset.faults.extend(late)
-        bad = [fault for fault in late if fault.kind != "empty mask"]
+        bad = [fault for fault in late if fault.kind != "empty mask" and not fault.harmless]
         warn_of_faults(source, "skipped", bad)
         dataset = without(dataset, bad)
     return leave_out_partial(dataset, source, keep_partial)

@@ -24,6 +24,7 @@ READERS = {
     "cvat": ("mrcnn.data.formats.cvat", "CvatDataset"),
     "labelme": ("mrcnn.data.formats.labelme", "LabelmeDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
+    "voc": ("mrcnn.data.formats.voc", "VocDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
@@ -34,8 +35,11 @@ READERS = {
 WRITERS = {
     "coco": ("mrcnn.data.formats.writers", "write_coco"),
     "imaterialist": ("mrcnn.data.formats.writers", "write_imaterialist"),
+    "yolo": ("mrcnn.data.formats.write_yolo", "write_yolo"),
+    "voc": ("mrcnn.data.formats.write_voc", "write_voc"),
     "cvat": ("mrcnn.data.formats.cvat_writer", "write_cvat"),
 }
+PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 
 
 def recognise(path: str | os.PathLike) -> str:

@@ -12,6 +12,7 @@ import re
 
 from mrcnn.data.formats import label_files, label_mapping
 from mrcnn.data.formats.imaterialist_rows import DELIMITERS
+from mrcnn.data.formats.voc_layout import find_root
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
 
@@ -66,9 +67,9 @@ def _head(path):
 def _unread_folder(path):
     names = sorted(os.listdir(path))
     here = os.path.basename(os.path.abspath(path))
-    if here == "SegmentationObject" or "SegmentationObject" in names:
-        return ("PASCAL VOC's masks of objects (SegmentationObject), which number objects without their class: give "
-                "the folder SegmentationClass as label maps, or " + COCO_EXPORT)
+    if (here == "SegmentationObject" or "SegmentationObject" in names) and not find_root(path):
+        return ("PASCAL VOC's masks of objects (SegmentationObject), which number objects without their class: put the "
+                "folder SegmentationClass beside it, or " + COCO_EXPORT)
     if "dataset_dict.json" in names or "state.json" in names:
         return f"a data set of Hugging Face, which is not read: save it as COCO JSON, or {COCO_EXPORT} from its source"
     if "meta.json" in names and any(name == "ann" or os.path.isdir(os.path.join(path, name, "ann")) for name in names):

@@ -86,6 +86,15 @@ def instance_masks(folder):
     return folder
 
 
+def voc(folder):
+    write_photo(folder / "JPEGImages" / "a.png")
+    for place in ("SegmentationClass", "SegmentationObject"):
+        (folder / place).mkdir()
+        Image.fromarray(MASK).save(folder / place / "a.png")
+    (folder / "class_names.txt").write_text("_background_\nshirt")
+    return folder
+
+
 def yolo(folder):
     write_photo(folder / "images" / "a.png")
     (folder / "labels").mkdir()
@@ -96,7 +105,7 @@ def yolo(folder):
 
 
 MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "cvat": cvat,
-        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks, "yolo": yolo}
+        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks, "yolo": yolo, "voc": voc}
 
 
 def test_every_format_is_tried():

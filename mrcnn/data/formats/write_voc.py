@@ -1,0 +1,181 @@
+"""Writing any data set as a folder of PASCAL VOC: masks of objects and of classes, which CVAT and others read.
+
+A pixel is of one object. Where objects overlap, the smaller lies above the larger; crowds are void, neither a class nor
+background.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mrcnn.data import run_lengths
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats import voc_layout, written_photos
+from mrcnn.data.formats.label_colours import voc_colours
+from mrcnn.data.formats.label_mapping import IGNORED
+from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
+from mrcnn.errors import DataError
+from mrcnn.files import whole_folder
+
+MOST_CLASSES = 254
+MOST_IN_PALETTE = 254  # objects of a photo; more are written as 16-bit grey values
+LABELMAP = "labelmap.txt"
+UNFIT = (":", "#", "\n", "\r")  # in a name of labelmap.txt
+
+
+def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+              progress: Callable | None = None, photos: str = "copy") -> str:
+    """Write a data set as a folder of PASCAL VOC, its photos with it.
+
+    Photos are listed by the part that they have as "split" in `image_info`. What the form cannot hold is told with its
+    number: pixels that objects share, crowds, attributes.
+
+    Args:
+        dataset, path, image_ids, progress, photos: as for `write_yolo.write_yolo`.
+
+    Returns:
+        Where the photos are, a sentence.
+
+    Raises:
+        DataError: there are more than MOST_CLASSES classes, one is called as the background is, a photo or mask cannot
+            be read, or the folder cannot be written.
+    """
+    written_photos.check_target(dataset, path, photos)
+    names = _checked_names([str(info["name"]) for info in dataset.class_info[1:]], path)
+    image_ids = chosen_photos(dataset, image_ids)
+    targets, renamed = _of_one_folder(*written_photos.target_names(dataset, image_ids))
+    left_out, told = LeftOut(path), _Told(renamed)
+    listed = {}
+    with whole_folder(path) as partial:
+        for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
+            _, size, objects = photo_and_objects(dataset, image_id, left_out)
+            numbers, labels = painted(objects, size, told)
+            stem = os.path.splitext(name)[0]
+            for folder, values in (("SegmentationObject", numbers), ("SegmentationClass", labels)):
+                _save(os.path.join(partial, folder, f"{stem}.png"), values)
+            written_photos.write_photo(dataset, image_id, os.path.join(partial, voc_layout.PHOTOS, name), photos)
+            listed.setdefault(part or voc_layout.ALL[0], []).append(stem)
+            if progress:
+                progress(done, len(image_ids))
+        os.makedirs(os.path.join(partial, voc_layout.LISTS))
+        for part, stems in listed.items():
+            _write_lines(os.path.join(partial, voc_layout.LISTS, f"{part}.txt"), stems)
+        if told.crowds:
+            names[1].extend([f"ignored:{_colour_text(IGNORED)}::"] if names[0] == LABELMAP else [])
+        _write_lines(os.path.join(partial, names[0]), names[1])
+    left_out.warn()
+    told.warn(path)
+    return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)
+
+
+def painted(objects, size, told):
+    """The two masks of a photo.
+
+    Args:
+        objects: list of ObjectAnnotation.
+        size: (H, W) of the photo.
+        told: _Told, which counts what is hidden.
+
+    Returns:
+        (numbers uint8 or uint16 [H, W], labels uint8 [H, W]); 255 is void in labels, and in numbers of 8 bits.
+    """
+    masks = [run_lengths.decode(entry.rle, size) for entry in objects]
+    areas = [int(mask.sum()) for mask in masks]
+    crowds = np.zeros(size, bool)
+    count = sum(not entry.crowd for entry in objects)
+    numbers = np.zeros(size, np.uint8 if count <= MOST_IN_PALETTE else np.uint16)
+    labels = np.zeros(size, np.uint8)
+    order = sorted(range(len(objects)), key=lambda i: -areas[i])
+    number_of = {}
+    for i, entry in enumerate(objects):
+        if not entry.crowd:
+            number_of[i] = len(number_of) + 1
+    for i in order:
+        if objects[i].crowd:
+            crowds |= masks[i]
+        else:
+            numbers[masks[i]], labels[masks[i]] = number_of[i], objects[i].class_id
+    void = crowds & (numbers == 0)
+    labels[void] = IGNORED
+    if numbers.dtype == np.uint8:
+        numbers[void] = IGNORED
+    told.crowds += sum(entry.crowd for entry in objects)
+    told.attributes += sum(bool(entry.attributes) for entry in objects)
+    shown = np.bincount(numbers.ravel(), minlength=count + 1)
+    for i, number in number_of.items():
+        told.hidden += shown[number] == 0
+        told.covered += 0 < shown[number] < areas[i]
+    return numbers, labels
+
+
+# --- Names and files -------------------------------------------------------------------------------------------------
+
+
+def _checked_names(names, path):
+    """(name of the file of classes, its lines)."""
+    words = (*voc_layout.BACKGROUND, *voc_layout.IGNORE)
+    for name in names:
+        if name.lower() in words or name != name.strip() or "\n" in name:
+            raise DataError(f"{path}: a class called {name!r} has another meaning in this form: give it another name.")
+    if len(names) > MOST_CLASSES:
+        raise DataError(f"{path}: {len(names)} classes are more than the {MOST_CLASSES} of this form: leave some out.")
+    if any(letter in name for name in names for letter in UNFIT):
+        return "class_names.txt", ["_background_", *names]
+    lines = [f"{name}:{_colour_text(i)}::" for i, name in enumerate(["background", *names])]
+    return LABELMAP, ["# label:color_rgb:parts:actions", *lines]
+
+
+def _colour_text(label):
+    return ",".join(map(str, voc_colours()[label]))
+
+
+def _of_one_folder(targets, renamed):
+    """Targets with names that differ over all parts, which are in one folder here."""
+    taken, made = set(), []
+    for part, name in targets:
+        stem, ending = os.path.splitext(name)
+        key = stem
+        while key in taken:
+            key = f"{key}_{part or 'photo'}"
+        taken.add(key)
+        renamed += key != stem
+        made.append((part, key + ending))
+    return made, renamed
+
+
+def _save(path, values):
+    """Write a PNG with VOC's palette, or of 16 bits."""
+    from PIL import Image
+
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    image = Image.fromarray(values)
+    if values.dtype == np.uint8:
+        image.putpalette(np.array(voc_colours(), np.uint8).ravel().tolist())
+    image.save(path)
+
+
+def _write_lines(path, lines):
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+class _Told:
+    """Counts of what the form holds otherwise. renamed: photos that were called otherwise."""
+
+    def __init__(self, renamed):
+        self.renamed, self.hidden, self.covered, self.crowds, self.attributes = renamed, 0, 0, 0, 0
+
+    def warn(self, path):
+        """Warn of what there is, a line each."""
+        lines = {
+            "{} objects lost the pixels that they share with smaller ones: a pixel is of one object": self.covered,
+            "{} objects are hidden by smaller ones and left out": self.hidden,
+            "{} crowds are void pixels, neither a class nor background": self.crowds,
+            "the attributes of {} objects are left out: the form has none": self.attributes,
+            "{} photos are called otherwise, for another has the same name but for its ending or part": self.renamed,
+        }
+        for line, number in lines.items():
+            if number:
+                warnings.warn(f"{path}: {line.format(number)}.", stacklevel=3)

@@ -1,0 +1,112 @@
+"""The photos of a folder that is written with its annotations: their names there, and the files themselves."""
+
+import os
+
+from mrcnn.data.annotated import photo_name
+from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.objects import named_errors
+from mrcnn.errors import DataError
+
+WAYS = ("copy", "link")
+TRAIN, VAL = "train", "val"
+LEADING = ("images", "JPEGImages", "train", "val", "valid", "test")  # folders that tell no photo from another
+
+
+def target_names(dataset, image_ids):
+    """Names that photos have in the folder that is written, ordered as `image_ids`.
+
+    Leading folders of a layout, such as images/train, are taken off where the rest tells the photos of a part apart. Of
+    two photos that differ in nothing but the ending, the second is called after it too, as in a_png.png.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: ids in the data set.
+
+    Returns:
+        (list of (part or None, name with forward slashes), number of photos that were called otherwise).
+    """
+    given = [_safe(photo_name(dataset, i)) for i in image_ids]
+    parts = [dataset.image_info[i].get("split") for i in image_ids]
+    short = [_without_leading(name) for name in given]
+    named = short if len(set(zip(parts, short))) == len(short) else given
+    taken, targets, renamed = set(), [], 0
+    for part, name in zip(parts, named):
+        stem, ending = os.path.splitext(name)
+        key = stem
+        while (part, key) in taken:
+            key = f"{key}_{ending[1:] or 'photo'}"
+        taken.add((part, key))
+        renamed += key != stem
+        targets.append((part, key + ending))
+    return targets, renamed
+
+
+def write_photo(dataset, image_id, target, photos):
+    """Write a photo: its file as it is, or a link to it; pixels as PNG where there is no file.
+
+    Args:
+        dataset: prepared Dataset.
+        image_id: id of the photo in the data set.
+        target: path to write, with the ending of the photo's name.
+        photos: "copy" or "link".
+
+    Returns:
+        Path of what was written.
+
+    Raises:
+        DataError: the photo cannot be read.
+    """
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    info, data = dataset.image_info[image_id], None
+    with named_errors(dataset, image_id):
+        if info.get("embedded"):
+            data = dataset.photo_bytes(image_id)
+        elif info.get("path"):
+            if photos == "link":
+                os.symlink(os.path.abspath(info["path"]), target)
+                return target
+            with open(info["path"], "rb") as file:
+                data = file.read()
+        if data is None:
+            return _write_pixels(dataset.load_image(image_id), target)
+    with open(target, "wb") as file:
+        file.write(data)
+    return target
+
+
+def check_target(dataset, path, photos):
+    """Raise DataError unless `photos` is one of WAYS and no photo lies in the folder to write, which is replaced."""
+    if photos not in WAYS:
+        raise DataError(f"photos={photos!r}: take one of {', '.join(WAYS)}.")
+    folder = os.path.join(os.path.realpath(path), "")
+    for info in dataset.image_info:
+        if info.get("path") and os.path.realpath(info["path"]).startswith(folder):
+            raise DataError(f"{path}: holds {info['path']}, a photo of the data to convert: give another folder.")
+
+
+def sentence(folder, photos):
+    """Where the photos are, for the end of a command."""
+    return f"The photos are {'copied' if photos == 'copy' else 'linked'} to {folder}."
+
+
+def _write_pixels(pixels, target):
+    from PIL import Image
+
+    target = f"{os.path.splitext(target)[0]}.png"
+    Image.fromarray(pixels).save(target)
+    return target
+
+
+def _safe(name):
+    """A name without what leads out of a folder."""
+    parts = [part for part in name.replace(os.sep, "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts) or "photo"
+
+
+def _without_leading(name):
+    parts = name.split("/")
+    while len(parts) > 1 and parts[0] in LEADING:
+        parts.pop(0)
+    if os.path.splitext(parts[-1])[1].lower() not in PHOTO_ENDINGS:
+        parts[-1] += ".png"
+    return "/".join(parts)

@@ -1,0 +1,77 @@
+"""Writing PASCAL VOC: what is read back has the same masks where no two objects share a pixel."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats import open_dataset
+from mrcnn.data.formats.write_voc import write_voc
+from mrcnn.errors import DataError
+from tests.data.formats.test_write_yolo import HOLE, PARTS, PLAIN, SIZE, Masks, noise, shape
+
+
+@pytest.mark.parametrize("classes", [("shirt", "shoe"), ("shirt: long", "#shoe")])
+def test_the_same_masks_are_read_back(tmp_path, classes):
+    inside = shape((12, 14, 18, 28))  # in the hole
+    dataset = Masks({"a.jpg": ([HOLE, inside], [2, 1]), "b.jpg": ([], []), "c.jpg": ([noise(1), ~noise(1)], [1, 2])},
+                    classes)
+    for info, part in zip(dataset.image_info, ("train", "train", "val")):
+        info["split"] = part
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "JPEGImages" in write_voc(dataset, tmp_path / "out")
+        read = open_dataset(tmp_path / "out")
+    assert read.class_names == ["BG", *classes] and [info["split"] for info in read.image_info] == [
+        "train", "train", "val"]
+    for image_id in dataset.image_ids:
+        for before, after in zip(dataset.load_mask(image_id), read.load_mask(image_id)):
+            np.testing.assert_array_equal(before, after)
+    with Image.open(tmp_path / "out" / "SegmentationClass" / "a.png") as image:
+        assert image.mode == "P" and image.getpalette()[3:9] == [128, 0, 0, 0, 128, 0]  # VOC's first colours
+    labels = (tmp_path / "out").glob("*.txt")
+    assert [path.name for path in labels] == ["labelmap.txt" if classes[0] == "shirt" else "class_names.txt"]
+
+
+def test_what_overlaps_is_of_the_smaller_and_crowds_are_void(tmp_path):
+    small, under = shape((5, 5, 10, 20)), shape((6, 6, 9, 19))
+    dataset = Masks({"a.jpg": ([small, PLAIN, under, small, PARTS], [1, 2, 1, 2, -1])})
+    with pytest.warns(UserWarning) as told:
+        write_voc(dataset, tmp_path / "out")
+    text = " ".join(str(warning.message) for warning in told)
+    # `under` lies above both of `small`, of which the second hides the first.
+    assert "2 objects lost the pixels that they share" in text and "1 objects are hidden" in text
+    assert "1 crowds are void pixels" in text
+    with pytest.warns(UserWarning, match="1 photo with void pixels"):
+        read = open_dataset(tmp_path / "out")
+    masks, class_ids = read.load_mask(0)
+    assert read.class_names == ["BG", *dataset.class_names[1:]] and sorted(class_ids.tolist()) == [1, 2, 2]
+    np.testing.assert_array_equal(masks.any(axis=2), small | PLAIN)
+    np.testing.assert_array_equal(read.label_map(0) == 255, PARTS & ~(small | PLAIN))
+
+
+def test_more_objects_than_a_palette_has(tmp_path):
+    masks = []
+    for i in range(300):
+        mask = np.zeros(SIZE, bool)
+        mask[i // 50 * 2, i % 50] = True
+        masks.append(mask)
+    write_voc(Masks({"a.jpg": (masks, [1] * 300)}), tmp_path / "out")
+    with Image.open(tmp_path / "out" / "SegmentationObject" / "a.png") as image:
+        assert image.mode.startswith("I")
+    read = open_dataset(tmp_path / "out").load_mask(0)[0]
+    np.testing.assert_array_equal(read, np.stack(masks, axis=2))
+
+
+def test_names_and_photos_that_do_not_fit(tmp_path):
+    with pytest.raises(DataError, match="class called 'Void' has another meaning"):
+        write_voc(Masks({"a.jpg": ([PLAIN], [1])}, ("Void",)), tmp_path / "out")
+    with pytest.raises(DataError, match="300 classes are more than the 254"):
+        write_voc(Masks({"a.jpg": ([PLAIN], [1])}, tuple(map(str, range(300)))), tmp_path / "out")
+    dataset = Masks({"train/a.jpg": ([PLAIN], [1]), "val/a.jpg": ([PLAIN], [1])})
+    for info in dataset.image_info:
+        info["split"] = info["id"].split("/")[0]
+    with pytest.warns(UserWarning, match="1 photos are called otherwise"):
+        write_voc(dataset, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "JPEGImages").iterdir()) == ["a.png", "a_val.png"]
