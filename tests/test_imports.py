@@ -27,6 +27,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 KNOW_A_BACKEND = {"training/devices.py"}  # and ops/native_*, export/
 BACKENDS = {"tensorflow", "jax", "torch"}
+UNHINTED = ("commands/", "data/formats/", "network/", "architectures/", "weights/")  # rooms not yet through with hints
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
@@ -101,6 +102,30 @@ def test_backends_are_known_in_few_places(path):
     place = path.relative_to(PACKAGE).as_posix()
     if not path.name.startswith("native_") and place not in KNOW_A_BACKEND and not place.startswith("export/"):
         assert not {name.split(".")[0] for name in imported(path)} & BACKENDS
+
+
+def public_functions(tree, inside=""):
+    """[(name, syntax tree)] of the functions and methods of a file whose names, and those of their classes, are public.
+    """
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield f"{inside}{node.name}", node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node, f"{node.name}.")
+
+
+def is_hinted(function):
+    """Whether all arguments of a function, and its result, have hints of their types."""
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return function.returns is not None and all(
+        argument.annotation is not None for argument in named if argument and argument.arg not in ("self", "cls"))
+
+
+def test_public_functions_have_hints():
+    without = [f"{name}: {function}" for path, name in zip(FILES, NAMES) if not name.startswith(UNHINTED)
+               for function, node in public_functions(ast.parse(path.read_text())) if not is_hinted(node)]
+    assert not without, "hints of all arguments and of the result, please"
 
 
 def test_importing_the_model_brings_in_nothing_heavy():

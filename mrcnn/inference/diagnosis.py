@@ -1,14 +1,20 @@
 """What a model's stages make of annotated photos, for `mrcnn.evaluation.findings` to find why objects are lost."""
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.data import run_lengths
-from mrcnn.data.images import to_channels
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.images import Window, to_channels
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset
 from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.funnel import FIRST, Trace, box_pairs, highest_overlaps, measure, right
+from mrcnn.evaluation.pairs import ImagePairs
 from mrcnn.inference.detector import unmold
 from mrcnn.progress import progress_bar
 from mrcnn.weights.torchvision import settings_of
@@ -23,7 +29,7 @@ SETTINGS = ("DETECTION_MIN_CONFIDENCE", "DETECTION_MAX_INSTANCES", "DETECTION_NM
 
 
 
-def written_in(path, config):
+def written_in(path: str | os.PathLike, config: Settings) -> tuple[int | None, dict]:
     """(epoch of a checkpoint or None, {setting that it was trained for: [value then, value now]} where they differ)."""
     written = settings_of(path)
     then, now = written["config"], config.to_dict()
@@ -32,7 +38,7 @@ def written_in(path, config):
     return written.get("epoch"), changed
 
 
-def examine(model, dataset, training=None):
+def examine(model: object, dataset: Dataset, training: object = None) -> dict:
     """The diagnosis of a model on all photos of a dataset, as `mrcnn.evaluation.findings` describes it, but its epoch.
     """
     names = soundness.name_summary(dataset.class_names, model.class_names)
@@ -62,7 +68,7 @@ def examine(model, dataset, training=None):
     }
 
 
-def best_scores(pairs):
+def best_scores(pairs: ImagePairs) -> np.ndarray:
     """float [G]: the best score of a detection of each object's class that reaches it; 0 where there is none."""
     return np.where(right(pairs), pairs.scores[:, None], 0).max(axis=0, initial=0)
 
@@ -70,7 +76,7 @@ def best_scores(pairs):
 class TrueObjects:
     """The annotated objects of a data set's photos, as run lengths."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Dataset):
         truth = ground_truth_from_dataset(dataset)
         comparison = read_comparison(truth, [], "segm")
         ids = {int(image_id): photo["id"] for image_id, photo in zip(dataset.image_ids, truth["images"])}
@@ -82,7 +88,7 @@ class TrueObjects:
         for entry in comparison.objects:
             self.entries.setdefault(entry["image_id"], []).append(entry)
 
-    def of(self, image_id):
+    def of(self, image_id: int) -> dict:
         """{"boxes" [G, 4] pixels of the photo, "classes" [G] from 0 on, "areas" [G], "rles": list of G, "crowd_boxes",
         "crowd_classes"} of a photo."""
         entries = self.entries.get(self.places[int(image_id)], [])
@@ -93,11 +99,11 @@ class TrueObjects:
             "areas": np.array([entry["area"] for entry in objects], float),
         }
 
-    def classes_of(self, entries):
+    def classes_of(self, entries: Sequence[dict]) -> np.ndarray:
         return np.array([self.classes[entry["category_id"]] for entry in entries], int)
 
 
-def boxes_of(entries):
+def boxes_of(entries: Sequence[dict]) -> np.ndarray:
     """float [N, 4]: the boxes of what the masks of COCO annotations cover, as training has them."""
     return run_lengths.boxes([entry["segmentation"] for entry in entries]).astype(float)
 
@@ -108,35 +114,35 @@ class Stages:
     model: MaskRCNN; places: {its class id: place in the data's classes}
     """
 
-    def __init__(self, model, places):
+    def __init__(self, model: object, places: dict[int, int]):
         self.model, self.places, self.anchors = model, places, {}
 
-    def anchors_of(self, canvas):
+    def anchors_of(self, canvas: tuple[int, int, int]) -> np.ndarray:
         """float32 [A, 4] pixels of a canvas (h, w, C)."""
         if canvas not in self.anchors:
             self.model.get_anchors(canvas)
             self.anchors[canvas] = self.model.anchors
         return self.anchors[canvas]
 
-    def outputs_of(self, image):
+    def outputs_of(self, image: np.ndarray) -> tuple[np.ndarray, Window, dict]:
         """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
         canvas, window = self.model.place(image)  # as detect() does
         outputs = self.model.predict(canvas[None], window.box[None], min_confidence=0.0)
         return canvas, window, {name: value[0] for name, value in outputs.items()}
 
-    def pairs(self, image, objects):
+    def pairs(self, image: np.ndarray, objects: dict) -> ImagePairs:
         """ImagePairs of the boxes detected in a photo and of its objects."""
         _, window, outputs = self.outputs_of(image)
         return self.paired(outputs, window, objects)
 
-    def paired(self, outputs, window, objects):
+    def paired(self, outputs: dict[str, np.ndarray], window: Window, objects: dict) -> ImagePairs:
         valid = outputs["valid"]
         classes = [self.places.get(int(class_id), -1) for class_id in outputs["class_ids"][valid]]
         return box_pairs(window.to_canvas(objects["boxes"]), objects["classes"],
                          window.to_canvas(objects["crowd_boxes"]), objects["crowd_classes"],
                          outputs["boxes"][valid], classes, outputs["scores"][valid])
 
-    def trace(self, image, objects):
+    def trace(self, image: np.ndarray, objects: dict) -> tuple[Trace, tuple]:
         """(Trace of a photo, what `soundness.pixel_range` says of it)."""
         canvas, window, outputs = self.outputs_of(image)
         boxes, proposals = window.to_canvas(objects["boxes"]), outputs["proposals"][outputs["proposals_valid"]]
@@ -150,7 +156,8 @@ class Stages:
         )
         return trace, soundness.pixel_range(canvas, window.box)
 
-    def mask_overlaps(self, pairs, outputs, window, shape, rles):
+    def mask_overlaps(self, pairs: ImagePairs, outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int],
+                      rles: Sequence[dict]) -> np.ndarray:
         """float [D, G]: IoU of masks in the photo where a detection of an object's class reaches it, 0 elsewhere."""
         overlaps, wanted = np.zeros(pairs.overlaps.shape), right(pairs)
         rows = np.flatnonzero(outputs["valid"])[pairs.results]
@@ -164,7 +171,7 @@ class Stages:
         return overlaps
 
 
-def kernels(model):
+def kernels(model: object) -> dict[str, tuple]:
     """{layer: (kernel, the one that it began with, or None)} of a model: seeds of new weights are those of its SEED."""
     import keras
 

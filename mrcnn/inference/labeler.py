@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.images import resize_pixels
+from mrcnn.data.images import Window, resize_pixels
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, tile_boxes
 from mrcnn.inference.views import views_of
@@ -63,7 +63,7 @@ class Labeler(Predictor):
         return parts
 
 
-def photo_part(canvas, window):
+def photo_part(canvas: np.ndarray, window: Window) -> np.ndarray:
     """What a canvas shows of the photo.
 
     Args:
@@ -75,7 +75,7 @@ def photo_part(canvas, window):
     return canvas[y : y + rows, x : x + columns]
 
 
-def label_map_of(parts, shape, probabilities=True):
+def label_map_of(parts: Sequence[np.ndarray], shape: tuple[int, int], probabilities: bool = True) -> dict:
     """The label map of a photo: the mean of some views, resized to it.
 
     Args:
@@ -104,7 +104,7 @@ def _resized(planes, shape):
     return np.mean([resize_pixels(np.ascontiguousarray(plane), shape) for plane in planes], axis=0, dtype=np.float32)
 
 
-def own_part(box, boxes):
+def own_part(box: np.ndarray, boxes: np.ndarray) -> tuple[int, int, int, int]:
     """The part of a tile where no other lies deeper: up to the middle of what it has in common with its neighbours.
 
     Args:

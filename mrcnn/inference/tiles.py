@@ -26,12 +26,13 @@ photo's pixels.
 
 import dataclasses
 import numbers
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.images import resize_pixels, scaled_size
+from mrcnn.data.images import Window, resize_pixels, scaled_size
 from mrcnn.data.strips import area_within
 from mrcnn.errors import DataError
 from mrcnn.inference.views import on_grid
@@ -49,7 +50,7 @@ TRUSTED = 0.5  # least score of the whole view's detection, as a share of theirs
 # --- Cutting ---------------------------------------------------------------------------------------------------------
 
 
-def tile_boxes(shape, tile=1024, overlap=0.25, scale=1.0):
+def tile_boxes(shape: Sequence[int], tile: int = 1024, overlap: float = 0.25, scale: float = 1.0) -> np.ndarray:
     """Where the tiles of a photo lie: of one size, spread evenly, row by row.
 
     Args:
@@ -91,7 +92,7 @@ def _starts(size, side, overlap):
     return [start if i < count / 2 else last - starts[count - 1 - i] for i, start in enumerate(starts)]
 
 
-def cut_tile(image, box, scale=1.0):
+def cut_tile(image: np.ndarray, box: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """The pixels of a tile as the network is given them.
 
     Args:
@@ -106,7 +107,7 @@ def cut_tile(image, box, scale=1.0):
     return resize_pixels(image[y1:y2, x1:x2], scaled_size((y2 - y1, x2 - x1), scale))
 
 
-def tile_window(window, box):
+def tile_window(window: Window, box: np.ndarray) -> Window:
     """The Window of a tile whose boxes come back in pixels of the photo, counted from the tile's corner.
 
     Args:
@@ -144,7 +145,8 @@ class Thing(NamedTuple):
     parts: tuple  # sources
 
 
-def merge_tiles(detections, tiles, shape, iou_threshold, whole=None):
+def merge_tiles(detections: Sequence[dict], tiles: np.ndarray, shape: tuple[int, int], iou_threshold: float,
+                whole: dict | None = None) -> dict:
     """Merge the detections in the tiles of a photo, and in the whole of it; the rule stands above.
 
     Args:
@@ -306,7 +308,7 @@ def _answer(things, class_ids, views):
     return answer
 
 
-def with_masks(answer, shape):
+def with_masks(answer: dict, shape: tuple[int, int]) -> dict:
     """The answer with full-size "masks" bool [H, W, N] in place of "rles"."""
     rles = answer["rles"]
     rest = {name: value for name, value in answer.items() if name != "rles"}

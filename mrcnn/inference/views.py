@@ -12,12 +12,13 @@ apply. Every view sees the whole photo, hence each could have found every object
 
 import copy
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.config import FIXED_CANVAS_MODES
-from mrcnn.data.images import place_image
+from mrcnn.config import FIXED_CANVAS_MODES, Settings
+from mrcnn.data.images import Window, place_image
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
 from mrcnn.ops.nms import kept_boxes
@@ -33,13 +34,13 @@ class View(NamedTuple):
     scale: float
 
 
-def views_of(config):
+def views_of(config: Settings) -> list[View]:
     """list of View: every one of TEST_SCALES, with TEST_FLIP mirrored too."""
     flips = (False, True) if config.TEST_FLIP else (False,)
     return [View(flip, float(scale)) for scale in config.TEST_SCALES for flip in flips]
 
 
-def network_config(config):
+def network_config(config: Settings) -> Settings:
     """The Config to build the network from: with views of other sizes its canvases cannot be of one shape."""
     # Read here, in this order, is what the network depends on, and what cannot be changed once it is built.
     if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES or all(float(scale) == 1 for scale in config.TEST_SCALES):
@@ -49,7 +50,7 @@ def network_config(config):
     return config
 
 
-def place_view(image, view, placed):
+def place_view(image: np.ndarray, view: View, placed: tuple[np.ndarray, Window]) -> tuple[np.ndarray, Window]:
     """A view of a photo on its canvas.
 
     image: uint8 [H, W, C]; placed: (canvas, Window) of the photo at its ordinary size
@@ -69,7 +70,8 @@ def place_view(image, view, placed):
     return canvas, window
 
 
-def merge_views(outputs, views, windows, threshold, iou_threshold, count):
+def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View], windows: Sequence[Window],
+                threshold: float, iou_threshold: float, count: int) -> tuple[dict[str, np.ndarray], Window]:
     """Merge the detections of several views of one photo, in pixels of the photo.
 
     outputs: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
@@ -136,7 +138,7 @@ def _groups(places, boxes, scores, seen_in):
     return groups
 
 
-def on_grid(mask, box, target, grid):
+def on_grid(mask: np.ndarray, box: np.ndarray, target: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """A mask [h, w] stretched over `box`, read at the cells of a grid over the box `target`; 0 outside `box`."""
     weights = []
     for axis, cells in enumerate(grid):

@@ -1,11 +1,15 @@
 """Anchors: the boxes that proposals start from (Faster R-CNN section 3.1.1; FPN section 4.1)."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.ops import Tensor
 
-def anchor_shapes(scale, ratios):
+
+def anchor_shapes(scale: int, ratios: Sequence[float]) -> Tensor:
     """Sides of the anchors of one level.
 
     Args:
@@ -19,7 +23,8 @@ def anchor_shapes(scale, ratios):
     return np.stack([scale / np.sqrt(ratios), scale * np.sqrt(ratios)], axis=-1).astype("float32")
 
 
-def level_anchors(height, width, stride, shapes, anchor_stride=1, offset=0.5):
+def level_anchors(height: int | Tensor, width: int | Tensor, stride: int, shapes: Tensor, anchor_stride: int = 1,
+                  offset: float = 0.5) -> Tensor:
     """Anchors of one feature map, centred on its cells, or where `offset` says, as a share of the cell.
 
     Args:
@@ -47,19 +52,20 @@ class Anchors(keras.layers.Layer):
     call: list of maps [B, h, w, F] -> list of float32 [A_l, 4] pixels.
     """
 
-    def __init__(self, strides, scales, ratios, anchor_stride=1, offset=0.5, **kwargs):
+    def __init__(self, strides: Sequence[int], scales: Sequence[float], ratios: Sequence[float], anchor_stride: int = 1,
+                 offset: float = 0.5, **kwargs: object):
         super().__init__(trainable=False, autocast=False, **kwargs)  # of the maps it reads the sizes alone
         self.strides = list(strides)
         self.shapes = [anchor_shapes(scale, ratios) for scale in scales]
         self.anchor_stride, self.offset = anchor_stride, offset
 
-    def call(self, maps):
+    def call(self, maps: Sequence[Tensor]) -> list[Tensor]:
         return [
             level_anchors(ops.shape(m)[1], ops.shape(m)[2], stride, shapes, self.anchor_stride, self.offset)
             for m, stride, shapes in zip(maps, self.strides, self.shapes)
         ]
 
-    def compute_output_spec(self, maps):
+    def compute_output_spec(self, maps: Sequence[Tensor]) -> list[Tensor]:
         def count(feature_map, shapes):
             height, width = feature_map.shape[1:3]
             if height is None or width is None:

@@ -11,12 +11,15 @@ import functools
 import re
 import string
 import sys
+from collections.abc import Sequence
 
 import keras
 from keras import layers
 
+from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
 from mrcnn.network.efficientnet_lite import efficientnet_lite0
+from mrcnn.ops import Tensor
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 # The last map of a stride lies inside a bottleneck, or behind a transition that halves its channels: layers to tap.
@@ -31,7 +34,7 @@ RESNETS_V1_5 = {f"{name}_v1_5": blocks for name, blocks in RESNET_BLOCKS.items()
 TAPS = (4, 8, 16, 32)
 
 
-def normalisation(kind, trainable_statistics, name, groups=16):
+def normalisation(kind: str, trainable_statistics: bool, name: str | None, groups: int = 16) -> object:
     """The normalisation layer used throughout the network.
 
     Args:
@@ -49,7 +52,7 @@ def normalisation(kind, trainable_statistics, name, groups=16):
     return layer
 
 
-def build_backbone(image, config):
+def build_backbone(image: Tensor, config: Settings) -> dict[str, Tensor]:
     """Feature maps of an image.
 
     Args:
@@ -96,7 +99,8 @@ def _checked_taps(maps, image, name):
     return {f"C{level}": feature_map for level, feature_map in zip(range(2, 6), maps)}
 
 
-def resnet(image, blocks, norm, train_bn, v1_5=False):
+def resnet(image: Tensor, blocks: tuple[int, ...], norm: str, train_bn: bool | None,
+           v1_5: bool = False) -> dict[str, Tensor]:
     """ResNet of bottleneck blocks with Matterport's layer names (He 2015, table 1).
 
     Args:
@@ -123,7 +127,7 @@ def resnet(image, blocks, norm, train_bn, v1_5=False):
     return taps
 
 
-def named_stage(layer):
+def named_stage(layer: str) -> int | None:
     """The stage that a layer of our ResNets names: 1 for the stem, 2..5 for what ends in C2..C5; None for any other."""
     if re.fullmatch(r"(?:bn_)?conv1", layer):
         return 1
@@ -155,7 +159,8 @@ def _bottleneck(x, channels, stride, project, block, norm, train_bn, v1_5=False)
     return layers.Activation("relu", name=f"res{block}_out")(y)
 
 
-def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
+def small_resnet(image: Tensor, norm: str, train_bn: bool | None,
+                 widths: tuple[int, ...] = (32, 64, 96, 128)) -> dict[str, Tensor]:
     """One basic residual block a stage: enough for drawn pictures, and quick on a CPU."""
 
     def conv_norm(x, filters, size, stride, name):
@@ -176,7 +181,7 @@ def small_resnet(image, norm, train_bn, widths=(32, 64, 96, 128)):
     return taps
 
 
-def keras_application(image, name, config):
+def keras_application(image: Tensor, name: str | None, config: Settings) -> dict[str, Tensor]:
     """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
     if image.shape[-1] != 3:
         raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}.")
@@ -218,7 +223,7 @@ def _application(image, name, mean_pixel):
     return model
 
 
-def give_stable_names(operations):
+def give_stable_names(operations: Sequence) -> None:
     """Rename layers with weights that Keras named by a count over the whole process: weight files go by names."""
     counts = {}
     for layer in operations:
@@ -228,7 +233,7 @@ def give_stable_names(operations):
             layer.name = f"backbone_{kind}_{counts[kind]}"
 
 
-def find_application(name):
+def find_application(name: str | None) -> tuple:
     """Constructor and module (which holds preprocess_input) of a keras.applications model, by any spelling of it."""
     plain = str(name).lower().replace("_", "").replace("-", "")
     for constructor_name in dir(keras.applications):

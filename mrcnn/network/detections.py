@@ -1,9 +1,12 @@
 """Detections: every class of every region above the threshold, suppressed class by class."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from mrcnn.network.proposals import best_rows
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import ABSENT, nms
 
@@ -16,12 +19,12 @@ class Detections(keras.layers.Layer):
     "scores": [B, D], "valid": bool [B, D]}, best first, zeros where not valid.
     """
 
-    def __init__(self, count, iou_threshold, std, **kwargs):
+    def __init__(self, count: int, iou_threshold: float, std: Sequence[float], **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.count, self.iou_threshold = count, iou_threshold
         self.std = [float(v) for v in std]
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         regions, valid = inputs["boxes"], inputs["valid"]
         batch, number, classes = ops.shape(regions)[0], regions.shape[1], inputs["logits"].shape[-1]
         scores = ops.softmax(ops.cast(inputs["logits"], "float32"), axis=-1)
@@ -34,7 +37,7 @@ class Detections(keras.layers.Layer):
         wanted = ops.logical_and(scores >= inputs["min_confidence"][:, None, None], box_ops.area(boxes) > 0)
         return self.suppress(boxes, ops.where(wanted, scores, ABSENT))
 
-    def suppress(self, boxes, scores):
+    def suppress(self, boxes: Tensor, scores: Tensor) -> dict[str, Tensor]:
         """The best of what suppression within each class leaves.
 
         Args:
@@ -56,7 +59,7 @@ class Detections(keras.layers.Layer):
         class_ids = ops.broadcast_to(class_ids[None, :, None], (batch, (classes - 1) * kept_count, 1))
         return self.best(scores, ops.concatenate([boxes, class_ids], axis=-1))
 
-    def best(self, scores, rows):
+    def best(self, scores: Tensor, rows: Tensor) -> dict[str, Tensor]:
         """The best `count` rows of all classes together."""
         missing = self.count - scores.shape[1]
         if missing > 0:
@@ -72,7 +75,7 @@ class Detections(keras.layers.Layer):
             "valid": valid,
         }
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         shape = (inputs["boxes"].shape[0], self.count)
         return {
             "boxes": keras.KerasTensor(shape + (4,), "float32"),
@@ -89,10 +92,10 @@ class DetectionMasks(keras.layers.Layer):
     "valid": bool [B, D]} -> [B, D, h, w] in 0..1, zero where not valid.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         logits, slots = inputs["logits"], inputs["valid"].shape[1]
         rows, columns = logits.shape[1:3]
         probabilities = ops.where(inputs["kept"][:, None, None], ops.sigmoid(logits), 0.0)
@@ -101,5 +104,5 @@ class DetectionMasks(keras.layers.Layer):
         table = ops.scatter_update(table, inputs["slot"][:, None], probabilities)
         return ops.reshape(table, (batch, slots, rows, columns))
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(tuple(inputs["valid"].shape) + tuple(inputs["logits"].shape[1:3]), "float32")

@@ -4,7 +4,11 @@ The arithmetic is that of its published ImageNet weights: SAME padding, batch no
 (RGB - 127) / 128.
 """
 
+from collections.abc import Callable, Sequence
+
 from keras import layers
+
+from mrcnn.ops import Tensor
 
 # Stages: (repeats, kernel, stride of the first block, expansion, channels), EfficientNet-B0's (table 1 there).
 STAGES = (
@@ -20,7 +24,7 @@ STEM_CHANNELS, TOP_CHANNELS, CLASSES = 32, 1280, 1000
 TAPPED = {2: "C2", 3: "C3", 5: "C4", 7: "C5"}  # the last stage of each stride, counted from 1
 
 
-def efficientnet_lite0(image, mean_pixel, normalisation):
+def efficientnet_lite0(image: Tensor, mean_pixel: Sequence[float], normalisation: Callable) -> dict[str, Tensor]:
     """Feature maps of an image.
 
     Args:
@@ -46,7 +50,7 @@ def efficientnet_lite0(image, mean_pixel, normalisation):
     return taps
 
 
-def efficientnet_lite0_classifier(image, mean_pixel, normalisation):
+def efficientnet_lite0_classifier(image: Tensor, mean_pixel: Sequence[float], normalisation: Callable) -> Tensor:
     """The whole ImageNet classifier, by which converted weights are proved.
 
     Returns:

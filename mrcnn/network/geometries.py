@@ -3,6 +3,9 @@
 This is a part of the assembly in `mask_rcnn.py`. The functions of `mrcnn.matterport` take single layers from here.
 """
 
+from collections.abc import Sequence
+
+from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
 from mrcnn.network.anchors import Anchors
@@ -21,6 +24,7 @@ from mrcnn.network.matterport_losses import MatterportTrainingModel
 from mrcnn.network.proposals import Proposals
 from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
 from mrcnn.network.training_model import TrainingModel
+from mrcnn.ops import Tensor
 
 
 class ExactGeometry:
@@ -33,10 +37,10 @@ class ExactGeometry:
     window_kind = Window  # that leads detections back to the photo
     proposals_layer, detections_layer = Proposals, Detections
 
-    def __init__(self, config):
+    def __init__(self, config: Settings):
         self.config = config
 
-    def anchors(self, name=None):
+    def anchors(self, name: str | None = None) -> Anchors:
         config = self.config
         return Anchors(
             config.BACKBONE_STRIDES,
@@ -47,7 +51,8 @@ class ExactGeometry:
             name=name,
         )
 
-    def propose(self, inputs, image, training, name=None):
+    def propose(self, inputs: dict[str, Tensor], image: Tensor, training: bool,
+                name: str | None = None) -> dict[str, Tensor]:
         """The proposals of {"logits", "deltas", "anchors", "window"}, more of them in training."""
         config = self.config
         per_level = config.PRE_NMS_PER_LEVEL_TRAINING if training else config.PRE_NMS_PER_LEVEL_INFERENCE
@@ -55,17 +60,18 @@ class ExactGeometry:
         layer = self.proposals_layer(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)
         return layer(inputs)
 
-    def crops(self, size, name=None):
+    def crops(self, size: int, name: str | None = None) -> RegionCrops:
         config = self.config
         return self.crops_layer(
             config.BACKBONE_STRIDES[:4], size, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED, name=name
         )
 
     @staticmethod
-    def crops_layer(strides, size, sampling_ratio=2, aligned=True, name=None):
+    def crops_layer(strides: Sequence[int], size: int, sampling_ratio: int = 2, aligned: bool = True,
+                    name: str | None = None) -> RegionCrops:
         return RegionCrops(strides, size, sampling_ratio, aligned, name=name)
 
-    def detections(self, name=None):
+    def detections(self, name: str | None = None) -> Detections:
         config = self.config
         return self.detections_layer(
             config.DETECTION_MAX_INSTANCES,
@@ -74,7 +80,8 @@ class ExactGeometry:
             name=name,
         )
 
-    def anchor_targets(self, seed=0, name=None, crowd_overlap=None, crowd_by_iou=False):
+    def anchor_targets(self, seed: int = 0, name: str | None = None, crowd_overlap: float | None = None,
+                       crowd_by_iou: bool = False) -> AnchorTargets:
         config = self.config
         return AnchorTargets(
             config.RPN_TRAIN_ANCHORS_PER_IMAGE,
@@ -88,7 +95,7 @@ class ExactGeometry:
             name=name,
         )
 
-    def region_targets(self, seed=0, name=None):
+    def region_targets(self, seed: int = 0, name: str | None = None) -> RegionTargets:
         config = self.config
         return RegionTargets(
             config.TRAIN_ROIS_PER_IMAGE,
@@ -100,11 +107,11 @@ class ExactGeometry:
             name=name,
         )
 
-    def mask_targets(self, name=None):
+    def mask_targets(self, name: str | None = None) -> MaskTargets:
         config = self.config
         return MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, config.SOFT_MASK_TARGETS, name=name)
 
-    def training_model(self, inputs, outputs, box_head):
+    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], box_head: object) -> TrainingModel:
         return TrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, box_head)
 
 
@@ -118,7 +125,8 @@ class MatterportGeometry(ExactGeometry):
     window_kind = CornerAlignedWindow
     proposals_layer, detections_layer = MatterportProposals, MatterportDetections
 
-    def propose(self, inputs, image, training, name=None):
+    def propose(self, inputs: dict[str, Tensor], image: Tensor, training: bool,
+                name: str | None = None) -> dict[str, Tensor]:
         config = self.config
         total = config.POST_NMS_ROIS_TRAINING if training else config.POST_NMS_ROIS_INFERENCE
         layer = self.proposals_layer(
@@ -128,13 +136,14 @@ class MatterportGeometry(ExactGeometry):
         return layer({**inputs, "window": Canvas(name=f"{name}_canvas")(image)})
 
     @staticmethod
-    def crops_layer(strides, size, sampling_ratio=1, aligned=False, name=None):
+    def crops_layer(strides: Sequence[int], size: int, sampling_ratio: int = 1, aligned: bool = False,
+                    name: str | None = None) -> MatterportCrops:
         return MatterportCrops(strides, size, name=name)  # which samples a cell once, at the corners
 
-    def anchor_targets(self, seed=0, name=None):
+    def anchor_targets(self, seed: int = 0, name: str | None = None) -> AnchorTargets:
         return super().anchor_targets(seed, name, CROWD_IOU, crowd_by_iou=True)
 
-    def region_targets(self, seed=0, name=None):
+    def region_targets(self, seed: int = 0, name: str | None = None) -> MatterportRegionTargets:
         config = self.config
         return MatterportRegionTargets(
             config.TRAIN_ROIS_PER_IMAGE,
@@ -145,16 +154,17 @@ class MatterportGeometry(ExactGeometry):
             name=name,
         )
 
-    def mask_targets(self, name=None):
+    def mask_targets(self, name: str | None = None) -> MatterportMaskTargets:
         return MatterportMaskTargets(self.config.MASK_SHAPE, self.config.USE_MINI_MASK, name=name)
 
-    def training_model(self, inputs, outputs, box_head):
+    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor],
+                       box_head: object) -> MatterportTrainingModel:
         return MatterportTrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, self.config.TRAIN_ROIS_PER_IMAGE)
 
 
 GEOMETRIES = {"exact": ExactGeometry, "matterport": MatterportGeometry}
 
 
-def geometry_of(config):
+def geometry_of(config: Settings) -> ExactGeometry:
     """The geometry that a Config asks for."""
     return GEOMETRIES[getattr(config, "GEOMETRY", "exact")](config)  # networks of pixels have one only

@@ -1,19 +1,22 @@
 """The three heads: region proposals, boxes and classes, masks."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import initializers, layers, ops
 
 from mrcnn.network.backbones import normalisation
-from mrcnn.ops import roi_align
+from mrcnn.ops import Tensor, roi_align
 from mrcnn.ops.sampling import filled_rows
 
 
-def normal(std):
+def normal(std: float) -> object:
     """Initialiser for the last layer of a head: scores and deltas begin near zero."""
     return initializers.RandomNormal(stddev=std)
 
 
-def region_proposal_head(pyramid, channels, anchors_per_cell, anchor_stride=1, scores=1):
+def region_proposal_head(pyramid: Sequence[Tensor], channels: int, anchors_per_cell: int, anchor_stride: int = 1,
+                         scores: int = 1) -> tuple[list[Tensor], list[Tensor]]:
     """Objectness and box deltas of every anchor (Faster R-CNN section 3.1), the same weights on every level.
 
     Args:
@@ -44,15 +47,15 @@ class ObjectOverBackground(keras.layers.Layer):
     call: [B, h, w, 2K] -> [B, h * w * K].
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, pairs):
+    def call(self, pairs: Tensor) -> Tensor:
         # The batch may be unknown, and so may be the sides: neither leaves more than one to be worked out.
         pairs = ops.reshape(pairs, (ops.shape(pairs)[0], -1, 2))
         return pairs[:, :, 1] - pairs[:, :, 0]
 
-    def compute_output_spec(self, pairs):
+    def compute_output_spec(self, pairs: Tensor) -> Tensor:
         batch, height, width, channels = pairs.shape
         known = None not in (height, width)
         return keras.KerasTensor((batch, height * width * channels // 2 if known else None), self.compute_dtype)
@@ -68,7 +71,7 @@ class BoxHead:
         crops [N, size, size, F] -> (logits [N, C], deltas [N, C, 4])
     """
 
-    def __init__(self, width, classes, norm, train_bn):
+    def __init__(self, width: int, classes: int, norm: str, train_bn: bool | None):
         self.classes = classes
         self.layers = [layers.Flatten(name="mrcnn_class_flatten")]
         for index in (1, 2):
@@ -87,7 +90,7 @@ class BoxHead:
         )
         self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox", dtype="float32")
 
-    def __call__(self, crops):
+    def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         x = crops
         for layer in self.layers:
             x = layer(x)
@@ -101,7 +104,7 @@ class MaskHead:
         crops [N, size, size, F] -> mask logits [N, s, s, C], s = size * 2**enlargements
     """
 
-    def __init__(self, channels, classes, norm, train_bn, enlargements=1):
+    def __init__(self, channels: int, classes: int, norm: str, train_bn: bool | None, enlargements: int = 1):
         self.layers = []
         for index in range(1, 5):
             self.layers += [
@@ -119,7 +122,7 @@ class MaskHead:
             )
         self.layers.append(layers.Conv2D(classes, 1, name="mrcnn_mask", kernel_initializer=normal(0.001)))
 
-    def __call__(self, crops):
+    def __call__(self, crops: Tensor) -> Tensor:
         x = crops
         for layer in self.layers:
             x = layer(x)
@@ -132,15 +135,15 @@ class OwnClass(keras.layers.Layer):
     call: {"logits": [N, ..., C], "class_ids": int32 [N]} -> float32 [N, ...].
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         logits = ops.cast(inputs["logits"], "float32")
         index = ops.reshape(inputs["class_ids"], (-1,) + (1,) * (len(logits.shape) - 1))
         return ops.take_along_axis(logits, index, axis=-1)[..., 0]
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")
 
 
@@ -154,13 +157,13 @@ class RegionCrops(keras.layers.Layer):
         {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F]
     """
 
-    def __init__(self, strides, size, sampling_ratio, aligned=True, **kwargs):
+    def __init__(self, strides: Sequence[int], size: int, sampling_ratio: int, aligned: bool = True, **kwargs: object):
         # No casts on the way in: maps may be of half precision, boxes never.
         super().__init__(trainable=False, autocast=False, **kwargs)
         self.strides, self.size, self.sampling_ratio = list(strides), size, sampling_ratio
         self.aligned = aligned
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         lowest = roi_align.level_of_stride(self.strides[0])
         highest = lowest + len(self.strides) - 1
         level = roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
@@ -171,7 +174,7 @@ class RegionCrops(keras.layers.Layer):
             inputs["maps"], self.strides, boxes, inputs["image_index"], level, self.size, self.sampling_ratio
         )
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         channels = inputs["maps"][0].shape[-1]
         return keras.KerasTensor((inputs["boxes"].shape[0], self.size, self.size, channels), self.compute_dtype)
 
@@ -183,10 +186,10 @@ class FlatRegions(keras.layers.Layer):
     "image_index" int32 [N] and "slot" int32 [N], the row of the flattened table that each came from.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         slots = ops.shape(inputs["valid"])[1]
         rows, kept = filled_rows(ops.reshape(inputs["valid"], (-1,)))
         flat = {"valid": kept, "slot": rows, "image_index": rows // slots}
@@ -195,7 +198,7 @@ class FlatRegions(keras.layers.Layer):
                 flat[name] = ops.take(ops.reshape(value, (-1,) + tuple(value.shape[2:])), rows, axis=0)
         return flat
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         spec = {name: keras.KerasTensor((None,) + tuple(v.shape[2:]), v.dtype) for name, v in inputs.items()}
         spec.update({name: keras.KerasTensor((None,), "int32") for name in ("slot", "image_index")})
         return spec

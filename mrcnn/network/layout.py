@@ -3,6 +3,8 @@
 import dataclasses
 import re
 
+from mrcnn.ops import Tensor
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -19,19 +21,19 @@ class Layout:
     class_layers: tuple = ()
     parts: dict = dataclasses.field(default_factory=dict)
 
-    def is_head(self, layer):
+    def is_head(self, layer: str) -> bool:
         """Whether the layer of this name is none of the backbone."""
         return re.fullmatch(self.heads, layer) is not None
 
-    def part_of(self, layer):
+    def part_of(self, layer: str) -> str:
         """The part of the network that the layer of this name belongs to."""
         return next((part for part, starts in self.parts.items() if layer.startswith(starts)), "backbone")
 
-    def group_of(self, layer):
+    def group_of(self, layer: str) -> str:
         """The group of a weight file that a layer is written into."""
         return layer
 
-    def to_file(self, layer, weight, value, model):
+    def to_file(self, layer: str, weight: str, value: Tensor, model: object) -> Tensor:
         """A weight in the shape that files have.
 
         Args:
@@ -41,7 +43,7 @@ class Layout:
         """
         return value
 
-    def from_file(self, layer, value, shape):
+    def from_file(self, layer: str, value: Tensor, shape: tuple[int, ...]) -> Tensor:
         """A weight of a file in the shape of the model, where only the way of writing it differs.
 
         Args:
@@ -52,6 +54,6 @@ class Layout:
         return value
 
 
-def layout_of(model):
+def layout_of(model: object) -> Layout:
     """The layout that a Keras model was given by whoever built it (attribute `layout`); else one that names nothing."""
     return getattr(model, "layout", None) or Layout()

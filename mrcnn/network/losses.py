@@ -1,10 +1,12 @@
 """The losses, each a pure function of named tensors. Means are over what was sampled, and 0 over nothing."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.native_replicas import total_over_replicas
 
@@ -16,7 +18,7 @@ SEESAW_P, SEESAW_Q = 0.8, 2.0  # as published (Wang 2021)
 SEESAW_LEAST_SCORE = 0.01  # of the own class, in compensation: bounds its factor by a hundred squared
 
 
-def number_of(valid):
+def number_of(valid: Tensor) -> Tensor:
     """How many are valid in the whole batch, of which a replica sees its part; at least 1.
 
     Args:
@@ -25,14 +27,14 @@ def number_of(valid):
     return ops.maximum(total_over_replicas(ops.sum(ops.cast(valid, "float32"))), 1.0)
 
 
-def masked_mean(values, valid):
+def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of values where valid, both [...]; 0 if none is."""
     # A where, not only a product: what padding computes to may be infinite.
     values = ops.where(valid, values, 0.0)
     return ops.sum(values) / number_of(valid)
 
 
-def smooth_l1(difference, beta=1.0):
+def smooth_l1(difference: Tensor, beta: float = 1.0) -> Tensor:
     """Quadratic below beta, linear above (Fast R-CNN equation 3, which has beta 1).
 
     Args:
@@ -43,12 +45,12 @@ def smooth_l1(difference, beta=1.0):
     return ops.where(size < beta, 0.5 * size * size / beta, size - 0.5 * beta)
 
 
-def sigmoid_cross_entropy(logits, labels):
+def sigmoid_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross entropy of 0/1 labels with logits, both [...], in a form that never overflows."""
     return ops.maximum(logits, 0.0) - logits * labels + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
-def rpn_class_loss(logits, index, positive, valid):
+def rpn_class_loss(logits: Tensor, index: Tensor, positive: Tensor, valid: Tensor) -> Tensor:
     """Objectness of the sampled anchors (Faster R-CNN equation 1, first term).
 
     Args:
@@ -60,7 +62,7 @@ def rpn_class_loss(logits, index, positive, valid):
     return masked_mean(sigmoid_cross_entropy(sampled, ops.cast(positive, "float32")), valid)
 
 
-def rpn_bbox_loss(deltas, index, positive, valid, target):
+def rpn_bbox_loss(deltas: Tensor, index: Tensor, positive: Tensor, valid: Tensor, target: Tensor) -> Tensor:
     """Box deltas of the positive anchors over the number of sampled ones (Faster R-CNN equation 1, second term).
 
     Args:
@@ -73,7 +75,8 @@ def rpn_bbox_loss(deltas, index, positive, valid, target):
     return _bbox_loss(sampled, positive, valid, target)
 
 
-def mrcnn_class_loss(logits, class_ids, valid, active, smoothing=0.0, kind="softmax", counts=None):
+def mrcnn_class_loss(logits: Tensor, class_ids: Tensor, valid: Tensor, active: Tensor, smoothing: float = 0.0,
+                     kind: str = "softmax", counts: Sequence[float] | None = None) -> Tensor:
     """Softmax cross entropy of the sampled regions over the classes that their data set labels.
 
     Args:
@@ -99,7 +102,7 @@ def mrcnn_class_loss(logits, class_ids, valid, active, smoothing=0.0, kind="soft
     return masked_mean(loss, valid)
 
 
-def class_weights(counts, beta=EFFECTIVE_BETA):
+def class_weights(counts: Sequence[float], beta: float = EFFECTIVE_BETA) -> Tensor:
     """Weights (1 - beta) / (1 - beta^n) of classes, over their mean (Cui 2019, section 4).
 
     Args:
@@ -119,7 +122,7 @@ def class_weights(counts, beta=EFFECTIVE_BETA):
     return weights
 
 
-def seesaw_factors(logits, class_ids, counts):
+def seesaw_factors(logits: Tensor, class_ids: Tensor, counts: Sequence[float]) -> Tensor:
     """What seesaw loss adds to the logits: log S of each region's rival classes (Wang 2021, section 3).
 
     Mitigation (n_rival / n_own)^p spares a class that is rarer than the region's own; compensation
@@ -146,7 +149,8 @@ def seesaw_factors(logits, class_ids, counts):
     return ops.where(seesaws, mitigation + compensation, 0.0)
 
 
-def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1", boxes=None, std=None):
+def mrcnn_bbox_loss(deltas: Tensor, class_ids: Tensor, positive: Tensor, valid: Tensor, target: Tensor,
+                    kind: str = "smooth_l1", boxes: Tensor = None, std: Sequence[float] | None = None) -> Tensor:
     """Deltas of each positive region's own class over the number of sampled regions (Fast R-CNN equation 1).
 
     Args:
@@ -168,7 +172,7 @@ def mrcnn_bbox_loss(deltas, class_ids, positive, valid, target, kind="smooth_l1"
     return GIOU_WEIGHT * ops.sum(1.0 - giou(own, target)) / number_of(valid)
 
 
-def giou(a, b):
+def giou(a: Tensor, b: Tensor) -> Tensor:
     """Generalised IoU pair by pair (Rezatofighi 2019, algorithm 1): IoU less the share of the hull that neither fills.
 
     Args:
@@ -190,7 +194,7 @@ def _bbox_loss(deltas, positive, valid, target, size=smooth_l1):
     return loss / number_of(valid)
 
 
-def mrcnn_mask_loss(logits, class_ids, valid, target):
+def mrcnn_mask_loss(logits: Tensor, class_ids: Tensor, valid: Tensor, target: Tensor) -> Tensor:
     """Mean cross entropy of the mask of each positive region's own class (Mask R-CNN section 3).
 
     Args:
@@ -203,7 +207,7 @@ def mrcnn_mask_loss(logits, class_ids, valid, target):
     return masked_mean(ops.mean(sigmoid_cross_entropy(own, target), axis=(1, 2)), valid)
 
 
-def mrcnn_point_loss(logits, valid, target):
+def mrcnn_point_loss(logits: Tensor, valid: Tensor, target: Tensor) -> Tensor:
     """Mean cross entropy of the points of each positive region (PointRend section 3.2).
 
     Args:

@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import layers, ops
 
-from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.config import FIXED_CANVAS_MODES, Settings
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
@@ -17,10 +17,11 @@ from mrcnn.network.pyramid import build_pyramid
 from mrcnn.network.recompute import Recomputed
 from mrcnn.network.targets import PointTargets
 from mrcnn.network.training_model import BoxHeadLosses
+from mrcnn.ops import Tensor
 
 
 @layers_compute_in("float32")
-def build_mask_rcnn(config):
+def build_mask_rcnn(config: Settings) -> tuple:
     """The network of a Config, with random weights.
 
     Returns:
@@ -47,7 +48,7 @@ def build_mask_rcnn(config):
     return training, inference
 
 
-def region_heads(config):
+def region_heads(config: Settings) -> dict:
     """What runs on each region, by name: heads, and the layers that cut out for them what they see."""
     norm = config.HEAD_NORM or config.NORM
     with layers_compute_in(config.PRECISION):
@@ -66,7 +67,7 @@ def region_heads(config):
     return heads
 
 
-def box_head_losses(config):
+def box_head_losses(config: Settings) -> BoxHeadLosses:
     """The losses of the box head that a Config asks for."""
     counts = config.CLASS_COUNTS
     return BoxHeadLosses(
@@ -78,7 +79,7 @@ def box_head_losses(config):
     )
 
 
-def network_inputs(config):
+def network_inputs(config: Settings) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """Symbolic inputs: the image, its window, and a dict of the ground truth. Names as in the package's glossary."""
     fixed = config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES
     # A side that canvases do not keep to is not read: it may be changed once the network is built.
@@ -98,7 +99,7 @@ def network_inputs(config):
     return image, window, truth
 
 
-def shared_stages(image, config):
+def shared_stages(image: Tensor, config: Settings) -> dict:
     """What training and detection have in common: image -> backbone -> pyramid -> proposal head and anchors."""
     centred = layers.Rescaling(1.0, offset=[-float(v) for v in config.MEAN_PIXEL], name="less_mean_pixel")(image)
     geometry = geometry_of(config)
@@ -114,7 +115,7 @@ def shared_stages(image, config):
     return {"backbone": list(features.values()), "maps": levels[:4], "scored": scored}
 
 
-def detection_stages(stages, heads, asked, config):
+def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
     """Proposals -> box head on all of them -> detections -> mask head on the detections."""
     geometry, window = geometry_of(config), asked["window"]
     proposals = geometry.propose(
@@ -141,14 +142,15 @@ def detection_stages(stages, heads, asked, config):
     return {**detections, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
 
 
-def point_logits(stages, heads, flat, coarse, points):
+def point_logits(stages: dict, heads: dict, flat: dict[str, Tensor], coarse: Tensor, points: Tensor) -> Tensor:
     """The point head on P2 and the coarse masks [N, r, c] at points [N, P, 2] of regions: logits [N, P]."""
     place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
     features = heads["point_features"]({"map": stages["maps"][0], **place, "coarse": coarse, "points": points})
     return heads["own_class"]({"logits": heads["points"](features), "class_ids": flat["class_ids"]})
 
 
-def training_stages(stages, heads, image, window, truth, config):
+def training_stages(stages: dict, heads: dict, image: Tensor, window: Tensor, truth: dict[str, Tensor],
+                    config: Settings) -> dict[str, Tensor]:
     """Proposals and anchors -> targets -> box head on the sampled regions, mask head on the positive ones."""
     objects = {key: truth[key] for key in ("gt_boxes", "gt_valid", "gt_crowd")}
     geometry, scored = geometry_of(config), stages["scored"]
@@ -170,7 +172,7 @@ def training_stages(stages, heads, image, window, truth, config):
     return outputs
 
 
-def sampled_boxes(stages, heads, regions):
+def sampled_boxes(stages: dict, heads: dict, regions: dict[str, Tensor]) -> dict[str, Tensor]:
     """Box head on the sampled regions, beside what it should say."""
     names = ("valid", "boxes", "positive", "class_ids", "deltas")
     flat = FlatRegions(name="sampled_rows")({key: regions[key] for key in names})
@@ -179,7 +181,8 @@ def sampled_boxes(stages, heads, regions):
     return {"class_logits": logits, "box_deltas": deltas, **{f"region_{key}": v for key, v in flat.items()}}
 
 
-def sampled_masks(stages, heads, regions, image, truth, config):
+def sampled_masks(stages: dict, heads: dict, regions: dict[str, Tensor], image: Tensor, truth: dict[str, Tensor],
+                  config: Settings) -> dict[str, Tensor]:
     """Mask head on the positive regions, beside what it should say."""
     # Positives come first among the sampled slots, so the slots past their limit need not even be looked at.
     limit = max(1, int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO))
@@ -212,12 +215,12 @@ class AllRegions(keras.layers.Layer):
     call: [B, R, 4] -> {"boxes": [B * R, 4], "image_index": int32 [B * R]}.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, boxes):
+    def call(self, boxes: Tensor) -> dict[str, Tensor]:
         rows = ops.arange(ops.shape(boxes)[0] * boxes.shape[1], dtype="int32")
         return {"boxes": ops.reshape(boxes, (-1, 4)), "image_index": rows // boxes.shape[1]}
 
-    def compute_output_spec(self, boxes):
+    def compute_output_spec(self, boxes: Tensor) -> dict[str, Tensor]:
         return {"boxes": keras.KerasTensor((None, 4), "float32"), "image_index": keras.KerasTensor((None,), "int32")}

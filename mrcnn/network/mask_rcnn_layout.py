@@ -7,6 +7,7 @@ the 7x7 and 1x1 convolutions that they are arithmetically.
 import dataclasses
 
 from mrcnn.network.layout import Layout
+from mrcnn.ops import Tensor
 
 CONVOLUTIONS = ("mrcnn_class_conv1", "mrcnn_class_conv2")  # in files; here they are dense
 
@@ -15,10 +16,10 @@ CONVOLUTIONS = ("mrcnn_class_conv1", "mrcnn_class_conv2")  # in files; here they
 class MaskRCNNLayout(Layout):
     """See `Layout`."""
 
-    def group_of(self, layer):
+    def group_of(self, layer: object) -> str:
         return "rpn_model" if layer.startswith("rpn_") else layer
 
-    def to_file(self, layer, weight, value, model):
+    def to_file(self, layer: object, weight: str, value: Tensor, model: object) -> Tensor:
         if layer not in CONVOLUTIONS or weight != "kernel":
             return value
         crop = (1, 1)
@@ -26,7 +27,7 @@ class MaskRCNNLayout(Layout):
             crop = tuple(model.get_layer("roi_align_classifier").output.shape[1:3])
         return value.reshape(crop + (value.shape[0] // (crop[0] * crop[1]), value.shape[1]))
 
-    def from_file(self, layer, value, shape):
+    def from_file(self, layer: object, value: Tensor, shape: tuple[int, int]) -> Tensor:
         if layer in CONVOLUTIONS and value.ndim == 4 and value.size:
             return value.reshape(-1, value.shape[-1])
         if layer == "rpn_class_raw" and value.shape[:-1] == shape[:-1] and value.shape[-1] == 2 * shape[-1]:

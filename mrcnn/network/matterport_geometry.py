@@ -17,6 +17,7 @@ edge are zero in their last row or column where rounding puts a sample beyond th
 """
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -27,6 +28,7 @@ from mrcnn.network.detections import Detections
 from mrcnn.network.heads import RegionCrops
 from mrcnn.network.proposals import Proposals
 from mrcnn.network.targets import MaskTargets, RegionTargets, masks_of_regions
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
 from mrcnn.ops.nms import ABSENT
@@ -38,7 +40,7 @@ UNBOUNDED = math.log(1e30)  # of a log size: any larger box is cut to the same, 
 ON_THE_EDGE = 1e-4  # cells that a sample may lie beyond a mask's last one by rounding
 
 
-def to_grid(boxes):
+def to_grid(boxes: Tensor) -> Tensor:
     """Boxes in pixels as grid boxes.
 
     Args:
@@ -47,7 +49,7 @@ def to_grid(boxes):
     return boxes - ops.convert_to_tensor(LAST_PIXEL)
 
 
-def from_grid(boxes):
+def from_grid(boxes: Tensor) -> Tensor:
     """Undoes `to_grid`."""
     return boxes + ops.convert_to_tensor(LAST_PIXEL)
 
@@ -60,7 +62,7 @@ class MatterportProposals(Proposals):
     Boxes of no area are proposals too.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         # Near 1 many probabilities are equal where their logits are not, and of equals the first anchor wins.
         scores = inputs.get("probabilities") or [ops.sigmoid(ops.cast(each, "float32")) for each in inputs["logits"]]
         joint = {
@@ -71,7 +73,7 @@ class MatterportProposals(Proposals):
         proposals = super().call({**joint, "window": inputs["window"]})
         return {**proposals, "boxes": ops.where(proposals["valid"][..., None], from_grid(proposals["boxes"]), 0.0)}
 
-    def best_of_level(self, logits, deltas, anchors, window):
+    def best_of_level(self, logits: Tensor, deltas: Tensor, anchors: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
         boxes = box_ops.decode(deltas, to_grid(anchors), self.std, UNBOUNDED)
         return box_ops.clip(boxes, to_grid(window)[:, None]), scores
@@ -83,10 +85,10 @@ class MatterportCrops(RegionCrops):
     call: as for RegionCrops, the maps being those of strides 4 to 32 of the canvas.
     """
 
-    def __init__(self, strides, size, **kwargs):
+    def __init__(self, strides: Sequence[int], size: int, **kwargs: object):
         super().__init__(strides, size, sampling_ratio=1, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         maps, boxes = inputs["maps"], to_grid(inputs["boxes"])
         sides = [[ops.cast(side, "float32") for side in ops.shape(each)[1:3]] for each in maps]
         canvas = [self.strides[0] * side for side in sides[0]]
@@ -102,7 +104,7 @@ class MatterportCrops(RegionCrops):
         return roi_align(maps, [1] * len(maps), cells, inputs["image_index"], level, self.size, 1)
 
 
-def grid_levels(boxes, canvas, count):
+def grid_levels(boxes: Tensor, canvas: Sequence[Tensor], count: int) -> Tensor:
     """Index of the map that each box is cropped from: FPN equation 1, rounded instead of floored.
 
     Args:
@@ -125,7 +127,7 @@ class MatterportDetections(Detections):
     call: as for Detections. Detections of no area are left for whoever rounds them.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         regions, valid = inputs["boxes"], inputs["valid"]
         batch, number, classes = ops.shape(regions)[0], regions.shape[1], inputs["logits"].shape[-1]
         scores = ops.softmax(ops.cast(inputs["logits"], "float32"), axis=-1)
@@ -153,12 +155,13 @@ class MatterportRegionTargets(RegionTargets):
     hold the box (0, 0, 1, 1), which is Matterport's row of zeros in pixels.
     """
 
-    def __init__(self, count, positive_ratio, positive_iou, std, seed=0, **kwargs):
+    def __init__(self, count: int, positive_ratio: float, positive_iou: float, std: Sequence[float], seed: int = 0,
+                 **kwargs: object):
         super().__init__(count, positive_ratio, positive_iou, CROWD_IOU, std, seed, **kwargs)
         positives = np.arange(self.max_positive + 1, dtype=np.float32)
         self.totals = (np.float32(1.0 / positive_ratio) * positives).astype(np.int32)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         gt_boxes, boxes, valid = to_grid(inputs["gt_boxes"]), to_grid(inputs["boxes"]), inputs["valid"]
         objects = ops.logical_and(inputs["gt_valid"], ops.logical_not(inputs["gt_crowd"]))
         crowds = ops.logical_and(inputs["gt_valid"], inputs["gt_crowd"])
@@ -183,7 +186,7 @@ class MatterportMaskTargets(MaskTargets):
     call: as for MaskTargets. True masks count as 0 or 1; at one half the target is 0.
     """
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         masks, extents, row = masks_of_regions(inputs, self.mini_masks)
         masks = ops.cast(ops.take(masks, row, axis=0) >= 128, "float32")
         extents, regions = to_grid(ops.take(extents, row, axis=0)), to_grid(inputs["boxes"])
@@ -208,13 +211,13 @@ def _corner_samples(extents, regions, axis, cells, size):
 class Canvas(keras.layers.Layer):
     """The whole canvas as a window. call: image [B, H, W, F] -> [B, (0, 0, H, W)]."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, image):
+    def call(self, image: Tensor) -> Tensor:
         batch, height, width = ops.shape(image)[:3]
         canvas = ops.cast(ops.stack([0, 0, height, width]), "float32")
         return ops.broadcast_to(canvas[None], (batch, 4))
 
-    def compute_output_spec(self, image):
+    def compute_output_spec(self, image: Tensor) -> Tensor:
         return keras.KerasTensor((image.shape[0], 4), "float32")

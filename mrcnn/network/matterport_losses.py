@@ -13,6 +13,7 @@ from keras import ops
 
 from mrcnn.network import losses
 from mrcnn.network.training_model import TrainingModel
+from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
 
@@ -23,15 +24,16 @@ class MatterportTrainingModel(TrainingModel):
         slots: Config.TRAIN_ROIS_PER_IMAGE.
     """
 
-    def __init__(self, inputs, outputs, loss_weights, slots):
+    def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], loss_weights: dict[str, float],
+                 slots: int):
         super().__init__(inputs, outputs, loss_weights)
         self.slots = slots
 
-    def loss_values(self, outputs):
+    def loss_values(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return matterport_losses(outputs, self.slots)
 
 
-def matterport_losses(outputs, slots):
+def matterport_losses(outputs: dict[str, Tensor], slots: int) -> dict[str, Tensor]:
     """The five losses of the training graph's outputs, by name.
 
     Args:
@@ -60,7 +62,7 @@ def matterport_losses(outputs, slots):
     }
 
 
-def mean_bbox_loss(deltas, target, positive):
+def mean_bbox_loss(deltas: Tensor, target: Tensor, positive: Tensor) -> Tensor:
     """Mean smooth L1 of the deltas of positives, 0 without any.
 
     Args:
@@ -70,7 +72,7 @@ def mean_bbox_loss(deltas, target, positive):
     return losses.masked_mean(ops.mean(losses.smooth_l1(deltas - target, 1.0), axis=-1), positive)
 
 
-def mean_class_loss(logits, class_ids, valid, active, slots):
+def mean_class_loss(logits: Tensor, class_ids: Tensor, valid: Tensor, active: Tensor, slots: int) -> Tensor:
     """Cross entropy of regions over the slots that are not taken for a class nobody labelled.
 
     Args:

@@ -4,10 +4,13 @@ The mask head's mask of a region is the coarse prediction. A small network, the 
 the finest feature map and the coarse prediction at that point. Points are (y, x) as shares of their region's box.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import layers, ops
 
 from mrcnn.network.heads import normal
+from mrcnn.ops import Tensor
 from mrcnn.ops.roi_align import sample_grids, sample_points
 
 # k and beta of PointRend section 3.1, its mildly biased sample: of three times as many random points the most uncertain
@@ -27,7 +30,7 @@ class PointHead:
         {"fine": [N, P, F], "coarse": [N, P, 1]} -> logits [N, P, C]
     """
 
-    def __init__(self, channels, classes):
+    def __init__(self, channels: int, classes: int):
         self.dense = [
             layers.Dense(channels, activation="relu", name=f"mrcnn_mask_point_fc{i}", kernel_initializer="he_normal")
             for i in range(1, DENSE_LAYERS + 1)
@@ -35,7 +38,7 @@ class PointHead:
         self.join = layers.Concatenate(axis=-1, name="mrcnn_mask_point_join")
         self.logits = layers.Dense(classes, name="mrcnn_mask_point", kernel_initializer=normal(0.001))
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
         x = inputs["fine"]
         for layer in self.dense:
             x = layer(self.join([x, inputs["coarse"]]))
@@ -53,17 +56,17 @@ class PointFeatures(keras.layers.Layer):
         "points": [N, P, 2]} -> {"fine": [N, P, F], "coarse": [N, P, 1]}
     """
 
-    def __init__(self, stride, **kwargs):
+    def __init__(self, stride: int, **kwargs: object):
         super().__init__(trainable=False, autocast=False, **kwargs)  # the map may be of half precision, boxes never
         self.stride = stride
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         fine = sample_points(
             inputs["map"], self.stride, inputs["boxes"], inputs["image_index"], inputs["points"]
         )
         return {"fine": fine, "coarse": own_grids(inputs["coarse"], inputs["points"])[..., None]}
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         shape = tuple(inputs["points"].shape[:2])
         return {
             "fine": keras.KerasTensor(shape + (inputs["map"].shape[-1],), "float32"),
@@ -71,7 +74,7 @@ class PointFeatures(keras.layers.Layer):
         }
 
 
-def own_grids(grids, points):
+def own_grids(grids: Tensor, points: Tensor) -> Tensor:
     """Values of each region's own grid [N, r, c] at its points [N, P, 2]: [N, P]."""
     return sample_grids(grids, ops.arange(ops.shape(grids)[0], dtype="int32"), points)
 
@@ -82,12 +85,12 @@ class TrainingPoints(keras.layers.Layer):
     call: logits of the coarse prediction [N, r, c] -> [N, count, 2]. No gradient passes.
     """
 
-    def __init__(self, count, seed=0, **kwargs):
+    def __init__(self, count: int, seed: int = 0, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.count, self.uncertain = count, max(1, int(count * UNCERTAIN_SHARE))
         self.seeds = keras.random.SeedGenerator(seed)
 
-    def call(self, logits):
+    def call(self, logits: Tensor) -> Tensor:
         logits = ops.stop_gradient(logits)
         number, candidates = ops.shape(logits)[0], self.count * OVERSAMPLING
         # One draw for both: the candidates come first, the points that are uniform whatever the mask says after them.
@@ -97,11 +100,11 @@ class TrainingPoints(keras.layers.Layer):
         chosen = ops.take_along_axis(points, chosen[..., None], axis=1)
         return ops.concatenate([chosen, points[:, candidates:]], axis=1)
 
-    def compute_output_spec(self, logits):
+    def compute_output_spec(self, logits: Tensor) -> Tensor:
         return keras.KerasTensor((logits.shape[0], self.count, 2), "float32")
 
 
-def subdivide(logits, predict, times, count):
+def subdivide(logits: Tensor, predict: Callable[[Tensor], Tensor], times: int, count: int) -> Tensor:
     """Masks of `times` doublings, predicted anew where each doubling left them unsure (section 3.1).
 
     Args:
@@ -127,11 +130,11 @@ class UnsureCells(keras.layers.Layer):
     "points": [N, P, 2] their centres}, P = count or all cells if there are fewer.
     """
 
-    def __init__(self, count, **kwargs):
+    def __init__(self, count: int, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.count = count
 
-    def call(self, logits):
+    def call(self, logits: Tensor) -> dict[str, Tensor]:
         rows, columns = 2 * logits.shape[1], 2 * logits.shape[2]
         logits = ops.cast(logits, "float32")[..., None]
         finer = ops.image.resize(logits, (rows, columns), "bilinear", data_format="channels_last")[..., 0]
@@ -141,7 +144,7 @@ class UnsureCells(keras.layers.Layer):
         x = (ops.cast(cells % columns, "float32") + 0.5) / columns
         return {"logits": finer, "cells": cells, "points": ops.stack([y, x], axis=-1)}
 
-    def compute_output_spec(self, logits):
+    def compute_output_spec(self, logits: Tensor) -> dict[str, Tensor]:
         number, rows, columns = logits.shape[0], 2 * logits.shape[1], 2 * logits.shape[2]
         count = min(self.count, rows * columns)
         return {
@@ -157,10 +160,10 @@ class ReplaceCells(keras.layers.Layer):
     call: {"logits": [N, r, c], "cells": int32 [N, P] of the flattened mask, "values": [N, P]} -> [N, r, c].
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         logits, cells = inputs["logits"], inputs["cells"]
         rows, columns = logits.shape[1:3]
         first = ops.arange(ops.shape(logits)[0], dtype="int32") * (rows * columns)
@@ -168,5 +171,5 @@ class ReplaceCells(keras.layers.Layer):
         values = ops.reshape(ops.cast(inputs["values"], logits.dtype), (-1,))
         return ops.reshape(ops.scatter_update(ops.reshape(logits, (-1,)), index, values), (-1, rows, columns))
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["logits"].shape, inputs["logits"].dtype)

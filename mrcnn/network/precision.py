@@ -5,12 +5,13 @@ anchors, targets, scores and losses are float32 whatever Config.PRECISION says, 
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 
 
 @contextlib.contextmanager
-def layers_compute_in(policy):
+def layers_compute_in(policy: str) -> Iterator[None]:
     """Layers made inside compute in "float32", "mixed_float16" or "mixed_bfloat16", whatever Keras' global policy is.
 
     Serves as a decorator, too. What a layer computes in is settled when it is made, not when it is called.

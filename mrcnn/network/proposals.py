@@ -1,8 +1,11 @@
 """Proposals: the anchors most like objects, moved by their deltas, without near-duplicates (FPN section 4.1)."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.nms import ABSENT, nms
 
@@ -15,12 +18,12 @@ class Proposals(keras.layers.Layer):
     No gradient passes.
     """
 
-    def __init__(self, per_level, total, iou_threshold, std, **kwargs):
+    def __init__(self, per_level: int, total: int, iou_threshold: float, std: Sequence[float], **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.per_level, self.total, self.iou_threshold = per_level, total, iou_threshold
         self.std = [float(v) for v in std]
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         levels = [
             self.best_of_level(logits, deltas, anchors, inputs["window"])
             for logits, deltas, anchors in zip(inputs["logits"], inputs["deltas"], inputs["anchors"])
@@ -41,14 +44,14 @@ class Proposals(keras.layers.Layer):
         valid = scores > ABSENT
         return {"boxes": ops.where(valid[..., None], boxes, 0.0), "scores": scores, "valid": valid}
 
-    def best_of_level(self, logits, deltas, anchors, window):
+    def best_of_level(self, logits: Tensor, deltas: Tensor, anchors: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """The `per_level` best anchors of one level as (boxes [B, K, 4], scores [B, K]), padded with ABSENT."""
         scores, deltas, anchors = self.top_anchors(logits, deltas, anchors)
         boxes = box_ops.decode(deltas, anchors, self.std)
         boxes = box_ops.clip(boxes, window[:, None])
         return boxes, ops.where(box_ops.area(boxes) > 0, scores, ABSENT)
 
-    def top_anchors(self, logits, deltas, anchors):
+    def top_anchors(self, logits: Tensor, deltas: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(scores [B, K], deltas [B, K, 4], anchors [B, K, 4]) of the `per_level` best, padded with ABSENT."""
         logits = ops.cast(ops.stop_gradient(logits), "float32")
         deltas = ops.cast(ops.stop_gradient(deltas), "float32")
@@ -58,7 +61,7 @@ class Proposals(keras.layers.Layer):
         index = ops.minimum(ops.cast(index, "int32"), number - 1)
         return scores, ops.take_along_axis(deltas, index[:, :, None], axis=1), ops.take(anchors, index, axis=0)
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         batch = inputs["window"].shape[0]
         return {
             "boxes": keras.KerasTensor((batch, self.total, 4), "float32"),
@@ -67,7 +70,7 @@ class Proposals(keras.layers.Layer):
         }
 
 
-def best_rows(scores, boxes, count):
+def best_rows(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` best rows by score: ([B, count], [B, count, 4]), padded with ABSENT where there are fewer."""
     batch = ops.shape(scores)[0]
     if scores.shape[1] is None or scores.shape[1] < count:

@@ -2,8 +2,10 @@
 
 from keras import layers
 
+from mrcnn.ops import Tensor
 
-def build_pyramid(features, channels):
+
+def build_pyramid(features: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
     """Top-down pathway over the backbone's maps, and P6 by subsampling for large anchors.
 
     Args:

@@ -5,11 +5,13 @@ maps and C2..C5. The layers stay those of the network, flat and with their names
 """
 
 import collections
+from collections.abc import Sequence
 
 import keras
 from keras import layers, ops
 
 from mrcnn.errors import ConfigError
+from mrcnn.ops import Tensor
 
 LEAST_OPERATIONS = 8  # of a piece: about a residual block; thrice as many where nothing forks
 
@@ -26,7 +28,8 @@ class Recomputed:
         ConfigError: if the backbone has layers that change whenever they are called.
     """
 
-    def __init__(self, inputs, outputs, maps, frozen_norm):
+    def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], maps: Sequence[Tensor],
+                 frozen_norm: bool):
         self.maps = list(maps)
         operations = keras.Function(inputs["image"], self.maps).operations
         _refuse_changing_layers(operations, frozen_norm)
@@ -36,7 +39,7 @@ class Recomputed:
         ]
         self.rest = keras.Function({**inputs, "backbone_maps": self.maps}, outputs)
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         image = ops.cast(inputs["image"], "float32")
         values, x = {}, image
         for piece, names in self.pieces:
@@ -47,7 +50,7 @@ class Recomputed:
         return self.rest({**inputs, "image": image, "backbone_maps": maps})
 
 
-def backbone_pieces(image, maps, operations):
+def backbone_pieces(image: Tensor, maps: Sequence[Tensor], operations: Sequence) -> list[tuple]:
     """[(start, ends)] of KerasTensors: each piece starts at the first end of the one before, the first at the image.
 
     Args:

@@ -1,14 +1,18 @@
 """Training targets: anchors and regions matched with true objects, sampled and encoded."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
+from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.roi_align import sample_masks, sample_masks_at
 from mrcnn.ops.sampling import sample_balanced
 
 
-def match_anchors(anchors, gt_boxes, gt_valid, gt_crowd, crowd_by_iou=False):
+def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor,
+                  crowd_by_iou: bool = False) -> dict[str, Tensor]:
     """Overlap of every anchor with the true objects, one object an iteration, so that memory stays that of one vector.
 
     Args:
@@ -75,10 +79,9 @@ class AnchorTargets(keras.layers.Layer):
     "positive": bool [B, S], "valid": bool [B, S], "deltas": [B, S, 4]}.
     """
 
-    def __init__(
-        self, count, positive_ratio, positive_iou, negative_iou, crowd_overlap, std, crowd_by_iou=False, seed=0,
-        **kwargs
-    ):
+    def __init__(self, count: int, positive_ratio: float, positive_iou: float, negative_iou: float,
+                 crowd_overlap: float, std: Sequence[float], crowd_by_iou: bool = False, seed: int = 0,
+                 **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.count, self.max_positive = count, int(count * positive_ratio)
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
@@ -86,7 +89,7 @@ class AnchorTargets(keras.layers.Layer):
         self.std = [float(v) for v in std]
         self.seeds = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         anchors, gt_boxes = inputs["anchors"], inputs["gt_boxes"]
         match = match_anchors(anchors, gt_boxes, inputs["gt_valid"], inputs["gt_crowd"], self.crowd_by_iou)
         positive = ops.logical_or(match["iou"] >= self.positive_iou, match["best"])
@@ -99,7 +102,7 @@ class AnchorTargets(keras.layers.Layer):
         deltas = ops.where(is_positive[..., None], deltas, 0.0)
         return {"index": index, "positive": is_positive, "valid": valid, "deltas": deltas}
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         batch = inputs["gt_boxes"].shape[0]
         return {
             "index": keras.KerasTensor((batch, self.count), "int32"),
@@ -117,14 +120,15 @@ class RegionTargets(keras.layers.Layer):
     background), "deltas": [B, T, 4], "object": int32 [B, T]}, positives first.
     """
 
-    def __init__(self, count, positive_ratio, positive_iou, crowd_overlap, std, seed=0, **kwargs):
+    def __init__(self, count: int, positive_ratio: float, positive_iou: float, crowd_overlap: float,
+                 std: Sequence[float], seed: int = 0, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.count, self.max_positive = count, max(1, int(count * positive_ratio))
         self.positive_iou, self.crowd_overlap = positive_iou, crowd_overlap
         self.std = [float(v) for v in std]
         self.seeds = keras.random.SeedGenerator(seed)
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         gt_boxes, gt_crowd = inputs["gt_boxes"], inputs["gt_crowd"]
         objects = ops.logical_and(inputs["gt_valid"], ops.logical_not(gt_crowd))
         crowds = ops.logical_and(inputs["gt_valid"], gt_crowd)
@@ -144,7 +148,8 @@ class RegionTargets(keras.layers.Layer):
         index, is_positive, sampled = sample_balanced(positive, negative, self.count, self.max_positive, self.seeds)
         return self.described(boxes, gt_boxes, inputs["gt_class_ids"], index, matched, is_positive, sampled)
 
-    def described(self, boxes, gt_boxes, gt_class_ids, index, matched, is_positive, sampled):
+    def described(self, boxes: Tensor, gt_boxes: Tensor, gt_class_ids: Tensor, index: Tensor, matched: Tensor,
+                  is_positive: Tensor, sampled: Tensor) -> dict[str, Tensor]:
         """What `call` gives, of the chosen rows of boxes.
 
         Args:
@@ -168,7 +173,7 @@ class RegionTargets(keras.layers.Layer):
             "object": matched,
         }
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         shape = (inputs["boxes"].shape[0], self.count)
         kinds = {"valid": "bool", "positive": "bool", "class_ids": "int32", "object": "int32"}
         spec = {name: keras.KerasTensor(shape, dtype) for name, dtype in kinds.items()}
@@ -186,18 +191,18 @@ class MaskTargets(keras.layers.Layer):
         soft: leave the halving out: how much of each cell the object covers, from 0 to 1.
     """
 
-    def __init__(self, shape, mini_masks, soft=False, **kwargs):
+    def __init__(self, shape: Sequence[int], mini_masks: bool, soft: bool = False, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.shape, self.mini_masks, self.soft = tuple(shape), mini_masks, soft
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         masks, extents, row = masks_of_regions(inputs, self.mini_masks)
         masks = ops.cast(ops.take(masks, row, axis=0), "float32") / 255.0
         extents = ops.take(extents, row, axis=0)
         part = sample_masks(masks, extents, inputs["boxes"], self.shape)
         return part if self.soft else ops.cast(part >= 0.5, "float32")
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor((inputs["boxes"].shape[0],) + self.shape, "float32")
 
 
@@ -207,20 +212,20 @@ class PointTargets(keras.layers.Layer):
     call: as for MaskTargets, and "points": [N, P, 2] as shares of the region -> float32 [N, P] of zeros and ones.
     """
 
-    def __init__(self, mini_masks, **kwargs):
+    def __init__(self, mini_masks: bool, **kwargs: object):
         super().__init__(trainable=False, **kwargs)
         self.mini_masks = mini_masks
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         masks, extents, row = masks_of_regions(inputs, self.mini_masks)
         covered = sample_masks_at(masks, extents, row, inputs["boxes"], inputs["points"])
         return ops.cast(covered >= 0.5 * 255, "float32")
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["points"].shape[:2], "float32")
 
 
-def masks_of_regions(inputs, mini_masks):
+def masks_of_regions(inputs: dict[str, Tensor], mini_masks: bool) -> tuple[Tensor, Tensor, Tensor]:
     """True masks of all images [M, h, w], the box each is stretched over [M, 4], and each region's row of these [N].
 
     Args:

@@ -1,12 +1,14 @@
 """The training graphs' losses: how they make up the total, and which there are of Mask R-CNN."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 from keras import ops
 
 from mrcnn.errors import ConfigError
 from mrcnn.network import losses
+from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
@@ -38,18 +40,21 @@ class NamedLosses(keras.Model):
         loss_weights: {name of each loss: its weight}. A subclass says by `loss_values` what they are.
     """
 
-    def __init__(self, inputs, outputs, loss_weights, name):
+    def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], loss_weights: dict[str, float],
+                 name: str | None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.recomputed = None  # a Recomputed that runs the same graph in training
         self.loss_weights = {name: float(weight) for name, weight in loss_weights.items()}
         self.loss_means = [keras.metrics.Mean(name=name) for name in loss_weights]
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: dict[str, Tensor], training: bool | None = None,
+             mask: Tensor | None = None) -> dict[str, Tensor]:
         if training and self.recomputed is not None:
             return self.recomputed(inputs)
         return super().call(inputs, training=training, mask=mask)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(self, x: object = None, y: object = None, y_pred: dict[str, Tensor] | None = None,
+                     sample_weight: object = None, training: bool | None = True) -> Tensor:
         values = self.loss_values(y_pred)
         # A replica divides its part of each sum by the number of the whole batch, so the parts add up to the loss.
         totals = total_over_replicas(ops.stack([values[mean.name] for mean in self.loss_means]))
@@ -57,7 +62,7 @@ class NamedLosses(keras.Model):
             mean.update_state(totals[index])
         return sum(self.loss_weights[name] * value for name, value in values.items())
 
-    def loss_values(self, outputs):
+    def loss_values(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of the graph's outputs by name."""
         raise NotImplementedError(f"{type(self).__name__} must define loss_values(outputs).")
 
@@ -69,20 +74,21 @@ class TrainingModel(NamedLosses):
         box_head: BoxHeadLosses; what it says when compile() is called counts.
     """
 
-    def __init__(self, inputs, outputs, loss_weights, box_head=BoxHeadLosses()):
+    def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], loss_weights: dict[str, float],
+                 box_head: BoxHeadLosses = BoxHeadLosses()):
         names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
         super().__init__(inputs, outputs, {name: loss_weights[name] for name in names}, "mask_rcnn_training")
         self.box_head = box_head
 
-    def loss_values(self, outputs):
+    def loss_values(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return named_losses(outputs, self.box_head)
 
-    def take_class_counts(self, counts):
+    def take_class_counts(self, counts: Sequence[float] | None) -> None:
         """Give the class loss the objects of each class, [C] with background's first; compile() has to follow."""
         self.box_head = dataclasses.replace(self.box_head, class_counts=tuple(float(count) for count in counts))
 
 
-def named_losses(outputs, box_head=BoxHeadLosses()):
+def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLosses()) -> dict[str, Tensor]:
     """The losses of the training graph's outputs, by name: five, and that of the point head where there is one.
 
     Raises:

@@ -7,6 +7,7 @@ import math
 import os
 import time
 import warnings
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -21,14 +22,14 @@ HOOKS = [name for name in vars(keras.callbacks.Callback) if name.startswith("on_
 class StopAtNonFiniteLoss(keras.callbacks.Callback):
     """Ends training at the first loss that is not finite, before that epoch's checkpoint is written."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: object):
         super().__init__()
         self.batches, self.epoch = batches, 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
         if not bad:
             return
@@ -45,11 +46,11 @@ class StopAtNonFiniteLoss(keras.callbacks.Callback):
 class FollowEpoch(keras.callbacks.Callback):
     """Tells the batches which epoch begins: what Keras read before, to build the model, counts for nothing."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: object):
         super().__init__()
         self.batches = batches
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.batches.epoch = epoch
 
 
@@ -60,11 +61,11 @@ class Checkpoint(keras.callbacks.Callback):
     run is killed, the newest weights have their state. What a killed process left unfinished is removed at the start.
     """
 
-    def __init__(self, segmenter, stage):
+    def __init__(self, segmenter: object, stage: dict):
         super().__init__()
         self.segmenter, self.stage = segmenter, stage
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         folder = os.path.dirname(self.segmenter.checkpoint_path)
         names = remove_leftovers(folder)
         if names:
@@ -72,7 +73,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self.segmenter.epoch == 0:
             self.segmenter.save_weights(self.segmenter.checkpoint_path.format(epoch=0))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         segmenter = self.segmenter
         segmenter.epoch = epoch + 1
         path = segmenter.checkpoint_path.format(epoch=epoch + 1)
@@ -91,7 +92,7 @@ class Measuring(keras.callbacks.Callback):
     the checkpoint, ends training with the error. The figures that it prevented are missing in that epoch's row.
     """
 
-    def __init__(self, callbacks):
+    def __init__(self, callbacks: Sequence):
         super().__init__()
         self.callbacks, self.failure = list(callbacks), None
         for name in HOOKS:  # those that none has stay away, for Keras waits after each batch for those that are there
@@ -101,17 +102,17 @@ class Measuring(keras.callbacks.Callback):
                 setattr(self, name, functools.partial(_call_all, own))
         self.raise_failure = keras.callbacks.LambdaCallback(on_epoch_end=self._raise)
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         super().set_params(params)
         for callback in self.callbacks:
             callback.set_params(params)
 
-    def set_model(self, model):
+    def set_model(self, model: object) -> None:
         super().set_model(model)
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         for callback in self.callbacks:
             try:
                 callback.on_epoch_end(epoch, logs)
@@ -132,7 +133,7 @@ def _call_all(functions, *arguments, **named):
 class LearningRateLog(keras.callbacks.Callback):
     """Puts the learning rate of each epoch's last step into its logs."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
             optimizer = unscaled(self.model.optimizer)
             own = hasattr(optimizer, "last_rate")  # not so if compile() was overridden with another optimizer
@@ -145,11 +146,11 @@ class HistoryFile(keras.callbacks.Callback):
     An epoch that is run again, after a kill or from an older checkpoint, replaces its row.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         super().__init__()
         self.path = path
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         rows = []
         if os.path.isfile(self.path):
             with open(self.path, newline="", encoding="utf-8") as file:
@@ -169,16 +170,16 @@ class Drawing(keras.callbacks.Callback):
     After each epoch, unless epochs are so short that drawing would take more than a twentieth of the time.
     """
 
-    def __init__(self, draw):
+    def __init__(self, draw: Callable[[], None]):
         super().__init__()
         self.draw, self.warned, self.due, self.pending = draw, False, -math.inf, False
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.pending = True
         if time.monotonic() >= self.due:
             self._draw()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         if self.pending:
             self._draw()
 
@@ -195,7 +196,7 @@ class Drawing(keras.callbacks.Callback):
         self.due = end + 20 * (end - start)
 
 
-def recording_callbacks(log_dir, draw=None):
+def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | None = None) -> list:
     """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed.
 
     Args:

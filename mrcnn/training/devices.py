@@ -8,16 +8,18 @@ import contextlib
 import functools
 import json
 import os
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
 
 LONGEST = 1024  # bytes of a text that workers agree on
 
 
-def devices_for(config, mode="training"):
+def devices_for(config: Settings, mode: str = "training") -> "OneDevice":
     """The devices that a model of this Config and mode computes on; detection needs one.
 
     Raises:
@@ -51,37 +53,37 @@ class OneDevice:
 
     count, chief = 1, True
 
-    def scope(self):
+    def scope(self) -> object:
         """The context to build the network and its optimizer in."""
         return contextlib.nullcontext()
 
-    def fitting(self):
+    def fitting(self) -> object:
         """The context to call fit() in."""
         return contextlib.nullcontext()
 
-    def apart(self):
+    def apart(self) -> object:
         """The context to detect in, also amid fit(): detection is the work of one device."""
         return contextlib.nullcontext()
 
-    def adopt(self, training, inference):
+    def adopt(self, training: object, inference: object) -> None:
         """Make two models that were built in `scope()` and share their weights ready for it: the latter detects."""
 
-    def share(self, batches):
+    def share(self, batches: object) -> object:
         """The batches as `fit` is to get them, each divisible among the devices; None stays None."""
         return batches
 
-    def join(self, optimizer):
+    def join(self, optimizer: object) -> None:
         """Let an optimizer add up the gradients of all replicas before it does anything with them."""
 
-    def agree(self, text):
+    def agree(self, text: str) -> str:
         """The chief's text on every worker, once all have come here."""
         return text
 
-    def differ(self, text):
+    def differ(self, text: str) -> bool:
         """Whether some worker's text is not the chief's."""
         return False
 
-    def callbacks(self, segmenter):
+    def callbacks(self, segmenter: object) -> list:
         """Keras callbacks that keep workers together, to be called after all others."""
         return []
 
@@ -89,20 +91,20 @@ class OneDevice:
 class JaxDevices(OneDevice):
     """The first `count` devices of this process, as one program whose batches are cut among them."""
 
-    def __init__(self, count):
+    def __init__(self, count: int):
         names = keras.distribution.list_devices()
         _check_number(count, names, "XLA_FLAGS=--xla_force_host_platform_device_count")
         self.count = count
         self.distribution = keras.distribution.DataParallel(devices=names[:count], auto_shard_dataset=False)
 
-    def scope(self):
+    def scope(self) -> object:
         return self.distribution.scope()
 
-    def fitting(self):
+    def fitting(self) -> object:
         return self.distribution.scope()
 
     @contextlib.contextmanager
-    def apart(self):
+    def apart(self) -> Iterator[None]:
         before = keras.distribution.distribution()
         keras.distribution.set_distribution(None)
         try:
@@ -110,14 +112,14 @@ class JaxDevices(OneDevice):
         finally:
             keras.distribution.set_distribution(before)
 
-    def share(self, batches):
+    def share(self, batches: object) -> object:
         return None if batches is None else EqualShares(batches, self.count)
 
 
 class TensorFlowDevices(OneDevice):
     """The replicas of a strategy of tf.distribute, each with a copy of the weights."""
 
-    def __init__(self, strategy):
+    def __init__(self, strategy: object):
         self.strategy = strategy
         self.count = strategy.num_replicas_in_sync
         resolver = strategy.cluster_resolver
@@ -126,10 +128,10 @@ class TensorFlowDevices(OneDevice):
         first = resolver is None or resolver.task_id in (0, None)
         self.chief = self.workers < 2 or (first and (resolver.task_type == "chief" or not _has_chief()))
 
-    def scope(self):
+    def scope(self) -> object:
         return self.strategy.scope()
 
-    def adopt(self, training, inference):
+    def adopt(self, training: object, inference: object) -> None:
         # Keras would add the replicas' first batches up to learn their shapes, which flags cannot be; all is built.
         training._maybe_symbolic_build = lambda **_: None
         # Keras remembers the strategy that a model was built under and would send each photo to every replica.
@@ -138,10 +140,10 @@ class TensorFlowDevices(OneDevice):
             # Keras takes the mean of what workers return over its first axis, which a loss has not.
             training.train_step, training.test_step = _with_axis(training.train_step), _with_axis(training.test_step)
 
-    def share(self, batches):
+    def share(self, batches: object) -> object:
         return None if batches is None else EqualShares(batches, self.count)
 
-    def join(self, optimizer):
+    def join(self, optimizer: object) -> None:
         import tensorflow as tf
 
         apply = optimizer.apply
@@ -158,7 +160,7 @@ class TensorFlowDevices(OneDevice):
             if part is not None:
                 part._all_reduce_sum_gradients = lambda grads_and_vars: grads_and_vars
 
-    def agree(self, text):
+    def agree(self, text: str) -> str:
         if self.workers < 2:
             return text
         code = np.zeros(LONGEST, np.int32)
@@ -168,10 +170,10 @@ class TensorFlowDevices(OneDevice):
         told = self._total(code) // (self.count // self.workers)  # every replica of the chief says it
         return bytes(told[told > 0].astype(np.uint8)).decode()
 
-    def differ(self, text):
+    def differ(self, text: str) -> bool:
         return self.workers > 1 and bool(self._total(np.array([self.agree(text) != text], np.int32))[0])
 
-    def callbacks(self, segmenter):
+    def callbacks(self, segmenter: object) -> list:
         return [StopTogether(self, segmenter)] if self.workers > 1 else []
 
     def _total(self, numbers):
@@ -190,25 +192,25 @@ class EqualShares(keras.utils.PyDataset):
         count: number of devices.
     """
 
-    def __init__(self, batches, count):
+    def __init__(self, batches: object, count: int):
         super().__init__(workers=1)
         self.batches, self.count = batches, count
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[dict]:
         (batch,) = self.batches[index]
         return (divisible(batch, self.count, self.batches.samples.blank),)
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self.batches.on_epoch_begin()
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self.batches.on_epoch_end()
 
 
-def divisible(batch, count, blank):
+def divisible(batch: dict[str, np.ndarray], count: int, blank: Callable) -> dict[str, np.ndarray]:
     """A batch with as many photos more as make its size a multiple of `count`.
 
     Args:
@@ -234,14 +236,14 @@ class StopTogether(keras.callbacks.Callback):
         segmenter: the `Segmenter` that trains.
     """
 
-    def __init__(self, devices, segmenter):
+    def __init__(self, devices: object, segmenter: object):
         super().__init__()
         self.devices, self.segmenter = devices, segmenter
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.devices.agree("begun")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.segmenter.epoch = epoch + 1
         self.model.stop_training = self.devices.agree(str(bool(self.model.stop_training))) == "True"
 
@@ -264,7 +266,7 @@ def _has_chief():
     return bool(_cluster().get("chief"))
 
 
-def tensorflow_workers():
+def tensorflow_workers() -> int:
     """Number of processes that TF_CONFIG lets train together; 1 without it, and on another backend."""
     if keras.backend.backend() != "tensorflow":
         return 1

@@ -17,13 +17,13 @@ class MeanWeights(keras.callbacks.Callback):
         # A fresh optimizer has the weights as their mean, and one that is restored was saved with both changed over.
         self.holds_mean = True
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._exchange(to_mean=False)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         self._exchange(to_mean=True)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._exchange(to_mean=True)
 
     def _exchange(self, to_mean):

@@ -1,11 +1,13 @@
 """The optimizer: SGD or AdamW with warm-up, a schedule, clipping, a rate for each stage, and a mean of the weights."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from mrcnn.config import Settings
 from mrcnn.training.stages import layer_rates
 
 
@@ -20,11 +22,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         drops: shares of total_steps, after each of which the rate is a tenth of what it was.
     """
 
-    def __init__(self, rate, steps, total_steps=None, drops=()):
+    def __init__(self, rate: float, steps: int, total_steps: int | None = None, drops: Sequence[float] = ()):
         self.rate, self.steps, self.total_steps = float(rate), int(steps), total_steps
         self.drops = tuple(float(share) for share in drops)
 
-    def __call__(self, step):
+    def __call__(self, step: object) -> object:
         step = ops.cast(step, "float32")
         rate = ops.convert_to_tensor(self.rate, "float32")
         if self.total_steps and self.drops:
@@ -37,7 +39,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
             rate = rate * (0.001 + 0.999 * ops.minimum(step / self.steps, 1.0))
         return rate
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"rate": self.rate, "steps": self.steps, "total_steps": self.total_steps, "drops": self.drops}
 
 
@@ -91,17 +93,17 @@ class AdamW(_PerVariable, keras.optimizers.Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2); arguments as for `_PerVariable`."""
 
 
-def copied(variable):
+def copied(variable: object) -> np.ndarray:
     """The value of a variable as an array with memory of its own, for on JAX and PyTorch others look at the same."""
     return np.array(ops.convert_to_numpy(variable))
 
 
-def unscaled(optimizer):
+def unscaled(optimizer: object) -> object:
     """The optimizer itself, without the scaling of the loss that float16 needs round it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def scaled_rate(config, learning_rate):
+def scaled_rate(config: Settings, learning_rate: float) -> float:
     """The learning rate for the photos that a change of the weights sees, by the linear rule (Goyal 2017, 2.1)."""
     photos = config.BATCH_SIZE * config.ACCUMULATE_STEPS
     if config.LR_REFERENCE_BATCH in (None, photos):
@@ -109,7 +111,7 @@ def scaled_rate(config, learning_rate):
     return learning_rate * photos / config.LR_REFERENCE_BATCH
 
 
-def rate_text(config, learning_rate):
+def rate_text(config: Settings, learning_rate: float) -> str:
     """The learning rate that a stage trains with, and what it was scaled from if it was."""
     rate = scaled_rate(config, learning_rate)
     if rate == learning_rate:
@@ -117,7 +119,8 @@ def rate_text(config, learning_rate):
     return f"{rate:g} ({learning_rate:g} is for LR_REFERENCE_BATCH={config.LR_REFERENCE_BATCH} photos a step)"
 
 
-def make_optimizer(model, config, learning_rate, momentum, warmup_steps, total_steps=None):
+def make_optimizer(model: object, config: Settings, learning_rate: float, momentum: float, warmup_steps: int,
+                   total_steps: int | None = None) -> object:
     """The optimizer of Config.OPTIMIZER for the model's trainable weights.
 
     "sgd": with momentum. Weight decay is divided by (1 - momentum): each step then shrinks a kernel as much as the

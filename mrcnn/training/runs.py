@@ -64,14 +64,14 @@ def _time_of(path):
         return 0
 
 
-def folder_of(checkpoint):
+def folder_of(checkpoint: str | os.PathLike) -> tuple[str, str, int] | None:
     """(run folder, what its checkpoints' names begin with, epoch) of a checkpoint's path; None if it is in no run."""
     path = os.path.abspath(checkpoint)
     match = CHECKPOINT.fullmatch(path)
     return (os.path.dirname(path), os.path.basename(path)[: -len(ENDING)], int(match.group(6))) if match else None
 
 
-def new_folder(model_dir, name):
+def new_folder(model_dir: str | os.PathLike, name: str) -> str:
     """Path of a run folder that is not there yet: that of a later minute where another run began in this one.
 
     Only `train_in` takes it: until then another process may.
@@ -89,7 +89,7 @@ def new_folder(model_dir, name):
 # --- One process in a folder -----------------------------------------------------------------------------------------
 
 
-def claim_new(folder, name):
+def claim_new(folder: str | os.PathLike, name: str) -> tuple[str, object]:
     """Make the folder of a new run and lock it; where another process has taken it, that of a later minute.
 
     Args:
@@ -111,7 +111,7 @@ def claim_new(folder, name):
         folder = new_folder(os.path.dirname(folder), name)
 
 
-def claim(folder):
+def claim(folder: str | os.PathLike) -> object:
     """Lock a run folder, which is made if need be, for this process until the lock is closed or the process ends.
 
     Returns:

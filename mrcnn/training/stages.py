@@ -3,6 +3,7 @@
 import math
 import re
 import warnings
+from collections.abc import Sequence
 
 import keras
 from keras import layers as keras_layers
@@ -15,7 +16,7 @@ BACKBONE_STAGES = ("3+", "4+", "5+")
 LAST_STAGE = 5
 
 
-def select_layers(model, layers, frozen_norm):
+def select_layers(model: object, layers: str, frozen_norm: bool) -> list[str]:
     """Names of the layers with weights that a stage trains.
 
     Args:
@@ -48,7 +49,7 @@ def select_layers(model, layers, frozen_norm):
     return [layer.name for layer in chosen]
 
 
-def backbone_stages(model):
+def backbone_stages(model: object) -> dict[str, int]:
     """{name: stage} of the backbone's layers with weights: 1 for the stem, 2..5 for what ends in C2..C5.
 
     By name in a ResNet of ours, else by the stride of the layer's output. Where an output has no size to tell the
@@ -87,7 +88,7 @@ def _stage_of_rows(rows, image_rows, before):
     return max(1, stage) if stage <= LAST_STAGE else before
 
 
-def layer_rates(model, decay):
+def layer_rates(model: object, decay: float) -> dict[str, float]:
     """{name: share of the learning rate} of the backbone's layers with weights (Bao 2022, "BEiT").
 
     The heads, which are not named, have the whole; C5 has `decay` of it, C4 `decay` of that, and so on to the stem.
@@ -95,7 +96,7 @@ def layer_rates(model, decay):
     return {name: decay ** (LAST_STAGE + 1 - stage) for name, stage in backbone_stages(model).items()}
 
 
-def set_trainable_layers(model, names):
+def set_trainable_layers(model: object, names: Sequence[str]) -> None:
     """Make exactly these layers trainable."""
     names = set(names)
     for layer in model.layers:
@@ -103,7 +104,7 @@ def set_trainable_layers(model, names):
             layer.trainable = layer.name in names
 
 
-def untrained_norms(model):
+def untrained_norms(model: object) -> int:
     """Number of frozen batch normalisation layers, if none of them has statistics other than it was made with.
 
     Args:
@@ -119,7 +120,7 @@ def untrained_norms(model):
     return 0 if any(mean.any() for mean in means) or any((v != 1).any() for v in variances) else len(norms)
 
 
-def warn_of_untrained_norms(model):
+def warn_of_untrained_norms(model: object) -> None:
     """Warn if all batch normalisation is frozen before it has seen weights or data.
 
     Args:

@@ -5,6 +5,7 @@ With it a run that was interrupted goes on as if it had not been.
 
 import json
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_numbe
 REMEDY = "delete it, and training goes on from the weights alone, with a fresh optimizer."
 
 
-def state_path(weights_path):
+def state_path(weights_path: str | os.PathLike) -> str:
     """Where the training state of a checkpoint lies."""
     return os.path.splitext(weights_path)[0] + ".state.h5"
 
@@ -25,17 +26,17 @@ def _seed_states(model):
     return [v for v in model.non_trainable_variables if id(v) not in known]
 
 
-def seed_values(model):
+def seed_values(model: object) -> list[np.ndarray]:
     """What `set_seed_values` gives back to the random generators of a model."""
     return [np.asarray(variable).copy() for variable in _seed_states(model)]
 
 
-def set_seed_values(model, values):
+def set_seed_values(model: object, values: Sequence[np.ndarray]) -> None:
     """Put the random generators of a model to where they were at `seed_values`."""
     _assign(_seed_states(model), values)
 
 
-def write_state(path, model, epoch, stage):
+def write_state(path: str | os.PathLike, model: object, epoch: int, stage: dict) -> None:
     """Write optimizer, random generators, epoch and stage, whole or not at all.
 
     Args:
@@ -53,7 +54,7 @@ def write_state(path, model, epoch, stage):
                 file[group].create_dataset(str(index), data=np.asarray(variable))
 
 
-def read_state(path):
+def read_state(path: str | os.PathLike) -> dict | None:
     """What `write_state` wrote as {"epoch", "stage", "optimizer": [arrays], "seeds": [arrays]}, or None if absent."""
     if not os.path.exists(path):
         return None
@@ -81,12 +82,12 @@ def _same_stage(state, stage):
     return same and all(before.get(key) == stage.get(key) for key in ("layers", "learning_rate"))
 
 
-def first_epoch_of(stage, state, epoch):
+def first_epoch_of(stage: dict, state: dict | None, epoch: int) -> int:
     """The epoch at which a stage began: that of the state if it goes on in the same stage, else the one at hand."""
     return state["stage"].get("first_epoch", epoch) if state and _same_stage(state, stage) else epoch
 
 
-def restore_state(state, model, stage):
+def restore_state(state: dict | None, model: object, stage: dict) -> bool:
     """Give the model back its random generators and, at the same layers and learning rate, its optimizer.
 
     Returns:

@@ -13,6 +13,7 @@ import warnings
 
 import keras
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.files import write_json
 
@@ -38,12 +39,13 @@ class Figures(keras.callbacks.Callback):
 
     measures = True
 
-    def __init__(self, segmenter, dataset, every=1, limit=None, part="val"):
+    def __init__(self, segmenter: object, dataset: Dataset, every: int = 1, limit: int | None = None,
+                 part: str = "val"):
         super().__init__()
         self.segmenter, self.dataset, self.every, self.limit, self.part = segmenter, dataset, every, limit, part
         self.measured = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
         last = epoch + 1 == (self.params or {}).get("epochs")
         due = last or (epoch + 1) % self.every == 0
@@ -64,11 +66,11 @@ class PartLoss(keras.callbacks.Callback):
 
     measures = True
 
-    def __init__(self, segmenter, dataset, part="test"):
+    def __init__(self, segmenter: object, dataset: Dataset, part: str = "test"):
         super().__init__()
         self.segmenter, self.dataset, self.part = segmenter, dataset, part
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
             losses = self.segmenter.losses_on(self.dataset)
             logs.update({f"{self.part}_{name}": value for name, value in losses.items()})
@@ -88,23 +90,23 @@ class KeepBest(keras.callbacks.Callback):
 
     measures = True  # before the epoch's own checkpoint: killed in between, the run does the epoch again
 
-    def __init__(self, segmenter, monitor="val_segm_AP", mode=None):
+    def __init__(self, segmenter: object, monitor: str = "val_segm_AP", mode: str | None = None):
         super().__init__()
         self.segmenter, self.monitor = segmenter, monitor
         self.mode = mode or _better(monitor)
         self.best = None
 
     @property
-    def path(self):
+    def path(self) -> str:
         """Path of the best weights."""
         return self.segmenter.checkpoint_path.replace("{epoch:04d}", "best")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         known = read_best(self.segmenter.log_dir)
         same = known is not None and known["monitor"] == self.monitor and os.path.isfile(self.path)
         self.best = known["value"] if same else None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None:
             known = ", ".join(sorted(logs or {}))
@@ -129,18 +131,18 @@ class StopEarly(keras.callbacks.EarlyStopping):
         settings: of Keras' EarlyStopping.
     """
 
-    def __init__(self, segmenter=None, **settings):
+    def __init__(self, segmenter: object = None, **settings: object):
         # Its "auto" would leave open which of the values measured before a resume is the best.
         super().__init__(**{"mode": _better(settings.get("monitor", "val_loss")), **settings})
         self.segmenter = segmenter
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin(logs)
         best, without_gain = self._before()
         if best is not None:
             self.best, self.wait = best, without_gain
 
-    def is_over(self):
+    def is_over(self) -> bool:
         """Whether the stage of the loaded checkpoint had ended by this."""
         return self._before()[1] >= self.patience
 
@@ -160,13 +162,13 @@ class StopEarly(keras.callbacks.EarlyStopping):
                 without_gain += 1
         return best, without_gain
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None or not math.isnan(value):
             super().on_epoch_end(epoch, logs)
 
 
-def read_best(folder):
+def read_best(folder: str | os.PathLike) -> dict | None:
     """What `KeepBest` wrote into a run folder: {"monitor", "value", "epoch", "weights"}; None if there is none.
 
     Raises:
@@ -192,7 +194,7 @@ def _is_better(value, best, mode):
     return value < best if mode == "min" else value > best
 
 
-def check_kept(architecture, figure):
+def check_kept(architecture: object, figure: str | None) -> None:
     """Raise DataError unless a network's best checkpoint can be chosen by a figure; None chooses none.
 
     Args:
@@ -207,7 +209,9 @@ def check_kept(architecture, figure):
         )
 
 
-def validation_callbacks(segmenter, dataset, every=None, limit=None, keep_best=None, patience=None, test=None):
+def validation_callbacks(segmenter: object, dataset: Dataset, every: int | None = None, limit: int | None = None,
+                         keep_best: str | None = None, patience: int | None = None,
+                         test: Dataset | None = None) -> list:
     """The callbacks that options of a training command ask for.
 
     Args:
