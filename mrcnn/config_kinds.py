@@ -101,14 +101,14 @@ class Whole:
 
     choices: tuple
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         number = Number(whole=True).read(value)
         if number not in self.choices:
             raise ValueError
         return number
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"one of {', '.join(map(str, self.choices))}"
 
 
@@ -118,14 +118,14 @@ class SumOf:
 
     choices: tuple
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         parts = value.split("+") if isinstance(value, str) else []
         if not parts or len(set(parts)) < len(parts) or not set(parts) <= set(self.choices):
             raise ValueError
         return str(value)
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"some of {', '.join(self.choices)}, with + in between"
 
 
@@ -136,14 +136,14 @@ class Either:
     first: object
     second: object
 
-    def read(self, value):
+    def read(self, value: object) -> object:
         try:
             return self.first.read(value)
         except (ValueError, TypeError):
             return self.second.read(value)
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"{self.first.wanted}, or {self.second.wanted.removeprefix('one of ')}"
 
 

@@ -6,10 +6,12 @@ DeepLabv3 is as torchvision has it, head for head, so that its files can be read
 
 from keras import layers
 
+from mrcnn.config import Settings
 from mrcnn.network.dilation import build_dilated_backbone
 from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_layers import Blocks, SpreadOver, class_logits, enlarged
 from mrcnn.network.pixel_network import LOSS_NAME, build_pixel_network
+from mrcnn.ops import Tensor
 
 AUXILIARY_LOSS = "auxiliary_loss"
 LOW_LEVEL_CHANNELS = 48  # of C2 in the decoder (Chen 2018, section 4.1)
@@ -21,7 +23,7 @@ LAYOUT = Layout(
 )
 
 
-def build_deeplabv3(config):
+def build_deeplabv3(config: Settings) -> tuple:
     """DeepLabv3 (Chen 2017): the logits of the pyramid pooling, made as large as the canvas at once.
 
     Args:
@@ -42,7 +44,7 @@ def build_deeplabv3(config):
     return build_pixel_network(config, logits_of, LAYOUT, "deeplabv3")
 
 
-def build_deeplabv3plus(config):
+def build_deeplabv3plus(config: Settings) -> tuple:
     """DeepLabv3+ (Chen 2018, figure 2): a decoder joins what is pooled with the finer C2.
 
     Args:
@@ -67,7 +69,7 @@ def build_deeplabv3plus(config):
     return build_pixel_network(config, logits_of, LAYOUT, "deeplabv3plus")
 
 
-def pyramid_pooling(x, config, blocks, separable=False):
+def pyramid_pooling(x: Tensor, config: Settings, blocks: Blocks, separable: bool = False) -> Tensor:
     """Atrous spatial pyramid pooling: one 1x1 and three dilated convolutions, and the mean (Chen 2017, figure 5).
 
     Args:
@@ -92,7 +94,7 @@ def pyramid_pooling(x, config, blocks, separable=False):
     return layers.Dropout(config.HEAD_DROPOUT, seed=config.SEED, name="aspp_dropout")(x)
 
 
-def auxiliary_logits(x, config, blocks):
+def auxiliary_logits(x: Tensor, config: Settings, blocks: Blocks) -> dict[str, list[Tensor]]:
     """{loss: [logits]} of a head on C4 that only teaches the backbone, as torchvision has it; {} without it."""
     if not config.AUXILIARY_HEAD:
         return {}

@@ -6,14 +6,16 @@ The weights stay what they are, and each convolution sees what it saw, at more p
 import keras
 from keras import layers
 
+from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import build_backbone
+from mrcnn.ops import Tensor
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
 
 
-def build_dilated_backbone(image, config, output_stride):
+def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) -> dict[str, Tensor]:
     """Feature maps of an image, of which the deepest have a stride of `output_stride` at most.
 
     A convolution that leads beyond that stride takes every pixel in place of every second, and those behind it leave

@@ -2,7 +2,9 @@
 
 from keras import layers, ops
 
+from mrcnn.config import Settings
 from mrcnn.network.backbones import normalisation
+from mrcnn.ops import Tensor
 
 
 class Blocks:
@@ -13,11 +15,12 @@ class Blocks:
         activation: after the norm, "relu" or None.
     """
 
-    def __init__(self, config, activation="relu"):
+    def __init__(self, config: Settings, activation: str | None = "relu"):
         self.norm, self.train_bn = config.HEAD_NORM or config.NORM, config.TRAIN_BN
         self.activation = activation
 
-    def convolve(self, x, channels, size=3, dilation=1, name="", separable=False):
+    def convolve(self, x: Tensor, channels: int, size: int = 3, dilation: int = 1, name: str = "",
+                 separable: bool = False) -> Tensor:
         """Convolution, norm and activation.
 
         Args:
@@ -43,17 +46,17 @@ class Blocks:
         return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x) if self.activation else x
 
 
-def groups_of(channels, most=16):
+def groups_of(channels: int, most: int = 16) -> int:
     """The largest number of groups up to `most` that divides the channels: of group normalisation."""
     return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
 
 
-def class_logits(x, classes, name, size=1):
+def class_logits(x: Tensor, classes: int, name: str | None, size: int = 1) -> Tensor:
     """Logits [B, h, w, C] of each cell of a map."""
     return layers.Conv2D(classes, size, padding="same", kernel_initializer="glorot_uniform", name=name)(x)
 
 
-def enlarged(x, times, name):
+def enlarged(x: Tensor, times: int, name: str | None) -> Tensor:
     """A map made larger by a whole number, bilinearly between the centres of its cells."""
     return x if times == 1 else layers.UpSampling2D(times, interpolation="bilinear", name=name)(x)
 
@@ -61,6 +64,6 @@ def enlarged(x, times, name):
 class SpreadOver(layers.Layer):
     """One cell [B, 1, 1, F], repeated at every cell of a map [B, h, w, G]: [B, h, w, F]."""
 
-    def call(self, inputs):
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
         cell, like = inputs
         return cell + ops.zeros_like(like[..., :1])

@@ -5,11 +5,13 @@ no part in any of them, and classes that no pixel of the batch has do no harm.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
 
 from mrcnn.network.losses import number_of
+from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
 IGNORED = 255  # label of pixels that do not count
@@ -33,7 +35,7 @@ class PixelLoss:
     hard_share: float = 1.0
 
 
-def pixel_class_loss(logits, labels, active, loss=PixelLoss()):
+def pixel_class_loss(logits: Tensor, labels: Tensor, active: Tensor, loss: PixelLoss = PixelLoss()) -> Tensor:
     """The sum of the losses of a PixelLoss, over the classes that the data set of each photo labels.
 
     Args:
@@ -52,12 +54,12 @@ def pixel_class_loss(logits, labels, active, loss=PixelLoss()):
 # --- Losses of each pixel by itself ----------------------------------------------------------------------------------
 
 
-def cross_entropy(logits, labels, valid, loss):
+def cross_entropy(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> Tensor:
     """Softmax cross entropy, the mean weighted by the weight of each pixel's class."""
     return _mean_of_hard(_surprise(logits, labels), labels, valid, loss)
 
 
-def focal(logits, labels, valid, loss):
+def focal(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> Tensor:
     """Cross entropy times (1 - p)^gamma: pixels that are told well already count little (Lin 2017, equation 5)."""
     surprise = _surprise(logits, labels)
     # 1 - exp(-s) would have an infinite slope under a power below 1, where s is 0.
@@ -89,7 +91,7 @@ def _mean_of_hard(values, labels, valid, loss):
 # --- Losses of regions: how well those of a class overlap ------------------------------------------------------------
 
 
-def dice(logits, labels, valid, loss):
+def dice(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> Tensor:
     """One less the soft Dice coefficient 2 |P G| / (|P| + |G|) (Milletari 2016), the mean of the classes shown."""
     truth, told = _shares(logits, labels, valid)
     axes = (0, 1, 2)
@@ -101,7 +103,7 @@ def dice(logits, labels, valid, loss):
     return ops.sum(ops.where(shown, losses, 0.0)) / number_of_shown(shown)
 
 
-def jaccard(logits, labels, valid, loss):
+def jaccard(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> Tensor:
     """Lovasz-Softmax: the convex extension of one less the IoU (Berman 2018, algorithm 1), the mean of classes shown.
 
     Replicas take that of their own part of the batch.
@@ -135,7 +137,7 @@ def _shares(logits, labels, valid):
     return truth * counted, ops.softmax(logits, axis=-1) * counted
 
 
-def number_of_shown(shown):
+def number_of_shown(shown: Tensor) -> Tensor:
     """How many classes are shown, at least 1, times the replicas, whose losses are added up.
 
     Args:
@@ -151,7 +153,7 @@ LOSSES = {"cross-entropy": cross_entropy, "focal": focal, "dice": dice, "jaccard
 # --- Weights of classes ----------------------------------------------------------------------------------------------
 
 
-def weights_by_pixels(counts, background=1.0):
+def weights_by_pixels(counts: Sequence[float], background: float = 1.0) -> Tensor:
     """Weights of classes by median frequency balancing: median of the shares over each class's own (Eigen 2015, 6.3.2).
 
     Args:

@@ -6,14 +6,17 @@ What lies between image and logits is the network's own. Shapes: as in the packa
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
-from mrcnn.config import FIXED_CANVAS_MODES
+from mrcnn.config import FIXED_CANVAS_MODES, Settings
+from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_losses import PixelLoss, pixel_class_loss, weights_by_pixels
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.training_model import NamedLosses
+from mrcnn.ops import Tensor
 
 LOSS_NAME = "pixel_class_loss"
 
@@ -27,18 +30,19 @@ class PixelTrainingModel(NamedLosses):
         pixel_loss: PixelLoss; what it says when compile() is called counts.
     """
 
-    def __init__(self, inputs, outputs, loss_weights, name, logits, pixel_loss):
+    def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], loss_weights: dict[str, float], name: str,
+                 logits: dict[str, Sequence[str]], pixel_loss: PixelLoss):
         super().__init__(inputs, outputs, loss_weights, name)
         self.logits, self.pixel_loss = logits, pixel_loss
 
-    def loss_values(self, outputs):
+    def loss_values(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         labels, active = outputs["labels"], outputs["active_classes"]
         return {
             loss: sum(pixel_class_loss(outputs[name], labels, active, self.pixel_loss) for name in names)
             for loss, names in self.logits.items()
         }
 
-    def take_pixel_counts(self, counts, background):
+    def take_pixel_counts(self, counts: Sequence[float], background: float) -> None:
         """Weigh classes by their pixels.
 
         Args:
@@ -50,7 +54,7 @@ class PixelTrainingModel(NamedLosses):
 
 
 @layers_compute_in("float32")
-def build_pixel_network(config, logits_of, layout, name):
+def build_pixel_network(config: Settings, logits_of: Callable, layout: Layout, name: str) -> tuple:
     """The network of a Config, with random weights.
 
     Args:
@@ -88,7 +92,7 @@ def build_pixel_network(config, logits_of, layout, name):
     return training, inference
 
 
-def pixel_loss_of(config):
+def pixel_loss_of(config: Settings) -> PixelLoss:
     """The PixelLoss that settings ask for; the plain one of settings that say nothing of it."""
     if not hasattr(config, "PIXEL_LOSS"):
         return PixelLoss()

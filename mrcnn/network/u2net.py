@@ -6,9 +6,11 @@ weights.
 
 from keras import layers
 
+from mrcnn.config import Settings
 from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_layers import Blocks, class_logits, enlarged
 from mrcnn.network.pixel_network import LOSS_NAME, build_pixel_network
+from mrcnn.ops import Tensor
 
 SIDE_LOSS = "side_loss"
 # Height of each stage's block, channels inside and out (table 1): En_1 .. En_6, then De_5 .. De_1. "4F" is the block
@@ -29,7 +31,7 @@ LAYOUT = Layout(
 )
 
 
-def build_u2net(config, table=FULL):
+def build_u2net(config: Settings, table: dict = FULL) -> tuple:
     """U2-Net (Qin 2020, figure 5).
 
     Args:
@@ -62,12 +64,12 @@ def build_u2net(config, table=FULL):
     return build_pixel_network(config, logits_of, LAYOUT, "u2net")
 
 
-def build_u2netp(config):
+def build_u2netp(config: Settings) -> tuple:
     """U2-Net-p, of a fortieth of the weights."""
     return build_u2net(config, SMALL)
 
 
-def residual_u(x, height, inside, outside, blocks, name):
+def residual_u(x: Tensor, height: str, inside: int, outside: int, blocks: Blocks, name: str) -> Tensor:
     """A residual U-block, RSU-L (Qin 2020, figure 2 e): what a U of convolutions finds is added to its input.
 
     Args:

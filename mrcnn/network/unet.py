@@ -6,10 +6,12 @@ norm, without which the network from random weights learns little from small bat
 
 from keras import layers
 
+from mrcnn.config import Settings
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_layers import Blocks, class_logits, enlarged
 from mrcnn.network.pixel_network import build_pixel_network
+from mrcnn.ops import Tensor
 
 LEVELS = 4  # halvings of the paper's encoder
 LAYOUT = Layout(
@@ -19,7 +21,7 @@ LAYOUT = Layout(
 )
 
 
-def build_unet(config):
+def build_unet(config: Settings) -> tuple:
     """U-Net on a backbone, or with the paper's own encoder.
 
     Args:
@@ -46,7 +48,7 @@ def build_unet(config):
     return build_pixel_network(config, logits_of, LAYOUT, "unet")
 
 
-def plain_encoder(image, config, blocks):
+def plain_encoder(image: Tensor, config: Settings, blocks: Blocks) -> list[Tensor]:
     """The paper's encoder (figure 1): maps of strides 1, 2, 4, 8 and 16, twice the channels at each."""
     x, maps = layers.Rescaling(1 / 64, name="less_contrast")(image), []
     for level in range(LEVELS + 1):
@@ -57,7 +59,7 @@ def plain_encoder(image, config, blocks):
     return maps
 
 
-def backbone_encoder(image, config, blocks):
+def backbone_encoder(image: Tensor, config: Settings, blocks: Blocks) -> list[Tensor]:
     """Maps of strides 1, 2 (by convolutions of their own), 4, 8, 16 and 32."""
     features = build_backbone(image, config)
     pixels = layers.Rescaling(1 / 64, name="less_contrast")(image)
@@ -67,14 +69,14 @@ def backbone_encoder(image, config, blocks):
     return [finest, fine, *(features[f"C{level}"] for level in range(2, 6))]
 
 
-def double(x, channels, blocks, name):
+def double(x: Tensor, channels: int, blocks: Blocks, name: str) -> Tensor:
     """Two 3x3 convolutions."""
     for i in (1, 2):
         x = blocks.convolve(x, channels, name=f"{name}_conv{i}")
     return x
 
 
-def larger(x, channels, upsampling, name):
+def larger(x: Tensor, channels: int, upsampling: str, name: str) -> Tensor:
     """A map of twice the size: "transposed" by the paper's 2x2 up-convolution, or "bilinear", which is quicker."""
     if upsampling == "transposed":
         return layers.Conv2DTranspose(channels, 2, 2, kernel_initializer="he_normal", name=f"{name}_up")(x)

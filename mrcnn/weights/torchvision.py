@@ -178,18 +178,19 @@ class Source:
         network: torchvision's name of the model that it should be of.
     """
 
-    def __init__(self, path, state, epsilon, network="maskrcnn_resnet50_fpn"):
+    def __init__(self, path: str | os.PathLike, state: dict[str, np.ndarray], epsilon: float,
+                 network: str = "maskrcnn_resnet50_fpn"):
         self.path, self.epsilon, self.network = path, epsilon, network
         self.left = {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
 
-    def take(self, *names):
+    def take(self, *names: str) -> np.ndarray:
         """The tensor under the first of these names that there is."""
         for name in names:
             if name in self.left:
                 return self.left.pop(name).astype("float32")
         raise CheckpointError(f"{self.path} lacks {names[0]}: it is not torchvision's {self.network}.")
 
-    def convolution(self, *prefixes):
+    def convolution(self, *prefixes: str) -> dict[str, np.ndarray]:
         """Kernel [h, w, in, out] and bias, which is zero where the file has none."""
         kernel = self.take(*(f"{prefix}.weight" for prefix in prefixes))
         if kernel.ndim != 4:
@@ -199,14 +200,14 @@ class Source:
         bias = self.take(*names) if has_bias else np.zeros(len(kernel), "float32")
         return {"kernel": kernel.transpose(2, 3, 1, 0), "bias": bias}
 
-    def norm(self, prefix):
+    def norm(self, prefix: str) -> dict[str, np.ndarray]:
         """A frozen batch normalisation; its scale makes up for the other epsilon."""
         gamma, beta, mean, variance = (
             self.take(f"{prefix}.{name}") for name in ("weight", "bias", "running_mean", "running_var")
         )
         return rescaled_norm(gamma, beta, mean, variance, self.epsilon)
 
-    def check_nothing_left(self, but=()):
+    def check_nothing_left(self, but: Sequence[str] = ()) -> None:
         left = [name for name in self.left if not name.startswith(tuple(but) or ("\0",))]
         if left:
             raise CheckpointError(
@@ -232,7 +233,7 @@ def _no_norm(channels):
     return {"gamma": one, "beta": 0 * one, "moving_mean": 0 * one, "moving_variance": one - np.float32(OUR_EPSILON)}
 
 
-def backbone_layers(source, body, blocks, mean_pixel):
+def backbone_layers(source: Source, body: str, blocks: Sequence[int], mean_pixel: np.ndarray) -> dict[str, dict]:
     """{layer: {weight: array}} of a ResNet.
 
     Args:

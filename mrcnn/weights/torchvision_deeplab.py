@@ -4,8 +4,13 @@ What differs is folded into the weights: axes, the division of pixels by their s
 Torchvision's has stride 8, the rates 12, 24 and 36, and photos of which the shorter side has 520 pixels.
 """
 
+import os
 import re
+from collections.abc import Sequence
 
+import numpy as np
+
+from mrcnn.config import Settings
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNETS_V1_5
 from mrcnn.weights import files as weights
@@ -30,7 +35,7 @@ HEAD = {
 AUXILIARY = {"auxiliary_conv": ("aux_classifier.0", "aux_classifier.1")}
 
 
-def settings_of(path):
+def settings_of(path: str | os.PathLike) -> dict:
     """{"config": settings, "class_names"} of a checkpoint of ours, or those that torchvision's file needs.
 
     Raises:
@@ -45,7 +50,7 @@ def settings_of(path):
     return {"config": {"NAME": "torchvision", **settings, **photos}, "class_names": names}
 
 
-def needed_settings(path, state):
+def needed_settings(path: str | os.PathLike, state: dict[str, np.ndarray]) -> dict:
     """The settings of the network that the file's weights are of, read off its shapes."""
     try:
         blocks = tuple(
@@ -65,7 +70,7 @@ def needed_settings(path, state):
         ) from error
 
 
-def convert(path, config, exclude=()):
+def convert(path: str | os.PathLike, config: Settings, exclude: Sequence[str] = ()) -> dict:
     """{layer: {weight name: array}} of torchvision's DeepLabv3, for a network of `config`.
 
     Args:
