@@ -45,6 +45,9 @@ def add_data_options(command, part=True, whole=False):
     command.add_argument("--min-area", type=positive, metavar="N",
                          help="pixels of the smallest part of a label map that is an object (default: the mapping's, "
                               "else 60)")
+    command.add_argument("--annotator", metavar="EMAIL|ID",
+                         help="of Label Studio's JSON: whose annotations to take; predictions takes those of models "
+                              "(default: the newest of each photo)")
     add_matte(command)
     command.add_argument("--split", metavar="FILE|NAME" if part else "FILE",
                          help="split file written by `data split`"
@@ -134,7 +137,8 @@ def _opened(options, annotations, part, own, carried):
 
 def reading(options):
     """The options that say how a format is read, as `open_dataset` takes them."""
-    given = {name: getattr(options, name) for name in ("names", "mapping", "crowds", "boxes_as_masks", "min_area")}
+    taken = ("names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
+    given = {name: getattr(options, name) for name in taken}
     return {name: value or None for name, value in given.items()}
 
 

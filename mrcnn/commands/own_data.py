@@ -11,7 +11,7 @@ of these that it has parameters for; a parameter that is none of these needs a d
                   Who has it splits the photos itself, and needs no --split
     limit         number of photos to take, from the first on, or None; without it the first are taken afterwards
     on_error      "raise" or "skip"; names, mapping: paths of --names and --mapping, or None; crowds, boxes_as_masks,
-                  min_area: what --crowds, --boxes-as-masks and --min-area say, or None
+                  min_area, annotator: what --crowds, --boxes-as-masks, --min-area and --annotator say, or None
 
 A data set without `annotations`, or with a default for it, is opened when a command is given no annotations, in place
 of the drawn pictures. With a static method `recognises(annotations)` it says which annotations it reads; the package's
@@ -24,10 +24,10 @@ import os
 from mrcnn.errors import DataError, UsageError
 
 OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping", "crowds", "boxes_as_masks",
-           "min_area")
+           "min_area", "annotator")
 MATTERPORTS = {"dataset_dir": "annotations", "subset": "part"}
 # Options that a data set need not know, if they are not given.
-OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks", "min_area")
+OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
 
 
 def reads(options, annotations):

@@ -59,7 +59,7 @@ class Ready(Shelves):
 
 def options(dataset, config=ShopConfig, **given):
     names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit", "train", "val",
-             "crowds", "matte", "min_area")
+             "crowds", "matte", "min_area", "annotator")
     return argparse.Namespace(**{**dict.fromkeys(names), "on_error": "raise", "set": [],
                                  "boxes_as_masks": False, "keep_partial": False,
                                  "program": make_program(config, dataset), **given})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
 READERS = {
+    "label_studio": ("mrcnn.data.formats.label_studio_json", "LabelStudioDataset"),
     "coco": ("mrcnn.data.formats.coco", "CocoDataset"),
     "imaterialist": ("mrcnn.data.formats.imaterialist", "ImaterialistDataset"),
     "run_length_csv": ("mrcnn.data.formats.run_length_csv", "RunLengthDataset"),
@@ -125,7 +126,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
                  on_error: str = "raise", names: str | os.PathLike | None = None,
                  mapping: str | os.PathLike | dict | None = None, form: str | None = None, crowds: str | None = None,
                  boxes_as_masks: bool = False, min_area: int | None = None, keep_partial: bool = False,
-                 progress: Callable[[int, int], None] | None = None, split: str | None = None) -> AnnotatedDataset:
+                 progress: Callable[[int, int], None] | None = None, split: str | None = None,
+                 annotator: str | int | None = None) -> AnnotatedDataset:
     """Read annotations of any known format.
 
     Args:
@@ -133,7 +135,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         images: folder of the photos; None takes the folder that the format has for them, else that of the annotations.
         limit: number of photos to take, the first ones; None takes all.
         on_error: "raise" raises at the first bad sample; "skip" leaves out all bad ones and lists them in `faults`.
-        names: path of a file of class names, for the formats that have none of their own.
+        names: path of a file of class names, for the formats that have none of their own; or the name of the attribute
+            (VIA) or control (Label Studio) that holds the class.
         mapping: name, path or dict of a class mapping, which merges and drops the labels of label maps.
         form: name of the format, a key of READERS; None recognises it.
         crowds: what `iscrowd: 1` of a COCO file means, "objects" or crowds to "ignore"; None finds out.
@@ -142,6 +145,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         keep_partial: whether "skip" keeps photos that lost objects, which are taught as background there.
         progress: called as progress(done, total) while "skip" looks at the objects of a format that checks them late.
         split: part of data that carry splits of their own (see `parts_of`), "train", "val" or "test"; None takes all.
+        annotator: id, address or name of the annotator whose annotations of Label Studio are taken; "predictions" takes
+            what models found; None takes the newest of each photo.
 
     Returns:
         A prepared data set.
@@ -152,7 +157,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     from mrcnn.data.curation.census import leave_out_bad
 
     dataset = reader(form or recognise(annotations))()
-    only = {} if split is None else {"split": split}  # a format without splits refuses it
+    only = {"split": split, "annotator": annotator}  # a format without them refuses what is given
+    only = {name: value for name, value in only.items() if value is not None}
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
                  boxes_as_masks=boxes_as_masks or None, min_area=min_area, **only)
     dataset.prepare()

@@ -2,7 +2,6 @@
 Studio write it."""
 
 import os
-import re
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
+from mrcnn.data.formats.json_head import keys_by_depth, read_head
 from mrcnn.data.formats.label_studio import find_photos
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.segmentations import (
@@ -32,29 +32,12 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = SOURCE = "coco"
-HEAD = 1 << 18  # bytes of a file by which it is recognised
-# A bracket, or a string, which the end of the head may cut off, with the colon that makes it a key.
-JSON_TOKENS = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[\[{\]}]', re.DOTALL)
 
 
 def recognises(path):
     """Whether a file is JSON with COCO's images or annotations at its top level, as far as its beginning shows."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD).decode("utf-8-sig", "ignore")
-    except OSError:
-        return False
-    if not head.lstrip().startswith("{"):
-        return False
-    depth = 0
-    for token in JSON_TOKENS.finditer(head):
-        if token[0] in "{[":
-            depth += 1
-        elif token[0] in "}]":
-            depth -= 1
-        elif depth == 1 and token[2] and token[1] in LISTS[:2]:
-            return True
-    return False
+    head = read_head(path)
+    return head.lstrip().startswith("{") and bool(keys_by_depth(head, 1)[1] & set(LISTS[:2]))
 
 
 class CocoDataset(AnnotatedDataset):

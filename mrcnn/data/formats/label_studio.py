@@ -1,24 +1,65 @@
-"""Where the photos of Label Studio's COCO export are.
+"""Where the photos of Label Studio's exports are.
 
 Its file names depend on the version and on how photos came in: `images/1a2b3c4d-photo.jpg`, `images/3/...`,
 `/data/upload/3/1a2b3c4d-photo.jpg`, the same behind `http://host:8080` or `../../label-studio/media`, any of these with
-backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight digits are Label Studio's own.
+backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight digits are Label Studio's own. Its own
+JSON has addresses of any kind: all of these, `s3://bucket/photo.jpg` and its like, and those of web pages.
 """
 
+import base64
 import re
 import urllib.parse
 
+from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
 
 UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
 LOCAL_FILE = re.compile(r"^(?:https?://[^/]+)?/data/local-files/\?d=(.+)$")
 PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/\\]*/*")  # with the host, or the bucket
+NAMING = ("d", "filepath", "fileuri")  # parameters of an address that hold the path of the file
 
 
 def made_by_label_studio(content):
     """Whether the content of a COCO file says that it comes from there."""
     info = content.get("info")
     return isinstance(info, dict) and info.get("contributor") == "Label Studio"
+
+
+def looks_like_photo(address):
+    """Whether a text may be the address of a photo."""
+    path = address_path(address)
+    return path.lower().endswith(PHOTO_ENDINGS) or bool(UPLOAD.search(path))
+
+
+def address_path(address):
+    """The path of a photo that an address names, relative to the host, the bucket or the folder that is served.
+
+    Args:
+        address: as written in a task
+
+    Returns:
+        str with forward slashes, and with its parts as they are called on disk, without a slash in front.
+    """
+    address = address.strip()
+    path = address
+    if SCHEME.match(address) or "?" in address:
+        path, _, query = SCHEME.sub("", address).partition("#")[0].partition("?")
+        path = urllib.parse.unquote(path)
+        given = urllib.parse.parse_qs(query)
+        for name in NAMING:
+            if given.get(name):
+                path = _inner_address(given[name][-1]) if name == "fileuri" else given[name][-1]
+    return path.replace("\\", "/").lstrip("/")
+
+
+def _inner_address(text):
+    """The path in an address that another one holds in base64, as Label Studio passes on those of buckets."""
+    try:
+        inner = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except (ValueError, UnicodeDecodeError):
+        return text
+    return urllib.parse.unquote(SCHEME.sub("", inner)) if SCHEME.match(inner) else inner
 
 
 def find_photos(names, folder, uploads=False):

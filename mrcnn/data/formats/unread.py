@@ -148,8 +148,6 @@ LABELBOX = f"an export of Labelbox: convert it by Labelbox' own tools, or {COCO_
 
 def _unread_list(first):
     keys = set(first)
-    if "data" in keys and keys & {"annotations", "completions", "predictions"}:
-        return "Label Studio's own JSON: export COCO in its place (Export, COCO)"
     if {"image_id", "category_id", "score"} <= keys:
         return "results of a network in COCO's form, not annotations: give the file of annotations"
     if "image" in keys and isinstance(first.get("annotations"), list):

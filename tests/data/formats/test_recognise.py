@@ -63,6 +63,16 @@ def cvat(folder):
     return cvat_files.written(folder, image, labels=[cvat_files.label("shirt")])
 
 
+def label_studio(folder):
+    write_photo(folder / "a.png")
+    points = [[100 * x / SIDE, 100 * y / SIDE] for x, y in ((1, 2), (10, 2), (10, 11), (1, 11))]
+    result = {"from_name": "label", "type": "polygonlabels", "value": {"points": points, "polygonlabels": ["shirt"]},
+              "original_width": SIDE, "original_height": SIDE}
+    task = {"id": 1, "data": {"image": "/data/upload/1/1a2b3c4d-a.png"}, "annotations": [{"id": 1, "result": [result]}]}
+    (folder / "notes.json").write_text(json.dumps([task]))
+    return folder / "notes.json"
+
+
 def labelme(folder):
     write_photo(folder / "a.png")
     shape = {"label": "shirt", "points": [[1, 2], [10, 2], [10, 11], [1, 11]], "group_id": None}
@@ -104,8 +114,19 @@ def yolo(folder):
     return folder / "data.yaml"
 
 
-MADE = {"coco": coco, "imaterialist": imaterialist, "run_length_csv": run_length_csv, "via": via, "cvat": cvat,
-        "labelme": labelme, "label_maps": label_maps, "instance_masks": instance_masks, "yolo": yolo, "voc": voc}
+MADE = {
+    "label_studio": label_studio,
+    "coco": coco,
+    "imaterialist": imaterialist,
+    "run_length_csv": run_length_csv,
+    "via": via,
+    "cvat": cvat,
+    "labelme": labelme,
+    "label_maps": label_maps,
+    "instance_masks": instance_masks,
+    "yolo": yolo,
+    "voc": voc,
+}
 
 
 def test_every_format_is_tried():
@@ -132,7 +153,7 @@ def test_what_is_no_annotation_is_refused_by_name(tmp_path):
             recognise(str(tmp_path / name))
     with pytest.raises(DataError, match="gone.json: no such annotations"):
         open_dataset(str(tmp_path / "gone.json"))
-    with pytest.raises(DataError, match="No annotation format 'nothing': take one of coco"):
+    with pytest.raises(DataError, match="No annotation format 'nothing': take one of label_studio"):
         open_dataset(str(tmp_path / "notes.txt"), form="nothing")
 
 

@@ -20,7 +20,6 @@ def made(folder, **files):
     return folder
 
 
-TASK = {"id": 1, "data": {"image": "/data/upload/1/a.jpg"}, "annotations": []}
 BOX = "<annotation><object><bndbox></bndbox></object></annotation>"
 # Name and content of a file, and what is said of it.
 FILES = [
@@ -29,7 +28,6 @@ FILES = [
     ("a__png", "x", "a picture"),
     ("a__xml", BOX, "PASCAL VOC's XML of boxes: boxes alone cannot train"),
     ("a__xml", "<annotation><object><polygon><pt/></polygon></object></annotation>", "LabelMe web page"),
-    ("a__json", [TASK], "Label Studio's own JSON: export COCO"),
     ("a__ndjson", json.dumps({"data_row": {}, "projects": {}}) + "\n{}", "Labelbox"),
     ("a__json", [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": []}], "results of a network"),
     ("a__json", [{"image": "a.jpg", "annotations": []}], "CreateML"),
@@ -59,7 +57,6 @@ def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
     ({"meta__json": {}, "ds___ann___a__json": {}}, "Supervisely"),
     ({"dataset_dict__json": {}}, "Hugging Face"),
     ({"a__xml": BOX, "a__jpg": ""}, "a folder of 1 .xml files, the first of them PASCAL VOC"),
-    ({"1__json": [TASK]}, "a folder of 1 .json files, the first of them Label Studio's"),
     ({"a__jpg": "", "b__JPG": ""}, "a folder of 2 JPEG files: photos without annotations"),
 ])
 def test_a_folder_of_a_known_form_is_named(tmp_path, files, said):

@@ -1,0 +1,44 @@
+"""What the beginning of a JSON file shows of its form: the names of its objects' entries, by how deep they lie."""
+
+import re
+
+HEAD = 1 << 18  # bytes of a file that are looked at
+# A bracket, or a string, which the end of the head may cut off, with the colon that makes it a key.
+TOKENS = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[\[{\]}]', re.DOTALL)
+
+
+def read_head(path, size=HEAD):
+    """The beginning of a file as text; "" for what cannot be read.
+
+    Args:
+        path: of the file
+        size: bytes that are looked at
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(size).decode("utf-8-sig", "ignore")
+    except (OSError, TypeError, ValueError):
+        return ""
+
+
+def keys_by_depth(head, deepest):
+    """The names in the beginning of a JSON text.
+
+    Args:
+        head: the text, which may break off anywhere
+        deepest: how many brackets may be open round a name that is wanted
+
+    Returns:
+        list of sets of str, by the number of open brackets; empty ones for a text that is no JSON.
+    """
+    keys, depth = [set() for _ in range(deepest + 1)], 0
+    if head.lstrip()[:1] not in ("{", "["):
+        return keys
+    for token in TOKENS.finditer(head):
+        if token[0] in "{[":
+            depth += 1
+        elif token[0] in "}]":
+            depth -= 1
+        elif token[2] and 0 <= depth <= deepest:
+            keys[depth].add(token[1])
+    return keys

@@ -1,0 +1,79 @@
+"""Label Studio's labelling configuration: the XML that lists the labels that annotators choose from."""
+
+import re
+from xml.sax.saxutils import quoteattr
+
+from mrcnn.errors import DataError
+
+LARGEST = 1 << 22  # bytes
+IMAGE, POLYGONS, BRUSHES = "image", "polygon", "brush"  # names of the controls that are written
+# Whatever XML 1.0 has no letter for.
+NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f032e6", "#9a6324", "#800000", "#808000",
+           "#000075", "#469990", "#bfa100", "#5a9bd4", "#c1440e", "#6b8e23")
+
+
+def is_config(path):
+    """Whether a file is XML, as a configuration is."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(64).decode("utf-8-sig", "replace").lstrip().startswith("<")
+    except OSError:
+        return False
+
+
+def read_labels(path):
+    """Read the labels of a configuration, in their order, each once.
+
+    Args:
+        path: of the file
+
+    Returns:
+        list of str.
+
+    Raises:
+        DataError: naming the file, which is none, or lists no label.
+    """
+    from xml.etree import ElementTree
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        reason = f"cannot read the labelling configuration ({error.strerror})"
+        raise DataError(f"{path}: {reason}: check the path.") from error
+    if len(data) > LARGEST or b"<!" in data.replace(b"<!--", b""):  # entities may stand for any amount of text
+        raise DataError(f"{path}: no labelling configuration: it is too large, or declares entities.")
+    try:
+        tree = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{path}: no labelling configuration ({error}): give the XML of the project.") from error
+    labels = [tag.get("alias") or tag.get("value") for tag in tree.iter("Label")]
+    labels = list(dict.fromkeys(label.strip() for label in labels if label and label.strip()))
+    if not labels:
+        raise DataError(f"{path}: a labelling configuration without a Label: give that of the project.")
+    return labels
+
+
+def config_text(labels: list[str]) -> str:
+    """Write the configuration of a project in which photos are outlined by polygons and brushes.
+
+    Args:
+        labels: names of the classes
+
+    Returns:
+        XML.
+
+    Raises:
+        DataError: a name has a letter that XML has not.
+    """
+    for label in labels:
+        if NO_XML.search(label):
+            raise DataError(f"class {label!r}: its name has a letter that Label Studio's XML has not: rename it.")
+    lines = ["<View>", f'  <Image name="{IMAGE}" value="$image"/>']
+    for tag, name in (("PolygonLabels", POLYGONS), ("BrushLabels", BRUSHES)):
+        lines.append(f'  <{tag} name="{name}" toName="{IMAGE}">')
+        for place, label in enumerate(labels):
+            lines.append(f'    <Label value={quoteattr(label)} background="{COLOURS[place % len(COLOURS)]}"/>')
+        lines.append(f"  </{tag}>")
+    return "\n".join([*lines, "</View>", ""])

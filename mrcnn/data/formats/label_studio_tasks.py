@@ -1,0 +1,264 @@
+"""The tasks of Label Studio's own JSON and JSON-MIN, and whose annotation of each is taken.
+
+A task is a photo. JSON has a list of tasks with the annotations of each; a file of a single task, and one of a single
+annotation, as storage is synchronised to, are alike. JSON-MIN has an entry for each annotation, the entries of a task
+with the same id. What several files or entries say of one task is put together.
+"""
+
+import dataclasses
+import datetime
+import os
+
+from mrcnn.data.formats.json_head import keys_by_depth, read_head
+from mrcnn.data.formats.label_studio import looks_like_photo
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
+
+LISTS = ("annotations", "completions", "predictions")  # "completions" before version 1.0
+MODELS = "predictions"  # the annotator who is none
+PHOTO_KEYS = ("image", "img", "photo", "picture", "image_url", "url", "ocr")  # of a task's data, the likelier first
+OF_JSON_MIN = {"annotation_id", "annotator", "lead_time"}
+LOOKED_AT = 3  # files of a folder by which it is recognised
+SHOWN = 10  # annotators in a message
+
+
+@dataclasses.dataclass
+class Annotation:
+    """What one annotator, or one model, said of a photo.
+
+    Attributes:
+        result: list of what was drawn and answered, as written
+        who: names of the annotator, any of which may be asked for: id, address, first and last name
+        when: seconds, or its place in the file where no time is given; later is newer
+        cancelled: whether the annotator skipped the task
+        key: id of the annotation, or None
+    """
+
+    result: list
+    who: tuple
+    when: tuple
+    cancelled: bool
+    key: object
+
+
+@dataclasses.dataclass
+class Task:
+    """One photo.
+
+    Attributes:
+        key: id of the task, or None
+        photo: address of the photo, as written; None where there is none
+        trouble: why there is none
+        annotations, predictions: lists of Annotation
+    """
+
+    key: object
+    photo: str | None
+    trouble: str
+    annotations: list
+    predictions: list
+
+    @property
+    def name(self):
+        """What a fault or note calls the task."""
+        return self.photo or f"task {self.key}"
+
+
+# --- Recognising -----------------------------------------------------------------------------------------------------
+
+
+def recognises(path):
+    """Whether a file, or the first files of a folder, hold tasks of Label Studio, by their beginnings."""
+    try:
+        return any(map(_is_tasks, json_files(path)[:LOOKED_AT]))
+    except (OSError, TypeError):
+        return False
+
+
+def json_files(path):
+    """Paths of the JSON files in a folder, sorted; a file stands for itself."""
+    if not os.path.isdir(path):
+        return [os.fspath(path)]
+    names = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
+    return [os.path.join(path, name) for name in names if name.lower().endswith(".json") and not name.startswith(".")]
+
+
+def _is_tasks(path):
+    head = read_head(path)
+    top = 2 if head.lstrip().startswith("[") else 1
+    keys = keys_by_depth(head, top + 2)
+    task, inner = keys[top], keys[top + 2]
+    if {"result", "task"} <= task:
+        return "completed_by" in task
+    if task & set(LISTS) and not task & {"images", "categories"}:  # COCO has annotations too
+        return "data" in task or bool(inner & {"result", "completed_by"})
+    drawn = "original_width" in inner and any(key.endswith("labels") for key in inner)
+    return drawn or len(task & OF_JSON_MIN) >= 2
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_tasks(path, report):
+    """Read the tasks of a file or folder.
+
+    Args:
+        path: of it
+        report: the AnnotatedDataset that is told what occurs twice
+
+    Returns:
+        list of Task.
+
+    Raises:
+        DataError: naming the file that holds something else.
+    """
+    tasks, places = {}, 0
+    for file in json_files(path):
+        content = read_json(file, "export of Label Studio")
+        for entry in content if isinstance(content, list) else [content]:
+            if not isinstance(entry, dict):
+                raise DataError(f"{file}: no tasks of Label Studio, for {str(entry)[:40]!r} is none: export JSON.")
+            task = _task_of(entry, places)
+            places += 1 + len(task.annotations)
+            first = tasks.setdefault((task.key, task.photo) if task.key is not None else places, task)
+            if first is not task:
+                _merge(first, task, report)
+    return list(tasks.values())
+
+
+def _merge(first, other, report):
+    """Put what another entry says of a task to the first; what it says once more is told."""
+    new = [one for one in other.annotations if one.key is None or one.key not in {a.key for a in first.annotations}]
+    if not new and other.annotations:
+        report.note("task", "listed twice with the same annotations: taken once", other.name)
+    first.annotations.extend(new)
+    first.predictions.extend(other.predictions if new else ())
+
+
+def _task_of(entry, place):
+    """Task of an entry of a file. place: number of the tasks and annotations before it."""
+    inner = entry.get("task")
+    if isinstance(inner, dict) and isinstance(entry.get("result"), list):
+        data = inner.get("data")
+        lists, key = {"annotations": [entry]}, inner.get("id")
+    elif isinstance(entry.get("data"), dict):
+        data, key = entry["data"], entry.get("id")
+        lists = {name: entry.get(name) for name in LISTS}
+    else:
+        data, key = entry, entry.get("id")
+        lists = {"annotations": [_whole_annotation(entry)]}
+    photo, trouble = _photo_of(data if isinstance(data, dict) else {})
+    given = lists.get("annotations")
+    given = given if isinstance(given, list) else lists.get("completions")
+    key = key if isinstance(key, (int, str)) else None
+    return Task(key, photo, trouble, _annotations(given, place), _annotations(lists.get("predictions"), place))
+
+
+def _whole_annotation(entry):
+    """The annotation of an entry of JSON-MIN, as JSON has it: a result for each region of each control."""
+    result = []
+    for control, values in entry.items():
+        for value in values if isinstance(values, list) else ():
+            if isinstance(value, dict):
+                size = {name: value.get(name) for name in ("original_width", "original_height")}
+                result.append({"from_name": control, "value": value, **size})
+    kept = {name: entry.get(name) for name in ("created_at", "updated_at")}
+    return {"result": result, "completed_by": entry.get("annotator"), "id": entry.get("annotation_id"), **kept}
+
+
+def _photo_of(data):
+    """(address of the photo in a task's data, or None; why there is none)."""
+    named = [data[key] for wanted in PHOTO_KEYS for key in data if key.lower() == wanted and data[key]]
+    if any(isinstance(value, list) and all(isinstance(one, str) for one in value) for value in named):
+        return None, "its data has a list of photos for one task: make a task of each"
+    texts = [value for value in named if isinstance(value, str)]
+    texts = texts[:1] or [value for value in data.values() if isinstance(value, str) and looks_like_photo(value)]
+    if len(set(texts)) > 1:
+        return None, f"its data has several photos, {texts[0][:60]} and {texts[1][:60]}: keep one"
+    if not texts:
+        return None, "its data names no photo"
+    if texts[0].startswith("data:"):
+        return None, "its data holds the photo itself: save it as a file, and name that"
+    return texts[0], ""
+
+
+def _annotations(given, place):
+    """list of Annotation of a list as written. place: number of what stands before it."""
+    found = []
+    for number, one in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(one, dict):
+            result = one.get("result")
+            cancelled = bool(one.get("was_cancelled") or one.get("skipped"))
+            key = one.get("id") if isinstance(one.get("id"), (int, str)) else None
+            when = (_seconds(one.get("updated_at") or one.get("created_at")), place + number)
+            found.append(Annotation(result if isinstance(result, list) else [], _who(one), when, cancelled, key))
+    return found
+
+
+def _who(one):
+    """Names of the annotator of an annotation, in small letters."""
+    by = one.get("completed_by")
+    if isinstance(by, dict):
+        names = [by.get(key) for key in ("email", "id", "username")]
+        names.append(f"{by.get('first_name') or ''} {by.get('last_name') or ''}".strip())
+    else:
+        names = [by]
+    return tuple(str(name).lower() for name in names if isinstance(name, (int, str)) and name != "")
+
+
+def _seconds(value):
+    """Seconds of a time as Label Studio writes it; 0 for any other value."""
+    if isinstance(value, (int, float)):
+        return float(value) if abs(value) < 1e15 else 0.0
+    try:
+        time = datetime.datetime.fromisoformat(str(value).strip().replace("Z", "+00:00"))
+    except ValueError:
+        return 0.0
+    return time.replace(tzinfo=time.tzinfo or datetime.timezone.utc).timestamp()
+
+
+# --- Choosing --------------------------------------------------------------------------------------------------------
+
+
+def choose(path, tasks, annotator, report):
+    """Choose one annotation of each task, the newest or that of an annotator, and tell what is not taken.
+
+    Args:
+        path: of the file, for messages
+        tasks: list of Task
+        annotator: id, address or name; "predictions" takes what models found; None takes anybody's
+        report: the AnnotatedDataset that is told
+
+    Returns:
+        list of (Task, Annotation); tasks of which nobody has said anything are not in it.
+
+    Raises:
+        DataError: the annotator has none.
+    """
+    of_models = annotator is not None and str(annotator).lower() == MODELS
+    wanted = None if annotator is None or of_models else str(annotator).strip().lower()
+    chosen = []
+    for task in tasks:
+        every = task.predictions if of_models else task.annotations
+        sound = [one for one in every if not one.cancelled]
+        if len(sound) < len(every):
+            how = "cancelled by its annotator: left out"
+            report.note("annotation", how, task.name, len(every) - len(sound))
+        if task.predictions and not of_models:
+            how = 'with predictions of models, which are no annotations: left out (--annotator predictions takes them)'
+            report.note("task", how, task.name)
+        mine = [one for one in sound if wanted is None or wanted in one.who]
+        if not mine:
+            what = "an annotation" if wanted is None else f"one of {annotator}"
+            report.note("task", f"without {'a prediction' if of_models else what}: left out", task.name)
+            continue
+        if len(mine) > 1:
+            how = "annotated more than once: the newest is taken"
+            how += "" if wanted else " (--annotator EMAIL|ID takes one annotator's)"
+            report.note("task", how, task.name)
+        chosen.append((task, max(mine, key=lambda one: one.when)))
+    if not chosen and wanted is not None:
+        known = dict.fromkeys(one.who[0] for task in tasks for one in task.annotations if one.who)
+        has = ", ".join(list(known)[:SHOWN]) or "nobody"
+        raise DataError(f"{path}: no annotation of annotator {annotator!r}: it has those of {has}.")
+    return chosen

@@ -1,0 +1,54 @@
+"""The labelling configuration: its labels in their order, and what is written is read."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from mrcnn.data.formats.label_studio_config import config_text, is_config, read_labels
+from mrcnn.errors import DataError
+
+
+def test_labels_in_their_order(tmp_path):
+    path = tmp_path / "config.xml"
+    path.write_text("""<!-- a project --><View><Image name="image" value="$image"/>
+      <Header value="Choose"/><Choices name="c" toName="image"><Choice value="no label"/></Choices>
+      <RectangleLabels name="a" toName="image"><Label value="shirt"/><Label value="hat" alias="h"/></RectangleLabels>
+      <View><BrushLabels name="b" toName="image"><Label value=" shirt "/>
+        <Label value="bag, purse"/></BrushLabels></View>
+    </View>""")
+    assert is_config(path) and read_labels(path) == ["shirt", "h", "bag, purse"]
+
+
+def test_what_is_written_is_read(tmp_path):
+    labels = ['a "b" <c> & \'d\'', "Kleid, Rock", "é\u4e2d\U0001f600"]
+    path = tmp_path / "config.xml"
+    path.write_text(config_text(labels), encoding="utf-8")
+    assert read_labels(path) == labels
+    controls = [(tag.tag, tag.get("name"), tag.get("toName")) for tag in ElementTree.parse(path).getroot()]
+    assert controls == [("Image", "image", None), ("PolygonLabels", "polygon", "image"),
+                        ("BrushLabels", "brush", "image")]
+
+
+@pytest.mark.parametrize("name", ["a\x1bb", "a\0", "\ud800", "\ufffe"])
+def test_names_that_xml_cannot_hold(name):
+    with pytest.raises(DataError, match="letter that Label Studio's XML has not: rename"):
+        config_text(["hat", name])
+
+
+@pytest.mark.parametrize("text, said", [
+    ("<View>", "no labelling configuration \\("),
+    ("<View/>", "without a Label"),
+    ('<!DOCTYPE a [<!ENTITY b "bbbb">]><View><Label value="&b;"/></View>', "declares entities"),
+    ('<?xml version="1.0" encoding="none-such"?><View/>', "no labelling configuration"),
+    ("<View>" + " " * (1 << 22), "too large"),
+])
+def test_other_files_are_refused(tmp_path, text, said):
+    path = tmp_path / "config.xml"
+    path.write_text(text)
+    with pytest.raises(DataError, match=f"config.xml: .*{said}"):
+        read_labels(path)
+
+
+def test_what_is_no_xml(tmp_path):
+    (tmp_path / "names.txt").write_text("shirt\nhat\n")
+    assert not is_config(tmp_path / "names.txt") and not is_config(tmp_path / "gone")

@@ -1,0 +1,179 @@
+"""Label Studio's tasks in each form of file, and whose annotation of each is taken."""
+
+import json
+import warnings
+
+import pytest
+
+from mrcnn.data.annotated import AnnotatedDataset
+from mrcnn.data.formats.label_studio_tasks import choose, read_tasks, recognises
+from mrcnn.errors import DataError
+
+
+def annotation(key, by=1, when="2024-03-01T10:00:00.000000Z", result=(), **more):
+    return {"id": key, "completed_by": by, "created_at": when, "result": list(result), **more}
+
+
+def task(key, *annotations, photo="/data/upload/1/1a2b3c4d-a.jpg", **more):
+    return {"id": key, "annotations": list(annotations), "data": {"image": photo}, **more}
+
+
+def written(folder, content, name="a.json"):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder / name
+
+
+def chosen(path, annotator=None):
+    """({photo: id of the annotation}; the notes) of a file."""
+    report = AnnotatedDataset()
+    pairs = choose(path, read_tasks(path, report), annotator, report)
+    return {task.photo: one.key for task, one in pairs}, [str(note) for note in report.notes]
+
+
+POLYGON = {"points": [[1, 2], [3, 4], [5, 6]], "polygonlabels": ["hat"], "original_width": 9, "original_height": 8}
+MIN = {"image": "a.jpg", "id": 5, "label": [POLYGON], "annotator": 1, "annotation_id": 7, "lead_time": 1.5}
+
+
+@pytest.mark.parametrize("content, is_one", [
+    ([task(1)], True),
+    (task(1), True),
+    ([{"id": 1, "annotations": [annotation(1)], "file_upload": "x", "data": {"image": "a.jpg"}}], True),
+    ([{"id": 1, "completions": [annotation(1)], "data": {"image": "a.jpg"}}], True),
+    ([{"id": 1, "predictions": [], "data": {"image": "a.jpg"}}], True),
+    ([MIN], True),
+    ([{"image": "a.jpg", "id": 5, "annotator": 1, "annotation_id": 7, "lead_time": 1.5}], True),
+    ({**annotation(3), "task": task(1)}, True),
+    ([{"image": "a.jpg", "annotations": [{"label": "hat", "coordinates": {"x": 1}}]}], False),  # CreateML
+    ({"images": [], "annotations": [{"id": 1, "result": 1}], "categories": []}, False),
+    ([{"image_id": 1, "category_id": 1, "score": 0.5}], False),
+    ({"info": {}, "categories": {}, "items": [{"annotations": [], "data": 1}]}, False),
+    ([], False),
+    ("no json", False),
+])
+def test_recognising(tmp_path, content, is_one):
+    path = written(tmp_path, content)
+    assert recognises(path) == is_one
+    assert recognises(tmp_path) == is_one
+
+
+def test_the_end_of_a_large_task_is_not_needed_to_recognise_it(tmp_path):
+    rle = {"value": {"rle": [255] * 200000, "brushlabels": ["hat"]}}
+    content = [{"id": 1, "annotations": [annotation(1, result=[rle])], "data": {"image": "a.jpg"}}]
+    assert recognises(written(tmp_path, content))
+
+
+def test_each_form_of_file_says_the_same(tmp_path):
+    result = [{"from_name": "label", "value": POLYGON, "original_width": 9, "original_height": 8}]
+    one = annotation(7, result=result)
+    whole = {"id": 5, "data": {"image": "a.jpg"}}
+    for number, content in enumerate((
+        [{**whole, "annotations": [one]}], {**whole, "annotations": [one]}, [{**whole, "completions": [one]}],
+        {**one, "task": whole}, [MIN],
+    )):
+        tasks = read_tasks(written(tmp_path / str(number), content), AnnotatedDataset())
+        assert [(task.key, task.photo) for task in tasks] == [(5, "a.jpg")]
+        (found,) = tasks[0].annotations
+        assert found.key == 7 and found.result[0]["value"]["points"] == POLYGON["points"] and found.who == ("1",)
+        assert found.result[0]["from_name"] == "label" and found.result[0]["original_width"] == 9
+
+
+def test_what_several_entries_say_of_a_task_is_put_together(tmp_path):
+    entries = [{**MIN, "annotation_id": key, "updated_at": f"2024-03-0{key}T00:00:00Z"} for key in (3, 9, 4)]
+    assert chosen(written(tmp_path / "min", entries))[0] == {"a.jpg": 9}
+    for key in (3, 8):
+        content = {**annotation(key, when=f"2024-03-0{key}"), "task": {"id": 5, "data": {"image": "a.jpg"}}}
+        written(tmp_path / "storage", content, f"{key}.json")
+    taken, notes = chosen(tmp_path / "storage")
+    assert taken == {"a.jpg": 8} and "1 task annotated more than once: the newest is taken (--annotator" in notes[0]
+    # Exports with several annotations of a task had each such task as often as it has annotations.
+    twice = [task(1, annotation(1), annotation(2))] * 2
+    taken, notes = chosen(written(tmp_path / "twice", twice))
+    assert list(taken.values()) == [2]
+    assert [note.split(":")[0] for note in notes] == ["1 task listed twice with the same annotations",
+                                                      "1 task annotated more than once"]
+    # Two projects number their tasks alike.
+    both = [task(1, annotation(1)), task(1, annotation(1), photo="b.jpg")]
+    assert len(chosen(written(tmp_path / "both", both))[0]) == 2
+
+
+@pytest.mark.parametrize("early, late", [
+    ("2024-03-01T10:00:00.513742Z", "2024-03-01T10:00:01Z"),
+    ("2024-03-01T12:00:00+03:00", "2024-03-01T10:00:00Z"),
+    (1600000000, 1600000001.5),
+    (1600000000, "2024-03-01T10:00:00Z"),
+    (None, "2024-03-01T10:00:00Z"),
+    (None, None), ("yesterday", {}), (float("nan"), float("inf")),  # no time: the later one in the file
+])
+def test_the_newest_annotation_is_taken(tmp_path, early, late):
+    assert list(chosen(written(tmp_path, [task(1, annotation(1, when=early), annotation(2, when=late))]))[0].values())
+    for first, second in ((1, 2), (2, 1)):
+        when = {1: early, 2: late}
+        content = [task(1, *(annotation(key, when=when[key]) for key in (first, second)))]
+        has_times = isinstance(late, (str, float)) and late == late and late not in (float("inf"),)
+        expected = 2 if has_times else second
+        assert list(chosen(written(tmp_path, content))[0].values()) == [expected]
+
+
+def test_an_update_makes_an_annotation_newer(tmp_path):
+    updated = annotation(1, when="2024-01-01T00:00:00Z", updated_at="2024-06-01T00:00:00Z")
+    assert list(chosen(written(tmp_path, [task(1, updated, annotation(2))]))[0].values()) == [1]
+
+
+@pytest.mark.parametrize("annotator, expected", [
+    ("ann@shop.com", 1), ("ANN@shop.com", 1), (17, 1), ("17", 1), ("Ann Lee", 1), ("3", 2), (3, 2),
+])
+def test_one_annotators(tmp_path, annotator, expected):
+    ann = {"id": 17, "email": "ann@shop.com", "first_name": "Ann", "last_name": "Lee"}
+    path = written(tmp_path, [task(1, annotation(1, by=ann), annotation(2, by=3))])
+    assert list(chosen(path, annotator)[0].values()) == [expected]
+
+
+def test_an_annotator_who_has_none_is_told_who_has(tmp_path):
+    path = written(tmp_path, [task(1, annotation(1, by={"id": 1, "email": "ann@shop.com"}), annotation(2, by=3))])
+    with pytest.raises(DataError, match="a.json: no annotation of annotator 'bob': it has those of ann@shop.com, 3"):
+        chosen(path, "bob")
+
+
+def test_what_is_not_taken_is_counted(tmp_path):
+    content = [
+        task(1, annotation(1, was_cancelled=True), annotation(2), photo="a.jpg"),
+        task(2, annotation(3, skipped=True), photo="b.jpg"),
+        task(3, photo="c.jpg", predictions=[{"id": 8, "model_version": "m", "result": []}]),
+        task(4, annotation(9), photo="d.jpg"),
+    ]
+    taken, notes = chosen(written(tmp_path, content))
+    assert taken == {"a.jpg": 2, "d.jpg": 9}
+    assert notes == [
+        "2 annotations cancelled by its annotator: left out (first: a.jpg)",
+        "2 tasks without an annotation: left out (first: b.jpg)",
+        "1 task with predictions of models, which are no annotations: left out (--annotator predictions takes them) "
+        "(first: c.jpg)",
+    ]
+    taken, notes = chosen(written(tmp_path, content), "predictions")
+    assert taken == {"c.jpg": 8} and notes == ["3 tasks without a prediction: left out (first: a.jpg)"]
+
+
+@pytest.mark.parametrize("data, photo, trouble", [
+    ({"image": "a.jpg", "note": "x.jpg"}, "a.jpg", ""),
+    ({"note": "hello", "pic": "s3://b/a.PNG", "url": None}, "s3://b/a.PNG", ""),
+    ({"Image": "a.jpg"}, "a.jpg", ""),
+    ({"image": ["a.jpg", "b.jpg"]}, None, "list of photos"),
+    ({"left": "a.jpg", "right": "b.jpg"}, None, "several photos, a.jpg and b.jpg"),
+    ({"text": "hello"}, None, "names no photo"),
+    ({"image": "data:image/png;base64,AAAA"}, None, "holds the photo itself"),
+    ({}, None, "names no photo"),
+])
+def test_the_photo_of_a_task(tmp_path, data, photo, trouble):
+    path = written(tmp_path, [{"id": 1, "data": data, "annotations": [annotation(1)]}])
+    (found,) = read_tasks(path, AnnotatedDataset())
+    assert found.photo == photo and trouble in found.trouble and bool(found.trouble) == (photo is None)
+
+
+@pytest.mark.parametrize("content, said", [
+    ("[1]", "no tasks of Label Studio, for '1' is none"),
+    ("{broken", "no JSON file"),
+])
+def test_other_files_are_refused(tmp_path, content, said):
+    with warnings.catch_warnings(), pytest.raises(DataError, match=f"a.json: {said}"):
+        read_tasks(written(tmp_path, content), AnnotatedDataset())
