@@ -35,6 +35,7 @@ READERS = {
 # where the photos are; None: they stay in place. Who writes photos too may take photos="copy" or "link".
 WRITERS = {
     "coco": ("mrcnn.data.formats.writers", "write_coco"),
+    "labelstudio": ("mrcnn.data.formats.label_studio_writer", "write_label_studio"),
     "imaterialist": ("mrcnn.data.formats.writers", "write_imaterialist"),
     "yolo": ("mrcnn.data.formats.write_yolo", "write_yolo"),
     "voc": ("mrcnn.data.formats.write_voc", "write_voc"),

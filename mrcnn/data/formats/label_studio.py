@@ -45,8 +45,8 @@ def address_path(address):
     path = address
     if SCHEME.match(address) or "?" in address:
         path, _, query = SCHEME.sub("", address).partition("#")[0].partition("?")
-        path = urllib.parse.unquote(path)
-        given = urllib.parse.parse_qs(query)
+        path = urllib.parse.unquote(path, errors="surrogateescape")
+        given = urllib.parse.parse_qs(query, errors="surrogateescape")
         for name in NAMING:
             if given.get(name):
                 path = _inner_address(given[name][-1]) if name == "fileuri" else given[name][-1]

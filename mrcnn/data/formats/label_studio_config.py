@@ -7,6 +7,7 @@ from mrcnn.errors import DataError
 
 LARGEST = 1 << 22  # bytes
 IMAGE, POLYGONS, BRUSHES = "image", "polygon", "brush"  # names of the controls that are written
+TOLD = "attributes"  # the control of what is told of a region without a name of its own
 # Whatever XML 1.0 has no letter for.
 NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f032e6", "#9a6324", "#800000", "#808000",
@@ -55,11 +56,12 @@ def read_labels(path):
     return labels
 
 
-def config_text(labels: list[str]) -> str:
+def config_text(labels: list[str], choices: dict[str, list[str]] | None = None) -> str:
     """Write the configuration of a project in which photos are outlined by polygons and brushes.
 
     Args:
         labels: names of the classes
+        choices: {control: what may be chosen of it for a region}
 
     Returns:
         XML.
@@ -67,13 +69,18 @@ def config_text(labels: list[str]) -> str:
     Raises:
         DataError: a name has a letter that XML has not.
     """
-    for label in labels:
-        if NO_XML.search(label):
-            raise DataError(f"class {label!r}: its name has a letter that Label Studio's XML has not: rename it.")
+    choices = choices or {}
+    for name in (*labels, *choices, *(choice for some in choices.values() for choice in some)):
+        if NO_XML.search(name):
+            raise DataError(f"class or attribute {name!r}: a name with a letter that XML has not: rename it.")
     lines = ["<View>", f'  <Image name="{IMAGE}" value="$image"/>']
     for tag, name in (("PolygonLabels", POLYGONS), ("BrushLabels", BRUSHES)):
         lines.append(f'  <{tag} name="{name}" toName="{IMAGE}">')
         for place, label in enumerate(labels):
             lines.append(f'    <Label value={quoteattr(label)} background="{COLOURS[place % len(COLOURS)]}"/>')
         lines.append(f"  </{tag}>")
+    for control, some in choices.items():
+        lines.append(f'  <Choices name={quoteattr(control)} toName="{IMAGE}" choice="multiple" perRegion="true">')
+        lines += [f"    <Choice value={quoteattr(choice)}/>" for choice in some]
+        lines.append("  </Choices>")
     return "\n".join([*lines, "</View>", ""])

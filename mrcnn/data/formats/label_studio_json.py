@@ -13,7 +13,7 @@ from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.label_studio import address_path, find_photos
-from mrcnn.data.formats.label_studio_config import is_config, read_labels
+from mrcnn.data.formats.label_studio_config import TOLD, is_config, read_labels
 from mrcnn.data.formats.label_studio_regions import AREAS, MASKS, regions_of, shape_of
 from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.formats.upright import NOTES, turned_segmentation, wrong_size
@@ -223,6 +223,7 @@ def _class_of(region, classes, control):
 
 
 def _answers(region, control):
-    """list of what is said of a region beside its class, "control: what"."""
+    """list of what is said of a region beside its class, "control: what", or what alone of the control TOLD."""
     others = {**region.answers, **({} if control is None else region.labels)}
-    return [f"{name}: {text}" for name, texts in others.items() if name != control for text in texts]
+    return [text if name == TOLD else f"{name}: {text}"
+            for name, texts in others.items() if name != control for text in texts]

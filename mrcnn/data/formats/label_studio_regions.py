@@ -75,7 +75,7 @@ def regions_of(result: list) -> list[Region]:
         control = str(one.get("from_name", ""))
         name = str(one.get("type") or next((key for key in value if key not in GEOMETRY), "result"))
         key = one.get("id") if isinstance(one.get("id"), (str, int)) else None
-        if kind is None:
+        if kind is None and key not in regions:
             key = ("none", place)
         elif key is None:  # JSON-MIN: results of several controls on one region have the same outline, and no id
             outline = json.dumps([value.get(entry) for entry in GEOMETRY])
@@ -181,7 +181,7 @@ def _mask(value, kind, size):
     except RegionError:
         raise
     except DataError as error:
-        raise RegionError("wrong size" if "pixels, the photo" in str(error) else "bad entry", str(error)) from error
+        raise RegionError("wrong size" if "pixels, the photo" in str(error) else "bad entry", str(error).rstrip(".")) from error
     if not run_lengths.areas([rle])[0]:
         raise RegionError("empty mask", f"its {kind} has no pixel")
     return rle

@@ -27,11 +27,14 @@ def test_what_is_written_is_read(tmp_path):
     controls = [(tag.tag, tag.get("name"), tag.get("toName")) for tag in ElementTree.parse(path).getroot()]
     assert controls == [("Image", "image", None), ("PolygonLabels", "polygon", "image"),
                         ("BrushLabels", "brush", "image")]
+    tree = ElementTree.fromstring(config_text(["hat"], {"length": ["mini", "a & b"]}))
+    assert [(tag.get("name"), tag.get("perRegion"), [choice.get("value") for choice in tag])
+            for tag in tree.iter("Choices")] == [("length", "true", ["mini", "a & b"])]
 
 
 @pytest.mark.parametrize("name", ["a\x1bb", "a\0", "\ud800", "\ufffe"])
 def test_names_that_xml_cannot_hold(name):
-    with pytest.raises(DataError, match="letter that Label Studio's XML has not: rename"):
+    with pytest.raises(DataError, match="a name with a letter that XML has not: rename"):
         config_text(["hat", name])
 
 

@@ -171,7 +171,7 @@ def test_kinds_of_results():
     ({"rle": encode(run_lengths.encode(np.zeros(SIZE, bool)))}, "empty mask", "no pixel"),
     ({"rle": [1, 2]}, "bad entry", "no list of bytes"),
     ({"imageDataURL": picture(np.ones((3, 4), bool))}, "wrong size", "3x4 pixels, the photo 40x50"),
-    ({"imageDataURL": "data:image/png;base64,AAAA"}, "bad entry", "no readable image"),
+    ({"imageDataURL": "data:image/png;base64,AAAA"}, "bad entry", "readable image"),
     ({"imageDataURL": "https://a.b/c.png"}, "bad entry", "is no data:image/png"),
     ({"imageDataURL": 7}, "bad entry", "is no data:image/png"),
 ])
