@@ -181,7 +181,8 @@ def _mask(value, kind, size):
     except RegionError:
         raise
     except DataError as error:
-        raise RegionError("wrong size" if "pixels, the photo" in str(error) else "bad entry", str(error).rstrip(".")) from error
+        kind_of_fault = "wrong size" if "pixels, the photo" in str(error) else "bad entry"
+        raise RegionError(kind_of_fault, str(error).rstrip(".")) from error
     if not run_lengths.areas([rle])[0]:
         raise RegionError("empty mask", f"its {kind} has no pixel")
     return rle
