@@ -75,3 +75,14 @@ def test_names_and_photos_that_do_not_fit(tmp_path):
     with pytest.warns(UserWarning, match="1 photos are called otherwise"):
         write_voc(dataset, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out" / "JPEGImages").iterdir()) == ["a.png", "a_val.png"]
+
+
+def test_another_program_reads_the_same_objects(tmp_path):
+    datumaro = pytest.importorskip("datumaro")
+    inside = shape((12, 14, 18, 28))
+    write_voc(Masks({"a.jpg": ([HOLE, inside], [2, 1]), "b.jpg": ([noise(1), ~noise(1)], [1, 2])}), tmp_path / "out")
+    read = datumaro.Dataset.import_from(str(tmp_path / "out"), "voc_instance_segmentation")
+    for name, masks in (("a", {2: HOLE, 1: inside}), ("b", {1: noise(1), 2: ~noise(1)})):
+        found = {mask.label: np.asarray(mask.image) for mask in read.get(name, "default").annotations}
+        for label, mask in masks.items():
+            np.testing.assert_array_equal(found[label], mask)

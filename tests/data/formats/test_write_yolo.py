@@ -131,3 +131,18 @@ def test_files_are_copied_or_linked_and_the_users_stay(tmp_path):
     with pytest.raises(DataError, match="mine: cannot write"):
         write_yolo(dataset, tmp_path / "mine")
     assert os.listdir(tmp_path / "mine") == ["file"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_another_program_reads_the_same_objects(tmp_path):
+    supervision = pytest.importorskip("supervision")
+    write_yolo(Masks({"a.jpg": ([PLAIN, HOLE], [1, 2])}), tmp_path)
+    folders = [str(tmp_path / kind / "train") for kind in ("images", "labels")]
+    ((_, _, read),) = supervision.DetectionDataset.from_yolo(*folders, str(tmp_path / "data.yaml"), force_masks=True)
+    assert read.class_id.tolist() == [0, 1]
+    for own, mask in zip((PLAIN, HOLE), read.mask):
+        # It draws by OpenCV, which fills what an outline touches: one pixel more to the right and below, and the line
+        # to the hole.
+        grown = own | np.roll(own, 1, 0) | np.roll(own, 1, 1) | np.roll(own, (1, 1), (0, 1))
+        grown[5:11, 5:13] = True
+        assert (own <= mask).all() and (mask <= grown).all()
