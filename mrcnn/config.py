@@ -222,9 +222,17 @@ class Config(Settings, network="Mask R-CNN"):
         check_mask_rcnn(self)
 
     def rpn_channels(self) -> int:
-        """RPN_CHANNELS, or what None stands for."""
+        """Tell the channels of the proposal head.
+
+        Returns:
+            RPN_CHANNELS, or what None stands for.
+        """
         return self.RPN_CHANNELS or (512 if self.GEOMETRY == "matterport" else 256)
 
     def mask_enlargements(self) -> int:
-        """How often the mask head doubles its crop of MASK_POOL_SIZE to reach MASK_SHAPE."""
+        """Tell how often the mask head doubles its crop of MASK_POOL_SIZE to reach MASK_SHAPE.
+
+        Returns:
+            The number of doublings.
+        """
         return max(0, (int(self.MASK_SHAPE[0]) // self.MASK_POOL_SIZE).bit_length() - 1)

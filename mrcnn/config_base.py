@@ -120,12 +120,20 @@ class BaseSettings:
 
     @classmethod
     def network(cls) -> str:
-        """The network that the settings are of, in words."""
+        """Name the network that the settings are of.
+
+        Returns:
+            A name for people, such as "Mask R-CNN".
+        """
         return cls._of_network()._network
 
     @classmethod
     def of_their_own(cls) -> dict[str, object]:
-        """{name: value} of what a user's subclass says beside, or other than, the class that lists the network's."""
+        """Tell what a user's subclass says beside, or other than, the class that lists the network's settings.
+
+        Returns:
+            {name: value}.
+        """
         classes = cls.__mro__[: cls.__mro__.index(cls._of_network())]
         return {name: getattr(cls, name) for one in classes for name in vars(one) if _in_capitals(name)}
 
@@ -171,7 +179,12 @@ class BaseSettings:
 
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
-        """A block that builds a network: what it reads of the settings cannot be assigned another value afterwards."""
+        """Open a block that builds a network: what it reads of the settings cannot be assigned another value
+        afterwards.
+
+        Returns:
+            A context manager.
+        """
         reads = set()
         token = _READS.set(reads)
         try:
@@ -196,12 +209,20 @@ class BaseSettings:
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------
     def names(self) -> list[str]:
-        """Sorted names of all settings, those of subclasses and of the instance included."""
+        """List the names of all settings, those of subclasses and of the instance included.
+
+        Returns:
+            The names, sorted.
+        """
         derived = {n for c in type(self).__mro__ for n, v in vars(c).items() if isinstance(v, property)}
         return sorted(n for n in dir(self) if _in_capitals(n) and n not in derived)
 
     def to_dict(self) -> dict[str, object]:
-        """Settings as a dict that JSON can hold: arrays become lists, functions their names, other objects text."""
+        """Give the settings as JSON can hold them.
+
+        Returns:
+            {name: value}: arrays become lists, functions their names, other objects text.
+        """
         return {name: _plain(getattr(self, name)) for name in self.names()}
 
     def display(self) -> None:
@@ -219,16 +240,26 @@ class BaseSettings:
         print()
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the settings to a JSON file, whole or not at all. Raises DataError if that fails."""
+        """Write the settings to a JSON file, whole or not at all.
+
+        Args:
+            path: of the file.
+
+        Raises:
+            DataError: the file cannot be written.
+        """
         write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")  # write_json would make null of an infinite value
 
     @classmethod
     def load(cls, path: str | os.PathLike, **overrides: object) -> "BaseSettings":
-        """Settings from a JSON file that `save` wrote.
+        """Make settings from a JSON file that `save` wrote.
 
         Args:
             path: of the file.
             overrides: values that count in place of the file's.
+
+        Returns:
+            An instance of this class.
 
         Raises:
             ConfigError: naming the file if it is no such JSON or has a setting that cannot be; or for an override.
@@ -241,12 +272,15 @@ class BaseSettings:
 
     @classmethod
     def from_dict(cls, values: dict, source: str | os.PathLike | None = None, **overrides: object) -> "BaseSettings":
-        """Settings from `to_dict`; names of the writer's own subclass are kept.
+        """Make settings from what `to_dict` gave; names of the writer's own subclass are kept.
 
         Args:
             values: {name: value}.
             source: the file that they are from, for messages.
             overrides: values that count in place of these.
+
+        Returns:
+            An instance of this class.
 
         Raises:
             ConfigError: for a name or value that cannot be.

@@ -173,10 +173,13 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
 
     # --- Looking inside ------------------------------------------------------------------------------------------
     def ancestor(self, tensor: object, name: str, checked: object = None) -> None:
-        """Raise NotImplementedError with what to write instead: Keras 3 graphs have no names of TensorFlow 1.
+        """Refuse: Keras 3 graphs have no names of TensorFlow 1.
 
         Args:
             tensor, name, checked: Matterport's arguments.
+
+        Raises:
+            NotImplementedError: with what to write instead.
         """
         raise NotImplementedError(
             f"ancestor({name!r}) walked a TensorFlow 1 graph: use model.run_graph([image], [(name, layer)]) with a "
@@ -185,11 +188,22 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         )
 
     def find_trainable_layer(self, layer: keras.layers.Layer) -> keras.layers.Layer:
-        """The layer with the weights, where one is wrapped in others (TimeDistributed)."""
+        """Find the layer with the weights, where one is wrapped in others (TimeDistributed).
+
+        Args:
+            layer: of the network.
+
+        Returns:
+            The innermost layer.
+        """
         return self.find_trainable_layer(layer.layer) if hasattr(layer, "layer") else layer
 
     def get_trainable_layers(self) -> list[keras.layers.Layer]:
-        """All layers with weights, frozen or not."""
+        """List the layers with weights, frozen or not.
+
+        Returns:
+            The layers, in the order of the network.
+        """
         layers = [self.find_trainable_layer(layer) for layer in self.keras_model.layers]
         return [layer for layer in layers if layer.weights]
 

@@ -145,18 +145,19 @@ def functions():
 
 
 @pytest.mark.parametrize(("name", "thing"), functions(), ids=[name for name, _ in functions()])
-def test_a_door_has_hints_and_one_line_for_each_argument(name, thing):
+def test_a_door_has_hints_and_a_section_for_all_that_goes_in_and_out(name, thing):
     tree = WRITER.definition(thing)
     arguments = [a for a in [*tree.args.posonlyargs, *tree.args.args, tree.args.vararg, *tree.args.kwonlyargs,
                              tree.args.kwarg] if a is not None and a.arg not in ("self", "cls")]
     assert not [a.arg for a in arguments if a.annotation is None], "arguments without a hint"
     assert tree.returns is not None or inspect.isclass(thing), "no hint of the result"
-    lines = WRITER.sections(inspect.getdoc(thing)).get("Args")
-    if lines is None:
-        assert len(arguments) <= 2, "no Args: each of several arguments has a line of its own"
-        return
-    described = [entry.partition(": ")[0].split(", ") for entry in WRITER.entries("Args", lines)]
+    sections = WRITER.sections(inspect.getdoc(thing))
+    described = [entry.partition(": ")[0].split(", ") for entry in WRITER.entries("Args", sections.get("Args", []))]
     assert [name.lstrip("*") for names in described for name in names] == [a.arg for a in arguments]
+    gives = not inspect.isclass(thing) and ast.unparse(tree.returns) != "None"
+    assert gives == bool({"Returns", "Yields"} & set(sections))
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)]
+    assert inspect.isclass(thing) or not raised or "Raises" in sections
 
 
 def test_the_architecture_page_has_the_floors_of_the_tests():

@@ -60,6 +60,14 @@ class InstanceSegmenter(Detector, Segmenter):
             yield label_photo(objects, image.shape[:2], names, settings, probabilities)
 
     def measure(self, dataset: Dataset, limit: int | None = None) -> dict[str, float]:
-        """Measure AP of masks and boxes, mask IoU, and the score threshold of the best F1; see `instance_figures`."""
+        """Measure AP of masks and boxes, mask IoU, and the score threshold of the best F1; see `instance_figures`.
+
+        Args:
+            dataset: prepared Dataset.
+            limit: number of photos to take, the first ones; None takes all.
+
+        Returns:
+            {name: value} of the figures of merit.
+        """
         results, truth = detect_all(self, dataset, limit=limit, progress=False, min_confidence=MEASURED_CONFIDENCE)
         return instance_figures(truth, results)

@@ -26,16 +26,38 @@ class MaskRCNN(InstanceSegmenter):
     anchors = None
 
     def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
-        """Build (training model, inference model), which share their weights."""
+        """Build the two graphs of the network, which share their weights.
+
+        Args:
+            config: the settings.
+
+        Returns:
+            (training model, inference model).
+        """
         return build_mask_rcnn(config)
 
     def before_fit(self, batches: Batches) -> None:
-        """Count the objects of each class, if CLASS_LOSS needs their numbers."""
+        """Count the objects of each class, if CLASS_LOSS needs their numbers.
+
+        Args:
+            batches: of the training.
+        """
         if self.config.CLASS_LOSS != "softmax" and self.config.CLASS_COUNTS is None:
             self.training_model.take_class_counts(batches.class_counts())
 
     def read_weights(self, path: str | os.PathLike, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
-        """Read an HDF5 file, or a .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn."""
+        """Read an HDF5 file, or a .pth or .safetensors file of torchvision's maskrcnn_resnet50_fpn.
+
+        Args:
+            path: of the file.
+            exclude: names of layers that are not wanted.
+
+        Returns:
+            {layer: {weight name: array}}.
+
+        Raises:
+            CheckpointError: the file cannot be read, or is of a kind that this network does not know.
+        """
         return torchvision.convert(path, self.config, exclude) if is_foreign(path) else read_layers(path)
 
     def _in_force(self):
@@ -43,7 +65,17 @@ class MaskRCNN(InstanceSegmenter):
 
     @classmethod
     def read_settings(cls, path: str | os.PathLike) -> dict:
-        """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs."""
+        """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            {"architecture", "config", "class_names", "epoch"}.
+
+        Raises:
+            CheckpointError: it carries none.
+        """
         return torchvision.settings_of(path)
 
     def get_anchors(self, image_shape: tuple) -> np.ndarray:

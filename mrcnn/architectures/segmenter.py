@@ -85,17 +85,30 @@ class Segmenter(Predictor, Trainable):
 
     # --- Hooks: what a network has to bring ----------------------------------------------------------------------
     def build_networks(self, config: Settings) -> tuple[keras.Model, keras.Model]:
-        """Build (training model, inference model), which share their weights.
+        """Build the two graphs of the network, which share their weights.
 
         The training model has a loss for the batches of `samples`; the inference model takes "image" float32
         [B, H, W, 3] and, if it wants it, "window" [B, 4], and returns a dict. Both have an attribute `layout`, the
         `Layout` of their layers.
+
+        Args:
+            config: the settings.
+
+        Returns:
+            (training model, inference model).
         """
         raise TypeError(f"{type(self).__name__} must define build_networks(config).")
 
     @classmethod
     def check(cls, config: Settings) -> None:
-        """Raise ConfigError at the first setting that this network cannot be built from."""
+        """Check that this network can be built from settings.
+
+        Args:
+            config: the settings.
+
+        Raises:
+            ConfigError: at the first setting that it cannot be built from.
+        """
         if config.network() != cls.settings.network():
             wanted = f"{cls.settings.__module__}.{cls.settings.__name__}"
             raise ConfigError(
@@ -105,13 +118,28 @@ class Segmenter(Predictor, Trainable):
         config.check()
 
     def batches(self, dataset: Dataset, **settings: object) -> Batches:
-        """Make batches of a data set as the training model takes them; settings: of `mrcnn.data.batches.Batches`."""
+        """Make batches of a data set as the training model takes them.
+
+        Args:
+            dataset: prepared Dataset.
+            settings: of `mrcnn.data.batches.Batches`, by name.
+
+        Returns:
+            The batches.
+
+        Raises:
+            TypeError: the class has neither `samples` nor batches of its own.
+        """
         if self.samples is None:
             raise TypeError(f"{type(self).__name__} must define samples, what it trains on.")
         return Batches(dataset, self.config, samples=self.samples, **settings)
 
     def before_fit(self, batches: Batches) -> None:
-        """Called before each stage with its training batches, for what a loss has to know of the data."""
+        """Tell a loss what it has to know of the data; called before each stage.
+
+        Args:
+            batches: of the training.
+        """
 
     def read_weights(self, path: str | os.PathLike, exclude: Sequence[str] = ()) -> dict[str, dict[str, np.ndarray]]:
         """Read a weight file for this network: an HDF5 file, unless it knows others.
@@ -131,7 +159,17 @@ class Segmenter(Predictor, Trainable):
 
     @classmethod
     def read_settings(cls, path: str | os.PathLike) -> dict:
-        """Read {"architecture", "config", "class_names", "epoch"} of a file; CheckpointError if it carries none."""
+        """Read the settings that a file carries.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            {"architecture", "config", "class_names", "epoch"}.
+
+        Raises:
+            CheckpointError: it carries none.
+        """
         cls._refuse_foreign(path)
         return weights.settings_of(path)
 
@@ -175,7 +213,11 @@ class Segmenter(Predictor, Trainable):
 
     @classmethod
     def architecture_name(cls) -> str:
-        """The name that checkpoints of this class carry."""
+        """Tell the name that checkpoints of this class carry.
+
+        Returns:
+            One of ARCHITECTURES, or "package.module:Class".
+        """
         return cls.architecture or f"{cls.__module__}:{cls.__qualname__}"
 
     @classmethod
@@ -186,7 +228,11 @@ class Segmenter(Predictor, Trainable):
 
     # --- Run folder and weights ----------------------------------------------------------------------------------
     def set_log_dir(self, model_path: str | os.PathLike | None = None) -> None:
-        """Continue in the run folder and epoch of a checkpoint of ours; None or any other path names a new folder."""
+        """Continue in the run folder and epoch of a checkpoint of ours.
+
+        Args:
+            model_path: of the checkpoint; None or any other path names a new folder.
+        """
         known = folder_of(model_path) if model_path else None
         if known:
             self.log_dir, pattern, self.epoch = known
@@ -199,7 +245,14 @@ class Segmenter(Predictor, Trainable):
         self.checkpoint_path = os.path.join(self.log_dir, pattern + "{epoch:04d}.h5")
 
     def find_last(self) -> str:
-        """Path of the last checkpoint of the newest run of this Config.NAME; FileNotFoundError if there is none."""
+        """Find the last checkpoint of the newest run of this Config.NAME.
+
+        Returns:
+            Its path.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
         return find_last_checkpoint(self.model_dir, self.config.NAME or "model")
 
     def load_weights(self, filepath: str | os.PathLike, by_name: bool = False,
@@ -241,6 +294,9 @@ class Segmenter(Predictor, Trainable):
 
         Returns:
             The LoadReport. Errors are those of `load_weights`.
+
+        Raises:
+            CheckpointError: as for `load_weights`.
         """
         theirs = weights.read_attributes(path)["architecture"]
         if not by_name and not self._is_of(theirs):
@@ -262,7 +318,11 @@ class Segmenter(Predictor, Trainable):
         return architecture is None or architecture in names
 
     def save_weights(self, path: str | os.PathLike) -> None:
-        """Write all weights with architecture, settings, class names and epoch to an .h5 file, whole or not at all."""
+        """Write all weights with architecture, settings, class names and epoch to an .h5 file, whole or not at all.
+
+        Args:
+            path: of the file, .h5.
+        """
         attributes = {
             "mrcnn_architecture": self.architecture_name(),
             "mrcnn_config": json.dumps(self.config.to_dict()),

@@ -236,6 +236,9 @@ class Trainable:
 
         The random generators stay as they were, so measuring does not change the training.
 
+        Args:
+            dataset: prepared Dataset.
+
         Returns:
             {name: mean} of each loss.
 

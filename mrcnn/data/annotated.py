@@ -16,11 +16,9 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
-from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.faults import AT_FAULT, Fault, Loss
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
-
-LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +40,7 @@ class ObjectAnnotation:
     attributes: tuple[int, ...] = ()
 
 
-class AnnotatedDataset(Dataset):
+class AnnotatedDataset(Reporting):
     """Base class of the readers of formats.
 
     A subclass registers photos by `add_photo`, reports what is wrong by `fault`, what it took in a way of its own by
@@ -63,13 +61,8 @@ class AnnotatedDataset(Dataset):
 
     def __init__(self, class_map: object = None) -> None:
         super().__init__(class_map)
-        self.faults = []
-        self.notes = []
-        self.lost = []
         self.only_boxes = False
         self.attribute_names = {}
-        self._skips = False
-        self._loaded_before = (0, 0, 0)
         self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
 
     @staticmethod
@@ -78,110 +71,33 @@ class AnnotatedDataset(Dataset):
 
         A reader of a format that has splits overrides this; its `load` then takes split, the name of one of them or
         None for all, and each photo has its part as "split" in `image_info`.
+
+        Args:
+            annotations: their path.
+
+        Returns:
+            The names; () of a format without splits.
         """
         return ()
 
-    # --- For readers ---------------------------------------------------------------------------------------------
-    def start_loading(self, on_error: str) -> None:
-        """Begin to load. on_error "raise" raises at the first fault; "skip" leaves it out and keeps it in `faults`."""
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
-        self._skips = on_error == "skip"
-        self._loaded_before = (len(self.image_info), len(self.faults), len(self.notes))
-
-    def refuse(self, source: str, **options: object) -> None:
-        """Raise DataError if an option that the format has no use for is given. source is the annotations' path."""
-        for name, value in options.items():
-            if value is not None:
-                raise DataError(f"{source}: this format of annotations takes no {name}: leave {name} {value!r} out.")
-
-    def note(self, what: str, how: str, first: str, count: int = 1) -> None:
-        """Note what was taken in a way of its own; entries of the same words are told in one line.
-
-        Args:
-            what: one of the entries, in the singular.
-            how: what they are, how they were taken, and the remedy.
-            first: name of the first of them.
-            count: how many more there are.
-        """
-        for note in self.notes[self._loaded_before[2]:]:
-            if (note.what, note.how) == (what, how):
-                note.count += count
-                return
-        self.notes.append(Note(what, how, str(first), count))
-
-    def fault(self, source: str, fault: Fault, of_object: bool = False) -> None:
-        """Raise DataError for a fault, or note it, as `start_loading` was told; a harmless one is only noted.
-
-        Args:
-            source: path of the annotations.
-            fault: what is wrong.
-            of_object: whether it is an object's, though it has no number among those of a photo.
-        """
-        if not (self._skips or fault.harmless):
-            raise DataError(
-                f'{source}: {fault}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'
-            )
-        self.faults.append(fault)
-        if not fault.harmless:
-            # An annotation of a photo that is not listed is an object too.
-            whole = fault.number is None and not of_object
-            self.lost.append(Loss(fault.photo, AT_FAULT, 0 if whole or fault.kind == "empty mask" else 1, whole))
-
-    def find_alike(self, folder: PhotoFolder, names: list[str], taken: set[str]) -> dict[str, str]:
-        """Find the files of names that look like theirs, as `PhotoFolder.find_alike` does, and note that.
-
-        Args:
-            folder: folder of the photos.
-            names: names that no file has.
-            taken: files that other names stand for.
-
-        Returns:
-            {name: name of the file}.
-        """
-        files = folder.find_alike(names, taken)
-        for name, file in files.items():
-            self.note("photo", LIKE_A_FILE, f"{name} is {file}")
-        return files
-
-    def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
-        """Report photos that are not in their folder: all in one DataError, or each as a Fault.
-
-        Args:
-            source: path of the annotations.
-            folder: folder of the photos.
-            names: names of the missing photos.
-            count: number of all photos of the annotations.
-        """
-        if names and not self._skips:
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise DataError(
-                f"{source}: {len(names)} of {count} photos are not in {folder}: {shown}: give the folder of the "
-                'photos, or leave these out (on_error="skip", --on-error skip).'
-            )
-        for name in names:
-            self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
-
-    def finish_loading(self, source: str) -> None:
-        """Warn of what was skipped and of what is noted, and raise DataError if no photo was loaded."""
-        photos_before, faults_before, notes_before = self._loaded_before
-        for note in self.notes[notes_before:]:
-            warnings.warn(f"{source}: {note}.", stacklevel=3)
-        new = self.faults[faults_before:]
-        for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
-            warn_of_faults(source, verb, [fault for fault in new if fault.harmless == harmless])
-        if len(self.image_info) == photos_before:
-            raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
-        if len(self.class_info) == 1:
-            raise DataError(f"{source}: it names no class: give the objects names, and the file the list of these.")
-
     def prepare(self, class_map: object = None) -> None:
-        """Number classes and photos. Names stay whole: many classes of clothes share their first word."""
+        """Number classes and photos. Names stay whole: many classes of clothes share their first word.
+
+        Args:
+            class_map: ignored; Matterport's argument.
+        """
         super().prepare(class_map)
         self.class_names = [str(info["name"]) for info in self.class_info]
 
     def map_source_class_id(self, source_class_id: str) -> int:
-        """Class id of a class in its source; 0, the background's, of one that `choose_classes` left out."""
+        """Look up a class by its id in a source.
+
+        Args:
+            source_class_id: "SOURCE.ID", such as "coco.12".
+
+        Returns:
+            Class id in this data set; 0, the background's, of a class that `choose_classes` left out.
+        """
         return 0 if source_class_id in self._left_out else super().map_source_class_id(source_class_id)
 
     def add_category(self, source: str, class_id: int, class_name: str, supercategory: str | None = None) -> None:
@@ -211,12 +127,29 @@ class AnnotatedDataset(Dataset):
         self.add_image(source, image_id, folder_path, file_name=str(file_name), height=height, width=width, **details)
 
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
-        """Yield an ObjectAnnotation, or a Fault, for each object of a photo; every reader overrides this."""
+        """Read the objects of a photo one by one; every reader overrides this.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            An ObjectAnnotation, or a Fault, for each object.
+
+        Raises:
+            NotImplementedError: the reader does not.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say how its objects are read.")
 
     # --- For users -----------------------------------------------------------------------------------------------
     def file_name(self, image_id: int) -> str:
-        """Name of a photo in the annotations, relative to the image folder; splits and lists of faults use it."""
+        """Name a photo as the annotations do; splits and lists of faults use it.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            Name relative to the image folder.
+        """
         info = self.image_info[image_id]
         return info.get("file_name") or self.sample_name(image_id)
 
@@ -247,7 +180,14 @@ class AnnotatedDataset(Dataset):
         return objects
 
     def object_faults(self, image_id: int) -> list[Fault]:
-        """Faults of the objects of a photo."""
+        """Find the faults of the objects of a photo.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            The faults.
+        """
         return [entry for entry in self._entries(image_id) if isinstance(entry, Fault)]
 
     def _entries(self, image_id):
@@ -257,27 +197,54 @@ class AnnotatedDataset(Dataset):
                 if entry.number not in dropped and getattr(entry, "class_id", None) != 0]
 
     def load_rles(self, image_id: int) -> tuple[list[dict], np.ndarray]:
-        """Objects of a photo as (list of compressed run lengths, class ids int32 [N], negative for crowds)."""
+        """Load the objects of a photo as run lengths.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            (list of compressed run lengths, class ids int32 [N], negative for crowds).
+        """
         objects = self.objects(image_id)
         class_ids = [entry.class_id * (-1 if entry.crowd else 1) for entry in objects]
         return [entry.rle for entry in objects], np.array(class_ids, np.int32)
 
-    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Objects of a photo as (masks bool [H, W, N], class ids int32 [N], negative for crowds)."""
+    def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:  # described by Dataset
         info = self.image_info[image_id]
         rles, class_ids = self.load_rles(image_id)
         return run_lengths.decode_all(rles, (info["height"], info["width"])), class_ids
 
     def object_classes(self, image_id: int) -> np.ndarray:
-        """int32 [N]: class ids of the objects of a photo, negative for crowds."""
+        """Tell the classes of the objects of a photo.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            int32 [N] class ids, negative for crowds.
+        """
         return self.load_rles(image_id)[1]
 
     def object_count(self, image_id: int) -> int:
-        """Number of objects of a photo, crowds not counted."""
+        """Count the objects of a photo, but for crowds.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            The number.
+        """
         return int((self.object_classes(image_id) > 0).sum())
 
     def image_reference(self, image_id: int) -> str:
-        """Path of the photo and its id in the annotations."""
+        """Tell the path of a photo and its id in the annotations.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            A text.
+        """
         info = self.image_info[image_id]
         return f"{info['path']} (image {info['id']})"
 

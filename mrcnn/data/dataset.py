@@ -115,15 +115,36 @@ class Dataset:
         return info["id"]
 
     def source_image_link(self, image_id: int) -> str:
-        """Path or URL of a photo."""
+        """Tell where a photo is.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            Its path or URL.
+        """
         return self.image_info[image_id]["path"]
 
     def image_reference(self, image_id: int) -> str:
-        """Where a photo can be looked up in its source; for subclasses to override."""
+        """Tell where a photo can be looked up in its source; for subclasses to override.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            A text.
+        """
         return ""
 
     def sample_name(self, image_id: int) -> str:
-        """Short printable name of a photo, for messages: its file name, else its id in the source."""
+        """Name a photo in messages: by its file name, else by its id in the source.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            A short printable text.
+        """
         info = self.image_info[image_id]
         return os.path.basename(info["path"]) if info.get("path") else f"{info['source']} image {info['id']}"
 

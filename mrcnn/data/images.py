@@ -190,7 +190,14 @@ class Window:
         return _clipped(boxes, self.original_shape) if clip else boxes
 
     def mask_boxes(self, boxes: np.ndarray) -> np.ndarray:
-        """The boxes that the masks of detections are pasted at: their own. boxes: [N, 4], pixels of the photo."""
+        """Tell the boxes that the masks of detections are pasted at: their own.
+
+        Args:
+            boxes: [N, 4], pixels of the photo.
+
+        Returns:
+            [N, 4], pixels of the photo.
+        """
         return boxes
 
     def to_paste(self, masks: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -84,7 +84,7 @@ def name_summary(data: Sequence[str], checkpoint: Sequence[str] | None) -> dict:
 
     Returns:
         {known: whether it carries names, missing: names of the data that it lacks, extra: its own that the data lacks,
-        moved: names of both whose class ids differ, places: {id in the checkpoint: place in the data's classes, from 0
+        moved: names of both whose class ids differ, places: {id in the checkpoint: index in the data's classes, from 0
         on}}. Without names, ids are taken as they are.
     """
     if checkpoint is None:

@@ -111,7 +111,7 @@ def boxes_of(entries: Sequence[dict]) -> np.ndarray:
 class Stages:
     """What a model's stages make of photos.
 
-    model: MaskRCNN; places: {its class id: place in the data's classes}
+    model: MaskRCNN; places: {its class id: index in the data's classes}
     """
 
     def __init__(self, model: object, places: dict[int, int]):

@@ -38,11 +38,25 @@ class Predictor:
         return canvas, self.window_of(window)
 
     def window_of(self, window: Window) -> Window:
-        """The same Window as the network's geometry leads detections back to the photo."""
+        """Give a Window the geometry of the network, which leads detections back to the photo.
+
+        Args:
+            window: of a photo on its canvas.
+
+        Returns:
+            A Window of the same numbers.
+        """
         return geometry_of(self.config).window_kind(*dataclasses.astuple(window))
 
     def placed_views(self, image: np.ndarray) -> list[tuple[np.ndarray, Window]]:
-        """Place a photo, uint8 [H, W, C], on a canvas for each of `views_of(config)`: [(canvas, its Window)]."""
+        """Place a photo on a canvas for each of `views_of(config)`.
+
+        Args:
+            image: uint8 [H, W, C].
+
+        Returns:
+            A list of (canvas uint8 [h, w, C], its Window).
+        """
         usual = self.place(image)
         return [place_view(image, view, usual) for view in views_of(self.config)]
 
@@ -99,7 +113,17 @@ class Predictor:
                     yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
 
     def checked_images(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Photos as a list of arrays. Raises DataError for one that is not uint8 [H, W, IMAGE_CHANNEL_COUNT]."""
+        """Check photos, and give them as a list of arrays.
+
+        Args:
+            images: photos, each uint8 [H, W, IMAGE_CHANNEL_COUNT].
+
+        Returns:
+            The photos.
+
+        Raises:
+            DataError: one has another shape or type; the message gives its index.
+        """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         if isinstance(images, np.ndarray) and images.ndim in (2, 3):
             raise DataError(f"One photo {list(images.shape)} was given for a list of photos: give [photo].")

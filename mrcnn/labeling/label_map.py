@@ -54,26 +54,54 @@ class LabelSettings:
             )
 
     def threshold(self, class_name: str) -> float:
-        """Least score of an object of a class."""
+        """Tell the least score of an object of a class.
+
+        Args:
+            class_name: its name.
+
+        Returns:
+            The score, 0..1.
+        """
         return self.class_thresholds.get(class_name, self.score_threshold)
 
     def least_threshold(self) -> float:
-        """Least score at which an object of any class counts: detection needs no lower ones."""
+        """Tell the least score at which an object of any class counts: detection needs no lower ones.
+
+        Returns:
+            The score, 0..1.
+        """
         return min([self.score_threshold, *self.class_thresholds.values()])
 
     def check_classes(self, class_names: Sequence[str]) -> None:
-        """Raise DataError if a setting names a class that is not among class_names."""
+        """Check the names of classes in the settings.
+
+        Args:
+            class_names: those that there are.
+
+        Raises:
+            DataError: a setting names a class that is not among them.
+        """
         for name in (*self.class_thresholds, *self.layers):
             if name not in class_names:
                 raise DataError(f"Label settings name the class {name!r}, but there are {', '.join(class_names[1:])}.")
 
     def to_dict(self) -> dict:
-        """The settings as JSON holds them."""
+        """Give the settings as JSON holds them.
+
+        Returns:
+            {name: value}.
+        """
         return {**dataclasses.asdict(self), "layers": list(self.layers)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "LabelSettings":
         """Make settings from what `to_dict` gives.
+
+        Args:
+            values: {name: value}.
+
+        Returns:
+            The settings.
 
         Raises:
             DataError: for an unknown name or an impossible value.

@@ -1,0 +1,152 @@
+"""What a reader tells of while it loads annotations: faults, and what it took in a way of its own."""
+
+import warnings
+
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
+from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.errors import DataError
+
+LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
+
+
+class Reporting(Dataset):
+    """A data set that is read from annotations in which something may be wrong.
+
+    Args:
+        class_map: ignored; Matterport's argument.
+
+    Attributes:
+        faults: list of Fault met while loading; their objects or photos are left out, unless a fault is harmless.
+        notes: list of Note of what was taken otherwise than it is written.
+        lost: list of Loss, of objects and photos that were left out.
+    """
+
+    def __init__(self, class_map: object = None) -> None:
+        super().__init__(class_map)
+        self.faults = []
+        self.notes = []
+        self.lost = []
+        self._skips = False
+        self._loaded_before = (0, 0, 0)
+
+    def start_loading(self, on_error: str) -> None:
+        """Begin to load.
+
+        Args:
+            on_error: "raise" raises at the first fault; "skip" leaves it out and keeps it in `faults`.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
+        self._skips = on_error == "skip"
+        self._loaded_before = (len(self.image_info), len(self.faults), len(self.notes))
+
+    def refuse(self, source: str, **options: object) -> None:
+        """Refuse options that the format has no use for.
+
+        Args:
+            source: path of the annotations.
+            **options: their values by name; None is an option that was not given.
+
+        Raises:
+            DataError: one was given.
+        """
+        for name, value in options.items():
+            if value is not None:
+                raise DataError(f"{source}: this format of annotations takes no {name}: leave {name} {value!r} out.")
+
+    def note(self, what: str, how: str, first: str, count: int = 1) -> None:
+        """Note what was taken in a way of its own; entries of the same words are told in one line.
+
+        Args:
+            what: one of the entries, in the singular.
+            how: what they are, how they were taken, and the remedy.
+            first: name of the first of them.
+            count: how many more there are.
+        """
+        for note in self.notes[self._loaded_before[2]:]:
+            if (note.what, note.how) == (what, how):
+                note.count += count
+                return
+        self.notes.append(Note(what, how, str(first), count))
+
+    def fault(self, source: str, fault: Fault, of_object: bool = False) -> None:
+        """Raise a fault, or note it, as `start_loading` was told; a harmless one is only noted.
+
+        Args:
+            source: path of the annotations.
+            fault: what is wrong.
+            of_object: whether it is an object's, though it has no number among those of a photo.
+
+        Raises:
+            DataError: it is to be raised.
+        """
+        if not (self._skips or fault.harmless):
+            raise DataError(
+                f'{source}: {fault}: correct the annotations, or leave it out (on_error="skip", --on-error skip).'
+            )
+        self.faults.append(fault)
+        if not fault.harmless:
+            # An annotation of a photo that is not listed is an object too.
+            whole = fault.number is None and not of_object
+            self.lost.append(Loss(fault.photo, AT_FAULT, 0 if whole or fault.kind == "empty mask" else 1, whole))
+
+    def find_alike(self, folder: PhotoFolder, names: list[str], taken: set[str]) -> dict[str, str]:
+        """Find the files of names that look like theirs, as `PhotoFolder.find_alike` does, and note that.
+
+        Args:
+            folder: folder of the photos.
+            names: names that no file has.
+            taken: files that other names stand for.
+
+        Returns:
+            {name: name of the file}.
+        """
+        files = folder.find_alike(names, taken)
+        for name, file in files.items():
+            self.note("photo", LIKE_A_FILE, f"{name} is {file}")
+        return files
+
+    def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
+        """Report photos that are not in their folder, each as a Fault.
+
+        Args:
+            source: path of the annotations.
+            folder: folder of the photos.
+            names: names of the missing photos.
+            count: number of all photos of the annotations.
+
+        Raises:
+            DataError: naming them all, where faults are to be raised.
+        """
+        if names and not self._skips:
+            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+            raise DataError(
+                f"{source}: {len(names)} of {count} photos are not in {folder}: {shown}: give the folder of the "
+                'photos, or leave these out (on_error="skip", --on-error skip).'
+            )
+        for name in names:
+            self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
+
+    def finish_loading(self, source: str) -> None:
+        """Warn of what was skipped and of what is noted.
+
+        Args:
+            source: path of the annotations.
+
+        Raises:
+            DataError: no photo was loaded.
+        """
+        photos_before, faults_before, notes_before = self._loaded_before
+        for note in self.notes[notes_before:]:
+            warnings.warn(f"{source}: {note}.", stacklevel=3)
+        new = self.faults[faults_before:]
+        for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
+            warn_of_faults(source, verb, [fault for fault in new if fault.harmless == harmless])
+        if len(self.image_info) == photos_before:
+            raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
+        if len(self.class_info) == 1:
+            raise DataError(f"{source}: it names no class: give the objects names, and the file the list of these.")

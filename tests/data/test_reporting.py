@@ -1,0 +1,46 @@
+"""What a reader tells of while it loads."""
+
+import pytest
+
+from mrcnn.data.faults import Fault
+from mrcnn.data.reporting import Reporting
+from mrcnn.errors import DataError
+
+
+def begun(on_error):
+    dataset = Reporting()
+    dataset.start_loading(on_error)
+    return dataset
+
+
+def test_a_fault_is_raised_or_noted_as_the_reader_was_told():
+    fault = Fault("a.jpg", "empty mask", "it has no pixel", 2)
+    with pytest.raises(DataError, match="rows.txt: a.jpg, object 2: .*--on-error skip"):
+        begun("raise").fault("rows.txt", fault)
+    dataset = begun("skip")
+    dataset.fault("rows.txt", fault)
+    dataset.fault("rows.txt", Fault("b.jpg", "missing", "the photo is not there"))
+    assert [each.photo for each in dataset.faults] == ["a.jpg", "b.jpg"]
+    # An object without a pixel is no loss; a photo is a whole one.
+    losses = [(loss.photo, loss.objects, loss.whole) for loss in dataset.lost]
+    assert losses == [("a.jpg", 0, False), ("b.jpg", 0, True)]
+
+
+def test_notes_of_the_same_words_are_one_with_a_count():
+    dataset = begun("raise")
+    for name in ("a", "b", "c"):
+        dataset.note("photo", "turned", name)
+    dataset.note("photo", "shrunk", "d")
+    assert [(note.how, note.first, note.count) for note in dataset.notes] == [("turned", "a", 3), ("shrunk", "d", 1)]
+
+
+def test_options_without_use_and_words_that_are_neither_are_refused():
+    with pytest.raises(DataError, match="rows.txt: .*leave mapping 'm.json' out"):
+        Reporting().refuse("rows.txt", names=None, mapping="m.json")
+    with pytest.raises(ValueError, match="on_error='stop'"):
+        begun("stop")
+
+
+def test_an_end_without_photos_is_an_error():
+    with pytest.raises(DataError, match="rows.txt: no photos remain"):
+        begun("raise").finish_loading("rows.txt")
