@@ -29,6 +29,19 @@ def graphs_as_they_are():
         yield
 
 
+@pytest.fixture(scope="module")
+def eagerly():
+    """For files that train a few steps or detect a few times, where to trace the graphs would be most of the work.
+
+    That the graphs do the same is seen where a training is long or a process of its own: tests/test_learning.py,
+    tests/test_wheel.py, the notebooks and other files without this.
+    """
+    from rewriting import running_eagerly
+
+    with running_eagerly(True):
+        yield
+
+
 def pytest_collection_modifyitems(items):
     """Files with slow tests come first, so that none is left over when the rest is done.
 

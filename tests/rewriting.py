@@ -1,4 +1,4 @@
-"""Whether TensorFlow rewrites the graphs that it runs."""
+"""How TensorFlow runs what tests build: whether it makes graphs at all, and whether it rewrites them."""
 
 import contextlib
 
@@ -22,3 +22,22 @@ def rewriting_graphs(wanted):
         yield
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+
+
+@contextlib.contextmanager
+def running_eagerly(wanted):
+    """Within it TensorFlow runs steps and detections operation by operation, without a graph, or with one.
+
+    To trace the graph of one training step of Mask R-CNN takes as long as a dozen steps without one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(wanted)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

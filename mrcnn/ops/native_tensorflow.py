@@ -1,4 +1,4 @@
-"""TensorFlow's own kernels for non-maximum suppression and RoIAlign: same results as the references, much faster."""
+"""TensorFlow's own kernels for NMS, RoIAlign and Adam: same results as the references, much faster."""
 
 from collections.abc import Sequence
 
@@ -66,3 +66,30 @@ def _corner_points(boxes, stride, size, sampling_ratio, height, width):
     last = first + step * (count - 1)
     scale = tf.stack([height - 1.0, width - 1.0])
     return tf.concat([first / scale, last / scale], axis=-1)
+
+
+def adam(variable: tf.Variable, momentum: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor,
+         step: tf.Tensor, betas: tuple[float, float], epsilon: float) -> None:
+    """Adam's change of one variable and of its two means by ResourceApplyAdam, one operation in place of thirty.
+
+    Args:
+        variable, momentum, velocity: changed in place.
+        gradient: of the variable's shape.
+        rate: scalar.
+        step: scalar, 1 in the first step.
+        betas, epsilon: constants of Adam.
+    """
+    dtype = variable.dtype
+    first, second = (tf.constant(beta, dtype) for beta in betas)
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle,
+        m=momentum.handle,
+        v=velocity.handle,
+        beta1_power=tf.pow(first, step),
+        beta2_power=tf.pow(second, step),
+        lr=rate,
+        beta1=first,
+        beta2=second,
+        epsilon=tf.constant(epsilon, dtype),
+        grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
+    )

@@ -89,7 +89,22 @@ class SGD(_PerVariable, keras.optimizers.SGD):
     """SGD with momentum; arguments as for `_PerVariable`, then those of keras.optimizers.SGD."""
 
 
-class AdamW(_PerVariable, keras.optimizers.Adam):
+class _Adam(keras.optimizers.Adam):
+    """Keras' Adam, by TensorFlow's own kernel there: a graph of half the size, quicker to build and to run."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if keras.backend.backend() != "tensorflow":
+            super().update_step(gradient, variable, learning_rate)
+            return
+        from mrcnn.ops.native_tensorflow import adam
+
+        index, step = self._get_variable_index(variable), ops.cast(self.iterations + 1, variable.dtype)
+        variable = variable.value if isinstance(variable, keras.Variable) else variable
+        means = self._momentums[index].value, self._velocities[index].value
+        adam(variable, *means, gradient, learning_rate, step, (self.beta_1, self.beta_2), self.epsilon)
+
+
+class AdamW(_PerVariable, _Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2); arguments as for `_PerVariable`."""
 
 

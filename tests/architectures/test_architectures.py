@@ -15,6 +15,8 @@ from mrcnn import architectures
 from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.model import MaskRCNN
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
 

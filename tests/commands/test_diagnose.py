@@ -15,6 +15,8 @@ from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.program import Program
 from mrcnn.model import MaskRCNN
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

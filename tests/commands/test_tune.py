@@ -14,6 +14,8 @@ from mrcnn.commands.options import Stage, stages_text
 from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
 
 

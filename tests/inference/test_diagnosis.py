@@ -10,6 +10,8 @@ from mrcnn.evaluation.funnel import step_tests
 from mrcnn.inference import diagnosis
 from mrcnn.model import MaskRCNN
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):

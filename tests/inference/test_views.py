@@ -10,6 +10,8 @@ from mrcnn.inference.views import VIEW_CONFIDENCE, View, merge_views, network_co
 from mrcnn.model import MaskRCNN
 from mrcnn.ops.roi_align import sample_masks
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 WHOLE = Window((40, 60), (40, 60), (1.0, 1.0), (0.0, 0.0))
 PLAIN, MIRRORED = View(False, 1.0), View(True, 1.0)
 

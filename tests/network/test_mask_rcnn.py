@@ -8,6 +8,8 @@ from mrcnn.errors import ConfigError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.training_model import LOSS_NAMES, named_losses
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"  # as Segmenter.compile has it
 
 

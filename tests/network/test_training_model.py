@@ -14,6 +14,8 @@ from mrcnn.network.mask_rcnn import box_head_losses, build_mask_rcnn
 from mrcnn.network.training_model import LOSS_NAMES, BoxHeadLosses, named_losses
 from mrcnn.ops import boxes as box_ops
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RECIPE = {
     "LABEL_SMOOTHING": 0.1, "BBOX_LOSS": "giou", "CLASS_LOSS": "seesaw", "CLASS_COUNTS": (0, 900, 30, 1),
     "SOFT_MASK_TARGETS": True,

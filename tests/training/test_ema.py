@@ -12,6 +12,8 @@ from mrcnn.training.runs import find_last_checkpoint
 from mrcnn.training.state import read_state, state_path
 from mrcnn.weights.files import read_layers
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 class Seen(keras.callbacks.Callback):
     """The only weight of a model as callbacks after MeanWeights find it."""

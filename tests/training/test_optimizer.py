@@ -127,6 +127,17 @@ def test_gradients_of_two_steps_make_one_change_by_their_mean():
     assert int(optimizer.iterations) == 2
 
 
+def test_adamw_moves_as_its_paper_says():
+    weight, optimizer = one_weight(OPTIMIZER="adamw", WEIGHT_DECAY=0.5)
+    value, mean, square = 2.0, 0.0, 0.0
+    for done, gradient in enumerate((3.0, -1.0, 0.5, 0.0, -2.0), start=1):
+        # Kingma and Ba 2015, algorithm 1 with epsilon as in section 2's end; the decay is decoupled (Loshchilov 2019).
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        rate = 0.1 * (1 - 0.999**done) ** 0.5 / (1 - 0.9**done)
+        value = value * (1 - 0.1 * 0.5) - rate * mean / (square**0.5 + 1e-7)
+        assert move(weight, optimizer, gradient) == pytest.approx(value, rel=1e-5)
+
+
 def test_the_mean_follows_the_weight_and_sooner_at_the_start():
     weight, optimizer = one_weight(EMA_DECAY=0.15)
     mean, value = 2.0, 2.0

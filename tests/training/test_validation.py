@@ -25,6 +25,8 @@ from mrcnn.training.validation import (
     validation_callbacks,
 )
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 NAMES = [f"val_{kind}_{name}" for kind in ("segm", "bbox") for name in ("AP", "AP50", "AP75")]
 
 
@@ -55,7 +57,7 @@ def trained(tmp_path_factory):
 @pytest.mark.slow
 def test_average_precision_is_logged_where_it_was_measured(trained):
     model, history, measured = trained
-    assert [len(batch) for batch in measured] == [2, 2]  # a batch of two photos, twice
+    assert [len(batch) for batch in measured] == [2] * 4  # two validation and two test photos, twice
     rows, val = rows_of(model), Squares().load(3, seed=1)
     results = [r for i in range(2) for r in coco.results_from_detections(val, i, measured[2][i])]
     truth = coco.ground_truth_from_dataset(val, [0, 1])

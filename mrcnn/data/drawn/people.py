@@ -4,8 +4,9 @@ Each picture carries instance masks of its clothes (visible pixels only), a labe
 a person mask. Colours and patterns do not depend on the class: shape and place must tell a skirt from pants.
 """
 
-import functools
+import collections
 import os
+import threading
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from mrcnn.data.drawn.painting import (
 from mrcnn.data.drawn.person import Person
 from mrcnn.data.formats import writers
 from mrcnn.errors import DataError
+
+# To draw a picture takes as long as to train on it: those of a training are drawn once, not once in every epoch.
+KEPT_BYTES = 2**28  # the 1000 pictures of `mrcnn train` with their labels are 246 MB
 
 
 class DrawnPeople(Dataset):
@@ -55,7 +59,7 @@ class DrawnPeople(Dataset):
     def load_picture(self, image_id: int) -> DrawnPicture:
         """Returns the DrawnPicture of an image id: all that the other load methods read, drawn once."""
         info = self.image_info[image_id]
-        return _recent_picture(info["seed"], info["index"], (info["height"], info["width"]))
+        return _drawn.picture(info["seed"], info["index"], (info["height"], info["width"]))
 
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the picture: uint8 [H, W, 3] RGB."""
@@ -82,10 +86,33 @@ class DrawnPeople(Dataset):
         return f"drawn picture, seed {info['seed']}, index {info['index']}"
 
 
-@functools.lru_cache(maxsize=8)
-def _recent_picture(seed, index, size):
-    # load_image and load_mask of one sample follow each other: the second finds the picture drawn.
-    return draw_picture(seed, index, size)
+class _Drawn:
+    """The pictures that were drawn last, as many as fit into `KEPT_BYTES`."""
+
+    def __init__(self):
+        self._lock, self._pictures, self._bytes = threading.Lock(), collections.OrderedDict(), 0
+
+    def picture(self, *key):
+        """What draw_picture(*key) gives, drawn now or before."""
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+                return self._pictures[key]
+        picture = draw_picture(*key)  # outside of the lock: other threads draw meanwhile
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = picture
+                self._bytes += _size(picture)
+            while self._bytes > KEPT_BYTES and len(self._pictures) > 1:
+                self._bytes -= _size(self._pictures.popitem(last=False)[1])
+        return picture
+
+
+def _size(picture):
+    return picture.image.nbytes + picture.instances.nbytes + picture.label_map.nbytes
+
+
+_drawn = _Drawn()
 
 
 def draw_picture(seed: int, index: int, size: tuple[int, int] = (256, 192)) -> DrawnPicture:

@@ -9,6 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from mrcnn.data.drawn import people
 from mrcnn.data.drawn.painting import CLOTHES, LABELS, SMALLEST_INSTANCE, Painter, plain_cloth
 from mrcnn.data.drawn.people import DrawnPeople, draw_picture, write_files
 from mrcnn.data.drawn.person import Person
@@ -41,6 +42,22 @@ def test_a_picture_depends_on_its_seed_and_index_alone():
     assert same(few.load_picture(2), draw_picture(0, 2, SIZE))
     assert not np.array_equal(few.load_image(2), few.load_image(1))
     assert not np.array_equal(few.load_image(2), prepared(3, seed=1).load_image(2))
+
+
+def test_a_picture_is_drawn_once_as_long_as_there_is_room(monkeypatch):
+    drawn = []
+
+    def draw(seed, index, size):
+        drawn.append(index)
+        return draw_picture(seed, index, size)
+
+    monkeypatch.setattr(people, "draw_picture", draw)
+    monkeypatch.setattr(people, "_drawn", people._Drawn())
+    monkeypatch.setattr(people, "KEPT_BYTES", 2 * 128 * 96 * 5)  # two pictures: 3 bytes a pixel, and two labels of one
+    dataset = prepared(3)
+    for image_id in (0, 0, 1, 0, 2, 0, 1):
+        assert same(dataset.load_picture(image_id), draw_picture(0, image_id, SIZE))
+    assert drawn == [0, 1, 2, 1]  # the one that was asked for least recently makes room
 
 
 def test_another_process_draws_the_same_bytes():
