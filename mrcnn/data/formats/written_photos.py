@@ -98,15 +98,14 @@ def _write_pixels(pixels, target):
 
 
 def _safe(name):
-    """A name without what leads out of a folder."""
+    """A name without what leads out of a folder, and with the ending of a photo."""
     parts = [part for part in name.replace(os.sep, "/").split("/") if part not in ("", ".", "..")]
-    return "/".join(parts) or "photo"
+    name = "/".join(parts) or "photo"
+    return name if os.path.splitext(name)[1].lower() in PHOTO_ENDINGS else f"{name}.png"
 
 
 def _without_leading(name):
     parts = name.split("/")
     while len(parts) > 1 and parts[0] in LEADING:
         parts.pop(0)
-    if os.path.splitext(parts[-1])[1].lower() not in PHOTO_ENDINGS:
-        parts[-1] += ".png"
     return "/".join(parts)

@@ -77,6 +77,9 @@ class YoloDataset(AnnotatedDataset):
             raise DataError(
                 f"{annotations}: none of {len(entries)} photos has a text file of labels (first: {entries[0][0].photo})"
                 ": these lie in labels/ where photos are in images/, else beside the photos, and have their names.")
+        if labels.twice:
+            how = "with a text file both beside it and in labels/: that in labels/ is taken"
+            self.note("photo", how, labels.twice[0], len(labels.twice))
         self._add(entries[:limit], folder, annotations, bool(boxes_as_masks))
         self.missing_photos(annotations, folder.path, missing, len(entries) + len(missing))
         self.finish_loading(annotations)
@@ -132,7 +135,7 @@ class YoloDataset(AnnotatedDataset):
         entries, lacking = [], {}
         for likely in yolo_files.listed_names(source, labels.root):
             label = next(filter(None, map(labels.find, likely)), None)
-            name = next((name for name in likely if folder.find(name)), None)
+            name = next((name for name in likely if _is_in(folder, name)), None)
             if name is None:
                 lacking[likely[-1]] = len(entries), label
             entries.append(yolo_files.Entry(name, label or (labels.find(name) if name else None)))
@@ -174,9 +177,13 @@ class YoloDataset(AnnotatedDataset):
             name, path = entry.photo, folder.join(entry.photo)
             try:
                 size = photo_size(path)
-                lines = read_rows(entry.label) if entry.label else []
             except DataError as error:
                 self.fault(source, Fault(name, "unreadable", str(error).rstrip(".")))
+                continue
+            try:
+                lines = read_rows(entry.label) if entry.label else []
+            except DataError as error:
+                self.fault(source, Fault(name, "bad entry", str(error).rstrip(".")))
                 continue
             if not entry.label:
                 told["bare"] += 1
@@ -266,6 +273,14 @@ class YoloDataset(AnnotatedDataset):
         class_ids = np.array([self.map_source_class_id(f"{FORMAT}.{index}") for number, index in info["rows"].items()
                               if number not in dropped], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
+
+
+def _is_in(folder, name):
+    """Whether a folder has a photo of a name; a name that no file can have is that of none."""
+    try:
+        return folder.find(name) is not None
+    except DataError:
+        return False
 
 
 def _has_pixels(rle):

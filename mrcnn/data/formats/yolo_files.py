@@ -66,7 +66,7 @@ def names_in(folder):
     """The set of the names in a folder; empty if there is no such folder."""
     try:
         return set(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # or of a name that no folder can have
         return set()
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror}): check its permissions.") from error

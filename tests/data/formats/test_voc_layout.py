@@ -1,0 +1,39 @@
+"""Folders, lists and names of PASCAL VOC's form."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats.label_colours import voc_colours
+from mrcnn.data.formats.voc_layout import find_root, object_numbers, part_files, without_words
+from tests.voc_files import object_mask, save_colours, write_voc
+
+
+def test_parts_are_named_alike_and_ordered(tmp_path):
+    write_voc(tmp_path, "a", {"Validation": "a", "Train": "a", "default": "a", "extra": "a"})
+    assert list(part_files(tmp_path)) == ["train", "val", "extra"]
+
+
+def test_two_folders_below_are_not_chosen_from(tmp_path):
+    for year in ("VOC2007", "VOC2012"):
+        write_voc(tmp_path / year, "a")
+    assert find_root(tmp_path) is None and find_root(tmp_path / "VOC2007" / "JPEGImages") is None
+
+
+@pytest.mark.parametrize("names, left, words", [
+    ({0: "background", 1: "shirt"}, {0: "background", 1: "shirt"}, {}),
+    ({0: "background", 1: "shirt", 2: "ignored"}, {0: "background", 1: "shirt"}, {2: 255}),
+    ({0: "__ignore__", 1: "_background_", 2: "shirt"}, {0: "_background_", 1: "shirt"}, {}),
+    ({0: "black", 1: "background", 2: "shirt"}, {0: "black", 2: "shirt"}, {1: 0}),
+])
+def test_words_for_background_and_what_is_ignored(names, left, words):
+    assert without_words(names) == (left, words)
+
+
+def test_numbers_of_objects_in_colours(tmp_path):
+    mask, usual = object_mask(), voc_colours()
+    path = tmp_path / "a.png"
+    save_colours(path, mask, {1: usual[1], 2: (1, 2, 3), 255: usual[255]})  # the second colour is none of VOC's
+    np.testing.assert_array_equal(object_numbers(path), np.where(mask == 2, 256, mask.astype(int)))
+    Image.fromarray(mask.astype(np.uint16) * 200).save(path)
+    np.testing.assert_array_equal(object_numbers(path), mask.astype(int) * 200)
