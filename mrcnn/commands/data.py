@@ -5,12 +5,13 @@ import inspect
 import os
 import warnings
 
-from mrcnn.commands.datasets import add_data_options, open_data, open_in_parts, reading
+from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.formats import PARTED, WRITERS, writer
+from mrcnn.data.formats.archives import check_photos, is_archive
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -55,6 +56,8 @@ def validate(options):
 
     path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
     claim_outputs([path], options.overwrite)
+    if is_archive(options.annotations) and not reads(options, options.annotations):
+        found_paths(options, options.annotations)  # which tells where it is unpacked
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         dataset = _with_its_faults(options)
@@ -85,17 +88,19 @@ def _is_bare(dataset):
 
 def _with_its_faults(options):
     """The data set with what is wrong with its annotations in `faults`, even if nothing in it is right."""
-    from mrcnn.data.formats import reader, recognise
+    from mrcnn.data.formats import reader
 
     options.on_error, options.keep_partial = "skip", True
     if not options.annotations or options.split or options.skip or reads(options, options.annotations):
         return open_data(options)
-    dataset = reader(options.format or recognise(options.annotations))()
+    form, annotations, images = found_paths(options, options.annotations)
+    dataset = reader(form)()
     try:
-        dataset.load(options.annotations, options.images, limit=options.limit, on_error="skip", **reading(options))
+        dataset.load(annotations, images, limit=options.limit, on_error="skip", **reading(options))
     except DataError:
         if dataset.image_info or not dataset.faults:
             raise  # it is not that nothing remains without the faults
+    check_photos(dataset, annotations, images)
     dataset.prepare()
     return dataset
 
@@ -111,7 +116,8 @@ def convert(options):
     more = {} if options.photos is None else {"photos": options.photos}
     if more and "photos" not in inspect.signature(write).parameters:
         raise UsageError(f"--photos {options.photos}: {options.to} leaves photos in place; leave the option out.")
-    if options.annotations and os.path.exists(options.output) and os.path.samefile(options.output, options.annotations):
+    both = [path for path in (options.output, options.annotations) if path and os.path.exists(path)]
+    if len(both) == 2 and os.path.samefile(*both):
         raise UsageError(f"--output {options.output} is the file that is read: give another.")
     if os.path.abspath(options.annotations or "").startswith(os.path.join(os.path.abspath(options.output), "")):
         raise UsageError(f"--output {options.output} is the folder of what is read: give another.")

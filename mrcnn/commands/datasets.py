@@ -7,7 +7,8 @@ from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import carried_part, split_file
-from mrcnn.data.formats import READERS, open_dataset
+from mrcnn.data.formats import READERS, located, open_dataset
+from mrcnn.data.formats.archives import is_archive
 from mrcnn.errors import DataError, UsageError
 from mrcnn.progress import progress_bar
 
@@ -23,9 +24,9 @@ def add_data_options(command, part=True, whole=False):
     command.set_defaults(whole=whole)
     command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
-                         help="COCO JSON, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, YOLO's "
-                              "data.yaml, folder of LabelMe JSON, of label maps or of instance masks (default: drawn "
-                              "pictures)")
+                         help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, YOLO's "
+                              "data.yaml, folder of LabelMe JSON, of label maps or of instance masks, or a ZIP or TAR "
+                              "of any (default: drawn pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE",
                          help="class names of CSV (label_descriptions.json), LabelMe files, YOLO labels or label maps")
@@ -124,15 +125,23 @@ def _opened(options, annotations, part, own, carried):
     # A split or a list to skip chooses first; then the limit counts what remains.
     limit = None if split_file(options) or options.skip else options.limit
     on_error = "skip" if options.skip else options.on_error
+    if not own:
+        form, annotations, images = found_paths(options, annotations)
     with progress_bar("Checking objects", shown=on_error == "skip") as show:
         if not own:
-            return open_dataset(annotations, options.images, limit, on_error, form=options.format,
-                                keep_partial=options.keep_partial, progress=show, split=carried, **reading(options))
+            return open_dataset(annotations, images, limit, on_error, form=form, keep_partial=options.keep_partial,
+                                progress=show, split=carried, **reading(options))
         chosen = argparse.Namespace(**{**vars(options), "limit": limit, "on_error": on_error})
         dataset = open_own(chosen, annotations, part)
         if on_error == "skip" and isinstance(dataset, AnnotatedDataset):
             return leave_out_bad(dataset, name_of(options.program.dataset), options.keep_partial, show)
         return dataset
+
+
+def found_paths(options, annotations):
+    """(format, path of the annotations, path of the photos or None), unpacked where they are archives."""
+    with progress_bar("Unpacking", "B", shown=is_archive(annotations) or is_archive(options.images)) as show:
+        return located(annotations, options.images, options.format, show)
 
 
 def reading(options):

@@ -19,8 +19,8 @@ readers take the others. --format NAME always takes the reader of that name.
 """
 
 import inspect
-import os
 
+from mrcnn.data.formats.archives import exists
 from mrcnn.errors import DataError, UsageError
 
 OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping", "crowds", "boxes_as_masks",
@@ -39,7 +39,7 @@ def reads(options, annotations):
         return "annotations" not in required(dataset)
     if not hasattr(dataset, "recognises"):
         return True
-    if not os.path.exists(annotations):
+    if not exists(annotations):
         raise DataError(f"{annotations}: no such annotations: check the path.")
     return bool(dataset.recognises(annotations))
 
@@ -65,7 +65,7 @@ def open_own(options, annotations, part):
     for option in OPTIONAL:
         if option not in taken and offered[option] not in (None, "raise"):
             raise UsageError(f"--{option.replace('_', '-')}: {name} takes no {option}; leave the option out.")
-    if annotations is not None and not os.path.exists(annotations):
+    if annotations is not None and not exists(annotations):
         raise DataError(f"{annotations}: no such annotations: check the path.")
     arguments = {own: offered[option] for option, own in taken.items()}
     if inspect.isclass(make):

@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -70,6 +72,27 @@ def test_summary_of_drawn_pictures(tmp_path, capsys):
     assert data("summary", "--limit", "3", "--output", tmp_path / "here") == 0
     assert "3 photos" in capsys.readouterr().out
     assert sorted(os.listdir(tmp_path / "here")) == [".mrcnn-output", "summary.json", "summary.png"]
+
+
+# --- Archives --------------------------------------------------------------------------------------------------------
+
+
+def test_an_archive_is_taken_as_it_is(photos, capsys, recwarn):
+    with zipfile.ZipFile("export.zip", "w") as archive:
+        archive.write(photos, "annotations/instances_default.json")
+        for name in os.listdir("photos"):
+            archive.write(f"photos/{name}", f"images/default/{name}")
+    shutil.rmtree("photos")
+    assert data("validate", "--annotations", "export.zip") == 0
+    assert "10 photos looked at: no faults" in capsys.readouterr().out
+    assert any("export.zip: unpacked into export.zip.unpacked (11 files" in str(warning.message) for warning in recwarn)
+    inside = "export.zip#annotations/instances_default.json"
+    assert data("convert", "--annotations", inside, "--to", "cvat", "--output", "out.xml") == 0
+    again = open_dataset("out.xml", "export.zip.unpacked/images/default")
+    assert len(again.image_ids) == 10 and again.class_names == ["BG", "hat", "coat"]
+    assert data("convert", "--annotations", "export.zip", "--to", "coco", "--output", "out.json") == 0
+    assert data("validate", "--annotations", "export.zip#gone.json") == 2
+    assert "holds no gone.json" in capsys.readouterr().err
 
 
 # --- Validation ------------------------------------------------------------------------------------------------------

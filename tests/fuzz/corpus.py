@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import os
+import tarfile
+import zipfile
 
 import h5py
 import numpy as np
@@ -47,6 +49,43 @@ def coco():
 def results():
     return [{"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": RUNS, "bbox": [4, 6, 10, 5]},
             {"image_id": 1, "category_id": 2, "score": 0.4, "segmentation": [OUTLINE]}]
+
+
+def panoptic():
+    segments = [{"id": 1, "category_id": 1, "iscrowd": 0}, {"id": 0x10203, "category_id": 2, "iscrowd": 1}]
+    return {**coco(), "annotations": [{"image_id": 1, "file_name": "m.png", "segments_info": segments}]}
+
+
+def segments():
+    """uint8 [H, W, 3] of the ids of `panoptic`: R + 256 G + 65536 B."""
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[6:11, 4:14] = 1, 0, 0
+    pixels[12:15, 4:14] = 3, 2, 1
+    return pixels
+
+
+def deepfashion2():
+    item = {"category_id": 1, "segmentation": [OUTLINE, OUTLINE], "scale": 1, "occlusion": 2, "style": 0}
+    return {"item1": item, "item2": {**item, "category_id": 13}, "source": "shop", "pair_id": 1}
+
+
+def zipped(method):
+    """Bytes of a ZIP of `coco` and its photo. method: of zipfile."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("annotations/a.json", json.dumps(coco()))
+        archive.writestr("images/a.jpg", png(np.zeros((HEIGHT, WIDTH, 3), np.uint8)))
+    return file.getvalue()
+
+
+def tarred(mode):
+    """Bytes of a TAR of `coco`. mode: of tarfile."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        info, data = tarfile.TarInfo("a.json"), json.dumps(coco()).encode()
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
 
 
 def via():

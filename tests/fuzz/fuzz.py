@@ -124,6 +124,32 @@ def in_file(name, make):
     return write
 
 
+def panoptic(rng, folder):
+    import corpus
+
+    changed = rng.random() < 0.3
+    png = corpus.png(corpus.segments())
+    in_file("m.png", lambda rng: changed_bytes(rng, png) if changed else png)(rng, folder)
+    text = json.dumps(corpus.panoptic()).encode()
+    return in_file("a.json", lambda rng: text if changed else as_json(rng, corpus.panoptic()))(rng, folder)
+
+
+def deepfashion2(rng, folder):
+    import corpus
+
+    os.makedirs(os.path.join(folder, "train", "annos"))
+    in_file("train/annos/a.json", lambda rng: as_json(rng, corpus.deepfashion2()))(rng, folder)
+    return os.path.join(folder, "train")
+
+
+def archive(rng, folder):
+    import corpus
+
+    kind = rng.choice((8, 0, "w", "w:gz"))  # deflated and stored
+    data = corpus.tarred(kind) if isinstance(kind, str) else corpus.zipped(kind)
+    return in_file("a.bin", lambda rng: changed_bytes(rng, data))(rng, folder)
+
+
 def label_maps(rng, folder):
     import corpus
 
@@ -224,6 +250,9 @@ def kinds():
         "via": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.via()))),
         "labelme": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.labelme()))),
         "cvat": annotations(in_file("a.xml", lambda rng: changed_bytes(rng, corpus.CVAT.encode()))),
+        "coco_panoptic": annotations(panoptic),
+        "deepfashion2": annotations(deepfashion2),
+        "archive": annotations(archive),
         "imaterialist": annotations(csv(corpus.CSV)),
         "kaggle": annotations(csv(corpus.KAGGLE)),
         "label_maps": annotations(label_maps),

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mrcnn.data.formats.archives import check_photos, exists, is_archive
 from mrcnn.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 # Name of a format: (module, class). Modules are imported when a file of theirs may be at hand.
 READERS = {
     "label_studio": ("mrcnn.data.formats.label_studio_json", "LabelStudioDataset"),
+    "coco_panoptic": ("mrcnn.data.formats.coco_panoptic", "CocoPanopticDataset"),
     "coco": ("mrcnn.data.formats.coco", "CocoDataset"),
     "imaterialist": ("mrcnn.data.formats.imaterialist", "ImaterialistDataset"),
     "run_length_csv": ("mrcnn.data.formats.run_length_csv", "RunLengthDataset"),
     "via": ("mrcnn.data.formats.via", "ViaDataset"),
     "cvat": ("mrcnn.data.formats.cvat", "CvatDataset"),
+    "deepfashion2": ("mrcnn.data.formats.deepfashion2", "DeepFashion2Dataset"),
     "labelme": ("mrcnn.data.formats.labelme", "LabelmeDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "voc": ("mrcnn.data.formats.voc", "VocDataset"),
@@ -48,7 +51,7 @@ def recognise(path: str | os.PathLike) -> str:
     """Recognise the format of annotations from their content.
 
     Args:
-        path: of the file or folder of annotations.
+        path: of the file or folder of annotations, or of an archive that holds them, which is unpacked.
 
     Returns:
         Name of the format, a key of READERS.
@@ -58,8 +61,12 @@ def recognise(path: str | os.PathLike) -> str:
     """
     from mrcnn.data.formats.unread import unread_form, why_not
 
-    if not os.path.exists(path):
+    if not exists(path):
         raise DataError(f"{path}: no such annotations: check the path.")
+    if is_archive(path):
+        from mrcnn.data.formats.archive_contents import annotations_in
+
+        return annotations_in(path, None, recognise)[0]
     form = unread_form(path) if os.path.isdir(path) else None
     if form is None:
         for name, (module, _) in READERS.items():
@@ -69,6 +76,28 @@ def recognise(path: str | os.PathLike) -> str:
     if form:
         raise DataError(f"{path}: {form}.")
     raise DataError(f"{path}: annotations of no known format: {why_not(path)}.")
+
+
+def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,
+            progress: Callable[[int, int], None] | None = None) -> tuple:
+    """Find the annotations and photos that paths stand for, which may be in archives.
+
+    Args:
+        annotations: path of a file, a folder, or an archive (ZIP, TAR): `export.zip`, or
+            `export.zip#train/annotations.json` where it holds several.
+        images: folder or archive of the photos; None takes those in the archive of the annotations, or none.
+        form: name of the format, a key of READERS; None recognises it.
+        progress: called as progress(done, total) in bytes while an archive is unpacked.
+
+    Returns:
+        (name of the format, path of the annotations, path of the folder of the photos or None).
+
+    Raises:
+        DataError: there are none, of no known format, or several in an archive.
+    """
+    from mrcnn.data.formats import archive_contents
+
+    return archive_contents.located(annotations, images, form, recognise, progress)
 
 
 def reader(form: str) -> type[AnnotatedDataset]:
@@ -102,7 +131,10 @@ def parts_of(annotations: str | os.PathLike, form: str | None = None) -> tuple[s
     Raises:
         DataError: the annotations cannot be used.
     """
-    return reader(form or recognise(annotations)).parts(annotations)
+    from mrcnn.data.formats.archive_contents import annotations_in
+
+    form, annotations, _ = annotations_in(annotations, form, recognise)
+    return reader(form).parts(annotations)
 
 
 def writer(form: str) -> Callable:
@@ -132,7 +164,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     """Read annotations of any known format.
 
     Args:
-        annotations: path of the file, or of the folder of LabelMe files, label maps or instance masks.
+        annotations: path of the file, of the folder of files, label maps or instance masks, or of an archive of any of
+            these (see `located`).
         images: folder of the photos; None takes the folder that the format has for them, else that of the annotations.
         limit: number of photos to take, the first ones; None takes all.
         on_error: "raise" raises at the first bad sample; "skip" leaves out all bad ones and lists them in `faults`.
@@ -157,10 +190,12 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     """
     from mrcnn.data.curation.census import leave_out_bad
 
-    dataset = reader(form or recognise(annotations))()
+    form, annotations, images = located(annotations, images, form)
+    dataset = reader(form)()
     only = {"split": split, "annotator": annotator}  # a format without them refuses what is given
     only = {name: value for name, value in only.items() if value is not None}
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
                  boxes_as_masks=boxes_as_masks or None, min_area=min_area, **only)
+    check_photos(dataset, annotations, images)
     dataset.prepare()
     return leave_out_bad(dataset, annotations, keep_partial, progress) if on_error == "skip" else dataset

@@ -17,7 +17,7 @@ from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
 
 HEAD = 1 << 20  # bytes of a file that are looked at
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".txz", ".zst")
 TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl", ".npy", ".npz")
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
 COCO_EXPORT = "export COCO 1.0 (instances JSON)"
@@ -38,7 +38,7 @@ def unread_form(path):
         return _unread_folder(path)
     ending = os.path.splitext(path)[1].lower()
     if ending in ARCHIVES:
-        return "an archive: unpack it, and give the file or folder in it"
+        return "no readable ZIP or TAR, which are read as they are: unpack it, and give the file or folder in it"
     if ending in TABLES:
         return f"a file of arrays or tables ({ending}), which is not read: {COCO_EXPORT} from where it came"
     if ending in PHOTO_ENDINGS:
@@ -141,8 +141,8 @@ def _unread_json(path):
 
 # What the files of a folder may be, if half of them or more have one ending.
 FOLDERS = {".xml": _unread_xml, ".json": _unread_json}
-PANOPTIC = ("COCO's panoptic form (segments_info), whose masks are PNG files: give the instances JSON "
-            "(instances_*.json) in its place, or " + COCO_EXPORT)
+PANOPTIC = ("COCO's panoptic form (segments_info), whose masks are PNG files: leave --format out, or give "
+            "coco_panoptic")
 LABELBOX = f"an export of Labelbox: convert it by Labelbox' own tools, or {COCO_EXPORT}"
 
 
@@ -162,7 +162,10 @@ def _unread_list(first):
 def _unread_table(head):
     line = head.partition("\n")[0]
     for delimiter in DELIMITERS:
-        columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
+        try:
+            columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
+        except csv.Error:  # no text
+            return None
         names = {column.strip().lower() for column in columns}
         if {"xmin", "ymin", "xmax", "ymax"} <= names:
             if any("mask" in name for name in names):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, without
 from mrcnn.data.formats import READERS, open_dataset, reader, recognise
+from mrcnn.data.formats.deepfashion2 import CLASSES as deepfashion2_classes
 from mrcnn.errors import DataError
 
 SIDE = 16
@@ -73,6 +74,28 @@ def label_studio(folder):
     return folder / "notes.json"
 
 
+def coco_panoptic(folder):
+    write_photo(folder / "a.png")
+    (folder / "notes").mkdir()
+    ids = np.zeros((SIDE, SIDE, 3), np.uint8)
+    ids[..., 1] = MASK  # 256
+    Image.fromarray(ids).save(folder / "notes" / "a.png")
+    (folder / "notes.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "a.png", "height": SIDE, "width": SIDE}],
+        "categories": [{"id": 1, "name": "shirt", "isthing": 1}],
+        "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 256, "category_id": 1}]}],
+    }))
+    return folder / "notes.json"
+
+
+def deepfashion2(folder):
+    write_photo(folder / "image" / "a.png")
+    (folder / "annos").mkdir()
+    item = {"category_id": 1, "segmentation": [[1, 2, 10, 2, 10, 11, 1, 11]]}
+    (folder / "annos" / "a.json").write_text(json.dumps({"item1": item, "source": "shop", "pair_id": 1}))
+    return folder
+
+
 def labelme(folder):
     write_photo(folder / "a.png")
     shape = {"label": "shirt", "points": [[1, 2], [10, 2], [10, 11], [1, 11]], "group_id": None}
@@ -121,6 +144,8 @@ MADE = {
     "run_length_csv": run_length_csv,
     "via": via,
     "cvat": cvat,
+    "coco_panoptic": coco_panoptic,
+    "deepfashion2": deepfashion2,
     "labelme": labelme,
     "label_maps": label_maps,
     "instance_masks": instance_masks,
@@ -139,7 +164,8 @@ def test_a_format_is_recognised_by_its_content_and_read(name, tmp_path):
     assert recognise(path) == name
     images = str(tmp_path / "photos") if name == "label_maps" else None
     dataset = open_dataset(path, images)
-    assert type(dataset) is reader(name) and dataset.class_names == ["BG", "shirt"] and len(dataset.image_ids) == 1
+    names = deepfashion2_classes if name == "deepfashion2" else ("shirt",)
+    assert type(dataset) is reader(name) and dataset.class_names == ["BG", *names] and len(dataset.image_ids) == 1
     masks, class_ids = dataset.load_mask(0)
     np.testing.assert_array_equal(masks[..., 0], MASK)
     assert class_ids.tolist() == [1] and dataset.load_image(0).shape == (SIDE, SIDE, 3)

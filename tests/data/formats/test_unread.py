@@ -23,7 +23,7 @@ def made(folder, **files):
 BOX = "<annotation><object><bndbox></bndbox></object></annotation>"
 # Name and content of a file, and what is said of it.
 FILES = [
-    ("a__zip", "PK", "an archive: unpack it"),
+    ("a__zip", "PK", "no readable ZIP or TAR.*unpack it"),
     ("a__parquet", "x", "arrays or tables"),
     ("a__png", "x", "a picture"),
     ("a__xml", BOX, "PASCAL VOC's XML of boxes: boxes alone cannot train"),
@@ -75,8 +75,14 @@ def test_masks_of_objects_of_voc_are_no_label_maps(tmp_path):
 def test_cocos_panoptic_form_is_named_though_it_looks_like_instances(tmp_path):
     content = {"images": [], "categories": [], "annotations": [{"image_id": 1, "segments_info": []}]}
     path = made(tmp_path, panoptic__json=content) / "panoptic.json"
-    with pytest.raises(DataError, match="panoptic.json: COCO's panoptic form.*instances_"):
-        open_dataset(str(path))
+    with pytest.raises(DataError, match="panoptic.json: COCO's panoptic form.*leave --format out"):
+        open_dataset(str(path), form="coco")
+
+
+def test_what_is_no_text_is_told_in_one_line(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"QK\3\4a,b\rc,d\0\r\n" + bytes(range(256)))
+    with pytest.raises(DataError, match="a.bin: annotations of no known format"):
+        recognise(str(tmp_path / "a.bin"))
 
 
 @pytest.mark.parametrize("content, order", [

@@ -1,0 +1,200 @@
+"""Which annotations an unpacked archive holds, and which of its folders has their photos."""
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+
+from mrcnn.data.formats.archives import MARK, inner_path, is_archive, split_path, unpacked
+from mrcnn.data.formats.unread import unread_form
+from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.errors import DataError
+
+MOST_FOLDERS = 20_000  # that are looked into for annotations
+LOOKED_AT = 40  # files of a folder that are looked at
+SHOWN = 8  # candidates in a message
+NAMES = 60  # names of photos by which their folder is found
+BLOCK = 1 << 20  # bytes
+DATA_ENDINGS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".npz", ".npy",
+                ".h5", ".hdf5")
+ARCHIVE_ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".7z", ".rar")
+ENDINGS = rb"(?:jpe?g|png|bmp|tiff?|webp|gif|heic|jfif)"
+PHOTO_NAME = re.compile(
+    rb"""["'>,;\t\n]\s*([^"'<>,;\t\r\n]{1,400}\.""" + ENDINGS + rb""")["'<,;\t\r\n]""", re.IGNORECASE)
+# Forms whose photos have places of their own, which the reader finds.
+OWN_PLACES = ("label_maps", "instance_masks", "yolo", "voc")
+
+
+def located(annotations: str | os.PathLike, images: str | os.PathLike | None, form: str | None,
+            recognise: Callable[[str], str], progress: Callable | None = None) -> tuple:
+    """Find annotations and photos that may be in archives.
+
+    Args:
+        annotations: path of a file, a folder, or an archive, `export.zip` or `export.zip#train/annotations.json`.
+        images: folder of the photos, or an archive of them; None takes what the archive of the annotations holds.
+        form: name of the format; None recognises it.
+        recognise: function that gives the name of the format of a path, or raises DataError.
+        progress: called as progress(done, total) in bytes while an archive is unpacked.
+
+    Returns:
+        (name of the format, path of the annotations, path of the photos or None), without archives.
+
+    Raises:
+        DataError: an archive holds no annotations of a known format, or several.
+    """
+    form, annotations, inside = annotations_in(annotations, form, recognise, progress)
+    if is_archive(images):
+        archive, name = split_path(images)
+        folder = unpacked(archive, progress)
+        folder = inner_path(folder, name, archive) if name else folder
+        return form, annotations, _photo_folder(folder, annotations, form) or folder
+    if images is None and inside is not None and not (os.path.isdir(annotations) and form in OWN_PLACES):
+        images = _photo_folder(inside, annotations, form)
+    return form, annotations, images
+
+
+def annotations_in(annotations, form, recognise, progress=None):
+    """Find annotations that may be in an archive; arguments as of `located`.
+
+    Returns:
+        (name of the format, path of the annotations, folder of the unpacked archive or None).
+
+    Raises:
+        DataError: as `located`.
+    """
+    inside = None
+    if is_archive(annotations):
+        archive, name = split_path(annotations)
+        inside = unpacked(archive, progress)
+        if name is None:
+            annotations, form = _only_annotations(archive, inside, form, recognise)
+        else:
+            annotations = inner_path(inside, name, archive)
+    return form or recognise(annotations), annotations, inside
+
+
+# --- Annotations -----------------------------------------------------------------------------------------------------
+
+
+def _only_annotations(archive, folder, form, recognise):
+    """(path, format) of the annotations in an unpacked archive, if they are one."""
+    found, unread = find_annotations(folder, recognise)
+    chosen = [(path, name) for path, name in found if form in (None, name)]
+    if len(chosen) == 1:
+        return chosen[0]
+    places = [f"{archive}#{os.path.relpath(path, folder).replace(os.sep, '/')} ({name})" for path, name in found]
+    more = ", ..." if len(places) > SHOWN else ""
+    if len(chosen) > 1:
+        shown = ", ".join(places[:SHOWN]) + more
+        raise DataError(f"{archive}: holds {len(chosen)} annotations: give one of them: {shown}.")
+    if found:
+        raise DataError(f"{archive}: holds none of format {form}, but {', '.join(places[:SHOWN])}{more}.")
+    inner = [name for _, _, files in os.walk(folder) for name in files if name.lower().endswith(ARCHIVE_ENDINGS)]
+    why = "; ".join(unread[:3]) or (f"it holds another archive, {inner[0]}: unpack it by hand, and give that" if inner
+                                    else "see docs/formats.md for what is read")
+    raise DataError(f"{archive}: holds no annotations of a known format: {why}.")
+
+
+def find_annotations(folder, recognise):
+    """Look for annotations in a folder and all below it.
+
+    A folder that is of a format as a whole is not looked into. Files come before the folder that they are in, unless
+    they are of its own format.
+
+    Args:
+        folder: path.
+        recognise: function that gives the name of the format of a path, or raises DataError.
+
+    Returns:
+        (list of (path, name of the format); list of sentences on forms that are known and not read).
+    """
+    found, unread, waiting, looked = [], [], [folder], 0
+    while waiting and looked < MOST_FOLDERS:
+        place = waiting.pop(0)
+        looked += 1
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        files = [entry.path for entry in entries if entry.is_file() and entry.name != MARK
+                 and entry.name.lower().endswith(DATA_ENDINGS)]
+        forms = [(path, _form(path, recognise)) for path in files[:LOOKED_AT]]
+        forms = [(path, name) for path, name in forms if name]
+        whole = _form(place, recognise)
+        if whole and (not forms or any(name == whole for _, name in forms)):
+            found.append((place, whole))
+            continue
+        found += forms
+        if not forms:
+            told = [unread_form(path) for path in [place, *files[:LOOKED_AT]]]
+            unread += [f"{os.path.relpath(path, folder)} is {text}" for path, text in zip([place, *files], told)
+                       if text and "JPEG files" not in text][:1]
+        waiting += [entry.path for entry in entries if entry.is_dir()]
+    return found, unread
+
+
+def _form(path, recognise):
+    try:
+        return recognise(path)
+    except DataError:
+        return None
+
+
+# --- Photos ----------------------------------------------------------------------------------------------------------
+
+
+def _photo_folder(folder, annotations, form):
+    """The folder in an unpacked archive in which the photos are that annotations name; None for the reader's own.
+
+    Raises:
+        DataError: if the archive has no photo, and the annotations name some.
+    """
+    default = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
+    if form == "cvat" and os.path.isdir(os.path.join(default, "images")):  # and folders of subsets in it
+        return None
+    with_photos = [place for place, _, files in os.walk(folder)
+                   if any(name.lower().endswith(PHOTO_ENDINGS) for name in files)]
+    names = photo_names(annotations)
+    if not names:
+        return None
+    if not with_photos:
+        if form == "labelme":  # whose files may hold them
+            return None
+        raise DataError(f"{annotations}: the archive has no photos: give their folder (images=, --images).")
+    candidates = {default, *with_photos, folder}
+    for place in with_photos:
+        while len(place) > len(folder):
+            place = os.path.dirname(place)
+            candidates.add(place)
+    if form == "coco_panoptic":  # its masks are called as photos are
+        candidates = {place for place in candidates if "panoptic" not in os.path.basename(place)}
+    # The most photos; then the reader's own folder, then the shallowest.
+    ranked = sorted(candidates, key=lambda place: (-_hits(place, names), place != default, len(place), place))
+    best = ranked[0]
+    if not _hits(best, names):
+        best = with_photos[0] if len(with_photos) == 1 else folder  # and the reader looks for names that are alike
+    if best == default:
+        return None
+    warnings.warn(f"{annotations}: takes the photos in {best} (images=, --images: another folder).", stacklevel=4)
+    return best
+
+
+def _hits(place, names):
+    return sum(os.path.isfile(os.path.join(place, name)) for name in names)
+
+
+def photo_names(annotations):
+    """list of the first names of photos in a file of annotations of any form, or in the first files of a folder."""
+    paths = [annotations]
+    if os.path.isdir(annotations):
+        names = sorted(name for name in os.listdir(annotations) if name.lower().endswith(DATA_ENDINGS))
+        paths = [os.path.join(annotations, name) for name in names[:LOOKED_AT]]
+    found = {}
+    for path in paths:
+        with open(path, "rb") as file:
+            rest = b""
+            while len(found) < NAMES and (block := file.read(BLOCK)):
+                text = rest + block
+                for match in PHOTO_NAME.finditer(text):
+                    name = match[1].decode("utf-8", "replace").strip().replace("\\/", "/").replace("\\\\", "/")
+                    leads_out = os.path.isabs(name) or ".." in name.split("/")
+                    found[name.split("/")[-1] if leads_out else name] = None
+                rest = text[-512:]
+    return list(found)[:NAMES]
