@@ -38,6 +38,7 @@ DOORS = {
     "mrcnn.labeling.label_map": ("label_map", "labels_alone", "LabelSettings", "load_settings", "save_settings"),
     "mrcnn.labeling.refine": ("build_chain",),
     "mrcnn.export": ("export",),
+    "mrcnn.commands.main": ("main",),
     "mrcnn.errors": ("UserError", "UsageError", "ConfigError", "DataError", "CheckpointError", "ExportError",
                      "RunError", "NonFiniteLoss"),
 }

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, probability
@@ -14,7 +15,7 @@ from mrcnn.outputs import claim_outputs
 PHOTOS = 50  # looked at unless told otherwise
 
 
-def diagnose(options):
+def diagnose(options: argparse.Namespace) -> None:
     """Print where objects are lost and what mends it; write diagnose.json and diagnose.png."""
     from mrcnn.drawing.pictures import write_figure
     from mrcnn.evaluation.findings import find
@@ -42,7 +43,7 @@ def diagnose(options):
     print(f"{diagnosis_text(diagnosis, findings)}\n\ndiagnose.json and diagnose.png are in {folder}")
 
 
-def training_objects(options, dataset):
+def training_objects(options: argparse.Namespace, dataset: object) -> dict | None:
     """{objects: [number of each class of the data], most: objects of one photo} of the training data; None if unknown.
     """
     from mrcnn.data.objects import class_counts
@@ -73,7 +74,7 @@ def _has_training_part(options):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_diagnose(commands, add_command):
+def add_diagnose(commands: object, add_command: Callable) -> None:
     command = add_command(commands, "diagnose", diagnose,
                           "Tell at which stage of a trained network objects are lost, why, and what mends it "
                           f"(on {PHOTOS} photos, or as many as --limit says).")

@@ -3,6 +3,7 @@
 import argparse
 import os
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, evaluate_pixels
@@ -13,7 +14,7 @@ from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
 
-def evaluate(options):
+def evaluate(options: argparse.Namespace) -> int | None:
     """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
@@ -53,7 +54,7 @@ def evaluate(options):
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
 
 
-def missed_text(config, metrics, results, truth, tile):
+def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: dict, tile: int | None) -> str:
     """One line if DETECTION_MAX_INSTANCES keeps objects from being found, with what mends it; "" if it does not.
 
     Of photos with so many detections those count that have as many objects, or whose last detection still scores
@@ -79,7 +80,7 @@ def missed_text(config, metrics, results, truth, tile):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_evaluate(commands, add_command):
+def add_evaluate(commands: object, add_command: Callable) -> None:
     command = add_command(commands, "evaluate", evaluate,
                           "Print AP of masks and boxes, overall and by class; write metrics, detections and a report. "
                           "Of a network that finds no objects: IoU of each class, as with --pixels.")

@@ -1,6 +1,8 @@
 """The command `export`: a checkpoint as a file that other programs run."""
 
+import argparse
 import os
+from collections.abc import Callable
 
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
@@ -12,7 +14,7 @@ from mrcnn.outputs import claim_outputs
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "litert": ".tflite"}
 
 
-def export(options):
+def export(options: argparse.Namespace) -> None:
     """Write the file, and beside it the JSON file that tells how to use it."""
     if options.image_side and (options.height or options.width):
         raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
@@ -38,14 +40,14 @@ def export(options):
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 
-def photos_of(options):
+def photos_of(options: argparse.Namespace) -> list | None:
     """The photos of --image to check the file on, or None."""
     from mrcnn.data.images import load_image
 
     return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
 
 
-def any_canvas(path, overrides):
+def any_canvas(path: str, overrides: dict) -> dict:
     """Settings with which the network of a checkpoint takes canvases of any shape, photos being as large as before."""
     from mrcnn.config import FIXED_CANVAS_MODES, Config
     from mrcnn.weights import torchvision as torchvision_weights
@@ -56,7 +58,7 @@ def any_canvas(path, overrides):
     return {"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": int(config.IMAGE_SHAPE[0])}
 
 
-def add_export(commands, add_command):
+def add_export(commands: object, add_command: Callable) -> None:
     command = add_command(commands, "export", export, "Write a checkpoint as a file that runs without this program.")
     add_weights(command)
     command.add_argument("--format", choices=tuple(ENDINGS), default="savedmodel",

@@ -1,6 +1,8 @@
 """The command `label`: one class for each pixel of a photo; and the measuring of such label maps for `evaluate`."""
 
+import argparse
 import os
+from collections.abc import Callable, Sequence
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.detect import load_readable
@@ -18,7 +20,7 @@ NAMES = "label_names.txt"
 # --- Label maps of photos --------------------------------------------------------------------------------------------
 
 
-def label(options):
+def label(options: argparse.Namespace) -> int | None:
     """Write a label map and an overlay for each photo, or tune the settings of label maps.
 
     Returns:
@@ -27,7 +29,7 @@ def label(options):
     return tune(options) if options.tune else label_photos(options)
 
 
-def label_photos(options):
+def label_photos(options: argparse.Namespace) -> int | None:
     """Write a palette PNG label map and an overlay for each photo.
 
     Returns:
@@ -67,7 +69,7 @@ def label_photos(options):
     return 0 if done == len(dataset.image_ids) else 2
 
 
-def settings_for(model, settings, dataset):
+def settings_for(model: object, settings: object, dataset: object) -> object:
     """Label settings as a model takes them: checked against the classes, or None for a network that finds no objects.
 
     Args:
@@ -81,7 +83,7 @@ def settings_for(model, settings, dataset):
     return settings
 
 
-def chain_of(options, model=None):
+def chain_of(options: argparse.Namespace, model: object = None) -> Callable | None:
     """The chain of refinement that --refine names, else the model's settings, else the default."""
     from mrcnn.labeling.refine import DEFAULT_CHAIN, build_chain
 
@@ -91,14 +93,14 @@ def chain_of(options, model=None):
     return build_chain(text)
 
 
-def file_stems(dataset):
+def file_stems(dataset: object) -> dict[int, str]:
     """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike."""
     names = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
     stems = [os.path.splitext(name)[0] for name in names]
     return stems if len(set(stems)) == len(stems) else [name.replace(".", "_") for name in names]
 
 
-def write_pictures(stem, image, labels, class_names):
+def write_pictures(stem: str, image: object, labels: object, class_names: Sequence[str]) -> None:
     """Write stem.png, the label map, and stem_overlay.jpg, the photo with the labels over it."""
     from mrcnn.drawing.label_maps import draw_label_map, write_label_map
     from mrcnn.drawing.pictures import write_picture
@@ -108,7 +110,7 @@ def write_pictures(stem, image, labels, class_names):
     write_picture(f"{stem}_overlay.jpg", draw_label_map(image, labels, class_names, scale=scale), quality=92)
 
 
-def write_names(folder, class_names):
+def write_names(folder: str, class_names: Sequence[str]) -> None:
     """Write label_names.txt: value and class of each label, as the reader of label maps takes them."""
     path = os.path.join(folder, NAMES)
     write_text(path, "".join(f"{i} {name}\n" for i, name in enumerate(class_names)))
@@ -117,7 +119,7 @@ def write_names(folder, class_names):
 # --- Tuning and measuring --------------------------------------------------------------------------------------------
 
 
-def tune(options):
+def tune(options: argparse.Namespace) -> None:
     """Find the thresholds of the highest mean IoU on annotated photos, and store them beside the weights."""
     from mrcnn.labeling.label_map import load_settings, save_settings
     from mrcnn.labeling.tuning import gathered
@@ -142,7 +144,7 @@ def tune(options):
     print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
 
 
-def evaluate_pixels(options, model, dataset, folder):
+def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object, folder: str) -> None:
     """Measure label maps against the data: print a table of all figures, and write pixels.json into a folder."""
     from mrcnn.evaluation.pixels import pixel_table
     from mrcnn.labeling.label_map import load_settings
@@ -163,13 +165,13 @@ def evaluate_pixels(options, model, dataset, folder):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_refine(command):
+def add_refine(command: argparse.ArgumentParser) -> None:
     command.add_argument("--refine", metavar="STEP,...",
                          help="refine label maps by these steps, or none: small-regions, felzenszwalb, slic, "
                               "merged-superpixels, guided, crf (default: LABEL_REFINE of the weights)")
 
 
-def add_label(commands, add_command):
+def add_label(commands: object, add_command: Callable) -> None:
     command = add_command(commands, "label", label,
                           "Write a palette PNG label map and an overlay for each photo; --tune finds the thresholds.")
     add_weights(command)

@@ -1,6 +1,8 @@
 """The command line: `mrcnn COMMAND`, the same as `python -m mrcnn COMMAND`; and that of a user's own program."""
 
+import argparse
 import sys
+from collections.abc import Callable, Sequence
 
 # Keras and numpy are imported inside the commands: --help and usage errors answer at once.
 from mrcnn import __version__
@@ -16,7 +18,7 @@ from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
 
 
-def build_parser(program=None):
+def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     """The parser of all commands.
 
     Args:
@@ -33,7 +35,8 @@ def build_parser(program=None):
     return parser
 
 
-def main(arguments=None, *, config=None, dataset=None, augmentations=None):
+def main(arguments: Sequence[str] | None = None, *, config: type | None = None, dataset: Callable | None = None,
+         augmentations: dict | None = None) -> int:
     """Run a command. A program of a user's own, shop.py, is a Config, a Dataset if need be, and this call:
 
         if __name__ == "__main__":

@@ -4,6 +4,7 @@ import inspect
 import os
 import shlex
 import sys
+from collections.abc import Callable
 
 from mrcnn.errors import UsageError
 
@@ -20,12 +21,13 @@ class Program:
         command: how it is called, for what the user is told to type: "mrcnn" or "python shop.py".
     """
 
-    def __init__(self, config=None, dataset=None, augmentations=None, command=COMMAND):
+    def __init__(self, config: type | None = None, dataset: Callable | None = None, augmentations: dict | None = None,
+                 command: str = COMMAND):
         self._config, self.dataset, self.command = config, dataset, command
         self.augmentations = dict(augmentations or {})
 
     @property
-    def config(self):
+    def config(self) -> type:
         """The class of its settings. That of `mrcnn` is imported when it is asked for, which no parser does."""
         if self._config is None:
             from mrcnn.commands.configs import FashionConfig
@@ -33,13 +35,13 @@ class Program:
             return FashionConfig
         return self._config
 
-    def augmentation_names(self):
+    def augmentation_names(self) -> tuple[str, ...]:
         """Names that --augment and --stages take."""
         from mrcnn.data.recipes import AUGMENTATIONS
 
         return (*AUGMENTATIONS, *(name for name in self.augmentations if name not in AUGMENTATIONS))
 
-    def check_augmentation(self, name, option):
+    def check_augmentation(self, name: str, option: str) -> None:
         """Raise UsageError unless there is an augmentation of this name.
 
         Args:
@@ -50,7 +52,7 @@ class Program:
             known = ", ".join(self.augmentation_names())
             raise UsageError(f"{option}: there is no augmentation {name!r}; take {known}.")
 
-    def augmentation(self, name):
+    def augmentation(self, name: str) -> object:
         """The augmentation of a name, one of the program's own before the package's.
 
         Raises:
@@ -65,7 +67,8 @@ class Program:
         return named() if inspect.isfunction(named) and not inspect.signature(named).parameters else named
 
 
-def make_program(config=None, dataset=None, augmentations=None):
+def make_program(config: type | None = None, dataset: Callable | None = None,
+                 augmentations: dict | None = None) -> Program:
     """The Program of what `mrcnn.commands.main.main` was given.
 
     Raises:
@@ -88,7 +91,7 @@ def _with_plan(config):
     return type(config.__name__, (config, Plan), {"__doc__": config.__doc__})
 
 
-def called_as():
+def called_as() -> str:
     """How this process was started, as a user types it: "python shop.py", or "mrcnn"."""
     started = getattr(sys.modules.get("__main__"), "__file__", None) or ""
     name = os.path.basename(started)

@@ -1,5 +1,6 @@
 """Runs: finding their checkpoints, and the models of those."""
 
+import argparse
 import copy
 import os
 import shlex
@@ -18,7 +19,7 @@ from mrcnn.errors import CheckpointError, DataError, UsageError
 from mrcnn.training.runs import find_last_checkpoint
 
 
-def checkpoint_of(options):
+def checkpoint_of(options: argparse.Namespace) -> str:
     """Path of the weight file that --weights last|PATH stands for."""
     if options.weights == "last":
         return last_checkpoint(options.logs, options.program.config.NAME)
@@ -27,7 +28,7 @@ def checkpoint_of(options):
     return options.weights
 
 
-def last_checkpoint(logs, name):
+def last_checkpoint(logs: str, name: str) -> str:
     """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
     try:
         return find_last_checkpoint(logs, name or "model")
@@ -39,7 +40,7 @@ def last_checkpoint(logs, name):
         raise FileNotFoundError(f"{error} The newest run of another name there has {other}.") from None
 
 
-def check_classes(checkpoint, dataset, whose, otherwise=""):
+def check_classes(checkpoint: str, dataset: object, whose: str, otherwise: str = "") -> None:
     """Raise DataError unless a checkpoint knows the dataset's classes, in their order.
 
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
@@ -57,7 +58,7 @@ def check_classes(checkpoint, dataset, whose, otherwise=""):
         )
 
 
-def start_model(options, overrides, dataset):
+def start_model(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
     """The model to train: a new one, or that of the newest run as it stopped."""
     settle_weights(options)
     if options.weights == "last":
@@ -81,7 +82,7 @@ def start_model(options, overrides, dataset):
     return model
 
 
-def settle_weights(options):
+def settle_weights(options: argparse.Namespace) -> None:
     """Fetch Matterport's COCO model if --weights asks for it, and make options.weights one start of coco,OTHER.
 
     Raises CheckpointError if the model cannot be had, and no other start is named for a machine that is offline.
@@ -106,12 +107,12 @@ def settle_weights(options):
                       f"instead; with the file as {coco_path(options)} it is COCO's.", stacklevel=2)
 
 
-def coco_path(options):
+def coco_path(options: argparse.Namespace) -> str:
     """Where Matterport's COCO model is kept."""
     return os.path.join(options.logs, "mask_rcnn_coco.h5")
 
 
-def load_pretrained(model, path, options, dataset):
+def load_pretrained(model: object, path: str, options: argparse.Namespace, dataset: object) -> None:
     """Fill a new run's network from Matterport's COCO weights, torchvision's, or any weight file.
 
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
@@ -130,7 +131,7 @@ def load_pretrained(model, path, options, dataset):
     print(f"{path}: {report}{model._in_force()}")
 
 
-def load_model(path, options, overrides, mode="inference"):
+def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: str = "inference") -> object:
     """The model of a checkpoint, of whichever architecture; with --tile one that looks at photos by tiles."""
     start_keras()
     from mrcnn.architectures import architecture_of, class_of
@@ -150,7 +151,7 @@ def load_model(path, options, overrides, mode="inference"):
     return model if tile is None else Tiled(model, tile, options.tile_overlap)
 
 
-def check_has(model, method, path):
+def check_has(model: object, method: str, path: str) -> None:
     """Raise UsageError unless the network of a checkpoint has what a command is about: "detect", "get_anchors"."""
     if not hasattr(model, method):
         lacking = {"detect": "finds no objects", "get_anchors": "has none of the stages that diagnose looks at"}[method]
@@ -166,7 +167,7 @@ class Tiled:
 
     BY_TILES = ("detect", "label_each")
 
-    def __init__(self, model, tile, overlap):
+    def __init__(self, model: object, tile: int, overlap: float):
         self.model, self.tile, self.overlap = model, tile, overlap
         # Of photos, which are huge; their tiles go in batches of the model's own.
         self.config = copy.copy(model.config).set(GPU_COUNT=1, BATCH_SIZE=1)
@@ -178,11 +179,11 @@ class Tiled:
         return lambda images, **options: method(images, self.tile, self.overlap, **options)
 
 
-def output_folder(options, checkpoint, name):
+def output_folder(options: argparse.Namespace, checkpoint: str, name: str) -> str:
     """The folder to write to: --output, or one of this name in the checkpoint's run."""
     return options.output or os.path.join(os.path.dirname(os.path.abspath(checkpoint)), name)
 
 
-def add_weights(command):
+def add_weights(command: argparse.ArgumentParser) -> None:
     command.add_argument("--weights", default="last", metavar="last|PATH",
                          help="checkpoint: the newest run's last one (default) or a file")

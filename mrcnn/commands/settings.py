@@ -3,7 +3,9 @@
 Parsers are built with it, so the classes of settings, with which numpy comes, are imported where they are needed.
 """
 
+import argparse
 import os
+from collections.abc import Sequence
 
 from mrcnn.commands.options import parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
@@ -19,7 +21,7 @@ DRAWN_SIZE = (256, 192)  # height, width
 DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
 
 
-def base_config(options):
+def base_config(options: argparse.Namespace) -> type:
     """The class of settings that a command begins with: the program's, or DrawnConfig for drawn pictures."""
     from mrcnn.commands.configs import DrawnConfig
 
@@ -34,7 +36,7 @@ def base_config(options):
     return base if getattr(options, "architecture", None) is None else settings_for(base, class_of_option(options))
 
 
-def settings_for(base, architecture):
+def settings_for(base: type, architecture: type) -> type:
     """A Config class as one of the settings that an architecture has: what it says of others falls away.
 
     A program's Config is of Mask R-CNN, and serves for other networks as far as these know its settings.
@@ -47,7 +49,7 @@ def settings_for(base, architecture):
     return type(base.__name__, (architecture.settings,), {**known_to(architecture, base.of_their_own()), **plan})
 
 
-def known_to(architecture, settings, asked=()):
+def known_to(architecture: type, settings: dict, asked: Sequence[str] = ()) -> dict:
     """{name: value} of settings less those that are other networks' alone, unless the user asked for them by name."""
     from mrcnn.config import RULES
 
@@ -60,7 +62,7 @@ def known_to(architecture, settings, asked=()):
 # --- Settings from the command line ----------------------------------------------------------------------------------
 
 
-def overrides_of(options):
+def overrides_of(options: argparse.Namespace) -> dict:
     """{setting: value} that the options of a command ask for; those of --set come last and win.
 
     Raises UsageError for a size that the pyramid cannot halve, ConfigError for what a setting does not take.
@@ -93,7 +95,7 @@ def overrides_of(options):
     return overrides
 
 
-def starts_of(weights):
+def starts_of(weights: str) -> list[str]:
     """What --weights names: [START], or [coco, OTHER], the latter for a machine that cannot download COCO's.
 
     Raises UsageError for other lists.
@@ -106,25 +108,25 @@ def starts_of(weights):
     return starts
 
 
-def asked_settings(options):
+def asked_settings(options: argparse.Namespace) -> list[str]:
     """Names of the settings that --set and --backbone name; others follow from options of every network."""
     backbone = ["BACKBONE"] if getattr(options, "backbone", None) is not None else []
     return backbone + [parse_setting(text)[0] for text in options.set]
 
 
-def is_torchvision(weights):
+def is_torchvision(weights: str) -> bool:
     """Whether --weights is a file of torchvision's Mask R-CNN."""
     from mrcnn.weights.files import is_foreign
 
     return not is_imagenet(weights) and is_foreign(weights)
 
 
-def is_imagenet(weights):
+def is_imagenet(weights: str) -> bool:
     """Whether --weights asks for an ImageNet classifier: imagenet, or imagenet:FILE."""
     return weights == "imagenet" or weights.startswith("imagenet:")
 
 
-def is_mask_rcnn(options):
+def is_mask_rcnn(options: argparse.Namespace) -> bool:
     """Whether the network of a command is Mask R-CNN; also where that cannot be told yet."""
     from mrcnn.weights import files
 
@@ -140,7 +142,7 @@ def is_mask_rcnn(options):
         return True  # who opens the file says what is wrong with it
 
 
-def class_of_option(options):
+def class_of_option(options: argparse.Namespace) -> type:
     """The class of the network that --architecture names."""
     start_keras()
     from mrcnn import architectures
@@ -148,7 +150,7 @@ def class_of_option(options):
     return architectures.class_of(getattr(options, "architecture", None) or architectures.DEFAULT_ARCHITECTURE)
 
 
-def new_config(options, overrides, dataset):
+def new_config(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.

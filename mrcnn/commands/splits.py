@@ -1,5 +1,6 @@
 """Which part of annotated photos a command takes: of a split file, or of data that carry splits of their own."""
 
+import argparse
 import os
 
 from mrcnn.commands.own_data import reads
@@ -8,14 +9,14 @@ from mrcnn.errors import UsageError
 ALIASES = {"valid": "val", "validation": "val"}
 
 
-def split_file(options):
+def split_file(options: argparse.Namespace) -> str | None:
     """Path of the split file that --split names; None where it names a part, or is not given."""
     text = options.split
     is_file = text and (os.path.isfile(text) or text.lower().endswith(".json") or os.path.basename(text) != text)
     return text if is_file else None
 
 
-def carried_parts(options, annotations):
+def carried_parts(options: argparse.Namespace, annotations: str | None) -> tuple[str, ...]:
     """Names of the parts that annotations carry themselves; () where they carry none, or a split file goes before."""
     if not annotations or not os.path.exists(annotations) or split_file(options) or reads(options, annotations):
         return ()  # what does not exist is told where it is opened
@@ -24,7 +25,8 @@ def carried_parts(options, annotations):
     return parts_of(annotations, options.format)
 
 
-def carried_part(options, annotations, part):
+def carried_part(options: argparse.Namespace, annotations: str | None,
+                 part: str | None) -> tuple[str | None, str | None]:
     """The part to take of annotations that carry splits of their own.
 
     Args:

@@ -1,8 +1,10 @@
 """The command `train`: the stages that are still to do."""
 
+import argparse
 import os
 import shlex
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 
 from mrcnn.commands.options import parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
@@ -17,7 +19,7 @@ from mrcnn.commands.training_options import (
 )
 
 
-def train(options):
+def train(options: argparse.Namespace) -> None:
     """Train the stages that are still to do."""
     check_data_options(options)
     start, *_ = starts_of(options.weights)
@@ -50,7 +52,7 @@ def train(options):
         print(f"The run is in {model.log_dir}. Next: {following}")
 
 
-def check_architecture(options):
+def check_architecture(options: argparse.Namespace) -> None:
     """Tell, before the data is read, of an --architecture or a --keep-best that does not exist."""
     architecture = class_of_option(options)
     from mrcnn.training.validation import check_kept
@@ -59,7 +61,7 @@ def check_architecture(options):
         check_kept(architecture, options.keep_best)
 
 
-def planned_stages(config, options):
+def planned_stages(config: object, options: argparse.Namespace) -> list:
     """The stages of a run's settings, each with the name of its augmentation; warns of an --augment without effect."""
     own = options.program.config
     stages = parse_stages(getattr(config, "STAGES", own.STAGES))
@@ -70,7 +72,7 @@ def planned_stages(config, options):
     return [stage._replace(augment=stage.augment or default) for stage in stages]
 
 
-def left_to_do(stages, model, callbacks):
+def left_to_do(stages: Sequence, model: object, callbacks: Sequence) -> Iterator:
     """Yield (stage, its last epoch), each when the one before is trained, from that of the resumed checkpoint on.
 
     Each stage has as many epochs as it asks for, also after one that --patience ended early: that one's epochs fall
@@ -92,7 +94,7 @@ def left_to_do(stages, model, callbacks):
         begin = min(last_epoch, model.epoch)
 
 
-def places_of(written, stages):
+def places_of(written: dict, stages: Sequence) -> list[int]:
     """Indices of the Stages that may be the one that a checkpoint was written in, as its state tells it."""
     same = [i for i, stage in enumerate(stages)
             if (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])]
@@ -103,7 +105,7 @@ def places_of(written, stages):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_train(commands, add_command):
+def add_train(commands: object, add_command: Callable) -> None:
     command = add_command(commands, "train", train, "Train on photos, or without options on drawn pictures.")
     add_training_data(command)
     command.add_argument("--test", metavar="ANNOTATIONS",
