@@ -64,9 +64,12 @@ class Settings(BaseSettings, network="all networks"):
     OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights
     LEARNING_RATE = 0.001
     LEARNING_MOMENTUM = 0.9
-    # Within a stage. "step": a tenth after each of LR_STEPS; "cosine": down to nothing at its end (Loshchilov 2017).
+    # Within a stage. "step": a tenth after each of LR_STEPS; "cosine": down to nothing at its end (Loshchilov 2017);
+    # "plateau": LR_PLATEAU_FACTOR of it when val_loss has not fallen for LR_PLATEAU_PATIENCE epochs.
     LR_SCHEDULE = "constant"
     LR_STEPS = (0.67, 0.89)  # shares of the stage, as in the schedules of Detectron
+    LR_PLATEAU_FACTOR = 0.1
+    LR_PLATEAU_PATIENCE = 5
     LR_REFERENCE_BATCH = None  # rates are for so many photos; scaled to BATCH_SIZE * ACCUMULATE_STEPS (Goyal 2017, 2.1)
     WARMUP_STEPS = 500  # the rate climbs linearly from a thousandth of itself (Goyal 2017); at most one epoch long
     WEIGHT_DECAY = 0.0001  # of kernels only, never of biases and norms

@@ -14,6 +14,7 @@ from mrcnn.training import state
 from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer, rate_text
+from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
 
@@ -101,6 +102,8 @@ class Trainable:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
+        if self.config.LR_SCHEDULE == "plateau" and val_dataset is None:
+            raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
         self._take_classes(train_dataset)
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
                  "augmentation": augmentation_name}
@@ -203,9 +206,12 @@ class Trainable:
 
     def _callbacks(self, batches, stage, custom):
         """The callbacks of a stage, in their order."""
-        measuring = Measuring(callback for callback in custom if getattr(callback, "measures", False))
+        config, measures = self.config, [callback for callback in custom if getattr(callback, "measures", False)]
+        if config.LR_SCHEDULE == "plateau":
+            measures.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE))
+        measuring = Measuring(measures)
         everywhere = [
-            *([MeanWeights()] if self.config.EMA_DECAY else []),  # before all that looks at the weights
+            *([MeanWeights()] if config.EMA_DECAY else []),  # before all that looks at the weights
             FollowEpoch(batches),
             StopAtNonFiniteLoss(batches),
         ]

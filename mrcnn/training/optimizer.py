@@ -52,12 +52,14 @@ class _PerVariable:
     decays: decoupled weight decay of each variable (Loshchilov and Hutter 2019, section 2)
     mean_decay: of the running mean (Polyak and Juditsky 1992); 0 keeps none. Its first steps have
         min(mean_decay, (1 + n) / (10 + n)) after n changes of the weights, or the start would be remembered too long.
+    can_be_lowered: whether there is a variable `lowered`, a share of the schedule's rate that callbacks assign.
 
     All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
     """
 
-    def __init__(self, schedule, rates, decays, mean_decay=0.0, **settings):
+    def __init__(self, schedule, rates, decays, mean_decay=0.0, can_be_lowered=False, **settings):
         super().__init__(schedule, **settings)
+        self.can_be_lowered, self.lowered = can_be_lowered, None
         self.schedule, self.rates, self.decays, self.mean_decay = schedule, list(rates), list(decays), mean_decay
         self.means = []  # in the order of the variables it is built on
 
@@ -67,10 +69,14 @@ class _PerVariable:
             self.means = self.add_optimizer_variables(variables, "mean")
             for mean, variable in zip(self.means, variables):
                 mean.assign(copied(variable))
+        if self.can_be_lowered and self.lowered is None:
+            self.lowered = self.add_variable((), initializer="ones", dtype="float32", name="lowered")
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self.rates[index]
+        if self.lowered is not None:
+            rate = rate * ops.cast(self.lowered, variable.dtype)
         if self.decays[index]:
             self.assign_sub(variable, variable * (rate * self.decays[index]))
         super().update_step(gradient, variable, rate)
@@ -82,7 +88,8 @@ class _PerVariable:
 
     def last_rate(self):
         """The learning rate of the step that was done last, before any share of a layer."""
-        return float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
+        lowered = 1.0 if self.lowered is None else float(ops.convert_to_numpy(self.lowered))
+        return lowered * float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
 
 
 class SGD(_PerVariable, keras.optimizers.SGD):
@@ -158,6 +165,7 @@ def make_optimizer(model: object, config: Settings, learning_rate: float, moment
         # Biases, and scales and shifts of norms, are spared.
         "decays": [decay if len(v.shape) > 1 else 0.0 for v in variables],
         "mean_decay": config.EMA_DECAY,
+        "can_be_lowered": config.LR_SCHEDULE == "plateau",
         "global_clipnorm": config.GRADIENT_CLIP_NORM or None,
         "gradient_accumulation_steps": config.ACCUMULATE_STEPS if config.ACCUMULATE_STEPS > 1 else None,
     }
@@ -170,7 +178,7 @@ def make_optimizer(model: object, config: Settings, learning_rate: float, moment
 
 
 def _schedule(config, rate, warmup_steps, total_steps):
-    if config.LR_SCHEDULE == "constant":
+    if config.LR_SCHEDULE in ("constant", "plateau"):
         return WarmUp(rate, warmup_steps)
     return WarmUp(rate, warmup_steps, total_steps, config.LR_STEPS if config.LR_SCHEDULE == "step" else ())
 

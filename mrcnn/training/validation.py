@@ -148,14 +148,8 @@ class StopEarly(keras.callbacks.EarlyStopping):
 
     def _before(self):
         """(best value, measurements since) in the epochs that the stage at hand has behind it; (None, 0) for none."""
-        stage, best, without_gain = getattr(self.segmenter, "stage", None), None, 0
-        path = os.path.join(self.segmenter.log_dir, "history.csv") if stage else ""
-        if not os.path.isfile(path):
-            return None, 0
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file)
-                    if stage["first_epoch"] <= int(row["epoch"]) < self.segmenter.epoch]
-        for value in (float(row.get(self.monitor) or math.nan) for row in rows):
+        best, without_gain = None, 0
+        for value in values_before(self.segmenter, self.monitor):
             if best is None or _is_better(value, best, self.mode):
                 best, without_gain = (None, 0) if math.isnan(value) else (value, 0)
             elif not math.isnan(value):
@@ -166,6 +160,25 @@ class StopEarly(keras.callbacks.EarlyStopping):
         value = (logs or {}).get(self.monitor)
         if value is None or not math.isnan(value):
             super().on_epoch_end(epoch, logs)
+
+
+def values_before(segmenter: object, monitor: str) -> list[float]:
+    """What history.csv has of a figure in the epochs that the stage has behind it; NaN where it was not measured.
+
+    Args:
+        segmenter: the `Segmenter` that trains, or None.
+        monitor: name of the figure in the logs.
+
+    Returns:
+        List of float.
+    """
+    stage = getattr(segmenter, "stage", None)
+    path = os.path.join(segmenter.log_dir, "history.csv") if stage else ""
+    if not os.path.isfile(path):
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if stage["first_epoch"] <= int(row["epoch"]) < segmenter.epoch]
+    return [float(row.get(monitor) or math.nan) for row in rows]
 
 
 def read_best(folder: str | os.PathLike) -> dict | None:

@@ -1,0 +1,55 @@
+"""LR_SCHEDULE = "plateau": the learning rate falls when the validation loss falls no more."""
+
+import math
+
+import keras
+import numpy as np
+
+from mrcnn.training.optimizer import unscaled
+from mrcnn.training.validation import values_before
+
+
+class LowerOnPlateau(keras.callbacks.Callback):
+    """Multiplies the learning rate by a factor after so many epochs without a better validation loss.
+
+    A resumed stage knows from history.csv how long it has been waiting; how far the rate has fallen is part of the
+    optimizer's state.
+
+    Args:
+        segmenter: the `Segmenter` that trains.
+        factor: of the rate.
+        patience: number of epochs without gain.
+        monitor: name in the logs, of which less is better.
+    """
+
+    measures = True
+
+    def __init__(self, segmenter, factor, patience, monitor="val_loss"):
+        super().__init__()
+        self.segmenter, self.factor, self.patience, self.monitor = segmenter, float(factor), int(patience), monitor
+        self.best, self.waited = math.inf, 0
+
+    def on_train_begin(self, logs=None):
+        self.best, self.waited = math.inf, 0
+        for value in values_before(self.segmenter, self.monitor):
+            self._due(value)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._due(float((logs or {}).get(self.monitor, math.nan))):
+            optimizer = unscaled(self.model.optimizer)
+            optimizer.lowered.assign(np.asarray(optimizer.lowered) * self.factor)
+            print(f"\n{self.monitor} has not fallen for {self.patience} epochs: the learning rate is {self.factor:g} "
+                  "times what it was.")
+
+    def _due(self, value):
+        """Count an epoch; True if the rate has to fall after it."""
+        if math.isnan(value):
+            return False
+        if value < self.best:
+            self.best, self.waited = value, 0
+        else:
+            self.waited += 1
+        due = self.waited >= self.patience
+        if due:
+            self.waited = 0
+        return due
