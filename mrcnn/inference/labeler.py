@@ -28,7 +28,7 @@ class Labeler(Predictor):
                          scale: float = 1.0, probabilities: bool = True) -> Iterator[dict]:
         """Yield the label maps of huge photos, each cut into overlapping tiles.
 
-        Each pixel is told by the tile in which it lies deepest, so that what is cut by a tile's border does not count.
+        Where tiles overlap their probabilities blend evenly into each other: what a tile's border cuts counts least.
 
         Args:
             images: as for `label_each`.
@@ -38,18 +38,35 @@ class Labeler(Predictor):
             probabilities: False leaves these out, which saves memory and time.
         """
         for image in self.checked_images(images):
-            boxes = tile_boxes(image.shape, tile, overlap, scale)
-            result = {"labels": np.zeros(image.shape[:2], np.uint8)}
+            yield self._blended(image, tile_boxes(image.shape, tile, overlap, scale), scale, probabilities)
+
+    def _blended(self, image, boxes, scale, probabilities):
+        """The label map of a photo from its tiles, a row of these at a time, so that few probabilities are kept."""
+        height, width, classes = *image.shape[:2], self.config.NUM_CLASSES
+        down, across = (blend_weights(boxes[:, axis], boxes[:, axis + 2], image.shape[axis]) for axis in (0, 1))
+        result = {"labels": np.zeros((height, width), np.uint8)}
+        if probabilities:
+            result["probabilities"] = np.zeros((height, width, classes), np.float32)
+        tops, begun = np.unique(boxes[:, 0]), np.zeros((0, width, classes), np.float32)
+        for top, following in zip(tops, [*tops[1:], height]):
+            row = boxes[boxes[:, 0] == top]
+            strip = np.zeros((row[0, 2] - top, width, classes), np.float32)
+            strip[: len(begun)] = begun  # what the row above told of these pixels
+            for box, parts in self._tiles_seen(image, row, scale):
+                _, x1, _, x2 = box
+                told = label_map_of(parts, (len(strip), x2 - x1))["probabilities"]
+                strip[:, x1:x2] += told * (down[top][:, None] * across[x1])[..., None]
+            done, begun = strip[: following - top], strip[following - top :]
+            result["labels"][top:following] = done.argmax(axis=-1)
             if probabilities:
-                result["probabilities"] = np.zeros((*image.shape[:2], self.config.NUM_CLASSES), np.float32)
-            for start in range(0, len(boxes), self.config.BATCH_SIZE):
-                chunk = boxes[start : start + self.config.BATCH_SIZE]
-                for box, parts in zip(chunk, self._seen([cut_tile(image, box, scale) for box in chunk])):
-                    labelled = label_map_of(parts, (box[2] - box[0], box[3] - box[1]), probabilities)
-                    y1, x1, y2, x2 = own_part(box, boxes)
-                    for name, value in result.items():
-                        value[y1:y2, x1:x2] = labelled[name][y1 - box[0] : y2 - box[0], x1 - box[1] : x2 - box[1]]
-            yield result
+                result["probabilities"][top:following] = done
+        return result
+
+    def _tiles_seen(self, image, boxes, scale):
+        """Generator of (box, its parts as from `_seen`) of some tiles."""
+        for start in range(0, len(boxes), self.config.BATCH_SIZE):
+            chunk = boxes[start : start + self.config.BATCH_SIZE]
+            yield from zip(chunk, self._seen([cut_tile(image, box, scale) for box in chunk]))
 
     def _seen(self, images):
         """For each photo the list of what its views' canvases show of it: probabilities float32 [h, w, C], upright."""
@@ -104,20 +121,23 @@ def _resized(planes, shape):
     return np.mean([resize_pixels(np.ascontiguousarray(plane), shape) for plane in planes], axis=0, dtype=np.float32)
 
 
-def own_part(box: np.ndarray, boxes: np.ndarray) -> tuple[int, int, int, int]:
-    """The part of a tile where no other lies deeper: up to the middle of what it has in common with its neighbours.
+def blend_weights(starts: np.ndarray, ends: np.ndarray, size: int) -> dict[int, np.ndarray]:
+    """How much tiles count along one axis: the nearer to a border that cuts the photo, the less; together 1.
 
     Args:
-        box: int [4], the tile, pixels of the photo.
-        boxes: int [T, 4], all tiles, of `mrcnn.inference.tiles.tile_boxes`.
+        starts, ends: int [T], of tiles that cover the axis; equal ones count once.
+        size: of the photo along it.
 
     Returns:
-        (y1, x1, y2, x2) whole pixels; those of all tiles fill the photo without a gap.
+        {start: float32 [end - start]}.
     """
-    part = [0] * 4
-    for axis in (0, 1):
-        starts, ends = np.unique(boxes[:, axis]), np.unique(boxes[:, axis + 2])
-        i = int(np.searchsorted(starts, box[axis]))
-        part[axis] = int(box[axis] if i == 0 else (starts[i] + ends[i - 1]) // 2)
-        part[axis + 2] = int(box[axis + 2] if i + 1 == len(starts) else (starts[i + 1] + ends[i]) // 2)
-    return tuple(part)
+    depths, total = {}, np.zeros(size)
+    for start, end in sorted(set(zip(map(int, starts), map(int, ends)))):
+        centres, depth = np.arange(start, end) + 0.5, np.full(end - start, float(size))
+        if start > 0:
+            depth = np.minimum(depth, centres - start)
+        if end < size:
+            depth = np.minimum(depth, end - centres)
+        depths[start] = depth
+        total[start:end] += depth
+    return {start: (depth / total[start : start + len(depth)]).astype(np.float32) for start, depth in depths.items()}

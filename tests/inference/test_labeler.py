@@ -6,8 +6,7 @@ from tiny import TinyConfig
 
 from mrcnn.data.images import Window
 from mrcnn.errors import DataError
-from mrcnn.inference.labeler import Labeler, label_map_of, own_part, photo_part
-from mrcnn.inference.tiles import tile_boxes
+from mrcnn.inference.labeler import Labeler, blend_weights, label_map_of, photo_part
 
 
 class Colours(Labeler):
@@ -73,14 +72,19 @@ def test_tiles_are_told_to_the_pixel_where_the_whole_is_not():
         list(Colours().label_each_tiled([image], tile=8))
 
 
-@pytest.mark.parametrize("shape", [(150, 210), (64, 500), (40, 30)])
-def test_the_parts_of_tiles_fill_the_photo_without_a_gap(shape):
-    boxes, covered = tile_boxes(shape, 64, 0.3), np.zeros(shape, int)
-    for box in boxes:
-        y1, x1, y2, x2 = own_part(box, boxes)
-        assert (box[:2] <= [y1, x1]).all() and ([y2, x2] <= box[2:]).all()
-        covered[y1:y2, x1:x2] += 1
-    assert (covered == 1).all()
+def test_the_weights_of_tiles_blend_evenly():
+    """Tiles 0-4 and 2-6 of 6 pixels: those in between lie 1.5 and 0.5 from the end of one, and so from the other."""
+    weights = blend_weights([0, 2, 0], [4, 6, 4], 6)
+    np.testing.assert_allclose(weights[0], [1, 1, 0.75, 0.25])
+    np.testing.assert_allclose(weights[2], [0.25, 0.75, 1, 1])
+    np.testing.assert_allclose(blend_weights([0], [3], 3)[0], 1)
+
+
+@pytest.mark.parametrize("overlap", [0.1, 0.5])
+def test_the_probabilities_of_tiles_sum_to_one(overlap):
+    (result,) = Colours().label_each_tiled([stripes(150, 210)[0]], tile=64, overlap=overlap)
+    np.testing.assert_allclose(result["probabilities"].sum(axis=-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(result["probabilities"].argmax(axis=-1), result["labels"])
 
 
 def test_of_equals_the_first_class_is_the_label():
