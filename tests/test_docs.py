@@ -19,7 +19,7 @@ from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.main import PRESETS, build_parser
 from mrcnn.commands.options import expand_presets
 from mrcnn.commands.settings import overrides_of
-from mrcnn.config import Config
+from mrcnn.config import RULES, Config
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.model import MaskRCNN
@@ -259,7 +259,7 @@ def test_commands_that_are_named_exist():
 
 
 def test_every_setting_that_is_named_exists():
-    known = set(FashionConfig().names()) | {"BATCH_SIZE", "IMAGE_SHAPE", "IMAGE_META_SIZE"} | OTHERS
+    known = set(FashionConfig().names()) | set(RULES) | {"BATCH_SIZE", "IMAGE_SHAPE", "IMAGE_META_SIZE"} | OTHERS
     for page in PAGES:
         text = text_of(page)
         named = re.findall(r"`([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", text) + re.findall(r"--set ([A-Z]\w+)=", text)
