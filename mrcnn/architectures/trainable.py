@@ -102,8 +102,6 @@ class Trainable:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
-        if self.config.LR_SCHEDULE == "plateau" and val_dataset is None:
-            raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
         self._take_classes(train_dataset)
         stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
                  "augmentation": augmentation_name}
@@ -262,6 +260,8 @@ class Trainable:
     def _validation_batches(self, dataset):
         """Validation photos in order, the same ones each epoch."""
         if dataset is None:
+            if self.config.LR_SCHEDULE == "plateau":
+                raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
             return None
         steps, size = self.config.VALIDATION_STEPS, self.config.BATCH_SIZE
         number = len(dataset.image_ids) if steps is None else min(steps * size, len(dataset.image_ids))
