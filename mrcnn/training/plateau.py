@@ -24,17 +24,17 @@ class LowerOnPlateau(keras.callbacks.Callback):
 
     measures = True
 
-    def __init__(self, segmenter, factor, patience, monitor="val_loss"):
+    def __init__(self, segmenter: object, factor: float, patience: int, monitor: str = "val_loss") -> None:
         super().__init__()
         self.segmenter, self.factor, self.patience, self.monitor = segmenter, float(factor), int(patience), monitor
         self.best, self.waited = math.inf, 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.best, self.waited = math.inf, 0
         for value in values_before(self.segmenter, self.monitor):
             self._due(value)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self._due(float((logs or {}).get(self.monitor, math.nan))):
             optimizer = unscaled(self.model.optimizer)
             optimizer.lowered.assign(np.asarray(optimizer.lowered) * self.factor)
