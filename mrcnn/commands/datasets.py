@@ -22,7 +22,8 @@ def add_data_options(command, part=True, whole=False):
         whole: whether it takes all photos of data that carry splits of their own, unless a part is named.
     """
     command.set_defaults(whole=whole)
-    command.add_argument("--images", metavar="DIR", help="folder of the photos (default: beside the annotations)")
+    command.add_argument("--images", metavar="DIR",
+                         help="folder, ZIP or TAR of the photos (default: beside the annotations)")
     command.add_argument("--annotations", metavar="PATH",
                          help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, YOLO's "
                               "data.yaml, folder of LabelMe JSON, of label maps or of instance masks, or a ZIP or TAR "

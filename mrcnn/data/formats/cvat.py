@@ -27,6 +27,10 @@ FORMAT = "cvat"
 FILE = "annotations.xml"  # of an export that was unpacked
 HEAD = 1 << 16  # bytes of a file by which it is recognised
 ELEMENT = re.compile(r"<([A-Za-z_][\w.-]*)")
+SUBSET = re.compile(rb'<image\s[^<>]*?\ssubset="([^"<>]{0,200})"')
+BLOCK, LONGEST_IMAGE = 1 << 20, 1 << 12  # bytes read at once, and of the element of a photo
+PARTS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+ORDER = ("train", "val", "test")
 MOST_VALUES = 100  # that an attribute may have; one with more is text, not a choice
 
 
@@ -46,11 +50,24 @@ def recognises(path):
 class CvatDataset(AnnotatedDataset):
     """An XML file of CVAT and its folder of photos. Classes are numbered in the order in which the file lists labels.
 
-    What the form has beside is in `image_info`: "subset", and "tags" of a whole photo.
+    What the form has beside is in `image_info`: "subset", and "tags" of a whole photo. Where a project has several
+    subsets, they are the parts of the data set: Train is "train", Validation "val", Test "test".
     """
 
+    @staticmethod
+    def parts(annotations):
+        """Names of the subsets of a project, such as ("train", "val"); () if all photos are of one."""
+        found, rest = set(), b""
+        with open(_xml_file(annotations), "rb") as file:
+            while block := file.read(BLOCK):
+                text = rest + block
+                found |= {_part_of(subset.decode("utf-8", "replace")) for subset in SUBSET.findall(text)}
+                rest = text[-LONGEST_IMAGE:]
+        listed = [part for part in ORDER if part in found] + sorted(found - {*ORDER, ""})
+        return tuple(listed) if len(listed) > 1 else ()
+
     def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, **others):
+             boxes_as_masks=None, split=None, **others):
         """Register the photos of a file, those without shapes too, all shapes checked.
 
         Args:
@@ -60,6 +77,7 @@ class CvatDataset(AnnotatedDataset):
             limit: take the first so many photos.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
             boxes_as_masks: whether boxes are masks where there is nothing else (see `boxes`).
+            split: one of `parts`; None takes all photos.
 
         Returns:
             The data set itself.
@@ -69,15 +87,19 @@ class CvatDataset(AnnotatedDataset):
         """
         self.refuse(annotations, names=names, mapping=mapping, **others)
         self.start_loading(on_error)
-        path = os.path.join(annotations, FILE) if os.path.isdir(annotations) else os.fspath(annotations)
+        path = _xml_file(annotations)
         content = CvatFile(path)
+        photos = [photo for photo in content.photos if split in (None, _part_of(photo.subset))]
+        if not photos and content.photos:
+            has = ", ".join(sorted({photo.subset or "none" for photo in content.photos}))
+            raise DataError(f"{path}: no photo is of the subset {split!r} (--split): it has {has}.")
         classes = self._classes(content)
         for name in classes:
             self.add_class(FORMAT, name, name)
         folder, rectangles = PhotoFolder(images or os.path.dirname(path) or "."), Rectangles(self)
         attributes = Attributes(content.photos, self)
         self.attribute_names = attributes.names
-        for photo, name in self._found(path, content.photos[:limit], folder):
+        for photo, name in self._found(path, photos[:limit], folder):
             self._add(path, photo, name, folder.join(name), set(classes), attributes, rectangles)
         rectangles.settle(path, boxes_as_masks)
         self.finish_loading(path)
@@ -151,7 +173,7 @@ class CvatDataset(AnnotatedDataset):
         for tag in photo.tags:
             self.note("tag", "of a whole photo: kept in image_info, of no use to masks", f"{name}, {tag}")
         self.add_photo(FORMAT, name, file, name, *upright, objects=objects, turn=turn, subset=photo.subset,
-                       tags=photo.tags)
+                       split=_part_of(photo.subset) or None, tags=photo.tags)
 
     # --- Objects -----------------------------------------------------------------------------------------------------
     def _outlines(self, path, name, photo, classes, size):
@@ -256,6 +278,16 @@ def _word(name, value):
     if not value or value.lower() == "false":
         return None
     return name if value.lower() == "true" else f"{name}: {value}"
+
+
+def _xml_file(path):
+    return os.path.join(path, FILE) if os.path.isdir(path) else os.fspath(path)
+
+
+def _part_of(subset):
+    """The part that a subset is called elsewhere: Validation is val."""
+    name = subset.strip()
+    return PARTS.get(name.lower(), name.lower() if name.lower() in ORDER else name)
 
 
 def _file_of(photo, folder):

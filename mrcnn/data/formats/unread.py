@@ -121,6 +121,9 @@ def _unread_json(path):
         return _unread_list(first)
     if not isinstance(content, dict):
         return None
+    if "_via_img_metadata" in content or _is_of_via(content):
+        return ("annotations of VIA, which are given by their file: bring the photos together in one project (VIA: "
+                "Annotation, Import), and give what that saves")
     annotations = content.get("annotations")
     first = annotations[0] if isinstance(annotations, list) and annotations else None
     if isinstance(first, dict) and "segments_info" in first:
@@ -137,6 +140,11 @@ def _unread_json(path):
     if {"data_row", "projects"} <= keys:
         return LABELBOX
     return None
+
+
+def _is_of_via(content):
+    first = next(iter(content.values()), None)
+    return isinstance(first, dict) and isinstance(first.get("filename"), str) and "regions" in first
 
 
 # What the files of a folder may be, if half of them or more have one ending.

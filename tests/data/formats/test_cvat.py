@@ -6,7 +6,7 @@ from cvat_files import PROJECT, image, label, shape, written
 from PIL import Image
 
 from mrcnn.data import run_lengths
-from mrcnn.data.formats import open_dataset, recognise
+from mrcnn.data.formats import open_dataset, parts_of, recognise
 from mrcnn.data.formats.cvat import CvatDataset, recognises
 from mrcnn.errors import DataError
 
@@ -217,6 +217,21 @@ def test_photos_are_found_where_exports_have_them(folder):
     assert [info["file_name"] for info in dataset.image_info] == ["images/a.jpg", "images/Train/b.jpg", "Val/c.jpg"]
     assert [info["subset"] for info in dataset.image_info] == ["", "Train", "Val"]
     assert not dataset.notes
+
+
+def test_subsets_of_a_project_are_parts(folder):
+    def of(name, subset):
+        return image(shape("polygon", POLYGON), name, more=f' subset="{subset}" task_id="7"')
+
+    path = written(folder, of("b.jpg", "Validation"), of("a.jpg", "Train"), form=PROJECT)
+    assert parts_of(path) == ("train", "val")
+    assert [info["split"] for info in load(path).image_info] == ["val", "train"]
+    assert [info["file_name"] for info in open_dataset(path, split="val").image_info] == ["b.jpg"]
+    with pytest.raises(DataError, match="no photo is of the subset 'test' .--split.: it has Train, Validation"):
+        load(path, split="test")
+    assert parts_of(written(folder, of("a.jpg", "Train"), of("b.jpg", "Train"), form=PROJECT)) == ()
+    long = written(folder, image(f"<x>{' ' * (3 << 20)}</x>"), of("b.jpg", "mine"), of("a.jpg", "Test"), form=PROJECT)
+    assert parts_of(long) == ("test", "mine")
 
 
 def test_a_task_has_one_subset_and_a_folder_stands_for_its_file(folder):

@@ -20,6 +20,7 @@ def made(folder, **files):
     return folder
 
 
+VIA = {"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": [], "file_attributes": {}}}
 BOX = "<annotation><object><bndbox></bndbox></object></annotation>"
 # Name and content of a file, and what is said of it.
 FILES = [
@@ -57,6 +58,8 @@ def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
     ({"meta__json": {}, "ds___ann___a__json": {}}, "Supervisely"),
     ({"dataset_dict__json": {}}, "Hugging Face"),
     ({"a__xml": BOX, "a__jpg": ""}, "a folder of 1 .xml files, the first of them PASCAL VOC"),
+    ({"1__json": VIA, "2__json": VIA}, "a folder of 2 .json files, the first of them annotations of VIA.*Import"),
+    ({"1__json": {"_via_img_metadata": VIA}}, "annotations of VIA.*in one project"),
     ({"a__jpg": "", "b__JPG": ""}, "a folder of 2 JPEG files: photos without annotations"),
 ])
 def test_a_folder_of_a_known_form_is_named(tmp_path, files, said):
