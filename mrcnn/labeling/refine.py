@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mrcnn.data.images import scaled_size
+from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.errors import DataError
 from mrcnn.labeling.dense_crf import dense_crf
 from mrcnn.labeling.guided import guided
@@ -111,13 +111,10 @@ def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
 
 
 def _resized(values, shape):
-    """Planes at another (height, width): averaged where smaller, interpolated where larger. values: [H, W, C]."""
-    import cv2
-
-    method = cv2.INTER_AREA if shape[0] < values.shape[0] else cv2.INTER_LINEAR
+    """Planes [H, W, C] at another (height, width), one at a time: cv2 takes no more than a few at once."""
     result = np.empty(shape + values.shape[2:], values.dtype)
     for i in range(values.shape[2]):
-        result[..., i] = cv2.resize(np.ascontiguousarray(values[..., i]), shape[::-1], interpolation=method)
+        result[..., i] = resize_pixels(np.ascontiguousarray(values[..., i]), shape)
     return result
 
 

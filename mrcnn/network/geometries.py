@@ -35,7 +35,7 @@ class ExactGeometry:
     any_unit = True  # boxes may be in any unit of length, for what is done to them is
     crowds_hide = True  # what lies in a crowd teaches nothing
     window_kind = Window  # that leads detections back to the photo
-    proposals_layer, detections_layer = Proposals, Detections
+    proposals_layer, detections_layer, region_targets_layer = Proposals, Detections, RegionTargets
 
     def __init__(self, config: Settings):
         self.config = config
@@ -95,13 +95,14 @@ class ExactGeometry:
             name=name,
         )
 
-    def region_targets(self, seed: int = 0, name: str | None = None) -> RegionTargets:
+    def region_targets(self, seed: int = 0, name: str | None = None,
+                       crowd_overlap: float | None = None) -> RegionTargets:
         config = self.config
-        return RegionTargets(
+        return self.region_targets_layer(
             config.TRAIN_ROIS_PER_IMAGE,
             config.ROI_POSITIVE_RATIO,
             config.ROI_POSITIVE_IOU,
-            config.CROWD_OVERLAP,
+            config.CROWD_OVERLAP if crowd_overlap is None else crowd_overlap,
             config.BBOX_STD_DEV,
             seed=seed,
             name=name,
@@ -124,6 +125,7 @@ class MatterportGeometry(ExactGeometry):
     crowds_hide = False  # it goes by the IoU with them
     window_kind = CornerAlignedWindow
     proposals_layer, detections_layer = MatterportProposals, MatterportDetections
+    region_targets_layer = MatterportRegionTargets
 
     def propose(self, inputs: dict[str, Tensor], image: Tensor, training: bool,
                 name: str | None = None) -> dict[str, Tensor]:
@@ -144,15 +146,7 @@ class MatterportGeometry(ExactGeometry):
         return super().anchor_targets(seed, name, CROWD_IOU, crowd_by_iou=True)
 
     def region_targets(self, seed: int = 0, name: str | None = None) -> MatterportRegionTargets:
-        config = self.config
-        return MatterportRegionTargets(
-            config.TRAIN_ROIS_PER_IMAGE,
-            config.ROI_POSITIVE_RATIO,
-            config.ROI_POSITIVE_IOU,
-            config.BBOX_STD_DEV,
-            seed=seed,
-            name=name,
-        )
+        return super().region_targets(seed, name, CROWD_IOU)
 
     def mask_targets(self, name: str | None = None) -> MatterportMaskTargets:
         return MatterportMaskTargets(self.config.MASK_SHAPE, self.config.USE_MINI_MASK, name=name)

@@ -155,9 +155,9 @@ class MatterportRegionTargets(RegionTargets):
     hold the box (0, 0, 1, 1), which is Matterport's row of zeros in pixels.
     """
 
-    def __init__(self, count: int, positive_ratio: float, positive_iou: float, std: Sequence[float], seed: int = 0,
-                 **kwargs: object):
-        super().__init__(count, positive_ratio, positive_iou, CROWD_IOU, std, seed, **kwargs)
+    def __init__(self, count: int, positive_ratio: float, positive_iou: float, crowd_overlap: float,
+                 std: Sequence[float], seed: int = 0, **kwargs: object):
+        super().__init__(count, positive_ratio, positive_iou, crowd_overlap, std, seed, **kwargs)
         positives = np.arange(self.max_positive + 1, dtype=np.float32)
         self.totals = (np.float32(1.0 / positive_ratio) * positives).astype(np.int32)
 
