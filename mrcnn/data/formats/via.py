@@ -1,4 +1,4 @@
-"""VGG Image Annotator (VIA), versions 1 and 2: a saved project, or annotations exported as JSON or CSV.
+"""VGG Image Annotator (VIA), versions 1 to 3: a saved project, or what 1 and 2 export as JSON or CSV.
 
 The class of a region is the value of one of its attributes: the one called like one of CLASS_ATTRIBUTES that most
 regions have, or, if no region has such a one, the attribute that most regions have. Where no region of the file has any
@@ -6,9 +6,6 @@ attribute, all are of the class "object".
 """
 
 import contextlib
-import csv
-import io
-import json
 import math
 import os
 
@@ -17,6 +14,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.faults import ObjectError
+from mrcnn.data.formats import via_files
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
@@ -27,17 +25,8 @@ from mrcnn.errors import DataError
 FORMAT = "via"
 CLASS_ATTRIBUTES = ("class", "name", "label", "type", "category", "object")
 ONLY_CLASS = "object"
-CSV_COLUMNS = ("filename", "file_attributes", "region_count", "region_shape_attributes", "region_attributes")
 
-
-def recognises(path):
-    """Whether a file is of VIA, by its beginning."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            start = file.read(1 << 20)  # the photo itself may stand before its regions
-        return _is_csv(start) or '"_via_img_metadata"' in start or _is_entries(_first_entry(start))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return False
+recognises = via_files.recognises
 
 
 class ViaDataset(AnnotatedDataset):
@@ -57,7 +46,7 @@ class ViaDataset(AnnotatedDataset):
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
-        entries, options = _read(annotations)
+        entries, options = via_files.read_entries(annotations)
         from_file = names is not None and os.path.isfile(names)
         attribute = _class_attribute(annotations, entries, options, None if from_file else names)
         classes = list(read_names(names).values()) if from_file else _class_names(entries, options, attribute)
@@ -79,11 +68,14 @@ class ViaDataset(AnnotatedDataset):
     def _photos(self, annotations, entries, folder):
         """list of (name, path, header, regions) of the photos that can be used; faults of the others are noted."""
         photos, seen = [], set()
-        files, refused = _files(entries, folder)
+        files, refused = _files([entry for entry in entries if "trouble" not in entry], folder)
         files.update(self.find_alike(folder, [name for name in files if files[name] is None], set(files.values())))
         missing = [entry["filename"] for entry in entries if files.get(entry["filename"], "") is None]
         for position, entry in enumerate(entries, 1):
             given = entry["filename"]
+            if "trouble" in entry:
+                self.fault(annotations, Fault(given, "bad entry", entry["trouble"]))
+                continue
             if given in refused:
                 self.fault(annotations, Fault(given, "path escape", refused[given]))
             name = files.get(given)
@@ -308,52 +300,7 @@ def _ellipse_reach(ellipse):
     return np.array([math.hypot(rx * cos, ry * sin), math.hypot(rx * sin, ry * cos)])
 
 
-# --- Files -----------------------------------------------------------------------------------------------------------
-
-
-def _read(path):
-    """(list of entries {"filename", "regions"}; {attribute: names that a project lets one choose from})."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the annotations ({error}): check the path.") from error
-    if _is_csv(text):
-        return _csv_entries(path, text), {}
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: no JSON file ({error}): give a project of VIA, or what it exports.") from error
-    options = {}
-    if isinstance(content, dict) and "_via_img_metadata" in content:
-        options = _project_options(content)
-        content = content["_via_img_metadata"]
-    if not isinstance(content, dict) or not all(_is_entries(entry) for entry in content.values()):
-        raise DataError(f"{path}: no annotations of VIA 1 or 2: give a project, or export them as JSON or CSV.")
-    return list(content.values()), options
-
-
-def _project_options(content):
-    """{attribute: names that may be chosen} of a project's attributes of regions."""
-    attributes = content.get("_via_attributes")
-    attributes = attributes.get("region") if isinstance(attributes, dict) else None
-    options = {}
-    for name, attribute in attributes.items() if isinstance(attributes, dict) else ():
-        choices = attribute.get("options") if isinstance(attribute, dict) else None
-        options[name] = [choice for choice in choices if choice.strip()] if isinstance(choices, dict) else []
-    return options
-
-
-def _is_entries(entry):
-    """Whether this is what VIA writes of one photo."""
-    return isinstance(entry, dict) and isinstance(entry.get("filename"), str) and "regions" in entry
-
-
-def _first_entry(start):
-    """The first photo's entry in the beginning of an exported file, which may break off within its regions."""
-    opening = start.index("{", start.index("{") + 1)
-    regions = start.index('"regions"', opening)
-    return json.JSONDecoder().raw_decode(start[opening:regions] + '"regions": []}')[0]
+# --- Entries ---------------------------------------------------------------------------------------------------------
 
 
 def _files(entries, folder):
@@ -370,24 +317,3 @@ def _files(entries, folder):
 def _region_list(regions):
     """Regions as a list: VIA 1 writes {"0": region, ...}, VIA 2 [region, ...]."""
     return list(regions.values()) if isinstance(regions, dict) else regions if isinstance(regions, list) else []
-
-
-def _is_csv(start):
-    columns = [name.strip(' "') for name in start.lstrip("#").partition("\n")[0].strip().split(",")]
-    return set(CSV_COLUMNS) <= set(columns)
-
-
-def _csv_entries(path, text):
-    """Entries of a file with a region a line; a photo without regions has a line of its own."""
-    entries = {}
-    rows = csv.DictReader(io.StringIO(text.lstrip("#"), newline=""))
-    try:
-        for row in rows:
-            entry = entries.setdefault(row["filename"], {"filename": row["filename"], "regions": []})
-            shape = json.loads(row["region_shape_attributes"])
-            if shape:
-                region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
-                entry["regions"].append(region)
-    except (csv.Error, ValueError, TypeError) as error:
-        raise DataError(f"{path}: line {rows.line_num} is not as VIA writes it ({error}): export it again.") from error
-    return list(entries.values())

@@ -284,8 +284,8 @@ def test_a_photo_listed_twice(folder):
 @pytest.mark.parametrize("name, text, said", [
     ("via.json", "{", "no JSON file"),
     ("via.json", "[" * 99999, "no JSON file"),
-    ("via.json", "[1]", "no annotations of VIA 1 or 2"),
-    ("via.json", '{"project": {}, "file": {}, "metadata": {}}', "no annotations of VIA 1 or 2"),
+    ("via.json", "[1]", "no annotations of VIA"),
+    ("via.json", '{"project": {}, "file": {}, "metadata": {}}', "no annotations of VIA"),
     ("via.json", '{"_via_img_metadata": {}}', "no photos remain"),
     ("via.csv", "filename,file_attributes,region_count,region_shape_attributes,region_attributes\na.jpg,{},1,{,{}\n",
      "line 2 is not as VIA writes it"),
