@@ -27,6 +27,7 @@ READERS = {
     "cvat": ("mrcnn.data.formats.cvat", "CvatDataset"),
     "deepfashion2": ("mrcnn.data.formats.deepfashion2", "DeepFashion2Dataset"),
     "labelme": ("mrcnn.data.formats.labelme", "LabelmeDataset"),
+    "supervisely": ("mrcnn.data.formats.supervisely", "SuperviselyDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "voc": ("mrcnn.data.formats.voc", "VocDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),

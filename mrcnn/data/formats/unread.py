@@ -72,8 +72,6 @@ def _unread_folder(path):
                 "folder SegmentationClass beside it, or " + COCO_EXPORT)
     if "dataset_dict.json" in names or "state.json" in names:
         return f"a data set of Hugging Face, which is not read: save it as COCO JSON, or {COCO_EXPORT} from its source"
-    if "meta.json" in names and any(name == "ann" or os.path.isdir(os.path.join(path, name, "ann")) for name in names):
-        return f"a project of Supervisely: {COCO_EXPORT} in its place"
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]
@@ -133,8 +131,6 @@ def _unread_json(path):
         return f"JSON of Datumaro: {COCO_EXPORT} in its place"
     if {"imgHeight", "imgWidth", "objects"} <= keys:
         return "a file of Cityscapes: give its folder of *_labelIds.png as label maps, or " + COCO_EXPORT
-    if {"size", "objects"} <= keys:
-        return f"JSON of Supervisely: {COCO_EXPORT} in its place"
     if "assets" in keys or "asset" in keys:
         return f"JSON of VoTT: {COCO_EXPORT} from another tool, for it has none"
     if {"data_row", "projects"} <= keys:

@@ -104,6 +104,17 @@ def labelme(folder):
     return folder
 
 
+def supervisely(folder):
+    write_photo(folder / "ds" / "img" / "a.png")
+    (folder / "ds" / "ann").mkdir()
+    entry = {"classTitle": "shirt", "geometryType": "polygon",
+             "points": {"exterior": [[1, 2], [9, 2], [9, 10], [1, 10]], "interior": []}}
+    content = {"description": "", "tags": [], "size": {"height": SIDE, "width": SIDE}, "objects": [entry]}
+    (folder / "ds" / "ann" / "a.png.json").write_text(json.dumps(content))
+    (folder / "meta.json").write_text(json.dumps({"classes": [{"title": "shirt", "shape": "polygon"}], "tags": []}))
+    return folder
+
+
 def label_maps(folder):
     write_photo(folder / "photos" / "a.png")
     (folder / "labels").mkdir()
@@ -147,6 +158,7 @@ MADE = {
     "coco_panoptic": coco_panoptic,
     "deepfashion2": deepfashion2,
     "labelme": labelme,
+    "supervisely": supervisely,
     "label_maps": label_maps,
     "instance_masks": instance_masks,
     "yolo": yolo,

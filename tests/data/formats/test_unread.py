@@ -35,7 +35,6 @@ FILES = [
     ("a__json", [{"name": "a.jpg", "labels": []}], "BDD100K"),
     ("a__json", {"info": {}, "categories": {}, "items": []}, "Datumaro"),
     ("a__json", {"imgHeight": 5, "imgWidth": 5, "objects": []}, "Cityscapes"),
-    ("a__json", {"size": {}, "objects": []}, "Supervisely"),
     ("a__json", {"asset": {}, "regions": []}, "VoTT"),
     ("a__txt", "0 0.5 0.5 0.2 0.1\n1 0.1 0.2 0.3 0.4\n", "labels of YOLO, which are boxes"),
     ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO, of one photo: give the data.yaml"),
@@ -55,7 +54,6 @@ def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
 
 @pytest.mark.parametrize("files, said", [
     ({"SegmentationObject___a__png": "", "JPEGImages___a__jpg": ""}, "SegmentationObject.*SegmentationClass"),
-    ({"meta__json": {}, "ds___ann___a__json": {}}, "Supervisely"),
     ({"dataset_dict__json": {}}, "Hugging Face"),
     ({"a__xml": BOX, "a__jpg": ""}, "a folder of 1 .xml files, the first of them PASCAL VOC"),
     ({"1__json": VIA, "2__json": VIA}, "a folder of 2 .json files, the first of them annotations of VIA.*Import"),

@@ -44,7 +44,10 @@ def test_each_kind_of_file(tmp_path, name):
     assert options == ({"class": ["hat", "coat"]} if name in ("project", "version 3") else {})
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"images": [], "annotations": []}', '{"project": {}, "config": {}}', "a,b"])
+OTHERS = ["", "[]", '{"images": [], "annotations": []}', '{"project": {}, "config": {}}', "a,b"]
+
+
+@pytest.mark.parametrize("text", OTHERS)
 def test_other_files_are_not_vias(tmp_path, text):
     (tmp_path / "a").write_text(text)
     assert not recognises(tmp_path / "a") and not recognises(tmp_path)

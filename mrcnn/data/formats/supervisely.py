@@ -1,0 +1,250 @@
+"""Supervisely: a project of data sets, each with a folder `img` of photos and a folder `ann` of their annotations.
+
+    meta.json                       classes and tags of the project
+    DATASET/img/photo.jpg           DATASET/ann/photo.jpg.json
+    DATASET/datasets/NESTED/...     data sets in a data set
+
+Tags of an object are its attributes.
+"""
+
+import os
+
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats.boxes import Rectangles
+from mrcnn.data.formats.coco_entries import annotated_size
+from mrcnn.data.formats.json_head import keys_by_depth, read_head
+from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.supervisely_shapes import AREAS, NO_AREAS, kind_of, reach_of, rle_of
+from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
+from mrcnn.data.formats.via import RegionError
+from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
+
+FORMAT = "supervisely"
+ANNOTATIONS, PHOTOS, META = "ann", "img", "meta.json"
+DEEPEST = 8  # folders in folders
+
+
+def recognises(path):
+    """Whether a file, a folder of such files, a data set or a project is Supervisely's, by the first file of it."""
+    try:
+        files = _annotation_files(path, deepest=2)
+        return bool(files) and {"size", "objects"} <= keys_by_depth(read_head(files[0]), 1)[1]
+    except (OSError, TypeError, ValueError):
+        return False
+
+
+class SuperviselyDataset(AnnotatedDataset):
+    """A project, a data set of it, or a folder of annotations. Classes come in the order of the project's meta.json."""
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
+             boxes_as_masks=None, **others):
+        """Register the photos of a project, those without objects too, all objects checked.
+
+        Args:
+            annotations: folder of the project, of a data set or of the annotations, or one file of these
+            images: folder of the photos; None: the folders `img` beside those of the annotations
+            limit: take the first so many photos
+            on_error: "raise" at a bad sample or "skip" it (see `faults`)
+            names: path of a file of class names (see `label_mapping.read_names`), which sets the classes and their
+                order; None: those of meta.json, and after them others that objects have
+            boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
+
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and what is wrong.
+        """
+        self.refuse(annotations, mapping=mapping, **others)
+        self.start_loading(on_error)
+        root = _root_of(annotations)
+        folder, contents = PhotoFolder(images or root), []
+        for path in _annotation_files(annotations, DEEPEST):
+            try:
+                contents.append((path, _read(path)))
+            except DataError as error:
+                name = os.path.relpath(path, root)
+                self.fault(annotations, Fault(name, "bad entry", str(error).removeprefix(f"{path}: ").rstrip(".")))
+        objects = [entry for _, content in contents for entry in content["objects"] if isinstance(entry, dict)]
+        classes = list(read_names(names).values()) if names is not None else _classes(annotations, objects)
+        for name in classes:
+            self.add_class(FORMAT, name, name)
+        self.attribute_names.update(enumerate(sorted({tag for entry in objects for tag in _tags(entry)}), 1))
+        rectangles = Rectangles(self)
+        for content, name, header in self._photos(annotations, contents[:limit], folder, root):
+            try:
+                turn = self._turn(name, content, *header)
+            except ValueError as error:
+                self.fault(annotations, Fault(name, "wrong size", str(error)))
+                continue
+            known = self._objects(annotations, name, header[0], turn, content["objects"], classes)
+            for number, _, _, _ in known:
+                rectangles.add(kind_of(content["objects"][number]) == "rectangle", name)
+            if content.get("tags"):
+                self.note("photo", "with tags of the photo as a whole: these are left out", name)
+            self.add_photo(FORMAT, name, folder.join(name), name, *header[0], objects=known)
+        rectangles.settle(annotations, boxes_as_masks)
+        self.finish_loading(annotations)
+        return self
+
+    def _photos(self, annotations, contents, folder, root):
+        """Yield (content of the annotations, name of the photo, its header) of what can be used."""
+        names, taken, missing = {}, set(), []
+        for path, _ in contents:
+            name = _photo_name(path, root)
+            names[path] = folder.find(name) or folder.find_stem(name) or _found(folder, os.path.basename(name))
+        lacking = {path: _photo_name(path, root) for path, name in names.items() if name is None}
+        alike = self.find_alike(folder, list(lacking.values()), set(names.values()))
+        names.update({path: alike.get(name) for path, name in lacking.items()})
+        for path, content in contents:
+            name = names[path]
+            if name is None:
+                missing.append(lacking[path])
+            elif name in taken:
+                message = f"the photo {name} is that of another file too"
+                self.fault(annotations, Fault(os.path.relpath(path, root), "duplicate id", message))
+            else:
+                taken.add(name)
+                try:
+                    yield content, name, photo_header(folder.join(name))
+                except DataError as error:
+                    self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
+        self.missing_photos(annotations, folder.path, missing, len(contents))
+
+    def _turn(self, name, content, upright, orientation):
+        """The EXIF orientation by which objects are to be turned, 1 for none. Raises ValueError for a wrong size."""
+        size, _ = annotated_size(content["size"])
+        possible = possible_frames(size, upright, orientation, reach_of(content["objects"]))
+        if not possible:
+            raise ValueError(wrong_size(upright, size))
+        frame = chosen_frame(possible, (), of_browser=False)
+        if size not in (None, upright) or frame == "stored":
+            self.note("photo", NOTES[frame], name)
+        return orientation if frame == "stored" else 1
+
+    def _objects(self, annotations, photo, size, turn, entries, classes):
+        """list of (number, class name, run lengths, attribute ids) of a photo's objects that can be used."""
+        known, stored = [], size if turn == 1 else size[::-1]
+        numbers = {tag: number for number, tag in self.attribute_names.items()}
+        for number, entry in enumerate(entries):
+            try:
+                if not isinstance(entry, dict):
+                    raise RegionError("bad entry", "it is no object with a geometryType")
+                kind = kind_of(entry)
+                if kind in NO_AREAS:
+                    self.note("object", f"that is a {kind}, which encloses nothing: left out", photo)
+                    continue
+                if kind not in AREAS:
+                    raise RegionError("bad entry", f"its geometryType {kind[:40]!r} is none of {', '.join(AREAS)}")
+                title = _title(entry)
+                if title not in classes:
+                    raise RegionError("unknown class", f"its class {title!r} is not in the file of class names")
+                rle = rle_of(entry, stored)
+            except RegionError as error:
+                self.fault(annotations, Fault(photo, error.kind, str(error), number))
+                continue
+            rle = rle if turn == 1 else turned_segmentation(rle, turn, stored)
+            known.append((number, title, rle, tuple(numbers[tag] for tag in _tags(entry))))
+        return known
+
+    def read_objects(self, image_id):
+        """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
+        for number, class_name, rle, attributes in self.image_info[image_id]["objects"]:
+            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle,
+                                   attributes=attributes)
+
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def _annotation_files(path, deepest):
+    """Paths of the annotation files of a project, a data set, a folder of them, or of one. deepest: folders in it."""
+    if os.path.isfile(path):
+        return [os.fspath(path)] if os.fspath(path).lower().endswith(".json") else []
+    found = []
+    path = os.path.normpath(path)
+    for place, folders, files in os.walk(path):
+        folders.sort()
+        depth = place[len(path):].count(os.sep)
+        if os.path.basename(os.path.abspath(place)) == ANNOTATIONS:
+            found += [os.path.join(place, name) for name in sorted(files)
+                      if name.lower().endswith(".json") and not name.startswith(".")]
+        deeper = depth < deepest
+        folders[:] = [name for name in folders if deeper and name != PHOTOS and not name.startswith(".")]
+    return found
+
+
+def _root_of(path):
+    """Folder that holds annotations and photos alike."""
+    folder = os.path.dirname(path) if os.path.isfile(path) else os.fspath(path)
+    if os.path.basename(os.path.abspath(folder)) == ANNOTATIONS:
+        folder = os.path.dirname(os.path.abspath(folder))
+    return folder or "."
+
+
+def _photo_name(path, root):
+    """Name of the photo of an annotation file, relative to the folder that holds both."""
+    place, base = os.path.split(os.path.relpath(path, root))
+    name = base[: -len(".json")]
+    if os.path.basename(place) == ANNOTATIONS:
+        place = os.path.join(os.path.dirname(place), PHOTOS)
+    return os.path.join(place, name).replace(os.sep, "/") if place else name
+
+
+def _found(folder, name):
+    """Name of the photo in a folder that has the photos alone."""
+    return folder.find(name) or folder.find_stem(name)
+
+
+def _read(path):
+    """Content of an annotation file. Raises DataError naming it."""
+    content = read_json(path, "annotation file of Supervisely")
+    if not isinstance(content, dict) or not isinstance(content.get("objects"), list):
+        raise DataError(f"{path}: no annotations of Supervisely, for it has no list of objects: export them anew.")
+    size = content.get("size")
+    return {**content, "size": size if isinstance(size, dict) else {}}
+
+
+# --- Classes and tags ------------------------------------------------------------------------------------------------
+
+
+def _classes(annotations, objects):
+    """Names of the classes: those that meta.json lists for areas, and others that objects have, sorted."""
+    folder = os.path.abspath(_root_of(annotations))
+    places = [os.path.join(place, META) for place in (folder, os.path.dirname(folder))]
+    path = next((place for place in places if os.path.isfile(place)), None)
+    content = read_json(path, "project of Supervisely") if path else {}
+    listed = content.get("classes") if isinstance(content, dict) else None
+    titles = {}
+    for entry in objects:
+        if isinstance(entry.get("classTitle"), str) and kind_of(entry) in AREAS and entry["classTitle"].strip():
+            titles[entry["classTitle"].strip()] = True
+    names = {}
+    for entry in listed if isinstance(listed, list) else ():
+        name = entry.get("title") if isinstance(entry, dict) else None
+        if isinstance(name, str) and name.strip() and (entry.get("shape") not in NO_AREAS or name.strip() in titles):
+            names[name.strip()] = True
+    return list({**names, **dict.fromkeys(sorted(titles))})
+
+
+def _title(entry):
+    title = entry.get("classTitle")
+    if not isinstance(title, str) or not title.strip():
+        raise RegionError("unknown class", "it has no classTitle")
+    return title.strip()
+
+
+def _tags(entry):
+    """list of the tags of an object, as "name" or "name: value"."""
+    tags = []
+    given = entry.get("tags") if kind_of(entry) in AREAS else None
+    for tag in given if isinstance(given, list) else ():
+        name = tag.get("name") if isinstance(tag, dict) else tag
+        value = tag.get("value") if isinstance(tag, dict) else None
+        if isinstance(name, str) and name.strip():
+            has_value = isinstance(value, (str, int, float)) and str(value).strip()
+            tags.append(f"{name.strip()}: {value}" if has_value else name.strip())
+    return list(dict.fromkeys(tags))
