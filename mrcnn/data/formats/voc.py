@@ -32,7 +32,7 @@ MIXED = f"of the first {LOOKED_AT} photos of which pixels have several classes: 
 
 
 def recognises(path):
-    """Whether a folder has SegmentationObject and SegmentationClass, or is one of them, or holds one that has both."""
+    """Whether a folder has SegmentationObject and SegmentationClass, or is the first, or holds one that has both."""
     try:
         return voc_layout.find_root(path) is not None
     except (OSError, TypeError, ValueError):

@@ -28,12 +28,11 @@ TOGETHER = ("trainval",)  # parts that are made of others
 
 
 def find_root(path):
-    """The folder that has both kinds of masks: `path`, the folder above it, or the only one below it; None if none."""
+    """The folder that has both kinds of masks: `path`, the one above SegmentationObject, or the only one below it."""
     path = os.path.abspath(path)
     if not os.path.isdir(path):
         return None
-    here = os.path.basename(path)
-    if any(here in pair for pair in FOLDERS):
+    if os.path.basename(path) in (objects for _, objects in FOLDERS):  # the labels alone are label maps
         path = os.path.dirname(path)
     if mask_folders(path):
         return path

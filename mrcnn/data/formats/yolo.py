@@ -172,7 +172,7 @@ class YoloDataset(AnnotatedDataset):
     def _add(self, entries, folder, source, boxes_as_masks):
         """Register photos with their rows checked, and tell of what the label files have."""
         told, firsts, boxes = Counter(), {}, []
-        rectangles = outlines = 0
+        rectangles = outlines = quadrangles = 0
         for entry, part in entries:
             name, path = entry.photo, folder.join(entry.photo)
             try:
@@ -204,6 +204,7 @@ class YoloDataset(AnnotatedDataset):
                         continue
                 outlines += not row.is_box
                 rectangles += not row.is_box and is_rectangle(row.corners)
+                quadrangles += not row.is_box and len(row.corners) == 8
                 if row.clipped:
                     told["clipped"] += 1
                     firsts.setdefault("clipped", name)
@@ -211,6 +212,9 @@ class YoloDataset(AnnotatedDataset):
             details = {} if part is None else {"split": part}
             self.add_photo(FORMAT, name, path, name, *size, label=entry.label, rows=rows, **details)
         self.only_boxes = bool(outlines) and outlines == rectangles
+        if outlines == quadrangles > rectangles:
+            how = "of four corners, as all are: oriented boxes (OBB) look so, and masks will be no more than these"
+            self.note("object", how, next(info["file_name"] for info in self.image_info if info["rows"]), quadrangles)
         self._tell(told, firsts, boxes, outlines, source, boxes_as_masks)
 
     def _checked(self, name, number, line, source):
@@ -228,6 +232,13 @@ class YoloDataset(AnnotatedDataset):
         """Note what was counted; boxes are faults where they are not asked for."""
         if boxes and not outlines and not boxes_as_masks:
             needs_outlines(source, len(boxes), boxes[0][0])
+        if boxes and not boxes_as_masks and not self._skips:
+            name, number = boxes[0]
+            raise DataError(
+                f"{source}: {len(boxes)} of {len(boxes) + outlines} rows are boxes among outlines (first: {name}, "
+                f'object {number}): draw outlines for them, leave their photos out (on_error="skip", --on-error skip), '
+                "or take the boxes as masks for a draft (boxes_as_masks=True, --boxes-as-masks)."
+            )
         for name, number in boxes if not boxes_as_masks else ():
             self.fault(source, Fault(name, "no mask", ONLY_A_BOX, number))
         if boxes and boxes_as_masks:

@@ -26,6 +26,8 @@ def test_vocs_own_folder(tmp_path):
     root = write_voc(tmp_path / "VOCdevkit" / "VOC2012", "abc", {"train": "ab", "val": "c", "trainval": "abc"})
     for path in (root, root.parent, root / "SegmentationObject"):
         assert recognise(path) == "voc"
+    (root / "label_names.txt").write_text("\n".join(("background", *VOC_CLASSES)))
+    assert recognise(root / "SegmentationClass") == "label_maps"
     assert parts_of(root) == ("train", "val", "trainval")
     with pytest.warns(UserWarning, match="3 photos with void pixels .255.: outside every object"):
         dataset = open_dataset(root)

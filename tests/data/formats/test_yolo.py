@@ -155,7 +155,8 @@ def test_boxes(tmp_path):
     expected[6:10, 8:12] = True
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], expected)
     write_tree(tmp_path, {"labels/val/c.txt": ROWS})
-    with pytest.raises(DataError, match="train/a.jpg, object 0: it has a box and no outline.*--boxes-as-masks"):
+    said = "1 of 3 rows are boxes among outlines .first: images/train/a.jpg, object 0.*--on-error skip.*--boxes-as-"
+    with pytest.raises(DataError, match=said):
         open_dataset(tmp_path)
     with pytest.warns(UserWarning, match="skipped images/train/a.jpg, object 0: it has a box"):
         dataset = open_dataset(tmp_path, on_error="skip")
@@ -184,6 +185,15 @@ def test_what_is_told_of_rows(tmp_path):
     assert "1 row written twice: taken once (first: images/train/b.jpg)" in text
     assert "1 object that reaches a little out of its photo: cut off" in text
     assert [entry.number for entry in dataset.objects(1)] == [0, 2] and not dataset.only_boxes
+
+
+def test_outlines_of_four_corners_alone_may_be_oriented_boxes(tmp_path):
+    write_tree(tmp_path, {**ULTRALYTICS, "labels/train/a.txt": "0 0.1 0.5 0.5 0.1 0.9 0.5 0.5 0.9\n",
+                          "labels/val/c.txt": f"1 {SQUARE}\n"})
+    with pytest.warns(UserWarning, match="2 objects of four corners, as all are: oriented boxes .OBB. look so"):
+        assert not open_dataset(tmp_path).only_boxes
+    write_tree(tmp_path, {"labels/train/a.txt": f"1 {SQUARE}\n"})
+    assert open_dataset(tmp_path).only_boxes  # which the commands tell
 
 
 def test_an_outline_without_a_pixel_is_no_object(tmp_path):
