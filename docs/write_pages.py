@@ -24,6 +24,7 @@ DOORS = {
     "mrcnn.architectures": ("load", "class_of"),
     "mrcnn.data.dataset": ("Dataset",),
     "mrcnn.data.formats": ("open_dataset", "recognise"),
+    "mrcnn.data.formats.arrays": ("ArrayDataset",),
     "mrcnn.data.annotated": ("AnnotatedDataset", "ObjectAnnotation", "Fault"),
     "mrcnn.data.formats.writers": ("write_coco", "write_imaterialist"),
     "mrcnn.data.images": ("load_image", "place_image", "Window"),

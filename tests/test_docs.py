@@ -9,10 +9,12 @@ import re
 import shlex
 import typing
 
+import array_data
 import keras
 import numpy as np
 import pytest
 from PIL import Image
+from tiny import TinyConfig
 
 import mrcnn
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
@@ -365,6 +367,19 @@ def test_the_data_set_of_the_guide_reads_its_files(tmp_path):
     assert sorted(zip(class_ids.tolist(), masks.sum((0, 1)).tolist())) == [(1, 600), (2, 30)]
     sample = load_ground_truth(dataset, names["ShopConfig"](), 0)
     assert sorted(sample["gt_class_ids"]) == [1, 2]
+
+
+@pytest.mark.slow
+def test_the_arrays_of_the_guide_train(tmp_path, monkeypatch):
+    program = next(block for block in blocks(DOCS / "own-data.md", "python") if "def train_arrays" in block)
+    names = {}
+    exec(compile(program.replace("epochs=10", "epochs=1"), "own-data.md", "exec"), names)
+    names["Config"] = TinyConfig
+    monkeypatch.chdir(tmp_path)
+    data, model = names["train_arrays"](array_data.photos(), array_data.masks(), array_data.LABELS)
+    assert data.class_names == ["BG", "mug", "glass"] == model.class_names
+    assert (tmp_path / "logs").is_dir()
+    assert set(model.detect([data.load_image(0)])[0]) >= {"boxes", "class_ids", "masks"}
 
 
 # --- The site --------------------------------------------------------------------------------------------------------

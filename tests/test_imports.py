@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "mrcnn"
 # From the ground up. A room imports from its own floor and those below; docs/architecture.md draws the same list.
 FLOORS = (
-    ("errors", "files", "outputs", "progress"),
+    ("errors", "files", "outputs", "progress", "untrusted"),
     ("config", "config_base", "config_kinds", "config_pixels", "config_rules", "ops"),
     ("network", "data"),
     ("evaluation", "weights", "export", "matterport"),

@@ -4,7 +4,7 @@ import argparse
 import warnings
 
 from mrcnn.commands.options import add_matte, parse_setting, positive
-from mrcnn.commands.own_data import name_of, open_own, reads, splits_itself
+from mrcnn.commands.own_data import ARRAYS, name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import carried_part, split_file
 from mrcnn.data.formats import READERS, located, open_dataset
@@ -24,10 +24,10 @@ def add_data_options(command, part=True, whole=False):
     command.set_defaults(whole=whole)
     command.add_argument("--images", metavar="DIR",
                          help="folder, ZIP or TAR of the photos (default: beside the annotations)")
-    command.add_argument("--annotations", metavar="PATH",
+    command.add_argument("--annotations", "--masks", metavar="PATH",
                          help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, YOLO's "
-                              "data.yaml, folder of LabelMe JSON, of label maps or of instance masks, or a ZIP or TAR "
-                              "of any (default: drawn pictures)")
+                              "data.yaml, folder of LabelMe JSON, of label maps or of instance masks, arrays in .npz, "
+                              ".h5 or .npy, or a ZIP or TAR of any (default: drawn pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE",
                          help="class names of CSV (label_descriptions.json), LabelMe files, YOLO labels or label maps")
@@ -51,12 +51,26 @@ def add_data_options(command, part=True, whole=False):
                          help="of Label Studio's JSON: whose annotations to take; predictions takes those of models "
                               "(default: the newest of each photo)")
     add_matte(command)
+    _add_array_options(command)
     command.add_argument("--split", metavar="FILE|NAME" if part else "FILE",
                          help="split file written by `data split`"
                               + ("; or a part of data that carry splits of their own, as YOLO's data.yaml does: train, "
                                  f"val, test (default {'all' if whole else 'val'})" if part else ""))
     if part:
         command.add_argument("--part", metavar="NAME", help="part of the split file: train, val, test (default val)")
+
+
+def _add_array_options(command):
+    """The options of annotations that are arrays."""
+    command.add_argument("--labels", metavar="FILE",
+                         help="of arrays: labels of the objects of each photo, beside --masks FILE and --images FILE")
+    command.add_argument("--boxes", metavar="FILE", help="of arrays: boxes, which are held against the masks")
+    command.add_argument("--counts", metavar="FILE", help="of arrays: number of objects of each photo")
+    command.add_argument("--channels", choices=("first", "last"),
+                         help="of arrays: where the colours lie, N x 3 x H x W or N x H x W x 3 (default: as the shape "
+                              "tells)")
+    command.add_argument("--first-label", type=int, choices=(0, 1),
+                         help="of arrays: the label of the first class (default: as the labels tell)")
 
 
 def open_data(options, annotations=None, part=None):
@@ -72,7 +86,8 @@ def open_data(options, annotations=None, part=None):
     asked, part = part, part or wanted or "val"
     own = reads(options, annotations)
     if not annotations and not own:
-        given = [name for name in ("images", "names", "mapping", "format", "skip", "split") if getattr(options, name)]
+        given = [name for name in ("images", "names", "mapping", "format", "skip", "split", *ARRAYS)
+                 if getattr(options, name, None)]
         if given:
             raise UsageError(f"--{given[0]} needs annotations: say which ({options.program.command} --help).")
         return drawn_pictures(part, options.limit)
@@ -149,7 +164,8 @@ def reading(options):
     """The options that say how a format is read, as `open_dataset` takes them."""
     taken = ("names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
     given = {name: getattr(options, name) for name in taken}
-    return {name: value or None for name, value in given.items()}
+    arrays = {name: getattr(options, name) for name in ARRAYS if getattr(options, name, None) is not None}
+    return {**{name: value or None for name, value in given.items()}, "arrays": arrays or None}
 
 
 def check_objects(dataset, source, use):

@@ -77,7 +77,8 @@ def detect_batch(model, dataset, photos, folder):
 def add_detect(commands, add_command):
     command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
     add_weights(command)
-    command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
+    command.add_argument("--image", metavar="FILE|DIR",
+                         help="a photo, a folder of photos or an array of them (default: drawn pictures)")
     add_matte(command)
     add_output(command, "DIR", "folder to write to (default: detections in the run's folder)")
     command.add_argument("--min-confidence", type=probability, metavar="P",

@@ -28,6 +28,7 @@ OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mappi
 MATTERPORTS = {"dataset_dir": "annotations", "subset": "part"}
 # Options that a data set need not know, if they are not given.
 OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
+ARRAYS = ("labels", "boxes", "counts", "channels", "first_label")  # options of arrays, which no program's own data take
 
 
 def reads(options, annotations):
@@ -62,8 +63,9 @@ def open_own(options, annotations, part):
     offered = {"annotations": annotations, "part": part,
                **{name: getattr(options, name) or None for name in (*OPTIONAL, "limit")}}
     taken, name = parameters(make), name_of(make)
-    for option in OPTIONAL:
-        if option not in taken and offered[option] not in (None, "raise"):
+    for option in (*OPTIONAL, *ARRAYS):
+        value = offered[option] if option in offered else getattr(options, option, None)
+        if option not in taken and value not in (None, "raise"):
             raise UsageError(f"--{option.replace('_', '-')}: {name} takes no {option}; leave the option out.")
     if annotations is not None and not exists(annotations):
         raise DataError(f"{annotations}: no such annotations: check the path.")

@@ -15,17 +15,21 @@ def photos_of(paths, model, options):
     """The prepared data set of some files, or of drawn pictures, with the classes of a model.
 
     Args:
-        paths: of the photos; None: drawn pictures, --limit of them.
+        paths: of the photos, or of one file of arrays; None: drawn pictures, --limit of them.
         model: that is to find something in them.
 
     Raises:
         UsageError: if the model was trained on other classes than those of the drawn pictures.
     """
     if paths is not None:
-        from mrcnn.data.unannotated import PhotoDataset
+        from mrcnn.data.formats.array_files import holds_arrays
+        from mrcnn.data.unannotated import ArrayPhotos, PhotoDataset
 
         names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
-        dataset = PhotoDataset().load_photos(paths, names, options.matte)
+        if len(paths) == 1 and holds_arrays(paths[0]):
+            dataset = ArrayPhotos().load_array(paths[0], names, options.matte, options.limit)
+        else:
+            dataset = PhotoDataset().load_photos(paths, names, options.matte)
         dataset.prepare()
         return dataset
     dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)

@@ -77,7 +77,9 @@ def _reading(options):
     matte = "#{:02x}{:02x}{:02x}".format(*options.matte) if options.matte else None
     return [("names", options.names), ("mapping", options.mapping), ("format", options.format),
             ("crowds", options.crowds), ("boxes-as-masks", options.boxes_as_masks),
-            ("min-area", options.min_area), ("annotator", options.annotator), ("matte", matte),
+            ("min-area", options.min_area), ("annotator", options.annotator),
+            ("labels", options.labels), ("boxes", options.boxes), ("counts", options.counts),
+            ("channels", options.channels), ("first-label", options.first_label), ("matte", matte),
             ("split", options.split), ("skip", options.skip), ("on-error", tolerant),
             ("keep-partial", options.keep_partial)]
 

@@ -10,8 +10,6 @@ import hashlib
 import json
 import mmap
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import h5py
@@ -19,12 +17,10 @@ import numpy as np
 
 from mrcnn.errors import CheckpointError
 from mrcnn.files import whole_file
-from mrcnn.weights.hdf5_look import arrays_of
+from mrcnn.untrusted.hdf5_look import HEAP, arrays_of, look_apart
 
 SIGN = b"\nmrcnn sha256 "
 TRAILER = len(SIGN) + 32  # bytes
-HEAP = b"GCOL"  # where texts of variable length begin
-SECONDS, BYTES_A_SECOND = 20, 20_000_000  # that a look may take, and a file's bytes beside them
 TEXT_PART = 60_000  # bytes: HDF5 keeps no attribute of more than 64 KB
 
 
@@ -86,7 +82,7 @@ def _fault(path, size, *_):
     signed = _signed(path, size)
     if signed is not None:
         return None if signed else "it is damaged, for its checksum is another"
-    return _look_apart(path, size) if _opens(path) and _holds(path, HEAP) else None
+    return look_apart(path, size) if _opens(path) and _holds(path, HEAP) else None
 
 
 def _opens(path):
@@ -129,20 +125,6 @@ def _holds(path, word):
         return False
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(word) >= 0
-
-
-def _look_apart(path, size):
-    """What `hdf5_look.main` says of a file in a process of its own, or None: it may hang, or end the process."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = f"import sys; sys.path.insert(0, {root!r}); from mrcnn.weights.hdf5_look import main; main(sys.argv[1])"
-    try:
-        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, errors="replace",
-                              stdin=subprocess.DEVNULL, timeout=SECONDS + size / BYTES_A_SECOND)
-    except subprocess.TimeoutExpired:
-        return "it is damaged: reading it does not end"
-    if done.returncode == 0:
-        return None
-    return done.stdout.strip() if done.returncode == 3 else "it is damaged: reading it ends the process"
 
 
 # --- Arrays and texts ------------------------------------------------------------------------------------------------

@@ -1,17 +1,16 @@
 """The pickle in a PyTorch file, read by a machine that knows no more than a dict of tensors needs.
 
-Python's own unpickler, with its instructions cut down to those that `torch.save` writes for a state dict. None of them
-can import, call or change anything but what stands here: a function is never given attributes (BUILD), keys are texts
-and numbers, and sizes are looked at before anything of that size is made.
+The `CutUnpickler` with the instructions that `torch.save` writes for a state dict. None of them can import, call or
+change anything but what stands here, and sizes are looked at before anything of that size is made.
 """
 
 import collections
-import pickle
 from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.errors import CheckpointError
+from mrcnn.untrusted.pickle_machine import CutUnpickler
 
 STORAGE_TYPES = {
     "FloatStorage": np.dtype("<f4"),
@@ -30,7 +29,7 @@ INSTRUCTIONS = (
     "PROTO FRAME STOP MARK POP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE "
     "BINUNICODE8 BINSTRING SHORT_BINSTRING EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 TUPLE EMPTY_LIST APPEND APPENDS EMPTY_DICT "
     "SETITEM SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL BINPERSID REDUCE BUILD"
-).split()
+)
 
 
 class Storage:
@@ -67,14 +66,20 @@ def _rebuild_parameter(tensor, *_):
     return tensor
 
 
+def _ordered_dict(*arguments):
+    if arguments:
+        raise CheckpointError("it calls what a dict of tensors does not need: refused.")
+    return collections.OrderedDict()
+
+
 KNOWN = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "OrderedDict"): _ordered_dict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
 }
 
 
-class TensorUnpickler(pickle._Unpickler):
+class TensorUnpickler(CutUnpickler):
     """Reads one pickle of a PyTorch file.
 
     Args:
@@ -82,31 +87,20 @@ class TensorUnpickler(pickle._Unpickler):
         load_storage: function (dtype, key, count) that gives the Storage of this key.
     """
 
-    dispatch = {getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in INSTRUCTIONS}
+    error = CheckpointError
+    purpose = "a dict of tensors"
+    known = KNOWN
+    functions = (_rebuild_tensor, _rebuild_parameter, _ordered_dict)
+    dispatch = CutUnpickler.instructions(INSTRUCTIONS)
 
-    def __init__(self, file: object, load_storage: Callable):
-        super().__init__(file, encoding="utf-8")
+    def __init__(self, file: object, load_storage: Callable) -> None:
+        super().__init__(file)
         self._load_storage = load_storage
 
-    def load(self) -> Tensor | dict:
-        """The value of the pickle.
-
-        Raises:
-            CheckpointError: the pickle is damaged; other errors of a damaged pickle pass through.
-        """
-        try:
-            return super().load()
-        except KeyError as error:
-            raise CheckpointError(f"its pickle has an instruction or a reference ({error}) that a dict of tensors does "
-                                  "not need: refused.") from error
-
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) in KNOWN:
-            return KNOWN[module, name]
         if module == "torch" and name in STORAGE_TYPES:
             return STORAGE_TYPES[name]
-        wanted = f"{str(module)[:60]}.{str(name)[:60]}"
-        raise CheckpointError(f"it asks for {wanted}, which a dict of tensors does not need: refused.")
+        return super().find_class(module, name)
 
     def persistent_load(self, reference: tuple) -> Storage:
         if not isinstance(reference, tuple) or len(reference) < 5:
@@ -116,37 +110,7 @@ class TensorUnpickler(pickle._Unpickler):
             raise CheckpointError("it refers to something that is no tensor: refused.")
         return self._load_storage(dtype, str(key), count)
 
-    # --- Instructions that are told more narrowly than pickle has them -----------------------------------------------
-    def _reduce(self):
-        arguments, function = self.stack.pop(), self.stack[-1]
-        known = function is collections.OrderedDict and arguments == ()
-        if not known and function not in (_rebuild_tensor, _rebuild_parameter):
-            raise CheckpointError("it calls what a dict of tensors does not need: refused.")
-        if not isinstance(arguments, tuple) or len(arguments) > 8:
-            raise CheckpointError("a call without a tuple of few arguments: the file is damaged.")
-        self.stack[-1] = function(*arguments)
-
-    def _build(self):
+    def build(self, target: object, state: object) -> None:
         """The only state there is: the versions that a state dict carries, which nothing here needs."""
-        self.stack.pop()
-        if not isinstance(self.stack[-1], collections.OrderedDict):
+        if not isinstance(target, collections.OrderedDict):
             raise CheckpointError("it changes something that is no dict of tensors: refused.")
-
-    def _set_item(self):
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set(self.stack[-1], [(key, value)])
-
-    def _set_items(self):
-        items = self.pop_mark()
-        self._set(self.stack[-1], zip(items[::2], items[1::2], strict=True))
-
-    @staticmethod
-    def _set(target, items):
-        """Keys are looked at first: to hash one that is nested deeply would end the process."""
-        for key, value in items:
-            if not isinstance(key, (str, int)) or not isinstance(target, dict):
-                raise CheckpointError(f"a dict with a key of type {type(key).__name__}: refused.")
-            target[key] = value
-
-    dispatch |= {pickle.REDUCE[0]: _reduce, pickle.BUILD[0]: _build, pickle.SETITEM[0]: _set_item,
-                 pickle.SETITEMS[0]: _set_items}

@@ -23,7 +23,7 @@ CCP = pathlib.Path(ROOT).parent / "shared" / "data" / "ccp"
 
 def options(**given):
     names = ("images", "annotations", "names", "mapping", "format", "split", "part", "skip", "limit", "crowds",
-             "matte", "min_area", "annotator")
+             "matte", "min_area", "annotator", "labels", "boxes", "counts", "channels", "first_label")
     flags = {"on_error": "raise", "keep_partial": False, "boxes_as_masks": False, "set": [], "program": Program()}
     return argparse.Namespace(**{**dict.fromkeys(names), **flags, **given})
 

@@ -11,6 +11,7 @@ import pytest
 
 from mrcnn.errors import CheckpointError
 from mrcnn.training.state import read_state
+from mrcnn.untrusted import hdf5_look
 from mrcnn.weights import hdf5_files
 from mrcnn.weights.files import read_attributes, read_layers
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_text, whole_hdf5, write_text
@@ -83,7 +84,7 @@ def test_a_damaged_heap_hangs_no_longer_than_it_may(tmp_path, monkeypatch):
     start = data.index(hdf5_files.HEAP) + 16  # behind the head of the heap: its first object
     data[start:start + 16] = bytes(16)
     path.write_bytes(data)
-    monkeypatch.setattr(hdf5_files, "SECONDS", 3)
+    monkeypatch.setattr(hdf5_look, "SECONDS", 3)
     with pytest.raises(CheckpointError, match="a.h5: it is damaged"):
         read_attributes(path)
 

@@ -30,6 +30,7 @@ READERS = {
     "supervisely": ("mrcnn.data.formats.supervisely", "SuperviselyDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "voc": ("mrcnn.data.formats.voc", "VocDataset"),
+    "arrays": ("mrcnn.data.formats.arrays", "ArrayDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
@@ -161,7 +162,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
                  mapping: str | os.PathLike | dict | None = None, form: str | None = None, crowds: str | None = None,
                  boxes_as_masks: bool = False, min_area: int | None = None, keep_partial: bool = False,
                  progress: Callable[[int, int], None] | None = None, split: str | None = None,
-                 annotator: str | int | None = None) -> AnnotatedDataset:
+                 annotator: str | int | None = None, arrays: dict | None = None) -> AnnotatedDataset:
     """Read annotations of any known format.
 
     Args:
@@ -182,6 +183,8 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         split: part of data that carry splits of their own (see `parts_of`), "train", "val" or "test"; None takes all.
         annotator: id, address or name of the annotator whose annotations of Label Studio are taken; "predictions" takes
             what models found; None takes the newest of each photo.
+        arrays: for files of arrays, {"labels": path, "boxes": path, "counts": path, "first_label": 0 or 1, "channels":
+            "first" or "last"}, as far as they are wanted; `annotations` is then the file of the masks, or of all.
 
     Returns:
         A prepared data set.
@@ -193,7 +196,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
 
     form, annotations, images = located(annotations, images, form)
     dataset = reader(form)()
-    only = {"split": split, "annotator": annotator}  # a format without them refuses what is given
+    only = {"split": split, "annotator": annotator, "arrays": arrays}  # a format without them refuses what is given
     only = {name: value for name, value in only.items() if value is not None}
     dataset.load(annotations, images, limit=limit, on_error=on_error, names=names, mapping=mapping, crowds=crowds,
                  boxes_as_masks=boxes_as_masks or None, min_area=min_area, **only)

@@ -109,12 +109,8 @@ class LabelMapDataset(AnnotatedDataset):
         if isinstance(values, Fault):
             yield values
             return
-        classes, number = info["label_classes"], 0
-        for value in _values_in(values):
-            class_id = self.map_source_class_id(f"{FORMAT}.{value}")
-            for mask, corner in _objects(values == value, classes.min_area, value in classes.parts):
-                yield ObjectAnnotation(number, class_id, _encoded(mask, corner, values.shape))
-                number += 1
+        for number, (value, rle) in enumerate(map_objects(values, info["label_classes"])):
+            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
 
     def object_classes(self, image_id):
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
@@ -162,16 +158,29 @@ class LabelMapDataset(AnnotatedDataset):
         size = info["height"], info["width"]
         if labels.shape != size:
             return _wrong_size(info["file_name"], labels.shape, size)
-        table = info["label_classes"].table
-        present = np.flatnonzero(np.bincount(labels.ravel()))
-        unknown = [int(label) for label in present if label >= len(table) or table[label] == UNKNOWN]
-        if unknown:
-            listed = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
-            step = _stretched(unknown, table)
-            hint = f", multiples of {step}, as labels stretched for the eye are: divide them by {step}" if step else ""
-            message = f"its label map has labels without a name: {listed}{hint}"
-            return Fault(info["file_name"], "unknown class", message)
-        return table.astype(np.uint8)[labels]
+        return classified(labels, info["label_classes"], info["file_name"])
+
+
+def classified(labels, classes, name):
+    """The classes of a label map's pixels.
+
+    Args:
+        labels: [H, W] whole numbers from 0 on.
+        classes: LabelClasses.
+        name: of the photo.
+
+    Returns:
+        uint8 [H, W]: 1 to K as LabelClasses number the classes, 0, IGNORED; or a Fault, for labels without a name.
+    """
+    table = classes.table
+    present = np.flatnonzero(np.bincount(labels.ravel()))
+    unknown = [int(label) for label in present if label >= len(table) or table[label] == UNKNOWN]
+    if unknown:
+        listed = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+        step = _stretched(unknown, table)
+        hint = f", multiples of {step}, as labels stretched for the eye are: divide them by {step}" if step else ""
+        return Fault(name, "unknown class", f"its label map has labels without a name: {listed}{hint}")
+    return table.astype(np.uint8)[labels]
 
 
 def _stretched(unknown, table):
@@ -182,6 +191,18 @@ def _stretched(unknown, table):
 
 
 # --- Objects ---------------------------------------------------------------------------------------------------------
+
+
+def map_objects(values, classes):
+    """Yield (class, compressed run lengths) of the objects of a label map, those of one class from top to bottom.
+
+    Args:
+        values: uint8 [H, W] of `classified`.
+        classes: LabelClasses.
+    """
+    for value in _values_in(values).tolist():
+        for mask, corner in _objects(values == value, classes.min_area, value in classes.parts):
+            yield value, _encoded(mask, corner, values.shape)
 
 
 def _objects(inside, min_area, by_parts):

@@ -18,7 +18,7 @@ from mrcnn.errors import DataError
 
 HEAD = 1 << 20  # bytes of a file that are looked at
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".txz", ".zst")
-TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl", ".npy", ".npz")
+TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl")
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
 COCO_EXPORT = "export COCO 1.0 (instances JSON)"
 YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names of the classes by --names"

@@ -1,0 +1,142 @@
+"""The photos in an array: where the colours lie, and what range their values have."""
+
+import numpy as np
+
+from mrcnn.data.images import to_rgb
+from mrcnn.errors import DataError
+
+COLOURS = (1, 3, 4)  # grey, RGB, RGB with transparency
+LOOKED_AT = 8  # photos by which the range of values is told
+UNIT, BYTES, WORDS = "unit", "bytes", "words"  # ranges: 0..1, 0..255, 0..65535
+LAYOUTS = {"first": "[N, colours, height, width]", "last": "[N, height, width, colours]"}
+
+
+class Photos:
+    """Photos of one array, or of a list of arrays.
+
+    Args:
+        images: [N, 3, H, W], [N, H, W, 3] or [N, H, W], or a list of N arrays without the N; of 1, 3 or 4 colours.
+        size: (H, W) of the masks, if they have one size and lie in one array; None: not known.
+        channels: "first" or "last", where the colours lie; None: where only one of the two fits.
+        tell: function(what, how, first), as for `array_files.open_arrays`.
+
+    Raises:
+        DataError: it is no array of photos, or where the colours lie cannot be told.
+    """
+
+    def __init__(self, images, size, channels, tell):
+        if channels not in (None, *LAYOUTS):
+            raise DataError(f'channels={channels!r} is neither "first" nor "last".')
+        self._images = images
+        shapes = self._shapes()
+        self.count = len(shapes)
+        if not self.count:
+            raise DataError("the array of photos is empty.")
+        self._first = _colours_lie_first(dict.fromkeys(shapes), size, channels)
+        self._sizes = shapes if len(set(shapes)) > 1 else shapes[:1]
+        self._range = self._told_range(tell)
+
+    def _shapes(self):
+        """Shape of each photo in the array."""
+        if isinstance(self._images, (list, tuple)):
+            shapes = [np.shape(image) for image in self._images]
+        else:
+            shapes = [tuple(self._images.shape[1:])] * (self._images.shape[0] if self._images.shape else 0)
+        for number, shape in enumerate(shapes):
+            if len(shape) not in (2, 3) or 0 in shape:
+                raise DataError(f"photo {number} is an array of shape {list(shape)}: give images of "
+                                f"{' or '.join(LAYOUTS.values())}, or [N, height, width].")
+        return shapes
+
+    def size(self, index):
+        """(H, W) of a photo, pixels."""
+        shape = self._sizes[index if len(self._sizes) > 1 else 0]
+        return shape[-2:] if len(shape) == 2 or self._first else shape[:2]
+
+    def load(self, index, matte):
+        """A photo.
+
+        Args:
+            index: of the photo in the array.
+            matte: RGB under what is transparent.
+
+        Returns:
+            uint8 [H, W, 3].
+
+        Raises:
+            DataError: its values lie outside the range that the others have.
+        """
+        from PIL import Image
+
+        pixels = self._pixels(index)
+        if pixels.ndim == 2:
+            return np.repeat(pixels[..., None], 3, axis=2)
+        if pixels.shape[2] == 4:
+            return to_rgb(Image.fromarray(pixels, "RGBA"), f"photo {index}", matte)
+        return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+
+    def _pixels(self, index):
+        """uint8 [H, W] or [H, W, colours] of a photo."""
+        values = np.asarray(self._images[index])
+        if values.ndim == 3 and self._first:
+            values = values.transpose(1, 2, 0)
+        if values.dtype == np.uint8 and self._range == BYTES:
+            return values
+        low, high = float(values.min()), float(values.max())
+        top = {UNIT: 1, BYTES: 255, WORDS: 65535}[self._range]
+        if not (low >= -1e-3 * top and high <= 1.001 * top):  # NaN is neither
+            raise DataError(f"photo {index} has values from {low:.6g} to {high:.6g}, the first ones lie from 0 to "
+                            f"{top}: bring all photos to one range, best uint8.")
+        if self._range == WORDS:
+            return (values.astype(np.int64) >> 8).astype(np.uint8)
+        return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+
+    def _told_range(self, tell):
+        """UNIT, BYTES or WORDS, by the type of the values and by those of a few photos."""
+        places = sorted(set(np.linspace(0, self.count - 1, min(self.count, LOOKED_AT)).astype(int).tolist()))
+        samples = [np.asarray(self._images[place]) for place in places]
+        kinds = {sample.dtype.kind for sample in samples}
+        if not kinds <= set("uif"):
+            raise DataError(f"the photos have values of type {samples[0].dtype}: give uint8, or numbers.")
+        if all(sample.dtype == np.uint8 for sample in samples):
+            return BYTES
+        low = min(float(sample.min()) for sample in samples)
+        high = max(float(sample.max()) for sample in samples)
+        if not low >= 0 or not np.isfinite(high) or high > (255 if "f" in kinds else 65535):
+            raise DataError(f"the photos have values from {low:.6g} to {high:.6g}, as normalised ones have: give them "
+                            "as they were before, 0 to 255 or 0 to 1.")
+        if "f" in kinds:
+            chosen = UNIT if high <= 1 else BYTES
+            span = "0 to 1" if chosen == UNIT else "0 to 255"
+            tell("photo", f"of floats, taken to lie within {span}, for those looked at do", f"{low:.6g} to {high:.6g}",
+                 self.count)
+            return chosen
+        if high > 255:
+            tell("photo", "of 16 bits, of which the high byte is taken", f"{low:.6g} to {high:.6g}", self.count)
+            return WORDS
+        return BYTES
+
+
+def _colours_lie_first(shapes, size, channels):
+    """Whether photos of some shapes are [colours, height, width]; none of them without colours."""
+    shapes = [shape for shape in shapes if len(shape) == 3]
+    if not shapes:
+        return False
+    ways = {"first": all(shape[0] in COLOURS for shape in shapes), "last": all(shape[2] in COLOURS for shape in shapes)}
+    if size is not None and all(ways.values()):  # the masks tell
+        ways = {"first": all(shape[1:] == size for shape in shapes), "last": all(shape[:2] == size for shape in shapes)}
+        if not any(ways.values()):
+            raise DataError(f"photos of {'x'.join(map(str, shapes[0]))}, and masks of {size[0]}x{size[1]} pixels: give "
+                            "those that belong together.")
+    possible = [way for way, fits in ways.items() if fits]
+    shown = "x".join(map(str, shapes[0]))
+    if channels is not None:
+        if shapes[0][0 if channels == "first" else 2] not in COLOURS:
+            raise DataError(f"photos of {shown} are not {LAYOUTS[channels]}: leave channels out (--channels).")
+        return channels == "first"
+    if not possible:
+        raise DataError(f"photos of {shown} are neither {' nor '.join(LAYOUTS.values())}, with 1, 3 or 4 colours.")
+    if len(possible) > 1:
+        raise DataError(f"photos of {shown} may be {' or '.join(LAYOUTS.values())}: say which "
+                        '(channels="first" or "last", --channels).')
+    return possible == ["first"]
