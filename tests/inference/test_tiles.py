@@ -343,7 +343,7 @@ def test_the_whole_view_adds_what_is_larger_than_a_tile():
 def test_a_tile_is_detected_as_a_photo_of_its_own(geometry):
     photo, masks = painted(SCENE)
     model = Painted(list(masks), GEOMETRY=geometry)
-    results = list(model._in_tiles(photo, TILES, 1.0, True))
+    results = list(model._in_tiles(photo, TILES, 1.0, True, model.config.DETECTION_MIN_CONFIDENCE))
     assert sum(len(one["scores"]) for one in results) > len(SCENE)
     for one, (y1, x1, y2, x2) in zip(results, TILES, strict=True):
         alone = model.detect([photo[y1:y2, x1:x2]], mask_probabilities=True)[0]
