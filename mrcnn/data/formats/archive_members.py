@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 from mrcnn.errors import DataError
+from mrcnn.files import printable
 
 OTHER_ZIPS = (".npz", ".pth", ".pt", ".keras", ".docx", ".xlsx", ".jar", ".whl")  # ZIPs that are one file to users
 LARGEST_MEMBER = 1 << 36  # bytes
@@ -51,6 +52,9 @@ class Member(NamedTuple):
     size: int
     open: Callable[[], BinaryIO]
 
+    def __str__(self):
+        return printable(self.name, one_line=True)
+
     def blocks(self):
         """Yield the bytes of the file, a block at a time.
 
@@ -65,8 +69,8 @@ class Member(NamedTuple):
                     break
                 yield block
         if size != self.size:
-            raise DataError(f"{self.archive}: its member {self.name} has not the {self.size} bytes that it says: fetch "
-                            "it again.")
+            raise DataError(f"{self.archive}: its member {self} has not the {self.size} bytes that it says: fetch it "
+                            "again.")
 
     def _guarded(self, read):
         try:
@@ -74,7 +78,7 @@ class Member(NamedTuple):
         except DAMAGED as error:
             if isinstance(error, DataError):
                 raise
-            where = f"{self.name} ({str(error) or type(error).__name__})"
+            where = f"{self} ({str(error) or type(error).__name__})"
             raise DataError(f"{self.archive}: is damaged or cut short at {where}: fetch it again.") from error
 
 

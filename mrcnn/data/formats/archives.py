@@ -132,15 +132,14 @@ def _write(path, folder, add_skipped, progress):
     for member in members(path, add_skipped):
         target = os.path.join(folder, *member.name.split("/"))
         if shutil.disk_usage(folder).free < member.size:
-            raise DataError(f"{path}: the disk of {folder} has no room for {member.name} of {member.size} bytes: free "
-                            "some.")
+            raise DataError(f"{path}: the disk of {folder} has no room for {member} of {member.size} bytes: free some.")
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(target, "xb") as file:
                 for block in member.blocks():
                     file.write(block)
         except (FileExistsError, NotADirectoryError) as error:
-            raise DataError(f"{path}: has two members {member.name}, or names that differ in case alone: pack it "
+            raise DataError(f"{path}: has two members {member}, or names that differ in case alone: pack it "
                             "anew.") from error
         count, done = count + 1, done + member.size
         if progress and done - last >= BLOCK:

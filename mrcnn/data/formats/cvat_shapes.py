@@ -13,6 +13,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
 from mrcnn.data.run_length_counts import MOST_PIXELS
 
+THICK = 4  # pixels: a polygon of more area for its height and width is no sliver between pixels
 RUNS = re.compile(r"\s*\d{1,10}(\s*,\s*\d{1,10})*\s*,?\s*")
 
 
@@ -80,8 +81,19 @@ def checked_outline(outline, size):
     """
     if outline["name"] == "mask":
         return _mask_rle(outline, size)
+    if outline["name"] == "polygon" and _surely_fills(outline, size):
+        return np.stack([outline["all_points_x"], outline["all_points_y"]], axis=1).ravel()
     shape = checked_shape({"shape_attributes": outline}, size)
     return np.array(shape) if isinstance(shape, list) else shape
+
+
+def _surely_fills(outline, size):
+    """Whether a polygon lies in the photo and is no sliver, so that it need not be drawn to know that it has pixels."""
+    x, y = outline["all_points_x"], outline["all_points_y"]
+    if len(x) < 3 or min(x.min(), y.min()) < 0 or x.max() > size[1] or y.max() > size[0]:
+        return False
+    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    return area > THICK * float(np.ptp(x) + np.ptp(y))
 
 
 def outline_rle(outline, size):
@@ -109,10 +121,11 @@ def _number(given, name, kind, default=None):
 def _points(text):
     """(float64 [P] x, float64 [P] y) of "x,y;x,y"."""
     try:
-        points = np.array([point.split(",") for point in text.split(";") if point.strip()], np.float64)
+        pairs = [point.split(",") for point in text.split(";") if point.strip()]
+        points = np.array([[float(x), float(y)] for x, y in pairs])
     except ValueError:
         points = np.zeros(0)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+    if points.ndim != 2 or not np.isfinite(points).all():
         raise RegionError("bad entry", f"the points {text[:40]!r} of its polygon are no x,y;x,y;... of numbers")
     return points[:, 0].copy(), points[:, 1].copy()
 

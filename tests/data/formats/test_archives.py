@@ -80,6 +80,13 @@ def test_names_that_collide_are_told(tmp_path):
         archive.writestr("a/b", b"2")
     with pytest.raises(DataError, match="a.zip: has two members a/b"):
         unpacked(path)
+    with zipfile.ZipFile(path, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("a\n\x1b[31m", b"1")
+        archive.writestr("a\n\x1b[31m", b"2")
+    with pytest.raises(DataError) as error:
+        unpacked(path)
+    assert "two members a\\n\\x1b[31m" in str(error.value)
 
 
 def test_where_nothing_can_be_written_the_cache_is_taken(tmp_path, monkeypatch):
