@@ -11,6 +11,8 @@ from mrcnn import model as modellib
 from mrcnn import utils
 from mrcnn.errors import CheckpointError, ConfigError
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 # Name: the arguments that scripts give by position or name, in their order.
 SIGNATURES = {
     "log": "text array",

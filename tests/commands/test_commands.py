@@ -25,6 +25,8 @@ from mrcnn.commands.settings import new_config, overrides_of, starts_of
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # As little network as there is, so that what is run here is the commands.

@@ -14,8 +14,8 @@ def taps(size=128, **settings):
     return image, build_backbone(image, Config(NUM_CLASSES=2, **settings))
 
 
-@pytest.mark.parametrize("size", [128, None])
-@pytest.mark.parametrize("name", ["resnet50", "small", "MobileNetV2", "efficientnet_v2_b0", "ResNet50V2"])
+@pytest.mark.parametrize("name, size", [("resnet50", None), ("small", 128), ("small", None), ("MobileNetV2", 128),
+                                        ("efficientnet_v2_b0", None), ("ResNet50V2", None)])
 def test_strides_are_4_to_32(name, size):
     image, maps = taps(size, BACKBONE=name)
     assert list(maps) == ["C2", "C3", "C4", "C5"]
@@ -25,7 +25,8 @@ def test_strides_are_4_to_32(name, size):
 
 
 @pytest.mark.parametrize(
-    "name,last,count", [("resnet50", "res4f_out", 23.5), ("resnet101", "res4w_out", 42.6), ("resnet152", None, 58.4)]
+    "name,last,count", [("resnet50", "res4f_out", 23.5), ("resnet101", "res4w_out", 42.6),
+                        pytest.param("resnet152", None, 58.4, marks=pytest.mark.slow)]
 )
 def test_resnets_have_the_published_depth_and_matterports_names(name, last, count):
     image, maps = taps(BACKBONE=name)

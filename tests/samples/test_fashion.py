@@ -16,6 +16,8 @@ from mrcnn.data.augmentation import apply_augmentation
 from mrcnn.data.ground_truth import gives_run_lengths
 from mrcnn.data.recipes import augmentation_of
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SAMPLE = pathlib.Path(__file__).parent.parent.parent / "samples" / "fashion.py"
 SHAPE = 64, 48  # of the photos
 TINY = ["--backbone", "small", "--image-size", "64", "--batch-size", "1", "--set", "TOP_DOWN_PYRAMID_SIZE=16",
@@ -108,6 +110,7 @@ def shop(folder):
     return run
 
 
+@pytest.mark.slow
 def test_a_copy_with_other_classes_is_a_program_of_ones_own(photos, capsys):
     run = shop(photos)
     assert run("data", "summary", "--annotations", "shop.csv") == 0

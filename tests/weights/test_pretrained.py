@@ -49,6 +49,7 @@ def backbone(config):
     return keras.Model(image, build_backbone(image, config))
 
 
+@pytest.mark.slow
 def test_resnet_computes_what_the_classifier_computes(resnet_file):
     source, path = resnet_file
     config = Config(BACKBONE="resnet50", NUM_CLASSES=2)
@@ -83,6 +84,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_applications_compute_what_keras_computes_from_a_file_of_keras(name, tmp_path):
     constructor, module = find_application(name)

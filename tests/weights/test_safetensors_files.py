@@ -86,7 +86,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
         read_safetensors(str(tmp_path / "nowhere.safetensors"))
 
 
-@pytest.mark.parametrize("shape", [[10**4000] * 20_000, [1] * 100, [0, 10**4000]])
+@pytest.mark.parametrize("shape", [[10**4000] * 2000, [1] * 100, [0, 10**4000]])
 def test_a_shape_of_huge_numbers_is_refused_at_once(tmp_path, shape):
     path = write(tmp_path / "a.safetensors", {"w": entry("F32", shape, 0, 4)}, bytes(4))
     with pytest.raises(CheckpointError, match="a.safetensors"):
