@@ -53,11 +53,14 @@ setup(
         "heic": ["pi-heif>=0.16"],
         "fast": ["faster-coco-eval>=1.8"],
         "tune": ["optuna>=5.0"],
+        # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
+        "parquet": ["pyarrow>=17"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.
         "export": ["onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17", "ai-edge-litert>=2.0"],
         "docs": ["mkdocs==1.6.1"],
         "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9",
-                "nbclient>=0.10", "ipykernel>=6.29", "optuna>=5.0", "onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17"],
+                "nbclient>=0.10", "ipykernel>=6.29", "optuna>=5.0", "onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17",
+                "pyarrow>=17"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

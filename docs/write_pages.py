@@ -27,6 +27,8 @@ DOORS = {
     "mrcnn.data.formats.arrays": ("ArrayDataset",),
     "mrcnn.data.annotated": ("AnnotatedDataset", "ObjectAnnotation", "Fault"),
     "mrcnn.data.formats.writers": ("write_coco", "write_imaterialist"),
+    "mrcnn.data.formats.labelme_writer": ("write_labelme",),
+    "mrcnn.data.formats.parquet_table": ("write_parquet",),
     "mrcnn.data.images": ("load_image", "place_image", "Window"),
     "mrcnn.data.masks": ("mask_boxes",),
     "mrcnn.data.run_lengths": ("encode", "decode", "decode_all", "compress", "from_polygons", "areas", "boxes", "merge",

@@ -30,6 +30,8 @@ READERS = {
     "supervisely": ("mrcnn.data.formats.supervisely", "SuperviselyDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "voc": ("mrcnn.data.formats.voc", "VocDataset"),
+    "open_images": ("mrcnn.data.formats.open_images", "OpenImagesDataset"),
+    "parquet": ("mrcnn.data.formats.parquet", "ParquetDataset"),
     "arrays": ("mrcnn.data.formats.arrays", "ArrayDataset"),
     "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
     "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
@@ -45,6 +47,8 @@ WRITERS = {
     "yolo": ("mrcnn.data.formats.write_yolo", "write_yolo"),
     "voc": ("mrcnn.data.formats.write_voc", "write_voc"),
     "cvat": ("mrcnn.data.formats.cvat_writer", "write_cvat"),
+    "labelme": ("mrcnn.data.formats.labelme_writer", "write_labelme"),
+    "parquet": ("mrcnn.data.formats.parquet_table", "write_parquet"),
 }
 PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 

@@ -1,8 +1,8 @@
-"""LabelMe, versions 4 and 5: a JSON file for each photo, in a folder; the file may hold the photo itself.
+"""LabelMe, versions 2 to 6: a JSON file for each photo, in a folder; the file may hold the photo itself.
 
 Polygons, rectangles, circles and masks of one label and one group_id are one object, those without group_id an object
 each. Points and lines enclose nothing and are faults. Labels that begin with one of LEFT_OUT are LabelMe's own words
-for what is no object, and are left out.
+for what is no object, and are left out. Flags that are ticked are attributes of their object.
 """
 
 import os
@@ -77,11 +77,13 @@ class LabelmeDataset(AnnotatedDataset):
             if wanted:
                 self._add(path, content, folder, listed, taken, missing)
             for info in self.image_info[before:]:
-                for place, _, _ in info["objects"]:
+                for place, *_ in info["objects"]:
                     rectangles.add(labelme_shapes.kind_of(content["shapes"][place]) in RECTANGLES, info["file_name"])
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for name in sorted(labels_seen) if listed is None else listed:
             self.add_class(FORMAT, name, name)
+        flags = sorted({flag for info in self.image_info for entry in info["objects"] for flag in entry[3]})
+        self.attribute_names = dict(enumerate(flags, 1))
         rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
@@ -89,7 +91,7 @@ class LabelmeDataset(AnnotatedDataset):
     def _add(self, path, content, folder, listed, taken, missing):
         """Register one photo, or what is wrong with it. taken: names of the photos so far; missing: of those missed."""
         try:
-            name, there = _photo_file(folder, content["imagePath"])
+            name, there = _photo_file(folder, path, content)
         except DataError as error:
             return self.fault(path, Fault(os.path.basename(path), "path escape", _reason(error, path)))
         if not there and not content.get("imageData"):
@@ -142,7 +144,7 @@ class LabelmeDataset(AnnotatedDataset):
         return orientation if frame == "stored" else 1
 
     def _objects(self, path, photo, size, turn, shapes, listed):
-        """list of (number, class name, run lengths) of a photo's objects that can be used; faults of others are noted.
+        """list of (number, class name, run lengths, flags) of a photo's objects that can be used; others are faults.
 
         An object has the number of its first shape in the file. turn: EXIF orientation by which shapes are turned
         """
@@ -170,7 +172,8 @@ class LabelmeDataset(AnnotatedDataset):
             else:
                 rle = rles[0] if len(rles) == 1 else run_lengths.merge(rles)
                 rle = rle if turn == 1 else turned_segmentation(rle, turn, stored)
-                objects.append((numbers[0], label, rle))
+                flags = {flag for number in numbers for flag in labelme_shapes.flags_of(shapes[number])}
+                objects.append((numbers[0], label, rle, tuple(sorted(flags))))
         return objects
 
     def load_image(self, image_id):
@@ -195,8 +198,10 @@ class LabelmeDataset(AnnotatedDataset):
 
     def read_objects(self, image_id):
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
-        for number, class_name, rle in self.image_info[image_id]["objects"]:
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
+        ids = {name: i for i, name in self.attribute_names.items()}
+        for number, class_name, rle, flags in self.image_info[image_id]["objects"]:
+            class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
+            yield ObjectAnnotation(number, class_id, rle, attributes=tuple(ids[flag] for flag in flags))
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
@@ -213,12 +218,17 @@ def _json_files(path):
     return [os.path.join(path, name) for name in names if name.lower().endswith(".json") and not name.startswith(".")]
 
 
-def _photo_file(folder, image_path):
+def _photo_file(folder, path, content):
     """(name in a PhotoFolder of the photo that a file names; whether it is there). Raises DataError if it has none."""
-    name = image_path.replace("\\", "/")
+    if not content.get("imagePath"):  # the photo is in the file, and goes by its name
+        return os.path.basename(path), False
+    name = content["imagePath"].replace("\\", "/")
     try:
         return name, folder.find(name) is not None
     except DataError:  # it leads out, as LabelMe writes where photos have a folder of their own
+        within = os.path.relpath(os.path.join(os.path.dirname(path), name), folder.path).replace(os.sep, "/")
+        if not within.startswith("../") and not os.path.isabs(within) and ":" not in name and folder.find(within):
+            return within, True
         last = name.split("/")[-1]
         return last, folder.find(last) is not None
 
@@ -226,16 +236,19 @@ def _photo_file(folder, image_path):
 def _is_labelme(path):
     with open(path, "rb") as file:
         text = file.read()
-    return b'"shapes"' in text and b'"imagePath"' in text
+    return b'"shapes"' in text and (b'"imagePath"' in text or b'"imageData"' in text)
 
 
 def _read(path):
-    """Content of a file, checked to have a list of shapes and the path of a photo. Raises DataError naming the file."""
+    """Content of a file, checked to have a list of shapes and a photo. Raises DataError naming the file."""
     content = read_json(path, "LabelMe file")
-    for key, kind in (("shapes", list), ("imagePath", str)):
-        value = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(value, kind) or (key == "imagePath" and not value):
-            raise DataError(f"{path}: no LabelMe file, for it has no {key}: drop it or save it anew.")
+    content = content if isinstance(content, dict) else {}
+    named = content.get("imagePath")
+    if not isinstance(content.get("shapes"), list):
+        raise DataError(f"{path}: no LabelMe file, for it has no shapes: drop it or save it anew.")
+    held = named in (None, "") and isinstance(content.get("imageData"), str)
+    if not (isinstance(named, str) and named) and not held:
+        raise DataError(f"{path}: no LabelMe file, for it has no imagePath and no imageData: drop it or save it.")
     return content
 
 

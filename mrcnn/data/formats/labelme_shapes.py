@@ -47,6 +47,12 @@ def group_of(shape):
     return group
 
 
+def flags_of(shape):
+    """Names of the flags of a shape that are ticked."""
+    flags = shape.get("flags")
+    return [str(name) for name, ticked in flags.items() if ticked is True] if isinstance(flags, dict) else []
+
+
 def kind_of(shape):
     return shape.get("shape_type") or "polygon"  # as LabelMe takes a shape without
 

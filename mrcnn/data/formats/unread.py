@@ -18,7 +18,7 @@ from mrcnn.errors import DataError
 
 HEAD = 1 << 20  # bytes of a file that are looked at
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".txz", ".zst")
-TABLES = (".parquet", ".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl")
+TABLES = (".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl")
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
 COCO_EXPORT = "export COCO 1.0 (instances JSON)"
 YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names of the classes by --names"
@@ -172,11 +172,7 @@ def _unread_table(head):
             return None
         names = {column.strip().lower() for column in columns}
         if {"xmin", "ymin", "xmax", "ymax"} <= names:
-            if any("mask" in name for name in names):
-                return "OpenImages' table of masks, which are PNG files: make COCO JSON of them"
             return "a table of boxes: " + ONLY_BOXES
-        if {"maskpath", "imageid"} <= names:
-            return "OpenImages' table of masks, which are PNG files: make COCO JSON of them"
     return None
 
 

@@ -1,5 +1,6 @@
 """Which format a file or folder is in, and opening it by that."""
 
+import io
 import json
 
 import cvat_files
@@ -154,6 +155,23 @@ def arrays(folder):
     return folder / "notes.npz"
 
 
+def open_images(folder):
+    write_photo(folder / "a.png")
+    Image.fromarray(MASK == 1).save(folder / "m.png")
+    (folder / "notes.csv").write_text("MaskPath,ImageID,LabelName,BoxID\nm.png,a,/m/01,x\n")
+    (folder / "class-descriptions.csv").write_text("/m/01,shirt\n")
+    return folder / "notes.csv"
+
+
+def parquet(folder):
+    pyarrow, file = pytest.importorskip("pyarrow"), io.BytesIO()
+    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(file, "PNG")
+    row = {"image": {"bytes": file.getvalue(), "path": "a.png"},
+           "objects": [{"category": "shirt", "segmentation": [1, 2, 10, 2, 10, 11, 1, 11]}]}
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.Table.from_pylist([row]), folder / "notes.parquet")
+    return folder / "notes.parquet"
+
+
 MADE = {
     "label_studio": label_studio,
     "coco": coco,
@@ -170,6 +188,8 @@ MADE = {
     "yolo": yolo,
     "voc": voc,
     "arrays": arrays,
+    "open_images": open_images,
+    "parquet": parquet,
 }
 
 

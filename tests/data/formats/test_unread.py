@@ -25,7 +25,7 @@ BOX = "<annotation><object><bndbox></bndbox></object></annotation>"
 # Name and content of a file, and what is said of it.
 FILES = [
     ("a__zip", "PK", "no readable ZIP or TAR.*unpack it"),
-    ("a__parquet", "x", "arrays or tables"),
+    ("a__arrow", "x", "arrays or tables"),
     ("a__png", "x", "a picture"),
     ("a__xml", BOX, "PASCAL VOC's XML of boxes: boxes alone cannot train"),
     ("a__xml", "<annotation><object><polygon><pt/></polygon></object></annotation>", "LabelMe web page"),
@@ -40,7 +40,6 @@ FILES = [
     ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO, of one photo: give the data.yaml"),
     ("a__yaml", "nc: 2\n", "no data.yaml of YOLO"),
     ("a__csv", "filename,width,height,class,xmin,ymin,xmax,ymax\n", "a table of boxes"),
-    ("a__csv", "MaskPath,ImageID,LabelName\n", "OpenImages"),
 ]
 
 

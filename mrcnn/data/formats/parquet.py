@@ -1,0 +1,316 @@
+"""Parquet files: data sets of Hugging Face with their photos, and the tables that `data convert --to parquet` writes.
+
+Of a data set of Hugging Face photos and masks are read when they are asked for, outlines when it is loaded. A table of
+ours has a row for each object, with run lengths, and names the photos, which lie in a folder.
+"""
+
+import io
+import os
+
+import numpy as np
+
+from mrcnn.data import run_lengths
+from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.decoding import decoding
+from mrcnn.data.formats import label_maps, labelme_shapes
+from mrcnn.data.formats.boxes import ONLY_A_BOX
+from mrcnn.data.formats.label_files import other_size
+from mrcnn.data.formats.label_mapping import NAMES_FILES, find_file, label_classes, read_names
+from mrcnn.data.formats.parquet_columns import NAMES, columns_of, entries_of
+from mrcnn.data.formats.parquet_files import ParquetRows, parquet_files
+from mrcnn.data.formats.parquet_table import OURS, read_table
+from mrcnn.data.formats.segmentations import SegmentationFault, outline_of
+from mrcnn.data.images import resize_pixels
+from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.errors import DataError
+
+FORMAT = "parquet"
+LABEL_NAMES = ("id2label.json", *NAMES_FILES)  # beside the files
+# Beginnings of the names of files, as Hugging Face calls the parts of a data set.
+PARTS = {"train": ("train",), "val": ("val",), "test": ("test",)}  # "validation" begins so too
+
+
+def recognises(path):
+    """Whether a file is Parquet, or a folder holds such files."""
+    try:
+        return bool(parquet_files(path))
+    except OSError:
+        return False
+
+
+class ParquetDataset(AnnotatedDataset):
+    """Parquet files of one table. Classes are numbered in the order of the category ids, or of their names."""
+
+    looks_late = True
+
+    @staticmethod
+    def parts(annotations):
+        """Names of the parts that the files are called by, such as ("train", "val"); () if they are not."""
+        files = parquet_files(annotations) if os.path.isdir(annotations) else []
+        by_part = {part: _files_of(files, part) for part in PARTS}
+        parts = tuple(part for part, found in by_part.items() if found)
+        return parts if len(parts) > 1 and sum(map(len, by_part.values())) == len(files) else ()
+
+    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, min_area=None,
+             split=None, **others):
+        """Register the photos of all rows.
+
+        Args:
+            annotations: a Parquet file, or the folder of them.
+            images: folder of the photos that the files name and do not hold; None: that of the files.
+            limit: take the first so many photos.
+            on_error: "raise" at a bad sample or "skip" it (see `faults`).
+            names: path of a file of class names (see `label_mapping.read_names`), where the files have none: that of
+                category or label k is the k-th, from 0 on.
+            mapping, min_area: of label maps, see `label_mapping`.
+            split: "train", "val" or "test", of a folder whose files are called so; None takes all.
+
+        Returns:
+            The data set itself.
+
+        Raises:
+            DataError: naming the file and what is wrong, or that pyarrow is not installed.
+        """
+        self.refuse(annotations, **others)
+        self.start_loading(on_error)
+        files = parquet_files(annotations)
+        files = files if split is None else _files_of(files, split)
+        if not files:
+            raise DataError(f"{annotations}: no Parquet files{'' if split is None else f' of the part {split}'}: give "
+                            "the file, or the folder of them.")
+        self._rows = ParquetRows(files)
+        above = annotations if os.path.isdir(annotations) else os.path.dirname(os.path.abspath(annotations))
+        if OURS in self._rows.metadata:
+            self.refuse(annotations, names=names, mapping=mapping, min_area=min_area)
+            self._folder = PhotoFolder(images or above)
+            read_table(self, annotations, self._rows, self._folder, limit)
+        else:
+            self._folder = PhotoFolder(images or above)
+            self._load_rows(annotations, names or find_file(above, LABEL_NAMES), mapping, min_area, limit)
+        self.finish_loading(annotations)
+        return self
+
+    # --- Data sets of Hugging Face -------------------------------------------------------------------------------
+    def _load_rows(self, source, names, mapping, min_area, limit):
+        try:
+            self._columns = columns_of(self._rows.schema, self._rows.metadata)
+        except DataError as error:
+            raise DataError(f"{source}: {error}") from error
+        columns, self._classes = self._columns, None
+        if columns.label_map is not None:
+            if names is None:
+                raise DataError(f"{source}: its label maps have no names: give a file of them, such as id2label.json "
+                                "(names=, --names).")
+            self._classes = label_classes(read_names(names), mapping, min_area)
+            known = dict(enumerate(self._classes.names, 1))
+        else:
+            self.refuse(source, mapping=mapping, min_area=min_area)
+            known = self._known_classes(names)
+        name_column = next((name for name in NAMES if name in self._rows.schema.names), None)
+        # With the sizes known, the bytes of the photos need not be read now.
+        lean = columns.size and str(self._rows.schema.field(columns.photo).type).startswith("struct")
+        wanted = [f"{columns.photo}.path" if lean else columns.photo, *columns.size.values()]
+        wanted += [name_column] if name_column else []
+        wanted += [] if columns.label_map else columns.of_objects
+        taken, seen = set(), {}
+        first = _bytes_of(self._rows.row(0, [columns.photo])[columns.photo]) if self._rows.count else None
+        self._ending = ".png" if (first or b"").startswith(b"\x89PNG") else ".jpg"  # of photos that have no name
+        for index, row in enumerate(self._rows.rows(dict.fromkeys(wanted), limit)):
+            self._add(source, index, row, row.get(name_column), known, taken, seen)
+        for label in known if known is not None else sorted(seen, key=lambda label: (str(type(label)), label)):
+            self.add_class(FORMAT, label, known[label] if known is not None else _called(label))
+        if known is None and any(not isinstance(label, str) for label in seen):
+            self.note("category", "without a name, called by its number: give names (names=, --names)",
+                      next(label for label in seen if not isinstance(label, str)), len(seen))
+
+    def _known_classes(self, names):
+        """{category: name}, of the file of names or of the schema; None: categories are texts, or have no names."""
+        if names is not None:
+            return read_names(names)
+        listed = self._columns.class_names
+        return None if listed is None else dict(enumerate(listed))
+
+    def _add(self, source, index, row, called, known, taken, seen):
+        """Register one photo, or what is wrong with it. taken: names so far; seen: {category: True} so far."""
+        picture = row[self._columns.photo]
+        name = self._photo_name(index, picture, called, taken)
+        taken.add(name)
+        try:
+            size = self._size(row, picture)
+        except DataError as error:
+            kind = "path escape" if "leads out" in str(error) else "unreadable"
+            return self.fault(source, Fault(name, kind, str(error).rstrip(".")))
+        objects = () if self._classes is not None else self._objects(source, name, row, size, known, seen)
+        self.add_photo(FORMAT, index, None, name, *size, row=index, objects=objects, embedded=True)
+
+    def _photo_name(self, index, picture, called, taken):
+        """Name of a photo: of its path, of its column, or its index."""
+        path = picture.get("path") if isinstance(picture, dict) else None
+        for name in (path, called):
+            name = os.path.basename(str(name).replace("\\", "/")) if name is not None else ""
+            if name and name not in (".", "..") and "\0" not in name:
+                name = name if os.path.splitext(name)[1] else name + self._ending
+                if name not in taken:
+                    return name
+        return f"{index:06d}{self._ending}"
+
+    def _size(self, row, picture):
+        """(H, W) of a photo, of its columns or of its header."""
+        sides = [row[name] for name in self._columns.size.values()]
+        if len(sides) == 2 and all(isinstance(side, int) and 0 < side < 1 << 20 for side in sides):
+            return tuple(sides)
+        return _picture(self._data(picture), "its photo", labelme_shapes.header)[0][0]
+
+    def _data(self, picture):
+        """bytes of a picture: in the row, or in the folder of the photos."""
+        data = _bytes_of(picture)
+        if data is not None:
+            return data
+        path = picture.get("path") if isinstance(picture, dict) else None
+        if not path:
+            raise DataError("it has neither bytes nor a path")
+        found = self._folder.find(path) or self._folder.find_alike([path]).get(path)
+        if found is None:
+            raise DataError(f"its file {path} is not in {self._folder.path}: give the folder of the photos (--images)")
+        with open(self._folder.join(found), "rb") as file:
+            return file.read()
+
+    def _objects(self, source, name, row, size, known, seen):
+        """list of (number, category, run lengths or None, crowd); those of None have a mask, to be read later."""
+        try:
+            entries = entries_of(row, self._columns)
+        except DataError as error:
+            self.fault(source, Fault(name, "bad entry", str(error)))
+            return []
+        objects = []
+        for number, entry in enumerate(entries):
+            category = entry.get("category", 0)
+            if category is None or (known is not None and category not in known):
+                self.fault(source, Fault(name, "unknown class", f"its category {category!r} has no name", number))
+                continue
+            seen[category] = True
+            rle = None
+            if entry.get("mask") is None:
+                try:
+                    rle = _outline(entry.get("outline"), size)
+                except SegmentationFault as error:
+                    message = ONLY_A_BOX if error.kind == "no mask" and entry.get("box") else str(error)
+                    self.fault(source, Fault(name, error.kind, message, number))
+                    continue
+            objects.append((number, category, rle, bool(entry.get("crowd"))))
+        return objects
+
+    # --- Loading -------------------------------------------------------------------------------------------------
+    def load_image(self, image_id):
+        """A photo as uint8 [H, W, 3] RGB, upright."""
+        info = self.image_info[image_id]
+        if "row" not in info:
+            return super().load_image(image_id)
+        return _picture(self.photo_data(info), info["file_name"],
+                        lambda image: labelme_shapes.upright_pixels(image, self.matte))
+
+    def photo_data(self, info):
+        """bytes of the file of a photo of a row."""
+        return self._data(self._rows.row(info["row"], [self._columns.photo])[self._columns.photo])
+
+    def photo_bytes(self, image_id):
+        """bytes of the file of a photo that only the table holds; None for any other photo."""
+        info = self.image_info[image_id]
+        return self.photo_data(info) if info.get("embedded") else None
+
+    def sample_name(self, image_id):
+        """Name of a photo, for messages."""
+        return self.image_info[image_id]["file_name"]
+
+    def read_objects(self, image_id):
+        """Yield an ObjectAnnotation, or a Fault, for each object of a photo."""
+        info = self.image_info[image_id]
+        if "entries" in info:  # of a table of ours
+            for number, class_id, rle, crowd, attributes in info["entries"]:
+                yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_id}"), rle, crowd, attributes)
+        elif self._classes is not None:
+            yield from self._of_map(info)
+        else:
+            masks = self._masks(info) if any(rle is None for _, _, rle, _ in info["objects"]) else {}
+            for number, category, rle, crowd in info["objects"]:
+                rle = masks.get(number) if rle is None else rle
+                if isinstance(rle, Fault):
+                    yield rle
+                else:
+                    yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{category}"), rle, crowd)
+
+    def _of_map(self, info):
+        """Entries of the label map of a row."""
+        name, size = info["file_name"], (info["height"], info["width"])
+        try:
+            picture = self._rows.row(info["row"], [self._columns.label_map])[self._columns.label_map]
+            labels = _picture(self._data(picture), "its label map", np.array)
+        except DataError as error:
+            yield Fault(name, "bad entry", str(error).rstrip("."))
+            return
+        if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
+            labels = labels[..., 0]
+        if labels.ndim != 2 or labels.dtype.kind not in "bui":
+            yield Fault(name, "bad entry", "its label map is a colour picture: write one value a pixel")
+            return
+        if labels.shape != size:
+            yield Fault(name, "wrong size", f"the label map {other_size(labels.shape, size)}")
+            return
+        values = label_maps.classified(labels.astype(np.int64), self._classes, name)
+        if isinstance(values, Fault):
+            yield values
+            return
+        for number, (value, rle) in enumerate(label_maps.map_objects(values, self._classes)):
+            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
+
+    def _masks(self, info):
+        """{number of an object: run lengths, or Fault} of the masks of a row that are pictures."""
+        masks, size, name = {}, (info["height"], info["width"]), info["file_name"]
+        row = self._rows.row(info["row"], self._columns.of_objects)
+        for number, entry in enumerate(entries_of(row, self._columns)):
+            if entry.get("mask") is None:
+                continue
+            try:
+                pixels = _picture(self._data(entry["mask"]), "its mask", np.array)
+            except DataError as error:
+                masks[number] = Fault(name, "bad entry", str(error).rstrip("."), number)
+                continue
+            inside = pixels != 0 if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)
+            if inside.shape != size:
+                inside = resize_pixels(inside.astype(np.uint8) * np.uint8(255), size) >= 128
+            masks[number] = run_lengths.encode(inside) if inside.any() else Fault(
+                name, "empty mask", "its mask has no pixel", number)
+        return masks
+
+
+def _files_of(files, part):
+    """Those of some files that are called as a part is."""
+    return [file for file in files if os.path.basename(file).lower().startswith(PARTS.get(part, ("\0",)))]
+
+
+def _called(label):
+    return label if isinstance(label, str) else f"class {label}"
+
+
+def _bytes_of(picture):
+    """The bytes of a picture in a row; None if it has none."""
+    data = picture.get("bytes") if isinstance(picture, dict) else picture
+    return data if isinstance(data, bytes) and data else None
+
+
+def _outline(outline, size):
+    """Compressed run lengths of an outline. Raises SegmentationFault."""
+    segmentation = outline_of(outline, size).segmentation
+    rle = run_lengths.compress(segmentation, size) if isinstance(segmentation, dict) else run_lengths.from_polygons(
+        segmentation, size)
+    if not run_lengths.areas([rle])[0]:
+        raise SegmentationFault("empty mask", "its outline holds no pixel")
+    return rle
+
+
+def _picture(data, what, use):
+    """What a function makes of the Pillow image in bytes. Raises DataError if it is none, or too large."""
+    from PIL import Image
+
+    with decoding(what), Image.open(io.BytesIO(data)) as image:
+        return use(image)

@@ -1,0 +1,233 @@
+"""Parquet: data sets as Hugging Face's package writes them, tables of ours, and files that are damaged."""
+
+import io
+import json
+import pickle
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.curation.validate import validate
+from mrcnn.data.formats import open_dataset, parts_of, recognise
+from mrcnn.data.formats.writers import write_embedded_photos
+from mrcnn.errors import DataError
+
+pyarrow = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+HEIGHT, WIDTH = 20, 24
+PICTURE = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+SQUARE = [2, 3, 12, 3, 12, 13, 2, 13]  # x 2 to 12, y 3 to 13
+
+
+def picture(number=0, mode="RGB", form="PNG", path=None, pixels=None):
+    """A photo as a row has it, of a colour of its own."""
+    file = io.BytesIO()
+    image = Image.new(mode, (WIDTH, HEIGHT), (number, 80, 90) if mode == "RGB" else number)
+    (image if pixels is None else Image.fromarray(pixels)).save(file, form)
+    return {"bytes": file.getvalue(), "path": path}
+
+
+def square():
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[3:13, 2:12] = True
+    return mask
+
+
+def written(path, rows, types, features=None):
+    schema = pyarrow.schema(list(types.items()))
+    if features is not None:
+        schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path, row_group_size=2)
+    return path
+
+
+NUMBERS, TEXTS = pyarrow.list_(pyarrow.float32()), pyarrow.string()
+LABEL = {"_type": "ClassLabel", "names": ["mug", "glass"]}
+# Objects in the forms that data sets have: (type, features, of a row with a square of class "glass").
+FORMS = {
+    "struct of lists": (pyarrow.struct([("bbox", pyarrow.list_(NUMBERS)), ("category", pyarrow.list_(pyarrow.int64())),
+                                        ("segmentation", pyarrow.list_(pyarrow.list_(NUMBERS)))]),
+                        {"bbox": {}, "category": {"feature": LABEL, "_type": "List"}},
+                        {"bbox": [[2, 3, 10, 10]], "category": [1], "segmentation": [[SQUARE]]}),
+    "old sequence": (pyarrow.struct([("category_id", pyarrow.list_(pyarrow.int64())),
+                                     ("segmentation", pyarrow.list_(pyarrow.list_(NUMBERS)))]),
+                     {"feature": {"category_id": LABEL}, "_type": "Sequence"},
+                     {"category_id": [1], "segmentation": [[SQUARE]]}),
+    "list of structs": (pyarrow.list_(pyarrow.struct([("label", pyarrow.int64()),
+                                                      ("polygon", pyarrow.list_(NUMBERS))])),
+                        [{"label": LABEL}], [{"label": 1, "polygon": [SQUARE]}]),
+    "one polygon": (pyarrow.list_(pyarrow.struct([("label", TEXTS), ("segmentation", NUMBERS)])), None,
+                    [{"label": "glass", "segmentation": SQUARE}]),
+    "run lengths": (pyarrow.list_(pyarrow.struct([("category", TEXTS), ("segmentation", pyarrow.struct(
+        [("size", pyarrow.list_(pyarrow.int32())), ("counts", pyarrow.list_(pyarrow.int32()))]))])), None,
+        [{"category": "glass", "segmentation": {"size": [HEIGHT, WIDTH], "counts": [43, *[10, 10] * 9, 10, 247]}}]),
+    "masks": (pyarrow.list_(pyarrow.struct([("category", pyarrow.int64()), ("mask", PICTURE)])),
+              {"feature": {"category": LABEL, "mask": {"_type": "Image"}}, "_type": "List"},
+              [{"category": 1, "mask": picture(pixels=square().astype(np.uint8) * 255)}]),
+}
+
+
+@pytest.mark.parametrize("sizes", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_objects_of_many_forms(tmp_path, form, sizes):
+    kind, features, objects = FORMS[form]
+    types = {"image_id": pyarrow.int64(), "image": PICTURE, "objects": kind}
+    size = {"height": HEIGHT, "width": WIDTH} if sizes else {}
+    types.update(dict.fromkeys(size, pyarrow.int32()))
+    nothing = {name: [] for name in objects} if isinstance(objects, dict) else []
+    rows = [{"image_id": i, "image": picture(i), "objects": objects if i != 1 else nothing, **size} for i in range(3)]
+    path = written(tmp_path / "a.parquet", rows, types, None if features is None else {"objects": features})
+    assert recognise(path) == "parquet"
+    dataset = open_dataset(path)
+    names = ["BG", "mug", "glass"] if features is not None else ["BG", "glass"]
+    assert dataset.class_names == names and [dataset.object_count(i) for i in range(3)] == [1, 0, 1]
+    masks, class_ids = dataset.load_mask(2)
+    assert class_ids.tolist() == [names.index("glass")]
+    np.testing.assert_array_equal(masks[..., 0], square())
+    assert dataset.load_image(2)[0, 0].tolist() == [2, 80, 90] and dataset.file_name(2) == "2.png"
+    assert validate(pickle.loads(pickle.dumps(dataset)), progress=False) == []
+
+
+def test_lists_that_are_columns(tmp_path):
+    types = {"image": PICTURE, "bbox": pyarrow.list_(NUMBERS), "category": pyarrow.list_(pyarrow.int64()),
+             "segmentation": pyarrow.list_(pyarrow.list_(NUMBERS)), "split": TEXTS}
+    rows = [{"image": picture(path="a.png"), "bbox": [[2, 3, 10, 10]], "category": [0], "segmentation": [[SQUARE]]}]
+    path = written(tmp_path / "a.parquet", rows, types)
+    with pytest.warns(UserWarning, match="categorys? without a name|without a name, called by its number"):
+        dataset = open_dataset(path)
+    assert dataset.class_names == ["BG", "class 0"] and dataset.file_name(0) == "a.png"
+    (tmp_path / "names.txt").write_text("mug\nglass\n")
+    assert open_dataset(path, names=tmp_path / "names.txt").class_names == ["BG", "mug", "glass"]
+
+
+def test_label_maps(tmp_path):
+    labels = square().astype(np.uint8) * 2
+    labels[15:20, 0:20] = 1
+    rows = [{"pixel_values": picture(form="JPEG"), "label": picture(pixels=labels)}]
+    path = written(tmp_path / "a.parquet", rows, {"pixel_values": PICTURE, "label": PICTURE})
+    with pytest.raises(DataError, match="label maps have no names: give a file of them, such as id2label.json"):
+        open_dataset(path)
+    (tmp_path / "id2label.json").write_text(json.dumps({"0": "unlabelled", "1": "table", "2": "mug"}))
+    dataset = open_dataset(path)
+    masks, class_ids = dataset.load_mask(0)
+    assert [dataset.class_names[i] for i in class_ids] == ["table", "mug"] and dataset.file_name(0) == "000000.jpg"
+    np.testing.assert_array_equal(masks[..., 1], square())
+    assert open_dataset(path, mapping={"classes": {"all": ["table", "mug"]}}).class_names == ["BG", "all"]
+
+
+def test_parts_are_files(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    (tmp_path / "data").mkdir()
+    for part, count in {"train": 3, "validation": 2}.items():
+        rows = [{"image": picture(i), "objects": objects} for i in range(count)]
+        written(tmp_path / "data" / f"{part}-00000-of-00001.parquet", rows, {"image": PICTURE, "objects": kind},
+                {"objects": features})
+    assert parts_of(tmp_path) == ("train", "val") and recognise(tmp_path) == "parquet"
+    assert [len(open_dataset(tmp_path, split=part).image_ids) for part in ("train", "val", None)] == [3, 2, 5]
+    assert len(open_dataset(tmp_path, limit=4).image_ids) == 4
+    with pytest.raises(DataError, match="no Parquet files of the part test"):
+        open_dataset(tmp_path, split="test")
+
+
+def test_photos_beside_the_table(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    rows = [{"image": {"bytes": None, "path": "sub/a.png"}, "objects": objects}]
+    path = written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
+    with pytest.raises(DataError, match="sub/a.png is not in"):
+        open_dataset(path)
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    (tmp_path / "photos" / "sub" / "a.png").write_bytes(picture(7)["bytes"])
+    assert open_dataset(path, tmp_path / "photos").load_image(0)[0, 0, 0] == 7
+    rows[0]["image"]["path"] = "../../etc/passwd"
+    path = written(tmp_path / "b.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
+    with pytest.raises(DataError, match="leads out of the image folder"):
+        open_dataset(path, tmp_path / "photos")
+
+
+def test_photos_are_written_where_only_the_table_holds_them(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    rows = [{"image": picture(i, path="same.png"), "objects": objects} for i in range(2)]
+    path = written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
+    dataset = open_dataset(path)
+    assert [dataset.file_name(i) for i in range(2)] == ["same.png", "000001.png"]
+    assert write_embedded_photos(dataset, tmp_path / "photos") == 2
+    assert (tmp_path / "photos" / "000001.png").read_bytes() == rows[1]["image"]["bytes"]
+
+
+@pytest.mark.parametrize("objects, kind, said", [
+    ([{"label": 5, "polygon": [SQUARE]}], "unknown class", "category 5 has no name"),
+    ([{"label": None, "polygon": [SQUARE]}], "unknown class", "category None has no name"),
+    ([{"label": 1, "polygon": [SQUARE[:4]]}], "bad entry", ""),
+    ([{"label": 1, "polygon": []}], "no mask", "no segmentation"),
+    ([{"label": 1, "polygon": [[1e9] * 8]}], "mask outside", "far outside"),
+])
+@pytest.mark.filterwarnings("ignore:.*skipped")
+def test_faults_are_of_their_object(tmp_path, objects, kind, said):
+    form, features, good = FORMS["list of structs"]
+    rows = [{"image": picture(), "objects": good + objects}]
+    path = written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": form}, {"objects": features})
+    dataset = open_dataset(path, on_error="skip", keep_partial=True)
+    assert [(fault.photo, fault.kind, fault.number) for fault in dataset.faults][0] == ("000000.png", kind, 1)
+    with pytest.raises(DataError, match=f"000000.png, object 1.*{said}"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("types, row, said", [
+    ({"image": PICTURE, "objects": pyarrow.list_(pyarrow.struct([("bbox", NUMBERS)]))},
+     {"image": picture(), "objects": [{"bbox": [1, 2, 3, 4]}]}, "boxes alone cannot train"),
+    ({"image": PICTURE, "text": TEXTS}, {"image": picture(), "text": "x"}, "give a table with outlines"),
+    ({"text": TEXTS}, {"text": "x"}, "no column of photos among text"),
+])
+def test_tables_without_what_is_needed(tmp_path, types, row, said):
+    with pytest.raises(DataError, match=f"a.parquet: .*{said}"):
+        open_dataset(written(tmp_path / "a.parquet", [row], types))
+
+
+def test_damaged_photos_and_lists(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    rows = [{"image": {"bytes": b"\x89PNG no", "path": None}, "objects": objects}]
+    path = written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
+    with pytest.raises(DataError, match="not a readable"):
+        open_dataset(path)
+    kind, features, _ = FORMS["struct of lists"]
+    uneven = {"bbox": [[1, 1, 2, 2]], "category": [1, 0], "segmentation": [[SQUARE]]}
+    path = written(tmp_path / "b.parquet", [{"image": picture(), "objects": uneven}],
+                   {"image": PICTURE, "objects": kind}, {"objects": features})
+    with pytest.raises(DataError, match="its lists have different lengths"):
+        open_dataset(path)
+
+
+def test_damaged_files_end_in_a_line(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    path = written(tmp_path / "a.parquet", [{"image": picture(), "objects": objects}],
+                   {"image": PICTURE, "objects": kind}, {"objects": features})
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for some in [data[:4], data[:100], data[:-1], data[:-8], data[8:]]:
+        path.write_bytes(some)
+        with pytest.raises(DataError) as error:
+            open_dataset(path, form="parquet")
+        assert "\n" not in str(error.value)
+    for _ in range(60):
+        some = bytearray(data)
+        for place in rng.integers(len(some), size=3):
+            some[place] = rng.integers(256)
+        path.write_bytes(bytes(some))
+        try:
+            dataset = open_dataset(path, form="parquet")
+            dataset.load_mask(0)
+            dataset.load_image(0)
+        except DataError as error:
+            assert "\n" not in str(error)
+
+
+def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1")
+    assert recognise(path) == "parquet"
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataError, match=r'pip install "mrcnn-keras\[parquet\]"'):
+        open_dataset(path)
