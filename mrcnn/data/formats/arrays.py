@@ -212,11 +212,25 @@ class ArrayDataset(AnnotatedDataset):
 
     # --- Loading -------------------------------------------------------------------------------------------------
     def load_image(self, image_id: int) -> np.ndarray:
-        """A photo as uint8 [H, W, 3] RGB."""
+        """Load a photo.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            uint8 [H, W, 3] RGB.
+        """
         return self._photos.load(self.image_info[image_id]["index"], self.matte)
 
     def photo_bytes(self, image_id: int) -> bytes:
-        """bytes of a photo as a PNG."""
+        """Write a photo as a PNG.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            Its bytes.
+        """
         from PIL import Image
 
         file = io.BytesIO()
@@ -224,11 +238,25 @@ class ArrayDataset(AnnotatedDataset):
         return file.getvalue()
 
     def sample_name(self, image_id: int) -> str:
-        """Name of a photo, for messages: the file that it would be written to, which has its index."""
+        """Name a photo in messages: by the file that it would be written to, which has its index.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            The name.
+        """
         return self.image_info[image_id]["file_name"]
 
     def object_classes(self, image_id: int) -> np.ndarray:
-        """int32 [N]: class ids of the objects of a photo; masks are looked at only where labels alone do not tell."""
+        """Tell the classes of the objects of a photo; masks are looked at only where labels alone do not tell.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            int32 [N] class ids.
+        """
         info = self.image_info[image_id]
         if self._labels is None or not set(self._labels[info["index"]].tolist()) <= self._known:
             return super().object_classes(image_id)
@@ -238,7 +266,14 @@ class ArrayDataset(AnnotatedDataset):
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
-        """Yield an ObjectAnnotation, or a Fault, for each object of a photo."""
+        """Read the objects of a photo one by one.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            An ObjectAnnotation, or a Fault, for each object.
+        """
         info = self.image_info[image_id]
         index, name = info["index"], info["file_name"]
         if self._masks.kind in (NUMBERED, LABELS):
