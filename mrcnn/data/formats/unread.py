@@ -98,6 +98,8 @@ def _unread_text(path):
 
 def _unread_xml(path):
     head = _head(path)
+    if re.search(r"<annotations[\s>]", head):
+        return None  # of CVAT, which is read: also where a folder has nothing else
     if "<polygon>" in head and "<pt" in head:
         return f"XML of the LabelMe web page: {COCO_EXPORT}, or JSON of LabelMe 4 or 5, in its place"
     if "<bndbox" in head:

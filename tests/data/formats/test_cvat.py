@@ -236,6 +236,9 @@ def test_subsets_of_a_project_are_parts(folder):
 
 def test_a_task_has_one_subset_and_a_folder_stands_for_its_file(folder):
     path = written(folder, image(shape("polygon", POLYGON)), subset="<subset>Train</subset>")
+    (folder / "images").mkdir()
+    for name in ("a.jpg", "b.jpg"):  # as CVAT lays them: the XML is the only file of the folder
+        (folder / name).rename(folder / "images" / name)
     assert recognise(folder) == "cvat"
     dataset = open_dataset(folder)
     assert dataset.image_info[0]["subset"] == "Train" and recognises(path)
