@@ -6,12 +6,14 @@ import json
 import os
 import tarfile
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
 from PIL import Image
 
 from mrcnn.config import Config
+from mrcnn.data.formats.label_studio_brush import encode
 from mrcnn.weights.hdf5_files import whole_hdf5, write_text
 
 HEIGHT, WIDTH = 24, 32
@@ -94,6 +96,42 @@ def via():
                {"shape_attributes": {"name": "ellipse", "cx": 10, "cy": 9, "rx": 4, "ry": 3},
                 "region_attributes": {"name": "coat"}}]
     return {"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": regions, "file_attributes": {}}}
+
+
+def via3():
+    shapes = [[7, *OUTLINE], [2, 4, 6, 10, 5], [4, 10, 9, 4, 3], [9, 20, 11, 15, 16, 10, 11]]
+    return {
+        "project": {"pid": "x", "data_format_version": "3.1.1", "vid_list": ["1"]}, "config": {"file": {}},
+        "attribute": {"1": {"aname": "class", "anchor_id": "FILE1_Z0_XY1", "type": 4, "options": {"0": "hat"}}},
+        "file": {"1": {"fid": "1", "fname": "a.jpg", "type": 2, "loc": 1, "src": ""}},
+        "view": {"1": {"fid_list": ["1"]}},
+        "metadata": {str(i): {"vid": "1", "flg": 0, "z": [], "xy": xy, "av": {"1": "0"}}
+                     for i, xy in enumerate(shapes)},
+    }
+
+
+def label_studio():
+    brush = encode({"size": [HEIGHT, WIDTH], "counts": RUNS["counts"]})
+    values = [{"points": [[12, 25], [43, 25], [43, 45]], "closed": True, "polygonlabels": ["hat"]},
+              {"x": 12, "y": 25, "width": 30, "height": 20, "rotation": 30, "rectanglelabels": ["coat"]},
+              {"x": 50, "y": 50, "radiusX": 20, "radiusY": 10, "rotation": 5, "ellipselabels": ["hat"]},
+              {"format": "rle", "rle": brush, "brushlabels": ["hat"]}, {"x": 5, "y": 5, "width": 1}]
+    result = [{"id": str(i), "from_name": "label", "to_name": "image", "type": "labels", "original_width": WIDTH,
+               "original_height": HEIGHT, "image_rotation": 0, "value": value} for i, value in enumerate(values)]
+    annotation = {"id": 3, "completed_by": {"id": 1, "email": "a@b.c"}, "result": result, "was_cancelled": False,
+                  "created_at": "2024-01-01T00:00:00Z"}
+    return [{"id": 1, "data": {"image": "/data/upload/1/1a2b3c4d-a.jpg"}, "annotations": [annotation],
+             "predictions": []}]
+
+
+def supervisely():
+    bitmap = base64.b64encode(zlib.compress(png(np.array([[0, 1, 0], [1, 1, 1]], bool)))).decode()
+    corners = np.reshape(OUTLINE, (-1, 2)).tolist()
+    objects = [{"geometryType": "polygon", "points": {"exterior": corners, "interior": [[[6, 7], [8, 7], [8, 9]]]}},
+               {"geometryType": "bitmap", "bitmap": {"data": bitmap, "origin": [5, 7]}},
+               {"geometryType": "rectangle", "points": {"exterior": corners[::2], "interior": []}}]
+    return {"description": "", "tags": [], "size": {"height": HEIGHT, "width": WIDTH},
+            "objects": [{"classTitle": "hat", "tags": [{"name": "worn", "value": "yes"}], **one} for one in objects]}
 
 
 def labelme():

@@ -248,6 +248,9 @@ def kinds():
     return {
         "coco": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.coco()))),
         "via": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.via()))),
+        "via3": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.via3()))),
+        "label_studio": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.label_studio()))),
+        "supervisely": annotations(in_file("a.jpg.json", lambda rng: as_json(rng, corpus.supervisely()))),
         "labelme": annotations(in_file("a.json", lambda rng: as_json(rng, corpus.labelme()))),
         "cvat": annotations(in_file("a.xml", lambda rng: changed_bytes(rng, corpus.CVAT.encode()))),
         "coco_panoptic": annotations(panoptic),
