@@ -8,6 +8,8 @@ from mrcnn.network.heads import RegionCrops
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.precision import layers_compute_in
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 HALF = ("mixed_float16", "mixed_bfloat16")
 
 

@@ -10,6 +10,8 @@ from tiny_semantic import TinySemantic, TinySettings
 from mrcnn.errors import ConfigError
 from mrcnn.training.plateau import LowerOnPlateau
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def test_it_counts_epochs_without_gain():
     """Patience 2: 3.0 is the best until 2.0; an epoch without a figure does not count."""
