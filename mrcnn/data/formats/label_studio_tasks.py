@@ -242,7 +242,7 @@ def choose(path, tasks, annotator, report):
         every = task.predictions if of_models else task.annotations
         sound = [one for one in every if not one.cancelled]
         if len(sound) < len(every):
-            how = "cancelled by its annotator: left out"
+            how = "marked as cancelled (skipped): left out"
             report.note("annotation", how, task.name, len(every) - len(sound))
         if task.predictions and not of_models:
             how = 'with predictions of models, which are no annotations: left out (--annotator predictions takes them)'

@@ -145,7 +145,7 @@ def test_what_is_not_taken_is_counted(tmp_path):
     taken, notes = chosen(written(tmp_path, content))
     assert taken == {"a.jpg": 2, "d.jpg": 9}
     assert notes == [
-        "2 annotations cancelled by its annotator: left out (first: a.jpg)",
+        "2 annotations marked as cancelled (skipped): left out (first: a.jpg)",
         "2 tasks without an annotation: left out (first: b.jpg)",
         "1 task with predictions of models, which are no annotations: left out (--annotator predictions takes them) "
         "(first: c.jpg)",
