@@ -30,11 +30,11 @@ READERS = {
     "supervisely": ("mrcnn.data.formats.supervisely", "SuperviselyDataset"),
     "yolo": ("mrcnn.data.formats.yolo", "YoloDataset"),
     "voc": ("mrcnn.data.formats.voc", "VocDataset"),
+    "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
+    "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
     "open_images": ("mrcnn.data.formats.open_images", "OpenImagesDataset"),
     "parquet": ("mrcnn.data.formats.parquet", "ParquetDataset"),
     "arrays": ("mrcnn.data.formats.arrays", "ArrayDataset"),
-    "label_maps": ("mrcnn.data.formats.label_maps", "LabelMapDataset"),
-    "instance_masks": ("mrcnn.data.formats.instance_masks", "InstanceMaskDataset"),
 }
 
 # Name of a form that `data convert --to` writes: (module, function). Each is called as

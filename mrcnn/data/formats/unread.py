@@ -71,7 +71,8 @@ def _unread_folder(path):
         return ("PASCAL VOC's masks of objects (SegmentationObject), which number objects without their class: put the "
                 "folder SegmentationClass beside it, or " + COCO_EXPORT)
     if "dataset_dict.json" in names or "state.json" in names:
-        return f"a data set of Hugging Face, which is not read: save it as COCO JSON, or {COCO_EXPORT} from its source"
+        return ("a data set of Hugging Face in Arrow's files, which are not read: load it by load_from_disk, and "
+                'write each part by to_parquet("train.parquet")')
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]
