@@ -4,6 +4,7 @@ import argparse
 import os
 
 from mrcnn.commands.own_data import reads
+from mrcnn.data.formats.archives import exists
 from mrcnn.errors import UsageError
 
 ALIASES = {"valid": "val", "validation": "val"}
@@ -18,7 +19,7 @@ def split_file(options: argparse.Namespace) -> str | None:
 
 def carried_parts(options: argparse.Namespace, annotations: str | None) -> tuple[str, ...]:
     """Names of the parts that annotations carry themselves; () where they carry none, or a split file goes before."""
-    if not annotations or not os.path.exists(annotations) or split_file(options) or reads(options, annotations):
+    if not annotations or not exists(annotations) or split_file(options) or reads(options, annotations):
         return ()  # what does not exist is told where it is opened
     from mrcnn.data.formats import parts_of
 

@@ -1,6 +1,7 @@
 """Which part of data that carry splits of their own a command takes."""
 
 import os
+import shutil
 import warnings
 
 import pytest
@@ -94,6 +95,14 @@ def test_conversion_keeps_parts_and_makes_them_by_a_split_file(data, tmp_path, m
                         (["--to", "yolo", "--output", str(tmp_path)], "is the folder of what is read")):
         assert program.main(["data", "convert", "--annotations", data, *words]) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("inner", ["", "#data.yaml"])
+def test_parts_of_an_archive(data, tmp_path, inner):
+    path = shutil.make_archive(str(tmp_path / "out" / "export"), "zip", os.path.dirname(data)) + inner
+    assert count(options_of("data", "summary", "--annotations", path)) == 6
+    assert count(options_of("evaluate", "--annotations", path)) == 2
+    assert count(options_of("evaluate", "--annotations", path, "--split", "test")) == 1
 
 
 def test_data_without_the_part(data, tmp_path, capsys):
