@@ -222,7 +222,7 @@ class YoloDataset(AnnotatedDataset):
         try:
             row = read_row(line)
             if row.label not in self._class_of:
-                raise RowFault("unknown class", f"its class {row.label} has no name: classes are "
+                raise RowFault("unknown class", f"its class {str(row.label)[:12]} has no name: classes are "
                                f"{min(self._class_of)} to {max(self._class_of)}")
         except RowFault as error:
             return self.fault(source, Fault(name, error.kind, str(error), number))
@@ -263,19 +263,23 @@ class YoloDataset(AnnotatedDataset):
         except DataError as error:
             yield Fault(info["file_name"], "bad entry", str(error).rstrip("."))
             return
+        entries = []  # of each row its Fault, or its run lengths
         for number, index in info["rows"].items():
             try:
                 row = read_row(lines[number] if number < len(lines) else b"")
                 corners = np.array(row.corners).reshape(-1, 2) * (width, height)
-                rle = run_lengths.from_polygons([corners.ravel()], size)
+                entries.append((number, index, run_lengths.from_polygons([corners.ravel()], size)))
             except (RowFault, DataError) as error:
                 kind = getattr(error, "kind", "bad entry")
-                yield Fault(info["file_name"], kind, str(error).rstrip("."), number)
-                continue
-            if not _has_pixels(rle):
-                yield Fault(info["file_name"], "empty mask", "its outline holds no pixel", number)
-                continue
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{index}"), rle)
+                entries.append(Fault(info["file_name"], kind, str(error).rstrip("."), number))
+        areas = iter(run_lengths.areas([entry[2] for entry in entries if not isinstance(entry, Fault)]))
+        for entry in entries:
+            if isinstance(entry, Fault):
+                yield entry
+            elif next(areas):
+                yield ObjectAnnotation(entry[0], self.map_source_class_id(f"{FORMAT}.{entry[1]}"), entry[2])
+            else:
+                yield Fault(info["file_name"], "empty mask", "its outline holds no pixel", entry[0])
 
     def object_classes(self, image_id):
         """int32 [N]: class ids of the objects of a photo, as loading found them; outlines are not drawn."""
@@ -292,7 +296,3 @@ def _is_in(folder, name):
         return folder.find(name) is not None
     except DataError:
         return False
-
-
-def _has_pixels(rle):
-    return bool(run_lengths.areas([rle])[0])
