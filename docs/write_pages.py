@@ -23,7 +23,7 @@ DOORS = {
     "mrcnn.model": ("MaskRCNN", "load_imagenet", "find_last_checkpoint"),
     "mrcnn.architectures": ("load", "class_of"),
     "mrcnn.data.dataset": ("Dataset",),
-    "mrcnn.data.formats": ("open_dataset", "recognise"),
+    "mrcnn.data.formats": ("open_dataset", "parts_of", "recognise"),
     "mrcnn.data.formats.arrays": ("ArrayDataset",),
     "mrcnn.data.annotated": ("AnnotatedDataset", "ObjectAnnotation", "Fault"),
     "mrcnn.data.formats.writers": ("write_coco", "write_imaterialist"),
