@@ -8,14 +8,17 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.faults import ObjectError
+from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.photo_files import photo_header, photo_size
+from mrcnn.data.formats.upright import NOTES, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
 NAMES_FILE = "label_descriptions.json"
+LOOKED_AT = 2000  # photos of a larger file whose EXIF is looked at; all of them, if one of these is turned
 BELIEVED = 1 << 26  # pixels of a photo; larger ones are rare and worth a look at the file: masks take memory by them
 
 
@@ -98,6 +101,7 @@ class ImaterialistDataset(AnnotatedDataset):
             photos, missing: as `find_photos` gives them.
         """
         _look_at_large(scan, folder, photos)
+        turns = _turned(scan, folder, photos)
         for line, photo, number, kind, message in scan.problems:
             name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
             self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
@@ -107,8 +111,13 @@ class ImaterialistDataset(AnnotatedDataset):
         rows, bounds = scan.rows()
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
-                self.add_photo(self.source, scan.names[photo], folder.join(name), name, *scan.sizes[photo],
-                               table=rows, rows=(int(bounds[photo]), int(bounds[photo + 1])))
+                size, turn = scan.sizes[photo], turns.get(photo, 1)
+                if turn != 1:
+                    size = photo_size(folder.join(name))
+                    self.note("photo", NOTES["stored"], name)
+                self.add_photo(self.source, scan.names[photo], folder.join(name), name, *size, turn=turn,
+                               annotated=scan.sizes[photo], table=rows,
+                               rows=(int(bounds[photo]), int(bounds[photo + 1])))
 
     def _add_classes(self, annotations, categories, scan):
         if categories is None:
@@ -126,7 +135,9 @@ class ImaterialistDataset(AnnotatedDataset):
                 continue  # a fault of the row, met when it was loaded
             category_id, attributes = table.labels[label]
             try:
-                rle = encoded_pixels_to_rle(text, (info["height"], info["width"]))
+                rle = encoded_pixels_to_rle(text, info["annotated"])
+                if info["turn"] != 1:
+                    rle = turned_segmentation(rle, info["turn"], info["annotated"])
             except PixelsError as error:
                 yield Fault(self.file_name(image_id), error.kind, str(error), number)
                 continue
@@ -202,6 +213,22 @@ def _look_at_large(scan, folder, photos):
         if own != (height, width):
             message = f"it has {own[0]}x{own[1]} pixels (height x width), annotated as {height}x{width}"
             scan.photo_problem(photo, "wrong size", message)
+
+
+def _turned(scan, folder, photos):
+    """{index of a photo: EXIF orientation by which its masks are to be turned} of those that are to be."""
+    known = [photo for photo, name in enumerate(photos)
+             if name is not None and scan.sizes[photo] is not None and photo not in scan.photo_problems]
+    sizes = {}
+    for photos_to_look_at in (known[::len(known) // LOOKED_AT + 1], known):
+        for photo in photos_to_look_at:
+            try:
+                sizes[photo] = scan.sizes[photo], *photo_header(folder.join(photos[photo]))
+            except DataError:
+                continue  # told when it is loaded
+        if all(orientation == 1 for _, _, orientation in sizes.values()):
+            return {}
+    return {photo: turn for photo, turn in turns_of(sizes).items() if turn not in (1, None)}
 
 
 def named_or_stem(folder, name):

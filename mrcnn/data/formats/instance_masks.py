@@ -16,8 +16,9 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import other_size, png_size, read_label_map, read_png
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -75,26 +76,16 @@ class InstanceMaskDataset(AnnotatedDataset):
         file_names = {stem: folder.find_stem(stem) for stem in (name.removesuffix(MASK_SUFFIX) for name in names)}
         lacking = [stem for stem, name in file_names.items() if name is None]
         file_names.update(self.find_alike(folder, lacking, set(file_names.values())))
-        missing = []
+        missing, found = [], {}
         for mask_name in names:
             stem = mask_name.removesuffix(MASK_SUFFIX)
             name = file_names[stem]
             if name is None:
                 missing.append(mask_name)
                 continue
-            size = self._size(annotations, folder, name)
-            if size is None:
-                continue
             path = os.path.join(masks, mask_name)
-            try:
-                mask_size = png_size(path)
-            except DataError as error:
-                self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
-                continue
-            if mask_size != size:
-                self.fault(annotations, Fault(name, "wrong size", f"the mask {other_size(mask_size, size)}"))
-                continue
-            self.add_photo(FORMAT, stem, folder.join(name), name, *size, numbered=path)
+            found[stem] = name, path, {"numbered": path}
+        self._add_photos(annotations, folder, found)
         self.missing_photos(annotations, folder.path, missing, len(names))
 
     def _load_folders(self, annotations, images, limit):
@@ -102,7 +93,7 @@ class InstanceMaskDataset(AnnotatedDataset):
         names = [name for name in _folders(annotations) if _is_photo_folder(os.path.join(annotations, name))]
         for class_name in sorted({c for name in names for c, _ in _mask_files(os.path.join(annotations, name))}):
             self.add_class(FORMAT, class_name, class_name)
-        missing = []
+        missing, found = [], {}
         for name in names[:limit]:
             photos = _photos(os.path.join(folder.path, name, "images"))
             if len(photos) > 1:
@@ -113,19 +104,45 @@ class InstanceMaskDataset(AnnotatedDataset):
                 missing.append(f"{name}/images")
                 continue
             photo = f"{name}/images/{photos[0]}"
-            size = self._size(annotations, folder, photo)
-            if size is not None:
-                masks = os.path.join(annotations, name, "masks")
-                files = _mask_files(os.path.join(annotations, name))
-                self.add_photo(FORMAT, name, folder.join(photo), photo, *size, masks=masks, mask_files=files)
+            masks = os.path.join(annotations, name, "masks")
+            files = _mask_files(os.path.join(annotations, name))
+            first = os.path.join(masks, files[0][1]) if files else None
+            found[name] = photo, first, {"masks": masks, "mask_files": files}
+        self._add_photos(annotations, folder, found)
         self.missing_photos(annotations, folder.path, missing, len(names[:limit]))
 
-    def _size(self, annotations, folder, name):
-        """(H, W) of a photo; None, and a fault noted, if it is unreadable."""
-        try:
-            return photo_size(folder.join(name))
-        except DataError as error:
-            return self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
+    def _add_photos(self, annotations, folder, found):
+        """Register photos, or what is wrong with them.
+
+        Args:
+            annotations: path of the folder.
+            folder: PhotoFolder.
+            found: {id: (name of the photo, path of its first mask or None, what else is known of it)}.
+        """
+        sizes = {}
+        for image_id, (name, mask, details) in found.items():
+            try:
+                upright, orientation = photo_header(folder.join(name))
+            except DataError as error:
+                self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
+                continue
+            try:
+                sizes[image_id] = png_size(mask) if mask else upright, upright, orientation
+            except DataError as error:
+                if "numbered" in details:
+                    self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
+                else:  # told with its number when the objects are read
+                    sizes[image_id] = upright, upright, orientation
+        for image_id, turn in turns_of(sizes, stretch=True).items():
+            (name, _, details), (own_size, size, _) = found[image_id], sizes[image_id]
+            if turn is None and "numbered" in details:
+                self.fault(annotations, Fault(name, "wrong size", f"the mask {other_size(own_size, size)}"))
+                continue
+            if turn not in (1, None):
+                self.note("mask", STORED, name)
+            if turn and own_size not in (size, size[::-1] if turn != 1 else size):
+                self.note("mask", STRETCHED, f"{name}: {other_size(own_size, size)}")
+            self.add_photo(FORMAT, image_id, folder.join(name), name, *size, turn=turn or 1, **details)
 
     def read_objects(self, image_id):
         """Yield an ObjectAnnotation, or a Fault, for each object: by its number in the mask, or by file name."""
@@ -149,8 +166,9 @@ class InstanceMaskDataset(AnnotatedDataset):
         except DataError as error:
             yield Fault(info["file_name"], "bad entry", str(error).rstrip("."))
             return
-        if values.shape != size:
-            yield Fault(info["file_name"], "wrong size", f"the mask {other_size(values.shape, size)}")
+        own_size, values = values.shape, fitted(values, size, info["turn"])
+        if values is None:
+            yield Fault(info["file_name"], "wrong size", f"the mask {other_size(own_size, size)}")
             return
         for number, value in enumerate(np.flatnonzero(np.bincount(values.ravel(), minlength=1)[1:]) + 1):
             yield ObjectAnnotation(number, class_id, run_lengths.encode(values == value))
@@ -163,9 +181,9 @@ class InstanceMaskDataset(AnnotatedDataset):
             except DataError as error:
                 yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), number)
                 continue
-            inside = _inside(pixels)
-            if inside.shape != size:
-                message = f"{file}: the mask {other_size(inside.shape, size)}"
+            inside = fitted(_inside(pixels), size, info["turn"])
+            if inside is None:
+                message = f"{file}: the mask {other_size(pixels.shape[:2], size)}"
                 yield Fault(info["file_name"], "wrong size", message, number)
             elif not inside.any():
                 yield Fault(info["file_name"], "empty mask", f"its mask {file} has no pixel", number)

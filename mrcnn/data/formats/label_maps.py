@@ -14,9 +14,10 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_colours, label_mapping
+from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
@@ -74,33 +75,40 @@ class LabelMapDataset(AnnotatedDataset):
         same = os.path.abspath(folder.path) == os.path.abspath(annotations)  # then a map finds itself
         lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
         alike = self.find_alike(folder, lacking, set(photos.values()))
-        missing = []
-        for file, name in photos.items():
-            name = alike.get(stems[file]) if name is None else name
-            if name is None or (same and name == file):
-                missing.append(file)
-            else:
-                self._add(os.path.join(annotations, file), name, folder.join(name), classes, colours)
+        photos = {file: name or alike.get(stems[file]) for file, name in photos.items()}
+        missing = [file for file, name in photos.items() if name is None or (same and name == file)]
+        found = {os.path.join(annotations, file): name for file, name in photos.items() if file not in set(missing)}
+        self._add_photos(found, folder, label_classes=classes, colours=colours)
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for class_id, name in enumerate(classes.names, start=1):
             self.add_class(FORMAT, class_id, name)
         self.finish_loading(annotations)
         return self
 
-    def _add(self, map_path, name, path, classes, colours):
-        """Register one photo, or what is wrong with it."""
-        try:
-            size = photo_size(path)
-        except DataError as error:
-            return self.fault(map_path, Fault(name, "unreadable", str(error).rstrip(".")))
-        try:
-            labels_size = map_size(map_path)
-        except DataError as error:
-            return self.fault(map_path, Fault(name, "bad entry", str(error).rstrip(".")))
-        if labels_size != size:
-            return self.fault(map_path, _wrong_size(name, labels_size, size))
-        stem = os.path.splitext(name)[0]
-        self.add_photo(FORMAT, stem, path, name, *size, map_path=map_path, label_classes=classes, colours=colours)
+    def _add_photos(self, found, folder, **details):
+        """Register photos, or what is wrong with them. found: {path of a label map: name of its photo in the folder}"""
+        sizes = {}
+        for map_path, name in found.items():
+            try:
+                upright, orientation = photo_header(folder.join(name))
+            except DataError as error:
+                self.fault(map_path, Fault(name, "unreadable", str(error).rstrip(".")))
+                continue
+            try:
+                sizes[map_path] = map_size(map_path), upright, orientation
+            except DataError as error:
+                self.fault(map_path, Fault(name, "bad entry", str(error).rstrip(".")))
+        for map_path, turn in turns_of(sizes, stretch=True).items():
+            name, (own_size, size, _) = found[map_path], sizes[map_path]
+            if turn is None:
+                self.fault(map_path, _wrong_size(name, own_size, size))
+                continue
+            if turn != 1:
+                self.note("label map", STORED, name)
+            if own_size not in (size, size[::-1] if turn != 1 else size):
+                self.note("label map", STRETCHED, f"{name}: {other_size(own_size, size)}")
+            self.add_photo(FORMAT, os.path.splitext(name)[0], folder.join(name), name, *size, map_path=map_path,
+                           turn=turn, **details)
 
     def read_objects(self, image_id):
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
@@ -155,9 +163,10 @@ class LabelMapDataset(AnnotatedDataset):
             labels = read_label_map(info["map_path"], info["colours"])
         except DataError as error:
             return Fault(info["file_name"], "bad entry", str(error).rstrip("."))
-        size = info["height"], info["width"]
-        if labels.shape != size:
-            return _wrong_size(info["file_name"], labels.shape, size)
+        size, own_size = (info["height"], info["width"]), labels.shape
+        labels = fitted(labels, size, info["turn"])
+        if labels is None:
+            return _wrong_size(info["file_name"], own_size, size)
         return classified(labels, info["label_classes"], info["file_name"])
 
 

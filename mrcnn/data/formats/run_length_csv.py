@@ -20,13 +20,15 @@ from mrcnn.data.formats.imaterialist import (
 )
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, PIXELS, Layout, Scan, first_columns
 from mrcnn.data.formats.label_mapping import read_names
-from mrcnn.data.formats.photo_files import photo_size
+from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "run_length_csv"
 ONLY_CLASS = "object"
+MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run lengths are taken upright; if masks lie across "
+                "in `data show`, add the columns Height and Width")
 JOINED = ("ImageId_ClassId", "Image_Label")  # columns that hold photo and class
 
 
@@ -85,10 +87,22 @@ class RunLengthDataset(ImaterialistDataset):
         self.attribute_names.update(attributes)
         photos, missing = self.find_photos(scan, folder, _find)
         if not layout.sized:
-            _read_sizes(scan, folder, photos)
+            self._read_sizes(scan, folder, photos)
         self.add_scan(annotations, scan, folder, photos, missing)
         self.finish_loading(annotations)
         return self
+
+    def _read_sizes(self, scan, folder, photos):
+        """Give a Scan the sizes of its photos, and note those that cannot be read or are turned."""
+        for photo, name in enumerate(photos):
+            if name is not None and photo not in scan.photo_problems:
+                try:
+                    scan.sizes[photo], orientation = photo_header(folder.join(name))
+                except DataError as error:
+                    scan.photo_problem(photo, "unreadable", str(error).rstrip("."))
+                    continue
+                if orientation in TURNED:
+                    self.note("photo", MAYBE_TURNED, name)
 
     @staticmethod
     def _refuse_file(annotations):
@@ -163,12 +177,3 @@ def _photo_folder(annotations):
     beside = (stem, stem.removesuffix("_labels"), f"{stem}_images")
     return next((path for path in beside if os.path.isdir(path)), os.path.dirname(annotations) or ".")
 
-
-def _read_sizes(scan, folder, photos):
-    """Give a Scan the sizes of its photos, and note those that cannot be read."""
-    for photo, name in enumerate(photos):
-        if name is not None and photo not in scan.photo_problems:
-            try:
-                scan.sizes[photo] = photo_size(folder.join(name))
-            except DataError as error:
-                scan.photo_problem(photo, "unreadable", str(error).rstrip("."))

@@ -171,8 +171,8 @@ def _unread_table(head):
     for delimiter in DELIMITERS:
         try:
             columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
-        except csv.Error:  # no text
-            return None
+        except csv.Error:  # a carriage return within the line
+            continue
         names = {column.strip().lower() for column in columns}
         if {"xmin", "ymin", "xmax", "ymax"} <= names:
             return "a table of boxes: " + ONLY_BOXES

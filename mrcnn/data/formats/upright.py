@@ -51,7 +51,10 @@ def wrong_size(upright, size):
         size: as annotated.
     """
     message = f"the photo is {_sides(upright)} pixels (height x width, upright), annotated as {_sides(size)}"
-    return message + (", as if its EXIF orientation were another" if tuple(size) == upright[::-1] else "")
+    if tuple(size) == upright[::-1]:
+        return f"{message}, as if its EXIF orientation were another"
+    alike = upright[0] * size[1] == upright[1] * size[0]
+    return f"{message}, as if it had been scaled since: give the photos that were annotated" if alike else message
 
 
 def _sides(size):

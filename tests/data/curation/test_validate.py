@@ -51,9 +51,10 @@ def break_photos(folder):
         data = (folder / name).read_bytes()
         (folder / name).write_bytes(data[:len(data) // 2])
     photo(folder / "larger.jpg", HEIGHT + 1, WIDTH)
+    photo(folder / "scaled.jpg", HEIGHT * 2, WIDTH * 2)
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn, so 30 high and 20 wide
-    photo(folder / "turned.jpg", exif=exif)
+    photo(folder / "turned.jpg", exif=exif)  # sound: annotated as it is before
     (folder / "text.jpg").write_text("not a photo")
     (folder / "nothing.jpg").write_bytes(b"")
     huge_png(folder / "bomb.png")
@@ -67,7 +68,7 @@ PHOTO_FAULTS = {  # photo: (kind, part of the message)
     "nothing.jpg": ("unreadable", "unknown format"),
     "bomb.png": ("unreadable", "too many pixels"),
     "larger.jpg": ("wrong size", "the photo is 21x30 pixels (height x width, upright), annotated as 20x30"),
-    "turned.jpg": ("wrong size", "the photo is 30x20 pixels (height x width, upright), annotated as 20x30"),
+    "scaled.jpg": ("wrong size", "annotated as 20x30, as if it had been scaled since: give the photos that were annot"),
     "../outside.jpg": ("path escape", "leads out of the image folder"),
     "/etc/hosts": ("path escape", "leads out of the image folder"),
     "gone.jpg": ("missing", "is not in"),
@@ -89,7 +90,7 @@ def check(faults, expected):
 
 def coco_defects():
     """(content of a COCO file, {(photo, number): (kind, part of the message)})."""
-    names = ["sound.jpg", "sub/deep.jpg", "odd.png", *PHOTO_FAULTS]  # turned.jpg is taken as its EXIF says
+    names = ["sound.jpg", "sub/deep.jpg", "odd.png", "turned.jpg", *PHOTO_FAULTS]
     images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in enumerate(names)]
     images.append({"id": 0, "file_name": "second.jpg", "height": HEIGHT, "width": WIDTH})
     sound = {"image_id": 0, "category_id": 1, "segmentation": [SQUARE]}
@@ -108,7 +109,7 @@ def coco_defects():
         ({**sound, "segmentation": [["x"]]}, ("bad entry", "list of numbers")),
         ({**sound, "segmentation": [[x + 1 for x in SQUARE]], "id": 1}, ("duplicate id", "annotation 1 occurs twice")),
     ]
-    annotations, expected = [], {(name, None): fault for name, fault in PHOTO_FAULTS.items() if name != "turned.jpg"}
+    annotations, expected = [], {(name, None): fault for name, fault in PHOTO_FAULTS.items()}
     for number, (entry, fault) in enumerate(objects):
         annotations.append({"id": number + 1, **entry})
         if fault:
@@ -178,7 +179,7 @@ def imaterialist_defects():
         ("1 2", "99", ("unknown class", "class 99")),
         ("1 2", "hat", ("bad entry", "no whole numbers")),
     ]
-    rows = [["sub/deep.jpg", "1 2", HEIGHT, WIDTH, "6"], ["odd.png", "1 2", HEIGHT, WIDTH, "6"]]
+    rows = [[name, "1 2", HEIGHT, WIDTH, "6"] for name in ("sub/deep.jpg", "odd.png", "turned.jpg")]
     expected = {(name, None): fault for name, fault in PHOTO_FAULTS.items()}
     for number, (pixels, label, fault) in enumerate(objects):
         rows.append(["sound.jpg", pixels, HEIGHT, WIDTH, label])
@@ -203,7 +204,8 @@ def test_every_defect_of_an_imaterialist_file_is_named(tmp_path):
     check(faults, expected)
     rest = without(dataset, faults)
     rest.faults = []
-    assert sorted(rest.file_name(i) for i in rest.image_ids) == ["odd.png", "sound.jpg", "sub/deep.jpg"]
+    assert sorted(rest.file_name(i) for i in rest.image_ids) == ["odd.png", "sound.jpg", "sub/deep.jpg",
+                                                                         "turned.jpg"]
     assert validate(rest, progress=False) == []
 
 
