@@ -187,7 +187,9 @@ def check_images(config: object) -> None:
         raise ConfigError("NUM_CLASSES counts background and so must be 2 or more: set it to 1 + your classes.")
     if len(config.MEAN_PIXEL) != config.IMAGE_CHANNEL_COUNT:
         count = config.IMAGE_CHANNEL_COUNT
-        raise ConfigError(f"MEAN_PIXEL has {len(config.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels.")
+        grey = ", as [117] of grey photos" if count == 1 else ""
+        raise ConfigError(f"MEAN_PIXEL has {len(config.MEAN_PIXEL)} values for IMAGE_CHANNEL_COUNT={count} channels: "
+                          f"set MEAN_PIXEL to the mean of each{grey}.")
     if list(config.LR_STEPS) != sorted(config.LR_STEPS):
         raise ConfigError(f"LR_STEPS={config.LR_STEPS!r}: give rising shares of the stage, e.g. (0.67, 0.89).")
     if config.ASPECT_BUCKETS and config.IMAGE_RESIZE_MODE in FIXED_CANVAS_MODES:

@@ -26,7 +26,7 @@ def progress_bar(what: str, unit: str = "", shown: bool = True, stream: object =
     if not shown or stream is None:
         yield lambda done, total: None
     elif not stream.isatty() or os.environ.get("TERM") == "dumb":
-        yield _lines(what, unit, stream)
+        yield log_lines(what, unit, stream)
     else:
         with _bar(unit, stream) as bar:
             task = bar.add_task(what, total=None)
@@ -55,7 +55,21 @@ def _bar(unit, stream):
     )
 
 
-def _lines(what, unit, stream):
+@contextlib.contextmanager
+def steering_terminal():
+    """A block that moves the cursor itself, as Keras' bar does: what keeps names from doing so stands aside."""
+    beneath = getattr(sys.stdout, "beneath", None)  # of what the commands put in front of it
+    with contextlib.redirect_stdout(sys.stdout if beneath is None else beneath):
+        yield
+
+
+def draws_bars():
+    """Whether stdout is a terminal or a notebook, where a bar can be drawn over and over."""
+    return "ipykernel" in sys.modules or (sys.stdout is not None and sys.stdout.isatty())
+
+
+def log_lines(what, unit, stream):
+    """What `progress_bar` gives in a log: a function (done, total) that writes a line a minute at most."""
     began = last = time.monotonic()
     told = False
 

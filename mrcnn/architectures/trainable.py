@@ -11,7 +11,14 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
 from mrcnn.training import state
-from mrcnn.training.callbacks import Checkpoint, FollowEpoch, Measuring, StopAtNonFiniteLoss, recording_callbacks
+from mrcnn.training.callbacks import (
+    Checkpoint,
+    FollowEpoch,
+    Measuring,
+    ProgressBar,
+    StopAtNonFiniteLoss,
+    recording_callbacks,
+)
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.optimizer import make_optimizer, rate_text
 from mrcnn.training.plateau import LowerOnPlateau
@@ -224,6 +231,7 @@ class Trainable:
             measuring.raise_failure,
             *(callback for callback in custom if callback not in measuring.callbacks),
             *self.devices.callbacks(self),
+            ProgressBar(),  # last, for it shows what the others measured
         ]
 
     def _take_classes(self, dataset):

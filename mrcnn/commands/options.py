@@ -108,7 +108,7 @@ def parse_setting(text):
     for read in (json.loads, ast.literal_eval):
         try:
             return name.strip(), read(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the latter of what is nested too deeply
             continue
     return name.strip(), value
 
@@ -160,7 +160,10 @@ def read_preset(name, folder):
     if not path.is_file():
         known = ", ".join(preset_names(folder))
         raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
-    return shlex.split(path.read_text(encoding="utf-8"), comments=True)
+    try:
+        return shlex.split(path.read_text(encoding="utf-8"), comments=True)
+    except (OSError, ValueError) as error:  # no text, or a quote without its end
+        raise UsageError(f"--preset {name}: {path} holds no options as on a command line ({error}): correct it.") from error
 
 
 def preset_names(folder=PRESETS):
@@ -320,14 +323,14 @@ class Printable:
     """A stream of text that shows names of any origin safely; see `printable`."""
 
     def __init__(self, stream):
-        self._stream = stream
+        self.beneath = stream
 
     def write(self, text):
-        self._stream.write(printable(text))
+        self.beneath.write(printable(text))
         return len(text)
 
     def __getattr__(self, name):
-        return getattr(self._stream, name)
+        return getattr(self.beneath, name)
 
 
 def run_command(parser, arguments=None, presets=None):

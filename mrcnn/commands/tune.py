@@ -1,5 +1,6 @@
 """The command `tune`: a search for good values of settings, one short training each, that goes on where it stopped."""
 
+import contextlib
 import csv
 import gc
 import glob
@@ -20,7 +21,7 @@ from mrcnn.commands.training_options import (
     same_training_data,
     training_data,
 )
-from mrcnn.errors import UsageError
+from mrcnn.errors import DataError, UsageError
 from mrcnn.files import whole_file
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
@@ -127,6 +128,19 @@ def import_optuna():
     return optuna
 
 
+@contextlib.contextmanager
+def naming_database(folder):
+    """Turn an error of the database in a folder into a DataError that names it."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("sqlalchemy") and type(error).__name__ != "StorageInternalError":
+            raise
+        reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+        raise DataError(f"{os.path.join(folder, DATABASE)}: cannot read or write the study ({reason}): check rights and "
+                        "disk space; a damaged one is to be moved away, and a new one begins.") from error
+
+
 def open_study(folder, name, search, conditions, seed=0):
     """The Optuna study of this name in tune.db of a folder; trials that a kill broke off are queued again.
 
@@ -149,7 +163,7 @@ def open_study(folder, name, search, conditions, seed=0):
     if known is None:
         study.set_user_attr("conditions", wanted)
     elif known != wanted:
-        before, now = json.loads(known), json.loads(wanted)
+        before, now = _conditions(known), json.loads(wanted)
         other = ", ".join(sorted(key for key in {*before, *now} if before.get(key) != now.get(key)))
         raise UsageError(f"{os.path.join(folder, DATABASE)} holds a study {name!r} with another {other}: give the same "
                          "again to go on with it, or begin one with --study NAME.")
@@ -160,6 +174,15 @@ def open_study(folder, name, search, conditions, seed=0):
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
     study.pruner = optuna.pruners.MedianPruner(n_startup_trials=3)
     return study
+
+
+def _conditions(text):
+    """What a study was begun with; {} if somebody changed it to what it cannot be."""
+    try:
+        conditions = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return conditions if isinstance(conditions, dict) else {}
 
 
 def run_study(study, search, trials, objective, table=None):
@@ -228,6 +251,12 @@ def write_table(study, search, path):
 
 def tune(options):
     """Search for the values of the network's highest figure on validation photos; print the command with them."""
+    with naming_database(options.logs):
+        search_values(options)
+
+
+def search_values(options):
+    """What `tune` does, with the database's own errors."""
     check_data_options(options)
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")

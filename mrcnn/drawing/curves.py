@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from collections.abc import Sequence
 
@@ -65,18 +66,25 @@ def read_history(path: str | os.PathLike) -> dict[str, list]:
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such training history; it is written as history.csv into the run's log folder.")
     columns = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, value in row.items():
-                try:
-                    epoch, value = int(float(row["epoch"])) + 1, float(value)
-                except (KeyError, TypeError, ValueError):
-                    continue
-                if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
-                    columns.setdefault(name, {})[epoch] = value
+    for row in _rows_of(path):
+        for name, value in row.items():
+            try:
+                epoch, value = int(float(row["epoch"])) + 1, float(value)
+            except (KeyError, TypeError, ValueError, OverflowError):
+                continue
+            if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
+                columns.setdefault(name, {})[epoch] = value
     if not columns:
         raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')
     return {name: sorted(values.items()) for name, values in columns.items()}
+
+
+def _rows_of(path):
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path}: no readable training history ({error}): correct it, or move it away.") from error
 
 
 def draw_run(folder: str | os.PathLike, stage: dict | None = None) -> None:
@@ -97,14 +105,19 @@ def _note_stage(path, stage):
     if os.path.isfile(path):
         try:
             with open(path, encoding="utf-8") as file:
-                stages = [entry for entry in json.load(file) if isinstance(entry["first_epoch"], int)]
-        except (OSError, ValueError, TypeError, KeyError):
+                stages = [entry for entry in json.load(file) if _is_stage(entry)]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             stages = []  # a damaged list costs no more than marks in a figure
     if stage is None or stage in stages:
         return stages
     stages = [entry for entry in stages if entry["first_epoch"] < stage["first_epoch"]] + [dict(stage)]
     write_json(path, stages)
     return stages
+
+
+def _is_stage(entry):
+    rate = entry.get("learning_rate", 0)
+    return isinstance(entry["first_epoch"], int) and isinstance(rate, (int, float)) and math.isfinite(rate)
 
 
 def _split(column):

@@ -1,6 +1,7 @@
 """What every network does with photos: place them on canvases, and predict in batches of one shape."""
 
 import dataclasses
+import os
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -127,6 +128,8 @@ class Predictor:
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         if isinstance(images, np.ndarray) and images.ndim in (2, 3):
             raise DataError(f"One photo {list(images.shape)} was given for a list of photos: give [photo].")
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise DataError(f"{images!r} was given for a list of photos: give [mrcnn.data.images.load_image(path)].")
         return [checked_image(image, index, channels) for index, image in enumerate(images)]
 
 
@@ -144,10 +147,12 @@ def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
     Raises:
         DataError: it is something else.
     """
+    if isinstance(image, (str, bytes, os.PathLike)):
+        raise DataError(f"Image {index} is {image!r}: give what mrcnn.data.images.load_image makes of a path.")
     image = to_channels(np.asarray(image), channels)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(
-            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB, as "
-            "mrcnn.data.images.load_image does."
+            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}]"
+            f"{' RGB' if channels == 3 else ''}, as mrcnn.data.images.load_image does."
         )
     return image

@@ -154,7 +154,7 @@ def load_settings(checkpoint: str) -> LabelSettings:
     try:
         with open(path, encoding="utf-8") as file:
             return LabelSettings.from_dict(json.load(file))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: {error} Correct it, delete it, or run label --tune.") from error
 
 

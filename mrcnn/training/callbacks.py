@@ -1,10 +1,10 @@
 """Callbacks of a training run: checkpoints, the record of it, and the stop at a loss that is not a number."""
 
-import csv
 import functools
 import importlib.util
 import math
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 import keras
 
 from mrcnn.errors import NonFiniteLoss
-from mrcnn.files import remove_leftovers, whole_file
+from mrcnn.files import disk_reason, remove_leftovers
+from mrcnn.progress import draws_bars, log_lines, steering_terminal
+from mrcnn.training.history import HISTORY, read_history_rows, write_history_rows
 from mrcnn.training.optimizer import unscaled
 from mrcnn.training.state import state_path, write_state
 
@@ -150,18 +152,13 @@ class HistoryFile(keras.callbacks.Callback):
         super().__init__()
         self.path = path
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        rows = []
-        if os.path.isfile(self.path):
-            with open(self.path, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if row["epoch"] != str(epoch)]
+    def on_train_begin(self, logs=None):
+        read_history_rows(self.path)  # a damaged file shows before an epoch is trained
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = [row for row in read_history_rows(self.path) if int(row["epoch"]) != epoch]
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
-        rows.sort(key=lambda row: int(row["epoch"]))
-        names = {name for row in rows for name in row} - {"epoch"}
-        with whole_file(self.path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["epoch", *sorted(names)], restval="nan")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_history_rows(self.path, sorted(rows, key=lambda row: int(row["epoch"])))
 
 
 class Drawing(keras.callbacks.Callback):
@@ -196,6 +193,60 @@ class Drawing(keras.callbacks.Callback):
         self.due = end + 20 * (end - start)
 
 
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras' bar on a terminal or in a notebook; in a log a line for each epoch, and one a minute within it."""
+
+    def set_params(self, params):
+        super().set_params(params)
+        if self.verbose == 1 and not draws_bars():
+            self.verbose = 2
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self.show = log_lines(f"Epoch {epoch + 1}/{self.epochs}, step", "", sys.stdout)
+
+    def on_train_batch_end(self, batch, logs=None):
+        with steering_terminal():
+            super().on_train_batch_end(batch, logs)
+        if self.verbose == 2:
+            self.show(batch + 1, self.target)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with steering_terminal():
+            super().on_epoch_end(epoch, logs)
+
+
+class TensorBoardLogs(keras.callbacks.TensorBoard):
+    """TensorBoard's files; where they cannot be written that costs one warning, never the training."""
+
+    def __init__(self, log_dir):
+        super().__init__(log_dir, write_graph=False)
+        self.warned = False
+
+
+def _forgiving(name):
+    """A hook of TensorBoard's that warns of its first error, and then tries no more than what ends something."""
+    hook = getattr(keras.callbacks.TensorBoard, name)
+
+    def forgiving(self, *arguments, **named):
+        if self.warned and not name.endswith("_end"):
+            return
+        try:
+            hook(self, *arguments, **named)
+        except Exception as error:
+            if not self.warned:
+                reason = disk_reason(error) or " ".join(str(error).split())[:200]
+                warnings.warn(f"{self.log_dir}: TensorBoard's files cannot be written ({reason}): training goes on "
+                              "without them; history.csv has the figures.", stacklevel=2)
+            self.warned = True
+    return forgiving
+
+
+for _name in ("set_model", *HOOKS, "on_epoch_end"):
+    if getattr(keras.callbacks.TensorBoard, _name) is not getattr(keras.callbacks.Callback, _name):
+        setattr(TensorBoardLogs, _name, _forgiving(_name))
+
+
 def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | None = None) -> list:
     """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed.
 
@@ -203,12 +254,12 @@ def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | N
         log_dir: the run's folder.
         draw: function without arguments that draws what the history holds by then; None draws nothing.
     """
-    record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, "history.csv"))]
+    record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, HISTORY))]
     if draw is not None:
         record.append(Drawing(draw))
     missing = [name for name in ("tensorflow", "tensorboard") if importlib.util.find_spec(name) is None]
     if missing:
         print(f"No TensorBoard logs, only history.csv: install {' and '.join(missing)} for them.")
     else:
-        record.append(keras.callbacks.TensorBoard(log_dir, write_graph=False))
+        record.append(TensorBoardLogs(log_dir))
     return record

@@ -254,7 +254,7 @@ def _cluster():
     try:
         config = json.loads(os.environ.get("TF_CONFIG") or "{}")
         cluster = {kind: list(addresses) for kind, addresses in config.get("cluster", {}).items()}
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ConfigError(
             f"TF_CONFIG is no JSON of a cluster ({error}): give "
             '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}.'

@@ -5,7 +5,6 @@ history.csv and TensorBoard have their figures, and the others after each epoch'
 photos is there to be read: nothing is chosen by it.
 """
 
-import csv
 import json
 import math
 import os
@@ -16,6 +15,7 @@ import keras
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.files import write_json
+from mrcnn.training.history import HISTORY, number_of, read_history_rows
 
 BEST = "best.json"
 
@@ -173,12 +173,8 @@ def values_before(segmenter: object, monitor: str) -> list[float]:
         List of float.
     """
     stage = getattr(segmenter, "stage", None)
-    path = os.path.join(segmenter.log_dir, "history.csv") if stage else ""
-    if not os.path.isfile(path):
-        return []
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if stage["first_epoch"] <= int(row["epoch"]) < segmenter.epoch]
-    return [float(row.get(monitor) or math.nan) for row in rows]
+    rows = read_history_rows(os.path.join(segmenter.log_dir, HISTORY)) if stage else []
+    return [number_of(row.get(monitor)) for row in rows if stage["first_epoch"] <= int(row["epoch"]) < segmenter.epoch]
 
 
 def read_best(folder: str | os.PathLike) -> dict | None:
@@ -195,7 +191,7 @@ def read_best(folder: str | os.PathLike) -> dict | None:
             best = json.load(file)
         return {"monitor": str(best["monitor"]), "value": float(best["value"]), "epoch": int(best["epoch"]),
                 "weights": str(best["weights"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} does not say which epoch was best ({error!r}): remove it.") from error
 
 

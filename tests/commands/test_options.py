@@ -151,3 +151,16 @@ def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
         assert command_line.expand_presets(words, tmp_path) == words
     with pytest.raises(UsageError, match="--preset slow: no such preset; there are quick"):
         command_line.expand_presets(["train", "--preset", "slow"], tmp_path)
+
+
+def test_a_preset_that_is_no_command_line_is_named(tmp_path):
+    (tmp_path / "odd.txt").write_text("--set 'NAME=two words\n")
+    with pytest.raises(UsageError, match="--preset odd: .*odd.txt holds no options .*No closing quotation"):
+        command_line.expand_presets(["train", "--preset", "odd"], tmp_path)
+    (tmp_path / "odd.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="odd.txt holds no options .*utf-8"):
+        command_line.expand_presets(["train", "--preset", "odd"], tmp_path)
+
+
+def test_a_setting_nested_too_deeply_is_text():
+    assert command_line.parse_setting("NAME=" + "[" * 10**5) == ("NAME", "[" * 10**5)

@@ -12,7 +12,7 @@ from mrcnn.commands import tune as fashion_tune
 from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.options import Stage, stages_text
 from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
-from mrcnn.errors import ConfigError, UsageError
+from mrcnn.errors import ConfigError, DataError, UsageError
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -197,3 +197,18 @@ def test_a_search_on_drawn_pictures(tmp_path, monkeypatch, capsys):
     assert options.stages == f"all:3:{float(best['LEARNING_RATE']):.4g}" and options.weights == "none"
     assert {f"BATCH_SIZE={best['BATCH_SIZE']}", "RPN_CHANNELS=16"} <= set(options.set)
     assert not any(text.startswith("STEPS_PER_EPOCH") for text in options.set)  # of the trials alone
+
+
+@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 16])
+def test_a_damaged_study_is_named(tmp_path, content):
+    (tmp_path / "tune.db").write_bytes(content)
+    with pytest.raises(DataError, match=r"tune\.db: cannot read or write the study \(.*moved away"):
+        with fashion_tune.naming_database(str(tmp_path)):
+            open_study(str(tmp_path), "clothes", [RATE], {})
+
+
+def test_conditions_that_are_none_are_other_ones(tmp_path):
+    for text in ("[[[", "[]", "[" * 10**5):
+        open_study(str(tmp_path), f"study {len(text)}", [RATE], {}).set_user_attr("conditions", text)
+        with pytest.raises(UsageError, match="with another search"):
+            open_study(str(tmp_path), f"study {len(text)}", [RATE], {})

@@ -90,7 +90,7 @@ def test_a_failed_drawing_leaves_the_picture_before(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["curves.png", "history.csv"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', ""])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', "", "[" * 10**5, "7", '[{"first_epoch": 0, "learning_rate": "x"}]'])
 def test_damaged_stages_do_no_harm(tmp_path, text):
     write(tmp_path / "history.csv", HISTORY)
     (tmp_path / "stages.json").write_text(text)
@@ -101,3 +101,10 @@ def test_damaged_stages_do_no_harm(tmp_path, text):
 def test_one_epoch_is_a_point(tmp_path):
     figure = plot_training_curves({"loss": [1.0]}, tmp_path / "curves.png")
     assert figure.axes[0].lines[0].get_marker() == "o"
+
+
+@pytest.mark.parametrize("content", [b"epoch,loss\n0,\xff\n", b'epoch,loss\n0,"' + b"9" * 200_000 + b'"\n'])
+def test_a_history_that_cannot_be_read_is_named(tmp_path, content):
+    (tmp_path / "history.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"history\.csv: no readable training history .*move it away"):
+        draw_run(str(tmp_path))

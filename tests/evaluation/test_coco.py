@@ -333,6 +333,7 @@ def test_the_fast_evaluation_where_it_is_not_installed(monkeypatch):
 @pytest.mark.parametrize("content, message", [
     (None, "gt.json: cannot read .*check the path"),
     ("{", "gt.json: no JSON file"),
+    ("[" * 10**5, "gt.json: no JSON file"),
     ("[]", "gt.json is no COCO annotation file"),
     ('{"images": [], "annotations": []}', "has no 'categories'"),
 ])

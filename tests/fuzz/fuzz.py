@@ -92,7 +92,11 @@ def _parents(value):
 def as_json(rng, value):
     """Bytes of a changed value; now and then changed as bytes too."""
     data = json.dumps(changed_value(rng, value)).encode()
-    return changed_bytes(rng, data) if rng.random() < 0.15 else data
+    kind = rng.random()
+    if kind < 0.03:  # deeper than any parser goes
+        place = rng.randrange(len(data) + 1)
+        return data[:place] + rng.choice((b"[", b'{"a":')) * 100_000 + data[place:]
+    return changed_bytes(rng, data) if kind < 0.15 else data
 
 
 # --- Kinds of files --------------------------------------------------------------------------------------------------
@@ -241,6 +245,7 @@ def read_safe(path):
 def kinds():
     """{name: function (rng, folder)} of all kinds; each raises UserError, or returns."""
     import corpus
+    import own_files
 
     def csv(text):
         return in_file("train.csv", lambda rng: changed_bytes(rng, text.encode()))
@@ -269,6 +274,7 @@ def kinds():
                                read_safe),
         "pth": weights("a.pth", lambda path: corpus.torch_file(path, True), read_torch),
         "pth_legacy": weights("a.pth", lambda path: corpus.torch_file(path, False), read_torch),
+        **own_files.own_kinds(as_json, changed_bytes, in_file, weights),
     }
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny import Squares, TinyConfig
 
+from mrcnn.errors import DataError
 from mrcnn.model import MaskRCNN
 
 THREADS = 8
@@ -87,3 +88,11 @@ def test_tiles_take_it_too(model):
     lower = model.detect_tiled([photo], tile=64, min_confidence=0.0)[0]["scores"]
     usual = model.detect_tiled([photo], tile=64)[0]["scores"]
     assert lower.min() < model.config.DETECTION_MIN_CONFIDENCE <= usual.min()
+
+
+def test_what_is_no_list_of_photos_is_told(model):
+    photo = photos()[0]
+    for given, said in [(photo, "One photo .64, 64, 3. was given"), ("a.jpg", "'a.jpg' was given .*load_image"),
+                        (["a.jpg"], "Image 0 is 'a.jpg': .*load_image"), ([photo, photo / 255], "Image 1 is float64")]:
+        with pytest.raises(DataError, match=said):
+            model.detect(given)

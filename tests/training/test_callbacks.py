@@ -1,7 +1,10 @@
 """The record of a run."""
 
+import contextlib
 import csv
+import io
 import math
+import sys
 import warnings
 from types import SimpleNamespace
 
@@ -9,7 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.training.callbacks import Checkpoint, Drawing, HistoryFile, Measuring
+from mrcnn.errors import DataError
+from mrcnn.training.callbacks import Checkpoint, Drawing, HistoryFile, Measuring, ProgressBar, TensorBoardLogs
 
 
 def test_history_keeps_its_columns_over_resumes(tmp_path):
@@ -26,6 +30,57 @@ def test_history_keeps_its_columns_over_resumes(tmp_path):
     assert [float(row["loss"]) for row in rows] == [2, 0.5]
     assert float(rows[0]["val_loss"]) == 3 and math.isnan(float(rows[1]["val_loss"]))
     assert math.isnan(float(rows[0]["val_segm_AP"])) and float(rows[1]["val_segm_AP"]) == 0.25
+
+
+def test_a_damaged_history_shows_before_the_first_step(tmp_path):
+    (tmp_path / "history.csv").write_text("no history\n1\n")
+    with pytest.raises(DataError, match="history.csv is no history of a run.*move it away"):
+        HistoryFile(str(tmp_path / "history.csv")).on_train_begin()
+
+
+def fitted(*callbacks, epochs=2):
+    """A Keras model after some epochs of two batches."""
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 1)), batch_size=2, epochs=epochs, callbacks=list(callbacks))
+
+
+def test_tensorboard_that_cannot_write_costs_one_warning(tmp_path):
+    (tmp_path / "run").write_text("a file where the folder would be")
+    reached = []
+    with pytest.warns(UserWarning, match="run: TensorBoard's files cannot be written .*history.csv has") as told:
+        fitted(TensorBoardLogs(str(tmp_path / "run")),
+               keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: reached.append(epoch)))
+    assert len(told) == 1 and reached == [0, 1]
+
+
+class Beneath(io.StringIO):
+    """A terminal, or none, with what the commands put in front of it: nothing steers it that passes `write`."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal, self.beneath = terminal, io.StringIO()
+        self.beneath.isatty = self.isatty
+
+    def isatty(self):
+        return self.terminal
+
+
+def test_the_bar_steers_the_terminal_past_what_makes_names_printable():
+    stdout = Beneath(terminal=True)
+    with contextlib.redirect_stdout(stdout):
+        fitted(ProgressBar())
+        assert sys.stdout is stdout
+    assert "\x08" in stdout.beneath.getvalue() and "2/2" in stdout.beneath.getvalue()
+    assert stdout.getvalue().splitlines() == ["Epoch 1/2", "Epoch 2/2"]
+
+
+def test_a_log_gets_a_line_for_each_epoch():
+    stdout = Beneath(terminal=False)
+    with contextlib.redirect_stdout(stdout):
+        fitted(ProgressBar())
+    lines = stdout.beneath.getvalue().splitlines()
+    assert len(lines) == 2 and all("loss" in line and "\x08" not in line for line in lines)
 
 
 def test_a_run_taken_up_again_is_rid_of_what_a_killed_process_left(tmp_path, capsys):

@@ -155,7 +155,8 @@ def test_a_figure_that_is_not_logged_is_said(tmp_path):
         KeepBest(Run(tmp_path)).on_epoch_end(0, {"loss": 1.0})
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"value": 1}', '{"monitor": "a", "value": null, "epoch": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"value": 1}', '{"monitor": "a", "value": null, "epoch": 1}', "[" * 10**5,
+                                  '{"monitor": "a", "value": 1, "epoch": 1e999, "weights": "a"}'])
 def test_a_broken_note_is_named(tmp_path, text):
     (tmp_path / "best.json").write_text(text)
     with pytest.raises(DataError, match="best.json does not say"):

@@ -27,8 +27,8 @@ from mrcnn.files import read_json
 
 FORMAT = "run_length_csv"
 ONLY_CLASS = "object"
-MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run lengths are taken upright; if masks lie across "
-                "in `data show`, add the columns Height and Width")
+MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run lengths are taken upright; if masks lie "
+                "across in `data show`, add the columns Height and Width")
 JOINED = ("ImageId_ClassId", "Image_Label")  # columns that hold photo and class
 
 

@@ -247,7 +247,7 @@ def _has_descriptions(path, categories):
         with open(path, encoding="utf-8-sig") as file:
             entries = json.load(file)["categories"]
         same = [(entry["id"], entry["name"]) for entry in entries] == [(c["id"], c["name"]) for c in categories]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         same = False
     if not same:
         raise DataError(f"{path}: is there and lists other classes: write to another folder.")
