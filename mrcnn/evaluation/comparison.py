@@ -187,9 +187,12 @@ def _checked_annotation(annotation, images, categories, kind):
 
 def _crowd(value, name):
     try:
-        return int(value or 0)
+        crowd = int(value or 0)
+        if crowd not in (0, 1):
+            raise ValueError("neither")
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{name} has iscrowd {value!r}: it must be 0 or 1.") from error
+    return crowd
 
 
 def _check_box(box, name):
@@ -222,7 +225,8 @@ def _checked_result(result, index, images, categories, kind):
 
 
 def _all_finite(values):
-    return all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
+    return all(isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+               for value in values)
 
 
 def _compressed_rle(shape, image, name):

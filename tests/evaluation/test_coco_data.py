@@ -152,6 +152,8 @@ def test_a_bad_result_is_named(change, message):
     ({"segmentation": [{"size": [100, 120], "counts": [1]}]}, "Annotation 2 of image 1000 .*list of numbers"),
     ({"segmentation": 7}, "Annotation 2 of image 1000 .*must be"),
     ({"iscrowd": "yes"}, "Annotation 2 has iscrowd 'yes'"),
+    ({"iscrowd": -1}, "Annotation 2 has iscrowd -1: it must be 0 or 1"),
+    ({"area": True}, "Annotation 2 has area True"),
     ({"area": float("inf")}, "Annotation 2 has area inf"),
 ])
 def test_a_bad_annotation_is_named(change, message):

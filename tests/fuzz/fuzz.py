@@ -27,6 +27,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).parent)]
 
 SECONDS = 20  # for one case
+OUTCOMES = ("read", "refused", "undocumented", "hang", "crash")
 MEMORY = 3 << 30  # bytes of address space beyond what is taken at the beginning
 HOSTILE = [None, True, False, -1, 0, 1.5, 1e308, float("nan"), float("inf"), 1 << 31, 1 << 70, "", "x", "1", "\ud800",
            "a\0b", "../../etc/passwd", "\x1b[31m", "$\\frac{$", "/", [], {}, [[]], [None], {"": {}}, "9" * 400]
@@ -307,46 +308,54 @@ def run_case(kind, seed, number):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def work(kind, seed, first, last):
-    """Run cases of a kind, a line of JSON on stdout for each: [number, what happened, text]."""
+def work(names, seed, cases, first):
+    """Run cases of some kinds, a line of JSON on stdout for each: [index of the case, what happened, text].
+
+    The index counts through the cases of the first kind, then of the second, and so on; `first` is the first to run.
+    """
     def late(*_):
         raise Hang
 
-    run_case(kind, seed, 0)  # imports, before memory is bounded
+    for kind in names:
+        run_case(kind, seed, 0)  # imports, before memory is bounded
     taken = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
     signal.signal(signal.SIGALRM, late)
-    for number in range(first, last):
-        print(json.dumps([number, "started", ""]), flush=True)
+    for index in range(first, cases * len(names)):
+        print(json.dumps([index, "started", ""]), flush=True)
         signal.alarm(SECONDS)
         try:
-            happened = run_case(kind, seed, number)
+            happened = run_case(names[index // cases], seed, index % cases)
         except Hang:
             happened = "hang", ""
         signal.alarm(0)
-        print(json.dumps([number, *happened]), flush=True)
+        print(json.dumps([index, *happened]), flush=True)
 
 
-def fuzz(kind, cases, seed):
-    """{what happened: [(number, text)]} of a kind; a new process goes on behind a case that ended one."""
-    outcomes = {name: [] for name in ("read", "refused", "undocumented", "hang", "crash")}
-    first = 0
-    while first < cases:
-        command = [sys.executable, __file__, "--work", kind, str(seed), str(first), str(cases)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        last, open_case = first, None
-        for line in process.stdout:
-            number, happened, text = json.loads(line)
-            if happened == "started":
-                open_case = number
-                continue
-            outcomes[happened].append((number, text))
-            last, open_case = number + 1, None
-        process.wait()
-        if open_case is None and last < cases and process.returncode:
-            raise SystemExit(f"{kind}: the process ended with {process.returncode} before case {last}")
+def fuzz(names, cases, seed):
+    """{kind: {what happened: [(number, text)]}} of some kinds; a new process goes on behind a case that ended one."""
+    outcomes = {kind: {name: [] for name in OUTCOMES} for kind in names}
+    first, error = 0, ""
+    while first < cases * len(names):
+        command = [sys.executable, __file__, "--work", ",".join(names), str(seed), str(cases), str(first)]
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            last, open_case = first, None
+            for line in process.stdout:
+                index, happened, text = json.loads(line)
+                if happened == "started":
+                    open_case = index
+                    continue
+                outcomes[names[index // cases]][happened].append((index % cases, text))
+                last, open_case = index + 1, None
+            process.wait()
+            errors.seek(0)
+            error = errors.read()[-500:]
+        if open_case is None and last < cases * len(names):
+            raise SystemExit(f"the process ended with {process.returncode} before case {last}: {error}")
         if open_case is not None:
-            outcomes["crash"].append((open_case, f"exit code {process.returncode}"))
+            crashed = open_case % cases, f"exit code {process.returncode}: {error[-120:]!r}"
+            outcomes[names[open_case // cases]]["crash"].append(crashed)
             last = open_case + 1
         first = last
     return outcomes
@@ -360,21 +369,26 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     names = options.kinds.split(",") if options.kinds else list(kinds())
-    print(f"{'kind':14}{'read':>8}{'refused':>9}{'undocumented':>14}{'hang':>6}{'crash':>7}")
-    bad = 0
+    print(f"python tests/fuzz/fuzz.py --cases {options.cases} --seed {options.seed}\n")
+    print(_row("kind", OUTCOMES))
+    sums = dict.fromkeys(OUTCOMES, 0)
     for kind in names:
-        outcomes = fuzz(kind, options.cases, options.seed)
-        counts = [len(outcomes[name]) for name in ("read", "refused", "undocumented", "hang", "crash")]
-        print(f"{kind:14}{counts[0]:8}{counts[1]:9}{counts[2]:14}{counts[3]:6}{counts[4]:7}", flush=True)
-        for name in ("undocumented", "hang", "crash"):
-            bad += len(outcomes[name])
-            for number, text in outcomes[name][:8]:
+        outcomes = fuzz([kind], options.cases, options.seed)[kind]
+        print(_row(kind, map(len, outcomes.values())), flush=True)
+        for name, cases in outcomes.items():
+            sums[name] += len(cases)
+            for number, text in cases[:8] if name not in OUTCOMES[:2] else ():
                 print(f"    {name}, case {number}: {text}", flush=True)
-    return int(bad > 0)
+    print(_row(f"all {sum(sums.values())}", sums.values()))
+    return int(any(sums[name] for name in OUTCOMES[2:]))
+
+
+def _row(kind, cells):
+    return f"{kind:16}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, (8, 9, 14, 6, 7)))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--work"]:
-        work(sys.argv[2], *map(int, sys.argv[3:]))
+        work(sys.argv[2].split(","), *map(int, sys.argv[3:]))
     else:
         sys.exit(main())
