@@ -159,10 +159,12 @@ def kill_evaluate(weights, kills, rng):
 def two_at_once():
     """Start two trainings, then two that go on with one run; returns how many things went wrong."""
     both = [process([*TRAIN, "--logs", "twice"]) for _ in range(2)]
-    texts = [one.communicate()[0] for one in both]
+    for one in both:
+        one.communicate()
     folders = glob.glob("twice/fashion*")
     apart = len(folders) == 2 and all(one.returncode == 0 for one in both)
-    print(f"two trainings at once: {len(folders)} run folders, exit codes {[one.returncode for one in both]}", flush=True)
+    codes = [one.returncode for one in both]
+    print(f"two trainings at once: {len(folders)} run folders, exit codes {codes}", flush=True)
     onward = ["train", "--limit", "4", "--weights", "last", "--stages", "all:6:1e-2", "--logs", "twice"]
     both = [process(onward) for _ in range(2)]
     texts = [one.communicate()[0].strip().splitlines()[-1] for one in both]

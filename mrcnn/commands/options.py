@@ -163,7 +163,8 @@ def read_preset(name, folder):
     try:
         return shlex.split(path.read_text(encoding="utf-8"), comments=True)
     except (OSError, ValueError) as error:  # no text, or a quote without its end
-        raise UsageError(f"--preset {name}: {path} holds no options as on a command line ({error}): correct it.") from error
+        raise UsageError(f"--preset {name}: {path} holds no options as on a command line ({error}): correct "
+                         "it.") from error
 
 
 def preset_names(folder=PRESETS):

@@ -137,8 +137,8 @@ def naming_database(folder):
         if not type(error).__module__.startswith("sqlalchemy") and type(error).__name__ != "StorageInternalError":
             raise
         reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
-        raise DataError(f"{os.path.join(folder, DATABASE)}: cannot read or write the study ({reason}): check rights and "
-                        "disk space; a damaged one is to be moved away, and a new one begins.") from error
+        raise DataError(f"{os.path.join(folder, DATABASE)}: cannot read or write the study ({reason}): check rights "
+                        "and disk space; a damaged one is to be moved away, and a new one begins.") from error
 
 
 def open_study(folder, name, search, conditions, seed=0):

@@ -202,9 +202,9 @@ def test_a_search_on_drawn_pictures(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 16])
 def test_a_damaged_study_is_named(tmp_path, content):
     (tmp_path / "tune.db").write_bytes(content)
-    with pytest.raises(DataError, match=r"tune\.db: cannot read or write the study \(.*moved away"):
-        with fashion_tune.naming_database(str(tmp_path)):
-            open_study(str(tmp_path), "clothes", [RATE], {})
+    match = r"tune\.db: cannot read or write the study \(.*moved away"
+    with pytest.raises(DataError, match=match), fashion_tune.naming_database(str(tmp_path)):
+        open_study(str(tmp_path), "clothes", [RATE], {})
 
 
 def test_conditions_that_are_none_are_other_ones(tmp_path):

@@ -90,7 +90,8 @@ def test_a_failed_drawing_leaves_the_picture_before(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["curves.png", "history.csv"]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', "", "[" * 10**5, "7", '[{"first_epoch": 0, "learning_rate": "x"}]'])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', "", "[" * 10**5, "7",
+                                  '[{"first_epoch": 0, "learning_rate": "x"}]'])
 def test_damaged_stages_do_no_harm(tmp_path, text):
     write(tmp_path / "history.csv", HISTORY)
     (tmp_path / "stages.json").write_text(text)

@@ -1,4 +1,4 @@
-"""What reads the small files that the program itself writes, or users write for it, each after a sound one of its kind."""
+"""What reads the small files that the program writes, or users write for it, with a sound one of each kind."""
 
 import json
 import os
@@ -137,9 +137,10 @@ def sound_arrays(path):
 
 
 # name: (name of the file, its value or text, what reads it)
-JSON = {"mapping": ("a.json", MAPPING, mapping), "faults": ("a.json", FAULTS, faults), "split": ("a.json", SPLIT, split),
-        "best": ("best.json", BEST, best), "stages": ("stages.json", STAGES, stages),
-        "label_settings": ("a.label.json", LABELS, label_settings), "descriptions": ("a.json", DESCRIPTIONS, descriptions),
+JSON = {"mapping": ("a.json", MAPPING, mapping), "faults": ("a.json", FAULTS, faults),
+        "split": ("a.json", SPLIT, split), "best": ("best.json", BEST, best), "stages": ("stages.json", STAGES, stages),
+        "label_settings": ("a.label.json", LABELS, label_settings),
+        "descriptions": ("a.json", DESCRIPTIONS, descriptions),
         "json_names": ("a.json", {"0": "null", "1": "hat"}, listed_names)}
 TEXTS = {"history": ("history.csv", HISTORY, history), "preset": ("a.txt", PRESET, preset),
          "colours": ("label_colors.txt", COLOURS, text_names), "names": ("label_names.txt", NAMES, text_names),
