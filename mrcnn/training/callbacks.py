@@ -150,15 +150,19 @@ class HistoryFile(keras.callbacks.Callback):
 
     def __init__(self, path: str | os.PathLike):
         super().__init__()
-        self.path = path
+        self.path, self.was_there = path, False
 
     def on_train_begin(self, logs=None):
-        read_history_rows(self.path)  # a damaged file shows before an epoch is trained
+        self.was_there = bool(read_history_rows(self.path))  # a damaged file shows before an epoch is trained
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.was_there and not os.path.isfile(self.path):
+            warnings.warn(f"{self.path} has gone since the last epoch, and with it perhaps the checkpoints beside it: "
+                          "training goes on and writes it anew from this epoch on.", stacklevel=2)
         rows = [row for row in read_history_rows(self.path) if int(row["epoch"]) != epoch]
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
         write_history_rows(self.path, sorted(rows, key=lambda row: int(row["epoch"])))
+        self.was_there = True
 
 
 class Drawing(keras.callbacks.Callback):

@@ -123,22 +123,23 @@ def claim(folder: str | os.PathLike) -> object:
     path = os.path.join(folder, LOCK)
     try:
         os.makedirs(folder, exist_ok=True)
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", encoding="ascii", errors="replace")
+        # Unbuffered: what a full disk does not take must not come up again when the lock is closed.
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     except OSError as error:
         raise RunError(f"{error.filename or path}: cannot write in the run folder ({error.strerror}): check rights and "
                        "disk space, or choose another folder for the runs.") from error
     try:
-        if not _lock(file):
+        if not _lock(file, path):
             file.seek(0)
+            owner = file.read(40).decode("ascii", "replace").strip() or "unknown"
             raise _TakenError(
-                f"{folder} is being trained by process {file.read(40).strip() or 'unknown'}: wait for its end, or "
+                f"{folder} is being trained by process {owner}: wait for its end, or "
                 "start a run of its own from a checkpoint's weights (train --weights PATH)."
             )
         with contextlib.suppress(OSError):  # on a full disk the next message lacks the number, no more
             file.truncate(0)
             file.seek(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            file.write(f"{os.getpid()}\n".encode())
     except BaseException:
         with contextlib.suppress(OSError):
             file.close()
@@ -150,7 +151,7 @@ class _TakenError(RunError):
     """Another process trains in the folder."""
 
 
-def _lock(file):
+def _lock(file, path):
     """Whether this process now has the lock of an open file, which the system takes back when the process ends."""
     try:
         if importlib.util.find_spec("fcntl"):
@@ -165,6 +166,6 @@ def _lock(file):
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return False
-        warnings.warn(f"{file.name}: no file can be locked here ({error.strerror}): see to it that no other process "
+        warnings.warn(f"{path}: no file can be locked here ({error.strerror}): see to it that no other process "
                       "trains this run.", stacklevel=4)
     return True

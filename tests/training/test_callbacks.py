@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import math
+import shutil
 import sys
 import warnings
 from types import SimpleNamespace
@@ -36,6 +37,18 @@ def test_a_damaged_history_shows_before_the_first_step(tmp_path):
     (tmp_path / "history.csv").write_text("no history\n1\n")
     with pytest.raises(DataError, match="history.csv is no history of a run.*move it away"):
         HistoryFile(str(tmp_path / "history.csv")).on_train_begin()
+
+
+def test_a_run_folder_that_vanishes_is_told_and_training_goes_on(tmp_path):
+    path = tmp_path / "run" / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 2.0})
+    shutil.rmtree(tmp_path / "run")
+    with pytest.warns(UserWarning, match="history.csv has gone since the last epoch.*writes it anew"):
+        record.on_epoch_end(1, {"loss": 1.0})
+    record.on_epoch_end(2, {"loss": 0.5})
+    assert [row["epoch"] for row in csv.DictReader(path.open(newline=""))] == ["1", "2"]
 
 
 def fitted(*callbacks, epochs=2):

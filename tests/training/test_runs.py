@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+from full_disk import full_disk
 
 from mrcnn.errors import RunError
 from mrcnn.training.runs import claim, claim_new, find_last_checkpoint, folder_of, new_folder
@@ -99,6 +100,16 @@ def test_a_run_belongs_to_one_process_until_that_ends(tmp_path):
         other.wait()
     with claim(folder), pytest.raises(RunError, match=f"by process {os.getpid()}:"):
         claim(folder)
+    claim(folder).close()
+
+
+def test_a_lock_on_a_full_disk_is_held_and_closed_without_a_word(tmp_path):
+    folder = str(tmp_path / "fashion20270101T0000")
+    with full_disk(0):
+        lock = claim(folder)
+        with pytest.raises(RunError, match="by process unknown"):
+            claim(folder)
+        lock.close()  # what could not be written must not come up again here
     claim(folder).close()
 
 
