@@ -152,10 +152,10 @@ class HistoryFile(keras.callbacks.Callback):
         super().__init__()
         self.path, self.was_there = path, False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.was_there = bool(read_history_rows(self.path))  # a damaged file shows before an epoch is trained
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.was_there and not os.path.isfile(self.path):
             warnings.warn(f"{self.path} has gone since the last epoch, and with it perhaps the checkpoints beside it: "
                           "training goes on and writes it anew from this epoch on.", stacklevel=2)
@@ -200,22 +200,22 @@ class Drawing(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.ProgbarLogger):
     """Keras' bar on a terminal or in a notebook; in a log a line for each epoch, and one a minute within it."""
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         super().set_params(params)
         if self.verbose == 1 and not draws_bars():
             self.verbose = 2
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self.show = log_lines(f"Epoch {epoch + 1}/{self.epochs}, step", "", sys.stdout)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         with steering_terminal():
             super().on_train_batch_end(batch, logs)
         if self.verbose == 2:
             self.show(batch + 1, self.target)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         with steering_terminal():
             super().on_epoch_end(epoch, logs)
 
@@ -223,7 +223,7 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 class TensorBoardLogs(keras.callbacks.TensorBoard):
     """TensorBoard's files; where they cannot be written that costs one warning, never the training."""
 
-    def __init__(self, log_dir):
+    def __init__(self, log_dir: str | os.PathLike) -> None:
         super().__init__(log_dir, write_graph=False)
         self.warned = False
 
