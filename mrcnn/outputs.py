@@ -23,9 +23,11 @@ def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -
         overwrite: whether files of the user's may be replaced.
 
     Raises:
-        UsageError: if one is there that no command wrote; the message names it.
+        UsageError: if one is there that no command wrote, or its folder cannot be written to; the message names it.
     """
     paths = [os.path.abspath(path) for path in paths]
+    for folder in sorted({os.path.dirname(path) for path in paths}):
+        _check_writable(folder)
     listed = {folder: _listed(folder) for folder in {os.path.dirname(path) for path in paths}}
     entries = {path: listed[os.path.dirname(path)] for path in paths}
     foreign = [path for path in paths if not overwrite and os.path.lexists(path) and not _is_ours(path, entries[path])]
@@ -35,6 +37,17 @@ def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -
         raise UsageError(f"--output: {foreign[0]}{link}{more} was not written by this program, or was changed since: "
                          "give another --output, or --overwrite to replace it.")
     _claimed.update(entries)
+
+
+def _check_writable(folder):
+    """Raise UsageError unless files can be made in a folder, or the folder in the nearest one that there is."""
+    place = folder
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise UsageError(f"--output: {place} is no folder, so {folder} cannot be one: give another --output.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(f"--output: {place} cannot be written to: check its rights, or give another --output.")
 
 
 def release_outputs() -> None:

@@ -84,3 +84,12 @@ def test_a_list_that_a_killed_process_left_torn_is_read_and_gone_on_with(tmp_pat
     write(tmp_path / "c", "three")
     write(tmp_path / "a", "two")
     write(tmp_path / "c", "four")
+
+
+def test_a_folder_that_cannot_be_written_to_shows_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(UsageError, match=r"file is no folder.*another --output"):
+        claim_outputs([tmp_path / "file" / "sub" / "a.json"])
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
+    with pytest.raises(UsageError, match=rf"{tmp_path.name} cannot be written to: check its rights"):
+        claim_outputs([tmp_path / "new" / "a.json"])

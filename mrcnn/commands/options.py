@@ -378,5 +378,5 @@ def _run(parser, arguments, presets):
         text = printable(" ".join(str(error).split()))
         writing = "cannot write" in text or not isinstance(error, (UserError, OSError))  # a full disk ends a training
         hint = HINTS.get(getattr(options, "command", None), "") if writing else ""
-        print(f"error: {text}{hint}", file=sys.stderr)
+        print(f"error: {text.rstrip('.') + hint if hint else text}", file=sys.stderr)
         return 2
