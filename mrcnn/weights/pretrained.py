@@ -3,13 +3,13 @@
 import importlib.util
 import os
 import re
-import zipfile
 
 import keras
 import numpy as np
 
 from mrcnn.config import Config, Settings
-from mrcnn.errors import CheckpointError
+from mrcnn.data.formats.array_files import open_arrays
+from mrcnn.errors import CheckpointError, DataError
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
@@ -191,10 +191,12 @@ def _read_arrays(path):
     if not str(path).endswith(".npz"):
         return read_torch_file(path)
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return {name: content[name] for name in content.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: no readable .npz file ({error}): check the path.") from error
+        arrays = open_arrays(path, lambda *_: None)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise CheckpointError(f"{path}: holds something else than arrays of numbers: give an .npz of weights.")
+    return arrays
 
 
 def _lite0_values(name, source):

@@ -117,9 +117,11 @@ def written_list(path):
 
 def study(path):
     from mrcnn.commands.tune import naming_database, open_study, parse_search
+    from mrcnn.config import Config
 
+    search = [parse_search("LEARNING_RATE=1e-4:1e-2:log", Config)]
     with naming_database(os.path.dirname(path)):
-        open_study(os.path.dirname(path), "clothes", [parse_search("LEARNING_RATE=1e-4:1e-2:log")], {"data": "x"})
+        open_study(os.path.dirname(path), "clothes", search, {"data": "x"})
 
 
 def sound_study(path):
