@@ -56,19 +56,19 @@ def _bar(unit, stream):
 
 
 @contextlib.contextmanager
-def steering_terminal():
+def steering_terminal() -> Iterator[None]:
     """A block that moves the cursor itself, as Keras' bar does: what keeps names from doing so stands aside."""
     beneath = getattr(sys.stdout, "beneath", None)  # of what the commands put in front of it
     with contextlib.redirect_stdout(sys.stdout if beneath is None else beneath):
         yield
 
 
-def draws_bars():
+def draws_bars() -> bool:
     """Whether stdout is a terminal or a notebook, where a bar can be drawn over and over."""
     return "ipykernel" in sys.modules or (sys.stdout is not None and sys.stdout.isatty())
 
 
-def log_lines(what, unit, stream):
+def log_lines(what: str, unit: str, stream: object) -> Callable[[int, int | None], None]:
     """What `progress_bar` gives in a log: a function (done, total) that writes a line a minute at most."""
     began = last = time.monotonic()
     told = False
