@@ -70,7 +70,7 @@ def test_training_objects_come_from_the_other_part_or_from_annotations(tmp_path,
     assert count() is None and count(split="s.json", part="train") is None and not asked
     expected = {"objects": [1, 2, 0], "most": 2}
     assert count(split="s.json") == expected and count(split="s.json", part="test", train="train.json") == expected
-    assert asked == [("s.json", None, "train", None), (None, "train.json", None, None)]
+    assert asked == [("s.json", None, "train", None), (None, "train.json", "train", None)]
 
 
 @pytest.mark.parametrize("arguments, message", [
