@@ -57,6 +57,7 @@ def test_threads_get_the_answers_of_one(model, flip):
         np.testing.assert_array_equal(now, before)
 
 
+@pytest.mark.slow
 def test_threads_may_be_the_first_to_detect(tmp_path):
     model = MaskRCNN("inference", TinyConfig(IMAGES_PER_GPU=1), str(tmp_path))
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
