@@ -134,7 +134,9 @@ def naming_database(folder):
     try:
         yield
     except Exception as error:
-        if not type(error).__module__.startswith("sqlalchemy") and type(error).__name__ != "StorageInternalError":
+        of_text = isinstance(error, UnicodeDecodeError)  # names in a damaged one; files of the user's have own errors
+        of_database = type(error).__module__.startswith("sqlalchemy") or type(error).__name__ == "StorageInternalError"
+        if not (of_text or of_database):
             raise
         reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
         raise DataError(f"{os.path.join(folder, DATABASE)}: cannot read or write the study ({reason}): check rights "
