@@ -27,7 +27,7 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 KNOW_A_BACKEND = {"training/devices.py"}  # and ops/native_*, export/
 BACKENDS = {"tensorflow", "jax", "torch"}
-UNHINTED = ("commands/", "data/formats/", "network/", "architectures/", "weights/")  # rooms not yet through with hints
+UNHINTED = ("commands/", "data/formats/")  # rooms not yet through with hints
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
