@@ -88,7 +88,8 @@ def test_the_bar_steers_the_terminal_past_what_makes_names_printable():
     assert stdout.getvalue().splitlines() == ["Epoch 1/2", "Epoch 2/2"]
 
 
-def test_a_log_gets_a_line_for_each_epoch():
+def test_a_log_gets_a_line_for_each_epoch(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # of tests that run notebooks
     stdout = Beneath(terminal=False)
     with contextlib.redirect_stdout(stdout):
         fitted(ProgressBar())

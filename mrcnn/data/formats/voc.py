@@ -125,7 +125,7 @@ class VocDataset(LabelMapDataset):
                 return self.fault(path, Fault(name, "wrong size", f"the mask {other_size(mask_size, size)}"))
         objects, labels = paths if os.path.isfile(paths[0]) else (None, None)
         self.add_photo(FORMAT, stem, folder.join(name), name, *size, map_path=labels, object_path=objects,
-                       label_classes=classes, colours=colours, **details)
+                       label_classes=classes, colours=colours, turn=1, **details)
 
     def _look_into_some(self):
         """Note void pixels and objects of several classes among the first photos."""
