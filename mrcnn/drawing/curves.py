@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from mrcnn.drawing.pictures import write_figure
 from mrcnn.errors import DataError
-from mrcnn.files import write_json
+from mrcnn.files import printable, write_json
 
+LONGEST_NAME = 40  # letters of a stage's name in a figure
 HISTORY, CURVES, STAGES = "history.csv", "curves.png", "stages.json"  # in the run's folder
 PARTS = {"": "training", "val_": "validation", "test_": "test"}  # prefix of a column, and what it was measured on
 COLORS = {"": "#4c78a8", "val_": "#e4572e", "test_": "#59a14f"}
@@ -171,7 +172,8 @@ def _draw_borders(ax, stages, named):
         if low < border < high and stage["first_epoch"]:
             ax.axvline(border, linestyle=":", color=BORDER, linewidth=1, zorder=0, label="_border")
         if named and border < high:
-            text = f"{stage.get('layers', '')} {stage.get('learning_rate', 0):g}"
+            layers = printable(str(stage.get("layers", ""))[:LONGEST_NAME], one_line=True)
+            text = f"{layers} {stage.get('learning_rate', 0):g}"
             ax.annotate(text, (max(border, low), 1), (3, -3), xycoords=ax.get_xaxis_transform(), rotation=90,
-                        textcoords="offset points", va="top", fontsize=7, color=BORDER)
+                        textcoords="offset points", va="top", fontsize=7, color=BORDER, parse_math=False)
     ax.set_xlim(low, high)

@@ -91,7 +91,9 @@ def test_a_failed_drawing_leaves_the_picture_before(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"layers": "all"}]', "", "[" * 10**5, "7",
-                                  '[{"first_epoch": 0, "learning_rate": "x"}]'])
+                                  '[{"first_epoch": 0, "learning_rate": "x"}]',
+                                  '[{"first_epoch": 1, "learning_rate": 1, "layers": "\\ud800$\\\\frac{$"}]',
+                                  '[{"first_epoch": 1, "learning_rate": 1, "layers": "' + "h[" * 10**5 + '"}]'])
 def test_damaged_stages_do_no_harm(tmp_path, text):
     write(tmp_path / "history.csv", HISTORY)
     (tmp_path / "stages.json").write_text(text)

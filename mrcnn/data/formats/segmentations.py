@@ -66,10 +66,10 @@ def outline_of(segmentation, shape):
     return Outline(kept, form, crumbs, empty)
 
 
-def is_missing(segmentation):
-    """Whether there is nothing at all: null, [], [[]], "" and the like."""
+def is_missing(segmentation, deepest=8):
+    """Whether there is nothing at all: null, [], [[]], "" and the like, so many lists deep at most."""
     if isinstance(segmentation, (list, tuple)):
-        return all(is_missing(part) for part in segmentation)
+        return deepest > 0 and all(is_missing(part, deepest - 1) for part in segmentation)
     return segmentation is None or segmentation == "" or segmentation == {}
 
 

@@ -99,3 +99,10 @@ def test_an_outline_elsewhere_than_its_box():
     for none in (None, [], [1, 2], "box", [0, 0, 0, 0], [None] * 4):
         assert not lies_elsewhere([BOX], none)
     assert not lies_elsewhere(rle_encode(rectangle(2, 3, 8, 9)), [20, 10, 6, 6])
+
+
+def test_lists_within_lists_are_looked_at_a_few_deep():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert is_missing([[[]], None, ""]) and not is_missing([[1]]) and not is_missing(nested)
