@@ -29,7 +29,7 @@ NETWORK = ["BACKBONE=small", "TOP_DOWN_PYRAMID_SIZE=16", "RPN_CHANNELS=16", "MAS
            "FPN_CLASSIF_FC_LAYERS_SIZE=32", "TRAIN_ROIS_PER_IMAGE=16", "POST_NMS_ROIS_TRAINING=50",
            "POST_NMS_ROIS_INFERENCE=30", "DETECTION_MAX_INSTANCES=10", "WARMUP_STEPS=2", "WORKERS=0"]
 SETTINGS = ["--image-size", "64", *(word for setting in NETWORK for word in ("--set", setting))]
-ROOM = 1000  # bytes that a file may have where the disk is full
+ROOM = 60  # bytes that a file may have where the disk is full: less than any output has
 TRAIN = ["train", "--limit", "4", "--batch-size", "2", "--weights", "none", "--stages", "all:1:1e-2", *SETTINGS]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
