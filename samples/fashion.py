@@ -7,10 +7,10 @@
     python samples/fashion.py data summary|validate|convert|split|show --annotations train.csv --images train
     python samples/fashion.py train --annotations train.csv --images train --split split.json --weights imagenet
 
-`--help` lists the rest: label, diagnose, export, tune, presets. Annotations in COCO, VIA, LabelMe, label maps, instance
-masks and other CSVs are read as they are. `mrcnn train` is the same as `python samples/fashion.py train`: the settings
-below are those of mrcnn/commands/configs.py. To find other things copy this file, say as shop.py, and change NAME,
-CLASSES and what else is yours: `python shop.py train` goes by what shop.py says.
+`--help` lists the rest: label, diagnose, export, tune. Annotations of all other forms in docs/formats.md are read as
+they are. `mrcnn train` is the same as `python samples/fashion.py train`: the settings below are those of
+mrcnn/commands/configs.py. To find other things copy this file, say as shop.py, and change NAME, CLASSES and what else
+is yours: `python shop.py train` goes by what shop.py says.
 """
 
 import os
@@ -52,12 +52,20 @@ class FashionDataset(ImaterialistDataset):
     recognises = staticmethod(recognises)  # annotations of other formats go to the package's readers
 
     def load(self, annotations, images=None, limit=None, on_error="raise", names=None):
-        """Register classes and photos. Classes are named by --names, a label_descriptions.json, or else CLASSES."""
+        """Register classes and photos.
+
+        Args:
+            annotations, images, limit, on_error: as for the package's reader.
+            names: of --names; None: a label_descriptions.json beside the CSV, or else CLASSES names the classes.
+
+        Returns:
+            The data set itself.
+        """
         names = descriptions_path(annotations, names) or FashionConfig.CLASSES
         return super().load(annotations, images, limit, on_error, names)
 
     def load_rles(self, image_id):
-        """(list of N run lengths, int32 [N] class ids): what training reads, as the photos are large and most of a mask
+        """(list of N run lengths, int32 [N] class ids): what training reads, for photos are large, and most of a mask
         need not be decoded. A data set without this method is asked for load_mask."""
         rows = self.objects(image_id)
         return [row.rle for row in rows], np.array([row.class_id for row in rows], np.int32)

@@ -28,9 +28,16 @@ EPOCHS = 5
 def open_pictures(annotations=None, images=None, limit=None, part="val"):
     """The prepared data set to look into, and settings for it.
 
-    annotations, images: as for `mrcnn.data.formats.open_dataset`; None: drawn pictures
-    limit: take the first so many photos; part: "train" or "val" of the drawn pictures
-    Returns (Dataset, Config). Raises DataError for annotations that cannot be read.
+    Args:
+        annotations, images: as for `mrcnn.data.formats.open_dataset`; None: drawn pictures.
+        limit: take the first so many photos.
+        part: "train" or "val" of the drawn pictures.
+
+    Returns:
+        (Dataset, Config).
+
+    Raises:
+        DataError: annotations cannot be read.
     """
     dataset = open_dataset(annotations, images, limit) if annotations else drawn_pictures(part, limit)
     config = FashionConfig() if annotations else DrawnConfig()
@@ -40,7 +47,13 @@ def open_pictures(annotations=None, images=None, limit=None, part="val"):
 def photos_with_objects(dataset, seed, least=4):
     """Ids of the photos that have objects, in an order that the seed decides.
 
-    Raises UsageError if there are fewer than `least`.
+    Args:
+        dataset: prepared.
+        seed: of the order.
+        least: how many photos are needed.
+
+    Raises:
+        UsageError: there are fewer.
     """
     shuffled = np.random.default_rng(seed).permutation(dataset.image_ids)
     image_ids = [int(image_id) for image_id in shuffled if len(dataset.load_mask(image_id)[1])]
@@ -50,9 +63,11 @@ def photos_with_objects(dataset, seed, least=4):
 
 
 def find_run(logs, class_names):
-    """The last checkpoint of the newest run of `mrcnn`, else of the notebooks, that knows these classes, or None.
+    """The last checkpoint of the newest run of `mrcnn`, else of the notebooks, if it knows these classes, or None.
 
-    logs: folder of runs; class_names: with background
+    Args:
+        logs: folder of runs.
+        class_names: with background.
     """
     from mrcnn.training.runs import find_last_checkpoint
     from mrcnn.weights.files import read_attributes
@@ -70,9 +85,15 @@ def find_run(logs, class_names):
 def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs=EPOCHS):
     """Path of the weights to look into.
 
-    dataset: prepared, whose classes the network must know; checkpoint: path of a weight file, or None for the newest
-    run in the folder `logs`; drawn: whether, if there is none, a network is trained on drawn pictures, for `epochs`
-    Raises UsageError if there is nothing to look into.
+    Args:
+        dataset: prepared, whose classes the network must know.
+        checkpoint: path of a weight file; None: the newest run.
+        logs: folder of runs.
+        drawn: whether, if there is no run, a network is trained on drawn pictures.
+        epochs: for how many.
+
+    Raises:
+        UsageError: there is nothing to look into.
     """
     from mrcnn.weights.files import settings_of
 

@@ -44,9 +44,10 @@ class ShapesDataset(Dataset):
     def load_shapes(self, count, height, width, seed=0):
         """Register pictures. A picture is a short list of shapes, so that none is held in memory.
 
-        count: number of pictures
-        height, width: of each, pixels
-        seed: the same seed gives the same pictures
+        Args:
+            count: number of pictures.
+            height, width: of each, pixels.
+            seed: the same seed gives the same pictures.
         """
         for class_id, name in enumerate(SHAPES, 1):
             self.add_class("shapes", class_id, name)
@@ -94,8 +95,10 @@ class ShapesDataset(Dataset):
 def shape_mask(name, place, height, width):
     """bool [height, width]: pixels whose centre lies in the shape.
 
-    name: one of SHAPES
-    place: (centre y, centre x, half side), pixels
+    Args:
+        name: one of SHAPES.
+        place: (centre y, centre x, half side), pixels.
+        height, width: of the picture, pixels.
     """
     centre_y, centre_x, half = place
     y = np.arange(height)[:, None] + 0.5 - centre_y

@@ -17,9 +17,10 @@ from PIL import Image
 from tiny import TinyConfig
 
 import mrcnn
+from mrcnn.architectures import ARCHITECTURES
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.main import PRESETS, build_parser
-from mrcnn.commands.options import expand_presets
+from mrcnn.commands.options import expand_presets, preset_names
 from mrcnn.commands.settings import overrides_of
 from mrcnn.config import RULES, Config
 from mrcnn.data.annotated import AnnotatedDataset
@@ -108,8 +109,8 @@ def test_the_citation_is_of_this_version():
 
 @pytest.mark.parametrize("name", ["commands.md", "api.md", "architecture.md"])
 def test_a_page_is_what_the_code_says(name):
-    if text_of(DOCS / name) != WRITER.pages()[name]:
-        pytest.fail(f"docs/{name} is not what the code says: run python docs/write_pages.py, and look at what changed.")
+    is_same = text_of(DOCS / name) == WRITER.pages()[name]  # apart, for the difference of two pages fills a screen
+    assert is_same, f"docs/{name} is not what the code says: run python docs/write_pages.py, and look at what changed."
 
 
 def test_a_page_of_commands_shows_options_with_their_values():
@@ -117,6 +118,15 @@ def test_a_page_of_commands_shows_options_with_their_values():
     assert "| `--tile N` | cut photos larger than N x N pixels" in page  # an option with a value
     assert "| `--debug` | show the traceback of an error |" in page      # one without
     assert "## `mrcnn data split`" in page                               # a command of a command
+
+
+def test_the_help_names_all_architectures():
+    row = re.search(r"^\| `--architecture NAME` \| (.*) \|$", WRITER.commands_page(build_parser()), re.MULTILINE)
+    assert set(ARCHITECTURES) <= set(re.findall(r"[\w-]+", row.group(1)))
+
+
+def test_presets_are_in_the_guide_to_training():
+    assert set(re.findall(r"^\| `([\w-]+)` \|", text_of(DOCS / "training.md"), re.MULTILINE)) >= set(preset_names())
 
 
 def test_markdown_of_a_docstring():

@@ -74,8 +74,7 @@ def test_no_circle_between_files():
     done, way = set(), []
 
     def walk(name):
-        if name in way:
-            raise AssertionError(" -> ".join(way[way.index(name):] + [name]))
+        assert name not in way, " -> ".join(way[way.index(name):] + [name])
         if name in done:
             return
         way.append(name)

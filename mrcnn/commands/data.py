@@ -269,11 +269,11 @@ def _add_convert(tasks, add_command):
     command.add_argument("--to", choices=tuple(WRITERS), required=True, help="format to write")
     command.add_argument("--photos", choices=("copy", "link"),
                          help="yolo, voc: copy the photos into the folder (default), or link to them")
-    add_output(command, "PATH", "file or folder to write (yolo and voc: a folder)", required=True)
+    add_output(command, "PATH", "file or folder to write (yolo, voc and labelme: a folder)", required=True)
 
 
 def _add_split(tasks, add_command):
-    command = add_command(tasks, "split", split, "Split photos into parts, such as train and val.")
+    command = add_command(tasks, "split", split, "Split photos of your own into parts, such as train and val.")
     add_data_options(command, whole=True)
     command.add_argument("--method", choices=("random", "stratified"),
                          help="stratified (default): each class has its share in every part")

@@ -25,15 +25,15 @@ def add_data_options(command, part=True, whole=False):
     command.add_argument("--images", metavar="DIR",
                          help="folder, ZIP or TAR of the photos (default: beside the annotations)")
     command.add_argument("--annotations", "--masks", metavar="PATH",
-                         help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle), VIA JSON or CSV, "
-                              "Label Studio's JSON, YOLO's data.yaml, folder of LabelMe JSON, of Supervisely, of label "
-                              "maps or of instance masks, arrays in .npz, .h5 or .npy, or a ZIP or TAR of any "
-                              "(default: drawn pictures)")
+                         help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle) or of Open Images, VIA "
+                              "JSON or CSV, Label Studio's JSON, YOLO's data.yaml, Parquet, arrays in .npz, .h5 or "
+                              ".npy; folder of PASCAL VOC, DeepFashion2, LabelMe JSON, Supervisely, label maps or "
+                              "instance masks; or a ZIP or TAR of any (default: drawn pictures)")
     command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE|NAME",
-                         help="class names of CSV (label_descriptions.json), LabelMe files, YOLO labels or label maps; "
-                              "Label Studio's labelling configuration; or the attribute (VIA) or control (Label "
-                              "Studio) that holds the class")
+                         help="file of class names, for formats that take one (a CSV: label_descriptions.json; Label "
+                              "Studio: its labelling configuration); or the attribute (VIA) or control (Label Studio) "
+                              "that holds the class")
     command.add_argument("--mapping", metavar="FILE|NAME", help="classes of label maps merged or dropped")
     command.add_argument("--on-error", choices=("raise", "skip"), default="raise",
                          help="stop at the first bad entry of the annotations (default), or leave bad ones out; "

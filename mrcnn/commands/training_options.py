@@ -118,8 +118,8 @@ def add_network(command, weights):
                               "with its settings"
                               + ("; last resumes the newest run" if "last" in weights else ""))
     command.add_argument("--architecture", metavar="NAME",
-                         help="network of a new run: mask-rcnn (default), or package.module:Class of your own; a "
-                              "checkpoint knows its own")
+                         help="network of a new run: mask-rcnn (default), deeplabv3, deeplabv3plus, unet, u2net, "
+                              "u2netp, or package.module:Class of your own; a checkpoint knows its own")
     command.add_argument("--backbone", metavar="NAME",
                          help="resnet50, resnet101, resnet152, efficientnet_lite0, small or one of keras.applications")
     command.add_argument("--image-size", type=positive, metavar="N",
