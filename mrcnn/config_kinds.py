@@ -81,34 +81,18 @@ class Switch:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of several texts."""
+    """One of several texts, or of several whole numbers."""
 
     choices: tuple
 
-    def read(self, value: object) -> object:
-        if isinstance(value, str) and value in self.choices:
-            return str(value)
-        raise ValueError
-
-    @property
-    def wanted(self) -> str:
-        return f"one of {', '.join(self.choices)}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Whole:
-    """One of several whole numbers."""
-
-    choices: tuple
-
-    def read(self, value: object) -> object:
-        number = Number(whole=True).read(value)
-        if number not in self.choices:
+    def read(self, value):
+        value = str(value) if isinstance(value, str) else Number(whole=True).read(value)
+        if value not in self.choices:
             raise ValueError
-        return number
+        return value
 
     @property
-    def wanted(self) -> str:
+    def wanted(self):
         return f"one of {', '.join(map(str, self.choices))}"
 
 

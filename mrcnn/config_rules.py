@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights, Whole
+from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights
 from mrcnn.errors import ConfigError
 
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
@@ -99,7 +99,7 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (OrNone(Either(Numbers(Number(0)), Choice(("pixels",))), [0.5, 1, 2]), "PIXEL_CLASS_WEIGHTS"),
     (Number(0), "BACKGROUND_WEIGHT FOCAL_GAMMA"),
     (Number(0.001, 1), "HARD_PIXELS"),
-    (Whole((8, 16, 32)), "OUTPUT_STRIDE"),
+    (Choice((8, 16, 32)), "OUTPUT_STRIDE"),
     (Numbers(COUNT, 3), "ATROUS_RATES"),
     (COUNT, "ASPP_CHANNELS UNET_CHANNELS"),
     (Number(0, 0.95), "HEAD_DROPOUT"),
@@ -130,7 +130,7 @@ def checked(name: str, value: object, default: object, rule: object = None) -> o
     example = default if default is not None else getattr(rule, "example", None)
     shown = "" if example is None or isinstance(rule, (Switch, Choice, Weights)) else f", e.g. {in_short(example)}"
     if isinstance(rule, Choice):
-        raise ConfigError(f"{name}={in_short(value)} is none of {', '.join(rule.choices)}.")
+        raise ConfigError(f"{name}={in_short(value)} is none of {', '.join(map(str, rule.choices))}.")
     raise ConfigError(f"{name}={in_short(value)}: give {rule.wanted}{shown}.")
 
 

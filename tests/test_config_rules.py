@@ -9,12 +9,15 @@ import pytest
 
 from mrcnn import config_rules
 from mrcnn.config import Config, Settings
-from mrcnn.config_kinds import Choice, Function, Number, Numbers, OrNone, Switch, Text, Weights
+from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights
+from mrcnn.config_pixels import DeepLabPlusSettings, DeepLabSettings, U2NetSettings, UNetSettings
 from mrcnn.config_rules import RULES, checked, misspelt
 from mrcnn.errors import ConfigError
 
 PACKAGE = pathlib.Path(config_rules.__file__).parent
 NAMES = Config().names()
+OWNERS = {name: owner for owner in (UNetSettings, U2NetSettings, DeepLabPlusSettings, DeepLabSettings, Config)
+          for name in owner().names()}  # a class that has the setting, Config where it does
 TEXT, NUMBER, NOTHING = "seventy", 7.25, object()
 
 
@@ -41,7 +44,13 @@ def refused_by(rule):
     if isinstance(rule, Switch):
         return ["no", "True", None, 2, -1, 1.0, [], NOTHING]
     if isinstance(rule, Choice):
-        return [TEXT, "", None, NUMBER, True, [rule.choices[0]], rule.choices[0].upper(), NOTHING]
+        near = rule.choices[0].upper() if isinstance(rule.choices[0], str) else str(rule.choices[0])
+        return [TEXT, "", None, NUMBER, True, [rule.choices[0]], near, NOTHING]
+    if isinstance(rule, SumOf):
+        first, second = rule.choices[:2]
+        return [TEXT, "", None, NUMBER, [first], f"{first}+", f"{first}+{first}", f"{first} + {second}", NOTHING]
+    if isinstance(rule, Either):
+        return [TEXT, "", None, NUMBER, True, [TEXT], [-1.0, 1.0], [], {}, NOTHING]
     if isinstance(rule, Text):
         return [None, NUMBER, True, ["a"], NOTHING, *(["a/b", "a\\b", "a\nb"] if rule.name else [])]
     if isinstance(rule, Function):
@@ -57,14 +66,14 @@ def test_every_setting_has_a_rule_and_every_rule_a_setting():
     assert not [name for name in RULES if not re.search(rf"^    {name} = ", code, re.MULTILINE)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OWNERS)
 def test_defaults_are_taken_and_all_else_is_refused(name):
-    default = getattr(Config, name)
+    default = getattr(OWNERS[name], name)
     kept = checked(name, default, default)
     np.testing.assert_equal(kept, default)
     for value in refused_by(RULES[name]):
         with pytest.raises(ConfigError, match=f"^{name}=") as error:
-            Config(**{name: value})
+            OWNERS[name](**{name: value})
         assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 

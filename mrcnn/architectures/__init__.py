@@ -73,6 +73,22 @@ def _architecture_of_foreign(path):
     return "deeplabv3" if any(name.startswith("classifier.") for name in read_arrays(path)) else DEFAULT_ARCHITECTURE
 
 
+def read_settings(path: str | os.PathLike) -> dict:
+    """Read {"config", "class_names"} of a checkpoint of any architecture, or those that a foreign file needs.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        What the `read_settings` of its architecture's class gives.
+
+    Raises:
+        CheckpointError: the file cannot be read, or carries no settings.
+        ConfigError: its architecture is not there.
+    """
+    return class_of(architecture_of(path)).read_settings(path)
+
+
 def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mode: str = "inference",
          **overrides: object) -> object:
     """Make the network of a checkpoint of any architecture, with its settings, class names and weights.

@@ -21,7 +21,7 @@ from mrcnn.network.deeplab import build_deeplabv3, build_deeplabv3plus
 from mrcnn.network.u2net import build_u2net, build_u2netp
 from mrcnn.network.unet import build_unet
 from mrcnn.weights import torchvision_deeplab
-from mrcnn.weights.files import is_foreign, read_layers
+from mrcnn.weights.files import is_foreign
 
 
 class PixelSegmenter(SemanticSegmenter):
@@ -49,12 +49,12 @@ class DeepLabV3(PixelSegmenter):
         """Read an HDF5 file, or a .pth or .safetensors file of torchvision's deeplabv3_resnet50 or _resnet101."""
         if is_foreign(path):
             return torchvision_deeplab.convert(path, self.config, exclude)
-        return read_layers(path)
+        return super().read_weights(path, exclude)
 
     @classmethod
     def read_settings(cls, path: str | os.PathLike) -> dict:
         """Read the settings of a checkpoint of ours, or tell those that torchvision's file needs."""
-        return torchvision_deeplab.settings_of(path)
+        return torchvision_deeplab.settings_of(path) if is_foreign(path) else super().read_settings(path)
 
 
 class DeepLabV3Plus(PixelSegmenter):

@@ -116,7 +116,7 @@ class Trainable:
         self.stage = stage
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
-        validation = self._validation_batches(val_dataset)
+        validation = self._validation_of(val_dataset)
         self.before_fit(batches)
         self.set_trainable(layers, verbose=self.devices.chief)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
@@ -209,6 +209,16 @@ class Trainable:
                 print("Optimizer and random state restored." if restored else "New stage: the optimizer starts afresh.")
             self._state = None
 
+    def _validation_of(self, dataset):
+        """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss that all follow."""
+        plateau = self.config.LR_SCHEDULE == "plateau"
+        if plateau and dataset is None:
+            raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
+        if plateau and getattr(self.devices, "workers", 1) > 1:
+            raise ConfigError("LR_SCHEDULE=plateau is not for several workers, of which the chief alone would lower "
+                              "its rate: take cosine or step.")
+        return self._validation_batches(dataset)
+
     def _callbacks(self, batches, stage, custom):
         """The callbacks of a stage, in their order."""
         config, measures = self.config, [callback for callback in custom if getattr(callback, "measures", False)]
@@ -268,8 +278,6 @@ class Trainable:
     def _validation_batches(self, dataset):
         """Validation photos in order, the same ones each epoch."""
         if dataset is None:
-            if self.config.LR_SCHEDULE == "plateau":
-                raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
             return None
         steps, size = self.config.VALIDATION_STEPS, self.config.BATCH_SIZE
         number = len(dataset.image_ids) if steps is None else min(steps * size, len(dataset.image_ids))

@@ -49,10 +49,11 @@ def photos_of(options: argparse.Namespace) -> list | None:
 
 def any_canvas(path: str, overrides: dict) -> dict:
     """Settings with which the network of a checkpoint takes canvases of any shape, photos being as large as before."""
-    from mrcnn.config import FIXED_CANVAS_MODES, Config
-    from mrcnn.weights import torchvision as torchvision_weights
+    from mrcnn import architectures
+    from mrcnn.config import FIXED_CANVAS_MODES
 
-    config = Config.from_dict(torchvision_weights.settings_of(path)["config"], **overrides)
+    settings = architectures.class_of(architectures.architecture_of(path)).settings
+    config = settings.from_dict(architectures.read_settings(path)["config"], **overrides)
     if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
         return {}
     return {"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": int(config.IMAGE_SHAPE[0])}

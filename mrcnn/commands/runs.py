@@ -46,10 +46,11 @@ def check_classes(checkpoint: str, dataset: object, whose: str, otherwise: str =
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
     start_keras()
+    from mrcnn import architectures
     from mrcnn.weights import files as weights
-    from mrcnn.weights import torchvision as torchvision_weights
 
-    read = torchvision_weights.settings_of if weights.is_foreign(checkpoint) else weights.read_attributes
+    foreign = weights.is_foreign(checkpoint)
+    read = architectures.read_settings if foreign else weights.read_attributes
     ours, theirs = dataset.class_names[1:], read(checkpoint)["class_names"]
     if theirs is not None and theirs[1:] != ours:
         raise DataError(

@@ -37,7 +37,7 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
     if output_stride >= 32:
         return taps
     function = keras.Function([image], list(taps.values()))
-    changed = _dilated_settings(function, image, output_stride)
+    changed, strides = _dilated_settings(function, image, output_stride)
     made = {}
 
     def anew(operation):
@@ -45,7 +45,9 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
         if not isinstance(operation, layers.Layer) or isinstance(operation, layers.InputLayer):
             return operation
         if operation.name not in made:
-            made[operation.name] = type(operation).from_config(changed.get(operation.name, operation.get_config()))
+            layer = type(operation).from_config(changed.get(operation.name, operation.get_config()))
+            layer.undilated_stride = strides[operation.name]  # tells its stage, which its map's size does not
+            made[operation.name] = layer
         return made[operation.name]
 
     maps = function._run_through_graph([image], operation_fn=anew)
@@ -53,8 +55,8 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
 
 
 def _dilated_settings(function, image, output_stride):
-    """{name: settings} of the layers that are other than before, walked from the image on."""
-    changed, padded = {}, {}
+    """({name: settings} of layers that are other than before, {name: stride without dilation}), from the image on."""
+    changed, strides, padded = {}, {}, {}
     state = {id(image): (1, 1)}  # of each tensor: the stride that it would have, and the dilation of what follows
     for operation in function.operations:
         if isinstance(operation, layers.InputLayer):
@@ -73,9 +75,10 @@ def _dilated_settings(function, image, output_stride):
             changed[operation.name] = settings
             if stride * step > output_stride:
                 dilation *= step
+        strides[operation.name] = stride * step
         for tensor in keras.tree.flatten(operation.output):
             state[id(tensor)] = (stride * step, dilation)
-    return changed
+    return changed, strides
 
 
 def _stride_of(operation):

@@ -53,15 +53,19 @@ def backbone_stages(model: object) -> dict[str, int]:
     """{name: stage} of the backbone's layers with weights: 1 for the stem, 2..5 for what ends in C2..C5.
 
     By name in a ResNet of ours, else by the stride of the layer's output. Where an output has no size to tell the
-    stride by (the gates of squeeze-and-excitation), the stage is that of the layer before.
+    stride by (the gates of squeeze-and-excitation), the stage is that of the layer before. A layer of a dilated
+    backbone knows the stride that it would have (`mrcnn.network.dilation`).
     """
     layout = layout_of(model)
     layers = [layer for layer in model.layers if layer.weights and not layout.is_head(layer.name)]
     stages, last, rows = {}, 1, None
     for layer in layers:
         named = named_stage(layer.name)
+        stride = getattr(layer, "undilated_stride", None)
         if named is not None:
             last = named
+        elif stride is not None:
+            last = max(1, min(LAST_STAGE, round(math.log2(stride))))
         else:
             rows = rows or _rows_of_outputs(model, layers)
             last = _stage_of_rows(rows[layer.name], rows[None], last)

@@ -13,8 +13,6 @@ import numpy as np
 from mrcnn.config import Settings
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNETS_V1_5
-from mrcnn.weights import files as weights
-from mrcnn.weights.files import is_foreign
 from mrcnn.weights.torchvision import EPSILON, PIXEL_MEAN, Source, backbone_layers, read_arrays
 
 NETWORK = "deeplabv3_resnet50"
@@ -36,13 +34,11 @@ AUXILIARY = {"auxiliary_conv": ("aux_classifier.0", "aux_classifier.1")}
 
 
 def settings_of(path: str | os.PathLike) -> dict:
-    """{"config": settings, "class_names"} of a checkpoint of ours, or those that torchvision's file needs.
+    """{"config": settings, "class_names"} that torchvision's file needs.
 
     Raises:
         CheckpointError: for any other file.
     """
-    if not is_foreign(path):
-        return weights.settings_of(path)
     settings = needed_settings(path, read_arrays(path))
     names = list(VOC_CLASSES) if settings["NUM_CLASSES"] == len(VOC_CLASSES) else None
     mean = [round(float(value), 3) for value in PIXEL_MEAN]

@@ -86,7 +86,7 @@ def test_the_same_weights_serve_both_strides(tmp_path):
     (UNet, {"PIXEL_LOSS": "dice+dice"}, "PIXEL_LOSS='dice.dice': give some of cross-entropy"),
     (UNet, {"PIXEL_CLASS_WEIGHTS": [1, 2]}, "PIXEL_CLASS_WEIGHTS=.*NUM_CLASSES=4 numbers"),
     (UNet, {"PIXEL_CLASS_WEIGHTS": "objects"}, "PIXEL_CLASS_WEIGHTS='objects': give .* pixels"),
-    (DeepLabV3, {"OUTPUT_STRIDE": 4}, "OUTPUT_STRIDE=4: give one of 8, 16, 32"),
+    (DeepLabV3, {"OUTPUT_STRIDE": 4}, "OUTPUT_STRIDE=4 is none of 8, 16, 32"),
     (DeepLabV3, {"LOSS_WEIGHTS": {"pixel_class_loss": 1}}, "LOSS_WEIGHTS lacks auxiliary_loss"),
     (DeepLabV3, {"NUM_CLASSES": 300}, "NUM_CLASSES=300: a label map holds 255 classes"),
     (UNet, {"DETECTION_MIN_CONFIDENCE": 0.5}, "DETECTION_MIN_CONFIDENCE"),

@@ -67,7 +67,8 @@ def test_label_writes_maps(logs, tmp_path):
     assert run("label", "--logs", logs, "--limit", "1", "--output", tmp_path / "tiles", "--tile", "128") == 0
 
 
-@pytest.mark.parametrize("command", [["detect"], ["diagnose"], ["export"], ["label", "--tune"]])
+@pytest.mark.parametrize("command", [["detect"], ["diagnose"], ["export"], ["export", "--image-size", "128"],
+                                     ["label", "--tune"]])
 def test_commands_about_objects_say_that_it_has_none(logs, tmp_path, capsys, command):
     assert run(*command, "--logs", logs, "--limit", "1", "--output", tmp_path / "out") == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]

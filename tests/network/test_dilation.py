@@ -8,13 +8,14 @@ from tiny import TinyConfig
 from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.dilation import build_dilated_backbone
+from mrcnn.training.stages import backbone_stages
 
 
 def maps_of(build, backbone, *options, side=128):
     """(model, {"C2": map ...}) of a picture."""
     config = TinyConfig(BACKBONE=backbone, NORM="group" if backbone == "small" else "batch", IMAGE_MIN_DIM=side,
                         IMAGE_MAX_DIM=side)
-    image = keras.Input((side, side, 3))
+    image = keras.Input((side, side, 3), name="image")
     return keras.Model(image, build(image, config, *options))
 
 
@@ -68,3 +69,11 @@ def test_stride_32_changes_nothing_and_what_cannot_be_dilated_is_named():
 
     with pytest.raises(ConfigError, match="OUTPUT_STRIDE"):
         build_dilated_backbone(keras.Input((64, 64, 3)), TinyConfig(BACKBONE=enlarging), 16)
+
+
+def test_stages_are_those_of_the_plain_backbone():
+    """So that "5+" trains what ends in C5, though its map is as large as that of C4."""
+    plain, dilated = (maps_of(build, "efficientnet_lite0", *options) for build, options in (
+        (build_backbone, ()), (build_dilated_backbone, (8,))))
+    stages = [backbone_stages(keras.Model({"image": model.input}, model.output)) for model in (plain, dilated)]
+    assert stages[0] == stages[1] and stages[0]["lite_15_project"] == 5 and stages[0]["lite_10_project"] == 4

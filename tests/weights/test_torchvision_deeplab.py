@@ -101,6 +101,11 @@ def test_heads_compute_what_pytorch_computes(reference, path):
         np.testing.assert_allclose(got[name], wanted, atol=2e-5 * np.abs(wanted).max())
 
 
+def test_what_the_commands_ask_of_the_file(path):
+    settings = architectures.read_settings(path)
+    assert settings["config"]["OUTPUT_STRIDE"] == 8 and settings["class_names"] is None  # three classes are not VOC's
+
+
 def test_what_does_not_fit_is_named(path, tmp_path):
     with pytest.raises(CheckpointError, match="NUM_CLASSES=3"):
         config = architectures.class_of("deeplabv3").settings(
