@@ -85,14 +85,14 @@ class Choice:
 
     choices: tuple
 
-    def read(self, value):
+    def read(self, value: object) -> str | int:
         value = str(value) if isinstance(value, str) else Number(whole=True).read(value)
         if value not in self.choices:
             raise ValueError
         return value
 
     @property
-    def wanted(self):
+    def wanted(self) -> str:
         return f"one of {', '.join(map(str, self.choices))}"
 
 
