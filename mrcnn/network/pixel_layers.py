@@ -5,6 +5,7 @@ from keras import layers, ops
 from mrcnn.config import Settings
 from mrcnn.network.backbones import normalisation
 from mrcnn.ops import Tensor
+from mrcnn.ops.bilinear import enlarge
 
 
 class Blocks:
@@ -58,7 +59,29 @@ def class_logits(x: Tensor, classes: int, name: str | None, size: int = 1) -> Te
 
 def enlarged(x: Tensor, times: int, name: str | None) -> Tensor:
     """A map made larger by a whole number, bilinearly between the centres of its cells."""
-    return x if times == 1 else layers.UpSampling2D(times, interpolation="bilinear", name=name)(x)
+    return x if times == 1 else Enlarge(times, name=name)(x)
+
+
+class Enlarge(layers.Layer):
+    """`mrcnn.ops.bilinear.enlarge` as a layer: unlike Keras' UpSampling2D it takes canvases of any shape.
+
+    Args:
+        times: by how much maps become larger.
+    """
+
+    def __init__(self, times: int, **kwargs):
+        super().__init__(**kwargs)
+        self.times = times
+
+    def call(self, x: Tensor) -> Tensor:
+        return enlarge(x, self.times)
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        larger = [None if side is None else side * self.times for side in shape[1:3]]
+        return (shape[0], *larger, shape[3])
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "times": self.times}
 
 
 class SpreadOver(layers.Layer):

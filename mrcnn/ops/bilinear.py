@@ -1,6 +1,7 @@
-"""The weights of bilinear sampling along one axis, for whoever samples by a product of matrices."""
+"""Bilinear sampling: maps made larger, and the weights for whoever samples by a product of matrices."""
 
 import numpy as np
+from keras import backend, ops
 
 from mrcnn.ops import Tensor
 from mrcnn.ops.boxes import namespace_of
@@ -20,3 +21,21 @@ def tent_weights(positions: Tensor, cells: int) -> Tensor:
     # Keras names the types of tensors as text.
     dtype = positions.dtype if xp is np else "float32"
     return xp.maximum(1 - xp.abs(positions[..., None] - xp.arange(cells, dtype=dtype)), 0)
+
+
+def enlarge(x: Tensor, times: int) -> Tensor:
+    """Make maps larger by a whole number, bilinearly between the centres of their cells.
+
+    Args:
+        x: [B, h, w, F]; in a graph of TensorFlow h and w may be unknown.
+        times: whole number.
+
+    Returns:
+        [B, h * times, w * times, F].
+    """
+    if backend.backend() == "tensorflow":
+        from mrcnn.ops.native_tensorflow import enlarge as native_enlarge
+
+        return native_enlarge(x, times)
+    height, width = ops.shape(x)[1:3]
+    return ops.image.resize(x, (height * times, width * times), "bilinear", data_format="channels_last")

@@ -68,6 +68,11 @@ def _corner_points(boxes, stride, size, sampling_ratio, height, width):
     return tf.concat([first / scale, last / scale], axis=-1)
 
 
+def enlarge(x: Tensor, times: int) -> Tensor:
+    """`mrcnn.ops.bilinear.enlarge` of maps whose size the graph does not know."""
+    return tf.cast(tf.image.resize(x, tf.shape(x)[1:3] * times), x.dtype)
+
+
 def adam(variable: tf.Variable, momentum: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor,
          step: tf.Tensor, betas: tuple[float, float], epsilon: float) -> None:
     """Adam's change of one variable and of its two means by ResourceApplyAdam, one operation in place of thirty.

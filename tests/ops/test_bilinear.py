@@ -1,9 +1,10 @@
-"""Weights of bilinear samples: by hand, and of numpy and of tensors alike."""
+"""Bilinear samples: by hand, and of numpy and of tensors alike."""
 
+import keras
 import numpy as np
 from keras import ops
 
-from mrcnn.ops.bilinear import tent_weights
+from mrcnn.ops.bilinear import enlarge, tent_weights
 
 
 def test_weights_by_hand():
@@ -20,3 +21,21 @@ def test_tensors_and_arrays_agree_to_the_bit():
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
     np.testing.assert_allclose(weights @ np.arange(7), positions, atol=1e-5)  # linear functions are met
     assert tent_weights(positions.astype(float), 7).dtype == float
+
+
+def test_a_map_made_larger_by_hand():
+    x = np.array([[[[0.0], [4.0]]]], "float32")  # one row of two cells
+    larger = ops.convert_to_numpy(enlarge(ops.convert_to_tensor(x), 2))
+    # Centres of the new cells lie a quarter of a cell from those of the old; beyond the outermost the edge counts.
+    assert larger[0, :, :, 0].tolist() == [[0, 1, 3, 4]] * 2
+
+
+def test_maps_are_made_larger_as_tents_say():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4)).astype("float32")
+    rows, columns = (tent_weights(np.clip((np.arange(n * 4) + 0.5) / 4 - 0.5, 0, n - 1), n) for n in (3, 5))
+    expected = np.einsum("ih,jw,bhwf->bijf", rows, columns, x)
+    np.testing.assert_allclose(ops.convert_to_numpy(enlarge(ops.convert_to_tensor(x), 4)), expected, atol=1e-5)
+
+
+def test_half_precision_stays_half_precision():
+    assert keras.backend.standardize_dtype(enlarge(ops.ones((1, 2, 2, 1), "bfloat16"), 2).dtype) == "bfloat16"
