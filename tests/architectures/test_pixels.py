@@ -48,13 +48,10 @@ def test_it_learns_eight_pictures_by_heart(name, tmp_path):
     np.testing.assert_array_equal(again.label([image])[0]["labels"], model.label([image])[0]["labels"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_canvases_of_any_shape(name, tmp_path):
     """In a graph of TensorFlow neither height nor width is known then."""
-    model = model_of(name, tmp_path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MIN_DIM=0, IMAGES_PER_GPU=2,
-                     STEPS_PER_EPOCH=2)
-    model.train(Squares().load(2), None, 1e-3, 1, "all")
+    model = model_of(name, tmp_path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MIN_DIM=0)
     (found,) = model.label([np.zeros((40, 90, 3), np.uint8)])
     assert found["probabilities"].shape == (40, 90, 4)
 
