@@ -20,7 +20,7 @@ DATA_ENDINGS = (".json", ".ndjson", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", "
 ARCHIVE_ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".7z", ".rar")
 ENDINGS = rb"(?:jpe?g|png|bmp|tiff?|webp|gif|heic|jfif)"
 PHOTO_NAME = re.compile(
-    rb"""["'>,;\t\n]\s*([^"'<>,;\t\r\n]{1,400}\.""" + ENDINGS + rb""")["'<,;\t\r\n]""", re.IGNORECASE)
+    rb"""["'>,;\t\n]\s{0,99}([^"'<>,;\t\r\n]{1,400}\.""" + ENDINGS + rb""")["'<,;\t\r\n]""", re.IGNORECASE)
 # Forms whose photos have places of their own, which the reader finds.
 OWN_PLACES = ("label_maps", "instance_masks", "yolo", "voc")
 

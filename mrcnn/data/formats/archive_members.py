@@ -231,18 +231,20 @@ class _Bounded(io.RawIOBase):
         file: the stream
         most: bytes that it may have
         path: of the archive
+
+    Attributes:
+        last: the bytes that were read last
     """
 
     def __init__(self, file, most, path):
-        self._file, self._most, self._path, self.at_end = file, most, path, False
+        self._file, self._most, self._path, self.last = file, most, path, b""
 
     def read(self, size=-1):
         if size < 0 or size > LARGEST_READ:
             raise DataError(f"{self._path}: has a header of {size} bytes, more than any name needs: refused.")
-        data = self._file.read(size)
-        self.at_end = len(data) < size
+        self.last = self._file.read(size)
         self._check()
-        return data
+        return self.last
 
     def seek(self, place, whence=os.SEEK_SET):
         self._check(place if whence == os.SEEK_SET else None)
@@ -279,8 +281,11 @@ def _of_tar(path):
                     fault = _what(member.issym() or member.islnk())
                 yield (member.name, member.size, None, fault, member.isdir(),
                        lambda member=member: archive.extractfile(member))
-        if stream.at_end:  # an archive ends in blocks of zeros
-            raise EOFError("its end is missing")
+        if len(stream.last) < tarfile.BLOCKSIZE or any(stream.last):
+            # Blocks of zeros end an archive; tarfile also stops, without a word, at a header that is damaged.
+            raise EOFError("the header of its next member is damaged or missing")
+        while stream.read(BLOCK):  # to the end of what is compressed, where its checksum lies
+            pass
 
 
 def _what(is_link):

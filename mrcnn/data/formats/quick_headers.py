@@ -43,10 +43,10 @@ def _png(data, path, names):
 
 def _jpeg(data, path):
     """Walk from segment to segment up to the one that tells the size."""
-    place, orientation = 2, 1
+    place, orientation = 2, None
     while True:
         if place + 10 > len(data):
-            data, place = _from(path, data, place), place
+            data = _from(path, data, place)
             if place + 10 > len(data):
                 return None
         if data[place] != 0xFF:
@@ -61,14 +61,19 @@ def _jpeg(data, path):
         if marker in SIZES:
             bits, height, width, layers = struct.unpack_from(">BHHB", data, place + 4)
             ordinary = bits == 8 and layers in (1, 3, 4) and width and height
-            return ((width, height), orientation) if ordinary else None
+            return ((width, height), orientation or 1) if ordinary else None
         if marker == 0xE1:
             if place + 2 + length > len(data):
                 data = _from(path, data, place)
-            found = _of_app1(data[place + 4 : place + 2 + length])
-            if found is None:
+            segment = data[place + 4 : place + 2 + length]
+            if segment.startswith(EXIF):
+                if orientation is not None:
+                    return None  # Pillow joins several
+                orientation = _of_exif(segment)
+                if orientation is None:
+                    return None
+            elif segment.startswith(XMP) and b"Orientation" in segment:
                 return None
-            orientation = found if orientation == 1 else orientation
         elif marker in (0xD9, 0xDA) or length < 2:
             return None
         place += 2 + length
@@ -80,10 +85,8 @@ def _from(path, data, place):
         return data + file.read(place + (1 << 17))[len(data):]
 
 
-def _of_app1(segment):
-    """EXIF orientation that a segment tells, 1 if none; None where Pillow must look."""
-    if not segment.startswith(EXIF):
-        return None if segment.startswith(XMP) and b"Orientation" in segment else 1
+def _of_exif(segment):
+    """Orientation that a segment of EXIF tells, 1 if none; None where Pillow must look."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(segment[6:10])
     if order is None:
         return None

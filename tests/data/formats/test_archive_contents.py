@@ -159,6 +159,8 @@ def test_names_of_photos_are_found_in_any_form(tmp_path):
     for text, names in ((coco("x/a b.png", "b.JPG"), ["x/a b.png", "b.JPG"]),
                         ('<image id="0" name="sub/a.jpeg" width="1"/>', ["sub/a.jpeg"]),
                         ("ImageId,EncodedPixels\na.jpg,1 2\nb.jpg,3 4\n", ["a.jpg", "b.jpg"]),
-                        ('{"imagePath": "..\\\\p\\\\a.png"}', ["a.png"]), ("nothing", [])):
+                        ('{"imagePath": "..\\\\p\\\\a.png"}', ["a.png"]), ("nothing", []),
+                        # A look from each line to the last would take hours.
+                        ('{"a": "b",' + "\n" * 1_000_000 + '"c": "d.png"}', ["d.png"])):
         path.write_text(text)
         assert photo_names(path) == names

@@ -9,6 +9,7 @@ from PIL import Image
 from mrcnn.data.formats import photo_files
 from mrcnn.data.formats.quick_headers import HEAD, quick_header
 from mrcnn.data.images import EXIF_ORIENTATION, PNG_ORIENTATIONS
+from mrcnn.errors import DataError
 
 NOISE = np.random.default_rng(0).integers(0, 255, (31, 47, 3), dtype=np.uint8)
 
@@ -47,6 +48,12 @@ def test_what_is_out_of_the_ordinary_is_left_to_pillow(tmp_path):
     Image.fromarray(NOISE).save(plain, "JPEG")
     segment = b"\xff\xe1" + (len(xmp) + 2).to_bytes(2, "big") + xmp
     (tmp_path / "xmp.jpg").write_bytes(plain.getvalue()[:2] + segment + plain.getvalue()[2:])
+    with_exif = io.BytesIO()
+    Image.fromarray(NOISE).save(with_exif, "JPEG", exif=exif)
+    other = Image.Exif()
+    other[EXIF_ORIENTATION] = 1
+    first = b"\xff\xe1" + (len(other.tobytes()) + 2).to_bytes(2, "big") + other.tobytes()
+    (tmp_path / "two.jpg").write_bytes(plain.getvalue()[:2] + first + with_exif.getvalue()[2:])  # Pillow: 1
     exif[EXIF_ORIENTATION] = 9
     Image.fromarray(NOISE).save(tmp_path / "nine.jpg", exif=exif)
     (tmp_path / "cut.jpg").write_bytes(plain.getvalue()[:30])
@@ -71,3 +78,6 @@ def test_pillow_keeps_the_word_on_too_many_pixels(tmp_path, monkeypatch):
     with_limit = photo_files.photo_header(tmp_path / "a.jpg")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     assert photo_files.photo_header(tmp_path / "a.jpg") == with_limit == ((31, 47), 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 31 * 47 // 2 - 1)  # Pillow takes up to twice as many
+    with pytest.raises(DataError, match="a.jpg: too many pixels"):
+        photo_files.photo_header(tmp_path / "a.jpg")
