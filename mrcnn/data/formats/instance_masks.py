@@ -17,7 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
-from mrcnn.data.formats.label_files import other_size, png_size, read_label_map, read_png
+from mrcnn.data.formats.label_files import inside_of, other_size, png_size, read_label_map, read_png
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
@@ -181,7 +181,7 @@ class InstanceMaskDataset(AnnotatedDataset):
             except DataError as error:
                 yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), number)
                 continue
-            inside = fitted(_inside(pixels), size, info["turn"])
+            inside = fitted(inside_of(pixels), size, info["turn"])
             if inside is None:
                 message = f"{file}: the mask {other_size(pixels.shape[:2], size)}"
                 yield Fault(info["file_name"], "wrong size", message, number)
@@ -190,13 +190,6 @@ class InstanceMaskDataset(AnnotatedDataset):
             else:
                 class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
                 yield ObjectAnnotation(number, class_id, run_lengths.encode(inside))
-
-
-def _inside(pixels):
-    """bool [H, W]: where a picture of one object is not 0; an alpha channel does not count."""
-    if pixels.ndim == 2:
-        return pixels != 0
-    return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

@@ -84,6 +84,13 @@ def other_size(size, photo):
     return text + (turned if tuple(size) == tuple(photo)[::-1] else "")
 
 
+def inside_of(pixels):
+    """bool [H, W]: where a picture of one object is not 0; an alpha channel does not count."""
+    if pixels.ndim == 2:
+        return pixels != 0
+    return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
+
+
 def png_size(path):
     """(height, width) of a PNG, from its header.
 

@@ -12,7 +12,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.imaterialist_rows import DELIMITERS
-from mrcnn.data.formats.label_files import png_size, read_png
+from mrcnn.data.formats.label_files import inside_of, png_size, read_png
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import resize_pixels
 from mrcnn.data.photo_folder import PhotoFolder
@@ -66,7 +66,12 @@ class OpenImagesDataset(AnnotatedDataset):
         photos = {}
         for number, row in enumerate(rows):
             photos.setdefault(row["ImageID"], []).append((number, row))
-        missing, files = [], {name: folder.find_stem(name) for name in list(photos)[:limit]}
+        missing, files = [], {}
+        for name in list(photos)[:limit]:
+            try:
+                files[name] = folder.find_stem(name)
+            except DataError as error:
+                self.fault(annotations, Fault(name, "path escape", str(error).rstrip(".")))
         files.update(self.find_alike(folder, [name for name, file in files.items() if file is None],
                                      set(files.values()) - {None}))
         for name, file in files.items():
@@ -132,7 +137,7 @@ class OpenImagesDataset(AnnotatedDataset):
             except DataError as error:
                 yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), place)
                 continue
-            inside = pixels != 0 if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)
+            inside = inside_of(pixels)
             if inside.shape != size:
                 inside = resize_pixels(inside.astype(np.uint8) * np.uint8(255), size) >= 128
             if not inside.any():

@@ -14,13 +14,13 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.decoding import decoding
 from mrcnn.data.formats import label_maps, labelme_shapes
 from mrcnn.data.formats.boxes import ONLY_A_BOX
-from mrcnn.data.formats.label_files import other_size
+from mrcnn.data.formats.fitting import fitted
+from mrcnn.data.formats.label_files import inside_of, other_size
 from mrcnn.data.formats.label_mapping import NAMES_FILES, find_file, label_classes, read_names
-from mrcnn.data.formats.parquet_columns import NAMES, columns_of, entries_of
+from mrcnn.data.formats.parquet_columns import NAMES, columns_of, entries_of, members_of
 from mrcnn.data.formats.parquet_files import ParquetRows, parquet_files
 from mrcnn.data.formats.parquet_table import OURS, read_table
 from mrcnn.data.formats.segmentations import SegmentationFault, outline_of
-from mrcnn.data.images import resize_pixels
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
@@ -108,7 +108,7 @@ class ParquetDataset(AnnotatedDataset):
             known = self._known_classes(names)
         name_column = next((name for name in NAMES if name in self._rows.schema.names), None)
         # With the sizes known, the bytes of the photos need not be read now.
-        lean = columns.size and str(self._rows.schema.field(columns.photo).type).startswith("struct")
+        lean = columns.size and "path" in members_of(self._rows.schema.field(columns.photo).type)
         wanted = [f"{columns.photo}.path" if lean else columns.photo, *columns.size.values()]
         wanted += [name_column] if name_column else []
         wanted += [] if columns.label_map else columns.of_objects
@@ -185,8 +185,10 @@ class ParquetDataset(AnnotatedDataset):
         objects = []
         for number, entry in enumerate(entries):
             category = entry.get("category", 0)
-            if category is None or (known is not None and category not in known):
-                self.fault(source, Fault(name, "unknown class", f"its category {category!r} has no name", number))
+            is_one = category is not None and not isinstance(category, (list, dict))
+            if not is_one or (known is not None and category not in known):
+                message = f"its category {repr(category)[:40]} has no name"
+                self.fault(source, Fault(name, "unknown class", message, number))
                 continue
             seen[category] = True
             rle = None
@@ -275,11 +277,12 @@ class ParquetDataset(AnnotatedDataset):
             except DataError as error:
                 masks[number] = Fault(name, "bad entry", str(error).rstrip("."), number)
                 continue
-            inside = pixels != 0 if pixels.ndim == 2 else pixels[..., :3].any(axis=-1)
-            if inside.shape != size:
-                inside = resize_pixels(inside.astype(np.uint8) * np.uint8(255), size) >= 128
-            masks[number] = run_lengths.encode(inside) if inside.any() else Fault(
-                name, "empty mask", "its mask has no pixel", number)
+            inside = fitted(inside_of(pixels), size, 1)
+            if inside is None:
+                masks[number] = Fault(name, "wrong size", f"its mask {other_size(pixels.shape[:2], size)}", number)
+            else:
+                masks[number] = run_lengths.encode(inside) if inside.any() else Fault(
+                    name, "empty mask", "its mask has no pixel", number)
         return masks
 
 

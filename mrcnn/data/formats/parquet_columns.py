@@ -75,14 +75,14 @@ def columns_of(schema, metadata):
     size = {side: _first(types, names) for side, names in SIZES.items()}
     size = size if all(size.values()) else {}
     for name in [n for n in types if n.lower() in OBJECTS and n not in pictures] + [None]:
-        fields = _fields(types if name is None else _members(types[name]), name is None)
+        fields = _fields(types if name is None else members_of(types[name]), name is None)
         if "outline" in fields or "mask" in fields:
             within = features if name is None else _within(features.get(name))
             return Columns(photo, None, name, fields, size, _class_names(within.get(fields.get("category"))))
     label_map = _first([name for name in pictures if name != photo], MAPS)
     if label_map is not None:
         return Columns(photo, label_map, None, {}, size, None)
-    boxes = any("box" in _fields(_members(types[name]), False) for name in types)
+    boxes = any("box" in _fields(members_of(types[name]), False) for name in types)
     remedy = "boxes alone cannot train masks" if boxes else "give a table with outlines, masks or label maps"
     raise DataError(f"no column of masks among {_listed(types)}: {remedy}.")
 
@@ -94,6 +94,8 @@ def entries_of(row, columns):
         objects = [entry if isinstance(entry, dict) else {} for entry in value]
         return [{what: entry.get(name) for what, name in columns.fields.items()} for entry in objects]
     lists = {what: (value or {}).get(name) or [] for what, name in columns.fields.items()}
+    if not all(isinstance(values, list) for values in lists.values()):
+        raise DataError("it has one object that is in no list: give a list of objects for each photo")
     counts = {what: len(values) for what, values in lists.items()}
     count = max(counts.values(), default=0)
     uneven = next((what for what, number in counts.items() if number not in (0, count)), None)
@@ -109,10 +111,10 @@ def entries_of(row, columns):
 def _is_picture(kind):
     """Whether a type is that of photos: bytes, or a struct that has them."""
     text = str(kind)
-    return text in ("binary", "large_binary") or (text.startswith("struct<") and "bytes" in _members(kind))
+    return text in ("binary", "large_binary") or (text.startswith("struct<") and "bytes" in members_of(kind))
 
 
-def _members(kind):
+def members_of(kind):
     """{name: type} of a struct, or of a list of structs; {} for any other type."""
     if str(kind).startswith(("list<", "large_list<")) and hasattr(kind, "value_type"):
         kind = kind.value_type

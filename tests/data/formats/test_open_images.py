@@ -70,6 +70,7 @@ def test_names_of_version_7_and_without_names(tmp_path):
     (f"../../a.png,0a1,{MUG},,,,,,,", "path escape", "leads out"),
     (f"wide.png,0a1,{MUG},,,,,,,", "wrong size", "has 10x40 pixels, which is no shrunken form"),
     (f"0a1_m02jvh9_aa.png,gone,{MUG},,,,,,,", "missing", "1 of 2 photos are not in"),
+    (f"0a1_m02jvh9_aa.png,../../b,{MUG},,,,,,,", "path escape", "segmentation.csv: ../../b: .*leads out"),
     (f"empty.png,0a1,{MUG},,,,,,,", "empty mask", "has no pixel"),
 ])
 @pytest.mark.filterwarnings("ignore")
@@ -82,6 +83,14 @@ def test_faults_are_named(tmp_path, row, kind, said):
     with pytest.raises(DataError, match=said):
         dataset = open_dataset(path, tmp_path / "photos")
         raise DataError(str(validate(dataset, progress=False)[0]))  # one that is met when the photo is asked for
+
+
+def test_transparency_is_not_inside(tmp_path):
+    grey = np.zeros((*SIZE, 2), np.uint8)
+    grey[..., 1] = 255  # no pixel is transparent
+    grey[2:4, 5:8, 0] = 255
+    path = made(tmp_path, [f"grey.png,0a1,{MUG},,,,,,,"], {"grey.png": grey})
+    np.testing.assert_array_equal(open_dataset(path, tmp_path / "photos").load_mask(0)[0][..., 0], grey[..., 0] > 0)
 
 
 def test_a_row_without_what_it_needs(tmp_path):

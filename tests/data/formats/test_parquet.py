@@ -198,6 +198,42 @@ def test_damaged_photos_and_lists(tmp_path):
                    {"image": PICTURE, "objects": kind}, {"objects": features})
     with pytest.raises(DataError, match="its lists have different lengths"):
         open_dataset(path)
+    kind = pyarrow.struct([("category", pyarrow.int64()), ("segmentation", pyarrow.list_(NUMBERS))])
+    path = written(tmp_path / "c.parquet", [{"image": picture(), "objects": {"category": 1, "segmentation": [SQUARE]}}],
+                   {"image": PICTURE, "objects": kind})
+    with pytest.raises(DataError, match="one object that is in no list: give a list"):
+        open_dataset(path)
+    lists = pyarrow.list_(NUMBERS)
+    kind = pyarrow.struct([("category", lists), ("segmentation", pyarrow.list_(lists))])
+    row = {"image": picture(), "objects": {"category": [[1, 2]], "segmentation": [[SQUARE]]}}
+    path = written(tmp_path / "d.parquet", [row], {"image": PICTURE, "objects": kind})
+    with pytest.raises(DataError, match=r"category \[1.0, 2.0\] has no name"):
+        open_dataset(path)
+
+
+def test_masks_that_are_pictures(tmp_path):
+    kind, features, objects = FORMS["masks"]
+    grey = np.stack([square().astype(np.uint8) * 255, np.full((HEIGHT, WIDTH), 255, np.uint8)], axis=-1)  # with alpha
+    half = square()[::2, ::2].astype(np.uint8)
+
+    def opened(pixels):
+        row = {"image": picture(), "objects": [{"category": 1, "mask": picture(pixels=pixels)}]}
+        return open_dataset(written(tmp_path / "a.parquet", [row], {"image": PICTURE, "objects": kind},
+                                    {"objects": features}))
+
+    np.testing.assert_array_equal(opened(grey).load_mask(0)[0][..., 0], square())
+    np.testing.assert_array_equal(opened(half).load_mask(0)[0][..., 0], half.repeat(2, axis=0).repeat(2, axis=1))
+    with pytest.raises(DataError, match="its mask has 24x20 pixels, the photo 20x24 .*EXIF"):
+        opened(square().T.astype(np.uint8)).load_mask(0)
+
+
+def test_photos_of_bytes_alone_with_their_sizes(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    row = {"image": {"bytes": picture(7)["bytes"]}, "height": HEIGHT, "width": WIDTH, "objects": objects}
+    types = {"image": pyarrow.struct([("bytes", pyarrow.binary())]), "height": pyarrow.int32(),
+             "width": pyarrow.int32(), "objects": kind}
+    path = written(tmp_path / "a.parquet", [row], types, {"objects": features})
+    assert open_dataset(path).load_image(0)[0, 0].tolist() == [7, 80, 90]
 
 
 def test_damaged_files_end_in_a_line(tmp_path):
