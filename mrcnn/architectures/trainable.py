@@ -221,21 +221,23 @@ class Trainable:
 
     def _callbacks(self, batches, stage, custom):
         """The callbacks of a stage, in their order."""
-        config, measures = self.config, [callback for callback in custom if getattr(callback, "measures", False)]
+        config = self.config
+        measuring = Measuring([callback for callback in custom if getattr(callback, "measures", False)])
+        lowering = []
         if config.LR_SCHEDULE == "plateau":
-            measures.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE))
-        measuring = Measuring(measures)
+            lowering.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE))
         everywhere = [
             *([MeanWeights()] if config.EMA_DECAY else []),  # before all that looks at the weights
             FollowEpoch(batches),
             StopAtNonFiniteLoss(batches),
         ]
         if not self.devices.chief:
-            return everywhere + self.devices.callbacks(self)
+            return everywhere + lowering + self.devices.callbacks(self)
         return [
             *everywhere,
             measuring,  # before the record, which is to have their figures
             *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
+            *lowering,
             # After the record: killed in between, the run does the epoch again and replaces its row.
             Checkpoint(self, stage),
             measuring.raise_failure,

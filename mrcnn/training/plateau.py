@@ -12,8 +12,9 @@ from mrcnn.training.validation import values_before
 class LowerOnPlateau(keras.callbacks.Callback):
     """Multiplies the learning rate by a factor after so many epochs without a better validation loss.
 
-    A resumed stage knows from history.csv how long it has been waiting; how far the rate has fallen is part of the
-    optimizer's state.
+    It comes after the record, which has the rate that an epoch was trained with, and before the checkpoint. A resumed
+    stage knows from history.csv how long it has been waiting; how far the rate has fallen is part of the optimizer's
+    state. Where several workers train, all of them need it: the chief counts, and all change the rate.
 
     Args:
         segmenter: the `Segmenter` that trains.
@@ -21,8 +22,6 @@ class LowerOnPlateau(keras.callbacks.Callback):
         patience: number of epochs without gain.
         monitor: name in the logs, of which less is better.
     """
-
-    measures = True
 
     def __init__(self, segmenter: object, factor: float, patience: int, monitor: str = "val_loss") -> None:
         super().__init__()
@@ -35,9 +34,12 @@ class LowerOnPlateau(keras.callbacks.Callback):
             self._due(value)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if self._due(float((logs or {}).get(self.monitor, math.nan))):
-            optimizer = unscaled(self.model.optimizer)
-            optimizer.lowered.assign(np.asarray(optimizer.lowered) * self.factor)
+        devices, due = self.segmenter.devices, self._due(float((logs or {}).get(self.monitor, math.nan)))
+        if devices.agree(str(due)) != "True":
+            return
+        optimizer = unscaled(self.model.optimizer)
+        optimizer.lowered.assign(np.asarray(optimizer.lowered) * self.factor)
+        if devices.chief:
             print(f"\n{self.monitor} has not fallen for {self.patience} epochs: the learning rate is {self.factor:g} "
                   "times what it was.")
 
