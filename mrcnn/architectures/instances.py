@@ -12,7 +12,7 @@ from mrcnn.inference.detector import Detector
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.labeling.photos import detected, label_photo
 
-MEASURED_CONFIDENCE = 0.05  # least score of a detection that AP is measured with: it needs the uncertain ones too
+MEASURED_CONFIDENCE = 0.05  # AP needs uncertain detections too: it is measured with this least score, or a lower one
 
 
 class InstanceSegmenter(Detector, Segmenter):
@@ -69,5 +69,6 @@ class InstanceSegmenter(Detector, Segmenter):
         Returns:
             {name: value} of the figures of merit.
         """
-        results, truth = detect_all(self, dataset, limit=limit, progress=False, min_confidence=MEASURED_CONFIDENCE)
+        least = min(MEASURED_CONFIDENCE, float(self.config.DETECTION_MIN_CONFIDENCE))
+        results, truth = detect_all(self, dataset, limit=limit, progress=False, min_confidence=least)
         return instance_figures(truth, results)

@@ -1,6 +1,7 @@
 """Networks of objects on grey photos, from training to what is drawn of them."""
 
 import numpy as np
+import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.architectures import load
@@ -10,6 +11,15 @@ from mrcnn.drawing.sheets import photo_sheet
 from mrcnn.evaluation.evaluate import evaluate
 from mrcnn.inference.diagnosis import examine
 from mrcnn.model import MaskRCNN
+
+
+@pytest.mark.parametrize("least, measured", [(0.9, 0.05), (0.01, 0.01)])
+def test_measuring_looks_at_uncertain_detections_too(tmp_path, least, measured):
+    model = MaskRCNN("inference", TinyConfig(DETECTION_MIN_CONFIDENCE=least), str(tmp_path))
+    detect, asked = model.detect, []
+    model.detect = lambda images, **options: asked.append(options["min_confidence"]) or detect(images, **options)
+    model.measure(Squares().load(1))
+    assert asked == [measured]
 
 
 def test_a_grey_network_goes_all_the_way(tmp_path):
