@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import class_of_option, overrides_of, starts_of
+from mrcnn.commands.settings import base_config, class_of_option, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -262,7 +262,8 @@ def search_values(options):
     check_data_options(options)
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
-    search = [parse_search(text, options.program.config) for text in options.search or DEFAULT_SEARCH]
+    config = base_config(options)  # which knows the settings of the network
+    search = [parse_search(text, config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)
     if options.steps:
         overrides["STEPS_PER_EPOCH"] = options.steps

@@ -161,6 +161,13 @@ def test_bad_usage_is_one_line(capsys, tmp_path, arguments, message):
     assert os.listdir(tmp_path) == []
 
 
+def test_what_is_searched_are_settings_of_the_network(capsys, tmp_path):
+    """The first is U-Net's alone, the second is of Mask R-CNN: each trial would be the same."""
+    assert fashion.main(["tune", "--logs", str(tmp_path), "--architecture", "unet", "--search",
+                         "BACKGROUND_WEIGHT=0.1:1", "--search", "MASK_SHAPE=[28,28],[56,56]"]) == 2
+    assert "Unknown setting 'MASK_SHAPE'" in capsys.readouterr().err
+
+
 def test_only_the_best_trial_keeps_its_weights(tmp_path):
     study = open_study(str(tmp_path), "a", [RATE], {})
     folders = [tmp_path / f"run{i}" for i in range(3)]
