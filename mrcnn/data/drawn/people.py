@@ -57,7 +57,7 @@ class DrawnPeople(Dataset):
             self.add_image("drawn", name, f"{name}.png", width=width, height=height, seed=int(seed), index=index)
 
     def load_picture(self, image_id: int) -> DrawnPicture:
-        """Returns the DrawnPicture of an image id: all that the other load methods read, drawn once."""
+        """Returns the DrawnPicture of an image id, which the other load methods read: drawn once, arrays read-only."""
         info = self.image_info[image_id]
         return _drawn.picture(info["seed"], info["index"], (info["height"], info["width"]))
 
@@ -99,6 +99,8 @@ class _Drawn:
                 self._pictures.move_to_end(key)
                 return self._pictures[key]
         picture = draw_picture(*key)  # outside of the lock: other threads draw meanwhile
+        for array in vars(picture).values():
+            array.flags.writeable = False  # all who ask later look at the same
         with self._lock:
             if key not in self._pictures:
                 self._pictures[key] = picture

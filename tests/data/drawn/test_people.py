@@ -60,6 +60,17 @@ def test_a_picture_is_drawn_once_as_long_as_there_is_room(monkeypatch):
     assert drawn == [0, 1, 2, 1]  # the one that was asked for least recently makes room
 
 
+def test_what_is_drawn_once_is_changed_by_nobody():
+    dataset = prepared(1)
+    changed = [dataset.load_image(0), *dataset.load_mask(0), dataset.load_label_map(0), dataset.load_person_mask(0)]
+    for array in changed:  # as an augmentation may
+        array[...] = 0
+    for array in vars(dataset.load_picture(0)).values():
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    assert same(dataset.load_picture(0), draw_picture(0, 0, SIZE))
+
+
 def test_another_process_draws_the_same_bytes():
     code = ("import hashlib; from mrcnn.data.drawn.people import draw_picture; p = draw_picture(7, 3, (128, 96));"
             "print(hashlib.sha256(p.image.tobytes() + p.label_map.tobytes() + p.instances.tobytes()).hexdigest())")
@@ -185,7 +196,6 @@ def test_shapes_outside_the_picture_paint_nothing():
 
 def test_loaded_arrays_are_the_callers_own():
     dataset = prepared(2)
-    before = dataset.load_image(0)
     for load in (dataset.load_image, dataset.load_label_map, dataset.load_person_mask):
         load(0)[:] = 0
     dataset.load_mask(0)[0][:] = False
