@@ -56,10 +56,11 @@ class Labeler(Predictor):
                 _, x1, _, x2 = box
                 told = label_map_of(parts, (len(strip), x2 - x1))["probabilities"]
                 strip[:, x1:x2] += told * (down[top][:, None] * across[x1])[..., None]
-            done, begun = strip[: following - top], strip[following - top :]
+            done, begun = strip[: following - top], strip[following - top :].copy()
             result["labels"][top:following] = done.argmax(axis=-1)
             if probabilities:
                 result["probabilities"][top:following] = done
+            del strip, done  # before the next one is made
         return result
 
     def _tiles_seen(self, image, boxes, scale):
