@@ -196,6 +196,7 @@ def test_shapes_outside_the_picture_paint_nothing():
 
 def test_loaded_arrays_are_the_callers_own():
     dataset = prepared(2)
+    before = dataset.load_image(0)
     for load in (dataset.load_image, dataset.load_label_map, dataset.load_person_mask):
         load(0)[:] = 0
     dataset.load_mask(0)[0][:] = False
