@@ -412,5 +412,6 @@ def test_links_lead_somewhere_and_every_page_is_in_the_menu():
             name, _, heading = target.partition("#")
             other = page.parent / name if name else page
             assert other.is_file(), f"{page.name}: {target}"
-            assert page.parent != DOCS or other.resolve().is_relative_to(DOCS.resolve()), f"{page.name}: {target} is no page of the site"
+            of_site = page.parent != DOCS or other.resolve().is_relative_to(DOCS.resolve())
+            assert of_site, f"{page.name}: {target} is no page of the site"
             assert not heading or heading in anchors(text_of(other)), f"{page.name}: {target}"
