@@ -81,8 +81,7 @@ def painted(objects, size, told):
     Returns:
         (numbers uint8 or uint16 [H, W], labels uint8 [H, W]); 255 is void in labels, and in numbers of 8 bits.
     """
-    masks = [run_lengths.decode(entry.rle, size) for entry in objects]
-    areas = [int(mask.sum()) for mask in masks]
+    areas = run_lengths.areas([entry.rle for entry in objects]).tolist()
     crowds = np.zeros(size, bool)
     count = sum(not entry.crowd for entry in objects)
     numbers = np.zeros(size, np.uint8 if count <= MOST_IN_PALETTE else np.uint16)
@@ -93,10 +92,11 @@ def painted(objects, size, told):
         if not entry.crowd:
             number_of[i] = len(number_of) + 1
     for i in order:
+        mask = run_lengths.decode(objects[i].rle, size)  # one at a time: all of a large photo's are gigabytes
         if objects[i].crowd:
-            crowds |= masks[i]
+            crowds |= mask
         else:
-            numbers[masks[i]], labels[masks[i]] = number_of[i], objects[i].class_id
+            numbers[mask], labels[mask] = number_of[i], objects[i].class_id
     void = crowds & (numbers == 0)
     labels[void] = IGNORED
     if numbers.dtype == np.uint8:
@@ -117,7 +117,7 @@ def _checked_names(names, path):
     """(name of the file of classes, its lines)."""
     words = (*voc_layout.BACKGROUND, *voc_layout.IGNORE)
     for name in names:
-        if name.lower() in words or name != name.strip() or "\n" in name:
+        if name.lower() in words or name != name.strip() or len(name.splitlines()) > 1:
             raise DataError(f"{path}: a class called {name!r} has another meaning in this form: give it another name.")
     if len(names) > MOST_CLASSES:
         raise DataError(f"{path}: {len(names)} classes are more than the {MOST_CLASSES} of this form: leave some out.")

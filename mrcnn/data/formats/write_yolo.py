@@ -72,7 +72,12 @@ def _settings(parts, names):
     order = [part for part in ("train", "val", "test") if part in parts]
     lines = [f"{part}: images/{part}" for part in [*order, *(part for part in parts if part not in order)]]
     return "\n".join([*lines, f"nc: {len(names)}", "names:",
-                      *(f"  {i}: {json.dumps(name)}" for i, name in enumerate(names))]) + "\n"
+                      *(f"  {i}: {_quoted(name)}" for i, name in enumerate(names))]) + "\n"
+
+
+def _quoted(name):
+    """A name in YAML's double quotes: JSON's but for letters beyond 16 bits, which JSON splits and YAML does not join."""
+    return '"' + "".join(c if ord(c) > 0xFFFF else json.dumps(c)[1:-1] for c in name) + '"'
 
 
 def _row(entry, size, told):

@@ -12,7 +12,9 @@ from mrcnn.errors import DataError
 
 LARGEST = 1 << 24  # bytes of a file
 DEEPEST = 20  # levels
-KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s"'\[\]{}#&*!|>%@`,-][^#]*?|-[^\s#][^#]*?)\s*:(?:\s+|$)""")
+# A key and the spaces behind it: matched apart from it, n spaces without a colon would take n * n steps.
+KEY = re.compile(
+    r"""("(?:[^"\\]|\\.)*"\s*|'(?:[^']|'')*'\s*|[^\s"'\[\]{}#&*!|>%@`,-][^#]*?|-[^\s#][^#]*?):(?:\s+|$)""")
 BLOCK_TEXT = re.compile(r"[|>][+-]?[1-9]?[+-]?")
 ESCAPES = {"e": "\x1b", "0": "\0", "a": "\a", "v": "\v", " ": " ", "_": "\xa0", "N": "\x85"}  # which JSON lacks
 OPENERS = " \t[{,:-"  # before a quote that opens a text; another one is an apostrophe
@@ -88,7 +90,7 @@ def _lines(text):
         indent = len(content) - len(content.lstrip(" "))
         if content[indent] == "\t":
             raise ValueError(f"line {number} is indented by a tab")
-        opened = _open_brackets(stripped)
+        opened = _open_brackets(stripped) if _opens(stripped) else 0
         parts = [stripped]
         while opened > 0 and i < len(raw):
             more = _without_comment(raw[i]).strip()
@@ -130,12 +132,14 @@ def _without_comment(text):
     return text.rstrip()
 
 
-def _open_brackets(text):
-    """How many more brackets a line opens than it closes, if its value begins with one."""
+def _opens(text):
+    """Whether the value of a line begins with a bracket, or the line has no key."""
     key = KEY.match(text)
-    value = text[key.end():] if key else text.removeprefix("- ").lstrip()
-    if not value.startswith(("[", "{")) and not text.startswith(("]", "}")) and key:
-        return 0
+    return key is None or text[key.end():].startswith(("[", "{"))
+
+
+def _open_brackets(text):
+    """How many more brackets a line opens than it closes."""
     return sum((character in "[{") - (character in "]}") for _, character in _scan(text))
 
 
@@ -180,7 +184,7 @@ def _map(lines, i, indent, depth):
         key = KEY.match(text)
         if not key:
             raise ValueError(f"line {number} has no key: {text[:40]!r}")
-        name, rest = _scalar(key[1], number), text[key.end():]
+        name, rest = _scalar(key[1].rstrip(), number), text[key.end():]
         if name in values:
             raise ValueError(f"line {number} has the key {name!r} a second time")
         if rest:

@@ -266,7 +266,9 @@ class YoloDataset(AnnotatedDataset):
         entries = []  # of each row its Fault, or its run lengths
         for number, index in info["rows"].items():
             try:
-                row = read_row(lines[number] if number < len(lines) else b"")
+                if number >= len(lines):
+                    raise RowFault("bad entry", "its row is no longer there: the file of labels has changed")
+                row = read_row(lines[number])
                 corners = np.array(row.corners).reshape(-1, 2) * (width, height)
                 entries.append((number, index, run_lengths.from_polygons([corners.ravel()], size)))
             except (RowFault, DataError) as error:

@@ -18,7 +18,7 @@ SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")
 NAMES = ("classes.txt", "obj.names", "labels.txt")
 # Key of data.yaml or obj.data: the part that it names.
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-ROW = re.compile(rb"\s*\d+(\.0+)?(\s+[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?){4,}\s*")
+ROW = re.compile(rb"\s*\d+(\.0+)?(\s+[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?){4,}\s*")
 HEAD = 1 << 16  # bytes of a file by which it is recognised
 LOOKED_AT = 20  # text files of a folder by which it is recognised
 NOT_ALONE = ("images", "labels", "")  # too common for the end of a path to be known by them
@@ -202,11 +202,11 @@ def _find_source(value, bases):
 def _root(parts, base, here, notes):
     """The folder in which all photos lie: `base`, or what it has in common with folders outside."""
     sources = [source for some in parts.values() for source in some]
-    outside = [source for source in sources if os.path.commonpath([base, source]) != base]
     try:
+        outside = [source for source in sources if os.path.commonpath([base, source]) != base]
         root = os.path.commonpath([base, *(os.path.dirname(s) if os.path.isfile(s) else s for s in outside)])
     except ValueError as error:  # drives of Windows
-        raise DataError(f"{outside[0]}: lies on another drive than {base}: bring them together.") from error
+        raise DataError(f"{', '.join(sources[:3])}: not all on the drive of {base}: bring them together.") from error
     if outside or os.path.commonpath([here, base]) != here:
         how = "of data.yaml that leads out of its folder: followed"
         notes.append(("path", how, outside[0] if outside else base))
@@ -234,9 +234,10 @@ def _names(settings, file, notes):
     pairs = enumerate(names) if isinstance(names, list) else names.items()
     found = {}
     for index, name in pairs:
-        if not str(index).isdecimal() or int(index) >= MOST_CLASSES or not isinstance(name, str) or not name.strip():
+        known = str(index).isdecimal() and len(str(index)) < 9 and int(index) < MOST_CLASSES
+        if not known or int(index) in found or not isinstance(name, str) or not name.strip():
             raise DataError(f"{file}: names: {str(index)[:20]}: {str(name)[:40]!r} is no index with the name of a "
-                            "class: write a list of names, or index: name a line.")
+                            "class, or has the index of another: write a list of names, or index: name a line.")
         found[int(index)] = name.strip()
     if number is not None and number != len(found):
         notes.append(("nc", f"of {number}, where names has {len(found)}: names count", f"nc: {number}"))

@@ -83,7 +83,7 @@ def read_row(line):
     try:
         label, *numbers = map(float, words)
     except ValueError:
-        shown = next(word for word in words if not _is_number(word)).decode("utf-8", "replace")[:20]
+        shown = next((word for word in words if not _is_number(word)), b"").decode("utf-8", "replace")[:20]
         raise RowFault("bad entry", f"its row has {shown!r}, which is no number") from None
     if not math.isfinite(sum(numbers)) or not label.is_integer():
         what = "NaN or infinity" if label.is_integer() else f"the class {words[0].decode('utf-8', 'replace')[:20]!r}"

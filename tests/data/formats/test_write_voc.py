@@ -1,13 +1,16 @@
 """Writing PASCAL VOC: what is read back has the same masks where no two objects share a pixel."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data import run_lengths
+from mrcnn.data.annotated import ObjectAnnotation
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.formats.write_voc import write_voc
+from mrcnn.data.formats.write_voc import _Told, painted, write_voc
 from mrcnn.errors import DataError
 from tests.data.formats.test_write_yolo import HOLE, PARTS, PLAIN, SIZE, Masks, noise, shape
 
@@ -64,7 +67,21 @@ def test_more_objects_than_a_palette_has(tmp_path):
     np.testing.assert_array_equal(read, np.stack(masks, axis=2))
 
 
+def test_memory_is_not_taken_by_the_number_of_objects():
+    size = (1000, 1000)
+    mask = np.zeros(size, bool)
+    mask[10:20, 10:20] = True
+    objects = [ObjectAnnotation(i, 1, run_lengths.encode(mask)) for i in range(30)]
+    tracemalloc.start()
+    numbers, _ = painted(objects, size, _Told(0))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert numbers.max() == 30 and most < 20 * mask.nbytes  # all masks at once are 30 of these
+
+
 def test_names_and_photos_that_do_not_fit(tmp_path):
+    with pytest.raises(DataError, match="has another meaning"):  # in a list of lines
+        write_voc(Masks({"a.jpg": ([PLAIN], [1])}, ("long\rshirt",)), tmp_path / "out")
     with pytest.raises(DataError, match="class called 'Void' has another meaning"):
         write_voc(Masks({"a.jpg": ([PLAIN], [1])}, ("Void",)), tmp_path / "out")
     with pytest.raises(DataError, match="300 classes are more than the 254"):

@@ -92,6 +92,15 @@ def test_outlines_are_corners_in_shares_of_the_sides(tmp_path):
     assert text == 'train: images/train\nnc: 2\nnames:\n  0: "shirt"\n  1: "shoe: left, \\"new\\""\n'
 
 
+@pytest.mark.filterwarnings("ignore:.*has no part val")
+def test_names_are_those_that_a_whole_parser_reads(tmp_path):
+    names = ("sneaker \U0001f45f", "caf\xe9 'x' \\ \"y\" # z: \x7f\x85\u2028\ufeff")
+    write_yolo(Masks({"a.png": ([PLAIN], [1])}, names), tmp_path / "out")
+    assert open_dataset(tmp_path / "out").class_names[1:] == list(names)
+    yaml = pytest.importorskip("yaml")
+    assert yaml.safe_load((tmp_path / "out" / "data.yaml").read_text("utf-8"))["names"] == dict(enumerate(names))
+
+
 def test_rings_are_joined_at_their_first_corners():
     first, second = np.array([[0, 0], [4, 0], [4, 4.0]]), np.array([[1, 1], [2, 1], [2, 2.0]])
     assert joined([first]) is first

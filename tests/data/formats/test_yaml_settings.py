@@ -52,6 +52,13 @@ g: "a\\tb\\x41\\u00e9\\e"
 h: 'it''s # no comment'
 i: http://a#b
 """
+WRAPPED = """names: {0: person, 1: men's shirt,
+  2: "toothbrush", 3: class
+    number 3, 4: [a,
+  b]}
+nc: 5
+train: a [b
+"""
 
 
 def as_texts(value):
@@ -63,7 +70,7 @@ def as_texts(value):
     return None if value in ("", "~", "null") else value.rstrip("\n")
 
 
-@pytest.mark.parametrize("text", [ULTRALYTICS, ROBOFLOW, NESTED, FLOW, "a: ~\nb: null\n'c d': no\n\"e\": 007\n"])
+@pytest.mark.parametrize("text", [ULTRALYTICS, ROBOFLOW, NESTED, FLOW, WRAPPED, "a: ~\nb: null\n'c d': no\n\"e\": 007\n"])
 def test_files_of_settings_are_read_as_by_a_whole_parser(text):
     yaml = pytest.importorskip("yaml")
     assert parse_yaml(text) == as_texts(yaml.load(text, yaml.BaseLoader))
@@ -74,6 +81,8 @@ def test_what_the_values_are():
         "path": "coco8-seg", "train": "images/train", "test": None, "download": "https://github.com/x/y.zip",
         "names": {"0": "person", "1": "men's shirt", "79": "toothbrush"}}
     assert parse_yaml(ROBOFLOW)["names"] == ["a", "b", "c d"]
+    assert parse_yaml(WRAPPED)["names"]["3"] == "class number 3" and parse_yaml(WRAPPED)["nc"] == "5"
+    assert parse_yaml(f"a{' ' * 200_000}b") == f"a{' ' * 200_000}b"  # in no time that grows with the square
     assert parse_yaml("") is None and parse_yaml("names:\n- no\n- 007") == {"names": ["no", "007"]}
 
 

@@ -177,6 +177,14 @@ def test_a_bad_row_is_named_and_can_be_skipped(tmp_path, rows, said):
     assert len(dataset.faults) == 1 and len(dataset.image_ids) == 3
 
 
+def test_a_file_that_lost_rows_after_loading_is_a_fault(tmp_path):
+    write_tree(tmp_path, ULTRALYTICS)
+    dataset = open_dataset(tmp_path)
+    write_tree(tmp_path, {"labels/train/a.txt": f"1 {SQUARE}\n"})
+    with pytest.raises(DataError, match="a.jpg, object 1: its row is no longer there: the file of labels has changed"):
+        dataset.objects(0)
+
+
 def test_what_is_told_of_rows(tmp_path):
     write_tree(tmp_path, {**ULTRALYTICS, "labels/train/b.txt": f"0 {SQUARE}\n0 {SQUARE}\n0 -0.01 0 0.5 0 0.5 1.02\n"})
     with pytest.warns(UserWarning) as told:
@@ -209,6 +217,8 @@ def test_an_outline_without_a_pixel_is_no_object(tmp_path):
     ({"data.yaml": "train: {a: b}\nnames: [a]"}, "train must be a folder, a list of folders"),
     ({"data.yaml": "train: images/train\nnames: {x: shirt}"}, "names: x: 'shirt' is no index"),
     ({"data.yaml": "train: images/train\nnames: [~]"}, "names: 0: 'None' is no index with the name"),
+    ({"data.yaml": f"train: images/train\nnames: {{{'9' * 5000}: a}}"}, "names: 99999999999999999999: 'a' is no index"),
+    ({"data.yaml": "train: images/train\nnames: {0: a, 00: b}"}, "names: 00: 'b' .* has the index of another"),
     ({"data.yaml": "train: images/train\nnames: [a]\nnc: many"}, "nc: 'many' is no number"),
     ({"data.yaml": "train: elsewhere\nnames: [a]", "elsewhere/x.jpg": None}, "none of 1 photos has a text file"),
     ({"images/train/b.jpg": "no photo"}, "images/train/b.jpg: .*not a readable image"),

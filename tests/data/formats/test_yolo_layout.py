@@ -1,9 +1,12 @@
 """Where a data.yaml leads: literally, by what it ends with, or nowhere; and which files are one."""
 
+import ntpath
 import os
+import types
 
 import pytest
 
+from mrcnn.data.formats import yolo_layout
 from mrcnn.data.formats.yolo_layout import has_rows, read_layout, settings_file
 from mrcnn.errors import DataError
 from tests.yolo_files import write_tree
@@ -60,6 +63,12 @@ def test_darknet_without_its_names(tmp_path):
     write_tree(tmp_path, {"obj.data": "train = train.txt\nnames = data/obj.names\nclasses = 1\n", "train.txt": "a.jpg"})
     with pytest.raises(DataError, match="obj.data: its file of class names 'data/obj.names' is not there.*--names"):
         read_layout(tmp_path)
+
+
+def test_drives_of_windows(monkeypatch):
+    monkeypatch.setattr(yolo_layout, "os", types.SimpleNamespace(path=ntpath))
+    with pytest.raises(DataError, match=r"D:\\photos: not all on the drive of C:\\set: bring them together"):
+        yolo_layout._root({"train": ["D:\\photos"]}, "C:\\set", "C:\\set", [])
 
 
 def test_number_of_classes_that_does_not_fit(tmp_path):

@@ -23,6 +23,7 @@ def test_corners_a_little_outside_are_moved_to_the_edge():
     (b"0 0.1 0.2 0.3", "bad entry", "3 numbers behind the class, which do not pair"),
     (b"0 0.1 0.2", "bad entry", "2 numbers behind the class: an outline needs three corners"),
     (b"0", "bad entry", "0 numbers"),
+    (b"", "bad entry", "has '', which is no number"),
     (b"0 0.1 0.2 0.3 0.4 0.9", "bad entry", "a box with a confidence"),
     (b"0 0.1 0.2 0.3 0.4 0.5 0.6 0.9", "bad entry", "7 numbers .*without a confidence"),
     (b"0 0.1 x 0.3 0.4", "bad entry", "has 'x', which is no number"),
