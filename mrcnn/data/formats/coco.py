@@ -97,7 +97,7 @@ class CocoDataset(AnnotatedDataset):
     # --- Photos ------------------------------------------------------------------------------------------------------
     def _add_photos(self, file, chosen, folder, source):
         """Register photos with those of their annotations that are sound. chosen: ids of the images to take."""
-        photos = [(i, name) for i, name in self._found_photos(file, chosen, folder, source)]
+        photos = self._found_photos(file, chosen, folder, source)
         frames, rectangles = self._frames(file, photos, folder, source), []
         for image_id, file_name in photos:
             if image_id not in frames:
@@ -159,7 +159,14 @@ class CocoDataset(AnnotatedDataset):
         files.update(self.find_alike(folder, missing, set(files.values())))
         missing = [name for name in missing if files[name] is None]
         self.missing_photos(source, folder.path, missing, len(chosen))
-        return [(image_id, files[name]) for image_id, name in named if files.get(name) is not None]
+        found = {}
+        for image_id, name in named:
+            file = files.get(name)
+            if file is not None and found.setdefault(file, image_id) != image_id:
+                # Under the photo's own name the fault would stand for the first image, which is sound.
+                message = f"the photo {file} is that of image {found[file]} too, here a second time"
+                self.fault(source, Fault(f"image {image_id}", "duplicate id", message))
+        return [(image_id, file) for file, image_id in found.items()]
 
     def _frames(self, file, photos, folder, source):
         """{image id: ((H, W) upright, EXIF orientation by which its outlines are to be turned, else 1)}.

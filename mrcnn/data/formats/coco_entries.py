@@ -120,7 +120,7 @@ def annotated_size(photo):
     for side in sides:
         number = 0 if side is None or side == "" else whole_number(side)
         if number is None:
-            raise ValueError(f"height {sides[0]!r} and width {sides[1]!r}")
+            raise ValueError(f"height {sides[0]!r} and width {sides[1]!r}, which are not whole numbers both")
         size.append(number)
     return (tuple(size) if min(size) > 0 else None), any(isinstance(side, str) and side for side in sides)
 

@@ -87,8 +87,13 @@ class LabelMapDataset(AnnotatedDataset):
 
     def _add_photos(self, found, folder, **details):
         """Register photos, or what is wrong with them. found: {path of a label map: name of its photo in the folder}"""
-        sizes = {}
+        sizes, maps = {}, {}
         for map_path, name in found.items():
+            if maps.setdefault(name, map_path) != map_path:
+                # Under the photo's own name the fault would stand for the first map, which is sound.
+                message = f"the photo {name} is that of {os.path.basename(maps[name])} too"
+                self.fault(map_path, Fault(os.path.basename(map_path), "duplicate id", message))
+                continue
             try:
                 upright, orientation = photo_header(folder.join(name))
             except DataError as error:

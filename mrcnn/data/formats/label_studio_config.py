@@ -43,7 +43,8 @@ def read_labels(path):
     except OSError as error:
         reason = f"cannot read the labelling configuration ({error.strerror})"
         raise DataError(f"{path}: {reason}: check the path.") from error
-    if len(data) > LARGEST or b"<!" in data.replace(b"<!--", b""):  # entities may stand for any amount of text
+    # Entities may stand for any amount of text. In UTF-16 and UTF-32 there are zeros between the letters.
+    if len(data) > LARGEST or b"<!" in data.replace(b"\0", b"").replace(b"<!--", b""):
         raise DataError(f"{path}: no labelling configuration: it is too large, or declares entities.")
     try:
         tree = ElementTree.fromstring(data)

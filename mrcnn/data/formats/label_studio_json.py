@@ -67,11 +67,12 @@ class LabelStudioDataset(AnnotatedDataset):
         self.attribute_names.update(enumerate(answers, 1))
         beside = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
         folder, rectangles = PhotoFolder(images or beside or "."), Rectangles(self)
+        numbers = {text: number for number, text in self.attribute_names.items()}
         for place, name, header in self._photos(annotations, [task for task, _ in chosen][:limit], folder):
             known = self._objects(annotations, name, header, regions[place], classes, control)
             for region, _, _ in known:
                 rectangles.add(region.kind == "rectangle", name)
-            entries = [(region.number, label, outline, self._attributes(region, control))
+            entries = [(region.number, label, outline, tuple(numbers[text] for text in _answers(region, control)))
                        for region, label, outline in known]
             key = chosen[place][0].key
             self.add_photo(FORMAT, name if key is None else key, folder.join(name), name, *header[0], regions=entries)
@@ -124,7 +125,7 @@ class LabelStudioDataset(AnnotatedDataset):
         try:
             size, _ = annotated_size(dict(zip(("height", "width"), region.size)))
         except ValueError as error:
-            raise RegionError("bad entry", f"it is of a photo of {error}, which are no sizes") from error
+            raise RegionError("bad entry", f"it is of a photo of {error}") from error
         if size is None:
             told.add(NO_SIZE)
             return upright, 1
@@ -156,11 +157,6 @@ class LabelStudioDataset(AnnotatedDataset):
         for how in sorted(told):
             self.note("photo", how, photo)
         return known
-
-    def _attributes(self, region, control):
-        """Ids of what else is said of a region."""
-        numbers = {text: number for number, text in self.attribute_names.items()}
-        return tuple(numbers[text] for text in _answers(region, control))
 
     def _wanted(self, annotations, names, regions):
         """(list of class names, or None for all; name of the control whose labels are classes, or None for all)."""

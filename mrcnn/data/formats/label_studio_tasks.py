@@ -128,11 +128,17 @@ def read_tasks(path, report):
 
 def _merge(first, other, report):
     """Put what another entry says of a task to the first; what it says once more is told."""
-    new = [one for one in other.annotations if one.key is None or one.key not in {a.key for a in first.annotations}]
+    new = _unknown(other.annotations, first.annotations)
     if not new and other.annotations:
         report.note("task", "listed twice with the same annotations: taken once", other.name)
     first.annotations.extend(new)
-    first.predictions.extend(other.predictions if new else ())
+    first.predictions.extend(_unknown(other.predictions, first.predictions))
+
+
+def _unknown(others, known):
+    """list of the annotations that are not among those that are known; without a key they cannot be told."""
+    keys = {one.key for one in known}
+    return [one for one in others if one.key is None or one.key not in keys]
 
 
 def _task_of(entry, place):

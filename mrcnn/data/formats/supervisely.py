@@ -14,7 +14,7 @@ from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.json_head import keys_by_depth, read_head
 from mrcnn.data.formats.label_mapping import read_names
-from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.formats.supervisely_shapes import AREAS, NO_AREAS, kind_of, reach_of, rle_of
 from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
 from mrcnn.data.formats.via import RegionError
@@ -117,7 +117,8 @@ class SuperviselyDataset(AnnotatedDataset):
     def _turn(self, name, content, upright, orientation):
         """The EXIF orientation by which objects are to be turned, 1 for none. Raises ValueError for a wrong size."""
         size, _ = annotated_size(content["size"])
-        possible = possible_frames(size, upright, orientation, reach_of(content["objects"]))
+        reach = reach_of(content["objects"]) if orientation in TURNED else (0, 0)
+        possible = possible_frames(size, upright, orientation, reach)
         if not possible:
             raise ValueError(wrong_size(upright, size))
         frame = chosen_frame(possible, (), of_browser=False)

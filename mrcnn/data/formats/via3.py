@@ -44,6 +44,7 @@ def entries_of(content):
     """
     attributes, options = _attributes(content.get("attribute"))
     shown, pairs = _views(content["view"])
+    strays = {}
     regions = {fid: [] for fid in content["file"]}
     for entry in content["metadata"].values():
         view = str(entry.get("vid")) if isinstance(entry, dict) else None
@@ -54,11 +55,16 @@ def entries_of(content):
             regions[shown[view]].append(shape)
         elif view in pairs:
             pairs[view] += 1
+        else:
+            strays[view] = strays.get(view, 0) + 1
     entries = [_photo(fid, file, regions[fid]) for fid, file in content["file"].items()]
     for view, count in pairs.items():
         if count:
             trouble = f"{count} regions in a view of several files are of none of them: draw them in views of one file"
             entries.append({"filename": f"view {view}", "regions": [], "trouble": trouble})
+    for view, count in strays.items():
+        trouble = f"{count} regions in a view that shows no file of the project: draw them again, or remove them"
+        entries.append({"filename": f"view {view[:40]}", "regions": [], "trouble": trouble})
     return entries, options
 
 

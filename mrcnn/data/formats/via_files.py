@@ -83,21 +83,27 @@ def first_entry(start):
 
 
 def is_csv(start):
-    columns = [name.strip(' "') for name in start.lstrip("#").partition("\n")[0].strip().split(",")]
-    return set(CSV_COLUMNS) <= set(columns)
+    return set(CSV_COLUMNS) <= set(_columns(start))
+
+
+def _columns(text):
+    return [name.strip(' "') for name in text.lstrip("#").partition("\n")[0].strip().split(",")]
 
 
 def _csv_entries(path, text):
     """Entries of a file with a region a line; a photo without regions has a line of its own."""
     entries = {}
-    rows = csv.DictReader(io.StringIO(text.lstrip("#"), newline=""))
+    head, _, text = text.partition("\n")
+    rows = csv.DictReader(io.StringIO(text, newline=""), _columns(head), skipinitialspace=", " in head)
     try:
         for row in rows:
             entry = entries.setdefault(row["filename"], {"filename": row["filename"], "regions": []})
+            if row["filename"] is None:
+                raise ValueError("too few columns")
             shape = json.loads(row["region_shape_attributes"])
             if shape:
                 region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
                 entry["regions"].append(region)
     except (csv.Error, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: line {rows.line_num} is not as VIA writes it ({error}): export it again.") from error
+        raise DataError(f"{path}: line {rows.line_num + 1} is not as VIA writes it ({error}): export it again.") from error
     return list(entries.values())

@@ -78,14 +78,22 @@ class VocDataset(LabelMapDataset):
         folder = PhotoFolder(images or os.path.join(root, voc_layout.PHOTOS))
         stems = voc_layout.stems_of(root, split, self, annotations)[:limit]
         part_of = {} if split is not None else voc_layout.parts_of_stems(root)
-        photos = {stem: folder.find_stem(stem) for stem in stems}
+        photos, refused = {}, {}
+        for stem in stems:
+            try:
+                photos[stem] = folder.find_stem(stem)
+            except DataError as error:  # told below, of the photo
+                photos[stem], refused[stem] = None, str(error).rstrip(".")
         lacking = [stem for stem, name in photos.items() if name is None]
         photos.update(self.find_alike(folder, lacking, set(photos.values())))
+        for stem, message in refused.items():
+            self.fault(annotations, Fault(stem, "path escape", message))
         for stem in stems:
             part = split if split is not None else part_of.get(stem)
             if photos[stem] is not None:
                 self._add_voc(root, stem, photos[stem], folder, classes, colours, {"split": part} if part else {})
-        self.missing_photos(annotations, folder.path, [s for s in stems if photos[s] is None], len(stems))
+        self.missing_photos(annotations, folder.path, [s for s in stems if photos[s] is None and s not in refused],
+                            len(stems))
         for class_id, name in enumerate(classes.names, start=1):
             self.add_class(LABELS, class_id, name)
         self._look_into_some()

@@ -57,7 +57,8 @@ def class_folder(root):
 
 def mask_path(folder, stem):
     """Path of the mask of a photo."""
-    return os.path.join(folder, *f"{stem}.png".split("/"))
+    path = os.path.join(folder, *stem.split("/"))
+    return next((path + ending for ending in (".png", ".PNG") if os.path.isfile(path + ending)), f"{path}.png")
 
 
 def names_file(root):
@@ -152,7 +153,7 @@ def _stems_below(folder):
         folders.sort()
         place = os.path.relpath(top, folder).replace(os.sep, "/")
         prefix = "" if place == "." else f"{place}/"
-        found += [prefix + name[:-4] for name in names if name.lower().endswith(".png") and not name.startswith(".")]
+        found += [prefix + name[:-4] for name in names if name.endswith((".png", ".PNG")) and not name.startswith(".")]
     return sorted(found)
 
 

@@ -174,6 +174,15 @@ def test_the_second_photo_of_an_id_does_not_take_the_first_with_it(files):
     assert len(dataset.image_ids) == 3 == len(without(dataset, dataset.faults).image_ids)
 
 
+def test_two_images_of_one_photo(files):
+    content = changed(images__1__file_name="b.png")  # as image 900 is called, whose annotation is 3
+    with pytest.raises(DataError, match="image 4: the photo b.png is that of image 900 too"):
+        load(files(content))
+    with pytest.warns(UserWarning, match="skipped image 4: "):
+        dataset = load(files(content), on_error="skip")
+    assert [info["id"] for info in without(dataset, dataset.faults).image_info] == [900, 7]
+
+
 def test_annotation_ids_that_occur_twice_are_listed_and_their_objects_kept(files):
     content = changed(annotations__1__id=1)  # annotations 1 and 2 of photo 4, two objects
     content["annotations"].append({**content["annotations"][2], "area": 80})  # annotation 3 a second time

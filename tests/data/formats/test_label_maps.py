@@ -1,5 +1,6 @@
 """Label maps: every way to store them, and the rule that makes objects of them."""
 
+import shutil
 import struct
 import warnings
 import zlib
@@ -203,6 +204,17 @@ def test_photos_beside_their_label_maps(folder):
     (folder / "labels" / "a.jpg").unlink()  # the label map is not its own photo
     with pytest.raises(DataError, match="1 of 1 photos are not in"):
         load(folder)
+
+
+def test_two_maps_of_one_photo(folder):
+    shutil.copy(folder / "labels" / "a.png", folder / "labels" / "a.PNG")
+    with pytest.raises(DataError, match="a.png: a.png: the photo a.jpg is that of a.PNG too"):
+        load(folder)
+    save(folder, "b", LABELS)
+    with pytest.warns(UserWarning, match="skipped a.png: "):
+        dataset = load(folder, on_error="skip")
+    left = without(dataset, dataset.faults)
+    assert [left.file_name(i) for i in left.image_ids] == ["a.jpg", "b.jpg"]
 
 
 def test_the_limit_takes_the_first(folder):

@@ -52,6 +52,19 @@ def test_other_files_are_refused(tmp_path, text, said):
         read_labels(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_entities_are_refused_in_every_encoding(tmp_path, encoding):
+    path = tmp_path / "config.xml"
+    for head, said in (("", None), ('<!DOCTYPE a [<!ENTITY b "bbbb">]>', "declares entities")):
+        text = f'<?xml version="1.0" encoding="utf-16"?>{head}<View><Label value="{"&b;" if head else "a"}"/></View>'
+        path.write_bytes(text.encode(encoding))
+        if said:
+            with pytest.raises(DataError, match=said):
+                read_labels(path)
+        else:
+            assert read_labels(path) == ["a"]
+
+
 def test_what_is_no_xml(tmp_path):
     (tmp_path / "names.txt").write_text("shirt\nhat\n")
     assert not is_config(tmp_path / "names.txt") and not is_config(tmp_path / "gone")

@@ -92,6 +92,11 @@ def test_what_several_entries_say_of_a_task_is_put_together(tmp_path):
     assert list(taken.values()) == [2]
     assert [note.split(":")[0] for note in notes] == ["1 task listed twice with the same annotations",
                                                       "1 task annotated more than once"]
+    # One file has the annotations, another what models found.
+    parts = [task(1, annotation(1)), task(1, predictions=[{"id": 8, "result": []}, {"id": 9, "result": []}])]
+    assert list(chosen(written(tmp_path / "models", [*parts, *parts]), "predictions")[0].values()) == [9]
+    (one,) = read_tasks(tmp_path / "models", AnnotatedDataset())
+    assert [found.key for found in one.predictions] == [8, 9]
     # Two projects number their tasks alike.
     both = [task(1, annotation(1)), task(1, annotation(1), photo="b.jpg")]
     assert len(chosen(written(tmp_path / "both", both))[0]) == 2

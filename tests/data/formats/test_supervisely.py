@@ -152,7 +152,7 @@ def test_a_photo_that_exif_turns(tmp_path):
     ([entry(kind="cuboid")], {}, "its geometryType 'cuboid' is none of polygon"),
     ([5], {}, "a.jpg, object 0: it is no object"),
     ([entry()], {"size": (5, 5)}, "the photo is 20x30 pixels .* annotated as 5x5"),
-    ([entry()], {"size": ([], 5)}, "height"),
+    ([entry()], {"size": ([], 5)}, r"a.jpg: height \[\] and width 5, which are not whole"),
     ([entry(corners=((1, 2), (3, 4)))], {}, "has 2 corners"),
     ([entry()], {"objects": 5}, "ds/ann/a.jpg.json: no annotations of Supervisely, for it has no list of objects"),
 ])

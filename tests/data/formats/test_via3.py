@@ -150,6 +150,17 @@ def test_regions_of_a_view_of_two_files_are_of_neither(folder):
     assert len(dataset.image_ids) == 2 and dataset.object_count(0) == 1
 
 
+@pytest.mark.parametrize("views", [
+    {"0": {"fid_list": ["0"]}}, {"0": {"fid_list": ["0"]}, "1": {"fid_list": []}},
+    {"0": {"fid_list": ["0"]}, "1": {"fid_list": ["7"]}},
+])
+def test_regions_of_no_file_are_told(folder, views):
+    content = project(("0", POLYGON, {"1": "0"}), ("1", POLYGON, {"1": "0"}), views=views)
+    with pytest.raises(DataError, match="view 1: 1 regions in a view that shows no file of the project"):
+        opened(folder, content)
+    assert opened(folder, content, on_error="skip").object_count(0) == 1
+
+
 @pytest.mark.parametrize("part, value", [
     ("attribute", []), ("attribute", {"1": 5}), ("attribute", {"1": {"options": [1], "aname": None}}),
     ("view", {"0": 7}), ("view", {"0": {"fid_list": {}}}), ("metadata", {"x": 1, "y": {"vid": {}, "xy": [7, 1]}}),

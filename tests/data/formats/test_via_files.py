@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mrcnn.data.formats.via_files import read_entries, recognises
+from mrcnn.errors import DataError
 
 SHAPE, ANSWERS = {"name": "rect", "x": 4, "y": 6, "width": 10, "height": 5}, {"class": "hat"}
 REGION = {"shape_attributes": SHAPE, "region_attributes": ANSWERS}
@@ -42,6 +43,18 @@ def test_each_kind_of_file(tmp_path, name):
     assert entry["filename"] == "a.jpg"
     assert (list(regions.values()) if isinstance(regions, dict) else regions) == [REGION]
     assert options == ({"class": ["hat", "coat"]} if name in ("project", "version 3") else {})
+
+
+def test_a_table_with_spaces_behind_its_commas(tmp_path):
+    (tmp_path / "via.csv").write_text(table().replace(",", ", ").replace(', ""', ',""'))
+    assert read_entries(tmp_path / "via.csv")[0] == [{"filename": "a.jpg", "regions": [REGION]}]
+
+
+def test_a_line_without_a_filename(tmp_path):
+    text = "file_attributes,region_count,region_shape_attributes,region_attributes,filename\n{},1,{},{}\n"
+    (tmp_path / "via.csv").write_text(text)
+    with pytest.raises(DataError, match="via.csv: line 2 is not as VIA writes it .too few columns"):
+        read_entries(tmp_path / "via.csv")
 
 
 OTHERS = ["", "[]", '{"images": [], "annotations": []}', '{"project": {}, "config": {}}', "a,b"]

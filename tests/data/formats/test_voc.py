@@ -129,6 +129,23 @@ def test_more_objects_than_255(tmp_path):
     assert [entry.number for entry in open_dataset(tmp_path).objects(0)] == [255, 300]
 
 
+def test_a_listed_name_that_leads_out_is_a_fault_of_its_photo(tmp_path):
+    write_voc(tmp_path / "voc", "ab", {"train": ["a", "../b"]})
+    with pytest.raises(DataError, match=r"voc: ../b: file_name .* leads out of the image folder.*on_error"):
+        open_dataset(tmp_path / "voc", split="train")
+    with pytest.warns(UserWarning, match="listed without a mask|skipped ../b"):
+        dataset = open_dataset(tmp_path / "voc", split="train", on_error="skip")
+    assert names_of(dataset) == ["a.jpg"] and [fault.kind for fault in dataset.faults] == ["path escape"]
+
+
+def test_masks_that_end_in_capitals(tmp_path):
+    write_voc(tmp_path, "a")
+    for folder in ("SegmentationObject", "SegmentationClass"):
+        os.rename(tmp_path / folder / "a.png", tmp_path / folder / "a.PNG")
+    dataset = open_dataset(tmp_path)
+    assert dataset.object_count(0) == 2
+
+
 def test_refusals(tmp_path):
     write_voc(tmp_path, "ab", {"train": "ab", "test": "xy"})
     with pytest.raises(DataError, match="has no part 'val': it has train, test"):
