@@ -105,5 +105,6 @@ def _csv_entries(path, text):
                 region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
                 entry["regions"].append(region)
     except (csv.Error, ValueError, TypeError, RecursionError) as error:
-        raise DataError(f"{path}: line {rows.line_num + 1} is not as VIA writes it ({error}): export it again.") from error
+        line = rows.line_num + 1  # the head was taken off
+        raise DataError(f"{path}: line {line} is not as VIA writes it ({error}): export it again.") from error
     return list(entries.values())

@@ -70,7 +70,10 @@ def as_texts(value):
     return None if value in ("", "~", "null") else value.rstrip("\n")
 
 
-@pytest.mark.parametrize("text", [ULTRALYTICS, ROBOFLOW, NESTED, FLOW, WRAPPED, "a: ~\nb: null\n'c d': no\n\"e\": 007\n"])
+SCALARS = "a: ~\nb: null\n'c d': no\n\"e\": 007\n"
+
+
+@pytest.mark.parametrize("text", [ULTRALYTICS, ROBOFLOW, NESTED, FLOW, WRAPPED, SCALARS])
 def test_files_of_settings_are_read_as_by_a_whole_parser(text):
     yaml = pytest.importorskip("yaml")
     assert parse_yaml(text) == as_texts(yaml.load(text, yaml.BaseLoader))
