@@ -76,7 +76,7 @@ def _settings(parts, names):
 
 
 def _quoted(name):
-    """A name in YAML's double quotes, as JSON's but for letters beyond 16 bits: JSON splits them, YAML joins nothing."""
+    """A name in YAML's double quotes, as JSON's but for letters beyond 16 bits: JSON splits them, YAML joins none."""
     return '"' + "".join(c if ord(c) > 0xFFFF else json.dumps(c)[1:-1] for c in name) + '"'
 
 
