@@ -121,7 +121,8 @@ def add_network(command, weights):
                          help="network of a new run: mask-rcnn (default), deeplabv3, deeplabv3plus, unet, u2net, "
                               "u2netp, or package.module:Class of your own; a checkpoint knows its own")
     command.add_argument("--backbone", metavar="NAME",
-                         help="resnet50, resnet101, resnet152, efficientnet_lite0 (1, 2), small or one of keras.applications")
+                         help="resnet50, resnet101, resnet152, efficientnet_lite0 (1, 2), small or one of "
+                              "keras.applications")
     command.add_argument("--image-size", type=positive, metavar="N",
                          help="photos are scaled and padded to NxN pixels; divides by 64")
     command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE[:AUGMENTATION],...",

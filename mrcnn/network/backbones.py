@@ -3,8 +3,8 @@
 `resnet50`, `resnet101` and `resnet152` have Matterport's layer names and arithmetic (He 2015; the stride sits in the
 first 1x1 convolution; batch normalisation epsilon 1e-3; SAME max pooling); `resnet50_v1_5` and so on are these with
 torchvision's stride in the 3x3 convolution and its symmetric padding, for weights learned there. `small` is a
-five-convolution residual network for toy data and tests; `efficientnet_lite0` to 2 have a file of their own. Any other name is
-looked up in keras.applications and tapped where its stride changes.
+five-convolution residual network for toy data and tests; `efficientnet_lite0` to 2 have a file of their own. Any other
+name is looked up in keras.applications and tapped where its stride changes.
 """
 
 import functools

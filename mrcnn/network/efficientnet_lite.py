@@ -31,10 +31,11 @@ def stages_of(name: str) -> list[tuple[int, int, int, int, int]]:
     """The stages of one of LITES, as in STAGES: the first and the last are not repeated, channels divide by 8."""
     width, depth = LITES[name]
     last = len(STAGES) - 1
-    return [
-        (repeats if i in (0, last) else math.ceil(repeats * depth), kernel, stride, expansion, _divisible(channels * width))
-        for i, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES)
-    ]
+    stages = []
+    for i, (repeats, kernel, stride, expansion, channels) in enumerate(STAGES):
+        repeats = repeats if i in (0, last) else math.ceil(repeats * depth)
+        stages.append((repeats, kernel, stride, expansion, _divisible(channels * width)))
+    return stages
 
 
 def _divisible(channels, by=8):
