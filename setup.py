@@ -53,6 +53,7 @@ setup(
         "heic": ["pi-heif>=0.16"],
         "fast": ["faster-coco-eval>=1.8"],
         "tune": ["optuna>=5.0"],
+        "log": ["wandb>=0.19", "mlflow>=3"],
         # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
         "parquet": ["pyarrow>=17"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.

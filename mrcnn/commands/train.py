@@ -1,6 +1,8 @@
 """The command `train`: the stages that are still to do."""
 
 import argparse
+import contextlib
+import importlib.util
 import os
 import shlex
 import warnings
@@ -17,11 +19,15 @@ from mrcnn.commands.training_options import (
     testing_data,
     training_data,
 )
+from mrcnn.errors import UsageError
+
+TRACKERS = ("wandb", "mlflow")  # of mrcnn/training/trackers.py, which needs Keras
 
 
 def train(options: argparse.Namespace) -> None:
     """Train the stages that are still to do."""
     check_data_options(options)
+    trackers = tracker_names(options.log)
     start, *_ = starts_of(options.weights)
     if start not in ("none", "last", "coco") and not is_imagenet(start):
         checkpoint_of(options)  # a missing file shows before the data is read
@@ -31,6 +37,7 @@ def train(options: argparse.Namespace) -> None:
     training, validation = training_data(options)
     testing = testing_data(options, training)
     start_keras()
+    from mrcnn.training.trackers import trackers_of
     from mrcnn.training.validation import validation_callbacks
 
     model = start_model(options, overrides, training)
@@ -38,10 +45,11 @@ def train(options: argparse.Namespace) -> None:
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)
     start = model.epoch
-    for stage, last_epoch in left_to_do(stages, model, callbacks):
-        model.train(training, validation, learning_rate=stage.learning_rate, epochs=last_epoch, layers=stage.layers,
-                    augmentation=options.program.augmentation(stage.augment), custom_callbacks=callbacks,
-                    augmentation_name=stage.augment)
+    with closing(trackers_of(trackers, model)) as tracking:
+        for stage, last_epoch in left_to_do(stages, model, callbacks):
+            model.train(training, validation, learning_rate=stage.learning_rate, epochs=last_epoch, layers=stage.layers,
+                        augmentation=options.program.augmentation(stage.augment),
+                        custom_callbacks=[*callbacks, *tracking], augmentation_name=stage.augment)
     if model.epoch == start:
         print(f"All {start} epochs of these stages are done; --stages takes more.")
     kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
@@ -50,6 +58,29 @@ def train(options: argparse.Namespace) -> None:
     following = f"{options.program.command} evaluate --logs {logs}{best}{same_data(options)}"
     if model.devices.chief:
         print(f"The run is in {model.log_dir}. Next: {following}")
+
+
+def tracker_names(text: str | None) -> list[str]:
+    """Names of the trackers of --log; UsageError where one does not exist or its package is not installed."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"--log {name}: known are {', '.join(TRACKERS)}; TensorBoard's files are always written.")
+        if importlib.util.find_spec(name) is None:
+            raise UsageError(f"--log {name} needs its package: pip install {name}.")
+    return names
+
+
+@contextlib.contextmanager
+def closing(tracking: Sequence) -> Iterator:
+    """A block at whose end trackers are told how a run ended."""
+    finished = False
+    try:
+        yield tracking
+        finished = True
+    finally:
+        for tracker in tracking:
+            tracker.close(finished)
 
 
 def check_architecture(options: argparse.Namespace) -> None:
@@ -115,6 +146,8 @@ def add_train(commands: object, add_command: Callable) -> None:
     command.add_argument("--evaluate-test", action="store_true",
                          help="the same on the part of the split that is named test, or on drawn pictures")
     add_network(command, "none|last|imagenet[:FILE]|coco[,imagenet]|PATH")
+    command.add_argument("--log", metavar="NAME,...",
+                         help="send the figures of each epoch to wandb (Weights & Biases), mlflow or both")
     command.add_argument("--evaluate-every", type=positive, metavar="N",
                          help="measure AP and mask IoU, or what else tells of the architecture, on the validation "
                               "photos every N epochs, for history.csv, TensorBoard and curves.png (with test photos "
