@@ -35,7 +35,8 @@ README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
 PAGES = [README, CONTRIBUTING, *GUIDES]
 LONGEST_README = 130  # lines: a stranger reads it to the end
 
-OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG"}  # in capitals, and no settings
+# In capitals, and no settings.
+OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG", "WANDB_MODE", "MLFLOW_TRACKING_URI"}
 
 
 def text_of(page):
