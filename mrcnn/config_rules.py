@@ -14,6 +14,7 @@ from mrcnn.errors import ConfigError
 
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
+YOLACT_LOSSES = ("yolact_class_loss", "yolact_bbox_loss", "yolact_mask_loss", "yolact_semantic_loss")
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
           "mrcnn_point_loss")
 PIXEL_LOSS_KINDS = ("cross-entropy", "focal", "dice", "jaccard")
@@ -106,6 +107,12 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (SWITCH, "AUXILIARY_HEAD"),
     (Choice(("backbone", "plain")), "UNET_ENCODER"),
     (Choice(("bilinear", "transposed")), "UNET_UPSAMPLING"),
+    # YOLACT
+    (COUNT, "YOLACT_PROTOTYPES YOLACT_NEGATIVE_RATIO YOLACT_TRAIN_MASKS YOLACT_NMS_CANDIDATES"),
+    (OrNone(Numbers(Number(1), 5), [24, 48, 96, 192, 384]), "YOLACT_ANCHOR_SCALES"),
+    (Numbers(Number(0.01, 100)), "YOLACT_ANCHOR_RATIOS"),
+    (SHARE, "YOLACT_POSITIVE_IOU YOLACT_NEGATIVE_IOU"),
+    (Choice(("fast", "greedy")), "YOLACT_NMS"),
 )
 RULES = {name: rule for rule, names in _ROWS for name in names.split()}
 
@@ -214,6 +221,17 @@ def check_pixels(config: object) -> None:
             f"PIXEL_CLASS_WEIGHTS={in_short(weights)}: give NUM_CLASSES={config.NUM_CLASSES} numbers, the first that "
             'of background; or "pixels", or None.'
         )
+
+
+def check_yolact(config: object) -> None:
+    """Raise ConfigError for settings of YOLACT that do not fit together."""
+    negative, positive = config.YOLACT_NEGATIVE_IOU, config.YOLACT_POSITIVE_IOU
+    if negative > positive:
+        raise ConfigError(
+            f"YOLACT_NEGATIVE_IOU={negative} is above YOLACT_POSITIVE_IOU={positive}: an anchor between them would be "
+            "object and background, so give it at most that value."
+        )
+    check_losses(config, YOLACT_LOSSES)
 
 
 def check_mask_rcnn(config: object) -> None:

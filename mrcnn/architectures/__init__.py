@@ -18,6 +18,7 @@ ARCHITECTURES = {  # name: module:class
     "unet": "mrcnn.architectures.pixels:UNet",
     "u2net": "mrcnn.architectures.pixels:U2Net",
     "u2netp": "mrcnn.architectures.pixels:U2NetP",
+    "yolact": "mrcnn.architectures.yolact:Yolact",
 }
 
 

@@ -1,6 +1,7 @@
 """The command `evaluate`: how good a checkpoint is."""
 
 import argparse
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -69,7 +70,7 @@ def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: d
             if len(own) >= most and (objects[image_id] >= most or min(own) >= shown)]
     if not full or tile is not None:  # with tiles the limit holds for each of them
         return ""
-    if most >= config.POST_NMS_ROIS_INFERENCE:  # a region gives few detections, and there are no more regions
+    if most >= getattr(config, "POST_NMS_ROIS_INFERENCE", math.inf):  # a region gives few detections, and there are no more regions
         remedy = f"--set DETECTION_MAX_INSTANCES={2 * most} with --set POST_NMS_ROIS_INFERENCE={4 * most}"
     else:
         remedy = f"--set DETECTION_MAX_INSTANCES={2 * most}"

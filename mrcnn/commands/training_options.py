@@ -119,7 +119,7 @@ def add_network(command, weights):
                               + ("; last resumes the newest run" if "last" in weights else ""))
     command.add_argument("--architecture", metavar="NAME",
                          help="network of a new run: mask-rcnn (default), deeplabv3, deeplabv3plus, unet, u2net, "
-                              "u2netp, or package.module:Class of your own; a checkpoint knows its own")
+                              "u2netp, yolact, or package.module:Class of your own; a checkpoint knows its own")
     command.add_argument("--backbone", metavar="NAME",
                          help="resnet50, resnet101, resnet152, efficientnet_lite0 (1, 2), small or one of "
                               "keras.applications")

@@ -71,10 +71,10 @@ class Proposals(keras.layers.Layer):
 
 
 def best_rows(scores: Tensor, boxes: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` best rows by score: ([B, count], [B, count, 4]), padded with ABSENT where there are fewer."""
+    """The `count` best rows by score: ([B, count], [B, count, columns]), padded with ABSENT where there are fewer."""
     batch = ops.shape(scores)[0]
     if scores.shape[1] is None or scores.shape[1] < count:
         scores = ops.concatenate([scores, ops.full((batch, count), ABSENT, dtype="float32")], axis=1)
-        boxes = ops.concatenate([boxes, ops.zeros((batch, count, 4), dtype="float32")], axis=1)
+        boxes = ops.concatenate([boxes, ops.zeros((batch, count, boxes.shape[-1]), dtype="float32")], axis=1)
     scores, index = ops.top_k(scores, count)
     return scores, ops.take_along_axis(boxes, ops.cast(index, "int32")[:, :, None], axis=1)

@@ -10,9 +10,11 @@ from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.roi_align import sample_masks, sample_masks_at
 from mrcnn.ops.sampling import sample_balanced
 
+CLAIM = 2.0  # more than any IoU
+
 
 def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd: Tensor,
-                  crowd_by_iou: bool = False) -> dict[str, Tensor]:
+                  crowd_by_iou: bool = False, keep_best: bool = False) -> dict[str, Tensor]:
     """Overlap of every anchor with the true objects, one object an iteration, so that memory stays that of one vector.
 
     Args:
@@ -20,9 +22,11 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
         gt_boxes: [B, G, 4].
         gt_valid, gt_crowd: bool [B, G].
         crowd_by_iou: whether a crowd counts by its IoU, not by the share of the anchor in it.
+        keep_best: whether an object that overlaps no anchor more than this one has it, before an object that this one
+            overlaps more; of several such objects the one of the highest IoU.
 
     Returns:
-        {"iou": [B, A] with the best object, "object": int32 [B, A] its index, "best": bool [B, A] whether some object
+        {"iou": [B, A] with the object, which is the best one unless keep_best, "object": int32 [B, A] its index, "best": bool [B, A] whether some object
         overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd, or largest IoU
         with one if crowd_by_iou}.
     """
@@ -47,12 +51,15 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
         overlap = ops.where(ops.logical_and(valid, ops.logical_not(is_crowd)), overlap, 0.0)
         # Equality with a maximum of zero would make every far anchor positive.
         highest = ops.maximum(ops.max(overlap, axis=1, keepdims=True), 1e-6)
+        is_its_best = overlap >= highest
+        if keep_best:  # a claim above every IoU
+            overlap = ops.where(is_its_best, overlap + CLAIM, overlap)
         better = overlap > best_iou
         return (
             index + 1,
             ops.where(better, overlap, best_iou),
             ops.where(better, index, best_object),
-            ops.logical_or(is_best, overlap >= highest),
+            ops.logical_or(is_best, is_its_best),
             ops.maximum(crowd, covered),
         )
 
@@ -65,6 +72,8 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
         zeros,
     )
     _, overlap, index, is_best, crowd = ops.while_loop(more, match_one, start)
+    if keep_best:
+        overlap = ops.where(is_best, overlap - CLAIM, overlap)
     return {"iou": overlap, "object": index, "best": is_best, "crowd": crowd}
 
 

@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression over many independent sets of boxes at once."""
+"""Non-maximum suppression over many independent sets of boxes at once: greedy, and YOLACT's fast form of it."""
 
 import numpy as np
 from keras import backend, ops
@@ -34,6 +34,26 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -
     if max_outputs > MANY:
         return parallel_nms(boxes, scores, iou_threshold, max_outputs)
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
+
+
+def fast_nms(boxes: Tensor, iou_threshold: float) -> Tensor:
+    """Drop every box that a better one overlaps by more than the threshold, whether that one is kept or not.
+
+    This is Fast NMS (Bolya 2019, section 3.3): the pairwise IoUs, of which the upper triangle counts, and the largest
+    of each column. It drops no less than the greedy rule, and has nothing to wait for.
+
+    Args:
+        boxes: [S, N, 4], best first; rows that are not there have no area, or come last.
+        iou_threshold: overlap above which a box is dropped.
+
+    Returns:
+        bool [S, N], whether a box is kept. No gradient passes.
+    """
+    boxes = ops.stop_gradient(boxes)
+    position = ops.arange(ops.shape(boxes)[1], dtype="int32")
+    better = position[:, None] < position[None]
+    overlaps = ops.where(better, box_ops.iou_matrix(boxes, boxes), 0.0)
+    return ops.max(overlaps, axis=1) <= iou_threshold
 
 
 def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:

@@ -208,7 +208,7 @@ def sample_masks_at(masks: Tensor, mask_boxes: Tensor, row: Tensor, regions: Ten
 def _sampling_matrix(mask_boxes, regions, axis, cells, size, sampling_ratio):
     """[N, size, cells]: how much each mask cell gives to each cell of the region along one axis."""
     count = size * sampling_ratio
-    steps = (ops.arange(count, dtype="float32") + 0.5) / count
+    steps = (ops.arange(count, dtype="float32") + 0.5) / ops.cast(count, "float32")
     low, high = regions[:, axis, None], regions[:, axis + 2, None]
     mask_low, mask_high = mask_boxes[:, axis, None], mask_boxes[:, axis + 2, None]
     points = low + (high - low) * steps[None]

@@ -1,0 +1,171 @@
+"""YOLACT (Bolya 2019): prototypes of masks for the whole canvas, and what each anchor makes of them, side by side.
+
+The backbone, the pyramid, the anchors and the ground truth are Mask R-CNN's. Nothing is computed region by region: one
+pass gives every anchor its class, its box and its mask coefficients.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from mrcnn.config import Settings
+from mrcnn.network.anchors import Anchors
+from mrcnn.network.backbones import build_backbone
+from mrcnn.network.heads import normal
+from mrcnn.network.layout import Layout
+from mrcnn.network.mask_rcnn import network_inputs
+from mrcnn.network.pixel_layers import enlarged
+from mrcnn.network.precision import layers_compute_in
+from mrcnn.network.pyramid import build_high_pyramid
+from mrcnn.network.yolact_detections import YolactDetections
+from mrcnn.network.yolact_losses import YolactTrainingModel
+from mrcnn.network.yolact_masks import PrototypeMasks, TrainingMasks
+from mrcnn.network.yolact_targets import CanvasMasks, YolactTargets
+from mrcnn.ops import Tensor
+
+STRIDES = (8, 16, 32, 64, 128)  # of P3..P7 in pixels
+PROTOTYPE_STRIDE = STRIDES[0] // 2
+LAYOUT = Layout(
+    heads=r"(yolact_.*)|(fpn_.*)",
+    class_layers=("yolact_class", "yolact_semantic"),
+    parts={"prototype branch": ("yolact_prototype",), "prediction head": ("yolact_",), "pyramid": ("fpn_",)},
+)
+
+
+@layers_compute_in("float32")
+def build_yolact(config: Settings) -> tuple:
+    """The network of YolactSettings, with random weights.
+
+    Args:
+        config: YolactSettings.
+
+    Returns:
+        (training model, inference model), which share every weight that the latter has. Training model: the batch of
+        `mrcnn.data.batches` -> everything the losses need. Inference model: {"image", "window", "min_confidence"} ->
+        {"boxes", "class_ids", "scores", "valid", "masks"}.
+
+    Raises:
+        ConfigError: for settings that do not fit.
+    """
+    config.check()
+    image, window, truth = network_inputs(config)
+    stages = shared_stages(image, config)
+    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
+    inference = keras.Model(asked, detection_stages(stages, asked, config), name="yolact_inference")
+    inputs = {"image": image, "window": window, **truth}
+    training = YolactTrainingModel(inputs, training_stages(stages, inputs, config), config.LOSS_WEIGHTS,
+                                   config.YOLACT_NEGATIVE_RATIO, PROTOTYPE_STRIDE)
+    training.layout = inference.layout = LAYOUT
+    return training, inference
+
+
+def shared_stages(image: Tensor, config: Settings) -> dict:
+    """What training and detection have in common: image -> backbone -> pyramid -> prototypes, and what anchors say."""
+    centred = layers.Rescaling(1.0, offset=[-float(v) for v in config.MEAN_PIXEL], name="less_mean_pixel")(image)
+    with layers_compute_in(config.PRECISION):
+        features = build_backbone(centred, config)
+        pyramid = build_high_pyramid(features, config.TOP_DOWN_PYRAMID_SIZE)
+        levels = [pyramid[f"P{level}"] for level in range(3, 8)]
+        prototypes = prototype_branch(levels[0], config)
+        said = prediction_head(levels, config)
+    anchors = Anchors(STRIDES, config.anchor_scales(), config.YOLACT_ANCHOR_RATIOS, name="anchors")(levels)
+    anchors = layers.Concatenate(axis=0, name="all_anchors")(anchors)
+    return {"finest": levels[0], "prototypes": prototypes, **said, "anchors": anchors}
+
+
+def prototype_branch(finest: Tensor, config: Settings) -> Tensor:
+    """Prototypes of masks at stride 4, no class's and no object's own (section 3.1, figure 3).
+
+    Args:
+        finest: P3 [B, H/8, W/8, F].
+        config: YolactSettings.
+
+    Returns:
+        [B, H/4, W/4, YOLACT_PROTOTYPES], not negative.
+    """
+
+    def convolve(x, name):
+        return layers.Conv2D(config.TOP_DOWN_PYRAMID_SIZE, 3, padding="same", activation="relu", name=name,
+                             kernel_initializer="he_normal")(x)
+
+    x = finest
+    for index in (1, 2, 3):
+        x = convolve(x, f"yolact_prototype_conv{index}")
+    x = convolve(enlarged(x, 2, "yolact_prototype_enlarged"), "yolact_prototype_conv4")
+    return layers.Conv2D(config.YOLACT_PROTOTYPES, 1, activation="relu", name="yolact_prototypes",
+                         kernel_initializer="he_normal")(x)
+
+
+def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Tensor]:
+    """What every anchor says of itself (section 3.2, figure 4), the same weights on every level.
+
+    Args:
+        levels: maps [B, h, w, F] of P3..P7.
+        config: YolactSettings.
+
+    Returns:
+        {"logits": [B, A, C], "deltas": [B, A, 4], "coefficients": [B, A, k] in -1..1, for prototypes may be taken away
+        from a mask, too}.
+    """
+    shared = layers.Conv2D(config.TOP_DOWN_PYRAMID_SIZE, 3, padding="same", activation="relu", name="yolact_shared",
+                           kernel_initializer="he_normal")
+    hidden = [shared(feature_map) for feature_map in levels]
+    anchors = len(config.YOLACT_ANCHOR_RATIOS)
+    branches = {  # name: (layer's, numbers an anchor, activation)
+        "logits": ("class", config.NUM_CLASSES, None),
+        "deltas": ("bbox", 4, None),
+        "coefficients": ("coefficients", config.YOLACT_PROTOTYPES, "tanh"),
+    }
+    said = {}
+    for key, (name, numbers, activation) in branches.items():
+        convolve = layers.Conv2D(anchors * numbers, 3, padding="same", activation=activation, name=f"yolact_{name}",
+                                 kernel_initializer=normal(0.01))
+        flat = layers.Reshape((-1, numbers), name=f"yolact_{name}_of_anchors")
+        said[key] = layers.Concatenate(axis=1, name=f"yolact_{name}_of_all")([flat(convolve(x)) for x in hidden])
+    return said
+
+
+def detection_stages(stages: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
+    """What anchors say -> detections -> the masks of these alone."""
+    said = {name: stages[name] for name in ("logits", "deltas", "coefficients", "anchors")}
+    detections = YolactDetections(
+        config.DETECTION_MAX_INSTANCES, config.YOLACT_NMS_CANDIDATES, config.DETECTION_NMS_THRESHOLD,
+        config.BBOX_STD_DEV, config.YOLACT_NMS == "fast", name="yolact_detection",
+    )({**said, "window": asked["window"], "min_confidence": asked["min_confidence"]})
+    side = int(max(config.IMAGE_SHAPE[:2])) // PROTOTYPE_STRIDE
+    masks = PrototypeMasks(side, PROTOTYPE_STRIDE, name="detection_masks")(
+        {"prototypes": stages["prototypes"], **{key: detections[key] for key in ("coefficients", "boxes", "valid")}}
+    )
+    return {**{key: detections[key] for key in ("boxes", "class_ids", "scores", "valid")}, "masks": masks}
+
+
+def training_stages(stages: dict, inputs: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
+    """What anchors say and should say, masks of some of the positive ones, and what is seen where."""
+    objects = {key: inputs[key] for key in ("gt_boxes", "gt_class_ids", "gt_valid", "gt_crowd")}
+    targets = YolactTargets(
+        config.YOLACT_TRAIN_MASKS, config.YOLACT_POSITIVE_IOU, config.YOLACT_NEGATIVE_IOU, config.CROWD_OVERLAP,
+        config.BBOX_STD_DEV, seed=config.SEED, name="anchor_targets",
+    )({"anchors": stages["anchors"], **objects})
+    canvas = CanvasMasks(config.NUM_CLASSES, PROTOTYPE_STRIDE, config.USE_MINI_MASK, name="canvas_masks")(
+        {**objects, **{key: inputs[key] for key in ("gt_masks", "window", "image")}, "prototypes": stages["prototypes"]}
+    )
+    masks = TrainingMasks(name="training_masks")({
+        "prototypes": stages["prototypes"], "coefficients": stages["coefficients"], "gt_boxes": inputs["gt_boxes"],
+        **{key: targets[key] for key in ("index", "valid", "object")}, "masks": canvas["masks"], "row": canvas["row"],
+    })
+    with layers_compute_in(config.PRECISION):
+        # In training alone (section 3.4): it makes P3 tell classes apart, which prototypes gain from.
+        seen = layers.Conv2D(config.NUM_CLASSES - 1, 1, name="yolact_semantic", kernel_initializer=normal(0.01))(
+            stages["finest"]
+        )
+    return {
+        "logits": stages["logits"],
+        "deltas": stages["deltas"],
+        "active_classes": inputs["active_classes"],
+        **{f"anchor_{key}": targets[key] for key in ("class_ids", "positive", "negative", "deltas")},
+        **{f"mask_{key}": value for key, value in masks.items()},
+        "seen_logits": seen,
+        "seen": canvas["seen"],
+        "seen_valid": canvas["seen_valid"],
+    }
