@@ -108,11 +108,12 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (Choice(("backbone", "plain")), "UNET_ENCODER"),
     (Choice(("bilinear", "transposed")), "UNET_UPSAMPLING"),
     # YOLACT
-    (COUNT, "YOLACT_PROTOTYPES YOLACT_NEGATIVE_RATIO YOLACT_TRAIN_MASKS YOLACT_NMS_CANDIDATES"),
+    (COUNT, "YOLACT_PROTOTYPES YOLACT_HARD_NEGATIVES YOLACT_TRAIN_MASKS YOLACT_NMS_CANDIDATES"),
     (OrNone(Numbers(Number(1), 5), [24, 48, 96, 192, 384]), "YOLACT_ANCHOR_SCALES"),
     (Numbers(Number(0.01, 100)), "YOLACT_ANCHOR_RATIOS"),
     (SHARE, "YOLACT_POSITIVE_IOU YOLACT_NEGATIVE_IOU"),
     (Choice(("fast", "greedy")), "YOLACT_NMS"),
+    (Choice(("group", "none")), "YOLACT_HEAD_NORM"),
 )
 RULES = {name: rule for rule, names in _ROWS for name in names.split()}
 

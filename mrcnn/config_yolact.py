@@ -12,6 +12,7 @@ class YolactSettings(Settings, network="YOLACT"):
     # --- The network -------------------------------------------------------------------------------------------------
     IMAGE_MIN_DIM = IMAGE_MAX_DIM = 576  # the paper's 550 does not divide by 64, which the pyramid needs
     TOP_DOWN_PYRAMID_SIZE = 256  # channels of the pyramid, the prototype branch and the prediction head
+    YOLACT_HEAD_NORM = "group"  # of the last two of these (Wu and He 2018); the paper has "none", and longer schedules
     YOLACT_PROTOTYPES = 32  # masks of the whole canvas, of which each object's mask is a sum (section 3.1)
     # Sides of the square anchors in pixels, one for each of P3..P7; None: 24 to 384 on a canvas of 550, and in
     # proportion to IMAGE_MAX_DIM on others.
@@ -26,7 +27,7 @@ class YolactSettings(Settings, network="YOLACT"):
     # --- Training ----------------------------------------------------------------------------------------------------
     YOLACT_POSITIVE_IOU = 0.5  # an anchor of such an IoU with an object is to become it
     YOLACT_NEGATIVE_IOU = 0.4  # one below it with all is background; between the two it teaches nothing
-    YOLACT_NEGATIVE_RATIO = 3  # the hardest negatives, so many times the positives, count (section 4; Liu 2016)
+    YOLACT_HARD_NEGATIVES = 3  # the hardest negatives, so many times the positives, count (section 4; Liu 2016)
     YOLACT_TRAIN_MASKS = 100  # masks are assembled for so many positive anchors of a photo, chosen at random
     CROWD_OVERLAP = 0.7
     BBOX_STD_DEV = [0.1, 0.1, 0.2, 0.2]

@@ -12,12 +12,14 @@ from mrcnn.config import Config, Settings
 from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights
 from mrcnn.config_pixels import DeepLabPlusSettings, DeepLabSettings, U2NetSettings, UNetSettings
 from mrcnn.config_rules import RULES, checked, misspelt
+from mrcnn.config_yolact import YolactSettings
 from mrcnn.errors import ConfigError
 
 PACKAGE = pathlib.Path(config_rules.__file__).parent
 NAMES = Config().names()
-OWNERS = {name: owner for owner in (UNetSettings, U2NetSettings, DeepLabPlusSettings, DeepLabSettings, Config)
-          for name in owner().names()}  # a class that has the setting, Config where it does
+CLASSES = YolactSettings, UNetSettings, U2NetSettings, DeepLabPlusSettings, DeepLabSettings, Config
+# A class that has the setting, Config where it does.
+OWNERS = {name: owner for owner in CLASSES for name in owner().names()}
 TEXT, NUMBER, NOTHING = "seventy", 7.25, object()
 
 

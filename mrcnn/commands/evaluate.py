@@ -70,7 +70,8 @@ def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: d
             if len(own) >= most and (objects[image_id] >= most or min(own) >= shown)]
     if not full or tile is not None:  # with tiles the limit holds for each of them
         return ""
-    if most >= getattr(config, "POST_NMS_ROIS_INFERENCE", math.inf):  # a region gives few detections, and there are no more regions
+    # A region gives few detections, and there are no more regions, where a network has such.
+    if most >= getattr(config, "POST_NMS_ROIS_INFERENCE", math.inf):
         remedy = f"--set DETECTION_MAX_INSTANCES={2 * most} with --set POST_NMS_ROIS_INFERENCE={4 * most}"
     else:
         remedy = f"--set DETECTION_MAX_INSTANCES={2 * most}"

@@ -26,9 +26,9 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
             overlaps more; of several such objects the one of the highest IoU.
 
     Returns:
-        {"iou": [B, A] with the object, which is the best one unless keep_best, "object": int32 [B, A] its index, "best": bool [B, A] whether some object
-        overlaps no anchor more than this one, "crowd": [B, A] largest share of the anchor in one crowd, or largest IoU
-        with one if crowd_by_iou}.
+        {"iou": [B, A] with the object, which is the best one unless keep_best, "object": int32 [B, A] its index,
+        "best": bool [B, A] whether some object overlaps no anchor more than this one, "crowd": [B, A] largest share of
+        the anchor in one crowd, or largest IoU with one if crowd_by_iou}.
     """
     batch, count = ops.shape(gt_boxes)[0], ops.shape(anchors)[0]
     objects = ops.shape(gt_boxes)[1]

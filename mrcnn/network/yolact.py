@@ -11,11 +11,11 @@ from keras import layers
 
 from mrcnn.config import Settings
 from mrcnn.network.anchors import Anchors
-from mrcnn.network.backbones import build_backbone
+from mrcnn.network.backbones import build_backbone, normalisation
 from mrcnn.network.heads import normal
 from mrcnn.network.layout import Layout
 from mrcnn.network.mask_rcnn import network_inputs
-from mrcnn.network.pixel_layers import enlarged
+from mrcnn.network.pixel_layers import enlarged, groups_of
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_high_pyramid
 from mrcnn.network.yolact_detections import YolactDetections
@@ -55,7 +55,7 @@ def build_yolact(config: Settings) -> tuple:
     inference = keras.Model(asked, detection_stages(stages, asked, config), name="yolact_inference")
     inputs = {"image": image, "window": window, **truth}
     training = YolactTrainingModel(inputs, training_stages(stages, inputs, config), config.LOSS_WEIGHTS,
-                                   config.YOLACT_NEGATIVE_RATIO, PROTOTYPE_STRIDE)
+                                   config.YOLACT_HARD_NEGATIVES, PROTOTYPE_STRIDE)
     training.layout = inference.layout = LAYOUT
     return training, inference
 
@@ -85,16 +85,35 @@ def prototype_branch(finest: Tensor, config: Settings) -> Tensor:
         [B, H/4, W/4, YOLACT_PROTOTYPES], not negative.
     """
 
-    def convolve(x, name):
-        return layers.Conv2D(config.TOP_DOWN_PYRAMID_SIZE, 3, padding="same", activation="relu", name=name,
-                             kernel_initializer="he_normal")(x)
-
     x = finest
     for index in (1, 2, 3):
-        x = convolve(x, f"yolact_prototype_conv{index}")
-    x = convolve(enlarged(x, 2, "yolact_prototype_enlarged"), "yolact_prototype_conv4")
+        x = convolve([x], f"yolact_prototype_conv{index}", config)[0]
+    x = convolve([enlarged(x, 2, "yolact_prototype_enlarged")], "yolact_prototype_conv4", config)[0]
     return layers.Conv2D(config.YOLACT_PROTOTYPES, 1, activation="relu", name="yolact_prototypes",
                          kernel_initializer="he_normal")(x)
+
+
+def convolve(maps: Sequence[Tensor], name: str, config: Settings) -> list[Tensor]:
+    """A 3x3 convolution of the heads with its norm, if there is one, and ReLU: the same weights on every map.
+
+    Args:
+        maps: [B, h, w, F] each.
+        name: of the convolution; the norm's is name + "_bn".
+        config: YolactSettings.
+
+    Returns:
+        [B, h, w, TOP_DOWN_PYRAMID_SIZE] of each.
+    """
+    channels, grouped = config.TOP_DOWN_PYRAMID_SIZE, config.YOLACT_HEAD_NORM == "group"
+    steps = [layers.Conv2D(channels, 3, padding="same", use_bias=not grouped, name=name,
+                           kernel_initializer="he_normal")]
+    if grouped:
+        steps.append(normalisation("group", None, f"{name}_bn", groups_of(channels)))
+    steps.append(layers.Activation("relu", name=f"{name}_relu"))
+    maps = list(maps)
+    for step in steps:
+        maps = [step(one) for one in maps]
+    return maps
 
 
 def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Tensor]:
@@ -108,9 +127,7 @@ def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Ten
         {"logits": [B, A, C], "deltas": [B, A, 4], "coefficients": [B, A, k] in -1..1, for prototypes may be taken away
         from a mask, too}.
     """
-    shared = layers.Conv2D(config.TOP_DOWN_PYRAMID_SIZE, 3, padding="same", activation="relu", name="yolact_shared",
-                           kernel_initializer="he_normal")
-    hidden = [shared(feature_map) for feature_map in levels]
+    hidden = convolve(levels, "yolact_shared", config)
     anchors = len(config.YOLACT_ANCHOR_RATIOS)
     branches = {  # name: (layer's, numbers an anchor, activation)
         "logits": ("class", config.NUM_CLASSES, None),
@@ -119,10 +136,10 @@ def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Ten
     }
     said = {}
     for key, (name, numbers, activation) in branches.items():
-        convolve = layers.Conv2D(anchors * numbers, 3, padding="same", activation=activation, name=f"yolact_{name}",
-                                 kernel_initializer=normal(0.01))
+        branch = layers.Conv2D(anchors * numbers, 3, padding="same", activation=activation, name=f"yolact_{name}",
+                               kernel_initializer=normal(0.01))
         flat = layers.Reshape((-1, numbers), name=f"yolact_{name}_of_anchors")
-        said[key] = layers.Concatenate(axis=1, name=f"yolact_{name}_of_all")([flat(convolve(x)) for x in hidden])
+        said[key] = layers.Concatenate(axis=1, name=f"yolact_{name}_of_all")([flat(branch(x)) for x in hidden])
     return said
 
 

@@ -1,4 +1,4 @@
-"""YOLACT's losses (Bolya 2019, section 3.1), each a pure function of named tensors, and the training graph with them."""
+"""YOLACT's losses (Bolya 2019, section 3.1), pure functions of named tensors, and the training graph with them."""
 
 from keras import ops
 

@@ -1,4 +1,4 @@
-"""What YOLACT's anchors and prototypes are to become: objects matched with anchors, true masks at the prototypes' stride.
+"""What YOLACT's anchors and masks are to become: anchors matched with objects, true masks at the prototypes' stride.
 
 Shapes as in the package's glossary, and
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.nms import ABSENT, kept_boxes, nms, parallel_nms, reference_nms
+from mrcnn.ops.nms import ABSENT, fast_nms, kept_boxes, nms, parallel_nms, reference_nms
 
 
 def brute_force(boxes, scores, threshold, limit):
@@ -76,3 +76,19 @@ def test_arrays_and_tensors_keep_the_same_boxes(threshold):
     np.testing.assert_array_equal(kept_boxes(boxes, classes, threshold), expected)
     assert 10 < len(expected) < 60
     assert kept_boxes(np.zeros((0, 4), np.float32), np.zeros(0, int), threshold).tolist() == []
+
+
+def test_fast_nms_is_its_definition():
+    """Plain Python: a box is dropped if any better one overlaps it, kept or not; so no box more is kept than greedily.
+    """
+    boxes, scores = clustered(np.random.default_rng(5), 4, 40)
+    order = np.argsort(-scores, axis=1)
+    boxes = np.take_along_axis(boxes, order[:, :, None], axis=1)
+    boxes[0, 5] = boxes[0, 3, [0, 1, 0, 1]]  # without area it neither drops nor is dropped
+    kept = ops.convert_to_numpy(fast_nms(ops.convert_to_tensor(boxes), 0.4))
+    for row in range(4):
+        expected = [all(overlap(boxes[row, i], boxes[row, j]) <= np.float32(0.4) for j in range(i)) for i in range(40)]
+        assert kept[row].tolist() == expected and 3 < sum(expected) < 40
+        greedy = brute_force(boxes[row], np.arange(40, 0, -1), 0.4, 40)
+        assert set(np.flatnonzero(expected)) <= set(greedy)
+    assert kept[0, 5]
