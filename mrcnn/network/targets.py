@@ -41,12 +41,8 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
         return index < last
 
     def match_one(index, best_iou, best_object, is_best, crowd):
-        box = ops.take(gt_boxes, index, axis=1)[:, None]
-        valid = ops.take(gt_valid, index, axis=1)[:, None]
-        is_crowd = ops.take(gt_crowd, index, axis=1)[:, None]
-        shared = box_ops.intersection(anchors, box)
-        overlap = shared / ops.maximum(box_ops.area(box) + anchor_area - shared, 1e-9)
-        covered = overlap if crowd_by_iou else shared / anchor_area
+        box, valid, is_crowd = (ops.take(table, index, axis=1)[:, None] for table in (gt_boxes, gt_valid, gt_crowd))
+        overlap, covered = _overlaps(anchors, anchor_area, box, crowd_by_iou)
         covered = ops.where(ops.logical_and(valid, is_crowd), covered, 0.0)
         overlap = ops.where(ops.logical_and(valid, ops.logical_not(is_crowd)), overlap, 0.0)
         # Equality with a maximum of zero would make every far anchor positive.
@@ -75,6 +71,13 @@ def match_anchors(anchors: Tensor, gt_boxes: Tensor, gt_valid: Tensor, gt_crowd:
     if keep_best:
         overlap = ops.where(is_best, overlap - CLAIM, overlap)
     return {"iou": overlap, "object": index, "best": is_best, "crowd": crowd}
+
+
+def _overlaps(anchors, anchor_area, box, crowd_by_iou):
+    """IoU of anchors with a box, and what counts if that is a crowd's: the share of each anchor in it, or the IoU."""
+    shared = box_ops.intersection(anchors, box)
+    overlap = shared / ops.maximum(box_ops.area(box) + anchor_area - shared, 1e-9)
+    return overlap, overlap if crowd_by_iou else shared / anchor_area
 
 
 class AnchorTargets(keras.layers.Layer):
