@@ -16,6 +16,7 @@ from mrcnn.commands.options import PRESETS, OneLineParser, add_command, run_comm
 from mrcnn.commands.program import Program, make_program
 from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
+from mrcnn.commands.video import add_video
 
 
 def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
@@ -29,8 +30,9 @@ def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
     parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
-                                     metavar="train|tune|evaluate|detect|diagnose|label|export|data")
-    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_export, add_data):
+                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|data")
+    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export,
+                add_data):
         add(commands, add_command)
     return parser
 

@@ -75,7 +75,7 @@ def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray
 
 
 def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], alpha: float = 0.55,
-                   scale: int = 1) -> np.ndarray:
+                   scale: int = 1, legend: bool = True) -> np.ndarray:
     """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
 
     Args:
@@ -84,6 +84,7 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
         class_names: by class id, background first.
         alpha: share of the label's colour.
         scale: whole number of times by which the result is larger than the photo.
+        legend: False leaves it out, so that the frames of a film are of one size.
 
     Returns:
         uint8 [scale * H, scale * W + legend, 3].
@@ -109,7 +110,7 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
         share = np.where(labels[band] == 0, 0, np.float32(alpha))[..., None]
         drawing[band] = np.rint(image[band] * (1 - share) + palette()[labels[band]] * share)
     drawing[edges] = 255
-    return np.concatenate([drawing, _legend(labels, class_names)], axis=1)
+    return np.concatenate([drawing, _legend(labels, class_names)], axis=1) if legend else drawing
 
 
 def _legend(labels, class_names):

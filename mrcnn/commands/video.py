@@ -1,0 +1,325 @@
+"""The command `video`: what a checkpoint finds in a film, drawn into it, with a number for each object."""
+
+import argparse
+import collections
+import contextlib
+import functools
+import json
+import math
+import os
+import re
+import sys
+import time
+from typing import NamedTuple
+
+from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
+from mrcnn.commands.settings import overrides_of
+from mrcnn.errors import DataError, UsageError
+from mrcnn.outputs import claim_outputs
+from mrcnn.progress import progress_bar
+
+CAMERA = re.compile(r"camera|webcam|\d+|/dev/video\d+")
+
+
+def video(options):
+    """Draw what is found in a film into a copy of it, and write it as JSON lines.
+
+    Returns:
+        The exit code.
+    """
+    from mrcnn.data.films.reading import FilmReader
+    from mrcnn.data.films.writing import form_of
+
+    check_usage(options)
+    overrides = overrides_of(options)
+    path = checkpoint_of(options)
+    output = film_path(options, path)
+    form = form_of(output, options.cut_out)
+    with FilmReader(options.video, options.start, options.end) as film:
+        names = [output, lines_path(output)]
+        check_not_source(options.video, names)
+        claim_outputs(names, options.overwrite)
+        model = load_model(path, options, overrides)
+        done, interruption = write_film(options, film, model, output, form)
+    tell(film, done, output)
+    if interruption:
+        print(f"the rest of the film: --from {done.rest:.2f}, with another --output", file=sys.stderr)
+        raise interruption
+    return 2 if film.is_broken else 0
+
+
+def check_usage(options):
+    """Raise UsageError for what cannot be, before anything is opened."""
+    if CAMERA.fullmatch(options.video) and not os.path.isfile(options.video):
+        raise UsageError(f"--video {options.video}: cameras are not read: record a film first, for example by ffmpeg "
+                         "-f v4l2 -i /dev/video0 film.mp4, and give that.")
+    if os.path.isdir(options.video) or not os.path.exists(options.video):
+        what = "is a folder" if os.path.isdir(options.video) else "does not exist"
+        raise UsageError(f"--video {options.video} {what}: give the file of a film.")
+    if options.end is not None and options.end <= options.start:
+        raise UsageError(f"--to {options.end:g} is not after --from {options.start:g}: give a later second.")
+
+
+def film_path(options, checkpoint):
+    """Path of the film to write: --output, or a file of the film's name in the run's folder `videos`."""
+    if options.output:
+        return options.output.rstrip("/\\") or options.output
+    stem = os.path.splitext(os.path.basename(options.video))[0]
+    return os.path.join(output_folder(options, checkpoint, "videos"), stem + (".webm" if options.cut_out else ".mp4"))
+
+
+def lines_path(output):
+    """Path of the JSON lines beside a film or a folder of pictures."""
+    return (os.path.splitext(output)[0] or output) + ".jsonl"
+
+
+def check_not_source(source, names):
+    """Raise UsageError if the film would be written over the one that is read."""
+    if os.path.realpath(source) in map(os.path.realpath, names):
+        raise UsageError(f"--output {names[0]} is the film that is read: give another name.")
+
+
+# --- The film --------------------------------------------------------------------------------------------------------
+
+
+class Done(NamedTuple):
+    """What was written.
+
+    Args:
+        frames: how many.
+        end: seconds in the source of the last one.
+        rest: seconds in the source where the next one begins.
+        seconds: that it took.
+        tracks: {class name: number of tracks}, None of a network of label maps.
+        notes: what is not as in the source.
+    """
+
+    frames: int
+    end: float
+    rest: float
+    seconds: float
+    tracks: dict[str, int] | None
+    notes: list[str]
+
+
+def write_film(options, film, model, output, form):
+    """Write the film and its JSON lines, whole or, when interrupted, up to there.
+
+    Returns:
+        (Done, the KeyboardInterrupt that ended it or None).
+
+    Raises:
+        DataError: the film has no frame that can be read.
+    """
+    from mrcnn.data.films.writing import FilmWriter, PictureWriter
+    from mrcnn.files import whole_file, whole_files, whole_folder
+
+    interruption, names, started = None, class_names_of(model), time.monotonic()
+    with contextlib.ExitStack() as stack:
+        if form is None:
+            folder, lines_file = stack.enter_context(whole_folder(output)), stack.enter_context(
+                whole_file(lines_path(output)))
+            writer = PictureWriter(folder, film)
+        else:
+            film_file, lines_file = stack.enter_context(whole_files(output, lines_path(output)))
+            writer = FilmWriter(film_file, form, film, shift=None if options.start else 0)
+        writer = stack.enter_context(writer)
+        lines = stack.enter_context(open(lines_file, "w", encoding="utf-8"))
+        run = Run(options, film, model, names, writer, lines)
+        try:
+            with progress_bar("Film") as show:
+                run.all(show)
+        except KeyboardInterrupt as error:
+            if not run.frames:
+                raise  # there is nothing that could be played
+            interruption = error
+        if not run.frames:
+            raise DataError(f"{film.path}: no frame of it can be read" + (
+                f" ({film.fault})" if film.fault else "" if film.end is None else " in that time") + ".")
+        writer.close()
+    counts = None
+    if run.follower_seen is not None:
+        counts = collections.Counter(names[class_id] for class_id in run.follower_seen.values())
+    took, rest = time.monotonic() - started, float(run.last + 1 / film.rate)
+    return Done(run.frames, float(run.last), rest, took, counts, writer.notes), interruption
+
+
+class Run:
+    """The way of a film's frames through the network into the new film.
+
+    Args:
+        options: of the command.
+        film: FilmReader.
+        model: that looks at its frames.
+        names: of its classes.
+        writer: FilmWriter or PictureWriter.
+        lines: text file of the JSON lines.
+    """
+
+    def __init__(self, options, film, model, names, writer, lines):
+        from mrcnn.inference.video import Follower, Labelling
+
+        self.options, self.film, self.names, self.writer, self.lines = options, film, names, writer, lines
+        self.finds = hasattr(model, "detect")
+        if self.finds:
+            self.looker = Follower(model, float(model.config.DETECTION_MIN_CONFIDENCE),
+                                   max(1, options.unseen // options.every), options.smooth)
+        else:
+            self.looker = Labelling(model)
+        self.window = max(1, int(model.config.BATCH_SIZE)) * options.every
+        self.frames, self.first, self.last, self.held = 0, None, 0, None
+        self.draw = functools.partial(drawn, options, names, self.finds)
+
+    @property
+    def follower_seen(self):
+        """{track: class id}, None of a network of label maps."""
+        return self.looker.seen if self.finds else None
+
+    def all(self, show):
+        """Write all frames; `show` is told how far it is."""
+        from mrcnn.data.films.reading import FilmFrame
+
+        waiting, limit = [], self.options.limit
+        total = self.film.expected if limit is None else min(limit, self.film.expected or limit)
+        for part in self.film.parts():
+            if not isinstance(part, FilmFrame):
+                self.writer.sound(part)
+                continue
+            waiting.append(part)
+            is_last = limit is not None and self.frames + len(waiting) >= limit
+            if len(waiting) >= self.window or is_last:
+                self.some(waiting)
+                waiting = []
+                show(self.frames, None if total is None else max(total, self.frames))
+            if is_last:
+                return
+        if waiting:
+            self.some(waiting)
+            show(self.frames, self.frames)
+
+    def some(self, frames):
+        """Look at every N-th of some frames, and write them all: those between are given what was found before."""
+        every = self.options.every
+        looked_at = [frame for number, frame in enumerate(frames, start=self.frames) if number % every == 0]
+        found = iter(self.looker.follow([frame.image for frame in looked_at]) if looked_at else ())
+        for frame in frames:
+            fresh = self.frames % every == 0
+            if fresh:
+                self.held = next(found)
+            self.first = frame.time if self.first is None else self.first
+            self.writer.write(self.draw(frame.image, self.held), frame.time)
+            self.lines.write(json.dumps(self.line(frame, fresh), ensure_ascii=False) + "\n")
+            self.frames, self.last = self.frames + 1, frame.time
+
+    def line(self, frame, fresh):
+        """What JSON holds of a frame."""
+        shift = self.first if self.options.start else 0
+        objects = objects_of(self.held, self.names) if self.finds else areas_of(self.held, self.names)
+        return {"frame": self.frames, "time": round(float(frame.time - shift), 6),
+                "source_time": round(float(frame.time), 6), "looked_at": fresh, "objects": objects}
+
+
+def class_names_of(model):
+    """Names of a model's classes, background first."""
+    return list(model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))])
+
+
+def drawn(options, names, finds, image, found):
+    """A frame as the options want it drawn: uint8 [H, W, 3], with --cut-out [H, W, 4].
+
+    Args:
+        names: of the classes.
+        finds: whether `found` are objects, else a label map.
+        image: uint8 [H, W, 3].
+    """
+    from mrcnn.drawing import frames
+
+    if not (options.splash or options.blur or options.cut_out):
+        return frames.draw_tracks(image, found, names, options.scores) if finds else frames.draw_labels(
+            image, found, names)
+    inside = frames.covered(found, image.shape[:2]) if finds else found > 0
+    if options.splash:
+        return frames.splash(image, inside)
+    if options.cut_out:
+        return frames.cut_out(image, inside)
+    return frames.blur(image, inside if options.blur == "objects" else ~inside)
+
+
+def objects_of(objects, names):
+    """Objects as COCO's results name things, with their tracks."""
+    result = []
+    for one in objects:
+        y1, x1, y2, x2 = (round(float(value), 2) for value in one["box"])
+        result.append({"track": one["track"], "category_id": one["class_id"], "category": names[one["class_id"]],
+                       "score": round(one["score"], 4), "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
+                       "segmentation": one["rle"]})
+    return result
+
+
+def areas_of(labels, names):
+    """The classes of a label map that occur, background left out, each with the run lengths of where it is."""
+    import numpy as np
+
+    from mrcnn.data import run_lengths
+
+    return [{"category_id": int(label), "category": names[label], "segmentation": run_lengths.encode(labels == label)}
+            for label in np.unique(labels) if 0 < label < len(names)]
+
+
+# --- What the user is told -------------------------------------------------------------------------------------------
+
+
+def tell(film, done, output):
+    """Print what was written, and on stderr what is not as in the source."""
+    for note in (*film.notes, *done.notes):
+        print(f"note: {note}", file=sys.stderr)
+    counts = ""
+    if done.tracks is not None:
+        kinds = ", ".join(f"{name} {count}" for name, count in done.tracks.most_common())
+        counts = f", {sum(done.tracks.values())} objects" + (f" ({kinds})" if kinds else "")
+    speed = done.frames / max(done.seconds, 1e-9)
+    print(f"{done.frames} frames, up to {done.end:.2f} s of the film{counts}, {speed:.1f} frames/s; it is {output}, "
+          f"what was found in it {lines_path(output)}")
+
+
+def seconds(text):
+    """A number of seconds, 90 or 1:30, at least 0."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    value = sum(part * 60**power for power, part in enumerate(reversed(parts)))
+    if not 1 <= len(parts) <= 3 or not all(math.isfinite(part) and part >= 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds, as 12.5, or 1:30")
+    return value
+
+
+def add_video(commands, add_command):
+    command = add_command(commands, "video", video, "Draw what is found in a film into it, each object with a number "
+                          "that it keeps; write it as JSON lines.")
+    add_weights(command)
+    command.add_argument("--video", required=True, metavar="FILE", help="the film: MP4, MOV, MKV, WebM, AVI and others")
+    add_output(command, "FILE|DIR", "film to write, .mp4, .mov, .mkv or .webm, or without ending a folder of PNG files;"
+               " what is found goes beside it as .jsonl (default: NAME.mp4 in the folder videos of the run)")
+    command.add_argument("--from", dest="start", type=seconds, default=0.0, metavar="S", help="begin at this second, "
+                         "or minute:second")
+    command.add_argument("--to", dest="end", type=seconds, metavar="S", help="end before this second")
+    command.add_argument("--every", type=positive, default=1, metavar="N", help="look at every N-th frame; those "
+                         "between show what was found before (default 1)")
+    command.add_argument("--unseen", type=positive, default=30, metavar="N", help="frames that an object may be unseen "
+                         "and keep its number (default 30)")
+    command.add_argument("--smooth", type=probability, default=0.5, metavar="P", help="share of the masks before in "
+                         "that of an object (default 0.5; 0: each as it is found)")
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score with which an object appears; it stays down to half of that (default: the "
+                              "checkpoint's DETECTION_MIN_CONFIDENCE)")
+    look = command.add_mutually_exclusive_group()
+    look.add_argument("--splash", action="store_true", help="objects in colour, the rest grey, in place of outlines")
+    look.add_argument("--blur", nargs="?", const="objects", choices=("objects", "background"),
+                      help="blur the objects (without a value), or all else")
+    look.add_argument("--cut-out", action="store_true", help="objects alone on transparent ground: .webm (VP9, for "
+                      "browsers), .mov (ProRes 4444, for video editors) or a folder of PNG files")
+    look.add_argument("--scores", action="store_true", help="write the scores beside classes and numbers")
+    add_tta(command)
+    add_tiles(command)

@@ -1,0 +1,113 @@
+"""Reading films: frames upright with their time stamps, and one line on each thing that is wrong with a file."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from PIL import Image
+
+av = pytest.importorskip("av")
+
+from films import GREEN, RED, frames_of, square, write_film  # noqa: E402
+
+from mrcnn.data.films.reading import FilmFrame, FilmReader  # noqa: E402
+from mrcnn.data.films.writing import FORMS, FilmWriter  # noqa: E402
+from mrcnn.errors import DataError, UsageError  # noqa: E402
+
+
+def pictures(count=12, size=(64, 96)):
+    """A red square at the left that walks down, a green one at the right that stays."""
+    return list(frames_of([[(RED, square(2 + i, 4)), (GREEN, square(40, 70))] for i in range(count)], size))
+
+
+def read(path, **options):
+    """([FilmFrame], number of packets of sound, FilmReader) of a film."""
+    with FilmReader(path, **options) as film:
+        parts = list(film.parts())
+        frames = [part for part in parts if isinstance(part, FilmFrame)]
+        return frames, len(parts) - len(frames), film
+
+
+def test_frames_with_their_time_stamps(tmp_path):
+    times = [0, 512, 1024, 5000, 5512, 12800]  # of 12800 a second, unevenly
+    frames, sound, film = read(write_film(tmp_path / "a.mp4", pictures(6), times))
+    assert [frame.time for frame in frames] == [Fraction(time, 12800) for time in times]
+    for frame, picture in zip(frames, pictures(6)):
+        assert np.abs(frame.image.astype(int) - picture).mean() < 3
+    assert (film.size, sound, film.notes, film.is_broken, film.expected) == ((64, 96), 0, [], False, 6)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_a_turned_film_is_read_upright(tmp_path, degrees):
+    upright = pictures(3, (96, 64))
+    # Players turn what lies in the file counter-clockwise, so there it lies turned the other way.
+    lying = [np.ascontiguousarray(np.rot90(picture, -degrees // 90)) for picture in upright]
+    frames, _, film = read(write_film(tmp_path / "a.mp4", lying, rotation=degrees))
+    assert film.size == (96, 64)
+    for frame, picture in zip(frames, upright):
+        assert np.abs(frame.image.astype(int) - picture).mean() < 3
+
+
+def test_a_part_of_a_film(tmp_path):
+    path = write_film(tmp_path / "a.mp4", pictures(30), sound="aac")
+    frames, sound, film = read(path, start=0.4, end=0.8)
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(10, 20)]
+    assert 17 <= sound <= 20  # 0.4 s of 48000 / 1024 packets a second are 18.75
+    assert film.expected == 10 and not film.is_broken
+    with pytest.raises(UsageError, match="--from 9: .*a.mp4 is 1.20 s long: give an earlier time"):
+        FilmReader(path, start=9)
+
+
+def test_a_film_that_was_cut_off_is_told_with_the_frame(tmp_path):
+    path = write_film(tmp_path / "a.mp4", pictures(20))
+    with FilmReader(path) as film, FilmWriter(tmp_path / "b.mp4", FORMS[".mp4"], film) as writer:
+        for frame in film.parts():
+            writer.write(frame.image, frame.time)  # with its index in front
+    data = (tmp_path / "b.mp4").read_bytes()
+    start = data.index(b"mdat")
+    (tmp_path / "cut.mp4").write_bytes(data[:start + (len(data) - start) * 4 // 5])
+    frames, _, film = read(tmp_path / "cut.mp4")
+    assert 0 < len(frames) < 20 and film.is_broken
+    assert f"broken after frame {len(frames)}, at {float(frames[-1].time):.2f} s" in film.notes[0]
+    assert "whole copy" in film.notes[0]
+
+
+def test_a_film_with_noise_in_it_is_told_and_read_on(tmp_path):
+    write_film(tmp_path / "a.mp4", pictures(20))
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    middle = data.index(b"mdat") + 1500
+    data[middle:middle + 300] = np.random.default_rng(0).bytes(300)
+    (tmp_path / "b.mp4").write_bytes(data)
+    frames, _, film = read(tmp_path / "b.mp4")
+    assert len(frames) >= 5 and film.is_broken
+    assert "is damaged" in film.notes[0] and "the first after frame" in film.notes[0]
+
+
+def test_what_is_no_film_is_refused_in_one_line(tmp_path):
+    (tmp_path / "text.mp4").write_text("no film at all")
+    with pytest.raises(DataError, match=r"text.mp4: no film that can be read \(Invalid data.*give a whole MP4"):
+        FilmReader(tmp_path / "text.mp4")
+    Image.new("RGB", (20, 20)).save(tmp_path / "photo.png")
+    with pytest.raises(DataError, match="photo.png is a picture, not a film: use mrcnn detect"):
+        FilmReader(tmp_path / "photo.png")
+    with av.open(str(tmp_path / "song.m4a"), "w", format="mp4") as container:
+        voice = container.add_stream("aac", rate=48000, layout="mono")
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+        heard.sample_rate = 48000
+        container.mux(voice.encode(heard))
+        container.mux(voice.encode(None))
+    with pytest.raises(DataError, match=r"song.m4a has no stream of moving pictures \(it has: audio\)"):
+        FilmReader(tmp_path / "song.m4a")
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_film(tmp_path / "a.mp4", pictures(2))
+    (tmp_path / "a.mp4").rename("data:1.mp4")
+    assert len(read("data:1.mp4")[0]) == 2
+
+
+def test_without_pyav_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(UsageError, match=r'PyAV: pip install av \(or "mrcnn-keras\[video\]"\)'):
+        FilmReader("film.mp4")
