@@ -3,7 +3,7 @@
 from mrcnn.config import Settings
 from mrcnn.config_rules import check_yolact
 
-PAPER_SIDE, PAPER_SCALES = 550, (24, 48, 96, 192, 384)  # pixels: of the canvas, and of the anchors on it (section 5)
+PAPER_SIDE, PAPER_SCALES = 550, (24, 48, 96, 192, 384)  # pixels: of the canvas, and of the anchors on it (section 4)
 
 
 class YolactSettings(Settings, network="YOLACT"):
@@ -31,7 +31,7 @@ class YolactSettings(Settings, network="YOLACT"):
     YOLACT_TRAIN_MASKS = 100  # masks are assembled for so many positive anchors of a photo, chosen at random
     CROWD_OVERLAP = 0.7
     BBOX_STD_DEV = [0.1, 0.1, 0.2, 0.2]
-    LOSS_WEIGHTS = {  # section 3.1, and section 4 for the last
+    LOSS_WEIGHTS = {  # section 3.3, and section 5 for the last
         "yolact_class_loss": 1.0,
         "yolact_bbox_loss": 1.5,
         "yolact_mask_loss": 6.125,
@@ -39,7 +39,7 @@ class YolactSettings(Settings, network="YOLACT"):
     }
 
     # --- Detection ---------------------------------------------------------------------------------------------------
-    YOLACT_NMS = "fast"  # section 3.3; or "greedy", where a suppressed box suppresses no other
+    YOLACT_NMS = "fast"  # section 5; or "greedy", where a suppressed box suppresses no other
     YOLACT_NMS_CANDIDATES = 200  # of each class, the best ones, that suppression looks at
     DETECTION_NMS_THRESHOLD = 0.5
     DETECTION_MAX_INSTANCES = 100

@@ -21,7 +21,7 @@ def build_pyramid(features: dict[str, Tensor], channels: int) -> dict[str, Tenso
 
 
 def build_high_pyramid(features: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
-    """Top-down pathway down to P3 alone, and P6 and P7 by convolutions of stride 2 (Bolya 2019, section 5).
+    """Top-down pathway down to P3 alone, and P6 and P7 by convolutions of stride 2 (Bolya 2019, section 4).
 
     Args:
         features: {"C3", "C4", "C5"}; others are not looked at.

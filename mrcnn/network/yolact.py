@@ -84,7 +84,6 @@ def prototype_branch(finest: Tensor, config: Settings) -> Tensor:
     Returns:
         [B, H/4, W/4, YOLACT_PROTOTYPES], not negative.
     """
-
     x = finest
     for index in (1, 2, 3):
         x = convolve([x], f"yolact_prototype_conv{index}", config)[0]
@@ -150,7 +149,7 @@ def detection_stages(stages: dict, asked: dict[str, Tensor], config: Settings) -
         config.DETECTION_MAX_INSTANCES, config.YOLACT_NMS_CANDIDATES, config.DETECTION_NMS_THRESHOLD,
         config.BBOX_STD_DEV, config.YOLACT_NMS == "fast", name="yolact_detection",
     )({**said, "window": asked["window"], "min_confidence": asked["min_confidence"]})
-    side = int(max(config.IMAGE_SHAPE[:2])) // PROTOTYPE_STRIDE
+    side = -(-int(max(config.IMAGE_SHAPE[:2])) // PROTOTYPE_STRIDE)
     masks = PrototypeMasks(side, PROTOTYPE_STRIDE, name="detection_masks")(
         {"prototypes": stages["prototypes"], **{key: detections[key] for key in ("coefficients", "boxes", "valid")}}
     )
@@ -172,7 +171,7 @@ def training_stages(stages: dict, inputs: dict[str, Tensor], config: Settings) -
         **{key: targets[key] for key in ("index", "valid", "object")}, "masks": canvas["masks"], "row": canvas["row"],
     })
     with layers_compute_in(config.PRECISION):
-        # In training alone (section 3.4): it makes P3 tell classes apart, which prototypes gain from.
+        # In training alone (section 5): it makes P3 tell classes apart, which prototypes gain from.
         seen = layers.Conv2D(config.NUM_CLASSES - 1, 1, name="yolact_semantic", kernel_initializer=normal(0.01))(
             stages["finest"]
         )

@@ -12,7 +12,7 @@ from mrcnn.ops.nms import ABSENT, fast_nms, nms
 
 
 class YolactDetections(keras.layers.Layer):
-    """Final boxes, classes, scores and mask coefficients (Bolya 2019, section 3.3).
+    """Final boxes, classes, scores and mask coefficients (Bolya 2019, section 5).
 
     call: {"logits": [B, A, C], "deltas": [B, A, 4], "coefficients": [B, A, k], "anchors": [A, 4], "window": [B, 4],
     "min_confidence": [B] least score} -> {"boxes": [B, D, 4], "class_ids": int32 [B, D], "scores": [B, D], "valid":

@@ -1,4 +1,4 @@
-"""YOLACT's losses (Bolya 2019, section 3.1), pure functions of named tensors, and the training graph with them."""
+"""YOLACT's losses (Bolya 2019, section 3.3), pure functions of named tensors, and the training graph with them."""
 
 from keras import ops
 
@@ -101,7 +101,7 @@ def yolact_mask_loss(logits: Tensor, target: Tensor, boxes: Tensor, valid: Tenso
 
 
 def yolact_semantic_loss(logits: Tensor, seen: Tensor, valid: Tensor, active: Tensor) -> Tensor:
-    """Cross entropy of what is seen where, summed over the classes: any number of them may be at a cell (section 3.4).
+    """Cross entropy of what is seen where, summed over the classes: any number of them may be at a cell (section 5).
 
     Args:
         logits, seen: [B, h, w, C-1].

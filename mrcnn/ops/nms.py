@@ -39,7 +39,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -
 def fast_nms(boxes: Tensor, iou_threshold: float) -> Tensor:
     """Drop every box that a better one overlaps by more than the threshold, whether that one is kept or not.
 
-    This is Fast NMS (Bolya 2019, section 3.3): the pairwise IoUs, of which the upper triangle counts, and the largest
+    This is Fast NMS (Bolya 2019, section 5): the pairwise IoUs, of which the upper triangle counts, and the largest
     of each column. It drops no less than the greedy rule, and has nothing to wait for.
 
     Args:

@@ -17,7 +17,6 @@ from tiny_yolact import TinyYolact
 
 from mrcnn import architectures
 from mrcnn.architectures.yolact import Yolact
-from mrcnn.data.drawn.people import DrawnPeople
 from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.model import MaskRCNN
@@ -36,33 +35,15 @@ np.savez(results, **{f"{name}{i}": r[name] for i, r in enumerate(found) for name
 """
 
 
-class EightPeople(TinyYolact):
-    NAME = "eight"
-    NUM_CLASSES = 9
-    IMAGE_MIN_DIM = IMAGE_MAX_DIM = 128
-    IMAGES_PER_GPU = 8
-    STEPS_PER_EPOCH = 120
-    TOP_DOWN_PYRAMID_SIZE = 32
-    YOLACT_PROTOTYPES = 16
-    YOLACT_ANCHOR_SCALES = (8, 16, 32, 64, 128)
-    YOLACT_TRAIN_MASKS = 60
-    MAX_GT_INSTANCES = 20
-    DETECTION_MAX_INSTANCES = 30
-    DETECTION_MIN_CONFIDENCE = 0.3
-    OPTIMIZER = "adamw"
-    LR_SCHEDULE = "cosine"
-    WARMUP_STEPS = 10
-
-
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory):
     """(model, the pictures that it has learned, the folder of its logs)."""
-    pictures, logs = DrawnPeople(), tmp_path_factory.mktemp("logs")
-    pictures.load_drawn(8, size=(128, 96), seed=11)
-    pictures.prepare()
-    model = Yolact("training", EightPeople(), str(logs))
+    pictures, logs = Squares().load(8), tmp_path_factory.mktemp("logs")
+    config = TinyYolact(NAME="eight", IMAGES_PER_GPU=8, STEPS_PER_EPOCH=60, TOP_DOWN_PYRAMID_SIZE=32, WARMUP_STEPS=5,
+                        OPTIMIZER="adamw", LR_SCHEDULE="cosine", DETECTION_MIN_CONFIDENCE=0.3)
+    model = Yolact("training", config, str(logs))
     with rewriting_graphs(True):
-        model.train(pictures, None, 5e-3, 1, "all")
+        model.train(pictures, None, 3e-3, 1, "all")
     return model, pictures, logs
 
 
@@ -71,7 +52,7 @@ def test_it_learns_eight_pictures_by_heart(learned):
     model, pictures, _ = learned
     figures = model.measure(pictures)
     print(figures)
-    assert figures["segm_AP50"] > 0.95 and figures["bbox_AP50"] > 0.95
+    assert figures["segm_AP50"] > 0.95 and figures["segm_AP75"] > 0.95 and figures["bbox_AP50"] > 0.95
 
 
 @pytest.mark.slow
@@ -83,12 +64,13 @@ def test_the_checkpoint_detects_the_same_and_in_tiles(learned):
     first, second = (one.detect([image])[0] for one in (model, again))
     for name in first:
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
-    objects = len(pictures.load_mask(0)[1])
-    assert first["masks"].shape == (128, 96, len(first["scores"])) and len(first["scores"]) >= objects - 1
-    tiled = again.detect_tiled([np.tile(image, (1, 2, 1))], tile=128, whole=False)[0]
-    assert len(tiled["scores"]) >= len(first["scores"])
+    truth, class_ids = pictures.load_mask(0)
+    assert first["masks"].shape == (64, 64, len(first["scores"])) and first["class_ids"][0] == class_ids[0]
+    assert (first["masks"][..., 0] ^ truth[..., 0]).sum() < 0.1 * truth.sum()
     labels = again.label([image])[0]["labels"]
-    assert (labels > 0).mean() == pytest.approx(first["masks"].any(axis=-1).mean(), abs=0.1)
+    assert ((labels == class_ids[0]) ^ truth[..., 0]).sum() < 0.1 * truth.sum()
+    wide = again.detect_tiled([np.concatenate([image, pictures.load_image(1)], axis=1)], tile=64, whole=False)[0]
+    assert len(wide["scores"]) >= 2 and set(wide["class_ids"]) >= {class_ids[0], pictures.load_mask(1)[1][0]}
 
 
 @pytest.mark.slow
@@ -97,7 +79,7 @@ def test_one_set_of_weights_gives_one_set_of_detections(learned, backend, tmp_pa
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
     model, pictures, _ = learned
-    images = [pictures.load_image(i) for i in range(2)]
+    images = [pictures.load_image(i) for i in range(8)]
     model.save_weights(str(tmp_path / "weights.h5"))
     np.save(tmp_path / "images.npy", images)
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(TESTS.parent),
@@ -107,7 +89,7 @@ def test_one_set_of_weights_gives_one_set_of_detections(learned, backend, tmp_pa
     assert done.returncode == 0, done.stderr[-3000:]
     found = dict(np.load(tmp_path / "found.npz"))
     for i, expected in enumerate(model.detect(images, soft_masks=True)):
-        assert len(expected["scores"]) > 2
+        assert len(expected["scores"])
         np.testing.assert_array_equal(found[f"class_ids{i}"], expected["class_ids"])
         for name in ("boxes", "scores", "soft_masks"):
             np.testing.assert_allclose(found[f"{name}{i}"], expected[name], atol=1e-3, err_msg=name)
