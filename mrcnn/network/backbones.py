@@ -19,6 +19,7 @@ from keras import layers
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
 from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
+from mrcnn.network.group_norm import GroupNormalization
 from mrcnn.ops import Tensor
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
@@ -45,7 +46,7 @@ def normalisation(kind: str, trainable_statistics: bool, name: str | None, group
         groups: of group normalisation (Wu and He 2018), the channels must divide by it.
     """
     if kind == "group":
-        return layers.GroupNormalization(groups=groups, epsilon=1e-5, name=name)
+        return GroupNormalization(groups=groups, epsilon=1e-5, name=name)
     layer = layers.BatchNormalization(epsilon=1e-3, name=name)
     if trainable_statistics is False:
         layer.trainable = False
