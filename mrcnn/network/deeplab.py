@@ -9,7 +9,7 @@ from keras import layers
 from mrcnn.config import Settings
 from mrcnn.network.dilation import build_dilated_backbone
 from mrcnn.network.layout import Layout
-from mrcnn.network.pixel_layers import Blocks, SpreadOver, class_logits, enlarged
+from mrcnn.network.pixel_layers import Blocks, SpreadOver, class_logits, enlarged, groups_of
 from mrcnn.network.pixel_network import LOSS_NAME, build_pixel_network
 from mrcnn.ops import Tensor
 
@@ -87,7 +87,9 @@ def pyramid_pooling(x: Tensor, config: Settings, blocks: Blocks, separable: bool
         rate = max(1, rate * 16 // config.OUTPUT_STRIDE)
         branches.append(blocks.convolve(x, channels, dilation=rate, name=f"aspp_atrous{i}", separable=separable))
     pooled = layers.GlobalAveragePooling2D(keepdims=True, name="aspp_mean")(x)
-    pooled = blocks.convolve(pooled, channels, size=1, name="aspp_pool")
+    # Of one cell: a group of one channel would always be 0, and of two only tell which is larger.
+    groups = groups_of(channels, max(1, min(16, channels // 16)))
+    pooled = blocks.convolve(pooled, channels, size=1, name="aspp_pool", groups=groups)
     branches.append(SpreadOver(name="aspp_spread")([pooled, x]))
     x = layers.Concatenate(name="aspp_joined")(branches)
     x = blocks.convolve(x, channels, size=1, name="aspp_project")

@@ -21,7 +21,7 @@ class Blocks:
         self.activation = activation
 
     def convolve(self, x: Tensor, channels: int, size: int = 3, dilation: int = 1, name: str = "",
-                 separable: bool = False) -> Tensor:
+                 separable: bool = False, groups: int | None = None) -> Tensor:
         """Convolution, norm and activation.
 
         Args:
@@ -31,6 +31,7 @@ class Blocks:
             dilation: distance of its taps.
             name: of the convolution; the norm's is name + "_bn".
             separable: whether each channel is convolved by itself first (Chen 2018, section 3.1).
+            groups: of group normalisation; None: `groups_of(channels)`.
 
         Returns:
             [B, h, w, channels].
@@ -43,7 +44,7 @@ class Blocks:
             size = dilation = 1
         x = layers.Conv2D(channels, size, padding="same", dilation_rate=dilation, use_bias=False,
                           kernel_initializer="he_normal", name=name)(x)
-        x = normalisation(self.norm, self.train_bn, f"{name}_bn", groups_of(channels))(x)
+        x = normalisation(self.norm, self.train_bn, f"{name}_bn", groups or groups_of(channels))(x)
         return layers.Activation(self.activation, name=f"{name}_{self.activation}")(x) if self.activation else x
 
 
