@@ -5,6 +5,7 @@ no part in any of them, and classes that no pixel of the batch has do no harm.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -92,7 +93,10 @@ def _mean_of_hard(values, labels, valid, loss):
 
 
 def dice(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> Tensor:
-    """One less the soft Dice coefficient 2 |P G| / (|P| + |G|) (Milletari 2016), the mean of the classes shown."""
+    """One less the soft Dice coefficient 2 |P G| / (|P| + |G|), the mean of the classes shown.
+
+    |P| is the sum of the probabilities, as in Drozdzal 2016; Milletari 2016, who brought this loss, adds up squares.
+    """
     truth, told = _shares(logits, labels, valid)
     axes = (0, 1, 2)
     both, all_truth, all_told = (
@@ -112,14 +116,18 @@ def jaccard(logits: Tensor, labels: Tensor, valid: Tensor, loss: PixelLoss) -> T
     total, shown = 0.0, []
     for index in range(logits.shape[-1]):
         own, errors = (ops.reshape(values[..., index], (-1,)) for values in (truth, ops.abs(truth - told)))
-        total = total + _lovasz(errors, own)
         shown.append(ops.any(own > 0))
-    # A class that is not shown gave 0: its errors have nothing to overlap with.
+        # Sorting the pixels is nearly all of the work, and for nothing where they have nothing to overlap with.
+        total = total + ops.cond(shown[-1], functools.partial(_lovasz, errors, own), functools.partial(_zero, errors))
     return total / number_of_shown(ops.stack(shown))
 
 
+def _zero(like):
+    return ops.zeros_like(like[0])
+
+
 def _lovasz(errors, truth):
-    """The Lovasz extension of the Jaccard loss of one class at its errors [P]; 0 where truth, 0 or 1 [P], is all 0."""
+    """The Lovasz extension of the Jaccard loss of one class at its errors [P]; truth, 0 or 1 [P], is not all 0."""
     order = ops.argsort(-ops.stop_gradient(errors))
     errors, truth = ops.take(errors, order), ops.take(truth, order)
     count = ops.sum(truth)
@@ -127,7 +135,7 @@ def _lovasz(errors, truth):
     union = ops.maximum(count + ops.cumsum(1.0 - truth), 1.0)
     losses = 1.0 - missed / union
     slopes = losses - ops.concatenate([ops.zeros_like(losses[:1]), losses[:-1]])
-    return ops.where(count > 0, ops.sum(errors * ops.stop_gradient(slopes)), 0.0)
+    return ops.sum(errors * ops.stop_gradient(slopes))
 
 
 def _shares(logits, labels, valid):
@@ -154,7 +162,9 @@ LOSSES = {"cross-entropy": cross_entropy, "focal": focal, "dice": dice, "jaccard
 
 
 def weights_by_pixels(counts: Sequence[float], background: float = 1.0) -> Tensor:
-    """Weights of classes by median frequency balancing: median of the shares over each class's own (Eigen 2015, 6.3.2).
+    """Weights of classes by median frequency balancing: median of the shares over each class's own (Eigen 2015).
+
+    A share is that of the pixels of all photos; in the paper, of the photos that show the class.
 
     Args:
         counts: [C] pixels of each class.

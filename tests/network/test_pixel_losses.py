@@ -5,8 +5,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from gradients import loss_and_gradients, whole
+from tiny import TinyConfig
 
+from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_losses import INACTIVE, PixelLoss, pixel_class_loss, weights_by_pixels
+from mrcnn.network.pixel_network import build_pixel_network
 
 ALL = np.ones((1, 3), bool)
 LOGITS = np.log(np.array([[[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]]], np.float32))  # [1, 1, 3, 3]
@@ -89,6 +93,35 @@ def test_nothing_valid_and_classes_that_are_not_labelled(kind):
     masked[..., 2] = INACTIVE
     assert loss_of(LOGITS, labels_of(0, 1, 1), without, kinds=(kind,)) == pytest.approx(
         loss_of(masked, labels_of(0, 1, 1), kinds=(kind,)), rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_sums_over_many_pixels(dtype):
+    """90,000 pixels are more than float16 holds: ln 2, and of both classes 1 - 2 * 22,500 / (45,000 + 45,000)."""
+    logits = keras.ops.zeros((1, 300, 300, 2), dtype)
+    labels = np.arange(2, dtype=np.uint8).repeat(45000).reshape(1, 300, 300)
+    value = pixel_class_loss(logits, keras.ops.convert_to_tensor(labels), keras.ops.ones((1, 2), "bool"),
+                             PixelLoss(("cross-entropy", "dice")))
+    assert float(value) == pytest.approx(np.log(2) + 0.5, rel=1e-5)
+
+
+@pytest.mark.parametrize("shown", [[], [0], [0, 2]])
+def test_gradients_are_finite_whatever_is_shown(shown):
+    """Of a photo without labels, of one class alone, of logits that are certain and wrong; and 0 of what is ignored."""
+    def logits_of(image):
+        return keras.layers.Conv2D(4, 1, kernel_initializer="ones", name="label_logits")(image)
+
+    model, _ = build_pixel_network(TinyConfig(), logits_of, Layout(heads="label.*"), "t")
+    model.pixel_loss = PixelLoss(("cross-entropy", "focal", "dice", "jaccard"), focal_gamma=0.5, hard_share=0.5)
+    rng = np.random.default_rng(0)
+    model.get_layer("label_logits").set_weights([rng.normal(0, 100, (1, 1, 3, 4)), np.zeros(4)])
+    labels = np.full((2, 64, 64), 255, np.uint8)
+    labels[0, :8] = rng.choice(shown, (8, 64)) if shown else 255
+    batch = {"image": rng.integers(0, 256, (2, 64, 64, 3)).astype(np.float32), "labels": labels,
+             "active_classes": np.ones((2, 4), bool)}
+    loss, gradients = loss_and_gradients(model, batch, compiled=False)
+    assert np.isfinite(loss) and np.isfinite(whole(gradients)).all()
+    assert (loss > 0) == bool(shown) == bool(np.abs(whole(gradients)).max() > 0)
 
 
 def test_a_sum_of_losses():
