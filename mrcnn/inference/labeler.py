@@ -54,7 +54,7 @@ class Labeler(Predictor):
             strip[: len(begun)] = begun  # what the row above told of these pixels
             for box, parts in self._tiles_seen(image, row, scale):
                 _, x1, _, x2 = box
-                told = label_map_of(parts, (len(strip), x2 - x1))["probabilities"]
+                told = probabilities_of(parts, (len(strip), x2 - x1))
                 strip[:, x1:x2] += told * (down[top][:, None] * across[x1])[..., None]
             done, begun = strip[: following - top], strip[following - top :].copy()
             result["labels"][top:following] = done.argmax(axis=-1)
@@ -105,21 +105,34 @@ def label_map_of(parts: Sequence[np.ndarray], shape: tuple[int, int], probabilit
         {"labels": uint8 [H, W]} and perhaps "probabilities" float32 [H, W, C]. Of equally probable classes the first is
         the label.
     """
-    shape = tuple(int(side) for side in shape)
-    planes = (_resized([part[..., i] for part in parts], shape) for i in range(parts[0].shape[-1]))
     if probabilities:
-        soft = np.stack(list(planes), axis=-1)
+        soft = probabilities_of(parts, shape)
         return {"labels": soft.argmax(axis=-1).astype(np.uint8), "probabilities": soft}
-    best, labels = next(planes), np.zeros(shape, np.uint8)
+    planes = _planes(parts, shape)
+    best = next(planes)
+    labels = np.zeros(best.shape, np.uint8)
     for i, plane in enumerate(planes, start=1):
         better = plane > best
         labels[better], best[better] = i, plane[better]
     return {"labels": labels}
 
 
-def _resized(planes, shape):
-    """The mean of some planes [h, w] of several sizes at one size. Returns float32 [H, W]."""
-    return np.mean([resize_pixels(np.ascontiguousarray(plane), shape) for plane in planes], axis=0, dtype=np.float32)
+def probabilities_of(parts: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """The probabilities of a photo, float32 [H, W, C]: the mean of some views. Arguments as for `label_map_of`."""
+    return np.stack(list(_planes(parts, shape)), axis=-1)
+
+
+def _planes(parts, shape):
+    """Generator of the probabilities of each class, float32 [H, W]."""
+    shape, sizes = tuple(int(side) for side in shape), {}
+    for part in parts:
+        sizes.setdefault(part.shape, []).append(part)
+    # Views of one size, as mirrored ones are, are averaged before they are resized: one plane in place of several.
+    shares = [(len(alike) / len(parts), alike[0] if len(alike) == 1 else np.mean(alike, axis=0, dtype=np.float32))
+              for alike in sizes.values()]
+    for i in range(parts[0].shape[-1]):
+        planes = (share * resize_pixels(np.ascontiguousarray(part[..., i]), shape) for share, part in shares)
+        yield sum(planes, start=next(planes))
 
 
 def blend_weights(starts: np.ndarray, ends: np.ndarray, size: int) -> dict[int, np.ndarray]:

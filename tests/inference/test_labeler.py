@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import TinyConfig
 
-from mrcnn.data.images import Window
+from mrcnn.data.images import Window, resize_pixels
 from mrcnn.errors import DataError
 from mrcnn.inference.labeler import Labeler, blend_weights, label_map_of, photo_part
 
@@ -91,6 +91,19 @@ def test_of_equals_the_first_class_is_the_label():
     parts = [np.full((2, 2, 3), 1 / 3, np.float32)]
     for probabilities in (True, False):
         assert not label_map_of(parts, (4, 4), probabilities)["labels"].any()
+
+
+def test_views_of_several_sizes_count_alike():
+    """Two of 4x4 cells and one of 2x2: the mean of all three at the photo's size, however they are grouped."""
+    rng = np.random.default_rng(0)
+    parts = [rng.random(shape).astype(np.float32) for shape in ((4, 4, 2), (2, 2, 2), (4, 4, 2))]
+    wanted = np.mean([[resize_pixels(part[..., i], (8, 8)) for part in parts] for i in range(2)], axis=1)
+    result = label_map_of(parts, (8, 8))
+    np.testing.assert_allclose(result["probabilities"], wanted.transpose(1, 2, 0), atol=1e-6)
+    np.testing.assert_array_equal(result["labels"], label_map_of(parts, (8, 8), probabilities=False)["labels"])
+    before = [part.copy() for part in parts]
+    label_map_of(parts[:1], (4, 4), probabilities=False)
+    np.testing.assert_array_equal(parts[0], before[0])
 
 
 def test_the_part_of_a_canvas_that_shows_the_photo():
