@@ -36,7 +36,8 @@ PAGES = [README, CONTRIBUTING, *GUIDES]
 LONGEST_README = 130  # lines: a stranger reads it to the end
 
 # In capitals, and no settings.
-OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG", "WANDB_MODE", "MLFLOW_TRACKING_URI"}
+OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG", "WANDB_MODE", "MLFLOW_TRACKING_URI",
+          "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED"}
 
 
 def text_of(page):
@@ -283,7 +284,8 @@ def test_every_option_that_is_named_exists():
     known = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", WRITER.commands_page(build_parser())))
     source = "".join(text_of(path) for path in (ROOT / "mrcnn" / "evaluation").glob("*.py"))
     source += text_of(ROOT / "benchmarks" / "network.py")
-    elsewhere = {"--help", "--strict", "--no-deps", "--no-build-isolation", "--editable", "--dataset", "--model"}
+    elsewhere = {"--help", "--strict", "--no-deps", "--no-build-isolation", "--editable", "--dataset", "--model",
+                 "--data-binary", "--no-cache-dir"}
     for page in PAGES:
         options = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text_of(page)))
         assert not {option for option in options - elsewhere - known if f'"{option}"' not in source}, page.name

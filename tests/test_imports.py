@@ -20,6 +20,7 @@ FLOORS = (
     ("inference",),
     ("architectures",),
     ("model", "utils", "visualize"),
+    ("serving",),
     ("commands",),
     ("__main__",),
 )

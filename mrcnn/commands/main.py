@@ -14,6 +14,7 @@ from mrcnn.commands.export import add_export
 from mrcnn.commands.label import add_label
 from mrcnn.commands.options import PRESETS, OneLineParser, add_command, run_command
 from mrcnn.commands.program import Program, make_program
+from mrcnn.commands.serve import add_serve
 from mrcnn.commands.train import add_train
 from mrcnn.commands.tune import add_tune
 from mrcnn.commands.video import add_video
@@ -30,8 +31,8 @@ def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
     parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
-                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|data")
-    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export,
+                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|serve|data")
+    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export, add_serve,
                 add_data):
         add(commands, add_command)
     return parser

@@ -1,7 +1,6 @@
 """Photos: reading them, and placing them on the network's canvas with the `Window` that undoes it."""
 
 import dataclasses
-import io
 import ntpath
 import os
 from collections.abc import Sequence
@@ -9,19 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.config import RESIZE_MODES, Settings
-from mrcnn.data.decoding import decoding
-from mrcnn.data.heic_files import read_heic
+from mrcnn.data.encoded import EXIF_ORIENTATION, PNG_ORIENTATIONS, WHITE, decode_image, to_rgb  # noqa: F401
 from mrcnn.errors import DataError
 
-EXIF_ORIENTATION = 0x0112
-PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
 # Of files that are photos, as far as Pillow opens them; a photo named without ending is the first of these there is.
 PHOTO_ENDINGS = (
     ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".jpe", ".jfif", ".avif",
     ".heic", ".heif", ".apng", ".dib", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".mpo", ".pbm", ".pnm", ".pcx", ".tga",
     ".sgi", ".qoi", ".psd", ".dds",
 )
-WHITE = (255, 255, 255)
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
 
 
@@ -45,14 +40,7 @@ def load_image(path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> 
         DataError: the file is missing, unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS; the
             message names it.
     """
-    from PIL import Image, ImageOps
-
-    data = _read_file(path)
-    read_heic(path, data)
-    with decoding(path):
-        image = Image.open(io.BytesIO(data))
-        pixels = _decode_plain(data, image)
-        return to_rgb(ImageOps.exif_transpose(image), path, matte) if pixels is None else pixels
+    return decode_image(_read_file(path), path, matte)
 
 
 def _read_file(path):
@@ -62,53 +50,6 @@ def _read_file(path):
     except (OSError, TypeError, ValueError) as error:  # None and names with a zero byte are no paths at all
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot read the photo ({reason}): check the image folder.") from error
-
-
-def _decode_plain(data, image):
-    """uint8 [H, W, 3] of a complete, upright, 8-bit grey or RGB JPEG or PNG; None for any other file.
-
-    cv2 decodes these in two thirds of Pillow's time to the same pixels, but some of its releases return what there is
-    of a truncated file: hence the look at the end of the data.
-    """
-    ending = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(image.format)
-    if ending is None or not data.endswith(ending) or image.mode not in ("L", "RGB"):
-        return None
-    if "transparency" in image.info:
-        return None
-    if image.format == "PNG":
-        # Byte 24 is the bit depth. Pillow decodes a whole PNG to look for its EXIF; its names are found faster.
-        if data[24:25] != b"\x08" or any(name in data for name in PNG_ORIENTATIONS):
-            return None
-    elif image.getexif().get(EXIF_ORIENTATION, 1) != 1:
-        return None
-    import cv2
-
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-
-
-def to_rgb(image: object, path: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
-    """uint8 [H, W, 3] of any Pillow image.
-
-    Args:
-        image: of Pillow
-        path: to call it
-        matte: RGB 0..255 of the colour under what is transparent
-
-    Raises:
-        DataError: if its pixels are of unknown range.
-    """
-    if image.mode == "F":
-        raise DataError(f"{path}: holds floating-point pixels of unknown range: convert it to 8 or 16 bits.")
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise DataError(f"{path}: holds 32-bit pixels: convert it to 8 or 16 bits.")
-        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
-    if "A" not in image.getbands() and "a" not in image.getbands() and "transparency" not in image.info:
-        return np.array(image.convert("RGB"))
-    pixels = np.asarray(image.convert("RGBA")).astype(np.float32)
-    share = pixels[..., 3:] / 255
-    return np.rint(pixels[..., :3] * share + np.array(matte, np.float32) * (1 - share)).astype(np.uint8)
 
 
 def image_path(folder: str | os.PathLike, name: str) -> str:

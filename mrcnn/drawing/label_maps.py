@@ -1,6 +1,7 @@
 """Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
 
 import functools
+import io
 import os
 from collections.abc import Sequence
 
@@ -48,6 +49,23 @@ def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Se
     Raises:
         DataError: for a label that is no class, and if the file cannot be written.
     """
+    data = encode_label_map(labels, class_names)
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        file.write(data)
+
+
+def encode_label_map(labels: np.ndarray, class_names: Sequence[str]) -> bytes:
+    """Encode a label map as `write_label_map` writes it.
+
+    Args:
+        labels, class_names: as for `write_label_map`.
+
+    Returns:
+        The bytes of a palette PNG.
+
+    Raises:
+        DataError: for a label that is no class.
+    """
     from PIL import Image, PngImagePlugin
 
     labels = checked_labels(labels, class_names)
@@ -55,8 +73,9 @@ def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Se
     picture.putpalette(palette().ravel().tolist())
     text = PngImagePlugin.PngInfo()
     text.add_itxt("classes", ",".join(class_names))
-    with whole_file(path) as partial:
-        picture.save(partial, format="PNG", pnginfo=text, optimize=True)
+    file = io.BytesIO()
+    picture.save(file, format="PNG", pnginfo=text, optimize=True)
+    return file.getvalue()
 
 
 def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:

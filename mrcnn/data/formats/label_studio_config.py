@@ -1,5 +1,6 @@
 """Label Studio's labelling configuration: the XML that lists the labels that annotators choose from."""
 
+import dataclasses
 import re
 from xml.sax.saxutils import quoteattr
 
@@ -35,26 +36,80 @@ def read_labels(path):
     Raises:
         DataError: naming the file, which is none, or lists no label.
     """
-    from xml.etree import ElementTree
-
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
     except OSError as error:
         reason = f"cannot read the labelling configuration ({error.strerror})"
         raise DataError(f"{path}: {reason}: check the path.") from error
-    # Entities may stand for any amount of text. In UTF-16 and UTF-32 there are zeros between the letters.
-    if len(data) > LARGEST or b"<!" in data.replace(b"\0", b"").replace(b"<!--", b""):
-        raise DataError(f"{path}: no labelling configuration: it is too large, or declares entities.")
-    try:
-        tree = ElementTree.fromstring(data)
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        raise DataError(f"{path}: no labelling configuration ({error}): give the XML of the project.") from error
+    tree = _tree(data, path)
     labels = [tag.get("alias") or tag.get("value") for tag in tree.iter("Label")]
     labels = list(dict.fromkeys(label.strip() for label in labels if label and label.strip()))
     if not labels:
         raise DataError(f"{path}: a labelling configuration without a Label: give that of the project.")
     return labels
+
+
+def _tree(data, name):
+    """The element at the root of a configuration. data: its bytes; name: to call it."""
+    from xml.etree import ElementTree
+
+    # Entities may stand for any amount of text. In UTF-16 and UTF-32 there are zeros between the letters.
+    if len(data) > LARGEST or b"<!" in data.replace(b"\0", b"").replace(b"<!--", b""):
+        raise DataError(f"{name}: no labelling configuration: it is too large, or declares entities.")
+    try:
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise DataError(f"{name}: no labelling configuration ({error}): give the XML of the project.") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A control of a configuration with which regions of a photo are labelled.
+
+    Args:
+        tag: its kind, as "PolygonLabels"
+        name: of the control
+        image: name of the photo's tag
+        key: of the photo's address in the data of a task
+        labels: {how a label may be called, in small letters: the label}; beside its own name those that its
+            `predicted_values` list
+    """
+
+    tag: str
+    name: str
+    image: str
+    key: str
+    labels: dict[str, str]
+
+
+def read_controls(text, tags=("PolygonLabels", "BrushLabels")):
+    """Read the controls of a configuration that outline objects of photos.
+
+    Args:
+        text: XML
+        tags: kinds of the controls
+
+    Returns:
+        list of Control.
+
+    Raises:
+        DataError: it is none.
+    """
+    tree, controls = _tree(str(text).encode("utf-8", "replace"), "The project"), []
+    images = {tag.get("name"): tag.get("value", "") for tag in tree.iter("Image")}
+    for tag in tree.iter():
+        source = images.get(tag.get("toName"), "")
+        if tag.tag in tags and tag.get("name") and source.startswith("$"):
+            shown = [(label, (label.get("alias") or label.get("value") or "").strip()) for label in tag.iter("Label")]
+            names = [(label.get("value") or name, name) for label, name in shown] + [(name, name) for _, name in shown]
+            names += [(one, name) for label, name in shown for one in (label.get("predicted_values") or "").split(",")]
+            labels = {}
+            for called, name in names:  # own names first: what is predicted for a label is not another label's name
+                if name and called.strip():
+                    labels.setdefault(called.strip().casefold(), name)
+            controls.append(Control(tag.tag, tag.get("name"), tag.get("toName"), source[1:], labels))
+    return controls
 
 
 def config_text(labels: list[str], choices: dict[str, list[str]] | None = None) -> str:

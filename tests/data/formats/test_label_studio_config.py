@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from mrcnn.data.formats.label_studio_config import config_text, is_config, read_labels
+from mrcnn.data.formats.label_studio_config import config_text, is_config, read_controls, read_labels
 from mrcnn.errors import DataError
 
 
@@ -68,3 +68,15 @@ def test_entities_are_refused_in_every_encoding(tmp_path, encoding):
 def test_what_is_no_xml(tmp_path):
     (tmp_path / "names.txt").write_text("shirt\nhat\n")
     assert not is_config(tmp_path / "names.txt") and not is_config(tmp_path / "gone")
+
+
+def test_controls_of_photos_and_what_their_labels_may_be_called():
+    text = """<View><Image name="img" value="$photo"/><Image name="fixed" value="http://a/b.jpg"/>
+        <PolygonLabels name="p" toName="img">
+          <Label value="Top" predicted_values="shirt, Shoe"/><Label value="shoe" alias="SHOE"/></PolygonLabels>
+        <BrushLabels name="b" toName="fixed"><Label value="x"/></BrushLabels>
+        <RectangleLabels name="r" toName="img"><Label value="x"/></RectangleLabels></View>"""
+    [control] = read_controls(text)  # of a photo that tasks have, and of a kind that outlines
+    assert (control.tag, control.name, control.image, control.key) == ("PolygonLabels", "p", "img", "photo")
+    # A label's own name, and its alias, stand before what another predicts.
+    assert control.labels == {"top": "Top", "shirt": "Top", "shoe": "SHOE"}

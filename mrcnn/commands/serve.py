@@ -1,0 +1,107 @@
+"""The command `serve`: a checkpoint behind HTTP."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from mrcnn.commands.label import add_refine, chain_of
+from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
+from mrcnn.commands.settings import overrides_of
+from mrcnn.errors import UsageError
+
+KEY, STUDIO, STUDIO_KEY = "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
+BATCH_SIZE = 4
+LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limits)}, defaults are those of Limits
+    "--queue": ("N", "photos that wait for the network at most; a full queue answers 503 (default 64)", 1, "queue"),
+    "--wait": ("MS", "milliseconds that a photo waits for others to go through the network with it (default 5)", 1e-3,
+               "wait"),
+    "--timeout": ("S", "seconds until a request has to be read, and again to be answered (default 60)", 1, "timeout"),
+    "--max-upload": ("MB", "size of a request at most (default 32)", 1 << 20, "upload"),
+    "--max-pixels": ("N", "pixels of a photo at most, looked at before it is decoded (default 50000000)", 1, "pixels"),
+    "--max-photos": ("N", "photos of a request at most (default 16)", 1, "photos"),
+}
+
+
+def serve(options: argparse.Namespace) -> int | None:
+    """Serve a model until the process is told to end.
+
+    Returns:
+        The exit code.
+    """
+    from mrcnn.serving.limits import Limits
+    from mrcnn.serving.listening import address_of, check_installed, is_loopback, listen, run
+
+    check_installed()
+    if options.limit is not None:
+        raise UsageError("serve takes no --limit: photos come with requests.")
+    overrides, key = {"BATCH_SIZE": BATCH_SIZE, **overrides_of(options)}, os.environ.get(KEY) or None
+    limits = Limits(batch_size=overrides["BATCH_SIZE"], **_numbers(options))
+    path = checkpoint_of(options)
+    with listen(options.host, options.port) as listener:
+        from mrcnn.serving.task_photos import TaskPhotos
+
+        photos = TaskPhotos(options.photos, os.environ.get(STUDIO), os.environ.get(STUDIO_KEY), limits)
+        start_keras()
+        chain_of(options)  # a step that does not exist shows before the network is built
+        served = served_model(path, options, overrides)
+        from mrcnn.data.encoded import WHITE
+        from mrcnn.serving.app import make_app
+
+        app = make_app(served, limits, key, photos, options.matte or WHITE)
+        asks = f"asks for the key of {KEY}" if key else f"asks for no key (set {KEY} to ask for one)"
+        print(f"Serving {path} as {served.name!r} at {address_of(listener)}: {asks}; Ctrl-C ends it.", flush=True)
+        if not key and not is_loopback(listener):
+            print(f"warning: other machines reach {address_of(listener)}, and no key is asked for: set {KEY}.",
+                  file=sys.stderr)
+        run(app, listener)
+
+
+def served_model(path: str, options: argparse.Namespace, overrides: dict) -> object:
+    """The model of a checkpoint as the server asks it."""
+    from mrcnn.labeling.label_map import load_settings
+
+    model, settings = load_model(path, options, overrides), load_settings(path)
+    from mrcnn.serving.served import ServedModel
+
+    if hasattr(model, "detect"):
+        settings.check_classes(model.class_names or [])
+    version = os.path.splitext(os.path.basename(path))[0]
+    return ServedModel(model, options.name, version, settings, chain_of(options, model))
+
+
+def _numbers(options):
+    """{name in Limits: value} of the options that were given."""
+    given = ((name, getattr(options, option[2:].replace("-", "_")), unit)
+             for option, (_, _, unit, name) in LIMITS.items())
+    return {name: value * unit for name, value, unit in given if value is not None}
+
+
+def _milliseconds(text):
+    value = float(text)
+    if not 0 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 10000")
+    return value
+
+
+def add_serve(commands: object, add_command: Callable) -> None:
+    command = add_command(commands, "serve", serve,
+                          "Serve a model by HTTP: /detect, /label, the Open Inference Protocol, Label Studio.")
+    add_weights(command)
+    command.add_argument("--host", default="127.0.0.1", metavar="HOST",
+                         help="address to listen at (default 127.0.0.1, which this machine alone reaches)")
+    command.add_argument("--port", type=int, default=8000, metavar="N", help="port, 0 takes a free one (default 8000)")
+    command.add_argument("--name", default="mrcnn", metavar="NAME",
+                         help="of the model in addresses of the Open Inference Protocol (default mrcnn)")
+    command.add_argument("--photos", metavar="DIR", help="folder of the photos of Label Studio's tasks")
+    for option, (metavar, text, _, _) in LIMITS.items():
+        kind = _milliseconds if option == "--wait" else positive
+        command.add_argument(option, type=kind, metavar=metavar, help=text)
+    add_matte(command)
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score where a request names none (default: the checkpoint's "
+                              "DETECTION_MIN_CONFIDENCE)")
+    add_refine(command)
+    add_tta(command)
+    add_tiles(command)

@@ -1,0 +1,152 @@
+"""The Open Inference Protocol v2, by which KServe and Triton are asked.
+
+The input "image" is a photo: UINT8 [H, W, 3] RGB, or BYTES [1], its file (in JSON as base64). A network of objects
+gives "boxes" FP32 [N, 4] (y1, x1, y2, x2) in pixels, "class_ids" INT32 [N], "scores" FP32 [N] and "rles" BYTES [N],
+each the JSON of a mask of COCO; a network of label maps gives "labels" UINT8 [H, W]. The parameter "min_score" of a
+request is the least score.
+"""
+
+import json
+
+import numpy as np
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mrcnn import __version__
+from mrcnn.serving import schemas, tensors
+from mrcnn.serving.photos import decode_base64, decode_photo
+from mrcnn.serving.refusals import Refused
+from mrcnn.serving.served import DETECT, LABEL
+from mrcnn.serving.service import Service
+
+IMAGE = "image"
+INPUT = {"name": IMAGE, "datatype": "UINT8", "shape": [-1, -1, 3]}
+OBJECTS = [{"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
+           {"name": "class_ids", "datatype": "INT32", "shape": [-1]},
+           {"name": "scores", "datatype": "FP32", "shape": [-1]},
+           {"name": "rles", "datatype": "BYTES", "shape": [-1]}]
+LABELS = [{"name": "labels", "datatype": "UINT8", "shape": [-1, -1]}]
+REFUSALS = schemas.error_answers(400, 404, 408, 413, 415, 422, 503)
+BODY = schemas.json_body(("inputs",), {
+    "id": {"type": "string"}, "parameters": {"type": "object"},
+    "inputs": {"type": "array", "minItems": 1, "items": {
+        "type": "object", "required": ["name", "shape", "datatype"], "properties": {
+            "name": {"const": IMAGE}, "shape": {"type": "array", "items": {"type": "integer"}},
+            "datatype": {"enum": ["UINT8", "BYTES"]}, "data": {"type": "array"}, "parameters": {"type": "object"}}}},
+    "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}}})
+
+
+def inference_routes(service: Service) -> APIRouter:
+    """The routes of the protocol.
+
+    Args:
+        service: that answers them.
+
+    Returns:
+        The router.
+    """
+    router, served = APIRouter(prefix="/v2"), service.served
+
+    def check_name(name):
+        if name != served.name:
+            raise Refused(404, f"There is no model {name!r}: the model here is {served.name!r}.")
+
+    @router.get("", summary="The server", responses=schemas.error_answers())
+    async def server() -> dict:
+        return {"name": "mrcnn", "version": __version__, "extensions": ["binary_tensor_data"]}
+
+    @router.get("/health/live", summary="Whether the process lives")
+    async def live() -> dict:
+        return {"live": True}
+
+    @router.get("/health/ready", summary="Whether the model can be asked", responses={503: {"model": schemas.Error}})
+    async def ready() -> dict:
+        service.check_ready()
+        return {"ready": True}
+
+    @router.get("/models/{name}", summary="The model", responses=schemas.error_answers(404))
+    async def model(name: str) -> dict:
+        check_name(name)
+        outputs = OBJECTS if served.finds_objects else LABELS
+        return {"name": served.name, "versions": [served.version], "platform": "keras", "inputs": [INPUT],
+                "outputs": outputs, "parameters": {"class_names": served.class_names}}
+
+    @router.get("/models/{name}/ready", summary="Whether the model can be asked",
+                responses=schemas.error_answers(404, 503))
+    async def model_ready(name: str) -> dict:
+        check_name(name)
+        service.check_ready()
+        return {"name": served.name, "ready": True}
+
+    @router.post("/models/{name}/infer", summary="What the model finds in a photo", responses=REFUSALS,
+                 openapi_extra=BODY)
+    async def infer(name: str, request: Request) -> Response:
+        check_name(name)
+        body, length = await request.body(), request.headers.get(tensors.HEADER)
+        asked, inputs = await service.in_thread(tensors.read_request, body, length)
+        binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
+        key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
+        photo = await service.in_thread(_photo, inputs, service)
+        [found] = await service.all_found(request, key, [photo])
+        return await service.in_thread(_answer, served, asked, found, wanted, binary)
+
+    return router
+
+
+def _photo(inputs, service):
+    """The photo uint8 [H, W, 3] of a request's inputs."""
+    others, tensor = sorted(set(inputs) - {IMAGE}), inputs.get(IMAGE)
+    if others or tensor is None:
+        raise Refused(400, f"The inputs are {', '.join(sorted(inputs)) or 'none'}: send one, {IMAGE!r}.")
+    if isinstance(tensor.values, list):
+        if len(tensor.values) != 1:
+            raise Refused(400, f"{IMAGE}: {len(tensor.values)} photos: send one a request.")
+        [data] = tensor.values
+        data = data if isinstance(data, bytes) else decode_base64(data, IMAGE)
+        return decode_photo(data, IMAGE, service.limits, service.matte)
+    photo = tensor.values[0] if len(tensor.shape) == 4 and tensor.shape[0] == 1 else tensor.values
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
+        raise Refused(400, f"{IMAGE}: {photo.dtype} {list(tensor.shape)}: send UINT8 [height, width, 3] RGB.")
+    if photo.shape[0] * photo.shape[1] > service.limits.pixels:
+        raise Refused(413, f"{IMAGE}: {photo.shape[1]} x {photo.shape[0]} pixels, {service.limits.pixels} are taken: "
+                           "shrink it.")
+    return photo
+
+
+def _parameters(of):
+    given = of.get("parameters")
+    return given if isinstance(given, dict) else {}
+
+
+def _min_score(asked):
+    least = _parameters(asked).get("min_score")
+    if least is not None and (isinstance(least, bool) or not isinstance(least, (int, float)) or not 0 <= least <= 1):
+        raise Refused(400, f"min_score={str(least)[:20]}: give a number of 0 to 1.")
+    return least
+
+
+def _asked_outputs(asked, known):
+    """(set of the outputs that are to be bytes, list of the names that are wanted)."""
+    names = [output["name"] for output in known]
+    rows = asked.get("outputs") or [{"name": name} for name in names]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("name") in names for row in rows):
+        raise Refused(400, f"\"outputs\" names what there is not: there are {', '.join(names)}.")
+    every = _parameters(asked).get("binary_data_output") is True
+    binary = {row["name"] for row in rows if _parameters(row).get("binary_data", every) is True}
+    return binary, [row["name"] for row in rows]
+
+
+def _answer(served, asked, found, wanted, binary):
+    if served.finds_objects:
+        outputs = {"boxes": found["boxes"].astype(np.float32), "class_ids": found["class_ids"].astype(np.int32),
+                   "scores": found["scores"].astype(np.float32), "rles": [json.dumps(rle) for rle in found["rles"]]}
+    else:
+        outputs = {"labels": found.astype(np.uint8)}
+    head = {"model_name": served.name, "model_version": served.version}
+    if isinstance(asked.get("id"), str):
+        head["id"] = asked["id"]
+    body, length = tensors.write_answer(head, {name: outputs[name] for name in wanted}, binary)
+    if length is None:
+        return Response(body, media_type="application/json")
+    return Response(body, media_type="application/octet-stream", headers={tensors.HEADER: str(length)})

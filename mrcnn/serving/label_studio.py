@@ -1,0 +1,120 @@
+"""Label Studio's ML backend protocol: what the model finds appears as pre-labels of its tasks."""
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mrcnn.serving import schemas
+from mrcnn.serving.json_bodies import json_of
+from mrcnn.serving.photos import decode_photo
+from mrcnn.serving.pre_labels import mapping_of, prediction_of
+from mrcnn.serving.refusals import Refused
+from mrcnn.serving.routes import json_answer
+from mrcnn.serving.served import DETECT
+from mrcnn.serving.service import LOG, Service
+from mrcnn.serving.task_photos import TaskPhotos
+
+MOST_TASKS = 1000  # of a request
+REFUSALS = schemas.error_answers(400, 408, 413, 422, 503)
+SETUP = schemas.json_body(("schema",), {"project": {"type": "string"}, "schema": {"type": "string"}})
+PREDICT = schemas.json_body(("tasks", "label_config"), {
+    "tasks": {"type": "array", "items": {"type": "object", "required": ["data"], "properties": {
+        "data": {"type": "object"}}}},
+    "label_config": {"type": "string"}, "project": {"type": "string"}})
+WEBHOOK = schemas.json_body(("action",), {"action": {"type": "string"}})
+
+
+def label_studio_routes(service: Service, task_photos: TaskPhotos) -> APIRouter:
+    """The routes of the protocol.
+
+    Args:
+        service: that answers them.
+        task_photos: where the photos of tasks are.
+
+    Returns:
+        The router.
+    """
+    router, served = APIRouter(), service.served
+
+    @router.get("/health", summary="Whether Label Studio can use the model", responses={503: {"model": schemas.Error}})
+    async def health() -> dict:
+        service.check_ready()
+        return {"status": "UP", "model_class": served.model.architecture_name()}
+
+    @router.post("/setup", summary="Connect a project", responses=REFUSALS, openapi_extra=SETUP)
+    async def setup(request: Request) -> Response:
+        served.check_finds_objects()
+        body = await service.in_thread(json_of, await request.body())
+        mapping = await service.in_thread(mapping_of, body.get("schema"), served.class_names)
+        if mapping.left_out:
+            LOG.warning("Project %s has no label for %d classes, which are left out of its pre-labels: %s.",
+                        str(body.get("project"))[:40], len(mapping.left_out), ", ".join(mapping.left_out))
+        return json_answer({"model_version": served.version, "classes_left_out": mapping.left_out})
+
+    @router.post("/predict", summary="Pre-labels of tasks", responses=REFUSALS, openapi_extra=PREDICT)
+    async def predict(request: Request) -> Response:
+        served.check_finds_objects()
+        service.check_ready()
+        body = await service.in_thread(json_of, await request.body())
+        tasks = _tasks(body)
+        mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names)
+        results = []
+        for start in range(0, len(tasks), service.limits.photos):
+            chunk = tasks[start : start + service.limits.photos]
+            results += await _predictions(request, service, task_photos, chunk, mapping, len(tasks) == 1)
+        return json_answer({"results": results, "model_version": served.version})
+
+    @router.post("/webhook", summary="Hear of a project's events", responses=REFUSALS, openapi_extra=WEBHOOK)
+    async def webhook(request: Request) -> Response:
+        body = await service.in_thread(json_of, await request.body())
+        if not isinstance(body.get("action"), str):
+            raise Refused(422, '"action" is missing: it is the name of the event.')
+        return json_answer({"status": "heard", "detail": "Nothing is trained here: export, then mrcnn train."})
+
+    return router
+
+
+def _tasks(body):
+    tasks = body.get("tasks")
+    if not isinstance(tasks, list) or not tasks:
+        raise Refused(422, '"tasks" is missing or empty: send {"tasks": [{"data": {"image": address}}], '
+                           '"label_config": XML}.')
+    if len(tasks) > MOST_TASKS:
+        raise Refused(413, f"{len(tasks)} tasks, a request may have {MOST_TASKS}: send them in several.")
+    for place, task in enumerate(tasks):
+        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+            raise Refused(422, f'task {place} has no "data": it must hold the address of a photo.')
+    return tasks
+
+
+async def _predictions(request, service, task_photos, tasks, mapping, alone):
+    """The predictions of some tasks. One that fails has an empty prediction, or if it is alone its reason as answer."""
+    served = service.served
+    reading = [service.in_thread(_photo, task, task_photos, mapping.key, service) for task in tasks]
+    photos = dict(enumerate(await asyncio.gather(*reading, return_exceptions=True)))
+    for photo in photos.values():
+        if isinstance(photo, Exception) and not isinstance(photo, Refused):
+            raise photo
+    sound = [place for place, photo in photos.items() if not isinstance(photo, Refused)]
+    found = await service.found(request, (DETECT, None), [photos[place] for place in sound]) if sound else []
+    results = {**photos, **dict(zip(sound, found))}
+    rows = []
+    for place, result in results.items():
+        if isinstance(result, Refused):
+            if alone:
+                raise result
+            LOG.warning("Task %s has no pre-labels: %s", str(tasks[place].get("id", place))[:40], result.reason)
+            rows.append({"result": [], "score": 0.0, "model_version": served.version, "error": result.reason})
+        else:
+            rows.append(await service.in_thread(prediction_of, result, mapping, served.class_names, served.version))
+    return rows
+
+
+def _photo(task, task_photos, key, service):
+    """The photo uint8 [H, W, 3] of a task."""
+    if key not in task["data"]:
+        raise Refused(422, f"The task's data has no {key!r}, where the project's configuration looks for the photo.")
+    name, data = task_photos.read(task["data"][key])
+    return decode_photo(data, name, service.limits, service.matte)

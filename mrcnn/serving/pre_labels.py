@@ -1,0 +1,129 @@
+"""What was found in a photo as regions of Label Studio, labelled as the configuration of its project says.
+
+An object of one part without holes is a polygon, whose corners can be moved; others are brushes where the project has a
+control for them, else a polygon for each part, without the holes. Outlines keep within SIMPLER of the mask's.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from mrcnn.data import run_lengths
+from mrcnn.data.formats import label_studio_brush
+from mrcnn.data.formats.label_studio_config import Control, read_controls
+from mrcnn.data.formats.outlines import rings
+from mrcnn.errors import DataError
+from mrcnn.serving.refusals import Refused
+
+SIMPLER = 1.0  # pixels: a corner at each step of an outline is none that anybody moves
+POLYGONS, BRUSHES = "PolygonLabels", "BrushLabels"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapping:
+    """Which control and label stands for each class.
+
+    Args:
+        controls: {class name: {tag of the control: (Control, label)}}.
+        key: of the photo's address in the data of a task.
+        left_out: names of the classes that no label stands for.
+    """
+
+    controls: dict[str, dict[str, tuple[Control, str]]]
+    key: str
+    left_out: list[str]
+
+
+def mapping_of(config: object, class_names: list[str]) -> Mapping:
+    """Map classes to the labels of a project, by their names, or by what a label lists as predicted_values.
+
+    Args:
+        config: XML of the project.
+        class_names: by class id, background first.
+
+    Returns:
+        The Mapping.
+
+    Raises:
+        Refused: 422, the configuration cannot be read, or has no control or label that fits.
+    """
+    try:
+        controls = read_controls(config)
+    except DataError as error:
+        raise Refused(422, str(error)) from error
+    if not controls:
+        raise Refused(422, f"The project has neither {POLYGONS} nor {BRUSHES} of an Image: add one to its "
+                           "configuration.")
+    key = controls[0].key
+    controls = [control for control in controls if control.key == key]
+    mapped = {}
+    for name in class_names[1:]:
+        for control in controls:
+            label = control.labels.get(name.casefold())
+            if label is not None:
+                mapped.setdefault(name, {}).setdefault(control.tag, (control, label))
+    left_out = [name for name in class_names[1:] if name not in mapped]
+    if not mapped:
+        raise Refused(422, f"No label of the project is a class of the model ({', '.join(class_names[1:][:10])}): name "
+                           'one so, or write predicted_values="CLASS" at it.')
+    return Mapping(mapped, key, left_out)
+
+
+def prediction_of(result: dict, mapping: Mapping, class_names: list[str], version: str) -> dict:
+    """The prediction of one task.
+
+    Args:
+        result: of `detect(rle=True)`.
+        mapping: of the project.
+        class_names: by class id, background first.
+        version: of the model.
+
+    Returns:
+        {"result": regions, "score": mean score of the objects, 0 where there are none, "model_version"}.
+    """
+    regions, scores = [], []
+    rows = zip(result["class_ids"].tolist(), result["scores"].tolist(), result["rles"])
+    for number, (class_id, score, rle) in enumerate(rows):
+        choices = mapping.controls.get(class_names[class_id])
+        if choices:
+            regions += _regions(f"r{number}", rle, choices, score)
+            scores.append(score)
+    return {"result": regions, "score": float(np.mean(scores)) if scores else 0.0, "model_version": version}
+
+
+def _regions(key, rle, choices, score):
+    """The regions of one object."""
+    outlines = rings(rle)
+    if not outlines:
+        return []
+    if BRUSHES in choices and (len(outlines) > 1 or POLYGONS not in choices):
+        control, label = choices[BRUSHES]
+        return [_region(key, rle, control, "brushlabels", label, score,
+                        {"format": "rle", "rle": label_studio_brush.encode(rle)})]
+    control, label = choices[POLYGONS]
+    mask, (height, width) = run_lengths.decode(rle) if len(outlines) > 1 else None, rle["size"]
+    parts = [_simpler(ring) for ring in outlines if mask is None or _is_part(ring, mask)]
+    many = len(parts) > 1
+    return [_region(f"{key}_{place}" if many else key, rle, control, "polygonlabels", label, score,
+                    {"points": (100 * ring / [width, height]).tolist(), "closed": True})
+            for place, ring in enumerate(parts)]
+
+
+def _is_part(ring, mask):
+    """Whether a ring goes round a part, not a hole: right below its first corner, the topmost, lies what it holds."""
+    x, y = ring[0].astype(int)
+    return bool(mask[y, x])
+
+
+def _simpler(ring):
+    """A ring with fewer corners, nowhere farther off than SIMPLER."""
+    import cv2
+
+    fewer = cv2.approxPolyDP(ring.astype(np.float32)[:, None], SIMPLER, True)[:, 0].astype(np.float64)
+    return fewer if len(fewer) >= 3 else ring
+
+
+def _region(key, rle, control, kind, label, score, value):
+    height, width = rle["size"]
+    return {"id": key, "type": kind, "from_name": control.name, "to_name": control.image, "original_width": width,
+            "original_height": height, "image_rotation": 0, "score": score, "value": {**value, kind: [label]}}

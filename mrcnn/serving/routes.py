@@ -1,0 +1,111 @@
+"""The routes of our own: /detect, /label, /model, and those that watch the server."""
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mrcnn.serving import answers, metrics, schemas
+from mrcnn.serving.served import DETECT, LABEL
+from mrcnn.serving.service import Service
+from mrcnn.serving.uploads import photos_of
+
+Output = Annotated[Literal[answers.OUTPUTS], Query(description="form of the masks")]
+Score = Annotated[float | None, Query(ge=0, le=1, description="least score; the model's own where none is given")]
+REFUSALS = schemas.error_answers(400, 408, 413, 415, 422, 503)
+PNG_TYPE = "image/png"
+
+
+def own_routes(service: Service) -> APIRouter:
+    """The routes that take photos.
+
+    Args:
+        service: that answers them.
+
+    Returns:
+        The router.
+    """
+    router, served = APIRouter(), service.served
+
+    @router.post("/detect", summary="Find the objects of photos", responses={
+        200: {"model": schemas.Detections}, **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
+    async def detect(request: Request, output: Output = answers.RLE, min_score: Score = None) -> Response:
+        served.check_finds_objects()
+        photos = await photos_of(request, service)
+        found = await service.all_found(request, (DETECT, min_score), [photo for _, photo in photos])
+        return await service.in_thread(_detections, served, photos, found, output)
+
+    @router.post("/label", summary="Tell the class of each pixel of photos", responses={
+        200: {"model": schemas.LabelMaps, "content": {PNG_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+        **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
+    async def label(request: Request, output: Output = answers.PNG) -> Response:
+        photos = await photos_of(request, service)
+        found = await service.all_found(request, (LABEL, None), [photo for _, photo in photos])
+        bare = len(photos) == 1 and output == answers.PNG and request.headers.get("accept") == PNG_TYPE
+        return await service.in_thread(_label_maps, served, photos, found, output, bare)
+
+    return router
+
+
+def watching_routes(service: Service) -> APIRouter:
+    """The routes that watch the server, and tell about the model.
+
+    Args:
+        service: that they tell about.
+
+    Returns:
+        The router.
+    """
+    router, served = APIRouter(), service.served
+
+    @router.get("/healthz", summary="Whether the process lives", response_model=schemas.Health)
+    async def healthz() -> dict:
+        return {"status": "live"}
+
+    @router.get("/readyz", summary="Whether the model is loaded and warm", response_model=schemas.Health,
+                responses={503: {"model": schemas.Error}})
+    async def readyz() -> dict:
+        service.check_ready()
+        return {"status": "ready"}
+
+    @router.get("/metrics", summary="Metrics, for Prometheus", response_class=Response, responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **schemas.error_answers()})
+    async def told() -> Response:
+        return Response(service.metrics.text(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    @router.get("/model", summary="The model", response_model=schemas.Model, responses=schemas.error_answers())
+    async def model() -> Response:
+        return json_answer(served.described())
+
+    return router
+
+
+def json_answer(value: object, headers: dict[str, str] | None = None) -> Response:
+    """An answer of JSON.
+
+    Args:
+        value: what JSON holds.
+        headers: {name: value} of it.
+
+    Returns:
+        The response.
+    """
+    return Response(json.dumps(value), media_type="application/json", headers=headers)
+
+
+def _detections(served, photos, found, output):
+    rows = [{"name": name, "height": photo.shape[0], "width": photo.shape[1],
+             "objects": answers.objects_of(result, served.class_names, output)}
+            for (name, photo), result in zip(photos, found)]
+    return json_answer({"model": served.name, "photos": rows})
+
+
+def _label_maps(served, photos, found, output, bare):
+    if bare:
+        return Response(answers.encode_label_map(found[0], served.class_names), media_type=PNG_TYPE)
+    rows = [{"name": name, "height": photo.shape[0], "width": photo.shape[1],
+             **answers.labels_of_map(labels, served.class_names, output)}
+            for (name, photo), labels in zip(photos, found)]
+    return json_answer({"model": served.name, "photos": rows})

@@ -1,0 +1,89 @@
+"""What the server needs of a model: its classes, what it finds in photos, and label maps."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mrcnn.labeling.label_map import LabelSettings, labels_of
+from mrcnn.labeling.photos import label_photo, labelled
+from mrcnn.serving.refusals import Refused
+
+DETECT, LABEL = "detect", "label"
+WARM = (64, 64, 3)  # of the photo that the graph is traced with
+
+
+class ServedModel:
+    """A model as the server asks it.
+
+    Args:
+        model: a network of `mrcnn.architectures`, or anything with its `detect` or `label_each`, `class_names`,
+            `config` and `architecture_name`.
+        name: by which it is asked for.
+        version: told beside what is predicted, as the name of its checkpoint.
+        settings: LabelSettings of its label maps; None takes the defaults.
+        chain: what `mrcnn.labeling.refine.build_chain` makes; None does not refine label maps.
+    """
+
+    def __init__(self, model: object, name: str = "mrcnn", version: str = "", settings: LabelSettings | None = None,
+                 chain: Callable | None = None):
+        self.model, self.name, self.version, self.chain = model, name, version or name, chain
+        self.settings = settings or LabelSettings()
+        self.finds_objects = hasattr(model, "detect")
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names by class id, background first."""
+        count = self.model.config.NUM_CLASSES
+        return list(self.model.class_names or ["BG", *(f"class {i}" for i in range(1, count))])
+
+    @property
+    def min_score(self) -> float | None:
+        """The least score of an object where a request names none; None for a network of label maps."""
+        return float(self.model.config.DETECTION_MIN_CONFIDENCE) if self.finds_objects else None
+
+    def described(self) -> dict:
+        """Describe the model for /model.
+
+        Returns:
+            {name: value}, as JSON holds it.
+        """
+        return {
+            "name": self.name, "version": self.version, "architecture": self.model.architecture_name(),
+            "finds_objects": self.finds_objects, "class_names": self.class_names, "min_score": self.min_score,
+            "settings": self.model.config.to_dict(),
+        }
+
+    def check_finds_objects(self) -> None:
+        """Raise Refused, 400, if the model has label maps only."""
+        if not self.finds_objects:
+            raise Refused(400, f"{self.name} ({self.model.architecture_name()}) tells a class of each pixel and finds "
+                               "no objects: POST /label.")
+
+    def warm(self) -> None:
+        """Run the network once, so that no request waits for the making of its graph."""
+        self.run((DETECT if self.finds_objects else LABEL, None), [np.zeros(WARM, np.uint8)])
+
+    def run(self, key: tuple, photos: list[np.ndarray]) -> Sequence:
+        """Run the network.
+
+        Args:
+            key: ("detect", least score or None) or ("label", None).
+            photos: each uint8 [H, W, 3].
+
+        Returns:
+            For each photo what `model.detect(rle=True)` gives, or its label map uint8 [H, W].
+        """
+        kind, least = key
+        if kind == DETECT:
+            return self.model.detect(photos, rle=True, min_confidence=least)
+        if not self.finds_objects:
+            return list(labelled(self.model, photos, None, self.chain))
+        found = self.model.detect(photos, rle=True, mask_probabilities=True,
+                                  min_confidence=self.settings.least_threshold())
+        return [self._label_map(photo, detections) for photo, detections in zip(photos, found)]
+
+    def _label_map(self, photo, detections):
+        """uint8 [H, W] of what was found in a photo, refined."""
+        shape, refines = photo.shape[:2], self.chain is not None
+        told = label_photo(detections, shape, self.class_names, self.settings, probabilities=refines)
+        return labels_of(np.asarray(self.chain(photo, told["probabilities"]))) if refines else told["labels"]

@@ -1,0 +1,161 @@
+"""The photos of Label Studio's tasks: of a folder that nothing leads out of, or from Label Studio itself, by its token.
+
+No other host is asked, no redirection followed, and of Label Studio nothing but what serves photos.
+"""
+
+import http.client
+import json
+import os
+import posixpath
+import stat
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from mrcnn.data.formats.label_studio import address_path
+from mrcnn.data.images import image_path
+from mrcnn.errors import DataError, UsageError
+from mrcnn.serving.limits import Limits
+from mrcnn.serving.refusals import Refused
+
+SERVED = ("/data/", "/storage-data/")  # where Label Studio has photos
+SECONDS = 30.0  # until it has to answer
+PORTS = {"http": 80, "https": 443}
+
+
+class TaskPhotos:
+    """Where the photos of tasks are.
+
+    Args:
+        folder: of photos; None: there is none.
+        url: address of Label Studio; None: it is not asked.
+        token: of its user: a legacy token, or a personal access token.
+        limits: of the photos' bytes.
+
+    Raises:
+        UsageError: the folder or the address is none.
+    """
+
+    def __init__(self, folder: str | os.PathLike | None = None, url: str | None = None, token: str | None = None,
+                 limits: Limits | None = None):
+        self.folder, self.token, self.limits = folder and os.path.realpath(folder), token, limits or Limits()
+        if folder and not os.path.isdir(folder):
+            raise UsageError(f"--photos {folder}: no such folder.")
+        self.site = urllib.parse.urlsplit(url) if url else None
+        if url and (self.site.scheme not in PORTS or not self.site.hostname):
+            raise UsageError(f"LABEL_STUDIO_URL={url}: give an address such as http://localhost:8080.")
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def read(self, address: object) -> tuple[str, bytes]:
+        """Read the photo of a task.
+
+        Args:
+            address: as the task has it.
+
+        Returns:
+            (its name, the bytes of the file).
+
+        Raises:
+            Refused: 422, it is not where photos are read from, or cannot be read.
+        """
+        if not isinstance(address, str) or not address.strip():
+            raise Refused(422, f"The task's photo is {str(address)[:40]!r}: its data must hold an address.")
+        address = address.strip()
+        name, path = posixpath.basename(address_path(address)) or address[:80], self._local(address)
+        if path is not None:
+            return name, self._file(path, address)
+        if self.site is None:
+            raise Refused(422, f"{address}: not in --photos {self.folder or '(not given)'}: start mrcnn serve with the "
+                               "folder, or with LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.")
+        return name, self._fetched(address)
+
+    def _local(self, address):
+        """Path of a regular file in the folder that an address names, or None."""
+        if self.folder is None or not self._is_own(address):
+            return None
+        try:
+            path = os.path.realpath(image_path(self.folder, address_path(address)))
+        except (DataError, ValueError):
+            return None
+        inside = os.path.commonpath([path, self.folder]) == self.folder
+        return path if inside and os.path.isfile(path) else None
+
+    def _is_own(self, address):
+        """Whether an address has no host, or Label Studio's."""
+        try:
+            parts = urllib.parse.urlsplit(address)
+            if not parts.scheme and not parts.netloc:
+                return True
+            return self.site is not None and parts.scheme in PORTS and _place(parts) == _place(self.site)
+        except ValueError:  # no address, or a port that is none
+            return False
+
+    def _file(self, path, address):
+        try:
+            with open(path, "rb") as file:
+                status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode) or status.st_size > self.limits.upload:
+                    raise Refused(422, f"{address}: {status.st_size} bytes, {self.limits.upload} are taken.")
+                return file.read()
+        except OSError as error:
+            raise Refused(422, f"{address}: cannot be read ({error.strerror}): check its permissions.") from error
+
+    def _fetched(self, address):
+        """The bytes of a photo that Label Studio serves."""
+        if not self._is_own(address):
+            raise Refused(422, f"{address}: not of Label Studio at {self.site.geturl()}: no other host is asked.")
+        parts = urllib.parse.urlsplit(address)
+        prefix = self.site.path.rstrip("/")
+        path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
+        path = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+        plain = urllib.parse.unquote(path)
+        if not plain.startswith(SERVED) or ".." in plain.replace("\\", "/").split("/"):
+            raise Refused(422, f"{address}: no photo of Label Studio ({', '.join(SERVED)}), nor one in --photos.")
+        quoted = urllib.parse.quote(f"{prefix}{path}", safe="/%:@!$&'()*+,;=~-._")
+        query = f"?{urllib.parse.quote(parts.query, safe='%=&/:+,;@!$()*~-._?')}" if parts.query else ""
+        return self._get(f"{self.site.scheme}://{_host(self.site)}{quoted}{query}", address)
+
+    def _get(self, url, address):
+        headers = {"Authorization": self._authorization()} if self.token else {}
+        try:
+            with self._opener.open(urllib.request.Request(url, headers=headers), timeout=SECONDS) as answer:
+                data = answer.read(self.limits.upload + 1)
+        except urllib.error.HTTPError as error:
+            elsewhere = 300 <= error.code < 400
+            hint = "which leads elsewhere, and is not followed" if elsewhere else "check LABEL_STUDIO_API_KEY"
+            raise Refused(422, f"{address}: Label Studio answers {error.code}: {hint}.") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            told = f"{address}: Label Studio cannot be reached ({reason}): check LABEL_STUDIO_URL."
+            raise Refused(422, told) from error
+        if len(data) > self.limits.upload:
+            raise Refused(422, f"{address}: more than {self.limits.upload} bytes: shrink it.")
+        return data
+
+    def _authorization(self):
+        """The header of a token: a personal one (three parts, a JWT) is first changed for one of a few minutes."""
+        if self.token.count(".") != 2:
+            return f"Token {self.token}"
+        url = f"{self.site.scheme}://{_host(self.site)}{self.site.path.rstrip('/')}/api/token/refresh/"
+        request = urllib.request.Request(url, json.dumps({"refresh": self.token}).encode(),
+                                         {"Content-Type": "application/json"})
+        try:
+            with self._opener.open(request, timeout=SECONDS) as answer:
+                return f"Bearer {json.loads(answer.read(1 << 16))['access']}"
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            told = f"Label Studio does not take LABEL_STUDIO_API_KEY ({error}): give a token of its user."
+            raise Refused(422, told) from error
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        return None
+
+
+def _place(parts):
+    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
+
+
+def _host(parts):
+    """Host and port of an address, without a name and password in front."""
+    return parts.netloc.rpartition("@")[2]

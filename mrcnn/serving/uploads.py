@@ -1,0 +1,72 @@
+"""The photos of a request: files of a form, base64 in JSON, or the bytes of one photo."""
+
+import asyncio
+
+import numpy as np
+from starlette.requests import Request
+
+from mrcnn.serving.json_bodies import json_of
+from mrcnn.serving.photos import decode_base64, decode_photo
+from mrcnn.serving.refusals import Refused
+from mrcnn.serving.service import Service
+
+MOST_PARTS = 1000  # of a form; how many photos it may have is said by the limits
+FORM, JSON, BYTES = "multipart/form-data", "application/json", "application/octet-stream"
+
+
+async def photos_of(request: Request, service: Service) -> list[tuple[str, np.ndarray]]:
+    """Read and decode the photos of a request.
+
+    Args:
+        request: whose body has not been read.
+        service: whose limits hold.
+
+    Returns:
+        A list of (name, uint8 [H, W, 3] RGB).
+
+    Raises:
+        Refused: 400, 413, 415 or 422.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == FORM:
+        files = await _files_of_form(request)
+    elif kind == JSON:
+        files = await service.in_thread(_files_of_json, await request.body())
+    elif kind == BYTES or kind.startswith("image/"):
+        files = [("the photo", await request.body())]
+    else:
+        raise Refused(415, f"Content-Type {kind or 'is missing'}: send {FORM} with files, {JSON} with base64, or the "
+                           "bytes of one photo as image/jpeg.")
+    if not files:
+        raise Refused(422, 'No photo: send a file for each, or {"photos": [{"name": "a.jpg", "data": base64}, ...]}.')
+    if len(files) > service.limits.photos:
+        raise Refused(413, f"{len(files)} photos, a request may have {service.limits.photos}: send them in several.")
+    decoding = (service.in_thread(decode_photo, data, name, service.limits, service.matte) for name, data in files)
+    return list(zip((name for name, _ in files), await asyncio.gather(*decoding)))
+
+
+async def _files_of_form(request):
+    form = await request.form(max_files=MOST_PARTS, max_fields=MOST_PARTS)
+    try:
+        files = []
+        for name, part in form.multi_items():
+            if isinstance(part, str):
+                raise Refused(422, f"The field {name!r} is no file: send photos as files, and options in the address.")
+            files.append((part.filename or f"photo {len(files)}", await part.read()))
+        return files
+    finally:
+        await form.close()
+
+
+def _files_of_json(body):
+    photos = json_of(body).get("photos")
+    if not isinstance(photos, list):
+        raise Refused(422, '"photos" is missing: send {"photos": [{"name": "a.jpg", "data": base64}, ...]}.')
+    files = []
+    for index, photo in enumerate(photos):
+        photo = {"data": photo} if isinstance(photo, str) else photo
+        if not isinstance(photo, dict) or "data" not in photo:
+            raise Refused(422, f'photo {index}: send {{"name": "a.jpg", "data": base64}}, or the base64 alone.')
+        name = str(photo.get("name") or f"photo {index}")
+        files.append((name, decode_base64(photo["data"], name)))
+    return files

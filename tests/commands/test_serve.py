@@ -1,0 +1,75 @@
+"""The command `serve`: what it refuses before anything is built, and what it tells and hands to the server."""
+
+import json
+
+import h5py
+import pytest
+from stub_server import Stub
+
+from mrcnn.commands import serve as command
+from mrcnn.commands.main import main
+
+pytest.importorskip("fastapi")
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    with h5py.File(tmp_path / "hats_0007.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat", "shoe"])
+    return str(tmp_path / "hats_0007.h5")
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """[(overrides, the application)] of servers that were started, with a model of known answers."""
+    seen = []
+    monkeypatch.setattr(command, "load_model", lambda path, options, overrides: seen.append(overrides) or Stub())
+    monkeypatch.setattr("mrcnn.serving.listening.run", lambda app, listener: seen.append(app))
+    for name in ("MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return seen
+
+
+def test_a_server_is_told_in_one_line(checkpoint, started, capsys):
+    assert main(["serve", "--weights", checkpoint, "--port", "0"]) == 0
+    output = capsys.readouterr()
+    assert output.out.count("\n") == 1 and output.err == ""
+    assert f"Serving {checkpoint} as 'mrcnn' at http://127.0.0.1:" in output.out and "set MRCNN_API_KEY" in output.out
+    overrides, app = started
+    service = app.state.service
+    assert overrides == {"BATCH_SIZE": 4} and service.limits.batch_size == 4 and service.served.version == "hats_0007"
+
+
+def test_options_become_limits(checkpoint, started):
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--batch-size", "2", "--queue", "9", "--wait", "20",
+                 "--timeout", "3", "--max-upload", "5", "--max-pixels", "1000", "--max-photos", "6", "--matte", "black",
+                 "--min-confidence", "0.3", "--name", "shop"]) == 0
+    overrides, app = started
+    limits = app.state.service.limits
+    assert (limits.batch_size, limits.queue, limits.wait, limits.timeout) == (2, 9, 0.02, 3)
+    assert (limits.upload, limits.pixels, limits.photos) == (5 << 20, 1000, 6)
+    assert overrides == {"BATCH_SIZE": 2, "DETECTION_MIN_CONFIDENCE": 0.3}
+    assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
+
+
+def test_other_machines_without_a_key_are_warned_of(checkpoint, started, capsys, monkeypatch):
+    assert main(["serve", "--weights", checkpoint, "--host", "0.0.0.0", "--port", "0"]) == 0
+    assert "no key is asked for: set MRCNN_API_KEY" in capsys.readouterr().err
+    monkeypatch.setenv("MRCNN_API_KEY", "secret")
+    assert main(["serve", "--weights", checkpoint, "--host", "0.0.0.0", "--port", "0"]) == 0
+    output = capsys.readouterr()
+    assert output.err == "" and "asks for the key of MRCNN_API_KEY" in output.out and "secret" not in output.out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--limit", "3"], "serve takes no --limit"),
+    (["--port", "70000"], "--port 70000: cannot listen there"),
+    (["--wait", "-1"], "-1 is not within 0 and 10000"),
+    (["--max-photos", "0"], "0 is less than 1"),
+    (["--photos", "gone"], "--photos gone: no such folder"),
+    (["--refine", "sharpen"], "sharpen"),
+])
+def test_what_cannot_be_is_one_line(checkpoint, started, capsys, arguments, message):
+    assert main(["serve", "--weights", checkpoint, "--port", "0", *arguments]) == 2
+    output = capsys.readouterr()
+    assert message in output.err and output.err.count("\n") == 1 and not started

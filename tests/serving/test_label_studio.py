@@ -1,0 +1,87 @@
+"""Label Studio's ML backend protocol."""
+
+import pytest
+from stub_server import BROKEN, StubLabels, client_of, photo, png
+
+from mrcnn.serving.task_photos import TaskPhotos
+
+pytest.importorskip("fastapi")
+pytest.importorskip("httpx2")
+CONFIG = ('<View><Image name="image" value="$image"/><PolygonLabels name="polygon" toName="image">'
+          '<Label value="hat"/></PolygonLabels></View>')
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "a.png").write_bytes(png(photo()))
+    (folder / "none.png").write_bytes(png(photo(score=0)))
+    (folder / "broken.png").write_bytes(png(photo(mark=BROKEN)))
+    with client_of(task_photos=TaskPhotos(folder)) as client:
+        yield client
+
+
+def predict(client, *names, config=CONFIG):
+    tasks = [{"id": number, "data": {"image": f"/data/local-files/?d={name}"}} for number, name in enumerate(names)]
+    return client.post("/predict", json={"tasks": tasks, "label_config": config, "project": "1.2", "params": {}})
+
+
+def test_connecting(client, caplog):
+    assert client.get("/health").json() == {"status": "UP", "model_class": "stub"}
+    answer = client.post("/setup", json={"project": "1.2", "schema": CONFIG, "hostname": "http://evil.example",
+                                         "access_token": "x"})
+    assert answer.json() == {"model_version": "stub_0003", "classes_left_out": ["shoe"]}
+    assert "Project 1.2 has no label for 1 classes, which are left out of its pre-labels: shoe." in caplog.text
+    refused = client.post("/setup", json={"schema": "<View/>"})
+    assert refused.status_code == 422 and "neither PolygonLabels nor BrushLabels" in refused.json()["error"]
+
+
+def test_pre_labels(client):
+    answer = predict(client, "a.png", "none.png").json()
+    assert answer["model_version"] == "stub_0003"
+    first, second = answer["results"]
+    # The object of photo(): y 2 to 6 of 12 pixels, x 3 to 9 of 16.
+    points = first["result"][0]["value"]["points"]
+    pixels = sorted((round(x * 16 / 100, 6), round(y * 12 / 100, 6)) for x, y in points)
+    assert pixels == [(3, 2), (3, 6), (9, 2), (9, 6)]
+    assert first["score"] == pytest.approx(0.8) and first["model_version"] == "stub_0003"
+    assert second == {"result": [], "score": 0.0, "model_version": "stub_0003"}
+
+
+def test_a_task_that_fails_is_told_and_is_not_the_others(client, caplog):
+    for name, status, reason in (("gone.png", 422, "not in --photos"), ("broken.png", 500, "a broken photo")):
+        alone = predict(client, name)
+        assert alone.status_code == status and reason in alone.json()["error"]
+        one, two = predict(client, name, "a.png").json()["results"]
+        assert one["result"] == [] and reason in one["error"] and len(two["result"]) == 1
+        assert "Task 0 has no pre-labels" in caplog.text
+
+
+def test_more_tasks_than_photos_of_a_request(client):
+    names = ["a.png", "none.png"] * 20
+    results = predict(client, *names).json()["results"]
+    assert [len(row["result"]) for row in results] == [1, 0] * 20
+
+
+@pytest.mark.parametrize("body, status, message", [
+    ({}, 422, '"tasks" is missing'), ({"tasks": []}, 422, '"tasks" is missing or empty'),
+    ({"tasks": [5], "label_config": CONFIG}, 422, 'task 0 has no "data"'),
+    ({"tasks": [{"data": {"text": "a"}}], "label_config": CONFIG}, 422, "has no 'image'"),
+    ({"tasks": [{"data": {"image": 5}}], "label_config": CONFIG}, 422, "must hold an address"),
+    ({"tasks": [{"data": {}}] * 1001, "label_config": CONFIG}, 413, "1001 tasks"),
+    ({"tasks": [{"data": {}}]}, 422, "no labelling configuration")])
+def test_requests_that_cannot_be(client, body, status, message):
+    refused = client.post("/predict", json=body)
+    assert refused.status_code == status and message in refused.json()["error"]
+
+
+def test_events(client):
+    assert client.post("/webhook", json={"action": "ANNOTATION_CREATED"}).json()["status"] == "heard"
+    refused = client.post("/webhook", json={})
+    assert refused.status_code == 422 and '"action" is missing' in refused.json()["error"]
+
+
+def test_a_network_of_label_maps_is_told():
+    with client_of(StubLabels()) as client:
+        for path in ("/setup", "/predict"):
+            assert "finds no objects" in client.post(path, json={}).json()["error"]

@@ -1,0 +1,76 @@
+"""Photos of strangers: what is decoded, and what is refused before."""
+
+import base64
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from stub_server import photo, png
+
+from mrcnn.data.images import load_image
+from mrcnn.serving.limits import Limits
+from mrcnn.serving.photos import decode_base64, decode_photo
+from mrcnn.serving.refusals import Refused
+
+LIMITS = Limits(pixels=10_000, upload=100_000)
+
+
+def bomb(width, height):
+    """A PNG whose header promises many pixels and whose data has few."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+def test_a_photo_is_what_load_image_reads(tmp_path, form):
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, form)
+    (tmp_path / "a").write_bytes(file.getvalue())
+    assert np.array_equal(decode_photo(file.getvalue(), "a", LIMITS), load_image(tmp_path / "a"))
+
+
+def test_what_is_transparent_lies_over_the_colour_asked_for():
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    assert decode_photo(png(pixels), "a", LIMITS, (9, 8, 7))[0, 0].tolist() == [9, 8, 7]
+
+
+@pytest.mark.parametrize("data, status, message", [
+    (b"", 415, "no photo that is read here"),
+    (b"hello", 415, "no photo that is read here"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "no photo that is read here"),  # would run a program
+    (bomb(60_000, 60_000), 413, "too many pixels"),
+    (bomb(101, 100), 413, "101 x 100 pixels, 10000 are taken: shrink it"),
+    (bytes(100_001), 413, "100001 bytes, 100000 are taken"),
+    (png(photo())[:-30], 422, "not a readable image"),
+    (bomb(99, 100), 422, "not a readable image"),
+])
+def test_what_is_no_photo_is_refused_with_the_reason(data, status, message):
+    with pytest.raises(Refused, match=message) as refused:
+        decode_photo(data, "a.png", LIMITS)
+    assert refused.value.status == status and refused.value.reason.startswith("a.png: ")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_is_refused_without_its_memory():
+    import tracemalloc
+
+    tracemalloc.start()
+    with pytest.raises(Refused):
+        decode_photo(bomb(12_000, 12_000), "a", LIMITS)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000  # of 432,000,000
+    tracemalloc.stop()
+
+
+def test_base64_with_and_without_a_data_address():
+    text = base64.b64encode(b"photo").decode()
+    assert decode_base64(text, "a") == decode_base64(f"data:image/png;base64,{text}", "a") == b"photo"
+    for wrong in ("%%%", "abc", None, 5, "é"):
+        with pytest.raises(Refused, match="a: no base64") as refused:
+            decode_base64(wrong, "a")
+        assert refused.value.status == 422
