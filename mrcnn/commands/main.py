@@ -32,8 +32,8 @@ def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
                                      metavar="train|tune|evaluate|detect|diagnose|label|video|export|serve|data")
-    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export, add_serve,
-                add_data):
+    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export,
+                add_serve, add_data):
         add(commands, add_command)
     return parser
 
