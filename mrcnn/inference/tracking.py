@@ -1,8 +1,9 @@
 """Which object of a frame is which of the frames before: boxes moved on, and matched at two levels of score.
 
 As in ByteTrack (Zhang 2022) detections that are sure are matched first, and unsure ones, as of what is half hidden, go
-on with tracks but begin none. Two things are of this package: a track keeps to its class where it can, since clothes on
-each other have boxes of nearly one place, and boxes move by a least-squares line in place of a Kalman filter.
+on with tracks but begin none; as in C-BIoU (Yang 2023) boxes are compared with a margin, first a small one, then a
+large one. Two things are of this package: a track keeps to its class where it can, since clothes on each other have
+boxes of nearly one place, and boxes move by a least-squares line in place of a Kalman filter.
 """
 
 import dataclasses
@@ -12,10 +13,13 @@ import numpy as np
 
 from mrcnn.ops.boxes import iou_matrix
 
-SAME_CLASS = 0.2  # least IoU of a sure detection with a track of its class
-OTHER_CLASS = 0.5  # the same of another class: the network takes the object for something else
-UNSURE = 0.5  # least IoU of an unsure detection
-LEAST_GAINS = (0.5, 0.15)  # shares of what was not foreseen that place and velocity take over, however long a track is
+# Margins by which boxes grow on each side, as shares of their own sides, before they are compared, and the least IoU
+# then; chosen on the drawn films 0 to 4 of benchmarks/video.py.
+NEAR = (0.5, 0.2)  # a sure detection and a track of its class
+FAR = (1.0, 0.2)  # the same among what is left
+OTHER_CLASS = (0.0, 0.5)  # the network takes the object for something else
+UNSURE = (0.5, 0.4)  # an unsure detection and a track of its class
+LEAST_GAINS = (0.7, 0.1)  # shares of what was not foreseen that place and velocity take over, however long a track is
 
 
 @dataclasses.dataclass
@@ -116,14 +120,15 @@ class Tracker:
         return numbers
 
     def _match(self, tracks, boxes, class_ids, scores, numbers):
-        """Fill `numbers` of the detections that go on with tracks, in three rounds."""
-        overlap = iou_matrix(np.stack([track.box for track in tracks]), boxes)
+        """Fill `numbers` of the detections that go on with tracks, in four rounds."""
+        foreseen = np.stack([track.box for track in tracks])
         same = np.array([track.class_id for track in tracks])[:, None] == class_ids
         recent = np.array([track.unseen == 0 for track in tracks])[:, None]  # unsure ones would wake up old tracks
-        sure, free = scores >= self.sure, np.ones(len(tracks), bool)
-        for allowed, least in ((same & sure, SAME_CLASS), (np.broadcast_to(sure, same.shape), OTHER_CLASS),
-                               (same & ~sure & recent, UNSURE)):
-            for row, column in assigned(overlap * (allowed & free[:, None] & (numbers == 0)), least):
+        sure, free = np.broadcast_to(scores >= self.sure, same.shape), np.ones(len(tracks), bool)
+        for allowed, margin, least in ((same & sure, *NEAR), (same & sure, *FAR), (sure, *OTHER_CLASS),
+                                       (same & ~sure & recent, *UNSURE)):
+            likeness = iou_matrix(widened(foreseen, margin), widened(boxes, margin))
+            for row, column in assigned(likeness * (allowed & free[:, None] & (numbers == 0)), least):
                 free[row], numbers[column] = False, tracks[row].number
                 tracks[row].see(boxes[column], int(class_ids[column]), float(scores[column]))
 
@@ -134,6 +139,12 @@ class Tracker:
                 track.unseen += 1
                 if track.unseen > self.unseen:
                     del self.tracks[number]
+
+
+def widened(boxes: np.ndarray, margin: float) -> np.ndarray:
+    """Boxes [N, 4] with a margin on each side, given as a share of their sides: small and quick things still meet."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.concatenate([boxes[:, :2] - margin * sides, boxes[:, 2:] + margin * sides], axis=1)
 
 
 def assigned(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mrcnn.inference.tracking import SAME_CLASS, Track, Tracker, assigned, centre_and_extent
+from mrcnn.inference.tracking import Track, Tracker, assigned, centre_and_extent, widened
 
 
 def box(y, x, height=20, width=20):
@@ -15,7 +15,7 @@ def box(y, x, height=20, width=20):
 def test_an_object_that_is_half_where_it_was_keeps_its_number():
     tracker = Tracker()
     assert tracker.update([box(0, 0)], [1], [0.9]).tolist() == [1]
-    # 10 of 20 pixels on: 200 of 600 square pixels are shared, IoU 1/3; then again 10, as foreseen.
+    # 10 of 20 pixels on, then again 10, as foreseen.
     assert tracker.update([box(0, 10)], [1], [0.9]).tolist() == [1]
     assert tracker.update([box(0, 20)], [1], [0.9]).tolist() == [1]
     # Elsewhere it is another one.
@@ -99,4 +99,17 @@ def test_pairs_are_the_best_of_all_ways_to_pair():
                for columns in itertools.permutations(range(5), 4))
     pairs = assigned(likeness, 0)
     assert sum(likeness[pair] for pair in pairs) == pytest.approx(best)
-    assert assigned(np.array([[SAME_CLASS - 0.01]]), SAME_CLASS) == []
+    assert assigned(np.array([[0.19]]), 0.2) == [] and assigned(np.array([[0.2]]), 0.2) == [(0, 0)]
+
+
+def test_a_margin_is_a_share_of_the_sides():
+    assert widened(np.array([[0.0, 10.0, 20.0, 50.0]]), 0.5).tolist() == [[-10, -10, 30, 70]]
+
+
+def test_a_small_object_that_jumps_further_than_its_own_side_keeps_its_number():
+    tracker = Tracker()
+    tracker.update([box(0, 0, 8, 8)], [1], [0.9])
+    # 10 pixels on. With margins of its own sides both are 24 wide and share 14: IoU 14 / (24 + 24 - 14) = 0.41.
+    assert tracker.update([box(0, 10, 8, 8)], [1], [0.9]).tolist() == [1]
+    # 22 pixels from where it was foreseen: 24 wide boxes share 2, IoU 2 / 46, too little.
+    assert tracker.update([box(0, 42, 8, 8)], [1], [0.9]).tolist() == [2]
