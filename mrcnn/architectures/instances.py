@@ -8,6 +8,7 @@ from mrcnn.architectures.segmenter import Segmenter
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.evaluation.evaluate import INSTANCE_FIGURES, detect_all, instance_figures
+from mrcnn.export.object_outputs import ObjectOutputs
 from mrcnn.inference.detector import Detector
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.labeling.photos import detected, label_photo
@@ -21,7 +22,7 @@ class InstanceSegmenter(Detector, Segmenter):
     Its inference graph gives "boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w].
     """
 
-    samples, figures = InstanceSamples, INSTANCE_FIGURES
+    samples, figures, exported = InstanceSamples, INSTANCE_FIGURES, ObjectOutputs()
 
     def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True,
                    settings: LabelSettings | None = None) -> Iterator[dict]:

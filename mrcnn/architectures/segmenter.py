@@ -1,8 +1,9 @@
 """What every network here shares, whatever it finds: run folder, checkpoints, weights; `trainable.py` has train().
 
 A network is a subclass that brings the hooks, in this order: `build_networks`, `check`, `samples` (or `batches`),
-`before_fit`, `read_weights` and `read_settings` for foreign files, `label_each`, `measure`. `InstanceSegmenter` and
-`SemanticSegmenter` bring most of them; `mrcnn.architectures.ARCHITECTURES` names those there are.
+`before_fit`, `read_weights` and `read_settings` for foreign files, `label_each`, `measure`, `exported`.
+`InstanceSegmenter` and `SemanticSegmenter` bring most of them; `mrcnn.architectures.ARCHITECTURES` names those there
+are.
 """
 
 import json
@@ -52,12 +53,13 @@ class Segmenter(Predictor, Trainable):
         settings: class that lists its settings, of which its configs are.
         samples: class of what it trains on, see `mrcnn.data.instance_samples` and `label_samples`.
         figures: names of what `measure` tells and a training logs, the most telling one first.
+        exported: what a file of `mrcnn.export` gives of it, a `mrcnn.export.file_outputs.FileOutputs`; None: none.
 
     Raises:
         ConfigError: a setting does not fit the others.
     """
 
-    architecture, settings, samples, figures = None, Settings, None, ()
+    architecture, settings, samples, figures, exported = None, Settings, None, (), None
 
     def __init__(self, mode: str, config: Settings, model_dir: str | os.PathLike) -> None:
         if mode not in ("training", "inference"):

@@ -6,6 +6,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, LabelSamples
 from mrcnn.errors import ConfigError
 from mrcnn.evaluation.pixels import FIGURES, pixel_figures
+from mrcnn.export.label_outputs import LabelOutputs
 from mrcnn.inference.labeler import Labeler
 from mrcnn.labeling.photos import compared
 
@@ -18,7 +19,7 @@ class SemanticSegmenter(Labeler, Segmenter):
     Its inference graph gives "probabilities" [B, h, w, C] of each pixel of the canvas.
     """
 
-    samples, figures = LabelSamples, tuple(FIGURES)
+    samples, figures, exported = LabelSamples, tuple(FIGURES), LabelOutputs()
 
     @classmethod
     def check(cls, config: Settings) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
-from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
-from mrcnn.commands.settings import overrides_of
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
+from mrcnn.commands.settings import asked_settings, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
 from mrcnn.outputs import claim_outputs
 
@@ -30,9 +30,9 @@ def export(options: argparse.Namespace) -> None:
     if options.format != "savedmodel":
         overrides.setdefault("PRECISION", "float32")  # as the weights are
     if height or width:
-        overrides = {**any_canvas(path, overrides), **overrides}
+        overrides = {**any_canvas(path, options, overrides), **overrides}
     model = load_model(path, options, overrides)
-    check_has(model, "detect", path)
+    refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     try:
         write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos)
     except ExportError as error:
@@ -47,13 +47,14 @@ def photos_of(options: argparse.Namespace) -> list | None:
     return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
 
 
-def any_canvas(path: str, overrides: dict) -> dict:
+def any_canvas(path: str, options: argparse.Namespace, overrides: dict) -> dict:
     """Settings with which the network of a checkpoint takes canvases of any shape, photos being as large as before."""
     from mrcnn import architectures
     from mrcnn.config import FIXED_CANVAS_MODES
 
-    settings = architectures.class_of(architectures.architecture_of(path)).settings
-    config = settings.from_dict(architectures.read_settings(path)["config"], **overrides)
+    architecture = architectures.class_of(architectures.architecture_of(path))
+    config = architecture.settings.from_dict(architectures.read_settings(path)["config"],
+                                             **known_to(architecture, overrides, asked_settings(options)))
     if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES:
         return {}
     return {"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": int(config.IMAGE_SHAPE[0])}

@@ -160,6 +160,14 @@ def check_has(model: object, method: str, path: str) -> None:
                          "evaluate.")
 
 
+def refuse_scores(model: object, path: str, asked: dict[str, object]) -> None:
+    """Raise UsageError for options about objects, {option: value, None if not given}, of a network that finds none."""
+    given = [option for option, value in asked.items() if value is not None]
+    if given and not hasattr(model, "detect"):
+        raise UsageError(f"{given[0]} is about the scores of objects, and {path} is of the architecture "
+                         f"{model.architecture_name()}, which finds none: leave it out.")
+
+
 class Tiled:
     """A model whose detect() is its detect_tiled(), and label_each() its label_each_tiled(); all else is its own.
 

@@ -1,7 +1,8 @@
-"""A detection graph as a file for other programs: SavedModel, ONNX or LiteRT, run and compared before it is kept.
+"""An inference graph as a file for other programs: SavedModel, ONNX or LiteRT, run and compared before it is kept.
 
-The file takes photos that are placed on a canvas of one size, and gives the tables of the inference graph by name. The
-JSON file beside it says what a stranger has to know: names of classes, how to place a photo, thresholds, shapes.
+The file takes photos that are placed on a canvas of one size, and gives the outputs of the inference graph by name. The
+JSON file beside it says what a stranger has to know: names of classes, how to place a photo, shapes. What the outputs
+are and how they are compared is told by the network's `exported`.
 A SavedModel keeps TensorFlow's own kernels; the other two are traced in `mrcnn.ops.portable`, so that runtimes find
 operations of theirs alone.
 """
@@ -22,39 +23,32 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
-from mrcnn.export.parity import check_photos, compare, in_words, resize_rule
+from mrcnn.export.parity import check_photos, compare, resize_rule
 from mrcnn.files import disk_reason, whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
 
-OUTPUTS = {
-    "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
-    "class_ids": "indices in class_names; 0 where not valid",
-    "scores": "0..1",
-    "valid": "whether the row holds an object",
-    "masks": "probabilities 0..1 on a grid that is stretched over the box",
-}
 OPSET = 17  # of ONNX: of 2022, known to every runtime of today
-TOLERANCE = 1e-3
 
 
 def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
-           photos: Sequence[np.ndarray] | None = None, tolerance: float = TOLERANCE) -> dict:
+           photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
     A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
 
     Args:
-        model: MaskRCNN in mode "inference", on the TensorFlow backend.
+        model: network of any architecture in mode "inference", on the TensorFlow backend.
         path: of the file to write; of the folder for a SavedModel.
         format: "savedmodel", "onnx" or "litert".
         height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
         batch: number of photos that the file takes at once.
         dtype: of the input image, "uint8" or "float32".
-        photos: photos, each uint8 [H, W, 3], to check the file on; None draws people. An empty canvas is always added.
-        tolerance: largest difference allowed between file and network, in scores, mask probabilities, and boxes as a
-            share of the longer side of the canvas.
+        photos: photos, each uint8 [H, W, 3], to check the file on; None draws people. One canvas is always added: an
+            empty one, or noise for label maps.
+        tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
+            and boxes as a share of the longer side of the canvas; None takes 0.001 of objects, 0.01 of label maps.
 
     Returns:
         What the JSON file holds.
@@ -71,20 +65,20 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
     check_photos(photos, channels)
     height, width = canvas_of(model.config, height, width)
-    function = _detection_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
+    function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = _description(model, format, (batch, height, width), dtype)
     with FORMATS[format].whole(path) as partial:
         FORMATS[format].write(model, function, partial)
         size = _size(partial)
         about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
-        worst = about["checked"]["largest_difference"]
-        if not worst <= tolerance:
+        told = model.exported.in_words(about["checked"])
+        allowed = model.exported.tolerance if tolerance is None else tolerance
+        if not about["checked"]["largest_difference"] <= allowed:
             raise ExportError(
-                f"The {format} file does not do what the network does: {in_words(about['checked'])}; allowed is "
-                f"{tolerance:g}."
+                f"The {format} file does not do what the network does: {told}; allowed is {allowed:g}."
             )
     write_json(path + ".json", about)
-    print(f"{path}: {size / 1e6:.1f} MB; {in_words(about['checked'])}")
+    print(f"{path}: {size / 1e6:.1f} MB; {told}")
     return about
 
 
@@ -114,7 +108,7 @@ def canvas_of(config: Config, height: int | None = None, width: int | None = Non
     if mode in FIXED_CANVAS_MODES and (height, width) != (own, own):
         raise ExportError(
             f"This network is built for {own}x{own}, not {height}x{width}: load it with "
-            f'MaskRCNN.from_checkpoint(path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MAX_DIM={own}).'
+            f'mrcnn.architectures.load(path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MAX_DIM={own}).'
         )
     return int(height), int(width)
 
@@ -129,12 +123,15 @@ def _check(model, path, format, batch, dtype):
             f"Export needs the TensorFlow backend, this is {keras.backend.backend()}: weight files are the same on "
             "all, so load yours with KERAS_BACKEND=tensorflow."
         )
+    if getattr(model, "exported", None) is None:
+        raise ExportError(f"{type(model).__name__} does not say what an exported file of it gives: set its attribute "
+                          "exported to ObjectOutputs(), LabelOutputs() or another of mrcnn.export.file_outputs.")
     if model.mode != "inference":
-        raise ExportError('The model is in mode "training": export MaskRCNN.from_checkpoint(path).')
+        raise ExportError('The model is in mode "training": export mrcnn.architectures.load(path).')
     if format != "savedmodel" and model.config.PRECISION != "float32":
         raise ExportError(
             f"{format} takes no {model.config.PRECISION}: load the model with "
-            'MaskRCNN.from_checkpoint(path, PRECISION="float32"); its weights are float32 anyway.'
+            'mrcnn.architectures.load(path, PRECISION="float32"); its weights are float32 anyway.'
         )
     if not isinstance(batch, int) or batch < 1:
         raise ExportError(f"batch={batch!r}: give a whole number of photos, 1 or more.")
@@ -145,57 +142,57 @@ def _check(model, path, format, batch, dtype):
             raise ExportError(f"{name} exists already: remove it, or give another path.")
 
 
-def _detection_function(model, shape, dtype, tracing):
-    """The inference graph as a tf.function of image and window, with static shapes outside.
+def _inference_function(model, shape, dtype, tracing):
+    """The inference graph as a tf.function of image and, if it takes one, window, with static shapes outside.
 
     shape: (batch, height, width); tracing: function that makes the context to trace it in
     """
     import tensorflow as tf
 
-    network, channels = model.inference_model, int(model.config.IMAGE_CHANNEL_COUNT)
-    least = np.full(shape[0], model.config.DETECTION_MIN_CONFIDENCE, np.float32)
-    signature = [
-        tf.TensorSpec((*shape, channels), dtype, name="image"),
-        tf.TensorSpec((shape[0], 4), "float32", name="window"),
-    ]
+    network, promised = model.inference_model, model.exported.described(model, shape)
+    numbers = {name: np.full(shape[0], number, np.float32)
+               for name, number in model.exported.built_in(model.config).items() if name in network.input}
+    signature = [tf.TensorSpec(given["shape"], given["dtype"], name=name)
+                 for name, given in _inputs(model, shape, dtype).items()]
 
-    @tf.function(input_signature=signature, autograph=False)
-    def detect(image, window):
+    def infer(image, **others):
         with tracing():
-            inputs = {"image": tf.cast(image, "float32"), "window": window, "min_confidence": tf.constant(least)}
-            outputs = network(inputs, training=False)
-        return {name: tf.identity(outputs[name], name=name) for name in OUTPUTS}
+            fixed = {name: tf.constant(number) for name, number in numbers.items()}
+            outputs = network({"image": tf.cast(image, "float32"), **others, **fixed}, training=False)
+        return {name: tf.identity(outputs[name], name=name) for name in promised}
 
-    return detect
+    # The file's inputs take the names of the function's arguments.
+    named = (lambda image, window: infer(image, window=window)) if len(signature) > 1 else (lambda image: infer(image))
+    return tf.function(named, input_signature=signature, autograph=False)
+
+
+def _inputs(model, shape, dtype):
+    """{name: {"shape", "dtype", "meaning"}} of what the file takes."""
+    inputs = {
+        "image": {"shape": [*shape, int(model.config.IMAGE_CHANNEL_COUNT)], "dtype": dtype,
+                  "meaning": "RGB 0..255, the photo resized and centred on a canvas of zeros; the mean pixel is "
+                             "subtracted inside"},
+        "window": {"shape": [shape[0], 4], "dtype": "float32",
+                   "meaning": "(y1, x1, y2, x2) of the photo on the canvas, pixels, y2 and x2 exclusive"},
+    }
+    return {name: given for name, given in inputs.items() if name in model.inference_model.input}
 
 
 def _description(model, format, shape, dtype):
     """What the JSON file says, but for what the check finds out."""
-    config, (batch, height, width) = model.config, shape
-    rows, mask = int(config.DETECTION_MAX_INSTANCES), model.inference_model.output["masks"].shape[2:]
-    shapes = {"boxes": [4], "class_ids": [], "scores": [], "valid": [], "masks": [int(side) for side in mask]}
-    dtypes = {"class_ids": "int32", "valid": "bool"}
+    config = model.config
     names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, config.NUM_CLASSES)]
     return {
         "format": format,
         "written_by": f"mrcnn {__version__}",
-        "inputs": {
-            "image": {"shape": [batch, height, width, int(config.IMAGE_CHANNEL_COUNT)], "dtype": dtype,
-                      "meaning": "RGB 0..255, the photo resized and centred on a canvas of zeros; the mean pixel is "
-                                 "subtracted inside"},
-            "window": {"shape": [batch, 4], "dtype": "float32",
-                       "meaning": "(y1, x1, y2, x2) of the photo on the canvas, pixels, y2 and x2 exclusive"},
-        },
-        "outputs": {
-            name: {"shape": [batch, rows, *shapes[name]], "dtype": dtypes.get(name, "float32"), "meaning": meaning}
-            for name, meaning in OUTPUTS.items()
-        },
+        "architecture": model.architecture_name(),
+        "inputs": _inputs(model, shape, dtype),
+        "outputs": model.exported.described(model, shape),
         "class_names": list(names),
-        "canvas": {"height": height, "width": width},
+        "mean_pixel": [float(value) for value in config.MEAN_PIXEL],
+        "canvas": {"height": shape[1], "width": shape[2]},
         "resize": resize_rule(config),
-        "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
-                       "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
-        "geometry": config.GEOMETRY,
+        **model.exported.facts(config),
     }
 
 
@@ -207,7 +204,7 @@ def _module(model, function):
     import tensorflow as tf
 
     module = tf.Module()
-    module.detect = function
+    module.infer = function
     module.weights = [variable.value for variable in model.inference_model.weights]
     return module
 

@@ -8,17 +8,14 @@ from mrcnn.config import Settings
 from mrcnn.data.drawn.people import draw_picture
 from mrcnn.data.images import Window, put_on_canvas, scaled_size
 from mrcnn.errors import ExportError
-from mrcnn.ops import boxes as box_ops
-
-SAME_OBJECT = 0.5  # IoU from which on two detections of a class are compared with each other
 
 
 def resize_rule(config: Settings) -> dict[str, float]:
-    """How detection scales a photo: {"min_side", "max_side", "min_scale"} of `docs/export.md`, in pixels."""
+    """How photos are scaled for the network: {"min_side", "max_side", "min_scale"} of `docs/export.md`, in pixels."""
     mode, largest = config.IMAGE_RESIZE_MODE, int(config.IMAGE_MAX_DIM)
     if mode == "none":
         return {"min_side": 0, "max_side": None, "min_scale": 1.0}
-    if mode == "crop":  # detection sees the whole photo
+    if mode == "crop":  # the network, once trained, sees the whole photo
         largest = int(config.IMAGE_SHAPE[0])
     smallest = min(int(config.IMAGE_MIN_DIM or 0), largest)
     return {
@@ -37,8 +34,8 @@ def place(photo: np.ndarray, canvas: tuple[int, int], rule: dict[str, float]) ->
         rule: as from `resize_rule`.
 
     Returns:
-        (uint8 [height, width, C], Window). It differs from detection's own placing only where the photo, at the size
-        that it was trained at, does not fit: it is shrunk then.
+        (uint8 [height, width, C], Window). It differs from `Predictor.place` only where the photo, at the size that it
+        was trained at, does not fit: it is shrunk then.
     """
     shape = photo.shape[:2]
     scale = max(1.0, rule["min_side"] / min(shape), rule["min_scale"])
@@ -64,45 +61,40 @@ def check_photos(photos: Sequence[np.ndarray] | None, channels: int) -> None:
 
 def compare(model: object, run: Callable[[dict], dict], about: dict,
             photos: Sequence[np.ndarray] | None = None) -> dict:
-    """Run a file and the network on the same pictures: photos, or two drawn ones, and a canvas without anything.
+    """Run a file and the network on the same pictures: photos, or two drawn ones, and the canvas of `exported` beside.
 
     Args:
-        model: MaskRCNN.
-        run: function from {"image", "window"} to the file's outputs by name.
+        model: the network, whose `exported` says how answers are compared.
+        run: function from the inputs of the JSON file to the file's outputs by name.
         about: what the JSON file holds.
         photos: list of uint8 [H, W, C].
 
     Returns:
-        {"pictures", "objects": how many of each, "boxes_pixels", "scores", "masks": the largest differences,
-        "largest_difference": of them all, boxes as a share of the canvas's longer side}.
+        {"pictures": how many, and what `summary` of `exported` says: "largest_difference" and others}.
 
     Raises:
-        ExportError: if the file does not run, or its tables are not those that were promised.
+        ExportError: if the file does not run, or its outputs are not those that were promised.
     """
     batch, height, width, channels = about["inputs"]["image"]["shape"]
     if photos is None:
         photos = [draw_picture(0, index).image[..., np.arange(channels) % 3] for index in range(2)]
     placed = [place(photo, (height, width), about["resize"]) for photo in photos]
-    canvases = np.stack([canvas for canvas, _ in placed] + [np.zeros((height, width, channels), "uint8")])
+    canvases = np.stack([canvas for canvas, _ in placed] + [model.exported.canvas_beside((height, width, channels))])
     windows = np.stack([window.box for _, window in placed] + [np.array([0, 0, height, width], "float32")])
-    worst, objects = dict.fromkeys(("boxes", "scores", "masks"), 0.0), 0
+    distances = []
     for start in range(0, len(canvases), batch):
         rows = np.arange(start, start + batch) % len(canvases)  # the last batch is filled up with the first pictures
         outputs = _promised(run, {"image": canvases[rows], "window": windows[rows]}, about)
         expected = model.predict(canvases[rows], windows[rows])
         for row in range(min(batch, len(canvases) - start)):
             tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, outputs)]
-            objects += int(tables[0]["valid"].sum())
-            for name, value in differences(*tables, about["thresholds"]["score"]).items():
-                worst[name] = max(worst[name], value)
-    largest = max(worst["boxes"] / max(height, width), worst["scores"], worst["masks"])
-    return {"pictures": len(canvases), "objects": objects, "largest_difference": largest,
-            "boxes_pixels": worst["boxes"], "scores": worst["scores"], "masks": worst["masks"]}
+            distances.append(model.exported.distances(*tables, about))
+    return {"pictures": len(canvases), **model.exported.summary(distances, about)}
 
 
 def _promised(run, inputs, about):
     """What a file gives. Raises ExportError if that is nothing, or is not as the JSON file says."""
-    inputs = {name: value.astype(about["inputs"][name]["dtype"]) for name, value in inputs.items()}
+    inputs = {name: inputs[name].astype(wanted["dtype"]) for name, wanted in about["inputs"].items()}
     try:
         outputs = run(inputs)
     except Exception as error:  # every runtime has errors of its own
@@ -114,43 +106,3 @@ def _promised(run, inputs, about):
                 f"{promised['dtype']} {promised['shape']}."
             )
     return outputs
-
-
-def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, float]:
-    """How far two answers to one picture differ.
-
-    Args:
-        expected, outputs: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}.
-        threshold: least score of an object.
-
-    Returns:
-        The largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of their class
-        that they overlap most, in whatever order; one that only one side has counts as a difference of the score by
-        which it is above what that side had to offer at least, so that a rounding at the threshold is none.
-    """
-    worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
-    left = list(np.flatnonzero(outputs["valid"]))
-    alone = []
-    for row in np.flatnonzero(expected["valid"]):
-        same = [other for other in left if outputs["class_ids"][other] == expected["class_ids"][row]]
-        overlaps = box_ops.iou(outputs["boxes"][same], expected["boxes"][row])
-        if not len(same) or overlaps.max() < SAME_OBJECT:
-            alone.append((expected, row))
-            continue
-        other = same[int(np.argmax(overlaps))]
-        left.remove(other)
-        for name in worst:
-            difference = np.abs(expected[name][row].astype("float64") - outputs[name][other]).max()
-            worst[name] = max(worst[name], float(np.nan_to_num(difference, nan=np.inf)))
-    for table, row in alone + [(outputs, row) for row in left]:
-        least = table["scores"].min() if table["valid"].all() else threshold
-        worst["scores"] = max(worst["scores"], float(table["scores"][row] - least))
-    return worst
-
-
-def in_words(checked: dict) -> str:
-    """What `compare` returned, for people."""
-    told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
-            f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "
-            f"{checked['pictures']} pictures)")
-    return told if checked["objects"] else f"{told}; only photos with something to find make it a check"

@@ -67,13 +67,24 @@ def test_label_writes_maps(logs, tmp_path):
     assert run("label", "--logs", logs, "--limit", "1", "--output", tmp_path / "tiles", "--tile", "128") == 0
 
 
-@pytest.mark.parametrize("command", [["detect"], ["diagnose"], ["export"], ["export", "--image-size", "128"],
-                                     ["label", "--tune"]])
+@pytest.mark.parametrize("command", [["detect"], ["diagnose"], ["label", "--tune"]])
 def test_commands_about_objects_say_that_it_has_none(logs, tmp_path, capsys, command):
     assert run(*command, "--logs", logs, "--limit", "1", "--output", tmp_path / "out") == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert "tinysemantic_fashion_0002.h5" in line and NAME in line and "use label or evaluate" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_export_writes_label_networks_too_and_refuses_options_of_objects(logs, tmp_path, capsys):
+    output = tmp_path / "saved"
+    assert run("export", "--logs", logs, "--image-size", "128", "--output", output, "--min-confidence", "0.5") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--min-confidence is about the scores of objects" in line and NAME in line and "leave it out" in line
+    assert not output.exists()
+    assert run("export", "--logs", logs, "--image-size", "128", "--output", output) == 0
+    about = json.loads((tmp_path / "saved.json").read_text())
+    assert about["outputs"]["probabilities"]["shape"][:3] == [1, 128, 128] and about["architecture"] == NAME
+    assert about["checked"]["largest_difference"] < 1e-3
 
 
 @pytest.mark.parametrize("words,message", [

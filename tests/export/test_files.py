@@ -1,17 +1,16 @@
 """Exported files, run by the program of docs/export.md and held against the network."""
 
-import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 import types
-import warnings
 
 import keras
 import numpy as np
 import pytest
+from export_guide import guide, program_of_guide, skip_without_packages
 from full_disk import full_disk
 from PIL import Image
 from tiny import TinyConfig
@@ -21,10 +20,10 @@ from mrcnn.data.drawn.people import draw_picture
 from mrcnn.errors import DataError, ExportError
 from mrcnn.export import files as export_module
 from mrcnn.export.files import Format, canvas_of, export
+from mrcnn.export.object_outputs import MEANINGS, ObjectOutputs
 from mrcnn.export.parity import place
 from mrcnn.model import MaskRCNN
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
 
 # What each format is exported with: different batches, types and canvases.
@@ -61,9 +60,7 @@ def exported(model, tmp_path_factory):
     monkeypatch.setenv("TF2ONNX_CATCH_ERRORS", "no")
 
     def of(format):
-        for name in ("tf2onnx", "onnxruntime") if format == "onnx" else ():
-            if importlib.util.find_spec(name) is None:
-                pytest.skip(f"{name} is not installed: pip install --no-deps -r requirements-test.lock")
+        skip_without_packages(format)
         if format not in made:
             made[format] = str(folder / format)
             export(model, made[format], format, photos=[photo(40, 60), photo(90, 70)], **OPTIONS[format])
@@ -82,27 +79,9 @@ def described(path):
         return json.load(file)
 
 
-def guide():
-    """The names of the program in docs/export.md."""
-    with open(os.path.join(ROOT, "docs", "export.md"), encoding="utf-8") as file:
-        blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
-    return next(block for block in blocks if "def paste" in block)
-
-
 @pytest.fixture
 def program(monkeypatch):
-    """The functions of that program. Where ai_edge_litert is not installed TensorFlow's interpreter stands for it."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        import tensorflow as tf
-
-        stand_in = types.ModuleType("ai_edge_litert.interpreter")
-        stand_in.Interpreter = tf.lite.Interpreter
-        monkeypatch.setitem(sys.modules, "ai_edge_litert", types.ModuleType("ai_edge_litert"))
-        monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", stand_in)
-        warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")
-    names = {"__name__": "guide"}
-    exec(compile(guide(), "export.md", "exec"), names)
-    return types.SimpleNamespace(**names)
+    return program_of_guide(monkeypatch)
 
 
 # --- Files against the network ---------------------------------------------------------------------------------------
@@ -192,6 +171,7 @@ def test_the_json_file_says_what_the_file_is(model, exported):
     assert about["inputs"]["image"]["shape"] == [1, 128, 64, 3] and about["inputs"]["image"]["dtype"] == "float32"
     assert about["outputs"]["masks"]["shape"] == [1, 10, 28, 28]
     assert about["class_names"] == ["BG", "red", "green", "blue"]
+    assert about["architecture"] == "mask-rcnn" and about["mean_pixel"] == [123.7, 116.8, 103.9]
     assert about["resize"] == {"min_side": 0, "max_side": 128, "min_scale": 1.0}
     assert about["thresholds"] == {"score": 0.5, "overlap": 0.3, "mask": 0.5}
     assert about["checked"]["pictures"] == 3 and about["checked"]["objects"] > 0
@@ -212,7 +192,7 @@ def pretended(monkeypatch, model):
 
         def run(inputs):
             outputs = model.predict(inputs["image"], inputs["window"])
-            return change({name: outputs[name] for name in export_module.OUTPUTS})
+            return change({name: outputs[name] for name in MEANINGS})
 
         monkeypatch.setitem(export_module.FORMATS, "pretended", Format(write, lambda path: run, None))
 
@@ -276,12 +256,15 @@ def test_what_is_there_is_not_overwritten(name, model, tmp_path):
 
 
 def test_models_that_cannot_be_exported_are_refused(tmp_path):
-    training = types.SimpleNamespace(mode="training", config=Config())
-    with pytest.raises(ExportError, match='in mode "training": export MaskRCNN.from_checkpoint'):
+    training = types.SimpleNamespace(mode="training", config=Config(), exported=ObjectOutputs())
+    with pytest.raises(ExportError, match='in mode "training": export mrcnn.architectures.load'):
         export(training, tmp_path / "file")
-    half = types.SimpleNamespace(mode="inference", config=Config(PRECISION="mixed_bfloat16"))
+    half = types.SimpleNamespace(mode="inference", config=Config(PRECISION="mixed_bfloat16"), exported=ObjectOutputs())
     with pytest.raises(ExportError, match=r'onnx takes no mixed_bfloat16.*PRECISION="float32"'):
         export(half, tmp_path / "file", "onnx")
+    silent = types.SimpleNamespace(mode="inference", config=Config())
+    with pytest.raises(ExportError, match=r"does not say what an exported file .* exported to .*LabelOutputs\(\)"):
+        export(silent, tmp_path / "file")
 
 
 @pytest.mark.parametrize("settings, asked, canvas", [

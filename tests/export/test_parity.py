@@ -1,64 +1,14 @@
-"""Comparing a file with the network: the distance of two answers, and where photos are placed."""
+"""Comparing a file with the network: what is run, and where photos are placed."""
 
 import numpy as np
 import pytest
+from object_tables import answer
 
 from mrcnn.config import Config
 from mrcnn.data.images import place_image
 from mrcnn.errors import ExportError
-from mrcnn.export.parity import compare, differences, in_words, place, resize_rule
-
-# --- The distance of two answers -------------------------------------------------------------------------------------
-
-
-def answer(*objects, rows=4):
-    """A table of objects (y1, class id, score, mask value), boxes being 20 x 30 pixels from (y1, 5) on."""
-    table = {"boxes": np.zeros((rows, 4), "float32"), "class_ids": np.zeros(rows, "int32"),
-             "scores": np.zeros(rows, "float32"), "valid": np.zeros(rows, bool),
-             "masks": np.zeros((rows, 7, 7), "float32")}
-    for row, (top, class_id, score, value) in enumerate(objects):
-        table["boxes"][row] = top, 5, top + 20, 35
-        table["class_ids"][row], table["scores"][row], table["valid"][row] = class_id, score, True
-        table["masks"][row] = value
-    return table
-
-
-def test_objects_in_another_order_do_not_differ():
-    one = answer((0, 1, 0.9, 0.2), (50, 1, 0.8, 0.5), (0, 2, 0.7, 1.0))
-    other = answer((50, 1, 0.8, 0.5), (0, 2, 0.7, 1.0), (0, 1, 0.9, 0.2))
-    assert differences(one, other, 0.5) == {"boxes": 0, "scores": 0, "masks": 0}
-
-
-def test_each_output_has_its_own_distance():
-    # The box moved by 3 pixels (IoU 17 / 23), the score fell by 0.1, every mask value by 0.25.
-    distances = differences(answer((0, 1, 0.9, 1.0)), answer((3, 1, 0.8, 0.75)), 0.5)
-    assert distances == pytest.approx({"boxes": 3, "scores": 0.1, "masks": 0.25}, abs=1e-6)
-
-
-@pytest.mark.parametrize("swapped", [False, True])
-def test_an_object_that_one_side_lacks_counts_by_its_score_above_the_threshold(swapped):
-    both, one = answer((0, 1, 0.9, 1), (50, 1, 0.6, 1)), answer((0, 1, 0.9, 1))
-    pair = (one, both) if swapped else (both, one)
-    assert differences(*pair, 0.5)["scores"] == pytest.approx(0.1)  # 0.6 - 0.5
-    assert differences(*pair, 0.6)["scores"] == pytest.approx(0, abs=1e-6)  # a rounding away from not being there
-
-
-def test_an_object_of_another_class_or_elsewhere_is_another_object():
-    assert differences(answer((0, 1, 0.9, 1)), answer((0, 2, 0.9, 1)), 0.5)["scores"] == pytest.approx(0.4)
-    # 12 of 20 rows apart: IoU 8 / 32.
-    assert differences(answer((0, 1, 0.9, 1)), answer((12, 1, 0.9, 1)), 0.5)["scores"] == pytest.approx(0.4)
-
-
-def test_the_last_row_of_a_full_table_may_be_another_object_of_the_same_score():
-    one = answer((0, 1, 0.9, 1), (50, 1, 0.7, 1), rows=2)
-    other = answer((0, 1, 0.9, 1), (99, 1, 0.7, 1), rows=2)
-    assert differences(one, other, 0.1)["scores"] == pytest.approx(0)
-
-
-def test_what_is_no_number_is_infinitely_far():
-    broken = answer((0, 1, 0.9, np.nan))
-    assert differences(answer((0, 1, 0.9, 1)), broken, 0.5)["masks"] == np.inf
-
+from mrcnn.export.object_outputs import ObjectOutputs
+from mrcnn.export.parity import compare, place, resize_rule
 
 # --- Running a file --------------------------------------------------------------------------------------------------
 
@@ -67,6 +17,8 @@ SHAPES = {"boxes": [4], "class_ids": [], "scores": [], "valid": [], "masks": [7,
 
 class Known:
     """A network that finds one object on every canvas that is not empty, as far down as the canvas is bright."""
+
+    exported = ObjectOutputs()
 
     def predict(self, canvases, windows):
         tables = [answer((float(canvas.mean()), 1, 0.9, 1)) if canvas.any() else answer() for canvas in canvases]
@@ -84,6 +36,7 @@ def about(batch, dtype="uint8"):
         "inputs": {"image": {"shape": [batch, 64, 128, 3], "dtype": dtype}, "window": {"dtype": "float32"}},
         "outputs": {name: {"shape": [batch, 4, *shape], "dtype": dtypes.get(name, "float32")}
                     for name, shape in SHAPES.items()},
+        "canvas": {"height": 64, "width": 128},
         "resize": {"min_side": 0, "max_side": 128, "min_scale": 1.0},
         "thresholds": {"score": 0.5},
     }
@@ -107,12 +60,12 @@ def test_every_picture_is_compared_once_whatever_the_batch(batch):
     assert len(seen) == -(-4 // batch)
     # A 64 x 64 photo in the middle of 64 x 128.
     np.testing.assert_array_equal(seen[0]["window"][0], [0, 32, 64, 96])
-    assert "3 objects in 4 pictures" in in_words(checked)
+    assert "3 objects in 4 pictures" in ObjectOutputs().in_words(checked)
 
 
 def test_no_object_at_all_is_told():
     checked = compare(Known(), run_known, about(1), [np.zeros((8, 8, 3), np.uint8)])
-    assert checked["objects"] == 0 and "photos with something to find" in in_words(checked)
+    assert checked["objects"] == 0 and "photos with something to find" in ObjectOutputs().in_words(checked)
 
 
 def test_a_file_that_does_not_run_or_gives_other_tables_is_refused():

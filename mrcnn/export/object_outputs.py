@@ -1,0 +1,93 @@
+"""Files that find objects: a table of boxes, classes, scores and masks for each photo, and the distance of two."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mrcnn.config import Settings
+from mrcnn.export.file_outputs import FileOutputs, largest
+from mrcnn.ops import boxes as box_ops
+
+SAME_OBJECT = 0.5  # IoU from which on two detections of a class are compared with each other
+MEANINGS = {
+    "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
+    "class_ids": "indices in class_names; 0 where not valid",
+    "scores": "0..1",
+    "valid": "whether the row holds an object",
+    "masks": "probabilities 0..1 on a grid that is stretched over the box",
+}
+
+
+class ObjectOutputs(FileOutputs):
+    """"boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w]."""
+
+    def described(self, model: object, shape: tuple[int, int, int]) -> dict[str, dict]:
+        rows = int(model.config.DETECTION_MAX_INSTANCES)
+        masks = [int(side) for side in model.inference_model.output["masks"].shape[2:]]
+        shapes, dtypes = {"boxes": [4], "masks": masks}, {"class_ids": "int32", "valid": "bool"}
+        return {
+            name: {"shape": [shape[0], rows, *shapes.get(name, [])], "dtype": dtypes.get(name, "float32"),
+                   "meaning": meaning}
+            for name, meaning in MEANINGS.items()
+        }
+
+    def facts(self, config: Settings) -> dict:
+        return {
+            "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
+                           "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
+            "geometry": getattr(config, "GEOMETRY", "exact"),  # of networks that have one only
+        }
+
+    def built_in(self, config: Settings) -> dict[str, float]:
+        return {"min_confidence": float(config.DETECTION_MIN_CONFIDENCE)}
+
+    def canvas_beside(self, shape: tuple[int, int, int]) -> np.ndarray:
+        return np.zeros(shape, np.uint8)  # without anything to find
+
+    def distances(self, expected: dict, outputs: dict, about: dict) -> dict[str, float]:
+        return {"objects": int(expected["valid"].sum()),
+                **differences(expected, outputs, about["thresholds"]["score"])}
+
+    def summary(self, distances: Sequence[dict], about: dict) -> dict[str, float]:
+        worst = {name: max(each[name] for each in distances) for name in ("boxes", "scores", "masks")}
+        side = max(about["canvas"].values())
+        return {"objects": sum(each["objects"] for each in distances),
+                "largest_difference": max(worst["boxes"] / side, worst["scores"], worst["masks"]),
+                "boxes_pixels": worst["boxes"], "scores": worst["scores"], "masks": worst["masks"]}
+
+    def in_words(self, checked: dict) -> str:
+        told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
+                f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "
+                f"{checked['pictures']} pictures)")
+        return told if checked["objects"] else f"{told}; only photos with something to find make it a check"
+
+
+def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, float]:
+    """How far two answers to one picture differ.
+
+    Args:
+        expected, outputs: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}.
+        threshold: least score of an object.
+
+    Returns:
+        The largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of their class
+        that they overlap most, in whatever order; one that only one side has counts as a difference of the score by
+        which it is above what that side had to offer at least, so that a rounding at the threshold is none.
+    """
+    worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
+    left = list(np.flatnonzero(outputs["valid"]))
+    alone = []
+    for row in np.flatnonzero(expected["valid"]):
+        same = [other for other in left if outputs["class_ids"][other] == expected["class_ids"][row]]
+        overlaps = box_ops.iou(outputs["boxes"][same], expected["boxes"][row])
+        if not len(same) or overlaps.max() < SAME_OBJECT:
+            alone.append((expected, row))
+            continue
+        other = same[int(np.argmax(overlaps))]
+        left.remove(other)
+        for name in worst:
+            worst[name] = max(worst[name], largest(expected[name][row], outputs[name][other]))
+    for table, row in alone + [(outputs, row) for row in left]:
+        least = table["scores"].min() if table["valid"].all() else threshold
+        worst["scores"] = max(worst["scores"], float(table["scores"][row] - least))
+    return worst

@@ -1,0 +1,44 @@
+"""The distance of two answers that are tables of objects."""
+
+import numpy as np
+import pytest
+from object_tables import answer
+
+from mrcnn.export.object_outputs import differences
+
+
+def test_objects_in_another_order_do_not_differ():
+    one = answer((0, 1, 0.9, 0.2), (50, 1, 0.8, 0.5), (0, 2, 0.7, 1.0))
+    other = answer((50, 1, 0.8, 0.5), (0, 2, 0.7, 1.0), (0, 1, 0.9, 0.2))
+    assert differences(one, other, 0.5) == {"boxes": 0, "scores": 0, "masks": 0}
+
+
+def test_each_output_has_its_own_distance():
+    # The box moved by 3 pixels (IoU 17 / 23), the score fell by 0.1, every mask value by 0.25.
+    distances = differences(answer((0, 1, 0.9, 1.0)), answer((3, 1, 0.8, 0.75)), 0.5)
+    assert distances == pytest.approx({"boxes": 3, "scores": 0.1, "masks": 0.25}, abs=1e-6)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_object_that_one_side_lacks_counts_by_its_score_above_the_threshold(swapped):
+    both, one = answer((0, 1, 0.9, 1), (50, 1, 0.6, 1)), answer((0, 1, 0.9, 1))
+    pair = (one, both) if swapped else (both, one)
+    assert differences(*pair, 0.5)["scores"] == pytest.approx(0.1)  # 0.6 - 0.5
+    assert differences(*pair, 0.6)["scores"] == pytest.approx(0, abs=1e-6)  # a rounding away from not being there
+
+
+def test_an_object_of_another_class_or_elsewhere_is_another_object():
+    assert differences(answer((0, 1, 0.9, 1)), answer((0, 2, 0.9, 1)), 0.5)["scores"] == pytest.approx(0.4)
+    # 12 of 20 rows apart: IoU 8 / 32.
+    assert differences(answer((0, 1, 0.9, 1)), answer((12, 1, 0.9, 1)), 0.5)["scores"] == pytest.approx(0.4)
+
+
+def test_the_last_row_of_a_full_table_may_be_another_object_of_the_same_score():
+    one = answer((0, 1, 0.9, 1), (50, 1, 0.7, 1), rows=2)
+    other = answer((0, 1, 0.9, 1), (99, 1, 0.7, 1), rows=2)
+    assert differences(one, other, 0.1)["scores"] == pytest.approx(0)
+
+
+def test_what_is_no_number_is_infinitely_far():
+    broken = answer((0, 1, 0.9, np.nan))
+    assert differences(answer((0, 1, 0.9, 1)), broken, 0.5)["masks"] == np.inf
