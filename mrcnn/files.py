@@ -172,6 +172,22 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         file.write(data)
 
 
+def write_texts(folder: str | os.PathLike, texts: dict[str, str]) -> None:
+    """Write texts as `write_text` does, all of them together or none.
+
+    Args:
+        folder: where the files go; it is made.
+        texts: {name of the file: text}.
+
+    Raises:
+        DataError: if a file cannot be written.
+    """
+    with whole_files(*(os.path.join(folder, name) for name in texts)) as partials:
+        for partial, text in zip(partials, texts.values()):
+            with open(partial, "wb") as file:
+                file.write(text.encode("utf-8", errors="backslashreplace"))
+
+
 def write_json(path: str | os.PathLike, value: object, indent: int | None = 1) -> None:
     """Write JSON to a file, whole or not at all; NaN becomes null, which JSON knows.
 

@@ -23,6 +23,7 @@ from mrcnn.files import (
     whole_folder,
     write_json,
     write_text,
+    write_texts,
 )
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -65,6 +66,15 @@ def test_rights_are_those_that_the_umask_leaves(tmp_path, umask):
     os.chmod(tmp_path / "folder" / "a.txt", 0o600)
     write_text(tmp_path / "folder" / "a.txt", "new")
     assert rights(tmp_path / "folder" / "a.txt") == "0o640"
+
+
+def test_texts_appear_together_or_not_at_all(tmp_path):
+    write_texts(tmp_path / "new", {"a.txt": "one", "b.txt": "\ud800"})
+    assert (tmp_path / "new" / "a.txt").read_text() == "one" and (tmp_path / "new" / "b.txt").read_text() == "\\ud800"
+    with pytest.raises(AttributeError):
+        write_texts(tmp_path / "new", {"a.txt": "two", "c.txt": None})
+    assert sorted(os.listdir(tmp_path / "new")) == ["a.txt", "b.txt"]
+    assert (tmp_path / "new" / "a.txt").read_text() == "one"
 
 
 def test_a_link_is_replaced_and_not_written_through(tmp_path):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
-from mrcnn.commands.label import add_refine, evaluate_pixels
+from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
@@ -16,31 +16,34 @@ from mrcnn.outputs import claim_outputs
 
 
 def evaluate(options: argparse.Namespace) -> int | None:
-    """Print AP of masks and boxes, overall and for each class, and write all that was measured."""
+    """Print AP of masks and boxes, or IoU of label maps, overall and for each class; write all that was measured."""
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
+    from mrcnn.evaluation.pixel_report import PIXEL_FILES
     from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
 
     overrides = overrides_of(options)
+    overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     dataset = open_data(options)
     path = checkpoint_of(options)
     data = options.annotations or "the drawn pictures"
     check_objects(dataset, data, "measure")
     check_classes(path, dataset, data)
+    if options.refine is not None:
+        chain_of(options)  # a step that does not exist shows before the network is built
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     pixels = options.pixels or not hasattr(model, "detect")
-    names = ["pixels.json"] if pixels else list(FILES)[:None if options.report else -1]
+    check_measured(options, model, pixels)
+    names = (PIXEL_FILES if pixels else FILES)[:None if options.report else -1]
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
-    if options.refine is not None and not pixels:
-        raise UsageError("--refine is about label maps: add --pixels.")
+    title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
     if pixels:
-        return evaluate_pixels(options, model, dataset, folder)
+        return evaluate_pixels(options, model, dataset, folder, title)
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
                                                     max_detections=options.max_detections)
     pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
-    title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
     write_report(folder, metrics, results, truth, options.report, pictures, title)
     print(metrics_table(metrics))
     print(f"\n{class_table(metrics)}\n")
@@ -53,6 +56,27 @@ def evaluate(options: argparse.Namespace) -> int | None:
             print(line)
     files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
+
+
+def check_measured(options: argparse.Namespace, model: object, pixels: bool) -> None:
+    """Raise UsageError for options that have no say in what is measured.
+
+    Args:
+        options: of the command.
+        model: that is measured.
+        pixels: whether its label maps are, and not its objects.
+    """
+    if not pixels:
+        if options.refine is not None:
+            raise UsageError("--refine is about label maps: add --pixels.")
+        return
+    named = {"--score-threshold": options.score_threshold, "--max-detections": options.max_detections}
+    if not hasattr(model, "detect"):
+        named["--min-confidence"] = options.min_confidence
+    asked = [name for name, value in named.items() if value is not None]
+    if asked:
+        raise UsageError(f"{', '.join(asked)}: about objects, and label maps are measured here: leave "
+                         f"{'it' if len(asked) == 1 else 'them'} out.")
 
 
 def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: dict, tile: int | None) -> str:
@@ -89,7 +113,7 @@ def add_evaluate(commands: object, add_command: Callable) -> None:
     add_weights(command)
     add_data_options(command)
     add_output(command, "DIR", "folder to write to (default: evaluation in the run's folder)")
-    command.add_argument("--min-confidence", type=probability, default=EVALUATION_MIN_CONFIDENCE, metavar="P",
+    command.add_argument("--min-confidence", type=probability, metavar="P",
                          help=f"least score of a detection (default {EVALUATION_MIN_CONFIDENCE}: AP needs the "
                               "uncertain ones too)")
     command.add_argument("--score-threshold", type=probability, metavar="P",
@@ -97,7 +121,7 @@ def add_evaluate(commands: object, add_command: Callable) -> None:
     command.add_argument("--max-detections", type=positive, metavar="N",
                          help="measure AP with so many detections of a class in a photo too, beside COCO's 100")
     command.add_argument("--report", action=argparse.BooleanOptionalAction, default=True,
-                         help="write report.html, all figures in one file (default)")
+                         help="write report.html, or pixels.html of label maps: all figures in one file (default)")
     add_tta(command)
     add_tiles(command)
     add_refine(command)

@@ -8,10 +8,10 @@ from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.detect import load_readable
 from mrcnn.commands.options import add_output, add_tiles, add_tta
 from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
-from mrcnn.commands.runs import add_weights, check_classes, check_has, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
-from mrcnn.files import write_json, write_text
+from mrcnn.files import write_text
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
@@ -84,13 +84,20 @@ def settings_for(model: object, settings: object, dataset: object) -> object:
 
 
 def chain_of(options: argparse.Namespace, model: object = None) -> Callable | None:
-    """The chain of refinement that --refine names, else the model's settings, else the default."""
-    from mrcnn.labeling.refine import DEFAULT_CHAIN, build_chain
+    """The chain of refinement of `refinement_of`."""
+    from mrcnn.labeling.refine import build_chain
+
+    return build_chain(refinement_of(options, model))
+
+
+def refinement_of(options: argparse.Namespace, model: object = None) -> str:
+    """Names of the steps of refinement: those of --refine, else of the model's settings, else the default."""
+    from mrcnn.labeling.refine import DEFAULT_CHAIN
 
     text = getattr(options, "refine", None)
     if text is None:
         text = getattr(getattr(model, "config", None), "LABEL_REFINE", DEFAULT_CHAIN)
-    return build_chain(text)
+    return text or "none"
 
 
 def file_stems(dataset: object) -> dict[int, str]:
@@ -134,7 +141,7 @@ def tune(options: argparse.Namespace) -> None:
     before.check_classes(dataset.class_names)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     model = load_model(path, options, overrides)
-    check_has(model, "detect", path)  # the thresholds are those of objects
+    check_tunable(model, path)
     tuner = gathered(model, dataset)
     settings, score, tuned = tuner.tune(before, report=print)
     for name, value in settings.to_dict().items():
@@ -144,22 +151,63 @@ def tune(options: argparse.Namespace) -> None:
     print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
 
 
-def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object, folder: str) -> None:
-    """Measure label maps against the data: print a table of all figures, and write pixels.json into a folder."""
+def check_tunable(model: object, path: str) -> None:
+    """Raise UsageError if the network of a checkpoint has no thresholds: those that --tune finds are of objects."""
+    if not hasattr(model, "detect"):
+        raise UsageError(f"label --tune: {path} is of the architecture {model.architecture_name()}, which finds no "
+                         "objects and so has no thresholds to tune: label it as it is, and measure what else may help "
+                         "by evaluate --refine STEP,... and evaluate --tta.")
+
+
+def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object, folder: str, title: str) -> None:
+    """Measure label maps against the data: print a table of all figures; write them, those of each photo and a report.
+
+    Args:
+        options: of `evaluate`.
+        model: that makes the label maps.
+        dataset: prepared Dataset with annotations.
+        folder: to write to.
+        title: heading of the report.
+
+    Raises:
+        DataError: there is no photo.
+    """
+    from mrcnn.drawing.sheets import DIFFERENCES, WorstPhotos
+    from mrcnn.evaluation.pixel_report import PIXEL_FILES, write_pixel_report
     from mrcnn.evaluation.pixels import pixel_table
     from mrcnn.labeling.label_map import load_settings
     from mrcnn.labeling.photos import compared
 
-    settings = settings_for(model, load_settings(checkpoint_of(options)), dataset)
-    confusion = compared(model, dataset, settings, chain_of(options, model))
+    path = checkpoint_of(options)
+    settings = settings_for(model, load_settings(path), dataset)
+    photos, worst = [], WorstPhotos(dataset.class_names)
+
+    def seen(image_id, truth, labels, figures):
+        photos.append(figures)
+        if options.report:
+            worst.add(image_id, truth, labels, figures)
+
+    confusion = compared(model, dataset, settings, chain_of(options, model), seen=seen)
     if not confusion.photos:
         raise DataError("There is no photo to evaluate: the data set is empty, or the limit is 0.")
-    metrics = confusion.metrics()
-    os.makedirs(folder, exist_ok=True)
-    told = {} if settings is None else {"settings": settings.to_dict()}
-    write_json(os.path.join(folder, "pixels.json"), {**metrics, **told}, indent=2)
+    metrics = {**confusion.metrics(), "measured": measured_with(options, model, path)}
+    if settings is not None:
+        metrics["settings"] = settings.to_dict()
+    write_pixel_report(folder, metrics, photos, worst.sheets(dataset), options.report, title, list(DIFFERENCES.items()))
     print(pixel_table(metrics))
-    print(f"pixels.json is in {folder}")
+    *files, last = reversed(PIXEL_FILES[:None if options.report else -1])
+    print(f"{', '.join(files)} and {last} are in {folder}")
+
+
+def measured_with(options: argparse.Namespace, model: object, path: str) -> dict:
+    """How label maps were made, {what: how}, for those who compare measurements."""
+    from mrcnn.inference.views import views_of
+
+    tile = "" if options.tile is None else f"{options.tile} pixels, {options.tile_overlap:g} of a side in common"
+    views = [f"{view.scale:g}{' mirrored' if view.flip else ''}" for view in views_of(model.config)]
+    return {"weights": os.path.basename(path), "architecture": model.architecture_name(),
+            "refinement": refinement_of(options, model), "views": f"at {', '.join(views)} of the size",
+            "tiles": tile or "none"}
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

@@ -243,14 +243,16 @@ def add_tta(command):
     """Give a command the option of looking at each photo several times."""
     command.add_argument("--tta", action="store_true",
                          help="look at each photo four times, mirrored and at 1 and 1.25 of the size, and merge "
-                              "what is found; TEST_FLIP and TEST_SCALES of --set choose other views")
+                              "what is found, or average the probabilities of label maps; TEST_FLIP and TEST_SCALES of "
+                              "--set choose other views")
 
 
 def add_tiles(command):
     """Give a command the options of looking at huge photos in overlapping tiles."""
     command.add_argument("--tile", type=positive, metavar="N",
                          help="cut photos larger than N x N pixels into overlapping tiles of that size, and join what "
-                              "is found; the photo as a whole is looked at once too (N: best the size of the canvas)")
+                              "is found; for objects the photo as a whole is looked at once too (N: best the size of "
+                              "the canvas)")
     command.add_argument("--tile-overlap", type=probability, default=0.25, metavar="P",
                          help="least share of a tile's side that it has in common with the next (default 0.25)")
 

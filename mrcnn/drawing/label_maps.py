@@ -120,6 +120,21 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         labels = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
     image = image.reshape(labels.shape + (-1,))  # a grey one is one channel, which all three take
+    drawing = overlaid(image, labels, alpha)
+    return np.concatenate([drawing, _legend(labels, class_names)], axis=1) if legend else drawing
+
+
+def overlaid(image: np.ndarray, labels: np.ndarray, alpha: float = 0.55) -> np.ndarray:
+    """A photo with its labels drawn over it, outlined; background stays as it is.
+
+    Args:
+        image: uint8 [H, W, 3], or [H, W, 1].
+        labels: uint8 [H, W], class ids or 255.
+        alpha: share of the label's colour.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
     edges = np.zeros(labels.shape, bool)
     edges[1:] |= labels[1:] != labels[:-1]
     edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
@@ -129,7 +144,7 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
         share = np.where(labels[band] == 0, 0, np.float32(alpha))[..., None]
         drawing[band] = np.rint(image[band] * (1 - share) + palette()[labels[band]] * share)
     drawing[edges] = 255
-    return np.concatenate([drawing, _legend(labels, class_names)], axis=1) if legend else drawing
+    return drawing
 
 
 def _legend(labels, class_names):

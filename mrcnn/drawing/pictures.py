@@ -37,7 +37,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     count = check_counts(boxes, masks, class_ids, scores, colors)
     colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
-    canvas = _as_rgb(image) if np.shape(image)[2:] in ((), (1,)) else np.array(image)
+    canvas = as_rgb(image) if np.shape(image)[2:] in ((), (1,)) else np.array(image)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     if isinstance(masks, list):
@@ -71,7 +71,7 @@ def contact_sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None = N
 
     if not len(images) or (titles is not None and len(titles) != len(images)):
         raise ValueError(f"contact_sheet needs pictures and as many titles, got {len(images)} and {len(titles or [])}.")
-    pictures = [_as_rgb(image) for image in images]
+    pictures = [as_rgb(image) for image in images]
     height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
     gap, font = 6, _font(12)
     text_height = 18 if titles is not None else 0
@@ -231,8 +231,8 @@ def _free_place(corner, extent, size, taken):
     return boxes[np.argmin(hidden)]
 
 
-def _as_rgb(image):
-    """Returns a picture of any kind as uint8 [H, W, 3]."""
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """Returns a picture of any kind as uint8 [H, W, 3]: of more channels the first three."""
     image = np.asarray(image)
     image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
     image = image[..., None] if image.ndim == 2 else image

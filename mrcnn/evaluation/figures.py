@@ -129,6 +129,34 @@ def confusion_figure(metrics: dict, of: str = "of_objects") -> object:
     # Background last, as a frame on the right and at the foot.
     order = np.roll(np.arange(len(names)), -1)
     shares, names = shares[np.ix_(order, order)], [names[i] for i in order]
+    whole = "row is 100 % of the objects" if of == "of_objects" else "column is 100 % of the detections"
+    rule = f"score at least {confusion['score_threshold']:.2f}, mask IoU at least 0.50"
+    return _matrix_figure(shares, names, f"Each {whole} of a class\n{rule}",
+                          "detected as (background: missed)", "true class (background: nothing there)")
+
+
+def pixel_confusion_figure(metrics: dict, of: str = "of_truth") -> object:
+    """The confusion matrix of pixels as shares of the true pixels ("of_truth") or of the labelled ones ("of_labels").
+
+    Args:
+        metrics: of `mrcnn.evaluation.pixels.PixelConfusion.metrics`.
+        of: what is 100 %: the pixels of a true class, or those that are labelled as a class.
+
+    Returns:
+        A matplotlib Figure.
+    """
+    counts = np.array(metrics["confusion"], float)
+    totals = counts.sum(axis=1 if of == "of_truth" else 0, keepdims=True)
+    shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    order = np.roll(np.arange(len(counts)), -1)
+    names = [plain(_short(entry["name"])) for entry in metrics["classes"]]
+    whole = "row is 100 % of the true pixels" if of == "of_truth" else "column is 100 % of the pixels labelled as it"
+    return _matrix_figure(shares[np.ix_(order, order)], [names[i] for i in order],
+                          f"Each {whole}", "labelled as", "true class")
+
+
+def _matrix_figure(shares, names, title, x, y):
+    """A matrix of shares, NaN where there is nothing to share, the background last."""
     side = max(4.5, (0.52 if len(names) <= MOST_WRITTEN + 1 else 0.27) * len(names) + 2)
     figure = _figure(side + 1, side + 0.6, "compressed")  # the layout for axes of a fixed shape
     ax = figure.add_subplot()
@@ -136,14 +164,13 @@ def confusion_figure(metrics: dict, of: str = "of_objects") -> object:
     ax.set_facecolor("#ececec")
     ax.set_xticks(range(len(names)), names, rotation=90)
     ax.set_yticks(range(len(names)), names)
-    ax.tick_params(labelsize=9 if len(names) <= MOST_WRITTEN + 1 else 8, length=0)
+    ax.tick_params(labelsize=9 if len(names) <= MOST_WRITTEN + 1 else 10.5,  # the larger one is shown smaller
+                    length=0)
     for edge in (ax.axhline, ax.axvline):
         edge(len(names) - 1.5, color="black", linewidth=0.8)
     _write_shares(ax, shares)
-    whole = "row is 100 % of the objects" if of == "of_objects" else "column is 100 % of the detections"
-    ax.set(xlabel="detected as (background: missed)", ylabel="true class (background: nothing there)")
-    rule = f"score at least {confusion['score_threshold']:.2f}, mask IoU at least 0.50"
-    ax.set_title(f"Each {whole} of a class\n{rule}", fontsize=10)
+    ax.set(xlabel=x, ylabel=y)
+    ax.set_title(title, fontsize=10)
     bar = figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     return figure
@@ -154,7 +181,7 @@ def _write_shares(ax, shares):
     large = len(shares) > MOST_WRITTEN + 1
     for (row, column), share in np.ndenumerate(shares):
         if share >= (LEAST_WRITTEN if large else 0.005):
-            ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=6.5 if large else 9,
+            ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=8.5 if large else 9,
                     color="white" if share > 0.55 else "black")
 
 

@@ -45,13 +45,17 @@ class PixelConfusion:
         self.boundaries = np.zeros((count + 1, 4), np.int64)
         self.photos = self.ignored = 0
 
-    def add(self, truth: np.ndarray, result: np.ndarray | None, photo: str = "the photo") -> None:
+    def add(self, truth: np.ndarray, result: np.ndarray | None,
+            photo: str = "the photo") -> tuple[np.ndarray, np.ndarray]:
         """Count one photo.
 
         Args:
             truth: [H, W] class ids, 255 ignored.
             result: [H, W] class ids, or None: background everywhere.
             photo: its name, for messages.
+
+        Returns:
+            (matrix, boundaries) of this photo alone, as `photo_figures` takes them.
 
         Raises:
             DataError: for maps of different sizes and for labels of no class.
@@ -68,10 +72,13 @@ class PixelConfusion:
         self._check(result[valid], f"{photo}: the label map")
         count = len(self.class_names)
         pairs = truth[valid].astype(np.int64) * count + result[valid].astype(np.int64)
-        self.matrix += np.bincount(pairs, minlength=count * count).reshape(count, count)
-        self.boundaries += boundary_counts(truth, np.where(valid, result, IGNORED), count)
+        matrix = np.bincount(pairs, minlength=count * count).reshape(count, count)
+        boundaries = boundary_counts(truth, np.where(valid, result, IGNORED), count)
+        self.matrix += matrix
+        self.boundaries += boundaries
         self.photos += 1
         self.ignored += int(truth.size - valid.sum())
+        return matrix, boundaries
 
     def _check(self, labels, what):
         if labels.size and not 0 <= labels.min() <= labels.max() < len(self.class_names):
@@ -154,6 +161,51 @@ def pixel_figures(metrics: dict) -> dict[str, float]:
         metrics: of `PixelConfusion.metrics`.
     """
     return {name: metrics[key] for name, key in FIGURES.items()}
+
+
+def photo_figures(class_names: Sequence[str], matrix: np.ndarray, boundaries: np.ndarray) -> dict:
+    """Figures of one photo. Classes that neither its truth nor its result has are left out of its means.
+
+    Args:
+        class_names: by class id, background first.
+        matrix, boundaries: what `PixelConfusion.add` returned.
+
+    Returns:
+        {names of FIGURES: value, "pixels": compared, "wrong_pixels", "confusion": (true class, labelled class, pixels)
+        of the most frequent error or None, "ious": [value by class id]}.
+    """
+    values = _figures(class_names, matrix, boundaries[:-1])
+    wrong = matrix - np.diag(np.diag(matrix))
+    true, labelled = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    most = (class_names[true], class_names[labelled], int(wrong[true, labelled])) if wrong.any() else None
+    return {**pixel_figures(values), "pixels": int(matrix.sum()), "wrong_pixels": int(wrong.sum()), "confusion": most,
+            "ious": [entry["iou"] for entry in values["classes"]]}
+
+
+def badness(figures: dict) -> tuple:
+    """What photos are ordered by, the worst first: mean IoU without background, then pixel accuracy.
+
+    A photo of background alone that is labelled so has no IoU and is right; one that is ignored altogether comes last.
+
+    Args:
+        figures: of `photo_figures`.
+    """
+    iou, accuracy = figures["object_IoU"], figures["pixel_accuracy"]
+    return (1.0 if math.isnan(iou) else iou, 2.0 if math.isnan(accuracy) else accuracy)
+
+
+def confused_pairs(metrics: dict, most: int = 10) -> list[tuple[str, str, int]]:
+    """The most frequent errors: (true class, labelled class, pixels), the most pixels first.
+
+    Args:
+        metrics: of `PixelConfusion.metrics`.
+        most: how many at most.
+    """
+    counts, names = np.array(metrics["confusion"]), [entry["name"] for entry in metrics["classes"]]
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:most]
+    pairs = [(*np.unravel_index(place, counts.shape), int(counts.flat[place])) for place in order]
+    return [(names[true], names[labelled], pixels) for true, labelled, pixels in pairs if pixels]
 
 
 def _figures(names, matrix, boundaries):

@@ -8,7 +8,7 @@ import numpy as np
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import true_label_map
-from mrcnn.evaluation.pixels import PixelConfusion
+from mrcnn.evaluation.pixels import PixelConfusion, photo_figures
 from mrcnn.labeling.label_map import LabelSettings, label_map, labels_alone, labels_of
 from mrcnn.progress import progress_bar
 
@@ -66,7 +66,7 @@ def labelled(model: object, images: Sequence[np.ndarray], settings: LabelSetting
 
 
 def compared(model: object, dataset: Dataset, settings: LabelSettings | None = None, chain: Callable | None = None,
-             limit: int | None = None, progress: bool = True) -> PixelConfusion:
+             limit: int | None = None, progress: bool = True, seen: Callable | None = None) -> PixelConfusion:
     """The PixelConfusion of a model's label maps with those of a data set.
 
     Args:
@@ -75,13 +75,20 @@ def compared(model: object, dataset: Dataset, settings: LabelSettings | None = N
         settings, chain: as for `labelled`.
         limit: number of photos to take, the first ones; None takes all.
         progress: report on stderr.
+        seen: called with (image id, truth uint8 [H, W], label map, figures) of each photo; the figures are those of
+            `photo_figures`, "photo", its name, and "ignored_pixels".
     """
     confusion, image_ids = PixelConfusion(dataset.class_names), dataset.image_ids[:limit]
     with progress_bar("Labelling") if progress else contextlib.nullcontext() as show:
         for batch in batches(image_ids, model.config.BATCH_SIZE):
             images = [dataset.load_image(image_id) for image_id in batch]
             for image_id, labels in zip(batch, labelled(model, images, settings, chain)):
-                confusion.add(true_label_map(dataset, image_id), labels, photo_name(dataset, image_id))
+                truth, name = true_label_map(dataset, image_id), photo_name(dataset, image_id)
+                counts = confusion.add(truth, labels, name)
+                if seen is not None:
+                    figures = photo_figures(confusion.class_names, *counts)
+                    ignored = truth.size - figures["pixels"]
+                    seen(image_id, truth, labels, {"photo": name, "ignored_pixels": ignored, **figures})
                 if progress:
                     show(confusion.photos, len(image_ids))
     return confusion

@@ -54,10 +54,22 @@ def test_train_resumes_what_the_checkpoint_is_of(logs, tmp_path, capsys):
 def test_evaluate_measures_pixels(logs, tmp_path, capsys):
     assert run("evaluate", "--logs", logs, "--limit", "3", "--output", tmp_path) == 0
     metrics = json.loads((tmp_path / "pixels.json").read_text())
-    assert set(os.listdir(tmp_path)) == {".mrcnn-output", "pixels.json"}
+    assert set(os.listdir(tmp_path)) == {".mrcnn-output", "pixels.csv", "pixels.html", "pixels.json"}
     assert metrics["photos"] == 3 and "settings" not in metrics
     assert 0 < metrics["mean_iou"] < 1
     assert "mean IoU, background too" in capsys.readouterr().out
+    assert run("evaluate", "--logs", logs, "--limit", "1", "--output", tmp_path, "--tta", "--refine", "small-regions",
+               "--no-report") == 0
+    measured = json.loads((tmp_path / "pixels.json").read_text())["measured"]
+    assert measured["views"] == "at 1, 1 mirrored, 1.25, 1.25 mirrored of the size"
+    assert measured["refinement"] == "small-regions" and measured["architecture"] == NAME
+
+
+def test_options_of_objects_are_none_of_its_evaluation(logs, tmp_path, capsys):
+    words = ("--min-confidence", "0.1", "--max-detections", "5")
+    assert run("evaluate", "--logs", logs, "--limit", "1", "--output", tmp_path / "out", *words) == 2
+    assert "--max-detections, --min-confidence: about objects" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_label_writes_maps(logs, tmp_path):
@@ -67,7 +79,7 @@ def test_label_writes_maps(logs, tmp_path):
     assert run("label", "--logs", logs, "--limit", "1", "--output", tmp_path / "tiles", "--tile", "128") == 0
 
 
-@pytest.mark.parametrize("command", [["detect"], ["diagnose"], ["label", "--tune"]])
+@pytest.mark.parametrize("command", [["detect"], ["diagnose"]])
 def test_commands_about_objects_say_that_it_has_none(logs, tmp_path, capsys, command):
     assert run(*command, "--logs", logs, "--limit", "1", "--output", tmp_path / "out") == 2
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
@@ -85,6 +97,12 @@ def test_export_writes_label_networks_too_and_refuses_options_of_objects(logs, t
     about = json.loads((tmp_path / "saved.json").read_text())
     assert about["outputs"]["probabilities"]["shape"][:3] == [1, 128, 128] and about["architecture"] == NAME
     assert about["checked"]["largest_difference"] < 1e-3
+
+
+def test_tuning_of_label_maps_says_what_to_do_instead(logs, capsys):
+    assert run("label", "--tune", "--logs", logs, "--limit", "1") == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+    assert NAME in line and "no thresholds to tune" in line and "evaluate --refine STEP,..." in line
 
 
 @pytest.mark.parametrize("words,message", [

@@ -98,11 +98,37 @@ def test_the_score_threshold_of_the_confusion_matrix(command):
 def test_pixels_are_anothers_task(command, monkeypatch):
     asked = []
     monkeypatch.setattr(fashion_evaluate, "evaluate_pixels",
-                        lambda options, model, dataset, folder: asked.append((model, dataset)) or 0)
+                        lambda options, model, dataset, folder, title: asked.append((model, dataset)) or 0)
     code, folder = command("--pixels")
     assert code == 0 and not folder.exists()
     (model, dataset), = asked
     assert isinstance(model, Finder) and len(dataset.image_ids) == 3
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--pixels", "--score-threshold", "0.5"], "--score-threshold: about objects, and label maps are measured here"),
+    (["--pixels", "--max-detections", "200", "--score-threshold", "0"], "--score-threshold, --max-detections: about"),
+    (["--refine", "crf"], "--refine is about label maps: add --pixels"),
+    (["--pixels", "--refine", "blur"], "no step 'blur'"),
+])
+def test_options_that_have_no_say_are_told(command, capsys, words, message):
+    code, folder = command(*words)
+    output = capsys.readouterr()
+    assert code == 2 and output.err.count("\n") == 1 and message in output.err and not folder.exists()
+
+
+def test_the_least_score_is_that_of_ap_unless_asked(command, monkeypatch):
+    seen = []
+
+    def load(path, options, overrides):
+        seen.append(overrides)
+        return Finder()
+
+    monkeypatch.setattr(fashion_evaluate, "load_model", load)
+    command("--no-report")
+    command("--no-report", "--min-confidence", "0.3")
+    command("--no-report", "--set", "DETECTION_MIN_CONFIDENCE=0.2")
+    assert [overrides["DETECTION_MIN_CONFIDENCE"] for overrides in seen] == [0.05, 0.3, 0.2]
 
 
 def limit_of(most, regions=1000):

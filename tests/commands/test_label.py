@@ -19,13 +19,17 @@ class Finder:
 
     def __init__(self, names=("BG", "hat", "tie")):
         self.class_names = list(names)
-        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(names), LABEL_REFINE="none")
+        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(names), LABEL_REFINE="none", TEST_FLIP=False,
+                                      TEST_SCALES=(1.0,))
 
     def detect(self, images, rle=False, mask_probabilities=False):
         assert rle and mask_probabilities
         return [self.find(image[..., 0] > 100) for image in images]
 
     label_each, _labelled = InstanceSegmenter.label_each, InstanceSegmenter._labelled
+
+    def architecture_name(self):
+        return "finder"
 
     def find(self, mask):
         rows, columns = np.nonzero(mask)
@@ -81,6 +85,12 @@ def write_annotations(folder, count=3):
                          "segmentation": [[5 + i, 10, 25 + i, 10, 25 + i, 30, 5 + i, 30]]} for i in range(count)],
     }))
     return str(path)
+
+
+def evaluate_options(checkpoint, **others):
+    """Options of `evaluate` that `evaluate_pixels` reads."""
+    return SimpleNamespace(**{"weights": checkpoint, "refine": None, "tile": None, "tile_overlap": 0.25, "report": True,
+                              **others})
 
 
 def test_label_maps_and_overlays(loaded, checkpoint, tmp_path, capsys):
@@ -171,14 +181,33 @@ def test_evaluate_pixels(checkpoint, tmp_path, capsys):
     folder = str(tmp_path / "evaluation")
     for threshold, tie in ((0.3, None), (0.1, 0)):
         (tmp_path / "run" / "weights.label.json").write_text(json.dumps({"score_threshold": threshold}))
-        options = SimpleNamespace(weights=checkpoint, refine=None)
-        fashion_label.evaluate_pixels(options, Finder(), dataset, folder)
+        fashion_label.evaluate_pixels(evaluate_options(checkpoint), Finder(), dataset, folder, "weights on val")
         metrics = json.loads((tmp_path / "evaluation" / "pixels.json").read_text())
         ious = [entry["iou"] for entry in metrics["classes"]]
         assert ious == [pytest.approx(1 if tie is None else 1975 / 2000), 1, tie]
         assert metrics["photos"] == 3 and metrics["settings"]["score_threshold"] == threshold
         assert ("iou of tie" in metrics["undefined"]) == (tie is None)
-        assert "frequency-weighted IoU" in capsys.readouterr().out
+        assert metrics["measured"] == {"weights": "weights.h5", "architecture": "finder", "refinement": "none",
+                                       "views": "at 1 of the size", "tiles": "none"}
+        printed = capsys.readouterr().out
+        assert "frequency-weighted IoU" in printed
+        assert f"pixels.html, pixels.csv and pixels.json are in {folder}" in printed
+    rows = (tmp_path / "evaluation" / "pixels.csv").read_text().splitlines()
+    assert len(rows) == 4 and rows[1].startswith("0.png,") and ",BG as tie,25," in rows[1]
+    report = (tmp_path / "evaluation" / "pixels.html").read_text()
+    assert report.count("data:image/jpeg") == 3 * 4 and "All 3 photos" in report and "weights on val" in report
+
+
+def test_evaluate_pixels_without_a_report(checkpoint, tmp_path, capsys):
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
+    options = evaluate_options(checkpoint, report=False, tile=512)
+    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "no title")
+    assert sorted(os.listdir(tmp_path / "out")) == ["pixels.csv", "pixels.json"]
+    measured = json.loads((tmp_path / "out" / "pixels.json").read_text())["measured"]
+    assert measured["tiles"] == "512 pixels, 0.25 of a side in common"
+    assert "pixels.csv and pixels.json are in" in capsys.readouterr().out
 
 
 def test_evaluate_pixels_refines(checkpoint, tmp_path):
@@ -187,6 +216,7 @@ def test_evaluate_pixels_refines(checkpoint, tmp_path):
 
     dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
     (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.1}')
-    options = SimpleNamespace(weights=checkpoint, refine="small-regions:least=0.02")
-    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"))
-    assert json.loads((tmp_path / "out" / "pixels.json").read_text())["mean_iou"] == 1
+    options = evaluate_options(checkpoint, refine="small-regions:least=0.02")
+    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "refined")
+    metrics = json.loads((tmp_path / "out" / "pixels.json").read_text())
+    assert metrics["mean_iou"] == 1 and metrics["measured"]["refinement"] == "small-regions:least=0.02"

@@ -69,6 +69,20 @@ def test_the_confusion_figure_writes_percent_with_the_background_last(of, last):
     assert f"Each {last} is 100 %" in ax.get_title()
 
 
+@pytest.mark.parametrize("of, expected", [
+    ("of_truth", {(0, 0): "75", (0, 2): "25", (2, 2): "90", (2, 1): "10"}),
+    ("of_labels", {(0, 0): "100", (0, 2): "18", (2, 2): "82", (2, 1): "100"}),
+])
+def test_the_confusion_figure_of_pixels(of, expected):
+    """Of 8 pixels of a coat 6 are right and 2 background; of 10 of background 9 are right, and one is called a bag."""
+    classes = [{"name": name} for name in ("BG", "a$b", "c")]
+    metrics = {"confusion": [[9, 0, 1], [2, 6, 0], [0, 0, 0]], "classes": classes}
+    ax = figures.pixel_confusion_figure(metrics, of).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [r"a\$b", "c", "BG"]
+    written = {(round(text.get_position()[1]), round(text.get_position()[0])): text.get_text() for text in ax.texts}
+    assert written == expected
+
+
 def test_the_errors_figure_counts(metrics):
     cost, count = figures.errors_figure(metrics).axes
     causes = metrics["errors"]["segm"]["causes"]

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import DataError
-from mrcnn.evaluation.pixels import PixelConfusion, boundary_counts, pixel_table
+from mrcnn.evaluation.pixels import (
+    PixelConfusion,
+    badness,
+    boundary_counts,
+    confused_pairs,
+    photo_figures,
+    pixel_table,
+)
 from mrcnn.files import write_json
 
 CCP = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "ccp"
@@ -105,6 +112,43 @@ def test_against_sets_of_pixels():
         assert metrics["classes"][c]["iou"] == pytest.approx(both / sum(c in pair for pair in pairs))
     person = [(t > 0, r > 0) for t, r in pairs]
     assert metrics["person"]["classes"][1]["iou"] == pytest.approx(sum(map(all, person)) / sum(map(any, person)))
+
+
+# --- One photo -------------------------------------------------------------------------------------------------------
+
+
+def figures_of(truth, result):
+    return photo_figures(NAMES, *PixelConfusion(NAMES).add(truth, result))
+
+
+def test_the_figures_of_one_photo_are_its_own():
+    """The second of two photos: a square of 100 pixels, 40 of them called a bag. Coat 60 / 100, bag 0 / 40."""
+    confusion, result = PixelConfusion(NAMES), square(5, 5)
+    result[5:9, 5:15] = 2
+    confusion.add(square(5, 5), None)
+    figures = photo_figures(NAMES, *confusion.add(square(5, 5), result))
+    assert figures["ious"] == [1, pytest.approx(0.6), 0] and figures["object_IoU"] == pytest.approx(0.3)
+    assert (figures["pixels"], figures["wrong_pixels"]) == (1200, 40)
+    assert figures["confusion"] == ("coat", "bag", 40)
+    assert figures_of(square(5, 5), square(5, 5))["confusion"] is None
+
+
+def test_photos_from_the_worst_to_the_best():
+    """Missed, moved by 5 columns and by 2, right, of background alone; one that is ignored altogether is last."""
+    nothing, ignored = np.zeros((30, 40), np.uint8), np.full((30, 40), 255)
+    coat = square(5, 5)
+    photos = {"nothing": (nothing, nothing), "right": (coat, coat), "ignored": (ignored, nothing),
+              "moved": (coat, square(5, 7)), "missed": (coat, None), "far": (coat, square(5, 10))}
+    order = sorted(photos, key=lambda name: badness(figures_of(*photos[name])))
+    assert order == ["missed", "far", "moved", "nothing", "right", "ignored"]
+
+
+def test_the_pairs_that_are_confused_most():
+    result = square(5, 5)
+    result[5:9, 5:15], result[14, 5:15] = 2, 0
+    metrics = measured((square(5, 5), result), (square(5, 5), square(5, 5)))
+    assert confused_pairs(metrics) == [("coat", "bag", 40), ("coat", "BG", 10)]
+    assert confused_pairs(metrics, most=1) == [("coat", "bag", 40)]
 
 
 # --- Boundaries ------------------------------------------------------------------------------------------------------

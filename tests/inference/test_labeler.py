@@ -7,6 +7,8 @@ from tiny import TinyConfig
 from mrcnn.data.images import Window, resize_pixels
 from mrcnn.errors import DataError
 from mrcnn.inference.labeler import Labeler, blend_weights, label_map_of, photo_part
+from mrcnn.labeling.photos import labelled
+from mrcnn.labeling.refine import STEPS, build_chain
 
 
 class Colours(Labeler):
@@ -50,6 +52,70 @@ def test_views_are_averaged_where_they_belong():
     (result,) = model.label_each([image])
     np.testing.assert_array_equal(result["labels"][:, :14], labels[:, :14])
     assert sum(count for count, *_ in model.seen) == 4
+
+
+class LeftHalf(Labeler):
+    """Sure of class 1 in the left half of each canvas and of class 2 in the right, whatever is there; 0 never is."""
+
+    def __init__(self, **settings):
+        self.config = TinyConfig(NUM_CLASSES=3, **settings)
+
+    def predict(self, canvases, windows):
+        told = np.zeros((*canvases.shape[:3], 3), np.float32)
+        half = canvases.shape[2] // 2
+        told[:, :, :half, 1] = told[:, :, half:, 2] = 1
+        return {"probabilities": told}
+
+
+def test_what_turns_with_the_picture_is_averaged_by_hand():
+    """A photo of 64x48 fills the columns 8 to 56 of its canvas: 24 of them are left and 24 right. Mirrored the same
+    columns are told the other way round, so that the mean is a half and a half."""
+    image = np.zeros((64, 48, 3), np.uint8)
+    (plain,), (views,) = (list(model.label_each([image])) for model in (LeftHalf(), LeftHalf(TEST_FLIP=True)))
+    np.testing.assert_array_equal(plain["labels"], np.broadcast_to(np.repeat([1, 2], 24), (64, 48)))
+    assert plain["probabilities"].shape == views["probabilities"].shape == (64, 48, 3)
+    np.testing.assert_array_equal(views["probabilities"][..., 1:], 0.5)
+
+
+def test_views_agree_where_the_network_does_not_care():
+    """Stripes of colours are told alike in each view, mirrored and enlarged, but for the rims of the stripes."""
+    image, labels = stripes(64, 64)
+    inner = np.abs(np.arange(64) % 16 - 7.5) < 6
+    (plain,) = Colours().label_each([image])
+    (views,) = Colours(TEST_FLIP=True, TEST_SCALES=(1.0, 2.0)).label_each([image])
+    np.testing.assert_allclose(views["probabilities"][:, inner], plain["probabilities"][:, inner], atol=1e-6)
+
+
+def test_a_mirrored_photo_is_told_mirrored():
+    """With both views the answer to a mirrored photo is the mirrored answer, of an uneven width too."""
+    image = np.random.default_rng(0).integers(0, 255, (50, 37, 3)).astype(np.uint8)
+    model = Colours(TEST_FLIP=True, TEST_SCALES=(1.0, 1.25))
+    one, other = model.label_each([image, np.ascontiguousarray(image[:, ::-1])])
+    np.testing.assert_allclose(other["probabilities"], one["probabilities"][:, ::-1], atol=1e-6)
+
+
+def test_each_tile_is_seen_in_all_views():
+    """A photo of 64x112 in tiles of 64, at columns 0 and 48: each is told a half and a half, and so is their blend."""
+    model = LeftHalf(TEST_FLIP=True)
+    (result,) = model.label_each_tiled([np.zeros((64, 112, 3), np.uint8)], tile=64)
+    np.testing.assert_allclose(result["probabilities"][..., 1:], 0.5, atol=1e-6)
+    image, labels = stripes(150, 210)
+    seen = Colours(TEST_FLIP=True, TEST_SCALES=(1.0, 2.0))
+    (result,) = seen.label_each_tiled([np.ascontiguousarray(image)], tile=64)
+    assert (result["labels"] == labels).mean() > 0.95 and len(seen.seen) >= 24  # four views of at least six tiles
+    np.testing.assert_allclose(result["probabilities"].sum(axis=-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_of_refinement_takes_its_probabilities(step):
+    """Stripes are right before, and stay so away from their rims; a step gives probabilities that sum to 1."""
+    image, labels = stripes(64, 64)
+    (result,) = Colours().label_each([image])
+    refined = build_chain(step)(image, result["probabilities"])
+    assert refined.shape == (64, 64, 4) and refined.dtype == np.float32 and refined.min() >= 0
+    np.testing.assert_allclose(refined.sum(axis=-1), 1, atol=1e-4)
+    inner = np.abs(np.arange(64) % 16 - 7.5) < 4
+    assert (next(labelled(Colours(), [image], chain=build_chain(step))) == labels)[:, inner].all()
 
 
 def test_batches_are_no_larger_than_the_settings_say():

@@ -74,5 +74,16 @@ def test_label_maps_are_compared_with_the_true_ones():
     assert [entry["iou"] for entry in missed.metrics()["classes"]] == [0.64, 0]
 
 
+def test_each_photo_is_told_of_on_the_way():
+    """Two photos whose coat of 36 of 100 pixels is missed."""
+    seen = []
+    compared(Finder(), Coats(2), LabelSettings(score_threshold=0.95), seen=lambda *photo: seen.append(photo))
+    assert [(image_id, int(truth.sum()), int(labels.sum())) for image_id, truth, labels, _ in seen] == [
+        (0, 36, 0), (1, 36, 0)]
+    figures = seen[1][3]
+    assert (figures["photo"], figures["ignored_pixels"], figures["wrong_pixels"]) == ("1.png", 0, 36)
+    assert figures["ious"] == [0.64, 0] and figures["confusion"] == ("coat", "BG", 36)
+
+
 def test_batches():
     assert batches(np.arange(5), 2) == [[0, 1], [2, 3], [4]] and batches([], 2) == []
