@@ -20,7 +20,6 @@ def evaluate(options: argparse.Namespace) -> int | None:
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
-    from mrcnn.evaluation.pixel_report import PIXEL_FILES
     from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import class_table, metrics_table
 
@@ -36,6 +35,8 @@ def evaluate(options: argparse.Namespace) -> int | None:
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     pixels = options.pixels or not hasattr(model, "detect")
     check_measured(options, model, pixels)
+    from mrcnn.evaluation.pixel_report import PIXEL_FILES  # brings in Keras, which load_model does quietly
+
     names = (PIXEL_FILES if pixels else FILES)[:None if options.report else -1]
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"

@@ -172,7 +172,7 @@ def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object,
     Raises:
         DataError: there is no photo.
     """
-    from mrcnn.drawing.sheets import DIFFERENCES, WorstPhotos
+    from mrcnn.drawing.label_sheets import DIFFERENCES, WorstPhotos
     from mrcnn.evaluation.pixel_report import PIXEL_FILES, write_pixel_report
     from mrcnn.evaluation.pixels import pixel_table
     from mrcnn.labeling.label_map import load_settings
