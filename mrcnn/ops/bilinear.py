@@ -1,7 +1,6 @@
 """Bilinear sampling: maps made larger, and the weights for whoever samples by a product of matrices."""
 
 import numpy as np
-from keras import backend, ops
 
 from mrcnn.ops import Tensor
 from mrcnn.ops.boxes import namespace_of
@@ -33,6 +32,8 @@ def enlarge(x: Tensor, times: int) -> Tensor:
     Returns:
         [B, h * times, w * times, F].
     """
+    from keras import backend, ops  # here: numpy's rooms take the weights above, and do without Keras
+
     if backend.backend() == "tensorflow":
         from mrcnn.ops.native_tensorflow import enlarge as native_enlarge
 
