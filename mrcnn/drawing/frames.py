@@ -10,7 +10,6 @@ from mrcnn.drawing.label_maps import draw_label_map
 from mrcnn.drawing.pictures import caption_of, distinct_colors, draw_instances
 
 BLUR = 24  # parts of the frame's shorter side that the blur is wide: a face is not told, a posture is
-LUMA = (0.299, 0.587, 0.114)  # of BT.601, as eyes see red, green and blue
 
 
 @functools.lru_cache(maxsize=4096)
@@ -77,8 +76,10 @@ def splash(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W, 3].
     """
-    grey = np.rint(image @ np.float32(LUMA)).astype(np.uint8)
-    return np.where(inside[..., None], image, grey[..., None])
+    import cv2
+
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # the luma of BT.601
+    return cv2.copyTo(image, inside.astype(np.uint8), grey)
 
 
 def blur(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -100,7 +101,7 @@ def blur(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
     small = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if width > 8 else image
     soft = cv2.GaussianBlur(small, (0, 0), width / 4 if width > 8 else width)
     soft = soft if small is image else cv2.resize(soft, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return np.where(inside[..., None], soft, image)
+    return cv2.copyTo(soft, inside.astype(np.uint8), image.copy())
 
 
 def cut_out(image: np.ndarray, inside: np.ndarray) -> np.ndarray:
