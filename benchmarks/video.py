@@ -13,6 +13,7 @@ import argparse
 import functools
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -121,17 +122,14 @@ def way(source, drawn, look, ending, folder):
     return time.process_time() - start
 
 
-def memory():
-    """Megabytes that the process has taken at most after a short film, and after one ten times as long."""
-    peaks = []
+def memory(count):
+    """Megabytes that a process took at most that read, drew and wrote `count` frames; called in one of its own."""
+    few = list(walking_people(5, SIZES[0]))
     with tempfile.TemporaryDirectory() as folder:
-        for repeats in (1, 10):
-            drawn = list(walking_people(SPEED_FRAMES, SIZES[0])) * repeats
-            source = os.path.join(folder, "film.mp4")
-            write(source, (frame.image for frame in drawn))
-            way(source, drawn, "tracks", ".mp4", folder)
-            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return peaks
+        source = os.path.join(folder, "film.mp4")
+        write(source, (few[number % 5].image for number in range(count)))
+        way(source, few * (count // 5), "tracks", ".mp4", folder)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 # --- Numbers ---------------------------------------------------------------------------------------------------------
@@ -221,17 +219,22 @@ def numbers():
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--memory", type=int, metavar="N", help="print the peak memory of a film of N frames alone")
+    count = parser.parse_args().memory
+    if count:
+        print(f"{memory(count):.0f} MB at most for a film of {count} frames, {SIZES[0][1]}x{SIZES[0][0]}")
+        return
     print(f"Numbers: {len(SEEDS)} drawn films of {FRAMES} frames, three people each")
     try:
         print(text_table(numbers()))
     except ImportError as error:
         print(f"not measured: {error}")
     print("\nSpeed: frames for a second of processor time; each of the last four includes reading and the follower")
-    print(text_table(speed()))
-    short, long = memory()
-    print(f"\nMemory: {short:.0f} MB at most after {SPEED_FRAMES} frames, {long:.0f} MB after {10 * SPEED_FRAMES} "
-          "(with the drawn frames of the benchmark itself)")
+    print(text_table(speed()), flush=True)
+    print("\nMemory")
+    for count in (50, 500):
+        subprocess.run([sys.executable, __file__, "--memory", str(count)], check=True)
 
 
 if __name__ == "__main__":
