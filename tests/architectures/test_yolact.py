@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -126,6 +127,7 @@ def test_heads_and_class_layers(model):
 
 def test_the_total_is_the_weighted_sum_and_every_weight_learns(model):
     batch = tiny_batch(config=TinyYolact)
+    batch["gt_boxes"][:, :2] = [[0, 0, 32, 32], [8, 8, 56, 56]]  # anchors of P5 and P6, so that these have a say
     parts = outputs_of(model.training_model, batch)
     loss, gradients = loss_and_gradients(model.training_model, batch, compiled=False)
     weights = model.training_model.loss_weights
@@ -135,7 +137,8 @@ def test_the_total_is_the_weighted_sum_and_every_weight_learns(model):
     assert loss == pytest.approx(sum(weights[name] * parts[name] for name in weights), rel=1e-3)
     assert all(np.isfinite(value).all() for value in gradients.values())
     still = [path for path, value in gradients.items() if not np.any(value)]
-    assert all("fpn_p7" in path for path in still)  # on so small a canvas its only cell lies at the corner
+    # On so small a canvas the only cell of P7 lies at the corner, and none of its anchors may be a hard negative.
+    assert not [path for path in still if "fpn_p7" not in path]
 
 
 def test_a_blank_photo_changes_no_loss(model):
@@ -157,8 +160,11 @@ def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     with running_eagerly(True):
         whole, resumed = (model_of(tmp_path / name, "training", **settings) for name in ("whole", "resumed"))
         start = weights_of(whole)
-        whole.train(data, None, 0.01, 2, "all")
-        resumed.load_weights(os.path.join(whole.log_dir, "yolact_tiny_0001.h5"))
+        left = tmp_path / "killed" / "tiny20260101T0000"  # as a run killed after its first epoch leaves it
+        leave = keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: epoch or shutil.copytree(whole.log_dir, left))
+        whole.train(data, None, 0.01, 2, "all", custom_callbacks=[leave])
+        resumed.load_weights(left / "yolact_tiny_0001.h5")
         assert resumed.epoch == 1
         resumed.train(data, None, 0.01, 2, "all")
     moved, apart = (max(abs(a - b).max() for a, b in zip(weights_of(whole), other))
@@ -204,7 +210,7 @@ def test_views_and_precision(tmp_path):
 
 
 def test_the_greedy_form_keeps_no_fewer(tmp_path):
-    fast, greedy = (model_of(tmp_path, YOLACT_NMS=kind, DETECTION_MAX_INSTANCES=100) for kind in ("fast", "greedy"))
+    fast, greedy = (model_of(tmp_path, YOLACT_NMS=kind, DETECTION_MAX_INSTANCES=120) for kind in ("fast", "greedy"))
     greedy.training_model.set_weights(fast.training_model.get_weights())
     image = Squares().load(1).load_image(0)
     found = [one.detect([image], min_confidence=0.0)[0] for one in (fast, greedy)]
