@@ -26,6 +26,7 @@ from mrcnn.ops import Tensor
 
 STRIDES = (8, 16, 32, 64, 128)  # of P3..P7 in pixels
 PROTOTYPE_STRIDE = STRIDES[0] // 2
+GROUP_CHANNELS = 8  # that a group of the heads' normalisation has at least
 LAYOUT = Layout(
     heads=r"(yolact_.*)|(fpn_.*)",
     class_layers=("yolact_class", "yolact_semantic"),
@@ -107,7 +108,9 @@ def convolve(maps: Sequence[Tensor], name: str, config: Settings) -> list[Tensor
     steps = [layers.Conv2D(channels, 3, padding="same", use_bias=not grouped, name=name,
                            kernel_initializer="he_normal")]
     if grouped:
-        steps.append(normalisation("group", None, f"{name}_bn", groups_of(channels)))
+        # The coarsest map may be one cell: a group of few channels would keep little more than signs there.
+        groups = groups_of(channels, min(16, max(1, channels // GROUP_CHANNELS)))
+        steps.append(normalisation("group", None, f"{name}_bn", groups))
     steps.append(layers.Activation("relu", name=f"{name}_relu"))
     maps = list(maps)
     for step in steps:
