@@ -33,7 +33,7 @@ def base_config(options: argparse.Namespace) -> type:
         base = DrawnConfig
     else:
         base = type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
-    return base if getattr(options, "architecture", None) is None else settings_for(base, class_of_option(options))
+    return base if is_mask_rcnn(options) else settings_for(base, class_of_option(options))
 
 
 def settings_for(base: type, architecture: type) -> type:
@@ -133,7 +133,7 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
     path = getattr(options, "weights", None)
     if getattr(options, "architecture", None) is not None:
         return options.architecture == files.DEFAULT_ARCHITECTURE
-    if hasattr(options, "architecture") and path != "last" or path is None:
+    if path is None or path != "last" and not os.path.isfile(path):
         return True  # of a new run
     try:
         path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if path == "last" else path
@@ -143,11 +143,14 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
 
 
 def class_of_option(options: argparse.Namespace) -> type:
-    """The class of the network that --architecture names."""
+    """The class of the network that --architecture names, else of the file that --weights gives, else Mask R-CNN."""
     start_keras()
     from mrcnn import architectures
 
-    return architectures.class_of(getattr(options, "architecture", None) or architectures.DEFAULT_ARCHITECTURE)
+    name, path = getattr(options, "architecture", None), getattr(options, "weights", None) or ""
+    if name is None and os.path.isfile(path):
+        name = architectures.architecture_of(path)
+    return architectures.class_of(name or architectures.DEFAULT_ARCHITECTURE)
 
 
 def new_config(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
