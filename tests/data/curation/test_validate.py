@@ -348,5 +348,11 @@ def test_a_photo_under_two_ids_is_named(tmp_path):
         "categories": [{"id": 1, "name": "hat"}],
         "annotations": [{"id": i, "image_id": i, "category_id": 1, "segmentation": outline} for i in (1, 2)],
     }))
-    faults = validate(open_dataset(str(tmp_path / "a.json")), progress=False)
-    assert [(fault.photo, fault.kind, fault.number) for fault in faults] == [("a.png", "duplicate id", None)]
+    with pytest.raises(DataError, match="image 2: the photo a.png is that of image 1 too"):
+        open_dataset(str(tmp_path / "a.json"))
+    dataset = open_dataset(str(tmp_path / "a.json"), on_error="skip")
+    # Of a data set of the user's own, which names photos as it likes.
+    dataset.add_image("own", 7, str(tmp_path / "a.png"), width=30, height=20, file_name="a.png", regions=[])
+    dataset.prepare()
+    assert ("a.png", "duplicate id", None) in [(fault.photo, fault.kind, fault.number)
+                                               for fault in validate(dataset, progress=False)]
