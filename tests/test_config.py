@@ -282,12 +282,13 @@ def test_a_building_that_fails_leaves_all_free():
 
 
 def test_other_threads_read_as_they_like():
-    config = Own()
+    config, told = Own(), []
     with config.building():
-        thread = threading.Thread(target=lambda: config.NUM_CLASSES)
+        thread = threading.Thread(target=lambda: told.append(config.NUM_CLASSES))
         thread.start()
         thread.join()
-    config.NUM_CLASSES = 7
+    config.NUM_CLASSES = 7  # what another thread read binds nobody
+    assert told == [Own.NUM_CLASSES] and config.NUM_CLASSES == 7
 
 
 def test_copies_are_free_and_networks_may_share():

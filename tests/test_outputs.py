@@ -84,6 +84,7 @@ def test_a_list_that_a_killed_process_left_torn_is_read_and_gone_on_with(tmp_pat
     write(tmp_path / "c", "three")
     write(tmp_path / "a", "two")
     write(tmp_path / "c", "four")
+    assert [(tmp_path / name).read_text() for name in "ac"] == ["two", "four"]
 
 
 def test_a_folder_that_cannot_be_written_to_shows_before_any_work(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ The weights stay what they are, and each convolution sees what it saw, at more p
 """
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
@@ -12,7 +12,8 @@ from mrcnn.network.backbones import build_backbone
 from mrcnn.ops import Tensor
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
+AVERAGE = layers.AveragePooling2D
+POOLINGS = (layers.MaxPooling2D, AVERAGE)
 
 
 def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) -> dict[str, Tensor]:
@@ -45,13 +46,30 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
         if not isinstance(operation, layers.Layer) or isinstance(operation, layers.InputLayer):
             return operation
         if operation.name not in made:
-            layer = type(operation).from_config(changed.get(operation.name, operation.get_config()))
+            kind = DenseAverage if operation.name in changed and isinstance(operation, AVERAGE) else type(operation)
+            layer = kind.from_config(changed.get(operation.name, operation.get_config()))
             layer.undilated_stride = strides[operation.name]  # tells its stage, which its map's size does not
             made[operation.name] = layer
         return made[operation.name]
 
     maps = function._run_through_graph([image], operation_fn=anew)
     return dict(zip(taps, maps))
+
+
+class DenseAverage(AVERAGE):
+    """Average pooling of stride 1 and SAME padding, of which each mean is one of the cells there are.
+
+    Keras 3.15 on PyTorch counts in the padding of windows of even sides.
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        before_and_after = [((side - 1) // 2, side // 2) for side in self.pool_size]
+        padding = [(0, 0), *before_and_after, (0, 0)]
+
+        def summed(values):
+            return ops.average_pool(ops.pad(values, padding), self.pool_size, 1, "valid", data_format="channels_last")
+
+        return summed(x) / summed(ops.ones_like(x[:1, :, :, :1]))
 
 
 def _dilated_settings(function, image, output_stride):

@@ -1,26 +1,39 @@
 """DeepLabv3, DeepLabv3+, U-Net and U2-Net-p, small: each learns eight pictures by heart, and is what its paper says."""
 
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
+from killed import DiskOf
 from tiny import Squares
+from tiny_pixels import NETWORKS, SHARED, make_sure, pixel_network
 
 from mrcnn import architectures
-from mrcnn.architectures.pixels import DeepLabV3, DeepLabV3Plus, U2Net, U2NetP, UNet
+from mrcnn.architectures.pixels import DeepLabV3, U2Net, U2NetP, UNet
 from mrcnn.errors import ConfigError
 from mrcnn.training.runs import find_last_checkpoint
 
-SHARED = dict(NAME="eight", NUM_CLASSES=4, NORM="group", IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=64, IMAGES_PER_GPU=8,
-              STEPS_PER_EPOCH=30, VALIDATION_STEPS=None, WORKERS=0, WARMUP_STEPS=5, OPTIMIZER="adamw",
-              LR_SCHEDULE="cosine")
-NETWORKS = {
-    "deeplabv3": (DeepLabV3, dict(BACKBONE="small", ASPP_CHANNELS=32, OUTPUT_STRIDE=8, HEAD_DROPOUT=0.0,
-                                  LR_SCHEDULE="constant"), 80),
-    "deeplabv3plus": (DeepLabV3Plus, dict(BACKBONE="small", ASPP_CHANNELS=32, HEAD_DROPOUT=0.0,
-                                          PIXEL_LOSS="cross-entropy+jaccard"), 60),
-    "unet": (UNet, dict(BACKBONE="small", UNET_CHANNELS=8, PIXEL_LOSS="focal+dice"), 60),
-    "u2netp": (U2NetP, {}, 40),
-}
+STEPS = {"deeplabv3": 80, "deeplabv3plus": 60, "unet": 60, "u2netp": 40}  # until eight pictures are known by heart
+
+# A program that labels photos with some checkpoints: folder with NAME.h5 and images.npy, and where to write.
+LABEL = """
+import sys
+import numpy as np
+from mrcnn import architectures
+
+folder, results, *names = sys.argv[1:]
+images = list(np.load(folder + "/images.npy"))
+told = {}
+for name in names:
+    for i, result in enumerate(architectures.load(f"{folder}/{name}.h5").label(images)):
+        told[f"{name}{i}"] = result["probabilities"]
+np.savez(results, **told)
+"""
 
 
 class LargeSquares(Squares):
@@ -31,15 +44,10 @@ class LargeSquares(Squares):
         return size, y // 2, x // 2, side + 15, colour
 
 
-def model_of(name, folder, **settings):
-    architecture, own, _ = NETWORKS[name]
-    return architecture("training", architecture.settings(**{**SHARED, **own, **settings}), str(folder))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_learns_eight_pictures_by_heart(name, tmp_path):
-    model, pictures = model_of(name, tmp_path, STEPS_PER_EPOCH=NETWORKS[name][2]), LargeSquares().load(8)
+    model, pictures = pixel_network(name, tmp_path, STEPS_PER_EPOCH=STEPS[name]), LargeSquares().load(8)
     model.train(pictures, None, 1e-2, 1, "all")
     assert model.measure(pictures)["mean_IoU"] > 0.95
     again = architectures.load(find_last_checkpoint(str(tmp_path), "eight"))
@@ -51,21 +59,21 @@ def test_it_learns_eight_pictures_by_heart(name, tmp_path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_canvases_of_any_shape(name, tmp_path):
     """In a graph of TensorFlow neither height nor width is known then."""
-    model = model_of(name, tmp_path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MIN_DIM=0)
+    model = pixel_network(name, tmp_path, IMAGE_RESIZE_MODE="rectangle", IMAGE_MIN_DIM=0)
     (found,) = model.label([np.zeros((40, 90, 3), np.uint8)])
     assert found["probabilities"].shape == (40, 90, 4)
 
 
 def test_what_the_losses_are(tmp_path):
-    weighed = model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS=[0.1, 1, 1, 1])
+    weighed = pixel_network("unet", tmp_path, PIXEL_CLASS_WEIGHTS=[0.1, 1, 1, 1])
     assert weighed.training_model.pixel_loss.class_weights == (0.1, 1, 1, 1)
-    assert model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS=None, BACKGROUND_WEIGHT=0.5
-                    ).training_model.pixel_loss.class_weights == (0.5, 1, 1, 1)
-    model = model_of("unet", tmp_path, PIXEL_CLASS_WEIGHTS="pixels")
+    assert pixel_network("unet", tmp_path, PIXEL_CLASS_WEIGHTS=None, BACKGROUND_WEIGHT=0.5
+                         ).training_model.pixel_loss.class_weights == (0.5, 1, 1, 1)
+    model = pixel_network("unet", tmp_path, PIXEL_CLASS_WEIGHTS="pixels")
     model.before_fit(model.batches(Squares().load(8)))
     weights = model.training_model.pixel_loss.class_weights
     assert weights[0] == min(weights) < 0.2  # most of each picture is background
-    assert sorted(mean.name for mean in model_of("u2netp", tmp_path).training_model.loss_means) == [
+    assert sorted(mean.name for mean in pixel_network("u2netp", tmp_path).training_model.loss_means) == [
         "pixel_class_loss", "side_loss"]
 
 
@@ -80,7 +88,7 @@ def test_the_number_of_weights_is_that_of_the_paper():
 
 
 def test_the_same_weights_serve_both_strides(tmp_path):
-    coarse = model_of("deeplabv3", tmp_path, OUTPUT_STRIDE=16)
+    coarse = pixel_network("deeplabv3", tmp_path, OUTPUT_STRIDE=16)
     coarse.save_weights(tmp_path / "a.h5")
     fine = architectures.load(str(tmp_path / "a.h5"), OUTPUT_STRIDE=8)
     assert fine.inference_model.get_layer("aspp_joined").output.shape[1] == 8
@@ -114,3 +122,72 @@ def test_a_residual_block_keeps_its_size_and_dilates_where_it_does_not_pool():
     assert network.get_layer("encoder_1_bottom").output.shape[1] == 2  # five halvings of 64
     probabilities = network({"image": np.zeros((1, 64, 64, 3), np.float32)})["probabilities"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(probabilities).sum(-1), 1, atol=1e-5)
+
+
+# --- The same on every backend, and after a kill ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """(folder with a checkpoint of each network and images.npy, TensorFlow's probabilities by name and photo)."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("TensorFlow compares the others with itself")
+    folder = tmp_path_factory.mktemp("backends")
+    images = np.random.default_rng(0).integers(0, 256, (2, 60, 45, 3)).astype(np.uint8)
+    np.save(folder / "images.npy", images)
+    expected = {}
+    for name in NETWORKS:
+        # Of maps of four cells, the deepest of U2-Net here, group normalisation would make much of each rounding.
+        norm = {"HEAD_NORM": "batch"} if name == "u2netp" else {}
+        model = make_sure(pixel_network(name, folder, "inference", **norm))
+        model.save_weights(folder / f"{name}.h5")
+        for i, result in enumerate(model.label(list(images))):
+            expected[f"{name}{i}"] = result["probabilities"]
+    return folder, expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
+    folder, expected = files
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
+                   "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # what runs once need not be polished
+    arguments = [str(folder), str(folder / f"{backend}.npz"), *NETWORKS]
+    done = subprocess.run([sys.executable, "-c", LABEL, *arguments], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = np.load(folder / f"{backend}.npz")
+    assert set(told) == set(expected) and len(expected) == 2 * len(NETWORKS)
+    for name, value in expected.items():
+        assert value.std() > 0.1, f"{name}: all classes are about as probable, on which any two networks agree"
+        np.testing.assert_allclose(told[name], value, atol=1e-3, err_msg=name)
+
+
+def weights_of(model):
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in model.training_model.weights]
+
+
+# Dropout's seeds, side losses, class weights that are counted anew: what each network has to remember or find again.
+KILLED = {
+    "deeplabv3": {"HEAD_DROPOUT": 0.5, "EMA_DECAY": 0.9, "PRECISION": "mixed_bfloat16"},
+    "unet": {"PIXEL_CLASS_WEIGHTS": "pixels", "EMA_DECAY": 0.9, "ACCUMULATE_STEPS": 2, "PRECISION": "mixed_float16"},
+    "u2netp": {},
+}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("name", KILLED)
+def test_a_killed_run_ends_as_an_unbroken_one(name, tmp_path):
+    settings = {**KILLED[name], "IMAGES_PER_GPU": 1, "STEPS_PER_EPOCH": 2, "WARMUP_STEPS": 0}
+    data, whole = Squares().load(2), pixel_network(name, tmp_path / "whole", **settings)
+    start = weights_of(whole)
+    whole.train(data, None, 1e-3, 2, "all", custom_callbacks=[DiskOf(whole, 1, tmp_path / "killed")])
+    resumed = pixel_network(name, tmp_path / "resumed", **settings)
+    resumed.load_weights(find_last_checkpoint(str(tmp_path / "killed")))
+    assert resumed.epoch == 1
+    resumed.train(data, None, 1e-3, 2, "all")
+    assert np.isfinite(resumed.history.history["loss"]).all()
+    moved = max(abs(a - b).max() for a, b in zip(weights_of(whole), start, strict=True))
+    apart = max(abs(a - b).max() for a, b in zip(weights_of(whole), weights_of(resumed), strict=True))
+    assert apart < moved / 1000  # zero on one thread

@@ -7,7 +7,7 @@ from tiny import TinyConfig
 
 from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import build_backbone
-from mrcnn.network.dilation import build_dilated_backbone
+from mrcnn.network.dilation import DenseAverage, build_dilated_backbone
 from mrcnn.training.stages import backbone_stages
 
 
@@ -77,3 +77,14 @@ def test_stages_are_those_of_the_plain_backbone():
         (build_backbone, ()), (build_dilated_backbone, (8,))))
     stages = [backbone_stages(keras.Model({"image": model.input}, model.output)) for model in (plain, dilated)]
     assert stages[0] == stages[1] and stages[0]["lite_15_project"] == 5 and stages[0]["lite_10_project"] == 4
+
+
+def test_dense_averages_are_of_the_cells_there_are():
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype("float32")
+    for side in (2, 3, 4):
+        layer = DenseAverage(side, 1, "same")
+        before = (side - 1) // 2  # SAME: the odd cell of padding comes behind
+        expected = [[x[:, max(i - before, 0):i - before + side, max(j - before, 0):j - before + side].mean(axis=(1, 2))
+                     for j in range(7)] for i in range(5)]
+        found = keras.ops.convert_to_numpy(layer(x))
+        np.testing.assert_allclose(found, np.stack([np.stack(row, 1) for row in expected], 1), atol=1e-6)

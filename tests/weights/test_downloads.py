@@ -237,6 +237,7 @@ def test_a_pytorch_file_is_read_to_its_end(server, tmp_path):
     refused(server, tmp_path / "a.pth", r"no whole \.pth file", sha256=None)
     server.content = buffer.getvalue()
     fetch(server, tmp_path / "a.pth", sha256=None)
+    assert (tmp_path / "a.pth").read_bytes() == buffer.getvalue()
 
 
 def test_a_file_that_cannot_be_checked_is_not_fetched(server, tmp_path):
