@@ -210,13 +210,9 @@ class Trainable:
             self._state = None
 
     def _validation_of(self, dataset):
-        """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss that all follow."""
-        plateau = self.config.LR_SCHEDULE == "plateau"
-        if plateau and dataset is None:
+        """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss to follow."""
+        if self.config.LR_SCHEDULE == "plateau" and dataset is None:
             raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
-        if plateau and getattr(self.devices, "workers", 1) > 1:
-            raise ConfigError("LR_SCHEDULE=plateau is not for several workers, of which the chief alone would lower "
-                              "its rate: take cosine or step.")
         return self._validation_batches(dataset)
 
     def _callbacks(self, batches, stage, custom):

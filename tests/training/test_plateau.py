@@ -66,13 +66,6 @@ def lowered(model):
     return float(np.asarray(model.training_model.optimizer.lowered))
 
 
-def test_several_workers_are_refused(tmp_path):
-    model = TinySemantic("training", TinySettings(LR_SCHEDULE="plateau"), str(tmp_path))
-    model.devices.workers = 2
-    with pytest.raises(ConfigError, match="plateau is not for several workers.*cosine"):
-        model.train(Squares().load(2), Squares().load(2), 0.1, 1, "all")
-
-
 @pytest.mark.slow
 def test_a_resumed_run_waits_as_long_as_an_unbroken_one(tmp_path):
     """So low a rate keeps the loss: the first epoch is the best, every second one after it halves the rate."""
