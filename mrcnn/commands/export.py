@@ -34,7 +34,8 @@ def export(options: argparse.Namespace) -> None:
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     try:
-        write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos)
+        write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
+              opset=options.opset)
     except ExportError as error:
         raise UsageError(str(error)) from error
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
@@ -73,6 +74,7 @@ def add_export(commands: object, add_command: Callable) -> None:
     command.add_argument("--width", type=positive, metavar="N", help="width of the canvas, a multiple of 64")
     command.add_argument("--dtype", choices=("uint8", "float32"), default="uint8",
                          help="of the image's values, 0 to 255 either way (default uint8)")
+    command.add_argument("--opset", type=positive, metavar="N", help="of an ONNX file: 16, 17 (default) or 18")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of an object (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     command.add_argument("--image", metavar="FILE|DIR",

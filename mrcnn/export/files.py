@@ -4,12 +4,11 @@ The file takes photos that are placed on a canvas of one size, and gives the out
 JSON file beside it says what a stranger has to know: names of classes, how to place a photo, shapes. What the outputs
 are and how they are compared is told by the network's `exported`.
 A SavedModel keeps TensorFlow's own kernels; the other two are traced in `mrcnn.ops.portable`, so that runtimes find
-operations of theirs alone.
+operations of theirs alone, and ONNX runtimes their own kernels.
 """
 
 import contextlib
 import functools
-import importlib
 import os
 import re
 import warnings
@@ -23,17 +22,18 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
+from mrcnn.export.asked import Asked, check_opset
+from mrcnn.export.onnx_files import brief, open_onnx, write_onnx
 from mrcnn.export.parity import check_photos, compare, resize_rule
-from mrcnn.files import disk_reason, whole_file, whole_folder, write_json
+from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
-
-OPSET = 17  # of ONNX: of 2022, known to every runtime of today
 
 
 def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
-           photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None) -> dict:
+           photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
+           opset: int | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
     A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
@@ -49,6 +49,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
             empty one, or noise for label maps.
         tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
             and boxes as a share of the longer side of the canvas; None takes 0.001 of objects, 0.01 of label maps.
+        opset: of an ONNX file: 16, 17 or 18; None takes 17.
 
     Returns:
         What the JSON file holds.
@@ -61,6 +62,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
     path = os.path.normpath(os.fspath(path))
     _check(model, path, format, batch, dtype)
+    asked = Asked(check_opset(opset, format))
     channels = int(model.config.IMAGE_CHANNEL_COUNT)
     photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
     check_photos(photos, channels)
@@ -68,7 +70,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = _description(model, format, (batch, height, width), dtype)
     with FORMATS[format].whole(path) as partial:
-        FORMATS[format].write(model, function, partial)
+        FORMATS[format].write(model, function, partial, asked)
         size = _size(partial)
         about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
         told = model.exported.in_words(about["checked"])
@@ -209,7 +211,7 @@ def _module(model, function):
     return module
 
 
-def _write_savedmodel(model, function, path):
+def _write_savedmodel(model, function, path, asked):
     import tensorflow as tf
 
     signatures = {"serving_default": function.get_concrete_function()}
@@ -228,43 +230,7 @@ def _open_savedmodel(path):
     return run
 
 
-def _write_onnx(model, function, path):
-    tf2onnx, _ = _extra("tf2onnx"), _extra("onnxruntime")  # what is missing shows before the work
-    try:
-        tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET, output_path=path)
-    except Exception as error:
-        if disk_reason(error):
-            raise
-        raise ExportError(f"tf2onnx cannot convert this network: {_brief(error)}: take savedmodel.") from error
-
-
-def _open_onnx(path):
-    onnxruntime = _extra("onnxruntime")
-    try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # of a class of its own for each reason
-        raise ExportError(
-            f"onnxruntime cannot run what tf2onnx made of this network: {_brief(error)}: take savedmodel."
-        ) from error
-    names = [output.name for output in session.get_outputs()]
-    return lambda inputs: dict(zip(names, session.run(names, inputs)))
-
-
-def _brief(error):
-    """The beginning and the end of an error's text, in one line: converters write pages."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
-
-
-def _extra(name):
-    """An optional package."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ExportError(f"ONNX needs {name} ({error}): pip install onnx tf2onnx onnxruntime.") from error
-
-
-def _write_litert(model, function, path):
+def _write_litert(model, function, path, asked):
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -273,7 +239,7 @@ def _write_litert(model, function, path):
     try:
         data = converter.convert()
     except Exception as error:  # pages of the graph in MLIR
-        missing = ", ".join(sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))) or _brief(error)
+        missing = ", ".join(sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))) or brief(error)
         raise ExportError(f"LiteRT has no operations of its own for {missing}: take savedmodel.") from error
     with open(path, "wb") as file:
         file.write(data)
@@ -294,8 +260,9 @@ def _open_litert(path):
 
 
 class Format(NamedTuple):
-    """A kind of file: write(model, function, path); open(path), which gives a function from inputs to outputs by name;
-    tracing(), the context that its graphs are traced in; whole(path), the context that makes it appear complete."""
+    """A kind of file: write(model, function, path, asked); open(path), which gives a function from inputs to outputs by
+    name; tracing(), the context that its graphs are traced in; whole(path), the context that makes it appear complete.
+    """
 
     write: Callable
     open: Callable
@@ -306,7 +273,7 @@ class Format(NamedTuple):
 FORMATS = {
     "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext, whole_folder),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
-    "onnx": Format(_write_onnx, _open_onnx, functools.partial(portable_graph, static=False)),
+    "onnx": Format(write_onnx, open_onnx, functools.partial(portable_graph, static=False, onnx=True)),
     "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
 }
 

@@ -5,7 +5,7 @@ from keras import backend, ops
 
 from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
-from mrcnn.ops.portable import is_portable
+from mrcnn.ops.portable import becomes_onnx, is_portable
 
 ABSENT = -1e30  # score of a row that is not there
 MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
@@ -30,6 +30,10 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -
         from mrcnn.ops.native_tensorflow import nms as native_nms
 
         return native_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
+    if becomes_onnx():
+        from mrcnn.ops.native_onnx import nms as onnx_nms
+
+        return onnx_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
     # One iteration for each kept box is cheap for few of them; for the hundreds of proposals all pairs at once are.
     if max_outputs > MANY:
         return parallel_nms(boxes, scores, iou_threshold, max_outputs)

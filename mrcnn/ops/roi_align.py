@@ -13,7 +13,7 @@ from keras import backend, ops
 from mrcnn.ops import Tensor
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
-from mrcnn.ops.portable import is_portable
+from mrcnn.ops.portable import becomes_onnx, is_portable
 
 
 def pyramid_levels(boxes: Tensor, lowest: int, highest: int, canonical_size: float = 224.0,
@@ -59,6 +59,10 @@ def roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, ima
         from mrcnn.ops.native_tensorflow import roi_align as native
 
         return native(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
+    if becomes_onnx():
+        from mrcnn.ops.native_onnx import roi_align as onnx_roi_align
+
+        return onnx_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
     return reference_roi_align(maps, strides, boxes, image_index, level_index, size, sampling_ratio)
 
 

@@ -26,8 +26,8 @@ def seen(monkeypatch):
         seen.overrides = overrides
         return MODEL
 
-    def export(*arguments):
-        seen.arguments = arguments
+    def export(*arguments, **named):
+        seen.arguments, seen.named = arguments, named
 
     monkeypatch.setattr(fashion_export, "load_model", load)
     monkeypatch.setattr(mrcnn.export.files, "export", export)
@@ -51,7 +51,7 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert fashion.main(["export", "--weights", checkpoint()]) == 0
     output = str(tmp_path / "weights_savedmodel")
     assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
-    assert seen.overrides == {}
+    assert seen.overrides == {} and seen.named == {"opset": None}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
 
 
@@ -82,6 +82,11 @@ def test_another_canvas_leaves_photos_as_large_as_they_were(seen, checkpoint, se
     assert seen.overrides["IMAGE_RESIZE_MODE"] == "rectangle" and seen.overrides["IMAGE_MAX_DIM"] == largest
 
 
+def test_the_opset_reaches_the_export(seen, checkpoint):
+    assert fashion.main(["export", "--weights", checkpoint(), "--format", "onnx", "--opset", "16"]) == 0
+    assert seen.named["opset"] == 16
+
+
 def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):
     fashion.main(["export", "--weights", checkpoint(IMAGE_RESIZE_MODE="rectangle"), "--height", "512", "--width", "64"])
     assert seen.overrides == {}
@@ -100,7 +105,7 @@ def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsy
     assert "invalid choice: 'pb'" in fails("--format", "pb")
     assert "nowhere does not exist" in fails("--image", "nowhere")
 
-    def refuse(*arguments):
+    def refuse(*arguments, **named):
         raise ExportError("The model is in mode so and so.")
 
     monkeypatch.setattr(mrcnn.export.files, "export", refuse)

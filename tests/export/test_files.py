@@ -166,6 +166,14 @@ def test_litert_needs_no_operations_of_tensorflow(exported):
 
 
 @pytest.mark.slow
+def test_onnx_has_suppression_and_crops_of_its_runtime(exported):
+    operations = [node.op_type for node in pytest.importorskip("onnx").load(exported("onnx")).graph.node]
+    # Two suppressions, and crops for two heads from four maps each.
+    assert operations.count("NonMaxSuppression") == 2 and operations.count("RoiAlign") == 8
+    assert not {"Loop", "Scan", "PyFunc"} & set(operations)
+
+
+@pytest.mark.slow
 def test_the_json_file_says_what_the_file_is(model, exported):
     about = described(exported("litert"))
     assert about["inputs"]["image"]["shape"] == [1, 128, 64, 3] and about["inputs"]["image"]["dtype"] == "float32"
@@ -186,7 +194,7 @@ def pretended(monkeypatch, model):
     """Makes the format "pretended", whose file answers with what the network says after `change(outputs)`."""
 
     def make(change):
-        def write(_, function, path):
+        def write(_, function, path, asked):
             with open(path, "wb") as file:
                 file.write(b"12345")
 
@@ -240,6 +248,8 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
     ({"dtype": "float16"}, "dtype='float16': an image is"),
     ({"photos": [np.zeros((9, 9), np.uint8)]}, r"photos\[0\] is uint8 \[9, 9\]: give uint8 \[height, width, 3\]"),
     ({"photos": []}, "photos is empty"),
+    ({"opset": 17}, "opset 17 is of ONNX files, and savedmodel has none"),
+    ({"format": "onnx", "opset": 15}, "opset 15: give 16, 17, 18; without one it is 17"),
 ])
 def test_bad_arguments_have_one_line(arguments, message, model, tmp_path):
     with pytest.raises(ExportError, match=message) as caught:

@@ -5,7 +5,7 @@ import pytest
 from keras import backend, ops
 
 from mrcnn.ops.nms import nms
-from mrcnn.ops.portable import is_portable, needs_static_shapes, portable_graph
+from mrcnn.ops.portable import becomes_onnx, is_portable, needs_static_shapes, portable_graph
 from mrcnn.ops.roi_align import roi_align
 from mrcnn.ops.sampling import filled_rows
 
@@ -15,7 +15,9 @@ def test_the_switch_holds_within_and_is_put_back_after_an_error():
         assert is_portable() and not needs_static_shapes()
         with portable_graph(static=True):
             assert is_portable() and needs_static_shapes()
-        assert is_portable() and not needs_static_shapes()
+        assert is_portable() and not needs_static_shapes() and not becomes_onnx()
+        with portable_graph(static=False, onnx=True):
+            assert is_portable() and not needs_static_shapes() and becomes_onnx()
         raise KeyError
     assert not is_portable() and not needs_static_shapes()
 
