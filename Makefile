@@ -1,5 +1,6 @@
 # make train: environment, training on drawn pictures, AP on unseen ones, drawings.
 # make check: environment, style, and all tests that are not marked slow: minutes, for every change.
+# make test-browser: the page of mrcnn demo in a real browser.
 # make test: environment, style, and the whole suite on TensorFlow, JAX and PyTorch: what must pass before a change lands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -9,7 +10,7 @@ INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: fuzz train check test style clean
+.PHONY: test-browser fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -57,3 +58,9 @@ clean:
 # Every reader against files changed at random; ends with 1 if one is neither read nor refused in one line.
 fuzz: $(VENV)/.installed-test
 	$(RUN) tests/fuzz/fuzz.py $(FUZZ_ARGS)
+
+# The page of mrcnn demo in Chromium (CHROMIUM=/usr/bin/chromium; on Debian apt install chromium npm), not part of make test.
+test-browser: $(VENV)/.installed-test
+	$(INSTALL) "gradio>=6,<7" playwright
+	npm install --silent --prefix $(VENV)/npm axe-core
+	AXE=$(abspath $(VENV))/npm/node_modules/axe-core/axe.min.js $(RUN) -m pytest -q tests/browser

@@ -54,6 +54,8 @@ setup(
         "fast": ["faster-coco-eval>=1.8"],
         "tune": ["optuna>=5.0"],
         "log": ["wandb>=0.19", "mlflow>=3"],
+        # Pillow below 13 is Gradio's bound.
+        "demo": ["gradio>=6,<7"],
         "serve": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.18"],
         # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
         "parquet": ["pyarrow>=17"],

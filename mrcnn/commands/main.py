@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 # Keras and numpy are imported inside the commands: --help and usage errors answer at once.
 from mrcnn import __version__
 from mrcnn.commands.data import add_data
+from mrcnn.commands.demo import add_demo
 from mrcnn.commands.detect import add_detect
 from mrcnn.commands.diagnose import add_diagnose
 from mrcnn.commands.evaluate import add_evaluate
@@ -31,9 +32,9 @@ def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
     parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
-                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|serve|data")
+                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|demo|serve|data")
     for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export,
-                add_serve, add_data):
+                add_demo, add_serve, add_data):
         add(commands, add_command)
     return parser
 
