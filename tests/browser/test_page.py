@@ -87,7 +87,8 @@ def opened(site, chromium):
     yield open_page
     for context in contexts:
         context.close()
-    assert asked and not [url for url in asked if not url.startswith((site[0] + "/", "data:", "blob:"))]
+    outside = [url for url in asked if not url.startswith((site[0] + "/", "data:", "blob:"))]
+    assert bool(asked) == bool(contexts) and not outside
 
 
 @pytest.fixture
