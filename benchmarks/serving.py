@@ -1,9 +1,13 @@
-"""The server under load: 50 clients at once, broken files, large ones, clients that hang up; who gets which answer.
+"""The server under load: 50 clients at once, broken files, large ones, clients that hang up or are killed.
 
     python benchmarks/serving.py [--requests 2000] [--clients 50]
 
 The model is a stub: it waits 10 ms a batch and 2 ms a photo, and finds the bright rectangle of each: every answer is
 known. What is measured is the server: its time beside the network's, and whether anything is lost or mixed up.
+
+Clients ask again as soon as they are answered, so an answer takes the number of clients over the requests of a second:
+on a machine that others keep busy it takes as much longer as they leave it less. The server's processor time a
+request does not depend on them, and two numbers of clients show that answers wait their turn and nothing else.
 """
 
 import argparse
@@ -27,6 +31,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from stub_server import Stub, photo, png  # noqa: E402
 
 KINDS = (("good", 0.75), ("broken", 0.1), ("hangs up", 0.1), ("20 MB", 0.01), ("no such route", 0.04))
+LARGE_BOX = [5, 5, 9, 9]
+# A client that promises 20 MB, sends half of them, and says so: it is killed then.
+HALF = """
+import socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"POST /detect HTTP/1.1\\r\\nHost: x\\r\\nContent-Type: image/png\\r\\nContent-Length: 20000000\\r\\n\\r\\n")
+s.sendall(bytes(10000000))
+print("half", flush=True)
+time.sleep(60)
+"""
 STATUS = {"good": 200, "broken": 415, "20 MB": 200, "no such route": 404}
 
 
@@ -60,25 +74,30 @@ def large():
 
 
 def ask(port, kind, number, huge):
-    """(status, whether the answer is the right one) of one request; None where the client hangs up."""
+    """(status, whether the answer is the right one, seconds) of one request; status None where the client hangs up."""
     side = 30 + number % 200
     box = [1 + number % 7, 2, 20, 5 + number % 20]
-    body = {"good": lambda: png(photo(box, (side, side + 1))), "20 MB": lambda: huge}.get(kind, lambda: b"broken")()
+    good = png(photo(box, (side, side + 1)))
+    body, start = {"good": good, "hangs up": good, "20 MB": huge}.get(kind, b"broken"), time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     path = "/nowhere" if kind == "no such route" else "/detect"
     try:
         connection.request("POST", path, body, {"Content-Type": "image/png"})
         if kind == "hangs up":
-            return None
+            time.sleep(0.001 * (number % 20))  # before, while and after the network looks
+            return None, True, time.perf_counter() - start
         answer = connection.getresponse()
-        told = json.loads(answer.read())
+        told, seconds = json.loads(answer.read()), time.perf_counter() - start
     finally:
         connection.close()
     if kind == "good" and answer.status == 200:
         [row] = told["photos"]
         found = [list(one["box"].values()) for one in row["objects"]]
-        return answer.status, (row["height"], row["width"], found) == (side, side + 1, [box])
-    return answer.status, kind == "20 MB" or set(told) == {"error"}
+        return answer.status, (row["height"], row["width"], found) == (side, side + 1, [box]), seconds
+    if kind == "20 MB" and answer.status == 200:
+        found = [list(one["box"].values()) for one in told["photos"][0]["objects"]]
+        return answer.status, found == [LARGE_BOX], seconds
+    return answer.status, set(told) == {"error"}, seconds
 
 
 def load(port, count, clients):
@@ -92,14 +111,13 @@ def load(port, count, clients):
                 if not todo:
                     return
                 number, kind = todo.pop()
-            start = time.perf_counter()
             try:
                 result = ask(port, kind, number, huge)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 raised.append(f"{kind}: {error!r}")
                 continue
             with lock:
-                rows[kind].append((*(result or (None, True)), time.perf_counter() - start))
+                rows[kind].append(result)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for thread in threads:
@@ -107,6 +125,22 @@ def load(port, count, clients):
     for thread in threads:
         thread.join()
     return rows, raised
+
+
+def kill_clients(port, count):
+    """Let clients send half of what they promise, and kill them (SIGKILL)."""
+    clients = [subprocess.Popen([sys.executable, "-c", HALF, str(port)], stdout=subprocess.PIPE) for _ in range(count)]
+    for client in clients:
+        client.stdout.readline()
+    for client in clients:
+        client.kill()
+        client.wait()
+
+
+def processor_seconds(pid):
+    """Seconds of processor time that a process has taken."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid):
@@ -138,12 +172,17 @@ def main():
     try:
         port = int(server.stdout.readline())
         time.sleep(2)
-        for part in ("first", "second"):
-            start = time.perf_counter()
-            rows, raised = load(port, options.requests, options.clients)
-            print(f"{part} {options.requests} requests, {options.clients} clients on {os.cpu_count()} cores")
+        for part, clients in (("first", options.clients), ("second", options.clients), ("third", options.clients // 5)):
+            start, before, busy = time.perf_counter(), processor_seconds(server.pid), os.getloadavg()[0]
+            rows, raised = load(port, options.requests, clients)
+            took = processor_seconds(server.pid) - before
+            print(f"{part} {options.requests} requests, {clients} clients on {os.cpu_count()} cores (load average "
+                  f"before: {busy:.1f})")
             report(rows, raised, time.perf_counter() - start)
-            print(f"memory of the server afterwards {resident(server.pid):.0f} MB\n")
+            print(f"processor time of the server {1000 * took / options.requests:.1f} ms a request; its memory "
+                  f"afterwards {resident(server.pid):.0f} MB\n", flush=True)
+            kill_clients(port, 20)
+        print("after each of these 20 clients were killed in the middle of 20 MB: 60 in all")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("GET", "/metrics")
         metrics = connection.getresponse().read().decode().splitlines()
