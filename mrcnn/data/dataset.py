@@ -20,6 +20,9 @@ class Dataset:
     crowds, which makes SKIP_EMPTY_IMAGES cheap; `object_classes(image_id)` returns the class ids of the objects,
     negative for crowds, which makes REPEAT_THRESHOLD and CLASS_LOSS cheap.
 
+    Objects may have attributes, such as their pattern: `attribute_names`, a dict {id: name} of the subclass, names
+    them, and `load_mask` returns as a third value a list of attribute ids for each object.
+
     Args:
         class_map: ignored; Matterport's argument.
 
@@ -173,7 +176,8 @@ class Dataset:
             image_id: id of the photo in this data set.
 
         Returns:
-            (masks bool [H, W, N], class ids int32 [N]); a negative class id marks a crowd.
+            (masks bool [H, W, N], class ids int32 [N]); a negative class id marks a crowd. A subclass may return a
+            third value: N lists of attribute ids.
         """
         warnings.warn(f"{type(self).__name__} does not override load_mask: its photos have no objects.", stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)

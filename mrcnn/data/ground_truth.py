@@ -282,7 +282,7 @@ def checked_photo(dataset: Dataset, config: Settings, image_id: int) -> np.ndarr
 def _checked_objects(dataset, config, image_id, shape):
     """(FullMasks or RunLengthMasks, class ids int32 [N]) that fit the photo and the network."""
     by_runs = gives_run_lengths(dataset)
-    masks, class_ids = dataset.load_rles(image_id) if by_runs else dataset.load_mask(image_id)
+    masks, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
     class_ids = np.asarray(class_ids).reshape(-1)
     name = dataset.sample_name(image_id)
     if not len(class_ids) and (by_runs or not np.asarray(masks).size):

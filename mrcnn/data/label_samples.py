@@ -37,7 +37,7 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
     """
     if hasattr(dataset, "label_map"):
         return np.asarray(dataset.label_map(image_id))
-    masks, class_ids = dataset.load_mask(image_id)
+    masks, class_ids = dataset.load_mask(image_id)[:2]
     if not len(class_ids):
         info = dataset.image_info[image_id]
         known = "height" in info and "width" in info

@@ -35,9 +35,9 @@ def drawn_pair(dataset: Dataset, image_id: int, results: Sequence[dict], categor
     """Draw a photo with its true objects, and with COCO results of it."""
     image = dataset.load_image(image_id)
     if hasattr(dataset, "load_rles"):
-        true, class_ids = dataset.load_rles(image_id)
+        true, class_ids = dataset.load_rles(image_id)[:2]
     else:
-        masks, class_ids = dataset.load_mask(image_id)
+        masks, class_ids = dataset.load_mask(image_id)[:2]
         true = [run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])]
     class_of = {category["id"]: k for k, category in enumerate(categories, 1)}
     pair = []

@@ -148,8 +148,8 @@ def _rles_of(dataset, image_id):
     info = dataset.image_info[image_id]
     size = (info["height"], info["width"]) if "height" in info and "width" in info else None
     if size and hasattr(dataset, "load_rles"):
-        return *dataset.load_rles(image_id), size
-    masks, class_ids = dataset.load_mask(image_id)
+        return *dataset.load_rles(image_id)[:2], size
+    masks, class_ids = dataset.load_mask(image_id)[:2]
     rles = [run_lengths.encode(masks[..., i]) for i in range(len(class_ids))]
     if rles:
         size = masks.shape[:2]

@@ -1,11 +1,13 @@
 """What is in a data set: counts, sizes and shapes, and how well anchors fit its boxes as the network will see them."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data import run_lengths
+from mrcnn.data.attributes import attribute_names, load_objects
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import planned_window
@@ -16,6 +18,7 @@ from mrcnn.files import text_table
 
 THRESHOLDS = np.round(np.arange(0, 1.0001, 0.05), 2)  # of IoU, at which recall is kept
 BINS = 24  # of a histogram
+MOST_TOLD = 4  # classes of an attribute, in its table
 
 # --- Measuring -------------------------------------------------------------------------------------------------------
 
@@ -32,6 +35,8 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         A dict that JSON can hold:
         photos, empty_photos, objects, crowds: numbers; crowds are in none of what follows
         classes: list of {name, objects, photos, median_area (pixels of the photo), median_share (of the photo)}
+        attributes: list of {name, objects, classes: {class name: objects}}, of those that have an object
+        with_attributes: number of objects that have any; unused_attributes: number of named ones that no object has
         height, width: of the photos in pixels, {min, median, max, edges, counts}, edges the same for both
         objects_per_photo: {min, median, max, mean, counts: number of photos with 0, 1, 2 ... objects}
         box_scale, box_ratio: square root of the area in canvas pixels and width / height of the boxes, as `height`,
@@ -58,6 +63,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         "objects": int(counted.sum()),
         "crowds": int((~counted).sum()),
         "classes": [_class_summary(dataset.class_names[i], measured, i) for i in range(1, dataset.num_classes)],
+        **_attribute_summary(dataset, measured),
         "height": _distribution(measured["shapes"][:, 0], _even_edges(measured["shapes"])),
         "width": _distribution(measured["shapes"][:, 1], _even_edges(measured["shapes"])),
         "objects_per_photo": {
@@ -81,18 +87,19 @@ def _measure(dataset, config, progress):
     """Arrays of all photos and objects.
 
     shapes, canvases: int [M, 2] (height, width); photo: int [N], row of the photo; class_ids: int [N]; crowd: bool [N]
-    areas: float [N] pixels of the photo; boxes: float32 [N, 4] canvas pixels
+    areas: float [N] pixels of the photo; boxes: float32 [N, 4] canvas pixels; attributes: N tuples of ids
     """
-    shapes, canvases, photo, class_ids, areas, boxes = [], [], [], [], [], []
+    shapes, canvases, photo, class_ids, areas, boxes, attributes = [], [], [], [], [], [], []
     by_runs = gives_run_lengths(dataset)
     for row, image_id in enumerate(dataset.image_ids):
-        shape, ids, object_areas, object_boxes = (_objects_by_runs if by_runs else _objects)(dataset, image_id)
+        shape, ids, object_areas, object_boxes, more = (_objects_by_runs if by_runs else _objects)(dataset, image_id)
         window = planned_window(shape, config)
         shapes.append(shape)
         canvases.append(window.canvas_shape)
         photo += [row] * len(ids)
         class_ids.append(ids)
         areas.append(object_areas)
+        attributes += more
         boxes.append(window.to_canvas(object_boxes).reshape(-1, 4))
         if progress:
             progress(row + 1, len(dataset.image_ids))
@@ -105,25 +112,27 @@ def _measure(dataset, config, progress):
         "crowd": class_ids < 0,
         "areas": np.concatenate([np.zeros(0), *areas]),
         "boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
+        "attributes": attributes,
     }
 
 
 def _objects_by_runs(dataset, image_id):
-    """((H, W) of a photo, class ids [N], areas [N], boxes [N, 4]) from run lengths."""
+    """((H, W) of a photo, class ids [N], areas [N], boxes [N, 4], attributes of each) from run lengths."""
     info = dataset.image_info[image_id]
-    rles, class_ids = dataset.load_rles(image_id)
+    rles, class_ids, attributes = load_objects(dataset, image_id)
     with named_errors(dataset, image_id, DataError):
         areas, boxes = run_lengths.areas(rles).astype(float), run_lengths.boxes(rles)
-    return (int(info["height"]), int(info["width"])), np.asarray(class_ids, int), areas, boxes
+    return (int(info["height"]), int(info["width"])), class_ids.astype(int), areas, boxes, attributes
 
 
 def _objects(dataset, image_id):
     """The same from masks."""
-    masks, class_ids = dataset.load_mask(image_id)
-    masks, class_ids = np.asarray(masks), np.asarray(class_ids, int).reshape(-1)
+    masks, class_ids, attributes = load_objects(dataset, image_id)
+    masks = np.asarray(masks)
     shape = masks.shape[:2] if len(class_ids) else np.shape(dataset.load_image(image_id))[:2]
     areas = np.count_nonzero(masks, axis=(0, 1)).astype(float) if len(class_ids) else np.zeros(0)
-    return tuple(int(side) for side in shape), class_ids, areas, mask_boxes(masks)[: len(class_ids)]
+    boxes = mask_boxes(masks)[: len(class_ids)]
+    return tuple(int(side) for side in shape), class_ids.astype(int), areas, boxes, attributes
 
 
 # --- Summing up ------------------------------------------------------------------------------------------------------
@@ -140,6 +149,19 @@ def _class_summary(name, measured, class_id):
         "median_area": float(np.median(areas)) if len(areas) else None,
         "median_share": float(np.median(shares)) if len(areas) else None,
     }
+
+
+def _attribute_summary(dataset, measured):
+    """The entries of `summarise` that tell of attributes."""
+    names, found, described = attribute_names(dataset), {}, 0
+    for class_id, crowd, attributes in zip(measured["class_ids"], measured["crowd"], measured["attributes"]):
+        if not crowd:
+            described += bool(attributes)
+            for attribute in attributes:
+                found.setdefault(attribute, Counter())[dataset.class_names[class_id]] += 1
+    listed = [{"name": names.get(attribute, f"attribute {attribute}"), "objects": classes.total(),
+               "classes": dict(classes.most_common())} for attribute, classes in sorted(found.items())]
+    return {"attributes": listed, "with_attributes": described, "unused_attributes": len(names.keys() - found.keys())}
 
 
 def _range(values):
@@ -197,6 +219,8 @@ def summary_text(summary: dict) -> str:
     if summary["crowds"]:
         head += "\ncrowds are ignored in training; if they are objects, --crowds objects takes them as such"
     parts = [head, _ranges_table(summary), _classes_table(summary["classes"], summary["objects"])]
+    if summary["attributes"]:
+        parts.append(_attributes_table(summary))
     if summary["anchors"]:
         parts.append(_anchors_table(summary))
     return "\n\n".join(parts)
@@ -225,6 +249,17 @@ def _classes_table(classes, objects):
                          f"{entry['median_area']:.0f} px", f"{100 * entry['median_share']:.2f} %"])
     bare = sum(not entry["objects"] for entry in classes)
     return text_table(rows) + (f"\n{bare} of {len(classes)} classes have no object" if bare else "")
+
+
+def _attributes_table(summary):
+    rows = [["attribute", "objects", "  of classes"]]
+    for entry in sorted(summary["attributes"], key=lambda entry: -entry["objects"]):
+        told = [f"{name} {count}" for name, count in entry["classes"].items()]
+        more = [f"{len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
+        rows.append([entry["name"], entry["objects"], "  " + ", ".join(told[:MOST_TOLD] + more)])
+    text = f"{summary['with_attributes']} of {summary['objects']} objects have attributes"
+    unused = summary["unused_attributes"]
+    return f"{text_table(rows)}\n{text}" + (f"; {unused} named ones are of no object" if unused else "")
 
 
 def _anchors_table(summary):

@@ -94,7 +94,7 @@ def _object_faults(dataset, image_id, shape):
     try:
         if hasattr(dataset, "object_faults"):
             return dataset.object_faults(image_id)
-        masks, class_ids = dataset.load_mask(image_id)
+        masks, class_ids = dataset.load_mask(image_id)[:2]
         return _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]

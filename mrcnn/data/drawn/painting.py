@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.data.drawn.words import ATTRIBUTES, cloth_words
+
 CLOTHES = ("bag", "dress", "outerwear", "pants", "shoe", "skirt", "sunglasses", "top")
 LABEL_NAMES = ("background",) + CLOTHES + ("hair", "skin")
 LABELS = {name: label for label, name in enumerate(LABEL_NAMES)}
@@ -25,12 +27,14 @@ class DrawnPicture:
         instances: uint8 [H, W] number of the instance that shows at each pixel, counted from 1; 0 = none.
         class_ids: int32 [N] class of instance 1..N, as positions in LABEL_NAMES.
         label_map: uint8 [H, W] position in LABEL_NAMES of what shows at each pixel; 0 = background.
+        attributes: bool [N, A] which of `mrcnn.data.drawn.words.ATTRIBUTES` each instance has.
     """
 
     image: np.ndarray
     instances: np.ndarray
     class_ids: np.ndarray
     label_map: np.ndarray
+    attributes: np.ndarray
 
 
 class Painter:
@@ -42,11 +46,17 @@ class Painter:
         self.label_map = np.zeros((height, width), np.uint8)
         self.instances = np.zeros((height, width), np.uint8)
         self.labels_of_instances = []
+        self.words_of_instances = []
 
     def add_instance(self, name: str) -> tuple[int, int]:
         """Returns a new instance of the named clothes, as the pair (label, number) that paint() takes."""
         self.labels_of_instances.append(LABELS[name])
+        self.words_of_instances.append(set())
         return LABELS[name], len(self.labels_of_instances)
+
+    def describe(self, label: tuple[int, int], *words: str) -> None:
+        """Gives an instance attributes, some of ATTRIBUTES."""
+        self.words_of_instances[label[1] - 1].update(words)
 
     def paint(self, shapes: Sequence[np.ndarray], cloth: "Cloth", label: tuple[int, int] | None,
               holes: Sequence[np.ndarray] = (), shade: float = 0.28) -> None:
@@ -95,7 +105,10 @@ class Painter:
         renumbered = np.zeros(len(areas) + 1, np.uint8)
         renumbered[kept + 1] = np.arange(1, len(kept) + 1)
         class_ids = np.array(self.labels_of_instances, np.int32)[kept]
-        arrays = image, renumbered[self.instances], class_ids, self.label_map
+        worn = [self.words_of_instances[i] for i in kept]
+        attributes = np.array([[word in words for word in ATTRIBUTES] for words in worn], bool)
+        attributes = attributes.reshape(len(kept), len(ATTRIBUTES))
+        arrays = image, renumbered[self.instances], class_ids, self.label_map, attributes
         for array in arrays:
             # Pictures are kept and shared by the load methods: nobody may paint on them.
             array.setflags(write=False)
@@ -128,6 +141,11 @@ class Cloth:
         share = np.asarray(shares[self.pattern](), np.float32)[..., None]
         slope = 1 + self.light * np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
         return (self.first + (self.second - self.first) * share) * slope
+
+
+def words_of(cloth: Cloth) -> list[str]:
+    """Returns the attributes of a cloth: its pattern and colours."""
+    return cloth_words(cloth.first, cloth.second, cloth.pattern)
 
 
 def random_cloth(rng: np.random.Generator, unit: float, contrast: float = 1.0) -> Cloth:

@@ -18,7 +18,9 @@ from mrcnn.data.drawn.painting import (
     random_cloth,
     rounded,
     uniform,
+    words_of,
 )
+from mrcnn.data.drawn.words import length_word, sleeve_word
 
 SKIN_COLOURS = ((255, 219, 190), (241, 194, 160), (224, 172, 125), (198, 134, 90), (141, 85, 50), (90, 56, 37))
 HAIR_COLOURS = (
@@ -88,6 +90,7 @@ class Person:
         sleeves = self._clothe()
         self.paint([capsule((0, 0.13), (0, 0.19), 0.03, 0.038)], self.skin, skin)
         sleeves = self._outerwear() if chance(rng, 0.4) else sleeves
+        self.painter.describe(sleeves[3], sleeve_word(sleeves[0]))  # those under a coat are not to be seen
         for arm in self.arms:
             bare = limb(arm, (0.030, 0.025, 0.019), self.plump) + [ellipse(arm[2], (0.05, 0.055))]
             self.paint(bare, self.skin, skin)
@@ -105,15 +108,20 @@ class Person:
         sleeves = (pick(rng, (0.0, 0.3, 0.42, 0.95)), uniform(rng, 0.033, 0.042), cloth)
         if chance(rng, 0.3):
             label = self.painter.add_instance("dress")
-            shapes = [self._torso(ease, 0.52), self._skirt(0.40, uniform(rng, 0.6, 0.9))]
-            self.paint(shapes, cloth, label, self._neckline())
+            hem = uniform(rng, 0.6, 0.9)
+            shapes = [self._torso(ease, 0.52), self._skirt(0.40, hem)]
+            holes, neckline = self._neckline()
+            self.paint(shapes, cloth, label, holes)
+            self.painter.describe(label, *words_of(cloth), neckline, length_word(hem))
             return sleeves + (label,)
         tucked = chance(rng, 0.35)
         label = self.painter.add_instance("top")
         hem = 0.5 if tucked else uniform(rng, 0.42, 0.54)
         for part in ("top", "bottom") if tucked else ("bottom", "top"):
             if part == "top":
-                self.paint([self._torso(ease, hem)], cloth, label, self._neckline())
+                holes, neckline = self._neckline()
+                self.paint([self._torso(ease, hem)], cloth, label, holes)
+                self.painter.describe(label, *words_of(cloth), neckline)
             else:
                 self._bottom(uniform(rng, 0.40, 0.44))
         return sleeves + (label,)
@@ -122,14 +130,18 @@ class Person:
         """Paints pants, long or short, or a skirt."""
         rng = self.rng
         if chance(rng, 0.4):
-            skirt = self._skirt(waist, uniform(rng, 0.58, 0.86))
-            self.paint([skirt], self.cloth(), self.painter.add_instance("skirt"))
+            hem = uniform(rng, 0.58, 0.86)
+            skirt, cloth, label = self._skirt(waist, hem), self.cloth(), self.painter.add_instance("skirt")
+            self.paint([skirt], cloth, label)
+            self.painter.describe(label, *words_of(cloth), length_word(hem))
             return
         share = uniform(rng, 0.25, 0.5) if chance(rng, 0.3) else uniform(rng, 0.85, 1.0)
         knee, ankle = uniform(rng, 0.038, 0.055), uniform(rng, 0.026, 0.06)
         hips = self._both_sides([(self.waist + 0.008, waist), (self.hip + 0.014, 0.49), (self.hip + 0.01, 0.53)])
         shapes = [hips] + [s for leg in self.legs for s in limb(leg, (0.056, knee, ankle), self.plump, share)]
-        self.paint(shapes, self.cloth(), self.painter.add_instance("pants"))
+        cloth, label = self.cloth(), self.painter.add_instance("pants")
+        self.paint(shapes, cloth, label)
+        self.painter.describe(label, *words_of(cloth), "length: short" if share < 0.6 else "length: long")
 
     def _torso(self, ease, hem):
         """Returns the outline of a garment from the shoulders to the hem."""
@@ -146,11 +158,12 @@ class Person:
         return self._both_sides([(self.waist + 0.01, waist), hips, (flare, hem - 0.015), (flare * 0.9, hem)])
 
     def _neckline(self):
-        """Returns the hole that a garment leaves for the neck."""
+        """Returns the holes that a garment leaves for the neck, and the attribute that they make."""
         depth = uniform(self.rng, 0.185, 0.25)
         if chance(self.rng, 0.5):
-            return [self._both_sides([(0.04, 0.15), (0.036, 0.17), (0.002, depth)])]
-        return [ellipse((0, 0.16), (uniform(self.rng, 0.075, 0.1), 2 * (min(depth, 0.215) - 0.16)))]
+            return [self._both_sides([(0.04, 0.15), (0.036, 0.17), (0.002, depth)])], "neckline: v"
+        width = uniform(self.rng, 0.075, 0.1)
+        return [ellipse((0, 0.16), (width, 2 * (min(depth, 0.215) - 0.16)))], "neckline: round"
 
     def _outerwear(self):
         """Paints a jacket or coat that hangs open; returns its sleeves."""
@@ -164,6 +177,7 @@ class Person:
                               (self.hip + ease + spread, hem), (gap + 0.02, hem), (gap, 0.34), (0.022, 0.2)])
             shapes.append(rounded(panel * (side, 1)))
         self.paint(shapes, cloth, label)
+        self.painter.describe(label, *words_of(cloth), length_word(hem))
         return 0.93, uniform(rng, 0.038, 0.046), cloth, label
 
     def _shoe(self, leg):
@@ -173,7 +187,9 @@ class Person:
         shapes = [capsule(ankle, toe, width * 0.85, width), box((toe[0], 0.985), (width * 2, 0.03))]
         if boot:
             shapes.append(capsule(ankle + (knee - ankle) * shaft, ankle, 0.034 * self.plump, 0.029))
-        self.paint(shapes, cloth, self.painter.add_instance("shoe"), shade=0.4)
+        label = self.painter.add_instance("shoe")
+        self.paint(shapes, cloth, label, shade=0.4)
+        self.painter.describe(label, *words_of(cloth)[1:])  # a pattern hardly shows on so small a thing
 
     def _back_hair(self, style):
         """Paints the hair that falls behind the body."""
@@ -227,7 +243,9 @@ class Person:
         top, slope = width * uniform(rng, 0.36, 0.5), 0.5 * width
         body = np.array([(-top, -height / 2), (top, -height / 2), (slope, height / 2), (-slope, height / 2)])
         shapes.append(rounded(body + middle))
-        self.paint(shapes, self.cloth(), self.painter.add_instance("bag"), shade=0.4)
+        cloth, label = self.cloth(), self.painter.add_instance("bag")
+        self.paint(shapes, cloth, label, shade=0.4)
+        self.painter.describe(label, *words_of(cloth))
 
     @staticmethod
     def _both_sides(right):

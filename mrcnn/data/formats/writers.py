@@ -15,8 +15,9 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
+from mrcnn.data.attributes import attribute_names, load_objects
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.objects import named_errors
+from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
 
@@ -26,7 +27,7 @@ DESCRIPTIONS = "label_descriptions.json"
 
 def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
                progress: Callable | None = None) -> None:
-    """Write a data set as COCO JSON: compressed run lengths, boxes and areas of the masks, crowds, attribute ids.
+    """Write a data set as COCO JSON: compressed run lengths, boxes and areas of the masks, crowds, attributes.
 
     An object without a pixel is left out with a warning.
 
@@ -55,7 +56,9 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[in
                 file.write((",\n" if annotation_id > 1 else "\n") + json.dumps({**ids, **text}))
             if progress:
                 progress(done, len(image_ids))
-        file.write(f'\n],\n"images": {json.dumps(images)},\n"categories": {json.dumps(categories)}}}\n')
+        listed = _listed_attributes(dataset)
+        words = f',\n"attributes": {json.dumps(listed)}' if listed else ""
+        file.write(f'\n],\n"images": {json.dumps(images)},\n"categories": {json.dumps(categories)}{words}}}\n')
     left_out.warn()
 
 
@@ -75,7 +78,7 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
     image_ids = chosen_photos(dataset, image_ids)
     categories = categories_of(dataset, least=0)
     descriptions = os.path.join(os.path.dirname(path), DESCRIPTIONS)
-    attributes = [{"id": i, "name": name} for i, name in sorted(getattr(dataset, "attribute_names", {}).items())]
+    attributes = _listed_attributes(dataset)
     known = _has_descriptions(descriptions, categories)
     left_out = LeftOut(path)
     with open_whole(*([path] if known else [path, descriptions])) as files:
@@ -153,6 +156,11 @@ def chosen_photos(dataset, image_ids):
     return image_ids
 
 
+def _listed_attributes(dataset):
+    """Names of attributes in the form of Fashionpedia and iMaterialist."""
+    return [{"id": i, "name": name} for i, name in sorted(attribute_names(dataset).items())]
+
+
 def _source_ids(ids, least, ascending=False):
     """The ids that photos or classes have in their source, if these are whole numbers that will do; else 1, 2, ..."""
     good = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= least for i in ids)
@@ -187,18 +195,18 @@ def _objects(dataset, image_id):
     """(list of ObjectAnnotation; (H, W) of their masks, or None if there is none) of a photo of any data set."""
     if hasattr(dataset, "objects"):
         return dataset.objects(image_id), None
-    if hasattr(dataset, "load_rles"):
-        return _as_objects(*dataset.load_rles(image_id)), None
-    masks, class_ids = dataset.load_mask(image_id)
-    objects = _as_objects([run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])], class_ids)
+    masks, class_ids, attributes = load_objects(dataset, image_id)
+    if gives_run_lengths(dataset):
+        return _as_objects(masks, class_ids, attributes), None
+    objects = _as_objects([run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])], class_ids, attributes)
     return objects, masks.shape[:2] if objects else None
 
 
-def _as_objects(rles, class_ids):
-    """ObjectAnnotations of run lengths and class ids, which are negative for crowds."""
+def _as_objects(rles, class_ids, attributes):
+    """ObjectAnnotations of run lengths, class ids, which are negative for crowds, and tuples of attribute ids."""
     return [
-        ObjectAnnotation(number, abs(int(class_id)), rle, bool(class_id < 0))
-        for number, (rle, class_id) in enumerate(zip(rles, class_ids, strict=True))
+        ObjectAnnotation(number, abs(int(class_id)), rle, bool(class_id < 0), ids)
+        for number, (rle, class_id, ids) in enumerate(zip(rles, class_ids, attributes, strict=True))
     ]
 
 

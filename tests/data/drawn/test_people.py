@@ -32,7 +32,7 @@ def fifty_pictures():
 
 def same(first, second):
     return all(np.array_equal(getattr(first, name), getattr(second, name))
-               for name in ("image", "instances", "class_ids", "label_map"))
+               for name in ("image", "instances", "class_ids", "label_map", "attributes"))
 
 
 def test_a_picture_depends_on_its_seed_and_index_alone():

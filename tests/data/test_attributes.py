@@ -1,0 +1,113 @@
+"""Attributes from every kind of data set, counted by hand, and kept on the way through a file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.data.attributes import attribute_names, load_objects
+from mrcnn.data.curation.statistics import summarise, summary_text
+from mrcnn.data.dataset import Dataset
+from mrcnn.data.drawn.people import DrawnPeople, write_files
+from mrcnn.data.formats import open_dataset
+from mrcnn.data.formats.writers import write_coco, write_imaterialist
+from mrcnn.data.ground_truth import load_ground_truth
+from mrcnn.data.run_lengths import encode
+from mrcnn.errors import DataError
+
+CONFIG = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=64, NUM_CLASSES=3)
+
+
+class Shop(Dataset):
+    """One photo with a shirt and two skirts, the second of which is a crowd."""
+
+    attribute_names = {3: "striped", 7: "long", 9: "leopard"}
+    given = [[7, 3, 3], [3], [7]]
+
+    def load(self):
+        for class_id, name in enumerate(("shirt", "skirt"), 1):
+            self.add_class("shop", class_id, name)
+        self.add_image("shop", 0, None, height=20, width=30)
+        self.prepare()
+        return self
+
+    def load_image(self, image_id):
+        return np.zeros((20, 30, 3), np.uint8)
+
+    def load_mask(self, image_id):
+        masks = np.zeros((20, 30, 3), bool)
+        masks[2:10, 2:10, 0] = masks[12:18, 4:20, 1] = masks[:5, 20:, 2] = True
+        return masks, np.array([1, 2, -2], np.int32), self.given
+
+
+class Runs(Shop):
+    """The same as run lengths."""
+
+    def load_rles(self, image_id):
+        masks, class_ids, attributes = Shop.load_mask(self, image_id)
+        return [encode(masks[..., i]) for i in range(3)], class_ids, attributes
+
+
+@pytest.mark.parametrize("kind", [Shop, Runs])
+def test_a_third_value_is_read_and_everything_else_takes_it(kind):
+    dataset = kind().load()
+    _, class_ids, attributes = load_objects(dataset, 0)
+    assert class_ids.tolist() == [1, 2, -2] and attributes == [(3, 7), (3,), (7,)]
+    assert load_ground_truth(dataset, CONFIG, 0)["gt_class_ids"].tolist() == [1, 2, 2]
+    summary = summarise(dataset, CONFIG)
+    # The crowd counts for nothing; leopard is of no object.
+    assert summary["attributes"] == [{"name": "striped", "objects": 2, "classes": {"shirt": 1, "skirt": 1}},
+                                     {"name": "long", "objects": 1, "classes": {"shirt": 1}}]
+    assert (summary["with_attributes"], summary["unused_attributes"]) == (2, 1)
+    text = summary_text(summary)
+    assert "2 of 2 objects have attributes; 1 named ones are of no object" in text
+    assert ["striped", "2", "shirt", "1,", "skirt", "1"] in [line.split() for line in text.split("\n")]
+
+
+def test_two_values_are_as_ever():
+    class Plain(Shop):
+        def load_mask(self, image_id):
+            return Shop.load_mask(self, image_id)[:2]
+
+    dataset = Plain().load()
+    assert load_objects(dataset, 0)[2] == [(), (), ()]
+    summary = summarise(dataset, CONFIG)
+    assert summary["attributes"] == [] and "attribute" not in summary_text(summary)
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ([[3]], "attributes of 1 objects are given for 3: give a list of attribute ids for each object"),
+    ([["striped"], [], []], "the attribute 'striped' is no id: give a list of attribute ids, whole numbers"),
+    ([3, 7, 9], "give a list of attribute ids, whole numbers"),
+])
+def test_what_is_no_list_of_ids_is_named(given, message):
+    dataset = Shop().load()
+    dataset.given = given
+    with pytest.raises(DataError, match=message):
+        load_objects(dataset, 0)
+
+
+def test_attributes_go_through_files(tmp_path):
+    drawn = DrawnPeople()
+    drawn.load_drawn(4, size=(96, 72))
+    drawn.prepare()
+    path, images = write_files(drawn, tmp_path / "coco")
+    write_imaterialist(drawn, tmp_path / "drawn.csv")
+    for annotations in (path, tmp_path / "drawn.csv"):
+        read = open_dataset(annotations, images)
+        names, own = attribute_names(read), attribute_names(drawn)
+        for image_id in drawn.image_ids:
+            again = next(i for i in read.image_ids if read.sample_name(i) == drawn.sample_name(image_id))
+            told = [[names[i] for i in ids] for ids in load_objects(read, again)[2]]
+            assert told == [[own[i] for i in ids] for ids in load_objects(drawn, image_id)[2]]
+            assert sum(map(len, told)) > 3
+
+
+def test_coco_lists_the_names_of_the_attributes(tmp_path):
+    path = tmp_path / "shop.json"
+    write_coco(Shop().load(), path)
+    content = json.loads(path.read_text())
+    assert content["attributes"] == [{"id": 3, "name": "striped"}, {"id": 7, "name": "long"},
+                                     {"id": 9, "name": "leopard"}]
+    assert [entry["attribute_ids"] for entry in content["annotations"]] == [[3, 7], [3], [7]]
