@@ -62,6 +62,8 @@ setup(
         "video": ["av>=14.2"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.
         "export": ["onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17", "ai-edge-litert>=2.0"],
+        # Made of the ONNX file; onnxruntime calibrates int8, so that NNCF, pandas and scikit-learn are not needed.
+        "openvino": ["openvino>=2026.4", "onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17"],
         "docs": ["mkdocs==1.6.1"],
         "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9",
                 "nbclient>=0.10", "ipykernel>=6.29", "optuna>=5.0", "onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17",

@@ -1,11 +1,18 @@
 """Exported files against the network that they were made from: AP, detections, size and time, photo by photo in turn.
 
     python benchmarks/export.py --weights FILE --images DIR --annotations FILE --height 512 --width 384 [--limit N]
+        [--calibration ANNOTATIONS] [--photos N]
+
+int8 is calibrated on the first N photos of --calibration, which should not be those that are measured. "onnx, plain" is
+the ONNX file without ONNX's own suppression and RoIAlign. OpenVINO is left out where it is not installed.
 """
 
 import argparse
 import contextlib
+import functools
+import importlib.util
 import io
+import json
 import os
 import statistics
 import sys
@@ -15,7 +22,16 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-ENDINGS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+FILES = {  # name: (format, quantize)
+    "savedmodel": ("savedmodel", None),
+    "onnx, plain": ("onnx, plain", None),
+    "onnx": ("onnx", None),
+    "onnx int8": ("onnx", "int8"),
+    "openvino": ("openvino", None),
+    "openvino float16": ("openvino", "float16"),
+    "openvino int8": ("openvino", "int8"),
+    "litert": ("litert", None),
+}
 
 
 def look(runs, about, dataset):
@@ -48,24 +64,36 @@ def main():
     for name in ("height", "width", "limit"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--min-confidence", type=float, default=0.05)
+    parser.add_argument("--settings", default="{}", help='JSON, as {"IMAGE_MAX_DIM": 512}')
+    parser.add_argument("--calibration")
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--files", nargs="+", choices=tuple(FILES), default=tuple(FILES))
     options = parser.parse_args()
     from mrcnn.data.formats import open_dataset
     from mrcnn.evaluation.coco import KINDS, coco_average_precision, ground_truth_from_dataset
     from mrcnn.export.files import FORMATS, export
     from mrcnn.model import MaskRCNN
+    from mrcnn.ops.portable import portable_graph
 
     dataset = open_dataset(options.annotations, options.images, options.limit)
     model = MaskRCNN.from_checkpoint(options.weights, DETECTION_MIN_CONFIDENCE=options.min_confidence,
-                                     IMAGES_PER_GPU=1)
+                                     IMAGES_PER_GPU=1, **json.loads(options.settings))
     photos = [dataset.load_image(image_id) for image_id in dataset.image_ids[:2]]
+    seen = open_dataset(options.calibration, options.images, options.photos) if options.calibration else None
+    plain = functools.partial(portable_graph, static=False)
+    FORMATS["onnx, plain"] = FORMATS["onnx"]._replace(tracing=plain)
     runs = {"keras": lambda inputs: model.predict(inputs["image"], inputs["window"])}
     with tempfile.TemporaryDirectory() as folder:
-        for name, ending in ENDINGS.items():
-            path = os.path.join(folder, name + ending)
+        for name in options.files:
+            format, quantize = FILES[name]
+            if format == "openvino" and importlib.util.find_spec("openvino") is None or quantize == "int8" and not seen:
+                continue
+            path = os.path.join(folder, name + (".xml" if format == "openvino" else ""))
+            own = [seen.load_image(image_id) for image_id in seen.image_ids] if quantize == "int8" else photos
             with contextlib.redirect_stdout(io.StringIO()) as told:
-                about = export(model, path, name, options.height, options.width, photos=photos)
+                about = export(model, path, format, options.height, options.width, photos=own, quantize=quantize)
             print(told.getvalue().replace(folder + os.sep, ""), end="", flush=True)
-            runs[name] = FORMATS[name].open(path)
+            runs[name] = FORMATS[format].open(path)
         results, seconds = look(runs, about, dataset)
     truth = ground_truth_from_dataset(dataset, [int(i) for i in dataset.image_ids])
     print(f"{len(dataset.image_ids)} photos on {options.height} x {options.width}, detections down to "
@@ -75,7 +103,7 @@ def main():
     for name in runs:
         numbers = {kind: coco_average_precision(truth, results[name], kind) for kind in KINDS}
         line = "  ".join(f"{numbers[kind][key]:.4f}" for kind in ("segm", "bbox") for key in ("AP", "AP50", "AP75"))
-        print(f"{name:12} {line}  {len(results[name]):5}  {statistics.median(seconds[name]) / usual:5.2f}", flush=True)
+        print(f"{name:16} {line}  {len(results[name]):5}  {statistics.median(seconds[name]) / usual:5.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ def program_of_guide(monkeypatch):
 
 def skip_without_packages(format):
     """Skip a test of a format whose packages are not installed."""
-    for name in ("tf2onnx", "onnxruntime") if format == "onnx" else ():
+    needed = {"onnx": ("tf2onnx", "onnxruntime"), "openvino": ("tf2onnx", "onnxruntime", "openvino")}
+    for name in needed.get(format, ()):
         if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: pip install --no-deps -r requirements-test.lock")
+            where = '"mrcnn-keras[openvino]"' if name == "openvino" else "--no-deps -r requirements-test.lock"
+            pytest.skip(f"{name} is not installed: pip install {where}")

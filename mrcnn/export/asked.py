@@ -1,11 +1,14 @@
 """What a user may choose of a file's writing."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mrcnn.errors import ExportError
 
 OPSETS = (16, 17, 18)  # RoiAlign has half_pixel coordinates from the first on; the last is what tf2onnx knows
 OPSET = 17  # of 2022, known to every runtime of today
+QUANTISED_FORMATS = {"float16": ("openvino",), "int8": ("onnx", "openvino")}
+LEAST_AGREEMENT = 0.5  # of a quantised file with its network, below which it is taken for broken
 
 
 class Asked(NamedTuple):
@@ -13,9 +16,13 @@ class Asked(NamedTuple):
 
     Attributes:
         opset: of ONNX, one of OPSETS.
+        quantize: None for the network's own float32; "float16" for weights alone, "int8" for layers.
+        calibration: the inputs of the file for each photo that int8 is calibrated on, by name.
     """
 
     opset: int = OPSET
+    quantize: str | None = None
+    calibration: Sequence[dict] = ()
 
 
 def check_opset(opset: int | None, format: str) -> int:
@@ -36,3 +43,23 @@ def check_opset(opset: int | None, format: str) -> int:
     if opset is not None and opset not in OPSETS:
         raise ExportError(f"opset {opset}: give {', '.join(map(str, OPSETS))}; without one it is {OPSET}.")
     return opset or OPSET
+
+
+def check_quantize(quantize: str | None, format: str, photos: Sequence | None) -> None:
+    """Raise ExportError for a quantisation that there is not, in that format or without photos.
+
+    Args:
+        quantize: as asked; None is none.
+        format: of the file.
+        photos: the user's.
+    """
+    if quantize is None:
+        return
+    if quantize not in QUANTISED_FORMATS:
+        raise ExportError(f"quantize={quantize!r}: give {' or '.join(QUANTISED_FORMATS)}, or None for float32.")
+    formats = QUANTISED_FORMATS[quantize]
+    if format not in formats:
+        raise ExportError(f"{format} files are not written in {quantize}: take {' or '.join(formats)}, or float32.")
+    if quantize == "int8" and photos is None:
+        raise ExportError("int8 is calibrated on photos: give some (--image FOLDER), 100 or so like those that the "
+                          "file is going to see.")

@@ -85,7 +85,8 @@ class FileOutputs:
             about: what the JSON file holds.
 
         Returns:
-            {name: number}, "largest_difference" among them, which the tolerance is about.
+            {name: number}, among them "largest_difference", which the tolerance is about, and "agreement", 0 to 1, the
+            share of objects or pixels in which both say the same.
         """
         raise NotImplementedError
 

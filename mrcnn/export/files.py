@@ -1,10 +1,10 @@
-"""An inference graph as a file for other programs: SavedModel, ONNX or LiteRT, run and compared before it is kept.
+"""An inference graph as a file for other programs (SavedModel, ONNX, OpenVINO, LiteRT), run and compared before kept.
 
 The file takes photos that are placed on a canvas of one size, and gives the outputs of the inference graph by name. The
 JSON file beside it says what a stranger has to know: names of classes, how to place a photo, shapes. What the outputs
 are and how they are compared is told by the network's `exported`.
-A SavedModel keeps TensorFlow's own kernels; the other two are traced in `mrcnn.ops.portable`, so that runtimes find
-operations of theirs alone, and ONNX runtimes their own kernels.
+A SavedModel keeps TensorFlow's own kernels; the others are traced in `mrcnn.ops.portable`, so that runtimes find
+operations of theirs alone, and those that read ONNX their own kernels.
 """
 
 import contextlib
@@ -22,9 +22,11 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
-from mrcnn.export.asked import Asked, check_opset
-from mrcnn.export.onnx_files import brief, open_onnx, write_onnx
-from mrcnn.export.parity import check_photos, compare, resize_rule
+from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_opset, check_quantize
+from mrcnn.export.onnx_files import open_onnx, write_onnx
+from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
+from mrcnn.export.packages import brief
+from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
 from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
@@ -33,7 +35,7 @@ from mrcnn.outputs import is_claimed
 def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
            photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
-           opset: int | None = None) -> dict:
+           opset: int | None = None, quantize: str | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
     A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
@@ -41,15 +43,18 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     Args:
         model: network of any architecture in mode "inference", on the TensorFlow backend.
         path: of the file to write; of the folder for a SavedModel.
-        format: "savedmodel", "onnx" or "litert".
+        format: "savedmodel", "onnx", "openvino" (path is NAME.xml, NAME.bin comes with it) or "litert".
         height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
         batch: number of photos that the file takes at once.
         dtype: of the input image, "uint8" or "float32".
-        photos: photos, each uint8 [H, W, 3], to check the file on; None draws people. One canvas is always added: an
-            empty one, or noise for label maps.
+        photos: photos, each uint8 [H, W, 3], to check the file on, and to calibrate int8 on; None draws people. One
+            canvas is always added: an empty one, or noise for label maps.
         tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
-            and boxes as a share of the longer side of the canvas; None takes 0.001 of objects, 0.01 of label maps.
+            and boxes as a share of the longer side of the canvas; None takes 0.001 of objects, 0.01 of label maps, and
+            asks a quantised file to agree with the network in half of the objects or pixels.
         opset: of an ONNX file: 16, 17 or 18; None takes 17.
+        quantize: "float16" (OpenVINO: weights alone), "int8" (ONNX, OpenVINO: convolutions and dense layers, calibrated
+            on `photos`), or None for float32.
 
     Returns:
         What the JSON file holds.
@@ -62,26 +67,37 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
     path = os.path.normpath(os.fspath(path))
     _check(model, path, format, batch, dtype)
-    asked = Asked(check_opset(opset, format))
+    opset = check_opset(opset, format)
+    check_quantize(quantize, format, photos)
     channels = int(model.config.IMAGE_CHANNEL_COUNT)
     photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
     check_photos(photos, channels)
     height, width = canvas_of(model.config, height, width)
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
-    about = _description(model, format, (batch, height, width), dtype)
+    about = {**_description(model, format, (batch, height, width), dtype), "quantized": quantize}
+    asked = Asked(opset, quantize, calibration_inputs(photos, about) if quantize == "int8" else ())
     with FORMATS[format].whole(path) as partial:
         FORMATS[format].write(model, function, partial, asked)
         size = _size(partial)
         about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
         told = model.exported.in_words(about["checked"])
-        allowed = model.exported.tolerance if tolerance is None else tolerance
-        if not about["checked"]["largest_difference"] <= allowed:
-            raise ExportError(
-                f"The {format} file does not do what the network does: {told}; allowed is {allowed:g}."
-            )
+        _refuse_others(model, about, told, tolerance)
     write_json(path + ".json", about)
     print(f"{path}: {size / 1e6:.1f} MB; {told}")
     return about
+
+
+def _refuse_others(model, about, told, tolerance):
+    """Raise ExportError for a file that does not do what its network does."""
+    format, quantize, checked = about["format"], about["quantized"], about["checked"]
+    if quantize and tolerance is None:
+        if checked["agreement"] < LEAST_AGREEMENT:
+            raise ExportError(f"The {format} file in {quantize} does not do what the network does: {told}; they have "
+                              f"to agree in {LEAST_AGREEMENT:.0%}: give more photos, or take float32.")
+        return
+    allowed = model.exported.tolerance if tolerance is None else tolerance
+    if not checked["largest_difference"] <= allowed:
+        raise ExportError(f"The {format} file does not do what the network does: {told}; allowed is {allowed:g}.")
 
 
 def canvas_of(config: Config, height: int | None = None, width: int | None = None) -> tuple[int, int]:
@@ -139,9 +155,22 @@ def _check(model, path, format, batch, dtype):
         raise ExportError(f"batch={batch!r}: give a whole number of photos, 1 or more.")
     if dtype not in ("uint8", "float32"):
         raise ExportError(f'dtype={dtype!r}: an image is "uint8" or "float32".')
-    for name in (path, path + ".json"):
+    for name in outputs_of(path, format):
         if os.path.lexists(name) and not is_claimed(name):
             raise ExportError(f"{name} exists already: remove it, or give another path.")
+
+
+def outputs_of(path: str, format: str) -> list[str]:
+    """The paths of all that an export writes.
+
+    Args:
+        path: of the file.
+        format: of the file.
+
+    Raises:
+        ExportError: the format's files have another ending.
+    """
+    return [path, *([weights_of(path)] if format == "openvino" else []), f"{path}.json"]
 
 
 def _inference_function(model, shape, dtype, tracing):
@@ -274,6 +303,8 @@ FORMATS = {
     "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext, whole_folder),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
     "onnx": Format(write_onnx, open_onnx, functools.partial(portable_graph, static=False, onnx=True)),
+    "openvino": Format(write_openvino, open_openvino, functools.partial(portable_graph, static=False, onnx=True),
+                       whole_pair),
     "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
 }
 
@@ -282,7 +313,9 @@ FORMATS = {
 
 
 def _size(path):
-    """Bytes of a file, or of all files of a folder."""
+    """Bytes of a file, of several, or of all files of a folder."""
+    if isinstance(path, tuple):
+        return sum(map(_size, path))
     if os.path.isfile(path):
         return os.path.getsize(path)
     return sum(os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names)

@@ -31,7 +31,8 @@ class LabelOutputs(FileOutputs):
         worst = max(each["probabilities"] for each in distances)
         return {"classes": len({each for picture in distances for each in picture["classes"]}),
                 "largest_difference": worst, "probabilities": worst,
-                "other_labels": float(np.mean([each["labels"] for each in distances]))}
+                "other_labels": float(np.mean([each["labels"] for each in distances])),
+                "agreement": 1 - float(np.mean([each["labels"] for each in distances]))}
 
     def in_words(self, checked: dict) -> str:
         told = (f"largest difference {checked['largest_difference']:.2g} of the probabilities, another label at "

@@ -45,13 +45,16 @@ class ObjectOutputs(FileOutputs):
         return np.zeros(shape, np.uint8)  # without anything to find
 
     def distances(self, expected: dict, outputs: dict, about: dict) -> dict[str, float]:
-        return {"objects": int(expected["valid"].sum()),
+        return {"objects": int(expected["valid"].sum()), "others": int(outputs["valid"].sum()),
+                "shared": len(pairs(expected, outputs)),
                 **differences(expected, outputs, about["thresholds"]["score"])}
 
     def summary(self, distances: Sequence[dict], about: dict) -> dict[str, float]:
         worst = {name: max(each[name] for each in distances) for name in ("boxes", "scores", "masks")}
         side = max(about["canvas"].values())
-        return {"objects": sum(each["objects"] for each in distances),
+        objects, others, shared = (sum(each[name] for each in distances) for name in ("objects", "others", "shared"))
+        either = objects + others - shared
+        return {"objects": objects, "agreement": shared / either if either else 1.0,
                 "largest_difference": max(worst["boxes"] / side, worst["scores"], worst["masks"]),
                 "boxes_pixels": worst["boxes"], "scores": worst["scores"], "masks": worst["masks"]}
 
@@ -59,6 +62,8 @@ class ObjectOutputs(FileOutputs):
         told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
                 f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "
                 f"{checked['pictures']} pictures)")
+        if checked["agreement"] < 1:
+            told += f", {checked['agreement']:.1%} of the objects of either are found by both"
         return told if checked["objects"] else f"{told}; only photos with something to find make it a check"
 
 
@@ -75,19 +80,32 @@ def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, fl
         which it is above what that side had to offer at least, so that a rounding at the threshold is none.
     """
     worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
-    left = list(np.flatnonzero(outputs["valid"]))
-    alone = []
-    for row in np.flatnonzero(expected["valid"]):
-        same = [other for other in left if outputs["class_ids"][other] == expected["class_ids"][row]]
-        overlaps = box_ops.iou(outputs["boxes"][same], expected["boxes"][row])
-        if not len(same) or overlaps.max() < SAME_OBJECT:
-            alone.append((expected, row))
-            continue
-        other = same[int(np.argmax(overlaps))]
-        left.remove(other)
+    found = pairs(expected, outputs)
+    for row, other in found:
         for name in worst:
             worst[name] = max(worst[name], largest(expected[name][row], outputs[name][other]))
-    for table, row in alone + [(outputs, row) for row in left]:
+    alone = [(expected, row) for row in np.flatnonzero(expected["valid"]) if row not in {row for row, _ in found}]
+    left = [(outputs, row) for row in np.flatnonzero(outputs["valid"]) if row not in {other for _, other in found}]
+    for table, row in alone + left:
         least = table["scores"].min() if table["valid"].all() else threshold
         worst["scores"] = max(worst["scores"], float(table["scores"][row] - least))
     return worst
+
+
+def pairs(expected: dict, outputs: dict) -> list[tuple[int, int]]:
+    """The objects that two answers to one picture share: of one class, overlapping by SAME_OBJECT.
+
+    Args:
+        expected, outputs: as for `differences`.
+
+    Returns:
+        Rows of both. Each object of `expected` takes, in its order, what overlaps it most of what is left.
+    """
+    left, found = list(np.flatnonzero(outputs["valid"])), []
+    for row in np.flatnonzero(expected["valid"]):
+        same = [other for other in left if outputs["class_ids"][other] == expected["class_ids"][row]]
+        overlaps = box_ops.iou(outputs["boxes"][same], expected["boxes"][row])
+        if len(same) and overlaps.max() >= SAME_OBJECT:
+            found.append((row, same[int(np.argmax(overlaps))]))
+            left.remove(found[-1][1])
+    return found

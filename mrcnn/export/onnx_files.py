@@ -6,12 +6,13 @@ of a cell are averaged. NonMaxSuppression drops what overlaps by more than the t
 lower index, as `mrcnn.ops.nms` does. So neither changes the geometry.
 """
 
-import importlib
 import logging
 from collections.abc import Callable
 
 from mrcnn.errors import ExportError
 from mrcnn.export.asked import Asked
+from mrcnn.export.packages import brief, extra
+from mrcnn.export.quantised import quantise
 from mrcnn.files import disk_reason
 
 INT64 = 7  # onnx.TensorProto.INT64
@@ -41,6 +42,8 @@ def write_onnx(model: object, function: Callable, path: str, asked: Asked) -> No
         if disk_reason(error):
             raise
         raise ExportError(f"tf2onnx cannot convert this network: {brief(error)}: take savedmodel.") from error
+    if asked.quantize == "int8":
+        quantise(model, path, asked.calibration)
 
 
 def open_onnx(path: str) -> Callable[[dict], dict]:
@@ -81,24 +84,3 @@ def _replace_marker(graph, node, name, arguments):
     dtypes, shapes, outputs = node.output_dtypes, node.output_shapes, node.output
     graph.remove_node(node.name)
     graph.make_node(operation, inputs, attr=attributes, name=name, outputs=outputs, dtypes=dtypes, shapes=shapes)
-
-
-def brief(error: Exception) -> str:
-    """The beginning and the end of an error's text, in one line: converters write pages."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 400 else f"{text[:200]} ... {text[-200:]}"
-
-
-def extra(name: str) -> object:
-    """An optional package.
-
-    Args:
-        name: that it is imported by.
-
-    Raises:
-        ExportError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ExportError(f"ONNX needs {name} ({error}): pip install onnx tf2onnx onnxruntime.") from error

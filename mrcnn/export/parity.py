@@ -92,6 +92,24 @@ def compare(model: object, run: Callable[[dict], dict], about: dict,
     return {"pictures": len(canvases), **model.exported.summary(distances, about)}
 
 
+def calibration_inputs(photos: Sequence[np.ndarray], about: dict) -> list[dict]:
+    """The inputs that int8 is calibrated on: those of each photo, or of as many as the file takes at once.
+
+    Args:
+        photos: list of uint8 [H, W, C], at least one.
+        about: what the JSON file holds.
+    """
+    batch, height, width, _ = about["inputs"]["image"]["shape"]
+    placed = [place(photo, (height, width), about["resize"]) for photo in photos]
+    given = {"image": [canvas for canvas, _ in placed], "window": [window.box for _, window in placed]}
+    inputs = []
+    for start in range(0, len(placed), batch):
+        rows = np.arange(start, start + batch) % len(placed)
+        inputs.append({name: np.stack([given[name][row] for row in rows]).astype(wanted["dtype"])
+                       for name, wanted in about["inputs"].items()})
+    return inputs
+
+
 def _promised(run, inputs, about):
     """What a file gives. Raises ExportError if that is nothing, or is not as the JSON file says."""
     inputs = {name: inputs[name].astype(wanted["dtype"]) for name, wanted in about["inputs"].items()}

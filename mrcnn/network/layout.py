@@ -14,11 +14,14 @@ class Layout:
         heads: regular expression of whole names: the layers that the stage "heads" trains.
         class_layers: names of the layers whose shape follows from the classes: what to leave out of a weight file of
             other classes.
+        answer_layers: names of further layers that others only read: of boxes, and of scores that do not follow from
+            the classes. Quantised files leave these and `class_layers` in float32.
         parts: {part of the network: how the names of its layers begin}, for reports; all others are "backbone".
     """
 
     heads: str = r"(?!)"  # matches nothing
     class_layers: tuple = ()
+    answer_layers: tuple = ()
     parts: dict = dataclasses.field(default_factory=dict)
 
     def is_head(self, layer: str) -> bool:

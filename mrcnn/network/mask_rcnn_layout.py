@@ -39,6 +39,7 @@ class MaskRCNNLayout(Layout):
 MASK_RCNN = MaskRCNNLayout(
     heads=r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
     class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point"),
+    answer_layers=("rpn_class_raw", "rpn_bbox_pred"),
     parts={
         "proposal head": ("rpn_",),
         "box head": ("mrcnn_class", "mrcnn_bbox"),

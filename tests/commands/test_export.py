@@ -51,7 +51,7 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert fashion.main(["export", "--weights", checkpoint()]) == 0
     output = str(tmp_path / "weights_savedmodel")
     assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
-    assert seen.overrides == {} and seen.named == {"opset": None}
+    assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
 
 
@@ -87,6 +87,15 @@ def test_the_opset_reaches_the_export(seen, checkpoint):
     assert seen.named["opset"] == 16
 
 
+def test_an_openvino_file_is_a_pair_that_is_not_overwritten(seen, checkpoint, tmp_path, capsys):
+    (tmp_path / "weights.bin").write_text("mine")
+    arguments = ["export", "--weights", checkpoint(), "--format", "openvino", "--quantize", "float16"]
+    assert fashion.main(arguments) == 2
+    assert "weights.bin was not written by this program" in capsys.readouterr().err
+    assert fashion.main([*arguments, "--overwrite"]) == 0
+    assert seen.arguments[1:3] == (str(tmp_path / "weights.xml"), "openvino") and seen.named["quantize"] == "float16"
+
+
 def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):
     fashion.main(["export", "--weights", checkpoint(IMAGE_RESIZE_MODE="rectangle"), "--height", "512", "--width", "64"])
     assert seen.overrides == {}
@@ -103,6 +112,7 @@ def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsy
 
     assert "give it, or --height and --width" in fails("--image-size", "64", "--height", "64")
     assert "invalid choice: 'pb'" in fails("--format", "pb")
+    assert "--quantize int8 is calibrated on photos: give --image" in fails("--format", "onnx", "--quantize", "int8")
     assert "nowhere does not exist" in fails("--image", "nowhere")
 
     def refuse(*arguments, **named):

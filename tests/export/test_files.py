@@ -19,6 +19,7 @@ from mrcnn.config import Config
 from mrcnn.data.drawn.people import draw_picture
 from mrcnn.errors import DataError, ExportError
 from mrcnn.export import files as export_module
+from mrcnn.export.asked import QUANTISED_FORMATS
 from mrcnn.export.files import Format, canvas_of, export
 from mrcnn.export.object_outputs import MEANINGS, ObjectOutputs
 from mrcnn.export.parity import place
@@ -217,6 +218,24 @@ def test_a_file_that_gives_something_else_is_not_kept(pretended, model, tmp_path
     assert sorted(os.listdir(tmp_path)) == ["file", "file.json"]
 
 
+def test_a_quantised_file_has_to_agree_with_the_network_in_half_of_the_objects(pretended, model, tmp_path, monkeypatch):
+    monkeypatch.setitem(QUANTISED_FORMATS, "int8", ("pretended",))
+
+    def hide(share):
+        def change(outputs):
+            hidden = np.cumsum(outputs["valid"], axis=1) <= share * outputs["valid"].sum(axis=1, keepdims=True)
+            return {**outputs, "valid": outputs["valid"] & ~hidden}
+        return change
+
+    pretended(hide(0.8))
+    with pytest.raises(ExportError, match=r"in int8 does not .*% of the objects of either.*agree in 50%: give"):
+        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], quantize="int8")
+    assert os.listdir(tmp_path) == []
+    pretended(hide(0.2))
+    about = export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], quantize="int8")
+    assert about["quantized"] == "int8" and 0.5 <= about["checked"]["agreement"] < 1
+
+
 def test_size_and_difference_are_printed(pretended, model, tmp_path, capsys):
     pretended(lambda outputs: outputs)
     export(model, tmp_path / "new" / "file", "pretended", photos=[photo(40, 60)])
@@ -241,13 +260,17 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"format": "pb"}, "Format 'pb' is unknown: take savedmodel, onnx, litert"),
+    ({"format": "pb"}, "Format 'pb' is unknown: take savedmodel, onnx, openvino, litert"),
     ({"height": 100}, "height 100 does not divide by 64: the nearest that does is 128"),
     ({"height": 64, "width": 20}, "width 20 does not divide by 64: the nearest that does is 64"),
     ({"batch": 0}, "batch=0: give a whole number of photos"),
     ({"dtype": "float16"}, "dtype='float16': an image is"),
     ({"photos": [np.zeros((9, 9), np.uint8)]}, r"photos\[0\] is uint8 \[9, 9\]: give uint8 \[height, width, 3\]"),
     ({"photos": []}, "photos is empty"),
+    ({"format": "openvino"}, r"file: an OpenVINO file is NAME\.xml"),
+    ({"quantize": "int4"}, "quantize='int4': give float16 or int8, or None"),
+    ({"quantize": "float16"}, "savedmodel files are not written in float16: take openvino"),
+    ({"format": "onnx", "quantize": "int8"}, r"int8 is calibrated on photos: give some \(--image FOLDER\)"),
     ({"opset": 17}, "opset 17 is of ONNX files, and savedmodel has none"),
     ({"format": "onnx", "opset": 15}, "opset 15: give 16, 17, 18; without one it is 17"),
 ])

@@ -64,7 +64,8 @@ def test_a_file_without_window_is_given_none_and_noise_is_compared_too():
         return Known().predict(inputs["image"], None)
 
     checked = compare(Known(), run, about, [np.full((64, 64, 3), 9, np.uint8)])
-    assert checked == {"pictures": 2, "classes": 2, "largest_difference": 0, "probabilities": 0, "other_labels": 0}
+    assert checked == {"pictures": 2, "classes": 2, "largest_difference": 0, "probabilities": 0, "other_labels": 0,
+                       "agreement": 1}
     assert (seen[0] == 9).all() and seen[1].std() > 50
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from object_tables import answer
 
-from mrcnn.export.object_outputs import differences
+from mrcnn.export.object_outputs import ObjectOutputs, differences
 
 
 def test_objects_in_another_order_do_not_differ():
@@ -42,3 +42,15 @@ def test_the_last_row_of_a_full_table_may_be_another_object_of_the_same_score():
 def test_what_is_no_number_is_infinitely_far():
     broken = answer((0, 1, 0.9, np.nan))
     assert differences(answer((0, 1, 0.9, 1)), broken, 0.5)["masks"] == np.inf
+
+
+def test_agreement_is_the_share_of_objects_that_both_find():
+    # Of two and two objects one is shared: 1 of 3.
+    one, other = answer((0, 1, 0.9, 1.0), (50, 1, 0.8, 1.0)), answer((0, 1, 0.9, 1.0), (90, 1, 0.8, 1.0))
+    about = {"thresholds": {"score": 0.5}, "canvas": {"height": 100, "width": 100}}
+    outputs = ObjectOutputs()
+    checked = {"pictures": 1, **outputs.summary([outputs.distances(one, other, about)], about)}
+    assert checked["agreement"] == pytest.approx(1 / 3)
+    assert outputs.in_words(checked).endswith("33.3% of the objects of either are found by both")
+    same = {"pictures": 1, **outputs.summary([outputs.distances(one, one, about)], about)}
+    assert same["agreement"] == 1 and "either" not in outputs.in_words(same)

@@ -1,12 +1,10 @@
-"""ONNX files: their operations, and what cannot be written."""
-
-import sys
+"""ONNX files: what onnxruntime does not take."""
 
 import pytest
 from export_guide import skip_without_packages
 
 from mrcnn.errors import ExportError
-from mrcnn.export.onnx_files import brief, extra, open_onnx
+from mrcnn.export.onnx_files import open_onnx
 
 
 def test_what_onnxruntime_does_not_take_is_told_in_one_line(tmp_path):
@@ -15,15 +13,3 @@ def test_what_onnxruntime_does_not_take_is_told_in_one_line(tmp_path):
     with pytest.raises(ExportError, match="onnxruntime cannot run what .*take savedmodel") as caught:
         open_onnx(str(tmp_path / "x.onnx"))
     assert "\n" not in str(caught.value)
-
-
-def test_pages_of_an_error_become_a_line():
-    assert brief(ValueError("a\n  b")) == "a b"
-    told = brief(ValueError("a" * 300 + "\n" + "b" * 300))
-    assert told == "a" * 200 + " ... " + "b" * 200
-
-
-def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(ExportError, match="ONNX needs tf2onnx .*pip install onnx tf2onnx onnxruntime"):
-        extra("tf2onnx")

@@ -56,7 +56,7 @@ def test_every_picture_is_compared_once_whatever_the_batch(batch):
     checked = compare(Known(), run, about(batch, "float32"), photos)
     # Three photos with an object each and an empty canvas; boxes are 2 of 128 pixels away.
     assert checked == pytest.approx({"pictures": 4, "objects": 3, "largest_difference": 2 / 128, "boxes_pixels": 2,
-                                     "scores": 0, "masks": 0}, abs=1e-6)
+                                     "scores": 0, "masks": 0, "agreement": 1}, abs=1e-6)
     assert len(seen) == -(-4 // batch)
     # A 64 x 64 photo in the middle of 64 x 128.
     np.testing.assert_array_equal(seen[0]["window"][0], [0, 32, 64, 96])

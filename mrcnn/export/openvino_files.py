@@ -1,0 +1,96 @@
+"""OpenVINO files: NAME.xml with the graph and NAME.bin with the weights, which OpenVINO makes of the ONNX file."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+from mrcnn.errors import ExportError
+from mrcnn.export.asked import Asked
+from mrcnn.export.onnx_files import write_onnx
+from mrcnn.export.packages import brief, extra
+from mrcnn.files import disk_reason, whole_files
+
+INSTALL = 'pip install "mrcnn-keras[openvino]"'
+# On processors that have bfloat16 OpenVINO would compute in it.
+SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+
+
+def weights_of(path: str) -> str:
+    """The path of the weights of an OpenVINO file.
+
+    Args:
+        path: NAME.xml.
+
+    Returns:
+        NAME.bin.
+
+    Raises:
+        ExportError: the path has another ending.
+    """
+    stem, ending = os.path.splitext(path)
+    if ending != ".xml":
+        raise ExportError(f"{path}: an OpenVINO file is NAME.xml, with its weights in NAME.bin: give such a path.")
+    return f"{stem}.bin"
+
+
+@contextlib.contextmanager
+def whole_pair(path: str) -> Iterator[tuple[str, str]]:
+    """Both files of an OpenVINO file, which appear together when both are complete: (graph, weights) to write.
+
+    Args:
+        path: NAME.xml.
+    """
+    with whole_files(weights_of(path), path) as (weights, graph):
+        yield graph, weights
+
+
+def write_openvino(model: object, function: Callable, pair: tuple[str, str], asked: Asked) -> None:
+    """Write a traced inference graph as an OpenVINO file.
+
+    Args:
+        model: that the graph is of.
+        function: tf.function with an input signature, traced for ONNX.
+        pair: paths of graph and weights.
+        asked: what the user chose.
+
+    Raises:
+        ExportError: a package is missing, or a converter does not take the network.
+    """
+    openvino = extra("openvino", "OpenVINO", INSTALL)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx, xml, weights = (os.path.join(folder, f"file.{ending}") for ending in ("onnx", "xml", "bin"))
+        write_onnx(model, function, onnx, asked)
+        try:
+            converted = openvino.convert_model(onnx)
+            openvino.save_model(converted, xml, compress_to_fp16=asked.quantize == "float16")
+        except Exception as error:  # of a class of its own for each reason
+            if disk_reason(error):
+                raise
+            raise ExportError(f"OpenVINO does not take this network: {brief(error)}: take onnx.") from error
+        for source, target in zip((xml, weights), pair):
+            shutil.copyfile(source, target)
+
+
+def open_openvino(path: str | tuple[str, str]) -> Callable[[dict], dict]:
+    """A function from the inputs of an OpenVINO file to its outputs, both by name.
+
+    Args:
+        path: NAME.xml, or the paths of graph and weights.
+
+    Raises:
+        ExportError: openvino is missing, or does not take the file.
+    """
+    openvino = extra("openvino", "OpenVINO", INSTALL)
+    pair = (path, weights_of(path)) if isinstance(path, str) else path
+    try:
+        graph, weights = (pathlib.Path(each).read_bytes() for each in pair)
+        core = openvino.Core()
+        compiled = core.compile_model(core.read_model(graph, weights), "CPU", SETTINGS)
+    except Exception as error:  # of a class of its own for each reason
+        raise ExportError(f"OpenVINO cannot run what it made of this network: {brief(error)}: take onnx.") from error
+    request = compiled.create_infer_request()
+    # Copies: what a request gives is overwritten by the next.
+    return lambda inputs: {port.any_name: value.copy() for port, value in request.infer(inputs).items()}

@@ -1,0 +1,75 @@
+"""OpenVINO files: a pair that is written together, held against its function, and refused in one line."""
+
+import os
+import sys
+
+import keras
+import numpy as np
+import pytest
+from export_guide import skip_without_packages
+
+from mrcnn.errors import ExportError
+from mrcnn.export.asked import Asked
+from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
+
+
+@pytest.fixture
+def openvino():
+    skip_without_packages("openvino")
+
+
+def doubling():
+    import tensorflow as tf
+
+    weights = tf.Variable(np.eye(64, dtype="float32") * 2 + 1e-4, name="weights")
+    return tf.function(lambda image: {"doubled": tf.identity(image @ weights, name="doubled"),
+                                      "any": tf.identity(image[:, 0] > 1, name="any")},
+                       input_signature=[tf.TensorSpec((1, 64), "float32", name="image")], autograph=False)
+
+
+@pytest.mark.parametrize("quantize, near", [(None, 1e-4), ("float16", 1e-2)])
+def test_a_pair_gives_what_its_function_gives(quantize, near, openvino, tmp_path):
+    path = str(tmp_path / "x.xml")
+    with whole_pair(path) as pair:
+        write_openvino(None, doubling(), pair, Asked(quantize=quantize))
+        assert os.listdir(tmp_path) != ["x.xml"] and not os.path.exists(path)
+    assert sorted(os.listdir(tmp_path)) == ["x.bin", "x.xml"]
+    assert os.path.getsize(tmp_path / "x.bin") < 64 * 64 * (3 if quantize else 5)  # bytes: 2 or 4 a weight
+    image = np.arange(64, dtype="float32")[None]
+    told = open_openvino(path)({"image": image})
+    # Half precision has 2 to a thousandth, and the small weights, which add up to 0.2016, to as much.
+    np.testing.assert_allclose(told["doubled"], 2 * image + 1e-4 * image.sum(), rtol=1e-3 if quantize else 0, atol=near)
+    assert told["any"].dtype == bool and not told["any"][0]
+
+
+def test_answers_are_not_overwritten_by_the_next(openvino, tmp_path):
+    path = str(tmp_path / "x.xml")
+    with whole_pair(path) as pair:
+        write_openvino(None, doubling(), pair, Asked())
+    run = open_openvino(path)
+    first = run({"image": np.ones((1, 64), "float32")})["doubled"]
+    kept = first.copy()
+    run({"image": np.zeros((1, 64), "float32")})
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_what_is_no_openvino_file_is_told_in_one_line(openvino, tmp_path):
+    (tmp_path / "x.xml").write_text("<no model>")
+    (tmp_path / "x.bin").write_bytes(b"")
+    with pytest.raises(ExportError, match="OpenVINO cannot run .*take onnx") as caught:
+        open_openvino(str(tmp_path / "x.xml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_ending_is_refused():
+    assert weights_of("folder/x.xml") == "folder/x.bin"
+    with pytest.raises(ExportError, match=r"x\.onnx: an OpenVINO file is NAME\.xml"):
+        weights_of("x.onnx")
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ExportError, match=r'OpenVINO needs openvino .*pip install "mrcnn-keras\[openvino\]"'):
+        write_openvino(None, None, (str(tmp_path / "a"), str(tmp_path / "b")), Asked())

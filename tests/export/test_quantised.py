@@ -1,0 +1,61 @@
+"""int8 files: a small network by hand, and which layers stay in float32."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from export_guide import skip_without_packages
+
+from mrcnn.export.asked import Asked
+from mrcnn.export.onnx_files import open_onnx, write_onnx
+from mrcnn.export.quantised import names_of_layers
+from mrcnn.network.layout import Layout
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
+
+
+def test_layers_are_known_by_their_whole_names():
+    kept = names_of_layers({"mrcnn_mask", "rpn_bbox_pred"})
+    assert kept.search("network_1/mrcnn_mask_1/BiasAdd") and kept.search("network/rpn_bbox_pred_9/convolution")
+    assert not kept.search("network_1/mrcnn_mask_conv1_1/BiasAdd") and not kept.search("network/x_mrcnn_mask/BiasAdd")
+    assert not names_of_layers(set()).search("network_1/mrcnn_mask_1/BiasAdd")
+
+
+def test_weights_are_rounded_for_each_channel_but_for_the_layers_that_answer(tmp_path):
+    skip_without_packages("onnx")
+    import onnx
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    kernel = rng.uniform(-1, 1, (1, 1, 4, 2)).astype("float32") * np.float32([0.1, 10])
+    inputs = keras.Input((8, 8, 4), name="image")
+    hidden = keras.layers.Conv2D(2, 1, name="inner", use_bias=False)
+    answer = keras.layers.Conv2D(3, 1, name="answer", use_bias=False)
+    stem = keras.layers.Conv2D(4, 1, name="stem", use_bias=False)
+    spread = keras.layers.DepthwiseConv2D(1, name="spread", use_bias=False)
+    network = keras.Model(inputs, answer(spread(hidden(stem(inputs)))), name="network")
+    stem.kernel.assign(np.eye(4, dtype="float32")[None, None])
+    spread.kernel.assign(np.ones((1, 1, 2, 1), "float32"))
+    hidden.kernel.assign(kernel)
+    answer.kernel.assign(np.float32([[[[1, 0, 1], [0, 1, 1]]]]))
+    network.layout = Layout(class_layers=("answer",))
+    traced = tf.function(lambda image: {"out": tf.identity(network(image), name="out")},
+                         input_signature=[tf.TensorSpec((1, 8, 8, 4), "float32", name="image")], autograph=False)
+    photos = [{"image": rng.uniform(0, 1, (1, 8, 8, 4)).astype("float32")} for _ in range(4)]
+    path = str(tmp_path / "x.onnx")
+    write_onnx(SimpleNamespace(inference_model=network), traced, path, Asked(quantize="int8", calibration=photos))
+    told = open_onnx(path)(photos[0])["out"]
+    exact = photos[0]["image"] @ kernel[0, 0]
+    # Inputs are 0 to 1 in 255 steps, weights in 127: four products, each off by half a step of either at most. The sum
+    # is in 255 steps of what it spans, once more.
+    largest = np.abs(kernel).max()
+    allowed = 4 * largest * (0.5 / 255 + 0.5 / 127) + 8 * largest * 0.5 / 255
+    assert 0 < np.abs(told[..., :2] - exact).max() < allowed
+    graph = onnx.load(path).graph
+    nodes, numbers = graph.node, {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    scales = [numbers[name] for name in numbers if name.endswith("_scale") and numbers[name].shape == (2,)]
+    np.testing.assert_allclose(scales, [np.abs(kernel[0, 0]).max(axis=0) / 127], rtol=1e-5)
+    made_by = {output: node for node in nodes for output in node.output}
+    quantised = [node.input[1] in made_by for node in nodes if node.op_type == "Conv"]  # its weights are dequantised
+    assert quantised == [False, True, False, False]  # the first, inner, one map at a time, the answer
