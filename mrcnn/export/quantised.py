@@ -4,7 +4,7 @@ Weights are int8 with a scale for each output channel, what goes into a layer is
 the largest value seen on the photos. Each quantised layer has a pair of QuantizeLinear and DequantizeLinear before it
 (QDQ), which onnxruntime and OpenVINO fuse. Layers that give scores, boxes and masks stay in float32, as do the
 first convolution and those of one map at a time, which have few weights and maps of very different ranges (in int8 they
-cost ten times the AP that all others do), and all arithmetic on boxes.
+cost more AP than all others together), and all arithmetic on boxes.
 """
 
 import os
