@@ -223,16 +223,27 @@ def _drawn(dataset, config, image_id, augmentation, version):
     """uint8 [h, w, 3]: the canvas of a photo with its objects, each class in a colour of its own."""
     import numpy as np
 
+    from mrcnn.data.attributes import attribute_names, short_names
     from mrcnn.data.ground_truth import load_ground_truth
-    from mrcnn.drawing.pictures import distinct_colors, draw_instances
+    from mrcnn.drawing.pictures import caption_of, distinct_colors, draw_instances
 
     rng = np.random.default_rng([config.SEED, int(image_id), version])
-    sample = load_ground_truth(dataset, config, int(image_id), augmentation, rng)
+    names = short_names(attribute_names(dataset))
+    sample = load_ground_truth(dataset, config, int(image_id), augmentation, rng, attributes=bool(names))
     colors = np.array(distinct_colors(dataset.num_classes)).reshape(-1, 3)[sample["gt_class_ids"] - 1]
     scale = max(1, READABLE // max(sample["image"].shape[:2]))
     masks = sample["gt_masks"].transpose(1, 2, 0) >= 128
+    captions = [_with_attributes(caption_of(class_id, dataset.class_names, None, i), ids, names)
+                for i, (class_id, ids) in enumerate(zip(sample["gt_class_ids"], sample["gt_attributes"]))
+                ] if names else None
     return draw_instances(np.ascontiguousarray(sample["image"]), sample["gt_boxes"], masks, sample["gt_class_ids"],
-                          dataset.class_names, colors=colors, show_bbox=False, scale=scale)
+                          dataset.class_names, colors=colors, show_bbox=False, scale=scale, captions=captions)
+
+
+def _with_attributes(caption, ids, names):
+    """A caption with the attributes of an object. names: of `short_names`."""
+    words = [names.get(i, f"attribute {i}") for i in ids]
+    return f"{caption}: {', '.join(words)}" if words else caption
 
 
 # --- The command line ------------------------------------------------------------------------------------------------

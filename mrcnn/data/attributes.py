@@ -1,5 +1,7 @@
 """What data sets say of their objects beyond the class: attributes such as pattern, length and neckline."""
 
+from collections import Counter
+
 import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset
@@ -18,6 +20,20 @@ def attribute_names(dataset: Dataset) -> dict[int, str]:
         {id: name}, empty for a data set without attributes.
     """
     return dict(getattr(dataset, "attribute_names", {}))
+
+
+def short_names(names: dict[int, str]) -> dict[int, str]:
+    """Shorten the names of attributes for captions: of "neckline: v" the value, if it is of one attribute only.
+
+    Args:
+        names: of `attribute_names`.
+
+    Returns:
+        {id: name}; "sleeves: long" and "length: long" become "sleeves long" and "length long".
+    """
+    values = Counter(str(name).rpartition(": ")[2] for name in names.values())
+    pairs = {i: str(name).rpartition(": ") for i, name in names.items()}
+    return {i: value if values[value] == 1 else f"{kind} {value}".strip() for i, (kind, _, value) in pairs.items()}
 
 
 def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, list[tuple[int, ...]]]:

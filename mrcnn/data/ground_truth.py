@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.config import Settings
+from mrcnn.data.attributes import load_objects
 from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.dataset import Dataset
@@ -21,7 +22,8 @@ PARTNER_DRAWS = 100  # photos looked at for one of the same source
 
 def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augmentation: object = None,
                       rng: np.random.Generator | None = None,
-                      partner_ids: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+                      partner_ids: Sequence[int] | None = None,
+                      attributes: bool = False) -> dict[str, np.ndarray]:
     """Load a photo with its objects and place both on the canvas.
 
     An object that leaves no pixel, or a box with a side under one canvas pixel, is dropped.
@@ -33,6 +35,7 @@ def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augment
         augmentation: see `mrcnn.data.augmentation`.
         rng: numpy Generator for it and for mode "crop"; None derives one from config.SEED and image_id.
         partner_ids: photos that `copy_paste` may take objects of; None for all.
+        attributes: give "gt_attributes" too.
 
     Returns:
         A dict:
@@ -42,19 +45,23 @@ def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augment
         gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
         gt_masks: uint8 [n, *MINI_MASK_SHAPE] within the box, or [n, h, w] if not USE_MINI_MASK; 255 = inside
         active_classes: bool [NUM_CLASSES], those that the photo's source labels
+        gt_attributes: list of n tuples of attribute ids, if asked for
 
     Raises:
         DataError: naming the photo.
     """
     rng = np.random.default_rng([SAMPLE, config.SEED, image_id]) if rng is None else rng
     light, others = light_and_others(augmentation)
+    table = Attributes(config.NUM_CLASSES) if attributes else None
     if others:
         partner_ids = dataset.image_ids if partner_ids is None else partner_ids
         sample, class_ids = _moved_sample(
-            config, *_moved_objects(dataset, config, image_id, light, others, rng, partner_ids)
+            config, *_moved_objects(dataset, config, image_id, light, others, rng, partner_ids, table)
         )
     else:
-        sample, class_ids = _placed_sample(config, _load_placed(dataset, config, image_id, light, rng))
+        sample, class_ids = _placed_sample(config, _load_placed(dataset, config, image_id, light, rng, table))
+    if attributes:
+        class_ids, sample["gt_attributes"] = table.told(class_ids)
     sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
     sample["active_classes"] = active = active_classes(dataset, config, image_id)
     for class_id in sample["gt_class_ids"]:
@@ -123,10 +130,10 @@ class Placed(NamedTuple):
     class_ids: np.ndarray
 
 
-def _load_placed(dataset, config, image_id, light, rng):
+def _load_placed(dataset, config, image_id, light, rng, table=None):
     """A Placed after light augmentations."""
     photo = checked_photo(dataset, config, image_id)
-    objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2])
+    objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2], table)
     return Placed(*place_photo(dataset, config, image_id, photo, light, rng), objects, class_ids)
 
 
@@ -161,11 +168,11 @@ def _large_enough(boxes):
 # --- Masks moved with their photo on the canvas ----------------------------------------------------------------------
 
 
-def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids):
+def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids, table):
     """(image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) after all augmentations of a photo."""
 
     def load(image_id):
-        placed = _load_placed(dataset, config, image_id, light, rng)
+        placed = _load_placed(dataset, config, image_id, light, rng, table)
         masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
         return placed.canvas, placed.draw.mirror(masks), placed.class_ids
 
@@ -234,6 +241,27 @@ def _moved_sample(config, image, masks, class_ids):
 # --- What data sets give ---------------------------------------------------------------------------------------------
 
 
+class Attributes:
+    """Attributes that travel with their objects through any augmentation, as multiples of NUM_CLASSES on class ids.
+
+    Augmentations drop, reorder and add objects of other photos, and keep class ids, their signs included, beside them.
+    """
+
+    def __init__(self, num_classes: int):
+        self.num_classes, self.rows = num_classes, []
+
+    def keyed(self, class_ids: np.ndarray, attributes: Sequence[tuple[int, ...]]) -> np.ndarray:
+        """Class ids int32 [N] that attributes can be found by."""
+        places = len(self.rows) + np.arange(len(class_ids))
+        self.rows += attributes
+        return (class_ids + np.sign(class_ids) * self.num_classes * places).astype(np.int32)
+
+    def told(self, keys: np.ndarray) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+        """(class ids int32 [N], attributes of each) of such ids."""
+        places, class_ids = np.divmod(np.abs(keys), self.num_classes)
+        return (np.sign(keys) * class_ids).astype(np.int32), [self.rows[place] for place in places]
+
+
 class FullMasks:
     """The objects of one photo as masks [H, W, N]; for run lengths, RunLengthMasks has the same methods."""
 
@@ -279,10 +307,13 @@ def checked_photo(dataset: Dataset, config: Settings, image_id: int) -> np.ndarr
     return np.rint(image).astype(np.uint8)
 
 
-def _checked_objects(dataset, config, image_id, shape):
+def _checked_objects(dataset, config, image_id, shape, table=None):
     """(FullMasks or RunLengthMasks, class ids int32 [N]) that fit the photo and the network."""
     by_runs = gives_run_lengths(dataset)
-    masks, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
+    if table is None:
+        masks, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
+    else:
+        masks, class_ids, attributes = load_objects(dataset, image_id)
     class_ids = np.asarray(class_ids).reshape(-1)
     name = dataset.sample_name(image_id)
     if not len(class_ids) and (by_runs or not np.asarray(masks).size):
@@ -294,7 +325,8 @@ def _checked_objects(dataset, config, image_id, shape):
                 f"{name}: an object has class id {class_id}, but NUM_CLASSES={config.NUM_CLASSES} allows 1 to "
                 f"{config.NUM_CLASSES - 1} (0 is background): correct load_mask or NUM_CLASSES."
             )
-    return objects, class_ids.astype(np.int32)
+    class_ids = class_ids.astype(np.int32)
+    return objects, class_ids if table is None else table.keyed(class_ids, attributes)
 
 
 def _full_masks(masks, class_ids, name, shape):

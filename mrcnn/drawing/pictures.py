@@ -20,7 +20,7 @@ NOTHING = "No instances to display"
 def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None,
                    class_ids: np.ndarray, class_names: Sequence[str], scores: Sequence[float] | None = None,
                    colors: Sequence | None = None, show_mask: bool = True, show_bbox: bool = True,
-                   scale: int = 1) -> np.ndarray:
+                   scale: int = 1, captions: Sequence[str] | None = None) -> np.ndarray:
     """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
 
     image: uint8 [H, W, 3] RGB
@@ -30,6 +30,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     scores: [N], or None
     colors: [N, 3] in 0..1, or None for colours that differ from each other
     scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
+    captions: [N] in place of names and scores, or None
     Raises ValueError if the numbers of instances disagree.
     """
     import cv2
@@ -55,7 +56,8 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     labels = []
     for i in shown:
         corner = (boxes[i] if boxes[i].any() else np.array(parts[i][:2])) * scale
-        labels.append((caption_of(class_ids[i], class_names, scores, i), corner, colors[i]))
+        told = caption_of(class_ids[i], class_names, scores, i) if captions is None else captions[i]
+        labels.append((told, corner, colors[i]))
     return _write_labels(canvas, labels or [(NOTHING, np.zeros(2), np.full(3, 255.0))])
 
 

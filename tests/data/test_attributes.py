@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config
-from mrcnn.data.attributes import attribute_names, load_objects
+from mrcnn.data.attributes import attribute_names, load_objects, short_names
+from mrcnn.data.augmentation import compose
+from mrcnn.data.augmenters import copy_paste, horizontal_flip
 from mrcnn.data.curation.statistics import summarise, summary_text
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.drawn.people import DrawnPeople, write_files
@@ -63,6 +65,26 @@ def test_a_third_value_is_read_and_everything_else_takes_it(kind):
     text = summary_text(summary)
     assert "2 of 2 objects have attributes; 1 named ones are of no object" in text
     assert ["striped", "2", "shirt", "1,", "skirt", "1"] in [line.split() for line in text.split("\n")]
+
+
+def test_attributes_stay_with_their_objects_through_augmentation():
+    dataset = Shop().load()
+    dataset.add_image("shop", 1, None, height=20, width=30)
+    dataset.prepare()
+    config = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=64, NUM_CLASSES=3, USE_MINI_MASK=False)
+    # The skirt lies lower than the shirt, and the crowd above 5 of 20 rows; flips change neither.
+    for augmentation in (None, horizontal_flip(1.0), compose([horizontal_flip(1.0), copy_paste(share=1.0, least=0.0)])):
+        sample = load_ground_truth(dataset, config, 0, augmentation, attributes=True)
+        told = list(zip(sample["gt_class_ids"].tolist(), sample["gt_crowd"].tolist(), sample["gt_attributes"]))
+        assert (1, False, (3, 7)) in told and (2, False, (3,)) in told
+        assert set(told) <= {(1, False, (3, 7)), (2, False, (3,)), (2, True, (7,))}
+        assert len(told) == len(sample["gt_boxes"])
+    assert "gt_attributes" not in load_ground_truth(dataset, config, 0)
+
+
+def test_names_are_shortened_where_they_stay_apart():
+    names = {1: "sleeves: long", 2: "length: long", 3: "neckline: v", 4: "leopard"}
+    assert short_names(names) == {1: "sleeves long", 2: "length long", 3: "v", 4: "leopard"}
 
 
 def test_two_values_are_as_ever():
