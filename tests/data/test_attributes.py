@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.config import Config
 from mrcnn.data.attributes import attribute_names, load_objects, short_names
@@ -124,6 +125,23 @@ def test_attributes_go_through_files(tmp_path):
             told = [[names[i] for i in ids] for ids in load_objects(read, again)[2]]
             assert told == [[own[i] for i in ids] for ids in load_objects(drawn, image_id)[2]]
             assert sum(map(len, told)) > 3
+
+
+def test_coco_attributes_that_are_no_ids_are_left_out_and_told(tmp_path):
+    path, photo = tmp_path / "shop.json", tmp_path / "a.png"
+    Image.new("RGB", (30, 20)).save(photo)
+    outline = {"segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]], "bbox": [2, 2, 10, 10], "area": 100, "iscrowd": 0}
+    path.write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 30}],
+        "categories": [{"id": 1, "name": "shirt"}], "attributes": [{"id": 3, "name": "striped"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "attribute_ids": [3, "long", None], **outline},
+                        {"id": 2, "image_id": 1, "category_id": 1, "attribute_ids": [3], **outline},
+                        {"id": 3, "image_id": 1, "category_id": 1, **outline}],
+    }))
+    read = open_dataset(path, tmp_path)
+    assert load_objects(read, 0)[2] == [(3,), (3,), ()]
+    notes = [str(note) for note in read.notes if "attribute_ids" in str(note)]
+    assert len(notes) == 1 and "that are no whole numbers: these are left out" in notes[0] and "a.png" in notes[0]
 
 
 def test_coco_lists_the_names_of_the_attributes(tmp_path):

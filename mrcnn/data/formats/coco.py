@@ -137,6 +137,9 @@ class CocoDataset(AnnotatedDataset):
             self.note("outline part", how, name, outline.crumbs)
         if outline.empty:
             self.note("object", "thinner than a pixel: left out, for it holds none", name)
+        listed = annotation.get("attribute_ids") or ()
+        if len(_attribute_ids(listed)) != len(listed) if isinstance(listed, (list, tuple)) else True:
+            self.note("object", "with attribute_ids that are no whole numbers: these are left out", name)
         if lies_elsewhere(outline.segmentation, annotation.get("bbox")):
             how = "with an outline that lies elsewhere than its bbox: look at it, by `data show`"
             self.note("object", how, name)
@@ -220,8 +223,7 @@ class CocoDataset(AnnotatedDataset):
             as_runs = isinstance(segmentation, dict)
             rle = (run_lengths.compress if as_runs else run_lengths.from_polygons)(segmentation, shape)
             class_id = self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}")
-            attributes = annotation.get("attribute_ids")
-            attributes = tuple(attributes) if isinstance(attributes, list) else ()
+            attributes = _attribute_ids(annotation.get("attribute_ids"))
             yield ObjectAnnotation(number, class_id, rle, bool(annotation.get("iscrowd")), attributes)
 
     def object_classes(self, image_id):
@@ -233,3 +235,8 @@ class CocoDataset(AnnotatedDataset):
             for number, annotation in zip(info["numbers"], info["annotations"]) if number not in left_out
         ], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
+
+
+def _attribute_ids(listed):
+    """The whole numbers of a list; an empty tuple of what is no list."""
+    return tuple(value for value in listed if type(value) is int) if isinstance(listed, (list, tuple)) else ()
