@@ -167,8 +167,8 @@ def make_page(page: Page) -> object:
         place = gr.Dropdown([], label="Shown photo", visible=False, type="value", elem_id="shown")
         picture = gr.HTML(WELCOME, elem_id="picture")
         make_files = gr.Button("Make files to download", visible=False, elem_id="make")
-        downloads = gr.File(label="Label maps, COCO JSON, cut-outs", visible=False, file_count="multiple",
-                            interactive=False, elem_id="downloads")
+        downloads = gr.File(label="Label maps, COCO JSON, cut-outs" if finds else "Label maps", visible=False,
+                            file_count="multiple", interactive=False, elem_id="downloads")
         parts = {"photos": photos, "files": files, "camera": camera, "least": least, "classes": classes, "steps": steps,
                  "message": message, "place": place, "picture": picture, "make": make_files, "downloads": downloads}
         _connect(page, parts)

@@ -63,7 +63,8 @@ def site():
 @pytest.fixture(scope="module")
 def chromium():
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"])
         yield browser
         browser.close()
 
@@ -75,7 +76,8 @@ def opened(site, chromium):
 
     def open_page(size="desktop", scheme="light"):
         width, height = SIZES[size]
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme))
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme,
+                                             has_touch=size == "phone", permissions=["camera"]))
         page = contexts[-1].new_page()
         page.set_default_timeout(60_000)
         page.on("request", lambda request: asked.append(request.url))
@@ -194,6 +196,22 @@ def test_objects_light_up_by_mouse_and_by_key(opened, photos):
     page.evaluate("document.activeElement.blur()")
     page.hover("#picture .object path >> nth=-1", force=True)
     assert page.evaluate(shown).count("block") == 1
+
+
+def test_an_object_lights_up_by_a_tap(opened, photos):
+    page = opened("phone")
+    upload(page, photos)
+    page.tap("#picture .object path >> nth=-1", force=True)
+    page.wait_for_selector("#picture .object text", state="visible")
+
+
+def test_a_photo_can_be_taken_by_camera(opened):
+    page = opened("phone")
+    page.click("button:has-text('Camera')")
+    page.click("text=Click to Access Webcam")
+    page.click("button[aria-label='capture photo']")
+    page.wait_for_selector("#picture svg.photo")
+    assert page.inner_text("#picture figcaption >> nth=0").startswith("image.png: ")
 
 
 def test_what_is_no_photo_is_told_and_the_others_are_shown(opened, photos, tmp_path):
