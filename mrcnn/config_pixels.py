@@ -54,7 +54,7 @@ class UNetSettings(PixelSettings, network="U-Net"):
 
     BACKBONE = "resnet50"
     UNET_ENCODER = "backbone"  # or "plain": the paper's own, from random weights
-    UNET_CHANNELS = 64  # of the finest map, doubled at each halving up to eight times as many
+    UNET_CHANNELS = 32  # of the finest map, doubled at each halving up to eight times as many; the paper has 64
     UNET_UPSAMPLING = "bilinear"  # or "transposed", the paper's up-convolution
 
 

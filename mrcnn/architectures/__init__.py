@@ -9,6 +9,7 @@ import os
 import re
 
 from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.export.running import is_exported
 from mrcnn.weights.files import DEFAULT_ARCHITECTURE, is_foreign, read_attributes
 
 ARCHITECTURES = {  # name: module:class
@@ -59,6 +60,9 @@ def architecture_of(path: str | os.PathLike) -> str:
     Raises:
         CheckpointError: the file cannot be read, or carries nothing of ours.
     """
+    if is_exported(path):
+        raise CheckpointError(f"{path} is an exported file: detect, label, evaluate, video and serve take it; for this "
+                              "give the checkpoint (.h5) that it was exported from.")
     if is_foreign(path):
         return _architecture_of_foreign(path)
     name = read_attributes(path)["architecture"]
@@ -96,16 +100,22 @@ def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mo
 
     Args:
         path: of the checkpoint, which names its architecture; older ones are Mask R-CNN's. The module of a class of
-            your own is imported.
+            your own is imported. Or of an exported file, which is run by its own runtime.
         model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
         mode: "training" or "inference".
         **overrides: settings to change, by name.
 
     Returns:
-        An instance of the architecture's class, a subclass of `mrcnn.architectures.segmenter.Segmenter`.
+        An instance of the architecture's class, a subclass of `mrcnn.architectures.segmenter.Segmenter`; of an exported
+        file an `mrcnn.architectures.exported.ExportedFile`, which detects or labels as the network does.
 
     Raises:
         CheckpointError: the file cannot be read, or its weights do not fit.
         ConfigError: its architecture is not there, or settings do not fit.
+        ExportError: an exported file that cannot be used.
     """
+    if is_exported(path):
+        from mrcnn.architectures.exported import open_exported
+
+        return open_exported(path, mode, **overrides)
     return class_of(architecture_of(path)).from_checkpoint(path, model_dir, mode=mode, **overrides)

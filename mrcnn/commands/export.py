@@ -9,6 +9,7 @@ from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
 from mrcnn.commands.settings import asked_settings, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
+from mrcnn.export.running import is_exported
 from mrcnn.outputs import claim_outputs
 
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
@@ -25,6 +26,9 @@ def export(options: argparse.Namespace) -> None:
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
+    if is_exported(path):
+        raise UsageError(f"--weights {path} is an exported file already: give the checkpoint (.h5) that it was made "
+                         "from.")
     output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
     weights = [f"{os.path.splitext(output)[0]}.bin"] if options.format == "openvino" else []
     claim_outputs([output, *weights, f"{os.path.normpath(output)}.json"], options.overwrite)

@@ -286,8 +286,14 @@ def start_keras():
     What can be refused without them is refused before, within a moment.
     """
     if "keras" not in sys.modules:
-        with quiet_import():
-            import keras  # noqa: F401
+        try:
+            with quiet_import():
+                import keras  # noqa: F401
+        except ModuleNotFoundError as error:
+            if error.name != "keras":
+                raise
+            raise UsageError("Keras is not installed here, and only exported files do without: give --weights "
+                             "FILE.onnx, or pip install mrcnn-keras with all that it needs.") from error
 
 
 def is_users(error):

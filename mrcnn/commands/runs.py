@@ -4,6 +4,7 @@ import argparse
 import copy
 import os
 import shlex
+import types
 import warnings
 
 from mrcnn.commands.options import start_keras
@@ -16,6 +17,7 @@ from mrcnn.commands.settings import (
     starts_of,
 )
 from mrcnn.errors import CheckpointError, DataError, UsageError
+from mrcnn.export.running import is_exported, read_about
 from mrcnn.training.runs import find_last_checkpoint
 
 
@@ -23,7 +25,7 @@ def checkpoint_of(options: argparse.Namespace) -> str:
     """Path of the weight file that --weights last|PATH stands for."""
     if options.weights == "last":
         return last_checkpoint(options.logs, options.program.config.NAME)
-    if not os.path.isfile(options.weights):
+    if not os.path.isfile(options.weights) and not is_exported(options.weights):
         raise UsageError(f"--weights {options.weights}: no such file; give last or the path of a checkpoint.")
     return options.weights
 
@@ -45,18 +47,24 @@ def check_classes(checkpoint: str, dataset: object, whose: str, otherwise: str =
 
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
-    start_keras()
-    from mrcnn import architectures
-    from mrcnn.weights import files as weights
-
-    foreign = weights.is_foreign(checkpoint)
-    read = architectures.read_settings if foreign else weights.read_attributes
-    ours, theirs = dataset.class_names[1:], read(checkpoint)["class_names"]
+    ours, theirs = dataset.class_names[1:], _class_names_of(checkpoint)
     if theirs is not None and theirs[1:] != ours:
         raise DataError(
             f"{checkpoint} was trained on the classes {', '.join(theirs[1:])}, but those of {whose} are "
             f"{', '.join(ours)}: give --images and annotations with the classes of the checkpoint{otherwise}."
         )
+
+
+def _class_names_of(path):
+    """Names of the classes that a checkpoint or exported file knows, or None."""
+    if is_exported(path):
+        return read_about(path)["class_names"]
+    start_keras()
+    from mrcnn import architectures
+    from mrcnn.weights import files as weights
+
+    read = architectures.read_settings if weights.is_foreign(path) else weights.read_attributes
+    return read(path)["class_names"]
 
 
 def start_model(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
@@ -133,9 +141,12 @@ def load_pretrained(model: object, path: str, options: argparse.Namespace, datas
 
 
 def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: str = "inference") -> object:
-    """The model of a checkpoint, of whichever architecture; with --tile one that looks at photos by tiles."""
-    start_keras()
-    from mrcnn.architectures import architecture_of, class_of
+    """The model of a checkpoint, of whichever architecture, or of an exported file; with --tile one that looks at
+    photos by tiles."""
+    exported = is_exported(path)
+    if not exported:
+        start_keras()
+    from mrcnn.architectures import architecture_of, class_of, load
     from mrcnn.inference.tiles import tile_boxes
 
     tile = getattr(options, "tile", None)
@@ -144,6 +155,12 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
     # A run that no command began has no plan yet.
     plan = {name: overrides[name] for name in ("STAGES", "AUGMENT", "CLASSES") if name in overrides}
     settings = {name: value for name, value in overrides.items() if name not in plan}
+    if exported:
+        from mrcnn.architectures.exported import settings_of
+
+        known = types.SimpleNamespace(settings=settings_of(read_about(path)["architecture"]))
+        model = load(path, mode=mode, **known_to(known, settings, asked_settings(options)))
+        return model if tile is None else Tiled(model, tile, options.tile_overlap)
     architecture = class_of(architecture_of(path))
     settings = known_to(architecture, settings, asked_settings(options))
     model = architecture.from_checkpoint(path, options.logs, mode=mode, **settings)

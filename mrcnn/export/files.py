@@ -11,7 +11,6 @@ import contextlib
 import functools
 import os
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -22,11 +21,18 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
+<<<<<<< HEAD
 from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_opset, check_quantize
 from mrcnn.export.onnx_files import open_onnx, write_onnx
 from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
 from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
+=======
+from mrcnn.export.asked import Asked, check_opset
+from mrcnn.export.onnx_files import brief, write_onnx
+from mrcnn.export.parity import check_photos, compare, resize_rule
+from mrcnn.export.running import OPENERS
+>>>>>>> 5ad74e7 (An exported file in the place of a checkpoint, without Keras; label networks on a GPU beside each other, presets of the best; torchvision beside ours; one GPU measured)
 from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
@@ -223,6 +229,7 @@ def _description(model, format, shape, dtype):
         "mean_pixel": [float(value) for value in config.MEAN_PIXEL],
         "canvas": {"height": shape[1], "width": shape[2]},
         "resize": resize_rule(config),
+        "settings": config.to_dict(),
         **model.exported.facts(config),
     }
 
@@ -247,18 +254,6 @@ def _write_savedmodel(model, function, path, asked):
     tf.saved_model.save(_module(model, function), path, signatures=signatures)
 
 
-def _open_savedmodel(path):
-    import tensorflow as tf
-
-    module = tf.saved_model.load(path)
-
-    def run(inputs):
-        outputs = module.signatures["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
-
-    return run
-
-
 def _write_litert(model, function, path, asked):
     import tensorflow as tf
 
@@ -274,20 +269,6 @@ def _write_litert(model, function, path, asked):
         file.write(data)
 
 
-def _open_litert(path):
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        import tensorflow as tf
-
-        Interpreter = tf.lite.Interpreter
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TensorFlow's own says that it will go
-        interpreter = Interpreter(model_path=path)
-    runner = interpreter.get_signature_runner()
-    return lambda inputs: runner(**inputs)
-
-
 class Format(NamedTuple):
     """A kind of file: write(model, function, path, asked); open(path), which gives a function from inputs to outputs by
     name; tracing(), the context that its graphs are traced in; whole(path), the context that makes it appear complete.
@@ -300,12 +281,17 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "savedmodel": Format(_write_savedmodel, _open_savedmodel, contextlib.nullcontext, whole_folder),
+    "savedmodel": Format(_write_savedmodel, OPENERS["savedmodel"], contextlib.nullcontext, whole_folder),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
+<<<<<<< HEAD
     "onnx": Format(write_onnx, open_onnx, functools.partial(portable_graph, static=False, onnx=True)),
     "openvino": Format(write_openvino, open_openvino, functools.partial(portable_graph, static=False, onnx=True),
                        whole_pair),
     "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
+=======
+    "onnx": Format(write_onnx, OPENERS["onnx"], functools.partial(portable_graph, static=False, onnx=True)),
+    "litert": Format(_write_litert, OPENERS["litert"], functools.partial(portable_graph, static=True)),
+>>>>>>> 5ad74e7 (An exported file in the place of a checkpoint, without Keras; label networks on a GPU beside each other, presets of the best; torchvision beside ours; one GPU measured)
 }
 
 

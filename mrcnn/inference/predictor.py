@@ -5,13 +5,11 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
-from mrcnn.network.geometries import geometry_of
 
 _COMPILING = threading.Lock()
 
@@ -47,6 +45,8 @@ class Predictor:
         Returns:
             A Window of the same numbers.
         """
+        from mrcnn.network.geometries import geometry_of  # brings Keras in, which exported files do without
+
         return geometry_of(self.config).window_kind(*dataclasses.astuple(window))
 
     def placed_views(self, image: np.ndarray) -> list[tuple[np.ndarray, Window]]:
@@ -80,6 +80,8 @@ class Predictor:
 
     def _network(self):
         """The inference graph as a function of a dict of arrays, the same one for all threads."""
+        import keras
+
         model = self.inference_model
         with _COMPILING:
             if keras.backend.backend() != "jax":

@@ -37,7 +37,6 @@ from mrcnn.data.strips import area_within
 from mrcnn.errors import DataError
 from mrcnn.inference.views import on_grid
 from mrcnn.ops import boxes as box_ops
-from mrcnn.ops.nms import kept_boxes
 
 SMALLEST = 64  # pixels of a tile's side
 MOST_OVERLAP = 0.9  # more is hundreds of looks at each pixel
@@ -177,7 +176,7 @@ def merge_tiles(detections: Sequence[dict], tiles: np.ndarray, shape: tuple[int,
         things, class_ids = things + own, class_ids + [class_id] * len(own)
     order = np.argsort([-thing.score for thing in things], kind="stable")
     things, class_ids = [things[i] for i in order], np.array([class_ids[i] for i in order], np.int32)
-    kept = kept_boxes(_boxes(things), class_ids, iou_threshold)
+    kept = box_ops.kept_boxes(_boxes(things), class_ids, iou_threshold)
     return _answer([things[i] for i in kept], class_ids[kept], views)
 
 

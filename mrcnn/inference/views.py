@@ -21,7 +21,6 @@ from mrcnn.config import FIXED_CANVAS_MODES, Settings
 from mrcnn.data.images import Window, place_image
 from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
-from mrcnn.ops.nms import kept_boxes
 
 SAME_OBJECT = 0.65  # least IoU of two views' boxes of one object; 0.5 measured a little worse
 VIEW_CONFIDENCE = 0.05  # least score in a view: below the final threshold, because it is the mean that has to pass that
@@ -94,7 +93,7 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
     merged_boxes = np.array([np.average(boxes[group], axis=0, weights=scores[group]) for group in groups], np.float32)
     merged_boxes = merged_boxes.reshape(-1, 4)
     merged_classes = np.array([classes[group[0]] for group in groups], np.int32)
-    kept = kept_boxes(merged_boxes, merged_classes, iou_threshold)[:count]
+    kept = box_ops.kept_boxes(merged_boxes, merged_classes, iou_threshold)[:count]
     grid = tuple(2 * side for side in masks.shape[1:])  # finer than the members' grids, which do not coincide
     merged = {
         "boxes": merged_boxes[kept],

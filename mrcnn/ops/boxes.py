@@ -141,3 +141,22 @@ def clip(boxes: Tensor, window: Tensor) -> Tensor:
     y2 = xp.clip(boxes[..., 2], window[..., 0], window[..., 2])
     x2 = xp.clip(boxes[..., 3], window[..., 1], window[..., 3])
     return xp.stack([y1, x1, y2, x2], axis=-1)
+
+
+def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
+    """Greedy suppression in numpy, class by class, for the few boxes that are merged outside of a graph.
+
+    Args:
+        boxes: float [N, 4], best first
+        classes: int [N]; a box suppresses those of its class alone
+        iou_threshold: IoU that a kept box may have with a better one
+
+    Returns:
+        int [K], indices of the kept boxes, best first.
+    """
+    kept = []
+    for i in range(len(boxes)):
+        rivals = [j for j in kept if classes[j] == classes[i]]
+        if not rivals or iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
+            kept.append(i)
+    return np.array(kept, int)

@@ -1,6 +1,5 @@
 """Non-maximum suppression over many independent sets of boxes at once: greedy, and YOLACT's fast form of it."""
 
-import numpy as np
 from keras import backend, ops
 
 from mrcnn.ops import Tensor
@@ -58,25 +57,6 @@ def fast_nms(boxes: Tensor, iou_threshold: float) -> Tensor:
     better = position[:, None] < position[None]
     overlaps = ops.where(better, box_ops.iou_matrix(boxes, boxes), 0.0)
     return ops.max(overlaps, axis=1) <= iou_threshold
-
-
-def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
-    """The same rule in numpy, for the few boxes that are merged outside of a graph.
-
-    Args:
-        boxes: float [N, 4], best first
-        classes: int [N]; a box suppresses those of its class alone
-        iou_threshold: IoU that a kept box may have with a better one
-
-    Returns:
-        int [K], indices of the kept boxes, best first.
-    """
-    kept = []
-    for i in range(len(boxes)):
-        rivals = [j for j in kept if classes[j] == classes[i]]
-        if not rivals or box_ops.iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
-            kept.append(i)
-    return np.array(kept, int)
 
 
 def reference_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:

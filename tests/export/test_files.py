@@ -15,6 +15,7 @@ from full_disk import full_disk
 from PIL import Image
 from tiny import TinyConfig
 
+from mrcnn import architectures
 from mrcnn.config import Config
 from mrcnn.data.drawn.people import draw_picture
 from mrcnn.errors import DataError, ExportError
@@ -131,6 +132,11 @@ def test_the_program_of_the_guide_detects_as_detect_does(format, model, exported
         truth = expected["masks"][..., row]
         assert (each["mask"] ^ truth).sum() <= 0.05 * truth.sum() + 3
     assert objects
+    (loaded,) = architectures.load(path).detect([image])  # the file in the place of a checkpoint
+    np.testing.assert_array_equal(loaded["class_ids"], expected["class_ids"])
+    np.testing.assert_allclose(loaded["scores"], expected["scores"], atol=1e-3)
+    np.testing.assert_allclose(loaded["boxes"], expected["boxes"], atol=0.05)
+    assert (loaded["masks"] ^ expected["masks"]).sum() <= 0.01 * expected["masks"].sum() + 3
 
 
 OPTIONS_CANVAS = {format: (options["height"], options["width"]) for format, options in OPTIONS.items()}

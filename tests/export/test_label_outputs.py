@@ -9,6 +9,7 @@ import pytest
 from export_guide import program_of_guide, skip_without_packages
 from tiny_pixels import make_sure, pixel_network
 
+from mrcnn import architectures
 from mrcnn.export.files import export
 from mrcnn.export.label_outputs import LabelOutputs
 from mrcnn.export.parity import compare, place
@@ -99,13 +100,15 @@ def test_the_program_of_the_guide_labels_as_the_network_does(name, tmp_path, mon
     assert about["mean_pixel"] == [123.7, 116.8, 103.9] and "thresholds" not in about
     assert about["checked"]["classes"] > 2 and about["checked"]["largest_difference"] < LabelOutputs.tolerance == 1e-3
     assert "another label at 0.0" in capsys.readouterr().out
-    run = program.load(path, about)
+    run, loaded = program.load(path, about), architectures.load(path)
     for photo in (fits, large):
         labels, probabilities = program.label(run, about, photo)
         canvas, window = place(photo, tuple(shape[1:]), about["resize"])
         told = model.predict(canvas[None], window.box[None])["probabilities"][0]
         expected = label_map_of([photo_part(told, window)], photo.shape[:2])
         assert labels.shape == photo.shape[:2] and labels.dtype == np.uint8
+        (own,) = loaded.label([photo])  # the file in the place of a checkpoint
+        np.testing.assert_allclose(own["probabilities"], expected["probabilities"], atol=1e-3)
         assert (labels == expected["labels"]).mean() > 0.97  # the large one is shrunk, where cv2 rounds otherwise
         if photo is fits:
             np.testing.assert_allclose(probabilities, expected["probabilities"], atol=1e-3)

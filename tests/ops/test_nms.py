@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.ops.nms import ABSENT, fast_nms, kept_boxes, nms, parallel_nms, reference_nms
+from mrcnn.ops.boxes import kept_boxes
+from mrcnn.ops.nms import ABSENT, fast_nms, nms, parallel_nms, reference_nms
 
 
 def brute_force(boxes, scores, threshold, limit):

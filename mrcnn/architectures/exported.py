@@ -1,0 +1,209 @@
+"""An exported file in the place of a checkpoint: detect, label and evaluate through the file's own runtime.
+
+Neither Keras nor TensorFlow is imported for ONNX and LiteRT files. What is built into a file cannot be changed: its
+canvas, its batch, its least score. `open_exported` says so where something else is asked for.
+"""
+
+import importlib
+import os
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mrcnn.architectures.object_labels import LabelsOfObjects
+from mrcnn.config import Settings
+from mrcnn.data.corner_alignment import CornerAlignedWindow
+from mrcnn.data.images import Window
+from mrcnn.errors import CheckpointError, ConfigError, ExportError
+from mrcnn.export.parity import place
+from mrcnn.export.running import open_file, read_about
+from mrcnn.inference.detector import Detector
+from mrcnn.inference.labeler import Labeler
+from mrcnn.weights.files import DEFAULT_ARCHITECTURE
+
+SETTINGS = {  # architecture: module:class of its settings, none of which brings Keras in
+    DEFAULT_ARCHITECTURE: "mrcnn.config:Config",
+    "yolact": "mrcnn.config_yolact:YolactSettings",
+    "deeplabv3": "mrcnn.config_pixels:DeepLabSettings",
+    "deeplabv3plus": "mrcnn.config_pixels:DeepLabPlusSettings",
+    "unet": "mrcnn.config_pixels:UNetSettings",
+    "u2net": "mrcnn.config_pixels:U2NetSettings",
+    "u2netp": "mrcnn.config_pixels:U2NetSettings",
+}
+# What may differ from the export: it is done beside the file.
+OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "DETECTION_NMS_THRESHOLD", "LABEL_REFINE", "TEST_FLIP", "NAME", "SEED"}
+
+
+class ExportedFile:
+    """What exported files of any kind share: photos on the file's canvas, in batches of its size.
+
+    Args:
+        path: of the file.
+        about: what its JSON file holds.
+        run: function from its inputs to its outputs, by name.
+        config: settings, of the class of its architecture.
+
+    Attributes:
+        path, about, config: as given.
+        class_names: names by class id, background first.
+        log_dir: folder of the file.
+        mode: "inference".
+    """
+
+    mode = "inference"
+
+    def __init__(self, path: str, about: dict, run: Callable[[dict], dict], config: Settings):
+        self.path, self.about, self.config, self._run = path, about, config, run
+        self.class_names = list(about["class_names"])
+        self.log_dir = os.path.dirname(os.path.abspath(path))
+        self._canvas = about["canvas"]["height"], about["canvas"]["width"]
+        self._window_kind = CornerAlignedWindow if about.get("geometry") == "matterport" else Window
+        self._turn = threading.Lock()  # not every runtime takes calls of several threads at once
+
+    def architecture_name(self) -> str:
+        """Name of the architecture that the file was exported from."""
+        return self.about["architecture"]
+
+    def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
+        """Place a photo on the file's canvas; one that would not fit at the size of the training is shrunk.
+
+        Args:
+            image: uint8 [H, W, C].
+
+        Returns:
+            (canvas uint8 [h, w, C], Window that maps boxes between canvas and photo).
+        """
+        canvas, window = place(image, self._canvas, self.about["resize"])
+        return canvas, self.window_of(window)
+
+    def window_of(self, window: Window) -> Window:
+        """Give a Window the geometry of the file.
+
+        Args:
+            window: of a photo on its canvas.
+        """
+        parts = (window.original_shape, window.canvas_shape, window.scale, window.offset)
+        return self._window_kind(*parts)
+
+    def _outputs(self, canvases, windows):
+        """The file's outputs for any number of canvases, which go in by batches of the file's size."""
+        given = {"image": canvases, "window": windows}
+        batch, parts = self.about["inputs"]["image"]["shape"][0], []
+        for start in range(0, len(canvases), batch):
+            rows = np.minimum(np.arange(start, start + batch), len(canvases) - 1)  # the last batch is filled up
+            inputs = {name: given[name][rows].astype(wanted["dtype"]) for name, wanted in self.about["inputs"].items()}
+            try:
+                with self._turn:
+                    outputs = self._run(inputs)
+            except Exception as error:  # every runtime has errors of its own
+                raise ExportError(f"{self.path} does not run: {' '.join(str(error).split())[:300]}; export it again.") \
+                    from error
+            parts.append({name: np.array(value)[: len(canvases) - start] for name, value in outputs.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def __getattr__(self, name):
+        raise AttributeError(f"{self.path!r} is an exported file, which has no {name}: load the checkpoint that it was "
+                             "exported from.")
+
+
+class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
+    """An exported file that finds objects: detect(), detect_tiled(), label() as of the network."""
+
+    _told = False
+
+    def predict(self, canvases: np.ndarray, windows: np.ndarray,
+                min_confidence: float | None = None) -> dict[str, np.ndarray]:
+        """Run the file on canvases.
+
+        Args:
+            canvases: uint8 [B, h, w, 3].
+            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+            min_confidence: least score of an object; what the file drops by its own cannot come back.
+
+        Returns:
+            The file's outputs by name.
+        """
+        least, built_in = self._least(min_confidence), self.about["thresholds"]["score"]
+        if least < built_in and not self._told and not self.config.TEST_FLIP:
+            self._told = True
+            warnings.warn(f"{self.path} has the least score {built_in:g} built in, and {least:g} was asked for: "
+                          f"objects between them are missing; export with --set DETECTION_MIN_CONFIDENCE={least:g}.",
+                          stacklevel=2)
+        outputs = self._outputs(canvases, windows)
+        outputs["valid"] = outputs["valid"].astype(bool) & (outputs["scores"] >= least)
+        return outputs
+
+    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
+        """Label maps of photos; see `Segmenter.label`."""
+        return list(self.label_each(images, probabilities, **options))
+
+
+class ExportedLabeler(ExportedFile, Labeler):
+    """An exported file of label maps: label() as of the network."""
+
+    def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the file on canvases; arguments as for `ExportedDetector.predict`."""
+        return self._outputs(canvases, windows)
+
+    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
+        """Label maps of photos; see `Segmenter.label`."""
+        return list(self.label_each(images, probabilities, **options))
+
+
+def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides: object) -> ExportedFile:
+    """Open an exported file as if it were the network of its checkpoint.
+
+    Args:
+        path: of the file, or of the folder of a SavedModel; its JSON file lies beside it.
+        mode: "inference"; an exported file cannot be trained.
+        **overrides: settings to change, by name: those of OUTSIDE, which are at work beside the file.
+
+    Returns:
+        An ExportedDetector or ExportedLabeler.
+
+    Raises:
+        ExportError: the file or its JSON file cannot be used, or its runtime is missing.
+        CheckpointError: it was asked for training.
+        ConfigError: a setting is built into the file, or cannot be.
+    """
+    path = os.path.normpath(os.fspath(path))
+    if mode != "inference":
+        raise CheckpointError(f"{path} is an exported file, which cannot be trained: give the checkpoint (.h5) that it "
+                              "was exported from.")
+    about = read_about(path)
+    config = settings_of(about["architecture"]).from_dict(about["settings"], source=f"{path}.json")
+    batch = about["inputs"]["image"]["shape"][0]
+    config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, TEST_FLIP=False, TEST_SCALES=(1.0,))
+    overrides = {name: value for name, value in overrides.items() if name not in ("BATCH_SIZE", "IMAGES_PER_GPU")}
+    wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")
+    fixed = [name for name in overrides
+             if name not in OUTSIDE and _plain(wanted, name) != _plain(config, name)]
+    if "TEST_SCALES" in fixed:
+        raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
+                          "leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too.")
+    if fixed:
+        raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
+                          f"checkpoint again with --set {fixed[0]}=...")
+    kind = ExportedDetector if "boxes" in about["outputs"] else ExportedLabeler
+    return kind(path, about, open_file(path, about), wanted)
+
+
+def _plain(config, name):
+    return config.to_dict().get(name)
+
+
+def settings_of(architecture: str) -> type:
+    """The class of an architecture's settings, without Keras for those of this package.
+
+    Args:
+        architecture: name of it.
+    """
+    place = SETTINGS.get(architecture)
+    if place is None:
+        from mrcnn.architectures import class_of
+
+        return class_of(architecture).settings
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,48 @@
+"""Label maps of whatever detects objects."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mrcnn.labeling.label_map import LabelSettings
+from mrcnn.labeling.photos import detected, label_photo
+
+
+class LabelsOfObjects:
+    """label_each() of what has detect(), detect_tiled(), class_names and config."""
+
+    def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True,
+                   settings: LabelSettings | None = None) -> Iterator[dict]:
+        """Make label maps of the detections in photos, by `mrcnn.labeling.label_map`.
+
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB.
+            probabilities: False leaves the probabilities out, which saves memory and time.
+            settings: of the label maps; None takes the defaults.
+
+        Yields:
+            {"labels": uint8 [H, W]} and perhaps "probabilities" float32 [H, W, C] of each photo, in their order.
+        """
+        return self._labelled(images, detected(self, images), probabilities, settings)
+
+    def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
+                         probabilities: bool = True, settings: LabelSettings | None = None) -> Iterator[dict]:
+        """Make label maps of the detections of `detect_tiled` in huge photos.
+
+        Args:
+            images: photos, each uint8 [H, W, 3] RGB.
+            tile, overlap: as for `detect_tiled`.
+            probabilities, settings: as for `label_each`.
+
+        Yields:
+            What `label_each` yields.
+        """
+        detections = self.detect_tiled(images, tile, overlap, mask_probabilities=True)
+        return self._labelled(images, detections, probabilities, settings)
+
+    def _labelled(self, images, detections, probabilities, settings):
+        names = self.class_names or ["BG", *(f"class {i}" for i in range(1, self.config.NUM_CLASSES))]
+        if settings is not None:
+            settings.check_classes(names)
+        for image, objects in zip(images, detections):
+            yield label_photo(objects, image.shape[:2], names, settings, probabilities)

@@ -1,0 +1,140 @@
+"""Exported files run again: what the JSON file says of them, and the runtime of their kind. No Keras is needed."""
+
+import json
+import os
+import warnings
+from collections.abc import Callable
+
+from mrcnn.errors import ExportError
+from mrcnn.export.onnx_files import brief, open_onnx
+
+ENDINGS = {".onnx": "onnx", ".tflite": "litert"}
+SAVED = "saved_model.pb"  # what every SavedModel's folder has
+
+
+def is_exported(path: str | os.PathLike) -> bool:
+    """Whether a path is an exported file, or the folder of one, by its ending or the JSON file beside it.
+
+    Args:
+        path: of any file or folder.
+    """
+    path = os.path.normpath(os.fspath(path))
+    if os.path.splitext(path)[1].lower() in ENDINGS:
+        return True
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, SAVED))
+    return os.path.isfile(path) and _is_about(_read(path + ".json"))
+
+
+def read_about(path: str | os.PathLike) -> dict:
+    """Read what an exported file is, as `mrcnn.export.files.export` wrote it beside the file.
+
+    Args:
+        path: of the exported file or folder.
+
+    Returns:
+        What its JSON file holds.
+
+    Raises:
+        ExportError: the file is not there, or its JSON file is missing, damaged, of another program or of a version
+            that kept no settings.
+    """
+    path = os.path.normpath(os.fspath(path))
+    if not os.path.exists(path):
+        raise ExportError(f"{path}: no such file.")
+    about, beside = _read(path + ".json"), path + ".json"
+    if about is None:
+        raise ExportError(f"{path} is described by {beside}, which is missing or no JSON: export writes both; keep "
+                          "them together.")
+    if not _is_about(about):
+        raise ExportError(f"{beside} does not describe a file that mrcnn exported (no format and inputs): give the "
+                          "file that mrcnn export wrote.")
+    if about["format"] not in OPENERS:
+        raise ExportError(f"{beside} says format {about['format']!r}: known are {', '.join(OPENERS)}; it may be of a "
+                          "newer version of mrcnn.")
+    if not isinstance(about.get("settings"), dict):
+        raise ExportError(f"{beside} holds no settings ({about.get('written_by', 'unknown writer')}): export the "
+                          "checkpoint again, and the file can be used here.")
+    return about
+
+
+def open_file(path: str | os.PathLike, about: dict) -> Callable[[dict], dict]:
+    """Open an exported file.
+
+    Args:
+        path: of it.
+        about: what `read_about` gave.
+
+    Returns:
+        A function from the inputs of the file to its outputs, both by name.
+
+    Raises:
+        ExportError: the runtime is missing, or does not take the file.
+    """
+    path = os.path.normpath(os.fspath(path))
+    try:
+        return OPENERS[about["format"]](path)
+    except ExportError:
+        raise
+    except Exception as error:  # every runtime has errors of its own
+        raise ExportError(f"{path} is no {about['format']} file that its runtime takes: {brief(error)}; export it "
+                          "again.") from error
+
+
+def open_savedmodel(path: str) -> Callable[[dict], dict]:
+    """A function from the inputs of a SavedModel to its outputs, both by name.
+
+    Args:
+        path: of its folder.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ExportError(f"A SavedModel needs TensorFlow ({error}): pip install tensorflow, or export to onnx.") \
+            from error
+
+    module = tf.saved_model.load(path)
+
+    def run(inputs):
+        outputs = module.signatures["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run
+
+
+def open_litert(path: str) -> Callable[[dict], dict]:
+    """A function from the inputs of a LiteRT file to its outputs, both by name.
+
+    Args:
+        path: of the file.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise ExportError(f"LiteRT needs its runtime ({error}): pip install ai-edge-litert.") from error
+
+        Interpreter = tf.lite.Interpreter
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TensorFlow's own says that it will go
+        interpreter = Interpreter(model_path=path)
+    runner = interpreter.get_signature_runner()
+    return lambda inputs: runner(**inputs)
+
+
+OPENERS = {"savedmodel": open_savedmodel, "onnx": open_onnx, "litert": open_litert}
+
+
+def _read(path):
+    """What a JSON file holds; None if there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_about(told):
+    return isinstance(told, dict) and isinstance(told.get("format"), str) and isinstance(told.get("inputs"), dict)

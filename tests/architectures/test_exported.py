@@ -1,0 +1,139 @@
+"""An exported file in the place of a checkpoint; files of each kind are held against networks in tests/export."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mrcnn import architectures
+from mrcnn.architectures import exported
+from mrcnn.architectures.exported import ExportedDetector, ExportedLabeler, open_exported, settings_of
+from mrcnn.config import Config
+from mrcnn.errors import CheckpointError, ConfigError, ExportError
+
+CANVAS, BATCH = (64, 128), 2
+
+
+def about_of(architecture="mask-rcnn", **changed):
+    """What the JSON file of a file of one class says, least score 0.3."""
+    objects = architecture == "mask-rcnn"
+    least = {"DETECTION_MIN_CONFIDENCE": 0.3} if objects else {}
+    settings = settings_of(architecture)(NAME="t", NUM_CLASSES=2, IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=128, **least)
+    inputs = {"image": {"shape": [BATCH, *CANVAS, 3], "dtype": "uint8"}}
+    if objects:
+        inputs["window"] = {"shape": [BATCH, 4], "dtype": "float32"}
+    outputs = dict.fromkeys(("boxes", "scores", "class_ids", "valid", "masks") if objects else ("probabilities",), {})
+    return {"format": "onnx", "architecture": architecture, "inputs": inputs, "outputs": outputs,
+            "class_names": ["BG", "bag"], "canvas": dict(zip(("height", "width"), CANVAS, strict=True)),
+            "resize": {"min_side": 0, "max_side": 128, "min_scale": 1.0}, "settings": settings.to_dict(),
+            "thresholds": {"score": 0.3, "overlap": 0.3, "mask": 0.5}, "geometry": "exact", **changed}
+
+
+def of_windows(inputs):
+    """The answer of a stub: two objects, each as large as the photo, of scores 0.9 and 0.4."""
+    assert inputs["image"].shape == (BATCH, *CANVAS, 3) and inputs["image"].dtype == np.uint8
+    window = np.repeat(inputs["window"][:, None], 2, axis=1)
+    return {"boxes": window, "class_ids": np.ones((BATCH, 2), np.int32),
+            "scores": np.tile(np.float32([0.9, 0.4]), (BATCH, 1)), "valid": np.ones((BATCH, 2), bool),
+            "masks": np.ones((BATCH, 2, 4, 4), np.float32)}
+
+
+@pytest.fixture
+def opened(tmp_path, monkeypatch):
+    """A function that opens a file with this beside it, its runtime a stub; `opened.runs` counts its runs."""
+    def open_it(about, run=of_windows, **overrides):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(b"stub")
+        (tmp_path / "model.onnx.json").write_text(json.dumps(about))
+
+        def counted(inputs):
+            open_it.runs += 1
+            return run(inputs)
+
+        monkeypatch.setattr(exported, "open_file", lambda path, about: counted)
+        return architectures.load(path, **overrides)
+
+    open_it.runs = 0
+    return open_it
+
+
+def photo(height, width):
+    return np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def test_photos_of_any_number_and_size_go_through_in_batches_of_the_file(opened):
+    model = opened(about_of())
+    assert isinstance(model, ExportedDetector) and model.class_names == ["BG", "bag"]
+    photos = [photo(30, 40), photo(200, 100), photo(64, 128)]
+    results = model.detect(photos)
+    assert opened.runs == 2  # two and one
+    for image, result in zip(photos, results, strict=True):
+        height, width = image.shape[:2]
+        np.testing.assert_allclose(result["boxes"], [[0, 0, height, width]] * 2, atol=0.01)
+        assert result["masks"].shape == (height, width, 2) and result["masks"].all()
+    assert model.detect([]) == []
+
+
+def test_a_higher_score_is_asked_for_beside_the_file_and_a_lower_one_is_told(opened):
+    model = opened(about_of(), DETECTION_MIN_CONFIDENCE=0.5)
+    assert len(model.detect([photo(40, 40)])[0]["scores"]) == 1
+    assert len(model.detect([photo(40, 40)], min_confidence=0.35)[0]["scores"]) == 2
+    with pytest.warns(UserWarning, match="least score 0.3 built in.*DETECTION_MIN_CONFIDENCE=0.05"):
+        model.detect([photo(40, 40)], min_confidence=0.05)
+
+
+def test_label_maps_tiles_and_mirrored_views(opened):
+    model = opened(about_of(), TEST_FLIP=True)
+    (result,) = model.label([photo(50, 60)])
+    assert (result["labels"] == 1).all() and opened.runs == 1  # both views in one batch
+    assert len(model.detect_tiled([photo(200, 300)], tile=128)[0]["scores"])
+
+    def left_half(inputs):
+        told = np.zeros((BATCH, *CANVAS, 2), np.float32)
+        told[..., 1] = np.arange(CANVAS[1]) < CANVAS[1] / 2
+        told[..., 0] = 1 - told[..., 1]
+        return {"probabilities": told}
+
+    labels = opened(about_of("unet"), left_half)
+    assert isinstance(labels, ExportedLabeler) and labels.architecture_name() == "unet"
+    (result,) = labels.label([photo(64, 128)])
+    assert result["labels"][:, :64].all() and not result["labels"][:, 64:].any()
+
+
+@pytest.mark.parametrize("overrides, told", [
+    ({"IMAGE_MAX_DIM": 256}, "IMAGE_MAX_DIM=128 built in"), ({"TEST_SCALES": (1.0, 1.25)}, "TEST_FLIP=true"),
+    ({"NO_SUCH": 1}, "NO_SUCH"),
+])
+def test_what_is_built_in_cannot_be_changed(overrides, told, opened):
+    with pytest.raises(ConfigError, match=told):
+        opened(about_of(), **overrides)
+    assert opened(about_of(), IMAGE_MAX_DIM=128).config.IMAGE_MAX_DIM == 128  # as it is
+
+
+def test_what_a_file_cannot_do_is_said(opened, tmp_path):
+    def broken(inputs):
+        raise RuntimeError("no kernel\nfor this")
+
+    with pytest.raises(ExportError, match="does not run: no kernel for this"):
+        opened(about_of(), broken).detect([photo(40, 40)])
+    with pytest.raises(CheckpointError, match="cannot be trained"):
+        open_exported(tmp_path / "model.onnx", "training")
+    with pytest.raises(CheckpointError, match="give the checkpoint"):
+        architectures.architecture_of(tmp_path / "model.onnx")
+    with pytest.raises(AttributeError, match="exported file, which has no train"):
+        opened(about_of()).train()
+
+
+def test_settings_of_each_architecture():
+    for name in architectures.ARCHITECTURES:
+        assert settings_of(name) is architectures.class_of(name).settings
+    assert settings_of("mask-rcnn") is Config
+
+
+def test_neither_keras_nor_a_backend_is_imported():
+    code = ("import sys\nfor name in ('keras', 'tensorflow', 'jax', 'torch'): sys.modules[name] = None\n"
+            "import mrcnn.architectures.exported, mrcnn.commands.main, mrcnn.commands.detect, mrcnn.commands.label, "
+            "mrcnn.evaluation.coco, mrcnn.drawing.pictures, mrcnn.labeling.refine, mrcnn.data.unannotated")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,58 @@
+"""Exported files run again: what is one, and the line that says why one cannot be used."""
+
+import json
+import sys
+
+import pytest
+
+from mrcnn.errors import ExportError
+from mrcnn.export.running import is_exported, open_file, read_about
+
+ABOUT = {"format": "onnx", "inputs": {"image": {}}, "settings": {}, "written_by": "mrcnn 0"}
+
+
+def written(folder, about, name="model.onnx"):
+    """Path of an empty file with this beside it."""
+    path = folder / name
+    path.write_bytes(b"no model")
+    if about is not None:
+        (folder / f"{name}.json").write_text(about if isinstance(about, str) else json.dumps(about))
+    return str(path)
+
+
+def test_files_are_known_by_their_ending_their_folder_or_what_lies_beside_them(tmp_path):
+    assert is_exported("anywhere/Model.ONNX") and is_exported("model.tflite")
+    assert is_exported(written(tmp_path, ABOUT, "without_ending"))
+    assert not is_exported(written(tmp_path, {"other": 1}, "weights.h5")) and not is_exported("last")
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    assert not is_exported(folder)
+    (folder / "saved_model.pb").write_bytes(b"")
+    assert is_exported(folder) and is_exported(f"{folder}/")
+
+
+@pytest.mark.parametrize("about, told", [
+    (None, "model.onnx.json, which is missing"), ("{", "missing or no JSON"), ([], "does not describe a file"),
+    ({**ABOUT, "format": "abacus"}, "known are savedmodel, onnx, litert"),
+    ({**ABOUT, "settings": None}, "holds no settings .mrcnn 0.: export the checkpoint again"),
+])
+def test_what_cannot_be_used_is_named_with_the_remedy(about, told, tmp_path):
+    with pytest.raises(ExportError, match=told):
+        read_about(written(tmp_path, about))
+
+
+def test_a_file_that_is_not_there_and_one_that_its_runtime_refuses(tmp_path):
+    with pytest.raises(ExportError, match="none.onnx: no such file"):
+        read_about(tmp_path / "none.onnx")
+    pytest.importorskip("onnxruntime")
+    path = written(tmp_path, ABOUT)
+    with pytest.raises(ExportError, match="onnxruntime cannot run"):
+        open_file(path, read_about(path))
+
+
+@pytest.mark.parametrize("format, package", [("savedmodel", "tensorflow"), ("litert", "ai-edge-litert")])
+def test_a_runtime_that_is_missing_is_named(format, package, monkeypatch, tmp_path):
+    for name in ("tensorflow", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ExportError, match=f"pip install {package}"):
+        open_file(tmp_path / "model", {"format": format})
