@@ -21,18 +21,12 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
-<<<<<<< HEAD
 from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_opset, check_quantize
-from mrcnn.export.onnx_files import open_onnx, write_onnx
-from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
+from mrcnn.export.onnx_files import write_onnx
+from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
 from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
-=======
-from mrcnn.export.asked import Asked, check_opset
-from mrcnn.export.onnx_files import brief, write_onnx
-from mrcnn.export.parity import check_photos, compare, resize_rule
 from mrcnn.export.running import OPENERS
->>>>>>> 5ad74e7 (An exported file in the place of a checkpoint, without Keras; label networks on a GPU beside each other, presets of the best; torchvision beside ours; one GPU measured)
 from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
@@ -283,15 +277,10 @@ class Format(NamedTuple):
 FORMATS = {
     "savedmodel": Format(_write_savedmodel, OPENERS["savedmodel"], contextlib.nullcontext, whole_folder),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
-<<<<<<< HEAD
-    "onnx": Format(write_onnx, open_onnx, functools.partial(portable_graph, static=False, onnx=True)),
-    "openvino": Format(write_openvino, open_openvino, functools.partial(portable_graph, static=False, onnx=True),
-                       whole_pair),
-    "litert": Format(_write_litert, _open_litert, functools.partial(portable_graph, static=True)),
-=======
     "onnx": Format(write_onnx, OPENERS["onnx"], functools.partial(portable_graph, static=False, onnx=True)),
+    "openvino": Format(write_openvino, OPENERS["openvino"], functools.partial(portable_graph, static=False, onnx=True),
+                       whole_pair),
     "litert": Format(_write_litert, OPENERS["litert"], functools.partial(portable_graph, static=True)),
->>>>>>> 5ad74e7 (An exported file in the place of a checkpoint, without Keras; label networks on a GPU beside each other, presets of the best; torchvision beside ours; one GPU measured)
 }
 
 

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Callable
 
 from mrcnn.errors import ExportError
-from mrcnn.export.onnx_files import brief, open_onnx
+from mrcnn.export.packages import brief
 
-ENDINGS = {".onnx": "onnx", ".tflite": "litert"}
+ENDINGS = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
 SAVED = "saved_model.pb"  # what every SavedModel's folder has
 
 
@@ -124,7 +124,29 @@ def open_litert(path: str) -> Callable[[dict], dict]:
     return lambda inputs: runner(**inputs)
 
 
-OPENERS = {"savedmodel": open_savedmodel, "onnx": open_onnx, "litert": open_litert}
+def open_onnx(path: str) -> Callable[[dict], dict]:
+    """A function from the inputs of an ONNX file to its outputs; see `mrcnn.export.onnx_files`.
+
+    Args:
+        path: of the file.
+    """
+    from mrcnn.export.onnx_files import open_onnx as opened  # brings numpy in, and commands ask for help without it
+
+    return opened(path)
+
+
+def open_openvino(path: str | tuple[str, str]) -> Callable[[dict], dict]:
+    """A function from the inputs of an OpenVINO file to its outputs; see `mrcnn.export.openvino_files`.
+
+    Args:
+        path: NAME.xml, or the paths of graph and weights.
+    """
+    from mrcnn.export.openvino_files import open_openvino as opened
+
+    return opened(path)
+
+
+OPENERS = {"savedmodel": open_savedmodel, "onnx": open_onnx, "openvino": open_openvino, "litert": open_litert}
 
 
 def _read(path):

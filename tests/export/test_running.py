@@ -21,7 +21,7 @@ def written(folder, about, name="model.onnx"):
 
 
 def test_files_are_known_by_their_ending_their_folder_or_what_lies_beside_them(tmp_path):
-    assert is_exported("anywhere/Model.ONNX") and is_exported("model.tflite")
+    assert is_exported("anywhere/Model.ONNX") and is_exported("model.tflite") and is_exported("model.xml")
     assert is_exported(written(tmp_path, ABOUT, "without_ending"))
     assert not is_exported(written(tmp_path, {"other": 1}, "weights.h5")) and not is_exported("last")
     folder = tmp_path / "saved"
@@ -33,7 +33,7 @@ def test_files_are_known_by_their_ending_their_folder_or_what_lies_beside_them(t
 
 @pytest.mark.parametrize("about, told", [
     (None, "model.onnx.json, which is missing"), ("{", "missing or no JSON"), ([], "does not describe a file"),
-    ({**ABOUT, "format": "abacus"}, "known are savedmodel, onnx, litert"),
+    ({**ABOUT, "format": "abacus"}, "known are savedmodel, onnx, openvino, litert"),
     ({**ABOUT, "settings": None}, "holds no settings .mrcnn 0.: export the checkpoint again"),
 ])
 def test_what_cannot_be_used_is_named_with_the_remedy(about, told, tmp_path):
