@@ -59,6 +59,7 @@ setup(
         "serve": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.18"],
         # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
         "parquet": ["pyarrow>=17"],
+        "collection": ["pyarrow>=17"],
         "video": ["av>=14.2"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.
         "export": ["onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17", "ai-edge-litert>=2.0"],

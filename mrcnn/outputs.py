@@ -67,7 +67,7 @@ def _is_ours(path, entries):
     if os.path.isdir(path) and not os.listdir(path):
         return True
     name = os.path.basename(path)
-    return any(listed == name for listed, _ in entries) and (name, _digest(path)) in entries
+    return any(listed == name for listed, _ in entries) and (name, digest(path)) in entries
 
 
 def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
@@ -81,7 +81,7 @@ def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
     if path not in _claimed:
         return
     folder, name = os.path.split(path)
-    entry = (name, _digest(partial))
+    entry = (name, digest(partial))
     if entry in _claimed[path]:
         return
     # Appended: killed in between, both the file before and the new one are listed.
@@ -111,17 +111,17 @@ def _listed(folder):
     return entries
 
 
-def _digest(path):
+def digest(path: str | os.PathLike) -> str:
     """SHA-256 of a file, or of the names and contents of a folder's files."""
     if not os.path.isdir(path):
-        digest = hashlib.sha256()
+        sha256 = hashlib.sha256()
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-    digest = hashlib.sha256()
+                sha256.update(block)
+        return sha256.hexdigest()
+    sha256 = hashlib.sha256()
     for folder, _, names in sorted(os.walk(path)):
         for name in sorted(names):
             inner = os.path.join(folder, name)
-            digest.update(f"{os.path.relpath(inner, path)}\n{_digest(inner)}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+            sha256.update(f"{os.path.relpath(inner, path)}\n{digest(inner)}\n".encode(errors="surrogateescape"))
+    return sha256.hexdigest()

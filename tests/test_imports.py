@@ -20,7 +20,7 @@ FLOORS = (
     ("inference",),
     ("architectures",),
     ("model", "utils", "visualize"),
-    ("serving",),
+    ("serving", "collections"),
     ("commands",),
     ("__main__",),
 )

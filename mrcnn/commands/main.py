@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 # Keras and numpy are imported inside the commands: --help and usage errors answer at once.
 from mrcnn import __version__
+from mrcnn.commands.collection import add_collection
 from mrcnn.commands.data import add_data
 from mrcnn.commands.demo import add_demo
 from mrcnn.commands.detect import add_detect
@@ -32,9 +33,10 @@ def build_parser(program: Program | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mrcnn {__version__}")
     parser.set_defaults(program=program)
     commands = parser.add_subparsers(dest="command", required=True,
-                                     metavar="train|tune|evaluate|detect|diagnose|label|video|export|demo|serve|data")
-    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_export,
-                add_demo, add_serve, add_data):
+                                     metavar="train|tune|evaluate|detect|diagnose|label|video|collection|export|demo|serve|"
+                                             "data")
+    for add in (add_train, add_tune, add_evaluate, add_diagnose, add_detect, add_label, add_video, add_collection,
+                add_export, add_demo, add_serve, add_data):
         add(commands, add_command)
     return parser
 

@@ -14,6 +14,8 @@ CHECKPOINT = re.compile(r".*[/\\][^/\\]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\
 RUN_FOLDER = re.compile(r"(?P<name>.+?)(?P<time>\d{8}T\d{4})")  # Config.NAME takes any text without slashes
 ENDING = "0000.h5"  # of a checkpoint's name: the epoch in four digits
 LOCK = "run.lock"  # in a run folder: holds the process that trains there, or did
+TAKEN = ("{folder} is being trained by process {owner}: wait for its end, or start a run of its own from a "
+         "checkpoint's weights (train --weights PATH).")
 LOCKED_BYTE = 1 << 20  # on Windows, where a locked byte cannot be read
 
 
@@ -111,8 +113,12 @@ def claim_new(folder: str | os.PathLike, name: str) -> tuple[str, object]:
         folder = new_folder(os.path.dirname(folder), name)
 
 
-def claim(folder: str | os.PathLike) -> object:
-    """Lock a run folder, which is made if need be, for this process until the lock is closed or the process ends.
+def claim(folder: str | os.PathLike, taken: str = TAKEN) -> object:
+    """Lock a folder, which is made if need be, for this process until the lock is closed or the process ends.
+
+    Args:
+        folder: of a run, or another that one process alone may write in.
+        taken: what is said if another process has the lock, with {folder} and its number as {owner}.
 
     Returns:
         An object with close().
@@ -132,10 +138,7 @@ def claim(folder: str | os.PathLike) -> object:
         if not _lock(file, path):
             file.seek(0)
             owner = file.read(40).decode("ascii", "replace").strip() or "unknown"
-            raise _TakenError(
-                f"{folder} is being trained by process {owner}: wait for its end, or "
-                "start a run of its own from a checkpoint's weights (train --weights PATH)."
-            )
+            raise _TakenError(taken.format(folder=folder, owner=owner))
         with contextlib.suppress(OSError):  # on a full disk the next message lacks the number, no more
             file.truncate(0)
             file.seek(0)

@@ -1,0 +1,143 @@
+"""Labelling one shard: photos in, one Parquet file out, which appears whole or not at all."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from mrcnn.collections.plan import METADATA
+from mrcnn.collections.rows import photo_rows, schema, unreadable_row
+from mrcnn.data.encoded import WHITE, decode_image
+from mrcnn.data.formats.parquet_files import load_pyarrow
+from mrcnn.errors import DataError
+from mrcnn.files import printable, whole_file
+
+READERS = 2  # threads that decode photos while the network looks at those before
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is the same for all shards.
+
+    Args:
+        root: folder of the photos.
+        key: of the collection, which each shard carries.
+        matte: RGB 0..255 of the colour under what is transparent.
+    """
+
+    root: str
+    key: str
+    matte: tuple[int, int, int] = WHITE
+
+
+@dataclasses.dataclass
+class Counts:
+    """What is in some shards.
+
+    Args:
+        photos: number of photos.
+        objects: number of objects in them.
+        unreadable: number of photos that cannot be read.
+        example: the reason of one of these.
+    """
+
+    photos: int = 0
+    objects: int = 0
+    unreadable: int = 0
+    example: str = ""
+
+    def add(self, other: "Counts") -> None:
+        """Add the counts of other shards."""
+        self.photos += other.photos
+        self.objects += other.objects
+        self.unreadable += other.unreadable
+        self.example = self.example or other.example
+
+
+def write_shard(path: str, names: Sequence[str], job: Job, model: object,
+                show: Callable[[int], None] = lambda done: None) -> Counts:
+    """Label the photos of a shard.
+
+    Args:
+        path: of the Parquet file.
+        names: of the photos, relative to the job's root.
+        job: what is the same for all shards.
+        model: with detect(), class_names and config.
+        show: called with the number of photos done.
+
+    Returns:
+        What is in the shard.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    parquet = load_pyarrow()[1]
+    counts, rows, size = Counts(photos=len(names)), [], max(1, int(model.config.BATCH_SIZE))
+    class_names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
+    photos = _ahead(lambda name: read_photo(job, name), names, READERS + size)
+    for start in range(0, len(names), size):
+        batch = [next(photos) for _ in names[start:start + size]]
+        found = iter(model.detect([image for _, image, _ in batch if image is not None], rle=True)
+                     if any(image is not None for _, image, _ in batch) else ())
+        for name, (sha256, image, reason) in zip(names[start:], batch):
+            if image is None:
+                counts.unreadable += 1
+                counts.example = counts.example or reason
+                rows.append(unreadable_row(name, sha256, reason))
+                continue
+            result = next(found)
+            counts.objects += len(result["rles"])
+            rows += photo_rows(name, sha256, image, result, class_names)
+        show(min(start + size, len(names)))
+    table = _table(rows, schema({METADATA: job.key}))
+    with whole_file(path) as partial:
+        parquet.write_table(table, partial, compression="zstd")
+    return counts
+
+
+def _table(rows, columns):
+    import pyarrow
+
+    # Half a surrogate pair, of a file's name that is no UTF-8, is written out: Parquet has no letter for it.
+    for row in rows:
+        row["photo"] = row["photo"].encode("utf-8", "backslashreplace").decode()
+    return pyarrow.Table.from_pylist(rows, schema=columns)
+
+
+def read_photo(job: Job, name: str) -> tuple[str | None, np.ndarray | None, str | None]:
+    """Read a photo.
+
+    Args:
+        job: see `write_shard`.
+        name: of the photo.
+
+    Returns:
+        (SHA-256 of its file, uint8 [H, W, 3] RGB, None); for what cannot be read the reason in the third place, None in
+        the second and, if there is no file, the first.
+    """
+    path, sha256 = os.path.join(job.root, name), None
+    try:
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except (OSError, ValueError) as error:  # a zero byte is in no path
+            raise DataError(f"{path}: cannot read the photo ({getattr(error, 'strerror', None) or error}).") from error
+        sha256 = hashlib.sha256(data).hexdigest()
+        return sha256, decode_image(data, path, job.matte), None
+    except DataError as error:
+        return sha256, None, printable(error, one_line=True)
+
+
+def _ahead(function: Callable, items: Sequence, count: int) -> Iterator:
+    """function(item) of each item in order, by threads, which are `count` items ahead at most."""
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+        waiting = collections.deque(pool.submit(function, item) for item in items[:count])
+        for item in [*items[count:], *[None] * len(waiting)]:
+            first = waiting.popleft()
+            if item is not None:
+                waiting.append(pool.submit(function, item))
+            yield first.result()

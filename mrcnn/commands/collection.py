@@ -1,0 +1,100 @@
+"""The command `collection label`: what a checkpoint finds in a whole collection of photos, as Parquet files."""
+
+import functools
+import os
+import sys
+
+from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
+from mrcnn.commands.settings import overrides_of
+from mrcnn.outputs import digest
+from mrcnn.progress import progress_bar
+
+SHARD_SIZE = 256  # photos: some minutes of work on a CPU, which is what a stop loses
+HARMLESS = ("BATCH_SIZE", "IMAGES_PER_GPU", "GPU_COUNT")  # settings that rows do not depend on
+
+
+def label(options):
+    """Label a collection, or what is missing of it.
+
+    Returns:
+        The exit code.
+    """
+    from mrcnn.collections.local_engine import label_here, label_in_processes
+    from mrcnn.collections.plan import opened
+    from mrcnn.collections.shards import Job
+    from mrcnn.collections.sources import list_collection
+    from mrcnn.data.encoded import WHITE
+    from mrcnn.data.formats.parquet_files import load_pyarrow
+
+    load_pyarrow()  # a package that is missing shows before any work
+    overrides = overrides_of(options)
+    path = checkpoint_of(options)
+    root, names = list_collection(options.photos)
+    names = names[:options.limit]
+    with opened(options.output, root, identity_of(options, path, overrides)) as plan:
+        before = len(plan.shards)
+        new = plan.add(names, options.shard_size)
+        numbers = plan.missing()
+        if before:
+            print(f"{options.output}: {before - sum(number < before for number in numbers)} of {before} shards are "
+                  f"done; {new} photos are new.")
+        if not numbers:
+            print("Nothing is left to do.")
+            return 0
+        job = Job(root, plan.key, tuple(options.matte or WHITE))
+        make_model = functools.partial(load_finder, path, options, overrides)
+        workers = min(options.workers, len(numbers))
+        with progress_bar("Labelling") as show:
+            counts = (label_here(plan, numbers, job, make_model, show) if workers == 1 else
+                      label_in_processes(plan, numbers, job, make_model, workers, show))
+    return tell(options.output, counts, len(numbers))
+
+
+def tell(folder, counts, shards):
+    """Print what was written; returns the exit code."""
+    if counts.unreadable:
+        print(f"{counts.unreadable} of {counts.photos} photos cannot be read; the column error says why, as: "
+              f"{counts.example}", file=sys.stderr)
+    print(f"{counts.objects} objects in {counts.photos - counts.unreadable} photos; {shards} shards are written to "
+          f"{folder}")
+    return 2 if counts.unreadable == counts.photos else 0
+
+
+def identity_of(options, path, overrides):
+    """What the rows of a collection depend on, beside its photos."""
+    about = os.path.normpath(path) + ".json"  # of an exported file, which has its settings there
+    return {
+        "weights": digest(path) + (f"+{digest(about)}" if os.path.isfile(about) else ""),
+        "settings": {name: value for name, value in overrides.items() if name not in HARMLESS},
+        "tile": options.tile, "tile_overlap": options.tile_overlap if options.tile else None, "matte": options.matte,
+    }
+
+
+def load_finder(path, options, overrides):
+    """The model of a checkpoint, which has to find objects."""
+    model = load_model(path, options, overrides)
+    check_has(model, "detect", path)
+    return model
+
+
+def add_collection(commands, add_command):
+    text = "Label whole collections of photos."
+    tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
+        dest="task", required=True, metavar="label")
+    command = add_command(tasks, "label", label, "Write what is found in a collection of photos as Parquet files; the "
+                          "same command goes on where it was stopped.")
+    command.add_argument("photos", nargs="+", metavar="PHOTOS", help="a folder (with its subfolders), a pattern in "
+                         "quotes, a list (.txt), a table with a column of paths (.csv), or photos")
+    add_weights(command)
+    command.add_argument("--output", required=True, metavar="DIR", help="folder of the collection: a new one, or one "
+                         "that this command is to go on with")
+    command.add_argument("--workers", type=positive, default=1, metavar="N", help="processes, each with a network of "
+                         "its own (default 1; on one GPU leave it at that)")
+    command.add_argument("--shard-size", type=positive, default=SHARD_SIZE, metavar="N",
+                         help=f"photos of a file; a stop loses at most the files under way (default {SHARD_SIZE})")
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
+    add_matte(command)
+    add_tta(command)
+    add_tiles(command)

@@ -1,0 +1,60 @@
+"""One shard, with a model that finds drawn garments exactly."""
+
+import hashlib
+import os
+import pathlib
+
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from full_disk import full_disk  # noqa: E402
+from garments import GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
+
+from mrcnn.collections.rows import COLUMNS  # noqa: E402
+from mrcnn.collections.shards import Job, write_shard  # noqa: E402
+from mrcnn.errors import DataError  # noqa: E402
+
+NAMES = [f"photo-{number:02d}.png" for number in range(7)]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return write_photos(tmp_path / "photos", len(NAMES))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 10])
+def test_all_photos_in_their_order_and_unreadable_ones_with_the_reason(tmp_path, photos, batch):
+    good = (tmp_path / "photos" / NAMES[2]).read_bytes()
+    (tmp_path / "photos" / NAMES[2]).write_bytes(good[:60])
+    (tmp_path / "photos" / NAMES[4]).unlink()
+    done = []
+    counts = write_shard(str(tmp_path / "out" / "a.parquet"), NAMES, Job(str(tmp_path / "photos"), "key"),
+                         GarmentFinder(batch=batch), done.append)
+    rows = rows_of(tmp_path / "out")
+    assert list(rows[0]) == list(COLUMNS) and [name for name in dict.fromkeys(row["photo"] for row in rows)] == NAMES
+    expected = {**expected_counts(photos), NAMES[2]: 0, NAMES[4]: 0}
+    assert counts_of(rows) == expected and done[-1] == len(NAMES)
+    assert (counts.photos, counts.objects, counts.unreadable) == (7, sum(expected.values()), 2)
+    cut, gone = ([row for row in rows if row["photo"] == NAMES[number]] for number in (2, 4))
+    assert cut[0]["sha256"] == hashlib.sha256(good[:60]).hexdigest() and gone[0]["sha256"] is None
+    assert "photo-02.png" in cut[0]["error"] and "No such file" in gone[0]["error"]
+    assert counts.example == cut[0]["error"]
+    for row in rows:
+        if row["error"] is None:
+            assert row["sha256"] == hashlib.sha256((tmp_path / "photos" / row["photo"]).read_bytes()).hexdigest()
+            assert (row["height"], row["width"]) == (40, 60) and row["hash"] is not None
+
+
+def test_a_shard_of_unreadable_photos_needs_no_network(tmp_path):
+    model = GarmentFinder()
+    counts = write_shard(str(tmp_path / "a.parquet"), ["x.jpg", "y\udcff.jpg"], Job(str(tmp_path), "key"), model)
+    assert counts.unreadable == 2 and model.seen == 0
+    assert [row["photo"] for row in rows_of(tmp_path)] == ["x.jpg", "y\\udcff.jpg"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, photos):
+    path = tmp_path / "out" / "a.parquet"
+    with full_disk(500), pytest.raises(DataError, match="a.parquet: cannot write the file .*disk space"):
+        write_shard(str(path), NAMES, Job(str(tmp_path / "photos"), "key"), GarmentFinder())
+    assert os.listdir(pathlib.Path(path).parent) == []
