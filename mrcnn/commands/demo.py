@@ -10,6 +10,7 @@ from mrcnn.commands.runs import add_weights, checkpoint_of
 from mrcnn.commands.serve import served_model
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
+from mrcnn.export.running import is_exported
 
 LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limits)}, defaults are those of Limits
     "--max-upload": ("MB", "size of a photo's file at most (default 32)", 1 << 20, "upload"),
@@ -32,7 +33,8 @@ def demo(options: argparse.Namespace) -> None:
     limits = Limits(**{name: value * unit for name, value, unit in given if value is not None})
     path = checkpoint_of(options)
     with private_gradio(), listen(options.host, options.port) as listener:
-        start_keras()
+        if not is_exported(path):
+            start_keras()
         chain_of(options)  # a step that does not exist shows before the network is built
         served = served_model(path, options, overrides)
         from mrcnn.data.encoded import WHITE

@@ -10,6 +10,7 @@ from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, prob
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
+from mrcnn.export.running import is_exported
 
 KEY, STUDIO, STUDIO_KEY = "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
 BATCH_SIZE = 4
@@ -43,7 +44,8 @@ def serve(options: argparse.Namespace) -> int | None:
         from mrcnn.serving.task_photos import TaskPhotos
 
         photos = TaskPhotos(options.photos, os.environ.get(STUDIO), os.environ.get(STUDIO_KEY), limits)
-        start_keras()
+        if not is_exported(path):
+            start_keras()
         chain_of(options)  # a step that does not exist shows before the network is built
         served = served_model(path, options, overrides)
         from mrcnn.data.encoded import WHITE
