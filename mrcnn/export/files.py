@@ -50,8 +50,8 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         photos: photos, each uint8 [H, W, 3], to check the file on, and to calibrate int8 on; None draws people. One
             canvas is always added: an empty one, or noise for label maps.
         tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
-            and boxes as a share of the longer side of the canvas; None takes 0.001, and asks a
-            quantised file to agree with the network in half of the objects or pixels.
+            and boxes as a share of the longer side of the canvas; None takes 0.001 of objects,
+            0.003 of label maps, and asks a quantised file to agree with the network in half of the objects or pixels.
         opset: of an ONNX file: 16, 17 or 18; None takes 17.
         quantize: "float16" (OpenVINO: weights alone), "int8" (ONNX, OpenVINO: convolutions and dense layers, calibrated
             on `photos`), or None for float32.

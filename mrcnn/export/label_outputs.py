@@ -10,6 +10,9 @@ from mrcnn.export.file_outputs import FileOutputs, largest
 class LabelOutputs(FileOutputs):
     """"probabilities" [B, height, width, C], C classes with background."""
 
+    # U2-Net-p with random weights differed by 0.0013 in ONNX, at a border of two labels; all others by less than 1e-4.
+    tolerance = 3e-3
+
     def described(self, model: object, shape: tuple[int, int, int]) -> dict[str, dict]:
         return {"probabilities": {
             "shape": [*shape, int(model.config.NUM_CLASSES)], "dtype": "float32",

@@ -98,7 +98,7 @@ def test_the_program_of_the_guide_labels_as_the_network_does(name, tmp_path, mon
     assert about["outputs"]["probabilities"]["shape"] == [*shape, 4] and set(about["inputs"]) == {"image"}
     assert about["architecture"] == name and about["class_names"] == ["BG", "class 1", "class 2", "class 3"]
     assert about["mean_pixel"] == [123.7, 116.8, 103.9] and "thresholds" not in about
-    assert about["checked"]["classes"] > 2 and about["checked"]["largest_difference"] < LabelOutputs.tolerance == 1e-3
+    assert about["checked"]["classes"] > 2 and about["checked"]["largest_difference"] < 1e-3 < LabelOutputs.tolerance
     assert "another label at 0.0" in capsys.readouterr().out
     run, loaded = program.load(path, about), architectures.load(path)
     for photo in (fits, large):
