@@ -151,9 +151,8 @@ def build(options, coco):
     backbone = Lite0Pyramid(norm)
     backbone.load(options.weights)
     anchors = AnchorGenerator(tuple((side,) for side in options.anchors), ((0.5, 1.0, 2.0),) * 5)
-    info = coco.loadImgs(coco.getImgIds())[0]
-    shorter = round(min(info["height"], info["width"]) * options.size / max(info["height"], info["width"]))
-    return MaskRCNN(backbone, classes, min_size=shorter, max_size=options.size, image_mean=[127 / 255] * 3,
+    # With min_size as large as max_size the longer side alone decides, whatever the shape of the photo, as in ours.
+    return MaskRCNN(backbone, classes, min_size=options.size, max_size=options.size, image_mean=[127 / 255] * 3,
                     image_std=[128 / 255] * 3, rpn_anchor_generator=anchors, box_score_thresh=options.threshold,
                     box_detections_per_img=100)
 
