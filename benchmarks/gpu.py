@@ -75,12 +75,17 @@ def train_ours(precision, batch, toy):
     image = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("float32")
     one = network.batch_of(image, settings) if not toy else toy_batch(network, image, settings)
     inputs = {name: np.repeat(value, batch, axis=0) for name, value in one.items()}
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     model.compile(make_optimizer(model, settings, 1e-9, 0.9, 0), jit_compile="auto")
     start = time.perf_counter()
     model.train_on_batch(inputs)
     first = time.perf_counter() - start
     seconds = median_of(lambda: float(np.asarray(model.train_on_batch(inputs)).ravel()[0]), lambda: None)
-    amount = 3 * 2 * sum(network.multiply_adds(model, settings.TRAIN_ROIS_PER_IMAGE, 100).values()) * batch / 1e3
+    positive = int(settings.TRAIN_ROIS_PER_IMAGE * settings.ROI_POSITIVE_RATIO)
+    amount = 3 * 2 * sum(network.multiply_adds(model, settings.TRAIN_ROIS_PER_IMAGE, positive).values()) * batch / 1e3
     return {"seconds": seconds, "photos_a_second": batch / seconds, "first": first, "tera_operations": amount,
             "memory": gpu_memory(keras.backend.backend())}
 
@@ -115,7 +120,19 @@ def torchvision_network(size, **settings):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, num_classes=14, min_size=size, max_size=size,
                                     trainable_backbone_layers=5, **settings)
+    freeze_norms(network)  # as ours trains, and torchvision too where it starts from weights
     return network.to(device), device
+
+
+def freeze_norms(network):
+    """Put frozen batch normalisation in the place of that which is trained."""
+    from torch.nn import BatchNorm2d
+    from torchvision.ops import FrozenBatchNorm2d
+
+    for module in list(network.modules()):
+        for name, part in module.named_children():
+            if isinstance(part, BatchNorm2d):
+                setattr(module, name, FrozenBatchNorm2d(part.num_features, part.eps))
 
 
 def train_torchvision(precision, batch, toy):
