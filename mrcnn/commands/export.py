@@ -42,10 +42,14 @@ def export(options: argparse.Namespace) -> None:
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     try:
-        write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
-              opset=options.opset, quantize=options.quantize)
+        about = write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
+                      opset=options.opset, quantize=options.quantize)
     except ExportError as error:
         raise UsageError(str(error)) from error
+    if model.config.IMAGE_RESIZE_MODE == "rectangle" and not (height and width):
+        print("The file puts every photo on {height}x{width} pixels (height x width), the checkpoint each on the "
+              "rectangle that fits it: what they find differs where these differ. --height and --width of your "
+              "photos' rectangle avoid it.".format(**about["canvas"]))
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 

@@ -14,7 +14,7 @@ from mrcnn.commands import main as fashion
 from mrcnn.config import Config
 from mrcnn.errors import ExportError
 
-MODEL = SimpleNamespace(detect=None)  # of a network that finds objects
+MODEL = SimpleNamespace(detect=None, config=SimpleNamespace(IMAGE_RESIZE_MODE="square"))  # finds objects
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def seen(monkeypatch):
 
     def export(*arguments, **named):
         seen.arguments, seen.named = arguments, named
+        return {"canvas": {"height": 256, "width": 256}}
 
     monkeypatch.setattr(fashion_export, "load_model", load)
     monkeypatch.setattr(mrcnn.export.files, "export", export)
@@ -53,6 +54,14 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
     assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
+
+
+def test_a_square_file_of_a_network_of_rectangles_is_told(seen, checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr(MODEL.config, "IMAGE_RESIZE_MODE", "rectangle")
+    assert fashion.main(["export", "--weights", checkpoint()]) == 0
+    assert "256x256 pixels (height x width)" in (told := capsys.readouterr().out) and "--height and --width" in told
+    assert fashion.main(["export", "--weights", checkpoint(), "--height", "256", "--width", "192"]) == 0
+    assert "rectangle" not in capsys.readouterr().out
 
 
 def test_options_reach_the_export(seen, checkpoint, tmp_path):
