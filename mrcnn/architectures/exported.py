@@ -126,7 +126,7 @@ class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
             The file's outputs by name.
         """
         least, built_in = self._least(min_confidence), self.about["thresholds"]["score"]
-        if least < built_in and not self._told and not self.config.TEST_FLIP:
+        if least < built_in and not self._told:
             self._told = True
             warnings.warn(f"{self.path} has the least score {built_in:g} built in, and {least:g} was asked for: "
                           f"objects between them are missing; export with --set DETECTION_MIN_CONFIDENCE={least:g}.",
@@ -176,13 +176,17 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     config = settings_of(about["architecture"]).from_dict(about["settings"], source=f"{path}.json")
     batch = about["inputs"]["image"]["shape"][0]
     config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, TEST_FLIP=False, TEST_SCALES=(1.0,))
-    overrides = {name: value for name, value in overrides.items() if name not in ("BATCH_SIZE", "IMAGES_PER_GPU")}
+    if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device
+        overrides["IMAGES_PER_GPU"] = overrides.pop("BATCH_SIZE")
     wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")
     fixed = [name for name in overrides
              if name not in OUTSIDE and _plain(wanted, name) != _plain(config, name)]
     if "TEST_SCALES" in fixed:
         raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
                           "leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too.")
+    if "IMAGES_PER_GPU" in fixed:
+        raise ConfigError(f"{path} takes {batch} photo{'s' if batch > 1 else ''} at once, whatever the batch size: "
+                          "leave it out, or export the checkpoint again with --batch-size N.")
     if fixed:
         raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
                           f"checkpoint again with --set {fixed[0]}=...")

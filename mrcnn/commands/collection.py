@@ -63,9 +63,11 @@ def tell(folder, counts, shards):
 
 def identity_of(options, path, overrides):
     """What the rows of a collection depend on, beside its photos."""
-    about = os.path.normpath(path) + ".json"  # of an exported file, which has its settings there
+    # Of an exported file: its settings, and the weights of OpenVINO, whose .xml has the graph alone.
+    stem, ending = os.path.splitext(path)
+    beside = [os.path.normpath(path) + ".json", *([f"{stem}.bin"] if ending.lower() == ".xml" else [])]
     return {
-        "weights": digest(path) + (f"+{digest(about)}" if os.path.isfile(about) else ""),
+        "weights": "+".join(digest(name) for name in (path, *filter(os.path.isfile, beside))),
         "settings": {name: value for name, value in overrides.items() if name not in HARMLESS},
         "tile": options.tile, "tile_overlap": options.tile_overlap if options.tile else None, "matte": options.matte,
     }

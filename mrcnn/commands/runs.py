@@ -158,6 +158,8 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
     if exported:
         from mrcnn.architectures.exported import settings_of
 
+        if getattr(options, "batch_size", None) is None:  # a command's default, not asked for
+            settings.pop("BATCH_SIZE", None)
         known = types.SimpleNamespace(settings=settings_of(read_about(path)["architecture"]))
         model = load(path, mode=mode, **known_to(known, settings, asked_settings(options)))
         return model if tile is None else Tiled(model, tile, options.tile_overlap)

@@ -86,7 +86,8 @@ def test_a_higher_score_is_asked_for_beside_the_file_and_a_lower_one_is_told(ope
 
 def test_label_maps_tiles_and_mirrored_views(opened):
     model = opened(about_of(), TEST_FLIP=True)
-    (result,) = model.label([photo(50, 60)])
+    with pytest.warns(UserWarning, match="least score 0.3 built in"):  # views are asked for less
+        (result,) = model.label([photo(50, 60)])
     assert (result["labels"] == 1).all() and opened.runs == 1  # both views in one batch
     assert len(model.detect_tiled([photo(200, 300)], tile=128)[0]["scores"])
 
@@ -104,7 +105,7 @@ def test_label_maps_tiles_and_mirrored_views(opened):
 
 @pytest.mark.parametrize("overrides, told", [
     ({"IMAGE_MAX_DIM": 256}, "IMAGE_MAX_DIM=128 built in"), ({"TEST_SCALES": (1.0, 1.25)}, "TEST_FLIP=true"),
-    ({"NO_SUCH": 1}, "NO_SUCH"),
+    ({"NO_SUCH": 1}, "NO_SUCH"), ({"BATCH_SIZE": 8}, "takes 2 photos at once.*--batch-size N"),
 ])
 def test_what_is_built_in_cannot_be_changed(overrides, told, opened):
     with pytest.raises(ConfigError, match=told):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -192,3 +193,13 @@ def test_stopped_it_loses_no_shard_and_the_same_command_ends_the_work(start, run
     assert run(output="unbroken")[0] == 0
     assert sorted(rows, key=str) == sorted(rows_of(tmp_path / "unbroken"), key=str)
     assert not [name for name in os.listdir(out) if name.endswith(".partial")]
+
+
+def test_other_weights_beside_the_same_graph_are_another_collection(tmp_path):
+    options = SimpleNamespace(tile=None, tile_overlap=None, matte=None)
+    graph, keys = tmp_path / "model.xml", set()
+    graph.write_text("<net/>")
+    for name, text in ((".bin", "one"), (".bin", "two"), (".xml.json", "{}")):
+        (tmp_path / f"model{name}").write_text(text)
+        keys.add(command.identity_of(options, str(graph), {})["weights"])
+    assert len(keys) == 3
