@@ -19,6 +19,7 @@ MAP_START, MAP_END = "<!-- The map: written by docs/write_pages.py -->\n", "<!--
 
 # The public doors, in the order of the page: module, and names in it.
 DOORS = {
+    "mrcnn": ("load",),
     "mrcnn.config": ("Config",),
     "mrcnn.model": ("MaskRCNN", "load_imagenet", "find_last_checkpoint"),
     "mrcnn.architectures": ("load", "class_of"),

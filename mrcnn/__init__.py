@@ -1,6 +1,6 @@
 """Mask R-CNN for Keras 3, in the style of Matterport's Mask_RCNN.
 
-Importing the package itself costs nothing; `from mrcnn import model` brings Keras in.
+Importing the package itself costs nothing; `load` and `from mrcnn import model` bring Keras in.
 """
 
 import os
@@ -14,3 +14,30 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # reports as an error that a machine without a GPU has none, in front of what we have to say.
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if any(map(os.path.exists, GPU_FILES)) else "3")
+
+
+def load(path: str | os.PathLike = "last", logs: str | os.PathLike = "logs", **settings: object) -> object:
+    """Open a network for use, a checkpoint of any architecture or an exported file.
+
+    Args:
+        path: of a checkpoint, or of a file that `mrcnn export` wrote, which its own runtime runs; "last" is the last
+            checkpoint of the newest run, whatever its name.
+        logs: folder of the runs, in which "last" is looked for.
+        **settings: to change, by name, as DETECTION_MIN_CONFIDENCE=0.5.
+
+    Returns:
+        What has detect(photos), if it finds objects, and label(photos); photos are a list of uint8 [H, W, 3], as
+        `mrcnn.data.images.load_image` gives one. See `mrcnn.architectures.load`.
+
+    Raises:
+        FileNotFoundError: there is no run in `logs`.
+        CheckpointError: the file cannot be read, or its weights do not fit.
+        ConfigError: its architecture is not there, or settings do not fit.
+        ExportError: an exported file that cannot be used.
+    """
+    from mrcnn import architectures  # brings numpy in, and Keras when it opens a checkpoint
+    from mrcnn.training.runs import find_last_checkpoint
+
+    if os.fspath(path) == "last" and not os.path.exists(path):
+        path = find_last_checkpoint(logs)
+    return architectures.load(path, **settings)

@@ -7,11 +7,13 @@ digest is ours; one that the user made, changed or linked to is not.
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterable
 
 from mrcnn.errors import UsageError
 
 MARK = ".mrcnn-output"  # one line for each file that was written, [name, digest]
+_LISTING = threading.Lock()  # pictures are written by several threads
 _claimed = {}  # {path that the running command writes: set of its folder's entries}
 
 
@@ -80,17 +82,20 @@ def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
     path = os.path.abspath(path)
     if path not in _claimed:
         return
-    folder, name = os.path.split(path)
-    entry = (name, digest(partial))
-    if entry in _claimed[path]:
-        return
+    entry = (os.path.basename(path), digest(partial))
+    with _LISTING:
+        if entry not in _claimed[path]:
+            _list(os.path.dirname(path), entry)
+            _claimed[path].add(entry)
+
+
+def _list(folder, entry):
     # Appended: killed in between, both the file before and the new one are listed.
     with open(os.path.join(folder, MARK), "a+b") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(0, end - 1))
         torn = end and file.read(1) != b"\n"  # of a process that was killed
         file.write((b"\n" if torn else b"") + json.dumps(entry).encode() + b"\n")
-    _claimed[path].add(entry)
 
 
 def _listed(folder):

@@ -18,7 +18,7 @@ def progress_bar(what: str, unit: str = "", shown: bool = True, stream: object =
 
     Args:
         what: text in front, as "Detecting".
-        unit: of the numbers: "" for things, "B" for bytes.
+        unit: of the numbers: "" for things, "B" for bytes; any other name, as "photos", stands with the speed.
         shown: False shows nothing.
         stream: to write to; None is stderr, as progress is no result.
     """
@@ -100,7 +100,11 @@ def _count(done, total, unit):
 def _speed(speed, unit):
     if not speed:
         return ""
-    return f"{speed / 1e6:.1f} MB/s" if unit == "B" else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+    if unit == "B":
+        return f"{speed / 1e6:.1f} MB/s"
+    if unit:
+        return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{speed:.2f} {unit}/s"
+    return f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
 
 
 def _time(seconds):

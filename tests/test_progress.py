@@ -49,6 +49,17 @@ def test_a_terminal_gets_a_bar(terminal):
     assert terminal.getvalue().endswith("\x1b[?25h")  # the cursor is back
 
 
+def test_the_speed_is_told_in_the_unit(clock):
+    stream = io.StringIO()
+    with progress_bar("Detecting", "photos", stream=stream) as show:
+        for seconds, done in ((60, 150), (120, 30)):
+            clock[0] = 1000.0 + seconds
+            show(done, 1000)
+    # 150 photos in 60 s: 850 are left, 340 s. Then, as of another start, 30 in 120 s: 970 are left, 3880 s.
+    assert stream.getvalue().splitlines() == ["Detecting 150/1000, 2.5 photos/s, 6 min left",
+                                              "Detecting 30/1000, 0.25 photos/s, 65 min left"]
+
+
 def test_bytes_are_told_in_megabytes(terminal):
     with progress_bar("weights.h5", unit="B", stream=terminal) as show:
         show(2_500_000, 5_000_000)

@@ -1,9 +1,11 @@
 """Label maps of whatever detects objects."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.inference.pipeline import Steps, in_step, whole
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.labeling.photos import detected, label_photo
 
@@ -25,6 +27,25 @@ class LabelsOfObjects:
         """
         return self._labelled(images, detected(self, images), probabilities, settings)
 
+    def label_steps(self, probabilities: bool = True, settings: LabelSettings | None = None) -> Steps:
+        """`label_each` in three steps, which `mrcnn.inference.pipeline` takes at once, each of another photo.
+
+        Args:
+            probabilities, settings: as for `label_each`.
+
+        Returns:
+            The steps.
+        """
+        if not in_step(self, "detect", "detection_steps"):  # a network that detects in a way of its own
+            return whole(self.label_each, probabilities=probabilities, settings=settings)
+        names = self._names(settings)
+        steps = self.detection_steps(mask_probabilities=True, paste=False)
+
+        def finish(image, seen):
+            return label_photo(steps.finish(image, seen), image.shape[:2], names, settings, probabilities)
+
+        return dataclasses.replace(steps, finish=finish)
+
     def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
                          probabilities: bool = True, settings: LabelSettings | None = None) -> Iterator[dict]:
         """Make label maps of the detections of `detect_tiled` in huge photos.
@@ -41,8 +62,13 @@ class LabelsOfObjects:
         return self._labelled(images, detections, probabilities, settings)
 
     def _labelled(self, images, detections, probabilities, settings):
+        names = LabelsOfObjects._names(self, settings)
+        for image, objects in zip(images, detections):
+            yield label_photo(objects, image.shape[:2], names, settings, probabilities)
+
+    def _names(self, settings):
+        """Names of the classes, which those in the settings are among."""
         names = self.class_names or ["BG", *(f"class {i}" for i in range(1, self.config.NUM_CLASSES))]
         if settings is not None:
             settings.check_classes(names)
-        for image, objects in zip(images, detections):
-            yield label_photo(objects, image.shape[:2], names, settings, probabilities)
+        return names

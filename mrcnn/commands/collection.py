@@ -1,17 +1,15 @@
 """The command `collection label`: what a checkpoint finds in a whole collection of photos, as Parquet files."""
 
 import functools
-import os
 import sys
 
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability
+from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
-from mrcnn.outputs import digest
 from mrcnn.progress import progress_bar
 
 SHARD_SIZE = 256  # photos: some minutes of work on a CPU, which is what a stop loses
-HARMLESS = ("BATCH_SIZE", "IMAGES_PER_GPU", "GPU_COUNT")  # settings that rows do not depend on
 
 
 def label(options):
@@ -59,18 +57,6 @@ def tell(folder, counts, shards):
     print(f"{counts.objects} objects in {counts.photos - counts.unreadable} photos; {shards} shards are written to "
           f"{folder}")
     return 2 if counts.unreadable == counts.photos else 0
-
-
-def identity_of(options, path, overrides):
-    """What the rows of a collection depend on, beside its photos."""
-    # Of an exported file: its settings, and the weights of OpenVINO, whose .xml has the graph alone.
-    stem, ending = os.path.splitext(path)
-    beside = [os.path.normpath(path) + ".json", *([f"{stem}.bin"] if ending.lower() == ".xml" else [])]
-    return {
-        "weights": "+".join(digest(name) for name in (path, *filter(os.path.isfile, beside))),
-        "settings": {name: value for name, value in overrides.items() if name not in HARMLESS},
-        "tile": options.tile, "tile_overlap": options.tile_overlap if options.tile else None, "matte": options.matte,
-    }
 
 
 def load_finder(path, options, overrides):

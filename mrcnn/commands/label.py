@@ -1,19 +1,19 @@
 """The command `label`: one class for each pixel of a photo; and the measuring of such label maps for `evaluate`."""
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 
 from mrcnn.commands.datasets import add_data_options, open_data
-from mrcnn.commands.detect import load_readable
 from mrcnn.commands.options import add_output, add_tiles, add_tta
+from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_text
 from mrcnn.outputs import claim_outputs
-from mrcnn.progress import progress_bar
 
 NAMES = "label_names.txt"
 
@@ -36,7 +36,6 @@ def label_photos(options: argparse.Namespace) -> int | None:
         The exit code.
     """
     from mrcnn.labeling.label_map import load_settings
-    from mrcnn.labeling.photos import batches, labelled
 
     if options.images or options.annotations:
         raise UsageError("label takes its photos by --image FILE|DIR; --images and --annotations belong to --tune.")
@@ -52,21 +51,39 @@ def label_photos(options: argparse.Namespace) -> int | None:
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
     settings = settings_for(model, settings, dataset)
-    names, done, seen = file_stems(dataset), 0, 0
-    files = [f"{name}{ending}" for name in names for ending in (".png", "_overlay.jpg")]
+    names = file_stems(dataset)
+    endings = (".png", "_overlay.jpg") if options.drawings == "all" else (".png",)
+    run = PhotoRun(options, dataset, folder, lambda image_id: [names[image_id] + ending for ending in endings])
+    files = [f"{name}{ending}" for name in names for ending in endings]
     claim_outputs([os.path.join(folder, name) for name in (NAMES, *files)], options.overwrite)
-    with progress_bar("Labelling") as show:
-        for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-            photos = load_readable(dataset, batch)
-            maps = labelled(model, list(photos.values()), settings, chain) if photos else ()
-            for (image_id, image), labels in zip(photos.items(), maps):
-                write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names)
-            done, seen = done + len(photos), seen + len(batch)
-            show(seen, len(names))
+
+    def write(image_id, image, labels):
+        write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names, len(endings) > 1)
+        return {}
+
+    told = {} if settings is None else settings.to_dict()
+    with run.journal(path, overrides, refine=refinement_of(options, model), label_settings=told) as journal:
+        done = run.look(journal, "Labelling", labelling_steps(model, settings, chain), write, model.config.BATCH_SIZE)
+        if done:
+            write_names(folder, dataset.class_names)
     if done:
-        write_names(folder, dataset.class_names)
-        print(f"Label maps NAME.png and overlays NAME_overlay.jpg of {done} photos are in {folder}")
+        what = " and overlays NAME_overlay.jpg" if len(endings) > 1 else ""
+        print(f"Label maps NAME.png{what} of {done} photos are in {folder}")
     return 0 if done == len(dataset.image_ids) else 2
+
+
+def labelling_steps(model: object, settings: object, chain: Callable | None) -> object:
+    """The steps from a photo to its label map uint8 [H, W], refined, as `mrcnn.labeling.photos.labelled` gives it.
+
+    Args:
+        model, settings, chain: as for `labelled`.
+    """
+    from mrcnn.inference.pipeline import steps_of
+    from mrcnn.labeling.photos import refined
+
+    more = {} if settings is None else {"settings": settings}
+    steps = steps_of(model, "label_each", "label_steps", probabilities=chain is not None, **more)
+    return dataclasses.replace(steps, finish=lambda image, seen: refined(image, steps.finish(image, seen), chain))
 
 
 def settings_for(model: object, settings: object, dataset: object) -> object:
@@ -107,12 +124,14 @@ def file_stems(dataset: object) -> dict[int, str]:
     return stems if len(set(stems)) == len(stems) else [name.replace(".", "_") for name in names]
 
 
-def write_pictures(stem: str, image: object, labels: object, class_names: Sequence[str]) -> None:
-    """Write stem.png, the label map, and stem_overlay.jpg, the photo with the labels over it."""
+def write_pictures(stem: str, image: object, labels: object, class_names: Sequence[str], overlay: bool) -> None:
+    """Write stem.png, the label map, and, if asked for, stem_overlay.jpg, the photo with the labels over it."""
     from mrcnn.drawing.label_maps import draw_label_map, write_label_map
     from mrcnn.drawing.pictures import write_picture
 
     write_label_map(f"{stem}.png", labels, class_names)
+    if not overlay:
+        return
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
     write_picture(f"{stem}_overlay.jpg", draw_label_map(image, labels, class_names, scale=scale), quality=92)
 
@@ -225,6 +244,7 @@ def add_label(commands: object, add_command: Callable) -> None:
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
     add_output(command, "DIR", "folder to write to (default: labels in the run's folder)")
+    add_photo_run(command, "write label maps without overlays")
     add_refine(command)
     add_tta(command)
     add_tiles(command)

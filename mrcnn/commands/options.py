@@ -27,6 +27,8 @@ from mrcnn.outputs import release_outputs
 HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
     "collection": "; what is done stays, and the same command does the rest",
+    "detect": "; of a folder of photos what is done stays, and --resume goes on with it",
+    "label": "; of a folder of photos what is done stays, and --resume goes on with it",
     "tune": "; the same command goes on with the study",
 }
 # Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.

@@ -6,6 +6,7 @@ import numpy as np
 
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
+from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
 from mrcnn.inference.views import VIEW_CONFIDENCE, merge_views, views_of
@@ -46,12 +47,32 @@ class Detector(Predictor):
             DataError: an image is not uint8 [H, W, 3]; the message gives its index.
         """
         images = self.checked_images(images)
+        steps = self.detection_steps(soft_masks, rle, mask_probabilities, min_confidence)
         results = [None] * len(images)
-        for index, outputs, window in self._outputs_of(images, self._least(min_confidence)):
-            results[index] = unmold(outputs, window, images[index].shape[:2], soft_masks, rle, mask_probabilities)
+        for index, seen in steps.look([steps.place(image) for image in images]):
+            results[index] = steps.finish(images[index], seen)
             if verbose:
                 print(f"Image {index}: {len(results[index]['scores'])} objects")
         return results
+
+    def detection_steps(self, soft_masks: bool = False, rle: bool = False, mask_probabilities: bool = False,
+                        min_confidence: float | None = None, paste: bool = True) -> Steps:
+        """`detect` in three steps, which `mrcnn.inference.pipeline` takes at once, each of another photo.
+
+        Args:
+            soft_masks, rle, mask_probabilities, min_confidence: as for `detect`.
+            paste: False leaves out masks of the photo's size, and their run lengths.
+
+        Returns:
+            The steps.
+        """
+        least = self._least(min_confidence)
+        return Steps(
+            place=lambda image: self.placed_views(self.checked_images([image])[0]),
+            look=lambda placed: self._seen(placed, least),
+            finish=lambda image, parts: unmold(*self._merged(parts, least), image.shape[:2], soft_masks, rle,
+                                               mask_probabilities, paste=paste),
+        )
 
     def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
                      scale: float = 1.0, verbose: int = 0, rle: bool = True, mask_probabilities: bool = False,
@@ -116,21 +137,31 @@ class Detector(Predictor):
 
     def _outputs_of(self, images, min_confidence):
         """Generator of (index, the network's outputs for an image, Window), merged from its views, not in order."""
-        views = views_of(self.config)
-        placed = [canvas for image in images for canvas in self.placed_views(image)]
-        if len(views) == 1:
-            yield from self.predicted(placed, min_confidence=min_confidence)
-        else:
-            yield from self._merged(placed, views, min_confidence)
+        for index, parts in self._seen([self.placed_views(image) for image in images], min_confidence):
+            yield index, *self._merged(parts, min_confidence)
 
-    def _merged(self, placed, views, min_confidence):
-        """Generator of (index, merged outputs, Window) of the images that each `views` of the canvases belong to."""
-        in_a_view = min(VIEW_CONFIDENCE, min_confidence)
-        of_canvas = {index: (rows, window) for index, rows, window in self.predicted(placed, min_confidence=in_a_view)}
-        for index in range(len(placed) // len(views)):
-            rows, windows = zip(*(of_canvas[index * len(views) + view] for view in range(len(views))))
-            yield index, *merge_views(rows, views, windows, min_confidence, self.config.DETECTION_NMS_THRESHOLD,
-                                      self.config.DETECTION_MAX_INSTANCES)
+    def _seen(self, placed, min_confidence):
+        """Generator of (index, [(the network's rows, Window) of each view]) of images, placed in views; not in order.
+
+        placed: for each image what `placed_views` gives.
+        """
+        views = len(views_of(self.config))
+        least = min_confidence if views == 1 else min(VIEW_CONFIDENCE, min_confidence)
+        parts = {}
+        for number, rows, window in self.predicted([canvas for one in placed for canvas in one], min_confidence=least):
+            index, view = divmod(number, views)
+            parts.setdefault(index, {})[view] = rows, window
+            if len(parts[index]) == views:
+                seen = parts.pop(index)
+                yield index, [seen[view] for view in range(views)]
+
+    def _merged(self, parts, min_confidence):
+        """(outputs, Window) of an image from those of its views."""
+        if len(parts) == 1:
+            return parts[0]
+        rows, windows = zip(*parts)
+        return merge_views(rows, views_of(self.config), windows, min_confidence, self.config.DETECTION_NMS_THRESHOLD,
+                           self.config.DETECTION_MAX_INSTANCES)
 
     def predict(self, canvases: np.ndarray, windows: np.ndarray,
                 min_confidence: float | None = None) -> dict[str, np.ndarray]:
@@ -149,7 +180,7 @@ class Detector(Predictor):
 
 def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int], soft_masks: bool = False,
            rle: bool = False, mask_probabilities: bool = False,
-           corner: tuple[float, float] = (0, 0)) -> dict:
+           corner: tuple[float, float] = (0, 0), paste: bool = True) -> dict:
     """Map the detections of one image from the canvas to the photo.
 
     Args:
@@ -159,6 +190,7 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
         shape: (H, W) of the photo, pixels.
         soft_masks, rle, mask_probabilities: as for `Detector.detect`.
         corner: (y, x) in the photo of the tile that `window` belongs to; see `mrcnn.inference.tiles.tile_window`.
+        paste: as for `Detector.detection_steps`.
 
     Returns:
         One of the dicts that `Detector.detect` returns.
@@ -177,9 +209,9 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
     if mask_probabilities:
         result["mask_probabilities"] = masks.astype("float32")
     masks, boxes = window.to_paste(masks, boxes)
-    if rle:
+    if rle and paste:
         result["rles"] = [paste_rle(mask, box, shape) for mask, box in zip(masks, boxes)]
-    else:
+    elif paste:
         result["masks"] = paste_masks(masks, boxes, shape)
     if soft_masks:
         result["soft_masks"] = paste_masks(masks, boxes, shape, threshold=None)

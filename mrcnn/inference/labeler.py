@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mrcnn.data.images import Window, resize_pixels
+from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, tile_boxes
 from mrcnn.inference.views import views_of
@@ -23,6 +24,21 @@ class Labeler(Predictor):
             chunk = images[start : start + self.config.BATCH_SIZE]
             for image, parts in zip(chunk, self._seen(chunk)):
                 yield label_map_of(parts, image.shape[:2], probabilities)
+
+    def label_steps(self, probabilities: bool = True) -> Steps:
+        """`label_each` in three steps, which `mrcnn.inference.pipeline` takes at once, each of another photo.
+
+        Args:
+            probabilities: False leaves these out, which saves memory and time.
+
+        Returns:
+            The steps.
+        """
+        return Steps(
+            place=lambda image: self.placed_views(self.checked_images([image])[0]),
+            look=lambda placed: enumerate(self._seen_on(placed)),
+            finish=lambda image, parts: label_map_of(parts, image.shape[:2], probabilities),
+        )
 
     def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
                          scale: float = 1.0, probabilities: bool = True) -> Iterator[dict]:
@@ -71,10 +87,13 @@ class Labeler(Predictor):
 
     def _seen(self, images):
         """For each photo the list of what its views' canvases show of it: probabilities float32 [h, w, C], upright."""
+        return self._seen_on([self.placed_views(image) for image in images])
+
+    def _seen_on(self, placed):
+        """What `_seen` gives, of photos placed by `placed_views`."""
         views = views_of(self.config)
-        parts = [[None] * len(views) for _ in images]
-        placed = [canvas for image in images for canvas in self.placed_views(image)]
-        for index, rows, window in self.predicted(placed):
+        parts = [[None] * len(views) for _ in placed]
+        for index, rows, window in self.predicted([canvas for one in placed for canvas in one]):
             photo, view = divmod(index, len(views))
             part = photo_part(rows["probabilities"], window)
             parts[photo][view] = part[:, ::-1] if views[view].flip else part

@@ -62,7 +62,18 @@ def labelled(model: object, images: Sequence[np.ndarray], settings: LabelSetting
     """
     options = {} if settings is None else {"settings": settings}
     for image, result in zip(images, model.label_each(images, probabilities=chain is not None, **options)):
-        yield result["labels"] if chain is None else labels_of(np.asarray(chain(image, result["probabilities"])))
+        yield refined(image, result, chain)
+
+
+def refined(image: np.ndarray, result: dict[str, np.ndarray], chain: Callable | None) -> np.ndarray:
+    """The label map uint8 [H, W] of a photo, refined.
+
+    Args:
+        image: uint8 [H, W, 3].
+        result: of `label_each` for it, with probabilities if there is a chain.
+        chain: what `build_chain` returns, or None.
+    """
+    return result["labels"] if chain is None else labels_of(np.asarray(chain(image, result["probabilities"])))
 
 
 def compared(model: object, dataset: Dataset, settings: LabelSettings | None = None, chain: Callable | None = None,

@@ -135,7 +135,7 @@ def claim(folder: str | os.PathLike, taken: str = TAKEN) -> object:
         raise RunError(f"{error.filename or path}: cannot write in the run folder ({error.strerror}): check rights and "
                        "disk space, or choose another folder for the runs.") from error
     try:
-        if not _lock(file, path):
+        if not lock_file(file, path):
             file.seek(0)
             owner = file.read(40).decode("ascii", "replace").strip() or "unknown"
             raise _TakenError(taken.format(folder=folder, owner=owner))
@@ -154,8 +154,16 @@ class _TakenError(RunError):
     """Another process trains in the folder."""
 
 
-def _lock(file, path):
-    """Whether this process now has the lock of an open file, which the system takes back when the process ends."""
+def lock_file(file: object, path: str) -> bool:
+    """Lock an open file; the system takes the lock back when the file is closed or the process ends.
+
+    Args:
+        file: open for writing, without a buffer.
+        path: of it, for a message.
+
+    Returns:
+        Whether this process now has the lock.
+    """
     try:
         if importlib.util.find_spec("fcntl"):
             import fcntl
@@ -170,5 +178,5 @@ def _lock(file, path):
         if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return False
         warnings.warn(f"{path}: no file can be locked here ({error.strerror}): see to it that no other process "
-                      "trains this run.", stacklevel=4)
+                      "writes in its folder.", stacklevel=4)
     return True

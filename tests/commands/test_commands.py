@@ -21,6 +21,7 @@ from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.resume import JOURNAL
 from mrcnn.commands.settings import new_config, overrides_of, starts_of
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
@@ -321,7 +322,7 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     write_bright_photos(tmp_path / "in", 3)
     assert fashion.main(["detect", "--weights", checkpoint, "--image", str(tmp_path / "in")]) == 0
     folder = tmp_path / "run" / "detections"
-    assert sorted(os.listdir(folder)) == [".mrcnn-output", "0.png", "1.png", "2.png", "detections.json"]
+    assert sorted(os.listdir(folder)) == [".mrcnn-output", JOURNAL, "0.png", "1.png", "2.png", "detections.json"]
     results = json.loads((folder / "detections.json").read_text())
     assert [r["image_id"] for r in results] == ["0.png", "1.png", "2.png"]
     assert [r["bbox"] for r in results] == [[5 + i, 10, 20, 20] for i in range(3)]  # x, y, width, height
@@ -333,7 +334,7 @@ def test_detect_goes_on_after_a_bad_photo_and_says_so(checkpoint, tmp_path, caps
     (tmp_path / "in" / "1.png").write_bytes(b"no picture")
     source, output = tmp_path / "in", tmp_path / "out"
     assert fashion.main(["detect", "--weights", checkpoint, "--image", str(source), "--output", str(output)]) == 2
-    assert sorted(os.listdir(output)) == [".mrcnn-output", "0.png", "2.png", "detections.json"]
+    assert sorted(os.listdir(output)) == [".mrcnn-output", JOURNAL, "0.png", "2.png", "detections.json"]
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1 and "1.png" in errors
 

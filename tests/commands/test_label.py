@@ -98,8 +98,8 @@ def test_label_maps_and_overlays(loaded, checkpoint, tmp_path, capsys):
     assert label("--weights", checkpoint, "--image", write_photos(tmp_path / "in")) == 0
     folder = tmp_path / "run" / "labels"
     assert sorted(os.listdir(folder)) == [
-        ".mrcnn-output", "0.png", "0_overlay.jpg", "1.png", "1_overlay.jpg", "2.png", "2_overlay.jpg",
-        "label_names.txt",
+        ".mrcnn-output", ".mrcnn-progress.jsonl", "0.png", "0_overlay.jpg", "1.png", "1_overlay.jpg", "2.png",
+        "2_overlay.jpg", "label_names.txt",
     ]
     for i in range(3):
         expected = np.zeros((40, 60))
