@@ -4,6 +4,7 @@ One thread for each operation: sums are then added up in the same order in every
 compared with one unbroken, and the two workers of the test command do not fight for two cores.
 """
 
+import gc
 import os
 
 import pytest
@@ -27,6 +28,18 @@ def graphs_as_they_are():
 
     with rewriting_graphs(False):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_garbage_collections():
+    """Python looks for cycles less often, and never among what was imported: traced graphs are millions of objects."""
+    thresholds = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    yield
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Loss and gradients of a training network, as each backend computes them."""
+"""Outputs, loss and gradients of a training network, as each backend computes them."""
 
 import keras
 import numpy as np
@@ -46,6 +46,19 @@ def _jax(model, batch, compiled):
             return model.compute_loss(y_pred=outputs)
 
     return jax.jit(jax.value_and_grad(loss_of))([v.value for v in model.trainable_variables])
+
+
+def outputs_of(model, batch, training):
+    """What a network makes of a batch, as tensors; its seeds stay on JAX, where it is compiled as a whole.
+
+    JAX compiles each operation that it meets outside of a function, which takes longer than the whole at once.
+    """
+    if keras.backend.backend() != "jax":
+        return model(batch, training=training)
+    import jax
+
+    values = [[v.value for v in variables] for variables in (model.trainable_variables, model.non_trainable_variables)]
+    return jax.jit(lambda *given: model.stateless_call(*given, training=training)[0])(*values, batch)
 
 
 def whole(gradients):

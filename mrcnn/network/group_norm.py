@@ -31,9 +31,17 @@ class GroupNormalization(layers.GroupNormalization):
         return ops.cast(result, self.compute_dtype)
 
     def _mean_of_groups(self, x):
-        """Of each channel the mean of its group, [B, 1, ..., 1, F]."""
+        """Of each channel the mean of its group, [B, 1, ..., 1, F].
+
+        Sums of known length, scaled and repeated in one product: TensorFlow makes graphs of `mean` and `repeat`, and of
+        their gradients, for several times as long.
+        """
+        count, channels = 1, x.shape[-1]
+        ones, inside = (1,) * (len(x.shape) - 2), channels // self.groups
         for axis in range(len(x.shape) - 2, 0, -1):
-            x = ops.mean(x, axis=axis, keepdims=True)
-        ones, channels = (1,) * (len(x.shape) - 2), x.shape[-1]
-        means = ops.mean(ops.reshape(x, (-1, *ones, self.groups, channels // self.groups)), axis=-1)
-        return ops.repeat(means, channels // self.groups, axis=-1)
+            size = x.shape[axis]
+            x = (ops.mean if size is None else ops.sum)(x, axis=axis, keepdims=True)
+            count *= size or 1
+        sums = ops.sum(ops.reshape(x, (-1, *ones, self.groups, inside)), axis=-1, keepdims=True)
+        each = ops.full((inside,), 1 / (count * inside), dtype=x.dtype)
+        return ops.reshape(sums * each, (-1, *ones, channels))

@@ -188,9 +188,9 @@ def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path):
     for part, size in enumerate(((128, 128), (64, 128), (64, 64))):
         data.load(1, seed=part, size=size)
     with running_eagerly(False):
-        model.train(data, data, 0.01, 1, "all")
+        model.train(data, None, 0.01, 1, "all")
         assert len(model.detect([data.load_image(i) for i in range(3)])) == 3
-    assert np.isfinite(model.history.history["val_loss"]).all()
+    assert np.isfinite(model.history.history["loss"]).all()
 
 
 @pytest.mark.slow

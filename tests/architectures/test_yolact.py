@@ -182,7 +182,8 @@ def test_canvases_of_any_shape_and_masks_as_they_are(mode, tmp_path):
     for name, value in outputs_of(free.training_model, batch).items():
         assert value == pytest.approx(float(expected[name]), rel=1e-3), name
     wide = Squares().load(1, size=(64, 100)).load_image(0)
-    found = free.detect([wide, wide[:, :64]], min_confidence=0.0)
+    with running_eagerly(mode == "rectangle"):  # one graph of unknown shapes is as good as two
+        found = free.detect([wide, wide[:, :64]], min_confidence=0.0)
     assert [result["masks"].shape[:2] for result in found] == [(64, 100), (64, 64)]
 
 

@@ -11,6 +11,7 @@ from mrcnn.network.precision import layers_compute_in
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 HALF = ("mixed_float16", "mixed_bfloat16")
+JAX = keras.backend.backend() == "jax"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_convolutions_are_half_and_all_that_has_coordinates_or_is_kept_is_float3
             "mrcnn_bbox", "sampled_rows"}
     assert full <= {layer.name for layer in training.layers} - half
     assert {v.dtype for v in training.weights} == {"float32"}
-    batch = tiny_batch(1)
+    batch = tiny_batch(2)
     outputs = inference.predict_on_batch(inputs_of(batch))
     floats = [name for name, value in outputs.items() if np.asarray(value).dtype.kind == "f"]
     assert set(floats) == {"boxes", "scores", "masks", "proposals"}
@@ -70,7 +71,7 @@ def test_the_clearest_detections_are_those_of_float32(networks, precision):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", HALF)
+@pytest.mark.parametrize("precision", HALF[1:] if JAX else HALF)  # JAX compiles each for long
 def test_loss_and_gradients_are_near_those_of_float32(networks, first_step, precision):
     loss, gradients = first_step  # the one of the same random sample
     other_loss, others = loss_and_gradients(networks[precision][0], tiny_batch())

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from gradients import outputs_of
 from keras import ops
 from tiny import TinyConfig, tiny_batch
 
@@ -35,7 +36,7 @@ def triangles():
 
 @pytest.fixture(scope="module")
 def outputs(training):
-    return training(triangles(), training=True)
+    return outputs_of(training, triangles(), training=True)
 
 
 def values_of(outputs, **settings):

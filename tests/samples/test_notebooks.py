@@ -15,6 +15,16 @@ from PIL import Image
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAMPLES = os.path.join(ROOT, "samples")
 NOTEBOOKS = ("inspect_data", "inspect_model", "inspect_weights")
+# What a cell is given beside its parameters, for a network that the notebooks train and look into: an epoch has fewer
+# steps, and TensorFlow does not rewrite graphs, which so few would not repay.
+BRIEFLY = """
+import sys
+import tensorflow
+sys.path[:0] = ["..", "."]
+import inspect_runs
+inspect_runs.InspectConfig.STEPS_PER_EPOCH = 20
+tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+"""
 ROUNDING = 1e-3  # pixels, or units of a feature; what a notebook works out anew is the network's own but for rounding
 
 
@@ -36,11 +46,11 @@ def test_stored_without_outputs(name):
     assert kinds[0] == "markdown" and kinds.count("markdown") >= 7
 
 
-def run(name, **parameters):
-    """(text that a notebook printed, its figures as arrays, seconds) with other values for its parameters."""
+def run(name, more="", **parameters):
+    """(text that a notebook printed, its figures as arrays) with other values for its parameters, and more code."""
     notebook = read(name)
     cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-    cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+    cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items()) + more
     client = nbclient.NotebookClient(
         notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": SAMPLES}}
     )
@@ -95,7 +105,7 @@ def test_data(logs):
 
 @pytest.mark.slow
 def test_model_and_its_weights(logs):
-    text, figures = run("inspect_model", LOGS=logs, EPOCHS=2, LIMIT=12)
+    text, figures = run("inspect_model", BRIEFLY, LOGS=logs, EPOCHS=2, LIMIT=12)
     check_figures(figures, 13)
     assert max(numbers(r"the network's own differ by ([\d.]+) pixels", text)) < ROUNDING
     assert numbers(r"differs from the network's own by ([\d.]+)\.", text)[0] < ROUNDING
@@ -104,7 +114,7 @@ def test_model_and_its_weights(logs):
     assert "masks" in text and "12 photos" in text
 
     # The run that it left is what the next notebook finds, and does not train another.
-    text, figures = run("inspect_weights", LOGS=logs, EPOCHS=2)
+    text, figures = run("inspect_weights", BRIEFLY, LOGS=logs, EPOCHS=2)
     check_figures(figures, 4)
     assert "layers loaded, 0 missing, 0 unused" in text and "epoch 2; classes: BG, bag" in text
     assert len(os.listdir(logs)) == 1

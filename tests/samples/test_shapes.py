@@ -1,7 +1,7 @@
 """The drawn shapes: their areas, and that pictures and masks agree."""
 
 import os
-import subprocess
+import runpy
 import sys
 
 import numpy as np
@@ -51,12 +51,14 @@ def test_the_seed_decides_the_pictures():
 
 
 @pytest.mark.slow
-def test_the_program_as_a_user_runs_it(tmp_path):
-    output = subprocess.run(
-        [sys.executable, os.path.join(ROOT, "samples", "shapes.py"), "--epochs", "1", "--steps", "2", "--logs", "."],
-        capture_output=True, text=True, cwd=tmp_path,
-    )
-    assert output.returncode == 0, output.stderr
-    assert "In the picture:" in output.stdout
+@pytest.mark.usefixtures("eagerly")
+def test_the_program_as_a_user_runs_it(tmp_path, monkeypatch, capsys):
+    program = os.path.join(ROOT, "samples", "shapes.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [program, "--epochs", "1", "--steps", "2", "--logs", "."])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(program, run_name="__main__")
+    assert end.value.code == 0
+    assert "In the picture:" in capsys.readouterr().out
     run, = os.listdir(tmp_path)
     assert run.startswith("shapes") and "mask_rcnn_shapes_0001.h5" in os.listdir(tmp_path / run)
