@@ -198,6 +198,15 @@ class Config(Settings, network="Mask R-CNN"):
     BBOX_STD_DEV = np.array([0.1, 0.1, 0.2, 0.2])
     USE_RPN_ROIS = True  # regions from outside (False) are refused by this version
 
+    # --- Attributes --------------------------------------------------------------------------------------------------
+    # `mrcnn.data.attributes.learned_attributes` takes both of the training data; None: the network has no such head.
+    ATTRIBUTES = None  # names of what objects may be beside their class, such as ("striped", "long")
+    # Of each class, background first, the places in ATTRIBUTES of those that its objects can have; None: all.
+    ATTRIBUTE_PAIRS = None
+    ATTRIBUTE_MIN_CONFIDENCE = 0.5  # what scores less is not named
+    # False: an object without attributes teaches that it has none. True: nobody described it, and it teaches nothing.
+    ATTRIBUTES_PARTIAL = False
+
     # --- Detection ---------------------------------------------------------------------------------------------------
     DETECTION_MAX_INSTANCES = 100
     DETECTION_MIN_CONFIDENCE = 0.7
@@ -218,6 +227,7 @@ class Config(Settings, network="Mask R-CNN"):
         "mrcnn_bbox_loss": 1.0,
         "mrcnn_mask_loss": 1.0,
         "mrcnn_point_loss": 1.0,  # of MASK_HEAD = "points" alone
+        "mrcnn_attribute_loss": 1.0,  # of ATTRIBUTES alone
     }
 
     def check_together(self) -> None:

@@ -148,6 +148,36 @@ class Text:
 
 
 @dataclasses.dataclass(frozen=True)
+class Texts:
+    """A list or tuple of texts, one or more, none of them empty or twice."""
+
+    wanted = "a list of texts that differ"
+
+    def read(self, value: object) -> list | tuple:
+        if not isinstance(value, (list, tuple)) or not value or len(set(value)) < len(value):
+            raise ValueError
+        if not all(isinstance(text, str) and text.strip() for text in value):
+            raise ValueError
+        return type(value)(str(text) for text in value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """A list or tuple of lists of numbers, each of any length."""
+
+    item: Number
+
+    def read(self, value: object) -> list:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(row, (list, tuple)) for row in value):
+            raise ValueError
+        return [[self.item.read(one) for one in row] for row in value]
+
+    @property
+    def wanted(self) -> str:
+        return f"a list of lists of {self.item.named('s')}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Function:
     """A function, or if `named` the name of what this package has."""
 

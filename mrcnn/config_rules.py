@@ -9,14 +9,27 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights
+from mrcnn.config_kinds import (
+    Choice,
+    Either,
+    Function,
+    Lists,
+    Number,
+    Numbers,
+    OrNone,
+    SumOf,
+    Switch,
+    Text,
+    Texts,
+    Weights,
+)
 from mrcnn.errors import ConfigError
 
 RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 YOLACT_LOSSES = ("yolact_class_loss", "yolact_bbox_loss", "yolact_mask_loss", "yolact_semantic_loss")
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
-          "mrcnn_point_loss")
+          "mrcnn_point_loss", "mrcnn_attribute_loss")
 PIXEL_LOSS_KINDS = ("cross-entropy", "focal", "dice", "jaccard")
 EXACT_ONLY = {  # the one value that Matterport's geometry takes
     "MASK_HEAD": "conv", "ROI_ALIGNED": True, "SOFT_MASK_TARGETS": False, "LABEL_SMOOTHING": 0.0,
@@ -95,6 +108,11 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (Choice(("smooth_l1", "l1", "giou")), "BBOX_LOSS"),
     (Choice(("softmax", "class-balanced", "seesaw")), "CLASS_LOSS"),
     (OrNone(Numbers(Number(0)), [0, 120, 40]), "CLASS_COUNTS"),
+    # Attributes
+    (OrNone(Texts(), ["striped", "long"]), "ATTRIBUTES"),
+    (OrNone(Lists(NATURAL), [[], [0, 1], [1]]), "ATTRIBUTE_PAIRS"),
+    (SHARE, "ATTRIBUTE_MIN_CONFIDENCE"),
+    (SWITCH, "ATTRIBUTES_PARTIAL"),
     # Networks of pixels
     (SumOf(PIXEL_LOSS_KINDS), "PIXEL_LOSS"),
     (OrNone(Either(Numbers(Number(0)), Choice(("pixels",))), [0.5, 1, 2]), "PIXEL_CLASS_WEIGHTS"),
@@ -248,14 +266,33 @@ def check_mask_rcnn(config: object) -> None:
         raise ConfigError(f"MASK_CHANNELS={config.MASK_CHANNELS} does not divide by 16, the groups of NORM=group.")
     if not config.USE_RPN_ROIS:
         raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
-    check_losses(config, LOSSES, () if config.MASK_HEAD == "points" else ("mrcnn_point_loss",))
+    unused = () if config.MASK_HEAD == "points" else ("mrcnn_point_loss",)
+    check_losses(config, LOSSES, unused + (() if config.ATTRIBUTES else ("mrcnn_attribute_loss",)))
     if config.CLASS_COUNTS is not None and len(config.CLASS_COUNTS) != config.NUM_CLASSES:
         raise ConfigError(
             f"CLASS_COUNTS={in_short(config.CLASS_COUNTS)}: give NUM_CLASSES={config.NUM_CLASSES} numbers of objects, "
             "the first that of background, or None, and train() counts."
         )
+    _check_attributes(config)
     _check_masks(config)
     _check_geometry(config)
+
+
+def _check_attributes(config):
+    """Raise ConfigError for ATTRIBUTE_PAIRS that are not of these classes and attributes."""
+    pairs, names = config.ATTRIBUTE_PAIRS, config.ATTRIBUTES
+    if pairs is None:
+        return
+    if not names:
+        raise ConfigError("ATTRIBUTE_PAIRS says which of ATTRIBUTES a class can have, and ATTRIBUTES is None: set "
+                          "both, as mrcnn.data.attributes.learned_attributes(dataset) gives them, or neither.")
+    if len(pairs) != config.NUM_CLASSES:
+        raise ConfigError(f"ATTRIBUTE_PAIRS has {len(pairs)} lists: give NUM_CLASSES={config.NUM_CLASSES} of them, the "
+                          "first, empty, that of background.")
+    far = [place for row in pairs for place in row if place >= len(names)]
+    if far:
+        raise ConfigError(f"ATTRIBUTE_PAIRS names place {far[0]}, but ATTRIBUTES has places 0 to {len(names) - 1}: "
+                          "correct one of them.")
 
 
 def _check_masks(config):

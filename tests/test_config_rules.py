@@ -9,7 +9,20 @@ import pytest
 
 from mrcnn import config_rules
 from mrcnn.config import Config, Settings
-from mrcnn.config_kinds import Choice, Either, Function, Number, Numbers, OrNone, SumOf, Switch, Text, Weights
+from mrcnn.config_kinds import (
+    Choice,
+    Either,
+    Function,
+    Lists,
+    Number,
+    Numbers,
+    OrNone,
+    SumOf,
+    Switch,
+    Text,
+    Texts,
+    Weights,
+)
 from mrcnn.config_pixels import DeepLabPlusSettings, DeepLabSettings, U2NetSettings, UNetSettings
 from mrcnn.config_rules import RULES, checked, misspelt
 from mrcnn.config_yolact import YolactSettings
@@ -57,6 +70,10 @@ def refused_by(rule):
         return [None, NUMBER, True, ["a"], NOTHING, *(["a/b", "a\\b", "a\nb"] if rule.name else [])]
     if isinstance(rule, Function):
         return [None, NUMBER, True, ["a"], *([] if rule.named else [TEXT])]
+    if isinstance(rule, Texts):
+        return [TEXT, "", None, NUMBER, True, [], (), ["a", "a"], ["a", ""], ["a", " "], ["a", 1], {"a": 1}, NOTHING]
+    if isinstance(rule, Lists):
+        return [TEXT, None, NUMBER, True, [1], ["a"], [[TEXT]], [[], [-1]], [[1.5]], [[True]], {}, NOTHING]
     assert isinstance(rule, Weights)
     return [None, NUMBER, TEXT, ["a"], {"a": TEXT}, {"a": -0.1}, {"a": math.inf}, {1: 1.0}]
 
@@ -94,7 +111,8 @@ def test_the_ends_of_a_range_belong_to_it(name, least, most):
     ("GRADIENT_CLIP_NORM", None, None), ("IMAGE_MIN_SCALE", 0, 0), ("IMAGE_MIN_DIM", None, None),
     ("RPN_ANCHOR_SCALES", [8, 16.0, 32, 64, 128], [8, 16.0, 32, 64, 128]), ("MASK_SHAPE", (28.0, 28), (28, 28)),
     ("NAME", np.str_("shop"), "shop"), ("BACKBONE", len, len), ("COMPUTE_BACKBONE_SHAPE", len, len),
-    ("CLASS_COUNTS", np.array([0, 5, 7]), np.array([0, 5, 7])),
+    ("CLASS_COUNTS", np.array([0, 5, 7]), np.array([0, 5, 7])), ("ATTRIBUTES", ("long", "red"), ("long", "red")),
+    ("ATTRIBUTE_PAIRS", [(), (0, 1.0)], [[], [0, 1]]),
 ])
 def test_values_are_kept_in_pythons_own_types(name, value, kept):
     value_kept = getattr(Config(**{name: value}), name)

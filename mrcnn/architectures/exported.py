@@ -33,7 +33,8 @@ SETTINGS = {  # architecture: module:class of its settings, none of which brings
     "u2netp": "mrcnn.config_pixels:U2NetSettings",
 }
 # What may differ from the export: it is done beside the file.
-OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "DETECTION_NMS_THRESHOLD", "LABEL_REFINE", "TEST_FLIP", "NAME", "SEED"}
+OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "DETECTION_NMS_THRESHOLD", "LABEL_REFINE", "TEST_FLIP", "NAME", "SEED",
+           "ATTRIBUTE_MIN_CONFIDENCE"}
 
 
 class ExportedFile:

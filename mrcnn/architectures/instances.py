@@ -14,7 +14,8 @@ MEASURED_CONFIDENCE = 0.05  # AP needs uncertain detections too: it is measured 
 class InstanceSegmenter(LabelsOfObjects, Detector, Segmenter):
     """A network of objects, each with a class, a score, a box and a mask.
 
-    Its inference graph gives "boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w].
+    Its inference graph gives "boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w], and of
+    a network with ATTRIBUTES "attributes" [B, D, M].
     """
 
     samples, figures, exported = InstanceSamples, INSTANCE_FIGURES, ObjectOutputs()

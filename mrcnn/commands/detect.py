@@ -7,6 +7,7 @@ from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_name, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
+from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
 
@@ -21,6 +22,7 @@ def detect(options):
     from mrcnn.inference.pipeline import steps_of
 
     overrides = overrides_of(options)
+    check_submission(options)
     paths = list_photos(options.image)[:options.limit] if options.image else None
     path = checkpoint_of(options)
     folder = output_folder(options, path, "detections")
@@ -30,7 +32,9 @@ def detect(options):
     dataset = photos_of(paths, model, options)
     run = PhotoRun(options, dataset, folder, lambda image_id: pictures_of(options, dataset, [image_id]))
     names = ["detections.json", *pictures_of(options, dataset, dataset.image_ids)]
-    claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
+    submission = submission_of(options, model, dataset)
+    written = [os.path.join(folder, name) for name in names]
+    claim_outputs(written + ([options.submission] if submission else []), options.overwrite)
 
     def write(image_id, image, result):
         if options.drawings == "all":
@@ -46,7 +50,30 @@ def detect(options):
         write_json(os.path.join(folder, "detections.json"), results, indent=None)
     what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
     print(f"{len(results)} objects in {seen} photos; {what} in {folder}")
+    if submission:
+        for image_id in dataset.image_ids:
+            submission.add(dataset.sample_name(image_id), run.outcome[image_id].get("results", ()))
+        print(submission.write(options.submission))
     return 0 if seen == len(dataset.image_ids) else 2
+
+
+def check_submission(options):
+    """Raise UsageError for one of --submission and --names without the other."""
+    if options.names and not options.submission:
+        raise UsageError("--names numbers the classes of --submission FILE: give both.")
+    if options.submission and not options.names:
+        raise UsageError("--submission needs --names label_descriptions.json, which numbers classes and attributes.")
+
+
+def submission_of(options, model, dataset):
+    """The Submission of --submission; None without the option."""
+    from mrcnn.data.formats.submission import Submission
+    from mrcnn.evaluation.coco_data import category_ids
+
+    if not options.submission:
+        return None
+    names = {category: dataset.class_names[class_id] for class_id, category in category_ids(dataset).items()}
+    return Submission(options.names, names, getattr(model.config, "ATTRIBUTES", None))
 
 
 def pictures_of(options, dataset, image_ids):
@@ -64,5 +91,9 @@ def add_detect(commands, add_command):
     add_photo_run(command, "write detections.json alone")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
+    command.add_argument("--submission", metavar="FILE",
+                         help="write a CSV as the competition iMaterialist-Fashion takes it too: ClassId 6_28_77 is "
+                              "class 6 with the attributes 28 and 77")
+    command.add_argument("--names", metavar="FILE", help="label_descriptions.json that numbers them, of --submission")
     add_tta(command)
     add_tiles(command)

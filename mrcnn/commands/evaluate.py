@@ -21,7 +21,7 @@ def evaluate(options: argparse.Namespace) -> int | None:
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
     from mrcnn.evaluation.report import FILES, write_report
-    from mrcnn.evaluation.tables import class_table, metrics_table
+    from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
 
     overrides = overrides_of(options)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
@@ -51,6 +51,8 @@ def evaluate(options: argparse.Namespace) -> int | None:
     if metrics["best"]:
         print("All classes together: F1 {F1:.3f}, precision {precision:.3f}, recall {recall:.3f} at score "
               "{threshold:.2f}".format(**metrics["best"]))
+    if metrics["attributes"]:
+        print(f"\n{attributes_table(metrics['attributes'])}")
     for line in (crowding_text(metrics["crowding"], options.max_detections or MOST_DETECTIONS),
                  missed_text(model.config, metrics, results, truth, options.tile)):
         if line:

@@ -78,11 +78,17 @@ def save_drawing(folder, dataset, image_id, image, result):
         image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room.
         result: dict of `detect(rle=True)` for it.
     """
-    from mrcnn.drawing.pictures import draw_instances, write_picture
+    from mrcnn.drawing.pictures import caption_of, described, draw_instances, write_picture
 
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
+    captions = None
+    if "attributes" in result:
+        captions = [caption_of(class_id, dataset.class_names, result["scores"], i)
+                    for i, class_id in enumerate(result["class_ids"])]
+        captions = described(captions, result["attributes"], result["attribute_names"])
     drawing = draw_instances(
-        image, result["boxes"], result["rles"], result["class_ids"], dataset.class_names, result["scores"], scale=scale
+        image, result["boxes"], result["rles"], result["class_ids"], dataset.class_names, result["scores"], scale=scale,
+        captions=captions
     )
     path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
     write_picture(path, drawing)

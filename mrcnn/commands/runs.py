@@ -78,6 +78,9 @@ def start_model(options: argparse.Namespace, overrides: dict, dataset: object) -
         if options.architecture not in (None, model.architecture_name()):
             raise UsageError(f"{path} is of the architecture {model.architecture_name()}: leave --architecture "
                              f"{options.architecture} out to resume it, or begin a run with other --weights.")
+        if getattr(options, "attributes", False) and not getattr(model.config, "ATTRIBUTES", None):
+            raise UsageError(f"{path} was trained without attributes, which a run cannot take up later: begin one from "
+                             f"its weights by --weights {shlex.quote(path)} --attributes.")
         print(f"Resuming {path} after epoch {model.epoch}.")
         return model
     architecture = class_of_option(options)
@@ -136,8 +139,17 @@ def load_pretrained(model: object, path: str, options: argparse.Namespace, datas
     # to fit wholly.
     fitting = written["architecture"] != own
     report = model.take_weights(path, by_name=fitting, fitting=fitting,
-                                exclude=() if same else model.training_model.layout.class_layers)
+                                exclude=(*(() if same else model.training_model.layout.class_layers),
+                                         *_other_attributes(model, written["config"])))
     print(f"{path}: {report}{model._in_force()}")
+
+
+def _other_attributes(model, written):
+    """The layers of a model's attribute head, unless the settings of a file say that it has the same attributes."""
+    from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
+
+    own = getattr(model.config, "ATTRIBUTES", None)
+    return ATTRIBUTE_LAYERS if own and list(own) != (written or {}).get("ATTRIBUTES") else ()
 
 
 def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: str = "inference") -> object:

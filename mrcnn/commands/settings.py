@@ -182,6 +182,7 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: object) ->
         run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
         known = (written["config"] if same else None) or {}
         config = base.from_dict({**known, **run}, source=options.weights)
+        _drop_attributes(config, options)
     said = base.of_their_own().get("NUM_CLASSES", Config.NUM_CLASSES)
     if said not in (Config.NUM_CLASSES, dataset.num_classes):
         raise UsageError(
@@ -192,6 +193,8 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: object) ->
     if getattr(options, "architecture", None) is not None:
         overrides = known_to(class_of_option(options), overrides, asked_settings(options))
     config.set(**overrides)
+    if getattr(options, "attributes", False):
+        _take_attributes(config, dataset)
     if options.weights == "none" and "TRAIN_BN" not in overrides:
         # Batch normalisation inside a backbone of keras.applications has no statistics to be frozen at yet.
         config.TRAIN_BN = config.BACKBONE not in ("resnet50", "resnet101", "resnet152", "small")
@@ -201,3 +204,27 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: object) ->
             "leave the setting out, it follows the data."
         )
     return config
+
+
+def _drop_attributes(config, options):
+    """Take the attributes of a weight file out of the settings of a new run, whose data may have others or none."""
+    if not getattr(config, "ATTRIBUTES", None):
+        return
+    if not getattr(options, "attributes", False):
+        print(f"{options.weights} knows {len(config.ATTRIBUTES)} attributes, which this run does not learn: "
+              "--attributes does.")
+    config.set(ATTRIBUTES=None, ATTRIBUTE_PAIRS=None)
+
+
+def _take_attributes(config, dataset):
+    """Give settings the attributes of the training data, or those of them that ATTRIBUTES names, and tell of them."""
+    from mrcnn.data.attributes import count_attributes, learned_attributes, told_of_attributes
+    from mrcnn.progress import progress_bar
+
+    if not hasattr(config, "ATTRIBUTES"):
+        raise UsageError(f"--attributes: {config.network()} has no attributes; Mask R-CNN has: leave the option out.")
+    with progress_bar("Counting attributes") as show:
+        counts = count_attributes(dataset, show)
+    learned = learned_attributes(dataset, config.ATTRIBUTES, counts)
+    config.set(ATTRIBUTES=None, ATTRIBUTE_PAIRS=None).set(**learned)
+    print(told_of_attributes(dataset, learned, counts))

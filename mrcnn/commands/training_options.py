@@ -120,6 +120,9 @@ def add_network(command, weights):
     command.add_argument("--architecture", metavar="NAME",
                          help="network of a new run: mask-rcnn (default), deeplabv3, deeplabv3plus, unet, u2net, "
                               "u2netp, yolact, or package.module:Class of your own; a checkpoint knows its own")
+    command.add_argument("--attributes", action="store_true",
+                         help="learn the attributes of the objects too, such as striped and long; which there are, and "
+                              "of which classes, is taken from the training data")
     command.add_argument("--backbone", metavar="NAME",
                          help="resnet50, resnet101, resnet152, efficientnet_lite0 (1, 2), small or one of "
                               "keras.applications")

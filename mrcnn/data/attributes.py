@@ -1,6 +1,7 @@
 """What data sets say of their objects beyond the class: attributes such as pattern, length and neckline."""
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -34,6 +35,155 @@ def short_names(names: dict[int, str]) -> dict[int, str]:
     values = Counter(str(name).rpartition(": ")[2] for name in names.values())
     pairs = {i: str(name).rpartition(": ") for i, name in names.items()}
     return {i: value if values[value] == 1 else f"{kind} {value}".strip() for i, (kind, _, value) in pairs.items()}
+
+
+def distinct_names(dataset: Dataset) -> dict[int, str]:
+    """Tell the names of a data set's attributes, none of them twice, which is how networks know them.
+
+    Args:
+        dataset: any Dataset.
+
+    Returns:
+        {id: name}, as `told_apart` has them.
+    """
+    return told_apart(attribute_names(dataset))
+
+
+def told_apart(names: dict[int, str]) -> dict[int, str]:
+    """Make names distinct and tidy: a name that several ids share has the id behind it: "long (28)".
+
+    Args:
+        names: {id: name}.
+
+    Returns:
+        {id: name}, by rising id.
+    """
+    names = {int(i): " ".join(str(name).split()) or f"attribute {i}" for i, name in names.items()}
+    counts = Counter(names.values())
+    return {i: name if counts[name] == 1 else f"{name} ({i})" for i, name in sorted(names.items())}
+
+
+def count_attributes(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> dict[str, Counter]:
+    """Count what the objects of a data set have; crowds are none.
+
+    Args:
+        dataset: prepared Dataset.
+        progress: called as progress(done, total) after each photo.
+
+    Returns:
+        {"pairs": Counter of (class id, attribute id), "objects" and "described": Counters of class ids, the latter of
+        objects that have any attribute}.
+    """
+    counts = {"pairs": Counter(), "objects": Counter(), "described": Counter()}
+    for done, image_id in enumerate(dataset.image_ids, start=1):
+        _, class_ids, attributes = load_objects(dataset, int(image_id))
+        for class_id, own in zip(class_ids.tolist(), attributes):
+            if class_id > 0:
+                counts["objects"][class_id] += 1
+                counts["described"][class_id] += bool(own)
+                counts["pairs"].update((class_id, attribute) for attribute in own)
+        if progress:
+            progress(done, len(dataset.image_ids))
+    return counts
+
+
+def learned_attributes(dataset: Dataset, names: Sequence[str] | None = None,
+                       counts: dict[str, Counter] | None = None) -> dict[str, list]:
+    """Tell the settings by which a network learns the attributes of a data set: which there are, and of what classes.
+
+    Args:
+        dataset: prepared Dataset, the one to train on.
+        names: attributes to learn, in this order; None: all that an object has.
+        counts: of `count_attributes`, if they are known; else every photo's objects are read.
+
+    Returns:
+        {"ATTRIBUTES": names, "ATTRIBUTE_PAIRS": of each class, background first, the places of those that its objects
+        have}, for `Config.set` or the keyword arguments of a Config.
+
+    Raises:
+        DataError: no object has an attribute that is named, or none has one of `names`.
+    """
+    pairs = (count_attributes(dataset) if counts is None else counts)["pairs"]
+    known, found = distinct_names(dataset), {attribute for _, attribute in pairs}
+    kept = [i for i in known if i in found]
+    if not kept:
+        raise DataError(f"None of the objects of {len(dataset.image_ids)} photos has an attribute that "
+                        f"{type(dataset).__name__} names: give annotations with attributes (docs/attributes.md says "
+                        "which have them), or train without.")
+    if names is not None:
+        ids = {known[i]: i for i in kept}
+        missing = [name for name in names if name not in ids]
+        if missing:
+            raise DataError(f"No object has the attribute {missing[0]!r} of ATTRIBUTES ({len(missing)} of {len(names)} "
+                            f"are of none): leave it out; the data has {', '.join(list(ids)[:12])}.")
+        kept = [ids[name] for name in names]
+    places = {i: place for place, i in enumerate(kept)}
+    rows = [[places[i] for i in kept if (class_id, i) in pairs] for class_id in range(dataset.num_classes)]
+    return {"ATTRIBUTES": [known[i] for i in kept], "ATTRIBUTE_PAIRS": rows}
+
+
+def told_of_attributes(dataset: Dataset, settings: dict[str, list], counts: dict[str, Counter]) -> str:
+    """Say what is learned, and what is left out.
+
+    Args:
+        dataset: prepared Dataset.
+        settings: of `learned_attributes`.
+        counts: of `count_attributes`.
+
+    Returns:
+        One line.
+    """
+    classes = [class_id for class_id, row in enumerate(settings["ATTRIBUTE_PAIRS"]) if row]
+    objects = sum(counts["objects"][class_id] for class_id in classes)
+    silent = objects - sum(counts["described"][class_id] for class_id in classes)
+    unused = len(distinct_names(dataset)) - len(settings["ATTRIBUTES"])
+    text = (f"Attributes: {len(settings['ATTRIBUTES'])} are learned, of {len(classes)} of {dataset.num_classes - 1} "
+            "classes")
+    if unused:
+        text += f"; {unused} more names are left out, for no object has them or ATTRIBUTES leaves them out"
+    unnamed = len({attribute for _, attribute in counts["pairs"]} - distinct_names(dataset).keys())
+    if unnamed:
+        text += f"; {unnamed} attributes of objects are left out, for attribute_names does not name them"
+    if silent:
+        text += (f"; {silent} of {objects} objects of these classes have none, which teaches that they have none: "
+                 "ATTRIBUTES_PARTIAL=True if nobody described them")
+    return f"{text}."
+
+
+class AttributeColumns:
+    """The attributes of a data set's objects in the order in which a network knows them.
+
+    Args:
+        dataset: prepared Dataset.
+        names: ATTRIBUTES of the network.
+
+    Raises:
+        DataError: the data set names none of them.
+    """
+
+    def __init__(self, dataset: Dataset, names: Sequence[str]):
+        places = {name: place for place, name in enumerate(names)}
+        self.count = len(names)
+        self.places = {i: places[name] for i, name in distinct_names(dataset).items() if name in places}
+        if not self.places:
+            theirs = ", ".join(list(distinct_names(dataset).values())[:3]) or "none"
+            raise DataError(f"{type(dataset).__name__} has none of the {len(names)} ATTRIBUTES of the network "
+                            f"({', '.join(list(names)[:3])} ...; it names {theirs}): give annotations with these, or "
+                            "ATTRIBUTES that are those of the data.")
+
+    def rows(self, attributes: Sequence[tuple[int, ...]]) -> np.ndarray:
+        """Put the attributes of objects into columns.
+
+        Args:
+            attributes: ids of each of N objects; those that the network does not know are passed over.
+
+        Returns:
+            bool [N, M].
+        """
+        rows = np.zeros((len(attributes), self.count), bool)
+        for row, own in zip(rows, attributes):
+            row[[self.places[i] for i in own if i in self.places]] = True
+        return rows
 
 
 def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, list[tuple[int, ...]]]:

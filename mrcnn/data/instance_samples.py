@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.config import Settings
+from mrcnn.data.attributes import AttributeColumns
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import NETWORK_STRIDE
 
-PADDED = ("gt_boxes", "gt_class_ids", "gt_masks", "gt_crowd")  # to MAX_GT_INSTANCES objects
+ROWS = ("gt_boxes", "gt_class_ids", "gt_crowd")  # one an object, as are "gt_masks"; padded to MAX_GT_INSTANCES
 FAR = 1e5  # pixels: a box to here and from minus here holds every anchor of any photo
 
 
@@ -19,21 +20,28 @@ class InstanceSamples:
     """Functions that know the same keys: those of one sample of `load_ground_truth`, and of a batch.
 
     image uint8 [B, H, W, 3]; window float32 [B, 4]; gt_boxes float32 [B, G, 4]; gt_class_ids int32 [B, G]; gt_masks
-    uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C].
+    uint8 [B, G, h, w]; gt_valid, gt_crowd bool [B, G]; active_classes bool [B, C]; with ATTRIBUTES gt_attributes bool
+    [B, G, M].
     """
 
     def __init__(self, dataset: Dataset, config: Settings):
         self.dataset, self.config = dataset, config
+        names = getattr(config, "ATTRIBUTES", None)  # of networks that have such a head only
+        self.columns = AttributeColumns(dataset, names) if names else None
+        self.rows = ROWS + (("gt_attributes",) if names else ())
         self._lock, self._warned = threading.Lock(), False
 
     def load(self, image_id: int, augmentation: object, rng: np.random.Generator,
              partner_ids: Sequence[int] | None) -> dict[str, np.ndarray]:
         """One sample, with no more objects than there is room for; arguments as for `load_ground_truth`."""
-        sample = load_ground_truth(self.dataset, self.config, image_id, augmentation, rng, partner_ids)
+        sample = load_ground_truth(self.dataset, self.config, image_id, augmentation, rng, partner_ids,
+                                   attributes=self.columns is not None)
+        if self.columns is not None:
+            sample["gt_attributes"] = self.columns.rows(sample["gt_attributes"])
         limit, count = self.config.MAX_GT_INSTANCES, len(sample["gt_boxes"])
         if count > limit:
             chosen = np.sort(rng.permutation(count)[:limit])
-            for key in PADDED:
+            for key in (*self.rows, "gt_masks"):
                 sample[key] = sample[key][chosen]
             self._warn_of_many(image_id, count)
         return sample
@@ -54,13 +62,15 @@ class InstanceSamples:
             "gt_crowd": np.zeros((size, limit), bool),
             "active_classes": np.zeros((size, classes), bool),
         }
+        if self.columns is not None:
+            batch["gt_attributes"] = np.zeros((size, limit, self.columns.count), bool)
         for row, sample in enumerate(samples):
             count, (rows, columns) = len(sample["gt_boxes"]), sample["image"].shape[:2]
             batch["image"][row, :rows, :columns] = sample["image"]
             batch["gt_valid"][row, :count] = True
             for key in ("window", "active_classes"):
                 batch[key][row] = sample[key]
-            for key in ("gt_boxes", "gt_class_ids", "gt_crowd"):
+            for key in self.rows:
                 batch[key][row, :count] = sample[key]
             rows, columns = sample["gt_masks"].shape[1:]
             batch["gt_masks"][row, :count, :rows, :columns] = sample["gt_masks"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import strips
+from mrcnn.data.attributes import short_names
 from mrcnn.files import printable, whole_file
 
 GOLDEN_RATIO = 0.618034
@@ -160,6 +161,22 @@ def caption_of(class_id: int, class_names: Sequence[str], scores: Sequence[float
     name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
     name = printable(name, one_line=True)
     return name if scores is None else f"{name} {scores[i]:.2f}"
+
+
+def described(captions: Sequence[str], words: Sequence[Sequence[str]], names: Sequence[str]) -> list[str]:
+    """Put the attributes of objects behind their captions.
+
+    Args:
+        captions: [N], as of `caption_of`.
+        words: of each object the names of its attributes, or a dict with these as its keys.
+        names: of all attributes there are; of "neckline: v" the value alone is shown if no other has it.
+
+    Returns:
+        [N], such as "dress 0.97: v, striped".
+    """
+    shown = {names[i]: short for i, short in short_names(dict(enumerate(names))).items()}
+    told = [printable(", ".join(shown.get(name, name) for name in own), one_line=True) for own in words]
+    return [f"{caption}: {text}" if text else caption for caption, text in zip(captions, told, strict=True)]
 
 
 def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:

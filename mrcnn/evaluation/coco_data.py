@@ -5,15 +5,19 @@ the list of a COCO results file, one dict per detected object ("image_id", "cate
 [x, y, width, height] in pixels or "segmentation" as RLE, or both).
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.attributes import attribute_names, distinct_names, load_objects
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.objects import named_errors
+from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
+
+LEAST_TOLD = 0.01  # score of an attribute; what scores less is ranked last, as if it were not told at all
 
 # --- From a Dataset and from detections ------------------------------------------------------------------------------
 
@@ -24,7 +28,8 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
     A dataset that keeps its COCO annotations (`image_info[i]["annotations"]`) hands them on untouched: ids, areas,
     boxes, polygons and RLE are the file's, but for objects that `annotated.without` dropped. Any other is read through
     `load_rles` where it has that, else through `load_mask`: boxes and areas are those of the masks, empty masks are
-    left out, and a negative class id marks a crowd.
+    left out, and a negative class id marks a crowd. Of a dataset that names attributes, annotations have
+    "attribute_ids" and the ground truth "attributes", as Fashionpedia's files do.
 
     Args:
         dataset: a prepared `Dataset`.
@@ -34,7 +39,7 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
         DataError: if two images share one source id.
     """
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
-    categories = _category_ids(dataset)
+    categories = category_ids(dataset)
     images, annotations, seen = [], [], {}
     for image_id in image_ids:
         info = dataset.image_info[image_id]
@@ -54,7 +59,9 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
         name = info.get("file_name") or os.path.basename(info.get("path") or "") or str(source_id)
         images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1])})
     names = [{"id": categories[i], "name": dataset.class_info[i]["name"]} for i in sorted(categories)]
-    return {"images": images, "annotations": annotations, "categories": names}
+    listed = [{"id": i, "name": name} for i, name in distinct_names(dataset).items()]
+    return {"images": images, "annotations": annotations, "categories": names,
+            **({"attributes": listed} if listed else {})}
 
 
 def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str, np.ndarray]) -> list[dict]:
@@ -67,9 +74,11 @@ def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str
             rounded), "class_ids" int [N], "scores" float [N], and "rles" (N COCO RLE dicts) or "masks" bool [H, W, N].
 
     Returns:
-        A list of N dicts that JSON can hold.
+        A list of N dicts that JSON can hold. Of a network with attributes each has "attributes", {name: score} of those
+        that are told, "attribute_scores", the same of all, and if the dataset names them "attribute_ids", the source's
+        ids of those that are told.
     """
-    categories = _category_ids(dataset)
+    categories = category_ids(dataset)
     source_id = _plain_id(dataset.image_info[image_id]["id"])
     boxes = np.asarray(detection["boxes"] if "boxes" in detection else detection["rois"], np.float64)
     if "rles" in detection:
@@ -77,7 +86,7 @@ def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str
     else:
         masks = np.asarray(detection["masks"])
         rles = [run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])]
-    results = []
+    results, described = [], _described(dataset, detection)
     for (y1, x1, y2, x2), class_id, score, rle in zip(
         boxes, detection["class_ids"], detection["scores"], rles, strict=True
     ):
@@ -92,11 +101,26 @@ def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str
             "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
             "segmentation": rle,
             "score": float(score),
+            **next(described),
         })
     return results
 
 
-def _category_ids(dataset):
+def _described(dataset, detection):
+    """Generator of what results say of the attributes of each detection; of nothing, without end, if there are none."""
+    if "attribute_scores" not in detection:
+        yield from itertools.repeat({})
+    ids = {name: i for i, name in distinct_names(dataset).items()}
+    for scores, words in zip(detection["attribute_scores"], detection["attributes"], strict=True):
+        shown = np.flatnonzero(scores >= LEAST_TOLD)
+        told = {
+            "attributes": {name: round(score, 4) for name, score in words.items()},
+            "attribute_scores": {detection["attribute_names"][i]: round(float(scores[i]), 4) for i in shown},
+        }
+        yield {**told, "attribute_ids": sorted(ids[name] for name in words if name in ids)} if ids else told
+
+
+def category_ids(dataset: Dataset) -> dict:
     """{class id: category id} of all foreground classes: the source's ids, or ours if several sources share theirs."""
     ids = {i: _plain_id(info["id"]) for i, info in enumerate(dataset.class_info) if i > 0}
     return ids if len(set(ids.values())) == len(ids) else {i: i for i in ids}
@@ -124,12 +148,12 @@ def _annotations_of_file(dataset, info, categories):
 def _annotations_from_masks(dataset, image_id, categories, first_id):
     """COCO annotations of one image, numbered from first_id, and its (height, width)."""
     info = dataset.image_info[image_id]
-    rles, class_ids, size = _rles_of(dataset, image_id)
+    rles, class_ids, size, attributes = _rles_of(dataset, image_id)
     with named_errors(dataset, image_id, DataError):
         rles = [run_lengths.compress(rle) for rle in rles]
         boxes, areas = run_lengths.coco_boxes(rles), run_lengths.areas(rles)
     annotations = []
-    for rle, class_id, box, area in zip(rles, class_ids, boxes, areas, strict=True):
+    for rle, class_id, box, area, own in zip(rles, class_ids, boxes, areas, attributes, strict=True):
         if area:
             annotations.append({
                 "id": first_id + len(annotations),
@@ -139,18 +163,31 @@ def _annotations_from_masks(dataset, image_id, categories, first_id):
                 "area": float(area),
                 "iscrowd": int(class_id < 0),
                 "segmentation": rle,
+                **({} if own is None else {"attribute_ids": list(own)}),
             })
     return annotations, size
 
 
 def _rles_of(dataset, image_id):
-    """Compressed run lengths of one image, their class ids (negative for crowds), and (height, width) of the image."""
-    info = dataset.image_info[image_id]
+    """Compressed run lengths of one image, their class ids (negative for crowds), (height, width) of the image, and the
+    attribute ids of each, None where the dataset names none."""
+    info, described = dataset.image_info[image_id], bool(attribute_names(dataset))
     size = (info["height"], info["width"]) if "height" in info and "width" in info else None
-    if size and hasattr(dataset, "load_rles"):
-        return *dataset.load_rles(image_id)[:2], size
-    masks, class_ids = dataset.load_mask(image_id)[:2]
-    rles = [run_lengths.encode(masks[..., i]) for i in range(len(class_ids))]
+    by_runs = size and hasattr(dataset, "load_rles")
+    if described:
+        objects, class_ids, attributes = load_objects(dataset, image_id)
+        by_runs = gives_run_lengths(dataset)
+    else:
+        objects, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
+        attributes = [None] * len(class_ids)
+    if by_runs:
+        size = size or (objects[0]["size"] if objects else _size_of(dataset, image_id))
+        return objects, class_ids, size, attributes
+    rles = [run_lengths.encode(objects[..., i]) for i in range(len(class_ids))]
     if rles:
-        size = masks.shape[:2]
-    return rles, class_ids, size or dataset.load_image(image_id).shape[:2]
+        size = objects.shape[:2]
+    return rles, class_ids, size or _size_of(dataset, image_id), attributes
+
+
+def _size_of(dataset, image_id):
+    return dataset.load_image(image_id).shape[:2]

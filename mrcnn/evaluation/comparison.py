@@ -28,7 +28,8 @@ class Comparison:
         categories: of the ground truth, in the order of their ids.
         sizes: (height, width) of each image, or None where the ground truth does not say.
         objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id"
-            counted from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE.
+            counted from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE; "attribute_ids", and of
+            detections "attribute_scores", where the source has them.
     """
 
     kind: str
@@ -172,6 +173,7 @@ def _checked_annotation(annotation, images, categories, kind):
     name = f"Annotation {annotation.get('id')}"
     _checked_references(annotation, name, images, categories)
     annotation = {**annotation, "iscrowd": _crowd(annotation.get("iscrowd"), name)}
+    _check_attributes(annotation, name)
     image, box, area = images[annotation["image_id"]], annotation.get("bbox"), annotation.get("area")
     if area is not None and not _all_finite([area]):
         raise DataError(f"{name} has area {area!r}: it must be a finite number.")
@@ -208,6 +210,8 @@ def _checked_result(result, index, images, categories, kind):
     if not _all_finite([score]):
         raise DataError(f"{name} of image {result['image_id']!r} has score {score!r}: it must be a finite number.")
     checked = {"image_id": result["image_id"], "category_id": result["category_id"], "score": score, "iscrowd": 0}
+    _check_attributes(result, name)
+    checked.update({key: result[key] for key in ("attribute_ids", "attribute_scores") if key in result})
     boxed = box is not None and not (isinstance(box, LISTS) and len(box) == 0)
     if kind == "segm" or not boxed:
         shape = result.get("segmentation")
@@ -222,6 +226,15 @@ def _checked_result(result, index, images, categories, kind):
         checked["bbox"] = run_lengths.coco_boxes([checked["segmentation"]])[0]
         checked["area"] = float(run_lengths.areas([checked["segmentation"]])[0])
     return checked
+
+
+def _check_attributes(entry, name):
+    """Raise DataError unless attributes, where an entry has some, are a list of ids and a dict of numbers."""
+    ids, scores = entry.get("attribute_ids"), entry.get("attribute_scores")
+    if ids is not None and not (isinstance(ids, LISTS) and all(_is_id(value) for value in ids)):
+        raise DataError(f"{name} has attribute_ids {str(ids)[:40]!r}: it must be a list of ids.")
+    if scores is not None and not (isinstance(scores, dict) and _all_finite(scores.values())):
+        raise DataError(f"{name} has attribute_scores {str(scores)[:40]!r}: it must give a number for each name.")
 
 
 def _all_finite(values):

@@ -9,11 +9,13 @@ import numpy as np
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
+from mrcnn.evaluation.attributes import attribute_figures
 from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors
 from mrcnn.evaluation.pairs import ImagePairs, match, pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
+from mrcnn.files import read_json
 from mrcnn.progress import progress_bar
 
 SHOWN_THRESHOLD = 0.5  # of scores, where no detection is correct and no threshold better than another
@@ -46,7 +48,8 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
         DataError: there is no image to evaluate, or the model knows other classes than the dataset.
     """
     results, ground_truth = detect_all(model, dataset, image_ids, limit, batch_size, progress)
-    return measure(ground_truth, results, score_threshold, max_detections), results, ground_truth
+    partial = bool(getattr(getattr(model, "config", None), "ATTRIBUTES_PARTIAL", False))
+    return measure(ground_truth, results, score_threshold, max_detections, partial), results, ground_truth
 
 
 def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,
@@ -100,7 +103,8 @@ def detections(model: object, dataset: Dataset, image_ids: Sequence[int], batch_
 
 
 def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | os.PathLike,
-            score_threshold: float | None = None, max_detections: int | None = None) -> dict:
+            score_threshold: float | None = None, max_detections: int | None = None,
+            partial_attributes: bool = False) -> dict:
     """Measure results against a ground truth.
 
     Args:
@@ -108,6 +112,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         results: COCO's list, or the path of such a file.
         score_threshold: least score of the detections in the confusion matrix; None takes that of the highest F1.
         max_detections: None, or how many detections of a class may count in an image beside COCO's 100, in "more".
+        partial_attributes: whether objects without attributes are left out of "attributes", for nobody described them.
 
     Returns:
         A dict; "best", "thresholds", "confusion" and the "errors" of the classes are those of masks:
@@ -122,6 +127,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         "errors": {kind: `errors.detection_errors`}.
         "curves": {kind: `coco.precision_recall_curves`}.
         "thresholds": `thresholds.threshold_curves`.
+        "attributes": `attributes.attribute_figures`; None where truth or results have no attributes.
         "confusion": {"score_threshold", "names", "counts", "of_objects", "of_detections"}, the counts of
             `confusion.confusion_matrix` and their shares of the rows and of the columns.
 
@@ -140,6 +146,8 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     metrics["objects"] = sum(not entry["iscrowd"] for entry in masks.objects)
     metrics["detections"] = len(masks.detections)
     metrics["undefined"] = {kind: coco.undefined_numbers(metrics[kind]) for kind in coco.KINDS}
+    truth = read_json(ground_truth, "COCO file") if isinstance(ground_truth, (str, os.PathLike)) else ground_truth
+    metrics["attributes"] = attribute_figures(truth, masks, images["segm"], partial_attributes)
     thresholds = threshold_curves(rank_images(images["segm"], count))
     metrics["best"] = thresholds["overall"].get("best")
     if score_threshold is None:
@@ -148,15 +156,21 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     metrics["classes"] = _classes(masks, evaluations, thresholds, metrics["errors"])
     metrics["curves"] = {kind: coco.precision_recall_curves(evaluation) for kind, evaluation in evaluations.items()}
     metrics["thresholds"] = thresholds
-    matrix = confusion_matrix(images["segm"], count, score_threshold)
-    metrics["confusion"] = {
+    names = [category["name"] for category in metrics["classes"]]
+    metrics["confusion"] = _confusion(images["segm"], names, score_threshold)
+    return metrics
+
+
+def _confusion(images, names, score_threshold):
+    """The entry "confusion" of `measure`."""
+    matrix = confusion_matrix(images, len(names), score_threshold)
+    return {
         "score_threshold": score_threshold,
-        "names": ["background"] + [category["name"] for category in metrics["classes"]],
+        "names": ["background", *names],
         "counts": matrix.tolist(),
         "of_objects": normalised(matrix, axis=1).tolist(),
         "of_detections": normalised(matrix, axis=0).tolist(),
     }
-    return metrics
 
 
 def _with_more(comparisons, max_detections):

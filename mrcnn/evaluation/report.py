@@ -10,7 +10,7 @@ import numpy as np
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
 from mrcnn.evaluation.html_page import drawn, number, page, picture, table
-from mrcnn.evaluation.tables import ranked_classes
+from mrcnn.evaluation.tables import attributes_line, ranked_attributes, ranked_classes
 from mrcnn.files import json_text, write_texts
 
 MEANING = {
@@ -75,8 +75,8 @@ def report_html(metrics: dict, pictures: Sequence[tuple[str, np.ndarray]] = (), 
         title: heading.
     """
     sections = [
-        _head(metrics, title), _numbers(metrics), _classes(metrics), _curves(metrics), _threshold(metrics),
-        _confusion(metrics), _errors(metrics), _pictures(pictures),
+        _head(metrics, title), _numbers(metrics), _classes(metrics), _attributes(metrics), _curves(metrics),
+        _threshold(metrics), _confusion(metrics), _errors(metrics), _pictures(pictures),
     ]
     return page(title, sections)
 
@@ -122,6 +122,23 @@ def _classes(metrics):
     return ("<h2>Classes</h2>\n<p>From the highest mask AP to the lowest; AP and errors are of masks, errors at all "
             "scores. A class without true objects has no AP and is left out of every mean.</p>\n<div class=scroll>"
             + table(head, rows, {"AP": shares}) + "</div>")
+
+
+def _attributes(metrics):
+    found = metrics.get("attributes")
+    if not found:
+        return ""
+    ranked = ranked_attributes(found)
+    rows = [[row["name"], row["objects"], number(row["AP"]), number(row["F1"]),
+             "\u2013" if row["threshold"] is None else f"{row['threshold']:.2f}"] for row in ranked]
+    joint = [[name, number(value)] for name, value in found["AP_IoU+F1"].items()]
+    return (f"<h2>Attributes</h2>\n<p>{html.escape(attributes_line(found))}.</p>\n"
+            "<p>AP and F1 of each attribute, of the objects that a detection of their class found (mask IoU 0.50), "
+            "from the highest AP to the lowest.</p>\n"
+            "<div class=scroll>" + table(["attribute", "objects", "AP", "best F1", "at score"], rows,
+                                         {"AP": [row["AP"] for row in ranked]}) + "</div>\n"
+            "<p>AP_IoU+F1 (Fashionpedia): a detection is correct if its mask and its attributes are.</p>\n"
+            + table(["thresholds", "AP_IoU+F1"], joint))
 
 
 def _curves(metrics):

@@ -72,3 +72,47 @@ def _class_line(entry, width):
     best = f"{best['F1']:9.3f} at {best['threshold']:4.2f}" if best else f"{'none correct':>17}"
     counts = f"{entry['objects']:9}{entry['detections']:10}"
     return f"{entry['name'][:width]:{width}}{counts}{''.join(f'{value:8.3f}' for value in numbers)}{best}"
+
+
+def attributes_table(figures: dict) -> str:
+    """Write the figures of attributes as text, from the highest AP to the lowest; of many only both ends.
+
+    Args:
+        figures: metrics["attributes"] of `mrcnn.evaluation.evaluate.measure`.
+
+    Returns:
+        Lines of text.
+    """
+    known = ranked_attributes(figures)
+    width = min(max([len(row["name"]) for row in known] + [9]), LONGEST_NAME)
+    lines = [f"{'attribute':{width}}  objects      AP  best F1 at score"]
+    for row in known:
+        at = "" if row["threshold"] is None else f" at {row['threshold']:4.2f}"
+        lines.append(f"{row['name'][:width]:{width}}{row['objects']:9}{row['AP']:8.3f}{row['F1']:9.3f}{at}")
+    if len(known) > MOST_LINES:
+        lines[1 + MOST_LINES // 2:1 + len(known) - MOST_LINES // 2] = [
+            f"... {len(known) - MOST_LINES} attributes between, in metrics.json"
+        ]
+    return "\n".join([*lines, attributes_line(figures)])
+
+
+def attributes_line(figures: dict) -> str:
+    """Sum up the figures of attributes in one line.
+
+    Args:
+        figures: metrics["attributes"] of `mrcnn.evaluation.evaluate.measure`.
+    """
+    text = f"Attributes of {figures['found']} found objects"
+    if figures["threshold"] is None:
+        text += ": no answer is right"
+    else:
+        text += (f", all together: F1 {figures['F1']:.3f}, precision {figures['precision']:.3f}, recall "
+                 f"{figures['recall']:.3f} at score {figures['threshold']:.2f}")
+    joint = figures["AP_IoU+F1"]
+    return (f"{text}. Masks and attributes: AP_IoU+F1 {joint['AP']:.3f}, at IoU 0.50 and F1 0.50 "
+            f"{joint['AP_IoU50_F50']:.3f}")
+
+
+def ranked_attributes(figures: dict) -> list:
+    """Entries of figures["classes"] of attributes that found objects have, from the highest AP to the lowest."""
+    return sorted((row for row in figures["classes"] if row["objects"]), key=lambda row: -row["AP"])

@@ -9,26 +9,28 @@ from mrcnn.export.file_outputs import FileOutputs, largest
 from mrcnn.ops import boxes as box_ops
 
 SAME_OBJECT = 0.5  # IoU from which on two detections of a class are compared with each other
+COMPARED = ("boxes", "scores", "masks", "attributes")
 MEANINGS = {
     "boxes": "(y1, x1, y2, x2), pixels of the canvas, sub-pixel; best object first",
     "class_ids": "indices in class_names; 0 where not valid",
     "scores": "0..1",
     "valid": "whether the row holds an object",
     "masks": "probabilities 0..1 on a grid that is stretched over the box",
+    "attributes": "score 0..1 of each of attribute_names; 0 for those that the class cannot have",
 }
 
 
 class ObjectOutputs(FileOutputs):
-    """"boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w]."""
+    """"boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w]; "attributes" [B, D, M] if any.
+    """
 
     def described(self, model: object, shape: tuple[int, int, int]) -> dict[str, dict]:
         rows = int(model.config.DETECTION_MAX_INSTANCES)
-        masks = [int(side) for side in model.inference_model.output["masks"].shape[2:]]
-        shapes, dtypes = {"boxes": [4], "masks": masks}, {"class_ids": "int32", "valid": "bool"}
+        given, dtypes = model.inference_model.output, {"class_ids": "int32", "valid": "bool"}
+        shapes = {name: [int(side) for side in value.shape[2:]] for name, value in given.items()}
         return {
-            name: {"shape": [shape[0], rows, *shapes.get(name, [])], "dtype": dtypes.get(name, "float32"),
-                   "meaning": meaning}
-            for name, meaning in MEANINGS.items()
+            name: {"shape": [shape[0], rows, *shapes[name]], "dtype": dtypes.get(name, "float32"), "meaning": meaning}
+            for name, meaning in MEANINGS.items() if name in given
         }
 
     def facts(self, config: Settings) -> dict:
@@ -36,6 +38,7 @@ class ObjectOutputs(FileOutputs):
             "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
                            "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
             "geometry": getattr(config, "GEOMETRY", "exact"),  # of networks that have one only
+            **({"attribute_names": list(names)} if (names := getattr(config, "ATTRIBUTES", None)) else {}),
         }
 
     def built_in(self, config: Settings) -> dict[str, float]:
@@ -50,18 +53,19 @@ class ObjectOutputs(FileOutputs):
                 **differences(expected, outputs, about["thresholds"]["score"])}
 
     def summary(self, distances: Sequence[dict], about: dict) -> dict[str, float]:
-        worst = {name: max(each[name] for each in distances) for name in ("boxes", "scores", "masks")}
+        worst = {name: max(each[name] for each in distances) for name in COMPARED if name in distances[0]}
         side = max(about["canvas"].values())
         objects, others, shared = (sum(each[name] for each in distances) for name in ("objects", "others", "shared"))
         either = objects + others - shared
         return {"objects": objects, "agreement": shared / either if either else 1.0,
-                "largest_difference": max(worst["boxes"] / side, worst["scores"], worst["masks"]),
-                "boxes_pixels": worst["boxes"], "scores": worst["scores"], "masks": worst["masks"]}
+                "largest_difference": max(value / side if name == "boxes" else value for name, value in worst.items()),
+                **{"boxes_pixels" if name == "boxes" else name: value for name, value in worst.items()}}
 
     def in_words(self, checked: dict) -> str:
         told = (f"largest difference {checked['largest_difference']:.2g} (boxes {checked['boxes_pixels']:.2g} pixels, "
-                f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}; {checked['objects']} objects in "
-                f"{checked['pictures']} pictures)")
+                f"scores {checked['scores']:.2g}, masks {checked['masks']:.2g}"
+                + (f", attributes {checked['attributes']:.2g}" if "attributes" in checked else "")
+                + f"; {checked['objects']} objects in {checked['pictures']} pictures)")
         if checked["agreement"] < 1:
             told += f", {checked['agreement']:.1%} of the objects of either are found by both"
         return told if checked["objects"] else f"{told}; only photos with something to find make it a check"
@@ -71,15 +75,17 @@ def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, fl
     """How far two answers to one picture differ.
 
     Args:
-        expected, outputs: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}.
+        expected, outputs: {"boxes" [D, 4], "class_ids", "scores", "valid" [D], "masks" [D, h, w]}, and "attributes"
+            [D, M] if there are any.
         threshold: least score of an object.
 
     Returns:
-        The largest differences {"boxes": pixels, "scores", "masks"}. Objects are compared with those of their class
-        that they overlap most, in whatever order; one that only one side has counts as a difference of the score by
-        which it is above what that side had to offer at least, so that a rounding at the threshold is none.
+        The largest differences {"boxes": pixels, "scores", "masks"}, or "attributes" too. Objects are compared with
+        those of their class that they overlap most, in whatever order; one that only one side has counts as a
+        difference of the score by which it is above what that side had to offer at least, so that a rounding at the
+        threshold is none.
     """
-    worst = {"boxes": 0.0, "scores": 0.0, "masks": 0.0}
+    worst = {name: 0.0 for name in COMPARED if name in expected}
     found = pairs(expected, outputs)
     for row, other in found:
         for name in worst:

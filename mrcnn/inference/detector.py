@@ -6,6 +6,7 @@ import numpy as np
 
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
+from mrcnn.inference.attributes import with_words
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
@@ -42,6 +43,9 @@ class Detector(Predictor):
             "masks": bool [H, W, N]; or "rles": list of N COCO run-length dicts.
             "soft_masks": float32 [H, W, N], probability of each object at each pixel.
             "mask_probabilities": float32 [N, h, w], the network's masks, each on a grid stretched over its box.
+            "attributes": of a network with ATTRIBUTES, N dicts {name: score}, best first, of those that score
+                ATTRIBUTE_MIN_CONFIDENCE or more; "attribute_scores": float32 [N, M], of all of them, 0 of what the
+                class cannot have; "attribute_names": the M names.
 
         Raises:
             DataError: an image is not uint8 [H, W, 3]; the message gives its index.
@@ -70,8 +74,9 @@ class Detector(Predictor):
         return Steps(
             place=lambda image: self.placed_views(self.checked_images([image])[0]),
             look=lambda placed: self._seen(placed, least),
-            finish=lambda image, parts: unmold(*self._merged(parts, least), image.shape[:2], soft_masks, rle,
-                                               mask_probabilities, paste=paste),
+            finish=lambda image, parts: self._in_words(
+                unmold(*self._merged(parts, least), image.shape[:2], soft_masks, rle, mask_probabilities, paste=paste)
+            ),
         )
 
     def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
@@ -112,7 +117,8 @@ class Detector(Predictor):
             # The whole first: if that cannot be, it shows before the tiles.
             of_whole = self.detect([images[index]], rle=True, **options)[0] if whole else None
             of_tiles = list(self._in_tiles(images[index], tiles[index], scale, **options))
-            results[index] = merge_tiles(of_tiles, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, of_whole)
+            merged = merge_tiles(of_tiles, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, of_whole)
+            results[index] = self._in_words(merged)
             if not rle:
                 results[index] = with_masks(results[index], shape)
         if verbose:
@@ -134,6 +140,11 @@ class Detector(Predictor):
     def _least(self, min_confidence):
         """The least score that a call asks for."""
         return float(self.config.DETECTION_MIN_CONFIDENCE if min_confidence is None else min_confidence)
+
+    def _in_words(self, result):
+        """A result with the names of its attributes, if the network has any."""
+        names = getattr(self.config, "ATTRIBUTES", None)
+        return with_words(result, names, self.config.ATTRIBUTE_MIN_CONFIDENCE) if names else result
 
     def _outputs_of(self, images, min_confidence):
         """Generator of (index, the network's outputs for an image, Window), merged from its views, not in order."""
@@ -185,7 +196,7 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
 
     Args:
         outputs: the network's outputs for the image: "boxes" [D, 4] pixels of the canvas; "class_ids", "scores" and
-            "valid" [D]; "masks" [D, h, w].
+            "valid" [D]; "masks" [D, h, w]; "attributes" [D, M], if it has any.
         window: the photo's Window.
         shape: (H, W) of the photo, pixels.
         soft_masks, rle, mask_probabilities: as for `Detector.detect`.
@@ -205,6 +216,8 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
         "class_ids": outputs["class_ids"][keep].astype("int32"),
         "scores": outputs["scores"][keep].astype("float32"),
     }
+    if "attributes" in outputs:
+        result["attribute_scores"] = outputs["attributes"][keep].astype("float32")
     masks = outputs["masks"][keep]
     if mask_probabilities:
         result["mask_probabilities"] = masks.astype("float32")

@@ -6,8 +6,9 @@ begins a group. A group becomes one object: its box is the mean of the members' 
 voting: Gidaris and Komodakis 2015, section 3.3), its score the sum of the scores over the number of views, so that a
 view that did not find it counts as 0 (as in weighted boxes fusion: Solovyev 2021, section 3), and its mask the mean of
 the members' mask probabilities with the same weights, on a grid stretched over the merged box, 0 outside a member's
-own box (He 2017, appendix B, average soft masks likewise). Then the detection threshold and the usual suppression
-apply. Every view sees the whole photo, hence each could have found every object.
+own box (He 2017, appendix B, average soft masks likewise). Scores of attributes are averaged with these weights too.
+Then the detection threshold and the usual suppression apply. Every view sees the whole photo, hence each could have
+found every object.
 """
 
 import copy
@@ -74,8 +75,8 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
     """Merge the detections of several views of one photo, in pixels of the photo.
 
     outputs: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
-    [D, h, w]}; views, windows: of `views_of` and `place_view`; threshold: least score of what is returned;
-    iou_threshold: of the suppression, class by class; count: return no more than so many
+    [D, h, w], "attributes" [D, M] if there are any}; views, windows: of `views_of` and `place_view`; threshold: least
+    score of what is returned; iou_threshold: of the suppression, class by class; count: return no more than so many
 
     Returns (the same dict with boxes in pixels of the photo, best first, and masks [N, 2h, 2w]; the Window of a canvas
     that is the photo itself).
@@ -102,15 +103,20 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
         "valid": np.ones(len(kept), bool),
         "masks": np.zeros((len(kept),) + grid, np.float32),
     }
+    if "attributes" in outputs[0]:
+        given = np.concatenate([row[4] for row in rows])
+        merged["attributes"] = np.zeros((len(kept), given.shape[1]), np.float32)
     for row, index in enumerate(kept):
         group = groups[index]
+        if "attributes" in merged:
+            merged["attributes"][row] = np.average(given[group], axis=0, weights=scores[group])
         members = [on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
         merged["masks"][row] = np.average(members, axis=0, weights=scores[group])
     return merged, dataclasses.replace(windows[0], canvas_shape=shape, scale=(1.0, 1.0), offset=(0.0, 0.0))
 
 
 def _in_photo(outputs, view, window):
-    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks) of the detections of one view."""
+    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks, attributes or None) of one view's detections."""
     boxes = window.to_original(outputs["boxes"].astype("float32"))
     masks = outputs["masks"].astype("float32")
     if view.flip:
@@ -119,7 +125,8 @@ def _in_photo(outputs, view, window):
         masks = masks[:, :, ::-1]
     keep = outputs["valid"] & (box_ops.area(boxes) > 0) & (outputs["scores"] > 0)
     class_ids, scores = outputs["class_ids"][keep].astype("int32"), outputs["scores"][keep].astype("float32")
-    return boxes[keep], class_ids, scores, masks[keep]
+    attributes = outputs["attributes"][keep].astype("float32") if "attributes" in outputs else None
+    return boxes[keep], class_ids, scores, masks[keep], attributes
 
 
 def _groups(places, boxes, scores, seen_in):

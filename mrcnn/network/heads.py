@@ -68,7 +68,7 @@ class BoxHead:
     such in its weight files.
 
     Call:
-        crops [N, size, size, F] -> (logits [N, C], deltas [N, C, 4])
+        crops [N, size, size, F] -> (logits [N, C], deltas [N, C, 4]), of what `features` gives of them: [N, width]
     """
 
     def __init__(self, width: int, classes: int, norm: str, train_bn: bool | None):
@@ -91,10 +91,16 @@ class BoxHead:
         self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox", dtype="float32")
 
     def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
+        return self.answers(self.features(crops))
+
+    def features(self, crops: Tensor) -> Tensor:
         x = crops
         for layer in self.layers:
             x = layer(x)
-        return self.logits(x), self.shape(self.deltas(x))
+        return x
+
+    def answers(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.logits(features), self.shape(self.deltas(features))
 
 
 class MaskHead:

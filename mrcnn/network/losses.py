@@ -15,6 +15,7 @@ from mrcnn.ops.native_replicas import total_over_replicas
 GIOU_WEIGHT = 10.0
 EFFECTIVE_BETA = 0.999  # a thousand objects of a class are as good as any more (Cui 2019, beta = (N - 1) / N)
 SEESAW_P, SEESAW_Q = 0.8, 2.0  # as published (Wang 2021)
+ATTRIBUTE_GAMMA = 2.0  # of the focal loss, as published (Lin 2017, section 4.1)
 SEESAW_LEAST_SCORE = 0.01  # of the own class, in compensation: bounds its factor by a hundred squared
 
 
@@ -216,3 +217,23 @@ def mrcnn_point_loss(logits: Tensor, valid: Tensor, target: Tensor) -> Tensor:
         target: [N, P].
     """
     return masked_mean(ops.mean(sigmoid_cross_entropy(logits, target), axis=1), valid)
+
+
+def mrcnn_attribute_loss(logits: Tensor, target: Tensor, counted: Tensor, gamma: float = ATTRIBUTE_GAMMA) -> Tensor:
+    """Focal loss of the attributes of the positive regions, over the number of true ones (Lin 2017, section 4.1).
+
+    Most attributes are absent from most objects; the factor (1 - p)^gamma, p being the probability of the right answer,
+    keeps what is easily seen to be absent from outweighing the rest.
+
+    Args:
+        logits: [N, M].
+        target: float [N, M] of zeros and ones.
+        counted: bool [N, M] whether an answer counts: the region shows an object, whose class can have the attribute.
+        gamma: 0 is cross entropy.
+    """
+    logits = ops.cast(logits, "float32")
+    entropy = sigmoid_cross_entropy(logits, target)
+    # 1 - p in a form that keeps its gradient finite: the probability of the wrong answer.
+    wrong = ops.sigmoid(ops.where(target > 0.5, -logits, logits))
+    loss = ops.where(counted, wrong**gamma * entropy, 0.0)
+    return ops.sum(loss) / number_of(ops.logical_and(counted, target > 0.5))

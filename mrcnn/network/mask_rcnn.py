@@ -3,9 +3,11 @@
 import functools
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from mrcnn.config import FIXED_CANVAS_MODES, Settings
+from mrcnn.network.attribute_head import AttributeHead, AttributeTargets, DetectionAttributes, possible_attributes
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
@@ -27,7 +29,7 @@ def build_mask_rcnn(config: Settings) -> tuple:
     Returns:
         (training model, inference model), which share every weight. Training model: the batch of `mrcnn.data.batches`
         -> everything the losses need. Inference model: {"image", "window", "min_confidence"} -> {"boxes",
-        "class_ids", "scores", "valid", "masks"} and the proposals.
+        "class_ids", "scores", "valid", "masks"}, "attributes" if there are any, and the proposals.
 
     Raises:
         ConfigError: for settings that do not fit.
@@ -64,7 +66,18 @@ def region_heads(config: Settings) -> dict:
             heads["point_features"] = PointFeatures(config.BACKBONE_STRIDES[0], name="mrcnn_mask_point_features")
         heads["box_crops"] = geometry_of(config).crops(config.POOL_SIZE, name="roi_align_classifier")
         heads["mask_crops"] = geometry_of(config).crops(config.MASK_POOL_SIZE, name="roi_align_mask")
+        if config.ATTRIBUTES:  # last, so that all other layers begin with the weights that they have without it
+            heads["attributes"] = AttributeHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, len(config.ATTRIBUTES))
+            heads["attribute_crops"] = geometry_of(config).crops_layer(
+                config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED,
+                name="roi_align_attribute",
+            )
     return heads
+
+
+def attributes_by_class(config: Settings) -> np.ndarray:
+    """Which of ATTRIBUTES an object of each class can have: bool [C, M]."""
+    return possible_attributes(config.ATTRIBUTE_PAIRS, config.NUM_CLASSES, len(config.ATTRIBUTES))
 
 
 def box_head_losses(config: Settings) -> BoxHeadLosses:
@@ -96,6 +109,9 @@ def network_inputs(config: Settings) -> tuple[Tensor, Tensor, dict[str, Tensor]]
         "gt_crowd": keras.Input((objects,), name="gt_crowd", dtype="bool"),
         "active_classes": keras.Input((config.NUM_CLASSES,), name="active_classes", dtype="bool"),
     }
+    attributes = getattr(config, "ATTRIBUTES", None)  # of networks that have such a head only
+    if attributes:
+        truth["gt_attributes"] = keras.Input((objects, len(attributes)), name="gt_attributes", dtype="bool")
     return image, window, truth
 
 
@@ -139,7 +155,22 @@ def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config
     masks = DetectionMasks(name="detection_masks")(
         {"logits": logits, "slot": flat["slot"], "kept": flat["valid"], "valid": detections["valid"]}
     )
-    return {**detections, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
+    found = {**detections, "masks": masks, "proposals": proposals["boxes"], "proposals_valid": proposals["valid"]}
+    if config.ATTRIBUTES:
+        seen = attribute_logits(stages, heads, flat, layers.Activation("sigmoid", name="mrcnn_mask_shares")(logits))
+        rows = {"class_ids": flat["class_ids"], "slot": flat["slot"], "kept": flat["valid"]}
+        found["attributes"] = DetectionAttributes(attributes_by_class(config), name="detection_attributes")(
+            {"logits": seen, **rows, "valid": detections["valid"]}
+        )
+    return found
+
+
+def attribute_logits(stages: dict, heads: dict, flat: dict[str, Tensor], masks: Tensor) -> Tensor:
+    """The attribute head on regions with their masks [N, h, w]: logits [N, M]. Of detections the boxes are final."""
+    place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
+    features = heads["box"].features(heads["box_crops"]({"maps": stages["maps"], **place}))
+    crops = heads["attribute_crops"]({"maps": stages["backbone"][:1], **place})
+    return heads["attributes"]({"features": features, "crops": crops, "masks": masks})
 
 
 def point_logits(stages: dict, heads: dict, flat: dict[str, Tensor], coarse: Tensor, points: Tensor) -> Tensor:
@@ -183,7 +214,7 @@ def sampled_boxes(stages: dict, heads: dict, regions: dict[str, Tensor]) -> dict
 
 def sampled_masks(stages: dict, heads: dict, regions: dict[str, Tensor], image: Tensor, truth: dict[str, Tensor],
                   config: Settings) -> dict[str, Tensor]:
-    """Mask head on the positive regions, beside what it should say."""
+    """Mask head, and attribute head if there is one, on the positive regions, beside what they should say."""
     # Positives come first among the sampled slots, so the slots past their limit need not even be looked at.
     limit = max(1, int(config.TRAIN_ROIS_PER_IMAGE * config.ROI_POSITIVE_RATIO))
     names = ("boxes", "class_ids", "object")
@@ -206,6 +237,13 @@ def sampled_masks(stages: dict, heads: dict, regions: dict[str, Tensor], image: 
         outputs["point_targets"] = PointTargets(config.USE_MINI_MASK, name="point_targets")(
             {**place, **objects, "points": points}
         )
+    if config.ATTRIBUTES:
+        outputs["attribute_logits"] = attribute_logits(stages, heads, flat, targets)
+        rows = {key: flat[key] for key in ("image_index", "object", "class_ids", "valid")}
+        described = AttributeTargets(attributes_by_class(config), config.ATTRIBUTES_PARTIAL, name="attribute_targets")(
+            {"gt_attributes": truth["gt_attributes"], **rows}
+        )
+        outputs.update({f"attribute_{key}": value for key, value in described.items()})
     return outputs
 
 

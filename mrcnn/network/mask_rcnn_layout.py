@@ -39,11 +39,12 @@ class MaskRCNNLayout(Layout):
 MASK_RCNN = MaskRCNNLayout(
     heads=r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
     class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point"),
-    answer_layers=("rpn_class_raw", "rpn_bbox_pred"),
+    answer_layers=("rpn_class_raw", "rpn_bbox_pred", "mrcnn_attribute"),
     parts={
         "proposal head": ("rpn_",),
         "box head": ("mrcnn_class", "mrcnn_bbox"),
         "mask head": ("mrcnn_mask",),
+        "attribute head": ("mrcnn_attribute",),
         "pyramid": ("fpn_",),
     },
 )

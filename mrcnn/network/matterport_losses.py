@@ -12,7 +12,7 @@ the first of the batch; cross entropies are taken of logits, not of rounded prob
 from keras import ops
 
 from mrcnn.network import losses
-from mrcnn.network.training_model import TrainingModel
+from mrcnn.network.training_model import TrainingModel, attribute_losses
 from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
@@ -34,7 +34,7 @@ class MatterportTrainingModel(TrainingModel):
 
 
 def matterport_losses(outputs: dict[str, Tensor], slots: int) -> dict[str, Tensor]:
-    """The five losses of the training graph's outputs, by name.
+    """The losses of the training graph's outputs, by name: five, and that of the attribute head, if there is one.
 
     Args:
         outputs: of the training graph, by name.
@@ -59,6 +59,7 @@ def matterport_losses(outputs: dict[str, Tensor], slots: int) -> dict[str, Tenso
         "mrcnn_mask_loss": losses.mrcnn_mask_loss(
             outputs["mask_logits"], outputs["mask_class_ids"], outputs["mask_valid"], outputs["mask_targets"]
         ),
+        **attribute_losses(outputs),
     }
 
 

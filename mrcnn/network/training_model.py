@@ -13,6 +13,7 @@ from mrcnn.ops.native_replicas import total_over_replicas
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 POINT_LOSS_NAME = "mrcnn_point_loss"  # of MASK_HEAD="points" alone
+ATTRIBUTE_LOSS_NAME = "mrcnn_attribute_loss"  # of ATTRIBUTES alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,7 @@ class TrainingModel(NamedLosses):
     def __init__(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], loss_weights: dict[str, float],
                  box_head: BoxHeadLosses = BoxHeadLosses()):
         names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
+        names += (ATTRIBUTE_LOSS_NAME,) if "attribute_logits" in outputs else ()
         super().__init__(inputs, outputs, {name: loss_weights[name] for name in names}, "mask_rcnn_training")
         self.box_head = box_head
 
@@ -89,7 +91,7 @@ class TrainingModel(NamedLosses):
 
 
 def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLosses()) -> dict[str, Tensor]:
-    """The losses of the training graph's outputs, by name: five, and that of the point head where there is one.
+    """The losses of the training graph's outputs, by name: five, and those of the point and attribute heads, if any.
 
     Raises:
         ConfigError: if the class loss lacks the objects of each class.
@@ -121,4 +123,14 @@ def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLo
         values[POINT_LOSS_NAME] = losses.mrcnn_point_loss(
             outputs["point_logits"], outputs["mask_valid"], outputs["point_targets"]
         )
-    return values
+    return {**values, **attribute_losses(outputs)}
+
+
+def attribute_losses(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The loss of the attribute head by its name; nothing where the graph has no such head."""
+    if "attribute_logits" not in outputs:
+        return {}
+    loss = losses.mrcnn_attribute_loss(
+        outputs["attribute_logits"], outputs["attribute_targets"], outputs["attribute_counted"]
+    )
+    return {ATTRIBUTE_LOSS_NAME: loss}

@@ -23,12 +23,15 @@ def objects_of(result: dict, class_names: list[str], output: str) -> list[dict]:
 
     Returns:
         A list of {"class_id", "class_name", "score", "box": {"y1", "x1", "y2", "x2"} pixels, and the mask by the name
-        of its form}, best first.
+        of its form}, best first; of a network with attributes "attributes", {name: score} of those that are told.
     """
     rows = zip(result["class_ids"].tolist(), result["scores"].tolist(), result["boxes"].tolist(), result["rles"])
-    return [{"class_id": class_id, "class_name": class_names[class_id], "score": score,
-             "box": dict(zip(("y1", "x1", "y2", "x2"), box)), output: mask_of(rle, output)}
-            for class_id, score, box, rle in rows]
+    objects = [{"class_id": class_id, "class_name": class_names[class_id], "score": score,
+                "box": dict(zip(("y1", "x1", "y2", "x2"), box)), output: mask_of(rle, output)}
+               for class_id, score, box, rle in rows]
+    for entry, words in zip(objects, result.get("attributes", ())):
+        entry["attributes"] = dict(words)
+    return objects
 
 
 def mask_of(rle: dict, output: str) -> dict | list | str:

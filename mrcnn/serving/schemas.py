@@ -55,6 +55,7 @@ class FoundObject(BaseModel):
     rle: RunLengths | None = None
     polygons: list[list[float]] | None = None
     png: str | None = None
+    attributes: dict[str, float] | None = None
 
 
 class FoundPhoto(BaseModel):

@@ -7,15 +7,26 @@ import pytest
 from PIL import Image
 
 from mrcnn.config import Config
-from mrcnn.data.attributes import attribute_names, load_objects, short_names
+from mrcnn.data.attributes import (
+    AttributeColumns,
+    attribute_names,
+    count_attributes,
+    distinct_names,
+    learned_attributes,
+    load_objects,
+    short_names,
+    told_of_attributes,
+)
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import copy_paste, horizontal_flip
 from mrcnn.data.curation.statistics import summarise, summary_text
+from mrcnn.data.curation.validate import validate
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.drawn.people import DrawnPeople, write_files
 from mrcnn.data.formats import open_dataset
 from mrcnn.data.formats.writers import write_coco, write_imaterialist
 from mrcnn.data.ground_truth import load_ground_truth
+from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.data.run_lengths import encode
 from mrcnn.errors import DataError
 
@@ -88,6 +99,80 @@ def test_names_are_shortened_where_they_stay_apart():
     assert short_names(names) == {1: "sleeves long", 2: "length long", 3: "v", 4: "leopard"}
 
 
+def test_a_network_learns_what_objects_have_and_of_what_classes():
+    dataset = Shop().load()
+    dataset.given = [[7, 3], [3], [9]]  # the crowd's does not count
+    assert learned_attributes(dataset) == {"ATTRIBUTES": ["striped", "long"], "ATTRIBUTE_PAIRS": [[], [0, 1], [0]]}
+    chosen = learned_attributes(dataset, ["long"])
+    assert chosen == {"ATTRIBUTES": ["long"], "ATTRIBUTE_PAIRS": [[], [0], []]}
+    config = Config(NUM_CLASSES=3, **learned_attributes(dataset))
+    config.check()
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))).ATTRIBUTE_PAIRS == [[], [0, 1], [0]]
+
+
+def test_what_is_learned_is_told_with_what_is_left_out():
+    dataset = Shop().load()
+    dataset.given = [[7], [], []]
+    counts = count_attributes(dataset)
+    learned = learned_attributes(dataset, counts=counts)
+    assert told_of_attributes(dataset, learned, counts) == (
+        "Attributes: 1 are learned, of 1 of 2 classes; 2 more names are left out, for no object has them or ATTRIBUTES "
+        "leaves them out.")
+    dataset.given = [[7, 55], [7], []]
+    counts = count_attributes(dataset)
+    told = told_of_attributes(dataset, learned_attributes(dataset, counts=counts), counts)
+    assert "; 1 attributes of objects are left out, for attribute_names does not name them." in told
+    dataset.load_mask = lambda image_id: (Shop.load_mask(dataset, 0)[0], np.array([1, 1, 1]), [[7, 3], [9], []])
+    counts = count_attributes(dataset)
+    told = told_of_attributes(dataset, learned_attributes(dataset, counts=counts), counts)
+    assert told == ("Attributes: 3 are learned, of 1 of 2 classes; 1 of 3 objects of these classes have none, which "
+                    "teaches that they have none: ATTRIBUTES_PARTIAL=True if nobody described them.")
+
+
+@pytest.mark.parametrize("given, names, message", [
+    ([[], [], [3]], None, "None of the objects of 1 photos has an attribute that Shop names: give annotations with"),
+    ([[3], [], []], ["long"], "No object has the attribute 'long' of ATTRIBUTES .1 of 1 are of none.: leave it out"),
+])
+def test_nothing_to_learn_is_an_error(given, names, message):
+    dataset = Shop().load()
+    dataset.given = given
+    with pytest.raises(DataError, match=message):
+        learned_attributes(dataset, names)
+
+
+def test_names_that_occur_twice_are_told_apart():
+    dataset = Shop().load()
+    dataset.attribute_names = {3: "long", 7: " long ", 9: "leopard"}
+    assert distinct_names(dataset) == {3: "long (3)", 7: "long (7)", 9: "leopard"}
+
+
+def test_batches_have_attributes_where_the_network_has():
+    dataset = Shop().load()
+    config = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=64, NUM_CLASSES=3, MAX_GT_INSTANCES=4,
+                    ATTRIBUTES=["long", "striped"])
+    samples = InstanceSamples(dataset, config)
+    sample = samples.load(0, None, np.random.default_rng(0), None)
+    batch = samples.collate([sample, sample])
+    # Shirt: 7 long and 3 striped; skirt: 3; crowd: 7.
+    expected = [[True, True], [False, True], [True, False], [False, False]]
+    assert batch["gt_attributes"].tolist() == [expected, expected]
+    samples.blank(batch, 1)
+    assert not batch["gt_attributes"][1].any()
+    config.MAX_GT_INSTANCES = 2  # a choice of objects keeps each one's own
+    of_class = {(1, False): [True, True], (2, False): [False, True], (2, True): [True, False]}
+    with pytest.warns(UserWarning, match="3 objects, more than MAX_GT_INSTANCES=2"):
+        sample = samples.load(0, None, np.random.default_rng(1), None)
+    for row, class_id, crowd in zip(sample["gt_attributes"], sample["gt_class_ids"], sample["gt_crowd"], strict=True):
+        assert row.tolist() == of_class[int(class_id), bool(crowd)]
+    assert "gt_attributes" not in InstanceSamples(dataset, CONFIG).load(0, None, np.random.default_rng(0), None)
+
+
+def test_data_without_the_attributes_of_the_network_are_refused():
+    with pytest.raises(DataError, match="Shop has none of the 2 ATTRIBUTES of the network .plain, torn ...; it names "
+                                        "striped, long, leopard.: give annotations with these"):
+        AttributeColumns(Shop().load(), ["plain", "torn"])
+
+
 def test_two_values_are_as_ever():
     class Plain(Shop):
         def load_mask(self, image_id):
@@ -109,6 +194,14 @@ def test_what_is_no_list_of_ids_is_named(given, message):
     dataset.given = given
     with pytest.raises(DataError, match=message):
         load_objects(dataset, 0)
+
+
+def test_validate_finds_attributes_that_cannot_be():
+    dataset = Shop().load()
+    assert validate(dataset, progress=False) == []
+    dataset.given = [[3], []]
+    (fault,) = validate(dataset, progress=False)
+    assert fault.kind == "bad entry" and "attributes of 2 objects are given for 3" in fault.message
 
 
 def test_attributes_go_through_files(tmp_path):

@@ -215,3 +215,11 @@ def test_figures_are_written_as_their_names_say(tmp_path):
         drawing.write_figure(tmp_path / name, Figure(figsize=(1, 1)))
         assert (tmp_path / name).read_bytes().startswith(head)
     assert len(os.listdir(tmp_path)) == 4
+
+
+def test_attributes_stand_behind_the_caption():
+    names = ["neckline: v", "length: long", "sleeves: long", "leopard"]
+    words = [{"length: long": 0.9, "neckline: v": 0.6}, ["leopard"], {}]
+    # "long" is of two kinds, which are told apart; "v" is of one.
+    assert drawing.described(["dress 0.97", "skirt 0.80", "shoe 0.70"], words, names) == [
+        "dress 0.97: length long, v", "skirt 0.80: leopard", "shoe 0.70"]

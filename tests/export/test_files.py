@@ -40,13 +40,16 @@ class Rectangles(TinyConfig):
     IMAGE_RESIZE_MODE = "rectangle"
     IMAGE_MIN_DIM, IMAGE_MAX_DIM = 0, 128
     DETECTION_MIN_CONFIDENCE = 0.5
+    ATTRIBUTES = ["plain", "striped", "long"]
+    ATTRIBUTE_PAIRS = [[], [0, 1], [0, 2], [1]]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A network with random weights, but sure of what it says, so that scores and masks are far apart."""
     model = MaskRCNN("inference", Rectangles(), str(tmp_path_factory.mktemp("logs")))
-    for name, factor in (("mrcnn_class_logits", 60), ("mrcnn_mask", 500), ("mrcnn_bbox_fc", 100)):
+    for name, factor in (("mrcnn_class_logits", 60), ("mrcnn_mask", 500), ("mrcnn_bbox_fc", 100),
+                         ("mrcnn_attribute", 10)):
         layer = model.inference_model.get_layer(name)
         layer.kernel.assign(layer.kernel * factor)
     model.class_names = ["BG", "red", "green", "blue"]
@@ -109,6 +112,7 @@ def test_a_file_gives_what_the_network_gives(format, model, exported, program):
         np.testing.assert_allclose(outputs["boxes"], expected["boxes"], atol=1e-2)
         np.testing.assert_allclose(outputs["scores"], expected["scores"], atol=1e-4)
         np.testing.assert_allclose(outputs["masks"], expected["masks"], atol=1e-3)
+        np.testing.assert_allclose(outputs["attributes"], expected["attributes"], atol=1e-3)
         counts.append(int(outputs["valid"][0].sum()))
     assert counts[-1] == 0 and min(counts[:-1]) > 0
 
@@ -133,6 +137,7 @@ def test_the_program_of_the_guide_detects_as_detect_does(format, model, exported
         assert (each["mask"] ^ truth).sum() <= 0.05 * truth.sum() + 3
     assert objects
     (loaded,) = architectures.load(path).detect([image])  # the file in the place of a checkpoint
+    assert len(loaded["attributes"]) == len(objects) and loaded["attribute_names"] == ["plain", "striped", "long"]
     np.testing.assert_array_equal(loaded["class_ids"], expected["class_ids"])
     np.testing.assert_allclose(loaded["scores"], expected["scores"], atol=1e-3)
     np.testing.assert_allclose(loaded["boxes"], expected["boxes"], atol=0.05)
@@ -185,6 +190,8 @@ def test_the_json_file_says_what_the_file_is(model, exported):
     about = described(exported("litert"))
     assert about["inputs"]["image"]["shape"] == [1, 128, 64, 3] and about["inputs"]["image"]["dtype"] == "float32"
     assert about["outputs"]["masks"]["shape"] == [1, 10, 28, 28]
+    assert about["outputs"]["attributes"]["shape"] == [1, 10, 3]
+    assert about["attribute_names"] == ["plain", "striped", "long"] and about["checked"]["attributes"] < 1e-3
     assert about["class_names"] == ["BG", "red", "green", "blue"]
     assert about["architecture"] == "mask-rcnn" and about["mean_pixel"] == [123.7, 116.8, 103.9]
     assert about["resize"] == {"min_side": 0, "max_side": 128, "min_scale": 1.0}

@@ -39,6 +39,21 @@ def test_the_last_row_of_a_full_table_may_be_another_object_of_the_same_score():
     assert differences(one, other, 0.1)["scores"] == pytest.approx(0)
 
 
+def test_attributes_have_a_distance_where_there_are_any():
+    ours, theirs = answer((0, 1, 0.9, 1)), answer((0, 1, 0.9, 1))
+    ours["attributes"] = np.zeros((len(ours["valid"]), 2))
+    theirs["attributes"] = ours["attributes"] + np.where(ours["valid"], 0.25, 9)[:, None]  # padding does not count
+    assert differences(ours, theirs, 0.5)["attributes"] == pytest.approx(0.25)
+    about = {"thresholds": {"score": 0.5}, "canvas": {"height": 64, "width": 64}}
+    each = ObjectOutputs().distances(ours, theirs, about)
+    checked = {"pictures": 1, **ObjectOutputs().summary([each], about)}
+    assert checked["largest_difference"] == pytest.approx(0.25)
+    assert ", attributes 0.25; " in ObjectOutputs().in_words(checked)
+    one = answer((0, 1, 0.9, 1))
+    plain = {"pictures": 1, **ObjectOutputs().summary([ObjectOutputs().distances(one, one, about)], about)}
+    assert "attributes" not in ObjectOutputs().in_words(plain)
+
+
 def test_what_is_no_number_is_infinitely_far():
     broken = answer((0, 1, 0.9, np.nan))
     assert differences(answer((0, 1, 0.9, 1)), broken, 0.5)["masks"] == np.inf

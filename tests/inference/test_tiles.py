@@ -129,6 +129,17 @@ def test_an_object_in_many_tiles_is_one(mask):
     check(merged((mask, 2, 0.8)), (mask, 2, 0.8))
 
 
+def test_attributes_of_a_joined_object_are_the_mean_of_its_pieces():
+    left, right = rectangle(10, 40, 30, 75), rectangle(100, 200, 110, 210)
+    views = [seen(box, (left, 2, 0.8), (right, 1, 0.5)) for box in TILES]
+    for number, view in enumerate(views):
+        view["attribute_scores"] = np.array([[0.1 * number, class_id] for class_id in view["class_ids"]]).reshape(-1, 2)
+    # The first is cut by the tiles 0 and 1; the other one is whole in the tiles 9, 14 or both, all of one score.
+    answer = merge_tiles(views, TILES, SHAPE, 0.5)
+    np.testing.assert_allclose(answer["attribute_scores"][0], [0.05, 2], rtol=1e-6)
+    assert answer["attribute_scores"].shape == (2, 2) and answer["attribute_scores"][1, 1] == 1
+
+
 def test_an_object_whole_in_one_tile_and_cut_in_the_next():
     # Columns 40 to 63 lie in the first tile, 48 to 111 in the second: it sees columns 48 to 60, cut.
     mask = rectangle(10, 40, 30, 60)

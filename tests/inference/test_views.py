@@ -49,6 +49,16 @@ def test_boxes_vote_and_scores_and_masks_are_means():
     assert result["masks"].shape == (1, 8, 8)
 
 
+def test_attributes_are_means_of_the_views_that_saw_the_object():
+    first = rows(((0, 0, 20, 20), 1, 0.9, 1.0), ((30, 0, 40, 9), 2, 0.5, 1.0))
+    second = rows(((0, 0, 20, 20), 1, 0.3, 1.0))
+    first["attributes"] = np.array([[0.8, 0], [0, 0.7], [1, 1]], np.float32)
+    second["attributes"] = np.array([[0.4, 0], [1, 1]], np.float32)
+    result = merged(first, second)
+    # (0.9 * 0.8 + 0.3 * 0.4) / 1.2 = 0.7; the other object is one view's alone
+    np.testing.assert_allclose(result["attributes"], [[0.7, 0], [0, 0.7]], rtol=1e-6)
+
+
 def test_a_mask_is_nothing_outside_its_own_box():
     first, second = rows(((0, 0, 20, 20), 1, 0.5, 1.0)), rows(((0, 0, 20, 28), 1, 0.5, 1.0))
     mask = merged(first, second)["masks"][0]

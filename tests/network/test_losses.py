@@ -214,6 +214,20 @@ def test_point_loss_by_hand():
     assert number(losses.mrcnn_point_loss(logits, t([0, 0], "bool"), target)) == 0
 
 
+def test_attribute_loss_by_hand():
+    # p = 1/2 where the logit is 0: (1/2)^2 log 2 each; sigmoid(log 3) = 3/4 of what is absent: (3/4)^2 log 4; the last
+    # column does not count. Two true attributes count.
+    logits = t([[0, math.log(3), 99], [0, 0, 99]])
+    target, counted = t([[1, 0, 0], [1, 0, 1]]), t([[1, 1, 0], [1, 1, 0]], "bool")
+    loss = losses.mrcnn_attribute_loss(logits, target, counted)
+    assert number(loss) == pytest.approx((3 * math.log(2) / 4 + 9 * math.log(4) / 16) / 2, rel=1e-5)
+    # gamma 0 is cross entropy
+    loss = losses.mrcnn_attribute_loss(logits, target, counted, 0.0)
+    assert number(loss) == pytest.approx((3 * math.log(2) + math.log(4)) / 2, rel=1e-5)
+    assert number(losses.mrcnn_attribute_loss(t([[1e4, -1e4]]), t([[1, 0]]), t([[1, 1]], "bool"))) == 0
+    assert number(losses.mrcnn_attribute_loss(logits, target, t(np.zeros((2, 3)), "bool"))) == 0
+
+
 def test_no_sample_is_no_loss():
     nothing = t([[0, 0]], "bool")
     zeros = t([[0, 0]], "int32")

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.attributes import attribute_names, load_objects
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
+from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -94,7 +96,10 @@ def _object_faults(dataset, image_id, shape):
     try:
         if hasattr(dataset, "object_faults"):
             return dataset.object_faults(image_id)
-        masks, class_ids = dataset.load_mask(image_id)[:2]
+        if attribute_names(dataset) and not gives_run_lengths(dataset):
+            masks, class_ids, _ = load_objects(dataset, image_id)  # which looks at the attributes too
+        else:
+            masks, class_ids = dataset.load_mask(image_id)[:2]
         return _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]

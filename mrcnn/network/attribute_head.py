@@ -1,0 +1,148 @@
+"""The attribute head: what each object is beside its class, such as striped and long (Jia 2020, "Fashionpedia").
+
+As in the paper's Attribute-Mask R-CNN it reads the last features of the box head, and each attribute is a question of
+its own. These features know shapes, and forget colours and patterns, which do not tell classes apart; so the head sees
+the finest map of the backbone as well, averaged over the object's own mask. M counts the attributes.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from mrcnn.network.heads import normal
+from mrcnn.ops import Tensor
+
+# Those with weights; the shape of the last one's follows from M.
+ATTRIBUTE_LAYERS = ("mrcnn_attribute_conv1", "mrcnn_attribute_conv2", "mrcnn_attribute_fc1", "mrcnn_attribute")
+TEXTURE_CHANNELS = 64  # of the two convolutions on them
+
+
+class AttributeHead:
+    """Two convolutions on the finest map, averaged over the mask, and beside the box head's features a dense layer.
+
+    Call:
+        {"features": [N, width] of the box head, "crops": [N, s, s, F] of the finest map, "masks": [N, h, w] in 0..1}
+        -> logits [N, M]
+    """
+
+    def __init__(self, width: int, attributes: int):
+        first, second, hidden, answers = ATTRIBUTE_LAYERS
+        self.convolutions = [
+            layers.Conv2D(
+                TEXTURE_CHANNELS, 3, padding="same", activation="relu", name=name, kernel_initializer="he_normal"
+            )
+            for name in (first, second)
+        ]
+        self.mean = MaskedMean(name="mrcnn_attribute_mean")
+        self.join = layers.Concatenate(axis=-1, name="mrcnn_attribute_join")
+        self.hidden = layers.Dense(width, activation="relu", name=hidden, kernel_initializer="he_normal")
+        # Scores are float32 whatever the layers before compute in.
+        self.logits = layers.Dense(attributes, name=answers, kernel_initializer=normal(0.01), dtype="float32")
+
+    def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
+        x = inputs["crops"]
+        for layer in self.convolutions:
+            x = layer(x)
+        texture = self.mean({"crops": x, "masks": inputs["masks"]})
+        return self.logits(self.hidden(self.join([inputs["features"], texture])))
+
+
+class MaskedMean(keras.layers.Layer):
+    """The mean of a crop over the part that an object's mask covers.
+
+    call: {"crops": [N, s, s, F], "masks": [N, h, w] in 0..1, h and w being multiples of s} -> [N, F]; 0 where a mask is
+    empty.
+    """
+
+    def __init__(self, **kwargs: object):
+        super().__init__(trainable=False, autocast=False, **kwargs)
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        crops, masks = inputs["crops"], ops.cast(inputs["masks"], inputs["crops"].dtype)
+        rows, columns = (int(side) // size for side, size in zip(masks.shape[1:], crops.shape[1:3]))
+        shares = ops.average_pool(masks[..., None], (rows, columns), (rows, columns), data_format="channels_last")
+        total = ops.sum(crops * shares, axis=(1, 2))
+        return total / ops.maximum(ops.sum(shares, axis=(1, 2)), 1e-3)
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
+        return keras.KerasTensor((inputs["crops"].shape[0], inputs["crops"].shape[-1]), self.compute_dtype)
+
+
+def possible_attributes(pairs: Sequence[Sequence[int]] | None, classes: int, attributes: int) -> np.ndarray:
+    """Which attributes an object of each class can have.
+
+    Args:
+        pairs: of each class, background first, the places of its attributes; None: all of every class but background.
+        classes, attributes: their numbers, the former with background.
+
+    Returns:
+        bool [C, M].
+    """
+    possible = np.zeros((classes, attributes), bool)
+    if pairs is None:
+        possible[1:] = True
+        return possible
+    for class_id, places in enumerate(pairs):
+        possible[class_id, list(places)] = True
+    return possible
+
+
+class AttributeTargets(keras.layers.Layer):
+    """The attributes of each region's object, and which of the answers count.
+
+    call: {"gt_attributes": bool [B, G, M], "image_index", "object", "class_ids": int32 [N], "valid": bool [N]} of
+    regions that show an object -> {"targets": float32 [N, M] of zeros and ones, "counted": bool [N, M]}.
+
+    Args:
+        possible: bool [C, M] of `possible_attributes`.
+        partial: whether an object without attributes is one that nobody described.
+    """
+
+    def __init__(self, possible: np.ndarray, partial: bool, **kwargs: object):
+        super().__init__(trainable=False, **kwargs)
+        self.possible, self.partial = np.asarray(possible, bool), partial
+
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        truth = inputs["gt_attributes"]
+        objects = ops.shape(truth)[1]
+        rows = inputs["image_index"] * objects + inputs["object"]
+        has = ops.take(ops.reshape(truth, (-1, truth.shape[2])), rows, axis=0)
+        counted = ops.take(ops.convert_to_tensor(self.possible), inputs["class_ids"], axis=0)
+        shown = inputs["valid"]
+        if self.partial:
+            shown = ops.logical_and(shown, ops.any(has, axis=-1))
+        return {"targets": ops.cast(has, "float32"), "counted": ops.logical_and(counted, shown[:, None])}
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        shape = (inputs["object"].shape[0], inputs["gt_attributes"].shape[2])
+        return {"targets": keras.KerasTensor(shape, "float32"), "counted": keras.KerasTensor(shape, "bool")}
+
+
+class DetectionAttributes(keras.layers.Layer):
+    """Attribute scores of each detection, back in the padded table.
+
+    call: {"logits": [N, M], "class_ids", "slot": int32 [N], "kept": bool [N], "valid": bool [B, D]} -> [B, D, M] in
+    0..1, 0 for what the class cannot have and where not valid.
+
+    Args:
+        possible: bool [C, M] of `possible_attributes`.
+    """
+
+    def __init__(self, possible: np.ndarray, **kwargs: object):
+        super().__init__(trainable=False, **kwargs)
+        self.possible = np.asarray(possible, bool)
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        slots, attributes = inputs["valid"].shape[1], self.possible.shape[1]
+        # As float32, which all formats of exported files gather.
+        possible = ops.take(ops.convert_to_tensor(self.possible.astype("float32")), inputs["class_ids"], axis=0)
+        scores = ops.where(inputs["kept"][:, None], ops.sigmoid(inputs["logits"]) * possible, 0.0)
+        batch = ops.shape(inputs["valid"])[0]
+        table = ops.zeros((batch * slots, attributes), dtype="float32")
+        table = ops.scatter_update(table, inputs["slot"][:, None], scores)
+        return ops.reshape(table, (batch, slots, attributes))
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
+        return keras.KerasTensor(tuple(inputs["valid"].shape) + (self.possible.shape[1],), "float32")

@@ -1,0 +1,186 @@
+"""Figures of attributes by hand: objects of 10 x 10 pixels, one below the other."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mrcnn.data.run_lengths import encode
+from mrcnn.errors import DataError
+from mrcnn.evaluation.attributes import attribute_f1
+from mrcnn.evaluation.evaluate import measure
+from mrcnn.evaluation.report import report_html
+from mrcnn.evaluation.tables import attributes_table
+
+NAMES = {1: "plain", 2: "striped", 3: "long", 4: "red"}
+
+
+def mask(place, rows=10):
+    """Run lengths of an object at a place, of its ten rows or fewer."""
+    pixels = np.zeros((60, 10), bool)
+    pixels[10 * place:10 * place + rows] = True
+    return encode(pixels)
+
+
+def truth_of(*objects):
+    """COCO's dict of (place, class, attribute ids, crowd or not)."""
+    annotations = [
+        {"id": i, "image_id": 1, "category_id": class_id, "segmentation": mask(place), "iscrowd": int(bool(crowd)),
+         "attribute_ids": list(ids)}
+        for i, (place, class_id, ids, *crowd) in enumerate(objects, 1)
+    ]
+    return {"images": [{"id": 1, "height": 60, "width": 10}], "annotations": annotations,
+            "categories": [{"id": 1, "name": "skirt"}, {"id": 2, "name": "shoe"}],
+            "attributes": [{"id": i, "name": name} for i, name in NAMES.items()]}
+
+
+def found(place, class_id, score, ids, scores=None, rows=10):
+    """One COCO result; of a mask of fewer rows the IoU with the object is rows / 10."""
+    result = {"image_id": 1, "category_id": class_id, "score": score, "segmentation": mask(place, rows),
+              "attribute_ids": ids}
+    return result if scores is None else {**result, "attribute_scores": scores}
+
+
+def figures(truth, results, **options):
+    return measure(truth, results, **options)["attributes"]
+
+
+def test_each_attribute_by_hand():
+    truth = truth_of((0, 1, [2]), (1, 1, [2, 3]), (2, 1, [3]), (3, 1, [1]))
+    results = [
+        found(0, 1, 0.9, [2], {"striped": 0.9, "long": 0.6}),
+        found(1, 1, 0.8, [2, 3], {"striped": 0.4, "long": 0.8}),
+        found(2, 1, 0.7, [3], {"striped": 0.5, "long": 0.3}),
+        # The object at place 3 is not found, and what is found at place 4 is none: neither counts here.
+        found(4, 1, 0.6, [1], {"plain": 0.9}),
+    ]
+    result = figures(truth, results)
+    rows = {row["name"]: row for row in result["classes"]}
+    assert result["found"] == 3
+    # striped: 0.9 right, 0.5 wrong, 0.4 right; precision 1 up to recall 0.5, then 2/3: (51 * 1 + 50 * 2/3) / 101.
+    assert rows["striped"]["AP"] == pytest.approx((51 + 50 * 2 / 3) / 101)
+    # F1: from 0.51 to 0.9 it is 2 * 1 / (1 + 2), from 0.31 to 0.4 it is 2 * 2 / (3 + 2).
+    assert rows["striped"]["F1"] == pytest.approx(0.8) and rows["striped"]["threshold"] <= 0.4
+    # long: 0.8 right, 0.6 wrong, 0.3 right, as striped
+    assert rows["long"]["AP"] == pytest.approx(rows["striped"]["AP"]) and rows["long"]["objects"] == 2
+    assert math.isnan(rows["plain"]["AP"]) and math.isnan(rows["red"]["F1"])  # of no object that was found
+    # All together 4 true ones: 0.9 and 0.8 right, 0.6 and 0.5 wrong, 0.4 and 0.3 right: at 0.3 2 * 4 / (6 + 4).
+    assert result["F1"] == pytest.approx(0.8) and result["threshold"] <= 0.3
+    assert result["mean_F1"] == pytest.approx(0.8) and result["mean_AP"] == pytest.approx(rows["long"]["AP"])
+
+
+def test_objects_that_nobody_described():
+    truth = truth_of((0, 1, [2]), (1, 1, []))
+    results = [found(0, 1, 0.9, [2], {"striped": 0.6}), found(1, 1, 0.8, [2], {"striped": 0.7})]
+    assert figures(truth, results)["classes"][1]["AP"] == pytest.approx(0.5)
+    partial = figures(truth, results, partial_attributes=True)
+    assert partial["classes"][1]["AP"] == 1 and partial["found"] == 1
+
+
+def test_results_of_other_programs_have_ids_alone():
+    truth = truth_of((0, 1, [2, 3]), (1, 1, [3]))
+    result = figures(truth, [found(0, 1, 0.9, [2]), found(1, 1, 0.8, [2, 3, 99])])  # 99 is none of the truth's
+    # told: striped right, striped wrong, long right; missed: long of the first
+    assert result["F1"] == pytest.approx(2 * 2 / (3 + 3))
+
+
+def test_no_attributes_no_figures():
+    truth = truth_of((0, 1, [2]))
+    plain = {key: value for key, value in found(0, 1, 0.9, []).items() if key != "attribute_ids"}
+    assert figures(truth, [plain]) is None
+    assert figures({key: value for key, value in truth.items() if key != "attributes"}, [found(0, 1, 0.9, [2])]) is None
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({"attribute_ids": 3}, "Result 0 has attribute_ids '3': it must be a list of ids"),
+    ({"attribute_scores": {"long": None}}, "Result 0 has attribute_scores .*: it must give a number for each name"),
+])
+def test_attributes_of_results_are_checked(wrong, message):
+    with pytest.raises(DataError, match=message):
+        figures(truth_of((0, 1, [2])), [{**found(0, 1, 0.9, [2]), **wrong}])
+
+
+# --- Fashionpedia's AP -----------------------------------------------------------------------------------------------
+
+
+def macro_f1(told, true):
+    """The mean of F1 over the labels 0 and 1, those that neither has left out, counted one by one."""
+    values = []
+    for label in (False, True):
+        right = sum(a == b == label for a, b in zip(told, true))
+        wrong = sum((a == label) != (b == label) for a, b in zip(told, true))
+        if right + wrong:
+            values.append(2 * right / (2 * right + wrong))
+    return sum(values) / len(values)
+
+
+def test_f1_of_attributes_is_that_of_counting():
+    rng = np.random.default_rng(0)
+    told, true = rng.random((12, 5)) < 0.4, rng.random((9, 5)) < 0.4
+    told[0], true[0], told[1], true[1] = False, False, True, True
+    expected = [[macro_f1(one, other) for other in true] for one in told]
+    np.testing.assert_allclose(attribute_f1(told, true), expected, atol=1e-12)
+
+
+def test_attributes_decide_with_the_mask():
+    # Of four attributes the object has two and one of these is told: F1 of what it has 2/3, of what it has not
+    # 2 * 2 / 5 = 4/5, their mean 0.733: the thresholds 0.5 to 0.7 are passed, 5 of 10. Its IoU is 0.8: 7 of 10 are.
+    truth = truth_of((0, 1, [2, 3]))
+    joint = figures(truth, [found(0, 1, 0.9, [2], rows=8)])["AP_IoU+F1"]
+    assert joint["AP"] == pytest.approx(0.5 * 0.7)
+    assert joint["AP_IoU50"] == pytest.approx(0.5) and joint["AP_F50"] == pytest.approx(0.7)
+    assert joint["AP_IoU75"] == pytest.approx(0.5) and joint["AP_F75"] == 0 and joint["AP_IoU50_F50"] == 1
+
+
+def test_a_detection_with_wrong_attributes_is_a_false_one():
+    # The better score has all attributes wrong (F1 0): at every threshold it comes first and is wrong, so precision is
+    # 1/2 at every recall.
+    truth = truth_of((0, 1, [1, 2]))
+    joint = figures(truth, [found(0, 1, 0.9, [3, 4]), found(0, 1, 0.8, [1, 2])])["AP_IoU+F1"]
+    assert joint["AP"] == pytest.approx(0.5)
+
+
+def test_classes_without_attributes_count_once():
+    # The skirt is right in all: AP 1 at 10 thresholds of F1. The shoe is not found: 0, once.
+    truth = truth_of((0, 1, [1]), (1, 2, []))
+    assert figures(truth, [found(0, 1, 0.9, [1])])["AP_IoU+F1"]["AP"] == pytest.approx(10 / 11)
+    # At one threshold of F1 both count alike.
+    assert figures(truth, [found(0, 1, 0.9, [1])])["AP_IoU+F1"]["AP_F50"] == pytest.approx(1 / 2)
+    # A shoe needs no attributes to be right, whatever is told of it.
+    results = [found(0, 1, 0.9, [1]), found(1, 2, 0.9, [3])]
+    assert figures(truth, results)["AP_IoU+F1"]["AP"] == 1
+
+
+def test_crowds_are_neither_missed_nor_false():
+    truth = truth_of((0, 1, [1]), (1, 1, [2], True))
+    results = [found(0, 1, 0.8, [1]), found(1, 1, 0.9, [3])]
+    assert figures(truth, results)["AP_IoU+F1"]["AP"] == 1
+
+
+# --- In words --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_goes_from_the_best_to_the_worst_and_the_report_has_it():
+    truth = truth_of((0, 1, [2]), (1, 1, [3]))
+    metrics = measure(truth, [found(0, 1, 0.9, [2], {"striped": 0.9, "long": 0.8}),
+                              found(1, 1, 0.8, [3], {"long": 0.6})])
+    # long: 0.8 wrong, 0.6 right: AP 1/2, F1 2 * 1 / (1 + 2) at 0.6; striped is all right. Together 0.9 right, 0.8
+    # wrong, 0.6 right: F1 2 * 2 / (3 + 2).
+    lines = attributes_table(metrics["attributes"]).split("\n")
+    assert [line.split() for line in lines[1:3]] == [
+        ["striped", "1", "1.000", "1.000", "at", lines[1].split()[-1]],
+        ["long", "1", "0.500", "0.667", "at", lines[2].split()[-1]]]
+    assert lines[3].startswith("Attributes of 2 found objects, all together: F1 0.800, precision 0.667, recall 1.000")
+    assert lines[3].endswith("Masks and attributes: AP_IoU+F1 1.000, at IoU 0.50 and F1 0.50 1.000")
+    page = report_html(metrics)
+    assert "<h2>Attributes</h2>" in page and page.index("striped") < page.index(">long<")
+    assert "<h2>Attributes</h2>" not in report_html({**metrics, "attributes": None})
+
+
+def test_many_attributes_are_cut_in_the_middle():
+    rows = [{"name": f"a{i}", "objects": 1, "AP": 1 - i / 100, "F1": 0.5, "threshold": None} for i in range(30)]
+    figures = {"found": 1, "F1": math.nan, "precision": None, "recall": None, "threshold": None, "classes": rows,
+               "AP_IoU+F1": {"AP": 0.0, "AP_IoU50_F50": 0.0}}
+    lines = attributes_table(figures).split("\n")
+    assert lines[11] == "... 10 attributes between, in metrics.json" and lines[10].split()[0] == "a9"
+    assert lines[12].split()[0] == "a20" and ": no answer is right." in lines[-1]

@@ -1,0 +1,153 @@
+"""The attribute head: its targets and scores by hand, and that a network without attributes is the one it was."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from tiny import TinyConfig, tiny_batch
+
+from mrcnn.errors import ConfigError
+from mrcnn.network.attribute_head import (
+    ATTRIBUTE_LAYERS,
+    AttributeTargets,
+    DetectionAttributes,
+    MaskedMean,
+    possible_attributes,
+)
+from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.training_model import ATTRIBUTE_LOSS_NAME, LOSS_NAMES, named_losses
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+
+PAIRS = [[], [0, 2], [1], []]
+
+
+class WithAttributes(TinyConfig):
+    ATTRIBUTES = ("plain", "long", "striped")
+    ATTRIBUTE_PAIRS = PAIRS
+
+
+def t(value, dtype="float32"):
+    return ops.convert_to_tensor(np.asarray(value), dtype=dtype)
+
+
+def numpy_of(value):
+    return ops.convert_to_numpy(value)
+
+
+def batch_with_attributes(images=2):
+    batch = tiny_batch(images)
+    batch["gt_attributes"] = np.zeros((images, TinyConfig.MAX_GT_INSTANCES, 3), bool)
+    batch["gt_attributes"][:, 0, [0, 2]] = batch["gt_attributes"][:, 1, 1] = True
+    return batch
+
+
+def built(config):
+    keras.utils.set_random_seed(0)
+    training, inference = build_mask_rcnn(config)
+    inference.jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    return training, inference
+
+
+@pytest.fixture(scope="module")
+def with_attributes():
+    return built(WithAttributes())
+
+
+@pytest.fixture(scope="module")
+def without():
+    return built(TinyConfig())
+
+
+def test_what_a_class_can_have():
+    np.testing.assert_array_equal(possible_attributes(PAIRS, 4, 3), [[0, 0, 0], [1, 0, 1], [0, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(possible_attributes(None, 3, 2), [[0, 0], [1, 1], [1, 1]])
+
+
+@pytest.mark.parametrize("partial, counted_of_the_silent", [(False, [True, False, True]), (True, [False] * 3)])
+def test_targets_by_hand(partial, counted_of_the_silent):
+    truth = np.zeros((2, 2, 3), bool)
+    truth[0, 1, 2] = truth[1, 0, 1] = True
+    layer = AttributeTargets(possible_attributes(PAIRS, 4, 3), partial)
+    outputs = layer({
+        "gt_attributes": t(truth, "bool"),
+        # object 1 of image 0 as class 1; object 0 of image 1 as class 2; one without attributes; padding
+        "image_index": t([0, 1, 1, 0], "int32"), "object": t([1, 0, 1, 1], "int32"),
+        "class_ids": t([1, 2, 1, 1], "int32"), "valid": t([1, 1, 1, 0], "bool"),
+    })
+    np.testing.assert_array_equal(
+        numpy_of(outputs["targets"]), [[0, 0, 1], [0, 1, 0], [0, 0, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(
+        numpy_of(outputs["counted"]),
+        [[True, False, True], [False, True, False], counted_of_the_silent, [False] * 3])
+
+
+def test_the_mean_over_a_mask_by_hand():
+    crops = np.arange(8).reshape(2, 2, 2, 1)  # two regions of 2 x 2 cells
+    masks = np.zeros((2, 4, 4))
+    masks[0, :2, :2], masks[0, 2:, 2] = 1, 1  # all of the first cell, half of the last; nothing of the other region
+    # (1 * 0 + 1/2 * 3) / (1 + 1/2) = 1
+    np.testing.assert_allclose(numpy_of(MaskedMean()({"crops": t(crops), "masks": t(masks)})), [[1], [0]], atol=1e-6)
+
+
+def test_scores_go_back_into_the_table():
+    layer = DetectionAttributes(possible_attributes(PAIRS, 4, 3))
+    scores = numpy_of(layer({
+        "logits": t([[0, 9, np.log(3)], [5, np.log(4), 5], [7, 7, 7]]), "class_ids": t([1, 2, 1], "int32"),
+        "slot": t([0, 4, 2], "int32"), "kept": t([1, 1, 0], "bool"), "valid": t(np.ones((2, 3)), "bool"),
+    }))
+    # sigmoid(0) = 1/2, sigmoid(log 3) = 3/4 of class 1; sigmoid(log 4) = 4/5 of class 2; what is no pair is 0
+    expected = np.zeros((2, 3, 3))
+    expected[0, 0], expected[1, 1] = [0.5, 0, 0.75], [0, 0.8, 0]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_detections_have_scores_of_what_their_class_can_have(with_attributes):
+    batch = tiny_batch(2)
+    outputs = {name: np.asarray(value) for name, value in with_attributes[1].predict_on_batch({
+        "image": batch["image"].astype("float32"), "window": batch["window"],
+        "min_confidence": np.full(2, 0.05, "float32")}).items()}
+    scores, valid, possible = outputs["attributes"], outputs["valid"], possible_attributes(PAIRS, 4, 3)
+    assert scores.shape == (2, TinyConfig.DETECTION_MAX_INSTANCES, 3) and valid.sum() > 3
+    np.testing.assert_array_equal(scores[valid] > 0, possible[outputs["class_ids"][valid]])
+    assert not scores[~valid].any() and (scores < 1).all()
+    alone = with_attributes[1].predict_on_batch({
+        "image": batch["image"][1:].astype("float32"), "window": batch["window"][1:],
+        "min_confidence": np.full(1, 0.05, "float32")})
+    np.testing.assert_allclose(np.asarray(alone["attributes"])[0], scores[1], atol=1e-5)
+
+
+def test_the_loss_moves_the_head_and_falls(with_attributes):
+    training, batch = with_attributes[0], batch_with_attributes()
+    inputs = {name: ops.convert_to_tensor(value) for name, value in batch.items()}
+    values = {name: float(value) for name, value in named_losses(training(inputs)).items()}
+    assert set(values) == {*LOSS_NAMES, ATTRIBUTE_LOSS_NAME} and values[ATTRIBUTE_LOSS_NAME] > 0
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    training.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=jit)
+    rows = [training.train_on_batch(batch, return_dict=True)[ATTRIBUTE_LOSS_NAME] for _ in range(12)]
+    assert np.mean(rows[-3:]) < 0.6 * rows[0]
+
+
+def test_without_attributes_nothing_differs(without, with_attributes):
+    """The network, its names, inputs and outputs are those of before; its other weights begin alike with the head."""
+    names = [[layer.name for layer in model.layers] for model in without]
+    assert not [name for model in names for name in model if "attribute" in name]
+    assert "attributes" not in without[1].output and "gt_attributes" not in without[0].input
+    assert tuple(mean.name for mean in without[0].loss_means) == LOSS_NAMES
+    trained = built(WithAttributes())[0]  # the fixture's has learned
+    theirs = {weight.path: np.asarray(weight) for weight in trained.weights}
+    for weight in without[0].weights:
+        if "seed_generator" not in weight.path:
+            np.testing.assert_array_equal(theirs.pop(weight.path), np.asarray(weight), err_msg=weight.path)
+    left = {path.split("/")[0] for path in theirs if "seed_generator" not in path}
+    assert left == set(ATTRIBUTE_LAYERS)
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"ATTRIBUTE_PAIRS": PAIRS}, "ATTRIBUTES is None: set both"),
+    ({"ATTRIBUTES": ["long"], "ATTRIBUTE_PAIRS": [[], [0]]}, "has 2 lists: give NUM_CLASSES=4 of them"),
+    ({"ATTRIBUTES": ["long"], "ATTRIBUTE_PAIRS": [[], [1], [], []]}, "names place 1, but ATTRIBUTES has places 0 to 0"),
+])
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        TinyConfig(**settings).check()
