@@ -209,6 +209,8 @@ def test_a_photo_can_be_taken_by_camera(opened):
     page = opened("phone")
     page.click("button:has-text('Camera')")
     page.click("text=Click to Access Webcam")
+    # Gradio takes nothing, and tells nothing, where the button is pressed before the first picture has come.
+    page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
     page.click("button[aria-label='capture photo']")
     page.wait_for_selector("#picture svg.photo")
     assert page.inner_text("#picture figcaption >> nth=0").startswith("image.png: ")
