@@ -130,7 +130,7 @@ def listening(model=None, limits=None, **options):
         try:
             yield app, listener.getsockname()
         finally:
-            if model is not None:
+            if hasattr(model, "free"):
                 model.free.set()
             server.should_exit = True
             thread.join(20)

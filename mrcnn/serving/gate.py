@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import anyio
 
+from mrcnn.serving.packed import unpacking
 from mrcnn.serving.refusals import Refused, busy
 from mrcnn.serving.service import Service
 
@@ -49,10 +50,11 @@ class Gate:
                     self._enter()
                     entered = True
                 self._check_length(scope)
+                receive = self._unpacking(scope, self._bounded(receive))
             except Refused as refused:
                 await _refuse(refused, sending)
                 return
-            await self.app(scope, self._bounded(receive), sending)
+            await self.app(scope, receive, sending)
         finally:
             self.service.in_hand -= entered
             route = getattr(scope.get("route"), "path", "other")
@@ -77,6 +79,10 @@ class Gate:
         length = dict(scope["headers"]).get(b"content-length", b"")
         if length.isdigit() and int(length[:20]) > self.service.limits.upload:
             raise self._too_long()
+
+    def _unpacking(self, scope, receive):
+        encoding = dict(scope["headers"]).get(b"content-encoding", b"").decode("latin-1")
+        return unpacking(receive, encoding, self.service.limits.upload)
 
     def _too_long(self):
         return Refused(413, f"A request may have {self.service.limits.upload} bytes: send fewer or smaller photos.",
