@@ -39,7 +39,7 @@ LONGEST_README = 130  # lines: a stranger reads it to the end
 # In capitals, and no settings.
 OTHERS = {"KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "COCO_MODEL_URL", "TF_CONFIG", "WANDB_MODE", "MLFLOW_TRACKING_URI",
           "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY", "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED",
-          "CHROMIUM", "PATH"}
+          "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT", "CHROMIUM", "PATH"}
 
 
 def text_of(page):

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mrcnn.data.images import PHOTO_ENDINGS, image_path
 from mrcnn.errors import DataError
@@ -26,7 +26,7 @@ class PhotoFolder:
         self.path = os.fspath(path)
         if not os.path.isdir(self.path):
             raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
-        self._names, self._stems, self._alike = {}, {}, None
+        self._names, self._stems, self._alike, self._renamed = {}, {}, None, {}
 
     def find(self, name: str) -> str | None:
         """`name` if the folder has a file of that name (subfolders allowed), else None.
@@ -77,6 +77,20 @@ class PhotoFolder:
                 guesses.setdefault(candidates[0], []).append(name)
         return {alike[0]: file for file, alike in guesses.items() if len(alike) == 1}
 
+    def find_renamed(self, name: str, rename: Callable[[str], str]) -> str | None:
+        """Name of the one file below the folder that a tool calls otherwise; None if there is none, or several.
+
+        Args:
+            name: what the tool calls it.
+            rename: what it makes of the name of a file.
+        """
+        if rename not in self._renamed:
+            known = self._renamed[rename] = {}
+            for path in self._files():
+                known.setdefault(rename(path.rpartition("/")[2]), []).append(path)
+        files = self._renamed[rename].get(name, ())
+        return files[0] if len(files) == 1 else None
+
     def join(self, name: str) -> str:
         """Path of a photo that `find`, `find_stem` or `find_alike` found."""
         return os.path.join(self.path, name)
@@ -101,16 +115,19 @@ class PhotoFolder:
     def _listed_alike(self):
         """{name, or (stem,) of a photo, as `_parts` has it: list of the files below the folder that are called so}."""
         alike = {}
+        for path in self._files():
+            key = _parts(path)[-1]
+            alike.setdefault(key, []).append(path)
+            stem, ending = os.path.splitext(key)
+            if ending in PHOTO_ENDINGS:
+                alike.setdefault((stem,), []).append(path)
+        return alike
+
+    def _files(self):
+        """Generator of the files below the folder, by their names in it."""
         for place, _, files in os.walk(self.path):
             prefix = os.path.relpath(place, self.path).replace(os.sep, "/")
-            for file in sorted(files):
-                path = file if prefix == "." else f"{prefix}/{file}"
-                key = _parts(file)[-1]
-                alike.setdefault(key, []).append(path)
-                stem, ending = os.path.splitext(key)
-                if ending in PHOTO_ENDINGS:
-                    alike.setdefault((stem,), []).append(path)
-        return alike
+            yield from (file if prefix == "." else f"{prefix}/{file}" for file in sorted(files))
 
     def _listed(self, place):
         """Names of the files in a folder; none if there is no such folder."""

@@ -73,12 +73,17 @@ class TaskPhotos:
         """Path of a regular file in the folder that an address names, or None."""
         if self.folder is None or not self._is_own(address):
             return None
-        try:
-            path = os.path.realpath(image_path(self.folder, address_path(address)))
-        except (DataError, ValueError):
-            return None
-        inside = os.path.commonpath([path, self.folder]) == self.folder
-        return path if inside and os.path.isfile(path) else None
+        name = address_path(address)
+        # Label Studio's document root is above the folder, whose name then is in front.
+        first, _, rest = name.partition("/")
+        for one in (name, rest) if rest and first == os.path.basename(self.folder) else (name,):
+            try:
+                path = os.path.realpath(image_path(self.folder, one))
+            except (DataError, ValueError):
+                continue
+            if os.path.commonpath([path, self.folder]) == self.folder and os.path.isfile(path):
+                return path
+        return None
 
     def _is_own(self, address):
         """Whether an address has no host, or Label Studio's."""

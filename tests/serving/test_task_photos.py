@@ -62,6 +62,8 @@ def studio():
 @pytest.mark.parametrize("address", ["in/a b.jpg", "/data/local-files/?d=in/a%20b.jpg", "/in/a b.jpg"])
 def test_a_photo_of_the_folder(folder, address):
     assert TaskPhotos(folder).read(address) == ("a b.jpg", b"photo")
+    # The folder itself, where the address begins with the one above it.
+    assert TaskPhotos(os.path.join(folder, "in")).read(address) == ("a b.jpg", b"photo")
 
 
 @pytest.mark.parametrize("address", [

@@ -16,6 +16,7 @@ from mrcnn.errors import DataError
 UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
 LOCAL_FILE = re.compile(r"^(?:https?://[^/]+)?/data/local-files/\?d=(.+)$")
 PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+UNUSED = re.compile(r"[^-\w.]")  # in names of uploads
 SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/\\]*/*")  # with the host, or the bucket
 NAMING = ("d", "filepath", "fileuri")  # parameters of an address that hold the path of the file
 
@@ -67,8 +68,9 @@ def find_photos(names, folder, uploads=False):
 
     A name is first taken as it is, relative to the folder. One that leads out of the folder is refused, unless it is
     seen to be one of Label Studio's uploads or local files. If there is no such file, then a name that is, one with its
-    eight digits, and with `uploads` any, is looked for by its last part alone, with and without the digits; but if
-    several photos come to the same file in this way, each of them counts as missing.
+    eight digits, and with `uploads` any, is looked for without the folders in front of it, one after the other and at
+    last by its last part alone, with and without the digits, at last as Label Studio renames uploads; but if several
+    photos come to the same file in this way, each of them counts as missing.
 
     Args:
         names: list of file names as annotated.
@@ -106,7 +108,9 @@ def _guess(path, folder):
     whole = [urllib.parse.unquote(local[1])] if local else []
     path = (whole or [path])[0]
     last = path.split("/")[-1]
-    for candidate in [*whole, last, urllib.parse.unquote(last)]:
+    # Label Studio serves photos from a folder above theirs: which of the folders are those is not known.
+    below = [path.split("/", depth)[-1] for depth in range(1, path.count("/"))]
+    for candidate in [*whole, *below, last, urllib.parse.unquote(last)]:
         for name in (candidate, PREFIX.sub("", candidate)):
             try:
                 file_name = folder.find(name)
@@ -114,7 +118,17 @@ def _guess(path, folder):
                 continue
             if file_name is not None:
                 return file_name
-    return None
+    bare = PREFIX.sub("", last)
+    return folder.find_renamed(bare, uploaded_name) if bare != last else None
+
+
+def uploaded_name(name: str) -> str:
+    """What Label Studio calls a photo that is uploaded, behind its digits: "IMG (1) a.jpg" becomes "IMG_1_a.jpg".
+
+    Args:
+        name: of the file.
+    """
+    return UNUSED.sub("", name.strip().replace(" ", "_"))
 
 
 def _identity(name):

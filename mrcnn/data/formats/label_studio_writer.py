@@ -22,7 +22,8 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
                        progress: Callable | None = None) -> str:
     """Write a data set as JSON tasks of Label Studio, with the labelling configuration (XML) beside it.
 
-    Photos are named as local files that Label Studio serves from the photo folder. Attributes are choices made for a
+    Photos are named as local files in the folder of the photos, which Label Studio serves from the folder above it: of
+    its document root it shows nothing but what is in folders. Attributes are choices made for a
     region. The format has no crowds: these are left out with a warning, as are objects without a pixel.
 
     Args:
@@ -45,6 +46,7 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
     if os.path.abspath(config) == os.path.abspath(path):
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
     used = _used(dataset, image_ids, words) if words else {}
+    folder = f"{os.path.splitext(path)[0]}_photos"  # of photos that the annotations alone hold
     text = config_text(names, used)
     _check_config(config, text)
     with open_whole(path, config) as (file, config_file):
@@ -59,24 +61,40 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
                 pairs = [words.get(i, (TOLD, f"attribute {i}")) for i in entry.attributes]
                 result += _results(f"r{number}", names[entry.class_id - 1], entry.rle, size, pairs)
             annotation = {"result": result, "was_cancelled": False, "ground_truth": False}
-            task = {"data": {"image": address_of(name)}, "annotations": [annotation]}
+            served = served_name(dataset.image_info[image_id].get("path") or os.path.join(folder, name), name)
+            task = {"data": {"image": address_of(served)}, "annotations": [annotation]}
             file.write(("\n" if done == 1 else ",\n") + json.dumps(task))
             if progress:
                 progress(done, len(image_ids))
         file.write("\n]\n")
     left_out.warn()
-    folder = f"{os.path.splitext(path)[0]}_photos"
     held = write_embedded_photos(dataset, folder, image_ids)
     photos = folder if held else "the photo folder"
-    return (f"Make a project with the labelling configuration {config}, serve {photos} as local files, and import the "
-            "tasks.")
+    return (f"Make a project with the labelling configuration {config}, give it {photos} as storage of local files, "
+            "the folder above that being LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, and import the tasks.")
+
+
+def served_name(path: str, name: str) -> str:
+    """The name of a photo relative to the folder above the photo folder, which is Label Studio's document root.
+
+    Args:
+        path: of the photo.
+        name: relative to the photo folder, with forward slashes.
+
+    Returns:
+        The name with that of the photo folder in front, where the path ends in the name.
+    """
+    path = os.path.abspath(path).replace(os.sep, "/")
+    above = path[: -len(name)].rstrip("/") if path.endswith(f"/{name}") else ""
+    folder = above.rpartition("/")[2]
+    return f"{folder}/{name}" if folder else name
 
 
 def address_of(name: str) -> str:
-    """The address of a photo that Label Studio serves from the photo folder.
+    """The address of a photo that Label Studio serves as a local file.
 
     Args:
-        name: relative to the folder, with forward slashes
+        name: relative to the document root, with forward slashes
 
     Raises:
         DataError: the name has a letter that no address can hold.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
+from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio, uploaded_name
 from mrcnn.data.photo_folder import PhotoFolder
 
 
@@ -34,6 +34,19 @@ FORMS = [
 @pytest.mark.parametrize("file", ["my photo.jpg", "1a2b3c4d-my photo.jpg"])
 def test_every_form_finds_the_photo_with_and_without_the_digits(folder, name, file):
     assert find_photos([name], folder(file, "other.jpg")) == ({name: file}, {})
+
+
+def test_uploads_are_found_under_the_names_that_they_had(folder):
+    # As version 1.23 writes them: blanks become lines, brackets and other signs vanish, letters of any language stay.
+    assert uploaded_name("IMG (1) \u00e4&b.JPG") == "IMG_1_\u00e4b.JPG"
+    photos = folder("in/IMG (1) a.jpg", "b c.jpg", "b+c.jpg", "d e.jpg", "de.jpg", "d(e).jpg")
+    name = "/data/upload/3/1a2b3c4d-IMG_1_a.jpg"
+    assert find_photos([name], photos)[0] == {name: "in/IMG (1) a.jpg"}
+    names = ["upload/1/1a2b3c4d-b_c.jpg", "upload/1/1a2b3c4d-de.jpg", "upload/1/1a2b3c4d-none.jpg", "b_c.jpg"]
+    # "b+c.jpg" would be "bc.jpg"; a file of the name itself goes first; what has no digits was not uploaded.
+    assert find_photos(names, photos)[0] == dict(zip(names, ["b c.jpg", "de.jpg", None, None]))
+    twins = folder("x y.jpg", "in/x y.jpg")
+    assert find_photos(["1a2b3c4d-x_y.jpg"], twins)[0] == {"1a2b3c4d-x_y.jpg": None}
 
 
 def test_the_name_as_it_is_goes_first(folder):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mrcnn.data.formats import open_dataset, recognise, writer
 from mrcnn.data.formats.label_studio_config import read_labels
-from mrcnn.data.formats.label_studio_writer import address_of, told_of, write_label_studio
+from mrcnn.data.formats.label_studio_writer import address_of, served_name, told_of, write_label_studio
 from mrcnn.data.run_lengths import encode
 from mrcnn.errors import DataError
 
@@ -46,6 +46,25 @@ def reopened(path, images, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return open_dataset(path, images, **options)
+
+
+def test_photos_of_one_name_in_two_folders_are_told_apart(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "photos" / folder / "a.png")
+    (tmp_path / "coco.json").write_text(json.dumps({
+        "images": [{"id": i, "file_name": f"{folder}/a.png", "height": HEIGHT, "width": WIDTH}
+                   for i, folder in enumerate(("one", "two"), 1)],
+        "annotations": [{"id": i, "image_id": i, "category_id": i, "iscrowd": 0,
+                         "segmentation": encode(full(slice(0, 5), slice(0, 7)))} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "hat"}, {"id": 2, "name": "shoe"}]}))
+    write_label_studio(open_dataset(tmp_path / "coco.json", tmp_path / "photos"), tmp_path / "out.json")
+    addresses = [task["data"]["image"] for task in json.loads((tmp_path / "out.json").read_text())]
+    assert addresses == ["/data/local-files/?d=photos/one/a.png", "/data/local-files/?d=photos/two/a.png"]
+    back = reopened(tmp_path / "out.json", tmp_path / "photos")
+    found = {back.image_info[i]["path"].split("/")[-2]: back.class_names[back.load_mask(i)[1][0]]
+             for i in back.image_ids}
+    assert found == {"one": "hat", "two": "shoe"}
 
 
 def test_masks_come_back_with_classes_attributes_and_photos(tmp_path):
@@ -108,6 +127,8 @@ def test_names_that_the_form_cannot_hold(tmp_path):
     with pytest.raises(DataError, match="class or attribute 'a.x1b': .*rename"):
         write_label_studio(source, tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists() and not (tmp_path / "out.xml").exists()
+    assert served_name("/x/photos/s/a.jpg", "s/a.jpg") == "photos/s/a.jpg"
+    assert served_name("/a.jpg", "a.jpg") == "a.jpg" == served_name("/x/b.jpg", "a.jpg")  # no folder, another name
     assert address_of("a/b c%\udcff.jpg") == "/data/local-files/?d=a/b%20c%25%FF.jpg"
     with pytest.raises(DataError, match="no address can hold"):
         address_of("\ud800.jpg")
