@@ -230,7 +230,10 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             "min_confidence": np.full(len(molded), self.config.DETECTION_MIN_CONFIDENCE, np.float32),
         }
         wanted = {name: self._output_of(source) for name, source in OrderedDict(outputs).items()}
-        values = keras.Model(self.inference_model.input, wanted)(inputs, training=False)
+        network = keras.Model(self.inference_model.input, wanted)
+        # A call of the network itself is made without a graph, which suits one batch; JAX would compile each operation.
+        on_jax = keras.backend.backend() == "jax"
+        values = network.predict_on_batch(inputs) if on_jax else network(inputs, training=False)
         arrays = OrderedDict((name, tree.map_structure(keras.ops.convert_to_numpy, values[name])) for name in wanted)
         for name, value in arrays.items():
             for array in tree.flatten(value):

@@ -59,10 +59,15 @@ def test_the_backbone_is_computed_twice_and_only_in_training():
     assert counter.calls == 3
 
 
+# JAX compiles each of their operations by itself.
+pieces_once = pytest.mark.skipif(keras.backend.backend() == "jax", reason="the pieces are the same on every backend")
+
+
 def pieces(image, maps):
     return backbone_pieces(image, maps, keras.Function(image, maps).operations)
 
 
+@pieces_once
 def test_a_resnet_falls_into_its_blocks():
     image = keras.Input((128, 128, 3))
     maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="resnet50")).values())
@@ -77,6 +82,7 @@ def test_a_resnet_falls_into_its_blocks():
     assert max(sizes) < 25
 
 
+@pieces_once
 def test_maps_inside_of_a_block_are_handed_on_from_there():
     image = keras.Input((128, 128, 3))
     maps = list(build_backbone(image, Config(NUM_CLASSES=2, BACKBONE="ResNet50V2")).values())

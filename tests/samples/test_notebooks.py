@@ -16,14 +16,22 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SAMPLES = os.path.join(ROOT, "samples")
 NOTEBOOKS = ("inspect_data", "inspect_model", "inspect_weights")
 # What a cell is given beside its parameters, for a network that the notebooks train and look into: an epoch has fewer
-# steps, and TensorFlow does not rewrite graphs, which so few would not repay.
+# steps, and TensorFlow makes a graph of the training alone, all else being run once.
 BRIEFLY = """
 import sys
 import tensorflow
 sys.path[:0] = ["..", "."]
 import inspect_runs
-inspect_runs.InspectConfig.STEPS_PER_EPOCH = 20
 tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+inspect_runs.InspectConfig.STEPS_PER_EPOCH = 20
+checkpoint_of = inspect_runs.trained_checkpoint
+
+def then_without_graphs(*arguments, **options):
+    path = checkpoint_of(*arguments, **options)
+    tensorflow.config.run_functions_eagerly(True)
+    return path
+
+inspect_runs.trained_checkpoint = then_without_graphs
 """
 ROUNDING = 1e-3  # pixels, or units of a feature; what a notebook works out anew is the network's own but for rounding
 

@@ -97,14 +97,23 @@ for name, settings in (("clip", {}), ("float16", {"PRECISION": "mixed_float16"})
         weights[f"{name}{count}_found"] = np.asarray(found)
 np.savez(f"{sys.argv[1]}/recipes.npz", **weights)
 """
+# Three convolutions: what workers do together is the same for each network, and the graphs of Mask R-CNN are most of it.
 WORKER = MODEL + """
+from tiny_semantic import TinySemantic, TinySettings
+
+
+def small(logs):
+    keras.utils.set_random_seed(1)
+    return TinySemantic("training", TinySettings(GPU_COUNT=2, IMAGES_PER_GPU=1, GRADIENT_CLIP_NORM=0.5), logs)
+
+
 folder, index = sys.argv[1], int(sys.argv[2])
 logs, data = f"{folder}/{index}", Squares().load(5)
-first = model(2, logs)
+first = small(logs)
 first.train(data, None, 0.02, 1, "all")
 np.savez(f"{folder}/first{index}.npz", **weights_of(first))
-resumed = model(2, logs)
-resumed.load_weights(f"{folder}/0/{os.path.basename(first.log_dir)}/mask_rcnn_tiny_0001.h5")
+resumed = small(logs)
+resumed.load_weights(f"{folder}/0/{os.path.basename(first.log_dir)}/tinysemantic_tiny_0001.h5")
 resumed.train(data, None, 0.02, 2, "all")
 np.savez(f"{folder}/second{index}.npz", **weights_of(resumed), epoch=resumed.epoch)
 """
