@@ -97,7 +97,7 @@ for name, settings in (("clip", {}), ("float16", {"PRECISION": "mixed_float16"})
         weights[f"{name}{count}_found"] = np.asarray(found)
 np.savez(f"{sys.argv[1]}/recipes.npz", **weights)
 """
-# Three convolutions: what workers do together is the same for each network, and the graphs of Mask R-CNN are most of it.
+# Three convolutions: what workers do together is the same for each network, and needs no graph of Mask R-CNN.
 WORKER = MODEL + """
 from tiny_semantic import TinySemantic, TinySettings
 
