@@ -1,6 +1,7 @@
 # make train: environment, training on drawn pictures, AP on unseen ones, drawings.
 # make check: environment, style, and all tests that are not marked slow: minutes, for every change.
 # make test-slow: the tests that are too long for every change.
+# make test-cluster: collections on a cluster of Ray.
 # make test-browser: the page of mrcnn demo in a real browser.
 # make test: environment, style, and the whole suite on TensorFlow, JAX and PyTorch: what must pass before a change lands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: test-slow test-browser fuzz train check test style clean
+.PHONY: test-slow test-cluster test-browser fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -75,6 +76,11 @@ clean:
 # Every reader against files changed at random; ends with 1 if one is neither read nor refused in one line.
 fuzz: $(VENV)/.installed-test
 	$(RUN) tests/fuzz/fuzz.py $(FUZZ_ARGS)
+
+# A collection labelled on a cluster of three nodes of this machine, of which a worker, a node and the driver are killed.
+test-cluster: $(VENV)/.installed-test
+	$(INSTALL) "ray>=2.60"
+	$(RUN) -m pytest -q tests/collections/test_ray_engine.py
 
 # The page of mrcnn demo in Chromium (CHROMIUM=/usr/bin/chromium; on Debian apt install chromium npm), not part of make test.
 test-browser: $(VENV)/.installed-test

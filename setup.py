@@ -60,6 +60,7 @@ setup(
         # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
         "parquet": ["pyarrow>=17"],
         "collection": ["pyarrow>=17"],
+        "ray": ["ray>=2.60", "pyarrow>=17"],
         "video": ["av>=14.2"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.
         "export": ["onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17", "ai-edge-litert>=2.0"],

@@ -1,5 +1,6 @@
 """The command `collection label`: what a checkpoint finds in a whole collection of photos, as Parquet files."""
 
+import argparse
 import functools
 import sys
 
@@ -7,6 +8,7 @@ from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, prob
 from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
+from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
 
 SHARD_SIZE = 256  # photos: some minutes of work on a CPU, which is what a stop loses
@@ -18,7 +20,6 @@ def label(options):
     Returns:
         The exit code.
     """
-    from mrcnn.collections.local_engine import label_here, label_in_processes
     from mrcnn.collections.plan import opened
     from mrcnn.collections.shards import Job
     from mrcnn.collections.sources import list_collection
@@ -26,6 +27,7 @@ def label(options):
     from mrcnn.data.formats.parquet_files import load_pyarrow
 
     load_pyarrow()  # a package that is missing shows before any work
+    check_engine(options)
     overrides = overrides_of(options)
     path = checkpoint_of(options)
     root, names = list_collection(options.photos)
@@ -42,11 +44,36 @@ def label(options):
             return 0
         job = Job(root, plan.key, tuple(options.matte or WHITE))
         make_model = functools.partial(load_finder, path, options, overrides)
-        workers = min(options.workers, len(numbers))
-        with progress_bar("Labelling") as show:
-            counts = (label_here(plan, numbers, job, make_model, show) if workers == 1 else
-                      label_in_processes(plan, numbers, job, make_model, workers, show))
+        with progress_bar("Labelling", "photos") as show:
+            counts = labelled(options, plan, numbers, job, make_model, show)
     return tell(options.output, counts, len(numbers))
+
+
+def check_engine(options):
+    """Refuse options of the other engine, and a package that is missing."""
+    from mrcnn.collections.ray_engine import load_ray
+
+    if options.engine == "ray":
+        load_ray(options.address)
+        return
+    for name in ("address", "worker_cpus", "worker_gpus"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for --engine ray: add that, or leave it out.")
+
+
+def labelled(options, plan, numbers, job, make_model, show):
+    """Counts of the shards, labelled by the engine that was asked for."""
+    from mrcnn.collections.local_engine import label_here, label_in_processes
+    from mrcnn.collections.ray_engine import Layout, label_on_ray
+
+    if options.engine == "ray":
+        layout = Layout(options.workers, options.worker_cpus or 1, options.worker_gpus or 0)
+        return label_on_ray(plan, numbers, job, make_model, layout, options.address, show,
+                            lambda line: print(line, file=sys.stderr, flush=True))
+    workers = min(options.workers or 1, len(numbers))
+    if workers == 1:
+        return label_here(plan, numbers, job, make_model, show)
+    return label_in_processes(plan, numbers, job, make_model, workers, show)
 
 
 def tell(folder, counts, shards):
@@ -66,6 +93,14 @@ def load_finder(path, options, overrides):
     return model
 
 
+def more_than_zero(text):
+    """A number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
 def add_collection(commands, add_command):
     text = "Label whole collections of photos."
     tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
@@ -77,8 +112,16 @@ def add_collection(commands, add_command):
     add_weights(command)
     command.add_argument("--output", required=True, metavar="DIR", help="folder of the collection: a new one, or one "
                          "that this command is to go on with")
-    command.add_argument("--workers", type=positive, default=1, metavar="N", help="processes, each with a network of "
-                         "its own (default 1; on one GPU leave it at that)")
+    command.add_argument("--workers", type=positive, metavar="N", help="processes, each with a network of its own "
+                         "(default 1, on one GPU leave it at that; with --engine ray as many as the cluster holds)")
+    command.add_argument("--engine", choices=("local", "ray"), default="local", help="this machine alone, or a cluster "
+                         "of Ray (default local)")
+    command.add_argument("--address", metavar="HOST:PORT", help="running cluster for --engine ray; auto is that of "
+                         "this machine (default: one is started on this machine's loopback, and ends with the work)")
+    command.add_argument("--worker-cpus", type=more_than_zero, metavar="C", help="CPUs of each worker of --engine ray "
+                         "(default 1)")
+    command.add_argument("--worker-gpus", type=more_than_zero, metavar="G", help="GPUs of each worker of --engine ray; "
+                         "0.5 lets two share one (default none)")
     command.add_argument("--shard-size", type=positive, default=SHARD_SIZE, metavar="N",
                          help=f"photos of a file; a stop loses at most the files under way (default {SHARD_SIZE})")
     command.add_argument("--min-confidence", type=probability, metavar="P",

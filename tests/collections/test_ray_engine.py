@@ -1,0 +1,235 @@
+"""What workers ask of a cluster; a real cluster of three nodes, of which a worker, a node and the driver are killed.
+
+The second part needs the package ray: make test-cluster.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from garments import CLASSES, GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
+
+from mrcnn.collections.ray_engine import Layout  # noqa: E402
+from mrcnn.errors import UsageError  # noqa: E402
+
+COUNT, DELAY = 90, 0.4
+NODES = [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}]
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None or not os.path.isdir("/proc/self"),
+                               reason="needs the package ray, and /proc to look for processes")
+DRIVER = f"""
+import sys
+import garments
+from mrcnn.commands import collection
+from mrcnn.commands.main import main
+
+def slow_finder(path, options, overrides):
+    return garments.GarmentFinder(delay={DELAY}, batch=1)
+
+collection.load_finder = slow_finder
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("layout, places", [(Layout(), [1, 2]), (Layout(cpus=2), [0, 1]), (Layout(cpus=0.5), [2, 4]),
+                                            (Layout(cpus=0.1), [10, 20]), (Layout(gpus=0.5), [0, 2])])
+def test_places_for_workers(layout, places):
+    assert [layout.held_by(node) for node in NODES] == places
+    assert layout.fitted(NODES, 100) == sum(places)
+    assert layout.fitted(NODES, 1) == 1
+
+
+def test_layouts_that_would_wait_for_ever_are_refused():
+    with pytest.raises(UsageError, match="--worker-cpus 4 .*the largest has 2 CPUs and 1 GPUs.*ask for less"):
+        Layout(cpus=4).fitted(NODES, 9)
+    with pytest.raises(UsageError, match="--workers 4: the cluster holds 3 workers of 1 CPUs.*ask for fewer"):
+        Layout(workers=4).fitted(NODES, 9)
+    assert Layout(workers=3).fitted(NODES, 9) == 3
+
+
+# --- A cluster -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A function (arguments) -> Popen of a process that labels slowly."""
+    root, started = pathlib.Path(__file__).parent.parent, []
+    (tmp_path / "driver.py").write_text(DRIVER)
+    write_photos(tmp_path / "photos", COUNT)
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(CLASSES)
+
+    def start(*arguments):
+        started.append(subprocess.Popen(
+            [sys.executable, str(tmp_path / "driver.py"), "collection", "label", str(tmp_path / "photos"), "--weights",
+             str(tmp_path / "weights.h5"), "--output", str(tmp_path / "out"), "--shard-size", "1", *arguments],
+            env={**os.environ, "PYTHONPATH": f"{root.parent}{os.pathsep}{root}"}, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Three nodes of one CPU on the loopback."""
+    root = pathlib.Path(__file__).parent.parent
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", f"{root.parent}{os.pathsep}{root}")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    for _ in range(3):
+        cluster.add_node(num_cpus=1, include_dashboard=False, object_store_memory=80 * 1024**2)
+    yield cluster
+    cluster.shutdown()
+
+
+def shards_in(folder):
+    return {name: os.stat(folder / name).st_mtime_ns for name in os.listdir(folder)
+            if name.endswith(".parquet")} if folder.is_dir() else {}
+
+
+def wait_for(condition, process):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "nothing happens"
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def workers_of(nodes):
+    """Numbers of the processes of workers."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            number, name = int(entry.parent.name), entry.read_text()
+            parent = int((entry.parent / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if name.startswith("ray::Worker") and parent in nodes:
+            found.append(number)
+    return found
+
+
+def raylet_of(node):
+    return node.all_processes["raylet"][0].process.pid
+
+
+@needs_ray
+def test_a_worker_a_node_and_the_driver_are_killed(cluster, start, tmp_path):
+    from mrcnn.commands import collection
+    from mrcnn.commands.main import main
+
+    out, nodes = tmp_path / "out", cluster.list_all_nodes()
+    process = start("--engine", "ray", "--address", cluster.address)
+    wait_for(lambda: len(shards_in(out)) >= 6, process)
+    workers = workers_of([raylet_of(node) for node in nodes])
+    assert len(workers) == 3
+    os.kill(workers[0], signal.SIGKILL)
+    done = len(shards_in(out))
+    wait_for(lambda: len(shards_in(out)) >= done + 6, process)
+    cluster.remove_node(nodes[-1], allow_graceful=False)
+    done = len(shards_in(out))
+    wait_for(lambda: len(shards_in(out)) >= done + 6, process)
+    process.kill()
+    errors = process.communicate()[1]
+    assert errors.count("A worker died at shard ") == 2, errors  # that of the worker, and that of the node
+    wait_for(lambda: not workers_of([raylet_of(node) for node in nodes[:-1]]), subprocess.Popen(["sleep", "60"]))
+    left = shards_in(out)
+    assert 18 <= len(left) < COUNT
+
+    process = start("--engine", "ray", "--address", cluster.address)
+    said, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert f"{len(left)} of {COUNT} shards are done" in said
+    assert {name: when for name, when in shards_in(out).items() if name in left} == left  # none is done again
+    rows = rows_of(out)
+    assert counts_of(rows) == expected_counts(write_photos(tmp_path / "again", COUNT))
+    assert len({row["photo"] for row in rows}) == COUNT
+    assert not [name for name in os.listdir(out) if name.endswith(".partial")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collection, "load_model", lambda *_: GarmentFinder())
+        assert main(["collection", "label", str(tmp_path / "photos"), "--weights", str(tmp_path / "weights.h5"),
+                     "--output", str(tmp_path / "one"), "--shard-size", "1"]) == 0
+    assert rows == rows_of(tmp_path / "one")
+
+
+@needs_ray
+def test_what_the_cluster_cannot_hold_is_refused_at_once(cluster, start, tmp_path):
+    process = start("--engine", "ray", "--address", cluster.address, "--worker-cpus", "2")
+    assert "no machine of the cluster has as much (the largest has 1 CPUs" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2 and not shards_in(tmp_path / "out")
+
+
+@needs_ray
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cluster_of_one_listens_on_the_loopback_alone_and_stops(start, tmp_path, number):
+    process = start("--engine", "ray", "--workers", "1")
+    wait_for(lambda: len(shards_in(tmp_path / "out")) >= 2, process)
+    family = family_of(process.pid)
+    listening = addresses_of(family)
+    assert listening and listening <= {"0100007F", "127.0.0.1", "::1"}, listening
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number, errors
+    assert errors == "interrupted; what is done stays, and the same command does the rest\n"
+    assert not [name for name in os.listdir(tmp_path / "out") if name.endswith(".partial")]
+    end = time.monotonic() + 30
+    while any(is_alive(member) for member in family):
+        assert time.monotonic() < end, "processes stay behind"
+        time.sleep(0.1)
+
+
+def is_alive(number):
+    try:
+        return pathlib.Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def family_of(number):
+    """Numbers of a process and all below it."""
+    parents = {}
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(entry.parent.name)] = int(entry.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    family = {number}
+    while True:
+        more = {child for child, parent in parents.items() if parent in family} - family
+        if not more:
+            return family
+        family |= more
+
+
+def addresses_of(family):
+    """Addresses, as /proc/net/tcp writes them, at which processes listen."""
+    sockets, found = set(), set()
+    for number in family:
+        for link in pathlib.Path(f"/proc/{number}/fd").glob("*"):
+            try:
+                sockets.add(os.readlink(link))
+            except OSError:
+                continue
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
+                found.add(words[1].split(":")[0])
+    return found
