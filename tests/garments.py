@@ -90,3 +90,16 @@ def counts_of(rows):
         assert row["object"] is not None or row["photo"] not in counts
         counts[row["photo"]] = counts.get(row["photo"], 0) + (row["object"] is not None)
     return counts
+
+
+def write_collection(folder, count, shard_size=256, seed=0, identity=None):
+    """Photos in folder/photos, labelled in folder/out by `GarmentFinder`; {name: its people}."""
+    from mrcnn.collections.local_engine import label_here
+    from mrcnn.collections.plan import opened
+    from mrcnn.collections.shards import Job
+
+    people_of, root = write_photos(os.path.join(folder, "photos"), count, seed), os.path.join(folder, "photos")
+    with opened(os.path.join(folder, "out"), os.path.realpath(root), identity or {}) as plan:
+        plan.add(sorted(people_of), shard_size)
+        label_here(plan, plan.missing(), Job(os.path.realpath(root), plan.key), GarmentFinder, lambda *done: None)
+    return people_of

@@ -59,7 +59,7 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
             result = []
             for number, entry in enumerate(kept):
                 pairs = [words.get(i, (TOLD, f"attribute {i}")) for i in entry.attributes]
-                result += _results(f"r{number}", names[entry.class_id - 1], entry.rle, size, pairs)
+                result += region_results(f"r{number}", names[entry.class_id - 1], entry.rle, size, pairs)
             annotation = {"result": result, "was_cancelled": False, "ground_truth": False}
             served = served_name(dataset.image_info[image_id].get("path") or os.path.join(folder, name), name)
             task = {"data": {"image": address_of(served)}, "annotations": [annotation]}
@@ -126,7 +126,7 @@ def _used(dataset, image_ids, words):
     return used
 
 
-def _results(key, label, rle, size, pairs):
+def region_results(key, label, rle, size, pairs):
     """The results of one object: its outline, and one for each control that something was chosen of.
 
     Args:

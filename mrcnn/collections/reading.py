@@ -1,0 +1,85 @@
+"""Reading a labelled collection: what it is of, and its rows, some at a time."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from mrcnn.collections.plan import ABOUT, METADATA, key_of
+from mrcnn.data.formats.parquet_files import load_pyarrow
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
+
+ROWS = 1024  # read at a time
+
+
+class Collection:
+    """A folder that `mrcnn collection label` wrote.
+
+    Args:
+        folder: of the collection.
+
+    Raises:
+        DataError: it is none, or no shard of it is done.
+    """
+
+    def __init__(self, folder: str):
+        path = os.path.join(folder, ABOUT)
+        if not os.path.isfile(path):
+            raise DataError(f"{folder} is no collection (it has no {ABOUT}): give what mrcnn collection label wrote.")
+        about = read_json(path, "description of a collection")
+        identity = about.get("identity") if isinstance(about, dict) else None
+        if not isinstance(identity, dict) or not isinstance(identity.get("root"), str):
+            raise DataError(f"{path} describes no collection: give what mrcnn collection label wrote.")
+        self.folder, self.root, self.key = folder, identity["root"], key_of(identity)
+        self.matte = identity.get("matte")
+        names = [name for name in os.listdir(folder) if name.startswith("shard-") and name.endswith(".parquet")]
+        self.shards = [os.path.join(folder, name) for name in sorted(names)]
+        if not self.shards:
+            raise DataError(f"{folder}: no shard is done yet: wait for mrcnn collection label, or run it again.")
+
+    def photos(self, columns: Sequence[str] | None = None) -> Iterator[tuple[str, int, list[dict]]]:
+        """The rows, a photo at a time, in the order of the shards.
+
+        Args:
+            columns: to read, with "photo"; None reads all.
+
+        Yields:
+            (path of the shard, number of the photo's first row in it, rows of the photo).
+
+        Raises:
+            DataError: a shard cannot be read, or is of another collection.
+        """
+        for shard in self.shards:
+            for start, rows in self.photos_of(shard, columns):
+                yield shard, start, rows
+
+    def photos_of(self, shard: str, columns: Sequence[str] | None = None) -> Iterator[tuple[int, list[dict]]]:
+        """The rows of one shard, as `photos` gives them. shard: path of it."""
+        rows, start = [], 0
+        for number, row in enumerate(self._rows(shard, columns)):
+            if rows and row["photo"] != rows[0]["photo"]:
+                yield start, rows
+                rows, start = [], number
+            rows.append(row)
+        if rows:
+            yield start, rows
+
+    def _rows(self, shard, columns):
+        pyarrow, parquet = load_pyarrow()
+        try:
+            with parquet.ParquetFile(shard) as file:
+                key = (file.schema_arrow.metadata or {}).get(METADATA, b"").decode("ascii", "replace")
+                if key != self.key:
+                    raise DataError(f"{shard} is no shard of this collection: move it away.")
+                for batch in file.iter_batches(ROWS, columns=None if columns is None else list(columns)):
+                    yield from batch.to_pylist()
+        except (OSError, pyarrow.ArrowException) as error:
+            raise DataError(f"{shard} cannot be read ({' '.join(str(error).split())[:200]}): remove it, and mrcnn "
+                            "collection label writes it anew.") from error
+
+
+def class_names(collection: Collection) -> dict[int, str]:
+    """{class id: name} of what was found, in ascending order; background is not among them."""
+    found = {}
+    for _, _, rows in collection.photos(("photo", "class_id", "class")):
+        found.update((row["class_id"], row["class"]) for row in rows if row["class_id"] is not None)
+    return dict(sorted(found.items()))

@@ -1,0 +1,108 @@
+"""What is written is read back with the masks of the collection, by our readers and by pycocotools."""
+
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow")
+
+from encoded_pixels import painted  # noqa: E402
+from garments import rows_of, write_collection  # noqa: E402
+
+from mrcnn.collections.exports import (  # noqa: E402
+    encoded_pixels,
+    write_coco,
+    write_imaterialist,
+    write_label_studio_tasks,
+)
+from mrcnn.collections.reading import Collection  # noqa: E402
+from mrcnn.data import run_lengths  # noqa: E402
+from mrcnn.data.formats import open_dataset  # noqa: E402
+
+
+@pytest.fixture
+def collection(tmp_path):
+    """Seven photos, the second of which cannot be read; (Collection, rows with an object)."""
+    people_of = write_collection(tmp_path, 7, shard_size=3)
+    os.remove(tmp_path / "out" / "shard-000000.parquet")
+    whole = (tmp_path / "photos" / sorted(people_of)[1]).read_bytes()
+    (tmp_path / "photos" / sorted(people_of)[1]).write_bytes(b"no photo")
+    write_again(tmp_path)
+    (tmp_path / "photos" / sorted(people_of)[1]).write_bytes(whole)
+    return Collection(str(tmp_path / "out")), [row for row in rows_of(tmp_path / "out") if row["object"] is not None]
+
+
+def write_again(tmp_path):
+    from garments import GarmentFinder
+
+    from mrcnn.collections.local_engine import label_here
+    from mrcnn.collections.plan import opened
+    from mrcnn.collections.shards import Job
+
+    root = os.path.realpath(tmp_path / "photos")
+    with opened(str(tmp_path / "out"), root, {}) as plan:
+        label_here(plan, plan.missing(), Job(root, plan.key), GarmentFinder, lambda *done: None)
+
+
+def mask_of(row):
+    return run_lengths.decode({"size": [row["height"], row["width"]], "counts": row["rle"]})
+
+
+def test_coco_is_read_by_pycocotools_and_by_ours(collection, tmp_path):
+    from pycocotools.coco import COCO
+
+    collection, rows = collection
+    counts = write_coco(collection, str(tmp_path / "coco.json"))
+    assert counts == {"photos": 6, "objects": len(rows), "unreadable": 1}
+    coco = COCO(str(tmp_path / "coco.json"))
+    entries = coco.loadAnns(coco.getAnnIds())
+    for row, entry in zip(rows, entries, strict=True):
+        assert coco.loadImgs(entry["image_id"])[0]["file_name"] == row["photo"]
+        assert coco.loadCats(entry["category_id"])[0]["name"] == row["class"] and entry["score"] == row["score"]
+        assert (coco.annToMask(entry).astype(bool) == mask_of(row)).all()
+        y, x = np.argwhere(mask_of(row)).min(axis=0)
+        assert entry["bbox"][:2] == [x, y] and entry["area"] == mask_of(row).sum() and entry["iscrowd"] == 0
+    dataset = open_dataset(str(tmp_path / "coco.json"), str(tmp_path / "photos"))
+    assert sum(len(list(dataset.objects(i))) for i in range(len(dataset.image_info))) == len(rows)
+
+
+def test_imaterialist_is_read_back(collection, tmp_path):
+    collection, rows = collection
+    empty = len({row["photo"] for row in rows_of(tmp_path / "out") if row["object"] is None and row["error"] is None})
+    assert empty
+    counts = write_imaterialist(collection, str(tmp_path / "train.csv"))
+    assert counts == {"photos": 6 - empty, "objects": len(rows), "unreadable": 1, "empty": empty}
+    with open(tmp_path / "train.csv", newline="") as file:
+        for row, line in zip(rows, csv.DictReader(file), strict=True):
+            assert (line["ImageId"], line["ClassId"]) == (row["photo"], str(row["class_id"]))
+            numbers = list(map(int, line["EncodedPixels"].split()))
+            drawn = painted(zip(numbers[::2], numbers[1::2]), (row["height"], row["width"]))
+            assert (drawn == mask_of(row)).all()
+    dataset = open_dataset(str(tmp_path / "train.csv"), str(tmp_path / "photos"))
+    assert sum(len(list(dataset.objects(i))) for i in range(len(dataset.image_info))) == len(rows)
+
+
+def test_encoded_pixels_by_hand():
+    mask = np.zeros((3, 2), bool)
+    mask[0, 0] = mask[2, 0] = mask[0, 1] = True  # down the columns: pixels 1, 3 and 4
+    assert encoded_pixels(run_lengths.encode(mask)) == "1 1 3 2"
+    assert encoded_pixels(run_lengths.encode(np.zeros((3, 2), bool))) == ""
+
+
+def test_tasks_of_label_studio_are_of_the_uncertain_photos(collection, tmp_path):
+    collection, rows = collection  # all of score 0.75
+    assert write_label_studio_tasks(collection, str(tmp_path / "none.json"), 0.75)["photos"] == 0
+    assert json.loads((tmp_path / "none.json").read_text()) == []
+    counts = write_label_studio_tasks(collection, str(tmp_path / "tasks.json"), 0.8)
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert counts["photos"] == len(tasks) == len({row["photo"] for row in rows}) and counts["objects"] == len(rows)
+    results = [result for task in tasks for result in task["predictions"][0]["result"]]
+    assert [result["score"] for result in results] == [0.75] * len(rows)
+    assert tasks[0]["data"]["image"] == f"/data/local-files/?d=photos/{rows[0]['photo']}"
+    labels = [result["value"][result["type"]] for result in results]
+    assert labels == [[row["class"]] for row in rows]
+    config = (tmp_path / "tasks.xml").read_text()
+    assert all(f'value="{name}"' in config for name in ("person", "shirt", "skirt"))
