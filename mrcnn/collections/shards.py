@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.collections.plan import METADATA
 from mrcnn.collections.rows import photo_rows, schema, unreadable_row
+from mrcnn.collections.sources import read_bytes
 from mrcnn.data.encoded import WHITE, decode_image
 from mrcnn.data.formats.parquet_files import load_pyarrow
 from mrcnn.errors import DataError
@@ -121,11 +122,7 @@ def read_photo(job: Job, name: str) -> tuple[str | None, np.ndarray | None, str 
     """
     path, sha256 = os.path.join(job.root, name), None
     try:
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except (OSError, ValueError) as error:  # a zero byte is in no path
-            raise DataError(f"{path}: cannot read the photo ({getattr(error, 'strerror', None) or error}).") from error
+        data = read_bytes(job.root, name)
         sha256 = hashlib.sha256(data).hexdigest()
         return sha256, decode_image(data, path, job.matte), None
     except DataError as error:

@@ -1,10 +1,12 @@
-"""What folders, patterns, lists and tables hold."""
+"""What folders, patterns, lists, tables and tar files hold."""
 
+import io
 import os
+import tarfile
 
 import pytest
 
-from mrcnn.collections.sources import list_collection
+from mrcnn.collections.sources import list_collection, read_bytes
 from mrcnn.errors import DataError
 
 
@@ -54,3 +56,47 @@ def test_what_holds_no_photos_is_refused(folder, tmp_path):
         assert str(path) in str(caught.value)
     with pytest.raises(DataError, match="sub is a folder: give one folder alone"):
         list_collection([str(folder / "b.jpg"), str(folder / "sub")])
+
+
+def write_tar(path, contents, mode="w"):
+    with tarfile.open(path, mode) as archive:
+        for name, data in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def test_photos_in_tar_files(tmp_path):
+    write_tar(tmp_path / "b.tar", {"x/2.jpg": b"two", "x/2.json": b"{}", "x/1.jpg": b"one"})
+    write_tar(tmp_path / "a.tar", {"x/1.jpg": b"another", "cut.png": b"c" * 600})
+    with pytest.warns(UserWarning, match="b.tar: 1 files are passed over.*x/2.json"):
+        root, names = list_collection([str(tmp_path / "b.tar"), str(tmp_path / "a.tar")])
+    assert (root, names) == (os.path.realpath(tmp_path), ["a.tar/cut.png", "a.tar/x/1.jpg", "b.tar/x/1.jpg",
+                                                          "b.tar/x/2.jpg"])
+    assert [read_bytes(root, name) for name in names] == [b"c" * 600, b"another", b"one", b"two"]
+    for name, message in (("a.tar/x/9.jpg", "a.tar/x/9.jpg: cannot read .*no such file"),
+                          ("none.tar/x.jpg", "none.tar/x.jpg: cannot read the photo")):
+        with pytest.raises(DataError, match=message):
+            read_bytes(root, name)
+    with open(tmp_path / "a.tar", "r+b") as file:
+        file.truncate(512 + 512 + 512 + 100)  # header and content of the first; header, and some of the second
+    with pytest.raises(DataError, match="a.tar/cut.png: cannot read the photo .the tar ends before it"):
+        read_bytes(root, "a.tar/cut.png")
+    write_tar(tmp_path / "packed.tar", {"1.jpg": b"one"}, "w:gz")
+    with pytest.raises(DataError, match="packed.tar: no tar file that can be read .*give it uncompressed"):
+        list_collection([str(tmp_path / "packed.tar")])
+
+
+def test_a_parquet_table_of_paths(folder):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = str(folder / "table.parquet")
+    parquet.write_table(pyarrow.table({"id": [1, 2, 3], "photo": ["sub/a.PNG", None, "b.jpg"]}), path)
+    assert list_collection([path]) == (os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
+    for table, message in (({"id": [1]}, "no column of paths: name one"),
+                           ({"image": [b"bytes"]}, "image holds binary")):
+        parquet.write_table(pyarrow.table(table), path)
+        with pytest.raises(DataError, match=message):
+            list_collection([path])
+    (folder / "table.parquet").write_bytes(b"no table")
+    with pytest.raises(DataError, match="table.parquet: cannot read the table .*: save it anew"):
+        list_collection([path])
