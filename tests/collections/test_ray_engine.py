@@ -23,6 +23,8 @@ from mrcnn.collections.ray_engine import Layout  # noqa: E402
 from mrcnn.errors import UsageError  # noqa: E402
 
 COUNT, DELAY = 90, 0.4
+# 127.0.0.1, the same as an address of IPv6, and ::1, as /proc/net/tcp writes them.
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 NODES = [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}]
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None or not os.path.isdir("/proc/self"),
                                reason="needs the package ray, and /proc to look for processes")
@@ -183,7 +185,7 @@ def test_a_cluster_of_one_listens_on_the_loopback_alone_and_stops(start, tmp_pat
     wait_for(lambda: len(shards_in(tmp_path / "out")) >= 2, process)
     family = family_of(process.pid)
     listening = addresses_of(family)
-    assert listening and listening <= {"0100007F", "127.0.0.1", "::1"}, listening
+    assert listening and listening <= LOOPBACK, listening
     process.send_signal(number)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + number, errors
