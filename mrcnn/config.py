@@ -227,7 +227,7 @@ class Config(Settings, network="Mask R-CNN"):
         "mrcnn_bbox_loss": 1.0,
         "mrcnn_mask_loss": 1.0,
         "mrcnn_point_loss": 1.0,  # of MASK_HEAD = "points" alone
-        "mrcnn_attribute_loss": 4.0,  # of ATTRIBUTES alone; its focal factor is a quarter at first
+        "mrcnn_attribute_loss": 1.0,  # of ATTRIBUTES alone
     }
 
     def check_together(self) -> None:
