@@ -1,6 +1,7 @@
 """Peak memory of a training step: a canvas of 1024 pixels, batch 1, ResNet50 with FPN, all layers.
 
     python benchmarks/memory.py
+    python benchmarks/memory.py --way "as is" --size 512 --steps 8 --backbone resnet152     with times and losses
 
 Each way of training runs in a process of its own, two steps on made pictures, one after the other: as is, with
 gradient checkpointing, in bfloat16, and with both. The figure is the most that the process ever held, as Linux counts
@@ -11,8 +12,10 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WAYS = {
@@ -49,7 +52,8 @@ def main():
 
 
 def measure(settings, arguments):
-    """{"before" the first training step, "peak": GB} of a few steps in this process."""
+    """Of a few steps in this process: {"before" the first one, "peak": GB, "seconds": median of the steps after the
+    first, "processor_seconds": the same of all cores, "losses": of each step, "layers", "weights": numbers}."""
     from mrcnn.config import Config
     from mrcnn.network.mask_rcnn import build_mask_rcnn
     from mrcnn.training.optimizer import make_optimizer
@@ -62,9 +66,15 @@ def measure(settings, arguments):
     set_trainable_layers(model, select_layers(model, "all", frozen_norm=True))
     model.compile(optimizer=make_optimizer(model, config, 0.001, 0.9, 0), jit_compile=False)
     batch, before = made_batch(config), peak_gigabytes()
+    losses, seconds, work = [], [], []
     for _ in range(arguments.steps):
-        model.train_on_batch(batch)
-    return {"before": before, "peak": peak_gigabytes()}
+        start, busy = time.perf_counter(), time.process_time()
+        losses.append(float(model.train_on_batch(batch, return_dict=True)["loss"]))
+        seconds.append(time.perf_counter() - start)
+        work.append(time.process_time() - busy)
+    return {"backbone": arguments.backbone, "before": before, "peak": peak_gigabytes(),
+            "seconds": statistics.median(seconds[1:]), "processor_seconds": statistics.median(work[1:]),
+            "losses": losses, "layers": len(model.layers), "weights": model.count_params()}
 
 
 def made_batch(config):

@@ -1,4 +1,4 @@
-"""The commands `data summary|validate|convert|split|show`: getting to know a data set before training on it."""
+"""The commands `data summary|validate|convert|split|show|suspects`: getting to know a data set."""
 
 import argparse
 import inspect
@@ -9,6 +9,7 @@ from mrcnn.commands.datasets import add_data_options, found_paths, open_data, op
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
+from mrcnn.commands.suspects import add_suspects
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.formats import PARTED, WRITERS, writer
 from mrcnn.data.formats.archives import check_photos, is_archive
@@ -250,14 +251,15 @@ def _with_attributes(caption, ids, names):
 
 
 def add_data(commands, add_command):
-    text = "Look at a data set: summary, faults, splits, pictures; or convert it."
+    text = "Look at a data set: summary, faults, suspects, splits, pictures; or convert it."
     tasks = commands.add_parser("data", help=text, description=text).add_subparsers(
-        dest="task", required=True, metavar="summary|validate|convert|split|show")
+        dest="task", required=True, metavar="summary|validate|convert|split|show|suspects")
     _add_summary(tasks, add_command)
     _add_validate(tasks, add_command)
     _add_convert(tasks, add_command)
     _add_split(tasks, add_command)
     _add_show(tasks, add_command)
+    add_suspects(tasks, add_command)
 
 
 def _add_summary(tasks, add_command):
