@@ -5,6 +5,7 @@ import functools
 import sys
 
 from mrcnn.commands.collection_export import add_export
+from mrcnn.commands.collection_report import add_report
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability
 from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
@@ -103,9 +104,9 @@ def more_than_zero(text):
 
 
 def add_collection(commands, add_command):
-    text = "Label whole collections of photos."
+    text = "Label whole collections of photos, and tell what they show."
     tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
-        dest="task", required=True, metavar="label|export")
+        dest="task", required=True, metavar="label|report|export")
     command = add_command(tasks, "label", label, "Write what is found in a collection of photos as Parquet files; the "
                           "same command goes on where it was stopped.")
     command.add_argument("photos", nargs="+", metavar="PHOTOS", help="a folder (with its subfolders), a pattern in "
@@ -131,3 +132,4 @@ def add_collection(commands, add_command):
     add_tta(command)
     add_tiles(command)
     add_export(tasks, add_command)
+    add_report(tasks, add_command)
