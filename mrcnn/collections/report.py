@@ -129,6 +129,8 @@ def _classes(findings):
              ", ".join(f"{name} {100 * count / entry['objects']:.0f} %" for name, count in entry["attributes"][:4]))
             for entry, share in zip(findings.classes, shares)]
     head = ("class", "objects", "photos", "of the outfits", "of its photo (median)", "score (median)", "attributes")
+    if not any(entry["attributes"] for entry in findings.classes):
+        head, rows = head[:-1], [row[:-1] for row in rows]
     return "<h2>Garments</h2>" + table(head, rows, {"of the outfits": shares}, ("class", "attributes"))
 
 
