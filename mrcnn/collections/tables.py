@@ -25,7 +25,7 @@ PERSONS = 1 << 16  # a person's number is below it
 KINDS = ("class", "colour", "attribute")
 
 
-def load_duckdb():
+def load_duckdb() -> object:
     """The module duckdb. Raises DataError if the package is not installed."""
     try:
         import duckdb
