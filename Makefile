@@ -3,6 +3,8 @@
 # make test-slow: the tests that are too long for every change.
 # make test-cluster: collections on a cluster of Ray.
 # make test-browser: the page of mrcnn demo in a real browser.
+# make test-labelstudio: pre-labels, corrections and training with Label Studio itself.
+# make test-serve-clients: mrcnn serve asked by Triton's client and by Schemathesis, and cvat-sdk.
 # make test: environment, style, and the whole suite on TensorFlow, JAX and PyTorch: what must pass before a change lands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -14,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: test-slow test-cluster test-browser fuzz train check test style clean
+.PHONY: test-slow test-cluster test-browser test-labelstudio test-serve-clients fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -70,7 +72,7 @@ $(VENV)/.installed-test: $(VENV)/.packages-test $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-labelstudio $(VENV)-clients build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Every reader against files changed at random; ends with 1 if one is neither read nor refused in one line.
@@ -87,3 +89,24 @@ test-browser: $(VENV)/.installed-test
 	$(INSTALL) "gradio>=6,<7" playwright
 	npm install --silent --prefix $(VENV)/npm axe-core
 	AXE=$(abspath $(VENV))/npm/node_modules/axe-core/axe.min.js $(RUN) -m pytest -q tests/browser
+
+# Label Studio asks for hundreds of packages, some of them older than ours: it has an environment of its own, as its users
+# have. Not part of make test: it takes minutes to install, and minutes to make its database. Its page is opened too where
+# there are Playwright and a Chromium (make test-browser); SHOTS=DIR keeps pictures of it.
+test-labelstudio: $(VENV)/.installed-test $(VENV)-labelstudio/.installed
+	LABEL_STUDIO=$(abspath $(VENV)-labelstudio)/bin/label-studio $(RUN) -m pytest -q tests/label_studio
+
+$(VENV)-labelstudio/.installed:
+	$(PYTHON) -m venv $(VENV)-labelstudio
+	$(VENV)-labelstudio/bin/python -m pip install --quiet --disable-pip-version-check "label-studio==1.23.0"
+	@touch $@
+
+# In an environment without Keras, which the server does without behind a stub for the network; EXAMPLES=N of Schemathesis.
+test-serve-clients: $(VENV)-clients/.installed
+	$(VENV)-clients/bin/python -m pytest --noconftest -q tests/serve_clients tests/serving/test_cvat.py
+
+$(VENV)-clients/.installed: requirements-runtime.txt
+	$(PYTHON) -m venv $(VENV)-clients
+	$(VENV)-clients/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-runtime.txt pytest \
+		"fastapi>=0.115" "uvicorn>=0.30" "python-multipart>=0.0.18" "tritonclient[http]>=2.60" "schemathesis>=4" cvat-sdk
+	@touch $@

@@ -1,4 +1,4 @@
-"""The commands `data summary|validate|convert|split|show|suspects`: getting to know a data set."""
+"""The commands `data summary|validate|convert|split|show|suspects|suggest`: a data set before a training."""
 
 import argparse
 import inspect
@@ -9,6 +9,7 @@ from mrcnn.commands.datasets import add_data_options, found_paths, open_data, op
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
 from mrcnn.commands.settings import base_config, overrides_of
+from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.formats import PARTED, WRITERS, writer
@@ -251,15 +252,16 @@ def _with_attributes(caption, ids, names):
 
 
 def add_data(commands, add_command):
-    text = "Look at a data set: summary, faults, suspects, splits, pictures; or convert it."
+    text = "Look at a data set: summary, faults, suspects, splits, pictures; convert it; choose what to label next."
     tasks = commands.add_parser("data", help=text, description=text).add_subparsers(
-        dest="task", required=True, metavar="summary|validate|convert|split|show|suspects")
+        dest="task", required=True, metavar="summary|validate|convert|split|show|suspects|suggest")
     _add_summary(tasks, add_command)
     _add_validate(tasks, add_command)
     _add_convert(tasks, add_command)
     _add_split(tasks, add_command)
     _add_show(tasks, add_command)
     add_suspects(tasks, add_command)
+    add_suggest(tasks, add_command)
 
 
 def _add_summary(tasks, add_command):

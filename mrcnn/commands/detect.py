@@ -10,9 +10,11 @@ from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
+LABEL_STUDIO = "labelstudio"
+
 
 def detect(options):
-    """Draw what is found in photos, and write it as COCO results.
+    """Draw what is found in photos, and write it as COCO results, and with --format labelstudio as tasks.
 
     Returns:
         The exit code.
@@ -20,6 +22,7 @@ def detect(options):
     from mrcnn.evaluation.coco import results_from_detections
     from mrcnn.files import write_json
     from mrcnn.inference.pipeline import steps_of
+    from mrcnn.serving.pre_label_tasks import write_tasks
 
     overrides = overrides_of(options)
     check_submission(options)
@@ -31,7 +34,7 @@ def detect(options):
     check_has(model, "detect", path)
     dataset = photos_of(paths, model, options)
     run = PhotoRun(options, dataset, folder, lambda image_id: pictures_of(options, dataset, [image_id]))
-    names = ["detections.json", *pictures_of(options, dataset, dataset.image_ids)]
+    names = ["detections.json", *tasks_names(options, dataset), *pictures_of(options, dataset, dataset.image_ids)]
     submission = submission_of(options, model, dataset)
     written = [os.path.join(folder, name) for name in names]
     claim_outputs(written + ([options.submission] if submission else []), options.overwrite)
@@ -48,6 +51,9 @@ def detect(options):
             return 2
         results = [one for image_id in dataset.image_ids for one in run.outcome[image_id].get("results", ())]
         write_json(os.path.join(folder, "detections.json"), results, indent=None)
+        if options.format == LABEL_STUDIO:
+            version = os.path.splitext(os.path.basename(path))[0]
+            print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version))
     what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
     print(f"{len(results)} objects in {seen} photos; {what} in {folder}")
     if submission:
@@ -81,12 +87,47 @@ def pictures_of(options, dataset, image_ids):
     return [picture_name(dataset.image_info[i]) for i in image_ids] if options.drawings == "all" else []
 
 
+def tasks_names(options, dataset):
+    """Names of the files of tasks, if --format asks for them.
+
+    Raises:
+        UsageError: the photos are no files, which tasks name.
+    """
+    from mrcnn.serving.pre_label_tasks import CONFIG, TASKS
+
+    if options.format != LABEL_STUDIO:
+        return []
+    if not all(os.path.isfile(info.get("path") or "") for info in dataset.image_info):
+        raise UsageError(f"--format {LABEL_STUDIO} writes tasks that name files of photos: give --image a photo or a "
+                         "folder of photos.")
+    return [TASKS, CONFIG]
+
+
+def tasks_of(run, dataset):
+    """[(path of a photo, what was found in it, {})] of the photos that could be read, as `write_tasks` takes them."""
+    import numpy as np
+
+    ids = {info["id"]: class_id for class_id, info in enumerate(dataset.class_info)}
+    tasks = []
+    for image_id in dataset.image_ids:
+        results = run.outcome[image_id].get("results")
+        if results is not None:
+            found = {"class_ids": np.array([ids[one["category_id"]] for one in results], int),
+                     "scores": np.array([one["score"] for one in results], float),
+                     "rles": [one["segmentation"] for one in results]}
+            tasks.append((dataset.image_info[image_id]["path"], found, {}))
+    return tasks
+
+
 def add_detect(commands, add_command):
     command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR",
                          help="a photo, a folder of photos or an array of them (default: drawn pictures)")
     add_matte(command)
+    command.add_argument("--format", choices=("coco", LABEL_STUDIO), default="coco",
+                         help=f"{LABEL_STUDIO}: tasks.json with pre-labels and labels.xml too (default coco: "
+                              "detections.json alone)")
     add_output(command, "DIR", "folder to write to (default: detections in the run's folder)")
     add_photo_run(command, "write detections.json alone")
     command.add_argument("--min-confidence", type=probability, metavar="P",

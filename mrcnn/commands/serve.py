@@ -50,8 +50,10 @@ def serve(options: argparse.Namespace) -> int | None:
         served = served_model(path, options, overrides)
         from mrcnn.data.encoded import WHITE
         from mrcnn.serving.app import make_app
+        from mrcnn.serving.corrected import CorrectedTasks
 
-        app = make_app(served, limits, key, photos, options.matte or WHITE)
+        corrected = CorrectedTasks(options.corrected, served.class_names) if options.corrected else None
+        app = make_app(served, limits, key, photos, options.matte or WHITE, corrected)
         asks = f"asks for the key of {KEY}" if key else f"asks for no key (set {KEY} to ask for one)"
         print(f"Serving {path} as {served.name!r} at {address_of(listener)}: {asks}; Ctrl-C ends it.", flush=True)
         if not key and not is_loopback(listener):
@@ -97,6 +99,9 @@ def add_serve(commands: object, add_command: Callable) -> None:
     command.add_argument("--name", default="mrcnn", metavar="NAME",
                          help="of the model in addresses of the Open Inference Protocol (default mrcnn)")
     command.add_argument("--photos", metavar="DIR", help="folder of the photos of Label Studio's tasks")
+    command.add_argument("--corrected", metavar="DIR",
+                         help="folder to keep the tasks in that Label Studio's webhook says are corrected, for train "
+                              "--annotations (default: they are not kept)")
     for option, (metavar, text, _, _) in LIMITS.items():
         kind = _milliseconds if option == "--wait" else positive
         command.add_argument(option, type=kind, metavar=metavar, help=text)

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mrcnn import __version__
 from mrcnn.data.encoded import WHITE
+from mrcnn.serving.corrected import CorrectedTasks
 from mrcnn.serving.gate import Gate
 from mrcnn.serving.inference_protocol import inference_routes
 from mrcnn.serving.label_studio import label_studio_routes
@@ -25,7 +26,8 @@ HUNG_UP = 499  # nobody reads it; the metrics tell
 
 
 def make_app(served: ServedModel, limits: Limits | None = None, key: str | None = None,
-             task_photos: TaskPhotos | None = None, matte: tuple[int, int, int] = WHITE) -> FastAPI:
+             task_photos: TaskPhotos | None = None, matte: tuple[int, int, int] = WHITE,
+             corrected: CorrectedTasks | None = None) -> FastAPI:
     """Make the application that serves a model.
 
     Args:
@@ -34,6 +36,7 @@ def make_app(served: ServedModel, limits: Limits | None = None, key: str | None 
         key: that requests have to bring, but those that watch its health; None asks for none.
         task_photos: where photos of Label Studio's tasks are read from; None reads none.
         matte: RGB 0..255 under what is transparent in a photo.
+        corrected: where corrected tasks of Label Studio are kept; None keeps none.
 
     Returns:
         An ASGI application. Its `state.service` is the Service.
@@ -53,7 +56,7 @@ def make_app(served: ServedModel, limits: Limits | None = None, key: str | None 
     app.include_router(watching_routes(service), tags=["server"])
     app.include_router(own_routes(service), tags=["photos"])
     app.include_router(inference_routes(service), tags=["Open Inference Protocol v2"])
-    app.include_router(label_studio_routes(service, task_photos or TaskPhotos(limits=service.limits)),
+    app.include_router(label_studio_routes(service, task_photos or TaskPhotos(limits=service.limits), corrected),
                        tags=["Label Studio"])
     _add_errors(app, service)
     return app

@@ -1,12 +1,15 @@
 """Label Studio's ML backend protocol: what the model finds appears as pre-labels of its tasks."""
 
 import asyncio
+import os
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mrcnn.errors import UserError
 from mrcnn.serving import schemas
+from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.json_bodies import json_of
 from mrcnn.serving.photos import decode_photo
 from mrcnn.serving.pre_labels import mapping_of, prediction_of
@@ -24,14 +27,17 @@ PREDICT = schemas.json_body(("tasks", "label_config"), {
         "data": {"type": "object"}}}},
     "label_config": {"type": "string"}, "project": {"type": "string"}})
 WEBHOOK = schemas.json_body(("action",), {"action": {"type": "string"}})
+TRAIN = "START_TRAINING"  # what the button in Label Studio sends
 
 
-def label_studio_routes(service: Service, task_photos: TaskPhotos) -> APIRouter:
+def label_studio_routes(service: Service, task_photos: TaskPhotos,
+                        corrected: CorrectedTasks | None = None) -> APIRouter:
     """The routes of the protocol.
 
     Args:
         service: that answers them.
         task_photos: where the photos of tasks are.
+        corrected: where corrected tasks are kept; None keeps none.
 
     Returns:
         The router.
@@ -71,9 +77,26 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos) -> APIRouter:
         body = await service.in_thread(json_of, await request.body())
         if not isinstance(body.get("action"), str):
             raise Refused(422, '"action" is missing: it is the name of the event.')
-        return json_answer({"status": "heard", "detail": "Nothing is trained here: export, then mrcnn train."})
+        try:
+            kept = await service.in_thread(corrected.hear, body) if corrected is not None else 0
+        except UserError as error:
+            LOG.error("A corrected task could not be kept: %s", error)
+            raise Refused(500, f"The task could not be kept: {error}") from error
+        detail = _what_is_kept(corrected)
+        if body["action"] == TRAIN:
+            LOG.warning("Label Studio asks for a training. %s", detail)
+        return json_answer({"status": "heard", "kept": kept, "detail": detail})
 
     return router
+
+
+def _what_is_kept(corrected):
+    """What comes of corrections, in a sentence."""
+    if corrected is None:
+        return "Nothing is trained here, and nothing is kept: start mrcnn serve with --corrected DIR, or export."
+    folder = corrected.folder
+    return (f"Nothing is trained here. {len(corrected)} corrected tasks are in {folder}, for mrcnn train --weights "
+            f"last --annotations {folder} --names {os.path.join(folder, NAMES)} --images PHOTOS.")
 
 
 def _tasks(body):

@@ -102,20 +102,20 @@ def _regions(key, rle, choices, score):
                         {"format": "rle", "rle": label_studio_brush.encode(rle)})]
     control, label = choices[POLYGONS]
     mask, (height, width) = run_lengths.decode(rle) if len(outlines) > 1 else None, rle["size"]
-    parts = [_simpler(ring) for ring in outlines if mask is None or _is_part(ring, mask)]
+    parts = [simpler(ring) for ring in outlines if mask is None or is_part(ring, mask)]
     many = len(parts) > 1
     return [_region(f"{key}_{place}" if many else key, rle, control, "polygonlabels", label, score,
                     {"points": (100 * ring / [width, height]).tolist(), "closed": True})
             for place, ring in enumerate(parts)]
 
 
-def _is_part(ring, mask):
+def is_part(ring, mask):
     """Whether a ring goes round a part, not a hole: right below its first corner, the topmost, lies what it holds."""
     x, y = ring[0].astype(int)
     return bool(mask[y, x])
 
 
-def _simpler(ring):
+def simpler(ring):
     """A ring with fewer corners, nowhere farther off than SIMPLER."""
     import cv2
 

@@ -329,6 +329,28 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     assert "3 objects in 3 photos" in capsys.readouterr().out
 
 
+def test_detect_writes_tasks_of_label_studio(checkpoint, tmp_path, capsys):
+    write_bright_photos(tmp_path / "in", 2)
+    (tmp_path / "in" / "0.png").rename(tmp_path / "in" / "a b.png")
+    (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+    arguments = ["detect", "--weights", checkpoint, "--format", "labelstudio"]
+    assert fashion.main([*arguments, "--image", str(tmp_path / "in")]) == 2  # for the one that is no picture
+    folder = tmp_path / "run" / "detections"
+    tasks = json.loads((folder / "tasks.json").read_text())
+    addresses = [task["data"]["image"] for task in tasks]
+    assert addresses == ["/data/local-files/?d=in/1.png", "/data/local-files/?d=in/a%20b.png"]
+    [region] = tasks[1]["predictions"][0]["result"]
+    # The square of 0.png: x 5 to 25 of 60 pixels, y 10 to 30 of 40.
+    corners = sorted((x * 60 / 100, y * 40 / 100) for x, y in region["value"]["points"])
+    np.testing.assert_allclose(corners, [(5, 10), (5, 30), (25, 10), (25, 30)])
+    assert region["value"]["polygonlabels"] == ["hat"] and region["score"] == pytest.approx(0.8)
+    assert '<Label value="hat"' in (folder / "labels.xml").read_text()
+    assert f"import {folder / 'tasks.json'}" in capsys.readouterr().out
+    np.save(tmp_path / "photos.npy", np.zeros((2, 40, 60, 3), np.uint8))
+    assert fashion.main([*arguments, "--image", str(tmp_path / "photos.npy")]) == 2
+    assert "give --image a photo or a folder of photos" in capsys.readouterr().err
+
+
 def test_detect_goes_on_after_a_bad_photo_and_says_so(checkpoint, tmp_path, capsys):
     write_bright_photos(tmp_path / "in", 3)
     (tmp_path / "in" / "1.png").write_bytes(b"no picture")

@@ -3,6 +3,7 @@
 import pytest
 from stub_server import BROKEN, StubLabels, client_of, photo, png
 
+from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.task_photos import TaskPhotos
 
 pytest.importorskip("fastapi")
@@ -75,10 +76,30 @@ def test_requests_that_cannot_be(client, body, status, message):
     assert refused.status_code == status and message in refused.json()["error"]
 
 
-def test_events(client):
-    assert client.post("/webhook", json={"action": "ANNOTATION_CREATED"}).json()["status"] == "heard"
+def test_events_are_heard_and_not_kept_where_nobody_asked_for_it(client, caplog):
+    answer = client.post("/webhook", json={"action": "ANNOTATION_CREATED"}).json()
+    assert answer["status"] == "heard" and answer["kept"] == 0
+    assert "mrcnn serve with --corrected DIR" in answer["detail"]
+    assert not caplog.text
+    client.post("/webhook", json={"action": "START_TRAINING"})
+    assert "Label Studio asks for a training. Nothing is trained here" in caplog.text
     refused = client.post("/webhook", json={})
     assert refused.status_code == 422 and '"action" is missing' in refused.json()["error"]
+
+
+def test_corrections_are_kept_and_the_command_that_takes_them_is_told(tmp_path, caplog):
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 2}, "task": {"id": 3, "data": {"image": "a.png"}},
+             "annotation": {"id": 4, "task": 3, "result": []}}
+    with client_of(corrected=CorrectedTasks(tmp_path, ["BG", "hat", "shoe"])) as client:
+        answer = client.post("/webhook", json=event).json()
+        assert answer["kept"] == 1 and f"1 corrected tasks are in {tmp_path}" in answer["detail"]
+        assert f"--annotations {tmp_path} --names {tmp_path / NAMES} --images PHOTOS" in answer["detail"]
+        refused = client.post("/webhook", json={**event, "annotation": 5})
+        assert refused.status_code == 422 and "has no payload" in refused.json()["error"]
+        (tmp_path / "project_2_task_3.json").write_text("broken")
+        refused = client.post("/webhook", json=event)
+        assert refused.status_code == 500 and "project_2_task_3.json: no JSON" in refused.json()["error"]
+        assert "could not be kept" in caplog.text
 
 
 def test_a_network_of_label_maps_is_told():

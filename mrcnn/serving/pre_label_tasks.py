@@ -1,0 +1,38 @@
+"""Files of tasks with pre-labels, for Label Studio to import where it is not connected to a server."""
+
+import os
+from collections.abc import Iterable
+
+from mrcnn.data.formats.label_studio_config import config_text
+from mrcnn.data.formats.label_studio_writer import address_of, served_name
+from mrcnn.files import json_text, write_texts
+from mrcnn.serving.pre_labels import mapping_of, prediction_of
+
+TASKS, CONFIG = "tasks.json", "labels.xml"
+
+
+def write_tasks(folder: str | os.PathLike, photos: Iterable[tuple[str, dict, dict]], class_names: list[str],
+                version: str) -> str:
+    """Write tasks with predictions, and the labelling configuration of a project for them.
+
+    Args:
+        folder: where `tasks.json` and `labels.xml` go.
+        photos: (path of the file, dict of `detect(rle=True)`, {further data of its task}) of each.
+        class_names: by class id, background first.
+        version: of the model.
+
+    Returns:
+        A sentence that says how the files are imported.
+
+    Raises:
+        DataError: a name has a letter that XML or an address cannot hold, or a file cannot be written.
+    """
+    config = config_text(list(class_names[1:]))
+    mapping = mapping_of(config, class_names)
+    tasks = [{"data": {**data, mapping.key: address_of(served_name(path, os.path.basename(path)))},
+              "predictions": [prediction_of(result, mapping, class_names, version)]}
+             for path, result, data in photos]
+    write_texts(folder, {TASKS: json_text(tasks, None), CONFIG: config})
+    return (f"Label Studio: make a project with the labelling configuration {os.path.join(folder, CONFIG)}, give it "
+            "the folder of the photos as storage of local files, the folder above that being "
+            f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT, and import {os.path.join(folder, TASKS)}.")
