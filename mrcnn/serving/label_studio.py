@@ -96,7 +96,7 @@ def _what_is_kept(corrected):
         return "Nothing is trained here, and nothing is kept: start mrcnn serve with --corrected DIR, or export."
     folder = corrected.folder
     return (f"Nothing is trained here. {len(corrected)} corrected tasks are in {folder}, for mrcnn train --weights "
-            f"last --annotations {folder} --names {os.path.join(folder, NAMES)} --images PHOTOS.")
+            f"last --train {folder} --val VALIDATION --names {os.path.join(folder, NAMES)} --images PHOTOS.")
 
 
 def _tasks(body):

@@ -214,7 +214,8 @@ def checkpoint(labelled, backend, root, tmp_path_factory):
     small = ["--image-size", "64", "--backbone", "small", "--batch-size", "2", "--augment", "none", "--logs", str(logs)]
     for setting in ("NORM=group", "WORKERS=0", "STEPS_PER_EPOCH=1", "VALIDATION_STEPS=1"):
         small += ["--set", setting]
-    data = ["--annotations", str(folder), "--images", str(root / "photos"), "--names", str(folder / "labels.xml")]
+    data = ["--train", str(folder), "--val", str(folder), "--images", str(root / "photos"), "--names",
+            str(folder / "labels.xml")]
     for weights, stages in (("none", "heads:1:1e-3"), ("last", "heads:2:1e-3")):
         run = subprocess.run([sys.executable, "-m", "mrcnn", "train", *data, *small, "--weights", weights, "--stages",
                               stages], capture_output=True, text=True, timeout=900)
