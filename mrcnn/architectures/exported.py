@@ -67,6 +67,9 @@ class ExportedFile:
         """Name of the architecture that the file was exported from."""
         return self.about["architecture"]
 
+    def skip_compiling(self) -> None:
+        """Nothing: a file is compiled already."""
+
     def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
         """Place a photo on the file's canvas; one that would not fit at the size of the training is shrunk.
 

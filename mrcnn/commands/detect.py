@@ -44,6 +44,7 @@ def detect(options):
             save_drawing(folder, dataset, image_id, image, result)
         return {"results": results_from_detections(dataset, image_id, result)}
 
+    run.make_ready(model)
     with run.journal(path, overrides) as journal:
         steps = steps_of(model, "detect", "detection_steps", rle=True)
         seen = run.look(journal, "Detecting", steps, write, model.config.BATCH_SIZE)

@@ -61,6 +61,7 @@ def label_photos(options: argparse.Namespace) -> int | None:
         write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names, len(endings) > 1)
         return {}
 
+    run.make_ready(model)
     told = {} if settings is None else settings.to_dict()
     with run.journal(path, overrides, refine=refinement_of(options, model), label_settings=told) as journal:
         done = run.look(journal, "Labelling", labelling_steps(model, settings, chain), write, model.config.BATCH_SIZE)

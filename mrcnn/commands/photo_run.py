@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -39,6 +40,16 @@ class PhotoRun:
             return contextlib.nullcontext(Journal())
         identity = {**identity_of(self.options, path, overrides), **more, "drawings": self.options.drawings}
         return journal_of(self.folder, identity, self.options.resume)
+
+    def make_ready(self, model: object) -> None:
+        """Spare a model the compiling of its graph where that is run a few times."""
+        from mrcnn.inference.predictor import FEW
+        from mrcnn.inference.views import views_of
+
+        if hasattr(model, "skip_compiling") and self.options.tile is None:
+            looks = len(views_of(model.config)) * math.ceil(len(self.dataset.image_ids) / model.config.BATCH_SIZE)
+            if looks <= FEW:
+                model.skip_compiling()
 
     def look(self, journal: Journal, what: str, steps: object, write: Callable, size: int) -> int:
         """Take the photos that are not done through the network; those that cannot be read are named on stderr.

@@ -1,6 +1,7 @@
 """What every network does with photos: place them on canvases, and predict in batches of one shape."""
 
 import dataclasses
+import importlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
 
 _COMPILING = threading.Lock()
+FEW = 4  # batches; measured, 6 to 9 took as long as to compile the graph and run it
 
 
 class Predictor:
@@ -82,16 +84,27 @@ class Predictor:
         """The inference graph as a function of a dict of arrays, the same one for all threads."""
         import keras
 
-        model = self.inference_model
+        model, backend = self.inference_model, keras.backend.backend()
         with _COMPILING:
-            if keras.backend.backend() != "jax":
+            if backend == "torch" or self.devices.count > 1 and backend != "jax":
                 model.make_predict_function()
                 return model.predict_on_batch
-            from mrcnn.ops.native_jax import compiled
-
             if self._compiled[0] is not model:
-                self._compiled = model, compiled(model)
+                self._compiled = model, importlib.import_module(f"mrcnn.ops.native_{backend}").compiled(model)
             return self._compiled[1]
+
+    def skip_compiling(self) -> None:
+        """Make ready for a few photos and no more: on TensorFlow the graph is run operation by operation.
+
+        To compile it takes as long as FEW batches take longer without. JAX compiles all the same, and PyTorch never
+        does.
+        """
+        import keras
+
+        if keras.backend.backend() == "tensorflow" and self.devices.count == 1:
+            model = self.inference_model
+            with _COMPILING:
+                self._compiled = model, lambda inputs: model(inputs, training=False)
 
     def predicted(self, placed: Sequence[tuple[np.ndarray, Window]],
                   **numbers: float) -> Iterator[tuple[int, dict, Window]]:

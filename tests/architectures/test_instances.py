@@ -10,6 +10,7 @@ from mrcnn.drawing.pictures import draw_instances
 from mrcnn.drawing.sheets import photo_sheet
 from mrcnn.evaluation.evaluate import evaluate
 from mrcnn.inference.diagnosis import examine
+from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.model import MaskRCNN
 
 
@@ -45,3 +46,26 @@ def test_a_grey_network_goes_all_the_way(tmp_path):
     drawing = draw_instances(grey, found[1]["boxes"], found[1]["masks"], found[1]["class_ids"], model.class_names,
                              found[1]["scores"])
     assert drawing.shape == (64, 64, 3)
+
+
+class TwiceSure(MaskRCNN):
+    """Detects in a way of its own."""
+
+    def detect(self, images, **options):
+        return [{**result, "scores": result["scores"] * 2} for result in super().detect(images, **options)]
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("kind", [MaskRCNN, TwiceSure])
+def test_label_maps_step_by_step_are_the_same(tmp_path, kind):
+    model = kind("inference", TinyConfig(DETECTION_MIN_CONFIDENCE=0.0), str(tmp_path))
+    images, settings = [Squares().load(2).load_image(i) for i in range(2)], LabelSettings(score_threshold=0.2)
+    expected = list(model.label_each(images, settings=settings))
+    steps = model.label_steps(settings=settings)
+    for index, seen in steps.look([steps.place(image) for image in images]):
+        result = steps.finish(images[index], seen)
+        np.testing.assert_array_equal(result["labels"], expected[index]["labels"])
+        np.testing.assert_allclose(result["probabilities"], expected[index]["probabilities"], atol=1e-6)
+    if kind is TwiceSure:  # its scores count, hence its detect() was called
+        usual = list(MaskRCNN.label_each(MaskRCNN("inference", model.config, str(tmp_path)), images, settings=settings))
+        assert any((one["probabilities"] != other["probabilities"]).any() for one, other in zip(expected, usual))

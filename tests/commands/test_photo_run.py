@@ -6,11 +6,13 @@ import pathlib
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.commands.photo_run import PhotoRun
 from mrcnn.outputs import MARK
 
 PHOTOS = 9
@@ -146,3 +148,15 @@ def test_what_changed_since_is_looked_at_again(place, tmp_path):
     after = content(tmp_path / "out")
     assert after["1.png"] == before["1.png"] and "4.png" in after
     assert len(json.loads(after["detections.json"])) == 8
+
+
+@pytest.mark.parametrize("photos, tile, flip, ready", [
+    (1, None, False, True), (12, None, False, True), (13, None, False, False), (1, 512, False, False),
+    (6, None, True, True), (7, None, True, False)])  # mirrored too: twice as many looks
+def test_a_model_that_runs_a_few_times_is_told(photos, tile, flip, ready):
+    told = []
+    config = SimpleNamespace(BATCH_SIZE=3, TEST_FLIP=flip, TEST_SCALES=(1.0,))
+    model = SimpleNamespace(config=config, skip_compiling=lambda: told.append(True))
+    dataset = SimpleNamespace(image_ids=list(range(photos)))
+    PhotoRun(SimpleNamespace(tile=tile), dataset, "out", None).make_ready(model)
+    assert bool(told) == ready

@@ -7,6 +7,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.errors import DataError
+from mrcnn.inference.pipeline import steps_of, through
 from mrcnn.model import MaskRCNN
 
 THREADS = 8
@@ -64,6 +65,40 @@ def test_threads_may_be_the_first_to_detect(tmp_path):
         results = list(pool.map(lambda photo: model.detect([photo], rle=True)[0], photos() * 2))
     for one, photo in zip(results, photos() * 2, strict=True):
         same(one, model.detect([photo], rle=True)[0])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_step_by_step_it_finds_the_same(model, flip):
+    model.config.TEST_FLIP = flip
+    halve(model)
+    usual = model.detect(photos(), rle=True, mask_probabilities=True)
+    steps = steps_of(model, "detect", "detection_steps", rle=True, mask_probabilities=True)
+    batches = [[0, 1, 2], [3]]
+    found = list(through(batches, lambda number: photos()[number], steps, lambda number, image, result: result))
+    assert sum(len(result["scores"]) for _, result, _ in found) > 0
+    for (_, result, _), expected in zip(found, usual, strict=True):
+        same(result, expected)
+    alone = model.detection_steps(mask_probabilities=True, paste=False)
+    seen = dict(alone.look([alone.place(photo) for photo in photos()]))
+    for index, expected in enumerate(usual):
+        result = alone.finish(photos()[index], seen[index])
+        assert not {"rles", "masks"} & set(result)
+        np.testing.assert_allclose(result["mask_probabilities"], expected["mask_probabilities"], atol=1e-6)
+
+
+def test_without_compiling_it_finds_the_same(model):
+    model.config.TEST_FLIP = False
+    halve(model)
+    usual = model.detect(photos(), rle=True)
+    before = model._compiled
+    model.skip_compiling()
+    try:
+        assert model._compiled is not before
+        for result, expected in zip(model.detect(photos(), rle=True), usual, strict=True):
+            np.testing.assert_allclose(result["boxes"], expected["boxes"], atol=1e-3)
+            np.testing.assert_allclose(result["scores"], expected["scores"], atol=1e-5)
+    finally:
+        model._compiled = before
 
 
 def test_the_least_score_is_that_of_the_moment(model):

@@ -6,6 +6,7 @@ from tiny import TinyConfig
 
 from mrcnn.data.images import Window, resize_pixels
 from mrcnn.errors import DataError
+from mrcnn.inference import pipeline
 from mrcnn.inference.labeler import Labeler, blend_weights, label_map_of, photo_part
 from mrcnn.labeling.photos import labelled
 from mrcnn.labeling.refine import STEPS, build_chain
@@ -176,3 +177,15 @@ def test_the_part_of_a_canvas_that_shows_the_photo():
     canvas = np.arange(64).reshape(8, 8, 1)
     window = Window((10, 4), (8, 8), (0.5, 0.5), (2.0, 3.0))
     np.testing.assert_array_equal(photo_part(canvas, window), canvas[2:7, 3:5])
+
+
+@pytest.mark.parametrize("views", [{}, {"TEST_FLIP": True, "TEST_SCALES": (1.0, 0.5)}])
+def test_step_by_step_it_tells_the_same(views):
+    images = [stripes(*size)[0] for size in ((64, 64), (48, 32), (100, 90))]
+    model = Colours(**views)
+    expected = list(model.label_each(images))
+    steps = pipeline.steps_of(model, "label_each", "label_steps", probabilities=True)
+    told = pipeline.through([[0, 1], [2]], lambda number: images[number], steps, lambda number, image, result: result)
+    for (_, result, _), usual in zip(told, expected, strict=True):
+        np.testing.assert_array_equal(result["labels"], usual["labels"])
+        np.testing.assert_array_equal(result["probabilities"], usual["probabilities"])
