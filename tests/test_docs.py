@@ -287,7 +287,10 @@ def test_every_option_that_is_named_exists():
     source = "".join(text_of(path) for path in (ROOT / "mrcnn" / "evaluation").glob("*.py"))
     source += text_of(ROOT / "benchmarks" / "network.py")
     elsewhere = {"--help", "--strict", "--no-deps", "--no-build-isolation", "--editable", "--dataset", "--model",
-                 "--data-binary", "--no-cache-dir"}
+                 "--data-binary", "--no-cache-dir",
+                 # cvat-cli's and nuctl's:
+                 "--allow-unmatched-labels", "--auth", "--conf-threshold", "--conv-mask-to-poly", "--function-module",
+                 "--path", "--platform", "--project-name", "--server-host"}
     for page in PAGES:
         options = set(re.findall(r"(?<![\w-])(--[a-z][a-z-]+)", text_of(page)))
         assert not {option for option in options - elsewhere - known if f'"{option}"' not in source}, page.name

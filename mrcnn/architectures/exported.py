@@ -73,12 +73,16 @@ class ExportedFile:
     def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
         """Place a photo on the file's canvas; one that would not fit at the size of the training is shrunk.
 
+        A file for canvases of any size gets the one that the network would get.
+
         Args:
             image: uint8 [H, W, C].
 
         Returns:
             (canvas uint8 [h, w, C], Window that maps boxes between canvas and photo).
         """
+        if self._canvas == (None, None):
+            return super().place(image)
         canvas, window = place(image, self._canvas, self.about["resize"])
         return canvas, self.window_of(window)
 

@@ -23,6 +23,8 @@ def export(options: argparse.Namespace) -> None:
     if options.quantize == "int8" and not options.image:
         raise UsageError("--quantize int8 is calibrated on photos: give --image FOLDER, 100 or so like those that the "
                          "file is going to see.")
+    if options.dynamic and (height or width):
+        raise UsageError("--dynamic is a file for canvases of any size: leave out --height, --width and --image-size.")
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
@@ -37,19 +39,21 @@ def export(options: argparse.Namespace) -> None:
 
     if options.format != "savedmodel":
         overrides.setdefault("PRECISION", "float32")  # as the weights are
-    if height or width:
+    if height or width or options.dynamic:
         overrides = {**any_canvas(path, options, overrides), **overrides}
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     try:
         about = write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
-                      opset=options.opset, quantize=options.quantize)
+                      opset=options.opset, quantize=options.quantize, dynamic=options.dynamic)
     except ExportError as error:
         raise UsageError(str(error)) from error
-    if model.config.IMAGE_RESIZE_MODE == "rectangle" and not (height and width):
+    if options.dynamic:
+        print("The file takes canvases of any size whose sides divide by 64.")
+    elif model.config.IMAGE_RESIZE_MODE == "rectangle" and not (height and width):
         print("The file puts every photo on {height}x{width} pixels (height x width), the checkpoint each on the "
               "rectangle that fits it: what they find differs where these differ. --height and --width of your "
-              "photos' rectangle avoid it.".format(**about["canvas"]))
+              "photos' rectangle avoid it; so does --dynamic, of ONNX.".format(**about["canvas"]))
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 
@@ -85,6 +89,9 @@ def add_export(commands: object, add_command: Callable) -> None:
                          help="canvas of N x N pixels (default: that of the training)")
     command.add_argument("--height", type=positive, metavar="N", help="height of the canvas, a multiple of 64")
     command.add_argument("--width", type=positive, metavar="N", help="width of the canvas, a multiple of 64")
+    command.add_argument("--dynamic", action="store_true",
+                         help="onnx: a file for canvases of any size whose sides divide by 64, so that each photo is "
+                              "looked at on the rectangle that fits it")
     command.add_argument("--dtype", choices=("uint8", "float32"), default="uint8",
                          help="of the image's values, 0 to 255 either way (default uint8)")
     command.add_argument("--quantize", choices=("float16", "int8"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mrcnn.config import FIXED_CANVAS_MODES
 from mrcnn.errors import ExportError
 
 OPSETS = (16, 17, 18)  # RoiAlign has half_pixel coordinates from the first on; the last is what tf2onnx knows
@@ -63,3 +64,24 @@ def check_quantize(quantize: str | None, format: str, photos: Sequence | None) -
     if quantize == "int8" and photos is None:
         raise ExportError("int8 is calibrated on photos: give some (--image FOLDER), 100 or so like those that the "
                           "file is going to see.")
+
+
+def check_dynamic(mode: str, format: str, quantize: str | None, side: int | None) -> None:
+    """Raise ExportError where a file cannot take canvases of any size.
+
+    Args:
+        mode: the network's IMAGE_RESIZE_MODE.
+        format: of the file.
+        quantize: as asked.
+        side: height or width, if one was asked for.
+    """
+    if format != "onnx":
+        raise ExportError(f"{format} files take canvases of one size: leave dynamic out, or take onnx.")
+    if quantize:
+        raise ExportError(f"{quantize} files take canvases of one size: leave dynamic out, or quantize.")
+    if side:
+        raise ExportError(f"A dynamic file takes canvases of any size, and {side} was asked for: leave out one of "
+                          "them.")
+    if mode in FIXED_CANVAS_MODES:
+        raise ExportError(f"This network is built for one canvas (IMAGE_RESIZE_MODE={mode!r}): load it with "
+                          'mrcnn.load(path, IMAGE_RESIZE_MODE="rectangle"), or --set IMAGE_RESIZE_MODE=rectangle.')

@@ -21,7 +21,7 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
-from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_opset, check_quantize
+from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize
 from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
@@ -35,7 +35,7 @@ from mrcnn.outputs import is_claimed
 def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
            photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
-           opset: int | None = None, quantize: str | None = None) -> dict:
+           opset: int | None = None, quantize: str | None = None, dynamic: bool = False) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
     A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
@@ -55,6 +55,8 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         opset: of an ONNX file: 16, 17 or 18; None takes 17.
         quantize: "float16" (OpenVINO: weights alone), "int8" (ONNX, OpenVINO: convolutions and dense layers, calibrated
             on `photos`), or None for float32.
+        dynamic: an ONNX file for canvases of any size whose sides divide by 64, of a network of rectangles; `height`
+            and `width` are left out then. It is checked on canvases of several sizes.
 
     Returns:
         What the JSON file holds.
@@ -72,7 +74,10 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     channels = int(model.config.IMAGE_CHANNEL_COUNT)
     photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
     check_photos(photos, channels)
-    height, width = canvas_of(model.config, height, width)
+    if dynamic:
+        check_dynamic(model.config.IMAGE_RESIZE_MODE, format, quantize, height or width)
+    else:
+        height, width = canvas_of(model.config, height, width)
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = {**_description(model, format, (batch, height, width), dtype), "quantized": quantize}
     asked = Asked(opset, quantize, calibration_inputs(photos, about) if quantize == "int8" else ())
@@ -176,7 +181,7 @@ def outputs_of(path: str, format: str) -> list[str]:
 def _inference_function(model, shape, dtype, tracing):
     """The inference graph as a tf.function of image and, if it takes one, window, with static shapes outside.
 
-    shape: (batch, height, width); tracing: function that makes the context to trace it in
+    shape: (batch, height, width), the sides None for any; tracing: function that makes the context to trace it in
     """
     import tensorflow as tf
 

@@ -75,10 +75,32 @@ def compare(model: object, run: Callable[[dict], dict], about: dict,
     Raises:
         ExportError: if the file does not run, or its outputs are not those that were promised.
     """
-    batch, height, width, channels = about["inputs"]["image"]["shape"]
+    height, width, channels = about["inputs"]["image"]["shape"][1:]
     if photos is None:
         photos = [draw_picture(0, index).image[..., np.arange(channels) % 3] for index in range(2)]
+    if height is None:
+        return _compare_sizes(model, run, about, photos)
     placed = [place(photo, (height, width), about["resize"]) for photo in photos]
+    distances = _distances(model, run, about, placed)
+    return {"pictures": len(distances), **model.exported.summary(distances, about)}
+
+
+def _compare_sizes(model, run, about, photos):
+    """What `compare` gives of a file for canvases of any size: each photo on its own, the first one turned too."""
+    photos = [*photos, np.ascontiguousarray(photos[0].swapaxes(0, 1))]
+    distances, sizes = [], set()
+    for canvas, window in map(model.place, photos):
+        sizes.add(canvas.shape[:2])
+        distances += _distances(model, run, about, [(canvas, window)])
+    side = max(max(size) for size in sizes)
+    told = {**about, "canvas": {"height": side, "width": side}}  # of which boxes differ by a share
+    return {"pictures": len(distances), "canvases": sorted(map(list, sizes)),
+            **model.exported.summary(distances, told)}
+
+
+def _distances(model, run, about, placed):
+    """The distances of a file's answers and the network's, to photos on canvases of one shape and the canvas beside."""
+    batch, (height, width, channels) = about["inputs"]["image"]["shape"][0], placed[0][0].shape
     canvases = np.stack([canvas for canvas, _ in placed] + [model.exported.canvas_beside((height, width, channels))])
     windows = np.stack([window.box for _, window in placed] + [np.array([0, 0, height, width], "float32")])
     distances = []
@@ -89,7 +111,7 @@ def compare(model: object, run: Callable[[dict], dict], about: dict,
         for row in range(min(batch, len(canvases) - start)):
             tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, outputs)]
             distances.append(model.exported.distances(*tables, about))
-    return {"pictures": len(canvases), **model.exported.summary(distances, about)}
+    return distances
 
 
 def calibration_inputs(photos: Sequence[np.ndarray], about: dict) -> list[dict]:
@@ -118,7 +140,10 @@ def _promised(run, inputs, about):
     except Exception as error:  # every runtime has errors of its own
         raise ExportError(f"The {about['format']} file does not run: {error}") from error
     for name, promised in about["outputs"].items():
-        if list(outputs[name].shape) != promised["shape"] or str(outputs[name].dtype) != promised["dtype"]:
+        shape = outputs[name].shape
+        fits = len(shape) == len(promised["shape"]) and all(
+            wanted in (None, side) for side, wanted in zip(shape, promised["shape"]))
+        if not fits or str(outputs[name].dtype) != promised["dtype"]:
             raise ExportError(
                 f"The {about['format']} file gives {name} as {outputs[name].dtype} {list(outputs[name].shape)}, not as "
                 f"{promised['dtype']} {promised['shape']}."

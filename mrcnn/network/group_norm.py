@@ -40,8 +40,10 @@ class GroupNormalization(layers.GroupNormalization):
         ones, inside = (1,) * (len(x.shape) - 2), channels // self.groups
         for axis in range(len(x.shape) - 2, 0, -1):
             size = x.shape[axis]
+            if size == 1:  # tf2onnx gives a sum over it a wrong shape
+                continue
             x = (ops.mean if size is None else ops.sum)(x, axis=axis, keepdims=True)
             count *= size or 1
-        sums = ops.sum(ops.reshape(x, (-1, *ones, self.groups, inside)), axis=-1, keepdims=True)
+        sums = ops.sum(ops.reshape(x, (-1, self.groups, inside)), axis=-1, keepdims=True)
         each = ops.full((inside,), 1 / (count * inside), dtype=x.dtype)
         return ops.reshape(sums * each, (-1, *ones, channels))

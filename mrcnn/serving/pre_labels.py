@@ -109,13 +109,13 @@ def _regions(key, rle, choices, score):
             for place, ring in enumerate(parts)]
 
 
-def is_part(ring, mask):
+def is_part(ring: np.ndarray, mask: np.ndarray) -> bool:
     """Whether a ring goes round a part, not a hole: right below its first corner, the topmost, lies what it holds."""
     x, y = ring[0].astype(int)
     return bool(mask[y, x])
 
 
-def simpler(ring):
+def simpler(ring: np.ndarray) -> np.ndarray:
     """A ring with fewer corners, nowhere farther off than SIMPLER."""
     import cv2
 

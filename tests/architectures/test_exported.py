@@ -63,6 +63,22 @@ def photo(height, width):
     return np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
+def test_a_file_for_any_canvas_gets_the_one_that_fits_each_photo(opened):
+    about = about_of()
+    about["inputs"]["image"]["shape"][1:3] = None, None
+    about["canvas"] = {"height": None, "width": None}
+    about["settings"]["IMAGE_RESIZE_MODE"] = "rectangle"
+    seen = []
+
+    def run(inputs):
+        seen.append(inputs["image"].shape)
+        return of_windows({**inputs, "image": np.zeros((BATCH, *CANVAS, 3), np.uint8)})
+
+    results = opened(about, run).detect([photo(30, 40), photo(200, 100), photo(64, 128)])
+    assert seen == [(BATCH, 64, 64, 3), (BATCH, 128, 64, 3), (BATCH, 64, 128, 3)]  # 200 x 100 shrinks to 128 x 64
+    assert [result["rois"][0].tolist() for result in results] == [[0, 0, 30, 40], [0, 0, 200, 100], [0, 0, 64, 128]]
+
+
 def test_photos_of_any_number_and_size_go_through_in_batches_of_the_file(opened):
     model = opened(about_of())
     assert isinstance(model, ExportedDetector) and model.class_names == ["BG", "bag"]

@@ -52,7 +52,7 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert fashion.main(["export", "--weights", checkpoint()]) == 0
     output = str(tmp_path / "weights_savedmodel")
     assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
-    assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None}
+    assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None, "dynamic": False}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
 
 
@@ -129,3 +129,13 @@ def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsy
 
     monkeypatch.setattr(mrcnn.export.files, "export", refuse)
     assert fails() == "error: The model is in mode so and so.\n"
+
+
+def test_a_dynamic_file_is_of_a_network_of_rectangles(seen, checkpoint, capsys):
+    path = checkpoint(IMAGE_RESIZE_MODE="square", IMAGE_MAX_DIM=128)
+    assert fashion.main(["export", "--weights", path, "--format", "onnx", "--dynamic"]) == 0
+    assert seen.named["dynamic"] and seen.arguments[3:5] == (None, None)
+    assert seen.overrides == {"PRECISION": "float32", "IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": 128}
+    assert "takes canvases of any size whose sides divide by 64" in capsys.readouterr().out
+    assert fashion.main(["export", "--weights", path, "--format", "onnx", "--dynamic", "--height", "64"]) == 2
+    assert "leave out --height, --width and --image-size" in capsys.readouterr().err

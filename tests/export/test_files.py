@@ -20,7 +20,7 @@ from mrcnn.config import Config
 from mrcnn.data.drawn.people import draw_picture
 from mrcnn.errors import DataError, ExportError
 from mrcnn.export import files as export_module
-from mrcnn.export.asked import QUANTISED_FORMATS
+from mrcnn.export.asked import QUANTISED_FORMATS, check_dynamic
 from mrcnn.export.files import Format, canvas_of, export
 from mrcnn.export.object_outputs import MEANINGS, ObjectOutputs
 from mrcnn.export.parity import place
@@ -180,8 +180,8 @@ def test_litert_needs_no_operations_of_tensorflow(exported):
 @pytest.mark.slow
 def test_onnx_has_suppression_and_crops_of_its_runtime(exported):
     operations = [node.op_type for node in pytest.importorskip("onnx").load(exported("onnx")).graph.node]
-    # Two suppressions, and crops for two heads from four maps each.
-    assert operations.count("NonMaxSuppression") == 2 and operations.count("RoiAlign") == 8
+    # Two suppressions; crops for the boxes, the masks and the attributes from four maps each, and of C2 for the latter.
+    assert operations.count("NonMaxSuppression") == 2 and operations.count("RoiAlign") == 13
     assert not {"Loop", "Scan", "PyFunc"} & set(operations)
 
 
@@ -331,3 +331,37 @@ def test_canvases_that_there_cannot_be():
         canvas_of(square, 512, 384)
     with pytest.raises(ExportError, match="'pad64' has no canvas of its own: give height and width"):
         canvas_of(Config(IMAGE_RESIZE_MODE="pad64"), height=64)
+
+
+# --- Canvases of any size --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_dynamic_file_finds_what_the_network_finds_on_every_canvas(model, tmp_path):
+    skip_without_packages("onnx")
+    path = str(tmp_path / "any.onnx")
+    about = export(model, path, "onnx", batch=2, dynamic=True, photos=[photo(40, 60), photo(128, 120)])
+    assert about["inputs"]["image"]["shape"] == [2, None, None, 3] and described(path)["canvas"]["height"] is None
+    assert about["checked"]["canvases"] == [[64, 64], [128, 128]] and about["checked"]["objects"] > 0
+    file, photos = architectures.load(path), [photo(*shape) for shape in ((64, 128), (300, 90), (128, 64))]
+    assert len({file.place(one)[0].shape for one in photos}) == 2
+    for one, expected in zip(file.detect(photos, rle=True), model.detect(photos, rle=True), strict=True):
+        assert len(one["scores"]) and one["rles"] == expected["rles"]
+        np.testing.assert_array_equal(one["class_ids"], expected["class_ids"])
+        np.testing.assert_allclose(one["boxes"], expected["boxes"], atol=1e-2)
+
+
+@pytest.mark.parametrize("changed, said", [
+    ({"format": "litert"}, "litert files take canvases of one size: leave dynamic out, or take onnx"),
+    ({"quantize": "int8", "photos": [np.zeros((64, 64, 3), np.uint8)]}, "int8 files take canvases of one size"),
+    ({"height": 64}, "any size, and 64 was asked for"),
+])
+def test_what_cannot_be_dynamic_is_refused(model, tmp_path, changed, said):
+    with pytest.raises(ExportError, match=said):
+        export(model, str(tmp_path / "any"), **{"format": "onnx", "dynamic": True, **changed})
+    assert not os.listdir(tmp_path)
+
+
+def test_a_network_of_one_canvas_cannot_be_dynamic():
+    with pytest.raises(ExportError, match="built for one canvas .*square.* IMAGE_RESIZE_MODE=rectangle"):
+        check_dynamic("square", "onnx", None, None)

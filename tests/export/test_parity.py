@@ -42,6 +42,32 @@ def about(batch, dtype="uint8"):
     }
 
 
+@pytest.mark.parametrize("far, batch", [(2, 1), (0, 2)])
+def test_a_file_for_any_canvas_is_compared_on_several(far, batch):
+    """Each photo on the canvas that it gets from the network, the first one turned too, each with an empty one."""
+    seen, told = [], about(batch)
+    told["inputs"]["image"]["shape"][1:3] = None, None
+    told["canvas"] = {"height": None, "width": None}
+    told["outputs"]["masks"]["shape"][2:] = None, None
+
+    class Placing(Known):
+        def place(self, photo):
+            return place_image(photo, 0, 128, 1.0, "rectangle")
+
+    def run(inputs):
+        seen.append(inputs["image"].shape)
+        outputs = run_known(inputs)
+        return {**outputs, "boxes": outputs["boxes"] + np.float32(far)}
+
+    photos = [np.full((64, 128, 3), 40, np.uint8), np.full((192, 192, 3), 80, np.uint8)]
+    checked = compare(Placing(), run, told, photos)
+    # A photo of 192 x 192 is shrunk to 128 x 128; the longest side is 128.
+    assert checked.pop("canvases") == [[64, 128], [128, 64], [128, 128]]
+    assert checked == pytest.approx({"pictures": 6, "objects": 3, "largest_difference": far / 128, "boxes_pixels": far,
+                                     "scores": 0, "masks": 0, "agreement": 1}, abs=1e-6)
+    assert {shape[0] for shape in seen} == {batch} and len(seen) == 3 * -(-2 // batch)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 5])
 def test_every_picture_is_compared_once_whatever_the_batch(batch):
     seen = []
