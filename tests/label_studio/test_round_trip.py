@@ -231,7 +231,8 @@ def test_what_was_trained_makes_the_next_pre_labels(studio, checkpoint, root):
                str(root), "--min-confidence", "0.05"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
-            url = re.search(r"http://[^ :]*:\d+", server.stdout.readline())[0]
+            lines = (re.search(r"http://[^ :]*:\d+", line) for line in server.stdout)  # what was loaded is told first
+            url = next(filter(None, lines))[0]
             stub_server.wait_until(lambda: answers(f"{url}/readyz"), 120)
             project = studio.ask("POST", "/api/projects", {"title": "again", "label_config": CONFIG})["id"]
             studio.ask("POST", f"/api/projects/{project}/import",
