@@ -122,6 +122,9 @@ def middling(dataset, image_id):
 class Spoilt(DrawnPeople):
     """Drawn pictures; in the first one an object is removed, in the second of another class, in the third moved, ..."""
 
+    def object_attributes(self, image_id):
+        """Those of all that is drawn would not fit: some of it is taken away."""
+
     def load_mask(self, image_id):
         masks, class_ids = (np.array(part) for part in super().load_mask(image_id))
         kind, k = image_id % 3, masks.sum(axis=(0, 1)).argmax()
