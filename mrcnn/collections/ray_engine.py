@@ -21,6 +21,8 @@ TRIES = 3  # workers that a shard may lose before it is the shard's fault
 LOOK_EVERY = 5.0  # seconds between looks at the cluster while nothing comes back
 TELL_EVERY = 60.0  # seconds between lines about the machines
 LOOPBACK = "127.0.0.1"
+LOCAL = ("127.", "localhost:", "[::1]:")
+ANSWER_WITHIN = 10.0  # seconds in which a cluster has to answer
 STORE = 80 * 1024**2  # bytes of shared memory, Ray's least but little: photos are read where they are needed
 
 
@@ -251,6 +253,7 @@ def _machines(ray):
 def _connected(address) -> Iterator[object]:
     """The module ray, connected; what Ray changes of this process is put back."""
     ray = load_ray(address)
+    check_address(address)
     here = {} if address else {"include_dashboard": False, "_node_ip_address": LOOPBACK, "object_store_memory": STORE}
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
@@ -273,6 +276,29 @@ def _connected(address) -> Iterator[object]:
             signal.signal(signal.SIGTERM, handler)
 
 
+def check_address(address: str | None) -> None:
+    """Refuse an address where nothing is: Ray would wait there for minutes without a word.
+
+    Args:
+        address: of the cluster, HOST:PORT; "auto" and None are Ray's to find.
+
+    Raises:
+        UsageError: it is of another kind.
+        RunError: nothing answers there.
+    """
+    if not address or address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise UsageError(f"--address {address}: give HOST:PORT of the cluster's head, as `ray start --head` tells it, "
+                         "or auto.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_WITHIN).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(f"--address {address}: nothing answers there ({error}): start a cluster by `ray start --head`, "
+                       "or leave --address out.") from error
+
+
 def load_ray(address: str | None) -> object:
     """The module ray, which tells nobody that it is used.
 
@@ -284,7 +310,7 @@ def load_ray(address: str | None) -> object:
         UsageError: it is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if not address:
+    if not address or address.startswith(LOCAL):  # else Ray looks for 127.0.0.1 at the machine's own address
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import os
 import sys
 
 from mrcnn.commands.collection_export import add_export
@@ -45,7 +46,7 @@ def label(options):
             print("Nothing is left to do.")
             return 0
         job = Job(root, plan.key, tuple(options.matte or WHITE))
-        make_model = functools.partial(load_finder, path, options, overrides)
+        make_model = functools.partial(load_finder, os.path.abspath(path), options, overrides)
         with progress_bar("Labelling", "photos") as show:
             counts = labelled(options, plan, numbers, job, make_model, show)
     return tell(options.output, counts, len(numbers))
@@ -57,6 +58,9 @@ def check_engine(options):
 
     if options.engine == "ray":
         load_ray(options.address)
+        if os.environ.get("RAY_ADDRESS") and not options.address:
+            print("RAY_ADDRESS is set and not used: --address auto takes that cluster, else one is started here.",
+                  file=sys.stderr)
         return
     for name in ("address", "worker_cpus", "worker_gpus"):
         if getattr(options, name) is not None:

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +20,8 @@ pytest.importorskip("pyarrow")
 
 from garments import CLASSES, GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
 
-from mrcnn.collections.ray_engine import Layout  # noqa: E402
-from mrcnn.errors import UsageError  # noqa: E402
+from mrcnn.collections.ray_engine import Layout, check_address  # noqa: E402
+from mrcnn.errors import RunError, UsageError  # noqa: E402
 
 COUNT, DELAY = 90, 0.4
 # 127.0.0.1, the same as an address of IPv6, and ::1, as /proc/net/tcp writes them.
@@ -41,6 +42,21 @@ collection.load_finder = slow_finder
 if __name__ == "__main__":
     sys.exit(main())
 """
+
+
+def test_addresses_where_no_cluster_can_be_are_refused_at_once():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(RunError, match=f"--address 127.0.0.1:{port}: nothing answers there .*ray start --head"):
+            check_address(f"127.0.0.1:{port}")
+    for address in ("ray://127.0.0.1:10001", "127.0.0.1", "head:port"):
+        with pytest.raises(UsageError, match="give HOST:PORT of the cluster's head"):
+            check_address(address)
+    with socket.create_server(("127.0.0.1", 0)) as open_:
+        check_address(f"127.0.0.1:{open_.getsockname()[1]}")
+    check_address("auto")
+    check_address(None)
 
 
 @pytest.mark.parametrize("layout, places", [(Layout(), [1, 2]), (Layout(cpus=2), [0, 1]), (Layout(cpus=0.5), [2, 4]),
