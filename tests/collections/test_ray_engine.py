@@ -163,7 +163,7 @@ def test_a_worker_a_node_and_the_driver_are_killed(cluster, start, tmp_path):
     wait_for(lambda: len(shards_in(out)) >= done + 6, process)
     cluster.remove_node(nodes[-1], allow_graceful=False)
     done = len(shards_in(out))
-    wait_for(lambda: len(shards_in(out)) >= done + 6, process)
+    wait_for(lambda: len(shards_in(out)) >= done + 36, process)  # Ray needs some seconds to tell of the node
     process.kill()
     errors = process.communicate()[1]
     assert errors.count("A worker died at shard ") == 2, errors  # that of the worker, and that of the node
