@@ -27,11 +27,12 @@ LAB = np.array([[15, 0, 0], [55, 0, 0], [92, 0, 0], [42, 62, 42], [75, 30, 0], [
 RED = 3
 
 
-def made_shard(path, first, photos, rng, striped=0.2, red=0.1):
+def made_shard(path, first, photos, rng, key, striped=0.2, red=0.1):
     """Write a shard of made photos of one person each; returns the number of rows."""
     import pyarrow
     from pyarrow import parquet
 
+    from mrcnn.collections.plan import METADATA
     from mrcnn.collections.rows import COLUMNS, schema
 
     wears = np.stack([np.ones(photos, bool), lower := rng.random(photos) < 0.6, ~lower, np.ones(photos, bool),
@@ -67,19 +68,23 @@ def made_shard(path, first, photos, rng, striped=0.2, red=0.1):
         **{name: np.zeros(count, np.float32) for name in ("y1", "x1", "y2", "x2")},
         "area": rng.integers(500, 50000, count), "colours": colours, "attributes": attributes,
         "person": pyarrow.nulls(count, pyarrow.int32())}
-    parquet.write_table(pyarrow.table([pyarrow.array(values[name]) for name in COLUMNS], schema=schema({})), path)
+    columns = [pyarrow.array(values[name]) for name in COLUMNS]
+    parquet.write_table(pyarrow.table(columns, schema=schema({METADATA: key})), path)
     return count
 
 
 def made_collection(folder, rows, shard=50_000, seed=0):
     """Write a collection of at least this many rows; returns their number."""
+    from mrcnn.collections.plan import key_of
+
     os.makedirs(folder, exist_ok=True)
+    identity = {"root": folder}
     with open(os.path.join(folder, "collection.json"), "w", encoding="ascii") as file:
-        json.dump({"identity": {"root": folder}}, file)
+        json.dump({"identity": identity}, file)
     rng, count, number = np.random.default_rng(seed), 0, 0
     while count < rows:
         path = os.path.join(folder, f"shard-{number:06d}.parquet")
-        count += made_shard(path, number * shard, min(shard, rows - count), rng)
+        count += made_shard(path, number * shard, min(shard, rows - count), rng, key_of(identity))
         number += 1
     return count
 

@@ -26,6 +26,7 @@ from mrcnn.commands import label as label_command  # noqa: E402
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.commands.photos import list_photos, photos_of, save_drawing  # noqa: E402
 from mrcnn.files import text_table, write_json  # noqa: E402
+from mrcnn.inference.predictor import FEW  # noqa: E402
 
 
 def loop(model, dataset, folder, size):
@@ -84,6 +85,8 @@ def run():
     ways = {"network alone": lambda: network(model, placed, size), f"{command}, one after the other": one_by_one,
             f"{command}": lambda: folder("all"), f"{command} --drawings none": lambda: folder("none")}
     seconds, work = {name: [] for name in ways}, {name: [] for name in ways}
+    if len(paths) <= FEW * size:
+        raise SystemExit(f"--photos {len(paths)}: give more than {FEW * size}; so few are looked at without compiling.")
     network(model, placed[:2 * size], size)  # traced
     for _ in range(options.rounds):
         for name, way in ways.items():

@@ -16,6 +16,13 @@ def row(photo, number, name, colour=None, score=0.9, person=None, attributes=Non
             **others}
 
 
+def key(root="/nowhere"):
+    """The key of a collection of photos in a folder, which its shards carry."""
+    from mrcnn.collections.plan import key_of
+
+    return key_of({"root": str(root)})
+
+
 def hash_of(photo):
     """64 bits of a name, far from those of other names."""
     import hashlib
@@ -28,6 +35,7 @@ def write_collection(folder, shards, root="/nowhere", planned=None):
     import pyarrow
     from pyarrow import parquet
 
+    from mrcnn.collections.plan import METADATA
     from mrcnn.collections.rows import schema
 
     os.makedirs(folder, exist_ok=True)
@@ -36,6 +44,6 @@ def write_collection(folder, shards, root="/nowhere", planned=None):
     with open(os.path.join(folder, "shards.jsonl"), "w", encoding="ascii") as file:
         file.writelines("[]\n" for _ in range(planned or len(shards)))
     for number, rows in enumerate(shards):
-        parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema({})),
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema({METADATA: key(root)})),
                             os.path.join(folder, f"shard-{number:06d}.parquet"))
     return str(folder)

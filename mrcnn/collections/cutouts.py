@@ -9,9 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.collections.reading import Collection
-from mrcnn.collections.shards import Job, read_photo
+from mrcnn.collections.shards import read_photo
 from mrcnn.data import run_lengths
-from mrcnn.data.encoded import WHITE
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file
 
@@ -53,7 +52,7 @@ def write_cutouts(collection: Collection, folder: str, below: float | None = Non
 
 
 def _fill(archive, collection, shard, below, counts):
-    job = Job(collection.root, collection.key, tuple(collection.matte or WHITE))
+    job = collection.job()
     number = os.path.basename(shard).removeprefix("shard-").removesuffix(".parquet")
     for start, rows in collection.photos_of(shard):
         objects = [(start + i, row) for i, row in enumerate(rows) if row["object"] is not None and row["area"]

@@ -5,13 +5,13 @@ import json
 import os
 from collections.abc import Callable
 
-import numpy as np
-
 from mrcnn.collections.reading import Collection, class_names
+from mrcnn.collections.sources import tar_of
 from mrcnn.data import run_lengths
 from mrcnn.data.formats.imaterialist import NAMES_FILE
 from mrcnn.data.formats.label_studio_config import config_text
 from mrcnn.data.formats.label_studio_writer import address_of, region_results, served_name, told_of
+from mrcnn.data.formats.writers import rle_to_encoded_pixels
 from mrcnn.errors import DataError
 from mrcnn.files import whole_files
 
@@ -87,17 +87,9 @@ def write_imaterialist(collection: Collection, path: str, below: float | None = 
             counts["objects"] += len(objects)
             for row in objects:
                 told = sorted(words[word] for word in _words(row))
-                table.writerow((row["photo"], encoded_pixels(_rle(row)), row["height"], row["width"],
+                table.writerow((row["photo"], rle_to_encoded_pixels(_rle(row)), row["height"], row["width"],
                                 "_".join(map(str, (row["class_id"], *told)))))
     return counts
-
-
-def encoded_pixels(rle: dict) -> str:
-    """The text "start length start length ..." of an RLE; pixels are counted from 1 on, down the columns."""
-    runs = run_lengths.check(rle, tuple(rle["size"]))
-    lengths = runs[1::2]
-    starts = np.cumsum(runs)[0::2][:len(lengths)] + 1
-    return " ".join(map(str, np.stack([starts, lengths], axis=1)[lengths > 0].ravel().tolist()))
 
 
 def write_label_studio_tasks(collection: Collection, path: str, below: float | None = None) -> dict[str, int]:
@@ -107,7 +99,7 @@ def write_label_studio_tasks(collection: Collection, path: str, below: float | N
         as `write_coco`; a task's score is the least of its objects, by which Label Studio can order them. `path` ends
         in .json.
     """
-    config = f"{os.path.splitext(path)[0]}.xml"
+    config = config_beside(path)
     if config == path:
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
     used = {}
@@ -127,13 +119,21 @@ def write_label_studio_tasks(collection: Collection, path: str, below: float | N
     return counts
 
 
+def config_beside(path: str) -> str:
+    """Path of the labelling configuration that goes with a file of tasks."""
+    return f"{os.path.splitext(path)[0]}.xml"
+
+
 def _task(collection, photo, objects):
+    name = photo["photo"].replace(os.sep, "/")
+    if tar_of(os.path.join(collection.root, name)):
+        raise DataError(f"{name} is in a tar file, which Label Studio does not look into: unpack the photos, and label "
+                        "the folder.")
     size, results = (photo["height"], photo["width"]), []
     for row in objects:
         outline, *choices = region_results(f"r{row['object']}", row["class"], _rle(row), size,
                                            [told_of(word) for word in _words(row)])
         results += [{**outline, "score": row["score"]}, *choices]
-    name = photo["photo"].replace(os.sep, "/")
     return {
         "data": {"image": address_of(served_name(os.path.join(collection.root, name), name))},
         "predictions": [{"model_version": collection.key[:12], "result": results,
@@ -171,3 +171,9 @@ FORMATS: dict[str, tuple[Callable, str]] = {
     "coco": (write_coco, ".json"), "imaterialist": (write_imaterialist, ".csv"),
     "labelstudio": (write_label_studio_tasks, ".json"),
 }
+
+
+def files_of(kind: str, path: str) -> list[str]:
+    """Paths of the files that a format writes. kind: of FORMATS."""
+    beside = {"imaterialist": os.path.join(os.path.dirname(path), NAMES_FILE), "labelstudio": config_beside(path)}
+    return [path, *([beside[kind]] if kind in beside else [])]

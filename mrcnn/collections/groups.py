@@ -1,10 +1,12 @@
 """Garments by time or place: photos grouped by a column of a table, or by the month that their EXIF says."""
 
 import csv
+import io
 import os
 import re
 from collections.abc import Callable
 
+from mrcnn.collections.sources import read_bytes, tar_of
 from mrcnn.collections.tables import Tables
 from mrcnn.errors import DataError, UsageError
 
@@ -59,14 +61,16 @@ def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = Non
     """
     from PIL import Image
 
-    names, found = [name for (name,) in tables.rows("SELECT photo FROM kept ORDER BY id")], {}
+    root, names, found = tables.collection.root, [name for (name,) in tables.rows("SELECT photo FROM kept ORDER BY "
+                                                                                  "id")], {}
     for number, name in enumerate(names, 1):
+        path = os.path.join(root, name)
         try:
-            with Image.open(os.path.join(tables.root, name)) as image:
+            with Image.open(io.BytesIO(read_bytes(root, name)) if tar_of(path) else path) as image:
                 exif = image.getexif()
                 date = DATE.match(str(exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED) or ""))
-        except Exception:  # a broken file: the rows tell of it already
-            continue
+        except Exception:  # a photo that is gone or broken has no date; how many outfits have no group is told
+            date = None
         if date:
             found[name] = f"{date[1]}-{date[2]}"
         if show:
@@ -89,7 +93,7 @@ def counts_by_group(tables: Tables, groups: dict[str, str]) -> tuple[list[tuple[
 
     photos, names = (pyarrow.array(list(texts), pyarrow.string()) for texts in (groups, groups.values()))
     tables.database.register("listed", pyarrow.table({"photo": photos, "grouping": names}))
-    tables.database.execute(
+    tables.run(
         "CREATE OR REPLACE TEMP TABLE grouped AS SELECT DISTINCT outfit, grouping FROM objects JOIN kept ON "
         "objects.photo = kept.id "
         "JOIN listed ON kept.photo = listed.photo WHERE outfit IS NOT NULL")

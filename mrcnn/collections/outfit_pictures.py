@@ -1,15 +1,15 @@
 """Cut-outs of what people wear: a person's garments on their photo, which is faded around them."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.collections.shards import read_photo
 from mrcnn.collections.tables import Tables
 from mrcnn.collections.together import Habit
 from mrcnn.data import run_lengths
-from mrcnn.data.images import load_image, resize_pixels, scaled_size
+from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.errors import DataError
 
 SIDE = 260  # pixels of the longer side of a cut-out
@@ -47,39 +47,40 @@ def examples(tables: Tables, habits: Sequence[Habit], count: int) -> Examples:
     objects = _objects(tables, {outfit for some in outfits for outfit in some})
     for pictures, some in zip(found.pictures, outfits):
         for outfit in some:
-            photo, rles, boxes = objects[outfit]
-            try:
-                image = load_image(os.path.join(tables.root, photo))
+            photo, sha256, rles, boxes = objects[outfit]
+            digest, image, reason = read_photo(tables.collection.job(), photo)
+            if reason is None and sha256 != digest:
+                reason = f"{photo} is another file than the one that was labelled"
+            if reason is None:
                 pictures.append((cut_out(image, rles, boxes), photo))
-            except (DataError, OSError, ValueError) as error:
+            else:
                 found.missing += 1
-                found.reason = found.reason or str(error)
+                found.reason = found.reason or reason
     return found
 
 
 def _outfits(tables, items, count):
     """Numbers of outfits that have all items."""
     having = " AND ".join(f"bool_or(item = {int(item)})" for item in items)
+    listed = ", ".join(map(str, items))
     return [outfit for (outfit,) in tables.rows(
-        f"SELECT outfit FROM (SELECT outfit FROM items WHERE item IN ({', '.join(map(str, items))}) GROUP BY outfit "
-        f"HAVING {having}) "
-        "JOIN (SELECT outfit, avg(score) AS mean FROM objects GROUP BY outfit) USING (outfit) ORDER BY mean DESC, "
-        "outfit LIMIT ?", count)]
+        f"SELECT outfit FROM (SELECT outfit FROM items WHERE item IN ({listed}) GROUP BY outfit HAVING {having}) "
+        "JOIN (SELECT outfit, avg(score) AS mean FROM objects GROUP BY outfit) USING (outfit) "
+        "ORDER BY mean DESC, outfit LIMIT ?", count)]
 
 
 def _objects(tables, outfits):
-    """{outfit: (name of its photo, RLEs, boxes [N, 4])} of its objects that count."""
+    """{outfit: (name of its photo, SHA-256 of that, RLEs, boxes [N, 4])} of its objects that count."""
     listed = ", ".join(map(str, sorted(outfits))) or "NULL"
     found = {}
-    for outfit, photo, height, width, counts, *box in tables.rows(
-            "SELECT objects.outfit, raw.photo, height, width, rle, y1, x1, y2, x2 FROM raw JOIN kept USING (photo) "
-            "JOIN objects ON "
-            f"objects.photo = kept.id AND objects.object = raw.object WHERE objects.outfit IN ({listed}) ORDER BY 1, "
-            "raw.object"):
-        entry = found.setdefault(outfit, (photo, [], []))
+    for outfit, photo, sha256, height, width, counts, *box in tables.rows(
+            "SELECT objects.outfit, raw.photo, sha256, height, width, rle, y1, x1, y2, x2 FROM raw "
+            "JOIN kept USING (photo) JOIN objects ON objects.photo = kept.id AND objects.object = raw.object "
+            f"WHERE objects.outfit IN ({listed}) ORDER BY 1, raw.object"):
+        entry = found.setdefault(outfit, (photo, sha256, [], []))
         if counts is not None:
-            entry[1].append({"size": [height, width], "counts": counts})
-        entry[2].append(box)
+            entry[2].append({"size": [height, width], "counts": counts})
+        entry[3].append(box)
     return found
 
 

@@ -1,9 +1,12 @@
 """Reading a labelled collection: what it is of, and its rows, some at a time."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from mrcnn.collections.plan import ABOUT, METADATA, key_of
+from mrcnn.collections.plan import ABOUT, METADATA, SHARDS, key_of
+from mrcnn.collections.shards import Job
+from mrcnn.data.encoded import WHITE
 from mrcnn.data.formats.parquet_files import load_pyarrow
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -30,11 +33,35 @@ class Collection:
         if not isinstance(identity, dict) or not isinstance(identity.get("root"), str):
             raise DataError(f"{path} describes no collection: give what mrcnn collection label wrote.")
         self.folder, self.root, self.key = folder, identity["root"], key_of(identity)
-        self.matte = identity.get("matte")
+        self.matte, self.planned = identity.get("matte"), self._planned()
         names = [name for name in os.listdir(folder) if name.startswith("shard-") and name.endswith(".parquet")]
         self.shards = [os.path.join(folder, name) for name in sorted(names)]
         if not self.shards:
             raise DataError(f"{folder}: no shard is done yet: wait for mrcnn collection label, or run it again.")
+
+    def _planned(self):
+        """Number of shards that the collection is going to have."""
+        try:
+            with open(os.path.join(self.folder, SHARDS), "rb") as file:
+                return sum(1 for _ in file)
+        except OSError:
+            return 0
+
+    def job(self) -> Job:
+        """What `read_photo` has to know of the collection."""
+        return Job(self.root, self.key, tuple(self.matte or WHITE))
+
+    def columns_of(self, shard: str) -> list[str]:
+        """Names of the columns of a shard.
+
+        Args:
+            shard: path of it.
+
+        Raises:
+            DataError: it cannot be read, or is of another collection.
+        """
+        with self._opened(shard) as file:
+            return file.schema_arrow.names
 
     def photos(self, columns: Sequence[str] | None = None) -> Iterator[tuple[str, int, list[dict]]]:
         """The rows, a photo at a time, in the order of the shards.
@@ -64,14 +91,20 @@ class Collection:
             yield start, rows
 
     def _rows(self, shard, columns):
+        with self._opened(shard) as file:
+            for batch in file.iter_batches(ROWS, columns=None if columns is None else list(columns)):
+                yield from batch.to_pylist()
+
+    @contextlib.contextmanager
+    def _opened(self, shard):
+        """A shard of this collection as a pyarrow.parquet.ParquetFile."""
         pyarrow, parquet = load_pyarrow()
         try:
             with parquet.ParquetFile(shard) as file:
                 key = (file.schema_arrow.metadata or {}).get(METADATA, b"").decode("ascii", "replace")
                 if key != self.key:
                     raise DataError(f"{shard} is no shard of this collection: move it away.")
-                for batch in file.iter_batches(ROWS, columns=None if columns is None else list(columns)):
-                    yield from batch.to_pylist()
+                yield file
         except (OSError, pyarrow.ArrowException) as error:
             raise DataError(f"{shard} cannot be read ({' '.join(str(error).split())[:200]}): remove it, and mrcnn "
                             "collection label writes it anew.") from error

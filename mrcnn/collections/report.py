@@ -229,7 +229,7 @@ def _grouped(findings):
 def _method(findings):
     people = ("An outfit is what one person wears: a garment belongs to the person who has most of its pixels."
               if findings.tables.people else
-              "The network knows no persons, so an outfit is all that one photo shows, be it of one person or of "
+              "No person is among the objects, so an outfit is all that one photo shows, be it of one person or of "
               "several.")
     missing = (f" {findings.examples.missing:,} photos could not be shown, as: "
                f"{findings.examples.reason}" if findings.examples.missing else "")

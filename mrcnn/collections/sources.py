@@ -160,14 +160,21 @@ def read_bytes(root: str, name: str) -> bytes:
     """
     path = os.path.join(root, name)
     try:
-        for inside in re.finditer(re.escape(f"{TAR}/"), path, re.IGNORECASE):
-            tar = path[:inside.end() - 1]
-            if os.path.isfile(tar):
-                return _member(tar, path[inside.end():])
+        tar = tar_of(path)
+        if tar:
+            return _member(tar, path[len(tar) + 1:])
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:  # a zero byte is in no path
         raise DataError(f"{path}: cannot read the photo ({getattr(error, 'strerror', None) or error}).") from error
+
+
+def tar_of(path: str) -> str | None:
+    """Path of the tar file that a photo is in; None where it is a file of its own."""
+    for inside in re.finditer(re.escape(f"{TAR}/"), path, re.IGNORECASE):
+        if os.path.isfile(tar := path[:inside.end() - 1]):
+            return tar
+    return None
 
 
 def _member(path, name):

@@ -52,7 +52,7 @@ def habits(tables: Tables, size: int, least: int = LEAST) -> list[Habit]:
     total = tables.facts["outfits"]
     names = tables.item_names()
     count = dict(tables.rows("SELECT item, outfits FROM names"))
-    tables.database.execute("CREATE OR REPLACE TEMP TABLE frequent AS SELECT items.*, names.kind > 0 AS detailed, "
+    tables.run("CREATE OR REPLACE TEMP TABLE frequent AS SELECT items.*, names.kind > 0 AS detailed, "
                             "names.kind, "
                             "names.class FROM items JOIN names USING (item) WHERE item IN (SELECT item FROM names "
                             "WHERE "

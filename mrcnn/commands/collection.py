@@ -1,4 +1,4 @@
-"""The commands `collection`; `label`: what a checkpoint finds in a whole collection of photos, as Parquet files."""
+"""The command `collection label`: what is found in a whole collection of photos; export and report are beside."""
 
 import argparse
 import functools

@@ -2,8 +2,9 @@
 
 import sys
 
-from mrcnn.commands.options import probability
+from mrcnn.commands.options import add_output, probability
 from mrcnn.errors import UsageError
+from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
 UNCERTAIN = 0.7  # score below which a person should look at an object
@@ -17,7 +18,7 @@ def export(options):
         The exit code.
     """
     from mrcnn.collections.cutouts import write_cutouts
-    from mrcnn.collections.exports import FORMATS
+    from mrcnn.collections.exports import FORMATS, files_of
     from mrcnn.collections.reading import Collection
 
     collection, below = Collection(options.collection), options.below
@@ -36,6 +37,7 @@ def export(options):
         raise UsageError(f"--output {options.output}: give --format {options.format} a name that ends in {ending}.")
     if options.format == "labelstudio" and below is None:
         below = UNCERTAIN
+    claim_outputs(files_of(options.format, options.output), options.overwrite)
     counts = write(collection, options.output, below)
     print(f"{counts['objects']} objects of {counts['photos']} photos are written to {options.output}")
     if below is not None:
@@ -55,6 +57,6 @@ def add_export(tasks, add_command):
     command.add_argument("collection", metavar="DIR", help="folder that collection label wrote")
     command.add_argument("--format", required=True, choices=WAYS, help="coco, imaterialist: one file of all; "
                          "webdataset: tar files of cut-out objects; labelstudio: what a person should look at")
-    command.add_argument("--output", required=True, metavar="PATH", help="file to write; a folder for webdataset")
+    add_output(command, "PATH", "file to write; a folder for webdataset, whose files stay", required=True)
     command.add_argument("--below", type=probability, metavar="P", help="photos (webdataset: objects) with a score "
                          f"below this one alone (default: all; for labelstudio {UNCERTAIN})")

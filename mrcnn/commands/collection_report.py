@@ -1,6 +1,7 @@
 """The command `collection report`: what a labelled collection shows, and what is worn together in it."""
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -41,6 +42,9 @@ def report(options):
     os.makedirs(output, exist_ok=True)
     files = csv_files(findings)
     write_texts(output, {"report.html": html_report(findings, f"Collection {name}"), **files})
+    for former in set(FILES) - {"report.html", *files}:  # of a report before this one, of which it would seem to be
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(output, former))
     for habit in [habit for habit in pairs if habit.low > 1][:3]:
         print(f"{' + '.join(habit.things)}: {habit.lift:.2f} times as often as by chance ({habit.low:.2f} to "
               f"{habit.high:.2f})")
@@ -53,11 +57,10 @@ def tell(tables):
     facts = tables.facts
     print(f"{facts['photos']:,} photos, {facts['objects']:,} objects of a score of at least {tables.min_score:g}, "
           f"{facts['outfits']:,} outfits "
-          f"({'of people' if tables.people else 'of photos: the network knows no persons'}).")
+          f"({'of people' if tables.people else 'of photos: there are no persons among the objects'}).")
     if facts["missing"]:
         print(f"{facts['missing']} of {facts['shards'] + facts['missing']} shards are not written yet and not in it: "
-              "collection label "
-              "goes on with them.", file=sys.stderr)
+              "collection label goes on with them.", file=sys.stderr)
     for count, text in ((facts["unreadable"], "photos cannot be read"),
                         (facts["weak"], "objects have a lower score and are left out: --min-score"),
                         (facts["nobody"], "objects share no pixel with a person and are in no outfit")):

@@ -12,15 +12,11 @@ pytest.importorskip("pyarrow")
 from encoded_pixels import painted  # noqa: E402
 from garments import rows_of, write_collection  # noqa: E402
 
-from mrcnn.collections.exports import (  # noqa: E402
-    encoded_pixels,
-    write_coco,
-    write_imaterialist,
-    write_label_studio_tasks,
-)
+from mrcnn.collections.exports import write_coco, write_imaterialist, write_label_studio_tasks  # noqa: E402
 from mrcnn.collections.reading import Collection  # noqa: E402
 from mrcnn.data import run_lengths  # noqa: E402
 from mrcnn.data.formats import open_dataset  # noqa: E402
+from mrcnn.errors import DataError  # noqa: E402
 
 
 @pytest.fixture
@@ -85,13 +81,6 @@ def test_imaterialist_is_read_back(collection, tmp_path):
     assert sum(len(list(dataset.objects(i))) for i in range(len(dataset.image_info))) == len(rows)
 
 
-def test_encoded_pixels_by_hand():
-    mask = np.zeros((3, 2), bool)
-    mask[0, 0] = mask[2, 0] = mask[0, 1] = True  # down the columns: pixels 1, 3 and 4
-    assert encoded_pixels(run_lengths.encode(mask)) == "1 1 3 2"
-    assert encoded_pixels(run_lengths.encode(np.zeros((3, 2), bool))) == ""
-
-
 def test_tasks_of_label_studio_are_of_the_uncertain_photos(collection, tmp_path):
     collection, rows = collection  # all of score 0.75
     assert write_label_studio_tasks(collection, str(tmp_path / "none.json"), 0.75)["photos"] == 0
@@ -106,3 +95,16 @@ def test_tasks_of_label_studio_are_of_the_uncertain_photos(collection, tmp_path)
     assert labels == [[row["class"]] for row in rows]
     config = (tmp_path / "tasks.xml").read_text()
     assert all(f'value="{name}"' in config for name in ("person", "shirt", "skirt"))
+
+
+def test_tasks_of_photos_in_tar_files_are_refused(tmp_path):
+    import tarfile
+
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+
+    tarfile.open(tmp_path / "photos.tar", "w").close()
+    made = Collection(write_rows(tmp_path / "c", [[row("photos.tar/a.jpg", 0, "top")]], root=tmp_path))
+    with pytest.raises(DataError, match="photos.tar/a.jpg is in a tar file, which Label Studio does not look into"):
+        write_label_studio_tasks(made, str(tmp_path / "tasks.json"))
+    assert not (tmp_path / "tasks.json").exists()

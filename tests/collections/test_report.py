@@ -13,13 +13,13 @@ pytest.importorskip("duckdb")
 
 from full_disk import full_disk  # noqa: E402
 from garments import GarmentFinder  # noqa: E402
-from made_collections import row, write_collection  # noqa: E402
+from made_collections import key, row, write_collection  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from mrcnn.collections.tables import Tables  # noqa: E402
 from mrcnn.collections.together import habits, outfit_types  # noqa: E402
 from mrcnn.commands.main import main  # noqa: E402
-from mrcnn.errors import DataError, UsageError  # noqa: E402
+from mrcnn.errors import DataError  # noqa: E402
 
 
 def lines_of(folder, name):
@@ -107,7 +107,7 @@ def test_planted_habits_on_drawn_people_are_found(tmp_path, capsys):
 
     finder.find = find
     folder = write_collection(tmp_path / "c", [], root=photos, planned=1)
-    write_shard(os.path.join(folder, "shard-000000.parquet"), names, Job(str(photos), "key"), finder)
+    write_shard(os.path.join(folder, "shard-000000.parquet"), names, Job(str(photos), key(photos)), finder)
     assert main(["collection", "report", folder, "--count-copies"]) == 0
     pair = {"red shirt", "blue skirt"}
     found = next(one for one in lines_of(folder, "pairs.csv") if {one["first"], one["second"]} == pair)
@@ -162,6 +162,44 @@ def test_photos_that_are_gone_or_changed_are_told(tmp_path, capsys):
     assert "photos of examples cannot be shown, as: " in capsys.readouterr().err
 
 
+def test_a_report_leaves_no_table_of_the_one_before(tmp_path):
+    folder = write_collection(tmp_path / "c", [[row("a.jpg", 0, "top", "red"), row("b.jpg", 0, "top", "red")]])
+    (tmp_path / "t.csv").write_text("photo,town\na.jpg,Rome\n")
+    command = ["collection", "report", folder, "--examples", "0"]
+    assert main([*command, "--by", "town", "--table", str(tmp_path / "t.csv")]) == 0
+    assert lines_of(folder, "groups.csv")
+    assert main(command) == 0
+    assert "groups.csv" not in os.listdir(os.path.join(folder, "report"))
+
+
+def test_photos_in_tar_files_are_shown_and_dated(tmp_path):
+    import hashlib
+    import io
+    import tarfile
+
+    from mrcnn.collections.groups import months_of_exif
+    from mrcnn.collections.outfit_pictures import examples
+
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[36867] = "2023:07:09 12:00:00"
+    held = io.BytesIO()
+    Image.fromarray(np.full((100, 50, 3), 90, np.uint8)).save(held, "JPEG", exif=exif)
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        member = tarfile.TarInfo("a.jpg")
+        member.size = len(held.getvalue())
+        archive.addfile(member, io.BytesIO(held.getvalue()))
+    digest = hashlib.sha256(held.getvalue()).hexdigest()
+    rows = [row("photos.tar/a.jpg", number, name, "red", sha256=digest) for number, name in enumerate(("top", "shoes"))]
+    tables = Tables(write_collection(tmp_path / "c", [rows], root=tmp_path))
+    assert months_of_exif(tables) == {"photos.tar/a.jpg": "2023-07"}
+    [pair] = [habit for habit in habits(tables, 2, least=1) if set(habit.kinds) == {"class"}]
+    found = examples(tables, [pair], 3)
+    assert found.missing == 0 and [name for _, name in found.pictures[0]] == ["photos.tar/a.jpg"]
+    changed = Tables(write_collection(tmp_path / "d", [[{**one, "sha256": "0"} for one in rows]], root=tmp_path))
+    found = examples(changed, [pair], 3)
+    assert found.missing == 1 and "photos.tar/a.jpg is another file than the one that was labelled" in found.reason
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--classes", "sock"], "--classes sock: the collection has pants, person, shoes, top"),
     (["--by", "place"], "--by place needs --table"),
@@ -185,24 +223,34 @@ def test_what_is_no_collection_is_refused(tmp_path):
     import pyarrow
     from pyarrow import parquet
 
-    with pytest.raises(UsageError, match="is no collection .*collection label"):
+    from mrcnn.collections.plan import METADATA
+
+    with pytest.raises(DataError, match="is no collection .*collection label"):
         Tables(str(tmp_path))
     folder = write_collection(tmp_path / "c", [])
-    with pytest.raises(UsageError, match="has no shards yet: mrcnn collection label"):
+    with pytest.raises(DataError, match="no shard is done yet: wait for mrcnn collection label"):
         Tables(folder)
     write_collection(folder, two_people())
     shard = pathlib.Path(folder) / "shard-000001.parquet"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:len(whole) // 2])
-    with pytest.raises(DataError, match="shard-000001.parquet cannot be read .*remove it, and collection label writes "
-                                        "it anew"):
+    with pytest.raises(DataError, match="shard-000001.parquet cannot be read .*remove it, and mrcnn "
+                                        "collection label writes it anew"):
         Tables(folder)
-    parquet.write_table(pyarrow.table({"photo": ["a"]}), shard)
+    foreign = pyarrow.table({"photo": ["a"]})
+    parquet.write_table(foreign, shard)
+    with pytest.raises(DataError, match="shard-000001.parquet is no shard of this collection: move it away"):
+        Tables(folder)
+    parquet.write_table(foreign.replace_schema_metadata({METADATA: key()}), shard)
     with pytest.raises(DataError, match="shard-000001.parquet has no column area, .* it was not written by "
                                         "collection label"):
         Tables(folder)
+    write_collection(tmp_path / "other", two_people(), root="/elsewhere")
+    os.replace(tmp_path / "other" / "shard-000001.parquet", shard)
+    with pytest.raises(DataError, match="shard-000001.parquet is no shard of this collection: move it away"):
+        Tables(folder)
     (pathlib.Path(folder) / "collection.json").write_text(json.dumps({"identity": 3}))
-    with pytest.raises(UsageError, match="describes no collection"):
+    with pytest.raises(DataError, match="describes no collection"):
         Tables(folder)
 
 

@@ -36,3 +36,14 @@ def test_a_name_with_another_ending_is_refused(tmp_path, capsys):
     write_collection(tmp_path, 1)
     assert run(tmp_path, "coco", "a.csv") == 2
     assert "give --format coco a name that ends in .json" in capsys.readouterr().err
+
+
+def test_files_of_the_users_stay(tmp_path, capsys):
+    write_collection(tmp_path, 2)
+    names = tmp_path / "label_descriptions.json"
+    names.write_text("mine")
+    assert run(tmp_path, "imaterialist", "a.csv") == 2
+    assert "label_descriptions.json was not written by this program" in capsys.readouterr().err
+    assert names.read_text() == "mine" and not (tmp_path / "a.csv").exists()
+    assert run(tmp_path, "imaterialist", "a.csv", "--overwrite") == 0 and names.read_text() != "mine"
+    assert run(tmp_path, "imaterialist", "a.csv") == 0  # what it wrote itself it may write again
