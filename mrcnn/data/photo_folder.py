@@ -3,7 +3,7 @@
 import os
 import unicodedata
 import urllib.parse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from mrcnn.data.images import PHOTO_ENDINGS, image_path
 from mrcnn.errors import DataError
@@ -52,7 +52,7 @@ class PhotoFolder:
         endings = self._stems[place].get(base)
         return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
 
-    def find_alike(self, names: Sequence[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    def find_alike(self, names: Sequence[str], taken: Container[str | None] = ()) -> dict[str, str]:
         """Files whose names look like names that no file has, where exactly one does.
 
         Names look alike if they differ in no more than upper and lower case, composed and decomposed letters, percent

@@ -1,6 +1,8 @@
 """What a reader tells of while it loads annotations: faults, and what it took in a way of its own."""
 
+import os
 import warnings
+from collections.abc import Container
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
@@ -44,7 +46,7 @@ class Reporting(Dataset):
         self._skips = on_error == "skip"
         self._loaded_before = (len(self.image_info), len(self.faults), len(self.notes))
 
-    def refuse(self, source: str, **options: object) -> None:
+    def refuse(self, source: str | os.PathLike, **options: object) -> None:
         """Refuse options that the format has no use for.
 
         Args:
@@ -73,7 +75,7 @@ class Reporting(Dataset):
                 return
         self.notes.append(Note(what, how, str(first), count))
 
-    def fault(self, source: str, fault: Fault, of_object: bool = False) -> None:
+    def fault(self, source: str | os.PathLike, fault: Fault, of_object: bool = False) -> None:
         """Raise a fault, or note it, as `start_loading` was told; a harmless one is only noted.
 
         Args:
@@ -94,13 +96,13 @@ class Reporting(Dataset):
             whole = fault.number is None and not of_object
             self.lost.append(Loss(fault.photo, AT_FAULT, 0 if whole or fault.kind == "empty mask" else 1, whole))
 
-    def find_alike(self, folder: PhotoFolder, names: list[str], taken: set[str]) -> dict[str, str]:
+    def find_alike(self, folder: PhotoFolder, names: list[str], taken: Container[str | None]) -> dict[str, str]:
         """Find the files of names that look like theirs, as `PhotoFolder.find_alike` does, and note that.
 
         Args:
             folder: folder of the photos.
             names: names that no file has.
-            taken: files that other names stand for.
+            taken: files that other names stand for; None counts as none.
 
         Returns:
             {name: name of the file}.
@@ -110,7 +112,7 @@ class Reporting(Dataset):
             self.note("photo", LIKE_A_FILE, f"{name} is {file}")
         return files
 
-    def missing_photos(self, source: str, folder: str, names: list[str], count: int) -> None:
+    def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int) -> None:
         """Report photos that are not in their folder, each as a Fault.
 
         Args:
@@ -131,7 +133,7 @@ class Reporting(Dataset):
         for name in names:
             self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
 
-    def finish_loading(self, source: str) -> None:
+    def finish_loading(self, source: str | os.PathLike) -> None:
         """Warn of what was skipped and of what is noted.
 
         Args:

@@ -26,7 +26,8 @@ OWN_PLACES = ("label_maps", "instance_masks", "yolo", "voc")
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None, form: str | None,
-            recognise: Callable[[str], str], progress: Callable | None = None) -> tuple:
+            recognise: Callable[[str | os.PathLike], str], progress: Callable[[int, int], None] | None = None
+            ) -> tuple[str, str | os.PathLike, str | os.PathLike | None]:
     """Find annotations and photos that may be in archives.
 
     Args:
@@ -53,7 +54,8 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None, fo
     return form, annotations, images
 
 
-def annotations_in(annotations, form, recognise, progress=None):
+def annotations_in(annotations: str | os.PathLike, form: str | None, recognise: Callable[[str | os.PathLike], str],
+                   progress: Callable[[int, int], None] | None = None) -> tuple[str, str | os.PathLike, str | None]:
     """Find annotations that may be in an archive; arguments as of `located`.
 
     Returns:
@@ -95,7 +97,8 @@ def _only_annotations(archive, folder, form, recognise):
     raise DataError(f"{archive}: holds no annotations of a known format: {why}.")
 
 
-def find_annotations(folder, recognise):
+def find_annotations(folder: str,
+                     recognise: Callable[[str | os.PathLike], str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Look for annotations in a folder and all below it.
 
     A folder that is of a format as a whole is not looked into. Files come before the folder that they are in, unless
@@ -180,7 +183,7 @@ def _hits(place, names):
     return sum(os.path.isfile(os.path.join(place, name)) for name in names)
 
 
-def photo_names(annotations):
+def photo_names(annotations: str | os.PathLike) -> list[str]:
     """list of the first names of photos in a file of annotations of any form, or in the first files of a folder."""
     paths = [annotations]
     if os.path.isdir(annotations):

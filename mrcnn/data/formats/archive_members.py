@@ -14,7 +14,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from mrcnn.errors import DataError
@@ -55,7 +55,7 @@ class Member(NamedTuple):
     def __str__(self):
         return printable(self.name, one_line=True)
 
-    def blocks(self):
+    def blocks(self) -> Iterator[bytes]:
         """Yield the bytes of the file, a block at a time.
 
         Raises:
@@ -105,7 +105,7 @@ def kind_of(path: str | os.PathLike) -> str | None:
         return None
 
 
-def members(path, add_skipped):
+def members(path: str | os.PathLike, add_skipped: Callable[[], None]) -> Iterator[Member]:
     """The members of an archive, in its order, each checked; folders are left away.
 
     Args:
@@ -150,7 +150,7 @@ def members(path, add_skipped):
         raise DataError(f"{path}: is damaged or cut short ({reason}): fetch it again.") from error
 
 
-def checked_name(path, given):
+def checked_name(path: str | os.PathLike, given: str) -> str:
     """Name of a member with forward slashes.
 
     Args:

@@ -5,6 +5,8 @@ it. The folder is ours: it holds a mark with the size and time of the archive, i
 and replaced when they are not. It appears whole or not at all.
 """
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
@@ -13,10 +15,14 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.data.formats.archive_members import BLOCK, kind_of, members
 from mrcnn.errors import DataError
 from mrcnn.files import LEFTOVER, whole_folder
+
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
 MARK = ".mrcnn-archive.json"
 VERSION = 1  # of what is unpacked and how
@@ -33,7 +39,7 @@ def exists(path: str | os.PathLike) -> bool:
     return os.path.exists(path) or is_archive(path)
 
 
-def split_path(path):
+def split_path(path: str | os.PathLike) -> tuple[str, str | None]:
     """(path of a file or folder, name in it or None) of `export.zip#train/annotations.json`; names may have a #."""
     path = os.fspath(path)
     place = path.find("#")
@@ -86,7 +92,7 @@ def unpacked(path: str | os.PathLike, progress: Callable[[int, int], None] | Non
     return folder
 
 
-def inner_path(folder, name, archive):
+def inner_path(folder: str, name: str, archive: str) -> str:
     """Path in an unpacked archive of a name given with it.
 
     Raises:
@@ -100,7 +106,7 @@ def inner_path(folder, name, archive):
     return path
 
 
-def check_photos(dataset, annotations, images):
+def check_photos(dataset: Dataset, annotations: str | os.PathLike, images: str | os.PathLike | None) -> None:
     """Look that the photos of annotations that were unpacked lie with them: YOLO's data.yaml may name any folder.
 
     Args:

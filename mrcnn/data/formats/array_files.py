@@ -13,6 +13,7 @@ import shutil
 import struct
 import tempfile
 import zipfile
+from collections.abc import Callable
 
 import h5py
 import numpy as np
@@ -30,7 +31,7 @@ LARGEST_LIST = 1 << 28  # bytes of the lists in an .h5, which are read whole
 LOCAL_HEADER = 30  # bytes of the head of a member of a zip file, before its name
 
 
-def holds_arrays(path):
+def holds_arrays(path: str | os.PathLike) -> bool:
     """Whether a file is of one of the three kinds, by its content."""
     try:
         with open(path, "rb") as file:
@@ -44,7 +45,7 @@ def holds_arrays(path):
         return False
 
 
-def open_arrays(path, tell):
+def open_arrays(path: str | os.PathLike, tell: Callable[..., None]) -> "dict[str, np.ndarray | Hdf5Array | list]":
     """The arrays of a file, none of them read yet.
 
     Args:
@@ -200,7 +201,7 @@ class Hdf5File:
         path: of the file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path, self._opened = path, {}
 
     def __getstate__(self):
@@ -222,7 +223,7 @@ class Hdf5Array:
         shape, dtype: of the array.
     """
 
-    def __init__(self, file, name, shape, dtype):
+    def __init__(self, file: Hdf5File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.file, self.name, self.shape, self.dtype = file, name, shape, dtype
         self.ndim = len(shape)
 

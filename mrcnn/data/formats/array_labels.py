@@ -1,7 +1,11 @@
 """Labels and boxes in arrays: those of each photo, and which class a number stands for."""
 
+import os
+from collections.abc import Callable
+
 import numpy as np
 
+from mrcnn.data.formats.array_files import Hdf5Array
 from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.errors import DataError
 
@@ -9,7 +13,8 @@ BACKGROUNDS = ("bg", "background", "__background__", "_background_", "__bg__", "
 ONLY_CLASS = "object"
 
 
-def per_photo(values, photos, counts, what, dimensions=0):
+def per_photo(values: np.ndarray | Hdf5Array | list, photos: int, counts: np.ndarray | None, what: str,
+              dimensions: int = 0) -> list[np.ndarray]:
     """Labels or boxes as a list with one array a photo.
 
     Args:
@@ -66,7 +71,7 @@ def _parted(flat, photos, counts, what):
     return np.split(flat, np.cumsum(counts)[:-1])
 
 
-def read_counts(values, photos):
+def read_counts(values: np.ndarray | Hdf5Array | list, photos: int) -> np.ndarray:
     """int64 [N]: numbers of objects of each photo, from what was given for them.
 
     Raises:
@@ -81,7 +86,8 @@ def read_counts(values, photos):
 # --- Classes ---------------------------------------------------------------------------------------------------------
 
 
-def class_names_of(labels, names, first_label, tell):
+def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | list | dict | np.ndarray | None,
+                   first_label: int | None, tell: Callable[..., None]) -> dict[int, str]:
     """Which number stands for which class.
 
     Labels from 0 on have class 0 for the first; those from 1 on leave 0 to the background. Where there is a label 0, or
@@ -123,7 +129,7 @@ def class_names_of(labels, names, first_label, tell):
     return dict(enumerate(names, first_label))
 
 
-def listed_names(names):
+def listed_names(names: str | os.PathLike | list | dict | np.ndarray | None) -> list[str] | dict[int, str]:
     """Names as a list in the order of the classes, or as {label: name} where a file numbers them from 1 on or so."""
     if names is None or isinstance(names, (list, tuple, np.ndarray)):
         return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in

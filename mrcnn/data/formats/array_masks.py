@@ -1,8 +1,12 @@
 """The masks in an array: which of them belong to which photo, and which of their pixels are inside."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.formats.array_files import Hdf5Array
+from mrcnn.data.formats.array_photos import Photos
 from mrcnn.errors import DataError
 
 # How masks are laid out: of all photos in a row, of each photo in an array of its own, one map a photo whose values
@@ -26,7 +30,8 @@ class Masks:
         DataError: they fit neither the photos nor the counts.
     """
 
-    def __init__(self, masks, photos, counts, tell):
+    def __init__(self, masks: np.ndarray | Hdf5Array | list, photos: Photos, counts: np.ndarray | None,
+                 tell: Callable[..., None]) -> None:
         self._masks, self._photos = masks, photos
         self._lists = isinstance(masks, (list, tuple))
         depths = {np.ndim(mask) for mask in masks} if self._lists else {len(masks.shape) - 1}
@@ -93,7 +98,7 @@ class Masks:
         return True
 
     # --- Reading -------------------------------------------------------------------------------------------------
-    def shape(self, index):
+    def shape(self, index: int) -> tuple[int, int] | None:
         """(H, W) of the masks of a photo; None if it has none."""
         if self.kind != EACH:
             place = index if self.starts is None else self.starts[index]
@@ -105,12 +110,12 @@ class Masks:
             return None
         return shape[1:] if self._first else shape[:2]
 
-    def planes(self, index):
+    def planes(self, index: int) -> Iterator[np.ndarray]:
         """Yield bool [H, W] of each mask of a photo; those beyond its objects fill up an array of one shape."""
         for plane in self._raw(index):
             yield plane != 0 if self._level is None else plane >= self._level
 
-    def map(self, index):
+    def map(self, index: int) -> np.ndarray:
         """[H, W] whole numbers from 0 on of a map.
 
         Raises:
@@ -182,7 +187,7 @@ class Masks:
 # --- Boxes -----------------------------------------------------------------------------------------------------------
 
 
-def fitting_boxes(rles, boxes):
+def fitting_boxes(rles: list[dict], boxes: np.ndarray | list) -> int:
     """How many boxes fit the masks that they are of, in the way of reading them that most do.
 
     Args:

@@ -1,7 +1,10 @@
 """The photos in an array: where the colours lie, and what range their values have."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from mrcnn.data.formats.array_files import Hdf5Array
 from mrcnn.data.images import to_rgb
 from mrcnn.errors import DataError
 
@@ -24,7 +27,8 @@ class Photos:
         DataError: it is no array of photos, or where the colours lie cannot be told.
     """
 
-    def __init__(self, images, size, channels, tell):
+    def __init__(self, images: np.ndarray | Hdf5Array | list, size: tuple[int, int] | None, channels: str | None,
+                 tell: Callable[..., None]) -> None:
         if channels not in (None, *LAYOUTS):
             raise DataError(f'channels={channels!r} is neither "first" nor "last".')
         self._images = images
@@ -48,12 +52,12 @@ class Photos:
                                 f"{' or '.join(LAYOUTS.values())}, or [N, height, width].")
         return shapes
 
-    def size(self, index):
+    def size(self, index: int) -> tuple[int, int]:
         """(H, W) of a photo, pixels."""
         shape = self._sizes[index if len(self._sizes) > 1 else 0]
         return shape[-2:] if len(shape) == 2 or self._first else shape[:2]
 
-    def load(self, index, matte):
+    def load(self, index: int, matte: tuple[int, int, int]) -> np.ndarray:
         """A photo.
 
         Args:

@@ -1,8 +1,11 @@
 """Which array of which file is what: photos, masks, labels, boxes, counts, names."""
 
 import os
+from collections.abc import Callable
 
-from mrcnn.data.formats.array_files import ENDINGS, holds_arrays, open_arrays
+import numpy as np
+
+from mrcnn.data.formats.array_files import ENDINGS, Hdf5Array, holds_arrays, open_arrays
 from mrcnn.errors import DataError
 
 # Names of arrays and beginnings of names of files, in lower case, by what they hold.
@@ -19,7 +22,7 @@ WORDS = {"images": ("img", "image", "photo"), "masks": ("mask",), "boxes": ("box
          "counts": ("count",)}
 
 
-def files_in(folder):
+def files_in(folder: str | os.PathLike) -> dict[str, str]:
     """{what: path} of the files of arrays in a folder, by words in their names; {} if masks are not among them."""
     found = {}
     for name in sorted(os.listdir(folder)):
@@ -36,7 +39,8 @@ def files_in(folder):
     return {role: paths[0] for role, paths in found.items()}
 
 
-def arrays_by_role(given, tell):
+def arrays_by_role(given: dict[str, str | os.PathLike],
+                   tell: Callable[..., None]) -> dict[str, np.ndarray | Hdf5Array | list]:
     """The arrays of some files.
 
     Args:

@@ -25,7 +25,7 @@ MOST_PHOTOS = 20_000_000
 CHECKED_BOXES = 64  # objects whose boxes are held against their masks
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file holds arrays, or a folder files of them with masks among these."""
     try:
         return bool(files_in(path)) if os.path.isdir(path) else holds_arrays(path)

@@ -5,14 +5,17 @@ every object is a box, to take the boxes as masks must be asked for.
 """
 
 import math
+import os
+from typing import NoReturn
 
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 AMONG_OUTLINES = "drawn as a rectangle, among others drawn as outlines: taken as its mask"
 ONLY_A_BOX = "it has a box and no outline: draw one, or take boxes as masks for a draft (--boxes-as-masks)"
 
 
-def needs_outlines(source, count, first):
+def needs_outlines(source: str | os.PathLike, count: int, first: str) -> NoReturn:
     """Raise the DataError of annotations that are boxes and nothing else.
 
     Args:
@@ -33,10 +36,10 @@ class Rectangles:
         report: the AnnotatedDataset that loads the file
     """
 
-    def __init__(self, report):
+    def __init__(self, report: Reporting) -> None:
         self._report, self._rectangles, self._others, self._first = report, 0, 0, None
 
-    def add(self, is_rectangle, name):
+    def add(self, is_rectangle: bool, name: str) -> None:
         """Count an object.
 
         Args:
@@ -48,7 +51,7 @@ class Rectangles:
         if is_rectangle and self._first is None:
             self._first = name
 
-    def settle(self, source, as_masks):
+    def settle(self, source: str | os.PathLike, as_masks: bool | None) -> None:
         """Tell of the rectangles.
 
         Args:
@@ -65,7 +68,7 @@ class Rectangles:
             self._report.note("object", how, self._first, self._rectangles)
 
 
-def outline_of_box(box):
+def outline_of_box(box: object) -> list[float] | None:
     """The polygon [x1, y1, ...] of COCO's box [x, y, width, height]; None if it is none of some area."""
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, (int, float)) for v in box):
         return None

@@ -2,6 +2,7 @@
 Studio write it."""
 
 import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from mrcnn.errors import DataError
 FORMAT = SOURCE = "coco"
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is JSON with COCO's images or annotations at its top level, as far as its beginning shows."""
     head = read_head(path)
     return head.lstrip().startswith("{") and bool(keys_by_depth(head, 1)[1] & set(LISTS[:2]))
@@ -43,14 +44,17 @@ def recognises(path):
 class CocoDataset(AnnotatedDataset):
     """A COCO annotation file and its folder of photos. Categories become classes 1 to K in the order of their ids."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, crowds=None,
-             boxes_as_masks=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, crowds: str | None = None,
+             boxes_as_masks: bool | None = None, **others: object) -> "CocoDataset":
         """What all readers offer; see `load_coco`. The format takes neither names nor mapping. Returns self."""
         self.refuse(annotations, names=names, mapping=mapping, **others)
         return self.load_coco(annotations, images, None, limit, on_error, crowds, bool(boxes_as_masks))
 
-    def load_coco(self, annotations, images=None, class_ids=None, limit=None, on_error="raise", crowds=None,
-                  boxes_as_masks=False):
+    def load_coco(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None,
+                  class_ids: Sequence[int | str] | None = None, limit: int | None = None, on_error: str = "raise",
+                  crowds: str | None = None, boxes_as_masks: bool = False) -> "CocoDataset":
         """Register the photos and objects of a file, all of them checked without decoding a mask or a photo.
 
         Ids that are text in one place and number in another are one id where only one fits. Annotation ids that occur
@@ -210,7 +214,7 @@ class CocoDataset(AnnotatedDataset):
         return {image_id: frames[image_id] for image_id, _ in photos if image_id in frames}
 
     # --- Objects -----------------------------------------------------------------------------------------------------
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each annotation of a photo that loading kept."""
         info = self.image_info[image_id]
         shape = info["height"], info["width"]
@@ -226,7 +230,7 @@ class CocoDataset(AnnotatedDataset):
             attributes = _attribute_ids(annotation.get("attribute_ids"))
             yield ObjectAnnotation(number, class_id, rle, bool(annotation.get("iscrowd")), attributes)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo, negative for crowds; their masks are not looked at."""
         info = self.image_info[image_id]
         left_out = info["empty"] | set(info.get("dropped", ()))

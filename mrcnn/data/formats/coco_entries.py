@@ -1,7 +1,9 @@
 """The entries of a COCO file as tools write them: ids, sizes and flags as numbers or text, categories that are none."""
 
 import math
+import os
 import unicodedata
+from collections.abc import Iterable
 
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -11,7 +13,7 @@ FALSE_WORDS, TRUE_WORDS = ("", "0", "false", "no"), ("1", "true", "yes")
 NO_GROUP = ("", "none", "null")  # of supercategory
 
 
-def read_entries(path):
+def read_entries(path: str | os.PathLike) -> dict:
     """Content of an annotation file, its three lists checked to be lists of objects.
 
     Raises:
@@ -28,7 +30,7 @@ def read_entries(path):
 # --- Ids -------------------------------------------------------------------------------------------------------------
 
 
-def whole_number(value):
+def whole_number(value: object) -> int | None:
     """The whole number that a value is, or that a text spells ("1", "1.0", "007"); None for anything else."""
     if isinstance(value, str):
         try:
@@ -42,12 +44,12 @@ def whole_number(value):
     return int(value) if math.isfinite(value) and value == int(value) else None
 
 
-def is_id(value):
+def is_id(value: object) -> bool:
     """Whether a value can be an id: a whole number, 1.0 too, or a text."""
     return isinstance(value, str) or whole_number(value) is not None
 
 
-def checked_id(entry, what, path):
+def checked_id(entry: dict, what: str, path: str | os.PathLike) -> int | str:
     """Id of an entry, 1.0 as 1.
 
     Args:
@@ -71,12 +73,12 @@ class Ids:
         ids: numbers and texts
     """
 
-    def __init__(self, ids):
+    def __init__(self, ids: Iterable[int | str]) -> None:
         self._ids, self._alike = set(ids), {}
         for value in self._ids:
             self._alike.setdefault(whole_number(value), []).append(value)
 
-    def find(self, value):
+    def find(self, value: object) -> int | str | None:
         """The id that a value stands for: the same one, else the only one that is the same number; None if none is."""
         if not is_id(value):
             return None
@@ -86,12 +88,12 @@ class Ids:
         alike = self.alike(value)
         return alike[0] if len(alike) == 1 else None
 
-    def alike(self, value):
+    def alike(self, value: object) -> list[int | str]:
         """list of the ids that are the same number as a value, written as number or as text."""
         number = whole_number(value)
         return [] if number is None else self._alike.get(number, [])
 
-    def reason(self, key, value):
+    def reason(self, key: str, value: object) -> str:
         """Why `find` found nothing, for a message.
 
         Args:
@@ -107,7 +109,7 @@ class Ids:
 # --- Sizes and flags -------------------------------------------------------------------------------------------------
 
 
-def annotated_size(photo):
+def annotated_size(photo: dict) -> tuple[tuple[int, int] | None, bool]:
     """((H, W) of a photo's entry, or None where a side is missing: -1, 0, null or nothing; whether a side is text).
 
     Raises:
@@ -125,7 +127,7 @@ def annotated_size(photo):
     return (tuple(size) if min(size) > 0 else None), any(isinstance(side, str) and side for side in sides)
 
 
-def flag(value):
+def flag(value: object) -> bool | None:
     """Whether `iscrowd` says yes: 1, true and "1" do, 0, false, null and "0" do not. None for what says neither."""
     if value is None or isinstance(value, (bool, int)):
         return bool(value)
@@ -139,7 +141,7 @@ def flag(value):
 # --- Categories ------------------------------------------------------------------------------------------------------
 
 
-def categories_by_id(entries, path):
+def categories_by_id(entries: list[dict], path: str | os.PathLike) -> dict[int | str, dict]:
     """{id: entry} of the categories.
 
     Raises:
@@ -154,18 +156,18 @@ def categories_by_id(entries, path):
     return index
 
 
-def category_name(category_id, category):
+def category_name(category_id: int | str, category: dict) -> str:
     """Name of a category, its id where it has none."""
     name = category.get("name")
     return str(category_id if name is None or name == "" else name)
 
 
-def in_order(category_ids):
+def in_order(category_ids: Iterable[int | str]) -> list[int | str]:
     """Category ids in the order of classes: numbers first."""
     return sorted(category_ids, key=lambda i: (isinstance(i, str), i))
 
 
-def phantom_categories(categories, used):
+def phantom_categories(categories: dict[int | str, dict], used: set[int | str]) -> list[int | str]:
     """list of ids of categories that are only the name of a group.
 
     Some tools list a group of classes as a class: no object is of it, and other categories name it as supercategory.
@@ -190,7 +192,7 @@ def phantom_categories(categories, used):
     return phantoms if len(phantoms) < len(categories) else []
 
 
-def merged_categories(categories):
+def merged_categories(categories: dict[int | str, dict]) -> dict[int | str, int | str]:
     """{id: id of the first category of the same name} of the categories whose name one before them has.
 
     Names are the same if they look the same: composed letters or not, spaces around them or not.

@@ -1,5 +1,8 @@
 """What a COCO file lists: photos, classes, and the objects of each photo, with what tools write otherwise set right."""
 
+import os
+from collections.abc import Iterable, Sequence
+
 from mrcnn.data.annotated import Fault
 from mrcnn.data.formats import crowds as crowd_rules
 from mrcnn.data.formats.boxes import AMONG_OUTLINES, needs_outlines, outline_of_box
@@ -18,6 +21,7 @@ from mrcnn.data.formats.coco_entries import (
 from mrcnn.data.formats.label_studio import made_by_label_studio
 from mrcnn.data.formats.segmentations import is_missing
 from mrcnn.data.formats.unread import PANOPTIC
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 
@@ -43,7 +47,8 @@ class CocoFile:
         DataError: as `CocoDataset.load_coco`.
     """
 
-    def __init__(self, path, report, class_ids=None, crowds=None):
+    def __init__(self, path: str | os.PathLike, report: Reporting, class_ids: Sequence[int | str] | None = None,
+                 crowds: str | None = None) -> None:
         self._path, self._report = path, report
         self.content = read_entries(path)
         if any("segments_info" in annotation for annotation in self.content["annotations"][:1]):
@@ -59,7 +64,7 @@ class CocoFile:
             for some in self.objects.values():
                 some[:] = [pair for pair in some if pair[1]["category_id"] in kept]
 
-    def name(self, category_id):
+    def name(self, category_id: int | str) -> str:
         """Name of a category."""
         return category_name(category_id, self.categories[category_id])
 
@@ -170,7 +175,7 @@ class CocoFile:
         for some in self.objects.values():
             some[:] = [(number, {**a, "iscrowd": 0} if a.get("iscrowd") else a) for number, a in some]
 
-    def settle_boxes(self, image_ids, as_masks):
+    def settle_boxes(self, image_ids: Iterable[int | str], as_masks: bool) -> None:
         """Give objects that have a box alone the box as their outline, where they are drawn so or that is asked for.
 
         Args:
@@ -197,7 +202,7 @@ class CocoFile:
                     self._report.note("object", how, f"annotation {annotation.get('id')}")
 
 
-def photo_name(image_id, photo):
+def photo_name(image_id: int | str, photo: dict) -> str:
     """What a fault calls a photo: its file name as annotated, else its id."""
     name = photo.get("file_name")
     return name if isinstance(name, str) and name else f"image {image_id}"

@@ -6,6 +6,7 @@ unless a file of names (--names) asks for its categories too.
 """
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -36,7 +37,7 @@ KEYS = (b'"segments_info"', b'"segmentation"')
 VOID = (0, 0xFFFFFF)  # black in COCO, white elsewhere: pixels of no segment
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is COCO's JSON, with segments_info before any segmentation."""
     if not coco.recognises(path):
         return False
@@ -56,7 +57,9 @@ class CocoPanopticDataset(AnnotatedDataset):
 
     looks_late = True
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "CocoPanopticDataset":
         """Register the photos of a file, by its entries and the headers of files alone.
 
         Args:
@@ -192,7 +195,7 @@ class CocoPanopticDataset(AnnotatedDataset):
                        listed=np.array(sorted(listed), np.int64))
 
     # --- Objects -----------------------------------------------------------------------------------------------------
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each segment that is of a class."""
         info = self.image_info[image_id]
         name = info["file_name"]
@@ -217,7 +220,7 @@ class CocoPanopticDataset(AnnotatedDataset):
             else:
                 yield Fault(name, "empty mask", f"its segment {segment_id} has no pixel", number)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo, negative for crowds; the PNG is not looked at."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())
@@ -226,7 +229,7 @@ class CocoPanopticDataset(AnnotatedDataset):
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
 
-def segment_ids(pixels):
+def segment_ids(pixels: np.ndarray) -> np.ndarray:
     """int64 [H, W]: ids of the segments that the pixels of a PNG are of; a grey one has the ids themselves."""
     if pixels.ndim == 2:
         return pixels.astype(np.int64)

@@ -4,7 +4,9 @@ Training ignores crowds. CVAT's brush, and other tools after it, mark every run 
 with the brush would teach nothing.
 """
 
+import os
 from collections import Counter
+from typing import NoReturn
 
 import numpy as np
 
@@ -19,7 +21,7 @@ ONE_PART = 0.9  # share of a mask's pixels in its largest part, and of the masks
 LARGEST = 10**8  # pixels of a photo whose crowds are drawn to count their parts
 
 
-def judge(annotations, of_coco):
+def judge(annotations: list[dict], of_coco: bool) -> str:
     """What the crowds of a file are: "crowds", "objects" of a tool that marks run lengths, or "unclear".
 
     They are crowds if the file is COCO's own, if it has other run lengths too, or polygons among the crowds. If none of
@@ -43,7 +45,7 @@ def judge(annotations, of_coco):
     return "objects" if _of_one_part(crowds) else "unclear"
 
 
-def is_of_coco(content):
+def is_of_coco(content: dict) -> bool:
     """Whether the content of a file says that its photos are COCO's."""
     info = content.get("info")
     if isinstance(info, dict) and "cocodataset" in str(info.get("url")):
@@ -51,7 +53,7 @@ def is_of_coco(content):
     return any("cocodataset" in str(photo.get("coco_url")) for photo in content["images"][:1])
 
 
-def ask(source, annotations, names):
+def ask(source: str | os.PathLike, annotations: list[dict], names: dict[int | str, str]) -> NoReturn:
     """Raise the DataError that asks what the crowds of a file are.
 
     Args:

@@ -8,6 +8,7 @@ nothing: a label that has nothing else is no class.
 import os
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,12 +16,13 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
-from mrcnn.data.formats.cvat_file import AREA_TYPES, AREAS, CvatFile
+from mrcnn.data.formats.cvat_file import AREA_TYPES, AREAS, CvatFile, CvatPhoto
 from mrcnn.data.formats.cvat_shapes import checked_outline, outline_rle, reach_of
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
 from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 FORMAT = "cvat"
@@ -34,7 +36,7 @@ ORDER = ("train", "val", "test")
 MOST_VALUES = 100  # that an attribute may have; one with more is text, not a choice
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is CVAT's XML, for images or video, or a folder has it as annotations.xml."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, FILE)) and recognises(os.path.join(path, FILE))
@@ -55,7 +57,7 @@ class CvatDataset(AnnotatedDataset):
     """
 
     @staticmethod
-    def parts(annotations):
+    def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
         """Names of the subsets of a project, such as ("train", "val"); () if all photos are of one."""
         found, rest = set(), b""
         with open(_xml_file(annotations), "rb") as file:
@@ -66,8 +68,10 @@ class CvatDataset(AnnotatedDataset):
         listed = [part for part in ORDER if part in found] + sorted(found - {*ORDER, ""})
         return tuple(listed) if len(listed) > 1 else ()
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, split=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             split: str | None = None, **others: object) -> "CvatDataset":
         """Register the photos of a file, those without shapes too, all shapes checked.
 
         Args:
@@ -220,7 +224,7 @@ class CvatDataset(AnnotatedDataset):
                 self.note("group", "with several labels: each label is an object of its own", f"{name}, group {group}")
         return joined
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
         info = self.image_info[image_id]
         size = info["height"], info["width"]
@@ -231,7 +235,7 @@ class CvatDataset(AnnotatedDataset):
             rle = rle if info["turn"] == 1 else turned_segmentation(rle, info["turn"], stored)
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{label}"), rle, attributes=attributes)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; nothing is drawn."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())
@@ -251,7 +255,7 @@ class Attributes:
         names: {id: name}
     """
 
-    def __init__(self, photos, report):
+    def __init__(self, photos: list[CvatPhoto], report: Reporting) -> None:
         values, first = {}, {}
         for photo in photos:
             for shape in photo.shapes:
@@ -267,7 +271,7 @@ class Attributes:
         self._ids = {word: number for number, word in enumerate(sorted(words), 1)}
         self.names = {number: word for word, number in self._ids.items()}
 
-    def ids(self, photo, numbers):
+    def ids(self, photo: CvatPhoto, numbers: list[int]) -> tuple[int, ...]:
         """Sorted tuple of the ids of the attributes of some of a photo's shapes. numbers: of the shapes."""
         words = {_word(*pair) for n in numbers for pair in photo.shapes[n].attributes if pair[0] in self._known}
         return tuple(sorted(self._ids[word] for word in words - {None}))

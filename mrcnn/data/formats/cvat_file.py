@@ -73,7 +73,7 @@ class CvatFile:
         DataError: naming it, if it is no such file or refused.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.labels, self.photos = path, {}, []
         self._subset, self._tags, self._text, self._label, self._shape, self._part = "", [], None, None, None, None
         parser = expat.ParserCreate()

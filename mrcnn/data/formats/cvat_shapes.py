@@ -6,6 +6,7 @@ COCO's go down the columns of the photo.
 
 import math
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -17,7 +18,7 @@ THICK = 4  # pixels: a polygon of more area for its height and width is no slive
 RUNS = re.compile(r"\s*\d{1,10}(\s*,\s*\d{1,10})*\s*,?\s*")
 
 
-def outline_of(kind, given):
+def outline_of(kind: str, given: dict[str, str]) -> dict:
     """The outline of a shape, which no photo has been held against.
 
     Args:
@@ -49,7 +50,7 @@ def outline_of(kind, given):
     return {"name": "polygon", "all_points_x": x, "all_points_y": y}
 
 
-def reach_of(outlines):
+def reach_of(outlines: Iterable[dict]) -> tuple[float, float]:
     """(H, W) that outlines reach to, (0, 0) for none."""
     reach = np.zeros(2)
     for outline in outlines:
@@ -66,7 +67,8 @@ def reach_of(outlines):
     return float(reach[0]), float(reach[1])
 
 
-def checked_outline(outline, size):
+def checked_outline(outline: dict,
+                    size: tuple[int, int]) -> dict | np.ndarray | tuple[float, float, float, float, float]:
     """An outline held against its photo.
 
     Args:
@@ -96,7 +98,7 @@ def _surely_fills(outline, size):
     return area > THICK * float(np.ptp(x) + np.ptp(y))
 
 
-def outline_rle(outline, size):
+def outline_rle(outline: dict | np.ndarray | tuple[float, float, float, float, float], size: tuple[int, int]) -> dict:
     """Compressed run lengths of what `checked_outline` gave. size: (H, W) of the photo."""
     if isinstance(outline, dict):
         return outline

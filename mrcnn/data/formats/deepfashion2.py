@@ -7,6 +7,7 @@ what a file says is given by `DeepFashion2Dataset.details`.
 
 import itertools
 import os
+from collections.abc import Iterator
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
@@ -36,7 +37,7 @@ MOST_ITEMS = 1000
 SHARE = 1000  # photos whose headers a thread reads at a time
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a folder has files of DeepFashion2, or has them in `annos`."""
     try:
         first = _first_file(_annotations_folder(path))
@@ -56,7 +57,9 @@ class DeepFashion2Dataset(AnnotatedDataset):
 
     looks_late = True
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "DeepFashion2Dataset":
         """Register the photos of a folder, by names and headers alone.
 
         Args:
@@ -116,7 +119,7 @@ class DeepFashion2Dataset(AnnotatedDataset):
             raise DataError(f"{path}: is no object of up to {MOST_ITEMS} items: check the file.")
         return content
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each item of a photo."""
         info = self.image_info[image_id]
         name, size = info["file_name"], (info["height"], info["width"])

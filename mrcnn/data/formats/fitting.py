@@ -4,6 +4,9 @@ They may be of the photo as it is stored, before its EXIF turns it: where no oth
 Pictures of labels may also be smaller or larger than the photo: of one shape, they are stretched to it.
 """
 
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
 import numpy as np
 
 from mrcnn.data.formats.photo_files import TURNED
@@ -11,10 +14,12 @@ from mrcnn.data.formats.upright import turned_mask
 
 STORED = "as its photo is before EXIF turns it: turned with it"
 STRETCHED = "of another size than its photo, of one shape with it: stretched to it"
+Name = TypeVar("Name", bound=Hashable)
 MOST_STRETCH = 4  # times that a picture of labels may be smaller or larger than its photo
 
 
-def turns_of(sizes, stretch=False):
+def turns_of(sizes: Mapping[Name, tuple[tuple[int, int], tuple[int, int], int]],
+             stretch: bool = False) -> dict[Name, int | None]:
     """How annotations are to be turned to fit their photos.
 
     A photo that EXIF turns by a half, or a square one, fits both ways: it goes with the others of the data set, where
@@ -57,7 +62,7 @@ def _is_alike(size, other):
     return near and apart <= max(*size, *other)
 
 
-def fitted(values, size, turn):
+def fitted(values: np.ndarray, size: tuple[int, int], turn: int) -> np.ndarray | None:
     """A picture of labels turned and stretched to its photo.
 
     Args:

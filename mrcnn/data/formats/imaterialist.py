@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -22,7 +23,7 @@ LOOKED_AT = 2000  # photos of a larger file whose EXIF is looked at; all of them
 BELIEVED = 1 << 26  # pixels of a photo; larger ones are rare and worth a look at the file: masks take memory by them
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is such a CSV, by its first line."""
     return set(COLUMNS) <= set(first_columns(path))
 
@@ -33,7 +34,9 @@ class ImaterialistDataset(AnnotatedDataset):
     looks_late = True
     source = FORMAT  # of classes and photos
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | list[str] | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "ImaterialistDataset":
         """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
 
         Checked here is all but the masks' run lengths, which are checked when a photo's objects are read.
@@ -66,7 +69,8 @@ class ImaterialistDataset(AnnotatedDataset):
         self.finish_loading(annotations)
         return self
 
-    def find_photos(self, scan, folder, find):
+    def find_photos(self, scan: Scan, folder: PhotoFolder,
+                    find: Callable[[PhotoFolder, str], str | None]) -> tuple[list[str | None], list[str]]:
         """Files of a Scan's photos; names that lead out of the folder are noted in the Scan.
 
         Args:
@@ -91,7 +95,8 @@ class ImaterialistDataset(AnnotatedDataset):
             file_names[missing.pop(name)] = file_name
         return file_names, list(missing)
 
-    def add_scan(self, annotations, scan, folder, photos, missing):
+    def add_scan(self, annotations: str | os.PathLike, scan: Scan, folder: PhotoFolder, photos: list[str | None],
+                 missing: list[str]) -> None:
         """Register the photos of a Scan with their rows, and report its problems.
 
         Args:
@@ -126,7 +131,7 @@ class ImaterialistDataset(AnnotatedDataset):
         for category_id, category in categories.items():
             self.add_category(self.source, category_id, category["name"], category.get("supercategory"))
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each row of a photo that loading found nothing wrong with."""
         info = self.image_info[image_id]
         table, rows = info["table"], slice(*info["rows"])
@@ -144,7 +149,7 @@ class ImaterialistDataset(AnnotatedDataset):
             class_id = self.map_source_class_id(f"{self.source}.{category_id}")
             yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo, their run lengths not looked at."""
         info = self.image_info[image_id]
         table, rows = info["table"], slice(*info["rows"])
@@ -162,7 +167,7 @@ class PixelsError(ObjectError):
     """EncodedPixels that make no mask."""
 
 
-def encoded_pixels_to_rle(text, shape):
+def encoded_pixels_to_rle(text: bytes, shape: tuple[int, int]) -> dict:
     """A mask of the CSV as COCO's compressed run lengths, without decoding it.
 
     Args:
@@ -231,7 +236,7 @@ def _turned(scan, folder, photos):
     return {photo: turn for photo, turn in turns_of(sizes).items() if turn not in (1, None)}
 
 
-def named_or_stem(folder, name):
+def named_or_stem(folder: PhotoFolder, name: str) -> str | None:
     """Name of the file in a PhotoFolder that is `name`, or `name` with the ending that it lacks; None if none is."""
     return folder.find(name) or folder.find_stem(name)
 
@@ -242,13 +247,14 @@ def _photo_folder(annotations):
     return stem if os.path.isdir(stem) else os.path.dirname(annotations) or "."
 
 
-def descriptions_path(annotations, names):
+def descriptions_path(annotations: str | os.PathLike,
+                      names: str | os.PathLike | list[str] | None) -> str | os.PathLike | list[str] | None:
     """Path of label_descriptions.json, or None."""
     beside = os.path.join(os.path.dirname(annotations), NAMES_FILE)
     return names if names is not None else beside if os.path.isfile(beside) else None
 
 
-def read_descriptions(path):
+def read_descriptions(path: str | os.PathLike | list[str] | None) -> tuple[dict[int, dict] | None, dict[int, str]]:
     """({category id: its entry}, None without a file; {attribute id: name}) of label_descriptions.json, or a list of
     names."""
     if path is None:

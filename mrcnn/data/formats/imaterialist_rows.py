@@ -8,6 +8,7 @@ import array
 import dataclasses
 import os
 import re
+from collections.abc import Collection
 
 import numpy as np
 
@@ -23,7 +24,7 @@ DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
 
 
-def first_columns(path):
+def first_columns(path: str | os.PathLike) -> list[str]:
     """Names in the first line of a file, whatever it is; [] if it cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -32,7 +33,7 @@ def first_columns(path):
         return []
 
 
-def shown(text):
+def shown(text: bytes) -> str:
     """Bytes of the file for a message, cut short."""
     return repr(text[:40].decode("utf-8", "replace")) + ("..." if len(text) > 40 else "")
 
@@ -71,11 +72,12 @@ class Rows:
         labels: list of (category id or text, attribute ids).
     """
 
-    def __init__(self, path, state, start, length, label, labels):
+    def __init__(self, path: str | os.PathLike, state: tuple[int, int], start: np.ndarray, length: np.ndarray,
+                 label: np.ndarray, labels: list[tuple[int | str, tuple[int, ...]]]) -> None:
         self.path, self.state = path, state
         self.start, self.length, self.label, self.labels = start, length, label, labels
 
-    def texts(self, rows):
+    def texts(self, rows: slice) -> list[bytes]:
         """list of bytes: EncodedPixels of some rows. The file is opened anew: threads and processes share nothing."""
         try:
             with open(self.path, "rb", buffering=0) as file:
@@ -109,7 +111,8 @@ class Scan:
             apart photo_problems: {photo index: (photo index, kind, message)}.
     """
 
-    def __init__(self, path, limit, categories, layout=Layout()):
+    def __init__(self, path: str | os.PathLike, limit: int | None, categories: Collection[int | str] | None,
+                 layout: Layout = Layout()) -> None:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
         self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
         self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
@@ -214,11 +217,11 @@ class Scan:
         self.labels.append((category_id, tuple(attributes)))
         return len(self.labels) - 1
 
-    def photo_problem(self, photo, kind, message):
+    def photo_problem(self, photo: int, kind: str, message: str) -> None:
         """Note what is wrong with a photo as a whole, unless something is noted already."""
         self.photo_problems.setdefault(photo, (photo, kind, message))
 
-    def rows(self):
+    def rows(self) -> tuple[Rows, np.ndarray]:
         """(Rows; int64 [photos + 1] where among them the rows of each photo begin)."""
         photo = np.array(self._photo, np.int32)
         order = np.argsort(photo, kind="stable")

@@ -11,6 +11,7 @@ and that of the Data Science Bowl 2018's nuclei, with a folder for each photo:
 """
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -29,7 +30,7 @@ NUMBERED_CLASS = "person"
 ONLY_CLASS = "object"
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a folder has one of the two layouts."""
     try:
         return _is_numbered(path) or any(_is_photo_folder(os.path.join(path, name)) for name in _folders(path))
@@ -42,7 +43,9 @@ class InstanceMaskDataset(AnnotatedDataset):
 
     looks_late = True
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "InstanceMaskDataset":
         """Register the photos of a folder, by headers and lists of files alone.
 
         Args:
@@ -144,12 +147,12 @@ class InstanceMaskDataset(AnnotatedDataset):
                 self.note("mask", STRETCHED, f"{name}: {other_size(own_size, size)}")
             self.add_photo(FORMAT, image_id, folder.join(name), name, *size, turn=turn or 1, **details)
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each object: by its number in the mask, or by file name."""
         info = self.image_info[image_id]
         yield from self._numbered_objects(info) if "numbered" in info else self._filed_objects(info)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; masks that are files of their own are not looked at."""
         info = self.image_info[image_id]
         if "numbered" in info:

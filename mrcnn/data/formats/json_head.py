@@ -1,5 +1,6 @@
 """What the beginning of a JSON file shows of its form: the names of its objects' entries, by how deep they lie."""
 
+import os
 import re
 
 HEAD = 1 << 18  # bytes of a file that are looked at
@@ -7,7 +8,7 @@ HEAD = 1 << 18  # bytes of a file that are looked at
 TOKENS = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[\[{\]}]', re.DOTALL)
 
 
-def read_head(path, size=HEAD):
+def read_head(path: str | os.PathLike, size: int = HEAD) -> str:
     """The beginning of a file as text; "" for what cannot be read.
 
     Args:
@@ -21,7 +22,7 @@ def read_head(path, size=HEAD):
         return ""
 
 
-def keys_by_depth(head, deepest):
+def keys_by_depth(head: str, deepest: int) -> list[set[str]]:
     """The names in the beginning of a JSON text.
 
     Args:

@@ -34,13 +34,13 @@ class Colours:
         listed: whether a file lists the colours; a palette's colours then count, not its indices
     """
 
-    def __init__(self, labels, listed):
+    def __init__(self, labels: dict[tuple[int, int, int], int], listed: bool) -> None:
         self.listed = listed
         keys = sorted((packed(np.array(colour, np.uint8)).item(), label) for colour, label in labels.items())
         self._keys = np.array([key for key, _ in keys], np.int64)
         self._values = np.array([label for _, label in keys], np.uint16)
 
-    def labels(self, pixels, path):
+    def labels(self, pixels: np.ndarray, path: str | os.PathLike) -> np.ndarray:
         """Labels of the pixels of a picture.
 
         Pixels of equal red, green and blue are labels themselves, where no file lists colours.
@@ -76,7 +76,7 @@ class Colours:
         return self._values[places][where].reshape(pixels.shape[:2])
 
 
-def packed(pixels):
+def packed(pixels: np.ndarray) -> np.ndarray | np.int64:
     """int64: red, green and blue in one number.
 
     Args:
@@ -86,7 +86,7 @@ def packed(pixels):
     return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
 
 
-def read_labels(names, folder):
+def read_labels(names: str | os.PathLike, folder: str | os.PathLike) -> tuple[dict[int, str], Colours]:
     """Names and colours of labels.
 
     Args:
@@ -124,7 +124,7 @@ def _numbered(colours):
     return dict(enumerate(black + others))
 
 
-def read_colours(path):
+def read_colours(path: str | os.PathLike) -> list[tuple[str, tuple[int, int, int]]] | None:
     """list of (name, (r, g, b)) of a file of colours; None if it is another file.
 
     Raises:
@@ -156,7 +156,7 @@ def _checked(path, colours):
     return colours
 
 
-def voc_colours():
+def voc_colours() -> list[tuple[int, int, int]]:
     """list of (r, g, b): the colours by which PASCAL VOC draws labels 0 to 255, bits dealt out to the channels."""
     colours = []
     for label in range(VOC_COLOURS):

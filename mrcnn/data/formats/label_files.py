@@ -1,5 +1,7 @@
 """The files of label maps: PNGs and MATLAB arrays as labels, colours looked up."""
 
+import os
+
 import numpy as np
 
 from mrcnn.data.decoding import decoding
@@ -12,7 +14,7 @@ MAP_ENDINGS = (".png", ".mat")
 MOST_LABELS = 64
 
 
-def few_labels(path, named):
+def few_labels(path: str, named: bool) -> bool:
     """Whether a file looks like a label map: by its kind, or by how few labels or colours it has.
 
     Args:
@@ -33,7 +35,7 @@ def few_labels(path, named):
     return len(np.unique(pixels if pixels.ndim == 2 else packed(pixels))) <= MOST_LABELS
 
 
-def map_size(path):
+def map_size(path: str) -> tuple[int, int]:
     """(height, width) of a label map, from its header.
 
     Raises:
@@ -42,7 +44,7 @@ def map_size(path):
     return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path)
 
 
-def read_label_map(path, colours=None):
+def read_label_map(path: str | os.PathLike, colours: Colours | None = None) -> np.ndarray:
     """Labels of a label map's pixels: index into the palette, grey value, number in the array, or label of the colour.
 
     Args:
@@ -73,7 +75,7 @@ def read_label_map(path, colours=None):
     return labels.astype(np.uint16)
 
 
-def other_size(size, photo):
+def other_size(size: tuple[int, ...], photo: tuple[int, ...]) -> str:
     """What is wrong with a map or mask of another size than its photo.
 
     Args:
@@ -84,14 +86,14 @@ def other_size(size, photo):
     return text + (turned if tuple(size) == tuple(photo)[::-1] else "")
 
 
-def inside_of(pixels):
+def inside_of(pixels: np.ndarray) -> np.ndarray:
     """bool [H, W]: where a picture of one object is not 0; an alpha channel does not count."""
     if pixels.ndim == 2:
         return pixels != 0
     return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
 
 
-def png_size(path):
+def png_size(path: str | os.PathLike) -> tuple[int, int]:
     """(height, width) of a PNG, from its header.
 
     Raises:
@@ -100,7 +102,7 @@ def png_size(path):
     return _with_pillow(path, lambda image: image.size[::-1])
 
 
-def read_png(path):
+def read_png(path: str | os.PathLike) -> np.ndarray:
     """Values of a PNG as they are stored: indices into its palette, grey values, or [H, W, channels] of colours.
 
     Raises:

@@ -25,6 +25,7 @@ Without a mapping every label but 0 is a class of its own. Ready mappings go by 
 import dataclasses
 import os
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -125,13 +126,14 @@ class LabelClasses:
         min_area: of such a part, pixels.
     """
 
-    names: tuple
+    names: tuple[str, ...]
     table: np.ndarray
-    parts: frozenset
+    parts: frozenset[int]
     min_area: int
 
 
-def label_classes(label_names, mapping=None, min_area=None):
+def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict | None = None,
+                  min_area: int | None = None) -> LabelClasses:
     """What a mapping makes of labels.
 
     Args:
@@ -253,12 +255,12 @@ def _check_mapping(where, content):
         raise DataError(f"{where}: min_area must be a whole number of pixels from 1 on, got {area!r}.")
 
 
-def find_names(folder):
+def find_names(folder: str | os.PathLike) -> str | None:
     """Path of the file of names that lies in the folder of label maps or in the folder above; None if there is none."""
     return find_file(folder, NAMES_FILES)
 
 
-def find_file(folder, names):
+def find_file(folder: str | os.PathLike, names: Iterable[str]) -> str | None:
     """Path of the first file of some names in a folder or in the folder above; None if there is none."""
     for place in (folder, os.path.dirname(os.path.abspath(folder))):
         for name in names:
@@ -268,7 +270,7 @@ def find_file(folder, names):
     return None
 
 
-def read_names(path):
+def read_names(path: str | os.PathLike) -> dict[int, str]:
     """Names of labels.
 
     Args:

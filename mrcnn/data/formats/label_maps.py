@@ -8,6 +8,7 @@ others the union of the parts is one object.
 
 import os
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_colours, label_mapping
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
-from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
+from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -25,7 +26,7 @@ FORMAT = "label_maps"
 PHOTO_FOLDERS = ("photos", "images", "JPEGImages")  # beside the folder of label maps
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a folder holds label maps: PNGs of few values or colours, or MATLAB files of one integer array."""
     try:
         first = next(iter(_map_files(path)), None)
@@ -39,8 +40,10 @@ class LabelMapDataset(AnnotatedDataset):
 
     looks_late = True
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, min_area=None,
-             **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, min_area: int | None = None,
+             **others: object) -> "LabelMapDataset":
         """Register the photos that have a label map, by headers alone.
 
         Args:
@@ -115,7 +118,7 @@ class LabelMapDataset(AnnotatedDataset):
             self.add_photo(FORMAT, os.path.splitext(name)[0], folder.join(name), name, *size, map_path=map_path,
                            turn=turn, **details)
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
         info = self.image_info[image_id]
         values = self._values(info)
@@ -125,7 +128,7 @@ class LabelMapDataset(AnnotatedDataset):
         for number, (value, rle) in enumerate(map_objects(values, info["label_classes"])):
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
         info = self.image_info[image_id]
         values = self._values(info)
@@ -140,7 +143,7 @@ class LabelMapDataset(AnnotatedDataset):
                 number += 1
         return np.array(class_ids, np.int32)
 
-    def label_map(self, image_id):
+    def label_map(self, image_id: int) -> np.ndarray:
         """Class of every pixel of a photo.
 
         Returns:
@@ -175,7 +178,7 @@ class LabelMapDataset(AnnotatedDataset):
         return classified(labels, info["label_classes"], info["file_name"])
 
 
-def classified(labels, classes, name):
+def classified(labels: np.ndarray, classes: LabelClasses, name: str) -> np.ndarray | Fault:
     """The classes of a label map's pixels.
 
     Args:
@@ -207,7 +210,7 @@ def _stretched(unknown, table):
 # --- Objects ---------------------------------------------------------------------------------------------------------
 
 
-def map_objects(values, classes):
+def map_objects(values: np.ndarray, classes: LabelClasses) -> Iterator[tuple[int, dict]]:
     """Yield (class, compressed run lengths) of the objects of a label map, those of one class from top to bottom.
 
     Args:

@@ -6,6 +6,7 @@ unpacked. (`scipy.io.loadmat` ends the process on some damaged files.)
 
 import dataclasses
 import math
+import os
 import struct
 import zlib
 
@@ -33,13 +34,13 @@ class MatlabVariable:
 
     name: str
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     _path: str
     _order: str
     _data: bytes
     _is_compressed: bool
 
-    def values(self):
+    def values(self) -> np.ndarray | str | list:
         """Numbers as an array, text as str, a cell as a list of these by columns.
 
         Raises:
@@ -53,7 +54,7 @@ class MatlabVariable:
             raise DataError(f"{self._path}: {self.name} is damaged ({error}): save it again.") from error
 
 
-def matlab_variables(path):
+def matlab_variables(path: str | os.PathLike) -> list[MatlabVariable]:
     """list of MatlabVariable of a file, from its headers.
 
     Raises:
