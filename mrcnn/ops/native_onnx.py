@@ -22,7 +22,8 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int, a
     chosen = _marked(NMS_MARKER, [boxes, scores[:, None], *limits], tf.int64, (None, 3))
     # ONNX leaves open in which order it tells what is kept: the scores put it in order.
     pairs = tf.cast(tf.gather(chosen, [0, 2], axis=1), tf.int32)  # (set, row)
-    kept = tf.scatter_nd(pairs, tf.ones(tf.shape(pairs)[:1], tf.float32), tf.shape(scores))
+    # Ones made of the pairs themselves: OpenVINO cannot bound a shape that is computed of how many are kept.
+    kept = tf.scatter_nd(pairs, tf.cast(pairs[:, 1] >= 0, tf.float32), tf.shape(scores))
     best, index = tf.math.top_k(tf.where(kept > 0, scores, absent), min(max_outputs, number))
     valid = best > absent
     missing = [[0, 0], [0, max(0, max_outputs - number)]]

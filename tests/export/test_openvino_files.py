@@ -11,6 +11,8 @@ from export_guide import skip_without_packages
 from mrcnn.errors import ExportError
 from mrcnn.export.asked import Asked
 from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
+from mrcnn.ops.nms import nms, reference_nms
+from mrcnn.ops.portable import portable_graph
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
 
@@ -42,6 +44,29 @@ def test_a_pair_gives_what_its_function_gives(quantize, near, openvino, tmp_path
     # Half precision has 2 to a thousandth, and the small weights, which add up to 0.2016, to as much.
     np.testing.assert_allclose(told["doubled"], 2 * image + 1e-4 * image.sum(), rtol=1e-3 if quantize else 0, atol=near)
     assert told["any"].dtype == bool and not told["any"][0]
+
+
+@pytest.mark.parametrize("number", [50, 300])
+def test_suppression_is_taken_whatever_the_number_of_boxes(number, openvino, tmp_path):
+    import tensorflow as tf
+
+    def traced(boxes, scores):
+        with portable_graph(static=False, onnx=True):
+            index, valid = nms(boxes, scores, 0.5, 100)
+        return {"index": tf.identity(index, "index"), "valid": tf.identity(valid, "valid")}
+
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, 60, (2, number, 2))
+    boxes = np.concatenate([corner, corner + rng.uniform(5, 40, (2, number, 2))], axis=2).astype("float32")
+    scores = rng.normal(size=(2, number)).astype("float32")
+    signature = [tf.TensorSpec(boxes.shape, name="boxes"), tf.TensorSpec(scores.shape, name="scores")]
+    path = str(tmp_path / "x.xml")
+    with whole_pair(path) as pair:
+        write_openvino(None, tf.function(traced, input_signature=signature, autograph=False), pair, Asked())
+    told = open_openvino(path)({"boxes": boxes, "scores": scores})
+    index, valid = (np.asarray(each) for each in reference_nms(*map(keras.ops.array, (boxes, scores)), 0.5, 100))
+    np.testing.assert_array_equal(told["valid"], valid)
+    np.testing.assert_array_equal(told["index"], np.where(valid, index, 0))
 
 
 def test_answers_are_not_overwritten_by_the_next(openvino, tmp_path):
