@@ -100,7 +100,8 @@ class AnnotatedDataset(Reporting):
         """
         return 0 if source_class_id in self._left_out else super().map_source_class_id(source_class_id)
 
-    def add_category(self, source: str, class_id: int, class_name: str, supercategory: str | None = None) -> None:
+    def add_category(self, source: str, class_id: int | str, class_name: str,
+                     supercategory: str | None = None) -> None:
         """Register a class as `add_class` does, with its group.
 
         Args:

@@ -44,12 +44,12 @@ class Dataset:
         self.source_class_ids = {}
 
     # --- Registering ---------------------------------------------------------------------------------------------
-    def add_class(self, source: str, class_id: int, class_name: str) -> None:
+    def add_class(self, source: str, class_id: int | str, class_name: str) -> None:
         """Register a class; a class that is registered already stays as it is.
 
         Args:
             source: name of the data set that the class comes from, without dots.
-            class_id: id of the class in the source.
+            class_id: id of the class in the source, a number or a text.
             class_name: name of the class.
         """
         assert "." not in source, f"Source name {source!r} must not contain a dot."
@@ -103,7 +103,7 @@ class Dataset:
         """
         return self.class_from_source_map[source_class_id]
 
-    def get_source_class_id(self, class_id: int, source: str) -> int:
+    def get_source_class_id(self, class_id: int, source: str) -> int | str:
         """Look up the id that a class has in its source.
 
         Args:

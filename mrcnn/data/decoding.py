@@ -1,6 +1,7 @@
 """What Pillow raises over images that nobody vouches for, as errors that name them."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from mrcnn.errors import DataError
@@ -9,7 +10,7 @@ OF_PHOTOS = "replace it or drop it from the data"
 
 
 @contextlib.contextmanager
-def decoding(name: str, kind: str = "image", remedy: str = OF_PHOTOS,
+def decoding(name: str | os.PathLike, kind: str = "image", remedy: str = OF_PHOTOS,
              unknown: str = "unknown format") -> Iterator[None]:
     """Turn whatever Pillow raises inside into a DataError of one line.
 

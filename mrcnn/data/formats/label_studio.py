@@ -9,8 +9,10 @@ JSON has addresses of any kind: all of these, `s3://bucket/photo.jpg` and its li
 import base64
 import re
 import urllib.parse
+from collections.abc import Iterable
 
 from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
@@ -21,19 +23,19 @@ SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/\\]*/*")  # with the host, o
 NAMING = ("d", "filepath", "fileuri")  # parameters of an address that hold the path of the file
 
 
-def made_by_label_studio(content):
+def made_by_label_studio(content: dict) -> bool:
     """Whether the content of a COCO file says that it comes from there."""
     info = content.get("info")
     return isinstance(info, dict) and info.get("contributor") == "Label Studio"
 
 
-def looks_like_photo(address):
+def looks_like_photo(address: str) -> bool:
     """Whether a text may be the address of a photo."""
     path = address_path(address)
     return path.lower().endswith(PHOTO_ENDINGS) or bool(UPLOAD.search(path))
 
 
-def address_path(address):
+def address_path(address: str) -> str:
     """The path of a photo that an address names, relative to the host, the bucket or the folder that is served.
 
     Args:
@@ -63,7 +65,8 @@ def _inner_address(text):
     return urllib.parse.unquote(SCHEME.sub("", inner)) if SCHEME.match(inner) else inner
 
 
-def find_photos(names, folder, uploads=False):
+def find_photos(names: Iterable[str], folder: PhotoFolder,
+                uploads: bool = False) -> tuple[dict[str, str | None], dict[str, str]]:
     """Files that the names of a COCO file stand for.
 
     A name is first taken as it is, relative to the folder. One that leads out of the folder is refused, unless it is

@@ -1,6 +1,7 @@
 """Label Studio's labelling configuration: the XML that lists the labels that annotators choose from."""
 
 import dataclasses
+import os
 import re
 from xml.sax.saxutils import quoteattr
 
@@ -15,7 +16,7 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f
            "#000075", "#469990", "#bfa100", "#5a9bd4", "#c1440e", "#6b8e23")
 
 
-def is_config(path):
+def is_config(path: str | os.PathLike) -> bool:
     """Whether a file is XML, as a configuration is."""
     try:
         with open(path, "rb") as file:
@@ -24,7 +25,7 @@ def is_config(path):
         return False
 
 
-def read_labels(path):
+def read_labels(path: str | os.PathLike) -> list[str]:
     """Read the labels of a configuration, in their order, each once.
 
     Args:
@@ -83,7 +84,7 @@ class Control:
     labels: dict[str, str]
 
 
-def read_controls(text, tags=("PolygonLabels", "BrushLabels")):
+def read_controls(text: str, tags: tuple[str, ...] = ("PolygonLabels", "BrushLabels")) -> list[Control]:
     """Read the controls of a configuration that outline objects of photos.
 
     Args:

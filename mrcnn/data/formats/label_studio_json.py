@@ -6,6 +6,7 @@ attributes.
 """
 
 import os
+from collections.abc import Iterator
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_studio_tasks
@@ -32,8 +33,10 @@ recognises = label_studio_tasks.recognises
 class LabelStudioDataset(AnnotatedDataset):
     """A file of Label Studio and its folder of photos. Classes are numbered in the order of their names."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, annotator=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             annotator: str | int | None = None, **others: object) -> "LabelStudioDataset":
         """Register the photos that somebody annotated, those without regions too, all regions checked.
 
         Args:
@@ -170,7 +173,7 @@ class LabelStudioDataset(AnnotatedDataset):
             raise DataError(f"{annotations}: names {names!r} is neither a file nor a control that labels ({has}).")
         return None, names
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the ObjectAnnotation of each region that loading found nothing wrong with."""
         info = self.image_info[image_id]
         for number, class_name, (outline, frame, turn), attributes in info["regions"]:

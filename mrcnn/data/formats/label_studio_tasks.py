@@ -11,6 +11,7 @@ import os
 
 from mrcnn.data.formats.json_head import keys_by_depth, read_head
 from mrcnn.data.formats.label_studio import looks_like_photo
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -59,7 +60,7 @@ class Task:
     predictions: list
 
     @property
-    def name(self):
+    def name(self) -> str:
         """What a fault or note calls the task."""
         return self.photo or f"task {self.key}"
 
@@ -67,7 +68,7 @@ class Task:
 # --- Recognising -----------------------------------------------------------------------------------------------------
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file, or the first files of a folder, hold tasks of Label Studio, by their beginnings."""
     try:
         return any(map(_is_tasks, json_files(path)[:LOOKED_AT]))
@@ -75,7 +76,7 @@ def recognises(path):
         return False
 
 
-def json_files(path):
+def json_files(path: str | os.PathLike) -> list[str]:
     """Paths of the JSON files in a folder, sorted; a file stands for itself."""
     if not os.path.isdir(path):
         return [os.fspath(path)]
@@ -99,7 +100,7 @@ def _is_tasks(path):
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_tasks(path, report):
+def read_tasks(path: str | os.PathLike, report: Reporting) -> list[Task]:
     """Read the tasks of a file or folder.
 
     Args:
@@ -226,7 +227,8 @@ def _seconds(value):
 # --- Choosing --------------------------------------------------------------------------------------------------------
 
 
-def choose(path, tasks, annotator, report):
+def choose(path: str | os.PathLike, tasks: list[Task], annotator: str | int | None,
+           report: Reporting) -> list[tuple[Task, Annotation]]:
     """Choose one annotation of each task, the newest or that of an annotator, and tell what is not taken.
 
     Args:

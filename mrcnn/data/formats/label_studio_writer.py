@@ -6,7 +6,7 @@ An object of one part without holes is a polygon along the edges of its pixels, 
 import json
 import os
 import urllib.parse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import label_studio_brush
@@ -126,7 +126,8 @@ def _used(dataset, image_ids, words):
     return used
 
 
-def region_results(key, label, rle, size, pairs):
+def region_results(key: str, label: str, rle: dict, size: tuple[int, int],
+                   pairs: Iterable[tuple[str, str]]) -> list[dict]:
     """The results of one object: its outline, and one for each control that something was chosen of.
 
     Args:

@@ -6,6 +6,9 @@ for what is no object, and are left out. Flags that are ticked are attributes of
 """
 
 import os
+from collections.abc import Iterator
+
+import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
@@ -25,7 +28,7 @@ FORMAT = "labelme"
 LOOKED_AT = 5  # files of a folder by which it is recognised
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a folder has LabelMe's files, or a file is one, by two names that each of them has."""
     try:
         return any(map(_is_labelme, _json_files(path)[:LOOKED_AT]))
@@ -36,8 +39,10 @@ def recognises(path):
 class LabelmeDataset(AnnotatedDataset):
     """A folder of LabelMe's files and their photos. Classes are numbered in the order of their names."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             **others: object) -> "LabelmeDataset":
         """Register the photos of a folder, those without shapes too, all shapes checked.
 
         A photo that is not there is taken from the file if that holds it, each time that it is asked for.
@@ -176,7 +181,7 @@ class LabelmeDataset(AnnotatedDataset):
                 objects.append((numbers[0], label, rle, tuple(sorted(flags))))
         return objects
 
-    def load_image(self, image_id):
+    def load_image(self, image_id: int) -> np.ndarray:
         """A photo as uint8 [H, W, 3] RGB.
 
         Raises:
@@ -191,12 +196,12 @@ class LabelmeDataset(AnnotatedDataset):
         except DataError as error:
             raise DataError(f"{info['path']}: {_reason(error, info['path'])}: put the photo beside it.") from error
 
-    def photo_bytes(self, image_id):
+    def photo_bytes(self, image_id: int) -> bytes | None:
         """bytes of the file of a photo that only the annotations hold, as it is there; None for any other photo."""
         info = self.image_info[image_id]
         return labelme_shapes.raw_bytes(_read(info["path"])["imageData"], "imageData") if info["embedded"] else None
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
         ids = {name: i for i, name in self.attribute_names.items()}
         for number, class_name, rle, flags in self.image_info[image_id]["objects"]:

@@ -3,6 +3,8 @@
 import base64
 import io
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,16 +15,20 @@ from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
 from mrcnn.data.images import EXIF_ORIENTATION, to_rgb
 from mrcnn.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 LEFT_OUT = ("__ignore__", "_background_")
 AREAS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 RECTANGLES = ("rectangle", "oriented_rectangle")
 NO_AREAS = ("point", "points", "line", "linestrip")
+Made = TypeVar("Made")  # what is made of an image
 PHOTO_FORMATS = ("JPEG", "PNG", "GIF", "BMP")  # that a file may hold; LabelMe itself writes the first two
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------
 
 
-def labels(shapes):
+def labels(shapes: list) -> set[str]:
     """Set of the labels that name classes: those of shapes that have an area."""
     labels = set()
     for shape in shapes:
@@ -31,7 +37,7 @@ def labels(shapes):
     return {label for label in labels if label and not label.startswith(LEFT_OUT)}
 
 
-def label_of(shape):
+def label_of(shape: object) -> str:
     label = shape.get("label") if isinstance(shape, dict) else None
     if not isinstance(label, str):
         raise RegionError("bad entry", "it has no label that is a text")
@@ -40,24 +46,24 @@ def label_of(shape):
     return label.strip()
 
 
-def group_of(shape):
+def group_of(shape: dict) -> int | str | None:
     group = shape.get("group_id")
     if not isinstance(group, (int, str, type(None))):
         raise RegionError("bad entry", f"its group_id {str(group)[:40]!r} is no whole number")
     return group
 
 
-def flags_of(shape):
+def flags_of(shape: dict) -> list[str]:
     """Names of the flags of a shape that are ticked."""
     flags = shape.get("flags")
     return [str(name) for name, ticked in flags.items() if ticked is True] if isinstance(flags, dict) else []
 
 
-def kind_of(shape):
+def kind_of(shape: dict) -> object:
     return shape.get("shape_type") or "polygon"  # as LabelMe takes a shape without
 
 
-def reach_of(shapes):
+def reach_of(shapes: list) -> tuple[float, float]:
     """(H, W) that the points of shapes reach to; (0, 0) for none that can be understood."""
     reach = np.zeros(2)
     for shape in shapes:
@@ -68,7 +74,7 @@ def reach_of(shapes):
     return float(reach[0]), float(reach[1])
 
 
-def outline_rle(shape, size):
+def outline_rle(shape: dict, size: tuple[int, int]) -> dict:
     """Compressed run lengths of a shape.
 
     Args:
@@ -149,7 +155,8 @@ def _mask_rle(shape, points, size):
 # --- Images in the file ----------------------------------------------------------------------------------------------
 
 
-def decoded(text, what, use, formats=PHOTO_FORMATS):
+def decoded(text: object, what: str, use: "Callable[[Image.Image], Made]",
+            formats: tuple[str, ...] = PHOTO_FORMATS) -> Made:
     """What a function makes of the Pillow image in a base64 text.
 
     Args:
@@ -168,7 +175,7 @@ def decoded(text, what, use, formats=PHOTO_FORMATS):
         return use(image)
 
 
-def raw_bytes(text, what):
+def raw_bytes(text: object, what: str) -> bytes:
     """bytes of a base64 text.
 
     Args:
@@ -178,19 +185,21 @@ def raw_bytes(text, what):
     Raises:
         DataError: if it is none.
     """
+    if not isinstance(text, str):
+        raise DataError(f"its {what} is no base64 text")
     try:
         return base64.b64decode("".join(text.split()), validate=True)
-    except (AttributeError, ValueError) as error:
+    except ValueError as error:
         raise DataError(f"its {what} is no base64 text") from error
 
 
-def header(image):
+def header(image: "Image.Image") -> tuple[tuple[tuple[int, int], int], str | None]:
     """(((height, width) of a Pillow image once its EXIF orientation is applied, that orientation), its format)."""
     orientation = image.getexif().get(EXIF_ORIENTATION, 1)
     return ((image.size if orientation in TURNED else image.size[::-1]), orientation), image.format
 
 
-def upright_pixels(image, matte):
+def upright_pixels(image: "Image.Image", matte: tuple[int, int, int]) -> np.ndarray:
     """uint8 [H, W, 3] of a Pillow image, upright.
 
     Args:

@@ -6,6 +6,7 @@ the whole photo, in a size of its own, mostly smaller: it is stretched over the 
 
 import csv
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -25,7 +26,7 @@ HEAD = 1 << 12  # bytes of a file by which it is recognised
 LARGEST_SIDES_RATIO = 0.05  # by which the sides of mask and photo may differ in their ratio, as rounding makes them
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is a CSV whose first line has the columns of Open Images' masks."""
     try:
         with open(path, "rb") as file:
@@ -40,7 +41,9 @@ class OpenImagesDataset(AnnotatedDataset):
 
     looks_late = True
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "OpenImagesDataset":
         """Register the photos that have masks, and the sizes of both, by headers alone.
 
         Args:
@@ -119,7 +122,7 @@ class OpenImagesDataset(AnnotatedDataset):
             kept.append((place, row["LabelName"], path))
         self.add_photo(FORMAT, name, folder.join(file), file, *size, masks=kept)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; the masks are not looked at."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())
@@ -127,7 +130,7 @@ class OpenImagesDataset(AnnotatedDataset):
         class_ids = np.array([self.map_source_class_id(f"{FORMAT}.{label}") for label in labels], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each mask of a photo."""
         info = self.image_info[image_id]
         size = info["height"], info["width"]

@@ -6,6 +6,7 @@ ours has a row for each object, with run lengths, and names the photos, which li
 
 import io
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -30,7 +31,7 @@ LABEL_NAMES = ("id2label.json", *NAMES_FILES)  # beside the files
 PARTS = {"train": ("train",), "val": ("val",), "test": ("test",)}  # "validation" begins so too
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is Parquet, or a folder holds such files."""
     try:
         return bool(parquet_files(path))
@@ -44,15 +45,17 @@ class ParquetDataset(AnnotatedDataset):
     looks_late = True
 
     @staticmethod
-    def parts(annotations):
+    def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
         """Names of the parts that the files are called by, such as ("train", "val"); () if they are not."""
         files = parquet_files(annotations) if os.path.isdir(annotations) else []
         by_part = {part: _files_of(files, part) for part in PARTS}
         parts = tuple(part for part, found in by_part.items() if found)
         return parts if len(parts) > 1 and sum(map(len, by_part.values())) == len(files) else ()
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, min_area=None,
-             split=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, min_area: int | None = None, split: str | None = None,
+             **others: object) -> "ParquetDataset":
         """Register the photos of all rows.
 
         Args:
@@ -203,7 +206,7 @@ class ParquetDataset(AnnotatedDataset):
         return objects
 
     # --- Loading -------------------------------------------------------------------------------------------------
-    def load_image(self, image_id):
+    def load_image(self, image_id: int) -> np.ndarray:
         """A photo as uint8 [H, W, 3] RGB, upright."""
         info = self.image_info[image_id]
         if "row" not in info:
@@ -211,20 +214,20 @@ class ParquetDataset(AnnotatedDataset):
         return _picture(self.photo_data(info), info["file_name"],
                         lambda image: labelme_shapes.upright_pixels(image, self.matte))
 
-    def photo_data(self, info):
+    def photo_data(self, info: dict) -> bytes:
         """bytes of the file of a photo of a row."""
         return self._data(self._rows.row(info["row"], [self._columns.photo])[self._columns.photo])
 
-    def photo_bytes(self, image_id):
+    def photo_bytes(self, image_id: int) -> bytes | None:
         """bytes of the file of a photo that only the table holds; None for any other photo."""
         info = self.image_info[image_id]
         return self.photo_data(info) if info.get("embedded") else None
 
-    def sample_name(self, image_id):
+    def sample_name(self, image_id: int) -> str:
         """Name of a photo, for messages."""
         return self.image_info[image_id]["file_name"]
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each object of a photo."""
         info = self.image_info[image_id]
         if "entries" in info:  # of a table of ours

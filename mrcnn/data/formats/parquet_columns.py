@@ -4,9 +4,15 @@ Data sets of Hugging Face have no one form. Photos are structs of bytes and path
 of structs, or lists in the table itself; class names stand in what the schema says of itself.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 from mrcnn.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 PHOTOS = ("image", "images", "img", "photo", "picture", "pixel_values", "jpg", "png")
 MAPS = ("label", "labels", "mask", "annotation", "annotations", "label_map", "semantic_mask", "segmentation",
@@ -41,19 +47,19 @@ class Columns:
     photo: str
     label_map: str | None
     objects: str | None
-    fields: dict
-    size: dict
-    class_names: list | None
+    fields: dict[str, str]
+    size: dict[str, str]
+    class_names: list[str] | None
 
     @property
-    def of_objects(self):
+    def of_objects(self) -> list[str]:
         """Names of the columns that hold objects, or the label map."""
         if self.label_map is not None:
             return [self.label_map]
         return [self.objects] if self.objects is not None else list(self.fields.values())
 
 
-def columns_of(schema, metadata):
+def columns_of(schema: pyarrow.Schema, metadata: dict) -> Columns:
     """The Columns of a table.
 
     Args:
@@ -87,7 +93,7 @@ def columns_of(schema, metadata):
     raise DataError(f"no column of masks among {_listed(types)}: {remedy}.")
 
 
-def entries_of(row, columns):
+def entries_of(row: dict, columns: Columns) -> list[dict]:
     """list of {"category", "outline", "mask", "box", "crowd"} of the objects of a row; raises DataError for others."""
     value = row if columns.objects is None else row[columns.objects]
     if isinstance(value, list):
@@ -114,7 +120,7 @@ def _is_picture(kind):
     return text in ("binary", "large_binary") or (text.startswith("struct<") and "bytes" in members_of(kind))
 
 
-def members_of(kind):
+def members_of(kind: pyarrow.DataType) -> dict[str, pyarrow.DataType]:
     """{name: type} of a struct, or of a list of structs; {} for any other type."""
     if str(kind).startswith(("list<", "large_list<")) and hasattr(kind, "value_type"):
         kind = kind.value_type

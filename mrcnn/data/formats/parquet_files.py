@@ -8,6 +8,8 @@ import json
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from types import ModuleType
 
 from mrcnn.errors import DataError
 
@@ -18,7 +20,7 @@ MOST_ROWS = 20_000_000
 LARGEST_SCHEMA = 10_000  # columns
 
 
-def load_pyarrow():
+def load_pyarrow() -> tuple[ModuleType, ModuleType]:
     """The modules (pyarrow, pyarrow.parquet). Raises DataError if the package is not installed."""
     try:
         import pyarrow
@@ -28,15 +30,16 @@ def load_pyarrow():
     return pyarrow, pyarrow.parquet
 
 
-def parquet_files(path):
+def parquet_files(path: str | os.PathLike) -> list[str]:
     """Paths of the Parquet files that a path stands for: itself, or those in a folder and in the folders in it."""
     if os.path.isfile(path):
         return [os.fspath(path)] if is_parquet(path) else []
-    found = [file for depth in ("", "*/") for file in glob.glob(os.path.join(glob.escape(path), f"{depth}*.parquet"))]
+    folder = glob.escape(os.fspath(path))
+    found = [file for depth in ("", "*/") for file in glob.glob(os.path.join(folder, f"{depth}*.parquet"))]
     return [file for file in sorted(found) if os.path.isfile(file)]
 
 
-def is_parquet(path):
+def is_parquet(path: str | os.PathLike) -> bool:
     """Whether a file begins as Parquet does."""
     try:
         with open(path, "rb") as file:
@@ -60,7 +63,7 @@ class ParquetRows:
         DataError: naming a file that is damaged, has other columns than the first, or claims too much.
     """
 
-    def __init__(self, paths):
+    def __init__(self, paths: Iterable[str]) -> None:
         self._paths, self._groups, self._files = list(paths), [], {}
         self._lock, self._kept = threading.Lock(), OrderedDict()
         self.schema, self.metadata, self.count = None, {}, 0
@@ -101,7 +104,7 @@ class ParquetRows:
                 self._files[path] = parquet.ParquetFile(path)
         return self._files[path]
 
-    def rows(self, columns, limit=None):
+    def rows(self, columns: Iterable[str], limit: int | None = None) -> Iterator[dict]:
         """Yield each row as {column: value}, from the first on.
 
         Args:
@@ -118,7 +121,7 @@ class ParquetRows:
             for start in range(0, min(end, limit) - first, 1000):
                 yield from group.slice(start, min(1000, min(end, limit) - first - start)).to_pylist()
 
-    def row(self, index, columns):
+    def row(self, index: int, columns: Iterable[str]) -> dict:
         """A row as {column: value}.
 
         Args:

@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import Fault
+from mrcnn.data.annotated import AnnotatedDataset, Fault
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.formats.parquet_files import load_pyarrow
+from mrcnn.data.formats.parquet_files import ParquetRows, load_pyarrow
 from mrcnn.data.formats.writers import LeftOut, categories_of, chosen_photos, photo_and_objects
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import json_text, whole_file
 
@@ -77,7 +78,8 @@ def _row(entry, rle, box, area, names, words):
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_table(dataset, source, rows, folder, limit):
+def read_table(dataset: AnnotatedDataset, source: str | os.PathLike, rows: ParquetRows, folder: PhotoFolder,
+               limit: int | None) -> None:
     """Register the photos and objects of a table.
 
     Args:

@@ -1,6 +1,7 @@
 """The size of photos, for formats whose annotations do not tell it."""
 
 import math
+import os
 
 from mrcnn.data.decoding import decoding
 from mrcnn.data.formats.quick_headers import HEAD, quick_header
@@ -11,7 +12,7 @@ from mrcnn.errors import DataError
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
-def photo_size(path):
+def photo_size(path: str | os.PathLike) -> tuple[int, int]:
     """(height, width) that `load_image` will give a photo, read from the header of its file.
 
     Args:
@@ -23,7 +24,7 @@ def photo_size(path):
     return photo_header(path)[0]
 
 
-def photo_header(path):
+def photo_header(path: str | os.PathLike) -> tuple[tuple[int, int], int]:
     """((height, width) of a photo, upright; the orientation of its EXIF, 1 to 8, 1 where there is none).
 
     Args:

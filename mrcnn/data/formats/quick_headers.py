@@ -3,7 +3,9 @@
 What is told here is what Pillow would tell. Whatever is out of the ordinary gives None, and Pillow has the word.
 """
 
+import os
 import struct
+from collections.abc import Iterable
 
 HEAD = 4096  # bytes that hold the header of most photos
 SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of a JPEG that tell its size
@@ -12,7 +14,8 @@ EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/"
 ORIENTATION, SHORT = 0x0112, 3
 
 
-def quick_header(data, path, names_of_png):
+def quick_header(data: bytes, path: str | os.PathLike,
+                 names_of_png: Iterable[bytes]) -> tuple[tuple[int, int], int] | None:
     """((width, height) as stored, EXIF orientation or 1) of an ordinary JPEG or PNG; None for any other file.
 
     Args:

@@ -85,7 +85,7 @@ class RaggedUnpickler(CutUnpickler):
     functions = (_make_type, _make_array, _make_number, _make_bytes, _no_bytes)
     dispatch = CutUnpickler.instructions(INSTRUCTIONS)
 
-    def build(self, target, state):
+    def build(self, target: object, state: object) -> None:
         if isinstance(target, _Type) and isinstance(state, tuple) and len(state) > 1 and state[1] in tuple("<>|="):
             target.dtype = target.dtype.newbyteorder(state[1])
         elif isinstance(target, _Array) and isinstance(state, tuple) and len(state) == 5:
@@ -110,7 +110,7 @@ def _built(shape, kind, by_columns, data):
     return np.frombuffer(data, kind.dtype).reshape(shape, order="F" if by_columns else "C")
 
 
-def read_objects(data):
+def read_objects(data: bytes) -> object:
     """What an array of objects holds.
 
     Args:

@@ -32,7 +32,7 @@ MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run length
 JOINED = ("ImageId_ClassId", "Image_Label")  # columns that hold photo and class
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is such a CSV, by its first line; iMaterialist's own form is none."""
     columns = first_columns(path)
     return _layout(columns) is not None and not set(COLUMNS) <= set(columns)
@@ -46,7 +46,9 @@ class RunLengthDataset(ImaterialistDataset):
 
     source = FORMAT
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, **others: object) -> "RunLengthDataset":
         """Register the photos of a CSV in the order in which they first occur; rows of one may lie apart.
 
         Checked here is all but the run lengths, which are checked when a photo's objects are read.

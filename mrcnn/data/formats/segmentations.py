@@ -4,6 +4,9 @@ COCO writes a list of polygons, each a list [x1, y1, x2, y2, ...]. Read as well 
 it, corners as pairs [x, y] or as {"x": x, "y": y}, and lists nested once more than they should be.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from mrcnn.data import run_lengths
@@ -31,11 +34,12 @@ class Outline:
         empty: whether it holds no pixel, being thinner than one
     """
 
-    def __init__(self, segmentation, form=None, crumbs=0, empty=False):
+    def __init__(self, segmentation: dict | list, form: str | None = None, crumbs: int = 0,
+                 empty: bool = False) -> None:
         self.segmentation, self.form, self.crumbs, self.empty = segmentation, form, crumbs, empty
 
 
-def outline_of(segmentation, shape):
+def outline_of(segmentation: object, shape: tuple[int, int]) -> Outline:
     """The Outline that a segmentation gives; nothing is drawn for any ordinary polygon.
 
     Args:
@@ -66,14 +70,14 @@ def outline_of(segmentation, shape):
     return Outline(kept, form, crumbs, empty)
 
 
-def is_missing(segmentation, deepest=8):
+def is_missing(segmentation: object, deepest: int = 8) -> bool:
     """Whether there is nothing at all: null, [], [[]], "" and the like, so many lists deep at most."""
     if isinstance(segmentation, (list, tuple)):
         return deepest > 0 and all(is_missing(part, deepest - 1) for part in segmentation)
     return segmentation is None or segmentation == "" or segmentation == {}
 
 
-def reach_of(segmentations, orientation):
+def reach_of(segmentations: Iterable[object], orientation: int) -> tuple[float, float]:
     """(H, W) that outlines reach to, a run length by its size; (0, 0) where the EXIF orientation turns nothing.
 
     Args:
@@ -94,7 +98,7 @@ def reach_of(segmentations, orientation):
     return float(reach[0]), float(reach[1])
 
 
-def is_rectangle(segmentation):
+def is_rectangle(segmentation: dict | list) -> bool:
     """Whether a sound segmentation is one upright rectangle, as a box written as a polygon is."""
     if not isinstance(segmentation, list) or len(segmentation) != 1 or len(segmentation[0]) not in (8, 10):
         return False
@@ -102,7 +106,7 @@ def is_rectangle(segmentation):
     return len(set(xs)) == len(set(ys)) == 2 and all((x == a) != (y == b) for x, y, a, b in zip(xs, ys, xs[1:], ys[1:]))
 
 
-def lies_elsewhere(segmentation, box):
+def lies_elsewhere(segmentation: dict | list, box: Any) -> bool:
     """Whether polygons lie elsewhere than COCO's box [x, y, width, height] says, which is told where there is one."""
     try:
         x, y, width, height = (float(value) for value in box)

@@ -8,6 +8,7 @@ Tags of an object are its attributes.
 """
 
 import os
+from collections.abc import Iterator
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.boxes import Rectangles
@@ -27,7 +28,7 @@ ANNOTATIONS, PHOTOS, META = "ann", "img", "meta.json"
 DEEPEST = 8  # folders in folders
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file, a folder of such files, a data set or a project is Supervisely's, by the first file of it."""
     try:
         files = _annotation_files(path, deepest=2)
@@ -39,8 +40,10 @@ def recognises(path):
 class SuperviselyDataset(AnnotatedDataset):
     """A project, a data set of it, or a folder of annotations. Classes come in the order of the project's meta.json."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             **others: object) -> "SuperviselyDataset":
         """Register the photos of a project, those without objects too, all objects checked.
 
         Args:
@@ -151,7 +154,7 @@ class SuperviselyDataset(AnnotatedDataset):
             known.append((number, title, rle, tuple(numbers[tag] for tag in _tags(entry))))
         return known
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
         for number, class_name, rle, attributes in self.image_info[image_id]["objects"]:
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle,

@@ -25,7 +25,7 @@ YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names o
 ONLY_BOXES = "boxes alone cannot train masks: draw outlines and " + COCO_EXPORT
 
 
-def unread_form(path):
+def unread_form(path: str | os.PathLike) -> str | None:
     """What annotations are that no reader takes.
 
     Args:
@@ -182,7 +182,7 @@ def _unread_table(head):
 # --- Why not ---------------------------------------------------------------------------------------------------------
 
 
-def why_not(path):
+def why_not(path: str | os.PathLike) -> str:
     """Why annotations are of none of the formats, the nearest first, in one sentence."""
     reasons = _folder_reasons(path) if os.path.isdir(path) else _file_reasons(path)
     return "; ".join(reason for _, reason in sorted(reasons, key=lambda pair: -pair[0]))

@@ -4,6 +4,9 @@ Photos are read upright. A tool may give the size of the photo as it is stored, 
 one of the two fits, it is taken.
 """
 
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
 import numpy as np
 
 from mrcnn.data import run_lengths
@@ -14,10 +17,12 @@ NOTES = {
     "stored": "annotated as it is before its EXIF turns it: its outlines are turned with it",
 }
 EITHER_WAY = "its outlines fit it turned and not: save the photo upright, or correct its size in the annotations"
+Segmentation = TypeVar("Segmentation", dict, list)  # run lengths stay these, polygons too
 BEYOND = 1  # pixels that an outline may reach over the edge of its photo
 
 
-def possible_frames(size, upright, orientation, reach):
+def possible_frames(size: tuple[int, int] | None, upright: tuple[int, int], orientation: int,
+                    reach: tuple[float, float]) -> tuple[str, ...]:
     """How a photo may have been seen when it was annotated: "upright", "stored", both or neither.
 
     Args:
@@ -43,7 +48,7 @@ def _fits(reach, size):
     return reach[0] <= size[0] + BEYOND and reach[1] <= size[1] + BEYOND
 
 
-def wrong_size(upright, size):
+def wrong_size(upright: tuple[int, int], size: tuple[int, int]) -> str:
     """The message of a photo whose size is not the annotated one.
 
     Args:
@@ -61,7 +66,7 @@ def _sides(size):
     return f"{size[0]}x{size[1]}"
 
 
-def chosen_frame(possible, others, of_browser):
+def chosen_frame(possible: tuple[str, ...], others: Collection[str], of_browser: bool) -> str | None:
     """The frame of a photo that was annotated with the size that it has as stored.
 
     Args:
@@ -79,7 +84,7 @@ def chosen_frame(possible, others, of_browser):
     return None if others or of_browser else "stored"
 
 
-def turned_polygon(polygon, orientation, stored):
+def turned_polygon(polygon: Sequence[float], orientation: int, stored: tuple[int, int]) -> list[float]:
     """A polygon of a photo as stored, in the photo as EXIF turns it.
 
     Args:
@@ -99,7 +104,7 @@ def turned_polygon(polygon, orientation, stored):
     return np.stack(points, axis=1).ravel().tolist()
 
 
-def turned_mask(mask, orientation):
+def turned_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
     """A mask of a photo as stored, in the photo as EXIF turns it.
 
     Args:
@@ -113,7 +118,7 @@ def turned_mask(mask, orientation):
     return turns.get(orientation, lambda m: m)(mask)
 
 
-def turned_segmentation(segmentation, orientation, stored):
+def turned_segmentation(segmentation: Segmentation, orientation: int, stored: tuple[int, int]) -> Segmentation:
     """A sound segmentation of COCO, of a photo as stored, in the photo as EXIF turns it."""
     if isinstance(segmentation, dict):
         return run_lengths.encode(turned_mask(run_lengths.decode(segmentation, stored), orientation))

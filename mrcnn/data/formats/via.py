@@ -8,6 +8,7 @@ attribute, all are of the class "object".
 import contextlib
 import math
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,8 +33,10 @@ recognises = via_files.recognises
 class ViaDataset(AnnotatedDataset):
     """A file of VIA and its folder of photos. Classes are numbered in the order of their names."""
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             **others: object) -> "ViaDataset":
         """Register the photos of a file, those without regions too, all regions checked.
 
         annotations: path of the JSON or CSV file; images: folder of the photos; None: the folder of the file
@@ -121,7 +124,7 @@ class ViaDataset(AnnotatedDataset):
                 self.fault(annotations, Fault(photo, error.kind, str(error), number))
         return known
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the ObjectAnnotation of each region that loading found nothing wrong with."""
         info = self.image_info[image_id]
         for number, class_name, shape in info["regions"]:
@@ -193,7 +196,7 @@ class RegionError(ObjectError):
     """What is wrong with a region."""
 
 
-def checked_shape(region, size):
+def checked_shape(region: object, size: tuple[int, int]) -> list[float] | tuple[float, float, float, float, float]:
     """A region's shape as `_shape` gives it.
 
     Args:
@@ -263,7 +266,7 @@ def _reach(regions):
     return float(reach[0]), float(reach[1])
 
 
-def shape_rle(shape, size):
+def shape_rle(shape: list[float] | tuple[float, float, float, float, float], size: tuple[int, int]) -> dict:
     """Compressed run lengths of a checked shape.
 
     Args:

@@ -22,7 +22,7 @@ OUTLINES = {LINE: "line", POLYLINE: "polyline", POLYGON: "polygon"}
 DRIVE = re.compile(r"^[A-Za-z]:/+")
 
 
-def shows_project(keys):
+def shows_project(keys: list[set[str]]) -> bool:
     """Whether the beginning of a file looks like a project. keys: names at its first two depths, by depth."""
     top = keys[1]
     if not {"project", "config"} <= top and not {"project", "attribute"} <= top:
@@ -30,13 +30,13 @@ def shows_project(keys):
     return bool({"vid_list", "data_format_version", "pid"} & keys[2])
 
 
-def is_project(content):
+def is_project(content: object) -> bool:
     """Whether the content of a JSON file is a project of VIA 3."""
     parts = [content.get(key) for key in ("project", "file", "view", "metadata")] if isinstance(content, dict) else [0]
     return all(isinstance(part, dict) for part in parts)
 
 
-def entries_of(content):
+def entries_of(content: dict) -> tuple[list[dict], dict[str, list[str]]]:
     """The photos of a project, as `via_files.read_entries` gives those of the earlier versions.
 
     Args:

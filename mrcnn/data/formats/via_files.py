@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 
 from mrcnn.data.formats import via3
 from mrcnn.data.formats.json_head import keys_by_depth
@@ -12,7 +13,7 @@ CSV_COLUMNS = ("filename", "file_attributes", "region_count", "region_shape_attr
 HEAD = 1 << 20  # characters of a file that are looked at: the photo itself may stand before its regions
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is of VIA, by its beginning."""
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -24,7 +25,7 @@ def recognises(path):
         return False
 
 
-def read_entries(path):
+def read_entries(path: str | os.PathLike) -> tuple[list[dict], dict[str, list[str]]]:
     """Read a file of VIA.
 
     Args:
@@ -70,19 +71,19 @@ def _project_options(content):
     return options
 
 
-def is_entries(entry):
+def is_entries(entry: object) -> bool:
     """Whether this is what VIA writes of one photo."""
     return isinstance(entry, dict) and isinstance(entry.get("filename"), str) and "regions" in entry
 
 
-def first_entry(start):
+def first_entry(start: str) -> dict:
     """The first photo's entry in the beginning of an exported file, which may break off within its regions."""
     opening = start.index("{", start.index("{") + 1)
     regions = start.index('"regions"', opening)
     return json.JSONDecoder().raw_decode(start[opening:regions] + '"regions": []}')[0]
 
 
-def is_csv(start):
+def is_csv(start: str) -> bool:
     return set(CSV_COLUMNS) <= set(_columns(start))
 
 

@@ -10,6 +10,7 @@ Objects are where SegmentationObject has them, each of the class that most of it
 """
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -31,7 +32,7 @@ MIXED = f"of the first {LOOKED_AT} photos of which pixels have several classes: 
         "`data validate` lists all"
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a folder has SegmentationObject and SegmentationClass, or is the first, or holds one that has both."""
     try:
         return voc_layout.find_root(path) is not None
@@ -43,13 +44,15 @@ class VocDataset(LabelMapDataset):
     """A folder of PASCAL VOC. `label_map` gives SegmentationClass as it is, void pixels ignored."""
 
     @staticmethod
-    def parts(annotations):
+    def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
         """Names of the parts that ImageSets/Segmentation lists; () if there is no such list, or one of all photos."""
         root = voc_layout.find_root(annotations)
         return tuple(voc_layout.part_files(root)) if root else ()
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None, split=None,
-             **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, split: str | None = None,
+             **others: object) -> "VocDataset":
         """Register photos by lists of files and by headers; the first LOOKED_AT are looked into.
 
         Args:
@@ -166,7 +169,7 @@ class VocDataset(LabelMapDataset):
             labels = np.where(labels == label, np.uint16(value), labels)
         return numbers, labels
 
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo in the order of their numbers, or what is wrong with them."""
         info = self.image_info[image_id]
         read = self._read(info)
@@ -194,11 +197,11 @@ class VocDataset(LabelMapDataset):
                 listed = ", ".join(f"{counts[i]} of label {i}" for i in np.flatnonzero(counts))
                 yield Fault(info["file_name"], "mixed classes", f"its pixels are {listed}: taken as the most", number)
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo."""
         return AnnotatedDataset.object_classes(self, image_id)
 
-    def label_map(self, image_id):
+    def label_map(self, image_id: int) -> np.ndarray:
         """uint8 [H, W]: the class of every pixel of a photo, as `LabelMapDataset.label_map` gives it."""
         info = self.image_info[image_id]
         if info["map_path"] is None:

@@ -7,6 +7,7 @@ import numpy as np
 from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
 from mrcnn.data.formats.label_mapping import IGNORED
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 # SegmentationClass and SegmentationObject; LabelMe before version 5.4 has arrays in these, and PNGs in the second pair.
@@ -27,7 +28,7 @@ TOGETHER = ("trainval",)  # parts that are made of others
 # --- Folders ---------------------------------------------------------------------------------------------------------
 
 
-def find_root(path):
+def find_root(path: str | os.PathLike) -> str | None:
     """The folder that has both kinds of masks: `path`, the one above SegmentationObject, or the only one below it."""
     path = os.path.abspath(path)
     if not os.path.isdir(path):
@@ -41,7 +42,7 @@ def find_root(path):
     return found[0] if len(found) == 1 else None
 
 
-def mask_folders(root):
+def mask_folders(root: str | os.PathLike) -> tuple[str, str] | None:
     """(folder of the numbers of objects, folder of the labels); None if they are not both there."""
     for labels, objects in FOLDERS:
         pair = os.path.join(root, objects), os.path.join(root, labels)
@@ -50,24 +51,24 @@ def mask_folders(root):
     return None
 
 
-def class_folder(root):
+def class_folder(root: str | os.PathLike) -> str:
     """The folder of the labels."""
     return mask_folders(root)[1]
 
 
-def mask_path(folder, stem):
+def mask_path(folder: str, stem: str) -> str:
     """Path of the mask of a photo."""
     path = os.path.join(folder, *stem.split("/"))
     return next((path + ending for ending in (".png", ".PNG") if os.path.isfile(path + ending)), f"{path}.png")
 
 
-def names_file(root):
+def names_file(root: str | os.PathLike) -> str | None:
     """Path of the file of class names; None if there is none."""
     paths = (os.path.join(root, name) for name in NAMES_FILES)
     return next(filter(os.path.isfile, paths), None)
 
 
-def without_words(listed):
+def without_words(listed: dict[int, str]) -> tuple[dict[int, str], dict[int, int]]:
     """Class names without those that stand for the background or for what is ignored.
 
     Args:
@@ -86,7 +87,7 @@ def without_words(listed):
 # --- Lists of photos -------------------------------------------------------------------------------------------------
 
 
-def part_files(root):
+def part_files(root: str | os.PathLike) -> dict[str, str]:
     """{part: path of its list}, train, val and test first; {} if one list has all photos."""
     folder = os.path.join(root, LISTS)
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
@@ -99,7 +100,7 @@ def part_files(root):
     return {part: found[part] for part in [*order, *(part for part in found if part not in USUAL)]}
 
 
-def listed(path):
+def listed(path: str | os.PathLike) -> list[str]:
     """Names of photos that a list has, without ending."""
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -109,7 +110,7 @@ def listed(path):
     return [line.strip('"') for line in lines if line]
 
 
-def parts_of_stems(root):
+def parts_of_stems(root: str | os.PathLike) -> dict[str, str]:
     """{name of a photo: its part}, the first that lists it."""
     part_of = {}
     for part, path in part_files(root).items():
@@ -118,7 +119,7 @@ def parts_of_stems(root):
     return part_of
 
 
-def stems_of(root, split, report, source):
+def stems_of(root: str | os.PathLike, split: str | None, report: Reporting, source: str | os.PathLike) -> list[str]:
     """Names of the photos to take, without ending.
 
     Args:
@@ -160,7 +161,7 @@ def _stems_below(folder):
 # --- Masks of objects ------------------------------------------------------------------------------------------------
 
 
-def object_numbers(path):
+def object_numbers(path: str | os.PathLike) -> np.ndarray:
     """Numbers of the objects of a photo: values of a palette or grey PNG, places of colours among VOC's.
 
     A colour that is none of VOC's is numbered from 256 on, in the order of the colours.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.annotated import ObjectAnnotation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import voc_layout, written_photos
 from mrcnn.data.formats.label_colours import voc_colours
@@ -70,7 +71,7 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int
     return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)
 
 
-def painted(objects, size, told):
+def painted(objects: list[ObjectAnnotation], size: tuple[int, int], told: "_Told") -> tuple[np.ndarray, np.ndarray]:
     """The two masks of a photo.
 
     Args:

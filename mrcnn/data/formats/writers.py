@@ -9,7 +9,8 @@ import csv
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TextIO
 
 import numpy as np
 
@@ -129,7 +130,7 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
     return len(held)
 
 
-def rle_to_encoded_pixels(rle):
+def rle_to_encoded_pixels(rle: dict) -> str:
     """iMaterialist's text "start length start length ..." of COCO's run lengths; pixels count from 1, down the columns.
 
     Args:
@@ -144,7 +145,7 @@ def rle_to_encoded_pixels(rle):
 # --- What a data set has ---------------------------------------------------------------------------------------------
 
 
-def chosen_photos(dataset, image_ids):
+def chosen_photos(dataset: Dataset, image_ids: Iterable[int] | None) -> list[int]:
     """Image ids as a list, after a look that photos have names of their own."""
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)]
     seen = set()
@@ -169,7 +170,7 @@ def _source_ids(ids, least, ascending=False):
     return list(range(1, len(ids) + 1))
 
 
-def categories_of(dataset, least):
+def categories_of(dataset: Dataset, least: int) -> list[dict]:
     """Entries of the classes 1 to K: id, from `least` on, name, and the group that a class belongs to if it has one."""
     infos = dataset.class_info[1:]
     ids = _source_ids([info["id"] for info in infos], least, ascending=True)
@@ -177,7 +178,8 @@ def categories_of(dataset, least):
     return [{"id": i, **{key: str(info[key]) for key in kept if key in info}} for i, info in zip(ids, infos)]
 
 
-def photo_and_objects(dataset, image_id, left_out):
+def photo_and_objects(dataset: Dataset, image_id: int,
+                      left_out: "LeftOut") -> tuple[str, tuple[int, int], list[ObjectAnnotation]]:
     """(name with forward slashes, (H, W), list of ObjectAnnotation) of a photo of any data set."""
     info = dataset.image_info[image_id]
     objects, size = _objects(dataset, image_id)
@@ -227,10 +229,10 @@ def _coco_objects(objects):
 class LeftOut:
     """Counts of what a form cannot hold. path: of the file, for the warning."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
 
-    def warn(self):
+    def warn(self) -> None:
         counts = {"objects without a pixel": self.empty, "crowds": self.crowds, "photos without objects": self.photos}
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         if told:
@@ -241,7 +243,7 @@ class LeftOut:
 
 
 @contextlib.contextmanager
-def open_whole(*paths):
+def open_whole(*paths: str | os.PathLike) -> Iterator[list[TextIO]]:
     """Texts open for writing; they get their names once all are written, and leave nothing behind if one is not."""
     with whole_files(*paths) as partials, contextlib.ExitStack() as stack:
         yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partials]

@@ -1,8 +1,10 @@
 """The photos of a folder that is written with its annotations: their names there, and the files themselves."""
 
 import os
+from collections.abc import Collection
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.objects import named_errors
 from mrcnn.errors import DataError
@@ -12,7 +14,7 @@ TRAIN, VAL = "train", "val"
 LEADING = ("images", "JPEGImages", "train", "val", "valid", "test")  # folders that tell no photo from another
 
 
-def target_names(dataset, image_ids):
+def target_names(dataset: Dataset, image_ids: Collection[int]) -> tuple[list[tuple[str | None, str]], int]:
     """Names that photos have in the folder that is written, ordered as `image_ids`.
 
     Leading folders of a layout, such as images/train, are taken off where the rest tells the photos of a part apart. Of
@@ -41,7 +43,7 @@ def target_names(dataset, image_ids):
     return targets, renamed
 
 
-def write_photo(dataset, image_id, target, photos):
+def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> str:
     """Write a photo: its file as it is, or a link to it; pixels as PNG where there is no file.
 
     Args:
@@ -74,7 +76,7 @@ def write_photo(dataset, image_id, target, photos):
     return target
 
 
-def check_target(dataset, path, photos):
+def check_target(dataset: Dataset, path: str | os.PathLike, photos: str) -> None:
     """Raise DataError unless `photos` is one of WAYS and no photo lies in the folder to write, which is replaced."""
     if photos not in WAYS:
         raise DataError(f"photos={photos!r}: take one of {', '.join(WAYS)}.")
@@ -84,7 +86,7 @@ def check_target(dataset, path, photos):
             raise DataError(f"{path}: holds {info['path']}, a photo of the data to convert: give another folder.")
 
 
-def sentence(folder, photos):
+def sentence(folder: str, photos: str) -> str:
     """Where the photos are, for the end of a command."""
     return f"The photos are {'copied' if photos == 'copy' else 'linked'} to {folder}."
 

@@ -6,6 +6,7 @@ is loaded; outlines are drawn, as run lengths, when a photo's objects are asked 
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mrcnn.errors import DataError
 FORMAT = "yolo"
 
 
-def recognises(path):
+def recognises(path: str | os.PathLike) -> bool:
     """Whether a file or folder is a data set of YOLO: by its data.yaml or obj.data, or by rows in text files."""
     try:
         if yolo_layout.settings_file(path):
@@ -35,12 +36,14 @@ class YoloDataset(AnnotatedDataset):
     """A data set of YOLO. Classes have the indices of the data.yaml as ids."""
 
     @staticmethod
-    def parts(annotations):
+    def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
         """Names of the parts that the data set is split into, such as ("train", "val"); () if it is not."""
         return tuple(yolo_layout.read_layout(annotations).parts)
 
-    def load(self, annotations, images=None, limit=None, on_error="raise", names=None, mapping=None,
-             boxes_as_masks=None, split=None, **others):
+    def load(self, annotations: str | os.PathLike, images: str | os.PathLike | None = None, limit: int | None = None,
+             on_error: str = "raise", names: str | os.PathLike | None = None,
+             mapping: str | os.PathLike | dict | None = None, boxes_as_masks: bool | None = None,
+             split: str | None = None, **others: object) -> "YoloDataset":
         """Register photos and check all rows. What is taken otherwise than written is in `notes`.
 
         Args:
@@ -252,7 +255,7 @@ class YoloDataset(AnnotatedDataset):
             self.note(*words[key], firsts[key], count)
 
     # --- Objects -----------------------------------------------------------------------------------------------------
-    def read_objects(self, image_id):
+    def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield an ObjectAnnotation, or a Fault, for each row of a photo that loading kept."""
         info = self.image_info[image_id]
         size = height, width = info["height"], info["width"]
@@ -283,7 +286,7 @@ class YoloDataset(AnnotatedDataset):
             else:
                 yield Fault(info["file_name"], "empty mask", "its outline holds no pixel", entry[0])
 
-    def object_classes(self, image_id):
+    def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo, as loading found them; outlines are not drawn."""
         info = self.image_info[image_id]
         dropped = info.get("dropped", ())

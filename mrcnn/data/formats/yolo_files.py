@@ -31,11 +31,11 @@ class LabelFiles:
         found: number of label files that were found.
     """
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root, self.twice, self.found = root, [], 0
         self._names, self._places = {}, {}
 
-    def find(self, name):
+    def find(self, name: str) -> str | None:
         """Path of the label file of a photo, None if it has none. name: of the photo, below the root."""
         folder, base = os.path.split(name)
         places = self._places.get(folder)
@@ -62,7 +62,7 @@ class LabelFiles:
         return places
 
 
-def names_in(folder):
+def names_in(folder: str) -> set[str]:
     """The set of the names in a folder; empty if there is no such folder."""
     try:
         return set(os.listdir(folder))
@@ -72,7 +72,7 @@ def names_in(folder):
         raise DataError(f"{folder}: cannot be listed ({error.strerror}): check its permissions.") from error
 
 
-def photos_below(folder, root):
+def photos_below(folder: str, root: str) -> list[str]:
     """Names below `root` of the photos in a folder and in those below it, sorted.
 
     Raises:
@@ -91,7 +91,7 @@ def photos_below(folder, root):
     return found
 
 
-def labels_below(folder):
+def labels_below(folder: str) -> list[str]:
     """Paths of the label files in a folder and in those below it, sorted."""
     found = []
     for top, folders, names in os.walk(folder):
@@ -102,7 +102,7 @@ def labels_below(folder):
     return found
 
 
-def listed_names(path, root):
+def listed_names(path: str, root: str) -> list[list[str]]:
     """The photos that a text file lists, a path a line.
 
     Args:
@@ -137,7 +137,7 @@ def listed_names(path, root):
     return [likely for likely in names if likely]
 
 
-def label_folder(folder):
+def label_folder(folder: str) -> str:
     """The folder of labels that goes with a folder of photos: its last images/ replaced by labels/."""
     parts = folder.split(os.sep)
     if IMAGES not in parts:

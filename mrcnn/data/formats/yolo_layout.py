@@ -36,15 +36,15 @@ class Layout(NamedTuple):
     """
 
     root: str
-    names: dict | None
-    parts: dict
-    notes: list
+    names: dict[int, str] | None
+    parts: dict[str, list[str]]
+    notes: list[tuple[str, str, str]]
 
 
 # --- Recognising -----------------------------------------------------------------------------------------------------
 
 
-def settings_file(path):
+def settings_file(path: str | os.PathLike) -> str | None:
     """Path of the data.yaml or obj.data that a file is, or a folder has; None if it is or has none."""
     if os.path.isfile(path):
         return os.fspath(path) if _is_settings(path) else None
@@ -71,7 +71,7 @@ def _is_settings(path):
     return bool(keys & PARTS.keys()) and bool(keys & {"names", "nc", "classes", "path"})
 
 
-def has_rows(folder):
+def has_rows(folder: str | os.PathLike) -> bool:
     """Whether text files of a folder, or of labels/ in it, have rows of YOLO."""
     for place in (folder, os.path.join(folder, "labels")):
         for top, _, names in os.walk(place):
@@ -97,7 +97,7 @@ def _is_rows(path):
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def read_layout(path, names=None):
+def read_layout(path: str | os.PathLike, names: str | os.PathLike | None = None) -> Layout:
     """What a data.yaml, an obj.data or a folder of labels says.
 
     Args:
@@ -173,7 +173,7 @@ def _texts(value, what):
     return values
 
 
-def components(text):
+def components(text: str) -> list[str]:
     """Folders and file of a path, without what leads up or to the root of a disk."""
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
     while parts and (parts[0] == ".." or parts[0].endswith(":")):

@@ -40,7 +40,7 @@ class Row(NamedTuple):
     clipped: bool
 
 
-def read_rows(path):
+def read_rows(path: str | os.PathLike) -> list[bytes]:
     """Lines of a label file that are not blank.
 
     Args:
@@ -64,7 +64,7 @@ def read_rows(path):
     return [line for line in data.splitlines() if line and not line.isspace()]
 
 
-def read_row(line):
+def read_row(line: bytes) -> Row:
     """Read one row.
 
     Args:
@@ -123,7 +123,7 @@ def _what_it_may_be(count):
     return f"its row has {count} numbers behind the class: an outline needs three corners x y"
 
 
-def is_rectangle(corners):
+def is_rectangle(corners: list[float]) -> bool:
     """Whether an outline is an upright rectangle.
 
     Args:
