@@ -117,8 +117,15 @@ def apply_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[float], alph
         color: (r, g, b), 0..1.
         alpha: share of the colour.
     """
-    inside = np.asarray(mask).astype(bool)
-    image[inside] = image[inside] * (1 - alpha) + alpha * 255 * np.asarray(color, float)
+    import cv2
+
+    inside, added = np.asarray(mask).astype(bool), alpha * 255 * np.asarray(color, float)
+    if image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+        # A table of what becomes of each of the 256 values: whole pictures pass it in less time than pixels one by one.
+        table = (np.arange(256)[:, None] * (1 - alpha) + added).astype(np.uint8)
+        image[:] = cv2.copyTo(cv2.LUT(image, table[None]), inside.view(np.uint8), image.copy())
+    else:
+        image[inside] = image[inside] * (1 - alpha) + added
     return image
 
 
@@ -204,12 +211,13 @@ def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Seq
     # One empty pixel all round, so that the outline closes at the cut.
     mask = np.pad(mask.astype(np.uint8), 1)
     if scale != 1:
-        mask = (cv2.resize(mask * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)
+        mask = cv2.resize(mask * 255, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+        mask = cv2.threshold(mask, 127, 1, cv2.THRESH_BINARY)[1]
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=line)
-    mask, inner = (m[scale:-scale, scale:-scale].astype(bool) for m in (mask, inner))
+    mask, outline = (m[scale:-scale, scale:-scale].astype(bool) for m in (mask, mask - inner))
     area = canvas[top * scale:top * scale + mask.shape[0], left * scale:left * scale + mask.shape[1]]
     apply_mask(area, mask, color / 255, 0.45)
-    area[mask & ~inner] = color
+    area[outline] = color
 
 
 def _font(size):
@@ -274,9 +282,26 @@ def write_picture(path: str | os.PathLike, pixels: np.ndarray, quality: int = 95
     """
     from PIL import Image
 
-    form = "JPEG" if os.fspath(path).lower().endswith((".jpg", ".jpeg")) else "PNG"
-    with whole_file(path) as partial:
-        Image.fromarray(pixels).save(partial, format=form, quality=quality)
+    if os.fspath(path).lower().endswith((".jpg", ".jpeg")):
+        with whole_file(path) as partial:
+            Image.fromarray(pixels).save(partial, format="JPEG", quality=quality)
+        return
+    data = png_of(pixels)
+    with whole_file(path) as partial, open(partial, "wb") as file:
+        file.write(data)
+
+
+def png_of(pixels: np.ndarray) -> np.ndarray:
+    """The bytes of a PNG file, uint8 [N], made for speed.
+
+    Args:
+        pixels: uint8 [H, W, 3] RGB.
+    """
+    import cv2
+
+    # Run lengths alone: of photos zlib's search for repeated strings finds next to nothing, in seven times the time.
+    how = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), how)[1]
 
 
 def write_figure(path: str | os.PathLike, figure: object) -> None:

@@ -179,6 +179,22 @@ def test_apply_mask_blends_in_place():
     assert image[0, 1].tolist() == [100, 100, 100]
 
 
+@pytest.mark.parametrize("part", [np.s_[:, :], np.s_[3:11, 2:9], np.s_[::2, ::-1]])
+def test_apply_mask_is_the_same_for_every_value_and_part_of_a_picture(part):
+    """Bytes go through a table; the arithmetic, pixel by pixel, is that of the docstring."""
+    rng = np.random.default_rng(0)
+    image = np.arange(16 * 16 * 3).astype(np.uint8).reshape(16, 16, 3)  # each of the 256 values three times
+    mask, color, before = rng.random(image[part].shape[:2]) < 0.5, np.array([0.9, 0.0, 0.35]), image.copy()
+    drawing.apply_mask(image[part], mask, color, alpha=0.45)
+    blended = (before[part] * 0.55 + 0.45 * 255 * color).astype(np.uint8)
+    expected = before.copy()
+    expected[part] = np.where(mask[..., None], blended, before[part])
+    np.testing.assert_array_equal(image, expected)
+    floats = before.astype(float)
+    drawing.apply_mask(floats, np.ones((16, 16)), color, alpha=0.45)
+    np.testing.assert_allclose(floats, before * 0.55 + 0.45 * 255 * color)
+
+
 def test_draw_box_stays_inside_box_and_image():
     image = grey(10, 10, 0)
     assert drawing.draw_box(image, [2, 3, 8, 9], (9, 9, 9), thickness=1) is image
