@@ -1,6 +1,6 @@
 """What a folder of photos takes beside the network's own time: `mrcnn detect` and `mrcnn label`, in one run.
 
-    python benchmarks/folder.py --weights FILE --images DIR [--photos 100] [--rounds 5]
+    python benchmarks/folder.py --weights FILE --images DIR [--photos 100] [--rounds 5] [--set NAME=VALUE ...]
 
 In turns: the network alone on photos that are placed already; the command over the folder, with drawings and without;
 and the same work one after the other, as a loop of load, detect, draw. The command is the whole of it but the start:
@@ -24,6 +24,7 @@ from mrcnn.architectures import load  # noqa: E402
 from mrcnn.commands import detect as detect_command  # noqa: E402
 from mrcnn.commands import label as label_command  # noqa: E402
 from mrcnn.commands.main import main  # noqa: E402
+from mrcnn.commands.options import parse_setting  # noqa: E402
 from mrcnn.commands.photos import list_photos, photos_of, save_drawing  # noqa: E402
 from mrcnn.files import text_table, write_json  # noqa: E402
 from mrcnn.inference.predictor import FEW  # noqa: E402
@@ -63,10 +64,11 @@ def run():
     parser.add_argument("--images", required=True)
     parser.add_argument("--photos", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the network")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     paths = list_photos(options.images)[:options.photos]
-    model = load(options.weights)
+    model = load(options.weights, **dict(map(parse_setting, options.set)))
     detect_command.load_model = label_command.load_model = lambda path, options, overrides: model
     dataset = photos_of(paths, model, argparse.Namespace(matte=None, limit=None))
     size = model.config.BATCH_SIZE
