@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from mrcnn.collections.reading import Collection, class_names
-from mrcnn.collections.sources import tar_of
+from mrcnn.collections.sources import own_file
 from mrcnn.data import run_lengths
 from mrcnn.data.formats.imaterialist import NAMES_FILE
 from mrcnn.data.formats.label_studio_config import config_text
@@ -16,6 +16,7 @@ from mrcnn.errors import DataError
 from mrcnn.files import whole_files
 
 SEPARATE = (",", ":")  # of JSON without spaces
+OPENED = ("http://", "https://", "s3://", "gs://")  # by Label Studio, the last two where its project has that storage
 
 
 def write_coco(collection: Collection, path: str, below: float | None = None) -> dict[str, int]:
@@ -126,16 +127,20 @@ def config_beside(path: str) -> str:
 
 def _task(collection, photo, objects):
     name = photo["photo"].replace(os.sep, "/")
-    if tar_of(os.path.join(collection.root, name)):
-        raise DataError(f"{name} is in a tar file, which Label Studio does not look into: unpack the photos, and label "
-                        "the folder.")
+    place = own_file(collection.root, name)
+    if place is None:
+        raise DataError(f"{name} is in a tar or Parquet file, which Label Studio does not look into: unpack the "
+                        "photos, and label the folder.")
+    if place.system is not None and not place.shown.lower().startswith(OPENED):
+        raise DataError(f"{place.shown}: Label Studio opens addresses of {', '.join(OPENED)} alone: copy the photos "
+                        "there or to a folder, and label that.")
     size, results = (photo["height"], photo["width"]), []
     for row in objects:
         outline, *choices = region_results(f"r{row['object']}", row["class"], _rle(row), size,
                                            [told_of(word) for word in _words(row)])
         results += [{**outline, "score": row["score"]}, *choices]
     return {
-        "data": {"image": address_of(served_name(os.path.join(collection.root, name), name))},
+        "data": {"image": address_of(served_name(place.path, name)) if place.system is None else place.shown},
         "predictions": [{"model_version": collection.key[:12], "result": results,
                          "score": min((row["score"] for row in objects), default=0.0)}],
     }

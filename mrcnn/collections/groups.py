@@ -2,16 +2,17 @@
 
 import csv
 import io
-import os
 import re
+import warnings
 from collections.abc import Callable
 
-from mrcnn.collections.sources import read_bytes, tar_of
+from mrcnn.collections.containers import COLUMNS
+from mrcnn.collections.sources import own_file, read_bytes
+from mrcnn.collections.storage import Unreached
 from mrcnn.collections.tables import Tables
 from mrcnn.errors import DataError, UsageError
 
 MONTH = "month"  # --by month without a table: of the EXIF
-PATHS = ("photo", "path", "file", "file_name", "filename", "image")
 MOST = 24  # groups that are shown: those with the most outfits
 DATE = re.compile(r"(\d{4})[-:/](\d{2})(?:[-:/]\d{2})?(?:[T ].*)?$")
 _TAKEN, _CHANGED, _EXIF = 36867, 306, 0x8769  # tags: DateTimeOriginal, DateTime, the EXIF part
@@ -35,11 +36,11 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             heads = reader.fieldnames or []
-            named = next((head for head in heads if head.strip().lower() in PATHS), None)
+            named = next((head for head in heads if head.strip().lower() in COLUMNS), None)
             if column not in heads:
                 raise UsageError(f"--by {column}: {path} has the columns {', '.join(heads) or 'of an empty file'}.")
             if named is None:
-                raise DataError(f"{path} has no column of photos: name one {' or '.join(PATHS[:3])}.")
+                raise DataError(f"{path} has no column of photos: name one {' or '.join(COLUMNS[:3])}.")
             found = {row[named]: row[column].strip() for row in reader if row[named] and (row[column] or "").strip()}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot read the table ({error}).") from error
@@ -61,20 +62,27 @@ def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = Non
     """
     from PIL import Image
 
-    root, names, found = tables.collection.root, [name for (name,) in tables.rows("SELECT photo FROM kept ORDER BY "
-                                                                                  "id")], {}
+    root, found, lost = tables.collection.root, {}, []
+    names = [name for (name,) in tables.rows("SELECT photo FROM kept ORDER BY id")]
     for number, name in enumerate(names, 1):
-        path = os.path.join(root, name)
         try:
-            with Image.open(io.BytesIO(read_bytes(root, name)) if tar_of(path) else path) as image:
+            own = own_file(root, name)
+            here = own is not None and own.system is None  # where the beginning of the file is enough
+            with Image.open(own.path if here else io.BytesIO(read_bytes(root, name))) as image:
                 exif = image.getexif()
                 date = DATE.match(str(exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED) or ""))
-        except Exception:  # a photo that is gone or broken has no date; how many outfits have no group is told
+        except UsageError:  # a package is missing
+            raise
+        except Exception as error:  # a photo that is gone or broken has no date; how many have no group is told
             date = None
+            if isinstance(error, Unreached):
+                lost.append(error)
         if date:
             found[name] = f"{date[1]}-{date[2]}"
         if show:
             show(number, len(names))
+    if lost:
+        warnings.warn(f"{len(lost)} photos cannot be had and have no month, as: {lost[0]}", stacklevel=2)
     return found
 
 

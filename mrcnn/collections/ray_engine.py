@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from mrcnn.collections.plan import ABOUT, Plan
 from mrcnn.collections.shards import Counts, Job, write_shard
+from mrcnn.collections.storage import check, is_address
 from mrcnn.errors import RunError, UsageError, UserError
 from mrcnn.files import remove_leftovers
 
@@ -90,7 +91,9 @@ class Worker:
         if self.model is None:
             self.job, make_model, folder = ray.cloudpickle.loads(self.packed)
             for path in (os.path.join(folder, ABOUT), self.job.root):
-                if not os.path.exists(path):
+                if is_address(path):
+                    check([path])  # that this machine has what opens it
+                elif not os.path.exists(path):
                     raise RunError(f"{path} is not seen on the machine {socket.gethostname()}: photos and --output "
                                    "have to be in a folder that all machines share, under the same path.")
             self.model = make_model()

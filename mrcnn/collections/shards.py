@@ -4,7 +4,6 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -12,12 +11,14 @@ import numpy as np
 from mrcnn.collections.plan import METADATA
 from mrcnn.collections.rows import photo_rows, schema, unreadable_row
 from mrcnn.collections.sources import read_bytes
+from mrcnn.collections.storage import Unreached, called, is_address
 from mrcnn.data.encoded import WHITE, decode_image
 from mrcnn.data.formats.parquet_files import load_pyarrow
-from mrcnn.errors import DataError
+from mrcnn.errors import DataError, RunError
 from mrcnn.files import printable, whole_file
 
 READERS = 2  # threads that decode photos while the network looks at those before
+LOST = 16  # photos in a row that cannot be had from one address: no fault of theirs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Job:
     """What is the same for all shards.
 
     Args:
-        root: folder of the photos.
+        root: folder of the photos, or its address.
         key: of the collection, which each shard carries.
         matte: RGB 0..255 of the colour under what is transparent.
     """
@@ -75,16 +76,22 @@ def write_shard(path: str, names: Sequence[str], job: Job, model: object,
 
     Raises:
         DataError: the file cannot be written.
+        RunError: what the photos are read from does not answer any more.
     """
     parquet = load_pyarrow()[1]
     counts, rows, size = Counts(photos=len(names)), [], max(1, int(model.config.BATCH_SIZE))
     class_names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
-    photos = _ahead(lambda name: read_photo(job, name), names, READERS + size)
+    photos, lost = _ahead(lambda name: _looked_at(job, name), names, READERS + size), 0
     for start in range(0, len(names), size):
         batch = [next(photos) for _ in names[start:start + size]]
-        found = iter(model.detect([image for _, image, _ in batch if image is not None], rle=True)
-                     if any(image is not None for _, image, _ in batch) else ())
-        for name, (sha256, image, reason) in zip(names[start:], batch):
+        for name, (_, _, reason, unreached) in zip(names[start:], batch):
+            lost = lost + 1 if unreached and is_address(job.root) and not is_address(name) else 0
+            if lost >= min(LOST, len(names)):
+                raise RunError(f"{lost} photos in a row cannot be had, as: {reason} The shards that are done stay, and "
+                               "the same command does the others.")
+        found = iter(model.detect([image for _, image, *_ in batch if image is not None], rle=True)
+                     if any(image is not None for _, image, *_ in batch) else ())
+        for name, (sha256, image, reason, _) in zip(names[start:], batch):
             if image is None:
                 counts.unreadable += 1
                 counts.example = counts.example or reason
@@ -120,13 +127,18 @@ def read_photo(job: Job, name: str) -> tuple[str | None, np.ndarray | None, str 
         (SHA-256 of its file, uint8 [H, W, 3] RGB, None); for what cannot be read the reason in the third place, None in
         the second and, if there is no file, the first.
     """
-    path, sha256 = os.path.join(job.root, name), None
+    return _looked_at(job, name)[:3]
+
+
+def _looked_at(job, name):
+    """`read_photo`, and in the fourth place whether the photo may be there all the same."""
+    sha256 = None
     try:
         data = read_bytes(job.root, name)
         sha256 = hashlib.sha256(data).hexdigest()
-        return sha256, decode_image(data, path, job.matte), None
+        return sha256, decode_image(data, called(job.root, name), job.matte), None, False
     except DataError as error:
-        return sha256, None, printable(error, one_line=True)
+        return sha256, None, printable(error, one_line=True), isinstance(error, Unreached)
 
 
 def _ahead(function: Callable, items: Sequence, count: int) -> Iterator:

@@ -1,20 +1,28 @@
-"""Which photos a collection has: those of a folder with its subfolders, a pattern, list, table, tar or some files."""
+"""Which photos a collection has: of a folder with its subfolders, a pattern, list, table, tar or some files.
+
+All of these may be at addresses of fsspec instead of on this machine (`mrcnn.collections.storage`).
+"""
 
 import csv
-import functools
-import glob
+import io
 import os
-import re
-import tarfile
+import posixpath
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from mrcnn.data.formats.parquet_files import load_pyarrow
+from mrcnn.collections import storage
+from mrcnn.collections.containers import (
+    COLUMNS,
+    PARQUET,
+    TAR,
+    PhotoTable,
+    container_of,
+    photos_of_table,
+    photos_of_tar,
+    read_inside,
+    shown,
+)
 from mrcnn.errors import DataError
-
-COLUMNS = ("photo", "path", "file", "file_name", "filename", "image")  # of a table: the first of these that it has
-TAR = ".tar"
-SHOWN = 3  # names that a message gives
 
 
 def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -22,29 +30,25 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
 
     Args:
         paths: one folder, pattern with * (quoted, so that the shell leaves it), list (.txt, a path a line) or table
-            (.csv or .parquet with a column of COLUMNS), tar files (uncompressed, as of WebDataset), or any number of
-            photos. Paths in lists and tables are relative to these; a photo in a tar is TAR/NAME.
+            (.csv or .parquet with a column of COLUMNS), tar files (uncompressed, as of WebDataset), Parquet files with
+            a column of encoded photos, or any number of photos; all on this machine, or all at addresses of fsspec.
+            Paths in lists and tables are relative to these, absolute, or addresses; a photo in a tar is TAR/NAME, one
+            in a table TABLE/ROW or TABLE/ROW/NAME.
 
     Returns:
-        (root, absolute path of the folder that the names are relative to; sorted names of the photos, each once).
+        (root, absolute path or address of the folder that the names are relative to; sorted names of the photos, each
+        once).
 
     Raises:
         DataError: there are no photos, or a list cannot be read.
+        UsageError: an address needs a package that is not installed.
     """
+    paths = [storage.plain(path) for path in paths]
     path = paths[0]
-    if all(path.lower().endswith(TAR) for path in paths):
-        root, tars = _common(paths)
-        names = [f"{tar}/{name}" for tar in tars for name in _photos_in(os.path.join(root, tar))]
-    elif len(paths) > 1:
-        root, names = _common(paths)
-    elif os.path.isdir(path):
-        root, names = path, _walked(path)
-    elif path.lower().endswith((".txt", ".csv", ".parquet")):
-        root, names = os.path.dirname(path), _read_list(path)
-    elif glob.has_magic(path) and not os.path.isfile(path):
-        root, names = _common(sorted(filter(os.path.isfile, glob.iglob(path, recursive=True))))
-    else:
-        root, names = _common([path])
+    storage.check(paths)
+    if len({storage.is_address(path) for path in paths}) > 1:
+        raise DataError(f"{path}{_more(paths)} are partly addresses: put all into a list (.txt), an address a line.")
+    root, names = _listed(paths)
     if not names:
         raise DataError(f"{path} holds no photos: give a folder, a pattern in quotes, a list (.txt), a table (.csv, "
                         ".parquet), tar files or photos.")
@@ -52,52 +56,136 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
     if len(once) < len(names):
         warnings.warn(f"{path}: {len(names) - len(once)} photos are listed more than once: each is taken once.",
                       stacklevel=2)
-    return os.path.realpath(root or "."), once
+    storage.check([name for name in once if storage.is_address(name)])
+    return root if storage.is_address(root) else os.path.realpath(root or "."), once
+
+
+def _listed(paths):
+    """(root, names of the photos) of paths of one kind."""
+    path, pattern = paths[0], len(paths) == 1 and storage.is_pattern(paths[0])
+    if pattern:
+        paths = storage.matching(path)
+    endings, alone = {storage.ending(path) for path in paths}, len(paths) == 1 and not pattern
+    if alone and _is_folder(path):
+        return path, _walked(path)
+    if endings == {TAR}:
+        return _inside(paths, _photos_in)
+    if endings == {PARQUET} and not (alone and _has_paths(path)):
+        return _inside(paths, photos_of_table)
+    if alone and endings <= {".txt", ".csv", PARQUET}:
+        return _folder_of(path), _read_list(path)
+    return _common(paths)
+
+
+def _is_folder(path):
+    """Whether a path is a folder; at an address nothing is asked for where the ending tells."""
+    from mrcnn.data.images import PHOTO_ENDINGS
+
+    if storage.is_address(path) and storage.ending(path) in (".txt", ".csv", PARQUET, TAR, *PHOTO_ENDINGS):
+        return False
+    return storage.is_folder(path)
+
+
+def _folder_of(path):
+    """The folder of a file, or its address."""
+    if not storage.is_address(path):
+        return os.path.dirname(path)
+    before, inner, after = storage.split(path)
+    return f"{before}{posixpath.dirname(inner)}{after}"
+
+
+def _inside(paths, photos_of):
+    """(root, names) of the photos in files."""
+    root, files = _common(paths)
+    return root, [f"{file}/{name}" for file in files for name in photos_of(storage.place_of(root, file))]
 
 
 def _common(paths):
     """(the folder that all files are in, their names in it)."""
+    if not paths:
+        return "", []
+    if storage.is_address(paths[0]):
+        return _common_address(paths)
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         what = "is a folder: give one folder alone, or photos" if os.path.isdir(missing[0]) else "does not exist"
         raise DataError(f"{missing[0]}{_more(missing)} {what}.")
-    if not paths:
-        return "", []
     absolute = [os.path.abspath(path) for path in paths]
     root = os.path.commonpath([os.path.dirname(path) for path in absolute])
     return root, [os.path.relpath(path, root) for path in absolute]
+
+
+def _common_address(addresses):
+    """`_common` of addresses, of which nothing is asked for: there may be very many."""
+    parts = [storage.split(address) for address in addresses]
+    folders = [posixpath.dirname(path) for _, path, _ in parts]
+    root = posixpath.commonpath(folders) if len({folder.startswith("/") for folder in folders}) == 1 else ""
+    if len({(before, after) for before, _, after in parts}) > 1 or (not root and any(folders)):
+        raise DataError(f"{addresses[0]}{_more(addresses)} have no folder in common: put them into a list (.txt), an "
+                        "address a line.")
+    before, _, after = parts[0]
+    return f"{before}{root}{after}", [path[len(root):].lstrip("/") for _, path, _ in parts]
 
 
 def _walked(folder):
     """Names of the photos in a folder and its subfolders; hidden ones are left out, other files are told of."""
     from mrcnn.data.images import PHOTO_ENDINGS
 
+    names = _at_address(folder) if storage.is_address(folder) else _on_this_machine(folder)
+    photos = [name for name in names if name.lower().endswith(PHOTO_ENDINGS)]
+    others = sorted(set(names) - set(photos))
+    if others:
+        inside = {storage.ending(name) for name in others} & {TAR, PARQUET}
+        remedy = f"; give those that hold photos themselves, as '{folder}/*{min(inside)}'" if inside else ""
+        warnings.warn(f"{folder}: {len(others)} files are passed over, being no photos by their endings: "
+                      f"{shown(others)}{remedy}.", stacklevel=4)
+    return photos
+
+
+def _on_this_machine(folder):
     def fail(error):
         raise DataError(f"{error.filename}: cannot be listed ({error.strerror}): check its rights.") from error
 
-    photos, others = [], []
+    found = []
     for where, folders, names in os.walk(folder, onerror=fail):
         folders[:] = [name for name in folders if not name.startswith(".")]
         linked = [name for name in folders if os.path.islink(os.path.join(where, name))]
         if linked:
-            warnings.warn(f"{where}: {len(linked)} links to folders are not followed: {_shown(linked)}.", stacklevel=3)
-        for name in names:
-            if not name.startswith("."):
-                is_photo = name.lower().endswith(PHOTO_ENDINGS)
-                (photos if is_photo else others).append(os.path.relpath(os.path.join(where, name), folder))
-    if others:
-        warnings.warn(f"{folder}: {len(others)} files are passed over, being no photos by their endings: "
-                      f"{_shown(sorted(others))}.", stacklevel=3)
-    return photos
+            warnings.warn(f"{where}: {len(linked)} links to folders are not followed: {shown(linked)}.", stacklevel=5)
+        found += [os.path.relpath(os.path.join(where, name), folder) for name in names if not name.startswith(".")]
+    return found
+
+
+def _at_address(address):
+    names = [name for name in storage.files_below(address) if not any(part.startswith(".") for part in name.split("/"))]
+    confused = [name for name in names if container_of(address, name)]
+    if confused:
+        raise DataError(f"{address}: {confused[0]}{_more(confused)} is in a folder whose name ends as that of a "
+                        "file of photos: rename the folder.")
+    return names
+
+
+def _photos_in(place):
+    from mrcnn.data.images import PHOTO_ENDINGS
+
+    return photos_of_tar(place, PHOTO_ENDINGS)
+
+
+def _has_paths(path):
+    """Whether a table holds paths, not photos."""
+    return PhotoTable(storage.place_of("", path)).picture is None
 
 
 def _read_list(path):
     """Paths in a list or table."""
-    if path.lower().endswith(".parquet"):
-        return _read_parquet(path)
+    place = storage.place_of("", path)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            names = _column(path, csv.DictReader(file)) if path.lower().endswith(".csv") else file.read().splitlines()
+        if storage.ending(path) == PARQUET:
+            names = PhotoTable(place).paths()
+        else:
+            with storage.opened(place) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+                table = storage.ending(path) == ".csv"
+                names = _column(path, csv.DictReader(text)) if table else text.read().splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot read the list ({error.strerror}): check the path.") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -105,101 +193,41 @@ def _read_list(path):
     return [name.strip() for name in names if name and name.strip()]
 
 
-def _read_parquet(path):
-    pyarrow, parquet = load_pyarrow()
-    try:
-        with parquet.ParquetFile(path) as file:
-            found = [name for name in COLUMNS if name in file.schema_arrow.names]
-            if not found:
-                raise DataError(f"{path} has no column of paths: name one of its columns {', '.join(COLUMNS)}.")
-            if not pyarrow.types.is_string(kind := file.schema_arrow.field(found[0]).type):
-                raise DataError(f"{path}: its column {found[0]} holds {kind}, no paths: write the photos as files, and "
-                                "give their folder or paths.")
-            names = [name for batch in file.iter_batches(columns=found[:1]) for name in batch[0].to_pylist()]
-    except (OSError, pyarrow.ArrowException) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: cannot read the table ({reason}): save it anew.") from error
-    return [name.strip() for name in names if name and name.strip()]
-
-
-def _photos_in(path):
-    """Names of the photos in a tar file."""
-    from mrcnn.data.images import PHOTO_ENDINGS
-
-    names = sorted(members_of(path))
-    others = [name for name in names if not name.lower().endswith(PHOTO_ENDINGS)]
-    if others:
-        warnings.warn(f"{path}: {len(others)} files are passed over, being no photos by their endings: "
-                      f"{_shown(others)}.", stacklevel=3)
-    return [name for name in names if name.lower().endswith(PHOTO_ENDINGS)]
-
-
-@functools.lru_cache(maxsize=64)
-def members_of(path: str) -> dict[str, tuple[int, int]]:
-    """{name: (first byte, number of bytes)} of the files in a tar.
-
-    Raises:
-        DataError: it cannot be read, or is compressed.
-    """
-    try:
-        with tarfile.open(path, "r:") as archive:
-            return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
-    except (OSError, tarfile.TarError) as error:
-        raise DataError(f"{path}: no tar file that can be read ({error}): give it uncompressed and whole.") from error
-
-
-def read_bytes(root: str, name: str) -> bytes:
-    """The bytes of a photo.
-
-    Args:
-        root: folder of the collection.
-        name: of the photo, as `list_collection` gives it.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    path = os.path.join(root, name)
-    try:
-        tar = tar_of(path)
-        if tar:
-            return _member(tar, path[len(tar) + 1:])
-        with open(path, "rb") as file:
-            return file.read()
-    except (OSError, ValueError) as error:  # a zero byte is in no path
-        raise DataError(f"{path}: cannot read the photo ({getattr(error, 'strerror', None) or error}).") from error
-
-
-def tar_of(path: str) -> str | None:
-    """Path of the tar file that a photo is in; None where it is a file of its own."""
-    for inside in re.finditer(re.escape(f"{TAR}/"), path, re.IGNORECASE):
-        if os.path.isfile(tar := path[:inside.end() - 1]):
-            return tar
-    return None
-
-
-def _member(path, name):
-    place = members_of(path).get(name)
-    if place is None:
-        raise DataError(f"{path}/{name}: cannot read the photo (the tar has no such file).")
-    with open(path, "rb") as file:
-        file.seek(place[0])
-        data = file.read(place[1])
-    if len(data) < place[1]:
-        raise DataError(f"{path}/{name}: cannot read the photo (the tar ends before it).")
-    return data
-
-
-def _column(path, table) -> list[str]:
+def _column(path, table):
     found = [name for name in COLUMNS if name in (table.fieldnames or ())]
     if not found:
         raise DataError(f"{path} has no column of paths: name one of its columns {', '.join(COLUMNS)}.")
     return [row[found[0]] for row in table]
 
 
-def _shown(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
 def _more(names):
     return f" and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def read_bytes(root: str, name: str) -> bytes:
+    """The bytes of a photo.
+
+    Args:
+        root: folder of the collection, or its address.
+        name: of the photo, as `list_collection` gives it.
+
+    Raises:
+        DataError: it cannot be read; `mrcnn.collections.storage.Unreached` if it may be there all the same.
+        UsageError: an address needs a package that is not installed.
+    """
+    inside = container_of(root, name)
+    if inside is not None:
+        return read_inside(*inside)
+    place = storage.place_of(root, name)
+    try:
+        return storage.read(place)
+    except DataError:
+        raise
+    except (OSError, ValueError) as error:  # a zero byte is in no path
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{place.shown}: cannot read the photo ({reason}).") from error
+
+
+def own_file(root: str, name: str) -> storage.Place | None:
+    """The place of a photo that is a file of its own; None of one in a tar or table. root, name: as `read_bytes`."""
+    return None if container_of(root, name) else storage.place_of(root, name)
