@@ -59,8 +59,9 @@ setup(
         "serve": ["fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.18"],
         # The smaller of the two packages that read Parquet: Hugging Face's `datasets` asks for it, pandas and more.
         "parquet": ["pyarrow>=17"],
-        # DuckDB counts the rows of a report, beyond what memory holds if need be, and brings no other package.
-        "collection": ["pyarrow>=17", "duckdb>=1.4"],
+        # DuckDB counts the rows of a report, beyond what memory holds if need be; fsspec opens addresses of photos,
+        # each protocol by a package of its own (aiohttp, s3fs, gcsfs ...). Neither brings another package.
+        "collection": ["pyarrow>=17", "duckdb>=1.4", "fsspec>=2024.6"],
         "ray": ["ray>=2.60", "pyarrow>=17"],
         "video": ["av>=14.2"],
         # LiteRT files are written, and where ai-edge-litert is not installed also run, by TensorFlow itself.
@@ -70,8 +71,8 @@ setup(
         "docs": ["mkdocs==1.6.1"],
         "dev": ["jax>=0.4.35", "jaxlib>=0.4.35", "torch==2.13.0", "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.9",
                 "nbclient>=0.10", "ipykernel>=6.29", "optuna>=5.0", "onnx>=1.18", "onnxruntime>=1.20", "tf2onnx>=1.17",
-                "pyarrow>=17", "duckdb>=1.4", "av>=14.2", "fastapi>=0.115", "uvicorn>=0.30", "python-multipart>=0.0.18",
-                "httpx2>=2"],
+                "pyarrow>=17", "duckdb>=1.4", "fsspec[http]>=2024.6", "av>=14.2", "fastapi>=0.115", "uvicorn>=0.30",
+                "python-multipart>=0.0.18", "httpx2>=2"],
     },
     classifiers=[
         "Intended Audience :: Science/Research",

@@ -107,7 +107,7 @@ def columns_of(schema: object, name: str) -> tuple[str | None, str | None]:
     picture = known[0] if known else pictures[0] if pictures and not texts else None
     if picture is None and not texts:
         told = [f"{column} holds {kinds[column]}" for column in COLUMNS if column in kinds]
-        raise DataError(f"{name} has no column of paths or photos{' (' + told[0] + ')' if told else ''}: name one of "
+        raise DataError(f"{name} has no column of paths{' (' + told[0] + ')' if told else ''} or photos: name one of "
                         f"its columns {', '.join(COLUMNS)}.")
     left = [column for column in pictures if column != picture]
     if left or picture not in (None, *COLUMNS):
@@ -142,7 +142,7 @@ class PhotoTable:
         self._starts = list(itertools.accumulate(sizes, initial=0))
         self.picture, self.path = columns_of(schema, place.shown)
         self._fields = members_of(schema.field(self.picture).type) if self.picture else {}
-        self._rows, self._next = None, 0  # what reads on, and the row that it gives next
+        self._rows, self._group, self._next = None, 0, 0  # what reads on, its row group, the row that it gives next
         self._kept = collections.deque(maxlen=2)  # [(first row, photos)]: two threads are at neighbouring rows
 
     def __len__(self):
@@ -192,10 +192,10 @@ class PhotoTable:
 
     def _read_to(self, row):
         group = bisect.bisect_right(self._starts, row) - 1
-        if self._rows is None or not self._starts[group] <= self._next <= row:
+        if self._rows is None or group != self._group or self._next > row:
             column = f"{self.picture}.bytes" if self._fields else self.picture
             self._rows = self._file.iter_batches(AT_ONCE, row_groups=[group], columns=[column])
-            self._next = self._starts[group]
+            self._group, self._next = group, self._starts[group]
         for batch in self._rows:
             batch.validate(full=True)
             first, self._next = self._next, self._next + len(batch)

@@ -74,6 +74,8 @@ def _listed(paths):
         return _inside(paths, photos_of_table)
     if alone and endings <= {".txt", ".csv", PARQUET}:
         return _folder_of(path), _read_list(path)
+    if alone and storage.is_address(path) and not storage.is_file(storage.place_of("", path)):
+        raise DataError(f"{path}: does not exist, or may not be seen: check the address.")
     return _common(paths)
 
 
@@ -120,7 +122,7 @@ def _common_address(addresses):
     parts = [storage.split(address) for address in addresses]
     folders = [posixpath.dirname(path) for _, path, _ in parts]
     root = posixpath.commonpath(folders) if len({folder.startswith("/") for folder in folders}) == 1 else ""
-    if len({(before, after) for before, _, after in parts}) > 1 or (not root and any(folders)):
+    if len({(before, after) for before, _, after in parts}) > 1 or (not (root or parts[0][2]) and any(folders)):
         raise DataError(f"{addresses[0]}{_more(addresses)} have no folder in common: put them into a list (.txt), an "
                         "address a line.")
     before, _, after = parts[0]

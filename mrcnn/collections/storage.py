@@ -168,7 +168,7 @@ def naming(address: str) -> Iterator[None]:
         remedy = f"pip install {package}" if package else "install what it names"
         raise UsageError(f"{address}: fsspec needs another package for {protocol}:// ({_reason(error)}): {remedy}."
                          ) from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, KeyError) as error:  # the latter of archives, by fsspec of before 2025
         raise DataError(f"{address}: does not exist, or may not be seen ({_reason(error)}).") from error
     except Exception as error:
         if type(error).__module__.startswith("pyarrow"):

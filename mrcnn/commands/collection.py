@@ -114,7 +114,8 @@ def add_collection(commands, add_command):
     command = add_command(tasks, "label", label, "Write what is found in a collection of photos as Parquet files; the "
                           "same command goes on where it was stopped.")
     command.add_argument("photos", nargs="+", metavar="PHOTOS", help="a folder (with its subfolders), a pattern in "
-                         "quotes, a list (.txt), a table with a column of paths (.csv, .parquet), tar files, or photos")
+                         "quotes, a list (.txt), a table with a column of paths (.csv, .parquet) or of photos "
+                         "(.parquet), tar files, or photos; or addresses of these, as s3://bucket/folder")
     add_weights(command)
     command.add_argument("--output", required=True, metavar="DIR", help="folder of the collection: a new one, or one "
                          "that this command is to go on with")

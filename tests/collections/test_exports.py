@@ -105,6 +105,21 @@ def test_tasks_of_photos_in_tar_files_are_refused(tmp_path):
 
     tarfile.open(tmp_path / "photos.tar", "w").close()
     made = Collection(write_rows(tmp_path / "c", [[row("photos.tar/a.jpg", 0, "top")]], root=tmp_path))
-    with pytest.raises(DataError, match="photos.tar/a.jpg is in a tar file, which Label Studio does not look into"):
+    with pytest.raises(DataError, match="photos.tar/a.jpg is in a tar or Parquet file, which Label Studio does"):
         write_label_studio_tasks(made, str(tmp_path / "tasks.json"))
     assert not (tmp_path / "tasks.json").exists()
+
+
+@pytest.mark.parametrize("root", ["https://host/photos", "s3://bucket/photos", "memory://photos"])
+def test_tasks_of_photos_at_addresses(tmp_path, root):
+    pytest.importorskip("aiohttp" if root.startswith("https") else "s3fs" if root.startswith("s3") else "fsspec")
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+
+    made = Collection(write_rows(tmp_path / "c", [[row("sub/a.jpg", 0, "top", score=0.5, area=0)]], root=root))
+    if root.startswith("memory"):
+        with pytest.raises(DataError, match="memory://photos/sub/a.jpg: Label Studio opens addresses of http://"):
+            write_label_studio_tasks(made, str(tmp_path / "tasks.json"))
+        return
+    write_label_studio_tasks(made, str(tmp_path / "tasks.json"))
+    assert json.loads((tmp_path / "tasks.json").read_text())[0]["data"]["image"] == f"{root}/sub/a.jpg"

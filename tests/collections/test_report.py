@@ -172,7 +172,8 @@ def test_a_report_leaves_no_table_of_the_one_before(tmp_path):
     assert "groups.csv" not in os.listdir(os.path.join(folder, "report"))
 
 
-def test_photos_in_tar_files_are_shown_and_dated(tmp_path):
+@pytest.mark.parametrize("where", ["tar", "parquet", "memory"])
+def test_photos_in_files_and_at_addresses_are_shown_and_dated(tmp_path, where):
     import hashlib
     import io
     import tarfile
@@ -182,22 +183,47 @@ def test_photos_in_tar_files_are_shown_and_dated(tmp_path):
 
     exif = Image.Exif()
     exif.get_ifd(0x8769)[36867] = "2023:07:09 12:00:00"
-    held = io.BytesIO()
+    held, root, name = io.BytesIO(), tmp_path, "photos.tar/a.jpg"
     Image.fromarray(np.full((100, 50, 3), 90, np.uint8)).save(held, "JPEG", exif=exif)
-    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
-        member = tarfile.TarInfo("a.jpg")
-        member.size = len(held.getvalue())
-        archive.addfile(member, io.BytesIO(held.getvalue()))
+    if where == "tar":
+        with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+            member = tarfile.TarInfo("a.jpg")
+            member.size = len(held.getvalue())
+            archive.addfile(member, io.BytesIO(held.getvalue()))
+    elif where == "parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        name = "photos.parquet/00000001"
+        pyarrow.parquet.write_table(pyarrow.table({"image": [b"other", held.getvalue()]}), tmp_path / "photos.parquet")
+    else:
+        root, name = f"memory://{tmp_path.name}", "a.jpg"
+        pytest.importorskip("fsspec").filesystem("memory").pipe(f"/{tmp_path.name}/a.jpg", held.getvalue())
     digest = hashlib.sha256(held.getvalue()).hexdigest()
-    rows = [row("photos.tar/a.jpg", number, name, "red", sha256=digest) for number, name in enumerate(("top", "shoes"))]
-    tables = Tables(write_collection(tmp_path / "c", [rows], root=tmp_path))
-    assert months_of_exif(tables) == {"photos.tar/a.jpg": "2023-07"}
+    rows = [row(name, number, garment, "red", sha256=digest) for number, garment in enumerate(("top", "shoes"))]
+    tables = Tables(write_collection(tmp_path / "c", [rows], root=root))
+    assert months_of_exif(tables) == {name: "2023-07"}
     [pair] = [habit for habit in habits(tables, 2, least=1) if set(habit.kinds) == {"class"}]
     found = examples(tables, [pair], 3)
-    assert found.missing == 0 and [name for _, name in found.pictures[0]] == ["photos.tar/a.jpg"]
-    changed = Tables(write_collection(tmp_path / "d", [[{**one, "sha256": "0"} for one in rows]], root=tmp_path))
+    assert found.missing == 0 and [shown for _, shown in found.pictures[0]] == [name]
+    changed = Tables(write_collection(tmp_path / "d", [[{**one, "sha256": "0"} for one in rows]], root=root))
     found = examples(changed, [pair], 3)
-    assert found.missing == 1 and "photos.tar/a.jpg is another file than the one that was labelled" in found.reason
+    assert found.missing == 1 and f"{name} is another file than the one that was labelled" in found.reason
+
+
+def test_photos_that_cannot_be_had_are_told_of_when_months_are_read(tmp_path, monkeypatch):
+    from mrcnn.collections import groups
+    from mrcnn.collections.storage import Unreached
+
+    def refuse(root, name):
+        raise Unreached(f"{name}: cannot be read (gone)")
+
+    pytest.importorskip("fsspec")
+    monkeypatch.setattr(groups, "read_bytes", refuse)
+    tables = Tables(write_collection(tmp_path / "c", [[row("a.jpg", 0, "top")], [row("b.jpg", 0, "top")]],
+                                     root="memory://x"))
+    with pytest.warns(UserWarning, match="2 photos cannot be had and have no month, as: a.jpg: cannot be read"):
+        assert groups.months_of_exif(tables) == {}
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -2,11 +2,14 @@
 
 import io
 import os
+import shutil
 import tarfile
 
 import pytest
+import web_folder
 
 from mrcnn.collections.sources import list_collection, read_bytes
+from mrcnn.collections.storage import Unreached
 from mrcnn.errors import DataError
 
 
@@ -92,11 +95,130 @@ def test_a_parquet_table_of_paths(folder):
     path = str(folder / "table.parquet")
     parquet.write_table(pyarrow.table({"id": [1, 2, 3], "photo": ["sub/a.PNG", None, "b.jpg"]}), path)
     assert list_collection([path]) == (os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
-    for table, message in (({"id": [1]}, "no column of paths: name one"),
-                           ({"image": [b"bytes"]}, "image holds binary")):
+    for table, message in (({"id": [1]}, "no column of paths or photos: name one"),
+                           ({"image": [1.5]}, "image holds double")):
         parquet.write_table(pyarrow.table(table), path)
         with pytest.raises(DataError, match=message):
             list_collection([path])
     (folder / "table.parquet").write_bytes(b"no table")
     with pytest.raises(DataError, match="table.parquet: cannot read the table .*: save it anew"):
         list_collection([path])
+
+
+# --- Photos in Parquet files, and at addresses -----------------------------------------------------------------------
+
+
+def test_photos_in_parquet_files(folder, tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for name, photos in (("a-0", [b"1", b"2"]), ("a-1", [b"3"])):
+        rows = [{"bytes": photo, "path": "x.jpg"} for photo in photos]
+        parquet.write_table(pyarrow.table({"image": rows}), folder / f"{name}.parquet")
+    expected = ["a-0.parquet/00000000/x.jpg", "a-0.parquet/00000001/x.jpg", "a-1.parquet/00000000/x.jpg"]
+    root = os.path.realpath(folder)
+    assert list_collection([str(folder / "a-*.parquet")]) == (root, expected)
+    assert list_collection([str(folder / "a-1.parquet"), str(folder / "a-0.parquet")]) == (root, expected)
+    assert list_collection([str(folder / "a-1.parquet")]) == (root, expected[2:])
+    assert [read_bytes(root, name) for name in expected] == [b"1", b"2", b"3"]
+    with pytest.warns(UserWarning, match=r"passed over.*give those that hold photos themselves, as .*\*\.parquet'"):
+        assert len(list_collection([str(folder)])[1]) == 3
+
+
+@pytest.fixture(params=["memory", "http", "zip"])
+def address(request, folder, tmp_path):
+    """The address of a copy of `folder`."""
+    fsspec = pytest.importorskip("fsspec")
+    if request.param == "http":
+        pytest.importorskip("aiohttp")
+        with web_folder.served(folder) as server:
+            yield server.address
+    elif request.param == "zip":
+        yield f"zip://::file://{shutil.make_archive(str(tmp_path / 'packed'), 'zip', folder)}"
+    else:
+        memory = fsspec.filesystem("memory")
+        memory.put(str(folder), "/bucket", recursive=True)
+        yield "memory://bucket"
+        memory.rm("/bucket", recursive=True)
+
+
+def below(address, name):
+    before, _, after = address.partition("::")
+    return f"{before.rstrip('/') if before != 'zip://' else 'zip:/'}/{name}" + (f"::{after}" if after else "")
+
+
+@pytest.fixture
+def filled(folder):
+    (folder / "b.jpg").write_bytes(b"bb")
+    (folder / "sub" / "a.PNG").write_bytes(b"a")
+    (folder / "list.txt").write_text("sub/a.PNG\nb.jpg\n")
+    (folder / "table.csv").write_text("id,image_url\n1,b.jpg\n")
+    write_tar(folder / "t.tar", {"x/2.jpg": b"two" * 999, "x/1.jpg": b"one"})
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore:.*passed over")
+def test_what_is_at_an_address_is_as_what_is_in_a_folder(filled, address):
+    for given in ([""], ["sub/*.PNG"], ["list.txt"], ["table.csv"], ["t.tar"], ["sub/a.PNG", "b.jpg"], ["b.jpg"]):
+        here = list_collection([str(filled / name) for name in given])
+        there = list_collection([below(address, name) if name else address for name in given])
+        assert there[1] == here[1], given
+        assert [read_bytes(there[0], name) for name in there[1]] == [read_bytes(here[0], name) for name in here[1]]
+    with pytest.raises(DataError, match="none.jpg.*: does not exist"):
+        read_bytes(address, "none.jpg")
+    with pytest.raises(DataError, match="t.tar.*/none.jpg: cannot read the photo .the tar has no such"):
+        read_bytes(address, "t.tar/none.jpg")
+    with pytest.raises(DataError, match="none.*: does not exist"):
+        list_collection([below(address, "none")])
+    with pytest.raises(DataError, match=r"x\*.jpg.* holds no photos"):
+        list_collection([below(address, "x*.jpg")])
+
+
+def test_parquet_at_an_address(filled, address):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    if address.startswith("http"):
+        parquet.write_table(pyarrow.table({"image": [b"1" * 2000, b"2"]}), filled / "p.parquet")
+        root, names = list_collection([f"{address}/p.parquet"])
+        assert (root, names) == (address, ["p.parquet/00000000", "p.parquet/00000001"])
+        assert [len(read_bytes(root, name)) for name in names] == [2000, 1]
+        (filled / "p.parquet").write_bytes(b"PAR1 damaged PAR1")
+        with pytest.raises(DataError, match="p.parquet: cannot read the table"):
+            list_collection([f"{address}/p.parquet"])
+
+
+def test_lists_of_addresses(folder, tmp_path):
+    pytest.importorskip("aiohttp")
+    (folder / "b.jpg").write_bytes(b"bb")
+    (folder / "c.jpg").write_bytes(b"cc")
+    with web_folder.served(folder) as server:
+        (tmp_path / "list.csv").write_text(f"url\n{server.address}/b.jpg?size=2\nphotos/c.jpg\n")
+        root, names = list_collection([str(tmp_path / "list.csv")])
+        assert names == [f"{server.address}/b.jpg?size=2", "photos/c.jpg"]
+        assert [read_bytes(root, name) for name in names] == [b"bb", b"cc"]
+        server.forbidden.add("c.jpg")
+        with pytest.raises(Unreached, match="c.jpg: cannot be read .*403.*: check network and rights"):
+            read_bytes(server.address, "c.jpg")
+        with pytest.raises(DataError, match="gone.jpg: does not exist"):
+            read_bytes(server.address, "gone.jpg")
+    with pytest.raises(Unreached, match="b.jpg: cannot be read .*(?i:connect)"):
+        read_bytes(server.address, "b.jpg")
+    for given, message in (([str(folder), "s3://b/a.jpg"], "are partly addresses: put all into a list"),
+                           (["memory://a/b.jpg", "memory://c/b.jpg"], "have no folder in common"),
+                           (["memory://a/b.jpg", "file:///c/b.jpg"], "are partly addresses")):
+        with pytest.raises(DataError, match=message):
+            list_collection(given)
+
+
+def test_a_web_server_that_knows_no_ranges(filled):
+    pytest.importorskip("aiohttp")
+    with web_folder.served(filled, ranges=False) as server:
+        root, names = list_collection([f"{server.address}/t.tar"])
+        assert [read_bytes(root, name) for name in names] == [b"one", b"two" * 999]
+
+
+def test_folders_at_addresses_that_are_called_as_files_are_refused():
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe("/named/x.tar/a.jpg", b"a")
+    try:
+        with pytest.raises(DataError, match="x.tar/a.jpg is in a folder whose name ends .*: rename the folder"):
+            list_collection(["memory://named"])
+    finally:
+        memory.rm("/named", recursive=True)
