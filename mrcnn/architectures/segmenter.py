@@ -59,7 +59,8 @@ class Segmenter(Predictor, Trainable):
         ConfigError: a setting does not fit the others.
     """
 
-    architecture, settings, samples, figures, exported = None, Settings, None, (), None
+    architecture, settings, samples, exported = None, Settings, None, None
+    figures: tuple[str, ...] = ()
 
     def __init__(self, mode: str, config: Settings, model_dir: str | os.PathLike) -> None:
         if mode not in ("training", "inference"):

@@ -1,9 +1,13 @@
 """The command `collection label`: what is found in a whole collection of photos; export and report are beside."""
 
+from __future__ import annotations
+
 import argparse
 import functools
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_export import add_export
 from mrcnn.commands.collection_report import add_report
@@ -14,10 +18,15 @@ from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
 
+if TYPE_CHECKING:
+    from mrcnn.collections.plan import Plan
+    from mrcnn.collections.shards import Counts, Job
+    from mrcnn.commands.runs import Model
+
 SHARD_SIZE = 256  # photos: some minutes of work on a CPU, which is what a stop loses
 
 
-def label(options):
+def label(options: argparse.Namespace) -> int:
     """Label a collection, or what is missing of it.
 
     Returns:
@@ -52,7 +61,7 @@ def label(options):
     return tell(options.output, counts, len(numbers))
 
 
-def check_engine(options):
+def check_engine(options: argparse.Namespace) -> None:
     """Refuse options of the other engine, and a package that is missing."""
     from mrcnn.collections.ray_engine import load_ray
 
@@ -67,7 +76,8 @@ def check_engine(options):
             raise UsageError(f"--{name.replace('_', '-')} is for --engine ray: add that, or leave it out.")
 
 
-def labelled(options, plan, numbers, job, make_model, show):
+def labelled(options: argparse.Namespace, plan: Plan, numbers: list[int], job: Job, make_model: Callable[[], Model],
+             show: Callable[[int, int], None]) -> Counts:
     """Counts of the shards, labelled by the engine that was asked for."""
     from mrcnn.collections.local_engine import label_here, label_in_processes
     from mrcnn.collections.ray_engine import Layout, label_on_ray
@@ -82,7 +92,7 @@ def labelled(options, plan, numbers, job, make_model, show):
     return label_in_processes(plan, numbers, job, make_model, workers, show)
 
 
-def tell(folder, counts, shards):
+def tell(folder: str, counts: Counts, shards: int) -> int:
     """Print what was written; returns the exit code."""
     if counts.unreadable:
         print(f"{counts.unreadable} of {counts.photos} photos cannot be read; the column error says why, as: "
@@ -92,14 +102,14 @@ def tell(folder, counts, shards):
     return 2 if counts.unreadable == counts.photos else 0
 
 
-def load_finder(path, options, overrides):
+def load_finder(path: str, options: argparse.Namespace, overrides: dict) -> Model:
     """The model of a checkpoint, which has to find objects."""
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
     return model
 
 
-def more_than_zero(text):
+def more_than_zero(text: str) -> float:
     """A number above 0."""
     value = float(text)
     if not 0 < value < float("inf"):
@@ -107,7 +117,7 @@ def more_than_zero(text):
     return value
 
 
-def add_collection(commands, add_command):
+def add_collection(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     text = "Label whole collections of photos, and tell what they show."
     tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
         dest="task", required=True, metavar="label|report|export")

@@ -1,6 +1,8 @@
 """The command `collection export`: a labelled collection in the formats of other programs."""
 
+import argparse
 import sys
+from collections.abc import Callable
 
 from mrcnn.commands.options import add_output, probability
 from mrcnn.errors import UsageError
@@ -11,7 +13,7 @@ UNCERTAIN = 0.7  # score below which a person should look at an object
 WAYS = ("coco", "imaterialist", "webdataset", "labelstudio")
 
 
-def export(options):
+def export(options: argparse.Namespace) -> int:
     """Write a collection in another format.
 
     Returns:
@@ -51,7 +53,7 @@ def export(options):
     return 0
 
 
-def add_export(tasks, add_command):
+def add_export(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "export", export, "Write a labelled collection as COCO JSON, iMaterialist's CSV, "
                           "cut-outs for WebDataset, or tasks of Label Studio.")
     command.add_argument("collection", metavar="DIR", help="folder that collection label wrote")

@@ -1,9 +1,13 @@
 """The command `collection report`: what a labelled collection shows, and what is worn together in it."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import probability, seed
 from mrcnn.errors import UsageError
@@ -11,11 +15,14 @@ from mrcnn.files import write_texts
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
+if TYPE_CHECKING:
+    from mrcnn.collections.tables import Tables
+
 FILES = ("report.html", "classes.csv", "colours.csv", "attributes.csv", "pairs.csv", "triples.csv",
          "outfits.csv", "groups.csv")
 
 
-def report(options):
+def report(options: argparse.Namespace) -> int:
     """Write the report of a collection.
 
     Returns:
@@ -52,7 +59,7 @@ def report(options):
     return 0
 
 
-def tell(tables):
+def tell(tables: Tables) -> None:
     """Print what was read and left out."""
     facts = tables.facts
     print(f"{facts['photos']:,} photos, {facts['objects']:,} objects of a score of at least {tables.min_score:g}, "
@@ -72,7 +79,7 @@ def tell(tables):
                  " and are left out: --count-copies counts them."))
 
 
-def grouped(tables, options):
+def grouped(tables: Tables, options: argparse.Namespace) -> tuple:
     """(groups, what they are) for Findings, or nothing."""
     from mrcnn.collections.groups import MONTH, counts_by_group, groups_of_table, months_of_exif
 
@@ -89,11 +96,12 @@ def grouped(tables, options):
     found = counts_by_group(tables, groups)
     if not found[0]:
         raise UsageError(f"--by {options.by}: no photo of the collection has a group; its photos are named as "
-                         f"{(tables.rows('SELECT photo FROM kept LIMIT 1') or [['-']])[0][0]}.")
+                         f"{(tables.rows('SELECT photo FROM kept LIMIT 1') or [('-',)])[0][0]}.")
     return found, options.by
 
 
-def add_report(tasks, add_command):
+def add_report(tasks: argparse._SubParsersAction,
+               add_command: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
     command = add_command(tasks, "report", report, "Write what a labelled collection shows as one HTML file and CSV "
                                                    "files: garments, "
                           "colours, and what is worn together.")
@@ -117,12 +125,12 @@ def add_report(tasks, add_command):
     return command
 
 
-def names(text):
+def names(text: str) -> list[str]:
     """The names of a list with commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def at_least_two(text):
+def at_least_two(text: str) -> int:
     """A whole number of at least 2."""
     value = int(text)
     if value < 2:

@@ -4,6 +4,7 @@ import argparse
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
@@ -24,7 +25,7 @@ READABLE = 400  # pixels of the longer side of a picture that labels need
 # --- Summary ---------------------------------------------------------------------------------------------------------
 
 
-def summary(options):
+def summary(options: argparse.Namespace) -> None:
     """Print what is in the data, and save it as a figure and as JSON."""
     from mrcnn.data.curation.statistics import summarise, summary_text
     from mrcnn.drawing.dataset import plot_data_summary
@@ -51,7 +52,7 @@ def _config(options):
 # --- Validation ------------------------------------------------------------------------------------------------------
 
 
-def validate(options):
+def validate(options: argparse.Namespace) -> int:
     """List every bad sample; returns exit code 1 if there is one."""
     from mrcnn.data.curation.validate import faults_text, read_faults, write_faults
     from mrcnn.data.curation.validate import validate as validate_dataset
@@ -110,7 +111,7 @@ def _with_its_faults(options):
 # --- Conversion ------------------------------------------------------------------------------------------------------
 
 
-def convert(options):
+def convert(options: argparse.Namespace) -> None:
     """Write the data in another format."""
     from mrcnn.data.formats.writers import write_embedded_photos
 
@@ -141,7 +142,7 @@ def convert(options):
 # --- Splits ----------------------------------------------------------------------------------------------------------
 
 
-def split(options):
+def split(options: argparse.Namespace) -> None:
     """Write a split file, and print how many objects of each class come into every part."""
     from mrcnn.data.curation import splits
     from mrcnn.data.curation.duplicates import find_duplicates
@@ -170,7 +171,7 @@ def split(options):
     print(f"{splits.split_table(dataset, parted, counts)}\n\nThe split is in {options.output}; train --split takes it.")
 
 
-def parts(text):
+def parts(text: str) -> dict[str, float]:
     """{name: share} from "train:0.8,val:0.2"."""
     shares = {}
     for part in text.split(","):
@@ -186,7 +187,7 @@ def parts(text):
     return shares
 
 
-def bits(text):
+def bits(text: str) -> int:
     """A whole number of 0 to 20."""
     value = int(text)
     if not 0 <= value <= 20:
@@ -197,7 +198,7 @@ def bits(text):
 # --- Pictures --------------------------------------------------------------------------------------------------------
 
 
-def show(options):
+def show(options: argparse.Namespace) -> None:
     """Draw photos with their objects as training takes them, each followed by augmented versions of it."""
     import numpy as np
 
@@ -251,7 +252,7 @@ def _with_attributes(caption, ids, names):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_data(commands, add_command):
+def add_data(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     text = "Look at a data set: summary, faults, suspects, splits, pictures; convert it; choose what to label next."
     tasks = commands.add_parser("data", help=text, description=text).add_subparsers(
         dest="task", required=True, metavar="summary|validate|convert|split|show|suspects|suggest")

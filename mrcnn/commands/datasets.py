@@ -1,7 +1,11 @@
 """Data of the commands: annotated photos in any known format, a program's own data set, and drawn pictures for none."""
 
+from __future__ import annotations
+
 import argparse
+import os
 import warnings
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import ARRAYS, name_of, open_own, reads, splits_itself
@@ -12,8 +16,12 @@ from mrcnn.data.formats.archives import is_archive
 from mrcnn.errors import DataError, UsageError
 from mrcnn.progress import progress_bar
 
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
+    from mrcnn.data.drawn.people import DrawnPeople
 
-def add_data_options(command, part=True, whole=False):
+
+def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole: bool = False) -> None:
     """Give a command the options that say which photos it is about.
 
     Args:
@@ -76,7 +84,7 @@ def _add_array_options(command):
                          help="of arrays: the label of the first class (default: as the labels tell)")
 
 
-def open_data(options, annotations=None, part=None):
+def open_data(options: argparse.Namespace, annotations: str | None = None, part: str | None = None) -> Dataset:
     """The prepared data set that the options of a command stand for; drawn pictures if they name none.
 
     Args:
@@ -109,7 +117,7 @@ def open_data(options, annotations=None, part=None):
     return _chosen_classes(dataset, options, annotations)
 
 
-def open_in_parts(options):
+def open_in_parts(options: argparse.Namespace) -> Dataset:
     """The prepared data set of a command that writes all parts: with a --split FILE each photo has its part as "split".
     """
     if not split_file(options) or options.part:
@@ -157,13 +165,14 @@ def _opened(options, annotations, part, own, carried):
         return dataset
 
 
-def found_paths(options, annotations):
+def found_paths(options: argparse.Namespace,
+                annotations: str) -> tuple[str, str | os.PathLike, str | os.PathLike | None]:
     """(format, path of the annotations, path of the photos or None), unpacked where they are archives."""
     with progress_bar("Unpacking", "B", shown=is_archive(annotations) or is_archive(options.images)) as show:
         return located(annotations, options.images, options.format, show)
 
 
-def reading(options):
+def reading(options: argparse.Namespace) -> dict:
     """The options that say how a format is read, as `open_dataset` takes them."""
     taken = ("names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
     given = {name: getattr(options, name) for name in taken}
@@ -171,7 +180,7 @@ def reading(options):
     return {**{name: value or None for name, value in given.items()}, "arrays": arrays or None}
 
 
-def check_objects(dataset, source, use):
+def check_objects(dataset: Dataset, source: str, use: str) -> None:
     """Tell of classes without objects and of many lost ones, before a network is built.
 
     Args:
@@ -231,7 +240,7 @@ def _chosen_classes(dataset, options, annotations):
     return choose_classes(dataset, names)
 
 
-def drawn_pictures(subset, limit=None):
+def drawn_pictures(subset: str, limit: int | None = None) -> DrawnPeople:
     """The drawn training ("train") or validation ("val") pictures, prepared."""
     from mrcnn.data.drawn.people import DrawnPeople
 
@@ -242,7 +251,7 @@ def drawn_pictures(subset, limit=None):
     return dataset
 
 
-def check_same_classes(training, other, train_path, other_path):
+def check_same_classes(training: Dataset, other: Dataset, train_path: str, other_path: str) -> None:
     """Raise DataError if training and validation or test data name other classes."""
     if list(training.class_names) != list(other.class_names):
         raise DataError(

@@ -49,7 +49,7 @@ def demo(options: argparse.Namespace) -> None:
         run(app, listener)
 
 
-def add_demo(commands: object, add_command: Callable) -> None:
+def add_demo(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "demo", demo, "Try a model on a page of this machine's: photos in, objects out.")
     add_weights(command)
     command.add_argument("--host", default="127.0.0.1", metavar="HOST",

@@ -1,6 +1,11 @@
 """The command `detect`: what a checkpoint finds in photos."""
 
+from __future__ import annotations
+
+import argparse
 import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
@@ -10,10 +15,15 @@ from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
+if TYPE_CHECKING:
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
+    from mrcnn.data.formats.submission import Submission
+
 LABEL_STUDIO = "labelstudio"
 
 
-def detect(options):
+def detect(options: argparse.Namespace) -> int:
     """Draw what is found in photos, and write it as COCO results, and with --format labelstudio as tasks.
 
     Returns:
@@ -64,7 +74,7 @@ def detect(options):
     return 0 if seen == len(dataset.image_ids) else 2
 
 
-def check_submission(options):
+def check_submission(options: argparse.Namespace) -> None:
     """Raise UsageError for one of --submission and --names without the other."""
     if options.names and not options.submission:
         raise UsageError("--names numbers the classes of --submission FILE: give both.")
@@ -72,7 +82,7 @@ def check_submission(options):
         raise UsageError("--submission needs --names label_descriptions.json, which numbers classes and attributes.")
 
 
-def submission_of(options, model, dataset):
+def submission_of(options: argparse.Namespace, model: Model, dataset: Dataset) -> Submission | None:
     """The Submission of --submission; None without the option."""
     from mrcnn.data.formats.submission import Submission
     from mrcnn.evaluation.coco_data import category_ids
@@ -83,12 +93,12 @@ def submission_of(options, model, dataset):
     return Submission(options.names, names, getattr(model.config, "ATTRIBUTES", None))
 
 
-def pictures_of(options, dataset, image_ids):
+def pictures_of(options: argparse.Namespace, dataset: Dataset, image_ids: Iterable[int]) -> list[str]:
     """Names of the drawings of some photos, as far as --drawings asks for them."""
     return [picture_name(dataset.image_info[i]) for i in image_ids] if options.drawings == "all" else []
 
 
-def tasks_names(options, dataset):
+def tasks_names(options: argparse.Namespace, dataset: Dataset) -> list[str]:
     """Names of the files of tasks, if --format asks for them.
 
     Raises:
@@ -104,7 +114,7 @@ def tasks_names(options, dataset):
     return [TASKS, CONFIG]
 
 
-def tasks_of(run, dataset):
+def tasks_of(run: PhotoRun, dataset: Dataset) -> list[tuple[str, dict, dict]]:
     """[(path of a photo, what was found in it, {})] of the photos that could be read, as `write_tasks` takes them."""
     import numpy as np
 
@@ -120,7 +130,7 @@ def tasks_of(run, dataset):
     return tasks
 
 
-def add_detect(commands, add_command):
+def add_detect(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR",

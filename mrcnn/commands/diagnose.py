@@ -1,8 +1,11 @@
 """The command `diagnose`: at which stage of the network objects are lost, why, and what mends it."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, probability
@@ -11,6 +14,9 @@ from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_mode
 from mrcnn.commands.settings import overrides_of
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.outputs import claim_outputs
+
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
 PHOTOS = 50  # looked at unless told otherwise
 
@@ -43,7 +49,7 @@ def diagnose(options: argparse.Namespace) -> None:
     print(f"{diagnosis_text(diagnosis, findings)}\n\ndiagnose.json and diagnose.png are in {folder}")
 
 
-def training_objects(options: argparse.Namespace, dataset: object) -> dict | None:
+def training_objects(options: argparse.Namespace, dataset: Dataset) -> dict | None:
     """{objects: [number of each class of the data], most: objects of one photo} of the training data; None if unknown.
     """
     from mrcnn.data.objects import class_counts
@@ -74,7 +80,7 @@ def _has_training_part(options):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_diagnose(commands: object, add_command: Callable) -> None:
+def add_diagnose(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "diagnose", diagnose,
                           "Tell at which stage of a trained network objects are lost, why, and what mends it "
                           f"(on {PHOTOS} photos, or as many as --limit says).")

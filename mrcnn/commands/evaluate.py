@@ -1,10 +1,13 @@
 """The command `evaluate`: how good a checkpoint is."""
 
+from __future__ import annotations
+
 import argparse
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
@@ -14,8 +17,12 @@ from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
+if TYPE_CHECKING:
+    from mrcnn.commands.runs import Model
+    from mrcnn.config import Settings
 
-def evaluate(options: argparse.Namespace) -> int | None:
+
+def evaluate(options: argparse.Namespace) -> None:
     """Print AP of masks and boxes, or IoU of label maps, overall and for each class; write all that was measured."""
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
@@ -41,7 +48,8 @@ def evaluate(options: argparse.Namespace) -> int | None:
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
     if pixels:
-        return evaluate_pixels(options, model, dataset, folder, title)
+        evaluate_pixels(options, model, dataset, folder, title)
+        return
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
                                                     max_detections=options.max_detections)
     pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
@@ -61,7 +69,7 @@ def evaluate(options: argparse.Namespace) -> int | None:
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
 
 
-def check_measured(options: argparse.Namespace, model: object, pixels: bool) -> None:
+def check_measured(options: argparse.Namespace, model: Model, pixels: bool) -> None:
     """Raise UsageError for options that have no say in what is measured.
 
     Args:
@@ -82,7 +90,7 @@ def check_measured(options: argparse.Namespace, model: object, pixels: bool) -> 
                          f"{'it' if len(asked) == 1 else 'them'} out.")
 
 
-def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: dict, tile: int | None) -> str:
+def missed_text(config: Settings, metrics: dict, results: Sequence[dict], truth: dict, tile: int | None) -> str:
     """One line if DETECTION_MAX_INSTANCES keeps objects from being found, with what mends it; "" if it does not.
 
     Of photos with so many detections those count that have as many objects, or whose last detection still scores
@@ -109,7 +117,7 @@ def missed_text(config: object, metrics: dict, results: Sequence[dict], truth: d
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_evaluate(commands: object, add_command: Callable) -> None:
+def add_evaluate(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "evaluate", evaluate,
                           "Print AP of masks and boxes, overall and by class; write metrics, detections and a report. "
                           "Of a network that finds no objects: IoU of each class, as with --pixels.")

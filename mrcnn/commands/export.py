@@ -1,8 +1,11 @@
 """The command `export`: a checkpoint as a file that other programs run."""
 
+from __future__ import annotations
+
 import argparse
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
@@ -11,6 +14,9 @@ from mrcnn.commands.settings import asked_settings, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
 from mrcnn.export.running import is_exported
 from mrcnn.outputs import claim_outputs
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
 
@@ -57,7 +63,7 @@ def export(options: argparse.Namespace) -> None:
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 
-def photos_of(options: argparse.Namespace) -> list | None:
+def photos_of(options: argparse.Namespace) -> list[np.ndarray] | None:
     """The photos of --image to check the file on, or None."""
     from mrcnn.data.images import load_image
 
@@ -77,7 +83,7 @@ def any_canvas(path: str, options: argparse.Namespace, overrides: dict) -> dict:
     return {"IMAGE_RESIZE_MODE": "rectangle", "IMAGE_MAX_DIM": int(config.IMAGE_SHAPE[0])}
 
 
-def add_export(commands: object, add_command: Callable) -> None:
+def add_export(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "export", export, "Write a checkpoint as a file that runs without this program.")
     add_weights(command)
     command.add_argument("--format", choices=tuple(ENDINGS), default="savedmodel",

@@ -1,9 +1,12 @@
 """The command `label`: one class for each pixel of a photo; and the measuring of such label maps for `evaluate`."""
 
+from __future__ import annotations
+
 import argparse
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, add_tiles, add_tta
@@ -14,6 +17,14 @@ from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_text
 from mrcnn.outputs import claim_outputs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
+    from mrcnn.inference.pipeline import Steps
+    from mrcnn.labeling.label_map import LabelSettings
 
 NAMES = "label_names.txt"
 
@@ -29,7 +40,7 @@ def label(options: argparse.Namespace) -> int | None:
     return tune(options) if options.tune else label_photos(options)
 
 
-def label_photos(options: argparse.Namespace) -> int | None:
+def label_photos(options: argparse.Namespace) -> int:
     """Write a palette PNG label map and an overlay for each photo.
 
     Returns:
@@ -73,7 +84,7 @@ def label_photos(options: argparse.Namespace) -> int | None:
     return 0 if done == len(dataset.image_ids) else 2
 
 
-def labelling_steps(model: object, settings: object, chain: Callable | None) -> object:
+def labelling_steps(model: Model, settings: LabelSettings | None, chain: Callable | None) -> Steps:
     """The steps from a photo to its label map uint8 [H, W], refined, as `mrcnn.labeling.photos.labelled` gives it.
 
     Args:
@@ -87,7 +98,7 @@ def labelling_steps(model: object, settings: object, chain: Callable | None) -> 
     return dataclasses.replace(steps, finish=lambda image, seen: refined(image, steps.finish(image, seen), chain))
 
 
-def settings_for(model: object, settings: object, dataset: object) -> object:
+def settings_for(model: Model, settings: LabelSettings, dataset: Dataset) -> LabelSettings | None:
     """Label settings as a model takes them: checked against the classes, or None for a network that finds no objects.
 
     Args:
@@ -101,14 +112,14 @@ def settings_for(model: object, settings: object, dataset: object) -> object:
     return settings
 
 
-def chain_of(options: argparse.Namespace, model: object = None) -> Callable | None:
+def chain_of(options: argparse.Namespace, model: Model | None = None) -> Callable | None:
     """The chain of refinement of `refinement_of`."""
     from mrcnn.labeling.refine import build_chain
 
     return build_chain(refinement_of(options, model))
 
 
-def refinement_of(options: argparse.Namespace, model: object = None) -> str:
+def refinement_of(options: argparse.Namespace, model: Model | None = None) -> str:
     """Names of the steps of refinement: those of --refine, else of the model's settings, else the default."""
     from mrcnn.labeling.refine import DEFAULT_CHAIN
 
@@ -118,14 +129,14 @@ def refinement_of(options: argparse.Namespace, model: object = None) -> str:
     return text or "none"
 
 
-def file_stems(dataset: object) -> dict[int, str]:
+def file_stems(dataset: Dataset) -> list[str]:
     """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike."""
     names = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
     stems = [os.path.splitext(name)[0] for name in names]
     return stems if len(set(stems)) == len(stems) else [name.replace(".", "_") for name in names]
 
 
-def write_pictures(stem: str, image: object, labels: object, class_names: Sequence[str], overlay: bool) -> None:
+def write_pictures(stem: str, image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], overlay: bool) -> None:
     """Write stem.png, the label map, and, if asked for, stem_overlay.jpg, the photo with the labels over it."""
     from mrcnn.drawing.label_maps import draw_label_map, write_label_map
     from mrcnn.drawing.pictures import write_picture
@@ -171,7 +182,7 @@ def tune(options: argparse.Namespace) -> None:
     print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
 
 
-def check_tunable(model: object, path: str) -> None:
+def check_tunable(model: Model, path: str) -> None:
     """Raise UsageError if the network of a checkpoint has no thresholds: those that --tune finds are of objects."""
     if not hasattr(model, "detect"):
         raise UsageError(f"label --tune: {path} is of the architecture {model.architecture_name()}, which finds no "
@@ -179,7 +190,7 @@ def check_tunable(model: object, path: str) -> None:
                          "by evaluate --refine STEP,... and evaluate --tta.")
 
 
-def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object, folder: str, title: str) -> None:
+def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset, folder: str, title: str) -> None:
     """Measure label maps against the data: print a table of all figures; write them, those of each photo and a report.
 
     Args:
@@ -219,7 +230,7 @@ def evaluate_pixels(options: argparse.Namespace, model: object, dataset: object,
     print(f"{', '.join(files)} and {last} are in {folder}")
 
 
-def measured_with(options: argparse.Namespace, model: object, path: str) -> dict:
+def measured_with(options: argparse.Namespace, model: Model, path: str) -> dict:
     """How label maps were made, {what: how}, for those who compare measurements."""
     from mrcnn.inference.views import views_of
 
@@ -239,7 +250,7 @@ def add_refine(command: argparse.ArgumentParser) -> None:
                               "merged-superpixels, guided, crf (default: LABEL_REFINE of the weights)")
 
 
-def add_label(commands: object, add_command: Callable) -> None:
+def add_label(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "label", label,
                           "Write a palette PNG label map and an overlay for each photo; --tune finds the thresholds.")
     add_weights(command)

@@ -18,11 +18,15 @@ import signal
 import sys
 import threading
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from mrcnn.errors import UsageError, UserError
 from mrcnn.files import disk_reason, printable
 from mrcnn.outputs import release_outputs
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
@@ -53,7 +57,7 @@ class Stage(NamedTuple):
     augment: str | None = None
 
 
-def parse_stages(text):
+def parse_stages(text: str) -> list[Stage]:
     """Stages from "layers:epochs:rate,layers:epochs:rate:augmentation"; epochs are each stage's own.
 
     Args:
@@ -93,7 +97,7 @@ def _is_number(text):
     return True
 
 
-def stages_text(stages):
+def stages_text(stages: Sequence[Stage]) -> str:
     """Stages as --stages takes them."""
     starts = [0] + [stage.last_epoch for stage in stages]
     return ",".join(
@@ -103,7 +107,7 @@ def stages_text(stages):
     )
 
 
-def parse_setting(text):
+def parse_setting(text: str) -> tuple[str, object]:
     """(name, value) from NAME=VALUE; the value is read as JSON, else as a Python literal, else taken as text."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
@@ -116,7 +120,7 @@ def parse_setting(text):
     return name.strip(), value
 
 
-def expand_presets(arguments, folder):
+def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]:
     """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
 
     `tune` does without OPTIONS_OF_TRAIN, which it does not have.
@@ -156,7 +160,7 @@ def _without(options, names):
     return kept
 
 
-def read_preset(name, folder):
+def read_preset(name: str, folder: "Traversable") -> list[str]:
     """Options of a preset: one of `folder`, or a file of the user's own."""
     own = pathlib.Path(name)
     path = own if own.is_file() else folder.joinpath(f"{name}.txt")
@@ -170,7 +174,7 @@ def read_preset(name, folder):
                          "it.") from error
 
 
-def preset_names(folder=PRESETS):
+def preset_names(folder: "Traversable" = PRESETS) -> list[str]:
     """Sorted names of the presets in a folder."""
     return sorted(file.name[:-4] for file in folder.iterdir() if file.name.endswith(".txt"))
 
@@ -178,11 +182,11 @@ def preset_names(folder=PRESETS):
 class OneLineParser(argparse.ArgumentParser):
     """Tells bad usage in one line instead of after the whole usage text."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message} ({self.prog} --help lists all options)")
 
 
-def positive(text):
+def positive(text: str) -> int:
     """An integer of at least 1."""
     value = int(text)
     if value < 1:
@@ -190,7 +194,7 @@ def positive(text):
     return value
 
 
-def seed(text):
+def seed(text: str) -> int:
     """A whole number of at least 0."""
     value = int(text)
     if value < 0:
@@ -198,7 +202,7 @@ def seed(text):
     return value
 
 
-def probability(text):
+def probability(text: str) -> float:
     """A number of 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
@@ -206,7 +210,8 @@ def probability(text):
     return value
 
 
-def add_command(commands, name, run, text):
+def add_command(commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int | None],
+                text: str) -> argparse.ArgumentParser:
     """A command with the options that all of them have."""
     command = commands.add_parser(name, help=text, description=text)
     command.set_defaults(run=run)
@@ -219,7 +224,7 @@ def add_command(commands, name, run, text):
     return command
 
 
-def add_matte(command):
+def add_matte(command: argparse.ArgumentParser) -> None:
     """Give a command the option of the colour under what is transparent in a photo."""
     command.add_argument("--matte", type=_colour, metavar="COLOR",
                          help="colour under what is transparent in a photo, a name or #rrggbb (default white)")
@@ -235,14 +240,14 @@ def _colour(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no colour: give a name, as white, or #rrggbb") from error
 
 
-def add_output(command, metavar, text, **settings):
+def add_output(command: argparse.ArgumentParser, metavar: str, text: str, **settings: object) -> None:
     """Give a command the option of where it writes; files of the user's stay, see `mrcnn.outputs`."""
     command.add_argument("--output", metavar=metavar, help=text, **settings)
     command.add_argument("--overwrite", action="store_true",
                          help="replace files of the same names that this program did not write, or that were changed")
 
 
-def add_tta(command):
+def add_tta(command: argparse.ArgumentParser) -> None:
     """Give a command the option of looking at each photo several times."""
     command.add_argument("--tta", action="store_true",
                          help="look at each photo four times, mirrored and at 1 and 1.25 of the size, and merge "
@@ -250,7 +255,7 @@ def add_tta(command):
                               "--set choose other views")
 
 
-def add_tiles(command):
+def add_tiles(command: argparse.ArgumentParser) -> None:
     """Give a command the options of looking at huge photos in overlapping tiles."""
     command.add_argument("--tile", type=positive, metavar="N",
                          help="cut photos larger than N x N pixels into overlapping tiles of that size, and join what "
@@ -261,7 +266,7 @@ def add_tiles(command):
 
 
 @contextlib.contextmanager
-def quiet_import():
+def quiet_import() -> Iterator[None]:
     """Keep back what TensorFlow writes to stderr while it is imported, unless that fails.
 
     Its greetings come before it reads any setting that would silence them, and would bury the one line of an error.
@@ -283,7 +288,7 @@ def quiet_import():
             os.close(stderr)
 
 
-def start_keras():
+def start_keras() -> None:
     """Import Keras with its backend, quietly; every command calls this before it uses anything that imports them.
 
     What can be refused without them is refused before, within a moment.
@@ -299,7 +304,7 @@ def start_keras():
                              "FILE.onnx, or pip install mrcnn-keras with all that it needs.") from error
 
 
-def is_users(error):
+def is_users(error: BaseException) -> bool:
     """Whether an error tells the user what to change, rather than us what to mend."""
     return isinstance(error, (UserError, OSError)) or disk_reason(error) is not None
 
@@ -334,10 +339,10 @@ def _ending_signals():
 class Printable:
     """A stream of text that shows names of any origin safely; see `printable`."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: TextIO) -> None:
         self.beneath = stream
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         self.beneath.write(printable(text))
         return len(text)
 
@@ -345,7 +350,8 @@ class Printable:
         return getattr(self.beneath, name)
 
 
-def run_command(parser, arguments=None, presets=None):
+def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None,
+                presets: "Traversable | None" = None) -> int:
     """Read the arguments and call the command they name, `options.run(options)`.
 
     Args:

@@ -18,10 +18,18 @@ of the drawn pictures. With a static method `recognises(annotations)` it says wh
 readers take the others. --format NAME always takes the reader of that name.
 """
 
+from __future__ import annotations
+
+import argparse
 import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.data.formats.archives import exists
 from mrcnn.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
 OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mapping", "crowds", "boxes_as_masks",
            "min_area", "annotator")
@@ -31,7 +39,7 @@ OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks"
 ARRAYS = ("labels", "boxes", "counts", "channels", "first_label")  # options of arrays, which no program's own data take
 
 
-def reads(options, annotations):
+def reads(options: argparse.Namespace, annotations: str | None) -> bool:
     """Whether the program's own data set opens these annotations, a path or None for none."""
     dataset = options.program.dataset
     if dataset is None or getattr(options, "format", None):
@@ -45,12 +53,12 @@ def reads(options, annotations):
     return bool(dataset.recognises(annotations))
 
 
-def splits_itself(options, annotations=None):
+def splits_itself(options: argparse.Namespace, annotations: str | None = None) -> bool:
     """Whether the data set is the program's own, and is told which part of the photos is wanted."""
     return reads(options, annotations) and "part" in parameters(options.program.dataset)
 
 
-def open_own(options, annotations, part):
+def open_own(options: argparse.Namespace, annotations: str | None, part: str) -> Dataset:
     """The program's own data set, prepared; see the top of this file.
 
     Raises:
@@ -98,13 +106,13 @@ def _checked(dataset, name):
 # --- What it takes ---------------------------------------------------------------------------------------------------
 
 
-def name_of(dataset):
+def name_of(dataset: Callable) -> str:
     """What loads the data, for messages: ShopDataset.load_shop."""
     name = getattr(dataset, "__name__", type(dataset).__name__)
     return f"{name}.{loading_method(dataset)}" if inspect.isclass(dataset) else name
 
 
-def loading_method(dataset):
+def loading_method(dataset: type) -> str:
     """Name of the method of a Dataset subclass that registers its classes and photos.
 
     Raises:
@@ -124,7 +132,7 @@ def loading_method(dataset):
     return names[0]
 
 
-def parameters(dataset):
+def parameters(dataset: Callable) -> dict[str, str]:
     """{option that is offered: name of the parameter that takes it}.
 
     Raises:
@@ -142,7 +150,7 @@ def parameters(dataset):
     return taken
 
 
-def required(dataset):
+def required(dataset: Callable) -> set[str]:
     """Options that the data set cannot do without."""
     taken = _signature(dataset)
     return {option for option, name in parameters(dataset).items() if taken[name].default is inspect.Parameter.empty}

@@ -1,14 +1,24 @@
 """What `detect` and `label` share: photos through a network, what is written of each, and what a former process did."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import math
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from mrcnn.commands.resume import Journal, identity_of, journal_of, left_to_do, stamp_of
 from mrcnn.progress import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
+    from mrcnn.inference.pipeline import Steps
 
 
 class PhotoRun:
@@ -24,7 +34,8 @@ class PhotoRun:
         outcome: {image id: {"error": text} or what was noted of it}, of `look`.
     """
 
-    def __init__(self, options: object, dataset: object, folder: str, files_of: Callable):
+    def __init__(self, options: argparse.Namespace, dataset: Dataset, folder: str,
+                 files_of: Callable[[int], list[str]]) -> None:
         self.options, self.dataset, self.folder, self.files_of = options, dataset, folder, files_of
         self.outcome = {}
 
@@ -41,7 +52,7 @@ class PhotoRun:
         identity = {**identity_of(self.options, path, overrides), **more, "drawings": self.options.drawings}
         return journal_of(self.folder, identity, self.options.resume)
 
-    def make_ready(self, model: object) -> None:
+    def make_ready(self, model: Model) -> None:
         """Spare a model the compiling of its graph where that is run a few times."""
         from mrcnn.inference.predictor import FEW
         from mrcnn.inference.views import views_of
@@ -51,7 +62,8 @@ class PhotoRun:
             if looks <= FEW:
                 model.skip_compiling()
 
-    def look(self, journal: Journal, what: str, steps: object, write: Callable, size: int) -> int:
+    def look(self, journal: Journal, what: str, steps: Steps, write: Callable[[int, np.ndarray, Any], dict],
+             size: int) -> int:
         """Take the photos that are not done through the network; those that cannot be read are named on stderr.
 
         Args:

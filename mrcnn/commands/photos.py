@@ -1,17 +1,28 @@
 """Photos that carry no annotations, from files, and drawings of what was found in them, to files."""
 
+from __future__ import annotations
+
+import argparse
 import os
 import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DRAWN_SHOWN
 from mrcnn.errors import DataError, UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
+
 SHOWN = 3  # names of files that are passed over
 READABLE = 600  # pixels of the longer side that labels need
 
 
-def photos_of(paths, model, options):
+def photos_of(paths: list[str] | None, model: Model, options: argparse.Namespace) -> Dataset:
     """The prepared data set of some files, or of drawn pictures, with the classes of a model.
 
     Args:
@@ -41,7 +52,7 @@ def photos_of(paths, model, options):
     return dataset
 
 
-def list_photos(path):
+def list_photos(path: str) -> list[str]:
     """Paths of the photos that a file name or a folder stands for; files of a folder that are none are told of."""
     if os.path.isdir(path):
         from mrcnn.data.images import PHOTO_ENDINGS
@@ -62,13 +73,13 @@ def list_photos(path):
     return [path]
 
 
-def check_output(folder, paths):
+def check_output(folder: str, paths: Iterable[str]) -> None:
     """Raise UsageError if drawings would overwrite the photos."""
     if os.path.realpath(folder) in {os.path.realpath(os.path.dirname(path) or ".") for path in paths}:
         raise UsageError(f"--output {folder} is the folder of the photos: the drawings would overwrite them.")
 
 
-def save_drawing(folder, dataset, image_id, image, result):
+def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, image: np.ndarray, result: dict) -> None:
     """Draw the objects found in a photo, and write the picture, whole or not at all, under the photo's name.
 
     Args:
@@ -94,7 +105,7 @@ def save_drawing(folder, dataset, image_id, image, result):
     write_picture(path, drawing)
 
 
-def picture_name(info):
+def picture_name(info: dict) -> str:
     """File name of a drawing: the photo's own, and PNG unless that is a JPEG."""
     name = os.path.basename(info.get("path") or str(info["id"]))
     return name if name.lower().endswith((".jpg", ".jpeg", ".png")) else f"{name}.png"

@@ -4,12 +4,14 @@ The journal is a file of lines of JSON: what results depend on, then a line for 
 its files. A process that is killed leaves one line torn at most, whose photo is then looked at again.
 """
 
+import argparse
 import contextlib
 import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO
 
 from mrcnn import __version__
 from mrcnn.errors import DataError, UsageError
@@ -22,7 +24,7 @@ TAKEN = "{folder} is being written by another process: wait for its end, or give
 FINISHED = {"finished": True}
 
 
-def identity_of(options: object, path: str, overrides: dict) -> dict:
+def identity_of(options: argparse.Namespace, path: str, overrides: dict) -> dict:
     """What the results of photos depend on, beside the photos.
 
     Args:
@@ -48,7 +50,7 @@ class Journal:
         done: {photo: its entry} of what a former process did.
     """
 
-    def __init__(self, file: object = None, done: dict | None = None):
+    def __init__(self, file: BinaryIO | None = None, done: dict | None = None) -> None:
         self._file, self.done = file, done or {}
 
     def add(self, photo: str, **entry: object) -> None:
@@ -180,7 +182,7 @@ def stamp_of(path: str) -> list[int] | None:
     return [about.st_size, about.st_mtime_ns]
 
 
-def left_to_do(batches: Sequence[Sequence], is_done: object) -> list:
+def left_to_do(batches: Sequence[Sequence], is_done: Callable[[Any], bool]) -> list:
     """The batches of which a photo is not done. They stay whole: what a network says may depend, in the last digit, on
     what it looks at together.
 

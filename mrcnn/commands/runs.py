@@ -1,11 +1,14 @@
 """Runs: finding their checkpoints, and the models of those."""
 
+from __future__ import annotations
+
 import argparse
 import copy
 import os
 import shlex
 import types
 import warnings
+from typing import TYPE_CHECKING, TypeAlias
 
 from mrcnn.commands.options import start_keras
 from mrcnn.commands.settings import (
@@ -19,6 +22,13 @@ from mrcnn.commands.settings import (
 from mrcnn.errors import CheckpointError, DataError, UsageError
 from mrcnn.export.running import is_exported, read_about
 from mrcnn.training.runs import find_last_checkpoint
+
+if TYPE_CHECKING:
+    from mrcnn.architectures.exported import ExportedFile
+    from mrcnn.architectures.segmenter import Segmenter
+    from mrcnn.data.dataset import Dataset
+
+    Model: TypeAlias = "Segmenter | ExportedFile | Tiled"
 
 
 def checkpoint_of(options: argparse.Namespace) -> str:
@@ -42,7 +52,7 @@ def last_checkpoint(logs: str, name: str) -> str:
         raise FileNotFoundError(f"{error} The newest run of another name there has {other}.") from None
 
 
-def check_classes(checkpoint: str, dataset: object, whose: str, otherwise: str = "") -> None:
+def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str = "") -> None:
     """Raise DataError unless a checkpoint knows the dataset's classes, in their order.
 
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
@@ -67,7 +77,7 @@ def _class_names_of(path):
     return read(path)["class_names"]
 
 
-def start_model(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
+def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Segmenter:
     """The model to train: a new one, or that of the newest run as it stopped."""
     settle_weights(options)
     if options.weights == "last":
@@ -124,7 +134,7 @@ def coco_path(options: argparse.Namespace) -> str:
     return os.path.join(options.logs, "mask_rcnn_coco.h5")
 
 
-def load_pretrained(model: object, path: str, options: argparse.Namespace, dataset: object) -> None:
+def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, dataset: Dataset) -> None:
     """Fill a new run's network from Matterport's COCO weights, torchvision's, or any weight file.
 
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
@@ -152,7 +162,7 @@ def _other_attributes(model, written):
     return ATTRIBUTE_LAYERS if own and list(own) != (written or {}).get("ATTRIBUTES") else ()
 
 
-def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: str = "inference") -> object:
+def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: str = "inference") -> Model:
     """The model of a checkpoint, of whichever architecture, or of an exported file; with --tile one that looks at
     photos by tiles."""
     exported = is_exported(path)
@@ -183,7 +193,7 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
     return model if tile is None else Tiled(model, tile, options.tile_overlap)
 
 
-def check_has(model: object, method: str, path: str) -> None:
+def check_has(model: Model, method: str, path: str) -> None:
     """Raise UsageError unless the network of a checkpoint has what a command is about: "detect", "get_anchors"."""
     if not hasattr(model, method):
         lacking = {"detect": "finds no objects", "get_anchors": "has none of the stages that diagnose looks at"}[method]
@@ -191,7 +201,7 @@ def check_has(model: object, method: str, path: str) -> None:
                          "evaluate.")
 
 
-def refuse_scores(model: object, path: str, asked: dict[str, object]) -> None:
+def refuse_scores(model: Model, path: str, asked: dict[str, object]) -> None:
     """Raise UsageError for options about objects, {option: value, None if not given}, of a network that finds none."""
     given = [option for option, value in asked.items() if value is not None]
     if given and not hasattr(model, "detect"):
@@ -207,7 +217,7 @@ class Tiled:
 
     BY_TILES = ("detect", "label_each")
 
-    def __init__(self, model: object, tile: int, overlap: float):
+    def __init__(self, model: Segmenter | ExportedFile, tile: int, overlap: float) -> None:
         self.model, self.tile, self.overlap = model, tile, overlap
         # Of photos, which are huge; their tiles go in batches of the model's own.
         self.config = copy.copy(model.config).set(GPU_COUNT=1, BATCH_SIZE=1)

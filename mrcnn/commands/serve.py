@@ -1,9 +1,12 @@
 """The command `serve`: a checkpoint behind HTTP."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.label import add_refine, chain_of
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
@@ -11,6 +14,9 @@ from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.export.running import is_exported
+
+if TYPE_CHECKING:
+    from mrcnn.serving.served import ServedModel
 
 KEY, STUDIO, STUDIO_KEY = "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
 BATCH_SIZE = 4
@@ -25,12 +31,8 @@ LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limit
 }
 
 
-def serve(options: argparse.Namespace) -> int | None:
-    """Serve a model until the process is told to end.
-
-    Returns:
-        The exit code.
-    """
+def serve(options: argparse.Namespace) -> None:
+    """Serve a model until the process is told to end."""
     from mrcnn.serving.limits import Limits
     from mrcnn.serving.listening import address_of, check_installed, is_loopback, listen, run
 
@@ -62,7 +64,7 @@ def serve(options: argparse.Namespace) -> int | None:
         run(app, listener)
 
 
-def served_model(path: str, options: argparse.Namespace, overrides: dict) -> object:
+def served_model(path: str, options: argparse.Namespace, overrides: dict) -> ServedModel:
     """The model of a checkpoint as the server asks it."""
     from mrcnn.labeling.label_map import load_settings
 
@@ -89,7 +91,7 @@ def _milliseconds(text):
     return value
 
 
-def add_serve(commands: object, add_command: Callable) -> None:
+def add_serve(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "serve", serve,
                           "Serve a model by HTTP: /detect, /label, the Open Inference Protocol, Label Studio.")
     add_weights(command)

@@ -3,14 +3,23 @@
 Parsers are built with it, so the classes of settings, with which numpy comes, are imported where they are needed.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
+import types
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
 from mrcnn.errors import UsageError, UserError
 from mrcnn.training.runs import find_last_checkpoint
+
+if TYPE_CHECKING:
+    from mrcnn.architectures.segmenter import Segmenter
+    from mrcnn.config import Settings
+    from mrcnn.data.dataset import Dataset
 
 # AP is the area under the whole precision-recall curve: a threshold for display, such as 0.7, would cut the curve off.
 # Below 0.05 there is next to nothing left to gain (Detectron's threshold), only time to lose.
@@ -21,7 +30,7 @@ DRAWN_SIZE = (256, 192)  # height, width
 DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
 
 
-def base_config(options: argparse.Namespace) -> type:
+def base_config(options: argparse.Namespace) -> type[Settings]:
     """The class of settings that a command begins with: the program's, or DrawnConfig for drawn pictures."""
     from mrcnn.commands.configs import DrawnConfig
 
@@ -36,7 +45,7 @@ def base_config(options: argparse.Namespace) -> type:
     return base if is_mask_rcnn(options) else settings_for(base, class_of_option(options))
 
 
-def settings_for(base: type, architecture: type) -> type:
+def settings_for(base: type[Settings], architecture: type[Segmenter]) -> type[Settings]:
     """A Config class as one of the settings that an architecture has: what it says of others falls away.
 
     A program's Config is of Mask R-CNN, and serves for other networks as far as these know its settings.
@@ -49,7 +58,7 @@ def settings_for(base: type, architecture: type) -> type:
     return type(base.__name__, (architecture.settings,), {**known_to(architecture, base.of_their_own()), **plan})
 
 
-def known_to(architecture: type, settings: dict, asked: Sequence[str] = ()) -> dict:
+def known_to(architecture: type[Segmenter] | types.SimpleNamespace, settings: dict, asked: Sequence[str] = ()) -> dict:
     """{name: value} of settings less those that are other networks' alone, unless the user asked for them by name."""
     from mrcnn.config import RULES
 
@@ -142,7 +151,7 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
         return True  # who opens the file says what is wrong with it
 
 
-def class_of_option(options: argparse.Namespace) -> type:
+def class_of_option(options: argparse.Namespace) -> type[Segmenter]:
     """The class of the network that --architecture names, else of the file that --weights gives, else Mask R-CNN."""
     start_keras()
     from mrcnn import architectures
@@ -153,7 +162,7 @@ def class_of_option(options: argparse.Namespace) -> type:
     return architectures.class_of(name or architectures.DEFAULT_ARCHITECTURE)
 
 
-def new_config(options: argparse.Namespace, overrides: dict, dataset: object) -> object:
+def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Settings:
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.

@@ -1,9 +1,14 @@
 """The command `data suggest`: which photos to label next, with what a model finds in them as pre-labels."""
 
+from __future__ import annotations
+
+import argparse
 import csv
 import io
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, positive
@@ -15,13 +20,19 @@ from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.data.curation.suggest import Suggested
+    from mrcnn.data.dataset import Dataset
+
 COUNT = 50
 LIST, JSON = "suggested.csv", "suggested.json"
 SURE = 0.75  # score from which an object is not told of as uncertain
 TOLD = 3  # uncertain objects of a photo that are named
 
 
-def suggest(options):
+def suggest(options: argparse.Namespace) -> int:
     """Write which photos to label next, why, and tasks with pre-labels.
 
     Returns:
@@ -81,7 +92,7 @@ def _unlabelled(paths, labelled, options):
     return left
 
 
-def load_readable(dataset, image_ids):
+def load_readable(dataset: Dataset, image_ids: Iterable[int]) -> dict[int, np.ndarray]:
     """{image id: uint8 [H, W, 3]} of the photos that can be read; the others are named on stderr."""
     photos = {}
     for image_id in image_ids:
@@ -154,7 +165,8 @@ def _rows(looked, dataset, labelled, known, count):
     return rows
 
 
-def reason(one, found, rarest, counts, class_names, nearest):
+def reason(one: Suggested, found: dict, rarest: int | None, counts: np.ndarray, class_names: Sequence[str],
+           nearest: str) -> str:
     """Say in words why a photo is suggested.
 
     Args:
@@ -200,14 +212,14 @@ def _write(folder, folder_of_photos, rows, class_names, version, least):
     print(write_tasks(folder, photos, class_names, version))
 
 
-def shown(found, least):
+def shown(found: dict, least: float) -> dict:
     """What of a dict of `detect(rle=True)` has at least a score."""
     keep = found["scores"] >= least
     return {**{name: found[name][keep] for name in ("boxes", "class_ids", "scores")},
             "rles": [rle for rle, kept in zip(found["rles"], keep) if kept]}
 
 
-def add_suggest(tasks, add_command):
+def add_suggest(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "suggest", suggest, "Choose which photos to label next; write tasks with pre-labels.")
     add_weights(command)
     command.add_argument("--photos", required=True, metavar="DIR", help="folder of the photos to choose from")

@@ -1,5 +1,7 @@
 """The command `data suspects`: photos whose truth looks wrong, by disagreement with a trained network."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import dataclasses
@@ -7,12 +9,18 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.options import add_output, add_tta, positive
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.outputs import claim_outputs
+
+if TYPE_CHECKING:
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
+    from mrcnn.evaluation.suspects import Suspect
 
 FILES = ("suspects.csv", "suspects.json", "suspects.jpg")
 SHEET = 24  # photos on the contact sheet unless told otherwise
@@ -47,7 +55,7 @@ def suspects(options: argparse.Namespace) -> None:
     print(f"\n{', '.join(FILES if shown else FILES[:2])} are in {folder}")
 
 
-def of_objects(model: object, dataset: object) -> tuple[list, Callable]:
+def of_objects(model: Model, dataset: Dataset) -> tuple[list[Suspect], Callable]:
     """(suspects, what draws them) of a network that finds objects."""
     from mrcnn.drawing.suspect_sheets import objects_drawn
     from mrcnn.evaluation.evaluate import detect_all
@@ -58,7 +66,7 @@ def of_objects(model: object, dataset: object) -> tuple[list, Callable]:
     return find_suspects(truth, results), objects_drawn(dataset, places, results, truth["categories"])
 
 
-def of_label_maps(model: object, dataset: object) -> tuple[list, Callable]:
+def of_label_maps(model: Model, dataset: Dataset) -> tuple[list[Suspect], Callable]:
     """(suspects, what draws them) of a network of label maps."""
     from mrcnn.data.annotated import photo_name
     from mrcnn.data.label_samples import true_label_map
@@ -79,7 +87,7 @@ def of_label_maps(model: object, dataset: object) -> tuple[list, Callable]:
     return regions.suspects(), labels_drawn(dataset, lambda photo: next(iter(labelled(model, [photo]))))
 
 
-def photo_ranks(found: Sequence[object]) -> list[int]:
+def photo_ranks(found: Sequence[Suspect]) -> list[int]:
     """The rank of each suspect's photo, from 1 on."""
     ranks = {}
     return [ranks.setdefault(suspect.image, len(ranks) + 1) for suspect in found]
@@ -103,7 +111,7 @@ def _cell(value):
     return f"{value:.4f}" if isinstance(value, float) else value
 
 
-def told(found: Sequence[object], first: Sequence[object], photos: int) -> str:
+def told(found: Sequence[Suspect], first: Sequence[Suspect], photos: int) -> str:
     """What is printed: the first photos, and how many suspects there are of each reason."""
     from mrcnn.evaluation.suspects import LEAST, REASONS
     from mrcnn.files import text_table
@@ -124,7 +132,7 @@ def told(found: Sequence[object], first: Sequence[object], photos: int) -> str:
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_suspects(tasks: object, add_command: Callable) -> None:
+def add_suspects(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "suspects", suspects,
                           "Rank photos whose truth looks wrong, by disagreement with a trained network: a list and a "
                           "contact sheet.")

@@ -1,5 +1,7 @@
 """The command `train`: the stages that are still to do."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import importlib.util
@@ -7,8 +9,9 @@ import os
 import shlex
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import parse_stages, positive, start_keras
+from mrcnn.commands.options import Stage, parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
 from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of, starts_of
 from mrcnn.commands.training_options import (
@@ -20,6 +23,11 @@ from mrcnn.commands.training_options import (
     training_data,
 )
 from mrcnn.errors import UsageError
+
+if TYPE_CHECKING:
+    from mrcnn.architectures.segmenter import Segmenter
+    from mrcnn.config import Settings
+    from mrcnn.training.trackers import Tracking
 
 TRACKERS = ("wandb", "mlflow")  # of mrcnn/training/trackers.py, which needs Keras
 
@@ -72,7 +80,7 @@ def tracker_names(text: str | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def closing(tracking: Sequence) -> Iterator:
+def closing(tracking: Sequence[Tracking]) -> Iterator[Sequence[Tracking]]:
     """A block at whose end trackers are told how a run ended."""
     finished = False
     try:
@@ -92,7 +100,7 @@ def check_architecture(options: argparse.Namespace) -> None:
         check_kept(architecture, options.keep_best)
 
 
-def planned_stages(config: object, options: argparse.Namespace) -> list:
+def planned_stages(config: Settings, options: argparse.Namespace) -> list[Stage]:
     """The stages of a run's settings, each with the name of its augmentation; warns of an --augment without effect."""
     own = options.program.config
     stages = parse_stages(getattr(config, "STAGES", own.STAGES))
@@ -103,7 +111,7 @@ def planned_stages(config: object, options: argparse.Namespace) -> list:
     return [stage._replace(augment=stage.augment or default) for stage in stages]
 
 
-def left_to_do(stages: Sequence, model: object, callbacks: Sequence) -> Iterator:
+def left_to_do(stages: Sequence[Stage], model: Segmenter, callbacks: Sequence) -> Iterator[tuple[Stage, int]]:
     """Yield (stage, its last epoch), each when the one before is trained, from that of the resumed checkpoint on.
 
     Each stage has as many epochs as it asks for, also after one that --patience ended early: that one's epochs fall
@@ -125,7 +133,7 @@ def left_to_do(stages: Sequence, model: object, callbacks: Sequence) -> Iterator
         begin = min(last_epoch, model.epoch)
 
 
-def places_of(written: dict, stages: Sequence) -> list[int]:
+def places_of(written: dict, stages: Sequence[Stage]) -> list[int]:
     """Indices of the Stages that may be the one that a checkpoint was written in, as its state tells it."""
     same = [i for i, stage in enumerate(stages)
             if (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])]
@@ -136,7 +144,7 @@ def places_of(written: dict, stages: Sequence) -> list[int]:
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_train(commands: object, add_command: Callable) -> None:
+def add_train(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "train", train, "Train on photos, or without options on drawn pictures.")
     add_training_data(command)
     command.add_argument("--test", metavar="ANNOTATIONS",

@@ -1,6 +1,10 @@
 """What the commands that train share: their photos, and the options of data, network and schedule."""
 
+from __future__ import annotations
+
+import argparse
 import shlex
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
 from mrcnn.commands.options import STAGES_EXAMPLE, positive, preset_names, seed
@@ -8,8 +12,11 @@ from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.errors import UsageError
 
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
-def check_data_options(options):
+
+def check_data_options(options: argparse.Namespace) -> None:
     """Raise UsageError unless the options name training and validation data, or neither."""
     own = reads(options, options.annotations) and not options.train and not options.val
     itself = own and splits_itself(options, options.annotations)
@@ -34,7 +41,7 @@ def check_data_options(options):
         raise UsageError("--evaluate-test takes the part test of a --split; beside --train and --val give --test.")
 
 
-def training_data(options):
+def training_data(options: argparse.Namespace) -> tuple[Dataset, Dataset]:
     """The prepared training and validation data."""
     training = open_data(options, options.train, "train")
     validation = open_data(options, options.val, "val")
@@ -45,7 +52,7 @@ def training_data(options):
     return training, validation
 
 
-def testing_data(options, training):
+def testing_data(options: argparse.Namespace, training: Dataset) -> Dataset | None:
     """The prepared test data that is to be measured in each epoch; None if none is asked for."""
     if options.test:
         testing = open_data(options, options.test, "test")
@@ -58,14 +65,14 @@ def testing_data(options, training):
     return testing
 
 
-def same_data(options):
+def same_data(options: argparse.Namespace) -> str:
     """The options by which `evaluate` finds the validation data of this training, with a space in front."""
     classes = [("set", text) for text in options.set if text.partition("=")[0].strip() == "CLASSES"]
     return _options_text([("images", options.images), ("annotations", options.val or options.annotations),
                           *_reading(options), *classes])
 
 
-def same_training_data(options):
+def same_training_data(options: argparse.Namespace) -> str:
     """The options by which `train` finds the same data, with a space in front."""
     return _options_text([("images", options.images), ("annotations", options.annotations), ("train", options.train),
                           ("val", options.val), *_reading(options)])
@@ -94,14 +101,14 @@ def _options_text(pairs):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
-def add_training_data(command):
+def add_training_data(command: argparse.ArgumentParser) -> None:
     """Give a command the options of training and validation photos."""
     add_data_options(command, part=False)
     command.add_argument("--train", metavar="ANNOTATIONS", help="annotations to train on, in place of a split")
     command.add_argument("--val", metavar="ANNOTATIONS", help="annotations to validate on, in place of a split")
 
 
-def add_network(command, weights):
+def add_network(command: argparse.ArgumentParser, weights: str) -> None:
     """Give a command the options of the network and its schedule.
 
     Args:

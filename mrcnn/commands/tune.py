@@ -1,5 +1,8 @@
 """The command `tune`: a search for good values of settings, one short training each, that goes on where it stopped."""
 
+from __future__ import annotations
+
+import argparse
 import contextlib
 import csv
 import gc
@@ -9,9 +12,11 @@ import math
 import os
 import shlex
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
-from mrcnn.commands.options import parse_setting, parse_stages, positive, stages_text, start_keras
+from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
 from mrcnn.commands.settings import base_config, class_of_option, overrides_of, starts_of
 from mrcnn.commands.training_options import (
@@ -24,10 +29,15 @@ from mrcnn.commands.training_options import (
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import whole_file
 
+if TYPE_CHECKING:
+    import optuna
+
+    from mrcnn.config import Settings
+    from mrcnn.data.dataset import Dataset
+
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
 FIGURE_NAMES = {"segm_AP": "mask AP", "mean_IoU": "mean IoU"}  # of what a network names in its logs
-DEFAULT_STAGES = "all:3:1e-3"
-DEFAULT_SEARCH = ["LEARNING_RATE=1e-4:1e-2:log"]
+DEFAULT_STAGES, DEFAULT_SEARCH = "all:3:1e-3", ["LEARNING_RATE=1e-4:1e-2:log"]
 SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
 
 # --- What is searched ------------------------------------------------------------------------------------------------
@@ -37,12 +47,12 @@ class Search(NamedTuple):
     """The values that a setting may take: numbers from low to high, or the texts of some choices."""
 
     name: str
-    low: float = None
-    high: float = None
+    low: float | None = None
+    high: float | None = None
     log: bool = False
-    choices: tuple = ()
+    choices: tuple[str, ...] = ()
 
-    def suggest(self, trial):
+    def suggest(self, trial: optuna.Trial) -> object:
         """The value that an Optuna trial takes."""
         if self.choices:
             return parse_setting(f"{self.name}={trial.suggest_categorical(self.name, list(self.choices))}")[1]
@@ -50,7 +60,7 @@ class Search(NamedTuple):
         return kind(self.name, self.low, self.high, log=self.log)
 
 
-def parse_search(text, config):
+def parse_search(text: str, config: type[Settings]) -> Search:
     """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
 
     Args:
@@ -101,7 +111,7 @@ def _choices(text, values):
     return choices
 
 
-def scaled_stages(text, rate=None, epochs=None):
+def scaled_stages(text: str, rate: float | None = None, epochs: int | None = None) -> list[Stage]:
     """Stages of which the highest rate is `rate`, the others in proportion, and which end after `epochs` in all."""
     stages = parse_stages(text)
     factor = 1 if rate is None else rate / max(stage.learning_rate for stage in stages)
@@ -114,7 +124,7 @@ def scaled_stages(text, rate=None, epochs=None):
 # --- The study -------------------------------------------------------------------------------------------------------
 
 
-def import_optuna():
+def import_optuna() -> ModuleType:
     """The module optuna, told to be quiet.
 
     Raises:
@@ -129,7 +139,7 @@ def import_optuna():
 
 
 @contextlib.contextmanager
-def naming_database(folder):
+def naming_database(folder: str) -> Iterator[None]:
     """Turn an error of the database in a folder into a DataError that names it."""
     try:
         yield
@@ -143,7 +153,7 @@ def naming_database(folder):
                         "and disk space; a damaged one is to be moved away, and a new one begins.") from error
 
 
-def open_study(folder, name, search, conditions, seed=0):
+def open_study(folder: str, name: str, search: Sequence[Search], conditions: dict, seed: int = 0) -> optuna.Study:
     """The Optuna study of this name in tune.db of a folder; trials that a kill broke off are queued again.
 
     Args:
@@ -187,7 +197,8 @@ def _conditions(text):
     return conditions if isinstance(conditions, dict) else {}
 
 
-def run_study(study, search, trials, objective, table=None):
+def run_study(study: optuna.Study, search: Sequence[Search], trials: int,
+              objective: Callable[[dict, Callable], tuple[float, dict]], table: str | None = None) -> None:
     """Run trials until so many are done, those of earlier calls included.
 
     Args:
@@ -231,12 +242,12 @@ def run_study(study, search, trials, objective, table=None):
             write_table(study, search, table)
 
 
-def figure_of(study):
+def figure_of(study: optuna.Study) -> str:
     """Name of the figure that a study looks for the highest value of."""
     return study.user_attrs.get("figure", "mask AP")
 
 
-def write_table(study, search, path):
+def write_table(study: optuna.Study, search: Sequence[Search], path: str) -> None:
     """Write every trial as a row of a CSV file, whole or not at all."""
     notes = ["threshold", "F1", "seconds", "run", "ended"]
     with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
@@ -251,13 +262,13 @@ def write_table(study, search, path):
 # --- The command -----------------------------------------------------------------------------------------------------
 
 
-def tune(options):
+def tune(options: argparse.Namespace) -> None:
     """Search for the values of the network's highest figure on validation photos; print the command with them."""
     with naming_database(options.logs):
         search_values(options)
 
 
-def search_values(options):
+def search_values(options: argparse.Namespace) -> None:
     """What `tune` does, with the database's own errors."""
     check_data_options(options)
     if starts_of(options.weights) == ["last"]:
@@ -293,12 +304,13 @@ def search_values(options):
     print(f"All trials are in {table} and {os.path.join(options.logs, DATABASE)}; more --trials go on with them.")
 
 
-def study_of(options):
+def study_of(options: argparse.Namespace) -> str:
     """Name of the search: --study, else that of the program's runs."""
     return options.study or (options.program.config.NAME or "model").lower()
 
 
-def train_trial(options, overrides, text, training, validation, values, report):
+def train_trial(options: argparse.Namespace, overrides: dict, text: str, training: Dataset, validation: Dataset,
+                values: dict, report: Callable[[float, int], None]) -> tuple[float, dict]:
     """(first figure of the network on the validation photos after the last epoch, notes) of one short training."""
     start_keras()
     import keras
@@ -325,7 +337,7 @@ def train_trial(options, overrides, text, training, validation, values, report):
     return (0.0 if math.isnan(average) else average), notes
 
 
-def remove_weights(study, folder):
+def remove_weights(study: optuna.Study, folder: str) -> None:
     """Remove the weights of all trials but the best one; their histories stay.
 
     Args:
@@ -340,7 +352,8 @@ def remove_weights(study, folder):
             os.remove(path)
 
 
-def report_best(options, study, search, overrides, text):
+def report_best(options: argparse.Namespace, study: optuna.Study, search: Sequence[Search], overrides: dict,
+                text: str) -> None:
     """Print the best values and the command line that trains with them."""
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
     if not complete:
@@ -351,10 +364,9 @@ def report_best(options, study, search, overrides, text):
     print(f"\nBest of {len(complete)} whole trials: {figure_of(study)} {best.value:.4f} (trial {best.number})")
     for name, value in values.items():
         print(f"{name:30} {value}")
-    settings = {**overrides, **values}
-    settings.pop("LEARNING_RATE", None)  # the stages have rates of their own
-    if options.steps:
-        settings.pop("STEPS_PER_EPOCH", None)  # the budget of a trial, not of a training
+    # The stages have rates of their own; --steps is the budget of a trial, not of a training.
+    dropped = ("LEARNING_RATE", *(["STEPS_PER_EPOCH"] if options.steps else []))
+    settings = {name: value for name, value in {**overrides, **values}.items() if name not in dropped}
     if "threshold" in notes:
         print(f"{'DETECTION_MIN_CONFIDENCE':30} {notes['threshold']:.2f} (the best F1, {notes['F1']:.3f})")
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
@@ -370,7 +382,7 @@ def _value_text(value):
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def add_tune(commands, add_command):
+def add_tune(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "tune", tune,
                           "Search for good values of settings by short trainings, judged on the validation photos by "
                           "mask AP (mean IoU of networks that find no objects); the same command goes on with an "

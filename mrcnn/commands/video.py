@@ -1,5 +1,7 @@
 """The command `video`: what a checkpoint finds in a film, drawn into it, with a number for each object."""
 
+from __future__ import annotations
+
 import argparse
 import collections
 import contextlib
@@ -10,7 +12,8 @@ import os
 import re
 import sys
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
@@ -19,10 +22,17 @@ from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.commands.runs import Model
+    from mrcnn.data.films.reading import FilmFrame, FilmReader
+    from mrcnn.data.films.writing import FilmWriter, Form, PictureWriter
+
 CAMERA = re.compile(r"camera|webcam|\d+|/dev/video\d+")
 
 
-def video(options):
+def video(options: argparse.Namespace) -> int:
     """Draw what is found in a film into a copy of it, and write it as JSON lines.
 
     Returns:
@@ -49,7 +59,7 @@ def video(options):
     return 2 if film.is_broken else 0
 
 
-def check_usage(options):
+def check_usage(options: argparse.Namespace) -> None:
     """Raise UsageError for what cannot be, before anything is opened."""
     if CAMERA.fullmatch(options.video) and not os.path.isfile(options.video):
         raise UsageError(f"--video {options.video}: cameras are not read: record a film first, for example by ffmpeg "
@@ -61,7 +71,7 @@ def check_usage(options):
         raise UsageError(f"--to {options.end:g} is not after --from {options.start:g}: give a later second.")
 
 
-def film_path(options, checkpoint):
+def film_path(options: argparse.Namespace, checkpoint: str) -> str:
     """Path of the film to write: --output, or a file of the film's name in the run's folder `videos`."""
     if options.output:
         return options.output.rstrip("/\\") or options.output
@@ -69,12 +79,12 @@ def film_path(options, checkpoint):
     return os.path.join(output_folder(options, checkpoint, "videos"), stem + (".webm" if options.cut_out else ".mp4"))
 
 
-def lines_path(output):
+def lines_path(output: str) -> str:
     """Path of the JSON lines beside a film or a folder of pictures."""
     return (os.path.splitext(output)[0] or output) + ".jsonl"
 
 
-def check_not_source(source, names):
+def check_not_source(source: str, names: Sequence[str]) -> None:
     """Raise UsageError if the film would be written over the one that is read."""
     if os.path.realpath(source) in map(os.path.realpath, names):
         raise UsageError(f"--output {names[0]} is the film that is read: give another name.")
@@ -91,7 +101,7 @@ class Done(NamedTuple):
         end: seconds in the source of the last one.
         rest: seconds in the source where the next one begins.
         seconds: that it took.
-        tracks: {class name: number of tracks}, None of a network of label maps.
+        tracks: {class name: number of tracks}; None of a network of label maps.
         notes: what is not as in the source.
     """
 
@@ -99,11 +109,12 @@ class Done(NamedTuple):
     end: float
     rest: float
     seconds: float
-    tracks: dict[str, int] | None
+    tracks: collections.Counter[str] | None
     notes: list[str]
 
 
-def write_film(options, film, model, output, form):
+def write_film(options: argparse.Namespace, film: FilmReader, model: Model, output: str,
+               form: Form | None) -> tuple[Done, KeyboardInterrupt | None]:
     """Write the film and its JSON lines, whole or, when interrupted, up to there.
 
     Returns:
@@ -157,7 +168,8 @@ class Run:
         lines: text file of the JSON lines.
     """
 
-    def __init__(self, options, film, model, names, writer, lines):
+    def __init__(self, options: argparse.Namespace, film: FilmReader, model: Model, names: list[str],
+                 writer: FilmWriter | PictureWriter, lines: TextIO) -> None:
         from mrcnn.inference.video import Follower, Labelling
 
         self.options, self.film, self.names, self.writer, self.lines = options, film, names, writer, lines
@@ -172,11 +184,11 @@ class Run:
         self.draw = functools.partial(drawn, options, names, self.finds)
 
     @property
-    def follower_seen(self):
+    def follower_seen(self) -> dict[int, int] | None:
         """{track: class id}, None of a network of label maps."""
         return self.looker.seen if self.finds else None
 
-    def all(self, show):
+    def all(self, show: Callable[[int, int | None], None]) -> None:
         """Write all frames; `show` is told how far it is."""
         from mrcnn.data.films.reading import FilmFrame
 
@@ -198,7 +210,7 @@ class Run:
             self.some(waiting)
             show(self.frames, self.frames)
 
-    def some(self, frames):
+    def some(self, frames: Sequence[FilmFrame]) -> None:
         """Look at every N-th of some frames, and write them all: those between are given what was found before."""
         every = self.options.every
         looked_at = [frame for number, frame in enumerate(frames, start=self.frames) if number % every == 0]
@@ -212,7 +224,7 @@ class Run:
             self.lines.write(json.dumps(self.line(frame, fresh), ensure_ascii=False) + "\n")
             self.frames, self.last = self.frames + 1, frame.time
 
-    def line(self, frame, fresh):
+    def line(self, frame: FilmFrame, fresh: bool) -> dict:
         """What JSON holds of a frame."""
         shift = self.first if self.options.start else 0
         objects = objects_of(self.held, self.names) if self.finds else areas_of(self.held, self.names)
@@ -220,12 +232,13 @@ class Run:
                 "source_time": round(float(frame.time), 6), "looked_at": fresh, "objects": objects}
 
 
-def class_names_of(model):
+def class_names_of(model: Model) -> list[str]:
     """Names of a model's classes, background first."""
     return list(model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))])
 
 
-def drawn(options, names, finds, image, found):
+def drawn(options: argparse.Namespace, names: list[str], finds: bool, image: np.ndarray,
+          found: list[dict] | np.ndarray) -> np.ndarray:
     """A frame as the options want it drawn: uint8 [H, W, 3], with --cut-out [H, W, 4].
 
     Args:
@@ -246,7 +259,7 @@ def drawn(options, names, finds, image, found):
     return frames.blur(image, inside if options.blur == "objects" else ~inside)
 
 
-def objects_of(objects, names):
+def objects_of(objects: list[dict], names: list[str]) -> list[dict]:
     """Objects as COCO's results name things, with their tracks."""
     result = []
     for one in objects:
@@ -257,7 +270,7 @@ def objects_of(objects, names):
     return result
 
 
-def areas_of(labels, names):
+def areas_of(labels: np.ndarray, names: list[str]) -> list[dict]:
     """The classes of a label map that occur, background left out, each with the run lengths of where it is."""
     import numpy as np
 
@@ -270,7 +283,7 @@ def areas_of(labels, names):
 # --- What the user is told -------------------------------------------------------------------------------------------
 
 
-def tell(film, done, output):
+def tell(film: FilmReader, done: Done, output: str) -> None:
     """Print what was written, and on stderr what is not as in the source."""
     for note in (*film.notes, *done.notes):
         print(f"note: {note}", file=sys.stderr)
@@ -283,7 +296,7 @@ def tell(film, done, output):
           f"what was found in it {lines_path(output)}")
 
 
-def seconds(text):
+def seconds(text: str) -> float:
     """A number of seconds, 90 or 1:30, at least 0."""
     try:
         parts = [float(part) for part in text.split(":")]
@@ -295,7 +308,7 @@ def seconds(text):
     return value
 
 
-def add_video(commands, add_command):
+def add_video(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "video", video, "Draw what is found in a film into it, each object with a number "
                           "that it keeps; write it as JSON lines.")
     add_weights(command)

@@ -78,7 +78,8 @@ class FilmWriter:
         notes: a line for the user on each thing that is not as in the source.
     """
 
-    def __init__(self, path: str | os.PathLike, form: Form, source: FilmReader, shift: Fraction | None = Fraction(0)):
+    def __init__(self, path: str | os.PathLike, form: Form, source: FilmReader,
+                 shift: Fraction | int | None = Fraction(0)):
         self._av, self.path, self.form, self.source = load_av(), os.fspath(path), form, source
         # The index goes to the front: browsers begin to play at once.
         options = {"movflags": "+faststart"} if form.container in ("mp4", "mov") else {}
