@@ -80,7 +80,7 @@ def key_of(identity: dict) -> str:
 
 
 @contextlib.contextmanager
-def opened(folder: str, root: str, identity: dict) -> Iterator[Plan]:
+def opened(folder: str, root: str, identity: dict, notes: dict | None = None) -> Iterator[Plan]:
     """The plan of a folder, which is made if need be, and is this process's own within the block.
 
     What a killed process left unfinished is removed.
@@ -89,6 +89,7 @@ def opened(folder: str, root: str, identity: dict) -> Iterator[Plan]:
         folder: of the collection.
         root: absolute path of the folder of the photos.
         identity: what rows depend on, {name: what JSON holds}.
+        notes: what is kept beside it when the folder is begun, {name: what JSON holds}.
 
     Raises:
         UsageError: the folder holds other files, or a collection with other photos, weights or settings.
@@ -100,7 +101,8 @@ def opened(folder: str, root: str, identity: dict) -> Iterator[Plan]:
     try:
         remove_leftovers(folder)
         if not _check_folder(folder, identity):  # anew: another process may have begun it before the lock was ours
-            write_json(os.path.join(folder, ABOUT), {"written_by": f"mrcnn {__version__}", "identity": identity})
+            written_by = f"mrcnn {__version__}"
+            write_json(os.path.join(folder, ABOUT), {"written_by": written_by, **(notes or {}), "identity": identity})
         yield Plan(folder, key_of(identity), _read_shards(os.path.join(folder, SHARDS)))
     finally:
         lock.close()

@@ -20,6 +20,12 @@ class Collection:
     Args:
         folder: of the collection.
 
+    Attributes:
+        folder, root: of the collection, and of its photos.
+        identity: what its rows depend on; key: of that.
+        weights: path of the weights when it was begun, or None.
+        shards: paths of those that are done, in order; planned: number of all.
+
     Raises:
         DataError: it is none, or no shard of it is done.
     """
@@ -33,6 +39,7 @@ class Collection:
         if not isinstance(identity, dict) or not isinstance(identity.get("root"), str):
             raise DataError(f"{path} describes no collection: give what mrcnn collection label wrote.")
         self.folder, self.root, self.key = folder, identity["root"], key_of(identity)
+        self.identity, self.weights = identity, about.get("weights")
         self.matte, self.planned = identity.get("matte"), self._planned()
         names = [name for name in os.listdir(folder) if name.startswith("shard-") and name.endswith(".parquet")]
         self.shards = [os.path.join(folder, name) for name in sorted(names)]
@@ -89,6 +96,41 @@ class Collection:
             rows.append(row)
         if rows:
             yield start, rows
+
+    def tables_of(self, shard: str, columns: Sequence[str], size: int = ROWS) -> Iterator[tuple[int, object]]:
+        """The rows of one shard as tables.
+
+        Args:
+            shard: path of it.
+            columns: to read.
+            size: rows of a table at most.
+
+        Yields:
+            (number of the table's first row in the shard, pyarrow.RecordBatch).
+
+        Raises:
+            DataError: it cannot be read, lacks a column, or is of another collection.
+        """
+        with self._opened(shard) as file:
+            missing = sorted(set(columns) - set(file.schema_arrow.names))
+            if missing:
+                raise DataError(f"{shard} has no column {', '.join(missing)}: it was not written by collection label; "
+                                "move it away.")
+            start = 0
+            for batch in file.iter_batches(size, columns=list(columns)):
+                yield start, batch
+                start += batch.num_rows
+
+    def rows_at(self, shard: str, numbers: Sequence[int], columns: Sequence[str]) -> list[dict]:
+        """Some rows of a shard.
+
+        Args:
+            shard: path of it.
+            numbers: of the rows in it.
+            columns: to read.
+        """
+        with self._opened(shard) as file:
+            return file.read(columns=list(columns)).take(list(numbers)).to_pylist()
 
     def _rows(self, shard, columns):
         with self._opened(shard) as file:

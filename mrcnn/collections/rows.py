@@ -16,13 +16,15 @@ COLUMNS = {
     "y2": "float", "x2": "float", "rle": "string", "area": "int64", "colours": "colours", "attributes": "attributes",
     "person": "int32",
 }
+EMBEDDING = "embedding"  # a further column, of collections that were asked for it
 
 
-def schema(metadata: dict[str, str]) -> object:
+def schema(metadata: dict[str, str], embeddings: bool = False) -> object:
     """The pyarrow.Schema of COLUMNS.
 
     Args:
         metadata: what the file says of itself.
+        embeddings: whether there is the column EMBEDDING too.
     """
     import pyarrow
 
@@ -30,7 +32,10 @@ def schema(metadata: dict[str, str]) -> object:
     types = {"string": pyarrow.string(), "int32": pyarrow.int32(), "int64": pyarrow.int64(),
              "uint64": pyarrow.uint64(), "float": pyarrow.float32(), "colours": pyarrow.list_(pyarrow.struct(measured)),
              "attributes": pyarrow.list_(pyarrow.struct([("name", pyarrow.string()), ("score", pyarrow.float32())]))}
-    return pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()], metadata=metadata)
+    fields = [(name, types[kind]) for name, kind in COLUMNS.items()]
+    if embeddings:
+        fields.append((EMBEDDING, pyarrow.list_(pyarrow.float16())))
+    return pyarrow.schema(fields, metadata=metadata)
 
 
 def unreadable_row(photo: str, sha256: str | None, reason: str) -> dict:
@@ -52,7 +57,7 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
         sha256: of its file.
         image: uint8 [H, W, 3] RGB.
         result: what `detect(rle=True)` found; "attributes", where a network tells them, is one dict {name: score} for
-            each object.
+            each object, and "embeddings" [N, C], where they were asked for.
         class_names: of the network, background first.
 
     Returns:
@@ -63,6 +68,7 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
     rles, class_ids = result["rles"], [int(class_id) for class_id in result["class_ids"]]
     names = [class_names[class_id] for class_id in class_ids]
     attributes = result.get("attributes") or [None] * len(rles)
+    embeddings = unit_rows(result["embeddings"]).astype(np.float16) if "embeddings" in result else None
     persons, rows = persons_of(rles, names), []
     for number, (rle, box) in enumerate(zip(rles, np.asarray(result["boxes"], float).reshape(-1, 4).tolist())):
         told = attributes[number]
@@ -71,9 +77,23 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
             "score": float(result["scores"][number]), **dict(zip(("y1", "x1", "y2", "x2"), box)),
             "rle": rle["counts"], "area": int(run_lengths.areas([rle])[0]), "colours": dominant_colours(image, rle),
             "attributes": None if told is None else [{"name": name, "score": float(told[name])} for name in told],
-            "person": persons[number],
+            "person": persons[number], **({} if embeddings is None else {EMBEDDING: embeddings[number]}),
         })
     return rows or [of_photo]
+
+
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Bring rows to length 1, so that their products are cosines; those of zeros stay so.
+
+    Args:
+        rows: [N, C].
+
+    Returns:
+        float32 [N, C].
+    """
+    rows = np.asarray(rows, np.float32)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(length > 0, length, 1)
 
 
 def persons_of(rles: Sequence[dict], names: Sequence[str]) -> list[int | None]:

@@ -29,11 +29,13 @@ class Job:
         root: folder of the photos, or its address.
         key: of the collection, which each shard carries.
         matte: RGB 0..255 of the colour under what is transparent.
+        embeddings: whether rows have the embeddings that the model tells of objects.
     """
 
     root: str
     key: str
     matte: tuple[int, int, int] = WHITE
+    embeddings: bool = False
 
 
 @dataclasses.dataclass
@@ -101,7 +103,7 @@ def write_shard(path: str, names: Sequence[str], job: Job, model: object,
             counts.objects += len(result["rles"])
             rows += photo_rows(name, sha256, image, result, class_names)
         show(min(start + size, len(names)))
-    table = _table(rows, schema({METADATA: job.key}))
+    table = _table(rows, schema({METADATA: job.key}, job.embeddings))
     with whole_file(path) as partial:
         parquet.write_table(table, partial, compression="zstd")
     return counts

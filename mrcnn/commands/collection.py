@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_export import add_export
 from mrcnn.commands.collection_report import add_report
+from mrcnn.commands.collection_similar import add_similar, telling_embeddings
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability
 from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model
@@ -42,9 +43,12 @@ def label(options: argparse.Namespace) -> int:
     check_engine(options)
     overrides = overrides_of(options)
     path = checkpoint_of(options)
+    identity = identity_of(options, path, overrides)
+    if options.embeddings:
+        identity["embedding"] = embedding_kind(path)
     root, names = list_collection(options.photos)
     names = names[:options.limit]
-    with opened(options.output, root, identity_of(options, path, overrides)) as plan:
+    with opened(options.output, root, identity, {"weights": os.path.abspath(path)}) as plan:
         before = len(plan.shards)
         new = plan.add(names, options.shard_size)
         numbers = plan.missing()
@@ -54,7 +58,7 @@ def label(options: argparse.Namespace) -> int:
         if not numbers:
             print("Nothing is left to do.")
             return 0
-        job = Job(root, plan.key, tuple(options.matte or WHITE))
+        job = Job(root, plan.key, tuple(options.matte or WHITE), options.embeddings)
         make_model = functools.partial(load_finder, os.path.abspath(path), options, overrides)
         with progress_bar("Labelling", "photos") as show:
             counts = labelled(options, plan, numbers, job, make_model, show)
@@ -103,10 +107,20 @@ def tell(folder: str, counts: Counts, shards: int) -> int:
 
 
 def load_finder(path: str, options: argparse.Namespace, overrides: dict) -> Model:
-    """The model of a checkpoint, which has to find objects."""
+    """The model of a checkpoint, which has to find objects, and to tell their embeddings if that is asked for."""
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
-    return model
+    return telling_embeddings(model) if options.embeddings else model
+
+
+def embedding_kind(path: str) -> str:
+    """What the embeddings of weights are. Raises UsageError for a file that cannot give them, before any work."""
+    from mrcnn.export.running import is_exported
+    from mrcnn.inference.object_embedding import KIND, NO_EXPORTED
+
+    if is_exported(path):
+        raise UsageError(NO_EXPORTED)
+    return KIND
 
 
 def more_than_zero(text: str) -> float:
@@ -120,7 +134,7 @@ def more_than_zero(text: str) -> float:
 def add_collection(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     text = "Label whole collections of photos, and tell what they show."
     tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
-        dest="task", required=True, metavar="label|report|export")
+        dest="task", required=True, metavar="label|report|similar|export")
     command = add_command(tasks, "label", label, "Write what is found in a collection of photos as Parquet files; the "
                           "same command goes on where it was stopped.")
     command.add_argument("photos", nargs="+", metavar="PHOTOS", help="a folder (with its subfolders), a pattern in "
@@ -143,8 +157,11 @@ def add_collection(commands: argparse._SubParsersAction, add_command: Callable[.
                          help=f"photos of a file; a stop loses at most the files under way (default {SHARD_SIZE})")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
+    command.add_argument("--embeddings", action="store_true", help="keep what each object is like as numbers, for "
+                         "collection similar; of a checkpoint of Mask R-CNN, 512 bytes an object")
     add_matte(command)
     add_tta(command)
     add_tiles(command)
     add_export(tasks, add_command)
     add_report(tasks, add_command)
+    add_similar(tasks, add_command)

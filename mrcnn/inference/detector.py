@@ -196,7 +196,7 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
 
     Args:
         outputs: the network's outputs for the image: "boxes" [D, 4] pixels of the canvas; "class_ids", "scores" and
-            "valid" [D]; "masks" [D, h, w]; "attributes" [D, M], if it has any.
+            "valid" [D]; "masks" [D, h, w]; "attributes" and "embedding" [D, M], if it has any.
         window: the photo's Window.
         shape: (H, W) of the photo, pixels.
         soft_masks, rle, mask_probabilities: as for `Detector.detect`.
@@ -218,6 +218,8 @@ def unmold(outputs: dict[str, np.ndarray], window: Window, shape: tuple[int, int
     }
     if "attributes" in outputs:
         result["attribute_scores"] = outputs["attributes"][keep].astype("float32")
+    if "embedding" in outputs:
+        result["embeddings"] = outputs["embedding"][keep].astype("float32")
     masks = outputs["masks"][keep]
     if mask_probabilities:
         result["mask_probabilities"] = masks.astype("float32")

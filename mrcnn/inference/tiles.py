@@ -150,7 +150,7 @@ def merge_tiles(detections: Sequence[dict], tiles: np.ndarray, shape: tuple[int,
 
     Args:
         detections: for each tile a dict in the photo's pixels: "boxes" [N, 4], "class_ids", "scores" [N], "rles" list,
-            or also "mask_probabilities" [N, h, w] and "attribute_scores" [N, M].
+            or also "mask_probabilities" [N, h, w], "attribute_scores" and "embeddings" [N, M].
         tiles: [T, 4] of `tile_boxes`.
         shape: (H, W) of the photo.
         iou_threshold: of the suppression, class by class.
@@ -304,11 +304,12 @@ def _answer(things, class_ids, views):
             for number, row in thing.parts:
                 mask, box = views[number]["mask_probabilities"][row], views[number]["boxes"][row]
                 np.maximum(target, on_grid(mask, box, thing.box, grid), out=target)
-    if all("attribute_scores" in view for view in views):
-        # Each piece shows a part of the object, and as much of its attributes.
-        answer["attribute_scores"] = np.zeros((len(things), views[0]["attribute_scores"].shape[1]), np.float32)
-        for target, thing in zip(answer["attribute_scores"], things):
-            target[:] = np.mean([views[number]["attribute_scores"][row] for number, row in thing.parts], axis=0)
+    for name in ("attribute_scores", "embeddings"):
+        if all(name in view for view in views):
+            # Each piece shows a part of the object, and as much of what it is like.
+            answer[name] = np.zeros((len(things), views[0][name].shape[1]), np.float32)
+            for target, thing in zip(answer[name], things):
+                target[:] = np.mean([views[number][name][row] for number, row in thing.parts], axis=0)
     return answer
 
 

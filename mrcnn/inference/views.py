@@ -6,7 +6,8 @@ begins a group. A group becomes one object: its box is the mean of the members' 
 voting: Gidaris and Komodakis 2015, section 3.3), its score the sum of the scores over the number of views, so that a
 view that did not find it counts as 0 (as in weighted boxes fusion: Solovyev 2021, section 3), and its mask the mean of
 the members' mask probabilities with the same weights, on a grid stretched over the merged box, 0 outside a member's
-own box (He 2017, appendix B, average soft masks likewise). Scores of attributes are averaged with these weights too.
+own box (He 2017, appendix B, average soft masks likewise). Scores of attributes and embeddings are averaged with these
+weights too.
 Then the detection threshold and the usual suppression apply. Every view sees the whole photo, hence each could have
 found every object.
 """
@@ -24,6 +25,7 @@ from mrcnn.ops import boxes as box_ops
 from mrcnn.ops.bilinear import tent_weights
 
 SAME_OBJECT = 0.65  # least IoU of two views' boxes of one object; 0.5 measured a little worse
+AVERAGED = ("attributes", "embedding")  # outputs that some networks have beside
 VIEW_CONFIDENCE = 0.05  # least score in a view: below the final threshold, because it is the mean that has to pass that
 
 
@@ -75,8 +77,8 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
     """Merge the detections of several views of one photo, in pixels of the photo.
 
     outputs: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
-    [D, h, w], "attributes" [D, M] if there are any}; views, windows: of `views_of` and `place_view`; threshold: least
-    score of what is returned; iou_threshold: of the suppression, class by class; count: return no more than so many
+    [D, h, w], those of AVERAGED [D, M] it has}; views, windows: of `views_of` and `place_view`; threshold: least score
+    of what is returned; iou_threshold: of the suppression, class by class; count: return no more than so many
 
     Returns (the same dict with boxes in pixels of the photo, best first, and masks [N, 2h, 2w]; the Window of a canvas
     that is the photo itself).
@@ -103,20 +105,19 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
         "valid": np.ones(len(kept), bool),
         "masks": np.zeros((len(kept),) + grid, np.float32),
     }
-    if "attributes" in outputs[0]:
-        given = np.concatenate([row[4] for row in rows])
-        merged["attributes"] = np.zeros((len(kept), given.shape[1]), np.float32)
+    given = {name: np.concatenate([row[4][name] for row in rows]) for name in rows[0][4]}
+    merged.update({name: np.zeros((len(kept), values.shape[1]), np.float32) for name, values in given.items()})
     for row, index in enumerate(kept):
         group = groups[index]
-        if "attributes" in merged:
-            merged["attributes"][row] = np.average(given[group], axis=0, weights=scores[group])
+        for name, values in given.items():
+            merged[name][row] = np.average(values[group], axis=0, weights=scores[group])
         members = [on_grid(masks[i], boxes[i], merged_boxes[index], grid) for i in group]
         merged["masks"][row] = np.average(members, axis=0, weights=scores[group])
     return merged, dataclasses.replace(windows[0], canvas_shape=shape, scale=(1.0, 1.0), offset=(0.0, 0.0))
 
 
 def _in_photo(outputs, view, window):
-    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks, attributes or None) of one view's detections."""
+    """(boxes [N, 4] in pixels of the photo, class ids, scores, masks, {name: [N, M]} of AVERAGED) of a view."""
     boxes = window.to_original(outputs["boxes"].astype("float32"))
     masks = outputs["masks"].astype("float32")
     if view.flip:
@@ -125,8 +126,8 @@ def _in_photo(outputs, view, window):
         masks = masks[:, :, ::-1]
     keep = outputs["valid"] & (box_ops.area(boxes) > 0) & (outputs["scores"] > 0)
     class_ids, scores = outputs["class_ids"][keep].astype("int32"), outputs["scores"][keep].astype("float32")
-    attributes = outputs["attributes"][keep].astype("float32") if "attributes" in outputs else None
-    return boxes[keep], class_ids, scores, masks[keep], attributes
+    others = {name: outputs[name][keep].astype("float32") for name in AVERAGED if name in outputs}
+    return boxes[keep], class_ids, scores, masks[keep], others
 
 
 def _groups(places, boxes, scores, seen_in):
