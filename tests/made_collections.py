@@ -16,11 +16,11 @@ def row(photo, number, name, colour=None, score=0.9, person=None, attributes=Non
             **others}
 
 
-def key(root="/nowhere"):
+def key(root="/nowhere", **identity):
     """The key of a collection of photos in a folder, which its shards carry."""
     from mrcnn.collections.plan import key_of
 
-    return key_of({"root": str(root)})
+    return key_of({"root": str(root), **identity})
 
 
 def hash_of(photo):
@@ -30,7 +30,7 @@ def hash_of(photo):
     return int.from_bytes(hashlib.sha256(photo.encode()).digest()[:7], "big")
 
 
-def write_collection(folder, shards, root="/nowhere", planned=None):
+def write_collection(folder, shards, root="/nowhere", planned=None, **identity):
     """Write a collection of given rows: a list of rows for each shard."""
     import pyarrow
     from pyarrow import parquet
@@ -40,10 +40,11 @@ def write_collection(folder, shards, root="/nowhere", planned=None):
 
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, "collection.json"), "w", encoding="ascii") as file:
-        json.dump({"identity": {"root": str(root)}}, file)
+        json.dump({"identity": {"root": str(root), **identity}}, file)
     with open(os.path.join(folder, "shards.jsonl"), "w", encoding="ascii") as file:
         file.writelines("[]\n" for _ in range(planned or len(shards)))
     for number, rows in enumerate(shards):
-        parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema({METADATA: key(root)})),
+        columns = schema({METADATA: key(root, **identity)}, "embedding" in identity)
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema=columns),
                             os.path.join(folder, f"shard-{number:06d}.parquet"))
     return str(folder)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from mrcnn.collections.plan import ABOUT, METADATA, SHARDS, key_of
+from mrcnn.collections.rows import EMBEDDING
 from mrcnn.collections.shards import Job
 from mrcnn.data.encoded import WHITE
 from mrcnn.data.formats.parquet_files import load_pyarrow
@@ -74,7 +75,7 @@ class Collection:
         """The rows, a photo at a time, in the order of the shards.
 
         Args:
-            columns: to read, with "photo"; None reads all.
+            columns: to read, with "photo"; None reads all but the embeddings.
 
         Yields:
             (path of the shard, number of the photo's first row in it, rows of the photo).
@@ -134,7 +135,8 @@ class Collection:
 
     def _rows(self, shard, columns):
         with self._opened(shard) as file:
-            for batch in file.iter_batches(ROWS, columns=None if columns is None else list(columns)):
+            wanted = [name for name in file.schema_arrow.names if name != EMBEDDING] if columns is None else columns
+            for batch in file.iter_batches(ROWS, columns=list(wanted)):
                 yield from batch.to_pylist()
 
     @contextlib.contextmanager

@@ -54,9 +54,12 @@ def test_attributes_are_means_of_the_views_that_saw_the_object():
     second = rows(((0, 0, 20, 20), 1, 0.3, 1.0))
     first["attributes"] = np.array([[0.8, 0], [0, 0.7], [1, 1]], np.float32)
     second["attributes"] = np.array([[0.4, 0], [1, 1]], np.float32)
+    for one in (first, second):
+        one["embedding"] = -one["attributes"]  # which is averaged in the same way
     result = merged(first, second)
     # (0.9 * 0.8 + 0.3 * 0.4) / 1.2 = 0.7; the other object is one view's alone
     np.testing.assert_allclose(result["attributes"], [[0.7, 0], [0, 0.7]], rtol=1e-6)
+    np.testing.assert_allclose(result["embedding"], [[-0.7, 0], [0, -0.7]], rtol=1e-6)
 
 
 def test_a_mask_is_nothing_outside_its_own_box():
