@@ -43,7 +43,8 @@ def made_shard(path, number, photos, width, rng, key):
     hashes = np.random.default_rng(number).integers(0, 2**63, photos, dtype=np.uint64)
     columns = {
         "photo": pyarrow.array(np.char.mod("p%09d.jpg", photo)), "sha256": pyarrow.array(np.char.mod("%064d", photo)),
-        "hash": pyarrow.array(np.repeat(hashes, OBJECTS)), "object": np.tile(np.arange(OBJECTS, dtype=np.int32), photos),
+        "hash": pyarrow.array(np.repeat(hashes, OBJECTS)),
+        "object": np.tile(np.arange(OBJECTS, dtype=np.int32), photos),
         "class": pyarrow.array(np.tile(np.array(CLASSES), photos)), "height": np.full(count, 600, np.int32),
         "width": np.full(count, 400, np.int32), "score": rng.uniform(0.5, 1, count).astype(np.float32),
         **{name: np.full(count, 9, np.float32) for name in ("y1", "x1", "y2", "x2")},
@@ -86,9 +87,10 @@ def main():
                 said = json.load(file)
             found = [match["photo"] for match in said["objects"][0]["matches"]]
             right = found == [f"p{step:09d}.jpg" for step in range(1, PLANTED + 1)]
-            print(f"similar {' '.join(more)}: {len(said['objects'])} x {said['compared']} compared, {seconds:.1f} s, at "
-                  f"most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20:.2f} GB; the planted "
-                  f"neighbours {'are found in their order' if right else 'are NOT found'}", flush=True)
+            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+            print(f"similar {' '.join(more)}: {len(said['objects'])} x {said['compared']} compared, {seconds:.1f} s, "
+                  f"at most {peak:.2f} GB; the planted neighbours are {'in order' if right else 'NOT found'}",
+                  flush=True)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.collections.outfit_pictures import SIDE, cut_out
+from mrcnn.collections.outfit_pictures import cut_out
 from mrcnn.collections.queries import Query
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.shards import read_photo
 from mrcnn.collections.similar import Found
+from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.drawing.pictures import contact_sheet
 
+CELL = 160  # pixels of the longer side of a cut-out, small and large ones alike
 
 def sheet_of(collection: Collection, query: Query, rows: Sequence[dict], found: Found,
              columns: int) -> tuple[np.ndarray, int, str]:
@@ -49,6 +51,7 @@ def sheet_of(collection: Collection, query: Query, rows: Sequence[dict], found: 
 def _cut(image, row):
     """The cut-out of an object; a grey square where its photo is not there."""
     if image is None or tuple(image.shape[:2]) != (row["height"], row["width"]):
-        return np.full((SIDE // 2, SIDE // 2, 3), 225, np.uint8)
+        return np.full((CELL, CELL, 3), 225, np.uint8)
     rles = [] if row["rle"] is None else [{"size": [row["height"], row["width"]], "counts": row["rle"]}]
-    return cut_out(image, rles, [[row[name] for name in ("y1", "x1", "y2", "x2")]])
+    cut = cut_out(image, rles, [[row[name] for name in ("y1", "x1", "y2", "x2")]])
+    return resize_pixels(cut, scaled_size(cut.shape[:2], CELL / max(cut.shape[:2])))
