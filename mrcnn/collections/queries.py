@@ -45,7 +45,7 @@ def query_of(collection: Collection, photo: str, make_model: Callable[[], object
     """
     data = None
     if os.path.isfile(photo):
-        data = read_bytes("", photo)
+        data = read_bytes(os.path.dirname(os.path.abspath(photo)), os.path.basename(photo))
     rows = _known(collection, photo, None if data is None else hashlib.sha256(data).hexdigest(), embeddings)
     if rows is None and data is None:
         raise DataError(f"{photo}: there is no such file, and {collection.folder} has no photo of this name.")
