@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_export import add_export
+from mrcnn.commands.collection_look import add_look
 from mrcnn.commands.collection_report import add_report
 from mrcnn.commands.collection_similar import add_similar, telling_embeddings
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability
@@ -134,7 +135,7 @@ def more_than_zero(text: str) -> float:
 def add_collection(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     text = "Label whole collections of photos, and tell what they show."
     tasks = commands.add_parser("collection", help=text, description=text).add_subparsers(
-        dest="task", required=True, metavar="label|report|similar|export")
+        dest="task", required=True, metavar="label|report|similar|look|export")
     command = add_command(tasks, "label", label, "Write what is found in a collection of photos as Parquet files; the "
                           "same command goes on where it was stopped.")
     command.add_argument("photos", nargs="+", metavar="PHOTOS", help="a folder (with its subfolders), a pattern in "
@@ -165,3 +166,4 @@ def add_collection(commands: argparse._SubParsersAction, add_command: Callable[.
     add_export(tasks, add_command)
     add_report(tasks, add_command)
     add_similar(tasks, add_command)
+    add_look(tasks, add_command)
