@@ -1,9 +1,12 @@
 """The command `collection look`: what is most often worn with one garment, to complete the look."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_report import at_least_two, tell
 from mrcnn.commands.collection_similar import add_query, network_of, refuse_settings
@@ -11,6 +14,12 @@ from mrcnn.commands.options import positive
 from mrcnn.errors import UsageError
 from mrcnn.files import write_json
 from mrcnn.outputs import claim_outputs
+
+if TYPE_CHECKING:
+    from mrcnn.collections.looks import Look
+    from mrcnn.collections.outfit_pictures import Examples
+    from mrcnn.collections.reading import Collection
+    from mrcnn.collections.tables import Tables
 
 SHEET, JSON = "look.png", "look.json"
 
@@ -58,7 +67,7 @@ def check(options: argparse.Namespace) -> None:
             raise UsageError(f"{name} is of a PHOTO: leave it out beside --of.")
 
 
-def garments(collection: object, options: argparse.Namespace) -> list[tuple[str, ...]]:
+def garments(collection: Collection, options: argparse.Namespace) -> list[tuple[str, ...]]:
     """For each garment that is asked about the texts that it may be known by, the best first."""
     from mrcnn.collections.looks import garment_of
     from mrcnn.collections.queries import chosen_objects, query_of
@@ -72,7 +81,7 @@ def garments(collection: object, options: argparse.Namespace) -> list[tuple[str,
     return list(dict.fromkeys(garment_of(row) for row in rows))  # of a pair of shoes one
 
 
-def tell_look(one: object) -> None:
+def tell_look(one: Look) -> None:
     """Print what goes with a garment."""
     if not one.partners:
         print(f"{one.thing}, in {one.outfits:,} outfits: nothing is worn with it in enough of them; --min-outfits.")
@@ -84,7 +93,7 @@ def tell_look(one: object) -> None:
               f"{habit.outfits:,} outfits{sure}")
 
 
-def described(options: argparse.Namespace, tables: object, looks: list, found: object) -> dict:
+def described(options: argparse.Namespace, tables: Tables, looks: list[Look], found: Examples) -> dict:
     """What the JSON file says."""
     pictures = iter(found.pictures)
     return {
@@ -98,7 +107,7 @@ def described(options: argparse.Namespace, tables: object, looks: list, found: o
     }
 
 
-def add_look(tasks: object, add_command: Callable) -> None:
+def add_look(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "look", look, "Write what is most often worn with a garment, or with those of a "
                           "photo: by lift with its interval, as a sheet of examples and JSON.")
     command.add_argument("photo", nargs="?", metavar="PHOTO", help="a file, or the name of a photo of the collection; "

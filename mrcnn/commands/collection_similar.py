@@ -1,10 +1,13 @@
 """The command `collection similar`: the garments of a collection that are most like those of a photo."""
 
+from __future__ import annotations
+
 import argparse
 import copy
 import os
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import positive, probability, seed
 from mrcnn.commands.resume import identity_of
@@ -13,6 +16,14 @@ from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mrcnn.collections.queries import Query
+    from mrcnn.collections.reading import Collection
+    from mrcnn.collections.similar import Found
+    from mrcnn.commands.runs import Model
 
 SHEET, JSON = "similar.png", "similar.json"
 MANY = 1_000_000  # compared objects from which on an index would be faster
@@ -64,7 +75,7 @@ def refuse_settings(options: argparse.Namespace) -> None:
         raise UsageError("--set: photos are looked at as the collection's were, with its settings: leave it out.")
 
 
-def tell_missing(collection: object) -> None:
+def tell_missing(collection: Collection) -> None:
     """Tell of shards that are not written yet."""
     missing = collection.planned - len(collection.shards)
     if missing > 0:
@@ -72,7 +83,7 @@ def tell_missing(collection: object) -> None:
               "with them.", file=sys.stderr)
 
 
-def network_of(collection: object, options: argparse.Namespace) -> object:
+def network_of(collection: Collection, options: argparse.Namespace) -> Model:
     """The network that a collection was labelled by, with its settings, and embeddings if it has some.
 
     Raises:
@@ -105,7 +116,7 @@ def network_of(collection: object, options: argparse.Namespace) -> object:
     return telling_embeddings(model)
 
 
-def telling_embeddings(model: object) -> object:
+def telling_embeddings(model: Model) -> Model:
     """A model, by tiles or not, whose detect() tells embeddings. Raises UsageError for one that cannot."""
     from mrcnn.inference.object_embedding import with_embeddings
 
@@ -114,7 +125,7 @@ def telling_embeddings(model: object) -> object:
     return with_embeddings(model)
 
 
-def vectors_of(rows: list[dict]) -> object:
+def vectors_of(rows: list[dict]) -> np.ndarray:
     """float32 [Q, C] of rows. Raises DataError if one has no embedding."""
     import numpy as np
 
@@ -126,7 +137,7 @@ def vectors_of(rows: list[dict]) -> object:
     return unit_rows(np.array([row[EMBEDDING] for row in rows], np.float32))
 
 
-def tell(collection: object, rows: list[dict], found: object, options: argparse.Namespace) -> None:
+def tell(collection: Collection, rows: list[dict], found: Found, options: argparse.Namespace) -> None:
     """Print what was compared, left out and found.
 
     Raises:
@@ -154,7 +165,7 @@ def tell(collection: object, rows: list[dict], found: object, options: argparse.
             "nothing of its class in other photos; --any-class compares it with all"))
 
 
-def described(query: object, rows: list[dict], found: object, options: argparse.Namespace) -> dict:
+def described(query: Query, rows: list[dict], found: Found, options: argparse.Namespace) -> dict:
     """What the JSON file says."""
     return {
         "photo": query.name, "collection": options.collection, "in_collection": query.inside,
@@ -184,7 +195,7 @@ def add_query(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="write over files of yours that are there")
 
 
-def add_similar(tasks: object, add_command: Callable) -> None:
+def add_similar(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "similar", similar, "Write the garments of a labelled collection that are most like "
                           "those of a photo, as a sheet of cut-outs and JSON.")
     command.add_argument("photo", metavar="PHOTO", help="a file, or the name of a photo of the collection; one that is "
