@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mrcnn.commands.datasets import check_objects
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
+from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_scores
 from mrcnn.commands.settings import asked_settings, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
 from mrcnn.export.running import is_exported
@@ -23,14 +24,19 @@ ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "li
 
 def export(options: argparse.Namespace) -> None:
     """Write the file, and beside it the JSON file that tells how to use it."""
+    from mrcnn.export.asked import is_calibrated
+
     if options.image_side and (options.height or options.width):
         raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
     height, width = options.image_side or options.height, options.image_side or options.width
-    if options.quantize == "int8" and not options.image:
+    if is_calibrated(options.format, options.quantize) and not options.image:
         raise UsageError("--quantize int8 is calibrated on photos: give --image FOLDER, 100 or so like those that the "
                          "file is going to see.")
     if options.dynamic and (height or width):
         raise UsageError("--dynamic is a file for canvases of any size: leave out --height, --width and --image-size.")
+    if options.images and not options.annotations:
+        raise UsageError("--images are the photos of --annotations FILE, on which AP is measured: give both; photos to "
+                         "check the file on, and to calibrate int8 on, are --image.")
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
@@ -38,6 +44,7 @@ def export(options: argparse.Namespace) -> None:
         raise UsageError(f"--weights {path} is an exported file already: give the checkpoint (.h5) that it was made "
                          "from.")
     output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
+    measured = annotated_photos(options, path)
     weights = [f"{os.path.splitext(output)[0]}.bin"] if options.format == "openvino" else []
     claim_outputs([output, *weights, f"{os.path.normpath(output)}.json"], options.overwrite)
     start_keras()
@@ -60,6 +67,10 @@ def export(options: argparse.Namespace) -> None:
         print("The file puts every photo on {height}x{width} pixels (height x width), the checkpoint each on the "
               "rectangle that fits it: what they find differs where these differ. --height and --width of your "
               "photos' rectangle avoid it; so does --dynamic, of ONNX.".format(**about["canvas"]))
+    if measured is not None:
+        from mrcnn.commands.export_measured import measured_text
+
+        print(measured_text(model, output, measured))
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 
@@ -68,6 +79,18 @@ def photos_of(options: argparse.Namespace) -> list[np.ndarray] | None:
     from mrcnn.data.images import load_image
 
     return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
+
+
+def annotated_photos(options: argparse.Namespace, path: str) -> object | None:
+    """The data set of --annotations, or None; with the classes of the checkpoint at `path`."""
+    if not options.annotations:
+        return None
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(options.annotations, options.images, options.limit)
+    check_objects(dataset, options.annotations, "measure")
+    check_classes(path, dataset, options.annotations)
+    return dataset
 
 
 def any_canvas(path: str, options: argparse.Namespace, overrides: dict) -> dict:
@@ -101,10 +124,15 @@ def add_export(commands: argparse._SubParsersAction, add_command: Callable[..., 
     command.add_argument("--dtype", choices=("uint8", "float32"), default="uint8",
                          help="of the image's values, 0 to 255 either way (default uint8)")
     command.add_argument("--quantize", choices=("float16", "int8"),
-                         help="openvino in float16: weights of half the size; onnx and openvino in int8: a quarter of "
-                              "the size, and faster, calibrated on the photos of --image (default: float32)")
+                         help="openvino and litert in float16: weights of half the size; in int8: a quarter of the "
+                              "size; onnx and openvino, calibrated on the photos of --image, are faster too (default: "
+                              "float32)")
     command.add_argument("--opset", type=positive, metavar="N", help="of an ONNX file: 16, 17 (default) or 18")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of an object (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     command.add_argument("--image", metavar="FILE|DIR",
                          help="photos to check the file on, in place of drawn people, and to calibrate int8 on")
+    command.add_argument("--annotations", metavar="PATH",
+                         help="annotated photos, in any format that `evaluate` reads: print the AP of network and "
+                              "file on them, and the time of both")
+    command.add_argument("--images", metavar="DIR", help="their photos (default: beside the annotations)")

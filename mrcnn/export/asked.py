@@ -8,7 +8,8 @@ from mrcnn.errors import ExportError
 
 OPSETS = (16, 17, 18)  # RoiAlign has half_pixel coordinates from the first on; the last is what tf2onnx knows
 OPSET = 17  # of 2022, known to every runtime of today
-QUANTISED_FORMATS = {"float16": ("openvino",), "int8": ("onnx", "openvino")}
+QUANTISED_FORMATS = {"float16": ("openvino", "litert"), "int8": ("onnx", "openvino", "litert")}
+CALIBRATED_FORMATS = ("onnx", "openvino")  # whose int8 needs photos; LiteRT finds the ranges while it runs
 LEAST_AGREEMENT = 0.5  # of a quantised file with its network, below which it is taken for broken
 
 
@@ -61,9 +62,19 @@ def check_quantize(quantize: str | None, format: str, photos: Sequence | None) -
     formats = QUANTISED_FORMATS[quantize]
     if format not in formats:
         raise ExportError(f"{format} files are not written in {quantize}: take {' or '.join(formats)}, or float32.")
-    if quantize == "int8" and photos is None:
+    if is_calibrated(format, quantize) and photos is None:
         raise ExportError("int8 is calibrated on photos: give some (--image FOLDER), 100 or so like those that the "
                           "file is going to see.")
+
+
+def is_calibrated(format: str, quantize: str | None) -> bool:
+    """Whether a file is written by what a network does on photos.
+
+    Args:
+        format: of the file.
+        quantize: as asked.
+    """
+    return quantize == "int8" and format in CALIBRATED_FORMATS
 
 
 def check_dynamic(mode: str, format: str, quantize: str | None, side: int | None) -> None:

@@ -21,7 +21,7 @@ from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
-from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize
+from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize, is_calibrated
 from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
@@ -53,8 +53,8 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
             and boxes as a share of the longer side of the canvas; None takes 0.001 of objects,
             0.003 of label maps, and asks a quantised file to agree with the network in half of the objects or pixels.
         opset: of an ONNX file: 16, 17 or 18; None takes 17.
-        quantize: "float16" (OpenVINO: weights alone), "int8" (ONNX, OpenVINO: convolutions and dense layers, calibrated
-            on `photos`), or None for float32.
+        quantize: "float16" (OpenVINO, LiteRT: weights alone), "int8" (convolutions and dense layers: of ONNX and
+            OpenVINO calibrated on `photos`, of LiteRT with ranges that it finds as it runs), or None for float32.
         dynamic: an ONNX file for canvases of any size whose sides divide by 64, of a network of rectangles; `height`
             and `width` are left out then. It is checked on canvases of several sizes.
 
@@ -80,7 +80,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         height, width = canvas_of(model.config, height, width)
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = {**_description(model, format, (batch, height, width), dtype), "quantized": quantize}
-    asked = Asked(opset, quantize, calibration_inputs(photos, about) if quantize == "int8" else ())
+    asked = Asked(opset, quantize, calibration_inputs(photos, about) if is_calibrated(format, quantize) else ())
     with FORMATS[format].whole(path) as partial:
         FORMATS[format].write(model, function, partial, asked)
         size = _size(partial)
@@ -259,6 +259,10 @@ def _write_litert(model, function, path, asked):
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [function.get_concrete_function()], _module(model, function)
     )
+    if asked.quantize:  # of weights; without photos what goes into a layer is measured while it runs
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if asked.quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
     try:
         data = converter.convert()
     except Exception as error:  # pages of the graph in MLIR

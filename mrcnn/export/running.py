@@ -119,7 +119,7 @@ def open_litert(path: str) -> Callable[[dict], dict]:
         Interpreter = tf.lite.Interpreter
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorFlow's own says that it will go
-        interpreter = Interpreter(model_path=path)
+        interpreter = Interpreter(model_path=path, num_threads=os.cpu_count())  # one, if it is not told
     runner = interpreter.get_signature_runner()
     return lambda inputs: runner(**inputs)
 

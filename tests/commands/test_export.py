@@ -10,6 +10,7 @@ from PIL import Image
 
 import mrcnn.export.files
 from mrcnn.commands import export as fashion_export
+from mrcnn.commands import export_measured
 from mrcnn.commands import main as fashion
 from mrcnn.config import Config
 from mrcnn.errors import ExportError
@@ -105,6 +106,32 @@ def test_an_openvino_file_is_a_pair_that_is_not_overwritten(seen, checkpoint, tm
     assert seen.arguments[1:3] == (str(tmp_path / "weights.xml"), "openvino") and seen.named["quantize"] == "float16"
 
 
+def test_int8_of_litert_needs_no_photos(seen, checkpoint):
+    assert fashion.main(["export", "--weights", checkpoint(), "--format", "litert", "--quantize", "int8"]) == 0
+    assert seen.named["quantize"] == "int8" and seen.arguments[-1] is None
+
+
+def test_annotated_photos_are_measured(seen, checkpoint, tmp_path, monkeypatch, capsys):
+    """Network and file on the same photos; annotations of other classes are refused before anything is written."""
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.png")
+    coco = {"images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 30}],
+            "categories": [{"id": 1, "name": "hat"}],
+            "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 8], "area": 80, "iscrowd": 0,
+                             "segmentation": [[2, 3, 12, 3, 12, 11, 2, 11]]}]}
+    (tmp_path / "hats.json").write_text(json.dumps(coco))
+    told = []
+    monkeypatch.setattr(export_measured, "measured_text", lambda *given: told.append(given) or "AP of both")
+    options = ["--format", "onnx", "--annotations", str(tmp_path / "hats.json")]
+    assert fashion.main(["export", "--weights", checkpoint(), *options]) == 0
+    assert "AP of both\n" in capsys.readouterr().out
+    model, path, dataset = told[0]
+    assert model is MODEL and path == str(tmp_path / "weights.onnx") and len(dataset.image_ids) == 1
+    coco["categories"][0]["name"] = "shoe"
+    (tmp_path / "hats.json").write_text(json.dumps(coco))
+    assert fashion.main(["export", "--weights", checkpoint(), *options]) == 2 and len(told) == 1
+    assert "was trained on the classes hat, but those of" in capsys.readouterr().err
+
+
 def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):
     fashion.main(["export", "--weights", checkpoint(IMAGE_RESIZE_MODE="rectangle"), "--height", "512", "--width", "64"])
     assert seen.overrides == {}
@@ -122,6 +149,7 @@ def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsy
     assert "give it, or --height and --width" in fails("--image-size", "64", "--height", "64")
     assert "invalid choice: 'pb'" in fails("--format", "pb")
     assert "--quantize int8 is calibrated on photos: give --image" in fails("--format", "onnx", "--quantize", "int8")
+    assert "--images are the photos of --annotations FILE" in fails("--images", "photos")
     assert "nowhere does not exist" in fails("--image", "nowhere")
 
     def refuse(*arguments, **named):

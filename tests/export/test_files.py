@@ -283,6 +283,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
     ({"format": "openvino"}, r"file: an OpenVINO file is NAME\.xml"),
     ({"quantize": "int4"}, "quantize='int4': give float16 or int8, or None"),
     ({"quantize": "float16"}, "savedmodel files are not written in float16: take openvino"),
+    ({"format": "savedmodel", "quantize": "int8"}, "savedmodel files are not written in int8: take onnx"),
     ({"format": "onnx", "quantize": "int8"}, r"int8 is calibrated on photos: give some \(--image FOLDER\)"),
     ({"opset": 17}, "opset 17 is of ONNX files, and savedmodel has none"),
     ({"format": "onnx", "opset": 15}, "opset 15: give 16, 17, 18; without one it is 17"),

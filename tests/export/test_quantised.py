@@ -1,5 +1,6 @@
 """int8 files: a small network by hand, and which layers stay in float32."""
 
+import os
 from types import SimpleNamespace
 
 import keras
@@ -8,8 +9,10 @@ import pytest
 from export_guide import skip_without_packages
 
 from mrcnn.export.asked import Asked
+from mrcnn.export.files import _write_litert
 from mrcnn.export.onnx_files import open_onnx, write_onnx
 from mrcnn.export.quantised import names_of_layers
+from mrcnn.export.running import open_litert
 from mrcnn.network.layout import Layout
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
@@ -59,3 +62,22 @@ def test_weights_are_rounded_for_each_channel_but_for_the_layers_that_answer(tmp
     made_by = {output: node for node in nodes for output in node.output}
     quantised = [node.input[1] in made_by for node in nodes if node.op_type == "Conv"]  # its weights are dequantised
     assert quantised == [False, True, False, False]  # the first, inner, one map at a time, the answer
+
+
+@pytest.mark.parametrize("quantize, size, near", [("float16", 0.6, 1e-3), ("int8", 0.4, 0.02)])
+def test_litert_files_have_smaller_weights(tmp_path, quantize, size, near):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    inputs = keras.Input((8, 8, 64), name="image")
+    layer = keras.layers.Conv2D(256, 1, name="inner", use_bias=False)
+    network = keras.Model(inputs, layer(inputs), name="network")
+    traced = tf.function(lambda image: {"out": tf.identity(network(image), name="out")},
+                         input_signature=[tf.TensorSpec((1, 8, 8, 64), "float32", name="image")], autograph=False)
+    image = rng.uniform(0, 1, (1, 8, 8, 64)).astype("float32")
+    paths = {asked: str(tmp_path / f"{asked}.tflite") for asked in (None, quantize)}
+    for asked, path in paths.items():
+        _write_litert(SimpleNamespace(inference_model=network), traced, path, Asked(quantize=asked))
+    plain, told = (open_litert(path)({"image": image})["out"] for path in paths.values())
+    assert os.path.getsize(paths[quantize]) < size * os.path.getsize(paths[None])
+    assert 0 < np.abs(told - plain).max() < near * np.abs(plain).max()
