@@ -35,7 +35,7 @@ def square(shift):
 
 
 class Finder:
-    """Finds the square `shift` columns beside its place, score 0.6; takes seconds of a clock of its own for a canvas."""
+    """Finds the square `shift` columns beside its place, score 0.6; takes seconds of its own clock for a canvas."""
 
     clock = 0.0
     config = SimpleNamespace(BATCH_SIZE=1)
