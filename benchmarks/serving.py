@@ -1,6 +1,7 @@
 """The server under load: 50 clients at once, broken files, large ones, clients that hang up or are killed.
 
     python benchmarks/serving.py [--requests 2000] [--clients 50]
+    python benchmarks/serving.py --memory 6000 [--clients 10]
 
 The model is a stub: it waits 10 ms a batch and 2 ms a photo, and finds the bright rectangle of each: every answer is
 known. What is measured is the server: its time beside the network's, and whether anything is lost or mixed up.
@@ -8,6 +9,9 @@ known. What is measured is the server: its time beside the network's, and whethe
 Clients ask again as soon as they are answered, so an answer takes the number of clients over the requests of a second:
 on a machine that others keep busy it takes as much longer as they leave it less. The server's processor time a
 request does not depend on them, and two numbers of clients show that answers wait their turn and nothing else.
+
+--memory prints what the server's memory is after each 500 requests of the same kinds, with none in hand, and the most
+that it was meanwhile.
 """
 
 import argparse
@@ -32,6 +36,7 @@ from stub_server import Stub, photo, png  # noqa: E402
 
 KINDS = (("good", 0.75), ("broken", 0.1), ("hangs up", 0.1), ("20 MB", 0.01), ("no such route", 0.04))
 LARGE_BOX = [5, 5, 9, 9]
+STEP = 500  # requests of --memory between two lines
 # A client that promises 20 MB, sends half of them, and says so: it is killed then.
 HALF = """
 import socket, sys, time
@@ -143,10 +148,31 @@ def processor_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def resident(pid):
-    """MB of memory of a process."""
+def resident(pid, field="VmRSS"):
+    """MB of memory of a process; VmHWM the most since `forget_most`."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
+def forget_most(pid):
+    """Let VmHWM begin anew."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def memory_curve(pid, port, count, clients):
+    """Print the memory of the server over many requests."""
+    print(f"memory of the server, {clients} clients (load average before: {os.getloadavg()[0]:.1f})")
+    print(f"before any request {resident(pid):4.0f} MB")
+    for done in range(STEP, count + 1, STEP):
+        forget_most(pid)
+        before = processor_seconds(pid)
+        rows, raised = load(port, STEP, clients)
+        took = processor_seconds(pid) - before
+        time.sleep(0.5)
+        wrong = sum(not right for told in rows.values() for _, right, _ in told)
+        print(f"{done:5} requests  none in hand {resident(pid):4.0f} MB  at most {resident(pid, 'VmHWM'):4.0f} MB  "
+              f"processor time {1000 * took / STEP:.1f} ms a request  wrong answers {wrong}  "
+              f"without an answer {len(raised)}", flush=True)
 
 
 def report(rows, raised, seconds):
@@ -167,11 +193,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--memory", type=int, metavar="N", help="the curve of the memory over N requests alone")
     options = parser.parse_args()
     server = subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True)
     try:
         port = int(server.stdout.readline())
         time.sleep(2)
+        if options.memory:
+            memory_curve(server.pid, port, options.memory, options.clients)
+            return
         for part, clients in (("first", options.clients), ("second", options.clients), ("third", options.clients // 5)):
             start, before, busy = time.perf_counter(), processor_seconds(server.pid), os.getloadavg()[0]
             rows, raised = load(port, options.requests, clients)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mrcnn.data import run_lengths
 from mrcnn.errors import DataError
+from mrcnn.inference.attributes import in_words
 from mrcnn.serving.limits import Limits
 from mrcnn.serving.served import ServedModel
 
@@ -63,6 +64,21 @@ class Stub:
         if mask_probabilities:
             result["mask_probabilities"] = np.ones((len(rows), 4, 4), np.float32)
         return result
+
+
+class DescribingConfig(StubConfig):
+    ATTRIBUTES, ATTRIBUTE_MIN_CONFIDENCE = ["colour: red", "brim: long", "old"], 0.5
+
+
+class Describing(Stub):
+    """A Stub that tells attributes: a hat is red 0.9, long-brimmed 0.6 and old 0.2, which is not told."""
+
+    config = DescribingConfig()
+
+    def detect(self, images, **options):
+        results = super().detect(images, **options)
+        return [in_words({**one, "attribute_scores": np.float32([[0.9, 0.6, 0.2]] * len(one["scores"])).reshape(-1, 3)},
+                         self.config) for one in results]
 
 
 class StubLabels:

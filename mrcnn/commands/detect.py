@@ -31,6 +31,7 @@ def detect(options: argparse.Namespace) -> int:
     """
     from mrcnn.evaluation.coco import results_from_detections
     from mrcnn.files import write_json
+    from mrcnn.inference.attributes import names_of
     from mrcnn.inference.pipeline import steps_of
     from mrcnn.serving.pre_label_tasks import write_tasks
 
@@ -64,7 +65,7 @@ def detect(options: argparse.Namespace) -> int:
         write_json(os.path.join(folder, "detections.json"), results, indent=None)
         if options.format == LABEL_STUDIO:
             version = os.path.splitext(os.path.basename(path))[0]
-            print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version))
+            print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version, names_of(model.config)))
     what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
     print(f"{len(results)} objects in {seen} photos; {what} in {folder}")
     if submission:
@@ -125,7 +126,8 @@ def tasks_of(run: PhotoRun, dataset: Dataset) -> list[tuple[str, dict, dict]]:
         if results is not None:
             found = {"class_ids": np.array([ids[one["category_id"]] for one in results], int),
                      "scores": np.array([one["score"] for one in results], float),
-                     "rles": [one["segmentation"] for one in results]}
+                     "rles": [one["segmentation"] for one in results],
+                     "attributes": [one.get("attributes", {}) for one in results]}
             tasks.append((dataset.image_info[image_id]["path"], found, {}))
     return tasks
 

@@ -50,6 +50,7 @@ def suggest(options: argparse.Namespace) -> int:
     paths = _unlabelled(paths, labelled, options)
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
+    from mrcnn.inference.attributes import names_of
     from mrcnn.inference.embedding import Embedder
 
     dataset, embedder = photos_of(paths, model, options), Embedder(model)
@@ -59,7 +60,7 @@ def suggest(options: argparse.Namespace) -> int:
         return 2
     rows = _rows(looked, dataset, labelled, known, options.count)
     _write(folder, options.photos, rows, dataset.class_names, os.path.splitext(os.path.basename(path))[0],
-           float(model.config.DETECTION_MIN_CONFIDENCE))
+           float(model.config.DETECTION_MIN_CONFIDENCE), names_of(model.config))
     against = f"{len(known[0])} that are labelled" if known[0] else "each other alone (no --annotations)"
     print(f"{len(rows)} of {len(looked)} photos are suggested, held against {against}; why each is said in "
           f"{os.path.join(folder, LIST)}")
@@ -195,7 +196,7 @@ def reason(one: Suggested, found: dict, rarest: int | None, counts: np.ndarray, 
     return "; ".join(parts) or "nothing is like it yet"
 
 
-def _write(folder, folder_of_photos, rows, class_names, version, least):
+def _write(folder, folder_of_photos, rows, class_names, version, least, attribute_names):
     """Write the list as CSV and JSON, and the tasks, whose pre-labels are those of a score that `detect` shows."""
     from mrcnn.files import json_text, write_texts
     from mrcnn.serving.pre_label_tasks import write_tasks
@@ -209,14 +210,15 @@ def _write(folder, folder_of_photos, rows, class_names, version, least):
     write_texts(folder, {LIST: text.getvalue(), JSON: json_text(rounded)})
     photos = [(os.path.join(folder_of_photos, row["photo"]), shown(found, least), {"reason": row["reason"]})
               for row, (_, found) in zip(rounded, rows)]
-    print(write_tasks(folder, photos, class_names, version))
+    print(write_tasks(folder, photos, class_names, version, attribute_names))
 
 
 def shown(found: dict, least: float) -> dict:
     """What of a dict of `detect(rle=True)` has at least a score."""
     keep = found["scores"] >= least
     return {**{name: found[name][keep] for name in ("boxes", "class_ids", "scores")},
-            "rles": [rle for rle, kept in zip(found["rles"], keep) if kept]}
+            **{name: [one for one, kept in zip(found[name], keep) if kept] for name in ("rles", "attributes")
+               if name in found}}
 
 
 def add_suggest(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -170,6 +170,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, film: FilmReader, model: Model, names: list[str],
                  writer: FilmWriter | PictureWriter, lines: TextIO) -> None:
+        from mrcnn.inference.attributes import names_of
         from mrcnn.inference.video import Follower, Labelling
 
         self.options, self.film, self.names, self.writer, self.lines = options, film, names, writer, lines
@@ -181,7 +182,7 @@ class Run:
             self.looker = Labelling(model)
         self.window = max(1, int(model.config.BATCH_SIZE)) * options.every
         self.frames, self.first, self.last, self.held = 0, None, 0, None
-        self.draw = functools.partial(drawn, options, names, self.finds)
+        self.draw = functools.partial(drawn, options, names, names_of(model.config), self.finds)
 
     @property
     def follower_seen(self) -> dict[int, int] | None:
@@ -237,20 +238,21 @@ def class_names_of(model: Model) -> list[str]:
     return list(model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))])
 
 
-def drawn(options: argparse.Namespace, names: list[str], finds: bool, image: np.ndarray,
-          found: list[dict] | np.ndarray) -> np.ndarray:
+def drawn(options: argparse.Namespace, names: list[str], attribute_names: list[str], finds: bool,
+          image: np.ndarray, found: list[dict] | np.ndarray) -> np.ndarray:
     """A frame as the options want it drawn: uint8 [H, W, 3], with --cut-out [H, W, 4].
 
     Args:
         names: of the classes.
+        attribute_names: that the network tells.
         finds: whether `found` are objects, else a label map.
         image: uint8 [H, W, 3].
     """
     from mrcnn.drawing import frames
 
     if not (options.splash or options.blur or options.cut_out):
-        return frames.draw_tracks(image, found, names, options.scores) if finds else frames.draw_labels(
-            image, found, names)
+        return frames.draw_tracks(image, found, names, options.scores, attribute_names) if finds else (
+            frames.draw_labels(image, found, names))
     inside = frames.covered(found, image.shape[:2]) if finds else found > 0
     if options.splash:
         return frames.splash(image, inside)
@@ -267,6 +269,8 @@ def objects_of(objects: list[dict], names: list[str]) -> list[dict]:
         result.append({"track": one["track"], "category_id": one["class_id"], "category": names[one["class_id"]],
                        "score": round(one["score"], 4), "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                        "segmentation": one["rle"]})
+        if "attributes" in one:
+            result[-1]["attributes"] = {name: round(score, 4) for name, score in one["attributes"].items()}
     return result
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mrcnn.data import strips
 from mrcnn.drawing.label_maps import draw_label_map
-from mrcnn.drawing.pictures import caption_of, distinct_colors, draw_instances
+from mrcnn.drawing.pictures import caption_of, described, distinct_colors, draw_instances
 
 BLUR = 24  # parts of the frame's shorter side that the blur is wide: a face is not told, a posture is
 
@@ -19,7 +19,7 @@ def color_of(track: int) -> tuple[float, float, float]:
 
 
 def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequence[str],
-                scores: bool = False) -> np.ndarray:
+                scores: bool = False, attribute_names: Sequence[str] = ()) -> np.ndarray:
     """A frame with its objects drawn: masks and outlines in the colours of their tracks, class and number.
 
     Args:
@@ -27,6 +27,7 @@ def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequenc
         objects: as `mrcnn.inference.video.Follower.follow` gives them.
         class_names: by class id.
         scores: whether to write these too.
+        attribute_names: of all attributes that the network tells.
 
     Returns:
         uint8 [H, W, 3].
@@ -35,6 +36,7 @@ def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequenc
         return image
     captions = [f"{caption_of(one['class_id'], class_names, None, 0)} {one['track']}"
                 + (f" {one['score']:.2f}" if scores else "") for one in objects]
+    captions = described(captions, [one.get("attributes", ()) for one in objects], attribute_names)
     return draw_instances(image, np.stack([one["box"] for one in objects]), [one["rle"] for one in objects],
                           np.arange(len(objects)), captions, colors=[color_of(one["track"]) for one in objects],
                           show_bbox=False)

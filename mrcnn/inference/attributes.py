@@ -5,6 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 
+def names_of(config: object) -> list[str]:
+    """Names of the attributes that a network tells, by its Config; none of most networks."""
+    return list(getattr(config, "ATTRIBUTES", None) or ())
+
+
 def with_words(result: dict, names: Sequence[str] | None, least: float) -> dict:
     """Give what was found in a photo the names of its attributes.
 
@@ -21,6 +26,20 @@ def with_words(result: dict, names: Sequence[str] | None, least: float) -> dict:
         return result
     words = [words_of(scores, names, least) for scores in result["attribute_scores"]]
     return {**result, "attributes": words, "attribute_names": list(names)}
+
+
+def in_words(result: dict, config: object) -> dict:
+    """`with_words`, by the settings of the network: ATTRIBUTES, and the least score ATTRIBUTE_MIN_CONFIDENCE.
+
+    Args:
+        result: of `detect`.
+        config: Config of a network with or without attributes.
+
+    Returns:
+        The dict, with names if the network has any.
+    """
+    names = names_of(config)
+    return with_words(result, names, config.ATTRIBUTE_MIN_CONFIDENCE) if names else result
 
 
 def words_of(scores: np.ndarray, names: Sequence[str], least: float) -> dict[str, float]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
-from mrcnn.inference.attributes import with_words
+from mrcnn.inference.attributes import in_words
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
@@ -74,9 +74,9 @@ class Detector(Predictor):
         return Steps(
             place=lambda image: self.placed_views(self.checked_images([image])[0]),
             look=lambda placed: self._seen(placed, least),
-            finish=lambda image, parts: self._in_words(
-                unmold(*self._merged(parts, least), image.shape[:2], soft_masks, rle, mask_probabilities, paste=paste)
-            ),
+            finish=lambda image, parts: in_words(
+                unmold(*self._merged(parts, least), image.shape[:2], soft_masks, rle, mask_probabilities, paste=paste),
+                self.config),
         )
 
     def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
@@ -118,7 +118,7 @@ class Detector(Predictor):
             of_whole = self.detect([images[index]], rle=True, **options)[0] if whole else None
             of_tiles = list(self._in_tiles(images[index], tiles[index], scale, **options))
             merged = merge_tiles(of_tiles, tiles[index], shape, self.config.DETECTION_NMS_THRESHOLD, of_whole)
-            results[index] = self._in_words(merged)
+            results[index] = in_words(merged, self.config)
             if not rle:
                 results[index] = with_masks(results[index], shape)
         if verbose:
@@ -140,11 +140,6 @@ class Detector(Predictor):
     def _least(self, min_confidence):
         """The least score that a call asks for."""
         return float(self.config.DETECTION_MIN_CONFIDENCE if min_confidence is None else min_confidence)
-
-    def _in_words(self, result):
-        """A result with the names of its attributes, if the network has any."""
-        names = getattr(self.config, "ATTRIBUTES", None)
-        return with_words(result, names, self.config.ATTRIBUTE_MIN_CONFIDENCE) if names else result
 
     def _outputs_of(self, images, min_confidence):
         """Generator of (index, the network's outputs for an image, Window), merged from its views, not in order."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mrcnn.errors import UsageError
+from mrcnn.inference.attributes import in_words
 from mrcnn.inference.detector import unmold
 
 LAST_MAP, MAP = "fpn_c5p5", "last_map"  # the layer of the pyramid that takes the backbone's last map; an output's name
@@ -63,7 +64,7 @@ class Embedder:
         """
         finding = self._finding
         images = finding.checked_images(images)
-        rows = {index: (unmold(outputs, window, images[index].shape[:2], rle=True),
+        rows = {index: (in_words(unmold(outputs, window, images[index].shape[:2], rle=True), finding.config),
                         _mean(outputs[MAP], canvas.shape, window))
                 for index, outputs, window, canvas in _outputs(finding, images, min_confidence=min_confidence)}
         return [rows[index] for index in range(len(images))]

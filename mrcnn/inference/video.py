@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data.masks import paste_rle
+from mrcnn.inference.attributes import words_of
 from mrcnn.inference.tracking import Tracker
 
 UNSURE_SHARE = 0.5  # of the least score of an object: detections from there on go on with tracks
@@ -23,6 +24,9 @@ class Follower:
         unseen: frames that were looked at in which an object may be missing; after more it gets a new number.
         smoothing: share of the masks before in a mask, 0..1; 0 takes each as it is.
 
+    Attributes of a track are the mean of the network's scores over its sightings as the voted class, each with the
+    weight of its own score; those of ATTRIBUTE_MIN_CONFIDENCE or more are told.
+
     Attributes:
         tracker: Tracker.
         seen: {number: class id} of all tracks so far, as voted when each was seen last.
@@ -31,6 +35,7 @@ class Follower:
     def __init__(self, model: object, sure: float, unseen: int = 30, smoothing: float = 0.5):
         self.model, self.smoothing, self.tracker = model, smoothing, Tracker(sure, unseen)
         self._masks, self._frames, self.seen = {}, 0, {}
+        self._told = {}  # {number: {class id: sum of scores times [M] scores of attributes}}
 
     def follow(self, images: Sequence[np.ndarray]) -> list[list[dict]]:
         """Look at the next frames.
@@ -45,6 +50,7 @@ class Follower:
             "score": 0..1, in this frame.
             "box": float32 [4] (y1, x1, y2, x2), pixels.
             "rle": COCO run lengths of the smoothed mask.
+            "attributes": of a network with ATTRIBUTES, {name: score}, best first, of all frames so far.
         """
         results = self.model.detect(list(images), rle=True, mask_probabilities=True,
                                     min_confidence=UNSURE_SHARE * self.tracker.sure)
@@ -61,9 +67,21 @@ class Follower:
             mask = self._smoothed(number, result["mask_probabilities"][index])
             class_id = self.seen[number] = self.tracker.tracks[number].class_id
             objects.append({"track": number, "class_id": class_id, "score": float(scores[index]), "box": boxes[index],
-                            "rle": paste_rle(mask, boxes[index], shape)})
-        self._masks = {number: kept for number, kept in self._masks.items() if number in self.tracker.tracks}
+                            "rle": paste_rle(mask, boxes[index], shape), **self._described(number, result, index)})
+        self._masks, self._told = ({number: kept for number, kept in some.items() if number in self.tracker.tracks}
+                                   for some in (self._masks, self._told))
         return objects
+
+    def _described(self, number, result, index):
+        """{"attributes": {name: score}} of a track that is seen again; {} of a network without."""
+        if "attribute_scores" not in result:
+            return {}
+        track, sums = self.tracker.tracks[number], self._told.setdefault(number, {})
+        class_id, score = int(result["class_ids"][index]), float(result["scores"][index])
+        sums[class_id] = sums.get(class_id, 0.0) + score * np.asarray(result["attribute_scores"][index], np.float64)
+        # The votes of a class are the sum of the same scores.
+        mean = sums[track.class_id] / track.votes[track.class_id]
+        return {"attributes": words_of(mean, result["attribute_names"], self.model.config.ATTRIBUTE_MIN_CONFIDENCE)}
 
     def _smoothed(self, number, mask):
         """The mask of a track, with that of the frame before in it."""

@@ -53,11 +53,10 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
     async def setup(request: Request) -> Response:
         served.check_finds_objects()
         body = await service.in_thread(json_of, await request.body())
-        mapping = await service.in_thread(mapping_of, body.get("schema"), served.class_names)
-        if mapping.left_out:
-            LOG.warning("Project %s has no label for %d classes, which are left out of its pre-labels: %s.",
-                        str(body.get("project"))[:40], len(mapping.left_out), ", ".join(mapping.left_out))
-        return json_answer({"model_version": served.version, "classes_left_out": mapping.left_out})
+        mapping = await service.in_thread(mapping_of, body.get("schema"), served.class_names, served.attribute_names)
+        _tell_left_out(str(body.get("project"))[:40], mapping)
+        return json_answer({"model_version": served.version, "classes_left_out": mapping.left_out,
+                            "attributes_left_out": mapping.attributes_left_out})
 
     @router.post("/predict", summary="Pre-labels of tasks", responses=REFUSALS, openapi_extra=PREDICT)
     async def predict(request: Request) -> Response:
@@ -65,7 +64,8 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
         service.check_ready()
         body = await service.in_thread(json_of, await request.body())
         tasks = _tasks(body)
-        mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names)
+        mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names,
+                                          served.attribute_names)
         results = []
         for start in range(0, len(tasks), service.limits.photos):
             chunk = tasks[start : start + service.limits.photos]
@@ -88,6 +88,15 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
         return json_answer({"status": "heard", "kept": kept, "detail": detail})
 
     return router
+
+
+def _tell_left_out(project, mapping):
+    """Name in the log what a project has no place for."""
+    for names, place, what in ((mapping.left_out, "label", "classes"),
+                               (mapping.attributes_left_out, 'choice (Choices with perRegion="true")', "attributes")):
+        if names:
+            LOG.warning("Project %s has no %s for %d %s, which are left out of its pre-labels: %s.", project, place,
+                        len(names), what, ", ".join(names))
 
 
 def _what_is_kept(corrected):

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 from mrcnn.errors import UsageError
+from mrcnn.serving.memory import give_back_large_blocks
 
 PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}  # {module: package}
 LAST_PORT = 65535
@@ -67,6 +68,7 @@ def run(app: Callable, listener: socket.socket) -> None:
     """
     import uvicorn
 
+    give_back_large_blocks()
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
                             timeout_graceful_shutdown=DRAIN_SECONDS)
     uvicorn.Server(config).run(sockets=[listener])

@@ -95,7 +95,7 @@ class Page:
         seen, classes = photos[place or 0], self.class_ids(names)
         photo, objects = decode_photo(seen.data, seen.name, self.limits, self.matte), chosen(seen, least, classes)
         labels = label_map_of(self.served, seen, photo, objects, classes, self.chain(steps))
-        return picture_html(seen.name, photo, objects, labels, self.served.class_names)
+        return picture_html(seen.name, photo, objects, labels, self.served.class_names, self.served.attribute_names)
 
     def files(self, photos: list[Seen], least: float, names: list[str], steps: list[str]) -> list[str]:
         """Write the files of what is shown of all photos.

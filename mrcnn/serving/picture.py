@@ -3,10 +3,12 @@
 import html
 import io
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.attributes import short_names
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.drawing.label_maps import palette
@@ -24,6 +26,7 @@ STYLE = """
   vector-effect: non-scaling-stroke; transition: fill-opacity .12s; }
 .photos .object text { display: none; font: 600 1em sans-serif; fill: #fff; stroke: #000; stroke-width: .22em;
   paint-order: stroke; pointer-events: none; }
+.photos .object .told { font-weight: 400; }
 .photos .object { outline: none; cursor: default; }
 .photos svg:has(.object:is(:hover, :focus)) .object:not(:hover, :focus) { opacity: .25; }
 .photos .object:is(:hover, :focus) path { fill-opacity: .6; stroke-width: 4px; }
@@ -39,11 +42,13 @@ STYLE = """
   border-bottom: 1px solid #80808066 !important; }
 .objects td.number, .objects th.number { text-align: right !important; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
+.objects td.told { min-width: 10rem; }
 """
+LETTER = 0.6  # of the size of a font: the width of most letters of a caption, rather more
 
 
 def picture_html(name: str, photo: np.ndarray, objects: dict | None, labels: np.ndarray,
-                 class_names: Sequence[str]) -> str:
+                 class_names: Sequence[str], attribute_names: Sequence[str] = ()) -> str:
     """Show a photo, its objects, and its label map.
 
     Args:
@@ -52,16 +57,18 @@ def picture_html(name: str, photo: np.ndarray, objects: dict | None, labels: np.
         objects: of `mrcnn.serving.shown.chosen`; None of a network of label maps.
         labels: uint8 [H, W] class ids.
         class_names: by class id.
+        attribute_names: of all attributes that the network tells; those of an object are shown beside its class.
 
     Returns:
         HTML that loads nothing.
     """
     count = "" if objects is None else f": {len(objects['scores'])} object{'' if len(objects['scores']) == 1 else 's'}"
+    rows = [] if objects is None else _rows(objects, class_names, attribute_names)
     parts = [f'<div class="photos"><figure><figcaption>{html.escape(name + count)}</figcaption>'
-             f"{_svg(name, photo, objects, class_names)}</figure>",
+             f"{_svg(name, photo, rows)}</figure>",
              f"<figure><figcaption>Label map</figcaption>{_label_map(labels, class_names)}</figure></div>"]
     if objects is not None:
-        parts.append(_table(objects, class_names))
+        parts.append(_table(rows, bool(attribute_names)))
     return "".join(parts)
 
 
@@ -76,26 +83,49 @@ def outline(rle: dict) -> str:
     return "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in ring.tolist()) + "Z" for ring in rings(rle))
 
 
-def _svg(name, photo, objects, class_names):
+def _svg(name, photo, rows):
     height, width = photo.shape[:2]
     size = max(width, height) / 28
     parts = [f'<svg class="photo" viewBox="0 0 {width} {height}" role="group" aria-label="Photo {html.escape(name)}" '
              f'font-size="{size:g}"><image href="{_jpeg(photo)}" width="{width}" height="{height}"/>']
-    rows = [] if objects is None else _rows(objects, class_names)
-    for label, colour, score, _, (y1, x1, _, _), rle in sorted(rows, key=lambda row: -row[3]):  # small ones in front
-        text = html.escape(f"{label} {score:.2f}")
-        x, y = min(max(x1, 0), width * 0.7), max(y1, size)
-        parts.append(f'<g class="object" tabindex="0" role="img" aria-label="{text}" style="--own:{colour}">'
-                     f'<path fill-rule="evenodd" d="{outline(rle)}"/><text x="{x:.0f}" y="{y:.0f}">{text}</text></g>')
+    for row in sorted(rows, key=lambda row: -row.pixels):  # small ones in front
+        title = f"{row.label} {row.score:.2f}"
+        name = html.escape(": ".join(filter(None, [title, ", ".join(row.told)])))
+        parts.append(f'<g class="object" tabindex="0" role="img" aria-label="{name}" style="--own:{row.colour}">'
+                     f'<path fill-rule="evenodd" d="{outline(row.rle)}"/>'
+                     f"{_caption([title, *row.told], row.box, (height, width), size)}</g>")
     return "".join(parts) + "</svg>"
 
 
-def _rows(objects, class_names):
-    """(class, colour, score, pixels, box, mask) of each object."""
+def _caption(lines, box, shape, size):
+    """Lines of text at the corner of a box (y1, x1, ...), within a photo of a shape (H, W), in a font of a size."""
+    x = max(0, min(box[1], shape[1] - LETTER * size * max(map(len, lines))))
+    y = max(size, min(box[0], shape[0] - 1.2 * size * (len(lines) - 0.8)))
+    further = (f'<tspan class="told" x="{x:.0f}" dy="1.2em">{html.escape(line)}</tspan>' for line in lines[1:])
+    return f'<text x="{x:.0f}" y="{y:.0f}">{html.escape(lines[0])}{"".join(further)}</text>'
+
+
+class _Row(NamedTuple):
+    """What is shown of an object; `told`: its attributes with their scores."""
+
+    label: str
+    colour: str
+    score: float
+    pixels: int
+    box: list[float]
+    rle: dict
+    told: list[str]
+
+
+def _rows(objects, class_names, attribute_names):
+    """A _Row of each object."""
     class_ids = objects["class_ids"].tolist()
     areas = [int(run_lengths.areas([rle])[0]) for rle in objects["rles"]]
-    return list(zip([class_names[i] for i in class_ids], colours_of(class_ids), objects["scores"].tolist(), areas,
-                    objects["boxes"].tolist(), objects["rles"]))
+    words = objects.get("attributes") or [{}] * len(class_ids)
+    shown = {attribute_names[i]: short for i, short in short_names(dict(enumerate(attribute_names))).items()}
+    told = [[f"{shown.get(name, name)} {score:.2f}" for name, score in own.items()] for own in words]
+    return list(map(_Row, [class_names[i] for i in class_ids], colours_of(class_ids), objects["scores"].tolist(), areas,
+                    objects["boxes"].tolist(), objects["rles"], told))
 
 
 def _label_map(labels, class_names):
@@ -114,19 +144,23 @@ def _label_map(labels, class_names):
             f'<ul class="legend">{"".join(items)}</ul>')
 
 
-def _table(objects, class_names):
-    """The objects as a table."""
-    heads = ("Score", "Pixels", "Left", "Top", "Width", "Height")
-    head = "".join(f'<th scope="col" class="number">{text}</th>' for text in heads)
+def _table(objects, with_attributes):
+    """The objects, _Rows, as a table."""
+    heads = ["Score", "Pixels", "Left", "Top", "Width", "Height"]
+    heads = [f'<th scope="col" class="number">{text}</th>' for text in heads]
+    heads[1:1] = ['<th scope="col">Attributes</th>'] * with_attributes  # in front, where phones show them
     rows = []
-    for label, colour, score, area, (y1, x1, y2, x2), _ in _rows(objects, class_names):
-        numbers = (f"{score:.3f}", area, *(f"{value:.0f}" for value in (x1, y1, x2 - x1, y2 - y1)))
-        cells = "".join(f'<td class="number">{value}</td>' for value in numbers)
-        rows.append(f'<tr><td><span style="background:{colour}"></span>{html.escape(label)}</td>{cells}</tr>')
+    for one in objects:
+        y1, x1, y2, x2 = one.box
+        numbers = (f"{one.score:.3f}", one.pixels, *(f"{value:.0f}" for value in (x1, y1, x2 - x1, y2 - y1)))
+        cells = [f'<td class="number">{value}</td>' for value in numbers]
+        cells[1:1] = [f'<td class="told">{html.escape(", ".join(one.told))}</td>'] * with_attributes
+        rows.append(f'<tr><td><span style="background:{one.colour}"></span>{html.escape(one.label)}</td>'
+                    f"{''.join(cells)}</tr>")
     nothing = "No object: move the score down, or choose more classes."
     body = "".join(rows) or f'<tr><td colspan="{len(heads) + 1}">{nothing}</td></tr>'
     return ('<div class="objects" tabindex="0" role="region" aria-label="Table of objects"><table>'
-            f'<thead><tr><th scope="col">Class</th>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+            f'<thead><tr><th scope="col">Class</th>{"".join(heads)}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
 def _jpeg(photo):

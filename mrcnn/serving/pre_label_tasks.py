@@ -1,10 +1,10 @@
 """Files of tasks with pre-labels, for Label Studio to import where it is not connected to a server."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mrcnn.data.formats.label_studio_config import config_text
-from mrcnn.data.formats.label_studio_writer import address_of, served_name
+from mrcnn.data.formats.label_studio_writer import address_of, served_name, told_of
 from mrcnn.files import json_text, write_texts
 from mrcnn.serving.pre_labels import mapping_of, prediction_of
 
@@ -12,7 +12,7 @@ TASKS, CONFIG = "tasks.json", "labels.xml"
 
 
 def write_tasks(folder: str | os.PathLike, photos: Iterable[tuple[str, dict, dict]], class_names: list[str],
-                version: str) -> str:
+                version: str, attribute_names: Sequence[str] = ()) -> str:
     """Write tasks with predictions, and the labelling configuration of a project for them.
 
     Args:
@@ -20,6 +20,7 @@ def write_tasks(folder: str | os.PathLike, photos: Iterable[tuple[str, dict, dic
         photos: (path of the file, dict of `detect(rle=True)`, {further data of its task}) of each.
         class_names: by class id, background first.
         version: of the model.
+        attribute_names: that the network tells: choices for each region.
 
     Returns:
         A sentence that says how the files are imported.
@@ -27,8 +28,11 @@ def write_tasks(folder: str | os.PathLike, photos: Iterable[tuple[str, dict, dic
     Raises:
         DataError: a name has a letter that XML or an address cannot hold, or a file cannot be written.
     """
-    config = config_text(list(class_names[1:]))
-    mapping = mapping_of(config, class_names)
+    choices = {}
+    for control, choice in map(told_of, attribute_names):
+        choices.setdefault(control, []).append(choice)
+    config = config_text(list(class_names[1:]), choices)
+    mapping = mapping_of(config, class_names, attribute_names)
     tasks = [{"data": {**data, mapping.key: address_of(served_name(path, os.path.basename(path)))},
               "predictions": [prediction_of(result, mapping, class_names, version)]}
              for path, result, data in photos]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.inference.attributes import names_of
 from mrcnn.labeling.label_map import LabelSettings, labels_of
 from mrcnn.labeling.photos import label_photo, labelled
 from mrcnn.serving.refusals import Refused
@@ -35,6 +36,11 @@ class ServedModel:
         """Names by class id, background first."""
         count = self.model.config.NUM_CLASSES
         return list(self.model.class_names or ["BG", *(f"class {i}" for i in range(1, count))])
+
+    @property
+    def attribute_names(self) -> list[str]:
+        """Names of the attributes that the network tells; none of most networks."""
+        return names_of(self.model.config)
 
     @property
     def min_score(self) -> float | None:

@@ -83,7 +83,7 @@ def chosen(seen: Seen, least: float, classes: Collection[int]) -> dict | None:
     class_ids, scores = np.asarray(seen.objects["class_ids"]), np.asarray(seen.objects["scores"])
     rows = np.flatnonzero((scores >= np.float32(least)) & np.isin(class_ids, list(classes)))
     return {name: [values[row] for row in rows] if isinstance(values, list) else np.asarray(values)[rows]
-            for name, values in seen.objects.items() if len(values) == len(scores)}
+            for name, values in seen.objects.items() if name != "attribute_names" and len(values) == len(scores)}
 
 
 def label_map_of(served: ServedModel, seen: Seen, photo: np.ndarray, objects: dict | None, classes: Collection[int],
@@ -108,27 +108,37 @@ def label_map_of(served: ServedModel, seen: Seen, photo: np.ndarray, objects: di
     return told["labels"] if chain is None else labels_of(np.asarray(chain(photo, told["probabilities"])))
 
 
-def coco_text(photos: Sequence[tuple[Seen, dict]], class_names: Sequence[str]) -> str:
+def coco_text(photos: Sequence[tuple[Seen, dict]], class_names: Sequence[str],
+              attribute_names: Sequence[str] = ()) -> str:
     """The objects of photos as a COCO file, each with its score.
 
     Args:
         photos: (photo, its objects by `chosen`).
         class_names: by class id, background first.
+        attribute_names: that the network tells.
 
     Returns:
-        JSON with "images", "annotations" and "categories".
+        JSON with "images", "annotations" and "categories"; of a network with attributes also "attributes" with their
+        ids, as Fashionpedia lists them, and of each annotation "attribute_ids" and "attributes", {name: score}.
     """
+    numbers = {name: number for number, name in enumerate(attribute_names, start=1)}
     images, annotations = [], []
     for image_id, (seen, objects) in enumerate(photos, start=1):
         height, width = seen.shape
         images.append({"id": image_id, "file_name": seen.name, "height": height, "width": width})
-        for class_id, score, (y1, x1, y2, x2), rle in zip(objects["class_ids"].tolist(), objects["scores"].tolist(),
-                                                          objects["boxes"].tolist(), objects["rles"]):
+        told = objects.get("attributes") or [None] * len(objects["scores"])
+        for class_id, score, (y1, x1, y2, x2), rle, words in zip(
+                objects["class_ids"].tolist(), objects["scores"].tolist(), objects["boxes"].tolist(), objects["rles"],
+                told):
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, "category_id": class_id, "iscrowd": 0,
                                 "bbox": [x1, y1, x2 - x1, y2 - y1], "area": int(run_lengths.areas([rle])[0]),
                                 "segmentation": run_lengths.compress(rle), "score": score})
+            if words is not None:
+                annotations[-1]["attribute_ids"] = sorted(numbers[name] for name in words)
+                annotations[-1]["attributes"] = {name: round(value, 4) for name, value in words.items()}
     categories = [{"id": class_id, "name": name} for class_id, name in enumerate(class_names) if class_id]
-    return json.dumps({"images": images, "annotations": annotations, "categories": categories})
+    listed = {"attributes": [{"id": number, "name": name} for name, number in numbers.items()]} if numbers else {}
+    return json.dumps({"images": images, "annotations": annotations, "categories": categories, **listed})
 
 
 def cut_outs(photos: Sequence[tuple[Seen, np.ndarray, dict]], class_names: Sequence[str]) -> bytes:
@@ -189,6 +199,6 @@ def files_of(served: ServedModel, photos: Sequence[Seen], least: float, classes:
         rows.append((seen, photo, objects))
     if served.finds_objects and rows:
         pairs = [(seen, objects) for seen, _, objects in rows]
-        files[OBJECTS] = coco_text(pairs, served.class_names).encode()
+        files[OBJECTS] = coco_text(pairs, served.class_names, served.attribute_names).encode()
         files[CUT_OUTS] = cut_outs(rows, served.class_names)
     return files

@@ -31,7 +31,7 @@ SHOTS = os.environ.get("SHOTS")  # folder of the screenshots that are to be look
 
 def served_model():
     if not WEIGHTS:
-        stub = stub_server.Stub()
+        stub = stub_server.Describing()
         stub.class_names = ["BG", HAT, "shoe"]
         return stub_server.served(stub)
     from mrcnn import architectures
@@ -153,6 +153,9 @@ def test_uploaded_and_downloaded_is_what_detect_finds(opened, site, photos):
             rows = [row for row in document["annotations"] if row["image_id"] == image["id"]]
             assert [row["category_id"] for row in rows] == result["class_ids"].tolist()
             np.testing.assert_allclose([row["score"] for row in rows], result["scores"], atol=1e-5)
+            if "attributes" in result:
+                for row, words in zip(rows, result["attributes"], strict=True):
+                    assert row["attributes"] == pytest.approx(words, abs=1e-3)
             for row, rle in zip(rows, result["rles"], strict=True):
                 assert run_lengths.iou([row["segmentation"]], [rle])[0, 0] > 0.999
         with zipfile.ZipFile(io.BytesIO(files["cut-outs.zip"])) as archive:
@@ -190,19 +193,23 @@ def test_objects_light_up_by_mouse_and_by_key(opened, photos):
     shown = "() => [...document.querySelectorAll('#picture .object text')].map(t => getComputedStyle(t).display)"
     assert set(page.evaluate(shown)) == {"none"}
     if not WEIGHTS:
-        assert page.get_attribute("#picture .object", "aria-label") == f"{HAT} 0.80"
+        assert page.get_attribute("#picture .object", "aria-label") == f"{HAT} 0.80: red 0.90, long 0.60"
     page.focus("#picture .object >> nth=0")
     assert page.evaluate(shown).count("block") == 1
     page.evaluate("document.activeElement.blur()")
     page.hover("#picture .object path >> nth=-1", force=True)
     assert page.evaluate(shown).count("block") == 1
+    if not WEIGHTS:
+        lines = page.evaluate("[...document.querySelectorAll('#picture .object tspan')].map(one => one.textContent)")
+        assert lines == ["red 0.90", "long 0.60"]
+        assert page.inner_text("#picture .objects td.told") == "red 0.90, long 0.60"
 
 
 def test_an_object_lights_up_by_a_tap(opened, photos):
     page = opened("phone")
     upload(page, photos)
     page.tap("#picture .object path >> nth=-1", force=True)
-    page.wait_for_selector("#picture .object text", state="visible")
+    page.wait_for_selector("#picture .object text >> visible=true")
 
 
 def test_a_photo_can_be_taken_by_camera(opened):

@@ -15,6 +15,7 @@ from films import CLASSES, GREEN, RED, SquareFinder, frames_of, read_film, squar
 from mrcnn.commands import video as command  # noqa: E402
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.data import run_lengths  # noqa: E402
+from mrcnn.inference.attributes import in_words  # noqa: E402
 
 COUNT = 16
 TOPS = (12, 40)  # of the red square, which goes right, and of the green one, which goes left
@@ -104,6 +105,21 @@ def test_every_third_frame_is_looked_at_and_those_between_show_the_same(run):
     for frame, line in enumerate(lines):
         assert line["objects"] == lines[frame - frame % 3]["objects"]
     assert len(read_film(path)[0]) == COUNT
+
+
+def test_attributes_stand_in_the_lines(run):
+    class Describing(SquareFinder):
+        def __init__(self):
+            super().__init__()
+            self.config.ATTRIBUTES, self.config.ATTRIBUTE_MIN_CONFIDENCE = ["colour: red", "old"], 0.5
+
+        def find(self, image):
+            result = super().find(image)
+            scores = np.float32([[0.9, 0.6] if class_id == 1 else [0, 0.7] for class_id in result["class_ids"]])
+            return in_words({**result, "attribute_scores": scores}, self.config)
+
+    told = {one["category"]: one["attributes"] for one in run("--to", "0.2", model=Describing())[2][-1]["objects"]}
+    assert told == {"hat": {"colour: red": 0.9, "old": 0.6}, "tie": {"old": 0.7}}
 
 
 def test_a_part_of_the_film(run):

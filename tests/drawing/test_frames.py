@@ -41,6 +41,14 @@ def test_scores_are_written_when_they_are_asked_for():
     assert (plain != scored).any()
 
 
+def test_attributes_are_written_behind_the_number():
+    one = found(1, slice(30, 50), slice(10, 30))
+    plain, told, other = (frames.draw_tracks(photo(), [{**one, "attributes": words}], NAMES, False, ["brim: v"])
+                          for words in ({}, {"brim: v": 0.9}, {"red": 0.9}))
+    assert (plain != told).any() and (told != other).any()
+    np.testing.assert_array_equal(plain, frames.draw_tracks(photo(), [one], NAMES))
+
+
 def test_splash_keeps_colour_inside_and_turns_the_rest_grey():
     inside = frames.covered([found(1, slice(0, 30), slice(0, 40)), found(2, slice(20, 40), slice(0, 10))], (60, 80))
     assert inside.sum() == 30 * 40 + 10 * 10  # the second sticks out by ten rows of ten

@@ -1,5 +1,7 @@
 """Following a film: numbers, voted classes and smoothed masks of a model whose results are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 
 from mrcnn.data import run_lengths
@@ -57,6 +59,25 @@ def test_objects_carry_number_voted_class_and_the_score_of_the_frame():
     told = [(one["track"], one["class_id"], round(one["score"], 2)) for objects in frames for one in objects]
     assert told == [(1, 1, 0.9), (1, 1, 0.8), (1, 2, 0.75)]  # 0.9 against 0.8, then 0.9 against 1.55
     assert follower.seen == {1: 2}
+
+
+class Described(Plan):
+    """Plans with scores of two attributes behind."""
+
+    config = SimpleNamespace(ATTRIBUTE_MIN_CONFIDENCE=0.5)
+
+    def result(self, planned):
+        told = {"attribute_scores": np.float32([planned[3]]), "attribute_names": ["red", "old"]}
+        return {**super().result(planned), **told}
+
+
+def test_attributes_are_the_mean_over_the_sightings_as_the_voted_class():
+    plan = [(1, 0.9, uniform(1), (0.9, 0.0)), (1, 0.6, uniform(1), (0.4, 0.9)), (2, 0.8, uniform(1), (0.0, 1.0))]
+    frames = Follower(Described(*plan), 0.5).follow([FRAME] * 3)
+    told = [{name: round(score, 4) for name, score in objects[0]["attributes"].items()} for objects in frames]
+    # red: (0.9 * 0.9 + 0.6 * 0.4) / 1.5 = 0.7; old: 0.6 * 0.9 / 1.5 = 0.36, not told. Seen as class 2 it is not asked.
+    assert told == [{"red": 0.9}, {"red": 0.7}, {"red": 0.7}]
+    assert frames[2][0]["class_id"] == 1
 
 
 def test_masks_of_ended_tracks_are_let_go():

@@ -1,7 +1,7 @@
 """Label Studio's ML backend protocol."""
 
 import pytest
-from stub_server import BROKEN, StubLabels, client_of, photo, png
+from stub_server import BROKEN, Describing, StubLabels, client_of, photo, png
 
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.task_photos import TaskPhotos
@@ -31,10 +31,25 @@ def test_connecting(client, caplog):
     assert client.get("/health").json() == {"status": "UP", "model_class": "stub"}
     answer = client.post("/setup", json={"project": "1.2", "schema": CONFIG, "hostname": "http://evil.example",
                                          "access_token": "x"})
-    assert answer.json() == {"model_version": "stub_0003", "classes_left_out": ["shoe"]}
+    assert answer.json() == {"model_version": "stub_0003", "classes_left_out": ["shoe"],
+                             "attributes_left_out": []}
     assert "Project 1.2 has no label for 1 classes, which are left out of its pre-labels: shoe." in caplog.text
     refused = client.post("/setup", json={"schema": "<View/>"})
     assert refused.status_code == 422 and "neither PolygonLabels nor BrushLabels" in refused.json()["error"]
+
+
+def test_attributes_are_choices_of_regions(tmp_path, caplog):
+    (tmp_path / "a.png").write_bytes(png(photo()))
+    choices = '<Choices name="colour" toName="image" perRegion="true"><Choice value="red"/></Choices></View>'
+    with client_of(Describing(), task_photos=TaskPhotos(tmp_path)) as client:
+        config = CONFIG.replace("</View>", choices)
+        answer = client.post("/setup", json={"project": "1.2", "schema": config}).json()
+        assert answer["attributes_left_out"] == ["brim: long", "old"]
+        assert 'no choice (Choices with perRegion="true") for 2 attributes, which are left out' in caplog.text
+        assert "brim: long, old." in caplog.text
+        answer = predict(client, "a.png", config=config).json()
+    [_, choice] = answer["results"][0]["result"]
+    assert choice["value"] == {"choices": ["red"]}
 
 
 def test_pre_labels(client):

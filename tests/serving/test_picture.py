@@ -7,10 +7,10 @@ import re
 
 import numpy as np
 from PIL import Image
-from stub_server import NAMES, Stub, photo
+from stub_server import NAMES, Describing, Stub, photo
 
 from mrcnn.data import run_lengths
-from mrcnn.serving.picture import LONGEST, outline, picture_html
+from mrcnn.serving.picture import LONGEST, _caption, outline, picture_html
 
 HOSTILE = '<script>alert("1")</script>'
 
@@ -38,6 +38,25 @@ def test_objects_have_names_for_eyes_and_ears():
     assert 'alt="Label map: BG 87.5%, hat 12.5%"' in text
     cells = re.findall(r"<td[^>]*>(?:<span[^>]*></span>)?([^<]*)</td>", text)
     assert cells == ["hat", "0.800", "24", "3", "2", "6", "4"]  # score, pixels, left, top, width, height
+
+
+def test_attributes_stand_beside_the_class():
+    model, pixels = Describing(), photo()
+    text = picture_html("a.png", pixels, model.detect([pixels], rle=True)[0], np.zeros((12, 16), np.uint8), NAMES,
+                        model.config.ATTRIBUTES)
+    assert 'aria-label="hat 0.80: red 0.90, long 0.60"' in text  # of "colour: red" the value, for no other has it
+    assert '<th scope="col">Attributes</th>' in text and '<td class="told">red 0.90, long 0.60</td>' in text
+    lines = re.findall(r'<tspan class="told" x="(\d+)" dy="1.2em">([^<]*)</tspan>', text)
+    assert [line for _, line in lines] == ["red 0.90", "long 0.60"]
+    assert "Attributes" not in shown()
+
+
+def test_a_caption_stays_within_the_photo():
+    # At the lower right corner of 100 x 100 pixels, in a font of 10: letters are 6 wide, so 10 letters begin at 40;
+    # the last of three lines ends at 100 - 2, its first baseline is at 100 - 12 * 2.2 = 73.6.
+    text = _caption(["hat 0.80", "colour red", "old"], [95, 90, 99, 99], (100, 100), 10)
+    assert text.startswith('<text x="40" y="74">hat 0.80<tspan class="told" x="40" dy="1.2em">colour red</tspan>')
+    assert _caption(["hat"], [0, -3, 9, 9], (100, 100), 10) == '<text x="0" y="10">hat</text>'
 
 
 def test_nothing_found_is_told_with_the_remedy():

@@ -1,10 +1,14 @@
 """Pre-labels: classes mapped by the project's configuration, masks as polygons and brushes that read back the same."""
 
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.data import run_lengths
-from mrcnn.data.formats import label_studio_brush
+from mrcnn.data.formats import label_studio_brush, open_dataset
+from mrcnn.serving.pre_label_tasks import write_tasks
 from mrcnn.serving.pre_labels import mapping_of, prediction_of
 from mrcnn.serving.refusals import Refused
 
@@ -89,6 +93,53 @@ def test_classes_are_mapped_by_name_and_by_what_labels_predict():
         "hat": "Hat", "shoe": "Footwear"}
     nothing = prediction_of(found(block((1, 1, 9, 9)), class_id=3), mapping, NAMES, "v")
     assert nothing == {"result": [], "score": 0.0, "model_version": "v"}
+
+
+CHOICES = ('<Choices name="Colour" toName="img" perRegion="true"><Choice value="red"/><Choice value="blue"/></Choices>'
+           '<Choices name="more" toName="img" perRegion="true" choice="multiple"><Choice value="brim: long" alias="l"/>'
+           '<Choice value="vintage" predicted_values="old, aged"/></Choices>'
+           '<Choices name="photo" toName="img"><Choice value="new"/></Choices>')
+WORDS = ["colour: blue", "colour: red", "brim: long", "old", "new"]
+
+
+def test_attributes_are_choices_of_the_region():
+    mapping = mapping_of(config(POLYGONS, CHOICES), NAMES, WORDS)
+    assert mapping.attributes_left_out == ["new"]  # its control is of the photo, not of regions
+    result = {**found(block((5, 10, 15, 30))), "attributes": [dict.fromkeys(WORDS, 0.9)]}
+    region, *told = prediction_of(result, mapping, NAMES, "v3")["result"]
+    assert [(one["from_name"], one["value"]["choices"]) for one in told] == [
+        ("Colour", ["blue"]), ("more", ["l", "vintage"])]  # of a control for one choice the best
+    for one in told:
+        assert one["type"] == "choices" and one["to_name"] == "img"
+        assert {one[name] == region[name] for name in ("id", "original_width", "original_height", "score")} == {True}
+
+
+def test_each_polygon_of_an_object_has_its_attributes():
+    result = {**found(block((1, 1, 9, 9), (12, 20, 18, 39))), "attributes": [{"old": 0.9}]}
+    told = prediction_of(result, mapping_of(config(POLYGONS, CHOICES), NAMES, WORDS), NAMES, "v3")["result"]
+    assert [(one["id"], one["type"]) for one in told] == [
+        ("r0_0", "polygonlabels"), ("r0_1", "polygonlabels"), ("r0_0", "choices"), ("r0_1", "choices")]
+
+
+def test_a_project_without_choices_has_no_attributes():
+    mapping = mapping_of(config(POLYGONS), NAMES, WORDS)
+    assert mapping.attributes_left_out == WORDS
+    result = {**found(block((5, 10, 15, 30))), "attributes": [{"old": 0.9}]}
+    assert len(prediction_of(result, mapping, NAMES, "v3")["result"]) == 1
+
+
+def test_tasks_that_are_written_are_read_with_their_attributes(tmp_path):
+    mask = block((5, 10, 15, 30))
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (40, 20)).save(tmp_path / "photos" / "a.png")
+    result = {**found(mask), "attributes": [{"colour: red": 0.9, "old": 0.6}]}
+    write_tasks(tmp_path, [(str(tmp_path / "photos" / "a.png"), result, {})], NAMES, "v3", ["colour: red", "old"])
+    [task] = json.loads((tmp_path / "tasks.json").read_text())
+    task["annotations"] = task.pop("predictions")  # as if somebody had taken them over
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    data = open_dataset(str(tmp_path / "tasks.json"), str(tmp_path / "photos"), names=str(tmp_path / "labels.xml"))
+    [entry] = data.objects(data.image_ids[0])
+    assert sorted(data.attribute_names[number] for number in entry.attributes) == ["colour: red", "old"]
 
 
 @pytest.mark.parametrize("text, message", [

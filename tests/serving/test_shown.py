@@ -1,5 +1,6 @@
 """What is shown of photos: by score and class, as detect gives it; the files hold what is shown."""
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 import stub_server
 from PIL import Image
-from stub_server import StubLabels, photo, png, served
+from stub_server import Describing, StubLabels, photo, png, served
 
 from mrcnn.data import run_lengths
+from mrcnn.data.formats import open_dataset
 from mrcnn.serving.limits import Limits
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.shown import chosen, cut_outs, files_of, label_map_of, look, stems
@@ -70,6 +72,32 @@ def test_the_files_hold_what_is_shown(seen):
         assert archive.namelist() == ["a-b/001_hat.png", "x-ü-jpeg/001_hat.png"]
         cut = np.asarray(Image.open(archive.open("a-b/001_hat.png")))
     assert cut.shape == (4, 6, 4) and (cut[..., 3] == 255).all() and (cut[..., :3] == photo()[2:6, 3:9]).all()
+
+
+def test_the_file_tells_attributes_as_detect_does_and_as_training_reads_them(tmp_path):
+    model = served(Describing())
+    seen = look(model, "a.png", png(photo(score=0.8)), LIMITS)
+    assert len(seen.objects["attribute_names"]) == 3
+    document = json.loads(files_of(model, [seen], 0.5, [1, 2], LIMITS)["detections.json"])
+    assert document["attributes"] == [{"id": 1, "name": "colour: red"}, {"id": 2, "name": "brim: long"},
+                                      {"id": 3, "name": "old"}]
+    [row] = document["annotations"]
+    assert row["attributes"] == {"colour: red": 0.9, "brim: long": 0.6} and row["attribute_ids"] == [1, 2]
+    (tmp_path / "a.png").write_bytes(seen.data)
+    (tmp_path / "found.json").write_text(json.dumps(document))
+    data = open_dataset(str(tmp_path / "found.json"))
+    [entry] = data.objects(data.image_ids[0])
+    assert [data.attribute_names[number] for number in entry.attributes] == ["colour: red", "brim: long"]
+
+
+def test_names_of_attributes_are_of_no_object():
+    one_of_three = look(served(Describing()), "a.png", png(photo(score=0.8)), LIMITS)
+    as_many = {name: values * 3 if isinstance(values, list) and name != "attribute_names" else values
+               for name, values in one_of_three.objects.items()}
+    as_many.update({name: np.repeat(one_of_three.objects[name], 3, axis=0) for name in (
+        "boxes", "rois", "class_ids", "scores", "attribute_scores", "mask_probabilities")})
+    objects = chosen(dataclasses.replace(one_of_three, objects=as_many), 0.9, [1])  # three objects, three names
+    assert "attribute_names" not in objects and objects["attributes"] == []
 
 
 def test_what_lies_outside_a_mask_is_transparent(seen):

@@ -75,6 +75,7 @@ class Control:
         key: of the photo's address in the data of a task
         labels: {how a label may be called, in small letters: the label}; beside its own name those that its
             `predicted_values` list
+        many: whether several of them may be chosen for a region, of Choices
     """
 
     tag: str
@@ -82,14 +83,15 @@ class Control:
     image: str
     key: str
     labels: dict[str, str]
+    many: bool = True
 
 
 def read_controls(text: str, tags: tuple[str, ...] = ("PolygonLabels", "BrushLabels")) -> list[Control]:
-    """Read the controls of a configuration that outline objects of photos.
+    """Read the controls of a configuration that outline objects of photos, or tell of what is outlined.
 
     Args:
         text: XML
-        tags: kinds of the controls
+        tags: kinds of the controls; of "Choices" those that are made for each region
 
     Returns:
         list of Control.
@@ -101,15 +103,18 @@ def read_controls(text: str, tags: tuple[str, ...] = ("PolygonLabels", "BrushLab
     images = {tag.get("name"): tag.get("value", "") for tag in tree.iter("Image")}
     for tag in tree.iter():
         source = images.get(tag.get("toName"), "")
-        if tag.tag in tags and tag.get("name") and source.startswith("$"):
-            shown = [(label, (label.get("alias") or label.get("value") or "").strip()) for label in tag.iter("Label")]
+        of_regions = tag.tag != "Choices" or tag.get("perRegion", "").casefold() == "true"
+        if tag.tag in tags and of_regions and tag.get("name") and source.startswith("$"):
+            kind = "Choice" if tag.tag == "Choices" else "Label"
+            shown = [(label, (label.get("alias") or label.get("value") or "").strip()) for label in tag.iter(kind)]
             names = [(label.get("value") or name, name) for label, name in shown] + [(name, name) for _, name in shown]
             names += [(one, name) for label, name in shown for one in (label.get("predicted_values") or "").split(",")]
             labels = {}
             for called, name in names:  # own names first: what is predicted for a label is not another label's name
                 if name and called.strip():
                     labels.setdefault(called.strip().casefold(), name)
-            controls.append(Control(tag.tag, tag.get("name"), tag.get("toName"), source[1:], labels))
+            many = tag.tag != "Choices" or tag.get("choice", "").casefold() == "multiple"
+            controls.append(Control(tag.tag, tag.get("name"), tag.get("toName"), source[1:], labels, many))
     return controls
 
 
