@@ -2,7 +2,8 @@
 
 As in the paper's Attribute-Mask R-CNN it reads the last features of the box head, and each attribute is a question of
 its own. These features know shapes, and forget colours and patterns, which do not tell classes apart; so the head sees
-the finest map of the backbone as well, averaged over the object's own mask. M counts the attributes.
+the finest map of the backbone as well, and the photo itself, both averaged over the object's own mask. M counts the
+attributes.
 """
 
 from collections.abc import Sequence
@@ -15,26 +16,36 @@ from mrcnn.network.heads import normal
 from mrcnn.ops import Tensor
 
 # Those with weights; the shape of the last one's follows from M.
-ATTRIBUTE_LAYERS = ("mrcnn_attribute_conv1", "mrcnn_attribute_conv2", "mrcnn_attribute_fc1", "mrcnn_attribute")
-TEXTURE_CHANNELS = 64  # of the two convolutions on them
+CONVOLUTIONS = {  # of what is averaged, by what they see
+    "crops": ("mrcnn_attribute_conv1", "mrcnn_attribute_conv2"),
+    "pixels": ("mrcnn_attribute_pixel_conv1", "mrcnn_attribute_pixel_conv2"),
+}
+ATTRIBUTE_LAYERS = (*CONVOLUTIONS["crops"], *CONVOLUTIONS["pixels"], "mrcnn_attribute_fc1", "mrcnn_attribute")
+TEXTURE_CHANNELS = 64  # of the two convolutions on each
+PIXEL_SCALE = 1 / 64  # of pixels less their mean, so that they are of the size of features
 
 
 class AttributeHead:
-    """Two convolutions on the finest map, averaged over the mask, and beside the box head's features a dense layer.
+    """Two convolutions on the finest map and two on the photo, averaged over the mask, then a dense layer on both means
+    and on the box head's features.
 
     Call:
-        {"features": [N, width] of the box head, "crops": [N, s, s, F] of the finest map, "masks": [N, h, w] in 0..1}
-        -> logits [N, M]
+        {"features": [N, width] of the box head, "crops": [N, s, s, F] of the finest map, "pixels": [N, p, p, channels]
+        of the photo less its mean pixel, "masks": [N, h, w] in 0..1, whose sides s and p divide} -> logits [N, M]
     """
 
     def __init__(self, width: int, attributes: int):
-        first, second, hidden, answers = ATTRIBUTE_LAYERS
-        self.convolutions = [
-            layers.Conv2D(
-                TEXTURE_CHANNELS, 3, padding="same", activation="relu", name=name, kernel_initializer="he_normal"
-            )
-            for name in (first, second)
-        ]
+        hidden, answers = ATTRIBUTE_LAYERS[-2:]
+        self.convolutions = {
+            seen: [
+                layers.Conv2D(
+                    TEXTURE_CHANNELS, 3, padding="same", activation="relu", name=name, kernel_initializer="he_normal"
+                )
+                for name in names
+            ]
+            for seen, names in CONVOLUTIONS.items()
+        }
+        self.scaled = layers.Rescaling(PIXEL_SCALE, name="mrcnn_attribute_pixels")
         self.mean = MaskedMean(name="mrcnn_attribute_mean")
         self.join = layers.Concatenate(axis=-1, name="mrcnn_attribute_join")
         self.hidden = layers.Dense(width, activation="relu", name=hidden, kernel_initializer="he_normal")
@@ -42,11 +53,12 @@ class AttributeHead:
         self.logits = layers.Dense(attributes, name=answers, kernel_initializer=normal(0.01), dtype="float32")
 
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
-        x = inputs["crops"]
-        for layer in self.convolutions:
-            x = layer(x)
-        texture = self.mean({"crops": x, "masks": inputs["masks"]})
-        return self.logits(self.hidden(self.join([inputs["features"], texture])))
+        means, seen = [], {"crops": inputs["crops"], "pixels": self.scaled(inputs["pixels"])}
+        for name, x in seen.items():
+            for layer in self.convolutions[name]:
+                x = layer(x)
+            means.append(self.mean({"crops": x, "masks": inputs["masks"]}))
+        return self.logits(self.hidden(self.join([inputs["features"], *means])))
 
 
 class MaskedMean(keras.layers.Layer):

@@ -68,10 +68,12 @@ def region_heads(config: Settings) -> dict:
         heads["mask_crops"] = geometry_of(config).crops(config.MASK_POOL_SIZE, name="roi_align_mask")
         if config.ATTRIBUTES:  # last, so that all other layers begin with the weights that they have without it
             heads["attributes"] = AttributeHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, len(config.ATTRIBUTES))
-            heads["attribute_crops"] = geometry_of(config).crops_layer(
-                config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED,
-                name="roi_align_attribute",
+            cut, how = geometry_of(config).crops_layer, (config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED)
+            heads["attribute_crops"] = cut(
+                config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, *how, name="roi_align_attribute"
             )
+            side = min(int(config.MASK_SHAPE[0]), 2 * config.MASK_POOL_SIZE)  # which divides that of the masks
+            heads["attribute_pixels"] = cut((1,), side, *how, name="roi_align_attribute_pixels")
     return heads
 
 
@@ -128,7 +130,7 @@ def shared_stages(image: Tensor, config: Settings) -> dict:
         )
     anchors = geometry.anchors(name="anchors")(levels)
     scored = {"logits": logits, "deltas": deltas, "anchors": anchors}
-    return {"backbone": list(features.values()), "maps": levels[:4], "scored": scored}
+    return {"image": centred, "backbone": list(features.values()), "maps": levels[:4], "scored": scored}
 
 
 def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
@@ -170,7 +172,8 @@ def attribute_logits(stages: dict, heads: dict, flat: dict[str, Tensor], masks: 
     place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
     features = heads["box"].features(heads["box_crops"]({"maps": stages["maps"], **place}))
     crops = heads["attribute_crops"]({"maps": stages["backbone"][:1], **place})
-    return heads["attributes"]({"features": features, "crops": crops, "masks": masks})
+    pixels = heads["attribute_pixels"]({"maps": [stages["image"]], **place})
+    return heads["attributes"]({"features": features, "crops": crops, "pixels": pixels, "masks": masks})
 
 
 def point_logits(stages: dict, heads: dict, flat: dict[str, Tensor], coarse: Tensor, points: Tensor) -> Tensor:
