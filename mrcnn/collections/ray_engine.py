@@ -156,6 +156,7 @@ class _Work:
         self.counts, self.left = Counts(), len(numbers)
         self.running, self.idle = {}, []  # {answer: (worker, its shard, or None if it makes its network)}
         self.speeds, self.told, self.began, self.warned = {}, time.monotonic(), time.monotonic(), set()
+        self.given_up = []  # what is said at the end of shards that ended their workers
 
     def done_by(self, workers):
         for worker in workers:
@@ -173,6 +174,8 @@ class _Work:
                 self.tell(self._speeds())
         if len(self.speeds) > 1:
             self.tell(self._speeds())
+        if self.given_up:
+            raise RunError(" ".join(self.given_up))
         return self.counts
 
     def _take(self, answer, worker, number):
@@ -206,13 +209,19 @@ class _Work:
                           "memory is taken by fewer --workers.")
                 return
         else:
-            self.waiting.append(number)
             self.lost[number] += 1
             first = self.plan.shards[number][0]
             if self.lost[number] >= TRIES:
-                raise RunError(f"Shard {number} (from {first} on) ended {TRIES} workers (killed, or out of memory: "
-                               f"{reason}): the shards that are done stay; fewer --workers need less memory.")
-            self.tell(f"A worker died at shard {number} (from {first} on), which is done again: {reason}")
+                self.left -= 1
+                self.given_up.append(f"Shard {number} (from {first} on) ended {TRIES} workers (killed, or out of "
+                                     f"memory: {reason}): the shards that are done stay; fewer --workers need less "
+                                     "memory.")
+                if len(self.given_up) == TRIES:  # no fault of single photos
+                    raise RunError(self.given_up[-1])
+                self.tell(f"Shard {number} (from {first} on) ended {TRIES} workers and is left out: {reason}")
+            else:
+                self.waiting.append(number)
+                self.tell(f"A worker died at shard {number} (from {first} on), which is done again: {reason}")
         for other in (worker, *self.idle):  # those that were on the same machine are dead too
             self._make_ready(other)
         self.idle.clear()
@@ -264,8 +273,9 @@ def _connected(address) -> Iterator[object]:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise RunError(f"--address {address}: no cluster of Ray can be used there ({reason}): start "
-                       "one by `ray start --head`, or leave --address out.") from error
+        raise RunError(f"--address {address}: no cluster of Ray can be used there ({reason}): start one by `ray start "
+                       "--head`, give RAY_AUTH_TOKEN or ~/.ray/auth_token of the cluster if it has a token, or leave "
+                       "--address out.") from error
     try:
         if main:
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end the process without a word

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import h5py
 import pytest
@@ -19,8 +20,10 @@ import pytest
 pytest.importorskip("pyarrow")
 
 from garments import CLASSES, GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
+from PIL import Image  # noqa: E402
 
-from mrcnn.collections.ray_engine import Layout, check_address  # noqa: E402
+from mrcnn.collections.ray_engine import Layout, _Work, check_address  # noqa: E402
+from mrcnn.collections.shards import Counts  # noqa: E402
 from mrcnn.errors import RunError, UsageError  # noqa: E402
 
 COUNT, DELAY = 90, 0.4
@@ -30,13 +33,19 @@ NODES = [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}]
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None or not os.path.isdir("/proc/self"),
                                reason="needs the package ray, and /proc to look for processes")
 DRIVER = f"""
-import sys
+import os, signal, sys
 import garments
 from mrcnn.commands import collection
 from mrcnn.commands.main import main
 
+class Finder(garments.GarmentFinder):
+    def find(self, image):
+        if tuple(image[0, 0]) == (1, 2, 3):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().find(image)
+
 def slow_finder(path, options, overrides):
-    return garments.GarmentFinder(delay={DELAY}, batch=1)
+    return Finder(delay=float(os.environ.get("DELAY", {DELAY})), batch=1)
 
 collection.load_finder = slow_finder
 if __name__ == "__main__":
@@ -87,12 +96,12 @@ def start(tmp_path):
     with h5py.File(tmp_path / "weights.h5", "w") as file:
         file.attrs["mrcnn_class_names"] = json.dumps(CLASSES)
 
-    def start(*arguments):
+    def start(*arguments, delay=DELAY):
         started.append(subprocess.Popen(
             [sys.executable, str(tmp_path / "driver.py"), "collection", "label", str(tmp_path / "photos"), "--weights",
              str(tmp_path / "weights.h5"), "--output", str(tmp_path / "out"), "--shard-size", "1", *arguments],
-            env={**os.environ, "PYTHONPATH": f"{root.parent}{os.pathsep}{root}"}, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True))
+            env={**os.environ, "PYTHONPATH": f"{root.parent}{os.pathsep}{root}", "DELAY": str(delay)}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
         return started[-1]
 
     yield start
@@ -195,6 +204,21 @@ def test_what_the_cluster_cannot_hold_is_refused_at_once(cluster, start, tmp_pat
 
 
 @needs_ray
+def test_a_photo_that_ends_its_workers_is_left_out_and_workers_of_half_a_cpu(cluster, start, tmp_path):
+    from mrcnn.data.images import load_image
+
+    image = load_image(tmp_path / "photos" / "photo-07.png")
+    image[0, 0] = (1, 2, 3)
+    Image.fromarray(image).save(tmp_path / "photos" / "photo-07.png")
+    process = start("--engine", "ray", "--address", cluster.address, "--worker-cpus", "0.5", "--workers", "6", delay=0)
+    errors = process.communicate(timeout=200)[1]
+    assert process.returncode == 2, errors
+    assert "Shard 7 (from photo-07.png on) ended 3 workers and is left out" in errors
+    assert "Shard 7 (from photo-07.png on) ended 3 workers (killed, or out of memory" in errors.splitlines()[-1]
+    assert shards_in(tmp_path / "out").keys() == {f"shard-{n:06d}.parquet" for n in range(COUNT) if n != 7}
+
+
+@needs_ray
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cluster_of_one_listens_on_the_loopback_alone_and_stops(start, tmp_path, number):
     process = start("--engine", "ray", "--workers", "1")
@@ -251,3 +275,64 @@ def addresses_of(family):
             if words[3] == "0A" and f"socket:[{words[9]}]" in sockets:
                 found.add(words[1].split(":")[0])
     return found
+
+
+# --- Shards that end their workers, without a cluster ----------------------------------------------------------------
+
+
+class Gone(Exception):
+    """A worker that died."""
+
+
+class FakeRay:
+    """As much of the module ray as `_Work` needs; workers die at the shards that are named."""
+
+    class exceptions:
+        RayTaskError, RayError = type("Task", (Exception,), {}), Gone
+
+    def wait(self, answers, timeout):
+        return answers[:1], answers[1:]
+
+    def get(self, answer):
+        if isinstance(answer.value, Exception):
+            raise answer.value
+        return answer.value
+
+    def nodes(self):
+        return [{"Alive": True, "Resources": {"CPU": 1}}]
+
+
+class FakeWorker:
+    """A worker with `ready` and `label` as Ray's actors have them."""
+
+    def __init__(self, deadly):
+        def remote(path, names):
+            shard = int(path[-6:])
+            return Answer(Gone("killed") if shard in deadly else ("here", Counts(photos=1), 0.0, []))
+
+        self.ready = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: Answer("here")))
+        self.label = SimpleNamespace(remote=remote)
+
+
+class Answer:
+    def __init__(self, value):
+        self.value = value
+
+
+@pytest.mark.parametrize("deadly, done", [({3}, 9), ({0, 9}, 8)])
+def test_shards_that_end_their_workers_are_left_out_and_the_others_are_done(deadly, done):
+    plan = SimpleNamespace(path=lambda number: f"/c/shard-{number:06d}", shards=[[f"{n}.jpg"] for n in range(10)])
+    shown, told = [], []
+    work = _Work(FakeRay(), plan, range(10), Layout(), lambda photos, _: shown.append(photos), told.append)
+    with pytest.raises(RunError, match=f"Shard {max(deadly)} .from {max(deadly)}.jpg on. ended 3 workers"):
+        work.done_by([FakeWorker(deadly), FakeWorker(deadly)])
+    assert shown[-1] == done and sum("is done again" in line for line in told) == 2 * len(deadly)
+    assert sum("is left out" in line for line in told) == len(deadly)
+
+
+def test_when_all_shards_end_their_workers_the_command_ends_soon():
+    plan = SimpleNamespace(path=lambda number: f"/c/shard-{number:06d}", shards=[[f"{n}.jpg"] for n in range(1000)])
+    told = []
+    with pytest.raises(RunError, match="ended 3 workers .killed, or out of memory: killed.: .*fewer --workers"):
+        _Work(FakeRay(), plan, range(1000), Layout(), lambda *_: None, told.append).done_by([FakeWorker(range(1000))])
+    assert len(told) < 3000
