@@ -2,10 +2,11 @@
 
     python benchmarks/collection.py --weights FILE --images DIR [--photos 64] [--rounds 3] [--engines local ray]
 
-In turns, in one run: the network alone on photos that are in memory, in one process on all cores; the command over as
-many photos as it has workers, which is its start; and the command over all photos. Speeds are of what is left without
-the start. Processor time is that of all processes of the command together, which other programs on the machine change
-less than seconds. Memory is theirs together, each half second: the most of the middle and of the last third.
+In turns, in one run: the network alone on photos that are in memory, in one process on all cores; a shard of the same
+photos by the same network in the same process; and, for each engine, the command over as many photos as it has workers,
+which is its start, and the command over all photos. Speeds are of what is left without the start. Processor time is
+that of all processes of the command together, which other programs on the machine change less than seconds. Memory is
+theirs together, each half second: the most of the middle and of the last third.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import warnings
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from mrcnn.architectures import load  # noqa: E402
+from mrcnn.collections.shards import Job, write_shard  # noqa: E402
 from mrcnn.data.images import load_image  # noqa: E402
 from mrcnn.files import text_table  # noqa: E402
 
@@ -34,6 +36,15 @@ def network(model, photos):
     for start in range(0, len(photos), size):
         model.detect(photos[start:start + size], rle=True)
     return time.perf_counter() - began, time.process_time() - used
+
+
+def shard(model, paths):
+    """(seconds, processor seconds) that a shard of photos takes in this process, from their files to its Parquet."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, names = os.path.dirname(paths[0]), [os.path.basename(path) for path in paths]
+        began, used = time.perf_counter(), time.process_time()
+        write_shard(os.path.join(folder, "shard.parquet"), names, Job(root, "key"), model)
+        return time.perf_counter() - began, time.process_time() - used
 
 
 def command(options, paths, engine, workers):
@@ -99,24 +110,25 @@ def run():
     parser.add_argument("--photos", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shard-size", type=int, default=16)
-    parser.add_argument("--engines", nargs="+", default=["local"], choices=["local", "ray"])
+    parser.add_argument("--engines", nargs="*", default=["local"], choices=["local", "ray"])
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     paths = sorted(entry.path for entry in os.scandir(options.images) if entry.is_file())[:options.photos]
     model, photos = load(options.weights), [load_image(path) for path in paths]
     network(model, photos[:2 * model.config.BATCH_SIZE])  # traced
     ways = [(engine, workers) for engine in options.engines for workers in (1, 2)]
-    alone, whole, start, memory = [], {way: [] for way in ways}, {way: [] for way in ways}, {}
+    alone, here, memory, whole, start = [], [], {}, {way: [] for way in ways}, {way: [] for way in ways}
     for _ in range(options.rounds):
         alone.append(network(model, photos))
+        here.append(shard(model, paths))
         for way in ways:
             start[way].append(command(options, paths[:way[1]], *way)[:2])
             *times, memory[way] = command(options, paths, *way)
             whole[way].append(times)
-    tell(options, len(paths), alone, whole, start, memory)
+    tell(options, len(paths), alone, here, whole, start, memory)
 
 
-def tell(options, count, alone, whole, start, memory):
+def tell(options, count, alone, here, whole, start, memory):
     """Print the table: of seconds medians, of processor seconds medians and the least."""
     print(f"{count} photos, shards of at most {options.shard_size}, {options.rounds} rounds in turns, {os.cpu_count()} "
           f"cores, load {os.getloadavg()[0]:.1f}")
@@ -124,7 +136,11 @@ def tell(options, count, alone, whole, start, memory):
     rows = [("", "s", "start s", "photos/s", "processor s a photo", "of the network", "least", "MB, middle third",
              "MB, last third"),
             ("network alone", f"{statistics.median(seconds):.1f}", "", f"{count / statistics.median(seconds):.2f}",
-             f"{statistics.median(used) / count:.3f}", "1.000", f"{min(used) / max(min(used), 1e-9):.3f}", "", "")]
+             f"{statistics.median(used) / count:.3f}", "1.000", "1.000", "", "")]
+    passed, cost = zip(*here)
+    rows.append(("a shard in one process", f"{statistics.median(passed):.1f}", "",
+                 f"{count / statistics.median(passed):.2f}", f"{statistics.median(cost) / count:.3f}",
+                 f"{statistics.median(cost) / statistics.median(used):.3f}", f"{min(cost) / min(used):.3f}", "", ""))
     for way, times in whole.items():
         done = count - way[1]  # a photo for each worker is in the time of the start
         total, began = (statistics.median(one[0] for one in some) for some in (times, start[way]))

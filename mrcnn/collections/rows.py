@@ -69,13 +69,13 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
     names = [class_names[class_id] for class_id in class_ids]
     attributes = result.get("attributes") or [None] * len(rles)
     embeddings = unit_rows(result["embeddings"]).astype(np.float16) if "embeddings" in result else None
-    persons, rows = persons_of(rles, names), []
+    persons, areas, rows = persons_of(rles, names), run_lengths.areas(rles), []
     for number, (rle, box) in enumerate(zip(rles, np.asarray(result["boxes"], float).reshape(-1, 4).tolist())):
         told = attributes[number]
         rows.append({
             **of_photo, "object": number, "class_id": class_ids[number], "class": names[number],
             "score": float(result["scores"][number]), **dict(zip(("y1", "x1", "y2", "x2"), box)),
-            "rle": rle["counts"], "area": int(run_lengths.areas([rle])[0]), "colours": dominant_colours(image, rle),
+            "rle": rle["counts"], "area": int(areas[number]), "colours": dominant_colours(image, rle),
             "attributes": None if told is None else [{"name": name, "score": float(told[name])} for name in told],
             "person": persons[number], **({} if embeddings is None else {EMBEDDING: embeddings[number]}),
         })
