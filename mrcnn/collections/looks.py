@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.collections.colour_names import NAMES, colour_numbers
+from mrcnn.collections.colour_names import NAMES
 from mrcnn.collections.outfit_pictures import Examples
+from mrcnn.collections.queries import colour_of
 from mrcnn.collections.tables import Tables
 from mrcnn.collections.together import Habit, habits
 from mrcnn.drawing.pictures import contact_sheet
@@ -35,10 +36,8 @@ class Look:
 
 def garment_of(row: dict) -> tuple[str, str]:
     """(text with its colour, as "red skirt", text of its class) of an object's row, the same where it has no colour."""
-    if not row["colours"]:
-        return row["class"], row["class"]
-    largest = np.array([[row["colours"][0][name] for name in "lab"]])
-    return f"{NAMES[int(colour_numbers(largest)[0])]} {row['class']}", row["class"]
+    colour = colour_of(row)
+    return (row["class"] if colour is None else f"{NAMES[colour]} {row['class']}"), row["class"]
 
 
 def looks_of(tables: Tables, asked: Sequence[Sequence[str]], least: int, count: int) -> tuple[list[Look], list[str]]:

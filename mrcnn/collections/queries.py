@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.collections.colour_names import colour_numbers
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import EMBEDDING, PEOPLE, photo_rows
 from mrcnn.collections.sources import read_bytes
@@ -136,6 +137,13 @@ def chosen_objects(query: Query, number: int | None = None, name: str | None = N
         what = f"--class {name}: {query.name} has no such object" if name else f"{query.name} has no object to ask for"
         raise UsageError(f"{what} of a score of at least {least:g}; it has {told(query.rows)}.")
     return sure, left_out
+
+
+def colour_of(row: dict) -> int | None:
+    """The position in NAMES of `mrcnn.collections.colour_names` of an object's largest colour; None without one."""
+    if not row["colours"]:
+        return None
+    return int(colour_numbers(np.array([[row["colours"][0][name] for name in "lab"]]))[0])
 
 
 def told(rows: Sequence[dict]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.collections.colour_names import colour_numbers
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import COLUMNS, EMBEDDING
 from mrcnn.data.curation.duplicates import DISTANCE
@@ -30,6 +31,8 @@ class Asked:
         count: matches of each query at most.
         min_score: least score of an object that is compared.
         copies: True keeps near copies, of the queries' photo and of each other.
+        colours: of what each query is compared with, as positions in NAMES of `mrcnn.collections.colour_names`; None:
+            of any colour.
     """
 
     vectors: np.ndarray
@@ -38,6 +41,7 @@ class Asked:
     count: int = 8
     min_score: float = 0.5
     copies: bool = False
+    colours: Sequence[int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +110,7 @@ def _searched(collection, asked, pool, show):
     wanted = np.array([-1 if name is None else names.index(name) for name in asked.classes])
     best = [{name: np.empty(0, kind) for name, kind in _KINDS.items()} for _ in asked.classes]
     for number, shard in enumerate(collection.shards):
-        for start, batch in collection.tables_of(shard, READ, BLOCK):
+        for start, batch in collection.tables_of(shard, READ if asked.colours is None else (*READ, "colours"), BLOCK):
             rows = _rows(batch, names, asked.vectors.shape[1], shard)
             near = np.bitwise_count(rows["hash"] ^ np.uint64(asked.hash)) <= DISTANCE
             found.copies += int((near & (rows["object"] == 0)).sum())
@@ -116,6 +120,8 @@ def _searched(collection, asked, pool, show):
             cosines, used = rows["vectors"] @ asked.vectors.T, np.zeros(len(counts), bool)
             for query, class_number in enumerate(wanted):
                 mine = counts if class_number < 0 else counts & (rows["class"] == class_number)
+                if asked.colours is not None:
+                    mine = mine & (rows["colour"] == asked.colours[query])
                 used |= mine
                 places = np.flatnonzero(mine)
                 new = {"cosine": cosines[places, query], "shard": np.full(len(places), number),
@@ -131,7 +137,7 @@ _KINDS = {"cosine": np.float32, "shard": int, "row": int, "hash": np.uint64}
 
 
 def _rows(batch, names, width, shard):
-    """The objects of a table as arrays; "class" is the position in `names`, -1 for others."""
+    """The objects of a table as arrays; "class" is the position in `names`, -1 for others; "colour" if it was read."""
     import pyarrow
     from pyarrow import compute
 
@@ -144,11 +150,29 @@ def _rows(batch, names, width, shard):
     objects = batch.take(pyarrow.array(held))
     found = compute.index_in(objects.column("class"), value_set=pyarrow.array(names, pyarrow.string()))
     vectors = embeddings.flatten().to_numpy(zero_copy_only=False)  # of those that are not null
-    return {"row": held, "class": found.fill_null(-1).to_numpy(zero_copy_only=False),
+    coloured = {"colour": largest_colours(objects.column("colours"))} if "colours" in objects.schema.names else {}
+    return {**coloured, "row": held, "class": found.fill_null(-1).to_numpy(zero_copy_only=False),
             "score": objects.column("score").to_numpy(zero_copy_only=False),
             "hash": objects.column("hash").to_numpy(zero_copy_only=False).astype(np.uint64),
             "object": objects.column("object").to_numpy(zero_copy_only=False),
             "vectors": vectors.reshape(-1, width).astype(np.float32)}
+
+
+def largest_colours(column: object) -> np.ndarray:
+    """Name the largest colours of rows.
+
+    Args:
+        column: "colours", a pyarrow.ListArray.
+
+    Returns:
+        int [N]: positions in NAMES of `mrcnn.collections.colour_names`, -1 for rows without a colour.
+    """
+    start, end = column.offsets.to_numpy()[:-1], column.offsets.to_numpy()[1:]
+    held = column.is_valid().to_numpy(zero_copy_only=False) & (end > start)
+    lab = [column.values.field(name).to_numpy(zero_copy_only=False)[start[held]] for name in "lab"]
+    found = np.full(len(column), -1)
+    found[held] = colour_numbers(np.stack(lab, axis=1).astype(float))
+    return found
 
 
 def _best(known, new, pool):

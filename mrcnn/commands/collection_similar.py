@@ -56,7 +56,7 @@ def similar(options: argparse.Namespace) -> int:
     for reason, number in left_out.items():
         print(f"{number} {reason}, left out.")
     asked = Asked(vectors_of(rows), [None if options.any_class else row["class"] for row in rows],
-                  rows[0]["hash"], options.top, options.min_score, options.with_copies)
+                  rows[0]["hash"], options.top, options.min_score, options.with_copies, colours_of(rows, options))
     with progress_bar("Comparing", "shards") as show:
         found = most_alike(collection, asked, show)
     tell(collection, rows, found, options)
@@ -70,9 +70,12 @@ def similar(options: argparse.Namespace) -> int:
 
 
 def refuse_settings(options: argparse.Namespace) -> None:
-    """Refuse settings of a network: they are those of the collection."""
+    """Refuse settings of a network, which are those of the collection, and a number of photos, which is one."""
     if options.set:
         raise UsageError("--set: photos are looked at as the collection's were, with its settings: leave it out.")
+    if options.limit or options.batch_size:
+        raise UsageError(f"--{'limit' if options.limit else 'batch-size'}: one photo is held against the whole "
+                         "collection: leave it out.")
 
 
 def tell_missing(collection: Collection) -> None:
@@ -137,6 +140,19 @@ def vectors_of(rows: list[dict]) -> np.ndarray:
     return unit_rows(np.array([row[EMBEDDING] for row in rows], np.float32))
 
 
+def colours_of(rows: list[dict], options: argparse.Namespace) -> list[int] | None:
+    """The colours that --same-colour asks for; None without it. Raises UsageError for an object without a colour."""
+    from mrcnn.collections.queries import colour_of
+
+    if not options.same_colour:
+        return None
+    colours = [colour_of(row) for row in rows]
+    if None in colours:
+        raise UsageError(f"--same-colour: object {rows[colours.index(None)]['object']} has no pixel, hence no colour: "
+                         "leave it out, or give another --object.")
+    return colours
+
+
 def tell(collection: Collection, rows: list[dict], found: Found, options: argparse.Namespace) -> None:
     """Print what was compared, left out and found.
 
@@ -144,14 +160,15 @@ def tell(collection: Collection, rows: list[dict], found: Found, options: argpar
         DataError: there is nothing to compare with.
     """
     classes = "" if options.any_class else f" of the class {' or '.join(sorted({row['class'] for row in rows}))}"
+    classes += " and of its colour" if options.same_colour else ""
     if found.copies:
         print(f"{found.copies:,} photos of the collection show the same picture (hashes within 6 bits)"
               + (", and count all the same." if options.with_copies else ": left out; --with-copies takes them."))
     if not found.compared:
         raise DataError(f"{collection.folder} has no other objects{classes} of a score of at least "
                         f"{options.min_score:g} to compare with"
-                        + (": give a lower --min-score." if options.any_class else
-                           ": give a lower --min-score, or --any-class."))
+                        + (": give a lower --min-score." if options.any_class and not options.same_colour else
+                           ": give a lower --min-score, or --any-class without --same-colour."))
     print(f"{found.compared:,} objects{classes} are compared.")
     if found.compared > MANY:
         print(f"More than {MANY:,} objects: the answer is exact all the same, and the time grows with them; an index "
@@ -162,7 +179,7 @@ def tell(collection: Collection, rows: list[dict], found: Found, options: argpar
         first = matches[0].row["photo"] if matches else None
         print(f"{row['object']} {row['class']}: " + (
             f"{len(matches)} matches, the best with a cosine of {matches[0].cosine:.3f} in {first}" if matches else
-            "nothing of its class in other photos; --any-class compares it with all"))
+            "nothing of its kind in other photos; --any-class without --same-colour compares it with all"))
 
 
 def described(query: Query, rows: list[dict], found: Found, options: argparse.Namespace) -> dict:
@@ -204,4 +221,6 @@ def add_similar(tasks: argparse._SubParsersAction, add_command: Callable[..., ar
     command.add_argument("--top", type=positive, default=8, metavar="K", help="matches of each object (default 8)")
     command.add_argument("--any-class", action="store_true", help="compare with objects of all classes, not with those "
                          "of the same one alone")
+    command.add_argument("--same-colour", action="store_true", help="compare with objects whose largest colour has the "
+                         "same name alone")
     command.add_argument("--with-copies", action="store_true", help="take near copies too, of the photo and of matches")

@@ -8,6 +8,7 @@ pytest.importorskip("pyarrow")
 from made_collections import hash_of, row, write_collection  # noqa: E402
 
 from mrcnn.collections import similar  # noqa: E402
+from mrcnn.collections.colour_names import NAMES  # noqa: E402
 from mrcnn.collections.reading import Collection  # noqa: E402
 from mrcnn.collections.rows import unit_rows  # noqa: E402
 from mrcnn.collections.similar import Asked, most_alike  # noqa: E402
@@ -84,6 +85,20 @@ def test_near_copies_of_the_query_and_of_matches_are_left_out(tmp_path):
     assert [match.row["photo"] for match in found.matches[0]] == [
         "copy-0.jpg", "copy-1.jpg", "copy-2.jpg", "far.jpg", "far-again.jpg"]
     assert [match.copy for match in found.matches[0]] == [True, True, True, False, False]
+
+
+def test_only_those_of_its_colour(tmp_path):
+    rng, names = np.random.default_rng(4), ("red", "blue", "green", "black", "white", None)
+    rows = [embedded(f"{i:03d}.jpg", 0, "top", rng.normal(size=WIDTH), colour=names[i % 6]) for i in range(120)]
+    rows[6]["colours"] = []  # which has none, as of an empty mask
+    collection = Collection(write_collection(tmp_path / "c", [rows[:50], rows[50:]], embedding="x"))
+    vector = unit_rows(rng.normal(size=(2, WIDTH)))
+    asked = Asked(vector, ["top", None], 2**60 + 9, count=30, colours=[NAMES.index("red"), NAMES.index("blue")])
+    found = most_alike(collection, asked)
+    for matches, first in zip(found.matches, (0, 1)):
+        own = {f"{i:03d}.jpg" for i in range(first, 120, 6)} - {"006.jpg"}
+        assert {match.row["photo"] for match in matches} == own
+    assert found.compared == 39
 
 
 def test_a_crowd_of_one_picture_does_not_hide_the_others(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from made_collections import row, write_collection  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from mrcnn.architectures.mask_rcnn import MaskRCNN  # noqa: E402
+from mrcnn.collections.queries import colour_of  # noqa: E402
 from mrcnn.commands import collection_similar as command  # noqa: E402
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.data.drawn.people import DrawnPeople  # noqa: E402
@@ -75,6 +76,9 @@ def test_a_photo_of_the_collection_needs_no_network(labelled, ask, tmp_path, mon
     assert sheet.shape[1] > 4 * 20 and sheet.std() > 5
     by_name = ask("2.png", "--any-class", "--class", "top", "--top", "3")
     assert by_name == (0, said)
+    code, of_colour = ask("2.png", "--any-class", "--class", "top", "--top", "9", "--same-colour")
+    same = [one for one in rows if one["photo"] != "2.png" and colour_of(one) in map(colour_of, own)]
+    assert code == 0 and of_colour["compared"] == len(same) > 0
 
 
 def test_another_photo_goes_through_the_network_of_the_collection(labelled, ask, tmp_path, capsys):
@@ -112,6 +116,7 @@ def test_wrong_questions_are_one_line(labelled, ask, tmp_path, capsys):
     for arguments, message in (
             ((photo, "--object", str(len(rows))), f"--object {len(rows)}: 0.png has the objects 0 "),
             ((photo, "--class", "sock"), "--class sock: 0.png has no such object"),
+            ((photo, "--limit", "3"), "--limit: one photo is held against the whole collection: leave it out"),
             ((photo, "--set", "TEST_FLIP=True"), "--set: photos are looked at as the collection's were"),
             ((tmp_path / "none.png",), "none.png: there is no such file, and "),
             ((tmp_path / "new.png", "--weights", str(tmp_path / "other.h5")), "are not those that "),
