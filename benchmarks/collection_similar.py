@@ -56,41 +56,56 @@ def made_shard(path, number, photos, width, rng, key):
     return count
 
 
+def make_collection(made, least, width, photos):
+    """Write a collection of at least so many rows."""
+    from mrcnn.collections.plan import key_of
+
+    os.makedirs(f"{made}.partial")
+    identity = {"root": made, "embedding": "made"}
+    with open(os.path.join(f"{made}.partial", "collection.json"), "w", encoding="ascii") as file:
+        json.dump({"identity": identity}, file)
+    rng, rows, number = np.random.default_rng(0), 0, 0
+    while rows < least:
+        path = os.path.join(f"{made}.partial", f"shard-{number:06d}.parquet")
+        rows += made_shard(path, number, photos, width, rng, key_of(identity))
+        number += 1
+    os.rename(f"{made}.partial", made)
+
+
+def ask(made, out, more):
+    """Run the command with further options, and print what it took and found."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+    command = [sys.executable, "-m", "mrcnn", "collection", "similar", "p000000000.jpg", "--in", made, "--output", out,
+               "--overwrite", *more]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds, used = time.time() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    work = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    with open(os.path.join(out, "similar.json"), encoding="utf-8") as file:
+        said = json.load(file)
+    found = [match["photo"] for match in said["objects"][0]["matches"]]
+    right = found == [f"p{step:09d}.jpg" for step in range(1, PLANTED + 1)]
+    print(f"similar {' '.join(more)}: {len(said['objects'])} asked, {said['compared']} compared, {seconds:.1f} s, "
+          f"{work:.1f} s of a core, at most {used.ru_maxrss / 2**20:.2f} GB; the planted neighbours are "
+          f"{'in their order' if right else 'NOT found'}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--photos-of-a-shard", type=int, default=256)
+    parser.add_argument("--folder", help="where the collection is made, or is already; it stays (default: it goes)")
     options = parser.parse_args()
-    from mrcnn.collections.plan import key_of
-
     with tempfile.TemporaryDirectory() as folder:
+        folder = options.folder or folder
         made, out = os.path.join(folder, "made"), os.path.join(folder, "found")
-        os.makedirs(made)
-        identity = {"root": folder, "embedding": "made"}
-        with open(os.path.join(made, "collection.json"), "w", encoding="ascii") as file:
-            json.dump({"identity": identity}, file)
-        rng, rows, number = np.random.default_rng(0), 0, 0
-        while rows < options.rows:
-            path = os.path.join(made, f"shard-{number:06d}.parquet")
-            rows += made_shard(path, number, options.photos_of_a_shard, options.width, rng, key_of(identity))
-            number += 1
-        size = sum(map(os.path.getsize, os.scandir(made))) / 2**20
-        print(f"{rows} rows of {options.width} numbers in {number} shards, {size:.0f} MB", flush=True)
+        if not os.path.isdir(made):
+            make_collection(made, options.rows, options.width, options.photos_of_a_shard)
+        shards = [entry.stat().st_size for entry in os.scandir(made) if entry.name.startswith("shard-")]
+        print(f"at least {options.rows} rows of {options.width} numbers in {len(shards)} shards, "
+              f"{sum(shards) / 2**20:.0f} MB", flush=True)
         for more in (["--object", "0"], ["--object", "0", "--any-class"], ["--any-class"]):
-            start = time.time()
-            command = [sys.executable, "-m", "mrcnn", "collection", "similar", "p000000000.jpg", "--in", made,
-                       "--output", out, "--overwrite", *more]
-            subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            seconds = time.time() - start
-            with open(os.path.join(out, "similar.json"), encoding="utf-8") as file:
-                said = json.load(file)
-            found = [match["photo"] for match in said["objects"][0]["matches"]]
-            right = found == [f"p{step:09d}.jpg" for step in range(1, PLANTED + 1)]
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-            print(f"similar {' '.join(more)}: {len(said['objects'])} x {said['compared']} compared, {seconds:.1f} s, "
-                  f"at most {peak:.2f} GB; the planted neighbours are {'in order' if right else 'NOT found'}",
-                  flush=True)
+            ask(made, out, more)
 
 
 if __name__ == "__main__":
