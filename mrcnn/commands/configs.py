@@ -12,6 +12,7 @@ class Plan:
     STAGES = "heads:20:1e-3,all:20:1e-4"  # --stages, in the settings so that a resumed run remembers them
     AUGMENT = "flip"  # --augment, of the stages that name none
     CLASSES = None  # names of the classes to learn, in their order, others being left out; None: all of the data
+    RECIPE = None  # what --preset auto chose, a line a choice
 
 
 class FashionConfig(Config):
@@ -27,6 +28,7 @@ class FashionConfig(Config):
     STAGES = Plan.STAGES
     AUGMENT = "imgaug"
     CLASSES = None
+    RECIPE = None
 
 
 class DrawnConfig(FashionConfig):

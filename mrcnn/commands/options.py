@@ -37,6 +37,7 @@ HINTS = {  # for who interrupts a command
 }
 # Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
 OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
+AUTO = "auto"  # the preset that is made when the data is read, see mrcnn/commands/auto.py; and a batch size
 PRESETS = importlib.resources.files("mrcnn.commands") / "presets"  # NAME.txt: options that belong together
 STAGES_EXAMPLE = "heads:20:1e-3:none,all:20:1e-4"
 
@@ -123,7 +124,7 @@ def parse_setting(text: str) -> tuple[str, object]:
 def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]:
     """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
 
-    `tune` does without OPTIONS_OF_TRAIN, which it does not have.
+    `tune` does without OPTIONS_OF_TRAIN, which it does not have. `--preset auto` stays: it is made of the data.
 
     Args:
         arguments: words of the command line.
@@ -138,10 +139,10 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]
     rest, options, words = [], [], list(arguments)
     while words:
         word = words.pop(0)
-        if word == "--preset" and words:
-            options += read_preset(words.pop(0), folder)
-        elif word.startswith("--preset="):
-            options += read_preset(word.partition("=")[2], folder)
+        given = word == "--preset" and words
+        if given or word.startswith("--preset="):
+            name = words.pop(0) if given else word.partition("=")[2]
+            options += ["--preset", AUTO] if name == AUTO else read_preset(name, folder)
         else:
             rest.append(word)
     if rest[:1] == ["tune"]:
@@ -165,7 +166,7 @@ def read_preset(name: str, folder: "Traversable") -> list[str]:
     own = pathlib.Path(name)
     path = own if own.is_file() else folder.joinpath(f"{name}.txt")
     if not path.is_file():
-        known = ", ".join(preset_names(folder))
+        known = ", ".join([AUTO, *preset_names(folder)])
         raise UsageError(f"--preset {name}: no such preset; there are {known}, or give the path of a file.")
     try:
         return shlex.split(path.read_text(encoding="utf-8"), comments=True)
@@ -211,13 +212,15 @@ def probability(text: str) -> float:
 
 
 def add_command(commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int | None],
-                text: str) -> argparse.ArgumentParser:
-    """A command with the options that all of them have."""
+                text: str, batch: Callable[[str], object] = positive) -> argparse.ArgumentParser:
+    """A command with the options that all of them have. batch: what --batch-size takes."""
     command = commands.add_parser(name, help=text, description=text)
     command.set_defaults(run=run)
     command.add_argument("--logs", default="logs", metavar="DIR", help="folder of the runs (default logs)")
     command.add_argument("--limit", type=positive, metavar="N", help="use the first N photos only")
-    command.add_argument("--batch-size", type=positive, metavar="N", help="photos handled at once")
+    command.add_argument("--batch-size", type=batch, metavar="N",
+                         help="photos handled at once"
+                              + ("; auto: as many as a training step has memory for" if batch is not positive else ""))
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                          help="change any setting of mrcnn/config.py; may be repeated")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")

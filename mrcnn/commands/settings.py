@@ -11,7 +11,7 @@ import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import parse_setting, parse_stages, start_keras
+from mrcnn.commands.options import AUTO, parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
 from mrcnn.errors import UsageError, UserError
 from mrcnn.training.runs import find_last_checkpoint
@@ -89,7 +89,7 @@ def overrides_of(options: argparse.Namespace) -> dict:
             overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
     for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
                          ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
-        if getattr(options, option, None) is not None:
+        if getattr(options, option, None) not in (None, AUTO):
             overrides[name] = getattr(options, option)
     if getattr(options, "tta", False):
         overrides.update(TTA)
@@ -188,7 +188,7 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
         # Weights of ours fit the network that they were trained in, so its settings come with them.
         written = read_attributes(options.weights)
         same = written["architecture"] == class_of_option(options).architecture_name()
-        run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES")}
+        run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES", "RECIPE")}
         known = (written["config"] if same else None) or {}
         config = base.from_dict({**known, **run}, source=options.weights)
         _drop_attributes(config, options)

@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import Stage, parse_stages, positive, start_keras
+from mrcnn.commands.auto import take_batch_size, take_recipe
+from mrcnn.commands.options import AUTO, Stage, parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
 from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of, starts_of
 from mrcnn.commands.training_options import (
@@ -45,6 +46,10 @@ def train(options: argparse.Namespace) -> None:
     training, validation = training_data(options)
     testing = testing_data(options, training)
     start_keras()
+    recipe = take_recipe(options, training, validation)
+    take_batch_size(options, training)
+    if recipe or options.batch_size:
+        overrides = {**overrides_of(options), **({"RECIPE": recipe.lines()} if recipe else {})}
     from mrcnn.training.trackers import trackers_of
     from mrcnn.training.validation import validation_callbacks
 
@@ -52,6 +57,7 @@ def train(options: argparse.Namespace) -> None:
     stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)
+    callbacks += [recipe.callback(model)] if recipe else []
     start = model.epoch
     with closing(trackers_of(trackers, model)) as tracking:
         for stage, last_epoch in left_to_do(stages, model, callbacks):
@@ -144,8 +150,14 @@ def places_of(written: dict, stages: Sequence[Stage]) -> list[int]:
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
+def positive_or_auto(text: str) -> int | str:
+    """An integer of at least 1, or AUTO."""
+    return text if text == AUTO else positive(text)
+
+
 def add_train(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add_command(commands, "train", train, "Train on photos, or without options on drawn pictures.")
+    command = add_command(commands, "train", train, "Train on photos, or without options on drawn pictures.",
+                          positive_or_auto)
     add_training_data(command)
     command.add_argument("--test", metavar="ANNOTATIONS",
                          help="annotations whose loss and AP are measured in each epoch too, as test_loss, "

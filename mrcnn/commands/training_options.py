@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
-from mrcnn.commands.options import STAGES_EXAMPLE, positive, preset_names, seed
+from mrcnn.commands.options import AUTO, STAGES_EXAMPLE, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.errors import UsageError
@@ -101,6 +101,15 @@ def _options_text(pairs):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
+class Given(argparse.Action):
+    """Keeps the value of an option that has a default, and notes its name in `given`: the user typed it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = {*getattr(namespace, "given", ()), self.dest}
+
+
 def add_training_data(command: argparse.ArgumentParser) -> None:
     """Give a command the options of training and validation photos."""
     add_data_options(command, part=False)
@@ -118,8 +127,8 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
     # Replaced by the options of the preset before they are read.
     command.add_argument("--preset", metavar="NAME|FILE",
                          help=f"options that belong together ({', '.join(preset_names())}), or a file of your own; "
-                              "flags win")
-    command.add_argument("--weights", default="none", metavar=weights,
+                              f"flags win; {AUTO}, of train, chooses them from the data and the machine")
+    command.add_argument("--weights", default="none", metavar=weights, action=Given,
                          help="start from random weights (none, default), an ImageNet backbone, Matterport's COCO "
                               "model (coco,imagenet: ImageNet's where COCO's cannot be downloaded) or a weight file "
                               "with its settings"
@@ -142,6 +151,6 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
     command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
     command.add_argument("--augment", metavar="NAME",
                          help="augmentation of the stages that name none; none; flip: left to right (default for "
-                              "drawn pictures); jitter: scale, flip, colour; copy-paste: that and objects of other "
-                              "photos; imgaug: flip, scale, rotation, brightness (default for photos); imgaug-full: "
-                              "that of the first fashion projects, on half of the photos")
+                              "drawn pictures); jitter: scale, flip, colour; jitter-no-flip; copy-paste: "
+                              "jitter and objects of other photos; imgaug: flip, scale, rotation, brightness (default "
+                              "for photos); imgaug-full: that of the first fashion projects, on half of the photos")

@@ -5,7 +5,7 @@ from mrcnn.data.augmenters import colour_jitter, copy_paste, horizontal_flip, la
 from mrcnn.data.imgaug_import import allow_imgaug
 from mrcnn.errors import ConfigError
 
-AUGMENTATIONS = ("none", "flip", "jitter", "copy-paste", "imgaug", "imgaug-full")
+AUGMENTATIONS = ("none", "flip", "jitter", "jitter-no-flip", "copy-paste", "imgaug", "imgaug-full")
 
 
 def augmentation_of(name: str) -> object:
@@ -25,6 +25,8 @@ def augmentation_of(name: str) -> object:
         ])
     if name == "imgaug-full":
         return seed_users_augmentation()
+    if name == "jitter-no-flip":
+        return compose([large_scale_jitter(0.5, 1.5), colour_jitter()])
     if name in ("jitter", "copy-paste"):
         light = [large_scale_jitter(0.5, 1.5), horizontal_flip(0.5), colour_jitter()]
         return compose(light + [copy_paste()] if name == "copy-paste" else light)

@@ -326,3 +326,31 @@ def _check_number(count, names, how):
 
 def _first_line(error):
     return str(error).strip().splitlines()[0]
+
+
+def accelerator_memory() -> dict[str, int] | None:
+    """Tell what memory the first GPU has, and the most of it that this process has held.
+
+    Returns:
+        {"peak", "limit"} in bytes; None on a CPU, or where the backend does not tell.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        from mrcnn.training.machine import gpu_memory
+
+        if not tf.config.list_physical_devices("GPU") or not (limit := gpu_memory()):
+            return None
+        return {"peak": int(tf.config.experimental.get_memory_info("GPU:0")["peak"]), "limit": limit}
+    if backend == "jax":
+        import jax
+
+        told = jax.local_devices()[0].memory_stats() or {}
+        known = "peak_bytes_in_use" in told and "bytes_limit" in told and jax.default_backend() != "cpu"
+        return {"peak": int(told["peak_bytes_in_use"]), "limit": int(told["bytes_limit"])} if known else None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return {"peak": int(torch.cuda.max_memory_allocated()), "limit": int(torch.cuda.mem_get_info()[1])}

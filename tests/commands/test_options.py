@@ -147,9 +147,12 @@ def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
     for form in (["--preset", "quick"], ["--preset=quick"], ["--preset", str(tmp_path / "quick.txt")]):
         assert command_line.expand_presets(["train", "--batch-size", "2", *form, "--stages", "all:1:1"], tmp_path) == [
             "train", "--stages", "heads:1:1e-3", "--set", "NAME=two words", "--batch-size", "2", "--stages", "all:1:1"]
+    auto = ["train", "--preset=quick", "--batch-size", "2", "--preset", "auto"]  # which waits for the data
+    assert command_line.expand_presets(auto, tmp_path) == [
+        "train", "--stages", "heads:1:1e-3", "--set", "NAME=two words", "--preset", "auto", "--batch-size", "2"]
     for words in (["train"], [], ["data", "split", "--preset", "10k-random"]):
         assert command_line.expand_presets(words, tmp_path) == words
-    with pytest.raises(UsageError, match="--preset slow: no such preset; there are quick"):
+    with pytest.raises(UsageError, match="--preset slow: no such preset; there are auto, quick"):
         command_line.expand_presets(["train", "--preset", "slow"], tmp_path)
 
 

@@ -23,13 +23,16 @@ MOST_TOLD = 4  # classes of an attribute, in its table
 # --- Measuring -------------------------------------------------------------------------------------------------------
 
 
-def summarise(dataset: Dataset, config: Settings, progress: Callable | None = None) -> dict:
+def summarise(dataset: Dataset, config: Settings, progress: Callable | None = None,
+              measured: dict | None = None, fit: bool = True) -> dict:
     """Describe a data set, and the fit of anchors to it, without decoding photos, nor masks if the format allows.
 
     Args:
         dataset: prepared Dataset.
         config: Config; its IMAGE_* place the photos on the canvas, its RPN_ANCHOR_* are the anchors compared.
         progress: called as progress(done, total) after each photo.
+        measured: of `measure_objects` of the same data set, to see it on several canvases; None measures.
+        fit: False leaves the anchors out, which takes the time; "anchors" is None then.
 
     Returns:
         A dict that JSON can hold:
@@ -38,9 +41,10 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         attributes: list of {name, objects, classes: {class name: objects}}, of those that have an object
         with_attributes: number of objects that have any; unused_attributes: number of named ones that no object has
         height, width: of the photos in pixels, {min, median, max, edges, counts}, edges the same for both
+        long_side: of the photos in pixels, {min, median, max}; wide_photos: number of those wider than high
         objects_per_photo: {min, median, max, mean, counts: number of photos with 0, 1, 2 ... objects}
         box_scale, box_ratio: square root of the area in canvas pixels and width / height of the boxes, as `height`,
-            with edges that rise by factors; None without objects
+            with edges that rise by factors, box_scale with its tenth percentile as "p10"; None without objects
         too_small: number of objects with a side under a canvas pixel, which training drops
         canvas: {min, max}: [height, width] of the canvases, None without photos
         thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
@@ -49,7 +53,8 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
     Raises:
         DataError: naming the photo whose objects cannot be read.
     """
-    measured = _measure(dataset, config, progress)
+    measured = measure_objects(dataset, progress) if measured is None else measured
+    measured = {**measured, **_on_canvas(measured, config)}
     counted = ~measured["crowd"]
     per_photo = np.bincount(measured["photo"][counted], minlength=len(measured["shapes"]))
     boxes = measured["boxes"]
@@ -57,6 +62,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
     boxes, canvases = boxes[large_enough], measured["canvases"][measured["photo"][large_enough]]
     sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
     scales, ratios = np.sqrt(sides.prod(axis=1)), sides[:, 1] / sides[:, 0]
+    box_scale = _distribution(scales, _rising_edges(scales))
     return {
         "photos": len(per_photo),
         "empty_photos": int((per_photo == 0).sum()),
@@ -66,12 +72,14 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         **_attribute_summary(dataset, measured),
         "height": _distribution(measured["shapes"][:, 0], _even_edges(measured["shapes"])),
         "width": _distribution(measured["shapes"][:, 1], _even_edges(measured["shapes"])),
+        "long_side": _range(measured["shapes"].max(axis=1, initial=0)),
+        "wide_photos": int((measured["shapes"][:, 1] > measured["shapes"][:, 0]).sum()),
         "objects_per_photo": {
             **_range(per_photo),
             "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
             "counts": np.bincount(per_photo).tolist(),
         },
-        "box_scale": _distribution(scales, _rising_edges(scales)),
+        "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
         "too_small": int((counted & ~large_enough).sum()),
         "canvas": {
@@ -79,34 +87,39 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
             "max": measured["canvases"].max(axis=0).tolist() if len(per_photo) else None,
         },
         "thresholds": THRESHOLDS.tolist(),
-        "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) else None,
+        "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) and fit else None,
     }
 
 
-def _measure(dataset, config, progress):
-    """Arrays of all photos and objects.
+def measure_objects(dataset: Dataset, progress: Callable | None = None) -> dict[str, np.ndarray | list]:
+    """Read the objects of all photos, once for any number of `summarise`.
 
-    shapes, canvases: int [M, 2] (height, width); photo: int [N], row of the photo; class_ids: int [N]; crowd: bool [N]
-    areas: float [N] pixels of the photo; boxes: float32 [N, 4] canvas pixels; attributes: N tuples of ids
+    Args:
+        dataset: prepared Dataset.
+        progress: called as progress(done, total) after each photo.
+
+    Returns:
+        shapes: int [M, 2] (height, width) of the photos; photo: int [N], row of the photo; class_ids: int [N]; crowd:
+        bool [N]; areas: float [N]; boxes: float [N, 4]; pixels of the photo; attributes: N tuples of ids.
+
+    Raises:
+        DataError: naming the photo whose objects cannot be read.
     """
-    shapes, canvases, photo, class_ids, areas, boxes, attributes = [], [], [], [], [], [], []
+    shapes, photo, class_ids, areas, boxes, attributes = [], [], [], [], [], []
     by_runs = gives_run_lengths(dataset)
     for row, image_id in enumerate(dataset.image_ids):
         shape, ids, object_areas, object_boxes, more = (_objects_by_runs if by_runs else _objects)(dataset, image_id)
-        window = planned_window(shape, config)
         shapes.append(shape)
-        canvases.append(window.canvas_shape)
         photo += [row] * len(ids)
         class_ids.append(ids)
         areas.append(object_areas)
         attributes += more
-        boxes.append(window.to_canvas(object_boxes).reshape(-1, 4))
+        boxes.append(np.asarray(object_boxes).reshape(-1, 4))
         if progress:
             progress(row + 1, len(dataset.image_ids))
     class_ids = np.concatenate([np.zeros(0, int), *class_ids])
     return {
         "shapes": np.array(shapes, int).reshape(-1, 2),
-        "canvases": np.array(canvases, int).reshape(-1, 2),
         "photo": np.array(photo, int),
         "class_ids": np.abs(class_ids),
         "crowd": class_ids < 0,
@@ -114,6 +127,16 @@ def _measure(dataset, config, progress):
         "boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
         "attributes": attributes,
     }
+
+
+def _on_canvas(measured, config):
+    """The boxes of `measure_objects` in canvas pixels, float32 [N, 4], and int [M, 2] (height, width) of the canvases.
+    """
+    windows = [planned_window(tuple(map(int, shape)), config) for shape in measured["shapes"]]
+    parts = np.split(measured["boxes"], np.searchsorted(measured["photo"], np.arange(1, len(windows))))
+    boxes = [window.to_canvas(part).reshape(-1, 4) for window, part in zip(windows, parts)]
+    return {"boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
+            "canvases": np.array([window.canvas_shape for window in windows], int).reshape(-1, 2)}
 
 
 def _objects_by_runs(dataset, image_id):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config
-from mrcnn.data.curation.statistics import summarise, summary_text
+from mrcnn.data.curation.statistics import measure_objects, summarise, summary_text
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
 from mrcnn.data.run_lengths import encode as rle_encode
@@ -159,3 +159,18 @@ def test_photos_of_clothes():
     sides = {image["id"]: max(image["height"], image["width"]) for image in content["images"]}
     scale = max(512 / sides[a["image_id"]] * np.sqrt(a["bbox"][2] * a["bbox"][3]) for a in content["annotations"])
     assert summary["box_scale"]["max"] == pytest.approx(scale, rel=1e-2)
+
+
+def test_what_is_measured_once_is_seen_on_several_canvases():
+    dataset = Boxes().load(*PHOTOS)
+    measured = measure_objects(dataset)
+    wider = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=64, RPN_ANCHOR_SCALES=(8, 16, 32, 64, 128))
+    for config in (CONFIG, wider):
+        assert summarise(dataset, config, measured=measured) == summarise(dataset, config)
+    summary = summarise(dataset, CONFIG, measured=measured, fit=False)
+    assert summary["anchors"] is None and summary["wide_photos"] == 1  # 80 x 200 alone
+    assert summary["long_side"] == {"min": 60, "median": 100, "max": 200}
+    # Boxes 40 x 20 and 10 x 10 at scale 1, and 20 x 40 at 128 / 200: roots 28.28, 10 and 18.1; the tenth percentile
+    # lies a fifth of the way from the smallest to the next.
+    third = 28.2843 * 0.64
+    assert summary["box_scale"]["p10"] == pytest.approx(10 + 0.2 * (third - 10), rel=0.01)

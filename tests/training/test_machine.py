@@ -1,0 +1,43 @@
+"""What a machine is said to have, of made files of the system."""
+
+import os
+
+from mrcnn.training import machine
+
+
+def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch):
+    limit, usage, stat = (tmp_path / name for name in ("max", "current", "stat"))
+    limit.write_text("4000000000\n")
+    usage.write_text("3000000000\n")
+    stat.write_text("anon 1\ninactive_file 500000000\nactive_file 100\n")
+    monkeypatch.setattr(machine, "CGROUPS", ((limit, usage, stat),))
+    monkeypatch.setattr(machine, "_of_system", lambda: 20_000_000_000)
+    assert machine.free_memory() == 4_000_000_000 - 3_000_000_000 + 500_000_100  # files read can be dropped
+    limit.write_text("max\n")
+    assert machine.free_memory() == 20_000_000_000
+    monkeypatch.setattr(machine, "_of_system", lambda: None)
+    assert machine.free_memory() is None
+
+
+def test_cores_and_memory_of_this_machine():
+    assert 1 <= machine.cores() <= os.cpu_count()
+    now = machine.held_memory()
+    held = bytearray(os.urandom(1 << 20) * 64)
+    grown = machine.held_memory()
+    assert grown - now > 0.9 * len(held)
+    del held
+    assert machine.held_memory(most=True) >= 0.9 * grown
+
+
+def test_no_gpu_is_found_without_its_program_or_where_it_is_hidden(monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 81559\necho 81559\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert machine.gpu_memory() == 81559 * 2**20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert machine.gpu_memory() is None
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert machine.gpu_memory() is None

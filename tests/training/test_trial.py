@@ -1,0 +1,104 @@
+"""The largest batch that fits: by made peaks, made failures of a GPU, and one real step of each kind of network."""
+
+import json
+import types
+
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.config_pixels import UNetSettings
+from mrcnn.errors import ConfigError
+from mrcnn.training import trial
+from mrcnn.training.trial import fitting, is_out_of_memory, predicted, try_batches
+
+PEAKS = {1: 1500, 2: 1900, 4: 2400}  # slopes 400 and 250: the steeper one counts
+
+
+def test_peaks_lie_on_a_line():
+    assert predicted(PEAKS, 4) == 2400 and predicted(PEAKS, 3) == 1900 + 400
+    assert predicted(PEAKS, 10) == 2400 + 6 * 400
+    assert predicted({2: 1000}, 5) == 2500  # one measurement: as if all of it grew
+
+
+def test_the_largest_batch_is_the_last_below_the_room():
+    assert fitting(PEAKS, 4800, 64) == 10 and fitting(PEAKS, 4799, 64) == 9
+    assert fitting(PEAKS, 4800, 7) == 7 and fitting(PEAKS, None, 64) == 64
+    assert fitting(PEAKS, 1499, 64) == 0
+
+
+class ResourceExhaustedError(Exception):
+    pass
+
+
+def test_running_out_of_memory_is_known_on_every_backend():
+    wrapped = RuntimeError("step failed")
+    wrapped.__cause__ = ResourceExhaustedError("OOM when allocating tensor")
+    for error in (MemoryError(), wrapped, RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate"),
+                  RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")):
+        assert is_out_of_memory(error)
+    assert not is_out_of_memory(ValueError("shapes differ"))
+
+
+class Processes:
+    """In place of the processes that try: what each is to say; `asked` has their batches."""
+
+    def __init__(self, monkeypatch, *answers):
+        self.answers, self.asked = list(answers), []
+        monkeypatch.setattr(trial.subprocess, "run", self.run)
+
+    def run(self, command, input, stderr, **_):
+        self.asked.append(json.loads(input)["batches"])
+        steps, code, said = self.answers.pop(0)
+        stderr.write(said)
+        lines = [json.dumps({"batch": b, "peak": peak, "seconds": 0.5 * b, "limit": limit}) for b, peak, limit in steps]
+        return types.SimpleNamespace(stdout="\n".join(["noise", *lines]), returncode=code)
+
+
+def test_on_a_cpu_nothing_is_tried_that_is_not_predicted_to_fit(monkeypatch):
+    ran = Processes(monkeypatch, ([(1, 1500, None), (2, 1900, None), (4, 2400, None)], 0, ""))
+    found = try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000)
+    assert (found.batch, found.device, found.seconds) == (10, "cpu", 0.5) and ran.asked == [[1, 2, 4]]  # 0.8 * 6000
+    assert found.told() == "a step of 10 takes 0.0 GB of 0.0 GB free (CPU)"
+
+
+def test_a_step_that_the_system_kills_is_told_and_not_fatal(monkeypatch):
+    Processes(monkeypatch, ([(1, 1500, None)], -9, ""), ([], -9, ""))
+    assert try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000).batch == 3  # 4800 / 1500
+    found = try_batches("mask-rcnn", Config(), (64, 64), 64, free=6_000_000_000)
+    assert found.batch == 0 and found.told() == "no step of one photo fits into the 6.0 GB that are free"
+
+
+def test_on_a_gpu_the_batch_is_halved_as_long_as_memory_runs_out(monkeypatch):
+    small = [(1, 1500, 20_000), (2, 1900, 20_000), (4, 2400, 20_000)]
+    # The line allows 2400 + 400 * (b - 4) <= 16,000: 38 photos. 38 and 19 run out of memory, 9 fits.
+    ran = Processes(monkeypatch, (small, 0, ""), ([], 0, ""), ([], 0, ""), ([(9, 9000, 20_000)], 0, ""))
+    found = try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000)
+    assert (found.batch, found.device, found.free, found.peaks[9]) == (9, "gpu", 20_000, 9000)
+    assert ran.asked == [[1, 2, 4], [38], [19], [9]]
+    ran = Processes(monkeypatch, (small, 0, ""), *[([], 0, "")] * 4)
+    assert try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000).batch == 4  # which was taken
+    assert ran.asked == [[1, 2, 4], [38], [19], [9]]
+
+
+def test_a_trial_that_fails_otherwise_says_why(monkeypatch):
+    Processes(monkeypatch, ([], 1, "Traceback\nValueError: shapes differ"))
+    with pytest.raises(ConfigError, match="--batch-size auto.*ValueError: shapes differ.*give a number"):
+        try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000)
+    with pytest.raises(ConfigError, match="BACKBONE is a function.*give a number"):
+        try_batches("mask-rcnn", Config(BACKBONE=lambda *_: None), (64, 64), 64, free=6000)
+
+
+TINY = {"NUM_CLASSES": 3, "BACKBONE": "small", "NORM": "group", "IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 64}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("architecture", "config"), [
+    ("mask-rcnn", Config(**TINY, TOP_DOWN_PYRAMID_SIZE=16, RPN_CHANNELS=16, MASK_CHANNELS=16, TRAIN_ROIS_PER_IMAGE=8,
+                         FPN_CLASSIF_FC_LAYERS_SIZE=16, POST_NMS_ROIS_TRAINING=20)),
+    ("unet", UNetSettings(**TINY, UNET_CHANNELS=8)),
+])
+def test_a_real_step_is_measured(architecture, config, tmp_path):
+    request = {"architecture": architecture, "config": trial.written(config)}
+    step = trial.measured_step(trial.made_model(request, str(tmp_path)), 2, (64, 64))
+    assert step["batch"] == 2 and step["peak"] > 1e8 and step["seconds"] > 0 and step["limit"] is None
+    assert not list(tmp_path.iterdir())  # no run was begun
