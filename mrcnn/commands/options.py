@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 HINTS = {  # for who interrupts a command
     "train": "; train --weights last resumes after the last whole epoch",
     "collection": "; what is done stays, and the same command does the rest",
-    "detect": "; of a folder of photos what is done stays, and --resume goes on with it",
-    "label": "; of a folder of photos what is done stays, and --resume goes on with it",
+    **dict.fromkeys(("detect", "label"), "; of a folder of photos what is done stays, and --resume goes on with it"),
     "tune": "; the same command goes on with the study",
 }
 # Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
@@ -128,8 +127,7 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]
 
     Args:
         arguments: words of the command line.
-        folder: pathlib.Path, or the like of importlib.resources, of the preset files, NAME.txt: options as on the
-            command line, over any number of lines, # for remarks.
+        folder: of the preset files, NAME.txt: options as on the command line, over any lines, # for remarks.
 
     Raises:
         UsageError: for a preset that does not exist.

@@ -110,6 +110,12 @@ class Given(argparse.Action):
         namespace.given = {*getattr(namespace, "given", ()), self.dest}
 
 
+def _refused(text: str) -> str:
+    """For `tune`, which --preset auto alone comes to: the others are replaced by their options."""
+    raise argparse.ArgumentTypeError("tune searches around settings that stand: give the recipe.txt that train --preset "
+                                     f"{text} wrote into its run's folder")
+
+
 def add_training_data(command: argparse.ArgumentParser) -> None:
     """Give a command the options of training and validation photos."""
     add_data_options(command, part=False)
@@ -125,7 +131,7 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
         weights: what --weights takes, for the help.
     """
     # Replaced by the options of the preset before they are read.
-    command.add_argument("--preset", metavar="NAME|FILE",
+    command.add_argument("--preset", metavar="NAME|FILE", type=str if "last" in weights else _refused,
                          help=f"options that belong together ({', '.join(preset_names())}), or a file of your own; "
                               f"flags win; {AUTO}, of train, chooses them from the data and the machine")
     command.add_argument("--weights", default="none", metavar=weights, action=Given,

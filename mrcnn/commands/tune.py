@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
-from mrcnn.commands.options import AUTO, Stage, parse_setting, parse_stages, positive, stages_text, start_keras
+from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
 from mrcnn.commands.settings import base_config, class_of_option, overrides_of, starts_of
 from mrcnn.commands.training_options import (
@@ -271,9 +271,6 @@ def tune(options: argparse.Namespace) -> None:
 def search_values(options: argparse.Namespace) -> None:
     """What `tune` does, with the database's own errors."""
     check_data_options(options)
-    if options.preset == AUTO:
-        raise UsageError("tune searches around settings that stand: give --preset the recipe.txt that train --preset "
-                         "auto wrote into its run's folder.")
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
     config = base_config(options)  # which knows the settings of the network

@@ -16,9 +16,9 @@ from mrcnn.training.trial import Trial
 from mrcnn.weights.files import read_attributes
 
 pytestmark = pytest.mark.usefixtures("eagerly")
-LIGHT = ["--weights", "none", "--image-size", "64", "--set", "TOP_DOWN_PYRAMID_SIZE=16", "--set", "MASK_CHANNELS=16",
-         "--set", "TRAIN_ROIS_PER_IMAGE=8", "--set", "POST_NMS_ROIS_TRAINING=20", "--set", "WORKERS=0",
-         "--set", "STEPS_PER_EPOCH=1", "--set", "VALIDATION_STEPS=1"]
+LIGHT = ["--architecture", "unet", "--weights", "none", "--image-size", "64", "--set", "UNET_CHANNELS=4",
+         "--set", "UNET_ENCODER=plain", "--set", "WORKERS=0", "--set", "STEPS_PER_EPOCH=1",
+         "--set", "VALIDATION_STEPS=1"]
 
 
 def options_of(*arguments):
@@ -43,8 +43,8 @@ def test_a_recipe_is_trained_kept_resumed_and_given_again(tmp_path, capsys, monk
     (run,) = (tmp_path / "a").iterdir()
     config = json.loads((run / "config.json").read_text())
     assert (config["IMAGES_PER_GPU"], config["AUGMENT"], config["OPTIMIZER"]) == (2, "jitter", "adamw")
-    assert (config["MASK_CHANNELS"], config["BACKBONE"]) == (16, "small")
-    assert any("60" not in line and "batch" in line for line in config["RECIPE"]) and len(config["RECIPE"]) == 14
+    assert (config["UNET_CHANNELS"], config["PIXEL_LOSS"]) == (4, "cross-entropy+jaccard")
+    assert len(config["RECIPE"]) == 14 and "BATCH_SIZE=2" in config["RECIPE"][6]  # a head, then a line each
     # The file gives the same run again, to the last bit of its settings.
     again = ["--logs", str(tmp_path / "b"), "--limit", "4"]
     assert fashion.main(["train", "--preset", str(run / auto.RECIPE), *again]) == 0
@@ -58,7 +58,7 @@ def test_a_recipe_is_trained_kept_resumed_and_given_again(tmp_path, capsys, monk
     assert fashion.main(more) == 0
     told = capsys.readouterr().out
     assert "--preset auto chooses nothing" in told and "--batch-size auto chooses nothing" in told
-    last = read_attributes(str(run / "mask_rcnn_fashion_0002.h5"))["config"]
+    last = read_attributes(str(run / "unet_fashion_0002.h5"))["config"]
     assert {**last, "STAGES": config["STAGES"]} == config
 
 

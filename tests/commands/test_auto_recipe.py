@@ -64,6 +64,6 @@ def test_the_file_gives_the_options_again(tmp_path):
     typed = [word for choice in choices for word in words_of(choice.values)]
     wanted = build_parser().parse_args(["train", *typed, "--batch-size", "5", "--set", "NAME=a # b"])
     assert vars(read) | {"program": None} == vars(wanted) | {"program": None}
-    assert 'RPN_ANCHOR_SCALES=[12, 24, 48, 96, 192]' in read.set and read.batch_size == 5
+    assert "RPN_ANCHOR_SCALES=[4, 8, 16, 32, 64]" in read.set and read.batch_size == 5
     assert shlex.split(path.read_text(), comments=True) == [*typed, "--batch-size", "5", "--set", "NAME=a # b"]
     assert "# batch        BATCH_SIZE=5 as you gave it" in path.read_text()

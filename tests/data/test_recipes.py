@@ -31,6 +31,24 @@ def test_augmentations_move_image_and_mask_alike(name):
     assert moved == (name != "none")
 
 
+def test_jitter_without_flips_never_mirrors():
+    masks = np.zeros((64, 64, 1), bool)
+    masks[8:56, 8:32] = True  # a step to the right at the top, which a mirror would turn
+    masks[8:24, 32:56] = True
+    picture = masks.astype(np.uint8).repeat(3, axis=-1) * 200
+
+    def mirrored(name):
+        augmentation, turned = recipes.augmentation_of(name), 0
+        for seed in range(12):
+            moved = apply_augmentation(augmentation, picture, masks, np.random.default_rng(seed))[1][..., 0]
+            columns = np.flatnonzero(moved.any(axis=0))
+            heights = moved.sum(axis=0)[columns]
+            turned += bool(heights[: len(heights) // 4].mean() < heights[-(len(heights) // 4):].mean())
+        return turned
+
+    assert mirrored("jitter-no-flip") == 0 < mirrored("jitter") < 12
+
+
 def test_a_name_that_does_not_exist_is_told_those_that_do():
     with pytest.raises(ConfigError, match="AUGMENT='blur'.*none, flip, .*imgaug-full"):
         recipes.augmentation_of("blur")

@@ -246,3 +246,15 @@ def test_a_cluster_is_read_from_tf_config(monkeypatch):
         monkeypatch.setenv("TF_CONFIG", wrong)
         with pytest.raises(ConfigError, match="TF_CONFIG is no JSON of a cluster"):
             devices.devices_for(TinyConfig())
+
+
+def test_a_cpu_has_no_accelerator_to_tell_of(monkeypatch):
+    assert devices.accelerator_memory() is None
+    if BACKEND != "tensorflow":
+        return
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"peak": 7, "current": 3})
+    monkeypatch.setattr("mrcnn.training.machine.gpu_memory", lambda: 11)
+    assert devices.accelerator_memory() == {"peak": 7, "limit": 11}
