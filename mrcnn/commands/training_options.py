@@ -112,8 +112,8 @@ class Given(argparse.Action):
 
 def _refused(text: str) -> str:
     """For `tune`, which --preset auto alone comes to: the others are replaced by their options."""
-    raise argparse.ArgumentTypeError("tune searches around settings that stand: give the recipe.txt that train --preset "
-                                     f"{text} wrote into its run's folder")
+    raise argparse.ArgumentTypeError("tune searches around settings that stand: give the recipe.txt that train "
+                                     f"--preset {text} wrote into its run's folder")
 
 
 def add_training_data(command: argparse.ArgumentParser) -> None:
