@@ -213,7 +213,7 @@ def reckoned_batch(memory: int | None, side: int, most: int) -> tuple[int, str]:
         side: of the canvas, pixels.
         most: photos.
     """
-    from mrcnn.training.trial import SHARE
+    from mrcnn.architectures.trial import SHARE
 
     if memory is None:
         return most, "this system does not tell what memory is free"
@@ -229,9 +229,9 @@ def tried_batch(options: argparse.Namespace, training: Dataset, most: int) -> tu
     Raises:
         UsageError: not even one photo fits.
     """
+    from mrcnn.architectures.trial import try_batches
     from mrcnn.commands.runs import settle_weights
     from mrcnn.data.order import canvas_shapes
-    from mrcnn.training.trial import try_batches
 
     settle_weights(options)
     architecture = class_of_option(options)

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 
+from mrcnn.architectures.trial import Trial
 from mrcnn.commands import auto
 from mrcnn.commands import main as fashion
 from mrcnn.commands.auto import given_by, reckoned_batch, scaled, take_batch_size, take_recipe
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import PRESETS, expand_presets
 from mrcnn.errors import UsageError
-from mrcnn.training.trial import Trial
 from mrcnn.weights.files import read_attributes
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -101,7 +101,7 @@ def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
         asked.append((architecture, config.IMAGES_PER_GPU, canvas, most))
         return Trial(5, 10_000_000_000, {1: 1_000_000_000, 4: 4_000_000_000}, 0.5)
 
-    monkeypatch.setattr("mrcnn.training.trial.try_batches", tried)
+    monkeypatch.setattr("mrcnn.architectures.trial.try_batches", tried)
     options = options_of("--batch-size", "auto")
     take_batch_size(options, drawn_pictures("train", 9))
     assert options.batch_size == 5 and asked == [("mask-rcnn", 1, (128, 128), 9)]
@@ -110,7 +110,7 @@ def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
     options = options_of("--batch-size", "auto", "--preset", "auto", "--image-size", "64", "--weights", "none")
     take_recipe(options, drawn_pictures("train", 9), drawn_pictures("val", 2))
     assert options.batch_size == 5 and asked[1][2:] == ((64, 64), 9)
-    monkeypatch.setattr("mrcnn.training.trial.try_batches", lambda *_: Trial(0, 10**9, {}, None))
+    monkeypatch.setattr("mrcnn.architectures.trial.try_batches", lambda *_: Trial(0, 10**9, {}, None))
     with pytest.raises(UsageError, match="--batch-size auto: no step of one photo.*--image-size.*CHECKPOINTING"):
         take_batch_size(options_of("--batch-size", "auto"), drawn_pictures("train", 9))
 

@@ -70,10 +70,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         "crowds": int((~counted).sum()),
         "classes": [_class_summary(dataset.class_names[i], measured, i) for i in range(1, dataset.num_classes)],
         **_attribute_summary(dataset, measured),
-        "height": _distribution(measured["shapes"][:, 0], _even_edges(measured["shapes"])),
-        "width": _distribution(measured["shapes"][:, 1], _even_edges(measured["shapes"])),
-        "long_side": _range(measured["shapes"].max(axis=1, initial=0)),
-        "wide_photos": int((measured["shapes"][:, 1] > measured["shapes"][:, 0]).sum()),
+        **_shape_summary(measured["shapes"]),
         "objects_per_photo": {
             **_range(per_photo),
             "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
@@ -82,10 +79,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
         "too_small": int((counted & ~large_enough).sum()),
-        "canvas": {
-            "min": measured["canvases"].min(axis=0).tolist() if len(per_photo) else None,
-            "max": measured["canvases"].max(axis=0).tolist() if len(per_photo) else None,
-        },
+        "canvas": _canvas_summary(measured["canvases"]),
         "thresholds": THRESHOLDS.tolist(),
         "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) and fit else None,
     }
@@ -159,6 +153,22 @@ def _objects(dataset, image_id):
 
 
 # --- Summing up ------------------------------------------------------------------------------------------------------
+
+
+def _shape_summary(shapes):
+    """The entries of `summarise` that tell of the sizes of photos. shapes: int [M, 2]"""
+    height, width = shapes.T
+    return {
+        "height": _distribution(height, _even_edges(shapes)),
+        "width": _distribution(width, _even_edges(shapes)),
+        "long_side": _range(shapes.max(axis=1, initial=0)),
+        "wide_photos": int((width > height).sum()),
+    }
+
+
+def _canvas_summary(canvases):
+    """{"min", "max"} of canvases, int [M, 2]."""
+    return {name: getattr(canvases, name)(axis=0).tolist() if len(canvases) else None for name in ("min", "max")}
 
 
 def _class_summary(name, measured, class_id):

@@ -5,11 +5,11 @@ import types
 
 import pytest
 
+from mrcnn.architectures import trial
+from mrcnn.architectures.trial import fitting, is_out_of_memory, predicted, try_batches
 from mrcnn.config import Config
 from mrcnn.config_pixels import UNetSettings
 from mrcnn.errors import ConfigError
-from mrcnn.training import trial
-from mrcnn.training.trial import fitting, is_out_of_memory, predicted, try_batches
 
 PEAKS = {1: 1500, 2: 1900, 4: 2400}  # slopes 400 and 250: the steeper one counts
 

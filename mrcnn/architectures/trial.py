@@ -1,8 +1,8 @@
 """Training steps tried in a process of its own: what memory a batch takes, how long it lasts, which one fits.
 
-`try_batches` starts `python -m mrcnn.training.trial`, which builds the network of some settings, takes a step with one
-made photo, with two, four and so on, and prints what each took. If memory runs out, it is the trial that dies, and not
-the training; and the weights and random numbers of the training are as if there had been none.
+`try_batches` starts `python -m mrcnn.architectures.trial`, which builds the network of some settings, takes a step with
+one made photo, with two, four and so on, and prints what each took. If memory runs out, it is the trial that dies, and
+not the training; and the weights and random numbers of the training are as if there had been none.
 """
 
 import json
@@ -147,11 +147,12 @@ def written(config: object) -> dict:
 
 def _run(request):
     """([what the steps that fitted took], why it ended: "" for want of memory or because all is done)."""
+    paths = os.pathsep.join(map(os.path.abspath, sys.path))
     with tempfile.TemporaryFile("w+") as errors:
         try:
-            done = subprocess.run([sys.executable, "-m", "mrcnn.training.trial"], input=json.dumps(request), text=True,
-                                  stdout=subprocess.PIPE, stderr=errors, timeout=LONGEST, check=False,
-                                  env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))})
+            done = subprocess.run([sys.executable, "-m", "mrcnn.architectures.trial"], input=json.dumps(request),
+                                  text=True, stdout=subprocess.PIPE, stderr=errors, timeout=LONGEST,
+                                  check=False, env={**os.environ, "PYTHONPATH": paths})
         except subprocess.TimeoutExpired:
             return [], f"no end after {LONGEST} s"
         errors.seek(0)
