@@ -22,7 +22,8 @@ setup(
     author="the mrcnn authors",
     license="MIT",
     packages=find_packages(include=["mrcnn", "mrcnn.*"]),
-    package_data={"mrcnn.commands": ["presets/*.txt"]},
+    # py.typed tells checkers of types that the hints are meant for them too.
+    package_data={"mrcnn": ["py.typed"], "mrcnn.commands": ["presets/*.txt"]},
     entry_points={"console_scripts": ["mrcnn = mrcnn.commands.main:main"]},
     python_requires=">=3.10",
     # Bounds for a place beside other software; the tested versions are those of requirements.lock.

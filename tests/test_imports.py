@@ -28,7 +28,6 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 KNOW_A_BACKEND = {"training/devices.py"}  # and ops/native_*, export/
 BACKENDS = {"tensorflow", "jax", "torch"}
-UNHINTED = ("commands/", "data/formats/")  # rooms not yet through with hints
 FILES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 
@@ -123,7 +122,7 @@ def is_hinted(function):
 
 
 def test_public_functions_have_hints():
-    without = [f"{name}: {function}" for path, name in zip(FILES, NAMES) if not name.startswith(UNHINTED)
+    without = [f"{name}: {function}" for path, name in zip(FILES, NAMES)
                for function, node in public_functions(ast.parse(path.read_text())) if not is_hinted(node)]
     assert not without, "hints of all arguments and of the result, please"
 

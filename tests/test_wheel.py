@@ -61,11 +61,12 @@ def run(program, *arguments, folder):
     return done.stdout
 
 
-def test_what_is_installed_is_the_wheel_with_its_presets(programs, tmp_path):
+def test_what_is_installed_is_the_wheel_with_its_presets_and_hints(programs, tmp_path):
     code = "import mrcnn.commands.main as main, os; print(main.__file__); print(*os.listdir(main.PRESETS))"
     place, presets = run(programs / "python", "-c", code, folder=tmp_path).splitlines()
     assert pathlib.Path(place).is_relative_to(programs.parent)
     assert sorted(presets.split()) == sorted(path.name for path in (ROOT / "mrcnn/commands/presets").iterdir())
+    assert pathlib.Path(place).parent.with_name("py.typed").is_file()
 
 
 def test_the_command_trains_and_detects_from_an_empty_folder(programs, tmp_path):
