@@ -4,6 +4,7 @@ Importing the package itself costs nothing; `load` and `from mrcnn import model`
 """
 
 import os
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -16,7 +17,7 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if any(map(os.path.exists, GPU_FILES)) else "3")
 
 
-def load(path: str | os.PathLike = "last", logs: str | os.PathLike = "logs", **settings: object) -> object:
+def load(path: str | os.PathLike = "last", logs: str | os.PathLike = "logs", **settings: object) -> Any:
     """Open a network for use, a checkpoint of any architecture or an exported file.
 
     Args:

@@ -8,6 +8,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mrcnn.config_rules import RULES, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
 
+Own = TypeVar("Own", bound="BaseSettings")
 # The names that are read while a network is built, None at other times; each thread has its own.
 _READS = contextvars.ContextVar("settings read by the network that is being built", default=None)
 _FOLLOWS = {
@@ -64,7 +66,7 @@ class BaseSettings:
             self.LOSS_WEIGHTS = dict(self.LOSS_WEIGHTS)
         self.set(**overrides)
 
-    def set(self, **overrides: object) -> "BaseSettings":
+    def set(self: Own, **overrides: object) -> Own:
         """Assign settings by name, all or none of them.
 
         Args:
@@ -251,7 +253,7 @@ class BaseSettings:
         write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")  # write_json would make null of an infinite value
 
     @classmethod
-    def load(cls, path: str | os.PathLike, **overrides: object) -> "BaseSettings":
+    def load(cls: type[Own], path: str | os.PathLike, **overrides: object) -> Own:
         """Make settings from a JSON file that `save` wrote.
 
         Args:
@@ -271,7 +273,7 @@ class BaseSettings:
         return cls.from_dict(values, source=path, **overrides)
 
     @classmethod
-    def from_dict(cls, values: dict, source: str | os.PathLike | None = None, **overrides: object) -> "BaseSettings":
+    def from_dict(cls: type[Own], values: dict, source: str | os.PathLike | None = None, **overrides: object) -> Own:
         """Make settings from what `to_dict` gave; names of the writer's own subclass are kept.
 
         Args:

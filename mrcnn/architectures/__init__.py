@@ -7,10 +7,14 @@ import difflib
 import importlib
 import os
 import re
+from typing import TYPE_CHECKING, Any
 
 from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.export.running import is_exported
 from mrcnn.weights.files import DEFAULT_ARCHITECTURE, is_foreign, read_attributes
+
+if TYPE_CHECKING:
+    from mrcnn.architectures.segmenter import Segmenter
 
 ARCHITECTURES = {  # name: module:class
     DEFAULT_ARCHITECTURE: "mrcnn.architectures.mask_rcnn:MaskRCNN",
@@ -23,7 +27,7 @@ ARCHITECTURES = {  # name: module:class
 }
 
 
-def class_of(name: str) -> type:
+def class_of(name: str) -> "type[Segmenter]":
     """Look up the class of an architecture.
 
     Args:
@@ -95,7 +99,7 @@ def read_settings(path: str | os.PathLike) -> dict:
 
 
 def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mode: str = "inference",
-         **overrides: object) -> object:
+         **overrides: object) -> Any:
     """Make the network of a checkpoint of any architecture, with its settings, class names and weights.
 
     Args:

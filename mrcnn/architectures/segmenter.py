@@ -11,6 +11,7 @@ import os
 import random
 import re
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -27,6 +28,8 @@ from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
+
+Own = TypeVar("Own", bound="Segmenter")
 
 
 class Segmenter(Predictor, Trainable):
@@ -336,8 +339,8 @@ class Segmenter(Predictor, Trainable):
         weights.write_weights(path, self.training_model, attributes)
 
     @classmethod
-    def from_checkpoint(cls, path: str | os.PathLike, model_dir: str | os.PathLike | None = None,
-                        mode: str = "inference", **overrides: object) -> "Segmenter":
+    def from_checkpoint(cls: type[Own], path: str | os.PathLike, model_dir: str | os.PathLike | None = None,
+                        mode: str = "inference", **overrides: object) -> Own:
         """Make the network of a checkpoint, with its settings, class names and weights.
 
         `mrcnn.architectures.load` does so for a checkpoint of whichever architecture.

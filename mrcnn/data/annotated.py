@@ -10,12 +10,12 @@ import dataclasses
 import difflib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
@@ -250,7 +250,7 @@ class AnnotatedDataset(Reporting):
         return f"{info['path']} (image {info['id']})"
 
 
-def select(dataset: Dataset, image_ids: Sequence[int]) -> Dataset:
+def select(dataset: Kind, image_ids: Iterable[int]) -> Kind:
     """A prepared copy of a data set with some of its photos, in the order of `image_ids`; classes stay as they are."""
     chosen = copy.copy(dataset)
     chosen.image_info = [dict(dataset.image_info[int(i)]) for i in image_ids]
@@ -258,7 +258,7 @@ def select(dataset: Dataset, image_ids: Sequence[int]) -> Dataset:
     return chosen
 
 
-def without(dataset: Dataset, faults: Sequence[Fault]) -> Dataset:
+def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     """A prepared copy of a data set that leaves out what a list of faults names: objects, or whole photos.
 
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import TypeVar
 
 import numpy as np
 
@@ -181,3 +182,6 @@ class Dataset:
         """
         warnings.warn(f"{type(self).__name__} does not override load_mask: its photos have no objects.", stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)
+
+
+Kind = TypeVar("Kind", bound=Dataset)  # of functions that give the kind of data set that they are given

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.data.annotated import photo_name, select, without
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import Loss, warn_of_faults
 from mrcnn.data.objects import named_errors
 from mrcnn.data.walk import walk
@@ -129,8 +129,8 @@ def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[in
 # --- Photos that lost some of their objects --------------------------------------------------------------------------
 
 
-def leave_out_bad(dataset: Dataset, source: str | os.PathLike, keep_partial: bool,
-                  progress: Callable[[int, int], None] | None = None) -> Dataset:
+def leave_out_bad(dataset: Kind, source: str | os.PathLike, keep_partial: bool,
+                  progress: Callable[[int, int], None] | None = None) -> Kind:
     """What is left of a data set that was loaded with on_error="skip", all of its objects looked at.
 
     A photo that lost an object would teach that there is background where the object is: it is left out as a whole,
@@ -157,7 +157,7 @@ def leave_out_bad(dataset: Dataset, source: str | os.PathLike, keep_partial: boo
     return leave_out_partial(dataset, source, keep_partial)
 
 
-def leave_out_partial(dataset: Dataset, source: str | os.PathLike, keep_partial: bool) -> Dataset:
+def leave_out_partial(dataset: Kind, source: str | os.PathLike, keep_partial: bool) -> Kind:
     """A prepared data set without photos that lost objects; see `leave_out_bad`."""
     lost = Counter()
     for loss in dataset.lost:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mrcnn.data.annotated import photo_name, select
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.objects import class_counts
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -273,7 +273,7 @@ def read_split(path: str | os.PathLike) -> dict:
     return split
 
 
-def apply_split(dataset: Dataset, split: dict, part: str) -> Dataset:
+def apply_split(dataset: Kind, split: dict, part: str) -> Kind:
     """A prepared copy of a data set with the photos of one part, in the data set's order.
 
     Raises:
