@@ -49,7 +49,7 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
     return labels
 
 
-def count_pixels(dataset: Dataset, image_ids: Sequence[int], classes: int, most: int = 1000) -> np.ndarray:
+def count_pixels(dataset: Dataset, image_ids: Sequence[int] | np.ndarray, classes: int, most: int = 1000) -> np.ndarray:
     """How many pixels each class has in some photos.
 
     Args:

@@ -1,7 +1,7 @@
 """What data sets say of their objects: as run lengths or masks, and how many of each class; errors name the photo."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def gives_run_lengths(dataset: Dataset) -> bool:
     return False
 
 
-def class_counts(dataset: Dataset, image_ids: Sequence[int] | None = None,
+def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
                  progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Number of objects of each class in each photo, crowds not counted; no mask is decoded if the format allows.
 
@@ -54,7 +54,7 @@ def class_counts(dataset: Dataset, image_ids: Sequence[int] | None = None,
     return counts[:, 1:]
 
 
-def count_classes(dataset: Dataset, image_ids: Sequence[int]) -> np.ndarray:
+def count_classes(dataset: Dataset, image_ids: Collection[int]) -> np.ndarray:
     """Objects of each class in each photo, crowds not counted, as `class_counts` has them.
 
     Returns:

@@ -1,7 +1,7 @@
 """From a model and photos to their label maps, one batch of photos in memory at a time."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def compared(model: object, dataset: Dataset, settings: LabelSettings | None = N
     return confusion
 
 
-def batches(image_ids: Sequence[int], size: int) -> list:
+def batches(image_ids: Collection[int], size: int) -> list:
     """The image ids in lists of `size`."""
     image_ids = [int(i) for i in image_ids]
     return [image_ids[start : start + size] for start in range(0, len(image_ids), max(1, size))]

@@ -9,7 +9,7 @@ from keras import ops
 from mrcnn.ops import Tensor
 
 
-def anchor_shapes(scale: int, ratios: Sequence[float]) -> Tensor:
+def anchor_shapes(scale: float, ratios: Sequence[float]) -> Tensor:
     """Sides of the anchors of one level.
 
     Args:

@@ -35,7 +35,7 @@ RESNETS_V1_5 = {f"{name}_v1_5": blocks for name, blocks in RESNET_BLOCKS.items()
 TAPS = (4, 8, 16, 32)
 
 
-def normalisation(kind: str, trainable_statistics: bool, name: str | None, groups: int = 16) -> object:
+def normalisation(kind: str, trainable_statistics: bool | None, name: str | None, groups: int = 16) -> object:
     """The normalisation layer used throughout the network.
 
     Args:

@@ -207,17 +207,18 @@ def pick(rng: np.random.Generator, options: Sequence) -> object:
     return options[rng.integers(len(options))]
 
 
-def box(centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
+def box(centre: np.ndarray | Sequence[float], extent: np.ndarray | Sequence[float]) -> np.ndarray:
     """Returns the corners of a rectangle: [4, 2]."""
     return np.array(centre) + np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * np.array(extent) / 2
 
 
-def ellipse(centre: np.ndarray, extent: np.ndarray) -> np.ndarray:
+def ellipse(centre: np.ndarray | Sequence[float], extent: np.ndarray | Sequence[float]) -> np.ndarray:
     """Returns the outline of an ellipse: [18, 2]."""
     return np.array(centre) + np.concatenate([HALF_CIRCLE, -HALF_CIRCLE]) * np.array(extent) / 2
 
 
-def capsule(start: np.ndarray, end: np.ndarray, start_radius: float, end_radius: float) -> np.ndarray:
+def capsule(start: np.ndarray | Sequence[float], end: np.ndarray | Sequence[float], start_radius: float,
+            end_radius: float) -> np.ndarray:
     """Returns the outline of two half circles and the sides between them: [18, 2]."""
     along = np.subtract(end, start)
     along = along / max(np.sqrt((along ** 2).sum()), 1e-9)

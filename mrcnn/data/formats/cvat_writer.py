@@ -4,7 +4,7 @@ An object of one part without holes is a polygon along the edges of its pixels, 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
@@ -19,7 +19,7 @@ from mrcnn.files import UNSAFE
 ENDING = "</annotations>\n"
 
 
-def write_cvat(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_cvat(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                progress: Callable | None = None) -> None:
     """Write a data set as CVAT's XML, for a task with the same photos (Actions, Upload annotations).
 

@@ -6,7 +6,7 @@ An object of one part without holes is a polygon along the edges of its pixels, 
 import json
 import os
 import urllib.parse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import label_studio_brush
@@ -18,7 +18,7 @@ from mrcnn.errors import DataError
 LOCAL_FILES = "/data/local-files/?d="
 
 
-def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                        progress: Callable | None = None) -> str:
     """Write a data set as JSON tasks of Label Studio, with the labelling configuration (XML) beside it.
 

@@ -8,7 +8,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -26,7 +26,7 @@ LABELS = "labels.txt"
 MOST_POLYGONS = 16  # parts of an object that are polygons; one of more is a mask
 
 
-def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                   progress: Callable | None = None) -> str | None:
     """Write a data set as LabelMe's files, and its classes in their order as labels.txt.
 

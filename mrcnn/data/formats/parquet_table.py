@@ -1,7 +1,7 @@
 """Tables of objects as Parquet: a row an object, with run lengths as COCO's, which are read back exactly."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault
@@ -22,7 +22,7 @@ COLUMNS = {
 }
 
 
-def write_parquet(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_parquet(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                   progress: Callable | None = None) -> None:
     """Write a data set as a table of objects.
 

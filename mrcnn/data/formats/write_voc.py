@@ -6,7 +6,7 @@ background.
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -26,7 +26,7 @@ LABELMAP = "labelmap.txt"
 UNFIT = (":", "#", "\n", "\r")  # in a name of labelmap.txt
 
 
-def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
               progress: Callable | None = None, photos: str = "copy") -> str:
     """Write a data set as a folder of PASCAL VOC, its photos with it.
 

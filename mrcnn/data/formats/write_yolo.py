@@ -7,7 +7,7 @@ that the same masks are read back here; a tool that draws such lines has them a 
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from mrcnn.files import whole_folder
 DIGITS = 9  # significant; a corner moves by less than a thousandth of a pixel
 
 
-def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                progress: Callable | None = None, photos: str = "copy") -> str:
     """Write a data set as a folder of YOLO segmentation, its photos with it.
 

@@ -9,7 +9,7 @@ import csv
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TextIO
 
 import numpy as np
@@ -26,7 +26,7 @@ CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"
 
 
-def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                progress: Callable | None = None) -> None:
     """Write a data set as COCO JSON: compressed run lengths, boxes and areas of the masks, crowds, attributes.
 
@@ -63,7 +63,7 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[in
     left_out.warn()
 
 
-def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Sequence[int] | None = None,
+def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
                        progress: Callable | None = None) -> None:
     """Write a data set as a CSV of iMaterialist 2019, with label_descriptions.json beside it.
 
@@ -100,7 +100,7 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Seq
     left_out.warn()
 
 
-def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Sequence[int] | None = None) -> int:
+def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Collection[int] | None = None) -> int:
     """Write all photos of a data set to a folder, if annotations hold some of them, which would exist nowhere else.
 
     Photos that only the annotations hold are written as they are there, the others copied, under the names that
