@@ -5,7 +5,7 @@ from keras import layers, ops
 from mrcnn.config import Settings
 from mrcnn.network.backbones import normalisation
 from mrcnn.ops import Tensor
-from mrcnn.ops.bilinear import enlarge
+from mrcnn.ops.bilinear import convolve_enlarged, enlarge
 
 
 class Blocks:
@@ -83,6 +83,24 @@ class Enlarge(layers.Layer):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "times": self.times}
+
+
+class EnlargedConv2D(layers.Conv2D):
+    """`Enlarge` by two and a 3x3 convolution with padding "same" in one, which spares most of the work; see
+    `mrcnn.ops.bilinear.convolve_enlarged`. Its weights are those of the convolution."""
+
+    def __init__(self, filters: int, kernel_size: int = 3, padding: str = "same", **kwargs):
+        super().__init__(filters, kernel_size, padding=padding, **kwargs)
+        if (self.kernel_size, self.padding, self.strides, self.dilation_rate) != ((3, 3), "same", (1, 1), (1, 1)):
+            raise ValueError(f"{self.name}: convolves 3x3 cells, padded, without strides and dilation.")
+
+    def call(self, x: Tensor) -> Tensor:
+        x = convolve_enlarged(x, self.kernel)
+        x = x + ops.cast(self.bias, x.dtype) if self.use_bias else x
+        return self.activation(x)
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        return (shape[0], *(None if side is None else 2 * side for side in shape[1:3]), self.filters)
 
 
 class SpreadOver(layers.Layer):

@@ -15,7 +15,7 @@ from mrcnn.network.backbones import build_backbone, normalisation
 from mrcnn.network.heads import normal
 from mrcnn.network.layout import Layout
 from mrcnn.network.mask_rcnn import network_inputs
-from mrcnn.network.pixel_layers import enlarged, groups_of
+from mrcnn.network.pixel_layers import EnlargedConv2D, groups_of
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_high_pyramid
 from mrcnn.network.yolact_detections import YolactDetections
@@ -88,25 +88,25 @@ def prototype_branch(finest: Tensor, config: Settings) -> Tensor:
     x = finest
     for index in (1, 2, 3):
         x = convolve([x], f"yolact_prototype_conv{index}", config)[0]
-    x = convolve([enlarged(x, 2, "yolact_prototype_enlarged")], "yolact_prototype_conv4", config)[0]
+    x = convolve([x], "yolact_prototype_conv4", config, EnlargedConv2D)[0]  # at twice the size
     return layers.Conv2D(config.YOLACT_PROTOTYPES, 1, activation="relu", name="yolact_prototypes",
                          kernel_initializer="he_normal")(x)
 
 
-def convolve(maps: Sequence[Tensor], name: str, config: Settings) -> list[Tensor]:
+def convolve(maps: Sequence[Tensor], name: str, config: Settings, kind: type = layers.Conv2D) -> list[Tensor]:
     """A 3x3 convolution of the heads with its norm, if there is one, and ReLU: the same weights on every map.
 
     Args:
         maps: [B, h, w, F] each.
         name: of the convolution; the norm's is name + "_bn".
         config: YolactSettings.
+        kind: Conv2D, or EnlargedConv2D for maps twice as large.
 
     Returns:
         [B, h, w, TOP_DOWN_PYRAMID_SIZE] of each.
     """
     channels, grouped = config.TOP_DOWN_PYRAMID_SIZE, config.YOLACT_HEAD_NORM == "group"
-    steps = [layers.Conv2D(channels, 3, padding="same", use_bias=not grouped, name=name,
-                           kernel_initializer="he_normal")]
+    steps = [kind(channels, 3, padding="same", use_bias=not grouped, name=name, kernel_initializer="he_normal")]
     if grouped:
         # The coarsest map may be one cell: a group of few channels would keep little more than signs there.
         groups = groups_of(channels, min(16, max(1, channels // GROUP_CHANNELS)))

@@ -40,3 +40,24 @@ def enlarge(x: Tensor, times: int) -> Tensor:
         return native_enlarge(x, times)
     height, width = ops.shape(x)[1:3]
     return ops.image.resize(x, (height * times, width * times), "bilinear", data_format="channels_last")
+
+
+def convolve_enlarged(x: Tensor, kernel: Tensor) -> Tensor:
+    """A 3x3 convolution of a map made twice as large, which lies among zeros.
+
+    Args:
+        x: [B, h, w, F] of two cells or more along each side; in a graph of TensorFlow h and w may be unknown.
+        kernel: [3, 3, F, G].
+
+    Returns:
+        [B, 2h, 2w, G].
+    """
+    from keras import backend, ops
+
+    from mrcnn.ops.portable import is_portable
+
+    if backend.backend() == "tensorflow" and not is_portable():
+        from mrcnn.ops.native_tensorflow import convolve_enlarged as native
+
+        return native(x, kernel)
+    return ops.conv(enlarge(x, 2), kernel, padding="same", data_format="channels_last")

@@ -75,6 +75,38 @@ def enlarge(x: Tensor, times: int) -> Tensor:
     return tf.cast(tf.image.resize(x, tf.shape(x)[1:3] * times), x.dtype)
 
 
+def convolve_enlarged(x: Tensor, kernel: Tensor) -> Tensor:
+    """`mrcnn.ops.bilinear.convolve_enlarged` by a quarter of its multiplications.
+
+    To enlarge bilinearly is to put a zero behind each cell and to smooth along both axes by (1, 3, 3, 1) / 4. What is
+    linear may change places: here cells are convolved first, where three of four products would be with zeros, and the
+    result is smoothed. Only the outermost cells differ, for the smoothing sees what the convolution takes for zeros:
+    they are computed as it is written.
+    """
+    batch, height, width = tf.unstack(tf.shape(x)[:3])
+    channels = kernel.shape[-1]
+    edged = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="SYMMETRIC")
+    flipped = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))  # a transposed convolution scatters, others gather
+    shape = tf.stack([batch, 2 * height + 1, 2 * width + 1, channels])
+    spread = tf.nn.conv2d_transpose(edged, flipped, shape, 2, padding=[[0, 0], [2, 2], [2, 2], [0, 0]])
+    tent = tf.constant([1, 3, 3, 1], x.dtype) / 4
+    tent = tf.tile((tent[:, None] * tent)[:, :, None, None], (1, 1, channels, 1))
+    inner = tf.nn.depthwise_conv2d(spread, tent, (1, 1, 1, 1), "VALID")
+
+    def along_edge(cells, axis, taps):
+        """Outermost row (axis 1) or column (axis 2) from the two of the large map that it sees."""
+        around = [[0, 0], [0, 0], [0, 0], [0, 0]]
+        around[3 - axis] = [1, 1]
+        return tf.nn.conv2d(tf.pad(cells, around), taps, 1, "VALID")
+
+    top = along_edge(enlarge(x[:, :2], 2)[:, :2], 1, kernel[1:])
+    bottom = along_edge(enlarge(x[:, -2:], 2)[:, -2:], 1, kernel[:2])
+    left = along_edge(enlarge(x[:, :, :2], 2)[:, :, :2], 2, kernel[:, 1:])
+    right = along_edge(enlarge(x[:, :, -2:], 2)[:, :, -2:], 2, kernel[:, :2])
+    middle = tf.concat([left[:, 1:-1], inner, right[:, 1:-1]], axis=2)
+    return tf.ensure_shape(tf.concat([top, middle, bottom], axis=1), (None, None, None, channels))
+
+
 def adam(variable: tf.Variable, momentum: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor,
          step: tf.Tensor, betas: tuple[float, float], epsilon: float) -> None:
     """Adam's change of one variable and of its two means by ResourceApplyAdam, one operation in place of thirty.

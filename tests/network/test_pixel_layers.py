@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config_pixels import PixelSettings
-from mrcnn.network.pixel_layers import Blocks, SpreadOver, enlarged, groups_of
+from mrcnn.network.pixel_layers import Blocks, EnlargedConv2D, SpreadOver, enlarged, groups_of
 
 NORMED = 1 / np.sqrt(1 + 1e-3)  # what a batch norm without statistics multiplies by
 
@@ -52,6 +52,26 @@ def test_enlarging_goes_by_the_centres_of_cells():
         row = keras.ops.convert_to_numpy(enlarged(np.array([0, 4], np.float32).reshape(1, 1, 2, 1), times, None))
         assert row.shape == (1, times, 2 * times, 1)
         np.testing.assert_allclose(row[0, 0, :, 0], wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_enlarging_and_convolving_in_one_is_both_in_turn(bias):
+    given = keras.Input((None, None, 3))
+    one = EnlargedConv2D(2, use_bias=bias, activation="relu")
+    plain = keras.layers.Conv2D(2, 3, padding="same", use_bias=bias, activation="relu")
+    in_one, in_turn = keras.Model(given, one(given)), keras.Model(given, plain(enlarged(given, 2, None)))
+    assert in_one.output.shape == in_turn.output.shape == (None, None, None, 2)
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=weight.shape) for weight in plain.weights]
+    one.set_weights(weights)
+    plain.set_weights(weights)
+    x = rng.normal(size=(2, 3, 4, 3)).astype(np.float32)
+    np.testing.assert_allclose(*(keras.ops.convert_to_numpy(model(x)) for model in (in_one, in_turn)), atol=2e-5)
+
+
+def test_only_kernels_that_it_can_are_enlarged_and_convolved_in_one():
+    with pytest.raises(ValueError, match="3x3 cells, padded"):
+        EnlargedConv2D(2, strides=2)
 
 
 def test_groups_divide_the_channels():

@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
-from mrcnn.ops.bilinear import enlarge, tent_weights
+from mrcnn.ops.bilinear import convolve_enlarged, enlarge, tent_weights
+from mrcnn.ops.portable import portable_graph
 
 
 def test_weights_by_hand():
@@ -39,3 +41,33 @@ def test_maps_are_made_larger_as_tents_say():
 
 def test_half_precision_stays_half_precision():
     assert keras.backend.standardize_dtype(enlarge(ops.ones((1, 2, 2, 1), "bfloat16"), 2).dtype) == "bfloat16"
+
+
+def enlarged_and_convolved(x, kernel):
+    """What `convolve_enlarged` is to give, tap by tap in float64."""
+    batch, height, width, _ = x.shape
+    rows, columns = (tent_weights(np.clip((np.arange(n * 2) + 0.5) / 2 - 0.5, 0, n - 1), n) for n in (height, width))
+    padded = np.pad(np.einsum("ih,jw,bhwf->bijf", rows, columns, x), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    result = np.zeros((batch, 2 * height, 2 * width, kernel.shape[-1]))
+    for row, column in np.ndindex(3, 3):
+        result += padded[:, row : row + 2 * height, column : column + 2 * width] @ kernel[row, column]
+    return result
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("shape", [(2, 4, 5), (1, 2, 3), (1, 2, 2)])
+def test_a_map_made_larger_and_convolved_is_so_to_its_outermost_cells(shape, portable):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(*shape, 3)).astype("float32"), rng.normal(size=(3, 3, 3, 2)).astype("float32")
+    if portable:
+        with portable_graph(static=False):
+            result = convolve_enlarged(ops.convert_to_tensor(x), ops.convert_to_tensor(kernel))
+    else:
+        result = convolve_enlarged(ops.convert_to_tensor(x), ops.convert_to_tensor(kernel))
+    np.testing.assert_allclose(ops.convert_to_numpy(result), enlarged_and_convolved(x, kernel), atol=2e-5)
+
+
+def test_convolved_half_precision_stays_half_precision():
+    result = convolve_enlarged(ops.ones((1, 3, 3, 1), "bfloat16"), ops.ones((3, 3, 1, 1), "bfloat16"))
+    assert keras.backend.standardize_dtype(result.dtype) == "bfloat16"
+    assert np.asarray(ops.convert_to_numpy(ops.cast(result, "float32")))[0, :2, :2, 0].tolist() == [[4, 6], [6, 9]]

@@ -1,4 +1,4 @@
-"""A network as one graph of TensorFlow: one trace for all shapes, and what the network itself gives."""
+"""A network as one graph of TensorFlow: one trace for all shapes, and what the network itself gives; kernels."""
 
 import keras
 import numpy as np
@@ -7,7 +7,9 @@ import pytest
 if keras.backend.backend() != "tensorflow":
     pytest.skip("of TensorFlow alone", allow_module_level=True)
 
-from mrcnn.ops.native_tensorflow import compiled
+import tensorflow as tf
+
+from mrcnn.ops.native_tensorflow import compiled, convolve_enlarged, enlarge
 
 
 class Counted(keras.layers.Layer):
@@ -50,3 +52,26 @@ def test_the_weights_are_those_of_the_moment():
     assert run(inputs)["mean"].tolist() == [[0, 0, 0]]
     layer.offset.assign(3.0)
     assert run(inputs)["mean"].tolist() == [[3, 3, 3]]
+
+
+def test_convolving_enlarged_maps_has_the_gradients_of_its_two_steps():
+    rng = np.random.default_rng(0)
+    x, kernel = (tf.Variable(rng.normal(size=shape).astype("float32")) for shape in ((2, 3, 4, 3), (3, 3, 3, 2)))
+    wanted = rng.normal(size=(2, 6, 8, 2)).astype("float32")
+    gradients = []
+    for function in (convolve_enlarged, lambda x, kernel: tf.nn.conv2d(enlarge(x, 2), kernel, 1, "SAME")):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(wanted * function(x, tf.convert_to_tensor(kernel)))
+        gradients.append(tape.gradient(loss, [x, kernel]))
+    for ours, plain in zip(*gradients):
+        np.testing.assert_allclose(ours, plain, atol=5e-5)
+
+
+def test_convolving_enlarged_maps_of_any_size_in_one_graph():
+    kernel = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 2, 2)).astype("float32"))
+    graph = tf.function(lambda x: convolve_enlarged(x, kernel),
+                        input_signature=[tf.TensorSpec((None, None, None, 2), tf.float32)], autograph=False)
+    assert graph.get_concrete_function().structured_outputs.shape.as_list() == [None, None, None, 2]
+    for seed, shape in enumerate([(1, 2, 3, 2), (2, 5, 2, 2)]):
+        x = np.random.default_rng(seed).normal(size=shape).astype("float32")
+        np.testing.assert_allclose(graph(x), tf.nn.conv2d(enlarge(x, 2), kernel, 1, "SAME"), atol=2e-5)
