@@ -211,6 +211,7 @@ class Config(Settings, network="Mask R-CNN"):
     DETECTION_MAX_INSTANCES = 100
     DETECTION_MIN_CONFIDENCE = 0.7
     DETECTION_NMS_THRESHOLD = 0.3
+    MASK_SCORES = False  # scores times the mean probability inside the mask, as SOLO (Wang 2020) has it
 
     # --- Training ----------------------------------------------------------------------------------------------------
     GRADIENT_CHECKPOINTING = False  # compute the backbone's activations twice rather than keep them (Chen 2016)

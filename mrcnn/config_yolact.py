@@ -44,6 +44,7 @@ class YolactSettings(Settings, network="YOLACT"):
     DETECTION_NMS_THRESHOLD = 0.5
     DETECTION_MAX_INSTANCES = 100
     DETECTION_MIN_CONFIDENCE = 0.5
+    MASK_SCORES = False  # scores times the mean probability inside the mask, as SOLO (Wang 2020) has it
 
     def check_together(self) -> None:
         super().check_together()

@@ -34,7 +34,7 @@ SETTINGS = {  # architecture: module:class of its settings, none of which brings
 }
 # What may differ from the export: it is done beside the file.
 OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "DETECTION_NMS_THRESHOLD", "LABEL_REFINE", "TEST_FLIP", "NAME", "SEED",
-           "ATTRIBUTE_MIN_CONFIDENCE"}
+           "ATTRIBUTE_MIN_CONFIDENCE", "MASK_SCORES"}
 
 
 class ExportedFile:

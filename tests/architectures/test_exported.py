@@ -100,6 +100,16 @@ def test_a_higher_score_is_asked_for_beside_the_file_and_a_lower_one_is_told(ope
         model.detect([photo(40, 40)], min_confidence=0.05)
 
 
+def test_scores_count_the_mask_beside_the_file(opened):
+    def run(inputs):
+        return {**of_windows(inputs), "masks": np.tile(np.float32([0.6, 1.0])[:, None, None], (BATCH, 1, 4, 4))}
+
+    # 0.9 * 0.6 and 0.4 * 1
+    assert opened(about_of(), run).detect([photo(40, 40)])[0]["scores"].tolist() == np.float32([0.9, 0.4]).tolist()
+    scores = opened(about_of(), run, MASK_SCORES=True).detect([photo(40, 40)])[0]["scores"]
+    np.testing.assert_allclose(scores, [0.54, 0.4], rtol=1e-6)
+
+
 def test_label_maps_tiles_and_mirrored_views(opened):
     model = opened(about_of(), TEST_FLIP=True)
     with pytest.warns(UserWarning, match="least score 0.3 built in"):  # views are asked for less

@@ -7,6 +7,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.errors import DataError
+from mrcnn.inference.mask_scores import maskness
 from mrcnn.inference.pipeline import steps_of, through
 from mrcnn.model import MaskRCNN
 
@@ -114,6 +115,28 @@ def test_the_least_score_is_that_of_the_moment(model):
             for name in ("rois", "class_ids", "boxes", "scores"):
                 np.testing.assert_array_equal(result[name], all_of_it[name][:kept])
             np.testing.assert_array_equal(result["masks"], all_of_it["masks"][..., :kept])
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_scores_that_count_the_mask(model, flip):
+    model.config.TEST_FLIP = flip
+    halve(model)
+    options = {"min_confidence": 0.0, "mask_probabilities": True}
+    plain = model.detect(photos(), **options)
+    model.config.MASK_SCORES = True
+    try:
+        found, fewer = model.detect(photos(), **options), model.detect(photos())
+        tiled = model.detect_tiled(photos()[:1], tile=512, min_confidence=0.0)
+    finally:
+        model.config.MASK_SCORES = False
+    for result, some, before in zip(found, fewer, plain, strict=True):
+        scores = before["scores"] * maskness(before["mask_probabilities"])
+        order = np.argsort(-scores, kind="stable")
+        np.testing.assert_allclose(result["scores"], scores[order], rtol=1e-5)
+        assert (np.diff(result["scores"]) <= 0).all() and (result["scores"] < before["scores"]).any()
+        kept = int((result["scores"] >= np.float32(model.config.DETECTION_MIN_CONFIDENCE)).sum())
+        np.testing.assert_array_equal(some["scores"], result["scores"][:kept])
+    np.testing.assert_array_equal(tiled[0]["scores"], found[0]["scores"])
 
 
 def test_tiles_take_it_too(model):
