@@ -42,6 +42,7 @@ STYLE = """
   border-bottom: 1px solid #80808066 !important; }
 .objects td.number, .objects th.number { text-align: right !important; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
+.objects td:first-child { white-space: nowrap; }
 .objects td.told { min-width: 10rem; }
 """
 LETTER = 0.6  # of the size of a font: the width of most letters of a caption, rather more
