@@ -116,6 +116,7 @@ def run():
     paths = sorted(entry.path for entry in os.scandir(options.images) if entry.is_file())[:options.photos]
     model, photos = load(options.weights), [load_image(path) for path in paths]
     network(model, photos[:2 * model.config.BATCH_SIZE])  # traced
+    shard(model, paths[:2 * model.config.BATCH_SIZE])  # and what it needs imported
     ways = [(engine, workers) for engine in options.engines for workers in (1, 2)]
     alone, here, memory, whole, start = [], [], {}, {way: [] for way in ways}, {way: [] for way in ways}
     for _ in range(options.rounds):
