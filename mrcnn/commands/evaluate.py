@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
-from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_classes, check_installed, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
@@ -30,6 +30,8 @@ def evaluate(options: argparse.Namespace) -> None:
     from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
 
+    if options.report:
+        check_installed("matplotlib", "matplotlib", "The report", ", or --no-report")
     overrides = overrides_of(options)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     dataset = open_data(options)

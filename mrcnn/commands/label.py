@@ -12,7 +12,14 @@ from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, add_tiles, add_tta
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
-from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import (
+    add_weights,
+    check_classes,
+    check_installed,
+    checkpoint_of,
+    load_model,
+    output_folder,
+)
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_text
@@ -37,6 +44,7 @@ def label(options: argparse.Namespace) -> int | None:
     Returns:
         The exit code.
     """
+    check_installed("skimage", "scikit-image", "label")
     return tune(options) if options.tune else label_photos(options)
 
 
@@ -203,6 +211,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
     Raises:
         DataError: there is no photo.
     """
+    check_installed("skimage", "scikit-image", "evaluate of label maps")
     from mrcnn.drawing.label_sheets import DIFFERENCES, WorstPhotos
     from mrcnn.evaluation.pixel_report import PIXEL_FILES, write_pixel_report
     from mrcnn.evaluation.pixels import pixel_table

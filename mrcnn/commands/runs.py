@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.util
 import os
 import shlex
 import types
@@ -50,6 +51,19 @@ def last_checkpoint(logs: str, name: str) -> str:
         except FileNotFoundError:
             raise error from None
         raise FileNotFoundError(f"{error} The newest run of another name there has {other}.") from None
+
+
+def check_installed(module: str, package: str, what: str, otherwise: str = "") -> None:
+    """Raise UsageError without a package that the small environments of exported files may leave out.
+
+    Args:
+        module: that is imported.
+        package: its name for pip.
+        what: that needs it, for the message.
+        otherwise: what else the user can do.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise UsageError(f"{what} needs {package}, which is not installed here: pip install {package}{otherwise}.")
 
 
 def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str = "") -> None:

@@ -1,5 +1,6 @@
 """Models of runs: what they start from, and one that looks at photos tile by tile."""
 
+import importlib.util
 import json
 from types import SimpleNamespace
 from urllib.error import HTTPError, URLError
@@ -158,3 +159,15 @@ def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_o
     data = SimpleNamespace(class_names=["BG", "coat"])
     with pytest.raises(DataError, match=rf"on the classes hat.*are coat.*new run.*--weights {path}"):
         fashion_runs.start_model(options, {}, data)
+
+
+@pytest.mark.parametrize("command, package, told", [
+    ("evaluate", "matplotlib", "The report needs matplotlib, which is not installed here: pip install matplotlib, or "
+                               "--no-report."),
+    ("label", "skimage", "label needs scikit-image, which is not installed here: pip install scikit-image."),
+])
+def test_what_small_environments_leave_out_is_named_before_any_work(monkeypatch, capsys, command, package, told):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: name != package and found(name, *more) or None)
+    assert fashion.main([command, "--weights", "none.h5"]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
