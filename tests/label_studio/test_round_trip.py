@@ -218,7 +218,7 @@ def checkpoint(labelled, backend, root, tmp_path_factory):
             str(folder / "labels.xml")]
     for weights, stages in (("none", "heads:1:1e-3"), ("last", "heads:2:1e-3")):
         run = subprocess.run([sys.executable, "-m", "mrcnn", "train", *data, *small, "--weights", weights, "--stages",
-                              stages], capture_output=True, text=True, timeout=900)
+                              stages], capture_output=True, text=True, timeout=1800)
         assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert re.search(r"Resuming .*after epoch 1", run.stdout)
     [path] = logs.rglob("*_0002.h5")
