@@ -250,15 +250,15 @@ def losses(now: Situation) -> tuple[dict, str]:
     if now.known("PIXEL_LOSS"):
         several = len(now.summary["classes"]) > 1
         return ({"PIXEL_LOSS": "cross-entropy+jaccard" if several else "cross-entropy+dice"},
-                "what measured best for " + ("several classes" if several else "one class against the background"))
+                "what looked best for " + ("several classes" if several else "one class against the background"))
     if not now.known("SOFT_MASK_TARGETS"):
         return {}, "as the network has them"
     values, counts = {"SOFT_MASK_TARGETS": True}, [c["objects"] for c in now.summary["classes"] if c["objects"]]
     if len(counts) > 20 and max(counts) >= 100 * min(counts):
         return {**values, "CLASS_LOSS": "seesaw"}, (
-            f"soft mask targets measured best; {len(counts)} classes of {min(counts)} to {max(counts)} objects: rare "
+            f"soft mask targets looked best; {len(counts)} classes of {min(counts)} to {max(counts)} objects: rare "
             "ones are spared (Wang 2021)")
-    return values, "soft mask targets measured best; the classes are not so unequal that their loss needs weights"
+    return values, "soft mask targets looked best; the classes are not so unequal that their loss needs weights"
 
 
 def schedule(now: Situation) -> tuple[dict, str]:
@@ -288,7 +288,7 @@ def optimizer(now: Situation) -> tuple[dict, str]:
     values = {"OPTIMIZER": "adamw", "WEIGHT_DECAY": 0.01, "LR_SCHEDULE": "cosine",
               "WARMUP_STEPS": min(500, max(10, total // 10)), "EMA_DECAY": decay}
     return values, (f"{total} steps are few for SGD; a tenth of them warms up, and the mean of the weights goes over "
-                    f"{round(1 / (1 - decay))} steps, which measured best")
+                    f"{round(1 / (1 - decay))} steps, which looked best")
 
 
 def workers(now: Situation) -> tuple[dict, str]:
