@@ -16,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+COLUMNS = ("photo", "changed", "class_id", "score", "vector", "colour")
 SURE, COUNTED = 0.7, 0.5  # least score of what asks, and of what is asked
 
 
@@ -81,12 +82,20 @@ def main():
     parser.add_argument("--weights", required=True)
     parser.add_argument("--images", required=True)
     parser.add_argument("--photos", type=int, default=60)
+    parser.add_argument("--keep", metavar="FILE.npz", help="where the objects are kept, or are already")
     options = parser.parse_args()
     from mrcnn.architectures import load
 
     model, kinds = with_all_kinds(load(options.weights))
     paths = sorted(glob.glob(os.path.join(options.images, "*.jpg")))[:options.photos]
-    photo, is_changed, classes, scores, vectors, colours = objects_of(model, paths)
+    if options.keep and os.path.isfile(options.keep):
+        with np.load(options.keep) as file:
+            columns = [file[name] for name in COLUMNS]
+    else:
+        columns = objects_of(model, paths)
+        if options.keep:
+            np.savez(options.keep, **dict(zip(COLUMNS, columns)))
+    photo, is_changed, classes, scores, vectors, colours = columns
     asks, asked = np.flatnonzero((is_changed == 1) & (scores >= SURE)), np.flatnonzero(is_changed == 0)
     same_class = classes[asks][:, None] == classes[asked]
     same_photo = photo[asks][:, None] == photo[asked]
