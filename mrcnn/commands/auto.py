@@ -3,19 +3,24 @@
 The rules themselves are in `mrcnn.commands.auto_rules`.
 """
 
+from __future__ import annotations
+
 import argparse
 import functools
 import importlib.util
 import json
 import math
 import os
+from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
 from mrcnn.commands.options import AUTO, parse_setting
 from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of
-from mrcnn.data.dataset import Dataset
 from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
+
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
 LARGEST_BATCH = 64  # photos; what a step has beyond that only makes steps fewer
 MEASURED_AT_MOST = 2000  # photos, chosen at random, whose objects are measured
