@@ -180,8 +180,9 @@ def test_litert_needs_no_operations_of_tensorflow(exported):
 @pytest.mark.slow
 def test_onnx_has_suppression_and_crops_of_its_runtime(exported):
     operations = [node.op_type for node in pytest.importorskip("onnx").load(exported("onnx")).graph.node]
-    # Two suppressions; crops for the boxes, the masks and the attributes from four maps each, and of C2 for the latter.
-    assert operations.count("NonMaxSuppression") == 2 and operations.count("RoiAlign") == 13
+    # Two suppressions; crops for the boxes, the masks and the attributes from four maps each, and for the latter of C2
+    # and of the photo.
+    assert operations.count("NonMaxSuppression") == 2 and operations.count("RoiAlign") == 14
     assert not {"Loop", "Scan", "PyFunc"} & set(operations)
 
 
