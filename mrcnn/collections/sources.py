@@ -45,9 +45,9 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
     """
     paths = [storage.plain(path) for path in paths]
     path = paths[0]
-    storage.check(paths)
     if len({storage.is_address(path) for path in paths}) > 1:
         raise DataError(f"{path}{_more(paths)} are partly addresses: put all into a list (.txt), an address a line.")
+    storage.check(paths)
     root, names = _listed(paths)
     if not names:
         raise DataError(f"{path} holds no photos: give a folder, a pattern in quotes, a list (.txt), a table (.csv, "
