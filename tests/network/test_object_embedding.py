@@ -22,7 +22,7 @@ def test_they_are_the_mean_under_the_mask_of_what_the_heads_see(tmp_path):
     canvas = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3)).astype("float32")
     outputs = telling({"image": canvas, "window": np.float32([[0, 0, 64, 64]] * 2),
                        "min_confidence": np.float32([0.05, 0.05])})
-    outputs = {name: np.asarray(value) for name, value in outputs.items()}
+    outputs = {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
     checked = 0
     for image, row in zip(*np.nonzero(outputs["valid"])):
         if row > 3:
@@ -45,4 +45,4 @@ def test_rows_are_of_length_one_in_their_slots():
             "kept": np.array([True, True, False])}
     table = UnitRows()({**{name: ops.convert_to_tensor(value) for name, value in rows.items()}, "valid": valid})
     # 3, 4 over 5; zeros stay zeros, as of an empty mask; what fills a flat list counts for nothing.
-    np.testing.assert_allclose(np.asarray(table), [[[0, 0], [0, 0], [0.6, 0.8]]], atol=1e-6)
+    np.testing.assert_allclose(ops.convert_to_numpy(table), [[[0, 0], [0, 0], [0.6, 0.8]]], atol=1e-6)
