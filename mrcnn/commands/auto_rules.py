@@ -285,10 +285,11 @@ def optimizer(now: Situation) -> tuple[dict, str]:
     """Optimizer, and the mean of the weights."""
     total = now.epochs * now.epoch_steps
     decay = min(max(round(1 - 20 / max(total, 1), 3), 0.9), 0.999)
-    values = {"OPTIMIZER": "adamw", "WEIGHT_DECAY": 0.01, "LR_SCHEDULE": "cosine",
-              "WARMUP_STEPS": min(500, max(10, total // 10)), "EMA_DECAY": decay}
-    return values, (f"{total} steps are few for SGD; a tenth of them warms up, and the mean of the weights goes over "
-                    f"{round(1 / (1 - decay))} steps, which looked best")
+    warm = min(500, max(10, total // 10))
+    values = {"OPTIMIZER": "adamw", "WEIGHT_DECAY": 0.01, "LR_SCHEDULE": "cosine", "WARMUP_STEPS": warm,
+              "EMA_DECAY": decay}
+    return values, (f"as in the presets ccp and best; {warm} of {total} steps warm up, and the mean of the weights "
+                    f"goes over {round(1 / (1 - decay))} steps")
 
 
 def workers(now: Situation) -> tuple[dict, str]:
