@@ -24,8 +24,9 @@ RATES = {LITE: 5e-4, "resnet50": 2e-4}  # of AdamW and batches of 4, as in the p
 SGD_FACTOR = 20  # SGD with momentum takes so much larger rates than AdamW
 PASSES = {"cpu": (8000, 8, 40), "gpu": (24000, 12, 60)}  # (photos to look at in all, fewest, most passes)
 SEED_PASSES = 2  # so many times as many from random weights
-# Millions of canvas pixels that a core trains on in a second, from the times in docs/results.md.
-SPEED = {LITE: 0.29, "resnet50": 0.063, "small": 0.18}
+# Millions of canvas pixels that a core trains on in a second, beside what the heads take, from docs/results.md.
+SPEED = {LITE: 0.49, "resnet50": 0.067, "small": 0.18}
+HEADS = 0.29  # seconds of a core for the heads of a photo, whatever its canvas: benchmarks/results/auto.txt
 
 
 class Situation(NamedTuple):
@@ -304,11 +305,11 @@ def time(now: Situation) -> tuple[dict, str]:
     """No setting, but how long it will take."""
     side = int(now.values["IMAGE_MAX_DIM"])
     photos = now.epochs * (now.epoch_steps * int(now.values["BATCH_SIZE"]) + now.validation / 3)
-    pixels = 0.75 * side * side / 1e6
+    pixels, fixed = 0.75 * side * side / 1e6, HEADS if now.machine["objects"] else 0
     if now.on_gpu:
         return {}, f"{round(photos)} photos of {side} pixels; the first epoch shows how long they take"
-    speed = SPEED.get(now.values.get("BACKBONE"), SPEED["resnet50"]) * now.machine["cores"]
-    seconds = photos * pixels / speed
+    speed = SPEED.get(now.values.get("BACKBONE"), SPEED["resnet50"])
+    seconds = photos * (fixed + pixels / speed) / now.machine["cores"]
     took = f"{max(1, seconds / 60):.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
     shorter = "; --stages with fewer epochs takes less" if seconds > 7200 else ""
     cores = f"{now.machine['cores']} cores"
