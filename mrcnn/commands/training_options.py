@@ -152,8 +152,8 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
                          help="photos are scaled and padded to NxN pixels; divides by 64")
     command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE[:AUGMENTATION],...",
                          help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads without augmentation, then 20 of all "
-                              "layers with that of --augment; layers are heads, 3+, 4+, 5+, all or a regular "
-                              "expression")
+                              "layers with that of --augment; layers are heads, 3+, 4+, 5+, all, attributes or a "
+                              "regular expression")
     command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
     command.add_argument("--augment", metavar="NAME",
                          help="augmentation of the stages that name none; none; flip: left to right (default for "

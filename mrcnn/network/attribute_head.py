@@ -2,7 +2,7 @@
 
 As in the paper's Attribute-Mask R-CNN it reads the last features of the box head, and each attribute is a question of
 its own. These features know shapes, and forget colours and patterns, which do not tell classes apart; so the head sees
-the finest map of the backbone as well, and the photo itself, both averaged over the object's own mask. M counts the
+the finest map of the backbone as well, and the photo itself, all averaged over the object's own mask. M counts the
 attributes.
 """
 
@@ -15,23 +15,29 @@ from keras import layers, ops
 from mrcnn.network.heads import normal
 from mrcnn.ops import Tensor
 
-# Those with weights; the shape of the last one's follows from M.
-CONVOLUTIONS = {  # of what is averaged, by what they see
-    "crops": ("mrcnn_attribute_conv1", "mrcnn_attribute_conv2"),
-    "pixels": ("mrcnn_attribute_pixel_conv1", "mrcnn_attribute_pixel_conv2"),
+# (channels, side, stride) of the convolutions on what is averaged, by what they see.
+CONVOLUTIONS = {
+    "crops": ((64, 3, 1), (64, 3, 1)),
+    "colours": ((32, 1, 1), (64, 1, 1)),  # pixel by pixel: their means tell shares of colours
+    "pattern": ((32, 5, 2), (64, 3, 2), (64, 3, 1)),
 }
-ATTRIBUTE_LAYERS = (*CONVOLUTIONS["crops"], *CONVOLUTIONS["pixels"], "mrcnn_attribute_fc1", "mrcnn_attribute")
-TEXTURE_CHANNELS = 64  # of the two convolutions on each
+NAMES = {"crops": "mrcnn_attribute_conv", "colours": "mrcnn_attribute_colour", "pattern": "mrcnn_attribute_pattern"}
+ATTRIBUTE_LAYERS = (  # those with weights; the shape of the last one's follows from M
+    *(f"{NAMES[seen]}{place}" for seen, rows in CONVOLUTIONS.items() for place in range(1, len(rows) + 1)),
+    "mrcnn_attribute_fc1", "mrcnn_attribute",
+)
 PIXEL_SCALE = 1 / 64  # of pixels less their mean, so that they are of the size of features
+LEAST_CONTRAST = 5.0  # of 255: what varies less is noise, and is not enlarged
 
 
 class AttributeHead:
-    """Two convolutions on the finest map and two on the photo, averaged over the mask, then a dense layer on both means
-    and on the box head's features.
+    """Convolutions on the finest map, on the colours and on the pattern of the photo, averaged over the mask, then a
+    dense layer on all means and on the box head's features.
 
     Call:
         {"features": [N, width] of the box head, "crops": [N, s, s, F] of the finest map, "pixels": [N, p, p, channels]
-        of the photo less its mean pixel, "masks": [N, h, w] in 0..1, whose sides s and p divide} -> logits [N, M]
+        of the photo less its mean pixel, "masks": [N, h, w] in 0..1}, of s, p / 4 and h one divides the other ->
+        logits [N, M]
     """
 
     def __init__(self, width: int, attributes: int):
@@ -39,13 +45,14 @@ class AttributeHead:
         self.convolutions = {
             seen: [
                 layers.Conv2D(
-                    TEXTURE_CHANNELS, 3, padding="same", activation="relu", name=name, kernel_initializer="he_normal"
+                    channels, side, strides=stride, padding="same", activation="relu", name=f"{NAMES[seen]}{place}",
+                    kernel_initializer="he_normal",
                 )
-                for name in names
+                for place, (channels, side, stride) in enumerate(rows, start=1)
             ]
-            for seen, names in CONVOLUTIONS.items()
+            for seen, rows in CONVOLUTIONS.items()
         }
-        self.scaled = layers.Rescaling(PIXEL_SCALE, name="mrcnn_attribute_pixels")
+        self.cloth = Cloth(name="mrcnn_attribute_cloth")
         self.mean = MaskedMean(name="mrcnn_attribute_mean")
         self.join = layers.Concatenate(axis=-1, name="mrcnn_attribute_join")
         self.hidden = layers.Dense(width, activation="relu", name=hidden, kernel_initializer="he_normal")
@@ -53,19 +60,71 @@ class AttributeHead:
         self.logits = layers.Dense(attributes, name=answers, kernel_initializer=normal(0.01), dtype="float32")
 
     def __call__(self, inputs: dict[str, Tensor]) -> Tensor:
-        means, seen = [], {"crops": inputs["crops"], "pixels": self.scaled(inputs["pixels"])}
-        for name, x in seen.items():
-            for layer in self.convolutions[name]:
+        cloth = self.cloth({key: inputs[key] for key in ("pixels", "masks")})
+        views = {"crops": (inputs["crops"], inputs["masks"]), "colours": (cloth["colours"], cloth["inner"]),
+                 "pattern": (cloth["pattern"], cloth["inner"])}
+        means = [inputs["features"], cloth["contrast"]]
+        for seen, (x, masks) in views.items():
+            for layer in self.convolutions[seen]:
                 x = layer(x)
-            means.append(self.mean({"crops": x, "masks": inputs["masks"]}))
-        return self.logits(self.hidden(self.join([inputs["features"], *means])))
+            means.append(self.mean({"crops": x, "masks": masks}))
+        return self.logits(self.hidden(self.join(means)))
+
+
+class Cloth(keras.layers.Layer):
+    """What is inside an object's mask, apart into its colours and its pattern.
+
+    The pattern is the pixels less their mean over the mask, over their deviation there, 0 outside of the mask: stripes
+    are stripes in all colours and in all lights, and a network that sees the bare pixels learns each pair of colours
+    anew.
+
+    call: {"pixels": [N, p, p, C] less the mean pixel, "masks": [N, h, w] in 0..1, of p and h one divides the other} ->
+    {"colours": [N, p, p, C] of the size of features, "pattern": [N, p, p, C], "contrast": [N, 1], the deviation, of the
+    size of features, "inner": [N, h, w], the masks less their edges}.
+    """
+
+    def __init__(self, **kwargs: object):
+        super().__init__(trainable=False, autocast=False, **kwargs)
+
+    def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        pixels = ops.cast(inputs["pixels"], "float32")
+        # The fourth power: a pixel at a mask's edge, which may be the neighbour's, counts little.
+        inner = ops.square(ops.square(ops.cast(inputs["masks"], "float32")))
+        shares = resized(inner, pixels.shape[1:3])[..., None]
+        total = ops.maximum(ops.sum(shares, axis=(1, 2), keepdims=True), 1e-3)
+        apart = (pixels - ops.sum(pixels * shares, axis=(1, 2), keepdims=True) / total) * shares
+        variance = ops.sum(apart * apart, axis=(1, 2, 3), keepdims=True) / (total * pixels.shape[-1])
+        outputs = {
+            "colours": pixels * PIXEL_SCALE,
+            "pattern": apart / ops.sqrt(variance + LEAST_CONTRAST**2),
+            "contrast": ops.sqrt(variance[:, 0, 0] + 1) * PIXEL_SCALE,
+        }
+        return {**{key: ops.cast(value, self.compute_dtype) for key, value in outputs.items()}, "inner": inner}
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        seen = keras.KerasTensor(inputs["pixels"].shape, self.compute_dtype)
+        contrast = keras.KerasTensor((inputs["pixels"].shape[0], 1), self.compute_dtype)
+        return {"colours": seen, "pattern": seen, "contrast": contrast,
+                "inner": keras.KerasTensor(inputs["masks"].shape, "float32")}
+
+
+def resized(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Masks [N, h, w] as [N, rows, columns]: means of their cells, or each cell repeated; one divides the other."""
+    for axis, wanted in enumerate(size, start=1):
+        have = int(masks.shape[axis])
+        if have > wanted:
+            factor = (have // wanted, 1) if axis == 1 else (1, have // wanted)
+            masks = ops.average_pool(masks[..., None], factor, factor, data_format="channels_last")[..., 0]
+        elif have < wanted:
+            masks = ops.repeat(masks, wanted // have, axis=axis)
+    return masks
 
 
 class MaskedMean(keras.layers.Layer):
     """The mean of a crop over the part that an object's mask covers.
 
-    call: {"crops": [N, s, s, F], "masks": [N, h, w] in 0..1, h and w being multiples of s} -> [N, F]; 0 where a mask is
-    empty.
+    call: {"crops": [N, s, s, F], "masks": [N, h, w] in 0..1, of s and h one divides the other, and so of s and w} ->
+    [N, F]; 0 where a mask is empty.
     """
 
     def __init__(self, **kwargs: object):
@@ -73,8 +132,7 @@ class MaskedMean(keras.layers.Layer):
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         crops, masks = inputs["crops"], ops.cast(inputs["masks"], inputs["crops"].dtype)
-        rows, columns = (int(side) // size for side, size in zip(masks.shape[1:], crops.shape[1:3]))
-        shares = ops.average_pool(masks[..., None], (rows, columns), (rows, columns), data_format="channels_last")
+        shares = resized(masks, crops.shape[1:3])[..., None]
         total = ops.sum(crops * shares, axis=(1, 2))
         return total / ops.maximum(ops.sum(shares, axis=(1, 2)), 1e-3)
 

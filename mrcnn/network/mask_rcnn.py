@@ -72,7 +72,7 @@ def region_heads(config: Settings) -> dict:
             heads["attribute_crops"] = cut(
                 config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, *how, name="roi_align_attribute"
             )
-            side = min(int(config.MASK_SHAPE[0]), 2 * config.MASK_POOL_SIZE)  # which divides that of the masks
+            side = 4 * config.MASK_POOL_SIZE  # of the photo: a fourth of it, and this, fit the grid of the masks
             heads["attribute_pixels"] = cut((1,), side, *how, name="roi_align_attribute_pixels")
     return heads
 

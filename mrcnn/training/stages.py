@@ -1,4 +1,4 @@
-"""Which layers a stage of training changes: "heads", "3+", "4+", "5+", "all", or a regular expression."""
+"""Which layers a stage of training changes: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression."""
 
 import math
 import re
@@ -9,6 +9,7 @@ import keras
 from keras import layers as keras_layers
 
 from mrcnn.errors import ConfigError
+from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
 from mrcnn.network.backbones import named_stage
 from mrcnn.network.layout import layout_of
 
@@ -32,6 +33,13 @@ def select_layers(model: object, layers: str, frozen_norm: bool) -> list[str]:
         chosen = with_weights
     elif layers == "heads":
         chosen = [layer for layer in with_weights if layout_of(model).is_head(layer.name)]
+    elif layers == "attributes":
+        chosen = [layer for layer in with_weights if layer.name in ATTRIBUTE_LAYERS]
+        if not chosen:
+            raise ConfigError(
+                "layers='attributes' matches nothing: the network has no attribute head. Train a Mask R-CNN with "
+                "--attributes (ATTRIBUTES), or use heads, 3+, 4+, 5+, all or a regex."
+            )
     elif layers in BACKBONE_STAGES:
         stages, lowest = backbone_stages(model), int(layers[0])
         chosen = [layer for layer in with_weights if stages.get(layer.name, LAST_STAGE) >= lowest]
@@ -40,12 +48,14 @@ def select_layers(model: object, layers: str, frozen_norm: bool) -> list[str]:
             chosen = [layer for layer in with_weights if re.fullmatch(layers, layer.name)]
         except re.error as error:
             raise ConfigError(
-                f"layers={layers!r} is no regular expression ({error}); or use heads, 3+, 4+, 5+, all."
+                f"layers={layers!r} is no regular expression ({error}); or use heads, 3+, 4+, 5+, all, attributes."
             ) from error
     if frozen_norm:
         chosen = [layer for layer in chosen if not isinstance(layer, keras_layers.BatchNormalization)]
     if not chosen:
-        raise ConfigError(f"layers={layers!r} matches no layer with weights: use heads, 3+, 4+, 5+, all or a regex.")
+        raise ConfigError(
+            f"layers={layers!r} matches no layer with weights: use heads, 3+, 4+, 5+, all, attributes or a regex."
+        )
     return [layer.name for layer in chosen]
 
 

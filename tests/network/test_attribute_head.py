@@ -10,12 +10,14 @@ from mrcnn.errors import ConfigError
 from mrcnn.network.attribute_head import (
     ATTRIBUTE_LAYERS,
     AttributeTargets,
+    Cloth,
     DetectionAttributes,
     MaskedMean,
     possible_attributes,
 )
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.training_model import ATTRIBUTE_LOSS_NAME, LOSS_NAMES, named_losses
+from mrcnn.training.stages import select_layers
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -76,6 +78,10 @@ def test_without_attributes_nothing_differs(without, with_attributes):
     assert left == set(ATTRIBUTE_LAYERS)
 
 
+def test_a_stage_trains_this_head_alone(with_attributes):
+    assert set(select_layers(with_attributes[0], "attributes", frozen_norm=False)) == set(ATTRIBUTE_LAYERS)
+
+
 def test_what_a_class_can_have():
     np.testing.assert_array_equal(possible_attributes(PAIRS, 4, 3), [[0, 0, 0], [1, 0, 1], [0, 1, 0], [0, 0, 0]])
     np.testing.assert_array_equal(possible_attributes(None, 3, 2), [[0, 0], [1, 1], [1, 1]])
@@ -105,6 +111,44 @@ def test_the_mean_over_a_mask_by_hand():
     masks[0, :2, :2], masks[0, 2:, 2] = 1, 1  # all of the first cell, half of the last; nothing of the other region
     # (1 * 0 + 1/2 * 3) / (1 + 1/2) = 1
     np.testing.assert_allclose(numpy_of(MaskedMean()({"crops": t(crops), "masks": t(masks)})), [[1], [0]], atol=1e-6)
+
+
+def test_the_mean_over_a_coarser_mask_by_hand():
+    crops, masks = np.arange(16).reshape(1, 4, 4, 1), np.zeros((1, 2, 2))
+    masks[0, 0, 0], masks[0, 1, 1] = 1, 1  # (0 + 1 + 4 + 5 + 10 + 11 + 14 + 15) / 8
+    np.testing.assert_allclose(numpy_of(MaskedMean()({"crops": t(crops), "masks": t(masks)})), [[7.5]], atol=1e-6)
+
+
+def cloth_of(pixels, masks):
+    return {name: numpy_of(value) for name, value in Cloth()({"pixels": t(pixels), "masks": t(masks)}).items()}
+
+
+def test_a_pattern_is_the_same_in_all_colours_and_lights():
+    """Stripes of two greys have the pattern of any other two, up to the noise that LEAST_CONTRAST stands for."""
+    stripes = np.tile([1.0, -1.0], 8)[None, None, :, None] * np.ones((1, 16, 1, 3))
+    masks = np.zeros((1, 8, 8))
+    masks[:, 2:6, 2:6] = 1
+    seen = [cloth_of(level + contrast * stripes, masks) for level, contrast in ((0, 50), (60, 100))]
+    inside = np.zeros((16, 16), bool)
+    inside[4:12, 4:12] = True
+    for cloth in seen:
+        np.testing.assert_allclose(cloth["pattern"][0][inside], stripes[0][inside], atol=6e-3)
+        assert not cloth["pattern"][0][~inside].any()
+    np.testing.assert_allclose(seen[1]["colours"] * 64, 60 + 100 * stripes, rtol=1e-6)
+    # deviation 50 and 100, in units of 64
+    np.testing.assert_allclose([cloth["contrast"][0, 0] for cloth in seen], [50 / 64, 100 / 64], rtol=1e-3)
+
+
+def test_noise_is_not_enlarged_and_an_empty_mask_is_nothing():
+    noise = np.random.default_rng(0).normal(0, 1, (1, 8, 8, 3))
+    assert np.abs(cloth_of(noise, np.ones((1, 4, 4)))["pattern"]).std() < 0.25  # 1 / LEAST_CONTRAST
+    empty = cloth_of(noise, np.zeros((1, 4, 4)))
+    assert not empty["pattern"].any() and np.isfinite(empty["contrast"]).all()
+
+
+def test_the_edge_of_a_mask_counts_little():
+    inner = cloth_of(np.zeros((1, 4, 4, 3)), np.full((1, 2, 2), 0.5))["inner"]
+    np.testing.assert_allclose(inner, np.full((1, 2, 2), 1 / 16))
 
 
 def test_scores_go_back_into_the_table():

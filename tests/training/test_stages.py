@@ -43,7 +43,11 @@ def test_all_is_all_but_frozen_norms(resnet):
 
 def test_a_regular_expression_matches_whole_names(resnet):
     assert select_layers(resnet, r"res5a_branch2[ab]", True) == ["res5a_branch2a", "res5a_branch2b"]
-    for wrong, message in (("res5a_", "matches no layer"), ("(", "no regular expression")):
+    for wrong, message in (
+        ("res5a_", "matches no layer"),
+        ("(", "no regular expression"),
+        ("attributes", "no attribute head.*--attributes"),
+    ):
         with pytest.raises(ConfigError, match=message):
             select_layers(resnet, wrong, True)
 
