@@ -243,10 +243,13 @@ def _columns(header):
 
 def _split(row, column, delimiter):
     """(fields of a line as bytes; where in the line the text of one of them begins, where there are so many)."""
-    if b'"' not in row:
-        fields = row.split(delimiter)
-        return fields, sum(map(len, fields[:column])) + column
-    fields, starts, place = [], [], 0
+    quote = row.find(b'"')
+    fields = row.split(delimiter) if quote < 0 else row[:quote].split(delimiter)
+    if quote >= 0:  # the last of these is the field with the quote, or what stands before the quote in it
+        place = quote - len(fields.pop())
+    start = sum(map(len, fields[:column])) + min(column, len(fields))
+    if quote < 0:
+        return fields, start
     while place <= len(row):
         quoted = row[place : place + 1] == b'"'
         if quoted:
@@ -259,11 +262,12 @@ def _split(row, column, delimiter):
         else:
             end = row.find(delimiter, place)
             end = len(row) if end < 0 else end
+        if len(fields) <= column:
+            start = place
         field = row[place:end]
-        fields.append(field.replace(b'""', b'"') if quoted else field)
-        starts.append(place)
+        fields.append(field.replace(b'""', b'"') if quoted and b'""' in field else field)
         place = end + 1 + quoted
-    return fields, starts[min(column, len(starts) - 1)]
+    return fields, start
 
 
 def _whole(text):
