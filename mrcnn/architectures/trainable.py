@@ -34,8 +34,7 @@ class Trainable:
         """Make the layers of a stage trainable and freeze all others.
 
         Args:
-            layer_regex: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole layer
-                names.
+            layer_regex: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole names.
             keras_model: None takes the training graph.
             indent: ignored; Matterport's argument.
             verbose: 1 prints how many layers are trained.
@@ -88,8 +87,7 @@ class Trainable:
             val_dataset: prepared Dataset for the validation loss, or None.
             learning_rate: rate of the stage after the warm-up.
             epochs: total number of epochs since the start of the run, not of this stage.
-            layers: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole layer
-                names.
+            layers: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole names.
             augmentation: see `mrcnn.data.augmentation`.
             custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
                 attribute `measures` is called before history.csv is written; the others are called last.
