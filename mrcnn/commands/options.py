@@ -82,8 +82,7 @@ def parse_stages(text: str) -> list[Stage]:
         if not layers or epochs < 1 or not 0 < rate < math.inf or augment == "":
             raise UsageError(
                 f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate, :augmentation behind it if "
-                f"need be. Example: {STAGES_EXAMPLE} (layers: heads, 3+, 4+, 5+, all, attributes or a regular "
-                "expression)."
+                f"need be. Example: {STAGES_EXAMPLE} (layers: heads, 3+, 4+, 5+, all, attributes or a regex)."
             )
         last_epoch += epochs
         stages.append(Stage(layers, last_epoch, rate, augment))
