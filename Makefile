@@ -38,7 +38,7 @@ test: style
 		--ignore tests/network/test_backbones.py --ignore tests/network/test_efficientnet_lite.py \
 		--ignore tests/network/test_dilation.py \
 		-k "not both_heads_learn and not a_few_steps_learn" \
-		tests/architectures/test_semantic.py tests/architectures/test_segmenter.py::test_resuming_gives_what_an_unbroken_run_gives
+		tests/architectures/test_semantic.py tests/training/test_state.py
 	KERAS_BACKEND=torch $(PYTEST) tests/ops tests/network tests/architectures -m "not long"
 
 # CONTRIBUTING.md names them, and the tests of make test that hold their subjects.

@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import runpy
-import subprocess
 import sys
 
 import cv2
@@ -24,17 +23,8 @@ SCRIPTS = ROOT / "tests" / "matterport_scripts"
 LOSSES = ("loss", "rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 
 
-def printed_by_process(script, folder, *arguments):
-    """What a script prints that runs in a folder, in a process of its own, as its user starts it."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"}
-    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def printed_here(script, folder, *arguments):
-    """The same in this process and without graphs, which takes a fraction of the time."""
+def printed_by(script, folder, *arguments):
+    """What a script prints that runs in a folder: in this process and without graphs, a fraction of the time."""
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output), running_eagerly(True):
         patch.chdir(folder)
@@ -110,8 +100,8 @@ def balloons(tmp_path_factory):
     for _ in range(3):
         writer.write(picture(rng)[0])
     writer.release()
-    trained = printed_by_process("balloon.py", folder, "train", "data", "--weights", "coco.h5")
-    return folder, kernels, trained, printed_here("balloon.py", folder, "splash", "party.png", "party.avi")
+    trained = printed_by("balloon.py", folder, "train", "data", "--weights", "coco.h5")
+    return folder, kernels, trained, printed_by("balloon.py", folder, "splash", "party.png", "party.avi")
 
 
 def test_balloons_train_from_weights_of_other_classes(balloons):
@@ -163,7 +153,7 @@ def nuclei(tmp_path_factory):
                 continue
             for i in range(masks.shape[2]):
                 save(folder / part / f"cell{number}" / "masks" / f"{i}.png", masks[..., i].astype(np.uint8) * 255)
-    return folder, sizes, printed_here("nucleus.py", folder, folder)
+    return folder, sizes, printed_by("nucleus.py", folder, folder)
 
 
 def test_nuclei_train_heads_then_all_with_imgaug(nuclei):

@@ -13,6 +13,8 @@ from mrcnn.inference.diagnosis import examine
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.model import MaskRCNN
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.mark.parametrize("least, measured", [(0.9, 0.05), (0.01, 0.01)])
 def test_measuring_looks_at_uncertain_detections_too(tmp_path, least, measured):
@@ -55,7 +57,6 @@ class TwiceSure(MaskRCNN):
         return [{**result, "scores": result["scores"] * 2} for result in super().detect(images, **options)]
 
 
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("kind", [MaskRCNN, TwiceSure])
 def test_label_maps_step_by_step_are_the_same(tmp_path, kind):
     model = kind("inference", TinyConfig(DETECTION_MIN_CONFIDENCE=0.0), str(tmp_path))

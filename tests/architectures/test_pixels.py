@@ -63,6 +63,7 @@ def test_a_few_steps_move_every_weight_and_lower_the_loss(name, tmp_path):
 
 # The others take as long as U-Net and as long again.
 @pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="on PyTorch a few steps of each will do")
 @pytest.mark.parametrize("name", [name if name == "unet" else pytest.param(name, marks=pytest.mark.long)
                                   for name in NETWORKS])
 def test_it_learns_eight_pictures_by_heart(name, tmp_path):
@@ -147,6 +148,9 @@ def test_a_residual_block_keeps_its_size_and_dilates_where_it_does_not_pool():
 # --- The same on every backend, and after a kill ---------------------------------------------------------------------
 
 
+COMPARED = [name for name in NETWORKS if name != "deeplabv3"]  # all of it is in DeepLabv3+
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """(folder with a checkpoint of each network and images.npy, TensorFlow's probabilities by name and photo)."""
@@ -156,7 +160,7 @@ def files(tmp_path_factory):
     images = np.random.default_rng(0).integers(0, 256, (2, 60, 45, 3)).astype(np.uint8)
     np.save(folder / "images.npy", images)
     expected = {}
-    for name in NETWORKS:
+    for name in COMPARED:
         # Of maps of four cells, the deepest of U2-Net here, group normalisation would make much of each rounding.
         norm = {"HEAD_NORM": "batch"} if name == "u2netp" else {}
         model = make_sure(pixel_network(name, folder, "inference", **norm))
@@ -174,11 +178,11 @@ def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend):
     folder, expected = files
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
                    "XLA_FLAGS": "--xla_backend_optimization_level=0"}  # what runs once need not be polished
-    arguments = [str(folder), str(folder / f"{backend}.npz"), *NETWORKS]
+    arguments = [str(folder), str(folder / f"{backend}.npz"), *COMPARED]
     done = subprocess.run([sys.executable, "-c", LABEL, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     told = np.load(folder / f"{backend}.npz")
-    assert set(told) == set(expected) and len(expected) == 2 * len(NETWORKS)
+    assert set(told) == set(expected) and len(expected) == 2 * len(COMPARED)
     for name, value in expected.items():
         assert value.std() > 0.1, f"{name}: all classes are about as probable, on which any two networks agree"
         np.testing.assert_allclose(told[name], value, atol=1e-3, err_msg=name)

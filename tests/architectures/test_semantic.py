@@ -166,7 +166,8 @@ def test_settings_that_it_would_pass_over_are_refused(tmp_path):
 
 
 def test_photos_of_many_sizes_train(tmp_path):
-    model = model_in(tmp_path, IMAGE_RESIZE_MODE="pad64", IMAGES_PER_GPU=2, IMAGE_MIN_DIM=None)
+    model = model_in(tmp_path, IMAGE_RESIZE_MODE="pad64", IMAGES_PER_GPU=2, IMAGE_MIN_DIM=None,
+                     PRECISION="mixed_bfloat16")
     data = Squares()
     for part, size in enumerate(((128, 128), (64, 128), (64, 64))):
         data.load(1, seed=part, size=size)

@@ -125,7 +125,8 @@ def gradient(function, at):
     model = Point()
     model(np.zeros((1, 1), "float32"))
     model.point.assign(np.array(at, "float32"))
-    model.compile(keras.optimizers.SGD(1.0), jit_compile=False, run_eagerly=True)
+    jit = keras.backend.backend() == "jax"  # which compiles operations one by one for longer than all at once
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=jit, run_eagerly=not jit)
     model.train_on_batch(np.zeros((1, 1), "float32"))
     return np.array(at, "float32") - ops.convert_to_numpy(model.point)
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from gradients import outputs_of
 from keras import ops
 
 from mrcnn.architectures.mask_rcnn import MaskRCNN
@@ -20,8 +21,8 @@ def test_they_are_the_mean_under_the_mask_of_what_the_heads_see(tmp_path):
     maps = {name: network.get_layer(name).output for name in PYRAMID}
     telling = keras.Model(network.input, {**network.output, **maps, "embedding": object_embeddings(network, config)})
     canvas = np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3)).astype("float32")
-    outputs = telling({"image": canvas, "window": np.float32([[0, 0, 64, 64]] * 2),
-                       "min_confidence": np.float32([0.05, 0.05])})
+    outputs = outputs_of(telling, {"image": canvas, "window": np.float32([[0, 0, 64, 64]] * 2),
+                                   "min_confidence": np.float32([0.05, 0.05])}, training=False)
     outputs = {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
     checked = 0
     for image, row in zip(*np.nonzero(outputs["valid"])):

@@ -1,12 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from gradients import loss_and_gradients, whole
+from gradients import loss_and_gradients, outputs_of, whole
 from tiny import TinyConfig, tiny_batch
 
 from mrcnn.network.heads import RegionCrops
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.precision import layers_compute_in
+from mrcnn.network.training_model import named_losses
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -29,9 +30,20 @@ def networks():
     return built
 
 
+def step(network):
+    """The total loss and the gradients; none of these on JAX, which compiles them for half a minute.
+
+    There tests/architectures/test_semantic.py trains in bfloat16, tests/network/test_training_model.py this network.
+    """
+    if keras.backend.backend() != "jax":
+        return loss_and_gradients(network, tiny_batch())
+    losses = named_losses(outputs_of(network, tiny_batch(), training=True))
+    return float(sum(losses.values())), None
+
+
 @pytest.fixture(scope="module")
 def first_step(networks):
-    return loss_and_gradients(networks["float32"][0], tiny_batch())
+    return step(networks["float32"][0])
 
 
 @pytest.mark.parametrize("precision", BUILT)
@@ -76,8 +88,10 @@ def test_the_clearest_detections_are_those_of_float32(networks, precision):
 @pytest.mark.parametrize("precision", BUILT)
 def test_loss_and_gradients_are_near_those_of_float32(networks, first_step, precision):
     loss, gradients = first_step  # the one of the same random sample
-    other_loss, others = loss_and_gradients(networks[precision][0], tiny_batch())
+    other_loss, others = step(networks[precision][0])
     assert other_loss == pytest.approx(loss, rel=0.05)
+    if gradients is None:
+        return
     a, b = whole(gradients), whole(others)
     assert np.isfinite(b).all()
     assert a @ b > 0.95 * np.linalg.norm(a) * np.linalg.norm(b)

@@ -63,7 +63,7 @@ np.savez(f"{folder}/start{devices}.npz", **weights_of(trained))
 trained.train(Squares().load(5), None, 0.02, 1, "all", custom_callbacks=[losses])
 np.savez(f"{folder}/end{devices}.npz", **weights_of(trained), losses=np.array(losses.rows))
 """
-RECIPES = MODEL + """
+RECIPES = """
 from mrcnn.training.devices import devices_for
 from mrcnn.training.optimizer import make_optimizer
 
@@ -95,18 +95,27 @@ for name, settings in (("clip", {}), ("float16", {"PRECISION": "mixed_float16"})
                 found = seen.predict_on_batch(np.ones((3, 3), "float32"))  # three photos need not divide
         weights[f"{name}{count}"] = np.concatenate([np.ravel(w) for w in [*trained.weights, *optimizer.variables]])
         weights[f"{name}{count}_found"] = np.asarray(found)
+for count in 1, 2:
+    trained, losses = small(f"{sys.argv[1]}/small{count}", count, OPTIMIZER="sgd"), Losses()
+    start = np.concatenate([np.ravel(w) for w in weights_of(trained).values()])
+    trained.train(Squares().load(5), None, 0.02, 1, "all", custom_callbacks=[losses])
+    end = np.concatenate([np.ravel(w) for w in weights_of(trained).values()])
+    weights.update({f"small{count}_start": start, f"small{count}_end": end, f"small{count}_losses": losses.rows})
 np.savez(f"{sys.argv[1]}/recipes.npz", **weights)
 """
-# Three convolutions: what workers do together is the same for each network, and needs no graph of Mask R-CNN.
-WORKER = MODEL + """
+# Three convolutions: what devices do together is the same for each network, and needs no graph of Mask R-CNN.
+SMALL = MODEL + """
 from tiny_semantic import TinySemantic, TinySettings
 
 
-def small(logs):
+def small(logs, devices=2, **settings):
     keras.utils.set_random_seed(1)
-    return TinySemantic("training", TinySettings(GPU_COUNT=2, IMAGES_PER_GPU=1, GRADIENT_CLIP_NORM=0.5), logs)
+    config = TinySettings(GPU_COUNT=devices, IMAGES_PER_GPU=2 // devices, GRADIENT_CLIP_NORM=0.5, **settings)
+    return TinySemantic("training", config, logs)
 
 
+"""
+WORKER = SMALL + """
 folder, index = sys.argv[1], int(sys.argv[2])
 logs, data = f"{folder}/{index}", Squares().load(5)
 first = small(logs)
@@ -144,6 +153,7 @@ def start(code, arguments, output, settings):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
@@ -166,12 +176,19 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(tmp_path):
-    together(RECIPES, tmp_path, [("1", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})])
+    together(SMALL + RECIPES, tmp_path, [("1", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})])
     saved = np.load(tmp_path / "recipes.npz")
     for name in "clip", "float16", "mean", "adamw":
         np.testing.assert_allclose(saved[f"{name}2"], saved[f"{name}1"], atol=1e-6)
         assert saved[f"{name}2_found"].shape == (3, 1)
         np.testing.assert_allclose(saved[f"{name}2_found"], saved[f"{name}1_found"], atol=1e-6)
+    # A network of label maps learns the same too, and says the same of each step; in the last one device has the only
+    # photo, the other a blank one, and Keras weighs the total that it shows by photos, blank ones included.
+    np.testing.assert_array_equal(saved["small2_start"], saved["small1_start"])
+    assert saved["small1_losses"].shape == (3, 2)
+    np.testing.assert_allclose(saved["small2_losses"][:, 1], saved["small1_losses"][:, 1], rtol=1e-4)
+    moved = abs(saved["small1_end"] - saved["small1_start"]).max()
+    assert abs(saved["small2_end"] - saved["small1_end"]).max() < moved / 1000
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 from tiny import TinyConfig, tiny_batch
 
@@ -10,7 +11,8 @@ from mrcnn.weights import files as weights
 def test_state_gives_back_the_next_step(tmp_path):
     path, stage = str(tmp_path / "a.state.h5"), {"layers": "all"}
     model = build_mask_rcnn(TinyConfig())[0]
-    model.compile(make_optimizer(model, TinyConfig(), 0.05, 0.9, 10), jit_compile=False)
+    jit = "auto" if keras.backend.backend() == "jax" else False
+    model.compile(make_optimizer(model, TinyConfig(), 0.05, 0.9, 10), jit_compile=jit)
     for seed in range(3):
         model.train_on_batch(tiny_batch(seed=seed))
     weights.write_weights(str(tmp_path / "w.h5"), model)
