@@ -30,7 +30,7 @@ def test_strides_are_4_to_32(name, size):
 @on_one_backend
 @pytest.mark.parametrize(
     "name,last,count", [("resnet50", "res4f_out", 23.5), ("resnet101", "res4w_out", 42.6),
-                        pytest.param("resnet152", None, 58.4, marks=pytest.mark.slow)]
+                        pytest.param("resnet152", None, 58.4, marks=pytest.mark.long)]
 )
 def test_resnets_have_the_published_depth_and_matterports_names(name, last, count):
     image, maps = taps(BACKBONE=name)
