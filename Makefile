@@ -11,6 +11,10 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 # What is never imported, most of the packages, is never compiled: Python compiles a file when it is first imported.
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
+# uv unpacks in a fifth of the time. PyTorch, of which a machine may have a build of its own, is left to pip, and all of it
+# where uv cannot be had. Its cache lies beside the environment: files are linked, not copied.
+INDEX = $${PIP_INDEX_URL:-$$($(RUN) -m pip config get global.index-url 2> /dev/null || echo https://pypi.org/simple)}
+UV = UV_CACHE_DIR=$(VENV)/uv_cache $(VENV)/uv/bin/uv pip install --quiet --python $(RUN) --default-index "$(INDEX)"
 export PYTHONDONTWRITEBYTECODE =
 # Whole test files side by side, those with slow tests first, as tests/conftest.py puts them.
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
@@ -35,14 +39,14 @@ test: style
 	@# within their networks (tests/architectures/test_pixels.py compares these with TensorFlow's), files of weights not
 	@# again, the compiler is told not to polish code that runs once, and what it compiled for one test serves the next.
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax_cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.2 \
-		XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(PYTEST) tests/ops tests/network \
+		XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(PYTEST) \
+		tests/architectures/test_semantic.py tests/training/test_state.py tests/network tests/ops \
 		--ignore tests/network/test_backbones.py --ignore tests/network/test_efficientnet_lite.py \
 		--ignore tests/network/test_dilation.py --ignore tests/network/test_matterport_backbone.py \
 		--ignore tests/network/test_pixel_layers.py --ignore tests/network/test_deeplab.py \
 		--ignore tests/network/test_u2net.py -m "not long" \
-		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back" \
-		tests/architectures/test_semantic.py tests/training/test_state.py
-	KERAS_BACKEND=torch $(PYTEST) tests/ops tests/network tests/architectures -m "not long"
+		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back"
+	KERAS_BACKEND=torch $(PYTEST) tests/architectures tests/network tests/ops -m "not long"
 
 # CONTRIBUTING.md names them, and the tests of make test that hold their subjects.
 test-slow: $(VENV)/.installed-test
@@ -54,10 +58,11 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "requirements.lock needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --target $(VENV)/uv uv==0.13.9 || echo "uv cannot be had: pip installs, which takes some minutes more"
 	@touch $@
 
 $(VENV)/.packages: requirements.lock $(VENV)/.made
-	$(INSTALL) --no-deps -r requirements.lock
+	$(UV) --no-deps -r requirements.lock || $(INSTALL) --no-deps -r requirements.lock
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.packages setup.py pyproject.toml
@@ -66,7 +71,9 @@ $(VENV)/.installed: $(VENV)/.packages setup.py pyproject.toml
 
 # Beside .packages, which has no package in common with it: make -j2 installs both at once.
 $(VENV)/.packages-test: requirements-test.lock $(VENV)/.made
-	$(INSTALL) --no-deps -r requirements-test.lock
+	$(INSTALL) --no-deps $$(grep '^torch==' requirements-test.lock)
+	@grep -v '^torch==' requirements-test.lock > $(VENV)/not-torch.txt
+	$(UV) --no-deps -r $(VENV)/not-torch.txt || $(INSTALL) --no-deps -r $(VENV)/not-torch.txt
 	@touch $@
 
 # A torch built with CUDA cannot be imported without the nvidia packages that --no-deps leaves out: only then fetch them.
