@@ -34,8 +34,7 @@ def test_a_backbone_that_forgets_has_the_same_gradients():
         np.testing.assert_allclose(others[path], gradient, atol=1e-4 * np.abs(gradient).max() + 1e-7, err_msg=path)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles both for half a minute")
+@pytest.mark.long
 def test_gradients_are_the_same_and_so_are_the_layers():
     plain = build_mask_rcnn(TinyConfig())[0]
     forgetting = build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True))[0]
