@@ -32,8 +32,8 @@ def evaluate(options: argparse.Namespace) -> None:
 
     if options.report:
         check_installed("matplotlib", "matplotlib", "The report", ", or --no-report")
-    overrides = overrides_of(options)
-    overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
+    asked = overrides_of(options)
+    overrides = {"DETECTION_MIN_CONFIDENCE": EVALUATION_MIN_CONFIDENCE, **asked}
     dataset = open_data(options)
     path = checkpoint_of(options)
     data = options.annotations or "the drawn pictures"
@@ -50,7 +50,7 @@ def evaluate(options: argparse.Namespace) -> None:
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
     if pixels:
-        evaluate_pixels(options, model, dataset, folder, title)
+        evaluate_pixels(options, model, dataset, folder, title, asked)
         return
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
                                                     max_detections=options.max_detections)
@@ -128,7 +128,7 @@ def add_evaluate(commands: argparse._SubParsersAction, add_command: Callable[...
     add_output(command, "DIR", "folder to write to (default: evaluation in the run's folder)")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help=f"least score of a detection (default {EVALUATION_MIN_CONFIDENCE}: AP needs the "
-                              "uncertain ones too)")
+                              "uncertain ones too; of label maps what `label` takes)")
     command.add_argument("--score-threshold", type=probability, metavar="P",
                          help="least score in the confusion matrix and on the photos (default: that of the best F1)")
     command.add_argument("--max-detections", type=positive, metavar="N",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
-from mrcnn.commands.options import add_output, add_tiles, add_tta
+from mrcnn.commands.options import add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
 from mrcnn.commands.runs import (
@@ -64,9 +64,12 @@ def label_photos(options: argparse.Namespace) -> int:
     folder = output_folder(options, path, "labels")
     check_output(folder, paths or [])
     chain_of(options)  # a step that does not exist shows before the network is built
-    settings = load_settings(path)
+    settings = asked_settings(load_settings(path), overrides)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", settings.least_threshold())
     model = load_model(path, options, overrides)
+    if options.min_confidence is not None and not hasattr(model, "detect"):
+        raise UsageError(f"--min-confidence: about objects, and {path} is of the architecture "
+                         f"{model.architecture_name()}, which finds none: leave it out.")
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
     settings = settings_for(model, settings, dataset)
@@ -104,6 +107,22 @@ def labelling_steps(model: Model, settings: LabelSettings | None, chain: Callabl
     more = {} if settings is None else {"settings": settings}
     steps = steps_of(model, "label_each", "label_steps", probabilities=chain is not None, **more)
     return dataclasses.replace(steps, finish=lambda image, seen: refined(image, steps.finish(image, seen), chain))
+
+
+def asked_settings(settings: LabelSettings, overrides: dict) -> LabelSettings:
+    """Label settings with the least score that the options ask for, if they do, which is told with what it replaces.
+
+    Args:
+        settings: LabelSettings stored beside the weights, or the defaults.
+        overrides: settings that the options name.
+    """
+    least = overrides.get("DETECTION_MIN_CONFIDENCE")
+    if least is None:
+        return settings
+    tuned = len(settings.class_thresholds)
+    print(f"Objects of a score of {least} or more count, in place of {settings.score_threshold:g}"
+          + (f" and of what was tuned for {tuned} classes." if tuned else "."))
+    return dataclasses.replace(settings, score_threshold=least, class_thresholds={})
 
 
 def settings_for(model: Model, settings: LabelSettings, dataset: Dataset) -> LabelSettings | None:
@@ -170,8 +189,9 @@ def tune(options: argparse.Namespace) -> None:
     from mrcnn.labeling.label_map import load_settings, save_settings
     from mrcnn.labeling.tuning import gathered
 
-    if options.image or options.refine is not None:
-        raise UsageError("label --tune takes --images and --annotations; leave --image and --refine out.")
+    if options.image or options.refine is not None or options.min_confidence is not None:
+        raise UsageError("label --tune takes --images and --annotations, and finds the scores; leave --image, --refine "
+                         "and --min-confidence out.")
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)
@@ -198,7 +218,8 @@ def check_tunable(model: Model, path: str) -> None:
                          "by evaluate --refine STEP,... and evaluate --tta.")
 
 
-def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset, folder: str, title: str) -> None:
+def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset, folder: str, title: str,
+                    overrides: dict) -> None:
     """Measure label maps against the data: print a table of all figures; write them, those of each photo and a report.
 
     Args:
@@ -207,6 +228,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
         dataset: prepared Dataset with annotations.
         folder: to write to.
         title: heading of the report.
+        overrides: settings that the options name.
 
     Raises:
         DataError: there is no photo.
@@ -219,7 +241,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
     from mrcnn.labeling.photos import compared
 
     path = checkpoint_of(options)
-    settings = settings_for(model, load_settings(path), dataset)
+    settings = settings_for(model, asked_settings(load_settings(path), overrides), dataset)
     photos, worst = [], WorstPhotos(dataset.class_names)
 
     def seen(image_id, truth, labels, figures):
@@ -267,6 +289,8 @@ def add_label(commands: argparse._SubParsersAction, add_command: Callable[..., a
     add_output(command, "DIR", "folder to write to (default: labels in the run's folder)")
     add_photo_run(command, "write label maps without overlays")
     add_refine(command)
+    command.add_argument("--min-confidence", type=probability, metavar="P",
+                         help="least score of an object (default: what --tune found, or 0.5)")
     add_tta(command)
     add_tiles(command)
     command.add_argument("--tune", action="store_true",

@@ -98,7 +98,7 @@ def test_the_score_threshold_of_the_confusion_matrix(command):
 def test_pixels_are_anothers_task(command, monkeypatch):
     asked = []
     monkeypatch.setattr(fashion_evaluate, "evaluate_pixels",
-                        lambda options, model, dataset, folder, title: asked.append((model, dataset)) or 0)
+                        lambda options, model, dataset, *others: asked.append((model, dataset)) or 0)
     code, folder = command("--pixels")
     assert code == 0 and not folder.exists()
     (model, dataset), = asked

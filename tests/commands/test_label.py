@@ -142,7 +142,7 @@ def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tm
     (["--image", "IN", "--output", "IN"], "is the folder of the photos"),
     (["--image", "gone.jpg"], "gone.jpg does not exist"),
     (["--images", "IN"], "takes its photos by --image"),
-    (["--tune", "--image", "IN"], "leave --image and --refine out"),
+    (["--tune", "--image", "IN"], "leave --image, --refine and --min-confidence out"),
     (["--tune", "--annotations", "gone.json"], "gone.json"),
 ])
 def test_bad_usage_is_one_line(loaded, checkpoint, tmp_path, capsys, arguments, message):
@@ -173,6 +173,30 @@ def test_tune_stores_what_label_then_uses(loaded, checkpoint, tmp_path, capsys):
     assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == 1).sum() == 400
 
 
+@pytest.mark.parametrize("asked", [["--min-confidence", "0.15"], ["--set", "DETECTION_MIN_CONFIDENCE=0.15"]])
+def test_the_least_score_asked_for_replaces_the_tuned_ones(loaded, checkpoint, tmp_path, capsys, asked):
+    """A wrong tie of 25 pixels scores 0.2."""
+    (tmp_path / "run" / "weights.label.json").write_text('{"class_thresholds": {"tie": 0.9}}')
+    photos = write_photos(tmp_path / "in")
+    for more, pixels in (([], 0), (asked, 25)):
+        assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / f"out{pixels}"), *more) == 0
+        assert (np.asarray(Image.open(tmp_path / f"out{pixels}" / "0.png")) == 2).sum() == pixels
+    assert loaded[-1] == {"DETECTION_MIN_CONFIDENCE": 0.15}
+    told = "Objects of a score of 0.15 or more count, in place of 0.5 and of what was tuned for 1 classes.\n"
+    assert capsys.readouterr().out.count(told) == 1
+
+
+def test_evaluate_pixels_of_a_least_score(checkpoint, tmp_path):
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
+    for least, tie in ((0.3, None), (0.1, 0)):
+        fashion_label.evaluate_pixels(evaluate_options(checkpoint, report=False), Finder(), dataset,
+                                      str(tmp_path / "e"), "weights on val", {"DETECTION_MIN_CONFIDENCE": least})
+        metrics = json.loads((tmp_path / "e" / "pixels.json").read_text())
+        assert metrics["classes"][2]["iou"] == tie and metrics["settings"]["score_threshold"] == least
+
+
 def test_evaluate_pixels(checkpoint, tmp_path, capsys):
     """The square is right in each photo; a wrong tie of 25 pixels is too when its threshold is low."""
     from mrcnn.data.formats import open_dataset
@@ -181,7 +205,7 @@ def test_evaluate_pixels(checkpoint, tmp_path, capsys):
     folder = str(tmp_path / "evaluation")
     for threshold, tie in ((0.3, None), (0.1, 0)):
         (tmp_path / "run" / "weights.label.json").write_text(json.dumps({"score_threshold": threshold}))
-        fashion_label.evaluate_pixels(evaluate_options(checkpoint), Finder(), dataset, folder, "weights on val")
+        fashion_label.evaluate_pixels(evaluate_options(checkpoint), Finder(), dataset, folder, "weights on val", {})
         metrics = json.loads((tmp_path / "evaluation" / "pixels.json").read_text())
         ious = [entry["iou"] for entry in metrics["classes"]]
         assert ious == [pytest.approx(1 if tie is None else 1975 / 2000), 1, tie]
@@ -203,7 +227,7 @@ def test_evaluate_pixels_without_a_report(checkpoint, tmp_path, capsys):
 
     dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
     options = evaluate_options(checkpoint, report=False, tile=512)
-    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "no title")
+    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "no title", {})
     assert sorted(os.listdir(tmp_path / "out")) == ["pixels.csv", "pixels.json"]
     measured = json.loads((tmp_path / "out" / "pixels.json").read_text())["measured"]
     assert measured["tiles"] == "512 pixels, 0.25 of a side in common"
@@ -217,6 +241,6 @@ def test_evaluate_pixels_refines(checkpoint, tmp_path):
     dataset = open_dataset(write_annotations(tmp_path), write_photos(tmp_path / "in"))
     (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.1}')
     options = evaluate_options(checkpoint, refine="small-regions:least=0.02")
-    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "refined")
+    fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "refined", {})
     metrics = json.loads((tmp_path / "out" / "pixels.json").read_text())
     assert metrics["mean_iou"] == 1 and metrics["measured"]["refinement"] == "small-regions:least=0.02"
