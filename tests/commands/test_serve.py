@@ -49,6 +49,7 @@ def test_options_become_limits(checkpoint, started):
     assert (limits.batch_size, limits.queue, limits.wait, limits.timeout) == (2, 9, 0.02, 3)
     assert (limits.upload, limits.pixels, limits.photos) == (5 << 20, 1000, 6)
     assert overrides == {"BATCH_SIZE": 2, "DETECTION_MIN_CONFIDENCE": 0.3}
+    assert app.state.service.served.settings.score_threshold == 0.3  # of label maps
     assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
 
 
