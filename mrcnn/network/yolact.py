@@ -1,7 +1,7 @@
 """YOLACT (Bolya 2019): prototypes of masks for the whole canvas, and what each anchor makes of them, side by side.
 
 The backbone, the pyramid, the anchors and the ground truth are Mask R-CNN's. Nothing is computed region by region: one
-pass gives every anchor its class, its box and its mask coefficients.
+pass gives every anchor its class and its box, and its mask coefficients; of the latter a detection needs its own alone.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_high_pyramid
 from mrcnn.network.yolact_detections import YolactDetections
 from mrcnn.network.yolact_losses import YolactTrainingModel
-from mrcnn.network.yolact_masks import PrototypeMasks, TrainingMasks
+from mrcnn.network.yolact_masks import AnchorConv2D, PrototypeMasks, TrainingMasks
 from mrcnn.network.yolact_targets import CanvasMasks, YolactTargets
 from mrcnn.ops import Tensor
 
@@ -52,11 +52,11 @@ def build_yolact(config: Settings) -> tuple:
     config.check()
     image, window, truth = network_inputs(config)
     stages = shared_stages(image, config)
-    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
-    inference = keras.Model(asked, detection_stages(stages, asked, config), name="yolact_inference")
     inputs = {"image": image, "window": window, **truth}
     training = YolactTrainingModel(inputs, training_stages(stages, inputs, config), config.LOSS_WEIGHTS,
                                    config.YOLACT_HARD_NEGATIVES, PROTOTYPE_STRIDE)
+    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
+    inference = keras.Model(asked, detection_stages(stages, asked, config), name="yolact_inference")
     training.layout = inference.layout = LAYOUT
     return training, inference
 
@@ -118,7 +118,7 @@ def convolve(maps: Sequence[Tensor], name: str, config: Settings, kind: type = l
     return maps
 
 
-def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Tensor]:
+def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, object]:
     """What every anchor says of itself (section 3.2, figure 4), the same weights on every level.
 
     Args:
@@ -126,36 +126,41 @@ def prediction_head(levels: Sequence[Tensor], config: Settings) -> dict[str, Ten
         config: YolactSettings.
 
     Returns:
-        {"logits": [B, A, C], "deltas": [B, A, 4], "coefficients": [B, A, k] in -1..1, for prototypes may be taken away
-        from a mask, too}.
+        {"logits": [B, A, C], "deltas": [B, A, 4], "hidden": maps like the levels, which the mask coefficients are made
+        of, "coefficients": the layer that does so}.
     """
     hidden = convolve(levels, "yolact_shared", config)
     anchors = len(config.YOLACT_ANCHOR_RATIOS)
-    branches = {  # name: (layer's, numbers an anchor, activation)
-        "logits": ("class", config.NUM_CLASSES, None),
-        "deltas": ("bbox", 4, None),
-        "coefficients": ("coefficients", config.YOLACT_PROTOTYPES, "tanh"),
-    }
-    said = {}
-    for key, (name, numbers, activation) in branches.items():
-        branch = layers.Conv2D(anchors * numbers, 3, padding="same", activation=activation, name=f"yolact_{name}",
+    said = {"hidden": hidden}
+    for key, name, numbers in (("logits", "class", config.NUM_CLASSES), ("deltas", "bbox", 4)):
+        branch = layers.Conv2D(anchors * numbers, 3, padding="same", name=f"yolact_{name}",
                                kernel_initializer=normal(0.01))
-        flat = layers.Reshape((-1, numbers), name=f"yolact_{name}_of_anchors")
-        said[key] = layers.Concatenate(axis=1, name=f"yolact_{name}_of_all")([flat(branch(x)) for x in hidden])
+        said[key] = of_all_anchors([branch(x) for x in hidden], numbers, name)
+    # In -1..1, for prototypes may be taken away from a mask, too.
+    said["coefficients"] = AnchorConv2D(anchors, config.YOLACT_PROTOTYPES, activation="tanh",
+                                        name="yolact_coefficients", kernel_initializer=normal(0.01))
     return said
+
+
+def of_all_anchors(maps: Sequence[Tensor], numbers: int, name: str) -> Tensor:
+    """Maps [B, h, w, anchors * numbers] of every level as one row of anchors, [B, A, numbers]."""
+    flat = layers.Reshape((-1, numbers), name=f"yolact_{name}_of_anchors")
+    return layers.Concatenate(axis=1, name=f"yolact_{name}_of_all")([flat(one) for one in maps])
 
 
 def detection_stages(stages: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
     """What anchors say -> detections -> the masks of these alone."""
-    said = {name: stages[name] for name in ("logits", "deltas", "coefficients", "anchors")}
+    said = {name: stages[name] for name in ("logits", "deltas", "anchors")}
     detections = YolactDetections(
         config.DETECTION_MAX_INSTANCES, config.YOLACT_NMS_CANDIDATES, config.DETECTION_NMS_THRESHOLD,
         config.BBOX_STD_DEV, config.YOLACT_NMS == "fast", name="yolact_detection",
     )({**said, "window": asked["window"], "min_confidence": asked["min_confidence"]})
+    coefficients = stages["coefficients"]({"maps": stages["hidden"], "anchor": detections["anchor"]})
     side = -(-int(max(config.IMAGE_SHAPE[:2])) // PROTOTYPE_STRIDE)
-    masks = PrototypeMasks(side, PROTOTYPE_STRIDE, name="detection_masks")(
-        {"prototypes": stages["prototypes"], **{key: detections[key] for key in ("coefficients", "boxes", "valid")}}
-    )
+    masks = PrototypeMasks(side, PROTOTYPE_STRIDE, name="detection_masks")({
+        "prototypes": stages["prototypes"], "coefficients": coefficients,
+        **{key: detections[key] for key in ("boxes", "valid")},
+    })
     return {**{key: detections[key] for key in ("boxes", "class_ids", "scores", "valid")}, "masks": masks}
 
 
@@ -169,8 +174,11 @@ def training_stages(stages: dict, inputs: dict[str, Tensor], config: Settings) -
     canvas = CanvasMasks(config.NUM_CLASSES, PROTOTYPE_STRIDE, config.USE_MINI_MASK, name="canvas_masks")(
         {**objects, **{key: inputs[key] for key in ("gt_masks", "window", "image")}, "prototypes": stages["prototypes"]}
     )
+    with layers_compute_in(config.PRECISION):
+        every = of_all_anchors([stages["coefficients"](x) for x in stages["hidden"]], config.YOLACT_PROTOTYPES,
+                               "coefficients")
     masks = TrainingMasks(name="training_masks")({
-        "prototypes": stages["prototypes"], "coefficients": stages["coefficients"], "gt_boxes": inputs["gt_boxes"],
+        "prototypes": stages["prototypes"], "coefficients": every, "gt_boxes": inputs["gt_boxes"],
         **{key: targets[key] for key in ("index", "valid", "object")}, "masks": canvas["masks"], "row": canvas["row"],
     })
     with layers_compute_in(config.PRECISION):

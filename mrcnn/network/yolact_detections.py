@@ -12,11 +12,11 @@ from mrcnn.ops.nms import ABSENT, fast_nms, nms
 
 
 class YolactDetections(keras.layers.Layer):
-    """Final boxes, classes, scores and mask coefficients (Bolya 2019, section 5).
+    """Final boxes, classes and scores, and which anchors they come from (Bolya 2019, section 5).
 
-    call: {"logits": [B, A, C], "deltas": [B, A, 4], "coefficients": [B, A, k], "anchors": [A, 4], "window": [B, 4],
-    "min_confidence": [B] least score} -> {"boxes": [B, D, 4], "class_ids": int32 [B, D], "scores": [B, D], "valid":
-    bool [B, D], "coefficients": [B, D, k]}, best first, zeros where not valid.
+    call: {"logits": [B, A, C], "deltas": [B, A, 4], "anchors": [A, 4], "window": [B, 4], "min_confidence": [B] least
+    score} -> {"boxes": [B, D, 4], "class_ids": int32 [B, D], "scores": [B, D], "valid": bool [B, D], "anchor": int32
+    [B, D]}, best first, zeros where not valid.
     """
 
     def __init__(self, count: int, candidates: int, iou_threshold: float, std: Sequence[float], fast: bool = True,
@@ -45,14 +45,12 @@ class YolactDetections(keras.layers.Layer):
         scores, rows = best_rows(ops.reshape(scores, (batch, classes * self.candidates)), rows, self.count)
         valid = scores > ABSENT
         rows = ops.where(valid[..., None], rows, 0.0)
-        anchor = ops.cast(rows[..., 5], "int32")
-        coefficients = ops.take_along_axis(inputs["coefficients"], anchor[:, :, None], axis=1)
         return {
             "boxes": rows[..., :4],
             "class_ids": ops.cast(rows[..., 4], "int32"),
             "scores": ops.where(valid, scores, 0.0),
             "valid": valid,
-            "coefficients": ops.where(valid[..., None], coefficients, 0.0),
+            "anchor": ops.cast(rows[..., 5], "int32"),
         }
 
     def candidates_of(self, logits: Tensor, min_confidence: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,5 +89,5 @@ class YolactDetections(keras.layers.Layer):
             "class_ids": keras.KerasTensor(shape, "int32"),
             "scores": keras.KerasTensor(shape, "float32"),
             "valid": keras.KerasTensor(shape, "bool"),
-            "coefficients": keras.KerasTensor(shape + (inputs["coefficients"].shape[-1],), "float32"),
+            "anchor": keras.KerasTensor(shape, "int32"),
         }

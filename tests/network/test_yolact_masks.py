@@ -1,15 +1,30 @@
 """YOLACT's masks against numpy, and how much of a large one reaches the photo."""
 
 import cv2
+import keras
 import numpy as np
 from keras import ops
 
 from mrcnn.data.masks import paste_mask
-from mrcnn.network.yolact_masks import PrototypeMasks, TrainingMasks, assembled
+from mrcnn.network.yolact_masks import AnchorConv2D, PrototypeMasks, TrainingMasks, assembled
 
 
 def tensors(inputs):
     return {name: ops.convert_to_tensor(value) for name, value in inputs.items()}
+
+
+def test_what_some_anchors_say_is_what_they_say_among_all():
+    """Three anchors a cell on maps of 2x3, 1x2 and one cell, so that each reads zeros beyond its own map."""
+    rng = np.random.default_rng(0)
+    layer = AnchorConv2D(3, 2, activation="tanh", bias_initializer="ones")
+    maps = [rng.normal(size=(2, *sides, 4)).astype("float32") for sides in ((2, 3), (1, 2), (1, 1))]
+    every = np.concatenate([ops.convert_to_numpy(layer(one)).reshape(2, -1, 2) for one in maps], axis=1)
+    anchor = np.stack([np.arange(27), rng.permutation(27)]).astype("int32")
+    some = layer({"maps": [ops.convert_to_tensor(one) for one in maps], "anchor": ops.convert_to_tensor(anchor)})
+    expected = np.take_along_axis(every, anchor[..., None], axis=1)
+    np.testing.assert_allclose(ops.convert_to_numpy(some), expected, atol=1e-6)
+    symbolic = layer({"maps": [keras.Input((None, None, 4))], "anchor": keras.Input((5,), dtype="int32")})
+    assert symbolic.shape == (None, 5, 2)
 
 
 def test_assembly_is_a_sum_of_prototypes():
