@@ -18,6 +18,7 @@ from keras import layers
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
+from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
 from mrcnn.network.group_norm import GroupNormalization
 from mrcnn.ops import Tensor
@@ -47,7 +48,7 @@ def normalisation(kind: str, trainable_statistics: bool | None, name: str | None
     """
     if kind == "group":
         return GroupNormalization(groups=groups, epsilon=1e-5, name=name)
-    layer = layers.BatchNormalization(epsilon=1e-3, name=name)
+    layer = BatchNormalization(epsilon=1e-3, name=name)
     if trainable_statistics is False:
         layer.trainable = False
     return layer

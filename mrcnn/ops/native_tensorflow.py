@@ -1,12 +1,15 @@
 """TensorFlow's own kernels for NMS, RoIAlign and Adam: same results as the references, much faster; and a network as
 one graph."""
 
+import contextvars
 from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
 from mrcnn.ops import Tensor
+
+_answering = contextvars.ContextVar("answering", default=False)  # whether a graph of `compiled` is being traced
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int, absent: float) -> tuple[Tensor, Tensor]:
@@ -107,6 +110,36 @@ def convolve_enlarged(x: Tensor, kernel: Tensor) -> Tensor:
     return tf.ensure_shape(tf.concat([top, middle, bottom], axis=1), (None, None, None, channels))
 
 
+def scaled_convolution(x: Tensor, factor_and_shift: Callable) -> Tensor | None:
+    """x * factor + shift by the convolution that x comes from, with a kernel of its own in place of x.
+
+    A bias follows a convolution within one operation, and so does the activation behind it, where a product and a sum
+    each go through the whole map. What x was made by is pruned from the graph, if nothing else needs it.
+
+    Args:
+        x: [B, h, w, G].
+        factor_and_shift: function that gives both, [G] each; asked only where they are needed.
+
+    Returns:
+        [B, h, w, G]; None where x does not come straight from a convolution, and outside the graphs of `compiled`.
+    """
+    if not _answering.get() or tf.executing_eagerly() or x.dtype != tf.float32:
+        return None
+    made, bias = x.op, None
+    if made.type == "BiasAdd":
+        bias, made = made.inputs[1], made.inputs[0].op
+    if made.type not in ("Conv2D", "DepthwiseConv2dNative") or made.get_attr("data_format") != b"NHWC":
+        return None
+    factor, shift = factor_and_shift()
+    shift = shift if bias is None else shift + bias * factor
+    before, kernel = made.inputs
+    by_channel = made.type == "DepthwiseConv2dNative"  # whose kernels come [height, width, F, G / F]
+    settings = {name: made.get_attr(name) for name in ("strides", "padding", "explicit_paddings", "dilations")}
+    convolve = tf.raw_ops.DepthwiseConv2dNative if by_channel else tf.raw_ops.Conv2D
+    kernel = kernel * (tf.reshape(factor, kernel.shape[2:]) if by_channel else factor)
+    return tf.nn.bias_add(convolve(input=before, filter=kernel, **settings), shift)
+
+
 def adam(variable: tf.Variable, momentum: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor,
          step: tf.Tensor, betas: tuple[float, float], epsilon: float) -> None:
     """Adam's change of one variable and of its two means by ResourceApplyAdam, one operation in place of thirty.
@@ -147,7 +180,15 @@ def compiled(model: object) -> Callable:
         Function of the model's inputs that gives its outputs as numpy arrays, with the weights of the moment.
     """
     signature = {name: tf.TensorSpec(tensor.shape, tensor.dtype, name) for name, tensor in model.input.items()}
-    call = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature], autograph=False)
+
+    def answer(inputs):
+        token = _answering.set(True)
+        try:
+            return model(inputs, training=False)
+        finally:
+            _answering.reset(token)
+
+    call = tf.function(answer, input_signature=[signature], autograph=False)
 
     def run(inputs):
         return {name: keras.ops.convert_to_numpy(value) for name, value in call(inputs).items()}

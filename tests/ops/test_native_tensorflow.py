@@ -9,6 +9,7 @@ if keras.backend.backend() != "tensorflow":
 
 import tensorflow as tf
 
+from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.ops.native_tensorflow import compiled, convolve_enlarged, enlarge
 
 
@@ -52,6 +53,41 @@ def test_the_weights_are_those_of_the_moment():
     assert run(inputs)["mean"].tolist() == [[0, 0, 0]]
     layer.offset.assign(3.0)
     assert run(inputs)["mean"].tolist() == [[3, 3, 3]]
+
+
+@pytest.mark.parametrize("kind, settings", [
+    (keras.layers.Conv2D, {"filters": 4, "kernel_size": 3, "padding": "same"}),
+    (keras.layers.Conv2D, {"filters": 4, "kernel_size": 3, "strides": 2, "use_bias": False}),
+    (keras.layers.DepthwiseConv2D, {"kernel_size": 3, "strides": 2, "padding": "same", "depth_multiplier": 2}),
+])
+def test_a_convolution_takes_the_norm_behind_it_in(kind, settings, monkeypatch):
+    """The graph of answers goes through no map to normalise it, and gives what the layers give one by one."""
+    rng, image = np.random.default_rng(0), keras.Input((7, 8, 3), name="image")
+    x = keras.layers.ReLU(6.0)(BatchNormalization()(kind(**settings)(image)))
+    model = keras.Model({"image": image}, {"map": x})
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
+    photo = rng.normal(size=(2, 7, 8, 3)).astype("float32")
+    first, weights = model({"image": photo})["map"].numpy(), model.get_weights()
+    model.set_weights([weight + 0.25 for weight in weights])
+    second = model({"image": photo})["map"].numpy()
+    assert 0 < (first > 0).mean() < 1 and np.abs(second - first).max() > 0.01
+    monkeypatch.delattr(keras.layers.BatchNormalization, "call")  # by which maps would be gone through once more
+    run = compiled(model)
+    np.testing.assert_allclose(run({"image": photo})["map"], second, atol=2e-5)
+    model.set_weights(weights)
+    np.testing.assert_allclose(run({"image": photo})["map"], first, atol=2e-5)
+
+
+@pytest.mark.parametrize("before", [  # TensorFlow dilates by moving cells about, before and after a convolution
+    lambda x: keras.layers.ReLU()(keras.layers.Conv2D(2, 1)(x)), keras.layers.Conv2D(2, 3, dilation_rate=2),
+])
+def test_norms_that_no_convolution_can_take_in(before):
+    image = keras.Input((6, 6, 2), name="image")
+    model = keras.Model({"image": image}, {"map": BatchNormalization()(before(image))})
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
+    photo = rng.normal(size=(1, 6, 6, 2)).astype("float32")
+    np.testing.assert_allclose(compiled(model)({"image": photo})["map"], model({"image": photo})["map"], atol=1e-5)
 
 
 def test_convolving_enlarged_maps_has_the_gradients_of_its_two_steps():
