@@ -50,6 +50,8 @@ def serve(options: argparse.Namespace) -> None:
             start_keras()
         chain_of(options)  # a step that does not exist shows before the network is built
         served = served_model(path, options, overrides)
+        if served.finds_objects:
+            served.settings = asked_settings(served.settings, overrides)
         from mrcnn.data.encoded import WHITE
         from mrcnn.serving.app import make_app
         from mrcnn.serving.corrected import CorrectedTasks
@@ -73,7 +75,6 @@ def served_model(path: str, options: argparse.Namespace, overrides: dict) -> Ser
 
     if hasattr(model, "detect"):
         settings.check_classes(model.class_names or [])
-        settings = asked_settings(settings, overrides)
     version = os.path.splitext(os.path.basename(path))[0]
     return ServedModel(model, options.name, version, settings, chain_of(options, model))
 
