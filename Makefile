@@ -13,8 +13,9 @@ RUN = $(VENV)/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile
 # uv unpacks in a fifth of the time. PyTorch, of which a machine may have a build of its own, is left to pip, and all of it
 # where uv cannot be had. Its cache lies beside the environment: files are linked, not copied.
-INDEX = $${PIP_INDEX_URL:-$$($(RUN) -m pip config get global.index-url 2> /dev/null || echo https://pypi.org/simple)}
-UV = UV_CACHE_DIR=$(VENV)/uv_cache $(VENV)/uv/bin/uv pip install --quiet --python $(RUN) --default-index "$(INDEX)"
+INDEX = $${PIP_INDEX_URL:-$$($(RUN) -m pip config get global.index-url 2> /dev/null)}
+UV = index="$(INDEX)"; UV_CACHE_DIR=$(VENV)/uv_cache $(VENV)/uv/bin/uv pip install --quiet --python $(RUN) \
+	$${index:+--default-index "$$index"}
 export PYTHONDONTWRITEBYTECODE =
 # Whole test files side by side, those with slow tests first, as tests/conftest.py puts them.
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
