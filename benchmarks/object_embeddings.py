@@ -61,6 +61,7 @@ def changed(image):
 def objects_of(model, paths):
     """Arrays of all objects: photo, whether it is changed, class, score, vector, colour."""
     from mrcnn.collections.colours import dominant_colours
+    from mrcnn.data import run_lengths
     from mrcnn.data.images import load_image
 
     rows = []
@@ -69,7 +70,7 @@ def objects_of(model, paths):
         for is_changed, pixels in enumerate((image, changed(image))):
             [result] = model.detect([pixels], rle=True, min_confidence=COUNTED)
             for i, rle in enumerate(result["rles"]):
-                colours = dominant_colours(pixels, rle)
+                colours = dominant_colours(pixels, run_lengths.check(rle, pixels.shape[:2]))
                 if colours:
                     rows.append((number, is_changed, result["class_ids"][i], result["scores"][i],
                                  result["embeddings"][i], [colours[0][name] for name in "lab"]))

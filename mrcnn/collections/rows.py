@@ -7,6 +7,7 @@ import numpy as np
 from mrcnn.collections.colours import dominant_colours
 from mrcnn.data import run_lengths
 from mrcnn.data.curation.duplicates import perceptual_hash
+from mrcnn.data.run_length_counts import checked_runs
 
 PEOPLE = ("person", "people", "human")  # names of classes, in any case
 # {column: type}; all but "photo" may be missing from a row. docs/collections.md says what they mean.
@@ -69,13 +70,14 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
     names = [class_names[class_id] for class_id in class_ids]
     attributes = result.get("attributes") or [None] * len(rles)
     embeddings = unit_rows(result["embeddings"]).astype(np.float16) if "embeddings" in result else None
-    persons, areas, rows = persons_of(rles, names), run_lengths.areas(rles), []
+    persons, rows = persons_of(rles, names), []
+    runs, first = checked_runs(rles, image.shape[:2])
     for number, (rle, box) in enumerate(zip(rles, np.asarray(result["boxes"], float).reshape(-1, 4).tolist())):
-        told = attributes[number]
+        told, own = attributes[number], runs[first[number]:first[number + 1]]
         rows.append({
             **of_photo, "object": number, "class_id": class_ids[number], "class": names[number],
             "score": float(result["scores"][number]), **dict(zip(("y1", "x1", "y2", "x2"), box)),
-            "rle": rle["counts"], "area": int(areas[number]), "colours": dominant_colours(image, rle),
+            "rle": rle["counts"], "area": int(own[1::2].sum()), "colours": dominant_colours(image, own),
             "attributes": None if told is None else [{"name": name, "score": float(told[name])} for name in told],
             "person": persons[number], **({} if embeddings is None else {EMBEDDING: embeddings[number]}),
         })

@@ -4,7 +4,8 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,30 +84,44 @@ def write_shard(path: str, names: Sequence[str], job: Job, model: object,
     parquet = load_pyarrow()[1]
     counts, rows, size = Counts(photos=len(names)), [], max(1, int(model.config.BATCH_SIZE))
     class_names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
-    photos, lost = _ahead(lambda name: _looked_at(job, name), names, READERS + size), 0
-    for start in range(0, len(names), size):
-        batch = [next(photos) for _ in names[start:start + size]]
-        for name, (_, _, reason, unreached) in zip(names[start:], batch):
-            lost = lost + 1 if unreached and is_address(job.root) and not is_address(name) else 0
-            if lost >= min(LOST, len(names)):
-                raise RunError(f"{lost} photos in a row cannot be had, as: {reason} The shards that are done stay, and "
-                               "the same command does the others.")
-        found = iter(model.detect([image for _, image, *_ in batch if image is not None], rle=True)
-                     if any(image is not None for _, image, *_ in batch) else ())
-        for name, (sha256, image, reason, _) in zip(names[start:], batch):
-            if image is None:
-                counts.unreadable += 1
-                counts.example = counts.example or reason
-                rows.append(unreadable_row(name, sha256, reason))
-                continue
-            result = next(found)
-            counts.objects += len(result["rles"])
-            rows += photo_rows(name, sha256, image, result, class_names)
-        show(min(start + size, len(names)))
+
+    def described(entry):
+        name, seen, result = entry
+        return entry, None if result is None else photo_rows(name, seen.sha256, seen.image, result, class_names)
+
+    for (name, seen, _), own in _ahead(described, _detected(job, names, model, size, show), size, threads=1):
+        if own is None:
+            counts.unreadable += 1
+            counts.example = counts.example or seen.reason
+            own = [unreadable_row(name, seen.sha256, seen.reason)]
+        counts.objects += sum("object" in row for row in own)
+        rows += own
     table = _table(rows, schema({METADATA: job.key}, job.embeddings))
     with whole_file(path) as partial:
         parquet.write_table(table, partial, compression="zstd")
     return counts
+
+
+def _detected(job, names, model, size, show):
+    """Yields (name, Seen, result of the network, or None of what cannot be read) of each photo.
+
+    Photos are read by threads before their turn; what is found is described by another one while the network looks at
+    those that follow. So a network that is faster than both waits for neither.
+    """
+    photos, lost = _ahead(lambda name: _looked_at(job, name), names, READERS + size, READERS), 0
+    for start in range(0, len(names), size):
+        part = names[start:start + size]
+        batch = [next(photos) for _ in part]
+        for name, seen in zip(part, batch):
+            lost = lost + 1 if seen.unreached and is_address(job.root) and not is_address(name) else 0
+            if lost >= min(LOST, len(names)):
+                raise RunError(f"{lost} photos in a row cannot be had, as: {seen.reason} The shards that are done "
+                               "stay, and the same command does the others.")
+        images = [seen.image for seen in batch if seen.image is not None]
+        found = iter(model.detect(images, rle=True) if images else ())
+        for name, seen in zip(part, batch):
+            yield name, seen, None if seen.image is None else next(found)
+        show(start + len(part))
 
 
 def _table(rows, columns):
@@ -132,23 +147,38 @@ def read_photo(job: Job, name: str) -> tuple[str | None, np.ndarray | None, str 
     return _looked_at(job, name)[:3]
 
 
+class Seen(NamedTuple):
+    """A photo that was read, or why not.
+
+    Args:
+        sha256: of its file; None if there is none.
+        image: uint8 [H, W, 3] RGB; None if it cannot be read, for the `reason`.
+        unreached: whether it may be there all the same.
+    """
+
+    sha256: str | None
+    image: np.ndarray | None
+    reason: str | None
+    unreached: bool
+
+
 def _looked_at(job, name):
-    """`read_photo`, and in the fourth place whether the photo may be there all the same."""
     sha256 = None
     try:
         data = read_bytes(job.root, name)
         sha256 = hashlib.sha256(data).hexdigest()
-        return sha256, decode_image(data, called(job.root, name), job.matte), None, False
+        return Seen(sha256, decode_image(data, called(job.root, name), job.matte), None, False)
     except DataError as error:
-        return sha256, None, printable(error, one_line=True), isinstance(error, Unreached)
+        return Seen(sha256, None, printable(error, one_line=True), isinstance(error, Unreached))
 
 
-def _ahead(function: Callable, items: Sequence, count: int) -> Iterator:
+def _ahead(function: Callable, items: Iterable, count: int, threads: int) -> Iterator:
     """function(item) of each item in order, by threads, which are `count` items ahead at most."""
-    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
-        waiting = collections.deque(pool.submit(function, item) for item in items[:count])
-        for item in [*items[count:], *[None] * len(waiting)]:
-            first = waiting.popleft()
-            if item is not None:
-                waiting.append(pool.submit(function, item))
-            yield first.result()
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        waiting = collections.deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

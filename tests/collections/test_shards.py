@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import threading
 
 import pytest
 
@@ -53,6 +54,24 @@ def test_a_shard_of_unreadable_photos_needs_no_network(tmp_path):
     counts = write_shard(str(tmp_path / "a.parquet"), ["x.jpg", "y\udcff.jpg"], Job(str(tmp_path), "key"), model)
     assert counts.unreadable == 2 and model.seen == 0
     assert [row["photo"] for row in rows_of(tmp_path)] == ["x.jpg", "y\\udcff.jpg"]
+
+
+def test_the_network_looks_at_the_next_photo_while_what_it_found_is_described(tmp_path, photos, monkeypatch):
+    later, describe, waited = threading.Event(), shards.photo_rows, []
+
+    class Finder(GarmentFinder):
+        def find(self, image):
+            if self.seen:
+                later.set()
+            return super().find(image)
+
+    def photo_rows(*arguments):
+        waited.append(later.wait(20))
+        return describe(*arguments)
+
+    monkeypatch.setattr(shards, "photo_rows", photo_rows)
+    write_shard(str(tmp_path / "out" / "a.parquet"), NAMES, Job(str(tmp_path / "photos"), "key"), Finder(batch=1))
+    assert waited == [True] * len(NAMES) and counts_of(rows_of(tmp_path / "out")) == expected_counts(photos)
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, photos):
