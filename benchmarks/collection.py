@@ -1,15 +1,21 @@
-"""What a collection takes beside the network's own time, with 1 and 2 workers of each engine, and its memory.
+"""What a collection takes beside the network's own time: in one process, and with 1 and 2 workers of each engine.
 
-    python benchmarks/collection.py --weights FILE --images DIR [--photos 64] [--rounds 3] [--engines local ray]
+    python benchmarks/collection.py --weights FILE --images DIR [--engines local ray] [--workers 1 2] [--seconds 200]
 
-In turns, in one run: the network alone on photos that are in memory, in one process on all cores; a shard of the same
-photos by the same network in the same process; and, for each engine, the command over as many photos as it has workers,
-which is its start, and the command over all photos. Speeds are of what is left without the start. Processor time is
-that of all processes of the command together, which other programs on the machine change less than seconds. Memory is
-theirs together, each half second: the most of the middle and of the last third.
+First, in turns in this process: the network alone on photos that are in memory, and a shard of the same photos by the
+same network. Then for each engine and number of workers, one after the other: the network alone, in as many processes
+with as many threads as the workers have, all at the same time; the command over so many photos that it works for
+--seconds without its start; and the network alone again.
+
+The steady state of a command is from the shard on by which each worker has done two, to the last one after which all
+still have work; the time before is its start. Overhead is what a photo takes in it over what it takes the network
+alone: by the clock, and in processor time of all processes of the command together, which other programs on the machine
+change less. --images may hold few photos: the command is given as many links to them as it needs.
 """
 
 import argparse
+import itertools
+import json
 import os
 import statistics
 import subprocess
@@ -21,6 +27,8 @@ import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import numpy as np  # noqa: E402
+
 from mrcnn.architectures import load  # noqa: E402
 from mrcnn.collections.shards import Job, write_shard  # noqa: E402
 from mrcnn.data.images import load_image  # noqa: E402
@@ -28,6 +36,9 @@ from mrcnn.files import text_table  # noqa: E402
 
 PAGE, TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 EVERY = 0.5  # seconds between looks at the processes
+KINDS = {"ray::Worker": "workers", "spawn_main": "workers", "gcs_server": "gcs_server", "raylet/raylet": "raylet"}
+
+# --- In this process -------------------------------------------------------------------------------------------------
 
 
 def network(model, photos):
@@ -47,34 +58,118 @@ def shard(model, paths):
         return time.perf_counter() - began, time.process_time() - used
 
 
-def command(options, paths, engine, workers):
-    """(seconds, processor seconds, [(seconds since the start, bytes resident)]) of the command over photos."""
+def ready(options, paths):
+    """(model, photos) after both were used once: traced, and what is needed imported."""
+    model, photos = load(options.weights), [load_image(path) for path in paths]
+    network(model, photos[:2 * model.config.BATCH_SIZE])
+    shard(model, paths[:2 * model.config.BATCH_SIZE])
+    return model, photos
+
+
+def in_one_process(options, paths):
+    """Print what a shard takes over the network, in turns."""
+    model, photos = ready(options, paths)
+    alone, here = zip(*((network(model, photos), shard(model, paths)) for _ in range(options.rounds)))
+    rows = [("in one process", "photos/s", "processor s a photo", "over the network", "least over least")]
+    for name, times in (("the network alone", alone), ("a shard", here)):
+        seconds, used = zip(*times)
+        bare = [pair[1] for pair in alone]
+        rows.append((name, f"{len(paths) / statistics.median(seconds):.2f}",
+                     f"{statistics.median(used) / len(paths):.4f}",
+                     f"{statistics.median(used) / statistics.median(bare):.3f}", f"{min(used) / min(bare):.3f}"))
+    print(text_table(rows), flush=True)
+
+
+# --- The network alone, in processes ---------------------------------------------------------------------------------
+
+
+def alone(options, paths):
+    """What a process of `references` does: says when it is ready, and goes on when it is told to."""
+    model, photos = ready(options, paths)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    done, size = 0, model.config.BATCH_SIZE
+    began, used = time.perf_counter(), time.process_time()
+    while (seconds := time.perf_counter() - began) < options.alone:
+        start = done % len(photos) // size * size
+        model.detect(photos[start:start + size], rle=True)
+        done += len(photos[start:start + size])
+    print(json.dumps([done, seconds, time.process_time() - used]), flush=True)
+
+
+def references(options, workers, threads):
+    """(photos/s of all together, processor seconds a photo) of the network alone in processes at the same time."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TF_NUM_INTRAOP_THREADS": str(threads)}
+    command = [sys.executable, os.path.abspath(__file__), "--weights", options.weights, "--images", options.images,
+               "--photos", str(options.photos), "--alone", str(options.reference)]
+    processes = [subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL, text=True) for _ in range(workers)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [json.loads(process.communicate()[0]) for process in processes]
+    return sum(done / seconds for done, seconds, _ in said), sum(used for *_, used in said) / sum(
+        done for done, *_ in said)
+
+
+# --- The command -----------------------------------------------------------------------------------------------------
+
+
+def command(options, paths, engine, workers, count):
+    """What the steady state of the command over `count` photos is like, {name: number}."""
+    size = options.shard_size
     with tempfile.TemporaryDirectory() as folder:
-        listed = os.path.join(folder, "list.txt")
-        with open(listed, "w", encoding="utf-8") as file:
-            file.writelines(f"{os.path.abspath(path)}\n" for path in paths)
+        photos, out = os.path.join(folder, "photos"), os.path.join(folder, "out")
+        os.mkdir(photos)
+        for number, path in zip(range(count), itertools.cycle(paths)):
+            os.symlink(os.path.abspath(path), os.path.join(photos, f"{number:06d}{os.path.splitext(path)[1]}"))
         process = subprocess.Popen(
-            [sys.executable, "-m", "mrcnn", "collection", "label", listed, "--weights", options.weights,
-             "--output", os.path.join(folder, "out"), "--engine", engine, "--workers", str(workers), "--shard-size",
-             str(min(options.shard_size, -(-len(paths) // workers)))], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True)
-        began, sizes, used = time.perf_counter(), [], {}
-        watch = threading.Thread(target=_watch, args=(process, began, sizes, used))
+            [sys.executable, "-m", "mrcnn", "collection", "label", photos, "--weights", options.weights, "--output",
+             out, "--engine", engine, "--workers", str(workers), "--shard-size", str(size)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        began, looks = time.time(), []
+        watch = threading.Thread(target=_watch, args=(process, looks))
         watch.start()
         errors = process.communicate()[1]
-        seconds = time.perf_counter() - began
         watch.join()
         assert process.returncode == 0, errors
-    return seconds, sum(used.values()), sizes
+        done = sorted(entry.stat().st_mtime for entry in os.scandir(out) if entry.name.startswith("shard-"))
+    first, last = done[2 * workers - 1], done[-workers - 1]
+    photos = (len(done) - 3 * workers) * size
+    when, memory = np.array([look[0] for look in looks]), np.array([look[2] for look in looks])
+    used = {kind: (np.interp(last, when, seconds) - np.interp(first, when, seconds)) / photos
+            for kind in sorted({kind for look in looks for kind in look[1]})
+            for seconds in [[look[1].get(kind, 0) for look in looks]]}
+    third = (last - first) / 3
+    return {"photos": photos, "seconds": last - first, "speed": photos / (last - first), "used": used,
+            "start": first - began - 2 * workers * size / (photos / (last - first)),
+            "memory": [memory[(when >= first + i * third) & (when <= first + (i + 1) * third)].max() for i in (0, 2)]}
 
 
-def _watch(process, began, sizes, used):
-    """Look at the processes: `used` gets the processor seconds of each when it was last seen."""
+def _watch(process, looks):
+    """Look at the processes: (time, {kind: processor seconds of its processes so far}, bytes resident)."""
+    used, kinds = {}, {}
     while process.poll() is None:
-        looks = {number: _look(number) for number in _family(process.pid)}
-        used.update({number: seconds for number, (seconds, _) in looks.items() if seconds})
-        sizes.append((time.perf_counter() - began, sum(size for _, size in looks.values())))
+        seen = {number: _look(number) for number in _family(process.pid)}
+        used.update({number: seconds for number, (seconds, _) in seen.items() if seconds})
+        for number in seen:  # each time: what was forked is another program a moment later
+            kinds[number] = "the command" if number == process.pid else _kind(number) or kinds.get(number, "others")
+        sums = dict.fromkeys(kinds.values(), 0.0)
+        for number, seconds in used.items():
+            sums[kinds[number]] += seconds
+        looks.append((time.time(), sums, sum(size for _, size in seen.values())))
         time.sleep(EVERY)
+
+
+def _kind(number):
+    try:
+        with open(f"/proc/{number}/cmdline") as file:
+            words = file.read()
+    except OSError:
+        return None
+    return next((kind for part, kind in KINDS.items() if part in words), "others")
 
 
 def _family(number):
@@ -103,57 +198,50 @@ def _look(number):
         return 0, 0
 
 
+def measured(options, paths, engine, workers):
+    """Print what one engine with so many workers takes."""
+    cores = os.cpu_count() or 1
+    threads = 1 if engine == "ray" else max(1, cores // workers)  # as the engines set them
+    before = references(options, workers, threads)
+    size = options.shard_size
+    count = (-(-int(before[0] * options.seconds) // size) + 3 * workers + 1) * size
+    found, after = command(options, paths, engine, workers, count), references(options, workers, threads)
+    speed, used = (statistics.mean(pair) for pair in zip(before, after))
+    own = sum(found["used"].values())
+    parts = ", ".join(f"{kind} {seconds * 1e3:.1f}" for kind, seconds in found["used"].items())
+    print(f"{engine}, {workers} workers: {found['photos']} photos in {found['seconds']:.0f} s of steady state, after "
+          f"{found['start']:.0f} s of start\n"
+          f"  photos/s {found['speed']:.2f}; the network alone {speed:.2f} ({before[0]:.2f} before, {after[0]:.2f} "
+          f"after): overhead {speed / found['speed'] - 1:.1%} by the clock\n"
+          f"  processor ms a photo {own * 1e3:.1f} ({parts}); the network alone {used * 1e3:.1f} "
+          f"({before[1] * 1e3:.1f} before, {after[1] * 1e3:.1f} after): overhead {own / used - 1:.1%}\n"
+          f"  memory: {found['memory'][0] / 1e6:.0f} MB at most in its first third, {found['memory'][1] / 1e6:.0f}"
+          f" MB in the last; load of the machine {os.getloadavg()[0]:.1f}", flush=True)
+
+
 def run():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--weights", required=True)
     parser.add_argument("--images", required=True)
-    parser.add_argument("--photos", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--shard-size", type=int, default=16)
+    parser.add_argument("--photos", type=int, default=64, help="photos that the network alone is given")
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison in one process; 0 leaves it out")
+    parser.add_argument("--shard-size", type=int, default=32)
     parser.add_argument("--engines", nargs="*", default=["local"], choices=["local", "ray"])
+    parser.add_argument("--workers", nargs="*", type=int, default=[1, 2])
+    parser.add_argument("--seconds", type=float, default=200, help="of the steady state of each command")
+    parser.add_argument("--reference", type=float, default=45, help="seconds of the network alone, before and after")
+    parser.add_argument("--alone", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    paths = sorted(entry.path for entry in os.scandir(options.images) if entry.is_file())[:options.photos]
-    model, photos = load(options.weights), [load_image(path) for path in paths]
-    network(model, photos[:2 * model.config.BATCH_SIZE])  # traced
-    shard(model, paths[:2 * model.config.BATCH_SIZE])  # and what it needs imported
-    ways = [(engine, workers) for engine in options.engines for workers in (1, 2)]
-    alone, here, memory, whole, start = [], [], {}, {way: [] for way in ways}, {way: [] for way in ways}
-    for _ in range(options.rounds):
-        alone.append(network(model, photos))
-        here.append(shard(model, paths))
-        for way in ways:
-            start[way].append(command(options, paths[:way[1]], *way)[:2])
-            *times, memory[way] = command(options, paths, *way)
-            whole[way].append(times)
-    tell(options, len(paths), alone, here, whole, start, memory)
-
-
-def tell(options, count, alone, here, whole, start, memory):
-    """Print the table: of seconds medians, of processor seconds medians and the least."""
-    print(f"{count} photos, shards of at most {options.shard_size}, {options.rounds} rounds in turns, {os.cpu_count()} "
-          f"cores, load {os.getloadavg()[0]:.1f}")
-    seconds, used = zip(*alone)
-    rows = [("", "s", "start s", "photos/s", "processor s a photo", "of the network", "least", "MB, middle third",
-             "MB, last third"),
-            ("network alone", f"{statistics.median(seconds):.1f}", "", f"{count / statistics.median(seconds):.2f}",
-             f"{statistics.median(used) / count:.3f}", "1.000", "1.000", "", "")]
-    passed, cost = zip(*here)
-    rows.append(("a shard in one process", f"{statistics.median(passed):.1f}", "",
-                 f"{count / statistics.median(passed):.2f}", f"{statistics.median(cost) / count:.3f}",
-                 f"{statistics.median(cost) / statistics.median(used):.3f}", f"{min(cost) / min(used):.3f}", "", ""))
-    for way, times in whole.items():
-        done = count - way[1]  # a photo for each worker is in the time of the start
-        total, began = (statistics.median(one[0] for one in some) for some in (times, start[way]))
-        cost = [(one[1] - before[1]) / done for one, before in zip(times, start[way])]
-        sizes = memory[way]
-        middle, last = (max(size for when, size in sizes if third / 3 <= when / sizes[-1][0] <= (third + 1) / 3)
-                        for third in (1, 2))
-        rows.append((f"{way[0]}, {way[1]} workers", f"{total:.1f}", f"{began:.1f}",
-                     f"{done / max(total - began, 1e-9):.2f}", f"{statistics.median(cost):.3f}",
-                     f"{statistics.median(cost) / (statistics.median(used) / count):.3f}",
-                     f"{min(cost) / (min(used) / count):.3f}", f"{middle / 1e6:.0f}", f"{last / 1e6:.0f}"))
-    print(text_table(rows))
+    paths = sorted(entry.path for entry in os.scandir(options.images) if entry.is_file())
+    if options.alone:
+        alone(options, paths[:options.photos])
+        return
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, shards of {options.shard_size} photos", flush=True)
+    if options.rounds:
+        in_one_process(options, paths[:options.photos])
+    for engine, workers in itertools.product(options.engines, options.workers):
+        measured(options, paths, engine, workers)
 
 
 if __name__ == "__main__":
