@@ -132,8 +132,8 @@ def claim(folder: str | os.PathLike, taken: str = TAKEN) -> object:
         # Unbuffered: what a full disk does not take must not come up again when the lock is closed.
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
     except OSError as error:
-        raise RunError(f"{error.filename or path}: cannot write in the run folder ({error.strerror}): check rights and "
-                       "disk space, or choose another folder for the runs.") from error
+        raise RunError(f"{error.filename or path}: cannot write in the folder ({error.strerror}): check rights and "
+                       "disk space, or choose another folder.") from error
     try:
         if not lock_file(file, path):
             file.seek(0)

@@ -115,5 +115,5 @@ def test_a_lock_on_a_full_disk_is_held_and_closed_without_a_word(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "logs").write_text("a file")
-    with pytest.raises(RunError, match=r"logs.*cannot write in the run folder.*another folder"):
+    with pytest.raises(RunError, match=r"logs.*cannot write in the folder.*another folder"):
         claim_new(str(tmp_path / "logs" / "fashion20270101T0000"), "fashion")
