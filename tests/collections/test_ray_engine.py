@@ -3,8 +3,8 @@
 The second part needs the package ray: make test-cluster.
 """
 
-import importlib.util
-import json
+import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -14,43 +14,22 @@ import sys
 import time
 from types import SimpleNamespace
 
-import h5py
 import pytest
 
 pytest.importorskip("pyarrow")
 
-from garments import CLASSES, GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
+from garments import GarmentFinder, counts_of, expected_counts, rows_of, write_photos  # noqa: E402
 from PIL import Image  # noqa: E402
+from ray_cluster import COUNT, needs_ray, raylet_of, shards_in, wait_for, workers_of  # noqa: E402
 
 from mrcnn.collections.ray_engine import Layout, _Work, check_address  # noqa: E402
 from mrcnn.collections.shards import Counts  # noqa: E402
 from mrcnn.errors import RunError, UsageError  # noqa: E402
 
-COUNT, DELAY = 90, 0.4
+pytest_plugins = ("ray_fixtures",)
+NODES = [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}]
 # 127.0.0.1, the same as an address of IPv6, and ::1, as /proc/net/tcp writes them.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
-NODES = [{"CPU": 1.0}, {"CPU": 2.0, "GPU": 1.0}]
-needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None or not os.path.isdir("/proc/self"),
-                               reason="needs the package ray, and /proc to look for processes")
-DRIVER = f"""
-import os, signal, sys
-import garments
-from mrcnn.commands import collection
-from mrcnn.commands.main import main
-
-class Finder(garments.GarmentFinder):
-    def find(self, image):
-        if tuple(image[0, 0]) == (1, 2, 3):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().find(image)
-
-def slow_finder(path, options, overrides):
-    return Finder(delay=float(os.environ.get("DELAY", {DELAY})), batch=1)
-
-collection.load_finder = slow_finder
-if __name__ == "__main__":
-    sys.exit(main())
-"""
 
 
 def test_addresses_where_no_cluster_can_be_are_refused_at_once():
@@ -85,76 +64,6 @@ def test_layouts_that_would_wait_for_ever_are_refused():
 
 
 # --- A cluster -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def start(tmp_path):
-    """A function (arguments) -> Popen of a process that labels slowly."""
-    root, started = pathlib.Path(__file__).parent.parent, []
-    (tmp_path / "driver.py").write_text(DRIVER)
-    write_photos(tmp_path / "photos", COUNT)
-    with h5py.File(tmp_path / "weights.h5", "w") as file:
-        file.attrs["mrcnn_class_names"] = json.dumps(CLASSES)
-
-    def start(*arguments, delay=DELAY):
-        started.append(subprocess.Popen(
-            [sys.executable, str(tmp_path / "driver.py"), "collection", "label", str(tmp_path / "photos"), "--weights",
-             str(tmp_path / "weights.h5"), "--output", str(tmp_path / "out"), "--shard-size", "1", *arguments],
-            env={**os.environ, "PYTHONPATH": f"{root.parent}{os.pathsep}{root}", "DELAY": str(delay)}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def cluster(monkeypatch):
-    """Three nodes of one CPU on the loopback."""
-    root = pathlib.Path(__file__).parent.parent
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("PYTHONPATH", f"{root.parent}{os.pathsep}{root}")
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster()
-    for _ in range(3):
-        cluster.add_node(num_cpus=1, include_dashboard=False, object_store_memory=80 * 1024**2)
-    yield cluster
-    cluster.shutdown()
-
-
-def shards_in(folder):
-    return {name: os.stat(folder / name).st_mtime_ns for name in os.listdir(folder)
-            if name.endswith(".parquet")} if folder.is_dir() else {}
-
-
-def wait_for(condition, process):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, "nothing happens"
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-
-
-def workers_of(nodes):
-    """Numbers of the processes of workers."""
-    found = []
-    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            number, name = int(entry.parent.name), entry.read_text()
-            parent = int((entry.parent / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if name.startswith("ray::Worker") and parent in nodes:
-            found.append(number)
-    return found
-
-
-def raylet_of(node):
-    return node.all_processes["raylet"][0].process.pid
 
 
 @needs_ray
@@ -216,6 +125,70 @@ def test_a_photo_that_ends_its_workers_is_left_out_and_workers_of_half_a_cpu(clu
     assert "Shard 7 (from photo-07.png on) ended 3 workers and is left out" in errors
     assert "Shard 7 (from photo-07.png on) ended 3 workers (killed, or out of memory" in errors.splitlines()[-1]
     assert shards_in(tmp_path / "out").keys() == {f"shard-{n:06d}.parquet" for n in range(COUNT) if n != 7}
+
+
+@needs_ray
+def test_embeddings_are_those_of_one_machine(small_cluster, start, tmp_path):
+    from mrcnn.architectures.mask_rcnn import MaskRCNN
+    from mrcnn.collections.rows import EMBEDDING
+    from mrcnn.data.drawn.people import DrawnPeople
+    from tests.tiny import TinyConfig
+
+    model = MaskRCNN("inference", TinyConfig(), str(tmp_path))
+    model.class_names = ["BG", "person", "top", "skirt"]
+    model.save_weights(str(tmp_path / "weights.h5"))
+    people = DrawnPeople()
+    people.load_drawn(6, seed=3, size=(96, 72))
+    people.prepare()
+    (tmp_path / "drawn").mkdir()
+    for image_id in people.image_ids:
+        Image.fromarray(people.load_image(image_id)).save(tmp_path / "drawn" / f"{image_id}.png")
+    one_thread = {"NETWORK": "real", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}  # as workers of Ray have
+    on_ray = ["--engine", "ray", "--address", small_cluster.address, "--workers", "2"]
+    for output, engine in (("ray", on_ray), ("here", [])):
+        process = start("--embeddings", *engine, photos=tmp_path / "drawn", output=output, shard_size=2,
+                        environment=one_thread)
+        errors = process.communicate(timeout=900)[1]
+        assert process.returncode == 0, errors
+    rows = rows_of(tmp_path / "ray")
+    assert rows == rows_of(tmp_path / "here") and len({row["photo"] for row in rows}) == 6
+    vectors = [row[EMBEDDING] for row in rows if row["object"] is not None]
+    assert vectors and {len(vector) for vector in vectors} == {TinyConfig.TOP_DOWN_PYRAMID_SIZE}
+
+
+@contextlib.contextmanager
+def head_with_token(token):
+    """A cluster of one node that was started with a token by itself; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address", "127.0.0.1",
+         "--port", str(port), "--num-cpus", "1", "--include-dashboard", "false", "--object-store-memory",
+         str(80 * 1024**2)], env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = iter(process.stdout.readline, "")
+        said = list(itertools.takewhile(lambda line: "Ray runtime started" not in line, lines))
+        assert process.poll() is None, said
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@needs_ray
+def test_a_token_of_the_environment_opens_a_cluster_that_has_it_and_no_other_does(start, tmp_path, monkeypatch):
+    root = pathlib.Path(__file__).parent.parent
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("PYTHONPATH", f"{root.parent}{os.pathsep}{root}")
+    with head_with_token("a" * 32) as address:
+        command = ["--engine", "ray", "--address", address, "--limit", "3"]
+        for token, code in (("b" * 32, 2), ("a" * 32, 0)):
+            process = start(*command, delay=0, environment={"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token})
+            errors = process.communicate(timeout=200)[1]
+            assert process.returncode == code, errors
+            assert code == 0 or "no cluster of Ray can be used there" in errors.splitlines()[-1]
+            assert token not in errors and len(shards_in(tmp_path / "out")) == (0 if code else 3)
 
 
 @needs_ray

@@ -1,5 +1,6 @@
 """Addresses taken apart and put together, and what is said where they cannot be opened."""
 
+import importlib
 import os
 import sys
 
@@ -100,6 +101,18 @@ def test_packages_that_are_missing_and_unknown_protocols_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(UsageError, match=r'memory://x: addresses need the package fsspec: pip install "mrcnn-keras\['):
         storage.check(["memory://x"])
+
+
+@pytest.mark.parametrize("address, package, module", [
+    ("s3://b/a.jpg", "s3fs", "s3fs"), ("gs://b/a.jpg", "gcsfs", "gcsfs"), ("abfs://c/a.jpg", "adlfs", "adlfs"),
+    ("az://c/a.jpg", "adlfs", "adlfs"), ("https://h/a.jpg", "aiohttp", "fsspec.implementations.http")])
+def test_the_package_of_each_storage_service_is_named(monkeypatch, address, package, module):
+    monkeypatch.setattr(importlib.import_module("fsspec.registry"), "_registry", {})  # of what was imported before
+    monkeypatch.setitem(sys.modules, module, None)
+    protocol = address.partition(":")[0]
+    with pytest.raises(UsageError, match=rf"^{address}: fsspec needs another package for {protocol}:// .*: pip install "
+                                         rf"{package}\.$"):
+        storage.check([address])
 
 
 def test_passwords_are_not_written_into_collections():
