@@ -1,11 +1,12 @@
 """Speed beside torchvision: the same photo, size and number of objects, whole calls with pasted masks, in turns.
 
-    python benchmarks/peers/speed.py --peer PYTHON [--size 512] [--rounds 7] [--kinds keras onnx openvino torchvision]
+    python benchmarks/peers/speed.py --peer PYTHON [--size 512] [--rounds 7] [--kinds keras onnx onnx-int8 ...]
 
 PYTHON is that of an environment with benchmarks/peers/requirements.txt. Each kind is a program of its own, which runs
 alone while the others wait: ResNet50-FPN for 91 classes, random weights, 1000 proposals, thresholds of scores by which
-exactly 100 or 8 objects are found. Then a training step with 512 regions, batch normalisation frozen, SGD with
-momentum. Printed are medians and least times, the processor time of all threads, and the peak of each program's memory.
+exactly 100 or 8 objects are found. Files in int8 are calibrated on the photo itself, and give the best 100 or 8,
+for their scores are others. Then a training step with 512 regions, batch normalisation frozen, SGD with momentum.
+Printed are medians and least times, the processor time of all threads, and the peak of each program's memory.
 Kinds whose package is not installed are left out.
 """
 
@@ -22,8 +23,10 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "benchmarks")]
-KINDS = {"keras": None, "onnx": "onnxruntime", "openvino": "openvino", "torchvision": None}  # and what they need
-EXPORTS = ("onnx", "openvino")
+EXPORTS = {"onnx": "onnx", "onnx-int8": "onnx", "openvino": "xml", "openvino-int8": "xml"}  # endings of their files
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
+# And what each needs.
+KINDS = {"keras": None, **{kind: RUNTIMES[kind.split("-")[0]] for kind in EXPORTS}, "torchvision": None}
 OBJECTS = (100, 8)
 CLASSES = 91
 
@@ -46,7 +49,7 @@ def boxes_of(size):
 
 
 # --- Ours ------------------------------------------------------------------------------------------------------------
-def keras_model(size, threshold=0.0):
+def keras_model(size, threshold=0.0, **settings):
     """The network with weights whose activations neither vanish nor explode."""
     import keras
     import network
@@ -55,7 +58,8 @@ def keras_model(size, threshold=0.0):
 
     network.CLASSES = CLASSES
     keras.utils.set_random_seed(0)  # the same weights in every program
-    model = MaskRCNN("inference", network.config(size, DETECTION_MIN_CONFIDENCE=threshold), tempfile.mkdtemp())
+    model = MaskRCNN("inference", network.config(size, DETECTION_MIN_CONFIDENCE=threshold, **settings),
+                     tempfile.mkdtemp())
     network.calm(model.inference_model)
     return model
 
@@ -83,13 +87,18 @@ def write_exports(size, folder, kinds):
 
     with open(os.path.join(folder, "thresholds.json")) as file:
         thresholds = json.load(file)
-    endings = {"onnx": "onnx", "openvino": "xml"}
-    for objects in OBJECTS:
-        model = keras_model(size, thresholds[str(objects)])
-        for kind in kinds:
+    for kind in kinds:
+        format, _, quantize = kind.partition("-")
+        for objects in OBJECTS:
+            model = (keras_model(size, DETECTION_MAX_INSTANCES=objects) if quantize
+                     else keras_model(size, thresholds[str(objects)]))
             # Random weights score many boxes nearly alike, so rounding changes which of them are found.
-            export(model, os.path.join(folder, f"{kind}{objects}.{endings[kind]}"), kind, photos=[photo_of(size)],
-                   tolerance=1.0)
+            export(model, file_of(kind, objects, folder), format, photos=[photo_of(size)], tolerance=float("inf"),
+                   quantize=quantize or None)
+
+
+def file_of(kind, objects, folder):
+    return os.path.join(folder, f"{kind}{objects}.{EXPORTS[kind]}")
 
 
 def exported_detection(kind, size, folder):
@@ -97,7 +106,7 @@ def exported_detection(kind, size, folder):
 
     photo, runs = photo_of(size), {}
     for objects in OBJECTS:
-        model = load(os.path.join(folder, f"{kind}{objects}.{'onnx' if kind == 'onnx' else 'xml'}"))
+        model = load(file_of(kind, objects, folder))
         runs[objects] = lambda model=model: len(model.detect([photo])[0]["scores"])
     return runs
 

@@ -42,11 +42,11 @@ def quantise(model: object, path: str, inputs: Sequence[dict]) -> None:
             prepared = os.path.join(folder, "prepared.onnx")
             # Folds batch normalisation into convolutions; shapes that follow from what is found have no numbers.
             quant_pre_process(path, prepared, skip_symbolic_shape=True)
-            nodes = onnx.load(prepared).graph.node
+            graph = onnx.load(prepared).graph
             quantisation.quantize_static(
                 prepared, path, reader_of(quantisation, inputs, tell), op_types_to_quantize=QUANTISED, per_channel=True,
                 activation_type=quantisation.QuantType.QUInt8, weight_type=quantisation.QuantType.QInt8,
-                nodes_to_exclude=kept_layers(nodes, answers),
+                nodes_to_exclude=kept_layers(graph, answers),
             )
     except Exception as error:  # of a class of its own for each reason
         if disk_reason(error):
@@ -54,17 +54,21 @@ def quantise(model: object, path: str, inputs: Sequence[dict]) -> None:
         raise ExportError(f"onnxruntime cannot quantise this network: {brief(error)}: leave quantize out.") from error
 
 
-def kept_layers(nodes: Sequence, answers: re.Pattern) -> list[str]:
+def kept_layers(graph: object, answers: re.Pattern) -> list[str]:
     """The names of those nodes that stay in float32.
 
     Args:
-        nodes: of a graph.
+        graph: onnx.GraphProto, whose constants are initializers.
         answers: what is found in the names of the layers that answer.
     """
-    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
     groups = {node.name: told.i for node in convolutions for told in node.attribute if told.name == "group"}
+    constants = {each.name for each in graph.initializer}
+    # Of two things that are computed neither has a scale for each channel: a mask with the kernel of its class.
+    products = {node.name for node in graph.node if node.op_type == "MatMul" and node.input[1] not in constants}
     first = [node.name for node in convolutions[:1]]
-    return first + [node.name for node in nodes if answers.search(node.name) or groups.get(node.name, 1) > 1]
+    return first + [node.name for node in graph.node if answers.search(node.name)
+                    or groups.get(node.name, 1) > 1 or node.name in products]
 
 
 def names_of_layers(layers: set[str]) -> re.Pattern:

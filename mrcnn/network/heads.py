@@ -1,12 +1,15 @@
 """The three heads: region proposals, boxes and classes, masks."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import keras
-from keras import initializers, layers, ops
+from keras import backend, initializers, layers, ops
 
 from mrcnn.network.backbones import normalisation
+from mrcnn.network.onnx_forms import DenseOnCrops, FlattenedCrops
 from mrcnn.ops import Tensor, roi_align
+from mrcnn.ops.portable import becomes_onnx
 from mrcnn.ops.sampling import filled_rows
 
 
@@ -73,10 +76,12 @@ class BoxHead:
 
     def __init__(self, width: int, classes: int, norm: str, train_bn: bool | None):
         self.classes = classes
-        self.layers = [layers.Flatten(name="mrcnn_class_flatten")]
+        rows = FlattenedCrops(name="mrcnn_class_flatten")
+        self.layers = [rows]
         for index in (1, 2):
+            dense = functools.partial(DenseOnCrops, crop_of=lambda: rows.crop) if index == 1 else layers.Dense
             self.layers += [
-                layers.Dense(width, name=f"mrcnn_class_conv{index}", kernel_initializer="he_uniform"),
+                dense(width, name=f"mrcnn_class_conv{index}", kernel_initializer="he_uniform"),
                 # Without cells to average over, small groups would keep little more than signs: one group for all.
                 normalisation(norm, train_bn, f"mrcnn_class_bn{index}", groups=1),
                 layers.Activation("relu", name=f"mrcnn_class_relu{index}"),
@@ -127,12 +132,90 @@ class MaskHead:
                 layers.Conv2DTranspose(channels, 2, 2, activation="relu", name=name, kernel_initializer="he_normal")
             )
         self.layers.append(layers.Conv2D(classes, 1, name="mrcnn_mask", kernel_initializer=normal(0.001)))
+        self.last = self.layers[-2 if enlargements else -1 :]
+        self.own = OwnMask(lambda: self.last, name="mrcnn_mask_own")
 
     def __call__(self, crops: Tensor) -> Tensor:
         x = crops
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def own_masks(self, crops: Tensor, class_ids: Tensor) -> Tensor:
+        """Of each crop the mask of one class alone.
+
+        Args:
+            crops: [N, size, size, F].
+            class_ids: int32 [N].
+
+        Returns:
+            float32 [N, s, s], logits.
+        """
+        features = crops
+        for layer in self.layers[: -len(self.last)]:
+            features = layer(features)
+        logits = features
+        for layer in self.last:
+            logits = layer(logits)
+        return self.own({"features": features, "logits": logits, "class_ids": class_ids})
+
+
+class OwnMask(keras.layers.Layer):
+    """The last enlargement of the mask head and its last layer, of each region's own class alone.
+
+    An enlargement by 2 x 2 kernels at steps of two is a convolution of single cells to four times the channels, and the
+    last layer looks at single cells too. So nothing need be put where it belongs before there is one number a cell, and
+    of the last layer's kernels each region takes its own.
+
+    The logits of all classes come in so that a graph has the layers that make them, and their weights. Where graphs are
+    compiled nothing computes them; where they are not, they are what is read.
+
+    Args:
+        layers_of: function that gives the layers [enlargement, last], or [last].
+
+    Call:
+        {"features": [N, size, size, F] before those layers, "logits": [N, s, s, C] after them, "class_ids": int32 [N]}
+        -> float32 [N, s, s]
+    """
+
+    def __init__(self, layers_of: Callable[[], Sequence], **kwargs: object):
+        super().__init__(trainable=False, **kwargs)
+        self.layers_of = layers_of
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        if backend.backend() == "torch":
+            return of_own_class(inputs["logits"], inputs["class_ids"])
+        *enlargement, last = self.layers_of()
+        x, times = inputs["features"], 1
+        if enlargement:
+            x, times = self.enlarged(x, enlargement[0]), 2
+        # One row a class: of these the regions take theirs.
+        kernel = ops.transpose(ops.cast(last.kernel, self.compute_dtype)[0, 0])
+        kernel = ops.take(kernel, inputs["class_ids"], axis=0)
+        bias = ops.take(ops.cast(last.bias, self.compute_dtype), inputs["class_ids"], axis=0)
+        size, side = x.shape[1], x.shape[1] * times
+        x = self.products(x, kernel, size, times) + bias[:, None, None, None, None]
+        return ops.cast(ops.reshape(x, (-1, side, side)), "float32")
+
+    @staticmethod
+    def products(x: Tensor, kernel: Tensor, size: int, times: int) -> Tensor:
+        """[N, size, times, size, times]: cells [N, size, size, times * times * F] by the kernel of each region."""
+        channels = kernel.shape[1]
+        if becomes_onnx():  # which has channels first, and would have to move them
+            x = ops.reshape(ops.transpose(x, (0, 3, 1, 2)), (-1, times * times, channels, size * size))
+            x = ops.reshape(ops.matmul(kernel[:, None, None], x), (-1, times, times, size, size))
+            return ops.transpose(x, (0, 3, 1, 4, 2))
+        x = ops.matmul(ops.reshape(x, (-1, size * size * times * times, channels)), kernel[:, :, None])
+        return ops.transpose(ops.reshape(x, (-1, size, size, times, times)), (0, 1, 3, 2, 4))
+
+    def enlarged(self, x: Tensor, layer: keras.layers.Layer) -> Tensor:
+        """[N, size, size, 4 F']: what a Conv2DTranspose by two gives, the four cells of each one after the other."""
+        kernel = ops.cast(layer.kernel, self.compute_dtype)  # [2, 2, F', F]
+        kernel = ops.reshape(ops.transpose(kernel, (3, 0, 1, 2)), (1, 1, kernel.shape[3], -1))
+        return layer.activation(ops.conv(x, kernel) + ops.tile(ops.cast(layer.bias, self.compute_dtype), 4))
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
+        return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")
 
 
 class OwnClass(keras.layers.Layer):
@@ -145,12 +228,17 @@ class OwnClass(keras.layers.Layer):
         super().__init__(trainable=False, **kwargs)
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
-        logits = ops.cast(inputs["logits"], "float32")
-        index = ops.reshape(inputs["class_ids"], (-1,) + (1,) * (len(logits.shape) - 1))
-        return ops.take_along_axis(logits, index, axis=-1)[..., 0]
+        return of_own_class(inputs["logits"], inputs["class_ids"])
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")
+
+
+def of_own_class(logits: Tensor, class_ids: Tensor) -> Tensor:
+    """Of numbers for every class [N, ..., C] those of each region's own: float32 [N, ...]."""
+    logits = ops.cast(logits, "float32")
+    index = ops.reshape(class_ids, (-1,) + (1,) * (len(logits.shape) - 1))
+    return ops.take_along_axis(logits, index, axis=-1)[..., 0]
 
 
 class RegionCrops(keras.layers.Layer):
@@ -160,7 +248,8 @@ class RegionCrops(keras.layers.Layer):
         aligned: False moves the crops half a cell down and right, as in RoIAlign before it was corrected.
 
     Call:
-        {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F]
+        {"maps": [P2, ..., P5], "boxes": [N, 4] pixels, "image_index": int32 [N]} -> [N, size, size, F]; "order" beside
+        them, as of `ByLevel`, says that the boxes stand in the order of their levels
     """
 
     def __init__(self, strides: Sequence[int], size: int, sampling_ratio: int, aligned: bool = True, **kwargs: object):
@@ -169,15 +258,19 @@ class RegionCrops(keras.layers.Layer):
         self.strides, self.size, self.sampling_ratio = list(strides), size, sampling_ratio
         self.aligned = aligned
 
-    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+    def levels(self, inputs: dict[str, Tensor]) -> Tensor:
+        """int32 [N]: the index in the maps that each box is cropped from."""
         lowest = roi_align.level_of_stride(self.strides[0])
         highest = lowest + len(self.strides) - 1
-        level = roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
-        boxes = inputs["boxes"]
+        return roi_align.pyramid_levels(inputs["boxes"], lowest, highest) - lowest
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        boxes, level = inputs["boxes"], self.levels(inputs)
         if not self.aligned:
             boxes = boxes + ops.take(ops.convert_to_tensor(self.strides, dtype="float32") / 2, level)[:, None]
         return roi_align.roi_align(
-            inputs["maps"], self.strides, boxes, inputs["image_index"], level, self.size, self.sampling_ratio
+            inputs["maps"], self.strides, boxes, inputs["image_index"], level, self.size, self.sampling_ratio,
+            ordered="order" in inputs,
         )
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:

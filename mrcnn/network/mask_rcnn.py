@@ -13,6 +13,7 @@ from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
 from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, region_proposal_head
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
+from mrcnn.network.onnx_forms import AsBefore, ByLevel
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_pyramid
@@ -140,17 +141,18 @@ def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config
         {**stages["scored"], "window": window}, asked["image"], training=False, name="proposals"
     )
     regions = AllRegions(name="detection_regions")(proposals["boxes"])
+    regions = ByLevel(heads["box_crops"].levels, name="regions_by_level")({"maps": stages["maps"], **regions})
     crops = heads["box_crops"]({"maps": stages["maps"], **regions})
-    logits, deltas = heads["box"](crops)
+    logits, deltas = (AsBefore(name=f"{name}_as_before")({"rows": rows, "order": regions["order"]})
+                      for name, rows in zip(("logits", "deltas"), heads["box"](crops)))
     scored = {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"]}
     detections = geometry.detections(name="mrcnn_detection")(
         {**scored, "window": window, "min_confidence": asked["min_confidence"]}
     )
     flat = FlatRegions(name="detection_rows")({key: detections[key] for key in ("valid", "boxes", "class_ids")})
-    crops = heads["mask_crops"](
-        {"maps": stages["maps"], "boxes": flat["boxes"], "image_index": flat["image_index"]}
-    )
-    logits = heads["own_class"]({"logits": heads["mask"](crops), "class_ids": flat["class_ids"]})
+    flat = ByLevel(heads["mask_crops"].levels, name="detections_by_level")({"maps": stages["maps"], **flat})
+    crops = heads["mask_crops"]({"maps": stages["maps"], **place_of(flat)})
+    logits = heads["mask"].own_masks(crops, flat["class_ids"])
     if config.MASK_HEAD == "points":
         predict = functools.partial(point_logits, stages, heads, flat, logits)
         logits = subdivide(logits, predict, config.POINT_HEAD_SUBDIVISIONS, config.POINT_HEAD_INFERENCE_POINTS)
@@ -167,9 +169,14 @@ def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config
     return found
 
 
+def place_of(flat: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What tells of regions where they are cropped from."""
+    return {key: flat[key] for key in ("boxes", "image_index", "order") if key in flat}
+
+
 def attribute_logits(stages: dict, heads: dict, flat: dict[str, Tensor], masks: Tensor) -> Tensor:
     """The attribute head on regions with their masks [N, h, w]: logits [N, M]. Of detections the boxes are final."""
-    place = {"boxes": flat["boxes"], "image_index": flat["image_index"]}
+    place = place_of(flat)
     features = heads["box"].features(heads["box_crops"]({"maps": stages["maps"], **place}))
     crops = heads["attribute_crops"]({"maps": stages["backbone"][:1], **place})
     pixels = heads["attribute_pixels"]({"maps": [stages["image"]], **place})

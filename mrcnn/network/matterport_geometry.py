@@ -88,11 +88,14 @@ class MatterportCrops(RegionCrops):
     def __init__(self, strides: Sequence[int], size: int, **kwargs: object):
         super().__init__(strides, size, sampling_ratio=1, **kwargs)
 
+    def levels(self, inputs: dict[str, Tensor]) -> Tensor:
+        canvas = [self.strides[0] * ops.cast(side, "float32") for side in ops.shape(inputs["maps"][0])[1:3]]
+        return grid_levels(to_grid(inputs["boxes"]), canvas, len(inputs["maps"]))
+
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
-        maps, boxes = inputs["maps"], to_grid(inputs["boxes"])
+        maps, boxes, level = inputs["maps"], to_grid(inputs["boxes"]), self.levels(inputs)
         sides = [[ops.cast(side, "float32") for side in ops.shape(each)[1:3]] for each in maps]
         canvas = [self.strides[0] * side for side in sides[0]]
-        level = grid_levels(boxes, canvas, len(maps))
         ends = []
         for axis in (0, 1):
             last_cell = ops.take(ops.stack([side[axis] for side in sides]), level) - 1.0
@@ -101,7 +104,8 @@ class MatterportCrops(RegionCrops):
             step = (high - low) / (self.size - 1) if self.size > 1 else 0.0
             ends.append((low + 0.5 - 0.5 * step, high + 0.5 + 0.5 * step))
         cells = ops.stack([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], axis=-1)
-        return roi_align(maps, [1] * len(maps), cells, inputs["image_index"], level, self.size, 1)
+        strides, ordered = [1] * len(maps), "order" in inputs
+        return roi_align(maps, strides, cells, inputs["image_index"], level, self.size, 1, ordered)
 
 
 def grid_levels(boxes: Tensor, canvas: Sequence[Tensor], count: int) -> Tensor:

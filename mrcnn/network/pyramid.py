@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from mrcnn.network.onnx_forms import Doubled
 from mrcnn.ops import Tensor
 
 
@@ -57,7 +58,7 @@ def top_down(features: dict[str, Tensor], channels: int, lowest: int) -> dict[st
 
     maps = {5: lateral("fpn_c5p5", 5)}
     for level in range(4, lowest - 1, -1):
-        above = layers.UpSampling2D(2, name=f"fpn_p{level + 1}upsampled")(maps[level + 1])
+        above = Doubled(name=f"fpn_p{level + 1}upsampled")(maps[level + 1])
         maps[level] = layers.Add(name=f"fpn_p{level}add")([above, lateral(f"fpn_c{level}p{level}", level)])
     return {
         f"P{level}": layers.Conv2D(channels, 3, padding="same", name=f"fpn_p{level}", kernel_initializer="he_uniform")(

@@ -31,8 +31,11 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int, a
 
 
 def roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, image_index: Tensor, level_index: Tensor,
-              size: int, sampling_ratio: int) -> Tensor:
-    """`mrcnn.ops.roi_align.roi_align` by one RoiAlign for each map, of the boxes that are cropped from it."""
+              size: int, sampling_ratio: int, ordered: bool = False) -> Tensor:
+    """`mrcnn.ops.roi_align.roi_align` by one RoiAlign for each map, of the boxes that are cropped from it.
+
+    ordered: the boxes stand in the order of their maps, as after `level_order`, so that crops need not be moved.
+    """
     corners = tf.gather(boxes, [1, 0, 3, 2], axis=1)  # ONNX has x before y, and channels before cells
     crops, rows = [], []
     for level, (features, stride) in enumerate(zip(maps, strides)):
@@ -42,8 +45,26 @@ def roi_align(maps: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, ima
         shape = (None, features.shape[3], size, size)
         crops.append(_marked(ROI_ALIGN_MARKER, inputs + numbers, tf.float32, shape))
         rows.append(chosen)
-    order = tf.math.invert_permutation(tf.concat(rows, axis=0))
-    return tf.transpose(tf.gather(tf.concat(crops, axis=0), order), (0, 2, 3, 1))
+    crops = tf.concat(crops, axis=0)
+    if not ordered:
+        crops = as_before(crops, tf.concat(rows, axis=0))
+    return tf.transpose(crops, (0, 2, 3, 1))
+
+
+def level_order(level_index: Tensor, levels: int) -> Tensor:
+    """int32 [N]: the rows of level 0, then those of level 1, and so on, each level's as they stand."""
+    rows = [tf.cast(tf.where(level_index == level)[:, 0], tf.int32) for level in range(levels)]
+    return tf.concat(rows, axis=0)
+
+
+def as_before(rows: Tensor, order: Tensor) -> Tensor:
+    """Rows [N, ...] that were put in an order, int32 [N], as they stood before."""
+    return tf.gather(rows, tf.math.invert_permutation(order))
+
+
+def doubled(maps: Tensor) -> Tensor:
+    """Maps [B, h, w, F] with each cell four times, by one Resize."""
+    return tf.raw_ops.ResizeNearestNeighbor(images=maps, size=tf.shape(maps)[1:3] * 2)
 
 
 def _marked(name, inputs, dtype, shape):

@@ -21,6 +21,24 @@ def test_mask_head_doubles_its_crop_as_often_as_asked(enlargements, names):
     assert head.output.shape == (None, 7 * 2**enlargements, 7 * 2**enlargements, 3)
 
 
+@pytest.mark.parametrize("enlargements", [0, 1, 2])
+def test_the_mask_of_one_class_is_that_of_all_classes(enlargements):
+    keras.utils.set_random_seed(0)
+    crops, class_ids = keras.Input((5, 5, 8)), keras.Input((), dtype="int32")
+    head = MaskHead(6, 4, "batch", None, enlargements)
+    network = keras.Model([crops, class_ids], [head(crops), head.own_masks(crops, class_ids)])
+    rng = np.random.default_rng(0)
+    for layer in network.layers:  # biases begin as zeros, and the last kernel near them
+        if getattr(layer, "bias", None) is not None:
+            layer.bias.assign(rng.normal(size=layer.bias.shape))
+    head.layers[-1].kernel.assign(rng.normal(size=head.layers[-1].kernel.shape))
+    ids = np.array([3, 0, 2], "int32")
+    every, own = network.predict_on_batch([rng.normal(size=(3, 5, 5, 8)).astype("float32"), ids])
+    side = 5 * 2**enlargements
+    assert own.shape == (3, side, side) and np.std(own) > 0.1
+    np.testing.assert_allclose(own, every[np.arange(3), :, :, ids], atol=1e-5)
+
+
 def test_own_class_of_masks_and_of_points():
     # The value at class c is c in the first region and 10 + c in the second.
     values = np.array([[0, 1, 2, 3], [10, 11, 12, 13]], "float32")
