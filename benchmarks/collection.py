@@ -105,7 +105,7 @@ def references(options, workers, threads):
     processes = [subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                   stderr=subprocess.DEVNULL, text=True) for _ in range(workers)]
     for process in processes:
-        assert process.stdout.readline() == "ready\n"
+        assert "ready\n" in iter(process.stdout.readline, "")  # after what is said of the weights
     for process in processes:
         process.stdin.write("go\n")
         process.stdin.flush()
