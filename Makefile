@@ -39,9 +39,9 @@ test: style
 	$(PYTEST) -m "not long"
 	@# JAX compiles for minutes what the other two build in seconds: there backbones, YOLACT's masks and the layers of label maps
 	@# are tested within their networks (tests/architectures compares these with TensorFlow's), files of weights not again,
-	@# the compiler is told not to polish code that runs once, and what it compiled for one test serves the next.
+	@# the compiler is told not to polish or fuse code that runs once, and what it compiled for one test serves the next.
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax_cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.2 \
-		XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)" $(PYTEST) \
+		XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)" $(PYTEST) \
 		tests/architectures/test_semantic.py tests/training/test_state.py tests/network tests/ops \
 		--ignore tests/network/test_backbones.py --ignore tests/network/test_efficientnet_lite.py \
 		--ignore tests/network/test_dilation.py --ignore tests/network/test_matterport_backbone.py \

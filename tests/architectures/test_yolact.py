@@ -87,7 +87,7 @@ def test_one_set_of_weights_gives_one_set_of_detections(learned, backend, tmp_pa
     model.save_weights(str(tmp_path / "weights.h5"))
     np.save(tmp_path / "images.npy", images)
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(TESTS.parent),
-                   "XLA_FLAGS": "--xla_backend_optimization_level=0"}
+                   "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
     arguments = [str(tmp_path / name) for name in ("weights.h5", "images.npy", "found.npz")]
     done = subprocess.run([sys.executable, "-c", DETECT, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]

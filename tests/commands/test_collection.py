@@ -132,7 +132,9 @@ def start(tmp_path, checkpoint, photos):
         started.append(subprocess.Popen(
             [sys.executable, str(tmp_path / "slow.py"), "collection", "label", str(tmp_path / "photos"), "--weights",
              checkpoint, "--output", str(tmp_path / "out"), "--shard-size", "2", *arguments], env=environment,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            # What was started in the background of a shell ignores it, and so would the command.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)))
         return started[-1]
 
     yield start
