@@ -2,9 +2,11 @@
 
     python benchmarks/architectures.py                          512 pixels, efficientnet_lite0
     python benchmarks/architectures.py --networks mask-rcnn yolact --repeat 20
+    python benchmarks/architectures.py --train 4                a training step of four photos in place of that
 
 Random weights, settings of each network's own; networks of objects find 100 and 8 objects, by the score threshold
-alone. The time is that of the network: placing the photo on its canvas and pasting masks are the same for all.
+alone. The time is that of the network as `detect` and `label` run it: placing the photo on its canvas and pasting masks
+are the same for all.
 """
 
 import argparse
@@ -22,8 +24,8 @@ NETWORKS = ("mask-rcnn", "yolact", "deeplabv3", "deeplabv3plus", "unet", "u2netp
 CLASSES = 14
 
 
-def network_of(name, backbone, size):
-    """The inference model of a network with random weights."""
+def model_of(name, backbone, size, mode="inference"):
+    """A model for detection and labelling, or for training, with random weights."""
     import keras
 
     from mrcnn.architectures import class_of
@@ -33,25 +35,34 @@ def network_of(name, backbone, size):
     config = architecture.settings(NAME="benchmark", NUM_CLASSES=CLASSES, IMAGES_PER_GPU=1, IMAGE_MIN_DIM=size,
                                    IMAGE_MAX_DIM=size, **own)
     keras.utils.set_random_seed(0)
-    return architecture("inference", config, "logs").inference_model
+    return architecture(mode, config, "logs")
 
 
-def runs_of(name, network, image):
-    """{title: function} of what is measured of a network."""
-    network.jit_compile = False
-    inputs = {"image": image}
-    if "min_confidence" not in [one.name for one in network.inputs]:
-        return {name: functools.partial(network.predict_on_batch, inputs)}
-    size = image.shape[1]
-    inputs["window"] = np.array([[0, 0, size, size]], "float32")
-    runs = {}
+def runs_of(name, model, canvas):
+    """{title: function} of what is measured of a model."""
+    side = canvas.shape[1]
+    run = functools.partial(model.predict, canvas, np.array([[0, 0, side, side]], "float32"))
+    if not hasattr(model, "detect"):
+        run()  # which compiles it
+        return {name: run}
+    scores, runs = run(min_confidence=0.0)["scores"][0], {}
     for objects in (100, 8):
-        inputs = {**inputs, "min_confidence": np.zeros(1, "float32")}
-        scores = np.asarray(network.predict_on_batch(inputs)["scores"])[0]
-        inputs["min_confidence"] = scores[objects - 1:objects]
-        found = int(np.asarray(network.predict_on_batch(inputs)["valid"]).sum())
-        runs[f"{name}, {found} objects"] = functools.partial(network.predict_on_batch, inputs)
+        least = functools.partial(run, min_confidence=scores[objects - 1])
+        runs[f"{name}, {int(least()['valid'].sum())} objects"] = least
     return runs
+
+
+def step_of(name, backbone, size, batch):
+    """{name: function} of a training step of all layers on made photos."""
+    from mrcnn.architectures.trial import made_photos
+
+    model = model_of(name, backbone, size, "training")
+    model.set_trainable("all", verbose=0)
+    model.compile(1e-9, model.config.LEARNING_MOMENTUM)
+    batches = model.batches(made_photos(batch, (size, size), CLASSES), batch_size=batch, shuffle=False)
+    model.before_fit(batches)
+    (arrays,) = batches[0]
+    return {name: functools.partial(model.training_model.train_on_batch, arrays)}
 
 
 def main():
@@ -60,15 +71,18 @@ def main():
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--repeat", type=int, default=8)
+    parser.add_argument("--train", type=int, metavar="PHOTOS", help="measure a training step of so many")
     options = parser.parse_args()
     from network import best_in_turn
 
-    image = np.random.default_rng(0).uniform(0, 255, (1, options.size, options.size, 3)).astype("float32")
+    canvas = np.random.default_rng(0).integers(0, 256, (1, options.size, options.size, 3), np.uint8)
     runs = {}
     for name in options.networks:
-        runs.update(runs_of(name, network_of(name, options.backbone, options.size), image))
+        runs.update(step_of(name, options.backbone, options.size, options.train) if options.train else
+                    runs_of(name, model_of(name, options.backbone, options.size), canvas))
     best = best_in_turn(list(runs.values()), options.repeat)
-    print(f"{options.size} pixels, {options.backbone}, {CLASSES} classes, best of {options.repeat} turns")
+    what = f"training step of {options.train} photos, " if options.train else ""
+    print(f"{what}{options.size} pixels, {options.backbone}, {CLASSES} classes, best of {options.repeat} turns")
     for title, seconds in zip(runs, best):
         print(f"{title:24} {seconds:7.3f} s   {best[0] / seconds:5.2f} times as fast as the first")
 

@@ -182,7 +182,7 @@ def test_the_least_score_asked_for_replaces_the_tuned_ones(loaded, checkpoint, t
         assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / f"out{pixels}"), *more) == 0
         assert (np.asarray(Image.open(tmp_path / f"out{pixels}" / "0.png")) == 2).sum() == pixels
     assert loaded[-1] == {"DETECTION_MIN_CONFIDENCE": 0.15}
-    told = "Objects of a score of 0.15 or more count, in place of 0.5 and of what was tuned for 1 classes.\n"
+    told = "Objects of a score of 0.15 or more count, in place of 0.5 and of what was tuned for 1 class.\n"
     assert capsys.readouterr().out.count(told) == 1
 
 
