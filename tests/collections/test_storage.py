@@ -108,7 +108,7 @@ def test_packages_that_are_missing_and_unknown_protocols_are_named(monkeypatch):
     ("az://c/a.jpg", "adlfs", "adlfs"), ("https://h/a.jpg", "aiohttp", "fsspec.implementations.http")])
 def test_the_package_of_each_storage_service_is_named(monkeypatch, address, package, module):
     protocol = address.partition(":")[0]
-    known = importlib.import_module("fsspec.registry")._registry  # of what was imported before, which is looked up first
+    known = importlib.import_module("fsspec.registry")._registry  # of what was imported before
     monkeypatch.delitem(known, protocol, raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf"^{address}: fsspec needs another package for {protocol}:// .*: pip install "
