@@ -201,7 +201,7 @@ KILLED = {
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("name", [name if name == "deeplabv3" else pytest.param(name, marks=pytest.mark.long)
+@pytest.mark.parametrize("name", [name if name != "u2netp" else pytest.param(name, marks=pytest.mark.long)
                                   for name in KILLED])
 def test_a_killed_run_ends_as_an_unbroken_one(name, tmp_path):
     settings = {"IMAGES_PER_GPU": 1, "STEPS_PER_EPOCH": 2, "WARMUP_STEPS": 0, **KILLED[name]}

@@ -72,6 +72,12 @@ def test_options_of_objects_are_none_of_its_evaluation(logs, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_least_score_is_none_of_its_label_maps(logs, tmp_path, capsys):
+    assert run("label", "--logs", logs, "--output", tmp_path / "out", "--min-confidence", "0.3") == 2
+    told = capsys.readouterr()
+    assert "--min-confidence: about objects" in told.err and "Objects of a score" not in told.out
+
+
 def test_label_writes_maps(logs, tmp_path):
     assert run("label", "--logs", logs, "--limit", "2", "--output", tmp_path, "--refine", "small-regions") == 0
     (first, *_) = sorted(tmp_path.glob("*.png"))

@@ -174,7 +174,6 @@ def test_two_devices_learn_what_one_learns_from_the_same_batches(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(tmp_path):
     together(SMALL + RECIPES, tmp_path, [("1", {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"})])
