@@ -11,14 +11,15 @@ from mrcnn.network.training_model import LOSS_NAMES, named_losses
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-JIT = False if keras.backend.backend() == "tensorflow" else "auto"  # as Segmenter.compile has it
+# PyTorch's compiler, which programs leave alone, takes a minute for each graph.
+JIT = keras.backend.backend() == "jax"
 
 
 @pytest.fixture(scope="module")
 def networks():
     keras.utils.set_random_seed(0)
     training, inference = build_mask_rcnn(TinyConfig())
-    inference.jit_compile = False if keras.backend.backend() == "tensorflow" else "auto"
+    inference.jit_compile = JIT
     return training, inference
 
 
@@ -105,8 +106,7 @@ def test_training_and_inference_share_their_weights(networks):
 def test_free_sizes_run_in_pad64_mode():
     config = TinyConfig(IMAGE_RESIZE_MODE="pad64")
     _, inference = build_mask_rcnn(config)
-    if keras.backend.backend() == "tensorflow":
-        inference.jit_compile = False
+    inference.jit_compile = JIT
     rng = np.random.default_rng(0)
     for height, width in ((64, 128), (192, 64)):
         image = rng.integers(0, 255, (1, height, width, 3)).astype("uint8")
