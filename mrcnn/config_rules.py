@@ -240,6 +240,8 @@ def check_pixels(config: object) -> None:
             f"PIXEL_CLASS_WEIGHTS={in_short(weights)}: give NUM_CLASSES={config.NUM_CLASSES} numbers, the first that "
             'of background; or "pixels", or None.'
         )
+    if weights is not None and not isinstance(weights, str) and not any(weights):
+        raise ConfigError(f"PIXEL_CLASS_WEIGHTS={in_short(weights)}: no class counts: give one a weight above 0.")
 
 
 def check_yolact(config: object) -> None:

@@ -161,10 +161,25 @@ def refinement_of(options: argparse.Namespace, model: Model | None = None) -> st
 
 
 def file_stems(dataset: Dataset) -> list[str]:
-    """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike."""
+    """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike.
+
+    Where these would be alike too, as of a.b.png and a_b.png, later ones have a number behind. Large and small letters
+    are alike: on many machines they are one file.
+    """
     names = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
     stems = [os.path.splitext(name)[0] for name in names]
-    return stems if len(set(stems)) == len(stems) else [name.replace(".", "_") for name in names]
+    if len({stem.lower() for stem in stems}) == len(stems):
+        return stems
+    wanted, given = [name.replace(".", "_") for name in names], {}
+    taken = {name.lower() for name in wanted}
+    for place, name in enumerate(wanted):
+        if given.setdefault(name.lower(), place) != place:
+            count = 2
+            while f"{name}_{count}".lower() in taken:
+                count += 1
+            wanted[place] = f"{name}_{count}"
+            taken.add(wanted[place].lower())
+    return wanted
 
 
 def write_pictures(stem: str, image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], overlay: bool) -> None:

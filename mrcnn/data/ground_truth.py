@@ -331,10 +331,15 @@ def _checked_objects(dataset, config, image_id, shape, table=None):
 
 def _full_masks(masks, class_ids, name, shape):
     masks = np.asarray(masks)
-    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
-        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
+    check_masks(masks, class_ids, name)
     _check_size(name, shape, masks.shape[:2])
     return FullMasks(masks)
+
+
+def check_masks(masks: np.ndarray, class_ids: Sequence[int], name: str) -> None:
+    """Raise DataError naming the photo unless masks are [H, W, N] for N class ids."""
+    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
+        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
 
 
 def _run_lengths(rles, class_ids, name, shape):

@@ -13,6 +13,7 @@ from mrcnn.data.ground_truth import (
     SAMPLE,
     active_classes,
     augmented,
+    check_masks,
     checked_photo,
     light_and_others,
     place_photo,
@@ -28,22 +29,28 @@ CROWD = -1  # stands for ignored pixels among masks: no augmentation pastes thes
 def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
     """The true label map of a photo of any prepared `Dataset`.
 
-    A data set that knows it (method `label_map`) is asked; for any other it is put together from the masks of its
-    objects, the smaller one in front of the larger, and of two of one size the later one. A crowd is ignored where no
-    other object lies.
+    A data set that knows it (method `label_map`, which may return None) is asked; for any other it is put together from
+    the masks of its objects, the smaller one in front of the larger, and of two of one size the later one. A crowd is
+    ignored where no other object lies.
 
     Returns:
         uint8 [H, W].
+
+    Raises:
+        DataError: naming the photo, if there are not as many masks as classes.
     """
-    if hasattr(dataset, "label_map"):
-        return np.asarray(dataset.label_map(image_id))
+    known = dataset.label_map(image_id) if hasattr(dataset, "label_map") else None
+    if known is not None:
+        return np.asarray(known)
     masks, class_ids = dataset.load_mask(image_id)[:2]
     if not len(class_ids):
         info = dataset.image_info[image_id]
         known = "height" in info and "width" in info
         return np.zeros((info["height"], info["width"]) if known else dataset.load_image(image_id).shape[:2], np.uint8)
-    labels = np.zeros(masks.shape[:2], np.uint8)
-    areas = masks.sum(axis=(0, 1))
+    masks = np.asarray(masks)
+    check_masks(masks, class_ids, dataset.sample_name(image_id))
+    masks = masks.astype(bool)  # Matterport's users return numbers too, where 0 is outside
+    labels, areas = np.zeros(masks.shape[:2], np.uint8), masks.sum(axis=(0, 1))
     for i in sorted(range(len(areas)), key=lambda i: (class_ids[i] > 0, -areas[i])):  # crowds behind everything
         labels[masks[..., i]] = class_ids[i] if class_ids[i] > 0 else IGNORED
     return labels

@@ -6,6 +6,7 @@ N counts instances; boxes are (y1, x1, y2, x2) in pixels of the image, y2 and x2
 
 import colorsys
 import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from mrcnn.files import printable, whole_file
 
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"
+JPEG_SIDE = 65500  # the longest that libjpeg writes, pixels
 
 
 def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None,
@@ -272,6 +274,8 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 def write_picture(path: str | os.PathLike, pixels: np.ndarray, quality: int = 95) -> None:
     """Write a picture, whole or not at all: as JPEG if the path ends so, else as PNG.
 
+    JPEG has sides of at most 65500 pixels: a longer picture is written smaller, which is told.
+
     Args:
         path: of the file; its folder is made.
         pixels: uint8 [H, W, 3] RGB.
@@ -283,8 +287,14 @@ def write_picture(path: str | os.PathLike, pixels: np.ndarray, quality: int = 95
     from PIL import Image
 
     if os.fspath(path).lower().endswith((".jpg", ".jpeg")):
+        picture, longest = Image.fromarray(pixels), max(pixels.shape[:2])
+        if longest > JPEG_SIDE:
+            size = [max(1, side * JPEG_SIDE // longest) for side in picture.size]
+            warnings.warn(f"{path}: drawn with {size[0]}x{size[1]} of its {picture.width}x{picture.height} pixels, for "
+                          f"a JPEG has sides of at most {JPEG_SIDE}.", stacklevel=2)
+            picture = picture.resize(size, Image.Resampling.BOX)
         with whole_file(path) as partial:
-            Image.fromarray(pixels).save(partial, format="JPEG", quality=quality)
+            picture.save(partial, format="JPEG", quality=quality)
         return
     data = png_of(pixels)
     with whole_file(path) as partial, open(partial, "wb") as file:

@@ -130,6 +130,15 @@ def test_photos_of_one_stem_get_files_of_their_own(loaded, checkpoint, tmp_path)
     assert {"a_png.png", "a_bmp.png", "a_png_overlay.jpg"} <= set(os.listdir(tmp_path / "out"))
 
 
+def test_names_that_become_alike_get_numbers():
+    class Photos:
+        image_info = [{"path": f"in/{name}"} for name in ("x.jpg", "X.png", "a.b.png", "a_b.png", "a_b.bmp")]
+
+    assert fashion_label.file_stems(Photos()) == ["x_jpg", "X_png", "a_b_png", "a_b_png_2", "a_b_bmp"]
+    Photos.image_info = [{"path": "in/a.b.png"}, {"id": "a_b.png"}]
+    assert fashion_label.file_stems(Photos()) == ["a.b", "a_b"]
+
+
 def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tmp_path, capsys):
     photos = write_photos(tmp_path / "in")
     (tmp_path / "in" / "1.png").write_bytes(b"no picture")

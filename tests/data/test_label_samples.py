@@ -49,6 +49,27 @@ def test_the_smaller_object_is_in_front_and_crowds_are_ignored():
     assert true_label_map(dataset, 1).shape == (10, 12) and not true_label_map(dataset, 1).any()
 
 
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
+def test_masks_of_numbers_are_those_of_bools(kind):
+    class Numbers(Squares):
+        def load_mask(self, image_id):
+            masks = np.zeros((8, 8, 2), kind)
+            masks[1:6, 1:6, 0] = masks[2:4, 2:4, 1] = 1
+            return masks, np.array([1, 2], np.int32)
+
+    labels = true_label_map(Numbers().load(1), 0)
+    assert [int((labels == label).sum()) for label in (0, 1, 2)] == [64 - 25, 21, 4]
+
+
+def test_masks_and_classes_of_different_numbers_are_told():
+    class Uneven(Squares):
+        def load_mask(self, image_id):
+            return np.ones((8, 8, 1), bool), np.array([1, 2], np.int32)
+
+    with pytest.raises(DataError, match="for 2 class ids: one each"):
+        true_label_map(Uneven().load(1), 0)
+
+
 def test_a_dataset_that_knows_its_label_maps_is_asked():
     class Mapped(Boxes):
         def label_map(self, image_id):

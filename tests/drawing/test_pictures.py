@@ -211,6 +211,12 @@ def test_draw_box_stays_inside_box_and_image():
 # --- Files -----------------------------------------------------------------------------------------------------
 
 
+def test_a_jpeg_longer_than_jpeg_allows_is_written_smaller(tmp_path):
+    with pytest.warns(UserWarning, match="drawn with 65500x2 of its 65600x3 pixels, for a JPEG has sides of at most"):
+        drawing.write_picture(tmp_path / "long.jpg", np.zeros((3, 65600, 3), np.uint8))
+    assert Image.open(tmp_path / "long.jpg").size == (65500, 2)
+
+
 def test_pictures_are_written_as_their_names_say(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
     for name, form in (("a.png", "PNG"), ("b.JPG", "JPEG"), ("c", "PNG")):

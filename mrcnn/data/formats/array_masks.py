@@ -52,6 +52,7 @@ class Masks:
             self.starts = np.concatenate([[0], np.cumsum(counts)])
         self._first = self._masks_first() if self.kind == EACH else True
         self._level = self._told_level(tell) if self.kind in (STACKED, EACH) else None
+        self._for_the_eye = self.kind in (NUMBERED, LABELS) and self._only_ends(tell)
 
     def _flat_kind(self, counts, tell):
         """The layout of [M, H, W]."""
@@ -124,12 +125,13 @@ class Masks:
         values = np.asarray(self._masks[index])
         if values.dtype.kind == "b":
             return values.astype(np.uint8)
+        if self._for_the_eye:
+            return (values != 0).astype(np.uint8)
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values != np.floor(values)).any():
             raise DataError("its map holds other things than whole numbers")
         if values.size and (values.min() < 0 or values.max() > 65535):
             raise DataError(f"its map holds {values.min()} to {values.max()}, needs numbers from 0 to 65535")
-        values = values.astype(np.uint16)
-        return values // 255 if set(np.unique(values)) <= {0, 255} else values  # a mask drawn for the eye
+        return values.astype(np.uint16)
 
     def _raw(self, index):
         """Yield [H, W] of each mask of a photo, as it is stored."""
@@ -148,6 +150,21 @@ class Masks:
             return
         planes = planes if self._first else np.moveaxis(planes, -1, 0)
         yield from planes
+
+    def _only_ends(self, tell):
+        """Whether all maps hold 0 and 255 alone, as masks drawn for the eye do; 255 is then what is inside.
+
+        Where one map holds a label, 255 means in all of them that a pixel is to be ignored.
+        """
+        inside = 0
+        for index in range(self.count):
+            values = np.asarray(self._masks[index])
+            if values.dtype.kind == "b" or not ((values == 0) | (values == 255)).all():
+                return False
+            inside += bool(values.any())
+        if inside:
+            tell("mask", "with 0 and 255 alone, of which 255 is taken as inside", "as in all of them", inside)
+        return inside > 0
 
     # --- What is inside ------------------------------------------------------------------------------------------
     def _places(self):

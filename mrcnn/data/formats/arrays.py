@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.formats import array_labels, array_masks, label_maps
 from mrcnn.data.formats.array_files import holds_arrays
 from mrcnn.data.formats.array_masks import EACH, LABELS, NUMBERED, STACKED, Masks
@@ -35,7 +35,7 @@ def recognises(path: str | os.PathLike) -> bool:
         return True
 
 
-class ArrayDataset(AnnotatedDataset):
+class ArrayDataset(label_maps.WithLabelMaps):
     """Photos, masks and labels as arrays; prepared, if arrays are given here.
 
     Args:
@@ -56,6 +56,7 @@ class ArrayDataset(AnnotatedDataset):
     """
 
     looks_late = True
+    label_source = FORMAT
 
     def __init__(self, images: np.ndarray | list | None = None, masks: np.ndarray | list | None = None,
                  labels: np.ndarray | list | None = None, boxes: np.ndarray | list | None = None,
@@ -277,13 +278,11 @@ class ArrayDataset(AnnotatedDataset):
         info = self.image_info[image_id]
         index, name = info["index"], info["file_name"]
         if self._masks.kind in (NUMBERED, LABELS):
-            try:
-                values = self._masks.map(index)
-            except DataError as error:
-                yield Fault(name, "bad entry", str(error).rstrip("."))
+            values = self._map(info) if self._masks.kind == NUMBERED else self.map_values(info)
+            if isinstance(values, Fault):
+                yield values
                 return
-            yield from (self._numbered(index, name, values) if self._masks.kind == NUMBERED
-                        else self._labelled(name, values))
+            yield from self._numbered(index, name, values) if self._masks.kind == NUMBERED else self._labelled(values)
             return
         yield from self._planes(index, name, self._masks.planes(index))
 
@@ -313,12 +312,23 @@ class ArrayDataset(AnnotatedDataset):
             label = labels[number] if self._labels is not None else next(iter(self._known))
             yield self._entry(name, number, label, values == number + 1)
 
-    def _labelled(self, name, values):
-        """Entries of a map of labels."""
-        classes = label_maps.classified(values, self._classes, name)
-        if isinstance(classes, Fault):
-            yield classes
-            return
+    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+        """As `WithLabelMaps` has it; masks of objects, and maps that number these, are no label maps."""
+        if self._masks.kind != LABELS:
+            return None
+        values = self._map(info)
+        return values if isinstance(values, Fault) else label_maps.classified(
+            values, self._classes, info["file_name"])
+
+    def _map(self, info):
+        """[H, W] whole numbers of a map, or a Fault."""
+        try:
+            return self._masks.map(info["index"])
+        except DataError as error:
+            return Fault(info["file_name"], "bad entry", str(error).rstrip("."))
+
+    def _labelled(self, classes):
+        """Entries of a map of classes."""
         for number, (value, rle) in enumerate(label_maps.map_objects(classes, self._classes)):
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
 

@@ -25,6 +25,7 @@ Without a mapping every label but 0 is a class of its own. Ready mappings go by 
 import dataclasses
 import os
 import re
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -34,6 +35,7 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 IGNORED = 255
+IGNORING = ("ignore", "ignored", "void", "unlabeled", "unlabelled")  # what files of names call it
 UNKNOWN = -1
 MIN_AREA = 60  # pixels
 NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat", "label_colors.txt", "label_colours.txt",
@@ -152,6 +154,9 @@ def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict
     if min_area is not None:
         content = {**content, "min_area": min_area} if isinstance(content, dict) else content
     _check_mapping(where, content)
+    if label_names.get(IGNORED, "ignore").strip("_").lower() not in IGNORING:
+        warnings.warn(f"label {IGNORED}, called {label_names[IGNORED]}, is ignored, as in all maps: give this class "
+                      "another number, in the names and in the maps.", stacklevel=2)
     classes, table = content["classes"], _empty_table(label_names)
     groups = [("background", 0, content.get("background", [])), ("ignore", IGNORED, content.get("ignore", []))]
     groups += [(name, class_id, labels) for class_id, (name, labels) in enumerate(classes.items(), start=1)]

@@ -35,7 +35,55 @@ def recognises(path: str | os.PathLike) -> bool:
         return False
 
 
-class LabelMapDataset(AnnotatedDataset):
+class WithLabelMaps(AnnotatedDataset):
+    """Base class of readers whose photos have label maps, all of them or some.
+
+    A subclass overrides `map_values`, and registers its classes by the numbers that LabelClasses gives them.
+    """
+
+    label_source = FORMAT  # of the classes
+
+    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+        """The label map of a photo.
+
+        Args:
+            info: entry of `image_info`.
+
+        Returns:
+            uint8 [H, W]: 1 to K as LabelClasses number the classes, 0, IGNORED; or a Fault; or None, for a photo that
+            has objects and no label map.
+
+        Raises:
+            NotImplementedError: the reader does not say.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its label maps are read.")
+
+    def label_map(self, image_id: int) -> np.ndarray | None:
+        """Class of every pixel of a photo.
+
+        Returns:
+            uint8 [H, W]: a class id, 0 background, 255 ignored; or None, for a photo that has no label map. If it
+            cannot be used, raises DataError naming the photo; or, if the data set was loaded with on_error="skip",
+            warns and returns 255 everywhere.
+        """
+        info = self.image_info[image_id]
+        values = self.map_values(info)
+        if values is None:
+            return None
+        if isinstance(values, Fault):
+            if not self._skips:
+                raise DataError(f'{values}: correct the label map, or leave it out (on_error="skip", --on-error skip).')
+            warnings.warn(f"skipped {values}.", stacklevel=2)
+            return np.full((info["height"], info["width"]), IGNORED, np.uint8)
+        class_ids = np.zeros(256, np.uint8)  # background, also for classes that were left out
+        class_ids[IGNORED] = IGNORED
+        for class_id, entry in enumerate(self.class_info):
+            if entry["source"] == self.label_source:
+                class_ids[entry["id"]] = class_id
+        return class_ids[values]
+
+
+class LabelMapDataset(WithLabelMaps):
     """A folder of label maps and a folder of photos that have the same stems."""
 
     looks_late = True
@@ -121,7 +169,7 @@ class LabelMapDataset(AnnotatedDataset):
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
         info = self.image_info[image_id]
-        values = self._values(info)
+        values = self.map_values(info)
         if isinstance(values, Fault):
             yield values
             return
@@ -131,7 +179,7 @@ class LabelMapDataset(AnnotatedDataset):
     def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
         info = self.image_info[image_id]
-        values = self._values(info)
+        values = self.map_values(info)
         if isinstance(values, Fault):
             return super().object_classes(image_id)  # which tells it, or leaves it out
         classes, dropped, class_ids, number = info["label_classes"], info.get("dropped", ()), [], 0
@@ -143,30 +191,8 @@ class LabelMapDataset(AnnotatedDataset):
                 number += 1
         return np.array(class_ids, np.int32)
 
-    def label_map(self, image_id: int) -> np.ndarray:
-        """Class of every pixel of a photo.
-
-        Returns:
-            uint8 [H, W]: a class id, 0 background, 255 ignored. If the label map cannot be used, raises DataError
-            naming the photo; or, if the data set was loaded with on_error="skip", warns and returns 255 everywhere.
-        """
-        info = self.image_info[image_id]
-        values = self._values(info)
-        if isinstance(values, Fault):
-            if not self._skips:
-                raise DataError(f'{values}: correct the label map, or leave it out (on_error="skip", --on-error skip).')
-            warnings.warn(f"skipped {values}.", stacklevel=2)
-            return np.full((info["height"], info["width"]), IGNORED, np.uint8)
-        class_ids = np.zeros(256, np.uint8)  # background, also for classes that were left out
-        class_ids[IGNORED] = IGNORED
-        for class_id, entry in enumerate(self.class_info):
-            if entry["source"] == FORMAT:
-                class_ids[entry["id"]] = class_id
-        return class_ids[values]
-
-    @staticmethod
-    def _values(info):
-        """uint8 [H, W] of one photo: 1 to K as LabelClasses number the classes, 0, IGNORED; or a Fault."""
+    def map_values(self, info: dict) -> np.ndarray | Fault:
+        """As `WithLabelMaps` has it; every photo has a label map."""
         try:
             labels = read_label_map(info["map_path"], info["colours"])
         except DataError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.decoding import decoding
 from mrcnn.data.formats import label_maps, labelme_shapes
 from mrcnn.data.formats.boxes import ONLY_A_BOX
@@ -39,10 +39,11 @@ def recognises(path: str | os.PathLike) -> bool:
         return False
 
 
-class ParquetDataset(AnnotatedDataset):
+class ParquetDataset(label_maps.WithLabelMaps):
     """Parquet files of one table. Classes are numbered in the order of the category ids, or of their names."""
 
     looks_late = True
+    label_source = FORMAT
 
     @staticmethod
     def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
@@ -234,7 +235,12 @@ class ParquetDataset(AnnotatedDataset):
             for number, class_id, rle, crowd, attributes in info["entries"]:
                 yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_id}"), rle, crowd, attributes)
         elif self._classes is not None:
-            yield from self._of_map(info)
+            values = self.map_values(info)
+            if isinstance(values, Fault):
+                yield values
+                return
+            for number, (value, rle) in enumerate(label_maps.map_objects(values, self._classes)):
+                yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
         else:
             masks = self._masks(info) if any(rle is None for _, _, rle, _ in info["objects"]) else {}
             for number, category, rle, crowd in info["objects"]:
@@ -244,29 +250,23 @@ class ParquetDataset(AnnotatedDataset):
                 else:
                     yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{category}"), rle, crowd)
 
-    def _of_map(self, info):
-        """Entries of the label map of a row."""
+    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+        """As `WithLabelMaps` has it; rows of objects have no label map."""
+        if "entries" in info or self._classes is None:
+            return None
         name, size = info["file_name"], (info["height"], info["width"])
         try:
             picture = self._rows.row(info["row"], [self._columns.label_map])[self._columns.label_map]
             labels = _picture(self._data(picture), "its label map", np.array)
         except DataError as error:
-            yield Fault(name, "bad entry", str(error).rstrip("."))
-            return
+            return Fault(name, "bad entry", str(error).rstrip("."))
         if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
             labels = labels[..., 0]
         if labels.ndim != 2 or labels.dtype.kind not in "bui":
-            yield Fault(name, "bad entry", "its label map is a colour picture: write one value a pixel")
-            return
+            return Fault(name, "bad entry", "its label map is a colour picture: write one value a pixel")
         if labels.shape != size:
-            yield Fault(name, "wrong size", f"the label map {other_size(labels.shape, size)}")
-            return
-        values = label_maps.classified(labels.astype(np.int64), self._classes, name)
-        if isinstance(values, Fault):
-            yield values
-            return
-        for number, (value, rle) in enumerate(label_maps.map_objects(values, self._classes)):
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
+            return Fault(name, "wrong size", f"the label map {other_size(labels.shape, size)}")
+        return label_maps.classified(labels.astype(np.int64), self._classes, name)
 
     def _masks(self, info):
         """{number of an object: run lengths, or Fault} of the masks of a row that are pictures."""

@@ -31,7 +31,7 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
     """Write a data set as a folder of PASCAL VOC, its photos with it.
 
     Photos are listed by the part that they have as "split" in `image_info`. What the form cannot hold is told with its
-    number: pixels that objects share, crowds, attributes.
+    number: pixels that objects share, crowds, attributes. Label maps are written as they are.
 
     Args:
         dataset, path, image_ids, progress, photos: as for `write_yolo.write_yolo`.
@@ -53,6 +53,10 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
         for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
             _, size, objects = photo_and_objects(dataset, image_id, left_out)
             numbers, labels = painted(objects, size, told)
+            known = dataset.label_map(image_id) if hasattr(dataset, "label_map") else None
+            if known is not None:  # with pixels to be ignored, and parts that are too small for objects
+                labels = known
+                numbers[(labels == IGNORED) & (numbers == 0)] = IGNORED if numbers.dtype == np.uint8 else 0
             stem = os.path.splitext(name)[0]
             for folder, values in (("SegmentationObject", numbers), ("SegmentationClass", labels)):
                 _save(os.path.join(partial, folder, f"{stem}.png"), values)
@@ -63,9 +67,10 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
         os.makedirs(os.path.join(partial, voc_layout.LISTS))
         for part, stems in listed.items():
             _write_lines(os.path.join(partial, voc_layout.LISTS, f"{part}.txt"), stems)
-        if told.crowds:
+        if told.crowds or left_out.ignored:
             names[1].extend([f"ignored:{_colour_text(IGNORED)}::"] if names[0] == LABELMAP else [])
         _write_lines(os.path.join(partial, names[0]), names[1])
+    left_out.ignored, left_out.small = [], []  # which this form has
     left_out.warn()
     told.warn(path)
     return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)

@@ -18,6 +18,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.attributes import attribute_names, load_objects
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
@@ -190,6 +191,7 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     size = size or dataset.load_image(image_id).shape[:2]
     filled = [entry for entry, area in zip(objects, areas, strict=True) if area]
     left_out.empty += len(objects) - len(filled)
+    left_out.count_pixels(dataset, image_id, filled)
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
 
 
@@ -231,12 +233,33 @@ class LeftOut:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
+        self.ignored, self.small = [], []  # pixels of each photo that has such
+
+    def count_pixels(self, dataset: Dataset, image_id: int, objects: list[ObjectAnnotation]) -> None:
+        """Count what the label map of a photo says and its objects do not."""
+        labels = dataset.label_map(image_id) if hasattr(dataset, "label_map") else None
+        if labels is None:
+            return
+        areas = run_lengths.areas([entry.rle for entry in objects])
+        ignored = int((labels == IGNORED).sum())
+        small = int((labels != 0).sum()) - ignored - int(np.sum(areas))
+        self.ignored += [ignored] if ignored else []
+        self.small += [small] if small > 0 else []
 
     def warn(self) -> None:
         counts = {"objects without a pixel": self.empty, "crowds": self.crowds, "photos without objects": self.photos}
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         if told:
             warnings.warn(f"{self.path}: left out {told}.", stacklevel=3)
+        lines = {
+            "to be ignored (255)": (self.ignored, "only voc can say so"),
+            "in parts of fewer than min_area pixels": (self.small, "voc keeps them, a smaller min_area in the mapping "
+                                                                   "makes objects of them"),
+        }
+        for what, (photos, remedy) in lines.items():
+            if photos:
+                warnings.warn(f"{self.path}: {sum(photos)} pixels {what}, on {len(photos)} photos, are background now: "
+                              f"{remedy}.", stacklevel=3)
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
