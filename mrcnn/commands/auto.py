@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
+from mrcnn.commands.auto_rules import Situation
 from mrcnn.commands.options import AUTO, parse_setting
 from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of
 from mrcnn.errors import UsageError
@@ -76,6 +77,9 @@ def take_recipe(options: argparse.Namespace, training: Dataset, validation: Data
     if options.weights == "last":
         print("--preset auto chooses nothing for a run that is resumed: its settings stand.")
         return None
+    check_batch_size(options)
+    if options.image_size is not None and "IMAGE_RESIZE_MODE" not in dict(map(parse_setting, options.set)):
+        options.set = ["IMAGE_RESIZE_MODE=square", *options.set]  # of weights with settings of their own as well
     architecture, given = class_of_option(options), given_by(options)
     machine = machine_for(architecture, options)
     summary_of, measured = summaries(options, training, given)
@@ -113,9 +117,17 @@ def given_by(options: argparse.Namespace) -> dict:
     if options.image_size is not None:
         given.update(IMAGE_MIN_DIM=options.image_size, IMAGE_MAX_DIM=options.image_size, IMAGE_RESIZE_MODE="square")
     given.update(map(parse_setting, options.set))
+    if options.image_size is not None and Situation(None, {}, given, None, None, 0).brought:
+        given = {**_own_anchors(options), **given}  # which the option brings; for other weights a rule chooses
     if "IMAGES_PER_GPU" in given:
         given["BATCH_SIZE"] = given["IMAGES_PER_GPU"] * given.get("GPU_COUNT", 1)
     return given
+
+
+def _own_anchors(options):
+    """The anchors that --image-size brings, as `overrides_of` has them."""
+    found = overrides_of(options)
+    return {name: list(found[name]) for name in ("RPN_ANCHOR_SCALES",) if name in found}
 
 
 def _typed(options, given):
@@ -253,6 +265,13 @@ def tried_batch(options: argparse.Namespace, training: Dataset, most: int) -> tu
     return trial.batch * config.GPU_COUNT, trial.told()
 
 
+def check_batch_size(options: argparse.Namespace) -> None:
+    """Raise UsageError where `--batch-size auto` stands beside a number."""
+    named = [name for name, _ in map(parse_setting, options.set) if name in ("BATCH_SIZE", "IMAGES_PER_GPU")]
+    if options.batch_size == AUTO and named:
+        raise UsageError(f"--batch-size auto beside --set {named[0]}, which says how many: leave one of them out.")
+
+
 def take_batch_size(options: argparse.Namespace, training: Dataset) -> None:
     """Put a number in place of `--batch-size auto`, and tell it; a run that is resumed keeps its own.
 
@@ -262,6 +281,7 @@ def take_batch_size(options: argparse.Namespace, training: Dataset) -> None:
     """
     if options.batch_size != AUTO:
         return
+    check_batch_size(options)
     if options.weights == "last":
         options.batch_size = None
         print("--batch-size auto chooses nothing for a run that is resumed: its batches stay as they are.")

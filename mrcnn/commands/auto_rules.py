@@ -121,7 +121,8 @@ def canvas(now: Situation) -> tuple[dict, str]:
     sides = [side for side in SIDES if side <= largest]
     sides = sides[: next((i for i, side in enumerate(sides) if side >= long_side), len(sides)) + 1]
     for side in sides:
-        sizes = now.summary_of(side, sizes=True)["box_scale"] or {"p10": LEAST_SMALL, "median": LEAST_MEDIAN}
+        found = now.summary_of(side, sizes=True)
+        sizes = found["object_scale"] or {"p10": LEAST_SMALL, "median": LEAST_MEDIAN}
         if sizes["p10"] >= LEAST_SMALL and sizes["median"] >= LEAST_MEDIAN:
             reason = (f"the smallest canvas on which nine of ten objects are {LEAST_SMALL} pixels or more "
                       f"({sizes['p10']:.0f}) and the median object is {LEAST_MEDIAN} or more ({sizes['median']:.0f})")
@@ -130,6 +131,10 @@ def canvas(now: Situation) -> tuple[dict, str]:
         why = "the photos are no larger" if side >= long_side else "a larger one costs too much here"
         reason = (f"objects stay small, a tenth under {sizes['p10']:.0f} pixels and half under {sizes['median']:.0f}, "
                   f"but {why}")
+    if found["too_small"]:
+        classes = sorted(found["too_small_classes"].items(), key=lambda pair: (-pair[1], pair[0]))
+        listed = ", ".join(f"{count} {name}" for name, count in classes[:3]) + (", ..." if len(classes) > 3 else "")
+        reason += f"; {found['too_small']} objects are under a pixel there and are not learned ({listed})"
     mode = now.values.get("IMAGE_RESIZE_MODE", "rectangle")
     rarer = min(summary["wide_photos"], summary["photos"] - summary["wide_photos"])
     wide = mode in ("rectangle", "pad64") and rarer > summary["photos"] / 10
@@ -141,10 +146,14 @@ def anchors(now: Situation) -> tuple[dict, str]:
     """Anchors that reach the objects."""
     if not now.known("RPN_ANCHOR_SCALES"):
         return {}, "this network has none to choose"
+    given = [name for name in ("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS") if name in now.values]
     if now.brought:
-        return {}, "those that the weights were learned for"
+        return {name: now.values[name] for name in given}, "those that the weights were learned for"
     side = int(now.values["IMAGE_MAX_DIM"])
     scales = [side // 32 * 2**level for level in range(5)]
+    if given:  # scales and ratios are fitted together, or not at all
+        return {"RPN_ANCHOR_SCALES": scales, **{name: now.values[name] for name in given}}, (
+            "a 32nd of the canvas to a half of it, as none are fitted beside what you gave")
     fitted = now.summary_of(side)["anchors"]
     if not fitted:
         return {"RPN_ANCHOR_SCALES": scales}, "a 32nd of the canvas to a half of it"

@@ -234,6 +234,12 @@ def _take_attributes(config, dataset):
         raise UsageError(f"--attributes: {config.network()} has no attributes; Mask R-CNN has: leave the option out.")
     with progress_bar("Counting attributes") as show:
         counts = count_attributes(dataset, show)
-    learned = learned_attributes(dataset, config.ATTRIBUTES, counts)
+    learned, pairs = learned_attributes(dataset, config.ATTRIBUTES, counts), config.ATTRIBUTE_PAIRS
+    if pairs is not None:  # an order of ATTRIBUTES that the user does not know is no order to count places by
+        if config.ATTRIBUTES is None:
+            raise UsageError("--set ATTRIBUTE_PAIRS counts places of ATTRIBUTES: --set ATTRIBUTES too, or leave it "
+                             "out, and the pairs of the data are taken.")
+        learned["ATTRIBUTE_PAIRS"] = pairs
+        print("Attributes: ATTRIBUTE_PAIRS as you gave them, not those of the data.")
     config.set(ATTRIBUTES=None, ATTRIBUTE_PAIRS=None).set(**learned)
     print(told_of_attributes(dataset, learned, counts))

@@ -1,5 +1,6 @@
 """What data sets say of their objects beyond the class: attributes such as pattern, length and neckline."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -59,8 +60,43 @@ def told_apart(names: dict[int, str]) -> dict[int, str]:
         {id: name}, by rising id.
     """
     names = {int(i): " ".join(str(name).split()) or f"attribute {i}" for i, name in names.items()}
-    counts = Counter(names.values())
-    return {i: name if counts[name] == 1 else f"{name} ({i})" for i, name in sorted(names.items())}
+    counts, taken = Counter(names.values()), set()
+    for i, name in sorted(names.items(), key=lambda pair: (counts[pair[1]] > 1, pair[0])):  # what is distinct stays
+        names[i] = name if counts[name] == 1 else f"{name} ({i})"
+        while names[i] in taken:
+            names[i] += f" ({i})"
+        taken.add(names[i])
+    return dict(sorted(names.items()))
+
+
+def written_names(dataset: Dataset, path: str) -> dict[int, str]:
+    """Names of attributes for a form that knows attributes by names alone; those of one name are told apart, and told.
+
+    Args:
+        dataset: any Dataset.
+        path: of the file that is written, for the warning.
+
+    Returns:
+        {id: name}, as `told_apart` has them.
+    """
+    names, written = attribute_names(dataset), distinct_names(dataset)
+    counts = Counter(" ".join(str(name).split()) for name in names.values())
+    alike = [written[i] for i, name in written.items() if counts[" ".join(str(names[i]).split())] > 1]
+    if alike:
+        listed = ", ".join(alike[:3]) + (", ..." if len(alike) > 3 else "")
+        warnings.warn(f"{path}: {len(alike)} attributes share their name with another; this form knows them by name "
+                      f"alone, so they are written as {listed}.", stacklevel=3)
+    return written
+
+
+def whole_ids(listed: object) -> tuple[int, ...]:
+    """The whole numbers of a list; an empty tuple of what is no list."""
+    return tuple(value for value in listed if type(value) is int) if isinstance(listed, (list, tuple)) else ()
+
+
+def in_short(names: Sequence[str]) -> str:
+    """The first names of a list, for messages."""
+    return ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def count_attributes(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> dict[str, Counter]:
@@ -170,6 +206,13 @@ class AttributeColumns:
             raise DataError(f"{type(dataset).__name__} has none of the {len(names)} ATTRIBUTES of the network "
                             f"({', '.join(list(names)[:3])} ...; it names {theirs}): give annotations with these, or "
                             "ATTRIBUTES that are those of the data.")
+        lacking = [name for name in names if places[name] not in self.places.values()]
+        if lacking:
+            others = [name for name in distinct_names(dataset).values() if name not in places]
+            warnings.warn(f"{len(lacking)} of the {len(names)} ATTRIBUTES of the network are not named in this data "
+                          f"({in_short(lacking)}), so none of its objects has them; it names {len(others)} that the "
+                          f"network does not know{f' ({in_short(others)})' if others else ''}. An attribute is known "
+                          "by its name: call it the same in training and validation.", stacklevel=3)
 
     def rows(self, attributes: Sequence[tuple[int, ...]]) -> np.ndarray:
         """Put the attributes of objects into columns.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.attributes import attribute_names, distinct_names, load_objects
+from mrcnn.data.attributes import attribute_names, distinct_names, load_objects, whole_ids
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
@@ -141,8 +141,11 @@ def _annotations_of_file(dataset, info, categories):
         if not class_id:
             continue  # of a class that was left out
         category_id = categories[class_id]
-        same = category_id == annotation["category_id"]
-        yield annotation if same else {**annotation, "category_id": category_id}
+        changed = {} if category_id == annotation["category_id"] else {"category_id": category_id}
+        ids = annotation.get("attribute_ids")
+        if ids is not None and not (isinstance(ids, list) and len(whole_ids(ids)) == len(ids)):
+            changed["attribute_ids"] = list(whole_ids(ids))  # as the reader has them, and told
+        yield {**annotation, **changed} if changed else annotation
 
 
 def _annotations_from_masks(dataset, image_id, categories, first_id):

@@ -2,10 +2,12 @@
 
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.data.attributes import in_short
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
@@ -49,7 +51,33 @@ def evaluate(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndar
     """
     results, ground_truth = detect_all(model, dataset, image_ids, limit, batch_size, progress)
     partial = bool(getattr(getattr(model, "config", None), "ATTRIBUTES_PARTIAL", False))
-    return measure(ground_truth, results, score_threshold, max_detections, partial), results, ground_truth
+    known = with_known_attributes(ground_truth, getattr(getattr(model, "config", None), "ATTRIBUTES", None))
+    return measure(known, results, score_threshold, max_detections, partial), results, ground_truth
+
+
+def with_known_attributes(ground_truth: dict, names: Sequence[str] | None) -> dict:
+    """A ground truth without those attributes of its objects that a network does not know; they are told.
+
+    So are those of the network that it does not name.
+
+    Args:
+        ground_truth: COCO's dict with "attributes".
+        names: ATTRIBUTES of the network; None, or none in the ground truth: it stays as it is.
+    """
+    listed = ground_truth.get("attributes")
+    if not names or not listed:
+        return ground_truth
+    had = {i for entry in ground_truth["annotations"] for i in entry.get("attribute_ids") or ()}
+    unknown = [entry["name"] for entry in listed if entry["id"] in had and entry["name"] not in set(names)]
+    kept = [entry for entry in listed if entry["name"] not in set(unknown)]
+    lacking = [name for name in names if name not in {entry["name"] for entry in kept}]
+    if unknown:
+        warnings.warn(f"{len(unknown)} attributes of the data are left out of the figures, for the network does not "
+                      f"know them: {in_short(unknown)}.", stacklevel=3)
+    if lacking:
+        warnings.warn(f"{len(lacking)} attributes of the network are not measured, for the data does not name them: "
+                      f"{in_short(lacking)}.", stacklevel=3)
+    return {**ground_truth, "attributes": kept}
 
 
 def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.ndarray | None = None,

@@ -60,6 +60,15 @@ def test_the_option_takes_the_attributes_of_the_training_data(data, capsys):
     assert chosen.ATTRIBUTES == ["pattern: dots", "length: long"]
 
 
+def test_pairs_of_the_user_stand(data, capsys):
+    pairs = [[], *([[0]] * 8)]
+    config = config_of(data, "--attributes", "--set", 'ATTRIBUTES=["pattern: dots"]', "--set",
+                       f"ATTRIBUTE_PAIRS={json.dumps(pairs)}")
+    assert config.ATTRIBUTE_PAIRS == pairs and "ATTRIBUTE_PAIRS as you gave them" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="ATTRIBUTE_PAIRS counts places of ATTRIBUTES: --set ATTRIBUTES too"):
+        config_of(data, "--attributes", "--set", f"ATTRIBUTE_PAIRS={json.dumps(pairs)}")
+
+
 def test_other_networks_have_none(data):
     with pytest.raises(UsageError, match="--attributes: YOLACT has no attributes; Mask R-CNN has: leave"):
         config_of(data, "--architecture", "yolact", "--attributes")
@@ -132,10 +141,15 @@ def test_a_submission_needs_both_options(checkpoint, options, message, capsys):
 
 
 def test_evaluate_measures_them(checkpoint, tmp_path, capsys):
-    code = fashion.main(["evaluate", "--weights", str(checkpoint), "--limit", "2", "--output", str(tmp_path)])
+    with pytest.warns(UserWarning, match="1 attributes of the data are left out of the figures") as warned:
+        code = fashion.main(["evaluate", "--weights", str(checkpoint), "--limit", "2", "--output", str(tmp_path)])
     told, metrics = capsys.readouterr().out, json.loads((tmp_path / "metrics.json").read_text())
     assert not code and "Masks and attributes: AP_IoU+F1 " in told
     truth = json.loads((tmp_path / "ground_truth.json").read_text())
-    assert len(truth["attributes"]) == len(metrics["attributes"]["classes"]) == 21
+    # One that no picture of the training has: what the network does not know is not held against it.
+    unknown = {entry["name"] for entry in truth["attributes"]} - set(load(checkpoint).config.ATTRIBUTES)
+    assert len(truth["attributes"]) == 21 and len(unknown) == 1
+    assert {row["name"] for row in metrics["attributes"]["classes"]} == set(load(checkpoint).config.ATTRIBUTES)
+    assert any(f"does not know them: {min(unknown)}." in str(warning.message) for warning in warned)
     assert all(isinstance(entry["attribute_ids"], list) for entry in truth["annotations"])
     assert "<h2>Attributes</h2>" in (tmp_path / "report.html").read_text()

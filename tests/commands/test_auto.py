@@ -13,6 +13,7 @@ from mrcnn.commands.auto import given_by, reckoned_batch, scaled, take_batch_siz
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import PRESETS, expand_presets
 from mrcnn.errors import UsageError
+from mrcnn.model import MaskRCNN
 from mrcnn.weights.files import read_attributes
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -113,6 +114,25 @@ def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
     monkeypatch.setattr("mrcnn.architectures.trial.try_batches", lambda *_: Trial(0, 10**9, {}, None))
     with pytest.raises(UsageError, match="--batch-size auto: no step of one photo.*--image-size.*CHECKPOINTING"):
         take_batch_size(options_of("--batch-size", "auto"), drawn_pictures("train", 9))
+
+
+def test_a_batch_size_of_auto_beside_a_number_is_refused():
+    for words in (["--set", "BATCH_SIZE=3"], ["--set", "IMAGES_PER_GPU=3", "--preset", "auto"]):
+        options = options_of("--batch-size", "auto", *words)
+        with pytest.raises(UsageError, match="--batch-size auto beside --set .*: leave one of them out"):
+            take_recipe(options, None, None)
+            take_batch_size(options, None)
+
+
+def test_an_image_size_beside_weights_is_square_and_its_anchors_are_told(tmp_path, capsys, monkeypatch):
+    options = options_of("--preset", "auto", "--image-size", "64", "--weights", str(tmp_path / "old.h5"))
+    given = given_by(options)
+    assert given["RPN_ANCHOR_SCALES"] == [4, 8, 16, 32, 64] and given["IMAGE_RESIZE_MODE"] == "square"
+    monkeypatch.setattr(auto, "class_of_option", lambda options: MaskRCNN)
+    take_recipe(options, drawn_pictures("train", 4), drawn_pictures("val", 2))
+    told = " ".join(capsys.readouterr().out.split())
+    assert "IMAGE_RESIZE_MODE=square" in options.set
+    assert "RPN_ANCHOR_SCALES=[4, 8, 16, 32, 64] as you gave it" in told
 
 
 def test_other_commands_refuse_what_is_of_train(capsys):

@@ -13,7 +13,7 @@ MACHINE = {"cores": 2, "memory": 20e9, "gpu": None, "installed": ["efficientnet_
            "encoder": True, "imgaug": True}
 FIT = {"recall": [0.9] * 21, "scales": [12.0, 24.0, 48.0, 96.0, 192.0], "ratios": [0.5, 1.0, 2.0]}
 SUMMARY = {"photos": 60, "objects": 300, "wide_photos": 0, "long_side": {"median": 600.0},
-           "objects_per_photo": {"max": 8.0}, "box_scale": {"p10": 20, "median": 60},
+           "objects_per_photo": {"max": 8.0}, "object_scale": {"p10": 20, "median": 60}, "too_small": 0,
            "classes": [{"name": "hat", "photos": 40, "objects": 40}, {"name": "shoe", "photos": 60, "objects": 120}],
            "anchors": {"current": FIT, "proposed": FIT}}
 

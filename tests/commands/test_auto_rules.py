@@ -25,7 +25,8 @@ def made(values=(), machine=CPU, validation=80, known=lambda name: True, sizes=(
 
     def summary_of(side, sizes_only=False, **_):
         p10, median = dict(sizes).get(side, (1, 1))
-        return {**base, "box_scale": {"p10": p10, "median": median}, "anchors": anchors}
+        small = {"too_small": 0, "too_small_classes": {}}
+        return {**small, **base, "object_scale": {"p10": p10, "median": median}, "anchors": anchors}
 
     fits = fits or (lambda values, most: (most, "told"))
     return Situation(summary_of, machine, dict(values), known, fits, validation)
@@ -77,6 +78,12 @@ def test_the_canvas_is_the_smallest_that_shows_the_objects():
     assert rules.canvas(made(long_side={"median": 2000.0}, machine={**GPU, "gpu": 12e9}))[0]["IMAGE_MAX_DIM"] == 768
 
 
+def test_objects_that_vanish_on_the_canvas_are_told():
+    lost = {"too_small": 23, "too_small_classes": {"belt": 1, "button": 20, "ring": 2, "shoe": 0}}
+    reason = rules.canvas(made(sizes=SIZES, **lost))[1]
+    assert "23 objects are under a pixel there and are not learned (20 button, 2 ring, 1 belt, ...)" in reason
+
+
 def test_wide_and_tall_photos_get_batches_of_their_own():
     assert not rules.canvas(made(sizes=SIZES, wide_photos=6))[0]["ASPECT_BUCKETS"]  # a tenth of 60
     assert rules.canvas(made(sizes=SIZES, wide_photos=7))[0]["ASPECT_BUCKETS"]
@@ -95,6 +102,9 @@ def test_anchors_are_fitted_where_it_helps():
     assert "95 %" in reason and "90 %" in reason
     values, reason = rules.anchors(made(chosen, anchors={"current": fit(0.94), "proposed": fit(0.95)}))
     assert values == {"RPN_ANCHOR_SCALES": [12, 24, 48, 96, 192]} and "94 %" in reason  # 384 / 32 = 12
+    for given in ({"RPN_ANCHOR_SCALES": [2, 3, 4, 5, 6]}, {"RPN_ANCHOR_RATIOS": [1.0]}):  # none fitted beside these
+        values, reason = rules.anchors(made({**chosen, **given}, anchors={"current": fit(0.5), "proposed": fit(1.0)}))
+        assert values == {"RPN_ANCHOR_SCALES": [12, 24, 48, 96, 192], **given} and "%" not in reason
     assert rules.anchors(made(chosen, known=lambda name: False)) == ({}, "this network has none to choose")
 
 

@@ -1,6 +1,7 @@
 """Attributes from every kind of data set, counted by hand, and kept on the way through a file."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mrcnn.data.attributes import (
     learned_attributes,
     load_objects,
     short_names,
+    told_apart,
     told_of_attributes,
 )
 from mrcnn.data.augmentation import compose
@@ -24,11 +26,16 @@ from mrcnn.data.curation.validate import validate
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.drawn.people import DrawnPeople, write_files
 from mrcnn.data.formats import open_dataset
+from mrcnn.data.formats.cvat_writer import write_cvat
+from mrcnn.data.formats.parquet_table import write_parquet
 from mrcnn.data.formats.writers import write_coco, write_imaterialist
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.instance_samples import InstanceSamples
 from mrcnn.data.run_lengths import encode
 from mrcnn.errors import DataError
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset
+from mrcnn.evaluation.comparison import read_comparison
+from mrcnn.evaluation.evaluate import with_known_attributes
 
 CONFIG = Config(IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=64, NUM_CLASSES=3)
 
@@ -144,6 +151,85 @@ def test_names_that_occur_twice_are_told_apart():
     dataset = Shop().load()
     dataset.attribute_names = {3: "long", 7: " long ", 9: "leopard"}
     assert distinct_names(dataset) == {3: "long (3)", 7: "long (7)", 9: "leopard"}
+    assert told_apart({1: "long", 2: "long", 3: "long (1)"}) == {1: "long (1) (1)", 2: "long (2)", 3: "long (1)"}
+
+
+@pytest.mark.parametrize("form", ["parquet", "cvat"])
+def test_forms_that_know_names_alone_keep_what_is_alike_apart(tmp_path, form):
+    if form == "parquet":
+        pytest.importorskip("pyarrow")
+    dataset = Shop().load()
+    dataset.image_info[0]["file_name"] = "0.png"
+    dataset.attribute_names = {3: "long", 7: "long", 9: "lined: false"}
+    dataset.given = [[7, 9], [3], [78]]  # 78 has no name
+    path = tmp_path / ("a.parquet" if form == "parquet" else "annotations.xml")
+    with pytest.warns(UserWarning, match=r"2 attributes share their name .* written as long \(3\), long \(7\)"):
+        (write_parquet if form == "parquet" else write_cvat)(dataset, path)
+    Image.fromarray(dataset.load_image(0)).save(tmp_path / "0.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = open_dataset(path, tmp_path)
+    names = attribute_names(read)
+    told = [[names.get(i, f"attribute {i}") for i in ids] for ids in load_objects(read, 0)[2]]
+    expected = [["lined: false", "long (7)"], ["long (3)"], ["attribute 78"]]
+    assert [sorted(words) for words in told] == expected[: len(told)]
+    assert len(told) == (3 if form == "parquet" else 2)  # CVAT has no crowds
+
+
+def test_descriptions_of_other_attributes_are_not_written_beside(tmp_path):
+    write_imaterialist(Shop().load(), tmp_path / "train.csv")
+    write_imaterialist(Shop().load(), tmp_path / "val.csv")
+    other = Shop().load()
+    other.attribute_names = {3: "LEATHER", 7: "TORN", 9: "leopard"}
+    with pytest.raises(DataError, match="is there and lists other classes or attributes: write to another folder"):
+        write_imaterialist(other, tmp_path / "test.csv")
+
+
+@pytest.mark.parametrize("listed, message", [
+    ([{"id": 1, "name": "striped"}, {"id": 1, "name": "long"}], "two attributes have the id 1: give each its own"),
+    ([{"id": "3", "name": "striped"}], None),
+])
+def test_lists_of_attributes_that_do_not_tell(tmp_path, listed, message):
+    write_coco(Shop().load(), tmp_path / "shop.json")
+    content = json.loads((tmp_path / "shop.json").read_text())
+    content["attributes"] = listed
+    (tmp_path / "shop.json").write_text(json.dumps(content))
+    Image.new("RGB", (30, 20)).save(tmp_path / content["images"][0]["file_name"], "PNG")
+    if message:
+        with pytest.raises(DataError, match=message):
+            open_dataset(tmp_path / "shop.json", tmp_path)
+    else:
+        with pytest.warns(UserWarning, match="1 entry of attributes without an id that is a whole number"):
+            open_dataset(tmp_path / "shop.json", tmp_path)
+
+
+def test_attributes_that_the_reader_left_out_stay_out_of_the_truth(tmp_path):
+    write_coco(Shop().load(), tmp_path / "shop.json")
+    content = json.loads((tmp_path / "shop.json").read_text())
+    for entry, ids in zip(content["annotations"], ("3,7", [3, "long"], 5), strict=True):
+        entry["attribute_ids"] = ids
+    (tmp_path / "shop.json").write_text(json.dumps(content))
+    Image.new("RGB", (30, 20)).save(tmp_path / content["images"][0]["file_name"], "PNG")
+    with pytest.warns(UserWarning, match="attribute_ids that are no whole numbers"):
+        read = open_dataset(tmp_path / "shop.json", tmp_path)
+    truth = ground_truth_from_dataset(read)
+    assert [entry["attribute_ids"] for entry in truth["annotations"]] == [[], [3], []]
+    read_comparison(truth, [], "segm")
+
+
+def test_what_training_and_validation_do_not_share_is_told():
+    with pytest.warns(UserWarning, match=r"1 of the 2 ATTRIBUTES .* not named in this data \(torn\), .* it names 2 "
+                                         r"that the network does not know \(long, leopard\)"):
+        AttributeColumns(Shop().load(), ["striped", "torn"])
+    truth = {"annotations": [{"attribute_ids": [3, 7]}],
+             "attributes": [{"id": i, "name": name} for i, name in Shop.attribute_names.items()]}
+    with pytest.warns(UserWarning) as warned:
+        kept = with_known_attributes(truth, ["striped", "torn"])
+    assert [entry["name"] for entry in kept["attributes"]] == ["striped", "leopard"]  # no object is leopard
+    texts = [str(warning.message) for warning in warned]
+    assert "1 attributes of the data are left out of the figures, for the network does not know them: long." in texts
+    assert "1 attributes of the network are not measured, for the data does not name them: torn." in texts
+    assert with_known_attributes(truth, None) is truth
 
 
 def test_batches_have_attributes_where_the_network_has():

@@ -45,7 +45,9 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         objects_per_photo: {min, median, max, mean, counts: number of photos with 0, 1, 2 ... objects}
         box_scale, box_ratio: square root of the area in canvas pixels and width / height of the boxes, as `height`,
             with edges that rise by factors, box_scale with its tenth percentile as "p10"; None without objects
-        too_small: number of objects with a side under a canvas pixel, which training drops
+        object_scale: {p10, median} of the scales of all boxes, also of those under a pixel; None without objects
+        too_small: number of objects with a side under a canvas pixel, which training drops; too_small_classes: {name of
+            a class: number of its objects among these}
         canvas: {min, max}: [height, width] of the canvases, None without photos
         thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
             an IoU of each threshold or more, mean_overlap}, None without objects
@@ -59,6 +61,8 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
     per_photo = np.bincount(measured["photo"][counted], minlength=len(measured["shapes"]))
     boxes = measured["boxes"]
     large_enough = counted & (np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3)
+    all_scales = np.sqrt(np.prod(np.float64(boxes[counted, 2:] - boxes[counted, :2]), axis=1))
+    vanishing = measured["class_ids"][counted & ~large_enough]
     boxes, canvases = boxes[large_enough], measured["canvases"][measured["photo"][large_enough]]
     sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
     scales, ratios = np.sqrt(sides.prod(axis=1)), sides[:, 1] / sides[:, 0]
@@ -78,7 +82,10 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         },
         "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
-        "too_small": int((counted & ~large_enough).sum()),
+        "object_scale": {"p10": float(np.quantile(all_scales, 0.1)), "median": float(np.median(all_scales))}
+                        if len(all_scales) else None,
+        "too_small": len(vanishing),
+        "too_small_classes": {dataset.class_names[i]: int((vanishing == i).sum()) for i in np.unique(vanishing)},
         "canvas": _canvas_summary(measured["canvases"]),
         "thresholds": THRESHOLDS.tolist(),
         "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) and fit else None,

@@ -278,7 +278,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
         info = self.image_info[image_id]
         index, name = info["index"], info["file_name"]
         if self._masks.kind in (NUMBERED, LABELS):
-            values = self._map(info) if self._masks.kind == NUMBERED else self.map_values(info)
+            values = self._map(info) if self._masks.kind == NUMBERED else self._map_values(info)
             if isinstance(values, Fault):
                 yield values
                 return
@@ -312,7 +312,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
             label = labels[number] if self._labels is not None else next(iter(self._known))
             yield self._entry(name, number, label, values == number + 1)
 
-    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+    def _map_values(self, info: dict) -> np.ndarray | Fault | None:
         """As `WithLabelMaps` has it; masks of objects, and maps that number these, are no label maps."""
         if self._masks.kind != LABELS:
             return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.attributes import whole_ids
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
@@ -93,8 +94,14 @@ class CocoDataset(AnnotatedDataset):
             self.add_category(SOURCE, category_id, file.name(category_id), group)
         attributes = file.content.get("attributes")  # Fashionpedia's
         for entry in attributes if isinstance(attributes, list) else ():
-            if isinstance(entry, dict) and isinstance(entry.get("id"), int):
-                self.attribute_names[entry["id"]] = str(entry.get("name", entry["id"]))
+            number = entry.get("id") if isinstance(entry, dict) else None
+            if type(number) is not int:
+                how = "without an id that is a whole number: these are left out"
+                self.note("entry of attributes", how, str(entry)[:40])
+                continue
+            if number in self.attribute_names:
+                raise DataError(f"{annotations}: two attributes have the id {number}: give each its own.")
+            self.attribute_names[number] = str(entry.get("name", number))
         self.finish_loading(annotations)
         return self
 
@@ -142,7 +149,7 @@ class CocoDataset(AnnotatedDataset):
         if outline.empty:
             self.note("object", "thinner than a pixel: left out, for it holds none", name)
         listed = annotation.get("attribute_ids") or ()
-        if len(_attribute_ids(listed)) != len(listed) if isinstance(listed, (list, tuple)) else True:
+        if len(whole_ids(listed)) != len(listed) if isinstance(listed, (list, tuple)) else True:
             self.note("object", "with attribute_ids that are no whole numbers: these are left out", name)
         if lies_elsewhere(outline.segmentation, annotation.get("bbox")):
             how = "with an outline that lies elsewhere than its bbox: look at it, by `data show`"
@@ -227,7 +234,7 @@ class CocoDataset(AnnotatedDataset):
             as_runs = isinstance(segmentation, dict)
             rle = (run_lengths.compress if as_runs else run_lengths.from_polygons)(segmentation, shape)
             class_id = self.map_source_class_id(f"{SOURCE}.{annotation['category_id']}")
-            attributes = _attribute_ids(annotation.get("attribute_ids"))
+            attributes = whole_ids(annotation.get("attribute_ids"))
             yield ObjectAnnotation(number, class_id, rle, bool(annotation.get("iscrowd")), attributes)
 
     def object_classes(self, image_id: int) -> np.ndarray:
@@ -239,8 +246,3 @@ class CocoDataset(AnnotatedDataset):
             for number, annotation in zip(info["numbers"], info["annotations"]) if number not in left_out
         ], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
-
-
-def _attribute_ids(listed):
-    """The whole numbers of a list; an empty tuple of what is no list."""
-    return tuple(value for value in listed if type(value) is int) if isinstance(listed, (list, tuple)) else ()

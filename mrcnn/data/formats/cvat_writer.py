@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
+from mrcnn.data.attributes import load_objects, written_names
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, open_whole, photo_and_objects
@@ -37,7 +38,7 @@ def write_cvat(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
     """
     image_ids = chosen_photos(dataset, image_ids)
     names = [str(info["name"]) for info in dataset.class_info[1:]]
-    words = {i: _pair(str(name)) for i, name in getattr(dataset, "attribute_names", {}).items()}
+    words = {i: _pair(name) for i, name in written_names(dataset, path).items()}
     left_out = LeftOut(path)
     with open_whole(path) as (file,):
         file.write(_head(names, _used_attributes(dataset, image_ids) if words else {}, words, len(image_ids)))
@@ -64,8 +65,9 @@ def _used_attributes(dataset, image_ids):
     """{class id: set of the ids of attributes that its objects have}."""
     used = {}
     for image_id in image_ids:
-        for entry in dataset.objects(image_id):
-            used.setdefault(entry.class_id, set()).update(entry.attributes)
+        _, class_ids, attributes = load_objects(dataset, int(image_id))
+        for class_id, own in zip(class_ids.tolist(), attributes):
+            used.setdefault(abs(class_id), set()).update(own)
     return used
 
 
@@ -90,9 +92,12 @@ def _head(names, used, words, count):
 
 
 def _pair(word):
-    """(name, value) of an attribute: "length: mini" is a choice, any other a box that is ticked."""
+    """(name, value) of an attribute: "length: mini" is a choice, any other a box that is ticked.
+
+    So is "lined: false", which as a choice would be a box that is not ticked.
+    """
     name, colon, value = word.partition(": ")
-    return (name, value) if colon else (word, "true")
+    return (name, value) if colon and value.lower() not in ("", "true", "false") else (word, "true")
 
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------

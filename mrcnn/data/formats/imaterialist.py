@@ -273,6 +273,12 @@ def read_descriptions(path: str | os.PathLike | list[str] | None) -> tuple[dict[
         raise DataError(f"{path}: a category id occurs twice: give each its own.")
     attributes = content.get("attributes")
     attributes = attributes if isinstance(attributes, list) else []
+    named = [entry for entry in attributes if _is_named(entry)]
+    if len(named) < len(attributes):
+        warnings.warn(f"{path}: {len(attributes) - len(named)} attributes have no whole number as id, or no name, and "
+                      "are left out.", stacklevel=2)
+    if len({entry["id"] for entry in named}) < len(named):
+        raise DataError(f"{path}: an attribute id occurs twice: give each its own.")
     return categories, {entry["id"]: entry["name"] for entry in attributes if _is_named(entry)}
 
 

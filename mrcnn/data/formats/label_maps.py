@@ -38,12 +38,12 @@ def recognises(path: str | os.PathLike) -> bool:
 class WithLabelMaps(AnnotatedDataset):
     """Base class of readers whose photos have label maps, all of them or some.
 
-    A subclass overrides `map_values`, and registers its classes by the numbers that LabelClasses gives them.
+    A subclass overrides `_map_values`, and registers its classes by the numbers that LabelClasses gives them.
     """
 
     label_source = FORMAT  # of the classes
 
-    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+    def _map_values(self, info: dict) -> np.ndarray | Fault | None:
         """The label map of a photo.
 
         Args:
@@ -59,15 +59,20 @@ class WithLabelMaps(AnnotatedDataset):
         raise NotImplementedError(f"{type(self).__name__} does not say how its label maps are read.")
 
     def label_map(self, image_id: int) -> np.ndarray | None:
-        """Class of every pixel of a photo.
+        """Tell the class of every pixel of a photo.
+
+        Args:
+            image_id: id of the photo in this data set.
 
         Returns:
-            uint8 [H, W]: a class id, 0 background, 255 ignored; or None, for a photo that has no label map. If it
-            cannot be used, raises DataError naming the photo; or, if the data set was loaded with on_error="skip",
-            warns and returns 255 everywhere.
+            uint8 [H, W]: a class id, 0 background, 255 ignored; or None, for a photo that has no label map. 255
+            everywhere, with a warning, if it cannot be used and the data set was loaded with on_error="skip".
+
+        Raises:
+            DataError: the label map cannot be used; the message names the photo.
         """
         info = self.image_info[image_id]
-        values = self.map_values(info)
+        values = self._map_values(info)
         if values is None:
             return None
         if isinstance(values, Fault):
@@ -169,7 +174,7 @@ class LabelMapDataset(WithLabelMaps):
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
         info = self.image_info[image_id]
-        values = self.map_values(info)
+        values = self._map_values(info)
         if isinstance(values, Fault):
             yield values
             return
@@ -179,7 +184,7 @@ class LabelMapDataset(WithLabelMaps):
     def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
         info = self.image_info[image_id]
-        values = self.map_values(info)
+        values = self._map_values(info)
         if isinstance(values, Fault):
             return super().object_classes(image_id)  # which tells it, or leaves it out
         classes, dropped, class_ids, number = info["label_classes"], info.get("dropped", ()), [], 0
@@ -191,7 +196,7 @@ class LabelMapDataset(WithLabelMaps):
                 number += 1
         return np.array(class_ids, np.int32)
 
-    def map_values(self, info: dict) -> np.ndarray | Fault:
+    def _map_values(self, info: dict) -> np.ndarray | Fault:
         """As `WithLabelMaps` has it; every photo has a label map."""
         try:
             labels = read_label_map(info["map_path"], info["colours"])

@@ -8,6 +8,7 @@ import os
 import urllib.parse
 from collections.abc import Callable, Collection, Iterable
 
+from mrcnn.data.attributes import load_objects, written_names
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import label_studio_brush
 from mrcnn.data.formats.label_studio_config import BRUSHES, IMAGE, POLYGONS, TOLD, config_text
@@ -41,7 +42,7 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Col
     """
     image_ids = chosen_photos(dataset, image_ids)
     names = [str(info["name"]) for info in dataset.class_info[1:]]
-    words = {i: told_of(str(name)) for i, name in getattr(dataset, "attribute_names", {}).items()}
+    words = {i: told_of(name) for i, name in written_names(dataset, path).items()}
     config, left_out = f"{os.path.splitext(path)[0]}.xml", LeftOut(path)
     if os.path.abspath(config) == os.path.abspath(path):
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
@@ -119,7 +120,7 @@ def told_of(word: str) -> tuple[str, str]:
 
 def _used(dataset, image_ids, words):
     """{control: choices} of the attributes that objects have."""
-    numbers = {i for image_id in image_ids for entry in dataset.objects(image_id) for i in entry.attributes}
+    numbers = {i for image_id in image_ids for own in load_objects(dataset, int(image_id))[2] for i in own}
     used = {}
     for control, choice in sorted(words.get(i, (TOLD, f"attribute {i}")) for i in numbers):
         used.setdefault(control, []).append(choice)

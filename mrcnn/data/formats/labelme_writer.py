@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.attributes import written_names
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT
 from mrcnn.data.formats.outlines import one_polygon
@@ -51,7 +52,7 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     for name in names:
         if name.strip() != name or not name or name.startswith(LEFT_OUT):
             raise DataError(f"class {name!r}: LabelMe takes this name for no object: rename the class.")
-    flags = {i: str(name) for i, name in getattr(dataset, "attribute_names", {}).items()}
+    flags = written_names(dataset, path)
     left_out, taken = LeftOut(path), set()
     with whole_folder(path) as folder:
         with open(os.path.join(folder, LABELS), "w", encoding="utf-8") as file:

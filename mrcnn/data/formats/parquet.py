@@ -235,7 +235,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
             for number, class_id, rle, crowd, attributes in info["entries"]:
                 yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_id}"), rle, crowd, attributes)
         elif self._classes is not None:
-            values = self.map_values(info)
+            values = self._map_values(info)
             if isinstance(values, Fault):
                 yield values
                 return
@@ -250,7 +250,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
                 else:
                     yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{category}"), rle, crowd)
 
-    def map_values(self, info: dict) -> np.ndarray | Fault | None:
+    def _map_values(self, info: dict) -> np.ndarray | Fault | None:
         """As `WithLabelMaps` has it; rows of objects have no label map."""
         if "entries" in info or self._classes is None:
             return None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault
+from mrcnn.data.attributes import written_names
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.parquet_files import ParquetRows, load_pyarrow
 from mrcnn.data.formats.writers import LeftOut, categories_of, chosen_photos, photo_and_objects
@@ -15,6 +16,7 @@ from mrcnn.files import json_text, whole_file
 OURS = "mrcnn"  # key of the schema's metadata under which classes and attributes stand
 FORMAT = "parquet"
 ROWS = 10_000  # of a row group
+UNNAMED = "attribute "  # before the id of an attribute that has no name
 # Name and type of each column. A photo without objects has a row of its own, in which all from `class` on is null.
 COLUMNS = {
     "photo": "string", "height": "int32", "width": "int32", "class": "string", "box": "list<double>",
@@ -42,7 +44,7 @@ def write_parquet(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     pyarrow, parquet = load_pyarrow()
     image_ids = chosen_photos(dataset, image_ids)
     names = [str(info["name"]) for info in dataset.class_info[1:]]
-    words = {i: str(name) for i, name in getattr(dataset, "attribute_names", {}).items()}
+    words = written_names(dataset, path)
     about = {"classes": categories_of(dataset, least=0), "attributes": {str(i): name for i, name in words.items()}}
     types = {"string": pyarrow.string(), "int32": pyarrow.int32(), "int64": pyarrow.int64(), "bool": pyarrow.bool_(),
              "list<double>": pyarrow.list_(pyarrow.float64()), "list<int32>": pyarrow.list_(pyarrow.int32()),
@@ -72,7 +74,7 @@ def _measured(objects):
 def _row(entry, rle, box, area, names, words):
     """The columns of an object."""
     return {"class": names[entry.class_id - 1], "box": box, "rle_size": rle["size"], "rle_counts": rle["counts"],
-            "area": area, "crowd": entry.crowd, "attributes": [words.get(i, str(i)) for i in entry.attributes]}
+            "area": area, "crowd": entry.crowd, "attributes": [words.get(i, f"{UNNAMED}{i}") for i in entry.attributes]}
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -137,7 +139,8 @@ def _add(dataset, source, name, rows, folder, ids, words, missing):
         if row["class"] not in ids:
             dataset.fault(source, Fault(name, "unknown class", f"its class {row['class']!r} is not listed", number))
             continue
-        attributes = tuple(words[word] if word in words else int(word) for word in row["attributes"] or ()
-                           if word in words or str(word).isdecimal())
+        attributes = tuple(words[word] if word in words else int(str(word).removeprefix(UNNAMED))
+                           for word in row["attributes"] or ()
+                           if word in words or str(word).removeprefix(UNNAMED).isdecimal())
         entries.append((number, ids[row["class"]], rle, bool(row["crowd"]), attributes))
     dataset.add_photo(FORMAT, name, folder.join(found), found, *size, entries=entries)

@@ -6,6 +6,7 @@ pixel may be of two objects of a photo, so each is that of the object of the hig
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,12 +37,18 @@ class Submission:
         categories, known = read_descriptions(descriptions)
         if categories is None:
             raise DataError(f"{descriptions} lists no categories: give iMaterialist's label_descriptions.json.")
-        ids = {}
+        ids, counts = {}, Counter(str(entry["name"]) for entry in categories.values())
         for number, entry in categories.items():
             ids.setdefault(str(entry["name"]).split(",")[0], number)  # as data sets name their classes
             ids[str(entry["name"])] = number
         numbers = self._numbered(descriptions, class_names.values(), ids, "class")
-        self.class_ids = {category: numbers[name] for category, name in class_names.items()}
+        self.class_ids = {}
+        for category, name in class_names.items():
+            own = category if str(categories.get(category, {}).get("name")) == name else numbers[name]
+            if counts[name] > 1 and own != category:
+                raise DataError(f"{descriptions} has {counts[name]} categories called {name!r}, of which none has the "
+                                f"id {category} that the network's data has: give each a name of its own.")
+            self.class_ids[category] = own
         known = {name: i for i, name in told_apart(known).items()}
         self.attribute_ids = self._numbered(descriptions, attributes or (), known, "attribute")
         self.rows, self.photos, self.without, self.hidden = [], 0, 0, 0

@@ -75,13 +75,13 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
         dataset, path, image_ids, progress: as for `write_coco`.
 
     Raises:
-        DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes.
+        DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes or attributes.
     """
     image_ids = chosen_photos(dataset, image_ids)
     categories = categories_of(dataset, least=0)
     descriptions = os.path.join(os.path.dirname(path), DESCRIPTIONS)
     attributes = _listed_attributes(dataset)
-    known = _has_descriptions(descriptions, categories)
+    known = _has_descriptions(descriptions, categories, attributes)
     left_out = LeftOut(path)
     with open_whole(*([path] if known else [path, descriptions])) as files:
         if not known:
@@ -272,16 +272,18 @@ def open_whole(*paths: str | os.PathLike) -> Iterator[list[TextIO]]:
         yield [stack.enter_context(open(path, "w", encoding="utf-8", newline="")) for path in partials]
 
 
-def _has_descriptions(path, categories):
-    """Whether label_descriptions.json is there already. Raises DataError if it lists other classes."""
+def _has_descriptions(path, categories, attributes):
+    """Whether label_descriptions.json is there already. Raises DataError if it lists other classes or attributes."""
     if not os.path.exists(path):
         return False
     try:
         with open(path, encoding="utf-8-sig") as file:
-            entries = json.load(file)["categories"]
-        same = [(entry["id"], entry["name"]) for entry in entries] == [(c["id"], c["name"]) for c in categories]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            content = json.load(file)
+        same = all([(entry["id"], entry["name"]) for entry in content.get(key) or []]
+                   == [(entry["id"], entry["name"]) for entry in wanted]
+                   for key, wanted in (("categories", categories), ("attributes", attributes)) if wanted)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         same = False
     if not same:
-        raise DataError(f"{path}: is there and lists other classes: write to another folder.")
+        raise DataError(f"{path}: is there and lists other classes or attributes: write to another folder.")
     return True

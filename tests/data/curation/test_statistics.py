@@ -93,6 +93,11 @@ def test_what_training_drops_is_counted():
     summary = summarise(Runs().load(((300, 300), [(1, 0, 0, 2, 90), (1, 0, 0, 90, 90)])), CONFIG)
     assert summary["too_small"] == 1 and sum(summary["box_scale"]["counts"]) == 1 and summary["objects"] == 2
     assert "1 objects are under a canvas pixel" in summary_text(summary)
+    assert list(summary["too_small_classes"].values()) == [1]
+    # Sides of 90 become 38.4, those of 2 and 90 together sqrt(0.85 * 38.4) = 5.7.
+    scales = (2 * 90) ** 0.5 * 128 / 300, 90 * 128 / 300
+    assert summary["object_scale"]["median"] == pytest.approx(sum(scales) / 2, rel=1e-5)
+    assert summary["object_scale"]["p10"] == pytest.approx(scales[0] + 0.1 * (scales[1] - scales[0]), rel=1e-5)
 
 
 @pytest.mark.parametrize("photos", [(), (((10, 20), []),), (((10, 20), [(-1, 0, 0, 5, 5)]),)])

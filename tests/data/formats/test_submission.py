@@ -66,3 +66,12 @@ def test_it_is_read_back(descriptions, tmp_path):
 def test_names_that_have_no_number(descriptions, classes, attributes, message):
     with pytest.raises(DataError, match=message):
         Submission(descriptions, classes, attributes)
+
+
+def test_classes_of_one_name_go_by_their_ids(descriptions):
+    content = json.loads(descriptions.read_text())
+    content["categories"] = [{"id": 0, "name": "top"}, {"id": 5, "name": "top"}, {"id": 6, "name": "skirt"}]
+    descriptions.write_text(json.dumps(content))
+    assert Submission(descriptions, {0: "top", 5: "top", 7: "skirt"}, None).class_ids == {0: 0, 5: 5, 7: 6}
+    with pytest.raises(DataError, match="has 2 categories called 'top', of which none has the id 3"):
+        Submission(descriptions, {3: "top"}, None)
