@@ -17,6 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
+from mrcnn.data.objects import OfTheWhole, is_users_own
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -251,11 +252,23 @@ class AnnotatedDataset(Reporting):
 
 
 def select(dataset: Kind, image_ids: Iterable[int]) -> Kind:
-    """A prepared copy of a data set with some of its photos, in the order of `image_ids`; classes stay as they are."""
-    chosen = copy.copy(dataset)
-    chosen.image_info = [dict(dataset.image_info[int(i)]) for i in image_ids]
+    """A prepared copy of a data set with some of its photos, in the order of `image_ids`; classes stay as they are.
+
+    Methods of a user's own class are asked for a photo by the id that it has in the whole data set: they may look it up
+    in lists of their own.
+    """
+    chosen, image_ids = copy.copy(dataset), [int(i) for i in image_ids]
+    chosen.image_info = [dict(dataset.image_info[i]) for i in image_ids]
+    for name in BY_ID:
+        if is_users_own(dataset, name):
+            setattr(chosen, name, OfTheWhole(dataset, name, image_ids))
     chosen.prepare()
     return chosen
+
+
+TWICE = "duplicate id"  # kind of the fault of a photo that is listed more than once
+BY_ID = ("load_image", "load_mask", "load_rles", "object_count", "object_classes", "object_attributes", "label_map",
+         "image_reference", "source_image_link", "sample_name")  # methods that a photo's id is given to
 
 
 def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
@@ -264,13 +277,23 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
     """
     faults = [fault for fault in faults if not fault.harmless]
-    photos = {fault.photo for fault in faults if fault.number is None}
+    photos = {fault.photo for fault in faults if fault.number is None and fault.kind != TWICE}
+    twice = {fault.photo for fault in faults if fault.kind == TWICE}
     objects = {}
     for fault in faults:
         if fault.number is not None:
             objects.setdefault(fault.photo, {})[fault.number] = fault.kind
+    if is_users_own(dataset, "load_mask"):  # which knows nothing of what is dropped
+        whole = {name for name, kinds in objects.items() if set(kinds.values()) != {"empty mask"}} - photos
+        if whole:
+            warnings.warn(f"{len(whole)} photos with faulty objects are left out whole, for {type(dataset).__name__} "
+                          f"gives its objects by a load_mask of its own (first: {min(whole)}): correct it.",
+                          stacklevel=2)
+        photos |= whole
     names = [photo_name(dataset, i) for i in dataset.image_ids]
-    chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos])
+    first = {name: i for i, name in reversed(list(enumerate(names)))}  # of photos of one name the first stays
+    chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos
+                              and (names[i] not in twice or first[names[i]] == i)])
     lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
     for image_id in chosen.image_ids:
         name, info = photo_name(chosen, image_id), chosen.image_info[image_id]

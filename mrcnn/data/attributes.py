@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.objects import gives_run_lengths
+from mrcnn.data.objects import check_objects, gives_run_lengths, unpacked
 from mrcnn.errors import DataError
 
 
@@ -229,6 +229,12 @@ class AttributeColumns:
         return rows
 
 
+def reads_its_objects(dataset: Dataset) -> bool:
+    """Whether a data set is one of a format's reader whose objects no subclass gives otherwise."""
+    return (isinstance(dataset, AnnotatedDataset) and gives_run_lengths(dataset)
+            and type(dataset).load_rles is AnnotatedDataset.load_rles)
+
+
 def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, list[tuple[int, ...]]]:
     """Load the objects of a photo with their attributes, reading them once.
 
@@ -244,15 +250,19 @@ def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, l
         sorted tuples of attribute ids).
 
     Raises:
-        DataError: naming the photo, if the attributes are not one list of ids for each object.
+        DataError: naming the photo, if there are not as many masks as class ids, a class id is none of the data set's,
+            or the attributes are not one list of ids for each object.
     """
     by_runs = gives_run_lengths(dataset)
-    if by_runs and type(dataset).load_rles is AnnotatedDataset.load_rles:
+    if reads_its_objects(dataset):
         entries = dataset.objects(image_id)
         class_ids = [entry.class_id * (-1 if entry.crowd else 1) for entry in entries]
         objects, given = [entry.rle for entry in entries], [entry.attributes for entry in entries]
     else:
-        objects, class_ids, *more = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)
+        objects, class_ids, *more = unpacked(
+            (dataset.load_rles if by_runs else dataset.load_mask)(image_id), dataset, image_id)
+        class_ids = check_objects(dataset, image_id, objects, class_ids)
+        objects = objects if by_runs else np.asarray(objects).astype(bool, copy=False)
         given = more[0] if more else None
         if given is None and hasattr(dataset, "object_attributes"):
             given = dataset.object_attributes(image_id)

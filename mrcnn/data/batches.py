@@ -14,7 +14,7 @@ from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import SAMPLE
 from mrcnn.data.instance_samples import InstanceSamples
-from mrcnn.data.objects import count_classes, named_errors
+from mrcnn.data.objects import count_classes, named_errors, speaks_for_its_masks, unpacked
 from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
 
@@ -251,6 +251,6 @@ def _usable_images(dataset, config, image_ids):
 
 
 def _object_count(dataset, image_id):
-    if hasattr(dataset, "object_count"):
+    if speaks_for_its_masks(dataset, "object_count"):
         return dataset.object_count(image_id)
-    return int((np.asarray(dataset.load_mask(image_id)[1]) > 0).sum())
+    return int((np.asarray(unpacked(dataset.load_mask(image_id), dataset, image_id)[1]) > 0).sum())

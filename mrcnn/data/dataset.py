@@ -90,7 +90,11 @@ class Dataset:
     # --- Looking up ----------------------------------------------------------------------------------------------
     @property
     def image_ids(self) -> np.ndarray:
-        """int [M]: ids of all photos, 0 to M - 1; empty before `prepare`."""
+        """int [M]: ids of all photos, 0 to M - 1; empty before `prepare`, which a warning then asks for."""
+        if len(self.image_info) > len(self._image_ids):
+            warnings.warn(f"{type(self).__name__}: {len(self.image_info) - len(self._image_ids)} of "
+                          f"{len(self.image_info)} photos are not numbered and are left out: call prepare() after all "
+                          "are added.", stacklevel=2)
         return self._image_ids
 
     def map_source_class_id(self, source_class_id: str) -> int:

@@ -12,7 +12,7 @@ from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
-from mrcnn.data.objects import gives_run_lengths
+from mrcnn.data.objects import check_masks, gives_run_lengths, unpacked
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
@@ -311,7 +311,8 @@ def _checked_objects(dataset, config, image_id, shape, table=None):
     """(FullMasks or RunLengthMasks, class ids int32 [N]) that fit the photo and the network."""
     by_runs = gives_run_lengths(dataset)
     if table is None:
-        masks, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
+        masks, class_ids, *_ = unpacked(
+            (dataset.load_rles if by_runs else dataset.load_mask)(image_id), dataset, image_id)
     else:
         masks, class_ids, attributes = load_objects(dataset, image_id)
     class_ids = np.asarray(class_ids).reshape(-1)
@@ -334,12 +335,6 @@ def _full_masks(masks, class_ids, name, shape):
     check_masks(masks, class_ids, name)
     _check_size(name, shape, masks.shape[:2])
     return FullMasks(masks)
-
-
-def check_masks(masks: np.ndarray, class_ids: Sequence[int], name: str) -> None:
-    """Raise DataError naming the photo unless masks are [H, W, N] for N class ids."""
-    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
-        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
 
 
 def _run_lengths(rles, class_ids, name, shape):

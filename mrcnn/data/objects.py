@@ -1,7 +1,7 @@
 """What data sets say of their objects: as run lengths or masks, and how many of each class; errors name the photo."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -16,14 +16,102 @@ def gives_run_lengths(dataset: Dataset) -> bool:
 
     They can if it has that method, and no subclass of the class that has it gives a `load_mask` of its own.
     """
-    if "load_mask" in vars(dataset):
-        return False
+    return speaks_for_its_masks(dataset, "load_rles")
+
+
+def speaks_for_its_masks(dataset: Dataset, name: str) -> bool:
+    """Whether a method that tells of objects tells of those of `load_mask`: no later subclass has one of its own.
+
+    Args:
+        dataset: any Dataset.
+        name: of the method, such as "object_count".
+    """
+    own = vars(dataset).get(name)
+    if isinstance(own, OfTheWhole):
+        return speaks_for_its_masks(own.dataset, name)
+    if own is not None or "load_mask" in vars(dataset):
+        return callable(own)
     for base in type(dataset).__mro__:
-        if "load_rles" in vars(base):
-            return True
+        if name in vars(base):
+            return callable(getattr(dataset, name))
         if "load_mask" in vars(base):
             return False
     return False
+
+
+def is_users_own(dataset: Dataset, name: str) -> bool:
+    """Whether a method of a data set was written outside of this package."""
+    method = vars(dataset).get(name, getattr(type(dataset), name, None))
+    if method is None or isinstance(method, OfTheWhole):
+        return method is not None
+    return str(getattr(method, "__module__", "")).partition(".")[0] != __name__.partition(".")[0]
+
+
+class OfTheWhole:
+    """A method of a data set that is called by the ids that photos have in a part of it.
+
+    Args:
+        dataset: the whole.
+        name: of the method.
+        image_ids: of the photos of the part.
+    """
+
+    def __init__(self, dataset: Dataset, name: str, image_ids: Sequence[int]):
+        self.dataset, self.name, self.image_ids = dataset, name, image_ids
+
+    def __call__(self, image_id: int, *arguments: object, **options: object) -> object:
+        return getattr(self.dataset, self.name)(self.image_ids[int(image_id)], *arguments, **options)
+
+
+def unpacked(given: object, dataset: Dataset, image_id: int) -> tuple:
+    """What `load_mask` or `load_rles` gave for a photo as a tuple (objects, class ids, ...).
+
+    Raises:
+        DataError: naming the photo, if it is no pair.
+    """
+    if not isinstance(given, (tuple, list)) or len(given) < 2 or given[0] is None or given[1] is None:
+        told = f"{len(given)} values, or None" if isinstance(given, (tuple, list)) else type(given).__name__
+        raise DataError(f"{dataset.sample_name(image_id)}: load_mask gave {told}: return (masks [H, W, N], class ids "
+                        "[N]), with N = 0 for a photo without objects.")
+    return tuple(given)
+
+
+def check_objects(dataset: Dataset, image_id: int, objects: object, class_ids: object) -> np.ndarray:
+    """Look at what `load_mask` or `load_rles` gave for a photo.
+
+    Args:
+        dataset: Dataset.
+        image_id: of the photo.
+        objects: masks [H, W, N], or a list of N run lengths.
+        class_ids: of N objects.
+
+    Returns:
+        The class ids, int32 [N].
+
+    Raises:
+        DataError: naming the photo: they are not as many, masks are not [H, W, N], or a class id is none of the data
+            set's classes, or the background.
+    """
+    name, classes = dataset.sample_name(image_id), len(dataset.class_info)
+    given = np.asarray(class_ids).reshape(-1)
+    if len(given) and given.dtype.kind not in "iuf" or (given != np.floor(given)).any():
+        raise DataError(f"{name}: load_mask gave class ids {str(given.tolist())[:60]}: return whole numbers.")
+    if isinstance(objects, list) and (not objects or isinstance(objects[0], dict)):
+        if len(objects) != len(given):
+            raise DataError(f"{name}: load_rles gave {len(objects)} run lengths for {len(given)} class ids: one each.")
+    elif len(given) or np.asarray(objects).size:
+        check_masks(np.asarray(objects), given, name)
+    for class_id in given:
+        if not 0 < abs(int(class_id)) < classes:
+            raise DataError(f"{name}: an object has class id {int(class_id)}, but the data set has the classes 1 to "
+                            f"{classes - 1} (0 is background): correct load_mask, or add_class what is missing.")
+    return given.astype(np.int32)
+
+
+def check_masks(masks: np.ndarray, class_ids: Sequence[int], name: str) -> None:
+    """Raise DataError naming the photo unless masks are [H, W, N] for N class ids."""
+    if masks.ndim != 3 or masks.shape[2] != len(class_ids):
+        raise DataError(f"{name}: load_mask gave masks {list(masks.shape)} for {len(class_ids)} class ids: one each.")
 
 
 def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
@@ -42,7 +130,7 @@ def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
     counts = np.zeros((len(image_ids), dataset.num_classes), np.int64)
     by_runs = gives_run_lengths(dataset)
     # A subclass of a reader that has a load_mask of its own may give other objects than the reader counts.
-    by_classes = hasattr(dataset, "object_classes") and (by_runs or not hasattr(dataset, "load_rles"))
+    by_classes = speaks_for_its_masks(dataset, "object_classes")
     for row, image_id in enumerate(image_ids):
         if by_classes:
             class_ids = dataset.object_classes(image_id)

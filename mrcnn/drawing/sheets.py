@@ -8,6 +8,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import resize_pixels, scaled_size
 from mrcnn.data.masks import mask_boxes
+from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.drawing.pictures import contact_sheet, distinct_colors, draw_instances
 
@@ -34,7 +35,7 @@ def drawn_pair(dataset: Dataset, image_id: int, results: Sequence[dict], categor
                colors: Sequence[tuple[int, int, int]]) -> list[np.ndarray]:
     """Draw a photo with its true objects, and with COCO results of it."""
     image = dataset.load_image(image_id)
-    if hasattr(dataset, "load_rles"):
+    if gives_run_lengths(dataset):
         true, class_ids = dataset.load_rles(image_id)[:2]
     else:
         masks, class_ids = dataset.load_mask(image_id)[:2]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.attributes import attribute_names, distinct_names, load_objects, whole_ids
+from mrcnn.data.attributes import attribute_names, distinct_names, load_objects, reads_its_objects, whole_ids
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
@@ -50,7 +50,7 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
                 "COCO evaluation needs one id per image."
             )
         seen[source_id] = info["source"]
-        if "annotations" in info:
+        if "annotations" in info and (reads_its_objects(dataset) or type(dataset).load_mask is Dataset.load_mask):
             size = info["height"], info["width"]
             annotations.extend(_annotations_of_file(dataset, info, categories))
         else:
@@ -174,16 +174,11 @@ def _annotations_from_masks(dataset, image_id, categories, first_id):
 def _rles_of(dataset, image_id):
     """Compressed run lengths of one image, their class ids (negative for crowds), (height, width) of the image, and the
     attribute ids of each, None where the dataset names none."""
-    info, described = dataset.image_info[image_id], bool(attribute_names(dataset))
+    info = dataset.image_info[image_id]
     size = (info["height"], info["width"]) if "height" in info and "width" in info else None
-    by_runs = size and hasattr(dataset, "load_rles")
-    if described:
-        objects, class_ids, attributes = load_objects(dataset, image_id)
-        by_runs = gives_run_lengths(dataset)
-    else:
-        objects, class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[:2]
-        attributes = [None] * len(class_ids)
-    if by_runs:
+    objects, class_ids, attributes = load_objects(dataset, image_id)
+    attributes = attributes if attribute_names(dataset) else [None] * len(class_ids)
+    if gives_run_lengths(dataset):
         size = size or (objects[0]["size"] if objects else _size_of(dataset, image_id))
         return objects, class_ids, size, attributes
     rles = [run_lengths.encode(objects[..., i]) for i in range(len(class_ids))]

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
-from mrcnn.data.attributes import attribute_names, load_objects
+from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
-from mrcnn.data.objects import gives_run_lengths
+from mrcnn.data.objects import unpacked
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -94,13 +94,13 @@ def _object_faults(dataset, image_id, shape):
     """list of Fault of the objects of a photo. shape: (H, W) of the photo, or None."""
     name = photo_name(dataset, image_id)
     try:
-        if hasattr(dataset, "object_faults"):
+        if reads_its_objects(dataset):
             return dataset.object_faults(image_id)
-        if attribute_names(dataset) and not gives_run_lengths(dataset):
-            masks, class_ids, _ = load_objects(dataset, image_id)  # which looks at the attributes too
-        else:
-            masks, class_ids = dataset.load_mask(image_id)[:2]
-        return _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
+        masks, class_ids = unpacked(dataset.load_mask(image_id), dataset, image_id)[:2]
+        faults = _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
+        if attribute_names(dataset) and all(fault.kind == "empty mask" for fault in faults):
+            load_objects(dataset, image_id)  # which looks at the attributes
+        return faults
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]
 

@@ -69,7 +69,7 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
             if progress:
                 progress(done, len(image_ids))
     left_out.warn()
-    if any(info.get("embedded") for info in dataset.image_info):
+    if left_out.made or any(info.get("embedded") for info in dataset.image_info):
         return None
     order = f"--names {os.path.join(path, LABELS)} keeps the classes' order"
     return f"The photos stay in place, where LabelMe finds them; {order}."

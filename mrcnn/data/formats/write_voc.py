@@ -17,6 +17,7 @@ from mrcnn.data.formats import voc_layout, written_photos
 from mrcnn.data.formats.label_colours import voc_colours
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
+from mrcnn.data.objects import speaks_for_its_masks
 from mrcnn.errors import DataError
 from mrcnn.files import whole_folder
 
@@ -53,7 +54,7 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
         for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
             _, size, objects = photo_and_objects(dataset, image_id, left_out)
             numbers, labels = painted(objects, size, told)
-            known = dataset.label_map(image_id) if hasattr(dataset, "label_map") else None
+            known = dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
             if known is not None:  # with pixels to be ignored, and parts that are too small for objects
                 labels = known
                 numbers[(labels == IGNORED) & (numbers == 0)] = IGNORED if numbers.dtype == np.uint8 else 0
@@ -70,7 +71,7 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
         if told.crowds or left_out.ignored:
             names[1].extend([f"ignored:{_colour_text(IGNORED)}::"] if names[0] == LABELMAP else [])
         _write_lines(os.path.join(partial, names[0]), names[1])
-    left_out.ignored, left_out.small = [], []  # which this form has
+    left_out.ignored, left_out.small, left_out.made = [], [], 0  # which this form has
     left_out.warn()
     told.warn(path)
     return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)

@@ -62,6 +62,7 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
         parts = list(dict.fromkeys(part or written_photos.TRAIN for part, _ in targets))
         with open(os.path.join(partial, "data.yaml"), "w", encoding="utf-8") as file:
             file.write(_settings(parts, [str(info["name"]) for info in dataset.class_info[1:]]))
+    left_out.made = 0  # which are written
     left_out.warn()
     told.warn(path, parts)
     return written_photos.sentence(os.path.join(path, "images"), photos)

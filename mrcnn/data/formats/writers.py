@@ -16,10 +16,11 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
-from mrcnn.data.attributes import attribute_names, load_objects
+from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
-from mrcnn.data.objects import gives_run_lengths, named_errors
+from mrcnn.data.formats.written_photos import png_bytes
+from mrcnn.data.objects import gives_run_lengths, is_users_own, named_errors, speaks_for_its_masks
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
 
@@ -102,10 +103,10 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
 
 
 def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Collection[int] | None = None) -> int:
-    """Write all photos of a data set to a folder, if annotations hold some of them, which would exist nowhere else.
+    """Write all photos of a data set to a folder, if some of them exist nowhere else.
 
-    Photos that only the annotations hold are written as they are there, the others copied, under the names that
-    `write_coco` gives them.
+    Photos that only the annotations hold are written as they are there, those that a user's own `load_image` makes as
+    PNG, the others copied, under the names that `write_coco` gives them.
 
     Args:
         dataset: prepared Dataset.
@@ -113,16 +114,17 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
         image_ids: ids in the data set of the photos to write; None writes all.
 
     Returns:
-        Number of photos that only the annotations hold; where it is 0 nothing is written.
+        Number of photos that exist nowhere else; where it is 0 nothing is written.
 
     Raises:
         DataError: a photo cannot be read or written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    held = [i for i in image_ids if dataset.image_info[i].get("embedded")]
+    own = is_users_own(dataset, "load_image")
+    held = [i for i in image_ids if own or dataset.image_info[i].get("embedded")]
     for image_id in image_ids if held else ():
         with named_errors(dataset, image_id):
-            data = dataset.photo_bytes(image_id)
+            data = png_bytes(dataset.load_image(image_id)) if own else dataset.photo_bytes(image_id)
             if data is None:
                 with open(dataset.image_info[image_id]["path"], "rb") as file:
                     data = file.read()
@@ -192,12 +194,13 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     filled = [entry for entry, area in zip(objects, areas, strict=True) if area]
     left_out.empty += len(objects) - len(filled)
     left_out.count_pixels(dataset, image_id, filled)
+    left_out.made += is_users_own(dataset, "load_image")
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
 
 
 def _objects(dataset, image_id):
     """(list of ObjectAnnotation; (H, W) of their masks, or None if there is none) of a photo of any data set."""
-    if hasattr(dataset, "objects"):
+    if reads_its_objects(dataset):
         return dataset.objects(image_id), None
     masks, class_ids, attributes = load_objects(dataset, image_id)
     if gives_run_lengths(dataset):
@@ -234,10 +237,11 @@ class LeftOut:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
         self.ignored, self.small = [], []  # pixels of each photo that has such
+        self.made = 0  # photos whose pixels a user's own load_image makes
 
     def count_pixels(self, dataset: Dataset, image_id: int, objects: list[ObjectAnnotation]) -> None:
         """Count what the label map of a photo says and its objects do not."""
-        labels = dataset.label_map(image_id) if hasattr(dataset, "label_map") else None
+        labels = dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
         if labels is None:
             return
         areas = run_lengths.areas([entry.rle for entry in objects])
@@ -251,6 +255,9 @@ class LeftOut:
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         if told:
             warnings.warn(f"{self.path}: left out {told}.", stacklevel=3)
+        if self.made:
+            warnings.warn(f"{self.path}: names {self.made} photos that load_image makes, and no file has their pixels: "
+                          "write_embedded_photos writes them, and so do the forms yolo and voc.", stacklevel=3)
         lines = {
             "to be ignored (255)": (self.ignored, "only voc can say so"),
             "in parts of fewer than min_area pixels": (self.small, "voc keeps them, a smaller min_area in the mapping "

@@ -1,12 +1,15 @@
 """The photos of a folder that is written with its annotations: their names there, and the files themselves."""
 
+import io
 import os
 from collections.abc import Collection
+
+import numpy as np
 
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import PHOTO_ENDINGS
-from mrcnn.data.objects import named_errors
+from mrcnn.data.objects import is_users_own, named_errors
 from mrcnn.errors import DataError
 
 WAYS = ("copy", "link")
@@ -44,7 +47,8 @@ def target_names(dataset: Dataset, image_ids: Collection[int]) -> tuple[list[tup
 
 
 def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> str:
-    """Write a photo: its file as it is, or a link to it; pixels as PNG where there is no file.
+    """Write a photo: its file as it is, or a link to it; as PNG the pixels that there is no file of, or that a user's
+    own `load_image` makes.
 
     Args:
         dataset: prepared Dataset.
@@ -63,7 +67,7 @@ def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> st
     with named_errors(dataset, image_id):
         if info.get("embedded"):
             data = dataset.photo_bytes(image_id)
-        elif info.get("path"):
+        elif info.get("path") and not is_users_own(dataset, "load_image"):  # which may crop, mirror, read other files
             if photos == "link":
                 os.symlink(os.path.abspath(info["path"]), target)
                 return target
@@ -92,11 +96,19 @@ def sentence(folder: str, photos: str) -> str:
 
 
 def _write_pixels(pixels, target):
+    target = f"{os.path.splitext(target)[0]}.png"
+    with open(target, "wb") as file:
+        file.write(png_bytes(pixels))
+    return target
+
+
+def png_bytes(pixels: np.ndarray) -> bytes:
+    """The bytes of a PNG file of pixels, uint8 [H, W, 3]."""
     from PIL import Image
 
-    target = f"{os.path.splitext(target)[0]}.png"
-    Image.fromarray(pixels).save(target)
-    return target
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(pixels)).save(file, "PNG")
+    return file.getvalue()
 
 
 def _safe(name):

@@ -37,6 +37,12 @@ class Masks(Dataset):
         return (np.stack(masks, axis=2) if masks else np.zeros((*SIZE, 0), bool)), np.array(class_ids, np.int32)
 
 
+class Files(Masks):
+    """The same with photos that are files."""
+
+    load_image = Dataset.load_image
+
+
 def shape(*rectangles, hole=None):
     mask = np.zeros(SIZE, bool)
     for top, left, bottom, right in rectangles:
@@ -125,7 +131,7 @@ def test_files_are_copied_or_linked_and_the_users_stay(tmp_path):
     photos = tmp_path / "train" / "images"
     photos.mkdir(parents=True)
     Image.fromarray(np.zeros((*SIZE, 3), np.uint8)).save(photos / "a.jpg")
-    dataset = Masks({"train/images/a.jpg": ([PLAIN], [1])})
+    dataset = Files({"train/images/a.jpg": ([PLAIN], [1])})
     dataset.image_info[0]["path"] = str(photos / "a.jpg")
     write_yolo(dataset, tmp_path / "copies")
     assert (tmp_path / "copies/images/train/a.jpg").read_bytes() == (photos / "a.jpg").read_bytes()
