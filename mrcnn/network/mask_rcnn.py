@@ -68,7 +68,9 @@ def region_heads(config: Settings) -> dict:
         heads["box_crops"] = geometry_of(config).crops(config.POOL_SIZE, name="roi_align_classifier")
         heads["mask_crops"] = geometry_of(config).crops(config.MASK_POOL_SIZE, name="roi_align_mask")
         if config.ATTRIBUTES:  # last, so that all other layers begin with the weights that they have without it
-            heads["attributes"] = AttributeHead(config.FPN_CLASSIF_FC_LAYERS_SIZE, len(config.ATTRIBUTES))
+            heads["attributes"] = AttributeHead(
+                config.FPN_CLASSIF_FC_LAYERS_SIZE, len(config.ATTRIBUTES), config.MEAN_PIXEL
+            )
             cut, how = geometry_of(config).crops_layer, (config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED)
             heads["attribute_crops"] = cut(
                 config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, *how, name="roi_align_attribute"

@@ -11,8 +11,11 @@ from mrcnn.network.attribute_head import (
     ATTRIBUTE_LAYERS,
     AttributeTargets,
     Cloth,
+    ColourShares,
     DetectionAttributes,
     MaskedMean,
+    between,
+    hues,
     possible_attributes,
 )
 from mrcnn.network.mask_rcnn import build_mask_rcnn
@@ -134,7 +137,6 @@ def test_a_pattern_is_the_same_in_all_colours_and_lights():
     for cloth in seen:
         np.testing.assert_allclose(cloth["pattern"][0][inside], stripes[0][inside], atol=6e-3)
         assert not cloth["pattern"][0][~inside].any()
-    np.testing.assert_allclose(seen[1]["colours"] * 64, 60 + 100 * stripes, rtol=1e-6)
     # deviation 50 and 100, in units of 64
     np.testing.assert_allclose([cloth["contrast"][0, 0] for cloth in seen], [50 / 64, 100 / 64], rtol=1e-3)
 
@@ -149,6 +151,63 @@ def test_noise_is_not_enlarged_and_an_empty_mask_is_nothing():
 def test_the_edge_of_a_mask_counts_little():
     inner = cloth_of(np.zeros((1, 4, 4, 3)), np.full((1, 2, 2), 0.5))["inner"]
     np.testing.assert_allclose(inner, np.full((1, 2, 2), 1 / 16))
+
+
+MEAN = (123.7, 116.8, 103.9)
+
+
+def shares_of(colours, masks, mean=MEAN):
+    """(means of the channels, shares [hue, saturation] and [hue, value], shares of greys) of photos [N, p, p, C]."""
+    seen = numpy_of(ColourShares(mean)({"pixels": t(np.asarray(colours) - mean), "masks": t(masks)}))
+    table = seen[:, len(mean) : -6].reshape(len(seen), 16, -1) / 4
+    return seen[:, : len(mean)] * 64 + mean, table[..., :4], table[..., 4:], seen[:, -6:] / 4
+
+
+def test_shares_of_colours_by_hand():
+    """Left half red, right half a grey, and a mask over the left half and one column of the right."""
+    photo = np.zeros((1, 4, 4, 3))
+    photo[:, :, :2], photo[:, :, 2:] = (200, 0, 0), 102  # hue 0, saturation 1, value 0.78; lightness 0.4
+    mask = np.ones((1, 4, 4))
+    mask[..., 3] = 0
+    means, by_saturation, by_value, greys = shares_of(photo, mask)
+    np.testing.assert_allclose(means, [[(2 * 200 + 102) / 3, 34, 34]], rtol=1e-5)
+    expected = np.zeros((16, 4))
+    expected[0, 3] = 2 / 3
+    np.testing.assert_allclose(by_saturation[0], expected, atol=1e-5)
+    bright = (200 / 255 - 0.5) / 0.35
+    np.testing.assert_allclose(by_value[0, 0], np.array([0, 1 - bright, bright]) * 2 / 3, atol=1e-5)
+    np.testing.assert_allclose(greys[0], [0, 0, 1 / 3, 0, 0, 0], atol=1e-5)
+
+
+def test_hues_are_those_of_the_circle_in_all_lights():
+    import colorsys
+
+    for turn in (0.0, 0.1, 1 / 3, 0.5, 0.71, 0.95):
+        bright = np.array([colorsys.hsv_to_rgb(turn, 0.8, value) for value in (1.0, 0.3)]) * 255
+        shares = numpy_of(hues(t(bright)))
+        np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+        np.testing.assert_allclose(shares[0], shares[1], atol=5e-3)
+        angle = np.arctan2(*(shares[0] @ f(2 * np.pi * np.arange(16) / 16) for f in (np.sin, np.cos))) / 2 / np.pi
+        assert abs((angle - turn + 0.5) % 1 - 0.5) < 0.02, turn
+    assert not numpy_of(hues(t([[77, 77, 77]]))).any()
+
+
+def test_values_are_shared_by_the_knots_beside_them():
+    shares = numpy_of(between(t([[-1], [0.1], [0.2], [0.3], [7]]), (0.1, 0.3)))
+    np.testing.assert_allclose(shares, [[1, 0], [1, 0], [0.5, 0.5], [0, 1], [0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels, numbers", [(1, 1 + 6), (2, 2 + 6), (3, 3 + 112 + 6), (4, 4 + 112 + 6)])
+def test_photos_of_any_channels_have_shares(channels, numbers):
+    photo, masks = np.full((2, 4, 4, channels), 153.0), np.ones((2, 2, 2))
+    masks[1] = 0
+    layer = ColourShares([100] * channels)
+    seen = numpy_of(layer({"pixels": t(photo - 100), "masks": t(masks)}))
+    shape = {"pixels": keras.KerasTensor((None, 4, 4, channels)), "masks": keras.KerasTensor((None, 2, 2))}
+    assert seen.shape == (2, numbers) and layer.compute_output_spec(shape).shape == (None, numbers)
+    np.testing.assert_allclose(seen[0, :channels] * 64, 53, rtol=1e-5)
+    np.testing.assert_allclose(seen[0, -6:] / 4, [0, 0, 0, 1, 0, 0], atol=1e-5)  # 153 of 255 is 0.6
+    assert not seen[1].any()
 
 
 def test_scores_go_back_into_the_table():
