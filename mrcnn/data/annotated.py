@@ -333,6 +333,11 @@ def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> Annotated
     left_out = (info for name, info in known.items() if name not in names)
     chosen._left_out = {*dataset._left_out, *(f"{info['source']}.{info['id']}" for info in left_out)}
     chosen.prepare()
+    parts = {name: method for name, method in vars(chosen).items() if isinstance(method, OfTheWhole)}
+    if parts:  # the whole, which they ask, has to number its classes in the same way
+        whole = choose_classes(next(iter(parts.values())).dataset, names)
+        for name, method in parts.items():
+            setattr(chosen, name, OfTheWhole(whole, name, method.image_ids))
     return chosen
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tiny import TinyConfig
 
-from mrcnn.data.annotated import photo_name, select, without
+from mrcnn.data.annotated import choose_classes, photo_name, select, without
 from mrcnn.data.curation.splits import apply_split, random_split
 from mrcnn.data.curation.statistics import summarise
 from mrcnn.data.curation.validate import validate
@@ -104,6 +104,24 @@ def test_a_reader_whose_objects_a_subclass_changes_has_these_everywhere(tmp_path
     assert class_counts(open_dataset(tmp_path / "b.json", tmp_path)).tolist() == [[2, 0, 0]]
 
 
+def test_classes_that_are_chosen_of_a_part_are_those_of_its_objects(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "p0.png")
+    with pytest.warns(UserWarning, match="photos that load_image makes"):
+        write_coco(Own().load(1, 2, 3), tmp_path / "a.json")
+
+    class Renamed(CocoDataset):
+        def load_mask(self, image_id):
+            masks, class_ids = super().load_mask(image_id)
+            shoe, dress = (self.class_names.index(name) for name in ("shoe", "dress"))
+            return masks, np.where(class_ids == shoe, dress, class_ids)
+
+    whole = Renamed()
+    whole.load_coco(tmp_path / "a.json", tmp_path)
+    whole.prepare()
+    part = choose_classes(select(whole, [0]), ["shoe", "dress"])
+    assert part.class_names == ["BG", "shoe", "dress"] and part.load_mask(0)[1].tolist() == [2, 2]
+
+
 class Lists(Own):
     """Objects that stand in a list of its own, by the photo's id, as many users have them."""
 
@@ -170,7 +188,7 @@ def test_what_validate_finds_is_left_out():
     dataset = Second().load(1, 2, count=3)
     faults = validate(dataset, progress=False)
     assert [(fault.photo, fault.kind) for fault in faults] == [("p1.png", "unknown class")] * 2
-    with pytest.warns(UserWarning, match="1 photos with faulty objects are left out whole, for Second gives.*first: p1.png"):
+    with pytest.warns(UserWarning, match="1 photos with faulty objects are left out whole, for Second .*first: p1.png"):
         left = without(dataset, faults)
     assert [photo_name(left, i) for i in left.image_ids] == ["p0.png", "p2.png"]
     dataset = Own().load(1, count=3)
