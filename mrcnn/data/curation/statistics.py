@@ -61,8 +61,6 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
     per_photo = np.bincount(measured["photo"][counted], minlength=len(measured["shapes"]))
     boxes = measured["boxes"]
     large_enough = counted & (np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= 1 - 1e-3)
-    all_scales = np.sqrt(np.prod(np.float64(boxes[counted, 2:] - boxes[counted, :2]), axis=1))
-    vanishing = measured["class_ids"][counted & ~large_enough]
     boxes, canvases = boxes[large_enough], measured["canvases"][measured["photo"][large_enough]]
     sides = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
     scales, ratios = np.sqrt(sides.prod(axis=1)), sides[:, 1] / sides[:, 0]
@@ -82,13 +80,23 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         },
         "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
-        "object_scale": {"p10": float(np.quantile(all_scales, 0.1)), "median": float(np.median(all_scales))}
-                        if len(all_scales) else None,
-        "too_small": len(vanishing),
-        "too_small_classes": {dataset.class_names[i]: int((vanishing == i).sum()) for i in np.unique(vanishing)},
+        **_size_summary(dataset, measured, counted, large_enough),
         "canvas": _canvas_summary(measured["canvases"]),
         "thresholds": THRESHOLDS.tolist(),
         "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) and fit else None,
+    }
+
+
+def _size_summary(dataset, measured, counted, large_enough):
+    """How large all objects are on the canvas, and how many vanish there. counted, large_enough: bool [N]"""
+    boxes = np.float64(measured["boxes"][counted])
+    scales = np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    vanishing = measured["class_ids"][counted & ~large_enough]
+    return {
+        "object_scale": {"p10": float(np.quantile(scales, 0.1)), "median": float(np.median(scales))}
+                        if len(scales) else None,
+        "too_small": len(vanishing),
+        "too_small_classes": {dataset.class_names[i]: int((vanishing == i).sum()) for i in np.unique(vanishing)},
     }
 
 
