@@ -111,7 +111,7 @@ def shop(folder):
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_copy_with_other_classes_is_a_program_of_ones_own(photos, capsys):
     run = shop(photos)
     assert run("data", "summary", "--annotations", "shop.csv") == 0

@@ -23,7 +23,7 @@ import tensorflow
 sys.path[:0] = ["..", "."]
 import inspect_runs
 tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-inspect_runs.InspectConfig.STEPS_PER_EPOCH = 20
+inspect_runs.InspectConfig.STEPS_PER_EPOCH = 12
 checkpoint_of = inspect_runs.trained_checkpoint
 
 def then_without_graphs(*arguments, **options):
@@ -113,13 +113,13 @@ def test_data(logs):
 
 @pytest.mark.slow
 def test_model_and_its_weights(logs):
-    text, figures = run("inspect_model", BRIEFLY, LOGS=logs, EPOCHS=2, LIMIT=12)
+    text, figures = run("inspect_model", BRIEFLY, LOGS=logs, EPOCHS=2, LIMIT=6)
     check_figures(figures, 13)
     assert max(numbers(r"the network's own differ by ([\d.]+) pixels", text)) < ROUNDING
     assert numbers(r"differs from the network's own by ([\d.]+)\.", text)[0] < ROUNDING
     # Even so short a training tells most objects from background.
     assert numbers(r"scored above a negative one in ([\d.]+) %", text)[0] > 60
-    assert "masks" in text and "12 photos" in text
+    assert "masks" in text and "6 photos" in text
 
     # The run that it left is what the next notebook finds, and does not train another.
     text, figures = run("inspect_weights", BRIEFLY, LOGS=logs, EPOCHS=2)

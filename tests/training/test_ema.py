@@ -56,7 +56,7 @@ SETTINGS = {"EMA_DECAY": 0.9, "ACCUMULATE_STEPS": 2, "LAYER_DECAY": 0.8, "PRECIS
             "LR_SCHEDULE": "step", "LR_STEPS": (0.5,), "OPTIMIZER": "adamw"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_with_all_of_it_ends_as_an_unbroken_one(tmp_path):
     data = Squares().load(6)  # three steps an epoch, so that an epoch ends between two that are accumulated
     whole, resumed = (MaskRCNN("training", TinyConfig(**SETTINGS), str(tmp_path / n)) for n in ("whole", "resumed"))

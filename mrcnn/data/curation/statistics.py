@@ -44,10 +44,9 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         long_side: of the photos in pixels, {min, median, max}; wide_photos: number of those wider than high
         objects_per_photo: {min, median, max, mean, counts: number of photos with 0, 1, 2 ... objects}
         box_scale, box_ratio: square root of the area in canvas pixels and width / height of the boxes, as `height`,
-            with edges that rise by factors, box_scale with its tenth percentile as "p10"; None without objects
-        object_scale: {p10, median} of the scales of all boxes, also of those under a pixel; None without objects
-        too_small: number of objects with a side under a canvas pixel, which training drops; too_small_classes: {name of
-            a class: number of its objects among these}
+            with edges that rise by factors, box_scale with "p10", a tenth; None without objects
+        object_scale: {p10, median} of all scales, also of those under a pixel; None without objects
+        too_small: number of objects with a side under a canvas pixel, which training drops; too_small_classes: by class
         canvas: {min, max}: [height, width] of the canvases, None without photos
         thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
             an IoU of each threshold or more, mean_overlap}, None without objects
@@ -74,8 +73,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         **_attribute_summary(dataset, measured),
         **_shape_summary(measured["shapes"]),
         "objects_per_photo": {
-            **_range(per_photo),
-            "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
+            **_range(per_photo), "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
             "counts": np.bincount(per_photo).tolist(),
         },
         "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
