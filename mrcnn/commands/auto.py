@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
-from mrcnn.commands.auto_rules import Situation
+from mrcnn.commands.auto_rules import brings_settings
 from mrcnn.commands.options import AUTO, parse_setting
 from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of
 from mrcnn.errors import UsageError
@@ -117,17 +117,12 @@ def given_by(options: argparse.Namespace) -> dict:
     if options.image_size is not None:
         given.update(IMAGE_MIN_DIM=options.image_size, IMAGE_MAX_DIM=options.image_size, IMAGE_RESIZE_MODE="square")
     given.update(map(parse_setting, options.set))
-    if options.image_size is not None and Situation(None, {}, given, None, None, 0).brought:
-        given = {**_own_anchors(options), **given}  # which the option brings; for other weights a rule chooses
+    if options.image_size is not None and brings_settings(given.get("weights", "none")):
+        scales = overrides_of(options).get("RPN_ANCHOR_SCALES")  # which the option brings; for others a rule chooses
+        given.update({} if scales is None else {"RPN_ANCHOR_SCALES": list(scales)})
     if "IMAGES_PER_GPU" in given:
         given["BATCH_SIZE"] = given["IMAGES_PER_GPU"] * given.get("GPU_COUNT", 1)
     return given
-
-
-def _own_anchors(options):
-    """The anchors that --image-size brings, as `overrides_of` has them."""
-    found = overrides_of(options)
-    return {name: list(found[name]) for name in ("RPN_ANCHOR_SCALES",) if name in found}
 
 
 def _typed(options, given):

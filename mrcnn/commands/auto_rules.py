@@ -29,6 +29,11 @@ SPEED = {LITE: 0.49, "resnet50": 0.067, "small": 0.18}
 HEADS = 0.29  # seconds of a core for the heads of a photo, whatever its canvas: benchmarks/results/auto.txt
 
 
+def brings_settings(weights: str) -> bool:
+    """Whether weights are a whole network's, which come with its settings."""
+    return weights not in ("none", "imagenet") and not weights.startswith("imagenet:")
+
+
 class Situation(NamedTuple):
     """What a rule goes by; see `mrcnn.commands.auto_recipe.choose`, whose arguments these are.
 
@@ -58,8 +63,7 @@ class Situation(NamedTuple):
     @property
     def brought(self) -> bool:
         """Whether the weights are a whole network's, which come with its settings."""
-        weights = self.values.get("weights", "none")
-        return weights not in ("none", "imagenet") and not weights.startswith("imagenet:")
+        return brings_settings(self.values.get("weights", "none"))
 
     @property
     def passes(self) -> int:

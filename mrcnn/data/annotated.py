@@ -278,7 +278,7 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     """
     faults = [fault for fault in faults if not fault.harmless]
     photos = {fault.photo for fault in faults if fault.number is None and fault.kind != TWICE}
-    twice = {fault.photo for fault in faults if fault.kind == TWICE}
+    twice = {fault.photo for fault in faults if fault.number is None and fault.kind == TWICE}
     objects = {}
     for fault in faults:
         if fault.number is not None:

@@ -83,9 +83,8 @@ def written_names(dataset: Dataset, path: str) -> dict[int, str]:
     counts = Counter(" ".join(str(name).split()) for name in names.values())
     alike = [written[i] for i, name in written.items() if counts[" ".join(str(names[i]).split())] > 1]
     if alike:
-        listed = ", ".join(alike[:3]) + (", ..." if len(alike) > 3 else "")
         warnings.warn(f"{path}: {len(alike)} attributes share their name with another; this form knows them by name "
-                      f"alone, so they are written as {listed}.", stacklevel=3)
+                      f"alone, so they are written as {first_of(alike)}.", stacklevel=3)
     return written
 
 
@@ -94,9 +93,9 @@ def whole_ids(listed: object) -> tuple[int, ...]:
     return tuple(value for value in listed if type(value) is int) if isinstance(listed, (list, tuple)) else ()
 
 
-def in_short(names: Sequence[str]) -> str:
-    """The first names of a list, for messages."""
-    return ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")
+def first_of(names: Sequence[str]) -> str:
+    """The first five names of a list, for messages."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def count_attributes(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> dict[str, Counter]:
@@ -210,8 +209,8 @@ class AttributeColumns:
         if lacking:
             others = [name for name in distinct_names(dataset).values() if name not in places]
             warnings.warn(f"{len(lacking)} of the {len(names)} ATTRIBUTES of the network are not named in this data "
-                          f"({in_short(lacking)}), so none of its objects has them; it names {len(others)} that the "
-                          f"network does not know{f' ({in_short(others)})' if others else ''}. An attribute is known "
+                          f"({first_of(lacking)}), so none of its objects has them; it names {len(others)} that the "
+                          f"network does not know{f' ({first_of(others)})' if others else ''}. An attribute is known "
                           "by its name: call it the same in training and validation.", stacklevel=3)
 
     def rows(self, attributes: Sequence[tuple[int, ...]]) -> np.ndarray:
@@ -257,21 +256,31 @@ def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, l
     if reads_its_objects(dataset):
         entries = dataset.objects(image_id)
         class_ids = [entry.class_id * (-1 if entry.crowd else 1) for entry in entries]
-        objects, given = [entry.rle for entry in entries], [entry.attributes for entry in entries]
+        objects, more = [entry.rle for entry in entries], [[entry.attributes for entry in entries]]
     else:
         objects, class_ids, *more = unpacked(
             (dataset.load_rles if by_runs else dataset.load_mask)(image_id), dataset, image_id)
         class_ids = check_objects(dataset, image_id, objects, class_ids)
         objects = objects if by_runs else np.asarray(objects).astype(bool, copy=False)
-        given = more[0] if more else None
-        if given is None and hasattr(dataset, "object_attributes"):
-            given = dataset.object_attributes(image_id)
     class_ids = np.asarray(class_ids, np.int32).reshape(-1)
-    return objects, class_ids, _checked(given, len(class_ids), dataset, image_id)
+    return objects, class_ids, checked_attributes(more, len(class_ids), dataset, image_id)
 
 
-def _checked(given, count, dataset, image_id):
-    """The attributes of each of `count` objects as sorted tuples of int."""
+def checked_attributes(more: Sequence, count: int, dataset: Dataset, image_id: int) -> list[tuple[int, ...]]:
+    """The attributes of each of `count` objects as sorted tuples of ids.
+
+    Args:
+        more: what `load_mask` gave behind the class ids; if that is nothing, `object_attributes` is asked.
+        count: of the objects.
+        dataset: Dataset.
+        image_id: of the photo.
+
+    Raises:
+        DataError: naming the photo, if they are not one list of ids for each object.
+    """
+    given = more[0] if more else None
+    if given is None and hasattr(dataset, "object_attributes"):
+        given = dataset.object_attributes(image_id)
     if given is None:
         return [()] * count
     name = dataset.sample_name(image_id)

@@ -10,7 +10,7 @@ from mrcnn.data.attributes import load_objects
 from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import Window, place_image, to_channels
+from mrcnn.data.images import Window, no_pixels, place_image, to_channels
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import check_masks, gives_run_lengths, unpacked
 from mrcnn.data.strips import RunLengthMasks
@@ -299,11 +299,9 @@ def checked_photo(dataset: Dataset, config: Settings, image_id: int) -> np.ndarr
         raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
     if image.dtype == np.uint8:
         return image
-    low, high = image.min(), image.max()
-    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
-        raise DataError(
-            f"{name}: load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255."
-        )
+    fault = no_pixels(image)
+    if fault:
+        raise DataError(f"{name}: {fault}.")
     return np.rint(image).astype(np.uint8)
 
 

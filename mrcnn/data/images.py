@@ -260,6 +260,16 @@ def planned_window(shape: tuple[int, int], config: Settings) -> Window:
     return window_at(shape, size, *_layout(size, *limits, "pad64" if mode == "crop" else mode, None))
 
 
+def no_pixels(image: np.ndarray) -> str | None:
+    """What is wrong with the values of a photo that `load_image` gave, and what to do; None if nothing is."""
+    if image.dtype == np.uint8 or not image.size:
+        return None
+    low, high = image.min(), image.max()
+    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
+        return f"load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255"
+    return None
+
+
 def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     """Give a photo the channels of a network that takes grey ones; for any other network it stays as it is.
 

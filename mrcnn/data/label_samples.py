@@ -19,7 +19,7 @@ from mrcnn.data.ground_truth import (
 )
 from mrcnn.data.images import Window
 from mrcnn.data.instance_samples import grown
-from mrcnn.data.objects import check_objects, speaks_for_its_masks, unpacked
+from mrcnn.data.objects import check_objects, known_label_map, unpacked
 from mrcnn.errors import DataError
 
 IGNORED = 255
@@ -39,16 +39,16 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
     Raises:
         DataError: naming the photo, if there are not as many masks as class ids, or one of these is no class.
     """
-    known = dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
+    known = known_label_map(dataset, image_id)
     if known is not None:
         return np.asarray(known)
     masks, class_ids = unpacked(dataset.load_mask(image_id), dataset, image_id)[:2]
     class_ids = check_objects(dataset, image_id, masks, class_ids)
     if not len(class_ids):
         info = dataset.image_info[image_id]
-        known = "height" in info and "width" in info
-        return np.zeros((info["height"], info["width"]) if known else dataset.load_image(image_id).shape[:2], np.uint8)
-    masks = np.asarray(masks).astype(bool)  # Matterport's users return numbers too, where 0 is outside
+        sized = "height" in info and "width" in info
+        return np.zeros((info["height"], info["width"]) if sized else dataset.load_image(image_id).shape[:2], np.uint8)
+    masks = np.asarray(masks).astype(bool, copy=False)  # Matterport's users return numbers too, where 0 is outside
     labels, areas = np.zeros(masks.shape[:2], np.uint8), masks.sum(axis=(0, 1))
     for i in sorted(range(len(areas)), key=lambda i: (class_ids[i] > 0, -areas[i])):  # crowds behind everything
         labels[masks[..., i]] = class_ids[i] if class_ids[i] > 0 else IGNORED

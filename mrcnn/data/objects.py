@@ -47,6 +47,11 @@ def is_users_own(dataset: Dataset, name: str) -> bool:
     return str(getattr(method, "__module__", "")).partition(".")[0] != __name__.partition(".")[0]
 
 
+def known_label_map(dataset: Dataset, image_id: int) -> np.ndarray | None:
+    """The label map that a data set itself gives of a photo (method `label_map`), uint8 [H, W]; None if it has none."""
+    return dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
+
+
 class OfTheWhole:
     """A method of a data set that is called by the ids that photos have in a part of it.
 
@@ -128,9 +133,7 @@ def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
     """
     image_ids = dataset.image_ids if image_ids is None else image_ids
     counts = np.zeros((len(image_ids), dataset.num_classes), np.int64)
-    by_runs = gives_run_lengths(dataset)
-    # A subclass of a reader that has a load_mask of its own may give other objects than the reader counts.
-    by_classes = speaks_for_its_masks(dataset, "object_classes")
+    by_runs, by_classes = gives_run_lengths(dataset), speaks_for_its_masks(dataset, "object_classes")
     for row, image_id in enumerate(image_ids):
         if by_classes:
             class_ids = dataset.object_classes(image_id)
@@ -152,8 +155,8 @@ def count_classes(dataset: Dataset, image_ids: Collection[int]) -> np.ndarray:
         DataError: naming a photo whose objects cannot be read, and where counting would mean to decode the masks of
             more than DECODED_AT_MOST photos.
     """
-    by_masks = hasattr(dataset, "load_rles") or not hasattr(dataset, "object_classes")
-    if len(image_ids) > DECODED_AT_MOST and by_masks and not gives_run_lengths(dataset):
+    counted = speaks_for_its_masks(dataset, "object_classes") or gives_run_lengths(dataset)
+    if len(image_ids) > DECODED_AT_MOST and not counted:
         name = type(dataset).__name__
         raise DataError(
             f"{name}: to count the objects of {len(image_ids)} photos, for CLASS_LOSS or REPEAT_THRESHOLD, all masks "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.attributes import in_short
+from mrcnn.data.attributes import first_of
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
@@ -68,15 +68,16 @@ def with_known_attributes(ground_truth: dict, names: Sequence[str] | None) -> di
     if not names or not listed:
         return ground_truth
     had = {i for entry in ground_truth["annotations"] for i in entry.get("attribute_ids") or ()}
-    unknown = [entry["name"] for entry in listed if entry["id"] in had and entry["name"] not in set(names)]
-    kept = [entry for entry in listed if entry["name"] not in set(unknown)]
-    lacking = [name for name in names if name not in {entry["name"] for entry in kept}]
+    known, named = set(names), {entry["name"] for entry in listed}
+    unknown = [entry["name"] for entry in listed if entry["id"] in had and entry["name"] not in known]
+    kept = [entry for entry in listed if entry["name"] in known or entry["id"] not in had]
+    lacking = [name for name in names if name not in named]
     if unknown:
         warnings.warn(f"{len(unknown)} attributes of the data are left out of the figures, for the network does not "
-                      f"know them: {in_short(unknown)}.", stacklevel=3)
+                      f"know them: {first_of(unknown)}.", stacklevel=3)
     if lacking:
         warnings.warn(f"{len(lacking)} attributes of the network are not measured, for the data does not name them: "
-                      f"{in_short(lacking)}.", stacklevel=3)
+                      f"{first_of(lacking)}.", stacklevel=3)
     return {**ground_truth, "attributes": kept}
 
 

@@ -1,6 +1,7 @@
 """Data sets of users' own, with the habits of Matterport's: all parts of the library see the same objects, or say why
 they cannot."""
 
+import json
 import warnings
 
 import numpy as np
@@ -15,6 +16,8 @@ from mrcnn.data.curation.validate import validate
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
 from mrcnn.data.formats.coco import CocoDataset
+from mrcnn.data.formats.label_studio_writer import write_label_studio
+from mrcnn.data.formats.labelme_writer import write_labelme
 from mrcnn.data.formats.write_voc import write_voc
 from mrcnn.data.formats.write_yolo import write_yolo
 from mrcnn.data.formats.writers import write_coco, write_embedded_photos
@@ -83,32 +86,33 @@ def test_what_load_mask_may_not_give_is_told_alike(tmp_path, part, given, messag
         parts(tmp_path)[part](Wrong().load(1, 2))
 
 
-def test_a_reader_whose_objects_a_subclass_changes_has_these_everywhere(tmp_path):
+@pytest.fixture
+def shop(tmp_path):
+    """A folder with COCO's a.json of a photo p0.png and its objects, one of each class."""
     Image.new("RGB", (30, 20)).save(tmp_path / "p0.png")
     with pytest.warns(UserWarning, match="photos that load_image makes"):
         write_coco(Own().load(1, 2, 3), tmp_path / "a.json")
+    return tmp_path
 
+
+def test_a_reader_whose_objects_a_subclass_changes_has_these_everywhere(shop):
     class Merged(CocoDataset):
         def load_mask(self, image_id):
             masks, class_ids = super().load_mask(image_id)
             return masks[..., :2], np.ones_like(class_ids)[:2]
 
     merged = Merged()
-    merged.load_coco(tmp_path / "a.json", tmp_path)
+    merged.load_coco(shop / "a.json", shop)
     merged.prepare()
     assert load_ground_truth(merged, CONFIG, 0)["gt_class_ids"].tolist() == [1, 1]
     assert [entry["category_id"] for entry in ground_truth_from_dataset(merged)["annotations"]] == [1, 1]
     assert class_counts(merged).tolist() == [[2, 0, 0]] and summarise(merged, CONFIG)["objects"] == 2
     assert set(np.unique(true_label_map(merged, 0))) == {0, 1}
-    write_coco(merged, tmp_path / "b.json")
-    assert class_counts(open_dataset(tmp_path / "b.json", tmp_path)).tolist() == [[2, 0, 0]]
+    write_coco(merged, shop / "b.json")
+    assert class_counts(open_dataset(shop / "b.json", shop)).tolist() == [[2, 0, 0]]
 
 
-def test_classes_that_are_chosen_of_a_part_are_those_of_its_objects(tmp_path):
-    Image.new("RGB", (30, 20)).save(tmp_path / "p0.png")
-    with pytest.warns(UserWarning, match="photos that load_image makes"):
-        write_coco(Own().load(1, 2, 3), tmp_path / "a.json")
-
+def test_classes_that_are_chosen_of_a_part_are_those_of_its_objects(shop):
     class Renamed(CocoDataset):
         def load_mask(self, image_id):
             masks, class_ids = super().load_mask(image_id)
@@ -116,7 +120,7 @@ def test_classes_that_are_chosen_of_a_part_are_those_of_its_objects(tmp_path):
             return masks, np.where(class_ids == shoe, dress, class_ids)
 
     whole = Renamed()
-    whole.load_coco(tmp_path / "a.json", tmp_path)
+    whole.load_coco(shop / "a.json", shop)
     whole.prepare()
     part = choose_classes(select(whole, [0]), ["shoe", "dress"])
     assert part.class_names == ["BG", "shoe", "dress"] and part.load_mask(0)[1].tolist() == [2, 2]
@@ -167,6 +171,38 @@ def test_photos_that_load_image_makes_are_written_as_it_makes_them(tmp_path):
         write_coco(dataset, tmp_path / "a.json")
     assert write_embedded_photos(dataset, tmp_path / "photos") == 1
     assert validate(open_dataset(tmp_path / "a.json", tmp_path / "photos")) == []
+    # Label Studio's tasks are written with the photos, and point at these, not at the file that they were cut from.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_label_studio(dataset, tmp_path / "tasks.json")
+    (task,) = json.loads((tmp_path / "tasks.json").read_text())
+    (served,) = (path for path in tmp_path.glob("tasks*/p0.png"))
+    assert task["data"]["image"].endswith(f"{served.parent.name}/p0.png") and Image.open(served).size == (30, 20)
+    with pytest.warns(UserWarning, match="names 1 photos that load_image makes"):
+        assert write_labelme(dataset, tmp_path / "labelme") is None
+    assert json.loads((tmp_path / "labelme" / "p0.json").read_text())["imagePath"] == "p0.png"
+
+
+@pytest.mark.parametrize("change, fault", [
+    (lambda photo: photo / 255.0, "load_image gave float64 values from 0.392"),
+    (lambda photo: photo > 100, "load_image gave bool values from False to False: return uint8 from 0 to 255"),
+])
+def test_validate_finds_photos_that_training_refuses(change, fault):
+    class Changed(Own):
+        def load_image(self, image_id):
+            return change(super().load_image(image_id))
+
+    (found,) = validate(Changed().load(1), progress=False)
+    assert found.kind == "unreadable" and found.message.startswith(fault)
+    with pytest.raises(DataError, match="p0: load_image gave|p0.png: load_image gave|image p0: load_image gave"):
+        load_ground_truth(Changed().load(1), CONFIG, 0)
+
+
+def test_validate_finds_classes_of_another_source():
+    dataset = Own().load(1, 4)
+    dataset.add_class("other", 9, "hat")
+    dataset.prepare()
+    assert [fault.message for fault in validate(dataset, progress=False)] == ["class id 4 is none of 1 to 3"]
 
 
 def test_a_forgotten_prepare_is_told():

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
-from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
+from mrcnn.data.attributes import attribute_names, checked_attributes, reads_its_objects
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
+from mrcnn.data.images import no_pixels
 from mrcnn.data.objects import unpacked
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
@@ -65,16 +66,22 @@ def _photo_faults(dataset, image_id, large):
     path = info.get("path")
     try:
         with large if path and _pixels(path) > LARGE else contextlib.nullcontext():
-            shape = np.shape(dataset.load_image(image_id))
+            shape, fault = _seen(np.asarray(dataset.load_image(image_id)))
     except Exception as error:  # whatever it is, it is this photo's
         kind = "unreadable" if not path or os.path.exists(path) else "missing"
         return None, [Fault(name, kind, _reason(error, name, path))]
     if len(shape) != 3 or 0 in shape:
         return None, [Fault(name, "unreadable", f"load_image gave {list(shape)} instead of [height, width, 3]")]
+    if fault:
+        return shape[:2], [Fault(name, "unreadable", fault)]
     annotated = info.get("height"), info.get("width")
     if None in annotated or annotated == shape[:2]:
         return shape[:2], []
     return shape[:2], [Fault(name, "wrong size", wrong_size(shape[:2], annotated))]
+
+
+def _seen(photo):
+    return photo.shape, no_pixels(photo)
 
 
 def _sides(shape):
@@ -96,17 +103,22 @@ def _object_faults(dataset, image_id, shape):
     try:
         if reads_its_objects(dataset):
             return dataset.object_faults(image_id)
-        masks, class_ids = unpacked(dataset.load_mask(image_id), dataset, image_id)[:2]
-        faults = _mask_faults(name, shape, np.asarray(masks), np.asarray(class_ids).reshape(-1), dataset.num_classes)
-        if attribute_names(dataset) and all(fault.kind == "empty mask" for fault in faults):
-            load_objects(dataset, image_id)  # which looks at the attributes
-        return faults
+        masks, class_ids, *more = unpacked(dataset.load_mask(image_id), dataset, image_id)
+        class_ids = np.asarray(class_ids).reshape(-1)
+        if attribute_names(dataset):
+            checked_attributes(more, len(class_ids), dataset, image_id)
+        return _mask_faults(name, shape, np.asarray(masks), class_ids, _labelled(dataset, image_id))
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]
 
 
-def _mask_faults(name, shape, masks, class_ids, num_classes):
-    """list of Fault of masks [H, W, N] and class ids [N] that a data set's own load_mask gave."""
+def _labelled(dataset, image_id):
+    """Class ids that a photo's objects can have: those that its source labels."""
+    return set(dataset.source_class_ids.get(dataset.image_info[image_id]["source"], ())) - {0}
+
+
+def _mask_faults(name, shape, masks, class_ids, labelled):
+    """list of Fault of masks [H, W, N] and class ids [N] that a data set's own load_mask gave. labelled: set of ids"""
     if not len(class_ids) and not masks.size:
         return []
     if masks.ndim != 3 or masks.shape[2] != len(class_ids):
@@ -116,12 +128,20 @@ def _mask_faults(name, shape, masks, class_ids, num_classes):
         return [Fault(name, "wrong size", message)]
     faults = []
     for number, class_id in enumerate(class_ids):
-        if not 0 < abs(int(class_id)) < num_classes:
-            message = f"class id {class_id} is none of 1 to {num_classes - 1}"
+        if abs(int(class_id)) not in labelled:
+            message = f"class id {class_id} is none of {_spans(labelled)}"
             faults.append(Fault(name, "unknown class", message, number))
         if not masks[..., number].any():
             faults.append(Fault(name, "empty mask", "its mask has no pixel", number))
     return faults
+
+
+def _spans(ids):
+    """Class ids in words: "1 to 3", or "1, 4, 5" where some lack in between."""
+    ids = sorted(ids)
+    if ids and ids[-1] - ids[0] == len(ids) - 1:
+        return f"{ids[0]} to {ids[-1]}"
+    return ", ".join(map(str, ids)) or "those of its source, which has no classes"
 
 
 def _reason(error, name, path=None):

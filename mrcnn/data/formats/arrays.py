@@ -277,14 +277,12 @@ class ArrayDataset(label_maps.WithLabelMaps):
         """
         info = self.image_info[image_id]
         index, name = info["index"], info["file_name"]
-        if self._masks.kind in (NUMBERED, LABELS):
-            values = self._map(info) if self._masks.kind == NUMBERED else self._map_values(info)
-            if isinstance(values, Fault):
-                yield values
-                return
-            yield from self._numbered(index, name, values) if self._masks.kind == NUMBERED else self._labelled(values)
-            return
-        yield from self._planes(index, name, self._masks.planes(index))
+        if self._masks.kind == LABELS:
+            yield from self._objects_of(self._map_values(info), self._classes)
+        elif self._masks.kind == NUMBERED:
+            yield from self._numbered(index, name, self._map(info))
+        else:
+            yield from self._planes(index, name, self._masks.planes(index))
 
     def _planes(self, index, name, planes):
         """Entries of masks that are each of one object."""
@@ -302,7 +300,10 @@ class ArrayDataset(label_maps.WithLabelMaps):
             yield Fault(name, "bad entry", f"it has {len(labels)} labels and {count + 1} masks: give a mask for each")
 
     def _numbered(self, index, name, values):
-        """Entries of a map whose value k is object k."""
+        """Entries of a map whose value k is object k, or its fault."""
+        if isinstance(values, Fault):
+            yield values
+            return
         labels = self._labels[index] if self._labels is not None else ()
         extra = int(values.max(initial=0))
         if self._labels is not None and extra > len(labels):
@@ -326,11 +327,6 @@ class ArrayDataset(label_maps.WithLabelMaps):
             return self._masks.map(info["index"])
         except DataError as error:
             return Fault(info["file_name"], "bad entry", str(error).rstrip("."))
-
-    def _labelled(self, classes):
-        """Entries of a map of classes."""
-        for number, (value, rle) in enumerate(label_maps.map_objects(classes, self._classes)):
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
 
     def _entry(self, name, number, label, plane):
         """ObjectAnnotation of a mask, or what is wrong with it."""

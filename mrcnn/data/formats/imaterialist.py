@@ -279,7 +279,7 @@ def read_descriptions(path: str | os.PathLike | list[str] | None) -> tuple[dict[
                       "are left out.", stacklevel=2)
     if len({entry["id"] for entry in named}) < len(named):
         raise DataError(f"{path}: an attribute id occurs twice: give each its own.")
-    return categories, {entry["id"]: entry["name"] for entry in attributes if _is_named(entry)}
+    return categories, {entry["id"]: entry["name"] for entry in named}
 
 
 def _is_named(entry):

@@ -35,7 +35,7 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 IGNORED = 255
-IGNORING = ("ignore", "ignored", "void", "unlabeled", "unlabelled")  # what files of names call it
+IGNORE = ("ignored", "ignore", "void", "__ignore__")  # what files of names call it
 UNKNOWN = -1
 MIN_AREA = 60  # pixels
 NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat", "label_colors.txt", "label_colours.txt",
@@ -154,7 +154,7 @@ def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict
     if min_area is not None:
         content = {**content, "min_area": min_area} if isinstance(content, dict) else content
     _check_mapping(where, content)
-    if label_names.get(IGNORED, "ignore").strip("_").lower() not in IGNORING:
+    if label_names.get(IGNORED, IGNORE[0]).lower() not in (*IGNORE, "unlabeled", "unlabelled"):
         warnings.warn(f"label {IGNORED}, called {label_names[IGNORED]}, is ignored, as in all maps: give this class "
                       "another number, in the names and in the maps.", stacklevel=2)
     classes, table = content["classes"], _empty_table(label_names)

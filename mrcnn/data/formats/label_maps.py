@@ -58,6 +58,15 @@ class WithLabelMaps(AnnotatedDataset):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how its label maps are read.")
 
+    def _objects_of(self, values: np.ndarray | Fault, classes: LabelClasses) -> Iterator[ObjectAnnotation | Fault]:
+        """Yield the objects of what `_map_values` gave, by class, those of one class from top to bottom; or its fault.
+        """
+        if isinstance(values, Fault):
+            yield values
+            return
+        for number, (value, rle) in enumerate(map_objects(values, classes)):
+            yield ObjectAnnotation(number, self.map_source_class_id(f"{self.label_source}.{value}"), rle)
+
     def label_map(self, image_id: int) -> np.ndarray | None:
         """Tell the class of every pixel of a photo.
 
@@ -174,12 +183,7 @@ class LabelMapDataset(WithLabelMaps):
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
         info = self.image_info[image_id]
-        values = self._map_values(info)
-        if isinstance(values, Fault):
-            yield values
-            return
-        for number, (value, rle) in enumerate(map_objects(values, info["label_classes"])):
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{value}"), rle)
+        yield from self._objects_of(self._map_values(info), info["label_classes"])
 
     def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""

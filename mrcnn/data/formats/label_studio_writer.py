@@ -14,6 +14,7 @@ from mrcnn.data.formats import label_studio_brush
 from mrcnn.data.formats.label_studio_config import BRUSHES, IMAGE, POLYGONS, TOLD, config_text
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, open_whole, photo_and_objects, write_embedded_photos
+from mrcnn.data.objects import is_users_own
 from mrcnn.errors import DataError
 
 LOCAL_FILES = "/data/local-files/?d="
@@ -43,7 +44,8 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Col
     image_ids = chosen_photos(dataset, image_ids)
     names = [str(info["name"]) for info in dataset.class_info[1:]]
     words = {i: told_of(name) for i, name in written_names(dataset, path).items()}
-    config, left_out = f"{os.path.splitext(path)[0]}.xml", LeftOut(path)
+    config, left_out = f"{os.path.splitext(path)[0]}.xml", LeftOut(path, photos=True)
+    written = is_users_own(dataset, "load_image")  # then no file elsewhere has the pixels
     if os.path.abspath(config) == os.path.abspath(path):
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
     used = _used(dataset, image_ids, words) if words else {}
@@ -62,7 +64,8 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Col
                 pairs = [words.get(i, (TOLD, f"attribute {i}")) for i in entry.attributes]
                 result += region_results(f"r{number}", names[entry.class_id - 1], entry.rle, size, pairs)
             annotation = {"result": result, "was_cancelled": False, "ground_truth": False}
-            served = served_name(dataset.image_info[image_id].get("path") or os.path.join(folder, name), name)
+            lies = None if written else dataset.image_info[image_id].get("path")
+            served = served_name(lies or os.path.join(folder, name), name)
             task = {"data": {"image": address_of(served)}, "annotations": [annotation]}
             file.write(("\n" if done == 1 else ",\n") + json.dumps(task))
             if progress:

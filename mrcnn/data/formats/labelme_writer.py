@@ -18,6 +18,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
+from mrcnn.data.objects import is_users_own
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import DataError
 from mrcnn.files import whole_folder
@@ -54,6 +55,7 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
             raise DataError(f"class {name!r}: LabelMe takes this name for no object: rename the class.")
     flags = written_names(dataset, path)
     left_out, taken = LeftOut(path), set()
+    own = is_users_own(dataset, "load_image")  # then no file has the pixels yet
     with whole_folder(path) as folder:
         with open(os.path.join(folder, LABELS), "w", encoding="utf-8") as file:
             file.writelines(f"{name}\n" for name in names)
@@ -62,14 +64,14 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
             left_out.crowds += sum(entry.crowd for entry in objects)
             shapes = _shapes([entry for entry in objects if not entry.crowd], names, flags)
             content = {"version": VERSION, "flags": {}, "shapes": shapes,
-                       "imagePath": _place(dataset.image_info[image_id], name, path), "imageData": None,
-                       "imageHeight": size[0], "imageWidth": size[1]}
+                       "imagePath": name if own else _place(dataset.image_info[image_id], name, path),
+                       "imageData": None, "imageHeight": size[0], "imageWidth": size[1]}
             with open(os.path.join(folder, _file_name(name, taken)), "w", encoding="utf-8") as file:
                 json.dump(content, file, indent=2, ensure_ascii=False)
             if progress:
                 progress(done, len(image_ids))
     left_out.warn()
-    if left_out.made or any(info.get("embedded") for info in dataset.image_info):
+    if own or any(info.get("embedded") for info in dataset.image_info):
         return None
     order = f"--names {os.path.join(path, LABELS)} keeps the classes' order"
     return f"The photos stay in place, where LabelMe finds them; {order}."

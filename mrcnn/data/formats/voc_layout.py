@@ -6,7 +6,7 @@ import numpy as np
 
 from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
-from mrcnn.data.formats.label_mapping import IGNORED
+from mrcnn.data.formats.label_mapping import IGNORE, IGNORED
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -18,7 +18,6 @@ NAMES_FILES = ("labelmap.txt", "class_names.txt", "label_names.txt", "labels.txt
 VOC_CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
                "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
 BACKGROUND = ("background", "_background_", "__background__")
-IGNORE = ("ignored", "ignore", "void", "__ignore__")
 ALIASES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 USUAL = ("train", "val", "test")
 ALL = ("default", "all")  # lists of all photos, as CVAT writes one

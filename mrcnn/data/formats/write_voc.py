@@ -17,7 +17,7 @@ from mrcnn.data.formats import voc_layout, written_photos
 from mrcnn.data.formats.label_colours import voc_colours
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
-from mrcnn.data.objects import speaks_for_its_masks
+from mrcnn.data.objects import known_label_map
 from mrcnn.errors import DataError
 from mrcnn.files import whole_folder
 
@@ -48,16 +48,17 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
     names = _checked_names([str(info["name"]) for info in dataset.class_info[1:]], path)
     image_ids = chosen_photos(dataset, image_ids)
     targets, renamed = _of_one_folder(*written_photos.target_names(dataset, image_ids))
-    left_out, told = LeftOut(path), _Told(renamed)
+    left_out, told = LeftOut(path, photos=True, pixels=True), _Told(renamed)
     listed = {}
     with whole_folder(path) as partial:
         for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
             _, size, objects = photo_and_objects(dataset, image_id, left_out)
             numbers, labels = painted(objects, size, told)
-            known = dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
+            known = known_label_map(dataset, image_id)
             if known is not None:  # with pixels to be ignored, and parts that are too small for objects
-                labels = known
-                numbers[(labels == IGNORED) & (numbers == 0)] = IGNORED if numbers.dtype == np.uint8 else 0
+                labels, void = known, (known == IGNORED) & (numbers == 0)
+                numbers[void] = IGNORED if numbers.dtype == np.uint8 else 0
+                told.ignored += bool(void.any())
             stem = os.path.splitext(name)[0]
             for folder, values in (("SegmentationObject", numbers), ("SegmentationClass", labels)):
                 _save(os.path.join(partial, folder, f"{stem}.png"), values)
@@ -68,10 +69,9 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
         os.makedirs(os.path.join(partial, voc_layout.LISTS))
         for part, stems in listed.items():
             _write_lines(os.path.join(partial, voc_layout.LISTS, f"{part}.txt"), stems)
-        if told.crowds or left_out.ignored:
+        if told.crowds or told.ignored:
             names[1].extend([f"ignored:{_colour_text(IGNORED)}::"] if names[0] == LABELMAP else [])
         _write_lines(os.path.join(partial, names[0]), names[1])
-    left_out.ignored, left_out.small, left_out.made = [], [], 0  # which this form has
     left_out.warn()
     told.warn(path)
     return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)
@@ -173,6 +173,7 @@ class _Told:
 
     def __init__(self, renamed):
         self.renamed, self.hidden, self.covered, self.crowds, self.attributes = renamed, 0, 0, 0, 0
+        self.ignored = 0  # photos with pixels to be ignored, which are void
 
     def warn(self, path):
         """Warn of what there is, a line each."""

@@ -45,7 +45,7 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
     written_photos.check_target(dataset, path, photos)
     image_ids = chosen_photos(dataset, image_ids)
     targets, renamed = written_photos.target_names(dataset, image_ids)
-    left_out, told = LeftOut(path), _Told(renamed)
+    left_out, told = LeftOut(path, photos=True), _Told(renamed)
     with whole_folder(path) as partial:
         for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
             part = part or written_photos.TRAIN
@@ -62,7 +62,6 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
         parts = list(dict.fromkeys(part or written_photos.TRAIN for part, _ in targets))
         with open(os.path.join(partial, "data.yaml"), "w", encoding="utf-8") as file:
             file.write(_settings(parts, [str(info["name"]) for info in dataset.class_info[1:]]))
-    left_out.made = 0  # which are written
     left_out.warn()
     told.warn(path, parts)
     return written_photos.sentence(os.path.join(path, "images"), photos)

@@ -20,7 +20,7 @@ from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objec
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.written_photos import png_bytes
-from mrcnn.data.objects import gives_run_lengths, is_users_own, named_errors, speaks_for_its_masks
+from mrcnn.data.objects import gives_run_lengths, is_users_own, known_label_map, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
 
@@ -194,7 +194,7 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     filled = [entry for entry, area in zip(objects, areas, strict=True) if area]
     left_out.empty += len(objects) - len(filled)
     left_out.count_pixels(dataset, image_id, filled)
-    left_out.made += is_users_own(dataset, "load_image")
+    left_out.made += not left_out.has_photos and is_users_own(dataset, "load_image")
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
 
 
@@ -232,16 +232,22 @@ def _coco_objects(objects):
 
 
 class LeftOut:
-    """Counts of what a form cannot hold. path: of the file, for the warning."""
+    """Counts of what a form cannot hold.
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    Args:
+        path: of the file, for the warning.
+        photos, pixels: whether the form holds photos, and label maps pixel by pixel.
+    """
+
+    def __init__(self, path: str | os.PathLike, photos: bool = False, pixels: bool = False) -> None:
         self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
+        self.has_photos, self.has_pixels = photos, pixels
         self.ignored, self.small = [], []  # pixels of each photo that has such
         self.made = 0  # photos whose pixels a user's own load_image makes
 
     def count_pixels(self, dataset: Dataset, image_id: int, objects: list[ObjectAnnotation]) -> None:
         """Count what the label map of a photo says and its objects do not."""
-        labels = dataset.label_map(image_id) if speaks_for_its_masks(dataset, "label_map") else None
+        labels = None if self.has_pixels else known_label_map(dataset, image_id)
         if labels is None:
             return
         areas = run_lengths.areas([entry.rle for entry in objects])
