@@ -1,6 +1,6 @@
 """One drawn picture labelled by each network, after the same number of steps: docs/images/networks.png.
 
-    python benchmarks/drawn_networks.py --folder networks --networks unet yolact [--steps 1500]
+    python benchmarks/drawn_networks.py --folder networks --networks unet yolact [--steps 600]
     python benchmarks/drawn_networks.py --folder networks --picture docs/images/networks.png
 
 The first trains each network on drawn pictures, from the ImageNet weights of EfficientNet-Lite0 (U2-Net has an encoder
@@ -102,11 +102,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", required=True, help="of the trained networks")
     parser.add_argument("--networks", nargs="*", default=[], choices=NETWORKS)
-    parser.add_argument("--steps", type=int, default=1500, help="of eight pictures")
+    parser.add_argument("--steps", type=int, default=600, help="of eight pictures")
     parser.add_argument("--size", type=int, default=128, help="side of the canvas")
     parser.add_argument("--rate", default="2e-3")
     parser.add_argument("--picture", help="PNG to write")
-    parser.add_argument("--shown", type=int, default=0, help=f"number of the picture, 0 to {SHOWN - 1}")
+    parser.add_argument("--shown", type=int, default=3, help=f"number of the picture, 0 to {SHOWN - 1}")
     options = parser.parse_args()
     for name in options.networks:
         print(f"{name:16} mean IoU {measured(name, options):.3f}", flush=True)
