@@ -231,3 +231,23 @@ def test_what_validate_finds_is_left_out():
     dataset.image_info[2]["file_name"] = "p0.png"
     left = without(dataset, validate(dataset, progress=False))
     assert [photo_name(left, i) for i in left.image_ids] == ["p0.png", "p1.png"]
+
+
+@pytest.mark.parametrize("write", [
+    lambda dataset, path: write_coco(dataset, path / "a.json"), lambda dataset, path: write_voc(dataset, path / "voc"),
+    lambda dataset, path: write_yolo(dataset, path / "yolo"),
+])
+@pytest.mark.parametrize("own", [True, False])
+def test_masks_of_another_size_than_their_photo_are_not_written(tmp_path, write, own):
+    Image.new("RGB", (40, 20)).save(tmp_path / "p0.png")
+
+    class Wider(Own):
+        if own:
+            def load_image(self, image_id):
+                return np.zeros((20, 40, 3), np.uint8)
+        else:
+            load_image = Dataset.load_image
+
+    message = r"p0.*photo is 20x40 pixels \(height x width, upright\), its masks are 20x30: correct load_mask"
+    with pytest.raises(DataError, match=message):
+        write(Wider().load(1, path=str(tmp_path / "p0.png")), tmp_path)

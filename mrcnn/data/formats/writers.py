@@ -19,6 +19,7 @@ from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
+from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.written_photos import png_bytes
 from mrcnn.data.objects import gives_run_lengths, is_users_own, known_label_map, named_errors
 from mrcnn.errors import DataError
@@ -187,6 +188,8 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     info = dataset.image_info[image_id]
     objects, size = _objects(dataset, image_id)
     with named_errors(dataset, image_id, DataError):
+        if not reads_its_objects(dataset):
+            _check_size(dataset, image_id, objects)
         areas = run_lengths.areas([entry.rle for entry in objects])
     if size is None and info.get("height") and info.get("width"):
         size = info["height"], info["width"]
@@ -196,6 +199,21 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     left_out.count_pixels(dataset, image_id, filled)
     left_out.made += not left_out.has_photos and is_users_own(dataset, "load_image")
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
+
+
+def _check_size(dataset, image_id, objects):
+    """Raise DataError unless the masks of a user's own data set are of the size of their photo, where there is one."""
+    path, sizes = dataset.image_info[image_id].get("path"), {tuple(entry.rle["size"]) for entry in objects}
+    if is_users_own(dataset, "load_image"):
+        shape = tuple(np.shape(dataset.load_image(image_id))[:2])
+    elif path and os.path.isfile(path):
+        shape = photo_size(path)
+    else:
+        return
+    if sizes - {shape}:
+        height, width = next(iter(sizes - {shape}))
+        raise DataError(f"the photo is {shape[0]}x{shape[1]} pixels (height x width, upright), its masks are "
+                        f"{height}x{width}: correct load_mask or load_image.")
 
 
 def _objects(dataset, image_id):
