@@ -162,8 +162,8 @@ def _matched(path, layer, stored, layout):
             remedy = (
                 f"other classes or settings? Exclude the layer ({', '.join(layout.class_layers)} for other classes) or "
                 "change them." if name in layout.class_layers else
-                "other settings, or this part was another one when the file was written? Set them as they were then, or "
-                "exclude the layers of this part, which start anew."
+                "other settings, or this part was another one when the file was written? Set them as they were then, "
+                "or exclude the layers of this part, which start anew."
             )
             raise _Mismatch(
                 f"{path}: {name}/{variable.name} is {list(value.shape)} in the file, {list(variable.shape)} in the "

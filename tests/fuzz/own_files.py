@@ -68,7 +68,7 @@ def descriptions(path):
 
 
 def listed_names(path):
-    from mrcnn.data.formats.label_mapping import read_names
+    from mrcnn.data.formats.names_files import read_names
 
     read_names(path)
 

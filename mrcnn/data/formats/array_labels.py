@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.data.formats.array_files import Hdf5Array
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.errors import DataError
 
 BACKGROUNDS = ("bg", "background", "__background__", "_background_", "__bg__", "null")

@@ -82,7 +82,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
             images: the file of the photos, if they are not in `annotations`.
             limit: take the first so many photos.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
-            names: path of a file of class names, see `label_mapping.read_names`.
+            names: path of a file of class names, see `names_files.read_names`.
             mapping, min_area: of label maps, as for `open_dataset`.
             arrays: {"labels": path, "boxes": path, "counts": path, "first_label": 0 or 1, "channels": "first" or
                 "last"}, as far as they are wanted.

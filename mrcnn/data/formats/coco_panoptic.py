@@ -25,7 +25,7 @@ from mrcnn.data.formats.coco_entries import (
 )
 from mrcnn.data.formats.coco_file import photo_name
 from mrcnn.data.formats.label_files import other_size, png_size, read_png
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.photo_folder import PhotoFolder

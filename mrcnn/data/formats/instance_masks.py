@@ -6,7 +6,7 @@ Two layouts are known. That of the Penn-Fudan pedestrians:
 
 and that of the Data Science Bowl 2018's nuclei, with a folder for each photo:
 
-    NAME/images/NAME.png  NAME/masks/ANY.png        a PNG an object, which is where it is not 0; class "object"
+    NAME/images/NAME.png  NAME/masks/ANY.png        a picture an object (see `label_files.mask_of`); class "object"
                           NAME/masks/CLASS/ANY.png  the same, of a class
 """
 
@@ -18,7 +18,15 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
-from mrcnn.data.formats.label_files import inside_of, other_size, png_size, read_label_map, read_png
+from mrcnn.data.formats.label_files import (
+    MASK_ENDINGS,
+    mask_size,
+    other_size,
+    png_size,
+    read_label_map,
+    read_mask,
+    tell_soft,
+)
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
@@ -94,6 +102,10 @@ class InstanceMaskDataset(AnnotatedDataset):
     def _load_folders(self, annotations, images, limit):
         folder = PhotoFolder(images or annotations)
         names = [name for name in _folders(annotations) if _is_photo_folder(os.path.join(annotations, name))]
+        for name in set(_folders(annotations)) - set(names):
+            if _photos(os.path.join(annotations, name, "images")):
+                self.note("folder of a photo", "without masks/: left out; make an empty folder masks/ if it shows no "
+                          "object", name)
         for class_name in sorted({c for name in names for c, _ in _mask_files(os.path.join(annotations, name))}):
             self.add_class(FORMAT, class_name, class_name)
         missing, found = [], {}
@@ -130,7 +142,8 @@ class InstanceMaskDataset(AnnotatedDataset):
                 self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
                 continue
             try:
-                sizes[image_id] = png_size(mask) if mask else upright, upright, orientation
+                own_size = (png_size if "numbered" in details else mask_size)(mask) if mask else upright
+                sizes[image_id] = own_size, upright, orientation
             except DataError as error:
                 if "numbered" in details:
                     self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
@@ -180,13 +193,15 @@ class InstanceMaskDataset(AnnotatedDataset):
         size = info["height"], info["width"]
         for number, (class_name, file) in enumerate(info["mask_files"]):
             try:
-                pixels = read_png(os.path.join(info["masks"], file))
+                own, soft = read_mask(os.path.join(info["masks"], file))
             except DataError as error:
                 yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), number)
                 continue
-            inside = fitted(inside_of(pixels), size, info["turn"])
+            if soft:
+                tell_soft(self, os.path.join(info["masks"], file))
+            inside = fitted(own, size, info["turn"])
             if inside is None:
-                message = f"{file}: the mask {other_size(pixels.shape[:2], size)}"
+                message = f"{file}: the mask {other_size(own.shape, size)}"
                 yield Fault(info["file_name"], "wrong size", message, number)
             elif not inside.any():
                 yield Fault(info["file_name"], "empty mask", f"its mask {file} has no pixel", number)
@@ -221,10 +236,11 @@ def _photos(folder):
 def _mask_files(folder):
     """list of (class name, path in `masks`) of the masks of a photo's folder, sorted by path."""
     masks = os.path.join(folder, "masks")
-    files = [(ONLY_CLASS, name) for name in _pngs(masks)]
-    return files + [(name, f"{name}/{file}") for name in _folders(masks) for file in _pngs(os.path.join(masks, name))]
+    files = [(ONLY_CLASS, name) for name in _pictures(masks)]
+    return files + [
+        (name, f"{name}/{file}") for name in _folders(masks) for file in _pictures(os.path.join(masks, name))]
 
 
-def _pngs(folder):
+def _pictures(folder):
     names = (entry.name for entry in os.scandir(folder) if entry.is_file())
-    return sorted(name for name in names if name.lower().endswith(".png") and not name.startswith("."))
+    return sorted(name for name in names if name.lower().endswith(MASK_ENDINGS) and not name.startswith("."))

@@ -1,27 +1,24 @@
 """Label maps in colours: which colour is which label.
 
-A file of colours has a line for each label, in either of two forms:
+A file of colours has a line for each label, in one of three forms:
 
     128 0 0 shirt             label_colors.txt: red, green, blue, name
     shirt:128,0,0::           labelmap.txt, as CVAT writes it; lines that begin with # are remarks
+    shirt,128,0,0             class_dict.csv, under the head name,r,g,b
 
 Black is label 0; the others are numbered as they are listed, unless a file of label names numbers them. Where no file
 lists colours, they are those of PASCAL VOC: label 1 is (128, 0, 0), 2 is (0, 128, 0) and so on.
 """
 
 import os
-import re
 
 import numpy as np
 
-from mrcnn.data.formats.label_mapping import IGNORED, find_file, read_names
+from mrcnn.data.formats.label_mapping import IGNORED, find_file
+from mrcnn.data.formats.names_files import colour_entries, read_names
 from mrcnn.errors import DataError
 
 COLOUR_FILES = ("label_colors.txt", "label_colours.txt", "labelmap.txt")
-FORMS = (
-    re.compile(r"(?P<r>\d+)[\s,;]+(?P<g>\d+)[\s,;]+(?P<b>\d+)[\s,;:]+(?P<name>\S.*)"),
-    re.compile(r"(?P<name>[^:#]+):\s*(?P<r>\d+)\s*,\s*(?P<g>\d+)\s*,\s*(?P<b>\d+)\s*(?::.*)?"),
-)
 VOC_COLOURS = 256
 SHOWN = 3  # colours in a message
 
@@ -117,6 +114,16 @@ def read_labels(names: str | os.PathLike, folder: str | os.PathLike) -> tuple[di
     return labels, Colours({colour: numbers[name.casefold()] for name, colour in colours}, True)
 
 
+def label_names(path: str | os.PathLike) -> dict[int, str]:
+    """{label: name} of a file of label names, or of colours with their names.
+
+    Raises:
+        DataError: naming the file and what is wrong.
+    """
+    colours = read_colours(path)
+    return read_names(path) if colours is None else {k: name for k, (name, _) in _numbered(colours).items()}
+
+
 def _numbered(colours):
     """{label: (name, colour)}: black is 0, or nothing is; the others count from 1 in their order."""
     black = [(name, colour) for name, colour in colours if colour == (0, 0, 0)] or [("background", (0, 0, 0))]
@@ -130,7 +137,7 @@ def read_colours(path: str | os.PathLike) -> list[tuple[str, tuple[int, int, int
     Raises:
         DataError: naming the file, if a colour occurs twice, or is none.
     """
-    if os.path.splitext(path)[1].lower() != ".txt":
+    if os.path.splitext(path)[1].lower() not in (".txt", ".csv"):
         return None
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -138,11 +145,8 @@ def read_colours(path: str | os.PathLike) -> list[tuple[str, tuple[int, int, int
     except (OSError, UnicodeDecodeError):
         return None  # told where names are read
     lines = [line for line in lines if line and not line.startswith("#")]
-    for form in FORMS:
-        matches = [form.fullmatch(line) for line in lines]
-        if matches and all(matches):
-            return _checked(path, [(m["name"].strip(), tuple(int(m[c]) for c in "rgb")) for m in matches])
-    return None
+    colours = colour_entries(lines)
+    return None if colours is None else _checked(path, colours)
 
 
 def _checked(path, colours):

@@ -1,6 +1,7 @@
 """The files of label maps: PNGs and MATLAB arrays as labels, colours looked up."""
 
 import os
+import warnings
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.errors import DataError
 
 MAP_ENDINGS = (".png", ".mat")
+MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG")
+MASK_ENDINGS = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg")
 # A picture of more values or colours than this is taken for a photo where nothing else tells.
 MOST_LABELS = 64
 
@@ -86,11 +89,71 @@ def other_size(size: tuple[int, ...], photo: tuple[int, ...]) -> str:
     return text + (turned if tuple(size) == tuple(photo)[::-1] else "")
 
 
-def inside_of(pixels: np.ndarray) -> np.ndarray:
-    """bool [H, W]: where a picture of one object is not 0; an alpha channel does not count."""
-    if pixels.ndim == 2:
-        return pixels != 0
-    return pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))].any(axis=-1)
+def read_mask(path: str | os.PathLike) -> tuple[np.ndarray, bool]:
+    """The mask of one object, as `mask_of` has it.
+
+    Args:
+        path: of a picture in one of MASK_FORMATS.
+
+    Raises:
+        DataError: naming the file if it is unreadable, or `mask_of` refuses it.
+    """
+    return _with_pillow(path, lambda image: mask_of(image, os.path.basename(path)), MASK_FORMATS)
+
+
+def mask_of(image: object, name: str) -> tuple[np.ndarray, bool]:
+    """Where a picture of one object shows it.
+
+    That is where its alpha channel does, if alpha varies; else where a pixel is not 0. Grey pictures of 8 bits and more
+    than two values have soft edges and are cut in the middle, if any value is above 127: smaller ones are numbers.
+
+    Args:
+        image: Pillow image.
+        name: of the file, for messages.
+
+    Returns:
+        (bool [H, W], whether it was cut).
+
+    Raises:
+        DataError: if colours and alpha show different shapes, or it is a JPEG in colours.
+    """
+    pixels = np.array(image)
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        return (pixels if pixels.ndim == 2 else pixels.any(axis=-1)) != 0, False
+    channels = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}[image.mode]
+    colours = pixels.reshape(*pixels.shape[:2], -1)[..., :channels]
+    grey = bool((colours == colours[..., :1]).all())
+    if image.format == "JPEG" and not grey:
+        raise DataError(f"{name}: is a JPEG in colours, which blurs where its object ends: save it as grey PNG.")
+    inside, soft = _cut(colours[..., 0]) if grey else (colours.any(axis=-1), False)
+    alpha = pixels[..., -1] if image.mode in ("LA", "RGBA") else None
+    if alpha is None or alpha.min(initial=255) == alpha.max(initial=0):
+        return inside, soft
+    shown, soft = _cut(alpha)
+    # A cut-out has an object's own colours, black ones too; a grey picture has to say the same twice, or nothing.
+    other = (inside != shown).any() if grey else (inside & ~shown).any()
+    if inside.any() and not inside.all() and other:
+        raise DataError(f"{name}: its colours and its alpha channel show different shapes: save it as grey PNG.")
+    return shown, soft
+
+
+def tell_soft(dataset: object, name: str) -> None:
+    """Warn, once for each data set, that a mask has soft edges."""
+    if not getattr(dataset, "_soft_masks_told", False):
+        dataset._soft_masks_told = True
+        warnings.warn(f"{name} has grey values between 0 and its largest, as soft edges have: such masks are cut in "
+                      "the middle, and values above 127 are inside.", stacklevel=3)
+
+
+def _cut(values):
+    """(bool [H, W] where 8-bit values show an object, whether there are more than two values and one is above 127)."""
+    soft = int(values.max(initial=0)) > 127 and len(np.unique(values)) > 2
+    return (values > 127 if soft else values != 0), soft
+
+
+def mask_size(path: str | os.PathLike) -> tuple[int, int]:
+    """(height, width) of the picture of a mask, from its header; raises DataError as `read_mask` does."""
+    return _with_pillow(path, lambda image: image.size[::-1], MASK_FORMATS)
 
 
 def png_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -128,10 +191,11 @@ def _true_colours(image):
     return np.array(image.convert("RGB") if image.mode == "P" else image)
 
 
-def _with_pillow(path, use):
+def _with_pillow(path, use, formats=("PNG",)):
     from PIL import Image
 
-    with decoding(path, "label map", "replace it", unknown="no PNG"), Image.open(path, formats=["PNG"]) as image:
+    unknown = f"no {' or '.join(formats)}"
+    with decoding(path, "label map", "replace it", unknown=unknown), Image.open(path, formats=list(formats)) as image:
         return use(image)
 
 

@@ -24,13 +24,11 @@ Without a mapping every label but 0 is a class of its own. Ready mappings go by 
 
 import dataclasses
 import os
-import re
 import warnings
 from collections.abc import Iterable
 
 import numpy as np
 
-from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -273,60 +271,3 @@ def find_file(folder: str | os.PathLike, names: Iterable[str]) -> str | None:
             if os.path.isfile(path):
                 return path
     return None
-
-
-def read_names(path: str | os.PathLike) -> dict[int, str]:
-    """Names of labels.
-
-    Args:
-        path: of a text file with a name a line, or number and name where every line has both; of a JSON list of names
-            or {number: name}; or of a MATLAB file with a cell array of names. Where no numbers are given the first name
-            is 0.
-
-    Returns:
-        {label: name}, ascending.
-
-    Raises:
-        DataError: naming the file and what is wrong.
-    """
-    ending = os.path.splitext(path)[1].lower()
-    read = {".json": _json_names, ".mat": _matlab_names}.get(ending, _text_names)
-    names = read(path)
-    try:
-        pairs = sorted((int(label), str(name).strip()) for label, name in names)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: a label is no whole number ({error}): correct it.") from error
-    labels = [label for label, _ in pairs]
-    twice = next((label for label, following in zip(labels, labels[1:]) if label == following), None)
-    if twice is not None:
-        raise DataError(f"{path}: label {twice} occurs twice: give each label one name.")
-    if not pairs or labels[0] < 0 or labels[-1] > 65535 or not all(name for _, name in pairs):
-        raise DataError(f"{path}: needs a name for each of its labels, which lie from 0 to 65535.")
-    return dict(pairs)
-
-
-def _text_names(path):
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = [line.strip() for line in file if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
-    numbered = [re.fullmatch(r"(\d+)[\s,;:]+(\S.*)", line) for line in lines]
-    return [match.groups() for match in numbered] if all(numbered) else list(enumerate(lines))
-
-
-def _json_names(path):
-    content = read_json(path, "list of names")
-    if not isinstance(content, (dict, list)):
-        raise DataError(f"{path}: needs a list of names, or {{number: name}}.")
-    return list(content.items()) if isinstance(content, dict) else list(enumerate(content))
-
-
-def _matlab_names(path):
-    lists = [variable for variable in matlab_variables(path) if variable.kind == "cell"]
-    if len(lists) != 1:
-        raise DataError(f"{path}: holds {len(lists)} cell arrays, needs one of names: give a text file instead.")
-    names = lists[0].values()
-    if not all(isinstance(name, str) for name in names):
-        raise DataError(f"{path}: {lists[0].name} holds other things than names: give a text file instead.")
-    return list(enumerate(names))

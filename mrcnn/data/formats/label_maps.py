@@ -23,6 +23,9 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = "label_maps"
+# How the stem of a label map ends where it is not that of its photo, and how the photo's ends in its place.
+MAP_SUFFIXES = (("_gtFine_labelIds", "_leftImg8bit"), ("_gtCoarse_labelIds", "_leftImg8bit"), ("_mask", ""),
+                ("_masks", ""), ("_label", ""), ("_labels", ""), ("_seg", ""), ("_segmentation", ""), ("_gt", ""))
 PHOTO_FOLDERS = ("photos", "images", "JPEGImages")  # beside the folder of label maps
 
 
@@ -114,7 +117,7 @@ class LabelMapDataset(WithLabelMaps):
                 itself.
             limit: take the first so many label maps.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
-            names: file of the labels' names (see `label_mapping.read_names`); None: one of NAMES_FILES there or above.
+            names: file of the labels' names (see `names_files.read_names`); None: one of NAMES_FILES there or above.
             mapping: path or name of a mapping (see `label_mapping`); None: every label but 0 is a class.
             min_area: pixels of the smallest part of a class that is an object; None: as the mapping says, else
                 MIN_AREA.
@@ -138,6 +141,13 @@ class LabelMapDataset(WithLabelMaps):
         stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
         photos = {file: folder.find_stem(stem) for file, stem in stems.items()}
         same = os.path.abspath(folder.path) == os.path.abspath(annotations)  # then a map finds itself
+        for name in () if same else _unread_maps(annotations):
+            self.note("picture", "of a kind that no label map is read from: left out; save it as PNG", name)
+        for file, stem in stems.items():
+            if photos[file] is None or (same and photos[file] == file):
+                photos[file] = next(filter(None, map(folder.find_stem, _photo_stems(stem))), None)
+                if photos[file] is not None:
+                    self.note("label map", "called otherwise than its photo: taken by the usual endings", file)
         lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
         alike = self.find_alike(folder, lacking, set(photos.values()))
         photos = {file: name or alike.get(stems[file]) for file, name in photos.items()}
@@ -297,15 +307,35 @@ def _wrong_size(name, map_size, size):
 
 def _map_files(folder):
     """Names of the label maps in a folder, sorted; files of names are none."""
+    files = [name for name in _visible_files(folder) if name not in label_mapping.NAMES_FILES]
+    maps = [name for name in files if name.lower().endswith(MAP_ENDINGS)]
+    cityscapes = [name for name in maps if name.endswith("_labelIds.png")]
+    if cityscapes:
+        return cityscapes  # beside other pictures of the same photo
+    # Photos that lie beside their maps are none.
+    stems = {os.path.splitext(name)[0] for name in files}
+    partners = {name: stems.intersection(_photo_stems(os.path.splitext(name)[0])) for name in maps}
+    photos = set().union(*partners.values())
+    suffixed = [name for name in maps if partners[name]]
+    return suffixed if all(partners[m] or os.path.splitext(m)[0] in photos for m in maps) else maps
+
+
+def _photo_stems(stem):
+    """Stems that the photo of a label map may have, other than the map's."""
+    return [stem.removesuffix(ending) + photos for ending, photos in MAP_SUFFIXES if stem.endswith(ending)]
+
+
+def _unread_maps(folder):
+    """Names of the pictures in a folder of label maps that may be maps too, of kinds that are not read."""
+    return [name for name in _visible_files(folder) if name.lower().endswith((".tif", ".tiff", ".bmp", ".gif"))]
+
+
+def _visible_files(folder):
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
     except OSError as error:
         raise DataError(f"{folder}: no such folder: give the folder of the label maps.") from error
-    return [
-        name
-        for name in names
-        if name.lower().endswith(MAP_ENDINGS) and not name.startswith(".") and name not in label_mapping.NAMES_FILES
-    ]
+    return [name for name in names if not name.startswith(".")]
 
 
 def _photo_folder(folder):

@@ -12,10 +12,10 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_studio_tasks
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
-from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.label_studio import address_path, find_photos
 from mrcnn.data.formats.label_studio_config import TOLD, is_config, read_labels
 from mrcnn.data.formats.label_studio_regions import AREAS, MASKS, regions_of, shape_of
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.formats.upright import NOTES, turned_segmentation, wrong_size
 from mrcnn.data.formats.via import RegionError, shape_rle
@@ -45,7 +45,7 @@ class LabelStudioDataset(AnnotatedDataset):
             limit: take the first so many photos
             on_error: "raise" at a bad sample or "skip" it (see `faults`)
             names: name of the control whose labels are the classes; or path of a file of class names (see
-                `label_mapping.read_names`) or of the labelling configuration (XML), which set the classes and their
+                `names_files.read_names`) or of the labelling configuration (XML), which set the classes and their
                 order; None: all labels
             boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
             annotator: id, address or name of the annotator to take; "predictions" takes what models found; None takes

@@ -15,8 +15,8 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import labelme_shapes
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
-from mrcnn.data.formats.label_mapping import read_names
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT, RECTANGLES, upright_pixels
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
 from mrcnn.data.formats.via import RegionError
@@ -53,7 +53,7 @@ class LabelmeDataset(AnnotatedDataset):
                 by name in that folder.
             limit: take the first so many files.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
-            names: path of a file of class names (see `label_mapping.read_names`), such as LabelMe's labels.txt, which
+            names: path of a file of class names (see `names_files.read_names`), such as LabelMe's labels.txt, which
                 sets the classes and their order; None: the labels of all files.
             boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`).
 

@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.imaterialist_rows import DELIMITERS
-from mrcnn.data.formats.label_files import inside_of, png_size, read_png
+from mrcnn.data.formats.label_files import png_size, read_mask, tell_soft
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import resize_pixels
 from mrcnn.data.photo_folder import PhotoFolder
@@ -136,11 +136,12 @@ class OpenImagesDataset(AnnotatedDataset):
         size = info["height"], info["width"]
         for place, label, path in info["masks"]:
             try:
-                pixels = read_png(path)
+                inside, soft = read_mask(path)
             except DataError as error:
                 yield Fault(info["file_name"], "bad entry", str(error).rstrip("."), place)
                 continue
-            inside = inside_of(pixels)
+            if soft:
+                tell_soft(self, path)
             if inside.shape != size:
                 inside = resize_pixels(inside.astype(np.uint8) * np.uint8(255), size) >= 128
             if not inside.any():

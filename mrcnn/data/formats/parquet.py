@@ -16,8 +16,10 @@ from mrcnn.data.decoding import decoding
 from mrcnn.data.formats import label_maps, labelme_shapes
 from mrcnn.data.formats.boxes import ONLY_A_BOX
 from mrcnn.data.formats.fitting import fitted
-from mrcnn.data.formats.label_files import inside_of, other_size
-from mrcnn.data.formats.label_mapping import NAMES_FILES, find_file, label_classes, read_names
+from mrcnn.data.formats.label_colours import label_names
+from mrcnn.data.formats.label_files import mask_of, other_size, tell_soft
+from mrcnn.data.formats.label_mapping import NAMES_FILES, find_file, label_classes
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.parquet_columns import NAMES, columns_of, entries_of, members_of
 from mrcnn.data.formats.parquet_files import ParquetRows, parquet_files
 from mrcnn.data.formats.parquet_table import OURS, read_table
@@ -64,7 +66,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
             images: folder of the photos that the files name and do not hold; None: that of the files.
             limit: take the first so many photos.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
-            names: path of a file of class names (see `label_mapping.read_names`), where the files have none: that of
+            names: path of a file of class names (see `names_files.read_names`), where the files have none: that of
                 category or label k is the k-th, from 0 on.
             mapping, min_area: of label maps, see `label_mapping`.
             split: "train", "val" or "test", of a folder whose files are called so; None takes all.
@@ -90,22 +92,26 @@ class ParquetDataset(label_maps.WithLabelMaps):
             read_table(self, annotations, self._rows, self._folder, limit)
         else:
             self._folder = PhotoFolder(images or above)
-            self._load_rows(annotations, names or find_file(above, LABEL_NAMES), mapping, min_area, limit)
+            self._load_rows(annotations, above, names, mapping, min_area, limit)
         self.finish_loading(annotations)
         return self
 
     # --- Data sets of Hugging Face -------------------------------------------------------------------------------
-    def _load_rows(self, source, names, mapping, min_area, limit):
+    def _load_rows(self, source, above, names, mapping, min_area, limit):
         try:
             self._columns = columns_of(self._rows.schema, self._rows.metadata)
         except DataError as error:
             raise DataError(f"{source}: {error}") from error
         columns, self._classes = self._columns, None
+        if names is None and columns.label_map is not None:
+            names = find_file(above, LABEL_NAMES)
+            if names not in (None, os.path.join(above, LABEL_NAMES[0])):
+                self.note("file of names", "taken as it lies there: another is given by names=, --names", names)
         if columns.label_map is not None:
             if names is None:
                 raise DataError(f"{source}: its label maps have no names: give a file of them, such as id2label.json "
                                 "(names=, --names).")
-            self._classes = label_classes(read_names(names), mapping, min_area)
+            self._classes = label_classes(label_names(names), mapping, min_area)
             known = dict(enumerate(self._classes.names, 1))
         else:
             self.refuse(source, mapping=mapping, min_area=min_area)
@@ -271,13 +277,15 @@ class ParquetDataset(label_maps.WithLabelMaps):
             if entry.get("mask") is None:
                 continue
             try:
-                pixels = _picture(self._data(entry["mask"]), "its mask", np.array)
+                own, soft = _picture(self._data(entry["mask"]), "its mask", lambda image: mask_of(image, "its mask"))
             except DataError as error:
                 masks[number] = Fault(name, "bad entry", str(error).rstrip("."), number)
                 continue
-            inside = fitted(inside_of(pixels), size, 1)
+            if soft:
+                tell_soft(self, f"a mask of {name}")
+            inside = fitted(own, size, 1)
             if inside is None:
-                masks[number] = Fault(name, "wrong size", f"its mask {other_size(pixels.shape[:2], size)}", number)
+                masks[number] = Fault(name, "wrong size", f"its mask {other_size(own.shape, size)}", number)
             else:
                 masks[number] = run_lengths.encode(inside) if inside.any() else Fault(
                     name, "empty mask", "its mask has no pixel", number)

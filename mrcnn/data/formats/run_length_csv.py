@@ -19,7 +19,7 @@ from mrcnn.data.formats.imaterialist import (
     read_descriptions,
 )
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, PIXELS, Layout, Scan, first_columns
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -60,7 +60,7 @@ class RunLengthDataset(ImaterialistDataset):
                 `_labels`, and with `_images`, else the CSV's own folder.
             limit: take the first so many photos.
             on_error: "raise" at a bad photo or row or "skip" it (see `faults`).
-            names: file of class names: iMaterialist's label_descriptions.json, or what `label_mapping.read_names`
+            names: file of class names: iMaterialist's label_descriptions.json, or what `names_files.read_names`
                 takes; a class in the CSV may be the number or the name. None: a label_descriptions.json beside the CSV
                 if there is one, else classes are named as they are in the CSV.
 

@@ -14,7 +14,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.json_head import keys_by_depth, read_head
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.formats.supervisely_shapes import AREAS, NO_AREAS, kind_of, reach_of, rle_of
 from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
@@ -51,7 +51,7 @@ class SuperviselyDataset(AnnotatedDataset):
             images: folder of the photos; None: the folders `img` beside those of the annotations
             limit: take the first so many photos
             on_error: "raise" at a bad sample or "skip" it (see `faults`)
-            names: path of a file of class names (see `label_mapping.read_names`), which sets the classes and their
+            names: path of a file of class names (see `names_files.read_names`), which sets the classes and their
                 order; None: those of meta.json, and after them others that objects have
             boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
 

@@ -17,7 +17,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats import via_files
 from mrcnn.data.formats.boxes import Rectangles
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import TURNED, photo_header
 from mrcnn.data.formats.upright import NOTES, possible_frames, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
@@ -41,7 +41,7 @@ class ViaDataset(AnnotatedDataset):
 
         annotations: path of the JSON or CSV file; images: folder of the photos; None: the folder of the file
         limit: take the first so many photos; on_error: "raise" at a bad sample or "skip" it (see `faults`)
-        names: the attribute that holds the class; or path of a file of class names (see `label_mapping.read_names`),
+        names: the attribute that holds the class; or path of a file of class names (see `names_files.read_names`),
             which sets the classes and their order; None: as told above, with the classes that the file has
         boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
 

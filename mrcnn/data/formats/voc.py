@@ -60,7 +60,7 @@ class VocDataset(LabelMapDataset):
             images: folder of the photos; None: JPEGImages in it.
             limit: take the first so many photos.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
-            names: file of the classes (see `label_mapping.read_names`); None: one of voc_layout.NAMES_FILES in the
+            names: file of the classes (see `names_files.read_names`); None: one of voc_layout.NAMES_FILES in the
                 folder, else VOC's own twenty.
             mapping: path or name of a mapping (see `label_mapping`); None: every label but 0 and 255 is a class.
             split: part of ImageSets/Segmentation; None takes all photos that have masks.

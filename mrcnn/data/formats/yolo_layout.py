@@ -10,7 +10,7 @@ import os
 import re
 from typing import NamedTuple
 
-from mrcnn.data.formats.label_mapping import read_names
+from mrcnn.data.formats.names_files import read_names, yaml_names
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
 
@@ -229,16 +229,7 @@ def _names(settings, file, notes):
         notes.append(("class", "without a name: called class_0, class_1, ...; give names by data.yaml or --names",
                       "class_0"))
         return {i: f"class_{i}" for i in range(number)}
-    if isinstance(names, str):
-        names = [names]
-    pairs = enumerate(names) if isinstance(names, list) else names.items()
-    found = {}
-    for index, name in pairs:
-        known = str(index).isdecimal() and len(str(index)) < 9 and int(index) < MOST_CLASSES
-        if not known or int(index) in found or not isinstance(name, str) or not name.strip():
-            raise DataError(f"{file}: names: {str(index)[:20]}: {str(name)[:40]!r} is no index with the name of a "
-                            "class, or has the index of another: write a list of names, or index: name a line.")
-        found[int(index)] = name.strip()
+    found = yaml_names(names, file)
     if number is not None and number != len(found):
         notes.append(("nc", f"of {number}, where names has {len(found)}: names count", f"nc: {number}"))
     return found

@@ -191,3 +191,60 @@ def check_faults(folder, kind, said, number):
     assert said in faults[0].message and faults[0].photo.startswith("a")
     last = int(dataset.image_ids[-1])
     assert dataset.file_name(last).endswith("b.png") and dataset.load_mask(last)[0].shape[-1] == 2
+
+
+@pytest.mark.parametrize("ending", ["tif", "bmp", "gif", "jpg"])
+def test_masks_in_other_files_than_pngs(filed, ending):
+    Image.fromarray(SECOND * np.uint8(255)).save(filed / "a" / "masks" / f"one.{ending}", quality=100)
+    dataset = InstanceMaskDataset().load(filed)
+    dataset.prepare()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        masks, _ = dataset.load_mask(0)
+    assert np.array_equal(masks, SECOND[..., None])
+
+
+def alpha(shown, colours):
+    return np.dstack([colours, shown * np.uint8(255)])
+
+
+WHITE, BLACK = np.full((HEIGHT, WIDTH), 255, np.uint8), np.zeros((HEIGHT, WIDTH), np.uint8)
+
+
+@pytest.mark.parametrize("pixels", [
+    alpha(FIRST, WHITE), alpha(FIRST, BLACK), alpha(FIRST, FIRST * np.uint8(255)), alpha(FIRST, np.dstack([WHITE] * 3)),
+    alpha(FIRST, COLOURS * FIRST[..., None]), np.dstack([FIRST * np.uint8(255), WHITE]),
+    (FIRST * np.uint8(200) + np.uint8(3)), FIRST.astype(np.uint8) * 2,
+])
+def test_where_a_picture_shows_its_object(filed, pixels):
+    write(filed / "a" / "masks" / "one.png", pixels)
+    if pixels.ndim == 2 and pixels.max() > 200:
+        pixels[0, 0] = 0  # three values: 0, 3 and 203
+        write(filed / "a" / "masks" / "one.png", pixels)
+    dataset = InstanceMaskDataset().load(filed)
+    dataset.prepare()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        masks, _ = dataset.load_mask(0)
+        dataset.load_mask(0)
+    assert np.array_equal(masks, FIRST[..., None])
+    soft = ["such masks are cut in the middle" in str(entry.message) for entry in told]
+    assert soft == [True] * bool(pixels.ndim == 2 and pixels.max() > 200)
+
+
+@pytest.mark.parametrize("name, pixels, said", [
+    ("one.png", alpha(FIRST, SECOND * np.uint8(255)), "colours and its alpha channel show different shapes"),
+    ("one.jpg", COLOURS, "is a JPEG in colours"),
+])
+def test_masks_that_say_two_things_are_refused(filed, name, pixels, said):
+    Image.fromarray(pixels).save(filed / "a" / "masks" / name)
+    dataset = InstanceMaskDataset().load(filed)
+    dataset.prepare()
+    with pytest.raises(DataError, match=said):
+        dataset.load_mask(0)
+
+
+def test_a_photo_without_a_folder_of_masks_is_told(filed):
+    (filed / "a" / "masks").rmdir()
+    with pytest.warns(UserWarning, match="1 folder of a photo without masks/: left out; make an empty folder"):
+        assert len(InstanceMaskDataset().load(filed).image_info) == 1

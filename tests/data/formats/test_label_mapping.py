@@ -2,10 +2,9 @@
 
 import json
 
-import numpy as np
 import pytest
 
-from mrcnn.data.formats.label_mapping import IGNORED, READY_MAPPINGS, UNKNOWN, find_names, label_classes, read_names
+from mrcnn.data.formats.label_mapping import IGNORED, READY_MAPPINGS, UNKNOWN, find_names, label_classes
 from mrcnn.errors import DataError
 
 NAMES = {0: "null", 1: "shoes", 2: "boots", 3: "jeans", 4: "skin", 7: "bag"}
@@ -99,46 +98,6 @@ def test_ready_mappings_name_no_label_twice():
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("file, text", [
-    ("names.txt", "null\n\nskin\n T-shirt, white \n"),
-    ("names.txt", "0 null\n1 skin\n2 T-shirt, white\n"),
-    ("names.txt", "2: T-shirt, white\n0:\tnull\n1, skin\n"),
-    ("names.json", '["null", "skin", "T-shirt, white"]'),
-    ("names.json", '{"0": "null", "2": "T-shirt, white", "1": "skin"}'),
-])
-def test_ways_to_write_names(tmp_path, file, text):
-    (tmp_path / file).write_text(text)
-    names = read_names(tmp_path / file)
-    assert list(names.items()) == [(0, "null"), (1, "skin"), (2, "T-shirt, white")]
-
-
-def test_names_in_a_matlab_cell(tmp_path):
-    from scipy.io import savemat
-
-    savemat(tmp_path / "label_list.mat", {"label_list": np.array([["null", "skin", "hair"]], object)})
-    assert read_names(tmp_path / "label_list.mat") == {0: "null", 1: "skin", 2: "hair"}
-
-
-@pytest.mark.parametrize("file, text, said", [
-    ("names.txt", "1 skin\n1 hair\n", "label 1 occurs twice"),
-    ("names.txt", "", "needs a name for each"),
-    ("names.txt", None, "cannot read the names"),
-    ("names.json", "[", "no JSON file"),
-    ("names.json", "3", "needs a list of names"),
-    ("names.json", '{"skin": 1}', "no whole number"),
-    ("names.json", '{"70000": "skin"}', "0 to 65535"),
-    ("names.json", '["null", ""]', "needs a name for each"),
-    ("names.mat", "MATLAB", "no readable MATLAB file"),
-])
-def test_mistakes_in_names_are_named(tmp_path, file, text, said):
-    path = tmp_path / file
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(DataError) as error:
-        read_names(path)
-    assert said in str(error.value) and file in str(error.value)
 
 
 def test_names_are_found_in_the_folder_and_above(tmp_path):

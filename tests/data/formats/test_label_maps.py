@@ -342,3 +342,29 @@ def test_folders_that_are_not_there(folder):
     (folder / "labels" / "a.png").unlink()
     with pytest.raises(DataError, match="no photos remain"):
         load(folder)
+
+
+@pytest.mark.parametrize("photo, mask", [
+    ("x_leftImg8bit.png", "x_gtFine_labelIds.png"), ("x.jpg", "x_mask.png"), ("x.png", "x_seg.png"),
+])
+@pytest.mark.parametrize("beside", [True, False])
+def test_maps_that_are_called_otherwise_than_their_photo(tmp_path, photo, mask, beside):
+    labels = tmp_path / "labels"
+    photos = labels if beside else tmp_path / "photos"
+    for place in {labels, photos}:
+        place.mkdir()
+    Image.new("RGB", (6, 4), (9, 9, 9)).save(photos / photo)
+    Image.fromarray(np.full((4, 6), 1, np.uint8)).save(labels / mask)
+    if "labelIds" in mask:
+        Image.fromarray(np.zeros((4, 6, 4), np.uint8)).save(labels / "x_gtFine_color.png")
+    (tmp_path / "names.txt").write_text("nothing\nshirt\n")
+    with pytest.warns(UserWarning, match="1 label map called otherwise than its photo: taken by the usual endings"):
+        dataset = LabelMapDataset().load(labels, photos, names=tmp_path / "names.txt", min_area=1)
+    dataset.prepare()
+    assert dataset.file_name(0) == photo and dataset.load_mask(0)[0].sum() == 24
+
+
+def test_maps_of_kinds_that_are_not_read_are_told(folder):
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(folder / "labels" / "later.tif")
+    with pytest.warns(UserWarning, match="1 picture of a kind that no label map is read from.*later.tif"):
+        load(folder)

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.formats.imaterialist import ImaterialistDataset
-from mrcnn.data.formats.label_mapping import READY_MAPPINGS, label_classes, read_names
+from mrcnn.data.formats.label_mapping import READY_MAPPINGS, label_classes
 from mrcnn.data.formats.label_maps import LabelMapDataset
+from mrcnn.data.formats.names_files import read_names
 
 CCP = Path(__file__).resolve().parents[4] / "shared" / "data" / "ccp"
 needs_ccp = pytest.mark.skipif(not CCP.exists(), reason="needs ../shared/data/ccp")

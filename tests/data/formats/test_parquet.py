@@ -103,6 +103,19 @@ def test_lists_that_are_columns(tmp_path):
     assert open_dataset(path, names=tmp_path / "names.txt").class_names == ["BG", "mug", "glass"]
 
 
+def test_files_of_names_nearby_do_not_rename_objects_and_are_told_of_label_maps(tmp_path):
+    (tmp_path / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nshirt:128,0,0::\n")
+    (tmp_path / "p").mkdir()
+    kind, features, objects = FORMS["struct of lists"]
+    path = written(tmp_path / "p" / "a.parquet", [{"image": picture(), "objects": objects}],
+                   {"image": PICTURE, "objects": kind}, {"objects": features})
+    assert open_dataset(path).class_names == ["BG", "mug", "glass"]
+    rows = [{"image": picture(), "label": picture(pixels=square().astype(np.uint8))}]
+    path = written(tmp_path / "p" / "b.parquet", rows, {"image": PICTURE, "label": PICTURE})
+    with pytest.warns(UserWarning, match=r"1 file of names taken as it lies there: another is given by.*labelmap.txt"):
+        assert open_dataset(path).class_names == ["BG", "shirt"]
+
+
 def test_label_maps(tmp_path):
     labels = square().astype(np.uint8) * 2
     labels[15:20, 0:20] = 1

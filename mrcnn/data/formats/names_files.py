@@ -1,0 +1,271 @@
+"""Files of class and label names, in the forms that tools write them.
+
+    a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines that begin with # are remarks
+    number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head such as "index,class"
+    YAML                       data.yaml of YOLO: what stands under names
+    JSON                       a list of names; {number: name}; a list of {"id", "name"}; {name: number}; or
+                               one of these under "categories", "names" or "id2label"
+    pbtxt                      item { id: 1 name: "shirt" }, of TensorFlow
+    MATLAB                     a cell array of names
+
+A text that may be something else is refused: a name that is taken wrongly moves all that follow it.
+"""
+
+import csv
+import os
+import re
+import warnings
+
+from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.data.formats.yaml_settings import read_yaml
+from mrcnn.errors import DataError
+from mrcnn.files import read_json
+
+LARGEST_LABEL = 65535
+NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write names alone into these, "1 euro" too
+NUMBER_FIRST = re.compile(r"(\d+)[\s,;:]+(\S.*)")
+NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
+NUMBER_WORDS = ("id", "index", "value", "number", "label", "pixel value", "class_id", "class id", "classid", "label_id")
+NAME_WORDS = ("name", "class", "label", "category", "class_name", "class name", "label_name", "names")
+COLOUR_FORMS = (
+    re.compile(r"(?P<r>\d+)[\s,;]+(?P<g>\d+)[\s,;]+(?P<b>\d+)[\s,;:]+(?P<name>\S.*)"),
+    re.compile(r"(?P<name>[^:#]+):\s*(?P<r>\d+)\s*,\s*(?P<g>\d+)\s*,\s*(?P<b>\d+)\s*(?::.*)?"),
+    re.compile(r"(?P<name>[^,;:#]+)[,;]\s*(?P<r>\d+)\s*[,;]\s*(?P<g>\d+)\s*[,;]\s*(?P<b>\d+)"),
+)
+COLOUR_HEAD = re.compile(r"name\s*[,;]\s*r\s*[,;]\s*g\s*[,;]\s*b", re.IGNORECASE)
+PBTXT_ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
+PBTXT_NAME = re.compile(r"""\b(display_name|name)\s*:\s*(?:"([^"]*)"|'([^']*)')""")
+PBTXT_ID = re.compile(r"\bid\s*:\s*(\d+)")
+
+
+def read_names(path: str | os.PathLike) -> dict[int, str]:
+    """Names of labels or classes.
+
+    Args:
+        path: of a file in one of the forms that the top of this file lists.
+
+    Returns:
+        {label: name}, ascending. Where no numbers are given the first name is 0.
+
+    Raises:
+        DataError: naming the file and what is wrong.
+    """
+    ending = os.path.splitext(path)[1].lower()
+    names = READERS.get(ending, _text_names)(path)
+    try:
+        pairs = sorted((_whole(label), _text(name)) for label, name in names)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: a label is no whole number, or a name no text ({error}): correct it.") from error
+    labels = [label for label, _ in pairs]
+    twice = next((label for label, following in zip(labels, labels[1:]) if label == following), None)
+    if twice is not None:
+        raise DataError(f"{path}: label {twice} occurs twice: give each label one name.")
+    if not pairs or labels[0] < 0 or labels[-1] > LARGEST_LABEL or not all(name for _, name in pairs):
+        raise DataError(f"{path}: needs a name for each of its labels, which lie from 0 to {LARGEST_LABEL}.")
+    return dict(pairs)
+
+
+def _whole(label):
+    if isinstance(label, (float, bool)):
+        raise ValueError(repr(label))
+    return int(label)
+
+
+def _text(name):
+    if isinstance(name, (dict, list)) or name is None:
+        raise ValueError(repr(name)[:60])
+    return str(name).strip()
+
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+def _text_names(path):
+    """[(label, name)] of a text file."""
+    lines = _lines(path)
+    if lines and re.match(r"item\s*\{", lines[0][1]):
+        return _pbtxt_names(path)
+    if lines and lines[0][1][0] in "<{[":
+        raise DataError(f"{path}: begins with {lines[0][1][:20]!r}, which is no name: give a file with a name a line, "
+                        "or call a JSON file .json.")
+    if colour_entries([line for _, line in lines]):
+        raise DataError(f"{path}: lists colours of label maps, whose label 0 is the background: give a file with the "
+                        "names alone, in the order of their numbers.")
+    return _numbered(path, lines) or _one_a_line(path, lines)
+
+
+def _lines(path):
+    """[(number, text)] of the lines that are no remarks; blank ones at the end are none."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+    remarks = [line for line in lines if line.startswith("#")]
+    if remarks:
+        warnings.warn(f"{path}: {len(remarks)} lines that begin with # are remarks and no names, such as "
+                      f"{remarks[0][:40]!r}.", stacklevel=4)
+    kept = [(number, line) for number, line in enumerate(lines, start=1) if not line.startswith("#")]
+    while kept and not kept[-1][1]:
+        kept.pop()
+    while kept and not kept[0][1]:
+        kept.pop(0)
+    return kept
+
+
+def _one_a_line(path, lines):
+    empty = next((number for number, line in lines if not line), None)
+    if empty is not None:
+        raise DataError(f"{path}: line {empty} is empty between names, and a name's line is its number: write the name "
+                        "that is missing there, or take the line out.")
+    if len(lines) == 1 and "," in lines[0][1]:
+        raise DataError(f"{path}: has one line, {lines[0][1][:40]!r}: write a name a line, or a JSON list where a name "
+                        "holds commas.")
+    return list(enumerate(line for _, line in lines))
+
+
+def _numbered(path, lines):
+    """[(label, name)] of lines with a number each, else None."""
+    lines = [(number, line) for number, line in lines if line]
+    for form, turned in ((NUMBER_FIRST, False), (NUMBER_LAST, True)):
+        matches = [form.fullmatch(line) for _, line in lines]
+        if len(lines) > 2 and all(matches[1:]) and not matches[0]:
+            if not _is_head(re.split(r"\s*[,;:\t]\s*|\s+(?=\S+$)", lines[0][1])):
+                if turned or os.path.basename(path).lower() in NEVER_NUMBERED:
+                    continue
+                raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
+                                "have: number all of them, or none.")
+            matches = matches[1:]
+        if not matches or not all(matches):
+            continue
+        pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
+        labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
+        # "1 euro" and "2 euro" are names; so may be all lines of files that never have numbers.
+        sure = len(names) == len(pairs) or labels == list(range(len(labels)))
+        if os.path.basename(path).lower() in NEVER_NUMBERED and (turned or labels != list(range(len(labels)))):
+            continue
+        if not sure and not turned and len(set(labels)) == len(labels):
+            raise DataError(f"{path}: its lines may be numbers and names, or names that begin with numbers, such as "
+                            f"{lines[-1][1][:40]!r}: write JSON, a list of names or {{number: name}}.")
+        if sure or not turned:
+            return pairs
+    return None
+
+
+def _is_head(cells):
+    """Whether cells are the head of a table of numbers and names."""
+    words = [cell.strip().lower() for cell in cells]
+    return len(words) == 2 and any(
+        number in NUMBER_WORDS and name in NAME_WORDS for number, name in (words, words[::-1]))
+
+
+def _csv_names(path):
+    """[(label, name)] of a CSV: a column of numbers and one of names, or names alone."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(file, skipinitialspace=True) if any(row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+    widths = {len(row) for row in rows}
+    if widths == {2}:
+        head, rows = (rows[:1], rows[1:]) if _is_head(rows[0]) else ([], rows)
+        for number, name in ((0, 1), (1, 0)):
+            if all(row[number].isdecimal() for row in rows):
+                return [(row[number], row[name]) for row in rows]
+    elif widths == {1}:
+        names = [row[0] for row in rows]
+        return list(enumerate(names[1:] if names[0].lower() in NAME_WORDS else names))
+    shown = ", ".join(rows[0]) if rows else "nothing"
+    raise DataError(f"{path}: begins with {shown[:60]!r}: give a column of numbers and one of names, or a name a line.")
+
+
+def colour_entries(lines: list[str]) -> list[tuple[str, tuple[int, int, int]]] | None:
+    """[(name, (r, g, b))] of the lines of a file of colours; None if they are something else."""
+    lines = [line for line in lines if line]
+    if lines and COLOUR_HEAD.fullmatch(lines[0]):
+        lines = lines[1:]
+    for form in COLOUR_FORMS:
+        matches = [form.fullmatch(line) for line in lines]
+        if matches and all(matches):
+            return [(match["name"].strip(), tuple(int(match[c]) for c in "rgb")) for match in matches]
+    return None
+
+
+def _pbtxt_names(path):
+    """[(id, name)] of a label map of TensorFlow."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+    pairs = []
+    for item in PBTXT_ITEM.findall(text):
+        number, names = PBTXT_ID.search(item), {m[1]: m[2] or m[3] for m in PBTXT_NAME.finditer(item)}
+        if not number or not names:
+            raise DataError(f"{path}: the item {' '.join(item.split())[:60]!r} lacks an id or a name: correct it.")
+        pairs.append((number[1], names.get("display_name") or names.get("name")))
+    return pairs
+
+
+# --- Other files -----------------------------------------------------------------------------------------------------
+
+
+def _yaml_names(path):
+    settings = read_yaml(os.fspath(path), "file of class names")
+    names = settings.get("names", settings if all(str(key).isdecimal() for key in settings) else None)
+    if names is None:
+        raise DataError(f"{path}: has no names: write a list of names under that key, or index: name a line.")
+    return list(yaml_names(names, path).items())
+
+
+def yaml_names(names: str | list | dict, path: str | os.PathLike) -> dict[int, str]:
+    """{index: name} of what stands under names in a data.yaml.
+
+    Args:
+        names: as `read_yaml` gives it.
+        path: of the file, for messages.
+
+    Raises:
+        DataError: naming the entry that is none.
+    """
+    names = [names] if isinstance(names, str) else names
+    found = {}
+    for index, name in enumerate(names) if isinstance(names, list) else names.items():
+        known = str(index).isdecimal() and len(str(index)) < 9 and int(index) <= LARGEST_LABEL
+        if not known or int(index) in found or not isinstance(name, str) or not name.strip():
+            raise DataError(f"{path}: names: {str(index)[:20]}: {str(name)[:40]!r} is no index with the name of a "
+                            "class, or has the index of another: write a list of names, or index: name a line.")
+        found[int(index)] = name.strip()
+    return found
+
+
+def _json_names(path):
+    content = read_json(path, "list of names")
+    if isinstance(content, dict):
+        content = next((content[key] for key in ("categories", "names", "id2label") if key in content), content)
+    if isinstance(content, dict):
+        pairs = list(content.items())
+        # label2id, as transformers write it beside id2label.
+        turned = all(isinstance(value, int) and not isinstance(value, bool) for value in content.values())
+        return [(value, key) for key, value in pairs] if pairs and turned else pairs
+    if not isinstance(content, list):
+        raise DataError(f"{path}: needs a list of names, or {{number: name}}.")
+    if any(isinstance(entry, dict) for entry in content):
+        if not all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in content):
+            raise DataError(f"{path}: needs an id and a name in each entry of its list, or names alone.")
+        return [(entry["id"], entry["name"]) for entry in content]
+    return list(enumerate(content))
+
+
+def _matlab_names(path):
+    lists = [variable for variable in matlab_variables(path) if variable.kind == "cell"]
+    if len(lists) != 1:
+        raise DataError(f"{path}: holds {len(lists)} cell arrays, needs one of names: give a text file instead.")
+    names = lists[0].values()
+    if not all(isinstance(name, str) for name in names):
+        raise DataError(f"{path}: {lists[0].name} holds other things than names: give a text file instead.")
+    return list(enumerate(names))
+
+
+READERS = {".json": _json_names, ".mat": _matlab_names, ".yaml": _yaml_names, ".yml": _yaml_names, ".csv": _csv_names,
+           ".pbtxt": _pbtxt_names}

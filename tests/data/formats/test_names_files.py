@@ -1,0 +1,102 @@
+"""Tests of files of class and label names, by the names that each form is to give."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from mrcnn.data.formats.names_files import read_names
+from mrcnn.errors import DataError
+
+
+@pytest.mark.parametrize("file, text", [
+    ("names.txt", "\nnull\nskin\n T-shirt, white \n\n"),
+    ("names.txt", "0 null\n1 skin\n2 T-shirt, white\n"),
+    ("names.txt", "2: T-shirt, white\n0:\tnull\n1, skin\n"),
+    ("names.txt", "null,0\nskin,1\nT-shirt, white,2\n"),
+    ("names.txt", "index,class\n0,null\n1,skin\n2,T-shirt, white\n"),
+    ("names.pbtxt", "item {\n  id: 0\n  name: 'null'\n}\nitem { name: \"skin\" id: 1 }\n"
+                    'item { id: 2 name: "/m/1" display_name: "T-shirt, white" }'),
+    ("labels.txt", "0 null\n1 skin\n2 T-shirt, white\n"),
+    ("data.yaml", "train: images\nnames:\n  0: 'null'\n  1: skin\n  2: T-shirt, white\n"),
+    ("data.yaml", "names: ['null', skin, 'T-shirt, white']\n"),
+    ("_classes.csv", 'Pixel Value, Class\n0, null\n1, skin\n2, "T-shirt, white"\n'),
+    ("_classes.csv", 'name,id\nnull,0\nskin,1\n"T-shirt, white",2\n'),
+    ("_classes.csv", 'class\nnull\nskin\n"T-shirt, white"\n'),
+    ("names.json", '[{"id": 2, "name": "T-shirt, white"}, {"id": 0, "name": "null"}, {"id": 1, "name": "skin"}]'),
+    ("names.json", '{"categories": [{"id": 0, "name": "null"}, {"id": 1, "name": "skin"}, '
+                   '{"id": 2, "name": "T-shirt, white"}]}'),
+    ("names.json", '{"null": 0, "skin": 1, "T-shirt, white": 2}'),
+    ("config.json", '{"id2label": {"0": "null", "1": "skin", "2": "T-shirt, white"}, "label2id": {}}'),
+    ("names.json", '["null", "skin", "T-shirt, white"]'),
+    ("names.json", '{"0": "null", "2": "T-shirt, white", "1": "skin"}'),
+])
+def test_ways_to_write_names(tmp_path, file, text):
+    (tmp_path / file).write_text(text)
+    names = read_names(tmp_path / file)
+    assert list(names.items()) == [(0, "null"), (1, "skin"), (2, "T-shirt, white")]
+
+
+def test_names_in_a_matlab_cell(tmp_path):
+    from scipy.io import savemat
+
+    savemat(tmp_path / "label_list.mat", {"label_list": np.array([["null", "skin", "hair"]], object)})
+    assert read_names(tmp_path / "label_list.mat") == {0: "null", 1: "skin", 2: "hair"}
+
+
+@pytest.mark.parametrize("file, text, said", [
+    ("names.txt", "1 skin\n1 hair\n", "label 1 occurs twice"),
+    ("names.txt", "", "needs a name for each"),
+    ("names.txt", None, "cannot read the names"),
+    ("names.txt", "null\n\nskin\n", "line 2 is empty between names"),
+    ("names.txt", "cats and dogs\n0 cat\n1 dog\n", "line 1 ('cats and dogs') has no number"),
+    ("names.txt", "1 euro\n2 euro\n5 euro\n", "may be numbers and names, or names that begin with numbers"),
+    ("names.txt", "cat, dog, bird\n", "has one line, 'cat, dog, bird'"),
+    ("names.txt", '["cat", "dog"]', "call a JSON file .json"),
+    ("labels.txt", "<View>", "begins with '<View>'"),
+    ("labelmap.txt", "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\n", "colours of label maps"),
+    ("class_dict.csv", "name,r,g,b\ncat,0,128,0\n", "begins with 'name, r, g, b': give a column of numbers"),
+    ("class_dict.txt", "name,r,g,b\ncat,0,128,0\n", "colours of label maps"),
+    ("names.pbtxt", "item { id: 1 }", "lacks an id or a name"),
+    ("data.yaml", "train: images\n", "has no names"),
+    ("data.yaml", "names: {0: cat, x: dog}\n", "is no index with the name of a class"),
+    ("names.json", '[{"id": 1, "name": "cat"}, {"name": "dog"}]', "needs an id and a name in each entry"),
+    ("names.json", '{"0": null}', "a name no text"),
+    ("names.json", '{"0": {"name": "cat"}}', "a name no text"),
+    ("names.json", "[", "no JSON file"),
+    ("names.json", "3", "needs a list of names"),
+    ("names.json", '{"skin": "hair"}', "no whole number"),
+    ("names.json", '{"70000": "skin"}', "0 to 65535"),
+    ("names.json", '["null", ""]', "needs a name for each"),
+    ("names.mat", "MATLAB", "no readable MATLAB file"),
+])
+def test_mistakes_in_names_are_named(tmp_path, file, text, said):
+    path = tmp_path / file
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError) as error:
+        read_names(path)
+    assert said in str(error.value) and file in str(error.value)
+
+
+def test_names_that_begin_with_numbers_are_names_where_tools_write_names_alone(tmp_path):
+    for file in ("classes.txt", "obj.names", "labels.txt"):
+        (tmp_path / file).write_text("5 euro\n1 euro\n2 euro\n")
+        assert read_names(tmp_path / file) == {0: "5 euro", 1: "1 euro", 2: "2 euro"}
+    (tmp_path / "labels.txt").write_text("plain\n0 stars\n1 star\n")  # no head
+    assert list(read_names(tmp_path / "labels.txt").values()) == ["plain", "0 stars", "1 star"]
+
+
+def test_numbers_that_leave_some_out_are_kept(tmp_path):
+    (tmp_path / "names.txt").write_text("0 null\n41 skin\n7 hair\n")
+    assert read_names(tmp_path / "names.txt") == {0: "null", 7: "hair", 41: "skin"}
+
+
+def test_remarks_are_told_and_are_no_names(tmp_path):
+    (tmp_path / "classes.txt").write_text("# my classes\ncat\ndog\n")
+    with pytest.warns(UserWarning, match="1 lines that begin with # are remarks and no names, such as '# my classes'"):
+        assert read_names(tmp_path / "classes.txt") == {0: "cat", 1: "dog"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (tmp_path / "classes.txt").write_text("c#\ncat\n")
+        assert read_names(tmp_path / "classes.txt") == {0: "c#", 1: "cat"}
