@@ -84,7 +84,8 @@ class Note:
     count: int = 1
 
     def __str__(self):
-        text = f"{self.count} {self.what}{'' if self.count == 1 else 's'} {self.how} (first: {self.first})"
+        ending = "" if self.count == 1 else "es" if self.what.endswith("s") else "s"
+        text = f"{self.count} {self.what}{ending} {self.how} (first: {self.first})"
         return printable(text, one_line=True)
 
 

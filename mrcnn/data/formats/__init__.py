@@ -50,6 +50,7 @@ WRITERS = {
     "labelme": ("mrcnn.data.formats.labelme_writer", "write_labelme"),
     "parquet": ("mrcnn.data.formats.parquet_table", "write_parquet"),
 }
+LOOKED_INTO = 50  # files and folders of a folder that is of no format itself
 PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 
 
@@ -75,13 +76,30 @@ def recognise(path: str | os.PathLike) -> str:
         return annotations_in(path, None, recognise)[0]
     form = unread_form(path) if os.path.isdir(path) else None
     if form is None:
-        for name, (module, _) in READERS.items():
-            if importlib.import_module(module).recognises(path):
-                return name
+        name = _recognised(path)
+        if name is not None:
+            return name
         form = unread_form(path)
     if form:
         raise DataError(f"{path}: {form}.")
-    raise DataError(f"{path}: annotations of no known format: {why_not(path)}.")
+    within = _within(path) if os.path.isdir(path) else ""
+    raise DataError(f"{path}: annotations of no known format: {within}{why_not(path)}.")
+
+
+def _recognised(path):
+    """Name of the format of a path, None if it is none of READERS."""
+    return next((name for name, (module, _) in READERS.items()
+                 if importlib.import_module(module).recognises(path)), None)
+
+
+def _within(path):
+    """What a folder holds that may be meant, in words that go before the reasons against itself; "" if nothing."""
+    names = sorted(entry.name for entry in os.scandir(path) if not entry.name.startswith("."))
+    for name in names[:LOOKED_INTO]:
+        form = _recognised(os.path.join(path, name))
+        if form is not None:
+            return f"{name} in it is of the format {form}: give that; "
+    return ""
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,

@@ -39,7 +39,9 @@ FORMAT = SOURCE = "coco"
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is JSON with COCO's images or annotations at its top level, as far as its beginning shows."""
     head = read_head(path)
-    return head.lstrip().startswith("{") and bool(keys_by_depth(head, 1)[1] & set(LISTS[:2]))
+    keys = keys_by_depth(head, 1)[1]
+    of_one_photo = "images" not in keys and keys & {"image", "item"}  # SA-1B, V7 Darwin
+    return head.lstrip().startswith("{") and bool(keys & set(LISTS[:2])) and not of_one_photo
 
 
 class CocoDataset(AnnotatedDataset):
@@ -151,6 +153,11 @@ class CocoDataset(AnnotatedDataset):
         listed = annotation.get("attribute_ids") or ()
         if len(whole_ids(listed)) != len(listed) if isinstance(listed, (list, tuple)) else True:
             self.note("object", "with attribute_ids that are no whole numbers: these are left out", name)
+        said = annotation.get("attributes")
+        others = [key for key, value in said.items() if value not in (None, False, "", 0, "0", "false")] if isinstance(
+            said, dict) else []
+        for key in others:
+            self.note("object", f"with the attribute {str(key)[:40]!r} in words: left out", name)
         if lies_elsewhere(outline.segmentation, annotation.get("bbox")):
             how = "with an outline that lies elsewhere than its bbox: look at it, by `data show`"
             self.note("object", how, name)
@@ -160,6 +167,9 @@ class CocoDataset(AnnotatedDataset):
         named = []
         for image_id in chosen:
             name = file.photos[image_id].get("file_name")
+            address = file.photos[image_id].get("coco_url")
+            if name in (None, "") and isinstance(address, str) and address:  # LVIS
+                name = address.rpartition("/")[2]
             if isinstance(name, str) and name:
                 named.append((image_id, name))
             else:

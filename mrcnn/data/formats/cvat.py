@@ -174,6 +174,9 @@ class CvatDataset(AnnotatedDataset):
             rectangles.add(photo.shapes[number].kind == "box", name)
         if len({photo.shapes[number].z_order for number in outlines}) > 1:
             self.note("photo", "whose shapes have several z_order: what lies below another stays whole", name)
+        for number in outlines:
+            if photo.shapes[number].occluded:
+                self.note("shape", "that is marked as occluded: the mark is left out", name)
         for tag in photo.tags:
             self.note("tag", "of a whole photo: kept in image_info, of no use to masks", f"{name}, {tag}")
         self.add_photo(FORMAT, name, file, name, *upright, objects=objects, turn=turn, subset=photo.subset,

@@ -45,6 +45,7 @@ class CvatShape:
     group: int
     z_order: int
     attributes: list
+    occluded: bool = False
 
 
 @dataclasses.dataclass
@@ -161,7 +162,7 @@ class CvatFile:
         except RegionError as error:
             fault = error
         group, z_order = (_whole(given.get(key)) for key in ("group_id", "z_order"))
-        self._shape = CvatShape(tag, label, outline, fault, group, z_order, [])
+        self._shape = CvatShape(tag, label, outline, fault, group, z_order, [], given.get("occluded") == "1")
         self.photos[-1].shapes.append(self._shape)
 
 

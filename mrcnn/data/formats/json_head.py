@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 
 HEAD = 1 << 18  # bytes of a file that are looked at
 # A bracket, or a string, which the end of the head may cut off, with the colon that makes it a key.
@@ -43,3 +44,21 @@ def keys_by_depth(head: str, deepest: int) -> list[set[str]]:
         elif token[2] and 0 <= depth <= deepest:
             keys[depth].add(token[1])
     return keys
+
+
+def json_paths(path: str | os.PathLike, bare: bool = False) -> Iterator[str]:
+    """Yield the paths of the JSON files in a folder, its own first, then those of the folders in it; names in order.
+
+    Args:
+        path: of the folder; a file stands for itself.
+        bare: whether files without an ending count.
+    """
+    if not os.path.isdir(path):
+        yield os.fspath(path)
+        return
+    for top, folders, names in os.walk(path):
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        for name in sorted(names):
+            ending = os.path.splitext(name)[1].lower()
+            if not name.startswith(".") and (ending == ".json" or (bare and not ending)):
+                yield os.path.join(top, name)

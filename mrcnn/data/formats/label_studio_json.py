@@ -147,6 +147,8 @@ class LabelStudioDataset(AnnotatedDataset):
                 how = "that encloses nothing" if region.kind else "that is no region"
                 self.note("result", f"of type {region.type}, {how}: left out", photo)
                 continue
+            for answer in sorted(region.other):
+                self.note("region", f"with an answer of type {answer}: the answer is left out", photo)
             try:
                 label = _class_of(region, classes, control)
                 frame, turn = self._frame(region, header, told)

@@ -30,6 +30,7 @@ AREAS = ("brush", "bitmask", "polygon", "vector", "ellipse", "rectangle")
 MASKS = ("brush", "bitmask")  # whose pixels are those of one size of the photo
 GEOMETRY = ("rle", "imageDataURL", "points", "vertices", "sequence", "x", "y", "width", "height", "radiusX", "radiusY",
             "rotation")
+OTHER_ANSWERS = ("text", "rating", "number", "taxonomy", "datetime", "pairwise", "ranker")  # of no use to masks
 PICTURE = "data:image/png;base64,"
 
 
@@ -46,6 +47,7 @@ class Region:
         labels: {name of a control: list of the labels that it gave the region}
         answers: {name of a control: list of what was chosen for the region}
         type: what its first result is called
+        other: set of the keys of what else was said of it, such as "text"
     """
 
     number: int
@@ -56,6 +58,7 @@ class Region:
     labels: dict
     answers: dict
     type: str
+    other: set = dataclasses.field(default_factory=set)
 
 
 def regions_of(result: list) -> list[Region]:
@@ -90,6 +93,8 @@ def regions_of(result: list) -> list[Region]:
                 _extend(region.labels, control, texts)
             elif entry == "choices" and texts:
                 _extend(region.answers, control, texts)
+            elif entry in OTHER_ANSWERS and given not in (None, "", []):
+                region.other.add(entry)
     return list(regions.values())
 
 

@@ -7,9 +7,10 @@ with the same id. What several files or entries say of one task is put together.
 
 import dataclasses
 import datetime
+import itertools
 import os
 
-from mrcnn.data.formats.json_head import keys_by_depth, read_head
+from mrcnn.data.formats.json_head import json_paths, keys_by_depth, read_head
 from mrcnn.data.formats.label_studio import looks_like_photo
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
@@ -71,17 +72,21 @@ class Task:
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file, or the first files of a folder, hold tasks of Label Studio, by their beginnings."""
     try:
-        return any(map(_is_tasks, json_files(path)[:LOOKED_AT]))
+        return any(map(_is_tasks, itertools.islice(json_paths(path, bare=True), LOOKED_AT)))
     except (OSError, TypeError):
         return False
 
 
 def json_files(path: str | os.PathLike) -> list[str]:
-    """Paths of the JSON files in a folder, sorted; a file stands for itself."""
+    """Paths of the files of tasks in a folder; a file stands for itself.
+
+    These are its JSON files, and in it and below those without an ending, as storages hold them, that begin as tasks.
+    """
     if not os.path.isdir(path):
         return [os.fspath(path)]
-    names = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
-    return [os.path.join(path, name) for name in names if name.lower().endswith(".json") and not name.startswith(".")]
+    own = os.path.abspath(path)
+    return [file for file in json_paths(path, bare=True) if _is_tasks(file) or (
+        os.path.dirname(os.path.abspath(file)) == own and file.lower().endswith(".json"))]
 
 
 def _is_tasks(path):

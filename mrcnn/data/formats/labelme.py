@@ -5,7 +5,9 @@ each. Points and lines enclose nothing and are faults. Labels that begin with on
 for what is no object, and are left out. Flags that are ticked are attributes of their object.
 """
 
+import itertools
 import os
+import posixpath
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +17,7 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import labelme_shapes
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
+from mrcnn.data.formats.json_head import json_paths
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT, RECTANGLES, upright_pixels
 from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_header
@@ -25,15 +28,25 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "labelme"
-LOOKED_AT = 5  # files of a folder by which it is recognised
+LOOKED_AT = 200  # files of a folder and of those in it by which it is recognised
 
 
 def recognises(path: str | os.PathLike) -> bool:
-    """Whether a folder has LabelMe's files, or a file is one, by two names that each of them has."""
+    """Whether a folder has LabelMe's files, or a file is one, by two names that each of them has.
+
+    A folder that has none of its own has them in two folders or more: of one, that is the folder to give.
+    """
     try:
-        return any(map(_is_labelme, _json_files(path)[:LOOKED_AT]))
-    except (DataError, OSError, TypeError):
-        return False
+        own, places = os.path.abspath(path), set()
+        for file in itertools.islice(json_paths(path), LOOKED_AT):
+            place = os.path.dirname(os.path.abspath(file))
+            if _is_labelme(file):
+                places.add(place)
+                if len(places) > 1 or place == own or not os.path.isdir(path):
+                    return True
+    except (OSError, TypeError):
+        pass
+    return False
 
 
 class LabelmeDataset(AnnotatedDataset):
@@ -66,7 +79,8 @@ class LabelmeDataset(AnnotatedDataset):
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         files = _json_files(annotations)
-        folder = PhotoFolder(images or os.path.dirname(files[0] if files else "") or ".")
+        root = os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files or [annotations]])
+        folder = PhotoFolder(images or root)
         listed = None if names is None else [n for n in read_names(names).values() if not n.startswith(LEFT_OUT)]
         missing, labels_seen, taken, rectangles = [], set(), set(), Rectangles(self)
         for number, path in enumerate(files if listed is None else files[:limit]):
@@ -80,7 +94,8 @@ class LabelmeDataset(AnnotatedDataset):
             labels_seen.update(labelme_shapes.labels(content["shapes"]))
             before = len(self.image_info)
             if wanted:
-                self._add(path, content, folder, listed, taken, missing)
+                below = os.path.relpath(os.path.dirname(os.path.abspath(path)), root).replace(os.sep, "/")
+                self._add(path, content, folder, listed, taken, missing, "" if below == "." else below)
             for info in self.image_info[before:]:
                 for place, *_ in info["objects"]:
                     rectangles.add(labelme_shapes.kind_of(content["shapes"][place]) in RECTANGLES, info["file_name"])
@@ -93,10 +108,10 @@ class LabelmeDataset(AnnotatedDataset):
         self.finish_loading(annotations)
         return self
 
-    def _add(self, path, content, folder, listed, taken, missing):
+    def _add(self, path, content, folder, listed, taken, missing, below):
         """Register one photo, or what is wrong with it. taken: names of the photos so far; missing: of those missed."""
         try:
-            name, there = _photo_file(folder, path, content)
+            name, there = _photo_file(folder, path, content, below)
         except DataError as error:
             return self.fault(path, Fault(os.path.basename(path), "path escape", _reason(error, path)))
         if not there and not content.get("imageData"):
@@ -112,6 +127,8 @@ class LabelmeDataset(AnnotatedDataset):
             message = f"the photo {name} is that of another file too"
             return self.fault(path, Fault(os.path.basename(path), "duplicate id", message))
         taken.add(name)
+        if isinstance(content.get("flags"), dict) and any(content["flags"].values()):
+            self.note("photo", "with flags of the photo as a whole: these are left out", name)
         try:
             turn = self._turn(name, content, *header)
         except ValueError as error:
@@ -162,6 +179,8 @@ class LabelmeDataset(AnnotatedDataset):
                 if listed is not None and label not in listed:
                     raise RegionError("unknown class", f"its label {label!r} is not in the file of class names")
                 groups.setdefault((label, number if group is None else None, group), []).append(number)
+                if shape.get("description"):
+                    self.note("shape", "with a description: this is left out", photo)
             except RegionError as error:
                 self.fault(path, Fault(photo, error.kind, str(error), number))
         objects = []
@@ -213,22 +232,26 @@ class LabelmeDataset(AnnotatedDataset):
 
 
 def _json_files(path):
-    """Paths of the JSON files in a folder, sorted; a file stands for itself."""
-    if os.path.isfile(path):
-        return [os.fspath(path)] if os.fspath(path).lower().endswith(".json") else []
-    try:
-        names = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
-    except OSError as error:
-        raise DataError(f"{path}: no such folder: give the folder of the LabelMe files.") from error
-    return [os.path.join(path, name) for name in names if name.lower().endswith(".json") and not name.startswith(".")]
+    """Paths of the JSON files in a folder, sorted, and of LabelMe's in the folders in it; a file stands for itself."""
+    if not os.path.exists(path):
+        raise DataError(f"{path}: no such folder: give the folder of the LabelMe files.")
+    files = [file for file in json_paths(path) if file.lower().endswith(".json")]
+    own = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)))
+    # What is not LabelMe's is a fault beside its files; deeper it may belong to another program.
+    return [file for file in files if os.path.dirname(os.path.abspath(file)) == own or _is_labelme(file)]
 
 
-def _photo_file(folder, path, content):
-    """(name in a PhotoFolder of the photo that a file names; whether it is there). Raises DataError if it has none."""
+def _photo_file(folder, path, content, below):
+    """(name in a PhotoFolder of the photo that a file names; whether it is there). Raises DataError if it has none.
+
+    below: folder of the file, from that of all files on; "" for that itself
+    """
     if not content.get("imagePath"):  # the photo is in the file, and goes by its name
-        return os.path.basename(path), False
+        return "/".join(filter(None, (below, os.path.basename(path)))), False
     name = content["imagePath"].replace("\\", "/")
     try:
+        if below and folder.find(posixpath.normpath(f"{below}/{name}")) is not None:
+            return posixpath.normpath(f"{below}/{name}"), True
         return name, folder.find(name) is not None
     except DataError:  # it leads out, as LabelMe writes where photos have a folder of their own
         within = os.path.relpath(os.path.join(os.path.dirname(path), name), folder.path).replace(os.sep, "/")

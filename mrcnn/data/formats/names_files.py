@@ -1,6 +1,6 @@
 """Files of class and label names, in the forms that tools write them.
 
-    a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines that begin with # are remarks
+    a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
     number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head such as "index,class"
     YAML                       data.yaml of YOLO: what stands under names
     JSON                       a list of names; {number: name}; a list of {"id", "name"}; {name: number}; or
@@ -23,6 +23,7 @@ from mrcnn.files import read_json
 
 LARGEST_LABEL = 65535
 NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write names alone into these, "1 euro" too
+REMARK = re.compile(r"#\s|#$")  # "#shirt" may be a name
 NUMBER_FIRST = re.compile(r"(\d+)[\s,;:]+(\S.*)")
 NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
 NUMBER_WORDS = ("id", "index", "value", "number", "label", "pixel value", "class_id", "class id", "classid", "label_id")
@@ -101,11 +102,11 @@ def _lines(path):
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
-    remarks = [line for line in lines if line.startswith("#")]
+    remarks = [line for line in lines if REMARK.match(line)]
     if remarks:
-        warnings.warn(f"{path}: {len(remarks)} lines that begin with # are remarks and no names, such as "
+        warnings.warn(f"{path}: {len(remarks)} lines that begin with # and a space are remarks and no names, such as "
                       f"{remarks[0][:40]!r}.", stacklevel=4)
-    kept = [(number, line) for number, line in enumerate(lines, start=1) if not line.startswith("#")]
+    kept = [(number, line) for number, line in enumerate(lines, start=1) if not REMARK.match(line)]
     while kept and not kept[-1][1]:
         kept.pop()
     while kept and not kept[0][1]:

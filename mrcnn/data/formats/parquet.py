@@ -116,6 +116,8 @@ class ParquetDataset(label_maps.WithLabelMaps):
         else:
             self.refuse(source, mapping=mapping, min_area=min_area)
             known = self._known_classes(names)
+        for name in columns.others:
+            self.note("field of objects", "that is not read: left out", name)
         name_column = next((name for name in NAMES if name in self._rows.schema.names), None)
         # With the sizes known, the bytes of the photos need not be read now.
         lean = columns.size and "path" in members_of(self._rows.schema.field(columns.photo).type)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PHOTOS = ("image", "images", "img", "photo", "picture", "pixel_values", "jpg", "png")
 MAPS = ("label", "labels", "mask", "annotation", "annotations", "label_map", "semantic_mask", "segmentation",
         "segmentation_mask", "semantic_segmentation", "seg", "gt")
+FOLLOWING = ("id", "area", "image_id", "bbox", "bbox_id")  # of objects: what says nothing that masks do not
 OBJECTS = ("objects", "annotations", "instances", "annotation", "labels")
 # Names of what an object has.
 FIELDS = {
@@ -42,6 +43,7 @@ class Columns:
         fields: {"category", "outline", "mask", "box", "crowd": name}, as far as they are there.
         size: {"height", "width": name of a column}; {} where they are not both there.
         class_names: names of the categories 0, 1, ... in the schema; None: not there.
+        others: names of further fields of objects, but for what follows from the masks.
     """
 
     photo: str
@@ -50,6 +52,7 @@ class Columns:
     fields: dict[str, str]
     size: dict[str, str]
     class_names: list[str] | None
+    others: tuple[str, ...] = ()
 
     @property
     def of_objects(self) -> list[str]:
@@ -84,7 +87,10 @@ def columns_of(schema: pyarrow.Schema, metadata: dict) -> Columns:
         fields = _fields(types if name is None else members_of(types[name]), name is None)
         if "outline" in fields or "mask" in fields:
             within = features if name is None else _within(features.get(name))
-            return Columns(photo, None, name, fields, size, _class_names(within.get(fields.get("category"))))
+            others = () if name is None else tuple(sorted(
+                member for member in members_of(types[name])
+                if member not in fields.values() and member.lower() not in FOLLOWING))
+            return Columns(photo, None, name, fields, size, _class_names(within.get(fields.get("category"))), others)
     label_map = _first([name for name in pictures if name != photo], MAPS)
     if label_map is not None:
         return Columns(photo, label_map, None, {}, size, None)

@@ -147,6 +147,8 @@ class SuperviselyDataset(AnnotatedDataset):
                 if title not in classes:
                     raise RegionError("unknown class", f"its class {title!r} is not in the file of class names")
                 rle = rle_of(entry, stored)
+                if entry.get("description"):
+                    self.note("object", "with a description: this is left out", photo)
             except RegionError as error:
                 self.fault(annotations, Fault(photo, error.kind, str(error), number))
                 continue

@@ -117,6 +117,8 @@ def _unread_json(path):
             content = [json.loads(line) for line in _head(path).splitlines()[:1]]
         except (ValueError, RecursionError):
             return None
+        if content and isinstance(content[0], dict) and content[0].get("type") == "dataset" and "task" in content[0]:
+            return "NDJSON of Ultralytics' platform: export YOLO, or " + COCO_EXPORT + " in its place"
     first = content[0] if isinstance(content, list) and content else None
     if isinstance(first, dict):
         return _unread_list(first)
@@ -134,6 +136,11 @@ def _unread_json(path):
         return f"JSON of Datumaro: {COCO_EXPORT} in its place"
     if {"imgHeight", "imgWidth", "objects"} <= keys:
         return "a file of Cityscapes: give its folder of *_labelIds.png as label maps, or " + COCO_EXPORT
+    if "item" in keys and isinstance(annotations, list) and "images" not in keys:
+        return f"JSON of V7 Darwin: {COCO_EXPORT} in its place"
+    if "image" in keys and isinstance(first, dict) and {"predicted_iou", "crop_box"} & first.keys():
+        return ("a file of SA-1B, whose masks have no class: bring its annotations together in one COCO file, with "
+                "images and a category")
     if "assets" in keys or "asset" in keys:
         return f"JSON of VoTT: {COCO_EXPORT} from another tool, for it has none"
     if {"data_row", "projects"} <= keys:

@@ -52,6 +52,7 @@ class ViaDataset(AnnotatedDataset):
         entries, options = via_files.read_entries(annotations)
         from_file = names is not None and os.path.isfile(names)
         attribute = _class_attribute(annotations, entries, options, None if from_file else names)
+        self._note_others(entries, attribute)
         classes = list(read_names(names).values()) if from_file else _class_names(entries, options, attribute)
         folder = PhotoFolder(images or os.path.dirname(annotations) or ".")
         for name in classes:
@@ -67,6 +68,19 @@ class ViaDataset(AnnotatedDataset):
         rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
+
+    def _note_others(self, entries, attribute):
+        """Note the attributes of regions that are not the class, and outlines that nothing closes."""
+        for entry in entries:
+            for region in _region_list(entry.get("regions")):
+                for name, value in _attributes(region).items():
+                    if name != attribute and value not in ("", None, {}):
+                        self.note("region", f"with the attribute {name[:40]!r} beside the class, {attribute!r}: left "
+                                  "out; --names takes it as the class", entry["filename"])
+                shape = region.get("shape_attributes") if isinstance(region, dict) else None
+                if isinstance(shape, dict) and shape.get("name") == "polyline" and not _is_closed(shape):
+                    self.note("polyline", "that is open: taken as an outline, whose ends a straight line joins",
+                              entry["filename"])
 
     def _photos(self, annotations, entries, folder):
         """list of (name, path, header, regions) of the photos that can be used; faults of the others are noted."""
@@ -240,6 +254,15 @@ def _shape(given):
         cx, cy, rx, ry, theta = map(float, _numbers({"theta": 0, **given}, *names, "theta", single=True))
         return cx, cy, abs(rx), abs(ry), theta
     raise RegionError("bad entry", f"its shape is {kind!r}, which encloses nothing: draw a polygon")
+
+
+def _is_closed(shape):
+    """Whether the last point of an outline is the first; what is no outline is told elsewhere."""
+    try:
+        xs, ys = _numbers(shape, "all_points_x", "all_points_y")
+        return bool(abs(xs[0] - xs[-1]) <= 1 and abs(ys[0] - ys[-1]) <= 1)
+    except (RegionError, IndexError):
+        return True
 
 
 def _numbers(shape, *names, single=False):

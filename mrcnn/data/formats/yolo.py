@@ -80,13 +80,25 @@ class YoloDataset(AnnotatedDataset):
             raise DataError(
                 f"{annotations}: none of {len(entries)} photos has a text file of labels (first: {entries[0][0].photo})"
                 ": these lie in labels/ where photos are in images/, else beside the photos, and have their names.")
-        if labels.twice:
-            how = "with a text file both beside it and in labels/: that in labels/ is taken"
-            self.note("photo", how, labels.twice[0], len(labels.twice))
+        self._note_labels(layout, labels)
         self._add(entries[:limit], folder, annotations, bool(boxes_as_masks))
         self.missing_photos(annotations, folder.path, missing, len(entries) + len(missing))
         self.finish_loading(annotations)
         return self
+
+    def _note_labels(self, layout, labels):
+        """Note label files that belong to two photos, to none, or only nearly to one."""
+        lists = any(os.path.isfile(source) for sources in layout.parts.values() for source in sources)
+        unused = [] if lists else labels.without_photo()  # a list leaves out photos that have labels
+        for what, how, names in (
+            ("photo", "with a text file both beside it and in labels/: that in labels/ is taken", labels.twice),
+            ("photo", "that shares its text file with another of the same stem: both have its objects; rename one",
+             labels.shared),
+            ("photo", "whose text file is called so in other letters, large and small: taken", labels.alike),
+            ("text file", "of labels without a photo: left out; put the photo where the others are", unused),
+        ):
+            if names:
+                self.note(what, how, names[0], len(names))
 
     def _register_classes(self, names):
         """Register classes; of two that have one name the second is the first."""
@@ -137,7 +149,7 @@ class YoloDataset(AnnotatedDataset):
     def _of_list(self, source, labels, folder):
         entries, lacking = [], {}
         for likely in yolo_files.listed_names(source, labels.root):
-            label = next(filter(None, map(labels.find, likely)), None)
+            label = next(filter(None, map(labels.find, [*likely, *_tails(likely[-1])])), None)
             name = next((name for name in likely if _is_in(folder, name)), None)
             if name is None:
                 lacking[likely[-1]] = len(entries), label
@@ -293,6 +305,12 @@ class YoloDataset(AnnotatedDataset):
         class_ids = np.array([self.map_source_class_id(f"{FORMAT}.{index}") for number, index in info["rows"].items()
                               if number not in dropped], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
+
+
+def _tails(name):
+    """What is left of a name without its first folders, which tools write as they are on their own machine."""
+    parts = name.split("/")
+    return ["/".join(parts[place:]) for place in range(1, len(parts))]
 
 
 def _is_in(folder, name):

@@ -28,12 +28,15 @@ class LabelFiles:
 
     Attributes:
         twice: names of photos that have a file in both places; that in labels/ is taken.
+        shared: names of photos whose file is that of another photo too, which differs in the ending.
+        alike: names of photos whose file is called as they are but for the case of letters.
         found: number of label files that were found.
     """
 
     def __init__(self, root: str) -> None:
         self.root, self.twice, self.found = root, [], 0
-        self._names, self._places = {}, {}
+        self.shared, self.alike = [], []
+        self._names, self._places, self._cases, self._used = {}, {}, {}, {}
 
     def find(self, name: str) -> str | None:
         """Path of the label file of a photo, None if it has none. name: of the photo, below the root."""
@@ -42,13 +45,36 @@ class LabelFiles:
         if places is None:
             places = self._places[folder] = self._of(folder)
         wanted = f"{os.path.splitext(base)[0]}.txt"
-        found = [place for place in places if wanted in self._names[place]]
+        found = [(place, wanted) for place in places if wanted in self._names[place]]
         if not found:
-            return None
+            wanted = wanted.casefold()
+            alike = [(place, other) for place in places for other in self._in_any_case(place).get(wanted, ())]
+            if len(alike) != 1:
+                return None
+            self.alike.append(name)
+            found = alike
         self.found += 1
         if len(found) > 1:
             self.twice.append(name)
-        return os.path.join(self.root, found[0], wanted)
+        if self._used.setdefault(found[0], name) != name:
+            self.shared.append(name)
+        return os.path.join(self.root, *found[0])
+
+    def without_photo(self) -> list[str]:
+        """Names below the root of the label files that lie beside those that were found, and are no photo's."""
+        left = []
+        for place in sorted({place for place, _ in self._used}):
+            left += ["/".join(filter(None, (place, name))) for name in sorted(self._names[place])
+                     if _is_label(name) and (place, name) not in self._used]
+        return left
+
+    def _in_any_case(self, place):
+        """{name in small letters: [names in a place]}."""
+        if place not in self._cases:
+            cases = self._cases[place] = {}
+            for name in self._names[place]:
+                cases.setdefault(name.casefold(), []).append(name)
+        return self._cases[place]
 
     def _of(self, folder):
         parts = folder.replace(os.sep, "/").split("/")
@@ -96,10 +122,14 @@ def labels_below(folder: str) -> list[str]:
     found = []
     for top, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [os.path.join(top, name) for name in sorted(names)
-                  if name.lower().endswith(".txt") and name not in NAMES and name.lower() not in NO_LABELS
-                  and not name.startswith(".")]
+        found += [os.path.join(top, name) for name in sorted(names) if _is_label(name)]
     return found
+
+
+def _is_label(name):
+    """Whether a file may have labels, by its name."""
+    return (name.lower().endswith(".txt") and name not in NAMES and name.lower() not in NO_LABELS
+            and not name.startswith("."))
 
 
 def listed_names(path: str, root: str) -> list[list[str]]:

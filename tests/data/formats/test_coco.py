@@ -186,3 +186,18 @@ def test_what_is_recognised(files, tmp_path):
     assert not recognises(str(tmp_path)) and not recognises(str(tmp_path / "absent"))
     (tmp_path / "photo.jpg").write_bytes(bytes(range(256)))
     assert not recognises(tmp_path / "photo.jpg")
+
+
+def test_attributes_in_words_are_told(files):
+    content = json.loads(json.dumps(CONTENT))
+    content["annotations"][0]["attributes"] = {"occluded": False, "colour": "red", "rotation": 0.0}
+    assert [str(note) for note in load(files(content)).notes] == [
+        f"1 object with the attribute 'colour' in words: left out (first: sub/a.png, annotation "
+        f"{content['annotations'][0]['id']})"]
+
+
+def test_lvis_names_photos_by_their_address(files):
+    content = json.loads(json.dumps(CONTENT))
+    for image in content["images"]:
+        image["coco_url"] = f"http://host/val2017/{image.pop('file_name').split('/')[-1]}"
+    assert [load(files(content)).file_name(i) for i in range(3)] == ["b.png", "sub/a.png", "empty.png"]

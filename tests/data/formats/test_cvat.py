@@ -275,3 +275,9 @@ def test_a_photo_that_exif_turns(folder):
 def test_the_limit_counts_photos(folder):
     path = written(folder, image(shape("polygon", POLYGON)), image("", "b.jpg"))
     assert len(load(path, limit=1).image_ids) == 1 and len(load(path).image_ids) == 2
+
+
+def test_the_mark_of_what_is_occluded_is_told(folder):
+    marked = shape("polygon", POLYGON).replace('occluded="0"', 'occluded="1"')
+    dataset = load(written(folder, image(marked + shape("polygon", POLYGON))))
+    assert "1 shape that is marked as occluded: the mark is left out (first: a.jpg)" in notes(dataset)

@@ -345,3 +345,14 @@ def test_hostile_entries_end_in_one_line_or_in_a_data_set(folder, entry):
         assert "b.jpg" in [dataset.file_name(i) for i in dataset.image_ids]
         for image_id in dataset.image_ids:
             dataset.load_mask(image_id)
+
+
+def test_answers_about_a_region_that_are_left_out_are_told(folder):
+    outline = region()["value"]
+    more = [{"from_name": name, "id": "r", "type": name, "value": {**outline, **value}}
+            for name, value in (("note", {"text": ["torn"]}), ("stars", {"rating": 3}), ("empty", {"text": [""][:0]}))]
+    dataset, notes = opened(written(folder, task(region(id="r"), *more)))
+    assert dataset.object_count(0) == 1
+    assert [note.split(" (first")[0] for note in notes if "answer" in note] == [
+        "1 region with an answer of type rating: the answer is left out",
+        "1 region with an answer of type text: the answer is left out"]

@@ -182,3 +182,13 @@ def test_the_photo_of_a_task(tmp_path, data, photo, trouble):
 def test_other_files_are_refused(tmp_path, content, said):
     with warnings.catch_warnings(), pytest.raises(DataError, match=f"a.json: {said}"):
         read_tasks(written(tmp_path, content), AnnotatedDataset())
+
+
+def test_tasks_in_folders_and_without_an_ending_are_read_too(tmp_path):
+    """A storage has a file for each annotation, called by its id, in folders of its own."""
+    written(tmp_path, [task(1, annotation(11), photo="a.jpg")])
+    written(tmp_path / "s3", {**annotation(12), "task": task(2, photo="b.jpg")}, "12")
+    written(tmp_path / "s3", "not a task", "README")
+    written(tmp_path / "s3", {"other": 1}, "notes.json")
+    assert chosen(tmp_path) == ({"a.jpg": 11, "b.jpg": 12}, [])
+    assert recognises(tmp_path / "s3")

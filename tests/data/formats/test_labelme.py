@@ -245,3 +245,21 @@ def test_rectangles_alone_must_be_asked_for_and_are_told_of(folder):
         load(write(folder, [square, square]))
     with pytest.warns(UserWarning, match="1 object drawn as a rectangle, among others"):
         load(write(folder, [square, shape()]), boxes_as_masks=None)
+
+
+def test_files_of_folders_within_are_read_with_the_photos_beside_them(tmp_path):
+    for name, label in (("monday", "hat"), ("tuesday", "coat")):
+        (tmp_path / name).mkdir()
+        write(write_photos(tmp_path / name), [shape(label=label)])
+    (tmp_path / "tuesday" / "settings.json").write_text('{"other": 1}')
+    dataset = load(tmp_path)
+    assert [dataset.file_name(i) for i in range(2)] == ["monday/a.jpg", "tuesday/a.jpg"]
+    assert dataset.class_names == ["BG", "coat", "hat"] and recognises(tmp_path)
+    assert validate(dataset, progress=False) == []
+
+
+def test_descriptions_and_flags_of_the_photo_are_told(folder):
+    write(folder, [shape(description="torn"), shape(description="")], flags={"blurred": True, "dark": False})
+    assert [str(note) for note in load(folder).notes] == [
+        "1 photo with flags of the photo as a whole: these are left out (first: a.jpg)",
+        "1 shape with a description: this is left out (first: a.jpg)"]

@@ -280,3 +280,11 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r'pip install "mrcnn-keras\[parquet\]"'):
         open_dataset(path)
+
+
+def test_fields_of_objects_that_are_not_read_are_told(tmp_path):
+    kind = pyarrow.list_(pyarrow.struct([("label", TEXTS), ("segmentation", NUMBERS), ("colour", TEXTS),
+                                         ("area", pyarrow.int64())]))
+    rows = [{"image": picture(), "objects": [{"label": "mug", "segmentation": SQUARE, "colour": "red", "area": 100}]}]
+    with pytest.warns(UserWarning, match=r"1 field of objects that is not read: left out \(first: colour\)"):
+        open_dataset(written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": kind}))

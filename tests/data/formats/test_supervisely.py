@@ -172,3 +172,8 @@ def test_other_files_are_not_superviselys(tmp_path, content):
     (tmp_path / "ann" / "a.json").write_text(content)
     with pytest.raises(DataError, match="annotations of no known format|a folder|a file of"):
         recognise(str(tmp_path / "ann"))
+
+
+def test_descriptions_are_told(project):
+    add(project / "ds2", "d", {**entry(), "description": "torn"})
+    assert "1 object with a description: this is left out (first: ds2/img/d.jpg)" in opened(project)[1]

@@ -36,6 +36,9 @@ FILES = [
     ("a__json", {"info": {}, "categories": {}, "items": []}, "Datumaro"),
     ("a__json", {"imgHeight": 5, "imgWidth": 5, "objects": []}, "Cityscapes"),
     ("a__json", {"asset": {}, "regions": []}, "VoTT"),
+    ("a__ndjson", json.dumps({"type": "dataset", "task": "segment"}) + "\n{}", "NDJSON of Ultralytics"),
+    ("a__json", {"version": "2.0", "item": {}, "annotations": []}, "V7 Darwin"),
+    ("a__json", {"image": {}, "annotations": [{"predicted_iou": 0.9, "segmentation": {}}]}, "SA-1B"),
     ("a__txt", "0 0.5 0.5 0.2 0.1\n1 0.1 0.2 0.3 0.4\n", "labels of YOLO, which are boxes"),
     ("a__txt", "0 0.5 0.5 0.2 0.1 0.3 0.4\n", "outlines of YOLO, of one photo: give the data.yaml"),
     ("a__yaml", "nc: 2\n", "no data.yaml of YOLO"),
@@ -111,7 +114,7 @@ def test_why_a_table_or_text_is_of_no_format(tmp_path):
 @pytest.mark.parametrize("files, first", [
     ({}, "the folder is empty"),
     ({"result__json": {"images": [], "annotations": [], "categories": []}, "images___a__jpg": ""},
-     "COCO, VIA and CSVs are given by their file: result.json"),
+     "result.json in it is of the format coco: give that; COCO, VIA and CSVs are given by their file: result.json"),
     ({"a__jpg": "", "label_names__txt": "none\nshirt"}, "no label maps: .*a.jpg is no PNG"),
     ({"images___a__jpg": ""}, "no instance masks: it needs NAME/images"),
     ({"a__png": "no picture"}, "no label maps: .*a.png: not a readable label map"),

@@ -332,3 +332,22 @@ def test_regions_that_fit_a_photo_before_its_exif_turns_it(folder):
     assert dataset.load_image(0).shape == (WIDTH, HEIGHT, 3)
     dataset = load(export(folder, [region(POLYGON)]))  # fits both: as a browser shows the photo
     assert dataset.notes == [] and dataset.load_mask(0)[0].shape == (WIDTH, HEIGHT, 1)
+
+
+def test_other_attributes_than_the_class_are_told(folder):
+    regions = [region(name="tooth 11", type="crown"), region(name="tooth 12", type="caries", text="")]
+    dataset = load(export(folder, regions))
+    assert dataset.class_names == ["BG", "tooth 11", "tooth 12"]
+    (note,) = [str(note) for note in dataset.notes if "attribute" in str(note)]
+    assert note == ("2 regions with the attribute 'type' beside the class, 'name': left out; --names takes it as the "
+                    "class (first: a.jpg)")
+    assert load(export(folder, regions), names="type").class_names == ["BG", "caries", "crown"]
+
+
+def test_open_lines_that_are_taken_as_outlines_are_told(folder):
+    opened = {"name": "polyline", "all_points_x": [5, 20, 20], "all_points_y": [5, 5, 20]}
+    closed = {"name": "polyline", "all_points_x": [5, 20, 20, 5], "all_points_y": [5, 5, 20, 5]}
+    dataset = load(export(folder, [region(opened), region(closed)]))
+    assert dataset.object_count(0) == 2
+    assert [str(note) for note in dataset.notes if "polyline" in str(note)] == [
+        "1 polyline that is open: taken as an outline, whose ends a straight line joins (first: a.jpg)"]

@@ -250,3 +250,29 @@ def test_paths_that_lead_out_are_followed_and_told_for_folders_and_not_for_photo
                       "a.jpg": None, "a.txt": ROWS})
     with pytest.raises(DataError, match="1 of 2 photos are not in .*: secret.jpg"):
         open_dataset(here)
+
+
+def test_label_files_that_belong_to_two_photos_or_to_none_are_told(tmp_path):
+    path = write_tree(tmp_path, {
+        "data.yaml": "train: images/train\nnames: [shoe, shirt]\n", "images/train/a.jpg": None,
+        "images/train/a.png": None, "images/train/b.jpg": None, "labels/train/a.txt": ROWS, "labels/train/B.txt": ROWS,
+        "labels/train/c.txt": ROWS, "labels/train/readme.txt": "x",
+    })
+    with pytest.warns(UserWarning) as told:
+        dataset = open_dataset(path)
+    said = " ".join(str(entry.message) for entry in told)
+    assert "1 photo that shares its text file with another of the same stem" in said and "a.png" in said
+    assert "1 photo whose text file is called so in other letters, large and small: taken" in said
+    assert "1 text file of labels without a photo: left out" in said and "(first: labels/train/c.txt)" in said
+    assert [dataset.object_count(i) for i in range(3)] == [dataset.object_count(0)] * 3 and dataset.object_count(0)
+
+
+def test_lists_of_another_machine_and_photos_elsewhere(tmp_path):
+    """CVAT without saved images, and Darknet: what is listed has folders that are not here."""
+    path = write_tree(tmp_path / "export", {
+        "data.yaml": "path: ./\ntrain: train.txt\nnames:\n  0: shoe\n  1: shirt\n",
+        "train.txt": "data/images/train/a.jpg\n", "labels/train/a.txt": ROWS,
+    })
+    write_tree(tmp_path / "photos", {"a.jpg": None})
+    dataset = open_dataset(path, tmp_path / "photos")
+    assert names_of(dataset) == ["a.jpg"] and dataset.object_count(0)
