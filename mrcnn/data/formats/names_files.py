@@ -22,7 +22,7 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 LARGEST_LABEL = 65535
-NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write names alone into these, "1 euro" too
+NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write a name a line, "1 euro" too
 REMARK = re.compile(r"#\s|#$")  # "#shirt" may be a name
 NUMBER_FIRST = re.compile(r"(\d+)[\s,;:]+(\S.*)")
 NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
@@ -119,7 +119,7 @@ def _one_a_line(path, lines):
     if empty is not None:
         raise DataError(f"{path}: line {empty} is empty between names, and a name's line is its number: write the name "
                         "that is missing there, or take the line out.")
-    if len(lines) == 1 and "," in lines[0][1]:
+    if len(lines) == 1 and "," in lines[0][1] and os.path.basename(path).lower() not in NEVER_NUMBERED:
         raise DataError(f"{path}: has one line, {lines[0][1][:40]!r}: write a name a line, or a JSON list where a name "
                         "holds commas.")
     return list(enumerate(line for _, line in lines))

@@ -144,3 +144,10 @@ def test_black_is_label_0_wherever_it_is_listed(tmp_path):
     assert colours.labels(pixels, "a.png").tolist() == [[2, 0, 1]]
     assert Colours({}, False).labels(pixels, "a.png").tolist() == [[8, 0, 9]]
     assert packed(np.array([1, 2, 3], np.uint8)) == 0x010203
+
+
+def test_colours_of_camvid(tmp_path):
+    (tmp_path / "class_dict.csv").write_text("name,r,g,b\nAnimal,64,128,64\nVoid,0,0,0\n")
+    names, colours = read_labels(tmp_path / "class_dict.csv", tmp_path)
+    assert names == {0: "Void", 1: "Animal"}
+    assert colours.labels(np.array([[[64, 128, 64], [0, 0, 0]]], np.uint8), "a.png").tolist() == [[1, 0]]

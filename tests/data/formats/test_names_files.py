@@ -83,6 +83,8 @@ def test_names_that_begin_with_numbers_are_names_where_tools_write_names_alone(t
     for file in ("classes.txt", "obj.names", "labels.txt"):
         (tmp_path / file).write_text("5 euro\n1 euro\n2 euro\n")
         assert read_names(tmp_path / file) == {0: "5 euro", 1: "1 euro", 2: "2 euro"}
+    (tmp_path / "labels.txt").write_text("shirt, blouse\n")
+    assert read_names(tmp_path / "labels.txt") == {0: "shirt, blouse"}
     (tmp_path / "labels.txt").write_text("plain\n0 stars\n1 star\n")  # no head
     assert list(read_names(tmp_path / "labels.txt").values()) == ["plain", "0 stars", "1 star"]
 
