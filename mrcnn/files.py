@@ -259,6 +259,18 @@ def _escaped(match):
     return match[0].encode("unicode_escape").decode("ascii")
 
 
+def listed_names(names: Sequence[str]) -> str:
+    """Names in one line, as options that take several read them: one with a comma or a quote stands in quotes.
+
+    Args:
+        names: of classes, as "shirt, blouse" and "pants".
+
+    Returns:
+        As "shirt, blouse", pants.
+    """
+    return ", ".join('"' + name.replace('"', '""') + '"' if set(name) & {",", '"'} else name for name in names)
+
+
 # --- Tables ----------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from full_disk import full_disk
 
 from mrcnn.errors import DataError
 from mrcnn.files import (
+    listed_names,
     plain,
     printable,
     read_json,
@@ -218,3 +219,11 @@ def test_half_a_surrogate_pair_can_be_written(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "a\ud800", "other": "\u00e9"}
     write_text(tmp_path / "a.txt", "a\ud800 \u00e9")
     assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "a\\ud800 \u00e9"
+
+
+def test_names_are_listed_as_options_read_them():
+    from mrcnn.commands.collection_report import names
+
+    listed = ["shirt, blouse", "pants", 'a "b"']
+    assert listed_names(listed) == '"shirt, blouse", pants, "a ""b"""' and names(listed_names(listed)) == listed
+    assert names("top, pants,") == ["top", "pants"]

@@ -11,8 +11,6 @@ COLOURS = {
 }
 NAMES = tuple(COLOURS)
 NEUTRAL = 9.0  # chroma up to which a colour is black, grey or white; a dark one may have a third more
-CELL = 4.0  # side of the cells of `cells`
-SHAPE = (26, 64, 64)  # cells of l from 0 on, of a and b from -128 on
 
 # (hue from, to, [(least lightness, least chroma, name)], first that fits); degrees, from a towards b.
 _HUES = (
@@ -53,13 +51,3 @@ def colour_numbers(lab: np.ndarray) -> np.ndarray:
         for least_lightness, least_chroma, colour in rules:
             name(within & (lightness >= least_lightness) & (chroma >= least_chroma), colour)
     return found
-
-
-def cells() -> np.ndarray:
-    """The names of cells of CIELAB, for tables too long to be named row by row.
-
-    Returns:
-        int [product of SHAPE]: position in NAMES of the colour in the middle of each cell, b fastest.
-    """
-    middles = np.meshgrid(*((np.arange(n) + 0.5) * CELL for n in SHAPE), indexing="ij")
-    return colour_numbers(np.stack([axis.ravel() for axis in middles], axis=1) - (0, 128, 128))

@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 from mrcnn.collections.containers import COLUMNS
 from mrcnn.collections.sources import own_file, read_bytes
-from mrcnn.collections.storage import Unreached
 from mrcnn.collections.tables import Tables
+from mrcnn.data.encoded import opened_image
 from mrcnn.errors import DataError, UsageError
 
 MONTH = "month"  # --by month without a table: of the EXIF
-MOST = 24  # groups that are shown: those with the most outfits
 DATE = re.compile(r"(\d{4})[-:/](\d{2})(?:[-:/]\d{2})?(?:[T ].*)?$")
 _TAKEN, _CHANGED, _EXIF = 36867, 306, 0x8769  # tags: DateTimeOriginal, DateTime, the EXIF part
 
@@ -26,7 +25,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
         column: its column of groups; where all are dates, their months are the groups.
 
     Returns:
-        {photo: group}; photos with an empty cell are left out.
+        {photo: group}; photos with an empty cell, or a date of no month such as 0000-00-00, are left out.
 
     Raises:
         UsageError: the table lacks the column.
@@ -41,13 +40,28 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
                 raise UsageError(f"--by {column}: {path} has the columns {', '.join(heads) or 'of an empty file'}.")
             if named is None:
                 raise DataError(f"{path} has no column of photos: name one {' or '.join(COLUMNS[:3])}.")
-            found = {row[named]: row[column].strip() for row in reader if row[named] and (row[column] or "").strip()}
+            rows = [(row[named], row[column].strip()) for row in reader if row[named] and (row[column] or "").strip()]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot read the table ({error}).") from error
-    dates = {photo: DATE.match(group) for photo, group in found.items()}
-    if found and all(dates.values()):
-        return {photo: f"{date[1]}-{date[2]}" for photo, date in dates.items()}
-    return found
+    found = dict(rows)
+    twice = len(dict.fromkeys(rows)) - len(found)
+    if twice:
+        warnings.warn(f"{path}: {twice} lines give photos another {column} than lines before: the last of each photo "
+                      "counts.", stacklevel=2)
+    if not all(map(DATE.match, found.values())):
+        return found
+    months = {photo: month for photo, group in found.items() if (month := month_of(group))}
+    if len(months) < len(found):
+        wrong = next(group for photo, group in found.items() if photo not in months)
+        warnings.warn(f"{path}: {len(found) - len(months)} photos have a {column} of no month, as {wrong}, hence no "
+                      "group: correct it.", stacklevel=2)
+    return months
+
+
+def month_of(date: str) -> str | None:
+    """The month of a date. date: as 2024-05-31, 2024/05 or EXIF's 2024:05:31 12:00:00; None: it is in none."""
+    found = DATE.match(date)
+    return f"{found[1]}-{found[2]}" if found and int(found[1]) and 1 <= int(found[2]) <= 12 else None
 
 
 def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = None) -> dict[str, str]:
@@ -58,32 +72,32 @@ def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = Non
         show: called with (photos done, photos) now and then.
 
     Returns:
-        {photo: "2024-05"}; photos without a date, and those that cannot be opened, are left out.
+        {photo: "2024-05"}; photos without a date, and those that cannot be opened, are left out, the latter with a
+        warning.
     """
-    from PIL import Image
-
     root, found, lost = tables.collection.root, {}, []
     names = [name for (name,) in tables.rows("SELECT photo FROM kept ORDER BY id")]
     for number, name in enumerate(names, 1):
         try:
-            own = own_file(root, name)
-            here = own is not None and own.system is None  # where the beginning of the file is enough
-            with Image.open(own.path if here else io.BytesIO(read_bytes(root, name))) as image:
-                exif = image.getexif()
-                date = DATE.match(str(exif.get_ifd(_EXIF).get(_TAKEN) or exif.get(_CHANGED) or ""))
-        except UsageError:  # a package is missing
-            raise
-        except Exception as error:  # a photo that is gone or broken has no date; how many have no group is told
-            date = None
-            if isinstance(error, Unreached):
-                lost.append(error)
-        if date:
-            found[name] = f"{date[1]}-{date[2]}"
+            month = _month_taken(root, name)
+        except DataError as error:  # a photo that is gone or broken
+            month = None
+            lost.append(error)
+        if month:
+            found[name] = month
         if show:
             show(number, len(names))
     if lost:
-        warnings.warn(f"{len(lost)} photos cannot be had and have no month, as: {lost[0]}", stacklevel=2)
+        warnings.warn(f"{len(lost)} photos cannot be opened and have no month, as: {lost[0]}", stacklevel=2)
     return found
+
+
+def _month_taken(root, name):
+    own = own_file(root, name)
+    here = own is not None and own.system is None  # where the beginning of the file is enough
+    with opened_image(own.path if here else io.BytesIO(read_bytes(root, name)), own.path if here else name) as image:
+        exif = image.getexif()
+        return month_of(str(exif.get_ifd(_EXIF).get(_TAKEN))) or month_of(str(exif.get(_CHANGED)))
 
 
 def counts_by_group(tables: Tables, groups: dict[str, str]) -> tuple[list[tuple[str, int, dict[int, int]]], int]:
@@ -94,23 +108,19 @@ def counts_by_group(tables: Tables, groups: dict[str, str]) -> tuple[list[tuple[
         groups: {photo: group}.
 
     Returns:
-        ([(group, its outfits, {item: outfits with it})] in the groups' order; outfits of photos without a group). At
-        most MOST groups, those with the most outfits.
+        ([(group, its outfits, {item: outfits with it})] in the groups' order; outfits of photos without a group).
     """
     import pyarrow
 
     photos, names = (pyarrow.array(list(texts), pyarrow.string()) for texts in (groups, groups.values()))
     tables.database.register("listed", pyarrow.table({"photo": photos, "grouping": names}))
     tables.run(
-        "CREATE OR REPLACE TEMP TABLE grouped AS SELECT DISTINCT outfit, grouping FROM objects JOIN kept ON "
-        "objects.photo = kept.id "
-        "JOIN listed ON kept.photo = listed.photo WHERE outfit IS NOT NULL")
+        "CREATE OR REPLACE TEMP TABLE grouped AS SELECT outfit, grouping FROM outfits "
+        "JOIN kept ON outfits.photo = kept.id JOIN listed ON kept.photo = listed.photo")
     tables.database.unregister("listed")
-    chosen = dict(tables.rows("SELECT grouping, count(*) AS n FROM grouped GROUP BY 1 ORDER BY n DESC, 1 LIMIT "
-                              f"{MOST}"))
-    found = {group: (group, chosen[group], {}) for group in sorted(chosen)}
+    found = {group: (group, outfits, {}) for group, outfits in tables.rows(
+        "SELECT grouping, count(*) FROM grouped GROUP BY 1 ORDER BY 1")}
     for group, item, count in tables.rows("SELECT grouping, item, count(*) FROM grouped JOIN items USING (outfit) "
                                           "GROUP BY 1, 2"):
-        if group in found:
-            found[group][2][item] = count
+        found[group][2][item] = count
     return list(found.values()), tables.facts["outfits"] - tables.one("SELECT count(*) FROM grouped")

@@ -89,7 +89,8 @@ def looks_of(tables: Tables, asked: Sequence[Sequence[str]], least: int, count: 
 
 def _most_frequent(counts):
     if not counts:
-        raise DataError("The collection has no outfits: no object of it has a score of --min-score.")
+        raise DataError("Nothing of the collection is in an outfit: no object of it has a score of --min-score, or is "
+                        "of a person who has it.")
     return ", ".join(sorted(counts, key=lambda text: (-counts[text], text))[:SHOWN])
 
 

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from mrcnn.collections.colour_names import COLOURS, NAMES
 from mrcnn.collections.outfit_pictures import Examples
-from mrcnn.collections.tables import ATTRIBUTE_SCORE, Tables
+from mrcnn.collections.tables import ATTRIBUTE_SCORE, NOTHING, Tables
 from mrcnn.collections.together import LARGEST, LEAST, Habit, counts_by_class, outfit_types
 from mrcnn.evaluation.html_page import page, picture, table
 
 SHOWN = 30  # rows of a table of the page; the CSV files have all
 CARDS = 8  # habits with cut-outs
 TYPES = 12
+MOST_GROUPS = 24  # of the page: those with the most outfits
 
 
 @dataclasses.dataclass
@@ -26,6 +27,7 @@ class Findings:
         pairs, triples: Habits, as `habits` orders them.
         examples: cut-outs of `shown`.
         shown: the Habits that have some.
+        least: outfits that a pair or triple had to be in.
         groups: of `counts_by_group`, or None.
         grouping: what the groups are.
     """
@@ -35,6 +37,7 @@ class Findings:
     triples: list[Habit]
     shown: list[Habit]
     examples: Examples
+    least: int = LEAST
     groups: tuple | None = None
     grouping: str = ""
 
@@ -71,13 +74,13 @@ def csv_files(findings: Findings) -> dict[str, str]:
         "triples.csv": (("first", "second", "third", *_FIGURES),
                         [(*habit.things, *_figures(habit)) for habit in findings.triples]),
         "outfits.csv": (("classes", "outfits", "share"),
-                        [(" + ".join(classes), count, f"{count / total:.6f}") for classes, count in findings.types]),
+                        [(_type_of(classes), count, f"{count / total:.6f}") for classes, count in findings.types]),
     }
     if findings.groups:
         names = findings.tables.item_names()
         files["groups.csv"] = ((findings.grouping, "outfits", "thing", "outfits_with_it"),
-                               [(group, outfits, names[item][2], count) for group, outfits, counts in findings.groups[0]
-                                for item, count in sorted(counts.items())])
+                               [(group, outfits, *entry) for group, outfits, counts in findings.groups[0] for entry in
+                                [(names[item][2], counts[item]) for item in sorted(counts)] or [(NOTHING, outfits)]])
     return {name: _csv(head, rows) for name, (head, rows) in files.items() if rows}
 
 
@@ -115,9 +118,11 @@ def _overview(findings):
             (f"objects of a score of at least {findings.tables.min_score:g}", f"{facts['objects']:,}"),
             ("objects below it, left out", f"{facts['weak']:,}"),
             ("outfits: what one person wears" if findings.tables.people else "outfits: what one photo "
-                                                                             "shows", f"{facts['outfits']:,}")]
+                                                                             "shows", f"{facts['outfits']:,}"),
+            (f"outfits with {NOTHING}", f"{facts['bare']:,}")]
     if findings.tables.people:
-        rows.append(("objects that belong to nobody, in no outfit", f"{facts['nobody']:,}"))
+        rows += [("objects of a person below that score, now of another or of nobody", f"{facts['lost']:,}"),
+                 ("objects that belong to nobody, in no outfit", f"{facts['nobody']:,}")]
     return table(("", "number"), rows)
 
 
@@ -204,11 +209,15 @@ def _types(findings):
     for title, found in (("Types of outfits: exactly these", findings.types), ("Often together: at least "
                                                                                "these", findings.sets)):
         if found:
-            rows = [(" + ".join(classes), f"{count:,}", f"{100 * count / total:.1f} "
-                                                        "%") for classes, count in found[:TYPES]]
+            rows = [(_type_of(classes), f"{count:,}", f"{100 * count / total:.1f} %")
+                    for classes, count in found[:TYPES]]
             parts.append(f"<h2>{title}</h2>" + table(("garments", "outfits", "share"), rows,
                                                      {"share": [count / total for _, count in found[:TYPES]]}))
     return "\n".join(parts)
+
+
+def _type_of(classes):
+    return " + ".join(classes) or NOTHING
 
 
 def _grouped(findings):
@@ -216,29 +225,33 @@ def _grouped(findings):
         return ""
     groups, without = findings.groups
     names = findings.tables.item_names()
+    largest = {group for group, *_ in sorted(groups, key=lambda entry: (-entry[1], entry[0]))[:MOST_GROUPS]}
     overall = {item: count for item, count in findings.tables.rows("SELECT item, outfits FROM names")}
     shown = sorted(overall, key=lambda item: -overall[item])[:SHOWN // 2]
     rows = [(group, f"{outfits:,}", *(f"{100 * counts.get(item, 0) / outfits:.0f}" for item in shown))
-            for group, outfits, counts in groups]
-    return (f"<h2>By {html.escape(findings.grouping)}</h2><p class=note>Percent of the outfits that have it. "
-            f"{without:,} outfits have "
-            "no group; groups.csv has every thing.</p><div class=scroll>"
+            for group, outfits, counts in groups if group in largest]
+    more = [outfits for group, outfits, _ in groups if group not in largest]
+    left = (f"The {MOST_GROUPS} groups with the most outfits are shown, {len(more):,} more with {sum(more):,} outfits "
+            "are in groups.csv. " if more else "")
+    return (f"<h2>By {html.escape(findings.grouping)}</h2><p class=note>Percent of the outfits that have it. {left}"
+            f"{without:,} outfits have no group; groups.csv has every thing.</p><div class=scroll>"
             + table((findings.grouping, "outfits", *(names[item][2] for item in shown)), rows) + "</div>")
 
 
 def _method(findings):
-    people = ("An outfit is what one person wears: a garment belongs to the person who has most of its pixels."
+    people = ("An outfit is what one person wears: a garment belongs to the person who has most of its pixels. Each "
+              "person of a score that counts has one, whatever is in it."
               if findings.tables.people else
               "No person is among the objects, so an outfit is all that one photo shows, be it of one person or of "
-              "several.")
+              "several. Each photo that counts has one, whatever is in it.")
     missing = (f" {findings.examples.missing:,} photos could not be shown, as: "
                f"{findings.examples.reason}" if findings.examples.missing else "")
     return (f"<h2>How this was counted</h2><p class=note>{html.escape(people)} An outfit counts once for each thing "
             "it has. Times: outfits with "
             "both, over what there would be if each were worn without regard to the other (lift); its interval of 95 "
             "% is of one pair, "
-            f"so of a hundred pairs that chance made some five look sure. Pairs and triples of less than {LEAST} "
-            "outfits are left out, triples are of "
+            f"so of a hundred pairs that chance made some five look sure. Pairs and triples of less than "
+            f"{findings.least} outfits are left out, triples are of "
             f"the {LARGEST} most frequent things. An attribute counts from a score of {ATTRIBUTE_SCORE:g} on. What a "
             "network takes for another "
             f"thing is counted as that.{html.escape(missing)}</p>")

@@ -4,16 +4,19 @@ DuckDB reads Parquet by itself, counts ten million rows on two cores in seconds,
 the disk, and brings no other package.
 """
 
+import itertools
 import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.collections.colour_names import CELL, NAMES, SHAPE, cells
+from mrcnn.collections.colour_names import NAMES, colour_numbers
 from mrcnn.collections.near_copies import copy_leaders
 from mrcnn.collections.reading import Collection
-from mrcnn.collections.rows import PEOPLE
+from mrcnn.collections.rows import PEOPLE, persons_of
 from mrcnn.data.formats.parquet_files import load_pyarrow
 from mrcnn.errors import DataError, UsageError
+from mrcnn.files import listed_names
 
 NEEDED = {"photo", "hash", "error", "object", "class", "score", "area", "height", "width", "colours", "attributes",
           "person"}
@@ -21,6 +24,9 @@ MEMORY = "3GB"
 ATTRIBUTE_SCORE = 0.5  # least score of an attribute that counts
 PERSONS = 1 << 16  # a person's number is below it
 KINDS = ("class", "colour", "attribute")
+NOTHING = "nothing that counts"  # of an outfit, in tables
+READ_AT_ONCE = 10_000  # rows that come from DuckDB to Python
+_PEOPLE = "(" + ", ".join(f"'{name}'" for name in PEOPLE) + ")"
 
 
 def load_duckdb() -> object:
@@ -36,10 +42,11 @@ def load_duckdb() -> object:
 class Tables:
     """Tables of a collection, in DuckDB's memory.
 
-    `photos` (id, photo, error), `kept` (id, photo) of those that count, `objects` (photo, object, person, outfit,
-    class, score, share, colour, attributes), `names` (item, kind, class, detail, outfits) and `items` (outfit, item):
-    what an outfit has at least one of. An outfit is what one person wears, where there are no persons what one
-    photo shows.
+    `photos` (id, photo, error), `kept` (id, photo) of those that count, `outfits` (outfit, photo), `objects` (photo,
+    object, person, outfit, class, score, share, colour, attributes), `names` (item, kind, class, detail, outfits) and
+    `items` (outfit, item): what an outfit has at least one of. An outfit is what one person wears, where there are no
+    persons what one photo shows. Each person of a score that counts has one, or each photo that counts, whatever the
+    classes are and even if nothing is in it: else "by chance" would be of those alone who wear something.
 
     Args:
         folder: of the collection.
@@ -67,8 +74,10 @@ class Tables:
         self.facts = {"shards": done, "missing": max(planned - done, 0)}
         self._read()
         self._photos(copies)
-        self._objects()
         self._outfits()
+        self._objects()
+        self._owners()
+        self._items()
 
     def rows(self, query: str, *values: object) -> list[tuple]:
         """The rows that a query gives. values: of its question marks."""
@@ -119,33 +128,65 @@ class Tables:
         self.database.unregister("chosen")
         self.facts["counted"] = self.one("SELECT count(*) FROM kept")
 
-    def _objects(self):
-        people = ", ".join(f"'{name}'" for name in PEOPLE)
+    def _outfits(self):
         known = [name for (name,) in self.rows("SELECT DISTINCT class FROM raw WHERE class IS NOT NULL ORDER BY 1")]
         for name in self.classes or ():
             if name not in known:
-                raise UsageError(f"--classes {name}: the collection has {', '.join(known) or 'no objects'}.")
-        self.people = any(name.lower() in PEOPLE for name in known)
-        listed = ", ".join("'" + name.replace("'", "''") + "'" for name in self.classes or known)
-        named = {"cell": np.arange(np.prod(SHAPE)), "colour": cells().astype(np.int8)}
-        self.database.register("cells", load_pyarrow()[0].table(named))
-        cell = (f"(floor(greatest(colours[1].l, 0) / {CELL}) * {SHAPE[1]} + floor((colours[1].a + 128) / {CELL})) "
-                f"* {SHAPE[2]} + floor((colours[1].b + 128) / {CELL})")
+                raise UsageError(f"--classes {listed_names([name])}: the collection has "
+                                 f"{listed_names(known) or 'no objects'}.")
+        self.people, self.counting = any(name.lower() in PEOPLE for name in known), self.classes or known
+        self.run(f"CREATE TABLE outfits AS SELECT kept.id * {PERSONS} + object AS outfit, kept.id AS photo FROM raw "
+                 f"JOIN kept USING (photo) WHERE score >= {float(self.min_score)} AND lower(class) IN {_PEOPLE}"
+                 if self.people else
+                 f"CREATE TABLE outfits AS SELECT id * {PERSONS} AS outfit, id AS photo FROM kept")
+        self.facts["outfits"] = self.one("SELECT count(*) FROM outfits")
+
+    def _objects(self):
+        named = ", ".join("'" + name.replace("'", "''") + "'" for name in self.counting)
+        self.database.create_function("colour_number", _colour_numbers, ["DOUBLE"] * 3, "TINYINT", type="arrow")
         outfit = f"kept.id * {PERSONS}"
         if self.people:
-            outfit = f"CASE WHEN person IS NOT NULL AND lower(class) NOT IN ({people}) THEN {outfit} + person END"
+            outfit = f"CASE WHEN person IS NOT NULL AND lower(class) NOT IN {_PEOPLE} THEN {outfit} + person END"
         self.run(f"""CREATE TABLE objects AS SELECT kept.id AS photo, object, person, {outfit} AS outfit, class, score,
-            area / (height::DOUBLE * width) AS share, cells.colour, list_transform(list_filter(attributes,
-            lambda told: told.score >= {ATTRIBUTE_SCORE}), lambda told: told.name) AS attributes
-            FROM raw JOIN kept USING (photo) LEFT JOIN cells ON cells.cell = ({cell})::BIGINT
-            WHERE object IS NOT NULL AND score >= {float(self.min_score)} AND class IN ({listed or "''"})""")
-        self.database.unregister("cells")
+            area / (height::DOUBLE * width) AS share, colour_number(colours[1].l, colours[1].a, colours[1].b) AS colour,
+            list_transform(list_filter(attributes, lambda told: told.score >= {ATTRIBUTE_SCORE}),
+            lambda told: told.name) AS attributes FROM raw JOIN kept USING (photo)
+            WHERE object IS NOT NULL AND score >= {float(self.min_score)} AND class IN ({named or "''"})""")
         self.facts["objects"] = self.one("SELECT count(*) FROM objects")
         self.facts["weak"] = self.one(f"SELECT count(*) FROM raw WHERE score < {float(self.min_score)}")
-        self.facts["nobody"] = self.one(
-            f"SELECT count(*) FROM objects WHERE outfit IS NULL AND lower(class) NOT IN ({people})")
 
-    def _outfits(self):
+    def _owners(self):
+        """Give what a person below the least score has to the one above it who has most of its pixels."""
+        self.run("CREATE TEMP TABLE lost AS SELECT photo, object FROM objects WHERE outfit IS NOT NULL "
+                 "AND outfit NOT IN (SELECT outfit FROM outfits)")
+        self.facts["lost"] = self.one("SELECT count(*) FROM lost")
+        if self.facts["lost"]:
+            photos, objects, persons = (list(column) for column in zip(*self._new_owners()))
+            pyarrow = load_pyarrow()[0]
+            self.database.register("owners", pyarrow.table({
+                "photo": pyarrow.array(photos, pyarrow.int64()), "object": pyarrow.array(objects, pyarrow.int32()),
+                "person": pyarrow.array(persons, pyarrow.int32())}))
+            self.run(f"UPDATE objects SET person = owners.person, outfit = objects.photo * {PERSONS} + owners.person "
+                     "FROM owners WHERE objects.photo = owners.photo AND objects.object = owners.object")
+            self.database.unregister("owners")
+        self.facts["nobody"] = self.one(
+            f"SELECT count(*) FROM objects WHERE outfit IS NULL AND lower(class) NOT IN {_PEOPLE}")
+
+    def _new_owners(self) -> Iterator[tuple[int, int, int | None]]:
+        """(number of the photo, of the object, of its person or None) of each object of a person who does not count."""
+        rows = _one_by_one(self.run(f"""SELECT kept.id, raw.object, lost.object IS NOT NULL, height, width, rle
+            FROM raw JOIN kept USING (photo) LEFT JOIN lost ON lost.photo = kept.id AND lost.object = raw.object
+            WHERE kept.id IN (SELECT photo FROM lost) AND (lost.object IS NOT NULL
+                OR kept.id * {PERSONS} + raw.object IN (SELECT outfit FROM outfits)) ORDER BY 1, 2"""))
+        for photo, some in itertools.groupby(rows, key=lambda row: row[0]):
+            some = list(some)
+            told = [row for row in some if row[-1] is not None]
+            rles = [{"size": [height, width], "counts": counts} for *_, height, width, counts in told]
+            found = persons_of(rles, ["" if lost else PEOPLE[0] for _, _, lost, *_ in told])
+            owner = {row[1]: None if place is None else told[place][1] for row, place in zip(told, found)}
+            yield from ((photo, number, owner.get(number)) for _, number, lost, *_ in some if lost)
+
+    def _items(self):
         self.run("""CREATE TABLE told AS SELECT DISTINCT outfit, kind, class, detail FROM (
             SELECT outfit, 0 AS kind, class, NULL AS detail FROM objects
             UNION ALL SELECT outfit, 1, class, colour::VARCHAR FROM objects WHERE colour IS NOT NULL
@@ -156,7 +197,7 @@ class Tables:
         self.run("""CREATE TABLE items AS SELECT outfit, item::INTEGER AS item FROM told JOIN names
             ON told.kind = names.kind AND told.class = names.class AND told.detail IS NOT DISTINCT FROM names.detail""")
         self.run("DROP TABLE told")
-        self.facts["outfits"] = self.one("SELECT count(DISTINCT outfit) FROM objects")
+        self.facts["bare"] = self.facts["outfits"] - self.one("SELECT count(DISTINCT outfit) FROM items")
 
     def item_names(self) -> dict[int, tuple[str, str, str]]:
         """{item: (kind, class, text)}: "pants", "blue pants" of a colour, "top, striped" of an attribute."""
@@ -167,3 +208,15 @@ class Tables:
             found[item] = KINDS[kind], name, text
         return found
 
+
+
+def _colour_numbers(lightness, a, b):
+    """`colour_numbers` of columns, so that a report names colours by the one rule that all commands have."""
+    lab = np.stack([column.to_numpy(zero_copy_only=False) for column in (lightness, a, b)], axis=1)
+    return load_pyarrow()[0].array(colour_numbers(lab).astype(np.int8))
+
+
+def _one_by_one(answer):
+    """The rows of an answer of DuckDB, of which no more than READ_AT_ONCE are in memory."""
+    while rows := answer.fetchmany(READ_AT_ONCE):
+        yield from rows

@@ -99,12 +99,15 @@ def outfit_types(tables: Tables, share: float = 0.01) -> tuple[list[Counted], li
         share: of the outfits that a frequent set must be in at least.
 
     Returns:
-        ([(classes, outfits with exactly these)], [(classes, outfits with at least these)]), in descending order.
+        ([(classes, outfits with exactly these)], [(classes, outfits with at least these)]), in descending order. Those
+        with no class that counts are of the classes ().
     """
     sets = {tuple(classes): count for classes, count in tables.rows(
         "SELECT classes, count(*) AS n FROM (SELECT list_sort(list(DISTINCT class)) AS classes FROM objects "
         "WHERE outfit IS NOT NULL GROUP BY outfit) GROUP BY 1 ORDER BY n DESC, 1")}
-    return list(sets.items()), itemsets(sets, max(LEAST, int(share * tables.facts["outfits"])))
+    exactly = {**sets, **({(): tables.facts["bare"]} if tables.facts["bare"] else {})}
+    return (sorted(exactly.items(), key=lambda entry: (-entry[1], entry[0])),
+            itemsets(sets, max(LEAST, int(share * tables.facts["outfits"]))))
 
 
 def counts_by_class(tables: Tables) -> list[dict]:

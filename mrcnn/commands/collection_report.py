@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import os
 import sys
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def report(options: argparse.Namespace) -> int:
     found = examples(tables, shown, options.examples)
     if found.missing:
         print(f"{found.missing} photos of examples cannot be shown, as: {found.reason}", file=sys.stderr)
-    findings = Findings(tables, pairs, triples, shown, found, *grouped(tables, options))
+    findings = Findings(tables, pairs, triples, shown, found, options.min_outfits, *grouped(tables, options))
     name = os.path.basename(os.path.abspath(options.folder))
     os.makedirs(output, exist_ok=True)
     files = csv_files(findings)
@@ -70,7 +71,10 @@ def tell(tables: Tables) -> None:
               "collection label goes on with them.", file=sys.stderr)
     for count, text in ((facts["unreadable"], "photos cannot be read"),
                         (facts["weak"], "objects have a lower score and are left out: --min-score"),
-                        (facts["nobody"], "objects share no pixel with a person and are in no outfit")):
+                        (facts["lost"], "objects were of a person of a lower score: they count as of the one above it "
+                                        "who has most of their pixels, or of nobody: --min-score"),
+                        (facts["nobody"], "objects share no pixel with a person and are in no outfit"),
+                        (facts["bare"], "outfits have nothing that counts; they are among all that shares are of")):
         if count:
             print(f"{count:,} {text}.")
     if facts["copies"]:
@@ -94,6 +98,8 @@ def grouped(tables: Tables, options: argparse.Namespace) -> tuple:
         raise UsageError(f"--by {options.by} needs --table, the CSV file with that column; --by month alone reads the "
                          "photos' EXIF.")
     found = counts_by_group(tables, groups)
+    if found[1]:
+        print(f"{found[1]:,} outfits have no group by {options.by}: what names none of their photos, or no date.")
     if not found[0]:
         raise UsageError(f"--by {options.by}: no photo of the collection has a group; its photos are named as "
                          f"{(tables.rows('SELECT photo FROM kept LIMIT 1') or [('-',)])[0][0]}.")
@@ -111,7 +117,8 @@ def add_report(tasks: argparse._SubParsersAction,
     command.add_argument("--min-score", type=probability, default=0.5, metavar="P", help="least score of an object "
                                                                                          "(default 0.5)")
     command.add_argument("--classes", type=names, metavar="A,B",
-                         help="classes that count (default: all)")
+                         help="classes that count (default: all); a name with a comma in quotes, as "
+                              "'\"shirt, blouse\",pants'")
     command.add_argument("--min-outfits", type=at_least_two, default=5, metavar="N",
                          help="outfits that a pair or triple must be in (default 5)")
     command.add_argument("--count-copies", action="store_true", help="count near-duplicates of photos too")
@@ -126,8 +133,11 @@ def add_report(tasks: argparse._SubParsersAction,
 
 
 def names(text: str) -> list[str]:
-    """The names of a list with commas."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+    """The names of a list with commas, those with a comma in quotes: "shirt, blouse", pants."""
+    try:
+        return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row if name.strip()]
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of names ({error})") from error
 
 
 def at_least_two(text: str) -> int:

@@ -1,7 +1,10 @@
 """Photos as the bytes of their files: decoded upright, grey and transparent ones as RGB."""
 
+import contextlib
 import io
 import os
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 
@@ -30,13 +33,33 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
     Raises:
         DataError: it is unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    read_heic(name, data)
-    with decoding(name):
-        image = Image.open(io.BytesIO(data), formats=formats)
+    with opened_image(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
         return to_rgb(ImageOps.exif_transpose(image), name, matte) if pixels is None else pixels
+
+
+@contextlib.contextmanager
+def opened_image(file: str | os.PathLike | BinaryIO, name: str | os.PathLike,
+                 formats: tuple[str, ...] | None = None) -> Iterator[object]:
+    """A photo of any format, HEIC too, as a Pillow image, whose pixels are not decoded yet.
+
+    Args:
+        file: its path, or a file that is open for reading bytes.
+        name: to call it.
+        formats: as for `decode_image`.
+
+    Raises:
+        DataError: it cannot be opened, or what Pillow raises within the block.
+    """
+    from PIL import Image
+
+    with decoding(name), contextlib.ExitStack() as stack:
+        file = file if hasattr(file, "read") else stack.enter_context(open(file, "rb"))
+        read_heic(name, file.read(12))
+        file.seek(0)
+        yield stack.enter_context(Image.open(file, formats=formats))
 
 
 def _decode_plain(data, image):

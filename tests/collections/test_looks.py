@@ -56,7 +56,7 @@ def test_a_rare_colour_is_told_and_its_class_is_looked_at(tmp_path):
     with pytest.raises(UsageError, match="Nothing of the photo is in 5 outfits"):
         looks_of(tables, [("blue sock",), ("blue tie",)], 5, 6)
     weak = Tables(write_collection(tmp_path / "weak", [[row("a.jpg", 0, "top", score=0.1)]]))
-    with pytest.raises(DataError, match="has no outfits: no object of it has a score of --min-score"):
+    with pytest.raises(DataError, match="Nothing of the collection is in an outfit: no object of it has a score of"):
         looks_of(weak, [("top",)], 5, 6)
 
 

@@ -140,17 +140,25 @@ def test_attributes_groups_and_scores(tmp_path):
     assert "10 outfits have no group" in (report / "report.html").read_text()
 
 
-def test_months_come_from_the_exif(tmp_path):
-    from mrcnn.collections.groups import months_of_exif
-
-    exif = Image.Exif()
-    exif.get_ifd(0x8769)[36867] = "2023:07:09 12:00:00"
-    for name, tags in (("a.jpg", exif), ("b.jpg", Image.Exif())):
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / name, exif=tags)
-    (tmp_path / "c.jpg").write_bytes(b"no photo")
-    rows = [row(f"{name}.jpg", 0, "top", "red") for name in "abcd"]
-    tables = Tables(write_collection(tmp_path / "c", [rows], root=tmp_path))
-    assert months_of_exif(tables) == {"a.jpg": "2023-07"}
+def test_the_page_says_what_it_leaves_out_and_the_tables_have_all(tmp_path, capsys):
+    """30 months of two outfits each, three in the first, one of which has nothing that counts; one has no month."""
+    rows = [row(f"{number:02d}.jpg", i, name) for number in range(62) for i, name in enumerate(("top", "hat"))]
+    rows.append(row("sock.jpg", 0, "sock"))
+    folder = write_collection(tmp_path / "c", [rows])
+    dates = [f"{number:02d}.jpg,{2020 + number // 24}-{number // 2 % 12 + 1:02d}-10\n" for number in range(60)]
+    (tmp_path / "t.csv").write_text("photo,day\nsock.jpg,2020-01-01\n60.jpg,2030-01-01\n" + "".join(dates))
+    assert main(["collection", "report", folder, "--by", "day", "--table", str(tmp_path / "t.csv"), "--examples", "0",
+                 "--count-copies", "--classes", "top,hat", "--min-outfits", "50"]) == 0
+    printed = capsys.readouterr().out
+    assert "1 outfits have no group by day" in printed and "1 outfits have nothing that counts" in printed
+    months = {line["day"]: line["outfits"] for line in lines_of(folder, "groups.csv")}
+    assert len(months) == 31 and months["2020-01"] == "3" and months["2022-06"] == "2" and months["2030-01"] == "1"
+    types = {line["classes"]: line["outfits"] for line in lines_of(folder, "outfits.csv")}
+    assert types == {"hat + top": "62", "nothing that counts": "1"}
+    page = (pathlib.Path(folder) / "report" / "report.html").read_text()
+    assert "The 24 groups with the most outfits are shown, 7 more with 13 outfits are in groups.csv." in page
+    assert page.count("<td>2020-01</td>") == 1 and "<td>2030-01</td>" not in page
+    assert "Pairs and triples of less than 50 outfits are left out" in page
 
 
 def test_photos_that_are_gone_or_changed_are_told(tmp_path, capsys):
@@ -211,21 +219,6 @@ def test_photos_in_files_and_at_addresses_are_shown_and_dated(tmp_path, where):
     assert found.missing == 1 and f"{name} is another file than the one that was labelled" in found.reason
 
 
-def test_photos_that_cannot_be_had_are_told_of_when_months_are_read(tmp_path, monkeypatch):
-    from mrcnn.collections import groups
-    from mrcnn.collections.storage import Unreached
-
-    def refuse(root, name):
-        raise Unreached(f"{name}: cannot be read (gone)")
-
-    pytest.importorskip("fsspec")
-    monkeypatch.setattr(groups, "read_bytes", refuse)
-    tables = Tables(write_collection(tmp_path / "c", [[row("a.jpg", 0, "top")], [row("b.jpg", 0, "top")]],
-                                     root="memory://x"))
-    with pytest.warns(UserWarning, match="2 photos cannot be had and have no month, as: a.jpg: cannot be read"):
-        assert groups.months_of_exif(tables) == {}
-
-
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--classes", "sock"], "--classes sock: the collection has pants, person, shoes, top"),
     (["--by", "place"], "--by place needs --table"),
@@ -235,6 +228,7 @@ def test_photos_that_cannot_be_had_are_told_of_when_months_are_read(tmp_path, mo
                                                  "a.jpg"),
     (["--by", "town", "--table", "{tmp}/none.csv"], "none.csv: cannot read the table"),
     (["--min-outfits", "1"], "1 is less than 2"),
+    (["--classes", '"a, b", pants'], '--classes "a, b": the collection has pants, person, shoes, top'),
 ])
 def test_wrong_options_are_one_line(tmp_path, capsys, arguments, message):
     folder = write_collection(tmp_path / "c", [[one for one in two_people()[0] if one["class"] != "hat"]])
