@@ -4,13 +4,14 @@ Such copies in two parts of a split make a network look better than it is, so th
 `mrcnn.data.curation.splits`.
 """
 
-import io
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.encoded import opened_image
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 
@@ -55,7 +56,7 @@ def perceptual_hashes(dataset: Dataset, workers: int | None = None,
     """
     def hashed(image_id):
         try:
-            return perceptual_hash(_small_grey(dataset, image_id))
+            return perceptual_hash(_pixels(dataset, image_id))
         except DataError:
             return None  # `data validate` is what tells of these
 
@@ -64,20 +65,26 @@ def perceptual_hashes(dataset: Dataset, workers: int | None = None,
     return np.array([0 if value is None else value for value in hashes], np.uint64), readable
 
 
-def _small_grey(dataset, image_id):
-    """uint8 [h, w] of a photo, upright; a large JPEG is decoded at a fraction of its size and time."""
-    from PIL import Image, ImageOps
-
+def _pixels(dataset, image_id):
+    """uint8 [h, w] or [h, w, 3] of a photo as the network sees it; a large JPEG at a fraction of its size and time."""
     path = dataset.image_info[image_id].get("path")
-    if not path or type(dataset).load_image is not Dataset.load_image:
-        return np.asarray(Image.fromarray(dataset.load_image(image_id)).convert("L"))
-    try:
-        with open(path, "rb") as file:
-            image = Image.open(io.BytesIO(file.read()))
+    if path and type(dataset).load_image is Dataset.load_image:
+        with contextlib.suppress(DataError):  # of a broken file, of which load_image knows what to say
+            small = _small_grey(path)
+            if small is not None:
+                return small
+    return dataset.load_image(image_id)
+
+
+def _small_grey(path):
+    """uint8 [h, w] of a JPEG in grey or RGB, upright; None of all else, whose grey values `load_image` alone tells."""
+    from PIL import ImageOps
+
+    with opened_image(path, path, ("JPEG",)) as image:
+        if image.mode not in ("L", "RGB"):
+            return None
         image.draft("L", (4 * SIDE, 4 * SIDE))
         return np.asarray(ImageOps.exif_transpose(image).convert("L"))
-    except Exception:  # a broken file, of which load_image knows what to say
-        return np.asarray(Image.fromarray(dataset.load_image(image_id)).convert("L"))
 
 
 def hash_groups(hashes: np.ndarray, distance: int = DISTANCE) -> np.ndarray:

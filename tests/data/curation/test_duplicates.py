@@ -115,6 +115,26 @@ def test_a_turned_photo_is_seen_upright(tmp_path, pictures):
     assert set(find_duplicates(dataset)) == {"a.jpg", "b.jpg"}
 
 
+def test_hashes_are_of_the_pixels_that_the_network_sees(tmp_path, pictures):
+    """Of 16 bits the high byte, of what is transparent the matte: what lies under it, and the low byte, are no mark."""
+    rng, shown = np.random.default_rng(0), pictures[0][..., 1] > 100
+    under = np.where(shown[..., None], pictures[1], rng.integers(0, 256, pictures[1].shape)).astype(np.uint8)
+    deep = pictures[2][..., 0].astype(np.uint16) * 256 + rng.integers(0, 256, shown.shape).astype(np.uint16)
+    Image.fromarray(np.dstack([under, np.uint8(255) * shown])).save(tmp_path / "clear.png")
+    Image.fromarray(np.where(shown[..., None], pictures[1], np.uint8([0, 0, 250]))).save(tmp_path / "laid.png")
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.fromarray(pictures[2][..., 0]).save(tmp_path / "flat.png")
+    Image.fromarray(pictures[3]).convert("CMYK").save(tmp_path / "ink.jpg")
+    names, dataset = ("clear", "laid", "deep", "flat", "ink"), Dataset()
+    dataset.matte = (0, 0, 250)
+    for name in names:
+        dataset.add_image("test", name, str(tmp_path / f"{name}.{'jpg' if name == 'ink' else 'png'}"))
+    dataset.prepare()
+    hashes = dict(zip(names, perceptual_hashes(dataset)[0]))
+    assert hashes["clear"] == hashes["laid"] and hashes["deep"] == hashes["flat"] != hashes["clear"]
+    assert hashes["ink"] == perceptual_hash(dataset.load_image(4))
+
+
 def test_pictures_without_files():
     dataset = DrawnPeople()
     dataset.load_drawn(6, size=(256, 192), seed=5)
