@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.encoded import to_rgb
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import UsageError
@@ -69,7 +70,7 @@ class Function:
             A list of LabeledShapeRequest.
         """
         least = self._least if context.conf_threshold is None else context.conf_threshold
-        [found] = self._model.detect([np.asarray(image.convert("RGB"))], rle=True, min_confidence=least)
+        [found] = self._model.detect([to_rgb(image, "what CVAT sent")], rle=True, min_confidence=least)
         shapes = []
         for class_id, rle in zip(found["class_ids"].tolist(), found["rles"]):
             if context.conv_mask_to_poly:

@@ -1,12 +1,14 @@
 """The serverless function of CVAT: what its handler answers, and the folder that Nuclio is given."""
 
 import base64
+import io
 import json
 import runpy
 import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.errors import UsageError
 from mrcnn.serving import cvat_nuclio
@@ -58,6 +60,18 @@ def test_the_polygon_is_that_of_the_largest_part():
     pixels[0, 0, 1:] = 200, 0
     [row] = cvat_nuclio.shapes(Stub(), pixels)
     assert set(row["points"][::2]) == {5, 20} and sum(row["mask"][:-4]) == 30 * 15 + 9 + 9 - 4
+
+
+def test_photos_are_read_as_in_training():
+    """A transparent red is white, and of 16 bits the high byte counts; Pillow alone gives red, and 255."""
+    red, deep, held, seen = np.zeros((4, 4, 4), np.uint8), np.full((4, 4), 0x40FF, np.uint16), io.BytesIO(), []
+    red[..., 0] = 255
+    model = types.SimpleNamespace(detect=lambda images, **_: seen.append(images[0]) or [
+        {"class_ids": np.zeros(0, int), "scores": np.zeros(0), "rles": []}])
+    Image.fromarray(deep).save(held, "PNG")
+    for data in (png(red), held.getvalue()):
+        assert ask({"image": base64.b64encode(data).decode()}, model).status == 200
+    assert (seen[0] == 255).all() and (seen[1] == 0x40).all() and seen[1].shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize("body, message", [
