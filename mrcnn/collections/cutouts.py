@@ -30,13 +30,14 @@ def write_cutouts(collection: Collection, folder: str, below: float | None = Non
         show: called as show(shards done, shards in all).
 
     Returns:
-        {"objects": written, "files": written, "kept": files that were there, "changed": photos left out, as they
-        cannot be read any more or are other files than those that were labelled}.
+        {"objects": written, "files": written, "kept": files that were there, "maskless": objects left out, as they
+        have no pixel, "changed": photos left out, as they cannot be read any more or are other files than those that
+        were labelled}.
 
     Raises:
         DataError: a shard cannot be read, or a file not be written.
     """
-    counts = {"objects": 0, "files": 0, "kept": 0, "changed": 0}
+    counts = {"objects": 0, "files": 0, "kept": 0, "maskless": 0, "changed": 0}
     shards = collection.shards
     for done, shard in enumerate(shards, start=1):
         name = os.path.basename(shard).replace("shard-", "cutouts-").replace(".parquet", ".tar")
@@ -55,8 +56,10 @@ def _fill(archive, collection, shard, below, counts):
     job = collection.job()
     number = os.path.basename(shard).removeprefix("shard-").removesuffix(".parquet")
     for start, rows in collection.photos_of(shard):
-        objects = [(start + i, row) for i, row in enumerate(rows) if row["object"] is not None and row["area"]
-                   and (below is None or row["score"] < below)]
+        chosen = [(start + i, row) for i, row in enumerate(rows)
+                  if row["object"] is not None and (below is None or row["score"] < below)]
+        objects = [(place, row) for place, row in chosen if row["area"]]
+        counts["maskless"] += len(chosen) - len(objects)
         if not objects:
             continue
         sha256, image, _ = read_photo(job, rows[0]["photo"])

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 
+from mrcnn.collections.photo_names import PhotoNames
 from mrcnn.collections.reading import Collection, class_names
 from mrcnn.collections.sources import own_file
 from mrcnn.data import run_lengths
@@ -19,22 +20,26 @@ SEPARATE = (",", ":")  # of JSON without spaces
 OPENED = ("http://", "https://", "s3://", "gs://")  # by Label Studio, the last two where its project has that storage
 
 
-def write_coco(collection: Collection, path: str, below: float | None = None) -> dict[str, int]:
+def write_coco(collection: Collection, path: str, below: float | None = None,
+               photo_names: PhotoNames | None = None) -> dict[str, int]:
     """Write COCO JSON: photos, compressed run lengths, boxes, areas, scores and attributes.
+
+    Objects without a pixel are left out, in all formats: readers refuse them.
 
     Args:
         collection: to read, twice: photos stand before objects.
         path: of the JSON file.
         below: photos with an object of a lower score are written alone; None writes all.
+        photo_names: how photos are called; None: as PhotoNames of the collection has it.
 
     Returns:
-        {"photos": written, "objects": written, "unreadable": photos left out}.
+        {"photos": written, "objects": written, "unreadable": photos left out, "maskless": objects left out}.
 
     Raises:
         DataError: a shard cannot be read, or the file not be written.
     """
-    names, words = class_names(collection), attribute_ids(collection)
-    counts = {"photos": 0, "objects": 0, "unreadable": 0}
+    names, words, called = class_names(collection), attribute_ids(collection), photo_names or PhotoNames(collection)
+    counts = {"photos": 0, "objects": 0, "unreadable": 0, "maskless": 0}
     with whole_files(path) as (partial,), open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
         listed = {"categories": [{"id": number, "name": name} for number, name in names.items()]}
         if words:
@@ -43,16 +48,15 @@ def write_coco(collection: Collection, path: str, below: float | None = None) ->
                            for i, (key, value) in enumerate(listed.items())) + '"images": [')
         for rows in _chosen(collection, below, counts, ("photo", "error", "height", "width", "score")):
             counts["photos"] += 1
-            entry = {"id": counts["photos"], "file_name": rows[0]["photo"], "height": rows[0]["height"],
+            entry = {"id": counts["photos"], "file_name": called.of(rows[0]["photo"]), "height": rows[0]["height"],
                      "width": rows[0]["width"]}
             file.write(("\n" if counts["photos"] == 1 else ",\n") + json.dumps(entry, separators=SEPARATE))
         file.write('\n],\n"annotations": [')
         for photo, rows in enumerate(_chosen(collection, below, {"unreadable": 0}), start=1):
-            for row in rows:
-                if row["object"] is not None:
-                    counts["objects"] += 1
-                    entry = {"id": counts["objects"], "image_id": photo, **_coco_object(row, words)}
-                    file.write(("\n" if counts["objects"] == 1 else ",\n") + json.dumps(entry, separators=SEPARATE))
+            for row in _objects(rows, counts):
+                counts["objects"] += 1
+                entry = {"id": counts["objects"], "image_id": photo, **_coco_object(row, words)}
+                file.write(("\n" if counts["objects"] == 1 else ",\n") + json.dumps(entry, separators=SEPARATE))
         file.write("\n]}\n")
     return counts
 
@@ -65,14 +69,15 @@ def _coco_object(row, words):
     }
 
 
-def write_imaterialist(collection: Collection, path: str, below: float | None = None) -> dict[str, int]:
+def write_imaterialist(collection: Collection, path: str, below: float | None = None,
+                       photo_names: PhotoNames | None = None) -> dict[str, int]:
     """Write iMaterialist's CSV with label_descriptions.json beside it; photos in which nothing is found are left out.
 
     Args, Returns, Raises:
         as `write_coco`, with "empty", the photos without objects; `path` is of the CSV.
     """
-    names, words = class_names(collection), attribute_ids(collection)
-    counts = {"photos": 0, "objects": 0, "unreadable": 0, "empty": 0}
+    names, words, called = class_names(collection), attribute_ids(collection), photo_names or PhotoNames(collection)
+    counts = {"photos": 0, "objects": 0, "unreadable": 0, "maskless": 0, "empty": 0}
     described = os.path.join(os.path.dirname(path), NAMES_FILE)
     with (whole_files(path, described) as (partial, beside),
           open(partial, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
@@ -83,17 +88,18 @@ def write_imaterialist(collection: Collection, path: str, below: float | None = 
         table = csv.writer(file)
         table.writerow(("ImageId", "EncodedPixels", "Height", "Width", "ClassId"))
         for rows in _chosen(collection, below, counts):
-            objects = [row for row in rows if row["object"] is not None]
+            objects = _objects(rows, counts)
             counts["photos" if objects else "empty"] += 1
             counts["objects"] += len(objects)
             for row in objects:
                 told = sorted(words[word] for word in _words(row))
-                table.writerow((row["photo"], rle_to_encoded_pixels(_rle(row)), row["height"], row["width"],
+                table.writerow((called.of(row["photo"]), rle_to_encoded_pixels(_rle(row)), row["height"], row["width"],
                                 "_".join(map(str, (row["class_id"], *told)))))
     return counts
 
 
-def write_label_studio_tasks(collection: Collection, path: str, below: float | None = None) -> dict[str, int]:
+def write_label_studio_tasks(collection: Collection, path: str, below: float | None = None,
+                             photo_names: PhotoNames | None = None) -> dict[str, int]:
     """Write tasks of Label Studio whose predictions are what was found, with the labelling configuration (XML) beside.
 
     Args, Returns, Raises:
@@ -103,19 +109,20 @@ def write_label_studio_tasks(collection: Collection, path: str, below: float | N
     config = config_beside(path)
     if config == path:
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
-    used = {}
+    used, called = {}, photo_names or PhotoNames(collection)
     for control, choice in sorted(map(told_of, attribute_ids(collection))):
         used.setdefault(control, []).append(choice)
-    counts = {"photos": 0, "objects": 0, "unreadable": 0}
+    counts = {"photos": 0, "objects": 0, "unreadable": 0, "maskless": 0}
     with (whole_files(path, config) as partials, open(partials[0], "w", encoding="utf-8") as file,
           open(partials[1], "w", encoding="utf-8", errors="backslashreplace") as config_file):
         config_file.write(config_text(list(class_names(collection).values()), used))
         file.write("[")
         for rows in _chosen(collection, below, counts):
-            objects = [row for row in rows if row["object"] is not None and row["area"]]
+            objects = _objects(rows, counts)
             counts["photos"] += 1
             counts["objects"] += len(objects)
-            file.write(("\n" if counts["photos"] == 1 else ",\n") + json.dumps(_task(collection, rows[0], objects)))
+            task = json.dumps(_task(collection, called, rows[0], objects))
+            file.write(("\n" if counts["photos"] == 1 else ",\n") + task)
         file.write("\n]\n")
     return counts
 
@@ -125,9 +132,9 @@ def config_beside(path: str) -> str:
     return f"{os.path.splitext(path)[0]}.xml"
 
 
-def _task(collection, photo, objects):
-    name = photo["photo"].replace(os.sep, "/")
-    place = own_file(collection.root, name)
+def _task(collection, called, photo, objects):
+    name = called.of(photo["photo"])
+    place = own_file(collection.root, photo["photo"])
     if place is None:
         raise DataError(f"{name} is in a tar or Parquet file, which Label Studio does not look into: unpack the "
                         "photos, and label the folder.")
@@ -139,8 +146,9 @@ def _task(collection, photo, objects):
         outline, *choices = region_results(f"r{row['object']}", row["class"], _rle(row), size,
                                            [told_of(word) for word in _words(row)])
         results += [{**outline, "score": row["score"]}, *choices]
+    served = place.shown if place.system else address_of(served_name(os.path.join(called.folder, name), name))
     return {
-        "data": {"image": address_of(served_name(place.path, name)) if place.system is None else place.shown},
+        "data": {"image": served},
         "predictions": [{"model_version": collection.key[:12], "result": results,
                          "score": min((row["score"] for row in objects), default=0.0)}],
     }
@@ -156,6 +164,14 @@ def attribute_ids(collection: Collection) -> dict[str, int]:
 
 def _words(row):
     return [told["name"] for told in row["attributes"] or ()]
+
+
+def _objects(rows, counts):
+    """Rows of a photo's objects, less those without a pixel, which are counted."""
+    objects = [row for row in rows if row["object"] is not None]
+    found = [row for row in objects if row["area"]]
+    counts["maskless"] += len(objects) - len(found)
+    return found
 
 
 def _rle(row):

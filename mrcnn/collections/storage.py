@@ -250,20 +250,27 @@ def is_folder(path: str) -> bool:
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path has the signs of a pattern and is no file."""
+    """Whether a path has the signs of a pattern and is neither a file nor a folder."""
     if is_address(path):
         web = path.lower().startswith(("http://", "https://"))  # where ? begins the query
         return any(sign in split(path)[1] for sign in ("*[" if web else "*?["))
-    return glob.has_magic(path) and not os.path.isfile(path)
+    return glob.has_magic(path) and not os.path.exists(path)
+
+
+def head_of(pattern: str) -> str:
+    """The folder, or its address, before the first sign of a pattern: photos of photos/2024-*/*.jpg."""
+    before, path, after = split(pattern) if is_address(pattern) else ("", pattern, "")
+    head, slash, _ = path[:re.search(r"[*?[]", path).start()].rpartition("/")
+    return f"{before}{head or slash}{after}"
 
 
 def matching(pattern: str) -> list[str]:
     """Sorted paths or addresses of the files that fit a pattern. Raises as `read`."""
     if not is_address(pattern):
         return sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
-    before, path, after = split(pattern)
-    head = path[:re.search(r"[*?[]", path).start()].rpartition("/")[0]
-    base = place_of("", f"{before}{head}{after}").path
+    before, _, after = split(pattern)
+    head = split(head_of(pattern))[1]
+    base = place_of("", head_of(pattern)).path
     place = place_of("", pattern)
     with naming(pattern):
         found = place.system.glob(place.path, detail=True)

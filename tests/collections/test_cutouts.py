@@ -33,7 +33,7 @@ def test_cut_outs_are_of_their_objects(tmp_path):
     write_collection(tmp_path, 7, shard_size=3)
     rows = [row for row in rows_of(tmp_path / "out") if row["object"] is not None]
     counts = write_cutouts(Collection(str(tmp_path / "out")), str(tmp_path / "cut"))
-    assert counts == {"objects": len(rows), "files": 3, "kept": 0, "changed": 0}
+    assert counts == {"objects": len(rows), "files": 3, "kept": 0, "maskless": 0, "changed": 0}
     for row, sample in zip(rows, samples_of(tmp_path / "cut").values(), strict=True):
         told = json.loads(sample["json"])
         assert (told["photo"], told["object"], told["class"]) == (row["photo"], row["object"], row["class"])

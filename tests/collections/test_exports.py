@@ -52,7 +52,7 @@ def test_coco_is_read_by_pycocotools_and_by_ours(collection, tmp_path):
 
     collection, rows = collection
     counts = write_coco(collection, str(tmp_path / "coco.json"))
-    assert counts == {"photos": 6, "objects": len(rows), "unreadable": 1}
+    assert counts == {"photos": 6, "objects": len(rows), "unreadable": 1, "maskless": 0}
     coco = COCO(str(tmp_path / "coco.json"))
     entries = coco.loadAnns(coco.getAnnIds())
     for row, entry in zip(rows, entries, strict=True):
@@ -70,7 +70,8 @@ def test_imaterialist_is_read_back(collection, tmp_path):
     empty = len({row["photo"] for row in rows_of(tmp_path / "out") if row["object"] is None and row["error"] is None})
     assert empty
     counts = write_imaterialist(collection, str(tmp_path / "train.csv"))
-    assert counts == {"photos": 6 - empty, "objects": len(rows), "unreadable": 1, "empty": empty}
+    assert counts == {"photos": 6 - empty, "objects": len(rows), "unreadable": 1, "maskless": 0,
+                      "empty": empty}
     with open(tmp_path / "train.csv", newline="") as file:
         for row, line in zip(rows, csv.DictReader(file), strict=True):
             assert (line["ImageId"], line["ClassId"]) == (row["photo"], str(row["class_id"]))
@@ -123,3 +124,36 @@ def test_tasks_of_photos_at_addresses(tmp_path, root):
         return
     write_label_studio_tasks(made, str(tmp_path / "tasks.json"))
     assert json.loads((tmp_path / "tasks.json").read_text())[0]["data"]["image"] == f"{root}/sub/a.jpg"
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A collection of one photo inside its root and one beside it, by an absolute path, each with an empty mask too."""
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+    from PIL import Image
+
+    root, rows = tmp_path / "all" / "lists", []
+    full, none = (run_lengths.compress(run_lengths.encode(np.full((100, 50), value)))["counts"] for value in (1, 0))
+    for path in (root / "in" / "a.png", tmp_path / "all" / "b.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (50, 100)).save(path)
+        name = str(path) if path.name == "b.png" else "in/a.png"
+        rows += [row(name, 0, "top", rle=full, area=5000), row(name, 1, "hat", rle=none, area=0, class_id=2)]
+    rows.append({"photo": "/elsewhere/c.png", "error": "it is not there"})
+    return write_rows(tmp_path / "c", [rows], root=root)
+
+
+@pytest.mark.parametrize(("write", "output"), [(write_coco, "a.json"), (write_imaterialist, "a.csv")])
+def test_photos_are_named_in_one_folder_and_empty_masks_left_out(listed, tmp_path, write, output):
+    assert write(Collection(listed), str(tmp_path / output))["maskless"] == 2
+    dataset = open_dataset(str(tmp_path / output), str(tmp_path / "all"))
+    assert sorted(info["path"] for info in dataset.image_info) == [
+        str(tmp_path / "all" / "b.png"), str(tmp_path / "all" / "lists" / "in" / "a.png")]
+    assert [len(list(dataset.objects(i))) for i in dataset.image_ids] == [1, 1] and not dataset.faults
+
+
+def test_tasks_name_photos_below_the_document_root(listed, tmp_path):
+    assert write_label_studio_tasks(Collection(listed), str(tmp_path / "t.json"))["maskless"] == 2
+    tasks = json.loads((tmp_path / "t.json").read_text())
+    assert [task["data"]["image"].partition("?d=")[2] for task in tasks] == ["all/lists/in/a.png", "all/b.png"]

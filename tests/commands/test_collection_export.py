@@ -20,7 +20,9 @@ def test_each_format_is_written_and_told(tmp_path, capsys):
     write_collection(tmp_path, 6)
     assert run(tmp_path, "coco", "a.json") == 0
     objects = len(json.loads((tmp_path / "a.json").read_text())["annotations"])
-    assert f"{objects} objects of 6 photos are written to " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    photos = f"Photos are named relative to {tmp_path / 'photos'}: give it as --images."
+    assert f"{objects} objects of 6 photos are written to " in said and photos in said
     assert run(tmp_path, "imaterialist", "a.csv") == 0
     said = capsys.readouterr()
     assert f"{objects} objects of 4 photos" in said.out and "2 photos in which nothing was found are left" in said.err
@@ -29,7 +31,21 @@ def test_each_format_is_written_and_told(tmp_path, capsys):
     assert run(tmp_path, "labelstudio", "tasks.json") == 0  # all are of score 0.75
     assert "0 objects of 0 photos" in capsys.readouterr().out
     assert run(tmp_path, "labelstudio", "tasks2.json", "--below", "0.8") == 0
-    assert f"{objects} objects of 4 photos" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{objects} objects of 4 photos" in said
+    assert f"{tmp_path / 'photos'} as storage of local files, and {tmp_path} as LABEL_STUDIO_LOCAL_FILES_DOC" in said
+
+
+def test_objects_without_a_pixel_are_told(tmp_path, capsys):
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+
+    write_rows(tmp_path / "out", [[row("a.jpg", 0, "top", area=0), row("https://host/b.jpg", 0, "top", area=0)]])
+    for form, output in (("coco", "a.json"), ("imaterialist", "a.csv"), ("labelstudio", "t.json"), ("webdataset", "w")):
+        assert run(tmp_path, form, output, "--below", "1") == 0
+        said = capsys.readouterr().err
+        assert "2 objects without a pixel are left out" in said
+        assert ("1 photos are named by addresses of their own" in said) is (form in ("coco", "imaterialist"))
 
 
 def test_a_name_with_another_ending_is_refused(tmp_path, capsys):
