@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 
 from mrcnn import __version__
@@ -83,7 +84,8 @@ def key_of(identity: dict) -> str:
 def opened(folder: str, root: str, identity: dict, notes: dict | None = None) -> Iterator[Plan]:
     """The plan of a folder, which is made if need be, and is this process's own within the block.
 
-    What a killed process left unfinished is removed.
+    What a killed process left unfinished is removed. A collection with other photos, weights or settings that has no
+    finished shard is begun anew, with a warning: nothing is lost, and a call that failed holds no folder.
 
     Args:
         folder: of the collection.
@@ -92,7 +94,7 @@ def opened(folder: str, root: str, identity: dict, notes: dict | None = None) ->
         notes: what is kept beside it when the folder is begun, {name: what JSON holds}.
 
     Raises:
-        UsageError: the folder holds other files, or a collection with other photos, weights or settings.
+        UsageError: the folder holds other files, or shards of a collection with other photos, weights or settings.
         RunError: another process writes it, or it cannot be written.
     """
     identity = json.loads(json.dumps({**identity, "root": root, "version": VERSION}, default=str))
@@ -101,6 +103,7 @@ def opened(folder: str, root: str, identity: dict, notes: dict | None = None) ->
     try:
         remove_leftovers(folder)
         if not _check_folder(folder, identity):  # anew: another process may have begun it before the lock was ours
+            _forget(folder, identity)
             written_by = f"mrcnn {__version__}"
             write_json(os.path.join(folder, ABOUT), {"written_by": written_by, **(notes or {}), "identity": identity})
         yield Plan(folder, key_of(identity), _read_shards(os.path.join(folder, SHARDS)))
@@ -109,7 +112,10 @@ def opened(folder: str, root: str, identity: dict, notes: dict | None = None) ->
 
 
 def _check_folder(folder, identity):
-    """Whether a folder holds the same collection already. Raises UsageError if it holds anything else."""
+    """Whether a folder holds the same collection already; not if it has no shard of another one.
+
+    Raises UsageError if it holds anything else.
+    """
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError(f"--output {folder} is no folder: give another one.")
     path = os.path.join(folder, ABOUT)
@@ -123,11 +129,30 @@ def _check_folder(folder, identity):
     former = about.get("identity") if isinstance(about, dict) else None
     if not isinstance(former, dict):
         raise UsageError(f"--output {folder}: its {ABOUT} describes no collection: give another folder.")
-    for name in sorted(set(identity) | set(former)):
-        if identity.get(name) != former.get(name):
-            raise UsageError(f"--output {folder} was labelled with {name} {former.get(name)}, not "
-                             f"{identity.get(name)}: give another --output, or what it was labelled with.")
+    differing = _differing(identity, former)
+    if differing and not any(name.startswith("shard-") and name.endswith(".parquet") for name in os.listdir(folder)):
+        return False
+    if differing:
+        name = differing[0]
+        raise UsageError(f"--output {folder} was labelled with {name} {former.get(name)}, not {identity.get(name)}: "
+                         "give another --output, or what it was labelled with.")
     return True
+
+
+def _differing(identity, former):
+    """Names of what two identities differ in."""
+    return [name for name in sorted(set(identity) | set(former)) if identity.get(name) != former.get(name)]
+
+
+def _forget(folder, identity):
+    """Tell of another collection that was begun in a folder and has no finished shard, and remove its list."""
+    path = os.path.join(folder, ABOUT)
+    if os.path.isfile(path):
+        former = read_json(path, "description of a collection")["identity"]
+        warnings.warn(f"{folder} was begun with another {', '.join(_differing(identity, former))} and has no finished "
+                      "shard: it is begun anew.", stacklevel=4)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, SHARDS))
 
 
 def _read_shards(path):

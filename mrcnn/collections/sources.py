@@ -50,8 +50,9 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
     storage.check(paths)
     root, names = _listed(paths)
     if not names:
+        letters = "; a [ of a name is written [[] in a pattern" if "[" in path and storage.is_pattern(path) else ""
         raise DataError(f"{path} holds no photos: give a folder, a pattern in quotes, a list (.txt), a table (.csv, "
-                        ".parquet), tar files or photos.")
+                        f".parquet), tar files or photos{letters}.")
     once = sorted(set(names))
     if len(once) < len(names):
         warnings.warn(f"{path}: {len(names) - len(once)} photos are listed more than once: each is taken once.",
@@ -63,20 +64,22 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
 def _listed(paths):
     """(root, names of the photos) of paths of one kind."""
     path, pattern = paths[0], len(paths) == 1 and storage.is_pattern(paths[0])
+    # What fits a pattern may become more: its root is not that of the photos there are today.
+    root = storage.head_of(path) if pattern else None
     if pattern:
         paths = storage.matching(path)
     endings, alone = {storage.ending(path) for path in paths}, len(paths) == 1 and not pattern
     if alone and _is_folder(path):
         return path, _walked(path)
     if endings == {TAR}:
-        return _inside(paths, _photos_in)
+        return _inside(paths, _photos_in, root)
     if endings == {PARQUET} and not (alone and _has_paths(path)):
-        return _inside(paths, photos_of_table)
+        return _inside(paths, photos_of_table, root)
     if alone and endings <= {".txt", ".csv", PARQUET}:
         return _folder_of(path), _read_list(path)
     if alone and storage.is_address(path) and not storage.is_file(storage.place_of("", path)):
         raise DataError(f"{path}: does not exist, or may not be seen: check the address.")
-    return _common(paths)
+    return _common(paths, root)
 
 
 def _is_folder(path):
@@ -96,32 +99,35 @@ def _folder_of(path):
     return f"{before}{posixpath.dirname(inner)}{after}"
 
 
-def _inside(paths, photos_of):
+def _inside(paths, photos_of, root):
     """(root, names) of the photos in files."""
-    root, files = _common(paths)
+    root, files = _common(paths, root)
     return root, [f"{file}/{name}" for file in files for name in photos_of(storage.place_of(root, file))]
 
 
-def _common(paths):
-    """(the folder that all files are in, their names in it)."""
+def _common(paths, root):
+    """(the folder that all files are in, if it is not given, their names in it)."""
     if not paths:
         return "", []
     if storage.is_address(paths[0]):
-        return _common_address(paths)
+        return _common_address(paths, root)
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:
         what = "is a folder: give one folder alone, or photos" if os.path.isdir(missing[0]) else "does not exist"
         raise DataError(f"{missing[0]}{_more(missing)} {what}.")
     absolute = [os.path.abspath(path) for path in paths]
-    root = os.path.commonpath([os.path.dirname(path) for path in absolute])
+    root = os.path.commonpath([os.path.dirname(path) for path in absolute]) if root is None else os.path.abspath(root)
     return root, [os.path.relpath(path, root) for path in absolute]
 
 
-def _common_address(addresses):
+def _common_address(addresses, root):
     """`_common` of addresses, of which nothing is asked for: there may be very many."""
     parts = [storage.split(address) for address in addresses]
     folders = [posixpath.dirname(path) for _, path, _ in parts]
-    root = posixpath.commonpath(folders) if len({folder.startswith("/") for folder in folders}) == 1 else ""
+    if root is not None:
+        root = storage.split(root)[1]
+    else:
+        root = posixpath.commonpath(folders) if len({folder.startswith("/") for folder in folders}) == 1 else ""
     if len({(before, after) for before, _, after in parts}) > 1 or (not (root or parts[0][2]) and any(folders)):
         raise DataError(f"{addresses[0]}{_more(addresses)} have no folder in common: put them into a list (.txt), an "
                         "address a line.")

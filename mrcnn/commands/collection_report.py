@@ -99,7 +99,9 @@ def grouped(tables: Tables, options: argparse.Namespace) -> tuple:
                          "photos' EXIF.")
     found = counts_by_group(tables, groups)
     if found[1]:
-        print(f"{found[1]:,} outfits have no group by {options.by}: what names none of their photos, or no date.")
+        why = f"{options.table} names their photos not, or without a {options.by}" if options.table else \
+            "their photos tell no month by EXIF, as some programs remove it"
+        print(f"{found[1]:,} outfits have no group: {why}.")
     if not found[0]:
         raise UsageError(f"--by {options.by}: no photo of the collection has a group; its photos are named as "
                          f"{(tables.rows('SELECT photo FROM kept LIMIT 1') or [('-',)])[0][0]}.")

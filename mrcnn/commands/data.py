@@ -127,12 +127,14 @@ def convert(options: argparse.Namespace) -> None:
     claim_outputs([options.output], options.overwrite)
     dataset = open_in_parts(options) if options.to in PARTED else open_data(options)
     with progress_bar("Writing") as show:
-        photos = write(dataset, options.output, progress=show, **more)
-    print(f"The annotations of {len(dataset.image_ids)} photos are in {options.output}", end="")
+        told = write(dataset, options.output, progress=show, **more)
+    written = told if isinstance(told, int) else len(dataset.image_ids)
+    print(f"The annotations of {written} photos are in {options.output}", end="")
     folder = f"{os.path.splitext(options.output)[0]}_photos"
-    held = 0 if photos else write_embedded_photos(dataset, folder)
-    if photos:
-        print(f". {photos}")
+    sentence = told if isinstance(told, str) else ""
+    held = 0 if sentence else write_embedded_photos(dataset, folder)
+    if sentence:
+        print(f". {sentence}")
     elif held:
         print(f". {held} of the photos were held by the annotations alone: all are in {folder}, to give as --images.")
     else:

@@ -59,7 +59,8 @@ def suggest(options: argparse.Namespace) -> int:
     if not looked:
         return 2
     rows = _rows(looked, dataset, labelled, known, options.count)
-    _write(folder, options.photos, rows, dataset.class_names, os.path.splitext(os.path.basename(path))[0],
+    photos = options.photos if os.path.isdir(options.photos) else os.path.dirname(options.photos)
+    _write(folder, photos, rows, dataset.class_names, os.path.splitext(os.path.basename(path))[0],
            float(model.config.DETECTION_MIN_CONFIDENCE), names_of(model.config))
     against = f"{len(known[0])} that are labelled" if known[0] else "each other alone (no --annotations)"
     print(f"{len(rows)} of {len(looked)} photos are suggested, held against {against}; why each is said in "
@@ -224,7 +225,8 @@ def shown(found: dict, least: float) -> dict:
 def add_suggest(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "suggest", suggest, "Choose which photos to label next; write tasks with pre-labels.")
     add_weights(command)
-    command.add_argument("--photos", required=True, metavar="DIR", help="folder of the photos to choose from")
+    command.add_argument("--photos", required=True, metavar="DIR",
+                         help="folder of the photos to choose from, or one photo")
     command.add_argument("--count", type=positive, default=COUNT, metavar="N",
                          help=f"photos to suggest (default {COUNT})")
     add_data_options(command, whole=True)

@@ -42,12 +42,27 @@ def test_shards_are_kept_and_new_photos_come_in_shards_of_their_own(tmp_path):
     ("/other", {}, "labelled with root /photos, not /other"),
 ])
 def test_other_weights_settings_or_photos_are_refused(tmp_path, root, changed, message):
-    with opened(str(tmp_path), "/photos", IDENTITY):
-        pass
+    with opened(str(tmp_path), "/photos", IDENTITY) as plan:
+        plan.add(["a"], 1)
+        write(plan.path(0), plan.key)
     before = sorted(os.listdir(tmp_path))
     with pytest.raises(UsageError, match=message), opened(str(tmp_path), root, {**IDENTITY, **changed}):
         pass
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_call_that_finished_no_shard_holds_no_folder(tmp_path):
+    with opened(str(tmp_path), "/photos", IDENTITY, {"weights": "/a.h5"}) as plan:
+        plan.add(["a", "b"], 1)
+    told = pytest.warns(UserWarning, match="was begun with another root, weights and has no finished shard: it is")
+    with told, opened(str(tmp_path), "/other", {**IDENTITY, "weights": "abd"}, {"weights": "/b.h5"}) as plan:
+        assert plan.shards == []  # names of the other photos are gone
+        plan.add(["c"], 1)
+        write(plan.path(0), plan.key)
+    about = json.loads((tmp_path / "collection.json").read_text())
+    assert (about["weights"], about["identity"]["root"], about["identity"]["weights"]) == ("/b.h5", "/other", "abd")
+    with pytest.raises(UsageError, match="labelled with root /other"), opened(str(tmp_path), "/photos", IDENTITY):
+        pass
 
 
 def test_files_of_others_are_left_alone(tmp_path):

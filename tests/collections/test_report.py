@@ -150,7 +150,7 @@ def test_the_page_says_what_it_leaves_out_and_the_tables_have_all(tmp_path, caps
     assert main(["collection", "report", folder, "--by", "day", "--table", str(tmp_path / "t.csv"), "--examples", "0",
                  "--count-copies", "--classes", "top,hat", "--min-outfits", "50"]) == 0
     printed = capsys.readouterr().out
-    assert "1 outfits have no group by day" in printed and "1 outfits have nothing that counts" in printed
+    assert "1 outfits have no group: " in printed and "t.csv names their photos not, or without a day." in printed and "1 outfits have nothing that counts" in printed
     months = {line["day"]: line["outfits"] for line in lines_of(folder, "groups.csv")}
     assert len(months) == 31 and months["2020-01"] == "3" and months["2022-06"] == "2" and months["2030-01"] == "1"
     types = {line["classes"]: line["outfits"] for line in lines_of(folder, "outfits.csv")}

@@ -32,7 +32,7 @@ def test_a_folder_with_its_subfolders(folder):
 
 def test_patterns_lists_tables_and_photos(folder, monkeypatch):
     sub = os.path.realpath(folder / "sub")
-    assert list_collection([str(folder / "sub" / "**" / "*.jp*g")]) == (os.path.join(sub, "deep"), ["c.jpeg"])
+    assert list_collection([str(folder / "sub" / "**" / "*.jp*g")]) == (sub, ["deep/c.jpeg"])
     assert list_collection([str(folder / "sub/a.PNG"), str(folder / "b.jpg")]) == (
         os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
     (folder / "list.txt").write_text("sub/a.PNG\n\nb.jpg\nb.jpg\nmissing.jpg\n")
@@ -43,6 +43,32 @@ def test_patterns_lists_tables_and_photos(folder, monkeypatch):
     assert list_collection([str(folder / "table.csv")]) == (os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
     monkeypatch.chdir(folder)
     assert list_collection(["list.txt"])[0] == os.path.realpath(folder)
+
+
+def test_a_pattern_that_gains_a_folder_keeps_its_root(tmp_path, monkeypatch):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    monkeypatch.chdir(tmp_path)
+    for day in ("2024-01", "2024-02"):
+        (tmp_path / "photos" / day).mkdir(parents=True)
+        (tmp_path / "photos" / day / "a.png").write_bytes(b"")
+        memory.pipe(f"/{tmp_path.name}/photos/{day}/a.png", b"")
+        names = [f"2024-0{number + 1}/a.png" for number in range(int(day[-1]))]
+        for pattern in ("photos/2024-*/*.png", str(tmp_path / "photos" / "2024-0?" / "a.*")):
+            assert list_collection([pattern]) == (os.path.realpath("photos"), names)
+        address = f"memory://{tmp_path.name}/photos"
+        assert list_collection([f"{address}/2024-*/*.png"]) == (address, names)
+    assert list_collection(["*/2024-01/a.png"]) == (os.path.realpath("."), ["photos/2024-01/a.png"])
+    memory.rm(f"/{tmp_path.name}", recursive=True)
+
+
+def test_a_folder_with_the_signs_of_a_pattern(tmp_path):
+    folder = tmp_path / "photos [2024]"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"")
+    assert list_collection([str(folder)]) == (os.path.realpath(folder), ["a.jpg"])
+    with pytest.raises(DataError, match=r"holds no photos: .* a \[ of a name is written \[\[\] in a pattern"):
+        list_collection([str(folder / "*.jpg")])
+    assert list_collection([str(tmp_path / "photos [[]2024]" / "*.jpg")])[1] == ["photos [2024]/a.jpg"]
 
 
 def test_what_holds_no_photos_is_refused(folder, tmp_path):

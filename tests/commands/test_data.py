@@ -187,6 +187,14 @@ def test_validate_drawn_pictures(tmp_path, capsys):
 def test_convert_there_and_back(photos, capsys):
     assert data("convert", *options(photos), "--to", "imaterialist", "--output", "new/all.csv") == 0
     assert "10 photos are in new/all.csv" in capsys.readouterr().out
+    content = json.loads(photos.read_text())
+    bare = {entry["id"] for entry in content["images"][:4]}
+    content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] not in bare]
+    (photos.parent / "some.json").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match="some.csv: left out 4 photos without objects"):
+        assert data("convert", "--annotations", "some.json", "--images", "photos", "--to", "imaterialist", "--output",
+                    "few/some.csv") == 0
+    assert "The annotations of 6 photos are in few/some.csv" in capsys.readouterr().out
     assert data("convert", "--annotations", "new/all.csv", "--images", "photos", "--to", "coco",
                 "--output", "back.json") == 0
     first, last = (open_dataset(path, "photos") for path in (photos.name, "back.json"))

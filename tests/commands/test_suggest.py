@@ -103,6 +103,16 @@ def test_tasks_carry_what_detect_would_show(folder):
     assert '<Label value="hat"' in (folder / "run" / "suggested" / "labels.xml").read_text()
 
 
+def test_the_task_of_a_single_photo_names_its_folder(folder, monkeypatch):
+    assert suggest("--photos", "photos/c.png") == 0
+    monkeypatch.chdir(folder / "photos")
+    command_of = ["data", "suggest", "--weights", "../run/clothes_0003.h5", "--photos", "c.png", "--output", "../again"]
+    assert main(command_of) == 0
+    for where in ("run/suggested", "again"):
+        [task] = json.loads((folder / where / "tasks.json").read_text())
+        assert task["data"]["image"] == "/data/local-files/?d=photos/c.png"
+
+
 def test_the_first_photo_of_all_is_like_none(folder, capsys):
     assert suggest("--count", "2", "--limit", "3") == 0
     assert "2 of 3 photos are suggested, held against each other alone" in capsys.readouterr().out

@@ -168,7 +168,8 @@ def writer(form: str) -> Callable:
         form: name of the format, a key of WRITERS.
 
     Returns:
-        write(dataset, path, image_ids=None, progress=None).
+        write(dataset, path, image_ids=None, progress=None): what is to be done with the files, the number of photos
+        written, or None: all.
 
     Raises:
         DataError: the name is none of WRITERS.

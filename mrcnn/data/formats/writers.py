@@ -67,7 +67,7 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
 
 
 def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[int] | None = None,
-                       progress: Callable | None = None) -> None:
+                       progress: Callable | None = None) -> int:
     """Write a data set as a CSV of iMaterialist 2019, with label_descriptions.json beside it.
 
     Attributes follow the class: 6_28_77. The format has neither crowds nor photos without objects: these are left out
@@ -75,6 +75,9 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
 
     Args:
         dataset, path, image_ids, progress: as for `write_coco`.
+
+    Returns:
+        Number of photos written.
 
     Raises:
         DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes or attributes.
@@ -101,6 +104,7 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
             if progress:
                 progress(done, len(image_ids))
     left_out.warn()
+    return len(image_ids) - left_out.photos
 
 
 def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Collection[int] | None = None) -> int:
