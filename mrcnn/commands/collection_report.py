@@ -99,10 +99,12 @@ def grouped(tables: Tables, options: argparse.Namespace) -> tuple:
                          "photos' EXIF.")
     found = counts_by_group(tables, groups)
     if found[1]:
-        why = f"{options.table} names their photos not, or without a {options.by}" if options.table else \
-            "their photos tell no month by EXIF, as some programs remove it"
+        why = (f"{options.table} does not name their photos, or gives them no {options.by}" if options.table else
+               "the EXIF of their photos tells no month")
         print(f"{found[1]:,} outfits have no group: {why}.")
     if not found[0]:
+        if not tables.facts["outfits"]:
+            raise UsageError(f"--by {options.by}: there are no outfits to group: give a lower --min-score.")
         raise UsageError(f"--by {options.by}: no photo of the collection has a group; its photos are named as "
                          f"{(tables.rows('SELECT photo FROM kept LIMIT 1') or [('-',)])[0][0]}.")
     return found, options.by

@@ -150,7 +150,8 @@ def test_the_page_says_what_it_leaves_out_and_the_tables_have_all(tmp_path, caps
     assert main(["collection", "report", folder, "--by", "day", "--table", str(tmp_path / "t.csv"), "--examples", "0",
                  "--count-copies", "--classes", "top,hat", "--min-outfits", "50"]) == 0
     printed = capsys.readouterr().out
-    assert "1 outfits have no group: " in printed and "t.csv names their photos not, or without a day." in printed and "1 outfits have nothing that counts" in printed
+    assert f"1 outfits have no group: {tmp_path / 't.csv'} does not name their photos, or gives them no day." in printed
+    assert "1 outfits have nothing that counts" in printed
     months = {line["day"]: line["outfits"] for line in lines_of(folder, "groups.csv")}
     assert len(months) == 31 and months["2020-01"] == "3" and months["2022-06"] == "2" and months["2030-01"] == "1"
     types = {line["classes"]: line["outfits"] for line in lines_of(folder, "outfits.csv")}
@@ -226,6 +227,7 @@ def test_photos_in_files_and_at_addresses_are_shown_and_dated(tmp_path, where):
     (["--by", "place", "--table", "{tmp}/t.csv"], "--by place: {tmp}/t.csv has the columns photo, town"),
     (["--by", "town", "--table", "{tmp}/t.csv"], "no photo of the collection has a group; its photos are named as "
                                                  "a.jpg"),
+    (["--by", "town", "--table", "{tmp}/t.csv", "--min-score", "0.99"], "there are no outfits to group: give a lower"),
     (["--by", "town", "--table", "{tmp}/none.csv"], "none.csv: cannot read the table"),
     (["--min-outfits", "1"], "1 is less than 2"),
     (["--classes", '"a, b", pants'], '--classes "a, b": the collection has pants, person, shoes, top'),
