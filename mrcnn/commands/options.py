@@ -228,7 +228,7 @@ def add_command(commands: argparse._SubParsersAction, name: str, run: Callable[[
 def add_matte(command: argparse.ArgumentParser) -> None:
     """Give a command the option of the colour under what is transparent in a photo."""
     command.add_argument("--matte", type=_colour, metavar="COLOR",
-                         help="colour under what is transparent in a photo, a name or #rrggbb (default white)")
+                         help="colour under what is transparent, a name or #rrggbb (default white)")
 
 
 def _colour(text):

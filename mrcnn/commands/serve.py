@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.label import add_refine, asked_settings, chain_of
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.export.running import is_exported
@@ -71,6 +71,7 @@ def served_model(path: str, options: argparse.Namespace, overrides: dict) -> Ser
     from mrcnn.labeling.label_map import load_settings
 
     model, settings = load_model(path, options, overrides), load_settings(path)
+    refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     from mrcnn.serving.served import ServedModel
 
     if hasattr(model, "detect"):

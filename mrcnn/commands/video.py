@@ -13,10 +13,11 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder
+from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, positive, probability
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder, refuse_scores
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mrcnn.data.films.reading import FilmFrame, FilmReader
     from mrcnn.data.films.writing import FilmWriter, Form, PictureWriter
 
+UNSEEN, SMOOTH = 30, 0.5  # frames, and share of the masks before
 CAMERA = re.compile(r"camera|webcam|\d+|/dev/video\d+")
 
 
@@ -38,6 +40,7 @@ def video(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    from mrcnn.data.encoded import WHITE
     from mrcnn.data.films.reading import FilmReader
     from mrcnn.data.films.writing import form_of
 
@@ -46,15 +49,17 @@ def video(options: argparse.Namespace) -> int:
     path = checkpoint_of(options)
     output = film_path(options, path)
     form = form_of(output, options.cut_out)
-    with FilmReader(options.video, options.start, options.end) as film:
+    with FilmReader(options.video, options.start, options.end, options.matte or WHITE) as film:
         names = [output, lines_path(output)]
         check_not_source(options.video, names)
         claim_outputs(names, options.overwrite)
         model = load_model(path, options, overrides)
+        refuse_scores(model, path, {"--min-confidence": options.min_confidence, "--unseen": options.unseen,
+                                    "--smooth": options.smooth, "--scores": options.scores or None})
         done, interruption = write_film(options, film, model, output, form)
     tell(film, done, output)
     if interruption:
-        print(f"the rest of the film: --from {done.rest:.2f}, with another --output", file=sys.stderr)
+        print(f"the rest of the film: --from {done.rest}, with another --output", file=sys.stderr)
         raise interruption
     return 2 if film.is_broken else 0
 
@@ -99,7 +104,7 @@ class Done(NamedTuple):
     Args:
         frames: how many.
         end: seconds in the source of the last one.
-        rest: seconds in the source where the next one begins.
+        rest: seconds in the source after the last one and no later than the next, as --from takes them.
         seconds: that it took.
         tracks: {class name: number of tracks}; None of a network of label maps.
         notes: what is not as in the source.
@@ -107,7 +112,7 @@ class Done(NamedTuple):
 
     frames: int
     end: float
-    rest: float
+    rest: str
     seconds: float
     tracks: collections.Counter[str] | None
     notes: list[str]
@@ -146,14 +151,16 @@ def write_film(options: argparse.Namespace, film: FilmReader, model: Model, outp
                 raise  # there is nothing that could be played
             interruption = error
         if not run.frames:
+            part = film.start > 0 or film.end is not None
             raise DataError(f"{film.path}: no frame of it can be read" + (
-                f" ({film.fault})" if film.fault else "" if film.end is None else " in that time") + ".")
+                f" ({film.fault})" if film.fault else " in that time" if part else "") + ".")
         writer.close()
     counts = None
     if run.follower_seen is not None:
         counts = collections.Counter(names[class_id] for class_id in run.follower_seen.values())
-    took, rest = time.monotonic() - started, float(run.last + 1 / film.rate)
-    return Done(run.frames, float(run.last), rest, took, counts, writer.notes), interruption
+    took = time.monotonic() - started
+    done = Done(run.frames, float(run.last), between(run.last, run.following()), took, counts, writer.notes)
+    return done, interruption
 
 
 class Run:
@@ -177,11 +184,12 @@ class Run:
         self.finds = hasattr(model, "detect")
         if self.finds:
             self.looker = Follower(model, float(model.config.DETECTION_MIN_CONFIDENCE),
-                                   max(1, options.unseen // options.every), options.smooth)
+                                   max(1, (options.unseen or UNSEEN) // options.every),
+                                   SMOOTH if options.smooth is None else options.smooth)
         else:
             self.looker = Labelling(model)
         self.window = max(1, int(model.config.BATCH_SIZE)) * options.every
-        self.frames, self.first, self.last, self.held = 0, None, 0, None
+        self.frames, self.first, self.last, self.held, self.waiting = 0, None, Fraction(0), None, []
         self.draw = functools.partial(drawn, options, names, names_of(model.config), self.finds)
 
     @property
@@ -193,23 +201,28 @@ class Run:
         """Write all frames; `show` is told how far it is."""
         from mrcnn.data.films.reading import FilmFrame
 
-        waiting, limit = [], self.options.limit
+        limit = self.options.limit
         total = self.film.expected if limit is None else min(limit, self.film.expected or limit)
         for part in self.film.parts():
             if not isinstance(part, FilmFrame):
                 self.writer.sound(part)
                 continue
-            waiting.append(part)
-            is_last = limit is not None and self.frames + len(waiting) >= limit
-            if len(waiting) >= self.window or is_last:
-                self.some(waiting)
-                waiting = []
+            self.waiting.append(part)
+            is_last = limit is not None and self.frames + len(self.waiting) >= limit
+            if len(self.waiting) >= self.window or is_last:
+                self.some(self.waiting)
+                self.waiting = []
                 show(self.frames, None if total is None else max(total, self.frames))
             if is_last:
                 return
-        if waiting:
-            self.some(waiting)
+        if self.waiting:
+            self.some(self.waiting)
             show(self.frames, self.frames)
+
+    def following(self) -> Fraction:
+        """Seconds in the source of the first frame that is not written, or the least that they can be."""
+        unwritten = [frame.time for frame in self.waiting if frame.time > self.last]
+        return unwritten[0] if unwritten else self.last + self.film.time_base
 
     def some(self, frames: Sequence[FilmFrame]) -> None:
         """Look at every N-th of some frames, and write them all: those between are given what was found before."""
@@ -284,6 +297,15 @@ def areas_of(labels: np.ndarray, names: list[str]) -> list[dict]:
             for label in np.unique(labels) if 0 < label < len(names)]
 
 
+def between(last: Fraction, following: Fraction) -> str:
+    """The shortest number of seconds after one frame's and up to the next one's, which --from goes on with."""
+    for digits in range(7):
+        value = math.floor(following * 10**digits)
+        if Fraction(value, 10**digits) > last:
+            return f"{value / 10**digits:.{digits}f}"
+    return f"{float(following):.6f}"
+
+
 # --- What the user is told -------------------------------------------------------------------------------------------
 
 
@@ -319,15 +341,15 @@ def add_video(commands: argparse._SubParsersAction, add_command: Callable[..., a
     command.add_argument("--video", required=True, metavar="FILE", help="the film: MP4, MOV, MKV, WebM, AVI and others")
     add_output(command, "FILE|DIR", "film to write, .mp4, .mov, .mkv or .webm, or without ending a folder of PNG files;"
                " what is found goes beside it as .jsonl (default: NAME.mp4 in the folder videos of the run)")
-    command.add_argument("--from", dest="start", type=seconds, default=0.0, metavar="S", help="begin at this second, "
-                         "or minute:second")
+    command.add_argument("--from", dest="start", type=seconds, default=0.0, metavar="S", help="begin at this second "
+                         "of the film, or minute:second")
     command.add_argument("--to", dest="end", type=seconds, metavar="S", help="end before this second")
     command.add_argument("--every", type=positive, default=1, metavar="N", help="look at every N-th frame; those "
                          "between show what was found before (default 1)")
-    command.add_argument("--unseen", type=positive, default=30, metavar="N", help="frames that an object may be unseen "
-                         "and keep its number (default 30)")
-    command.add_argument("--smooth", type=probability, default=0.5, metavar="P", help="share of the masks before in "
-                         "that of an object (default 0.5; 0: each as it is found)")
+    command.add_argument("--unseen", type=positive, metavar="N", help="frames that an object may be unseen "
+                         f"and keep its number (default {UNSEEN})")
+    command.add_argument("--smooth", type=probability, metavar="P", help="share of the masks before in "
+                         f"that of an object (default {SMOOTH:g}; 0: each as it is found)")
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score with which an object appears; it stays down to half of that (default: the "
                               "checkpoint's DETECTION_MIN_CONFIDENCE)")
@@ -338,5 +360,6 @@ def add_video(commands: argparse._SubParsersAction, add_command: Callable[..., a
     look.add_argument("--cut-out", action="store_true", help="objects alone on transparent ground: .webm (VP9, for "
                       "browsers), .mov (ProRes 4444, for video editors) or a folder of PNG files")
     look.add_argument("--scores", action="store_true", help="write the scores beside classes and numbers")
+    add_matte(command)
     add_tta(command)
     add_tiles(command)

@@ -53,6 +53,18 @@ def test_options_become_limits(checkpoint, started):
     assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
 
 
+def test_scores_are_refused_of_a_network_without_objects(checkpoint, monkeypatch, capsys):
+    class Labels:
+        class_names = ["BG", "hat", "shoe"]
+
+        def architecture_name(self):
+            return "unet"
+
+    monkeypatch.setattr(command, "load_model", lambda *_: Labels())
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--min-confidence", "0.3"]) == 2
+    assert "--min-confidence is about the scores of objects" in capsys.readouterr().err
+
+
 def test_other_machines_without_a_key_are_warned_of(checkpoint, started, capsys, monkeypatch):
     assert main(["serve", "--weights", checkpoint, "--host", "0.0.0.0", "--port", "0"]) == 0
     assert "no key is asked for: set MRCNN_API_KEY" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from fractions import Fraction
 
 import h5py
 import numpy as np
@@ -140,6 +141,20 @@ def test_interrupted_it_leaves_a_film_that_plays(run, capsys, output):
     assert not [name for name in os.listdir(path.parent) if name.endswith(".partial")]
 
 
+def test_the_rest_begins_no_later_than_the_next_frame(run, tmp_path, capsys):
+    film = write_film(tmp_path / "third.mp4", frames_of([[(RED, square(8, 8))]] * 6), rate=30)
+    assert run(model=SquareFinder(failing=2), source=film)[0] == 130
+    assert "--from 0.06," in capsys.readouterr().err  # 1 / 30 < 0.06 < 2 / 30, of which 0.07 would leave a frame out
+    assert len(run("--from", "0.06", source=film, output="rest.mp4")[2]) == 4
+
+
+@pytest.mark.parametrize("last, following, told", [
+    (Fraction(24, 100), Fraction(28, 100), "0.28"), (Fraction(1), Fraction(3), "3"),
+    (Fraction(1, 3), Fraction(1, 3) + Fraction(1, 90000), "0.33334")])  # 0.33333... and 0.333344...
+def test_seconds_between_two_frames(last, following, told):
+    assert command.between(last, following) == told and last < Fraction(told) <= following
+
+
 def test_sigterm_leaves_a_film_that_plays(run):
     class Ended(SquareFinder):
         def find(self, image):
@@ -195,6 +210,10 @@ def test_a_network_of_label_maps(run, capsys):
     assert one["category"] == "hat" and "track" not in one
     assert run_lengths.decode(one["segmentation"])[places(2)[1]].mean() > 0.9
     assert "objects" not in capsys.readouterr().out.partition(";")[0]
+    Labels.architecture_name = lambda self: "unet"
+    for arguments in (["--min-confidence", "0.4"], ["--unseen", "3"], ["--smooth", "0.1"], ["--scores"]):
+        assert run(*arguments, model=Labels(), output="second.mp4")[0] == 2
+        assert f"{arguments[0]} is about the scores of objects" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mrcnn.data.films import load_av
-from mrcnn.data.films.reading import BT709, SMPTE170M, FilmReader
+from mrcnn.data.films.pixels import BT709, SMPTE170M
+from mrcnn.data.films.reading import FilmReader
 from mrcnn.errors import UsageError
 
 

@@ -10,6 +10,7 @@ av = pytest.importorskip("av")
 
 from films import GREEN, RED, frames_of, square, write_film  # noqa: E402
 
+from mrcnn.data.films.pixels import Pixels  # noqa: E402
 from mrcnn.data.films.reading import FilmFrame, FilmReader  # noqa: E402
 from mrcnn.data.films.writing import FORMS, FilmWriter  # noqa: E402
 from mrcnn.errors import DataError, UsageError  # noqa: E402
@@ -98,6 +99,78 @@ def test_what_is_no_film_is_refused_in_one_line(tmp_path):
         container.mux(voice.encode(None))
     with pytest.raises(DataError, match=r"song.m4a has no stream of moving pictures \(it has: audio\)"):
         FilmReader(tmp_path / "song.m4a")
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.h264"])
+def test_a_part_of_a_film_without_an_index(tmp_path, name):
+    # One whole picture in 60: after it decoders give nothing. Raw H.264 has no times to look for at all.
+    path = write_film(tmp_path / name, pictures(60))
+    frames, _, film = read(path, start=1, end=1.4)
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(25, 35)]
+    whole = read(path)[0]
+    for frame, same in zip(frames, whole[25:35]):
+        np.testing.assert_array_equal(frame.image, same.image)
+    assert not film.is_broken and film.notes == []
+
+
+def test_times_count_from_the_beginning_of_the_film(tmp_path):
+    # A broadcast's clock, ten hours on; MPEG-TS counts 90000 a second.
+    times = [90000 * 36000 + 3600 * number for number in range(12)]
+    path = write_film(tmp_path / "a.ts", pictures(12), times, time_base=Fraction(1, 90000))
+    frames, _, film = read(path)
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(12)] and not film.is_broken
+    assert [frame.time for frame in read(path, start=0.2, end=0.4)[0]] == [
+        Fraction(number, 25) for number in range(5, 10)]
+
+
+def test_sound_keeps_its_place_beside_the_pictures(tmp_path):
+    path = write_film(tmp_path / "a.ts", pictures(12), [90000 * 9 + 3600 * number for number in range(12)],
+                      sound="aac", time_base=Fraction(1, 90000))  # the sound begins at 0, nine seconds before
+    with FilmReader(path) as film:
+        parts = list(film.parts())
+    frames = [part.time for part in parts if isinstance(part, FilmFrame)]
+    sound = [part.pts * part.time_base for part in parts if not isinstance(part, FilmFrame)]
+    assert frames[0] - min(sound) == pytest.approx(9, abs=0.05) and min(sound) == pytest.approx(0, abs=0.05)
+
+
+def test_sound_without_a_decoder_is_left_out_and_told(tmp_path):
+    write_film(tmp_path / "a.mp4", pictures(4), sound="aac")
+    data = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "b.mp4").write_bytes(data.replace(b"mp4a", b"apac").replace(b"esds", b"dapa"))
+    frames, sound, film = read(tmp_path / "b.mp4")
+    assert (len(frames), sound, film.sounds) == (4, 0, [])
+    assert "1 of 1 streams of sound are left out, for which there is no decoder here: convert" in film.notes[0]
+
+
+def test_transparent_films_lie_over_the_matte(tmp_path):
+    picture = np.zeros((64, 96, 4), np.uint8)
+    picture[..., :3], picture[8:40, 8:40] = RED, (*GREEN, 255)  # red is under what is transparent
+    for name, codec, pixels, options in (("a.mov", "png", "rgba", {}),
+                                         ("a.webm", "libvpx-vp9", "yuva420p", {"auto-alt-ref": "0"})):
+        with av.open(str(tmp_path / name), "w") as container:
+            stream = container.add_stream(codec, rate=25, options=options)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
+            for number in range(3):
+                frame = av.VideoFrame.from_ndarray(picture, format="rgba").reformat(format=pixels)
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        frames, _, film = read(tmp_path / name, matte=(0, 0, 250))
+        for frame in frames:
+            np.testing.assert_allclose(frame.image[50, 70], (0, 0, 250), atol=12)
+            np.testing.assert_allclose(frame.image[20, 20], GREEN, atol=12)
+        assert len(frames) == 3
+        assert film.notes == [f"{tmp_path / name}: 3 frames with transparent parts are laid over the colour #0000fa; "
+                              "--matte takes another."]
+
+
+def test_what_cannot_be_read_on_names_the_film(tmp_path, monkeypatch):
+    def fails(pixels, frame):
+        raise av.error.PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Pixels, "of", fails)
+    with pytest.raises(DataError, match=r"a.mp4: cannot be read after frame 1 \(Operation not permitted\): convert"):
+        read(write_film(tmp_path / "a.mp4", pictures(2)))
 
 
 def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
