@@ -6,6 +6,7 @@ who calls it, which needs the package `cvat-sdk`. Objects are masks, or polygons
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from mrcnn.data.formats.outlines import rings
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import UsageError
 from mrcnn.serving.pre_labels import is_part, simpler
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def create(weights: str, min_confidence: float | None = None) -> "Function":
@@ -59,18 +63,21 @@ class Function:
         self.spec = interface.DetectionFunctionSpec(labels=[
             interface.label_spec(name, class_id, type="mask") for class_id, name in enumerate(names) if class_id])
 
-    def detect(self, context: object, image: object) -> list:
+    def detect(self, context: object, image: "Image.Image") -> list:
         """Find the objects in a photo.
 
         Args:
             context: DetectionFunctionContext: the least score, and whether polygons are wanted.
-            image: PIL.Image.Image, as CVAT shows it.
+            image: of Pillow; it is turned as its EXIF says, as CVAT shows it.
 
         Returns:
             A list of LabeledShapeRequest.
+
+        Raises:
+            DataError: the photo's pixels are of unknown range.
         """
         least = self._least if context.conf_threshold is None else context.conf_threshold
-        [found] = self._model.detect([to_rgb(image, "what CVAT sent")], rle=True, min_confidence=least)
+        [found] = self._model.detect([_pixels(image, context.frame_name)], rle=True, min_confidence=least)
         shapes = []
         for class_id, rle in zip(found["class_ids"].tolist(), found["rles"]):
             if context.conv_mask_to_poly:
@@ -78,6 +85,13 @@ class Function:
             elif run_lengths.areas([rle])[0]:
                 shapes.append(self._interface.mask(class_id, mask_points(rle)))
         return shapes
+
+
+def _pixels(image, name):
+    """uint8 [H, W, 3], as `mrcnn.data.encoded.decode_image` gives it of a file."""
+    from PIL import ImageOps
+
+    return to_rgb(ImageOps.exif_transpose(image), name)
 
 
 def mask_points(rle: dict) -> list[int]:

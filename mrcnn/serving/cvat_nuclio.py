@@ -88,8 +88,9 @@ def _area(corners):
 
 
 def _photo(text):
+    """uint8 [H, W, 3] of the base64 of a file, upright as CVAT shows it."""
     try:
-        return decode_image(base64.b64decode(text), "what CVAT sent")  # as training saw its photos
+        return decode_image(base64.b64decode(text), "the image")
     except (binascii.Error, DataError) as error:
         raise ValueError(f"the image cannot be read ({error})") from error
 
@@ -159,12 +160,15 @@ def write_function(model: str, folder: str) -> None:
         UserError: the model cannot be read, finds no objects, is of several files, or the folder is there.
     """
     from mrcnn import architectures
-    from mrcnn.files import write_texts
+    from mrcnn.files import whole_folder, write_texts
 
     if os.path.lexists(folder):
         raise UsageError(f"{folder}: is there already: give the name of a new folder.")
     if model.endswith(".xml"):
         raise UsageError(f"{model}: an OpenVINO model is several files: give a checkpoint, or an ONNX or LiteRT file.")
+    if os.path.isdir(model):
+        raise UsageError(f"{model}: a folder, as a SavedModel is, is no single file: give a checkpoint, or an ONNX or "
+                         "LiteRT file.")
     loaded = architectures.load(model)
     if not hasattr(loaded, "detect"):
         raise UsageError(f"{model} is of the architecture {loaded.architecture_name()}, which finds no objects: give "
@@ -172,10 +176,11 @@ def write_function(model: str, folder: str) -> None:
     names = loaded.class_names or ["BG", *(f"class {i}" for i in range(1, loaded.config.NUM_CLASSES))]
     stem, ending = os.path.splitext(os.path.basename(model))
     name = "".join(letter if letter.isalnum() else "-" for letter in stem.lower()).strip("-") or "model"
-    write_texts(folder, {"function.yaml": function_text(name, names, f"model{ending}"), "main.py": MAIN})
-    shutil.copyfile(model, os.path.join(folder, f"model{ending}"))
-    if os.path.isfile(f"{model}.json"):  # what an exported file says of itself
-        shutil.copyfile(f"{model}.json", os.path.join(folder, f"model{ending}.json"))
+    with whole_folder(folder) as partial:
+        write_texts(partial, {"function.yaml": function_text(name, names, f"model{ending}"), "main.py": MAIN})
+        shutil.copyfile(model, os.path.join(partial, f"model{ending}"))
+        if os.path.isfile(f"{model}.json"):  # what an exported file says of itself
+            shutil.copyfile(f"{model}.json", os.path.join(partial, f"model{ending}.json"))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A model as CVAT's functions: masks and polygons by hand, and against cvat-sdk's classes where it is installed."""
 
+import io
 import types
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from PIL import Image
 
 from mrcnn.data import run_lengths
+from mrcnn.data.encoded import decode_image
 from mrcnn.errors import UsageError
+from mrcnn.serving import cvat
 from mrcnn.serving.cvat import Function, mask_bits, mask_points, polygons_of
 from tests.stub_server import Stub, StubLabels, photo
 
@@ -83,3 +86,13 @@ def test_the_sdk_takes_what_is_found(polygons):
     sure = driver._DetectionFunctionContextImpl(frame_name="a.png", conf_threshold=0.9, conv_mask_to_poly=polygons)
     assert function.detect(sure, Image.fromarray(photo())) == []
     assert Function(Stub(), 0.9).detect(context, Image.fromarray(photo())) == []
+
+
+def test_photos_are_those_that_the_commands_see():
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # a quarter
+    clear = np.dstack([photo(), np.full(photo().shape[:2], 100, np.uint8)])[:, :-4]
+    Image.fromarray(clear).save(file, format="PNG", exif=exif)
+    seen = cvat._pixels(Image.open(file), "a.png")
+    assert seen.shape[:2] == clear.shape[1::-1]
+    np.testing.assert_array_equal(seen, decode_image(file.getvalue(), "a.png"))

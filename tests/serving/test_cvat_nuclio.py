@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.data.encoded import decode_image
 from mrcnn.errors import UsageError
 from mrcnn.serving import cvat_nuclio
 from tests.stub_server import Stub, StubLabels, photo, png
@@ -83,6 +84,20 @@ def test_what_is_no_photo(body, message):
     assert answer.status == 400 and message in answer.rows["error"]
 
 
+def test_photos_are_those_that_the_commands_see():
+    deep = Image.fromarray(np.linspace(0, 65535, 96).astype(np.uint16).reshape(8, 12))
+    clear = Image.fromarray(np.dstack([photo(), np.arange(photo().shape[0] * photo().shape[1]).astype(
+        np.uint8).reshape(photo().shape[:2])]))
+    turned, exif = Image.fromarray(photo()[:, :-4]), Image.Exif()
+    exif[0x0112] = 6  # a quarter
+    for image, options in ((deep, {}), (clear, {}), (turned, {"exif": exif})):
+        file = io.BytesIO()
+        image.save(file, format="PNG", **options)
+        taken = cvat_nuclio._photo(base64.b64encode(file.getvalue()).decode())
+        np.testing.assert_array_equal(taken, decode_image(file.getvalue(), "a.png"))
+    assert taken.shape[:2] == turned.size  # the sides are exchanged
+
+
 @pytest.mark.parametrize("ending, install", [("h5", "mrcnn-keras"), ("onnx", "onnxruntime")])
 def test_the_folder_of_a_function(loaded, tmp_path, ending, install):
     yaml = pytest.importorskip("yaml")
@@ -109,6 +124,12 @@ def test_what_no_function_is_made_of(loaded, tmp_path, monkeypatch):
         cvat_nuclio.write_function("model.h5", str(tmp_path))
     with pytest.raises(UsageError, match="OpenVINO"):
         cvat_nuclio.write_function("model.xml", str(tmp_path / "new"))
+    (tmp_path / "saved").mkdir()
+    with pytest.raises(UsageError, match="saved: a folder, as a SavedModel is, .* give a checkpoint"):
+        cvat_nuclio.write_function(str(tmp_path / "saved"), str(tmp_path / "new"))
+    with pytest.raises(OSError, match="gone.h5"):  # found out while it is copied
+        cvat_nuclio.write_function(str(tmp_path / "gone.h5"), str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
     monkeypatch.setattr("mrcnn.architectures.load", lambda path: StubLabels())
     with pytest.raises(UsageError, match="finds no objects"):
         cvat_nuclio.write_function("model.h5", str(tmp_path / "new"))
