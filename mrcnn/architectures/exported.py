@@ -17,6 +17,7 @@ from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError
+from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.parity import place
 from mrcnn.export.running import open_file, read_about
 from mrcnn.inference.detector import Detector
@@ -33,8 +34,8 @@ SETTINGS = {  # architecture: module:class of its settings, none of which brings
     "u2netp": "mrcnn.config_pixels:U2NetSettings",
 }
 # What may differ from the export: it is done beside the file.
-OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "DETECTION_NMS_THRESHOLD", "LABEL_REFINE", "TEST_FLIP", "NAME", "SEED",
-           "ATTRIBUTE_MIN_CONFIDENCE", "MASK_SCORES"}
+OUTSIDE = {"DETECTION_MIN_CONFIDENCE", "LABEL_REFINE", "TEST_FLIP", "SEED", "ATTRIBUTE_MIN_CONFIDENCE", "MASK_SCORES"}
+OVERLAP = "DETECTION_NMS_THRESHOLD"  # it is built in, but views and tiles are merged beside the file
 
 
 class ExportedFile:
@@ -166,7 +167,8 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     Args:
         path: of the file, or of the folder of a SavedModel; its JSON file lies beside it.
         mode: "inference"; an exported file cannot be trained.
-        **overrides: settings to change, by name: those of OUTSIDE, which are at work beside the file.
+        **overrides: settings to change, by name: those of OUTSIDE, which are at work beside the file, and with
+            TEST_FLIP that of OVERLAP.
 
     Returns:
         An ExportedDetector or ExportedLabeler.
@@ -183,18 +185,23 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     about = read_about(path)
     config = settings_of(about["architecture"]).from_dict(about["settings"], source=f"{path}.json")
     batch = about["inputs"]["image"]["shape"][0]
-    config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, TEST_FLIP=False, TEST_SCALES=(1.0,))
+    config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, **ONE_VIEW)
     if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device
         overrides["IMAGES_PER_GPU"] = overrides.pop("BATCH_SIZE")
     wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")
     fixed = [name for name in overrides
-             if name not in OUTSIDE and _plain(wanted, name) != _plain(config, name)]
+             if name not in OUTSIDE and not (name == OVERLAP and wanted.TEST_FLIP)
+             and _plain(wanted, name) != _plain(config, name)]
     if "TEST_SCALES" in fixed:
         raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
                           "leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too.")
     if "IMAGES_PER_GPU" in fixed:
         raise ConfigError(f"{path} takes {batch} photo{'s' if batch > 1 else ''} at once, whatever the batch size: "
                           "leave it out, or export the checkpoint again with --batch-size N.")
+    if OVERLAP in fixed:
+        raise ConfigError(f"{path} has {OVERLAP}={_plain(config, OVERLAP)!r} built in; another one is at work with "
+                          "--tile or --set TEST_FLIP=true alone (in Python set it in config before detect_tiled): "
+                          "leave it out, or export the checkpoint again with it.")
     if fixed:
         raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
                           f"checkpoint again with --set {fixed[0]}=...")

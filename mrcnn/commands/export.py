@@ -19,6 +19,8 @@ from mrcnn.outputs import claim_outputs
 if TYPE_CHECKING:
     import numpy as np
 
+    from mrcnn.commands.runs import Model
+
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
 
 
@@ -56,11 +58,14 @@ def export(options: argparse.Namespace) -> None:
         overrides = {**any_canvas(path, options, overrides), **overrides}
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
+    tuned, said = label_settings_of(path, model)
     try:
         about = write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
-                      opset=options.opset, quantize=options.quantize, dynamic=options.dynamic)
+                      opset=options.opset, quantize=options.quantize, dynamic=options.dynamic, label_settings=tuned)
     except ExportError as error:
         raise UsageError(str(error)) from error
+    if said:
+        print(said)
     if options.dynamic:
         print("The file takes canvases of any size whose sides divide by 64.")
     elif model.config.IMAGE_RESIZE_MODE == "rectangle" and not (height and width):
@@ -72,6 +77,20 @@ def export(options: argparse.Namespace) -> None:
 
         print(measured_text(model, output, measured))
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
+
+
+def label_settings_of(path: str, model: Model) -> tuple[dict | None, str | None]:
+    """(label settings beside a checkpoint as JSON holds them, a line that tells of them); None without any."""
+    from mrcnn.labeling.label_map import load_settings, settings_path
+
+    if not hasattr(model, "detect") or not os.path.isfile(settings_path(path)):
+        return None, None
+    settings, built_in = load_settings(path), float(model.config.DETECTION_MIN_CONFIDENCE)
+    said, least = f"The label settings of {settings_path(path)} are in the JSON file.", settings.least_threshold()
+    if least < built_in:
+        said += (f" They count objects of a score of {least:g} or more, and the file drops those below {built_in:g}: "
+                 f"export with --min-confidence {least:g} for label maps.")
+    return settings.to_dict(), said
 
 
 def photos_of(options: argparse.Namespace) -> list[np.ndarray] | None:

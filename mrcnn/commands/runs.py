@@ -192,12 +192,15 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
     plan = {name: overrides[name] for name in ("STAGES", "AUGMENT", "CLASSES") if name in overrides}
     settings = {name: value for name, value in overrides.items() if name not in plan}
     if exported:
-        from mrcnn.architectures.exported import settings_of
+        from mrcnn.architectures.exported import OVERLAP, settings_of
 
         if getattr(options, "batch_size", None) is None:  # a command's default, not asked for
             settings.pop("BATCH_SIZE", None)
         known = types.SimpleNamespace(settings=settings_of(read_about(path)["architecture"]))
-        model = load(path, mode=mode, **known_to(known, settings, asked_settings(options)))
+        settings = known_to(known, settings, asked_settings(options))
+        merging = {OVERLAP: settings.pop(OVERLAP)} if tile is not None and OVERLAP in settings else {}
+        model = load(path, mode=mode, **settings)
+        model.config.set(**merging)  # of tiles, which are merged beside the file
         return model if tile is None else Tiled(model, tile, options.tile_overlap)
     architecture = class_of(architecture_of(path))
     settings = known_to(architecture, settings, asked_settings(options))

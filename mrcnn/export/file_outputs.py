@@ -9,6 +9,8 @@ import numpy as np
 
 from mrcnn.config import Settings
 
+ONE_VIEW = {"TEST_FLIP": False, "TEST_SCALES": (1.0,)}  # of a photo: more are runs of the file, one after another
+
 
 class FileOutputs:
     """The outputs of an exported file. Subclasses bring `described`, `canvas_beside` and the three that compare.
@@ -53,6 +55,18 @@ class FileOutputs:
         """
         return {}
 
+    def notes(self, config: Settings) -> list[str]:
+        """Tell what the network does that the file does not, a line each.
+
+        Args:
+            config: settings of the network.
+        """
+        views = [name for name, one in ONE_VIEW.items() if tuple_of(getattr(config, name, one)) != tuple_of(one)]
+        if not views:
+            return []
+        return [f"{' and '.join(views)}: the file looks at each photo once, as it is placed, so this is not in it; "
+                "--set TEST_FLIP=true of the command that takes the file looks at photos mirrored too."]
+
     def canvas_beside(self, shape: tuple[int, int, int]) -> np.ndarray:
         """Make the canvas that is compared beside the photos.
 
@@ -93,6 +107,11 @@ class FileOutputs:
     def in_words(self, checked: dict) -> str:
         """What `mrcnn.export.parity.compare` returned, for people: one line without its full stop."""
         raise NotImplementedError
+
+
+def tuple_of(value: object) -> tuple:
+    """A setting's value as a tuple, however it was given."""
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
 def largest(expected: np.ndarray, outputs: np.ndarray) -> float:

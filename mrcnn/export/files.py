@@ -22,6 +22,7 @@ from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
 from mrcnn.errors import ExportError
 from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize, is_calibrated
+from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
@@ -35,7 +36,8 @@ from mrcnn.outputs import is_claimed
 def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
            photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
-           opset: int | None = None, quantize: str | None = None, dynamic: bool = False) -> dict:
+           opset: int | None = None, quantize: str | None = None, dynamic: bool = False,
+           label_settings: dict | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
     A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
@@ -47,8 +49,8 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
         batch: number of photos that the file takes at once.
         dtype: of the input image, "uint8" or "float32".
-        photos: photos, each uint8 [H, W, 3], to check the file on, and to calibrate int8 on; None draws people. One
-            canvas is always added: an empty one, or noise for label maps.
+        photos: photos, each uint8 [H, W, 3], to check the file on, and to calibrate int8 on; None draws people. An
+            empty canvas, or noise for label maps, is always added.
         tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
             and boxes as a share of the longer side of the canvas; None takes 0.001 of objects,
             0.003 of label maps, and asks a quantised file to agree with the network in half of the objects or pixels.
@@ -57,6 +59,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
             OpenVINO calibrated on `photos`, of LiteRT with ranges that it finds as it runs), or None for float32.
         dynamic: an ONNX file for canvases of any size whose sides divide by 64, of a network of rectangles; `height`
             and `width` are left out then. It is checked on canvases of several sizes.
+        label_settings: of `LabelSettings.to_dict`, for the JSON file, where `label` reads them.
 
     Returns:
         What the JSON file holds.
@@ -79,7 +82,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
     else:
         height, width = canvas_of(model.config, height, width)
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
-    about = {**_description(model, format, (batch, height, width), dtype), "quantized": quantize}
+    about = {**_description(model, format, (batch, height, width), dtype, label_settings), "quantized": quantize}
     asked = Asked(opset, quantize, calibration_inputs(photos, about) if is_calibrated(format, quantize) else ())
     with FORMATS[format].whole(path) as partial:
         FORMATS[format].write(model, function, partial, asked)
@@ -88,7 +91,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         told = model.exported.in_words(about["checked"])
         _refuse_others(model, about, told, tolerance)
     write_json(path + ".json", about)
-    print(f"{path}: {size / 1e6:.1f} MB; {told}")
+    print("\n".join([f"{path}: {size / 1e6:.1f} MB; {told}", *model.exported.notes(model.config)]))
     return about
 
 
@@ -214,7 +217,7 @@ def _inputs(model, shape, dtype):
     return {name: given for name, given in inputs.items() if name in model.inference_model.input}
 
 
-def _description(model, format, shape, dtype):
+def _description(model, format, shape, dtype, label_settings):
     """What the JSON file says, but for what the check finds out."""
     config = model.config
     names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, config.NUM_CLASSES)]
@@ -228,8 +231,9 @@ def _description(model, format, shape, dtype):
         "mean_pixel": [float(value) for value in config.MEAN_PIXEL],
         "canvas": {"height": shape[1], "width": shape[2]},
         "resize": resize_rule(config),
-        "settings": config.to_dict(),
+        "settings": {**config.to_dict(), **ONE_VIEW},
         **model.exported.facts(config),
+        **({"label_settings": label_settings} if label_settings else {}),
     }
 
 

@@ -20,6 +20,10 @@ MEANINGS = {
 }
 
 
+OF_MASKS = ("0..1, to be multiplied with the mean of the mask's probabilities above 0.5 (mask_scores); what is below "
+            "the least score then is to be dropped")
+
+
 class ObjectOutputs(FileOutputs):
     """"boxes" [B, D, 4], "class_ids", "scores", "valid" [B, D] and "masks" [B, D, h, w]; "attributes" [B, D, M] if any.
     """
@@ -28,18 +32,25 @@ class ObjectOutputs(FileOutputs):
         rows = int(model.config.DETECTION_MAX_INSTANCES)
         given, dtypes = model.inference_model.output, {"class_ids": "int32", "valid": "bool"}
         shapes = {name: [int(side) for side in value.shape[2:]] for name, value in given.items()}
+        meanings = {**MEANINGS, "scores": OF_MASKS} if counts_masks(model.config) else MEANINGS
         return {
             name: {"shape": [shape[0], rows, *shapes[name]], "dtype": dtypes.get(name, "float32"), "meaning": meaning}
-            for name, meaning in MEANINGS.items() if name in given
+            for name, meaning in meanings.items() if name in given
         }
 
     def facts(self, config: Settings) -> dict:
         return {
             "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
                            "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
+            "mask_scores": counts_masks(config),
             "geometry": getattr(config, "GEOMETRY", "exact"),  # of networks that have one only
             **({"attribute_names": list(names)} if (names := getattr(config, "ATTRIBUTES", None)) else {}),
         }
+
+    def notes(self, config: Settings) -> list[str]:
+        told = ["MASK_SCORES: the file's scores do not count the masks yet, and the JSON file says so (mask_scores): "
+                "multiply them as the program of docs/export.md does; mrcnn's own commands do."]
+        return [*super().notes(config), *(told if counts_masks(config) else [])]
 
     def built_in(self, config: Settings) -> dict[str, float]:
         return {"min_confidence": float(config.DETECTION_MIN_CONFIDENCE)}
@@ -69,6 +80,11 @@ class ObjectOutputs(FileOutputs):
         if checked["agreement"] < 1:
             told += f", {checked['agreement']:.1%} of the objects of either are found by both"
         return told if checked["objects"] else f"{told}; only photos with something to find make it a check"
+
+
+def counts_masks(config: Settings) -> bool:
+    """Whether scores are multiplied with how sure masks are, which is done beside the file."""
+    return bool(getattr(config, "MASK_SCORES", False))
 
 
 def differences(expected: dict, outputs: dict, threshold: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.masks import paste_mask
 from mrcnn.errors import DataError
+from mrcnn.export.running import is_exported, read_about
 from mrcnn.files import write_json
 
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
@@ -137,25 +138,33 @@ def save_settings(checkpoint: str, settings: LabelSettings) -> str:
 
 
 def load_settings(checkpoint: str) -> LabelSettings:
-    """Read the label settings beside a checkpoint.
+    """Read the label settings beside a checkpoint, or those that an exported file has of its checkpoint.
 
     Args:
-        checkpoint: path of the checkpoint.
+        checkpoint: path of the checkpoint, or of an exported file.
 
     Returns:
-        The settings; the defaults if there is no file.
+        The settings; the defaults if there are none.
 
     Raises:
         DataError: the file holds no label settings; the message names it.
+        ExportError: the JSON file of an exported file cannot be used.
     """
     path = settings_path(checkpoint)
     if not os.path.isfile(path):
-        return LabelSettings()
+        return _exported_settings(checkpoint) if is_exported(checkpoint) else LabelSettings()
     try:
         with open(path, encoding="utf-8") as file:
             return LabelSettings.from_dict(json.load(file))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: {error} Correct it, delete it, or run label --tune.") from error
+
+
+def _exported_settings(path):
+    try:
+        return LabelSettings.from_dict(read_about(path).get("label_settings", {}))
+    except DataError as error:
+        raise DataError(f"{path}.json: label_settings: {error} Correct it, or export the checkpoint again.") from error
 
 
 # --- The rule --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """An exported file in the place of a checkpoint; files of each kind are held against networks in tests/export."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from mrcnn import architectures
 from mrcnn.architectures import exported
 from mrcnn.architectures.exported import ExportedDetector, ExportedLabeler, open_exported, settings_of
+from mrcnn.commands.runs import load_model
 from mrcnn.config import Config
 from mrcnn.errors import CheckpointError, ConfigError, ExportError
 
@@ -131,7 +133,9 @@ def test_label_maps_tiles_and_mirrored_views(opened):
 
 @pytest.mark.parametrize("overrides, told", [
     ({"IMAGE_MAX_DIM": 256}, "IMAGE_MAX_DIM=128 built in"), ({"TEST_SCALES": (1.0, 1.25)}, "TEST_FLIP=true"),
-    ({"NO_SUCH": 1}, "NO_SUCH"), ({"BATCH_SIZE": 8}, "takes 2 photos at once.*--batch-size N"),
+    ({"NO_SUCH": 1}, "NO_SUCH"), ({"NAME": "other"}, "NAME='t' built in"),
+    ({"DETECTION_NMS_THRESHOLD": 0.5}, "DETECTION_NMS_THRESHOLD=0.3 built in.*--tile or --set TEST_FLIP=true alone"),
+    ({"BATCH_SIZE": 8}, "takes 2 photos at once.*--batch-size N"),
 ])
 def test_what_is_built_in_cannot_be_changed(overrides, told, opened):
     with pytest.raises(ConfigError, match=told):
@@ -151,6 +155,28 @@ def test_what_a_file_cannot_do_is_said(opened, tmp_path):
         architectures.architecture_of(tmp_path / "model.onnx")
     with pytest.raises(AttributeError, match="exported file, which has no train"):
         opened(about_of()).train()
+
+
+def test_overlap_is_at_work_where_views_and_tiles_are_merged(opened, tmp_path):
+    """Two boxes that share 0.4 of their union: the half of a box that holds them, and the whole."""
+    def run(inputs):
+        outputs = of_windows(inputs)
+        outputs["boxes"][:, 1, 2] = outputs["boxes"][:, 1, :3:2] @ [0.6, 0.4]  # 0.4 of the photo's rows
+        return outputs
+
+    def count(overlap, **options):
+        return len(opened(about_of(), run, TEST_FLIP=True, DETECTION_NMS_THRESHOLD=overlap).detect(
+            [photo(64, 128)], min_confidence=0.3)[0]["scores"])
+
+    with pytest.warns(UserWarning, match="built in"):
+        assert (count(0.3), count(0.5)) == (1, 2)
+    options = argparse.Namespace(tile=64, tile_overlap=0.25, batch_size=None, set=[], logs=None)
+    opened(about_of(), run)
+    tiled = load_model(str(tmp_path / "model.onnx"), options, {"DETECTION_NMS_THRESHOLD": 0.5})
+    assert tiled.config.DETECTION_NMS_THRESHOLD == tiled.model.config.DETECTION_NMS_THRESHOLD == 0.5
+    options.tile = None
+    with pytest.raises(ConfigError, match="DETECTION_NMS_THRESHOLD=0.3 built in"):
+        load_model(str(tmp_path / "model.onnx"), options, {"DETECTION_NMS_THRESHOLD": 0.5})
 
 
 def test_settings_of_each_architecture():

@@ -14,6 +14,7 @@ from mrcnn.commands import export_measured
 from mrcnn.commands import main as fashion
 from mrcnn.config import Config
 from mrcnn.errors import ExportError
+from mrcnn.labeling.label_map import LabelSettings, save_settings
 
 MODEL = SimpleNamespace(detect=None, config=SimpleNamespace(IMAGE_RESIZE_MODE="square"))  # finds objects
 
@@ -53,7 +54,8 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert fashion.main(["export", "--weights", checkpoint()]) == 0
     output = str(tmp_path / "weights_savedmodel")
     assert seen.arguments == (MODEL, output, "savedmodel", None, None, 1, "uint8", None)
-    assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None, "dynamic": False}
+    assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None, "dynamic": False,
+                                                     "label_settings": None}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
 
 
@@ -90,6 +92,18 @@ def test_another_canvas_leaves_photos_as_large_as_they_were(seen, checkpoint, se
     assert fashion.main(["export", "--weights", checkpoint(**settings), *options]) == 0
     assert seen.arguments[3:5] == (512, 384)
     assert seen.overrides["IMAGE_RESIZE_MODE"] == "rectangle" and seen.overrides["IMAGE_MAX_DIM"] == largest
+
+
+def test_label_settings_go_into_the_file(seen, checkpoint, monkeypatch, capsys):
+    config = Config(NUM_CLASSES=2, DETECTION_MIN_CONFIDENCE=0.7)
+    monkeypatch.setattr(fashion_export, "load_model", lambda *_: SimpleNamespace(detect=None, config=config))
+    path = checkpoint()
+    beside = save_settings(path, LabelSettings(0.8, class_thresholds={"hat": 0.2}))
+    assert fashion.main(["export", "--weights", path]) == 0
+    assert seen.named["label_settings"]["class_thresholds"] == {"hat": 0.2}
+    said = capsys.readouterr().out
+    assert f"The label settings of {beside} are in the JSON file. They count objects of a score of 0.2" in said
+    assert "drops those below 0.7: export with --min-confidence 0.2" in said
 
 
 def test_the_opset_reaches_the_export(seen, checkpoint):

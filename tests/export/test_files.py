@@ -24,6 +24,7 @@ from mrcnn.export.asked import QUANTISED_FORMATS, check_dynamic
 from mrcnn.export.files import Format, canvas_of, export
 from mrcnn.export.object_outputs import MEANINGS, ObjectOutputs
 from mrcnn.export.parity import place
+from mrcnn.inference.mask_scores import rescored
 from mrcnn.model import MaskRCNN
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
@@ -155,6 +156,27 @@ def network_detections(model, canvas, window):
     return unmold({name: value[0] for name, value in outputs.items()}, window, window.original_shape)
 
 
+def test_the_program_of_the_guide_counts_the_masks_where_the_file_does_not(program):
+    about = {"inputs": {"image": {"shape": [1, 64, 64, 3], "dtype": "uint8"}}, "class_names": ["BG", "hat"],
+             "canvas": {"height": 64, "width": 64}, "resize": {"min_side": 0, "max_side": 64, "min_scale": 1.0},
+             "thresholds": {"score": 0.4, "mask": 0.5}}
+    masks = np.stack([np.full((4, 4), value, np.float32) for value in (0.6, 0.8, 0.9)])
+    masks[:, 0] = 0.2  # outside the masks: not counted
+    outputs = {"boxes": np.float32([[0, 0, 64, 64]] * 3), "class_ids": np.ones(3, int), "valid": np.ones(3, bool),
+               "scores": np.float32([0.9, 0.8, 0.41]), "masks": masks}
+
+    def scores(about):
+        found = program.detect(lambda inputs: {name: value[None] for name, value in outputs.items()}, about,
+                               np.zeros((64, 64, 3), np.uint8))
+        return [each["score"] for each in found]
+
+    assert scores(about) == pytest.approx([0.9, 0.8, 0.41])
+    # 0.9 * 0.6, 0.8 * 0.8, and 0.41 * 0.9 = 0.369, which is below the least score
+    assert scores({**about, "mask_scores": True}) == pytest.approx([0.64, 0.54])
+    expected = rescored(outputs, 0.4)
+    assert scores({**about, "mask_scores": True}) == pytest.approx(expected["scores"][expected["valid"]].tolist())
+
+
 @pytest.mark.slow
 def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exported, tmp_path):
     path = exported("savedmodel")
@@ -254,6 +276,20 @@ def test_size_and_difference_are_printed(pretended, model, tmp_path, capsys):
     pretended(lambda outputs: outputs)
     export(model, tmp_path / "new" / "file", "pretended", photos=[photo(40, 60)])
     assert re.search(r"file: 0\.0 MB; largest difference 0 .*objects in 2 pictures", capsys.readouterr().out)
+
+
+def test_what_is_not_in_the_file_is_printed_and_label_settings_are_kept(pretended, model, tmp_path, capsys):
+    pretended(lambda outputs: outputs)
+    settings = {name: getattr(model.config, name) for name in ("MASK_SCORES", "TEST_FLIP")}
+    model.config.set(MASK_SCORES=True, TEST_FLIP=True)
+    try:
+        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], label_settings={"score_threshold": 0.2})
+    finally:
+        model.config.set(**settings)
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["TEST_FLIP", "MASK_SCORES"]
+    about = described(str(tmp_path / "file"))
+    assert about["label_settings"] == {"score_threshold": 0.2} and about["mask_scores"] is True
+    assert about["settings"]["TEST_FLIP"] is False and about["settings"]["MASK_SCORES"] is True
 
 
 def test_a_missing_package_is_named_and_nothing_is_left(model, tmp_path, monkeypatch):

@@ -1,9 +1,12 @@
 """The distance of two answers that are tables of objects."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from object_tables import answer
 
+from mrcnn.config import Config
 from mrcnn.export.object_outputs import ObjectOutputs, differences
 
 
@@ -69,3 +72,16 @@ def test_agreement_is_the_share_of_objects_that_both_find():
     assert outputs.in_words(checked).endswith("33.3% of the objects of either are found by both")
     same = {"pictures": 1, **outputs.summary([outputs.distances(one, one, about)], about)}
     assert same["agreement"] == 1 and "either" not in outputs.in_words(same)
+
+
+def test_what_is_done_beside_the_file_is_told():
+    shapes = {name: np.zeros((1, *value.shape)) for name, value in answer().items()}
+    model = SimpleNamespace(config=Config(NUM_CLASSES=2), inference_model=SimpleNamespace(output=shapes))
+    assert ObjectOutputs().notes(model.config) == [] and ObjectOutputs().facts(model.config)["mask_scores"] is False
+    assert ObjectOutputs().described(model, (1, 64, 64))["scores"]["meaning"] == "0..1"
+    model.config.set(MASK_SCORES=True, TEST_FLIP=True)
+    views, masks = ObjectOutputs().notes(model.config)
+    assert views.startswith("TEST_FLIP: the file looks at each photo once") and "--set TEST_FLIP=true" in views
+    assert masks.startswith("MASK_SCORES: the file's scores do not count the masks yet")
+    assert ObjectOutputs().facts(model.config)["mask_scores"] is True
+    assert "multiplied with the mean" in ObjectOutputs().described(model, (1, 64, 64))["scores"]["meaning"]

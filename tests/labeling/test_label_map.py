@@ -212,3 +212,16 @@ def test_settings_of_other_classes_are_told():
 def test_settings_are_plain_json():
     settings = LabelSettings(0.3, 0.4, {"bag": 0.7}, 0.5, ("coat", "bag"))
     assert LabelSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_an_exported_file_has_the_settings_of_its_checkpoint(tmp_path):
+    path = str(tmp_path / "model.onnx")
+    open(path, "w").close()
+    about = {"format": "onnx", "inputs": {}, "settings": {}, "label_settings": {"score_threshold": 0.2}}
+    (tmp_path / "model.onnx.json").write_text(json.dumps(about))
+    assert load_settings(path) == LabelSettings(score_threshold=0.2)
+    (tmp_path / "model.onnx.json").write_text(json.dumps({**about, "label_settings": {"score": 0.2}}))
+    with pytest.raises(DataError, match="model.onnx.json: label_settings: 'score' is no label setting.*export"):
+        load_settings(path)
+    save_settings(path, LabelSettings(score_threshold=0.3))  # label --tune of the file itself
+    assert load_settings(path) == LabelSettings(score_threshold=0.3)
