@@ -122,6 +122,11 @@ class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
 
     _told = False
 
+    @property
+    def score_floor(self) -> float:
+        """The least score that is built in: what scores less the file drops, whatever is asked for."""
+        return float(self.about["thresholds"]["score"])
+
     def predict(self, canvases: np.ndarray, windows: np.ndarray,
                 min_confidence: float | None = None) -> dict[str, np.ndarray]:
         """Run the file on canvases.
@@ -134,7 +139,7 @@ class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
         Returns:
             The file's outputs by name.
         """
-        least, built_in = self._least(min_confidence), self.about["thresholds"]["score"]
+        least, built_in = self._least(min_confidence), self.score_floor
         if least < built_in and not self._told:
             self._told = True
             warnings.warn(f"{self.path} has the least score {built_in:g} built in, and {least:g} was asked for: "

@@ -3,7 +3,7 @@
 The input "image" is a photo: UINT8 [H, W, 3] RGB, or BYTES [1], its file (in JSON as base64). A network of objects
 gives "boxes" FP32 [N, 4] (y1, x1, y2, x2) in pixels, "class_ids" INT32 [N], "scores" FP32 [N] and "rles" BYTES [N],
 each the JSON of a mask of COCO; a network of label maps gives "labels" UINT8 [H, W]. The parameter "min_score" of a
-request is the least score.
+request is the least score. What else a request asks for is refused by name.
 """
 
 import json
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from mrcnn import __version__
 from mrcnn.serving import schemas, tensors
 from mrcnn.serving.photos import decode_base64, decode_photo
-from mrcnn.serving.refusals import Refused
+from mrcnn.serving.refusals import Refused, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 
@@ -27,6 +27,8 @@ OBJECTS = [{"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
            {"name": "scores", "datatype": "FP32", "shape": [-1]},
            {"name": "rles", "datatype": "BYTES", "shape": [-1]}]
 LABELS = [{"name": "labels", "datatype": "UINT8", "shape": [-1, -1]}]
+MIN_SCORE = "min_score"
+HINTS = ("content_type", "headers", "priority", "timeout")  # that clients send, of which nothing has to come
 REFUSALS = schemas.error_answers(400, 404, 408, 413, 415, 422, 503)
 BODY = schemas.json_body(("inputs",), {
     "id": {"type": "string"}, "parameters": {"type": "object"},
@@ -85,13 +87,30 @@ def inference_routes(service: Service) -> APIRouter:
         check_name(name)
         body, length = await request.body(), request.headers.get(tensors.HEADER)
         asked, inputs = await service.in_thread(tensors.read_request, body, length)
+        _refuse_unknown(asked, request.query_params, served.finds_objects)
         binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
         key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
+        served.check_min_score(key[1])
         photo = await service.in_thread(_photo, inputs, service)
         [found] = await service.all_found(request, key, [photo])
         return await service.in_thread(_answer, served, asked, found, wanted, binary)
 
     return router
+
+
+def _refuse_unknown(asked, query, finds_objects):
+    """Refuse whatever a request asks for that is not of the protocol, nor min_score."""
+    refuse_unknown(query, (), "Option in the address")
+    refuse_unknown(asked, ("id", "parameters", "inputs", "outputs"), "JSON key")
+    own = (MIN_SCORE,) if finds_objects else ()
+    refuse_unknown(_parameters(asked), (*own, "binary_data_output", *HINTS), "Parameter of the request")
+    for name, known, keys in (("inputs", "binary_data_size", ("name", "shape", "datatype", "data", "parameters")),
+                              ("outputs", "binary_data", ("name", "parameters"))):
+        rows = asked.get(name)
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict):
+                refuse_unknown(row, keys, f"Key in {name}")
+                refuse_unknown(_parameters(row), (known, *HINTS), f"Parameter in {name}")
 
 
 def _photo(inputs, service):
@@ -120,7 +139,7 @@ def _parameters(of):
 
 
 def _min_score(asked):
-    least = _parameters(asked).get("min_score")
+    least = _parameters(asked).get(MIN_SCORE)
     if least is not None and (isinstance(least, bool) or not isinstance(least, (int, float)) or not 0 <= least <= 1):
         raise Refused(400, f"min_score={str(least)[:20]}: give a number of 0 to 1.")
     return least

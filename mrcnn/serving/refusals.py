@@ -1,5 +1,7 @@
 """Why a request is refused: one sentence and the HTTP status that fits it."""
 
+from collections.abc import Iterable
+
 RETRY_SECONDS = 1  # what Retry-After says of a full queue: about a batch
 
 
@@ -31,3 +33,25 @@ def busy(reason: str) -> Refused:
         A Refused of status 503 with Retry-After.
     """
     return Refused(503, reason, {"Retry-After": str(RETRY_SECONDS)})
+
+
+def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse names that say nothing here: a misspelt option would be at work for whoever sent it alone.
+
+    Args:
+        given: names of a request.
+        known: those that there are.
+        what: to call them.
+
+    Raises:
+        Refused: 422, a name is none of the known.
+    """
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        names = ", ".join(repr(str(name)[:40]) for name in unknown[:5])
+        raise Refused(422, f"{what} {names}: there is no such thing here, there {_are(sorted(known))}: correct or "
+                           "leave it out.")
+
+
+def _are(names):
+    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else "is none"

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mrcnn.serving import answers, metrics, schemas
+from mrcnn.serving.refusals import refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 from mrcnn.serving.uploads import photos_of
@@ -15,7 +16,8 @@ from mrcnn.serving.uploads import photos_of
 Output = Annotated[Literal[answers.OUTPUTS], Query(description="form of the masks")]
 Score = Annotated[float | None, Query(ge=0, le=1, description="least score; the model's own where none is given")]
 REFUSALS = schemas.error_answers(400, 408, 413, 415, 422, 503)
-PNG_TYPE = "image/png"
+PNG_TYPE, JSON_TYPE = "image/png", "application/json"
+OPTION = "Option in the address"
 
 
 def own_routes(service: Service) -> APIRouter:
@@ -33,6 +35,8 @@ def own_routes(service: Service) -> APIRouter:
         200: {"model": schemas.Detections}, **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
     async def detect(request: Request, output: Output = answers.RLE, min_score: Score = None) -> Response:
         served.check_finds_objects()
+        refuse_unknown(request.query_params, ("output", "min_score"), OPTION)
+        served.check_min_score(min_score)
         photos = await photos_of(request, service)
         found = await service.all_found(request, (DETECT, min_score), [photo for _, photo in photos])
         return await service.in_thread(_detections, served, photos, found, output)
@@ -41,9 +45,10 @@ def own_routes(service: Service) -> APIRouter:
         200: {"model": schemas.LabelMaps, "content": {PNG_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
         **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
     async def label(request: Request, output: Output = answers.PNG) -> Response:
+        refuse_unknown(request.query_params, ("output",), OPTION)
         photos = await photos_of(request, service)
         found = await service.all_found(request, (LABEL, None), [photo for _, photo in photos])
-        bare = len(photos) == 1 and output == answers.PNG and request.headers.get("accept") == PNG_TYPE
+        bare = len(photos) == 1 and output == answers.PNG and prefers_png(request.headers.get("accept", ""))
         return await service.in_thread(_label_maps, served, photos, found, output, bare)
 
     return router
@@ -80,6 +85,30 @@ def watching_routes(service: Service) -> APIRouter:
         return json_answer(served.described())
 
     return router
+
+
+def prefers_png(accept: str) -> bool:
+    """Whether whoever sent the header Accept would rather have a PNG than JSON, by the q of each.
+
+    Args:
+        accept: the header, "" without one.
+    """
+    quality = {}
+    for part in accept.split(","):
+        kind, *parameters = (word.strip().lower() for word in part.split(";"))
+        given = [word.partition("=")[2] for word in parameters if word.partition("=")[0].strip() == "q"]
+        quality[kind] = _number(given[0]) if given else 1.0
+    png, json_ = (next((quality[kind] for kind in (own, f"{own.partition('/')[0]}/*", "*/*") if kind in quality), 0.0)
+                  for own in (PNG_TYPE, JSON_TYPE))
+    named = PNG_TYPE in quality and JSON_TYPE not in quality  # then */* is for what there is no PNG of
+    return png > json_ or (named and png == json_ > 0)
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def json_answer(value: object, headers: dict[str, str] | None = None) -> Response:

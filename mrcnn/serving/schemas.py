@@ -26,6 +26,7 @@ class Model(BaseModel):
     finds_objects: bool
     class_names: list[str]
     min_score: float | None
+    min_score_floor: float | None
     settings: dict[str, Any]
 
 

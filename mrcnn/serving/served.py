@@ -47,6 +47,22 @@ class ServedModel:
         """The least score of an object where a request names none; None for a network of label maps."""
         return float(self.model.config.DETECTION_MIN_CONFIDENCE) if self.finds_objects else None
 
+    @property
+    def min_score_floor(self) -> float | None:
+        """The least score that is built into an exported file of objects; None of all other models."""
+        return getattr(self.model, "score_floor", None) if self.finds_objects else None
+
+    def check_min_score(self, least: float | None) -> None:
+        """Raise Refused, 422, if a request asks for objects that an exported file drops by itself.
+
+        Args:
+            least: score that is asked for; None asks for none.
+        """
+        floor = self.min_score_floor
+        if least is not None and floor is not None and least < floor:
+            raise Refused(422, f"min_score={least:g}: {self.name} is an exported file that drops objects below "
+                               f"{floor:g}: ask for that or more.")
+
     def described(self) -> dict:
         """Describe the model for /model.
 
@@ -56,6 +72,7 @@ class ServedModel:
         return {
             "name": self.name, "version": self.version, "architecture": self.model.architecture_name(),
             "finds_objects": self.finds_objects, "class_names": self.class_names, "min_score": self.min_score,
+            "min_score_floor": self.min_score_floor,
             "settings": self.model.config.to_dict(),
         }
 

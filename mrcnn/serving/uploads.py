@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from mrcnn.serving.json_bodies import json_of
 from mrcnn.serving.photos import decode_base64, decode_photo
-from mrcnn.serving.refusals import Refused
+from mrcnn.serving.refusals import Refused, refuse_unknown
 from mrcnn.serving.service import Service
 
 MOST_PARTS = 1000  # of a form; how many photos it may have is said by the limits
@@ -59,7 +59,9 @@ async def _files_of_form(request):
 
 
 def _files_of_json(body):
-    photos = json_of(body).get("photos")
+    told = json_of(body)
+    refuse_unknown(told, ("photos",), "JSON key")  # options are in the address
+    photos = told.get("photos")
     if not isinstance(photos, list):
         raise Refused(422, '"photos" is missing: send {"photos": [{"name": "a.jpg", "data": base64}, ...]}.')
     files = []
@@ -67,6 +69,7 @@ def _files_of_json(body):
         photo = {"data": photo} if isinstance(photo, str) else photo
         if not isinstance(photo, dict) or "data" not in photo:
             raise Refused(422, f'photo {index}: send {{"name": "a.jpg", "data": base64}}, or the base64 alone.')
+        refuse_unknown(photo, ("name", "data"), f"photo {index}: key")
         name = str(photo.get("name") or f"photo {index}")
         files.append((name, decode_base64(photo["data"], name)))
     return files

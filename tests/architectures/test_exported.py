@@ -96,6 +96,7 @@ def test_photos_of_any_number_and_size_go_through_in_batches_of_the_file(opened)
 
 def test_a_higher_score_is_asked_for_beside_the_file_and_a_lower_one_is_told(opened):
     model = opened(about_of(), DETECTION_MIN_CONFIDENCE=0.5)
+    assert model.score_floor == 0.3
     assert len(model.detect([photo(40, 40)])[0]["scores"]) == 1
     assert len(model.detect([photo(40, 40)], min_confidence=0.35)[0]["scores"]) == 2
     with pytest.warns(UserWarning, match="least score 0.3 built in.*DETECTION_MIN_CONFIDENCE=0.05"):

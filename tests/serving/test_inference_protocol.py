@@ -125,11 +125,23 @@ IMAGE = {"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] *
     ({"inputs": [{**IMAGE, "shape": [2], "datatype": "BYTES", "data": ["", ""]}]}, 400, "2 photos: send one"),
     ({"inputs": [{**IMAGE, "shape": [2], "datatype": "BYTES", "data": [""]}]}, 400, "1 elements, but shape [2]"),
     ({"outputs": [{"name": "masks"}]}, 400, "there are boxes, class_ids, scores, rles"),
+    ({"parameters": {"min_confidence": 0.1}}, 422, "Parameter of the request 'min_confidence': there is no such thing"),
+    ({"min_score": 0.1}, 422, "JSON key 'min_score'"),
+    ({"outputs": [{"name": "boxes", "parameters": {"binary": True}}]}, 422, "Parameter in outputs 'binary'"),
+    ({"inputs": [{**IMAGE, "dtype": "UINT8"}]}, 422, "Key in inputs 'dtype'"),
     ({"parameters": {"min_score": 2}}, 400, "min_score=2: give a number of 0 to 1"),
 ])
 def test_what_the_protocol_has_not(client, change, status, message):
     refused = client.post(INFER, json={"inputs": [IMAGE], **change})
     assert refused.status_code == status and message in refused.json()["error"]
+
+
+def test_hints_of_the_protocol_s_clients_are_taken(client):
+    body = {"id": "1", "parameters": {"binary_data_output": False, "priority": 1, "content_type": "np"},
+            "inputs": [{**IMAGE, "parameters": {"content_type": "np"}}]}
+    assert client.post(INFER, json=body).status_code == 200
+    refused = client.post(f"{INFER}?min_score=0.1", json={"inputs": [IMAGE]})
+    assert refused.status_code == 422 and "Option in the address 'min_score'" in refused.json()["error"]
 
 
 @pytest.mark.parametrize("length, body, message", [

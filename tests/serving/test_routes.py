@@ -91,6 +91,31 @@ def test_label_maps_in_every_form(client):
     assert bare.headers["content-type"] == "image/png" and bare.content == base64.b64decode(answer["photos"][0]["png"])
 
 
+@pytest.mark.parametrize("accept, png_is_given", [
+    ("image/png", True), ("", False), ("*/*", False), ("application/json", False), ("image/png, */*;q=0.1", True),
+    ("image/png;q=0.5, application/json", False), ("application/json;q=0.2,image/*;q=0.4", True),
+    ("IMAGE/PNG, */*", True), ("image/png;q=0", False), ("image/png;q=x, */*", False), ("text/html, */*;q=0.8", False)])
+def test_the_accept_header_weighs_png_and_json(client, accept, png_is_given):
+    answer = client.post("/label", files=files(photo()), headers={"Accept": accept})
+    assert answer.headers["content-type"] == ("image/png" if png_is_given else "application/json")
+
+
+class Floor(Stub):
+    score_floor = 0.3
+
+
+def test_a_score_that_an_exported_file_drops_is_refused():
+    body = {"inputs": [{"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] * 12}]}
+    with client_of(Floor()) as client:
+        assert client.get("/model").json()["min_score_floor"] == 0.3
+        refused = client.post("/detect?min_score=0.1", files=files(photo()))
+        assert refused.status_code == 422
+        assert refused.json()["error"].startswith("min_score=0.1: stub is an exported file that drops objects below 0.3:")
+        assert client.post("/detect?min_score=0.3", files=files(photo())).status_code == 200
+        refused = client.post("/v2/models/stub/infer", json={**body, "parameters": {"min_score": 0.1}})
+        assert refused.status_code == 422 and "drops objects below 0.3" in refused.json()["error"]
+
+
 def test_a_network_of_label_maps_labels_and_does_not_detect():
     with client_of(StubLabels()) as client:
         refused = client.post("/detect", files=files(photo()))
@@ -120,6 +145,7 @@ def test_watching(client):
     assert client.get("/healthz").json() == {"status": "live"} and client.get("/readyz").json() == {"status": "ready"}
     model = client.get("/model").json()
     assert model["class_names"] == NAMES and model["architecture"] == "stub" and model["min_score"] == 0.5
+    assert model["min_score_floor"] is None
     client.post("/detect", files=files(photo()))
     told = client.get("/metrics")
     assert told.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"

@@ -28,6 +28,8 @@ def client():
     (JSON, b'{"photos": []}', 422, "No photo"),
     (JSON, b'{"photos": [5]}', 422, "photo 0: send"),
     (JSON, b'{"photos": [{"name": "a.jpg", "data": "%"}]}', 422, "a.jpg: no base64"),
+    (JSON, b'{"photos": [], "min_score": 0.1}', 422, "JSON key 'min_score': there is no such thing here, there is ph"),
+    (JSON, b'{"photos": [{"nam": "a.jpg", "data": ""}]}', 422, "photo 0: key 'nam': "),
     (JSON, b'{"photos": ["", "", ""]}', 413, "3 photos, a request may have 2"),
     (JSON, b'{"photos": [""]}', 415, "photo 0: no photo that is read here"),
     (FORM, b"nonsense", 400, ""),
@@ -58,3 +60,13 @@ def test_one_broken_file_is_named(client):
 def test_options_that_cannot_be(client, query):
     refused = client.post(f"/detect?{query}", content=png(photo()), headers={"Content-Type": "image/png"})
     assert refused.status_code == 422 and refused.json()["error"].startswith(f"{query.partition('=')[0]}: ")
+
+
+@pytest.mark.parametrize("address, known", [("/detect?min_confidence=0.1", "min_score, output"),
+                                            ("/detect?min-score=0.1", "min_score, output"),
+                                            ("/label?min_score=0.1", "output")])
+def test_options_that_there_are_not(client, address, known):
+    refused = client.post(address, content=png(photo()), headers={"Content-Type": "image/png"})
+    name = address.partition("?")[2].partition("=")[0]
+    assert refused.status_code == 422 and f"Option in the address {name!r}: " in refused.json()["error"]
+    assert known in refused.json()["error"]
