@@ -492,4 +492,7 @@ def test_every_preset_is_made_of_settings_that_exist(name):
     overrides = overrides_of(options)
     options.train = options.val = "photos.json"
     options.weights = starts_of(options.weights)[0]
-    new_config(options, overrides, SimpleNamespace(num_classes=47)).check()
+    config = new_config(options, overrides, SimpleNamespace(num_classes=47))
+    config.check()
+    if hasattr(config, "ATTRIBUTES"):  # as --attributes sets it
+        config.set(ATTRIBUTES=["red"], ATTRIBUTE_PAIRS=[[], *[[0]] * 46]).check()
