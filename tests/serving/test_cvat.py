@@ -51,18 +51,6 @@ def test_masks_of_any_kind_are_read_by_the_sdk():
         assert np.array_equal(masks.decode_mask(points, image_width=17, image_height=13), mask)
 
 
-def test_photos_are_seen_as_in_training():
-    """Of 16 bits the high byte counts, and what is transparent is white: Pillow alone gives 255, and red."""
-    function, seen = Function.__new__(Function), []
-    function._least = None
-    function._model = types.SimpleNamespace(detect=lambda images, **_: seen.append(images[0]) or [
-        {"class_ids": np.zeros(0, int), "rles": []}])
-    context = types.SimpleNamespace(conf_threshold=None, conv_mask_to_poly=False)
-    for image in (Image.fromarray(np.full((4, 4), 0x40FF, np.uint16)), Image.new("RGBA", (4, 4), (255, 0, 0, 0))):
-        assert function.detect(context, image) == []
-    assert (seen[0] == 0x40).all() and (seen[1] == 255).all() and seen[0].shape == (4, 4, 3)
-
-
 @pytest.mark.parametrize("polygons", [False, True])
 def test_the_sdk_takes_what_is_found(polygons):
     """As `annotate_task` of the SDK has it: labels are matched by name, and shapes are checked."""
