@@ -29,13 +29,16 @@ def evaluate(options: argparse.Namespace) -> None:
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
     from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
+    from mrcnn.labeling.label_map import load_settings
 
     if options.report:
         check_installed("matplotlib", "matplotlib", "The report", ", or --no-report")
     asked = overrides_of(options)
-    overrides = {"DETECTION_MIN_CONFIDENCE": EVALUATION_MIN_CONFIDENCE, **asked}
     dataset = open_data(options)
     path = checkpoint_of(options)
+    # Label maps from the scores that `label` looks from, so that both make the same ones.
+    least = load_settings(path).least_threshold() if options.pixels else EVALUATION_MIN_CONFIDENCE
+    overrides = {"DETECTION_MIN_CONFIDENCE": least, **asked}
     data = options.annotations or "the drawn pictures"
     check_objects(dataset, data, "measure")
     check_classes(path, dataset, data)
@@ -63,7 +66,8 @@ def evaluate(options: argparse.Namespace) -> None:
               "{threshold:.2f}".format(**metrics["best"]))
     if metrics["attributes"]:
         print(f"\n{attributes_table(metrics['attributes'])}")
-    for line in (crowding_text(metrics["crowding"], options.max_detections or MOST_DETECTIONS),
+    more = metrics["more"] or {"crowding": metrics["crowding"], "max_detections": MOST_DETECTIONS}
+    for line in (crowding_text(more["crowding"], more["max_detections"]),
                  missed_text(model.config, metrics, results, truth, options.tile)):
         if line:
             print(line)

@@ -48,12 +48,12 @@ CURVES = {"AP": slice(0, 10), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 # COCOeval's tables: precision [IoU thresholds, recalls, classes, sizes, limits], recall the same without recalls. Size
 # and limit (1, 10, the most) of each number, and the IoU thresholds that it is the mean of.
 TABLES = {
-    "AP": ("precision", 0, 2, slice(None)), "AP50": ("precision", 0, 2, slice(0, 1)),
-    "AP75": ("precision", 0, 2, slice(5, 6)), "AP_small": ("precision", 1, 2, slice(None)),
-    "AP_medium": ("precision", 2, 2, slice(None)), "AP_large": ("precision", 3, 2, slice(None)),
-    "AR_1": ("recall", 0, 0, slice(None)), "AR_10": ("recall", 0, 1, slice(None)),
-    "AR_100": ("recall", 0, 2, slice(None)), "AR_small": ("recall", 1, 2, slice(None)),
-    "AR_medium": ("recall", 2, 2, slice(None)), "AR_large": ("recall", 3, 2, slice(None)),
+    "AP": ("precision", 0, None, slice(None)), "AP50": ("precision", 0, None, slice(0, 1)),
+    "AP75": ("precision", 0, None, slice(5, 6)), "AP_small": ("precision", 1, None, slice(None)),
+    "AP_medium": ("precision", 2, None, slice(None)), "AP_large": ("precision", 3, None, slice(None)),
+    "AR_1": ("recall", 0, 1, slice(None)), "AR_10": ("recall", 0, 10, slice(None)),
+    "AR_100": ("recall", 0, None, slice(None)), "AR_small": ("recall", 1, None, slice(None)),
+    "AR_medium": ("recall", 2, None, slice(None)), "AR_large": ("recall", 3, None, slice(None)),
 }
 
 
@@ -99,7 +99,8 @@ def coco_evaluation(comparison: Comparison, fast: bool | None = None, max_detect
         evaluation = evaluator(
             _coco(comparison, comparison.objects), _coco(comparison, comparison.detections), comparison.kind
         )
-        evaluation.params.maxDets = [1, 10, int(max_detections)]
+        evaluation.params.maxDets = sorted({1, 10, int(max_detections)})
+        evaluation.most = int(max_detections)
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
@@ -145,10 +146,16 @@ def twelve_numbers(evaluation: object) -> dict[str, float]:
     """
     numbers = {}
     for name, (table, size, limit, thresholds) in TABLES.items():
-        values = np.asarray(evaluation.eval[table])[thresholds, ..., size, limit]
+        values = np.asarray(evaluation.eval[table])[thresholds, ..., size, _place(evaluation, limit)]
         values = values[values > -1]
         numbers[name] = float(values.mean()) if values.size else math.nan
     return numbers
+
+
+def _place(evaluation, limit):
+    """Where the tables of a COCOeval have a limit of detections; None: that which was asked for."""
+    limits = [int(number) for number in evaluation.params.maxDets]
+    return limits.index(getattr(evaluation, "most", limits[-1]) if limit is None else limit)
 
 
 def crowded_images(comparison: Comparison, most: int = MOST_DETECTIONS) -> dict[str, int]:
@@ -218,7 +225,8 @@ def precision_recall_curves(evaluation: object) -> dict:
 
 def _curves(evaluation):
     """{name of `CURVES`: float [K, 101]} for objects of all sizes and most detections; NaN: no true objects."""
-    precision = np.asarray(evaluation.eval["precision"])[..., 0, -1].transpose(2, 0, 1)  # [K, IoU thresholds, recalls]
+    # [K, IoU thresholds, recalls]
+    precision = np.asarray(evaluation.eval["precision"])[..., 0, _place(evaluation, None)].transpose(2, 0, 1)
     precision = np.where(precision > -1, precision, np.nan)
     return {name: precision[:, thresholds].mean(axis=1) for name, thresholds in CURVES.items()}
 

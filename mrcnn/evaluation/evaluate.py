@@ -147,7 +147,8 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         A dict; "best", "thresholds", "confusion" and the "errors" of the classes are those of masks:
         "segm", "bbox": the 12 COCO numbers of masks and of boxes.
         "undefined": {kind: {name: why it is NaN}}.
-        "more": {"max_detections", "segm" and "bbox": the 12 numbers with so many}; None unless max_detections is given.
+        "more": {"max_detections", "segm" and "bbox": the 12 numbers with so many, "crowding" by this limit}; None
+            unless max_detections is given.
         "crowding": `coco.crowded_images` of the masks: what COCO's limit of 100 leaves out.
         "images", "objects", "detections": counts; crowds are not counted as objects.
         "classes": list of {"name", "objects", "detections", "segm" and "bbox": {"AP", "AP50", "AP75"}, "best" as below,
@@ -208,7 +209,8 @@ def _with_more(comparisons, max_detections):
         return None
     numbers = {kind: coco.twelve_numbers(coco.coco_evaluation(comparison, max_detections=max_detections))
                for kind, comparison in comparisons.items()}
-    return {"max_detections": max_detections, **numbers}
+    crowding = coco.crowded_images(comparisons["segm"], max_detections)
+    return {"max_detections": max_detections, **numbers, "crowding": crowding}
 
 
 def _classes(masks, evaluations, thresholds, errors):

@@ -14,7 +14,9 @@ are one object,
 * if neither is: when the IoU of their masks is above the threshold of suppression.
 
 In falling order of score, each joins the groups that it is one object with; a group has one detection of each tile. A
-group becomes its best member that is not cut, or else the union of all with their best score. Then comes the view of
+group becomes its best member that is not cut, or else the union of all with their best score. Members that score less
+than TRUSTED of the best one have no say in it and join no two groups, so that the objects that are sure are the same
+ones however low the least score is that is looked for. Then comes the view of
 the whole photo, which no border cuts. What it finds is dropped where a tile saw the same object uncut or where joined
 pieces cover COMPLETE of it; else, and always where it is larger than a tile, it replaces the pieces that lie in it,
 unless its score is less than TRUSTED of theirs. Pieces that lie in a better object of their class are dropped, and the
@@ -43,7 +45,7 @@ MOST_OVERLAP = 0.9  # more is hundreds of looks at each pixel
 AT_BORDER = 0.01  # of a tile's side: a box that comes so near a border is cut there, for boxes are not exact
 SAME_PIECE = 0.5  # least share of a piece that has to lie in another one
 COMPLETE = 0.5  # least share of what the whole view found that the joined pieces cover
-TRUSTED = 0.5  # least score of the whole view's detection, as a share of theirs, that may replace pieces
+TRUSTED = 0.5  # least score, as a share of the best one's, of what changes or replaces a piece
 
 
 # --- Cutting ---------------------------------------------------------------------------------------------------------
@@ -208,7 +210,9 @@ def _groups(pieces, iou_threshold):
         for value, j in sorted(matches, reverse=True):
             other = group_of[-j]
             if value > 0 and other is not group and not _views(pieces, other) & _views(pieces, group):
-                group = group + other
+                best = min(max(pieces[k].score for k in some) for some in (group, other))
+                if len(group) == 1 or piece.score >= TRUSTED * best:
+                    group = group + other
         groups = [other for other in groups if other[0] not in group] + [group]
         group_of.update((j, group) for j in group)
     return [[pieces[j] for j in sorted(group)] for group in groups]
@@ -244,7 +248,8 @@ def _cut_within(piece, tile):
 
 
 def _thing(group):
-    """The Thing that a group of pieces is, best first: its best one that is not cut, or the union of all."""
+    """The Thing that a group of pieces is, best first: its best trusted one that is not cut, or their union."""
+    group = [piece for piece in group if piece.score >= TRUSTED * group[0].score]
     whole = [piece for piece in group if not piece.cut.any()]
     if whole or len(group) == 1:
         best = (whole or group)[0]

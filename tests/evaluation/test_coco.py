@@ -134,6 +134,15 @@ def test_more_than_100_objects_of_a_class_count_where_they_are_asked_for():
     for kind in coco.KINDS:
         assert coco.coco_average_precision(truth, results, kind)["AP"] == pytest.approx(67 / 101)
         assert coco.coco_average_precision(truth, results, kind, max_detections=150)["AP"] == pytest.approx(1)
+    # Of five objects one detection reaches a recall of 0.2, which is 21 of the 101 recalls.
+    truth, results = comparable(many(5), many(5))
+    for kind in coco.KINDS:
+        numbers = coco.coco_average_precision(truth, results, kind, max_detections=1)
+        assert numbers["AP"] == numbers["AP50"] == pytest.approx(21 / 101)
+        assert [numbers[name] for name in ("AR_1", "AR_10", "AR_100")] == pytest.approx([0.2, 1, 0.2])
+        classes = coco.class_numbers(coco.coco_evaluation(read_comparison(truth, results, kind), max_detections=1))
+        assert [numbers["AP"] for numbers in classes if not math.isnan(numbers["AP"])] == pytest.approx([21 / 101])
+    truth, results = comparable(many(150), many(150))
     crowding = coco.crowded_images(read_comparison(truth, results, "segm"))
     assert crowding == {"images": 1, "objects": 50, "detections": 50, "most": 150}
     line = coco.crowding_text(crowding, 100)

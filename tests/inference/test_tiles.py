@@ -152,6 +152,29 @@ def test_an_object_whole_in_one_tile_and_cut_in_the_next():
     check(merge_tiles(views, TILES, SHAPE, 0.5), (mask, 1, 0.6))
 
 
+def test_what_is_hardly_sure_changes_no_sure_object():
+    # The second tile sees whole, and hardly believes in, what the first sees cut: as if it had not been looked for.
+    cut = seen(TILES[0], (rectangle(10, 40, 30, 75), 1, 0.9))
+    whole = seen(TILES[1], (rectangle(10, 50, 30, 90), 1, 0.2))
+    views = [cut, whole, *(seen(box) for box in TILES[2:])]
+    check(merge_tiles(views, TILES, SHAPE, 0.5), (rectangle(10, 40, 30, 64), 1, 0.9))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_least_score_looked_for_changes_no_sure_object(seed):
+    rng = np.random.default_rng(seed)
+    sure = [(ellipse(*rng.integers(20, 140, 2), *rng.integers(15, 90, 2)), 1, float(rng.uniform(0.8, 1)))
+            for _ in range(5)]
+    doubtful = [[(rectangle(y, x, y + h, x + w), 1, float(rng.uniform(0.02, 0.3)))
+                 for y, x, h, w in rng.integers(5, 100, (3, 4))] for _ in TILES]
+    few = merge_tiles([seen(box, *sure) for box in TILES], TILES, SHAPE, 0.5)
+    many = merge_tiles([seen(box, *sure, *more) for box, more in zip(TILES, doubtful)], TILES, SHAPE, 0.5)
+    above = many["scores"] > 0.5
+    assert len(many["scores"]) > above.sum() == len(few["scores"])
+    np.testing.assert_array_equal(many["scores"][above], few["scores"])
+    np.testing.assert_array_equal(many["boxes"][above], few["boxes"])
+
+
 def test_of_two_whole_sights_of_an_object_the_better_is_kept():
     views = [seen(box) for box in TILES]
     one, other = rectangle(10, 50, 30, 62), rectangle(11, 50, 30, 62)
