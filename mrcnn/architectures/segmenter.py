@@ -75,6 +75,7 @@ class Segmenter(Predictor, Trainable):
         self.class_names = None
         self.history = None
         self._state = None  # training state of the loaded checkpoint, until a stage takes it up
+        self._settings_before = None  # that the loaded checkpoint was written with
         self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training or of the checkpoint
         self.set_log_dir()
         # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
@@ -283,7 +284,7 @@ class Segmenter(Predictor, Trainable):
         if attributes["class_names"] and not exclude:
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)
-        self._state = None
+        self._state, self._settings_before = None, attributes["config"]
         if not exclude and self.epoch:
             stored = state.read_state(state.state_path(filepath))
             self._state = stored if stored and stored["epoch"] == self.epoch else None

@@ -20,10 +20,12 @@ from mrcnn.training.callbacks import (
     recording_callbacks,
 )
 from mrcnn.training.ema import MeanWeights
-from mrcnn.training.optimizer import make_optimizer, rate_text
+from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled
 from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
+
+RATE_CALLBACKS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
 
 class Trainable:
@@ -90,7 +92,8 @@ class Trainable:
             layers: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole names.
             augmentation: see `mrcnn.data.augmentation`.
             custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
-                attribute `measures` is called before history.csv is written; the others are called last.
+                attribute `measures` is called before history.csv is written; the others are called last, but for
+                Keras' ReduceLROnPlateau and LearningRateScheduler, which come before the checkpoint.
             no_augmentation_sources: sources of the Dataset whose photos are not augmented.
             augmentation_name: tells the stage from one of the same layers and rate when a run is resumed.
 
@@ -121,7 +124,7 @@ class Trainable:
         self.set_trainable(layers, verbose=self.devices.chief)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
                      (epochs - stage["first_epoch"]) * len(batches))
-        self._take_up_state(stage)
+        self._take_up_state(stage, len(batches))
         with self._claimed_run():
             if self.devices.chief:
                 self._open_run(learning_rate, epochs)
@@ -201,13 +204,21 @@ class Trainable:
                 "checkpoint on all of them, from a folder that all of them see."
             )
 
-    def _take_up_state(self, stage):
+    def _take_up_state(self, stage, steps):
         """Give the optimizer and the random generators back what the loaded checkpoint had of them."""
-        if self._state is not None:
-            restored = state.restore_state(self._state, self.training_model, stage)
-            if self.devices.chief:
-                print("Optimizer and random state restored." if restored else "New stage: the optimizer starts afresh.")
-            self._state = None
+        loaded, self._state = self._state, None
+        before, told = None, []
+        if loaded is not None:
+            other = state.optimizer_changes(self._settings_before or {}, self.config)
+            reason = state.restore_state(loaded, self.training_model, stage, other)
+            before = None if reason else loaded["stage"]
+            told.append(f"{reason}: the optimizer starts afresh." if reason else "Optimizer and random state restored.")
+            if reason not in ("", state.NEW_STAGE):
+                told.append(f"Warm-up and LR_SCHEDULE begin again, for the {stage['epochs'] - self.epoch} epochs that "
+                            "remain of the stage; with the old value both go on.")
+        told.append(state.place_schedule(unscaled(self.training_model.optimizer), stage, before, self.epoch, steps))
+        for line in filter(None, told if self.devices.chief else []):
+            print(line)
 
     def _validation_of(self, dataset):
         """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss to follow."""
@@ -220,6 +231,10 @@ class Trainable:
         config = self.config
         measuring = Measuring([callback for callback in custom if getattr(callback, "measures", False)])
         lowering = []
+        of_keras = [callback for callback in custom if isinstance(callback, RATE_CALLBACKS)]
+        if of_keras and getattr(self.devices, "workers", 1) > 1:
+            raise ConfigError(f"{type(of_keras[0]).__name__} would change the learning rate of one worker alone: leave "
+                              'it out, and set LR_SCHEDULE="plateau", "step" or "cosine".')
         if config.LR_SCHEDULE == "plateau":
             lowering.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE))
         everywhere = [
@@ -234,10 +249,11 @@ class Trainable:
             measuring,  # before the record, which is to have their figures
             *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
             *lowering,
+            *of_keras,  # whose new rate is part of the state that the checkpoint writes
             # After the record: killed in between, the run does the epoch again and replaces its row.
             Checkpoint(self, stage),
             measuring.raise_failure,
-            *(callback for callback in custom if callback not in measuring.callbacks),
+            *(callback for callback in custom if callback not in [*measuring.callbacks, *of_keras]),
             *self.devices.callbacks(self),
             ProgressBar(),  # last, for it shows what the others measured
         ]

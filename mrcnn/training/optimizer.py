@@ -1,6 +1,7 @@
 """The optimizer: SGD or AdamW with warm-up, a schedule, clipping, a rate for each stage, and a mean of the weights."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from mrcnn.config import Settings
+from mrcnn.errors import ConfigError
 from mrcnn.training.stages import layer_rates
 
 
@@ -25,9 +27,24 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, rate: float, steps: int, total_steps: int | None = None, drops: Sequence[float] = ()):
         self.rate, self.steps, self.total_steps = float(rate), int(steps), total_steps
         self.drops = tuple(float(share) for share in drops)
+        self.ahead = 0  # how many steps it is before the optimizer's count, after a resume with longer or shorter epochs
+
+    def go_on(self, total_steps: int, ahead: int) -> None:
+        """Go on with a stage that was interrupted.
+
+        Args:
+            total_steps: its length in the steps of now; a rate that is kept has no use for it.
+            ahead: how many steps more are done of it than the optimizer counts.
+        """
+        self.total_steps = None if self.total_steps is None else total_steps
+        self.ahead = int(ahead)
 
     def __call__(self, step: object) -> object:
-        step = ops.cast(step, "float32")
+        return self.after_warm_up(step) * self.climb(step)
+
+    def after_warm_up(self, step: object) -> object:
+        """The learning rate of a step without the climb."""
+        step = ops.cast(step, "float32") + self.ahead
         rate = ops.convert_to_tensor(self.rate, "float32")
         if self.total_steps and self.drops:
             for share in self.drops:
@@ -35,9 +52,13 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         elif self.total_steps:
             progress = (step - self.steps) / max(self.total_steps - self.steps, 1)
             rate = rate * 0.5 * (1.0 + ops.cos(math.pi * ops.clip(progress, 0.0, 1.0)))
-        if self.steps:
-            rate = rate * (0.001 + 0.999 * ops.minimum(step / self.steps, 1.0))
         return rate
+
+    def climb(self, step: object) -> object:
+        """The share of the rate that the climb has reached at a step."""
+        if not self.steps:
+            return 1.0
+        return 0.001 + 0.999 * ops.minimum((ops.cast(step, "float32") + self.ahead) / self.steps, 1.0)
 
     def get_config(self) -> dict:
         return {"rate": self.rate, "steps": self.steps, "total_steps": self.total_steps, "drops": self.drops}
@@ -52,14 +73,13 @@ class _PerVariable:
     decays: decoupled weight decay of each variable (Loshchilov and Hutter 2019, section 2)
     mean_decay: of the running mean (Polyak and Juditsky 1992); 0 keeps none. Its first steps have
         min(mean_decay, (1 + n) / (10 + n)) after n changes of the weights, or the start would be remembered too long.
-    can_be_lowered: whether there is a variable `lowered`, a share of the schedule's rate that callbacks assign.
 
-    All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
+    Its variable `lowered` is the share of the schedule's rate that callbacks have made of it. All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
     """
 
-    def __init__(self, schedule, rates, decays, mean_decay=0.0, can_be_lowered=False, **settings):
+    def __init__(self, schedule, rates, decays, mean_decay=0.0, **settings):
         super().__init__(schedule, **settings)
-        self.can_be_lowered, self.lowered = can_be_lowered, None
+        self.lowered = None  # until it is built
         self.schedule, self.rates, self.decays, self.mean_decay = schedule, list(rates), list(decays), mean_decay
         self.means = []  # in the order of the variables it is built on
 
@@ -69,14 +89,36 @@ class _PerVariable:
             self.means = self.add_optimizer_variables(variables, "mean")
             for mean, variable in zip(self.means, variables):
                 mean.assign(copied(variable))
-        if self.can_be_lowered and self.lowered is None:
+        if self.lowered is None:  # last: states of earlier versions lack it, see `mrcnn.training.state`
             self.lowered = self.add_variable((), initializer="ones", dtype="float32", name="lowered")
+
+    @property
+    def learning_rate(self):
+        """The rate of the step to come without its warm-up; a number assigned to it is what the schedule goes on from.
+
+        The warm-up is left out for callbacks that make the new rate of the old one: they would keep it low for ever.
+        """
+        return self.schedule.after_warm_up(self._iterations) * self.lowered
+
+    @learning_rate.setter
+    def learning_rate(self, rate):
+        if callable(rate):
+            raise ConfigError("learning_rate takes a number here, no schedule: set LR_SCHEDULE, or assign a number in "
+                              "each epoch, as keras.callbacks.LearningRateScheduler does.")
+        rate, scheduled = (float(ops.convert_to_numpy(r)) for r in (rate, self.schedule.after_warm_up(self._iterations)))
+        if scheduled:
+            self.lowered.assign(rate / scheduled)
+        elif rate:
+            warnings.warn(f"The learning rate stays 0, not {rate:g}: LR_SCHEDULE has come to its end; train more epochs.",
+                          stacklevel=2)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        rate = learning_rate * self.schedule.climb(self._iterations)
+        super()._backend_update_step(grads, trainable_variables, rate)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self.rates[index]
-        if self.lowered is not None:
-            rate = rate * ops.cast(self.lowered, variable.dtype)
         if self.decays[index]:
             self.assign_sub(variable, variable * (rate * self.decays[index]))
         super().update_step(gradient, variable, rate)
@@ -88,8 +130,7 @@ class _PerVariable:
 
     def last_rate(self):
         """The learning rate of the step that was done last, before any share of a layer."""
-        lowered = 1.0 if self.lowered is None else float(ops.convert_to_numpy(self.lowered))
-        return lowered * float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
+        return float(ops.convert_to_numpy(self.lowered)) * float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
 
 
 class SGD(_PerVariable, keras.optimizers.SGD):
@@ -165,7 +206,6 @@ def make_optimizer(model: object, config: Settings, learning_rate: float, moment
         # Biases, and scales and shifts of norms, are spared.
         "decays": [decay if len(v.shape) > 1 else 0.0 for v in variables],
         "mean_decay": config.EMA_DECAY,
-        "can_be_lowered": config.LR_SCHEDULE == "plateau",
         "global_clipnorm": config.GRADIENT_CLIP_NORM or None,
         "gradient_accumulation_steps": config.ACCUMULATE_STEPS if config.ACCUMULATE_STEPS > 1 else None,
     }

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.errors import CheckpointError
+from mrcnn.training.optimizer import unscaled
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, whole_hdf5, write_text
 
 REMEDY = "delete it, and training goes on from the weights alone, with a fresh optimizer."
+NEW_STAGE = "New stage"
 
 
 def state_path(weights_path: str | os.PathLike) -> str:
@@ -87,16 +89,80 @@ def first_epoch_of(stage: dict, state: dict | None, epoch: int) -> int:
     return state["stage"].get("first_epoch", epoch) if state and _same_stage(state, stage) else epoch
 
 
-def restore_state(state: dict | None, model: object, stage: dict) -> bool:
-    """Give the model back its random generators and, at the same layers and learning rate, its optimizer.
+def restore_state(state: dict | None, model: object, stage: dict, other: Sequence[str] = ()) -> str:
+    """Give the model back its random generators and, where it is the same one, its optimizer.
+
+    Args:
+        state: of `read_state`.
+        model: training model, with the optimizer of the stage.
+        stage: what the stage is now.
+        other: what `optimizer_changes` tells.
 
     Returns:
-        Whether the optimizer came back.
+        "" if the optimizer came back; else why it did not.
     """
     _assign(_seed_states(model), state["seeds"])
     if not _same_stage(state, stage):
-        return False
-    return _assign(model.optimizer.variables, state["optimizer"])
+        return NEW_STAGE
+    if other:
+        return ", ".join(other)
+    variables, values = model.optimizer.variables, state["optimizer"]
+    if len(values) == len(variables) - 1 and hasattr(unscaled(model.optimizer), "lowered"):
+        values = [*values, np.ones((), "float32")]  # of an earlier version, which had the last one for "plateau" alone
+    return "" if _assign(variables, values) else "Other weights are trained than before (TRAIN_BN, LEARNING_MOMENTUM or the layers)"
+
+
+# What an optimizer remembers depends on these: {name: what of the value it is}.
+OPTIMIZER_SETTINGS = {
+    "OPTIMIZER": str, "EMA_DECAY": bool, "ACCUMULATE_STEPS": lambda steps: steps > 1,
+    "PRECISION": lambda name: name == "mixed_float16",
+}
+
+
+def optimizer_changes(before: dict, config: object) -> list[str]:
+    """Name the settings by which a stage's optimizer is another one than that of its checkpoint.
+
+    Args:
+        before: {name: value} of the settings that the checkpoint was written with.
+        config: the settings of now.
+
+    Returns:
+        One text for each.
+    """
+    return [f"{name} is {getattr(config, name)} now, {before[name]} before" for name, kind in OPTIMIZER_SETTINGS.items()
+            if name in before and kind(before[name]) != kind(getattr(config, name))]
+
+
+def place_schedule(optimizer: object, stage: dict, before: dict | None, epoch: int, steps: int) -> str:
+    """Let warm-up and schedule of an optimizer go on where the stage is, by its epochs, and note that in the stage.
+
+    Args:
+        optimizer: of the stage, after `restore_state`.
+        stage: what is written with each checkpoint; "schedule" is set: {"epoch" it began at, "steps" of an epoch,
+            "ahead": how many steps it is before the optimizer's count}.
+        before: the stage of the checkpoint that the optimizer came from; None for a fresh one, whose schedule goes
+            over the epochs that remain.
+        epoch: number of finished epochs.
+        steps: of an epoch, now.
+
+    Returns:
+        What a user has to know of it, or "".
+    """
+    if not hasattr(getattr(optimizer, "schedule", None), "go_on"):
+        return ""  # compile() was overridden with another optimizer
+    noted = (before or {}).get("schedule") or {}
+    begin = noted.get("epoch", (before or {}).get("first_epoch", epoch))
+    done, counted = epoch - begin, int(np.asarray(optimizer._iterations))
+    # States of earlier versions do not tell the steps of their epochs; their schedule was never ahead.
+    former, ahead = noted.get("steps", round(counted / done) if done else steps), noted.get("ahead", 0)
+    if former != steps:
+        ahead = done * steps - counted
+    stage["schedule"] = {"epoch": begin, "steps": steps, "ahead": ahead}
+    optimizer.schedule.go_on((stage["epochs"] - begin) * steps, ahead)
+    if former == steps:
+        return ""
+    return (f"An epoch has {steps} steps now, {former} before (photos, batch or STEPS_PER_EPOCH changed): warm-up and "
+            f"LR_SCHEDULE go by epochs, of which {done} of {stage['epochs'] - begin} are done.")
 
 
 def _assign(variables, values):

@@ -4,6 +4,7 @@ import pytest
 from keras import layers
 
 from mrcnn.config import Config
+from mrcnn.errors import ConfigError
 from mrcnn.training.optimizer import WarmUp, make_optimizer, rate_text, scaled_rate, unscaled
 
 
@@ -176,3 +177,42 @@ def test_the_loss_of_float16_is_scaled_and_a_step_that_overflows_left_out():
     assert move(weight, optimizer, np.inf) == pytest.approx(1.7)
     assert float(optimizer.dynamic_scale) == scale / 2 and int(optimizer.iterations) == 1
     assert float(unscaled(optimizer).means[0][0, 0]) == pytest.approx(2.0 * 0.1 + 1.7 * 0.9)
+
+
+def test_a_rate_that_is_assigned_is_what_the_schedule_goes_on_from():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
+    (weight,) = model.trainable_variables
+    settings = {"WEIGHT_DECAY": 0.0, "GRADIENT_CLIP_NORM": 0}
+    optimizer = make_optimizer(model, Config(LR_SCHEDULE="cosine", **settings), 0.1, 0.0, 2, 10)
+    # What callbacks read leaves the warm-up out, or `lr * 0.5` in the first epoch would keep a thousandth for ever.
+    assert float(optimizer.learning_rate) == pytest.approx(0.1) and optimizer.last_rate() == pytest.approx(0.0001)
+    optimizer.learning_rate = float(optimizer.learning_rate) * 0.5
+    before = float(keras.ops.convert_to_numpy(weight)[0, 0])
+    assert before - move(weight, optimizer, 1.0) == pytest.approx(0.00005, rel=1e-2)  # a thousandth at step 0
+    optimizer.iterations.assign(6)  # half of the eight steps after the warm-up: half of the rate
+    assert float(optimizer.learning_rate) == pytest.approx(0.025)
+    optimizer.learning_rate = 0.1
+    before = float(keras.ops.convert_to_numpy(weight)[0, 0])
+    assert before - move(weight, optimizer, 1.0) == pytest.approx(0.1, rel=1e-4)
+    assert optimizer.last_rate() == pytest.approx(0.1)
+    with pytest.raises(ConfigError, match="takes a number here, no schedule: set LR_SCHEDULE"):
+        optimizer.learning_rate = WarmUp(0.1, 0)
+    optimizer.iterations.assign(10)
+    with pytest.warns(UserWarning, match="stays 0, not 0.2: LR_SCHEDULE has come to its end"):
+        optimizer.learning_rate = 0.2
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_callbacks_of_keras_change_the_rate(precision):
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    optimizer = make_optimizer(model, Config(PRECISION=precision), 0.1, 0.9, 0)
+    model.compile(optimizer, loss="mse")
+    rates, x = [], np.ones((4, 1), "float32")
+    noting = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(
+        unscaled(model.optimizer).last_rate()))
+    lower = keras.callbacks.ReduceLROnPlateau("loss", 0.5, patience=1, min_delta=1e9)  # never a gain but the first
+    model.fit(x, x, batch_size=2, epochs=3, verbose=0, callbacks=[noting, lower])
+    assert rates == pytest.approx([0.1, 0.1, 0.05])
+    by_epoch = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 * (epoch + 1))
+    model.fit(x, x, batch_size=2, epochs=2, verbose=0, callbacks=[by_epoch, noting])
+    assert rates[3:] == pytest.approx([0.01, 0.02])

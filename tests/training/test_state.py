@@ -1,10 +1,17 @@
+import os
+import types
+
 import keras
 import numpy as np
-from tiny import TinyConfig, tiny_batch
+import pytest
+from tiny import Squares, TinyConfig, tiny_batch
+from tiny_semantic import TinySemantic, TinySettings
 
+from mrcnn.config import Config
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training import state
-from mrcnn.training.optimizer import make_optimizer
+from mrcnn.training.history import read_history_rows
+from mrcnn.training.optimizer import WarmUp, make_optimizer
 from mrcnn.weights import files as weights
 
 
@@ -24,11 +31,16 @@ def test_state_gives_back_the_next_step(tmp_path):
         after.append([np.array(weight) for weight in model.weights])
         model.train_on_batch(tiny_batch(seed=10))
         weights.load_weights(str(tmp_path / "w.h5"), model)
-        assert state.restore_state(state.read_state(path), model, stage)
+        assert state.restore_state(state.read_state(path), model, stage) == ""
     assert losses[0] == losses[1]
     for a, b in zip(*after):
         np.testing.assert_allclose(a, b, atol=1e-7)
-    assert not state.restore_state(state.read_state(path), model, {"layers": "heads"})
+    assert state.restore_state(state.read_state(path), model, {"layers": "heads"}) == "New stage"
+    # States of earlier versions end before the share that callbacks have made of the rate.
+    model.optimizer.lowered.assign(0.5)
+    older = state.read_state(path)
+    older["optimizer"].pop()
+    assert state.restore_state(older, model, stage) == "" and float(model.optimizer.lowered) == 1.0
 
 
 def test_a_stage_of_another_augmentation_begins_anew():
@@ -37,3 +49,68 @@ def test_a_stage_of_another_augmentation_begins_anew():
     assert state.first_epoch_of({**stage, "epochs": 10}, written, 5) == 3
     assert state.first_epoch_of({**stage, "augmentation": "flip"}, written, 5) == 5
     assert state.first_epoch_of({**stage, "augmentation": None}, written, 5) == 3  # of no command
+
+
+def test_the_schedule_of_a_stage_goes_by_its_epochs():
+    """Begun at epoch 1, ends at 5: of four epochs one is done, in 8 steps; an epoch has 2 from now on."""
+    optimizer = types.SimpleNamespace(schedule=WarmUp(1.0, 0, 32), _iterations=8)
+    before = {"first_epoch": 1, "schedule": {"epoch": 1, "steps": 8, "ahead": 0}}
+    stage = {"first_epoch": 1, "epochs": 5}
+    told = state.place_schedule(optimizer, stage, before, 2, 2)
+    assert told.startswith("An epoch has 2 steps now, 8 before") and told.endswith("1 of 4 are done.")
+    # A cosine of 8 steps, of which 2 are done: (1 + cos(pi / 4)) / 2; and 0 after the 14th, 6 later.
+    assert float(optimizer.schedule(8)) == pytest.approx((1 + 0.5**0.5) / 2)
+    assert float(optimizer.schedule(14)) == pytest.approx(0, abs=1e-7)
+    # Resumed once more after another epoch, as it is: nothing to tell, and the same schedule.
+    again = types.SimpleNamespace(schedule=WarmUp(1.0, 0, 32), _iterations=10)
+    assert state.place_schedule(again, {**stage}, stage, 3, 2) == ""
+    assert float(again.schedule(10)) == float(optimizer.schedule(10)) == pytest.approx(0.5)
+    # States of earlier versions lack the note: 8 steps in one epoch are 8 an epoch.
+    again = types.SimpleNamespace(schedule=WarmUp(1.0, 0, 32), _iterations=8)
+    assert state.place_schedule(again, {**stage}, {"first_epoch": 1}, 2, 2) == told
+    assert state.place_schedule(again, {**stage}, {"first_epoch": 1}, 2, 8) == ""
+    # A fresh optimizer: over what remains.
+    fresh = types.SimpleNamespace(schedule=WarmUp(1.0, 0, 32), _iterations=0)
+    assert state.place_schedule(fresh, stage, None, 3, 2) == ""
+    assert float(fresh.schedule(2)) == pytest.approx(0.5) and stage["schedule"]["epoch"] == 3
+
+
+def test_the_settings_that_make_it_another_optimizer_are_named():
+    before = {"OPTIMIZER": "adamw", "EMA_DECAY": 0.9, "PRECISION": "float32", "ACCUMULATE_STEPS": 2}
+    assert state.optimizer_changes(before, Config(OPTIMIZER="adamw", EMA_DECAY=0.99, ACCUMULATE_STEPS=4)) == []
+    changes = state.optimizer_changes(before, Config(OPTIMIZER="sgd", ACCUMULATE_STEPS=2))
+    assert changes == ["OPTIMIZER is sgd now, adamw before", "EMA_DECAY is 0.0 now, 0.9 before"]
+
+
+@pytest.mark.parametrize("changed, told", [
+    ({"IMAGES_PER_GPU": 4}, "An epoch has 1 steps now, 4 before"),
+    ({"OPTIMIZER": "sgd", "IMAGES_PER_GPU": 1}, "OPTIMIZER is sgd now, adamw before: the optimizer starts afresh"),
+])
+@pytest.mark.usefixtures("eagerly")
+def test_a_cosine_ends_at_nothing_whatever_a_resumed_run_changed(tmp_path, capsys, changed, told):
+    settings = {"LR_SCHEDULE": "cosine", "IMAGES_PER_GPU": 1, "WORKERS": 0}
+    data = Squares().load(4)
+    model = TinySemantic("training", TinySettings(**settings), str(tmp_path))
+    model.train(data, None, 1e-3, 4, "all", custom_callbacks=[Stop(2)])
+    again = TinySemantic("training", TinySettings(**{**settings, **changed}), str(tmp_path))
+    again.load_weights(model.find_last())
+    again.train(data, None, 1e-3, 4, "all")
+    assert told in capsys.readouterr().out
+    rates = [float(row["learning_rate"]) * 1e3 for row in read_history_rows(os.path.join(again.log_dir, "history.csv"))]
+    steps = 4 // again.config.IMAGES_PER_GPU
+    # Of the last step of each epoch: share of the stage, or of what remained of it, that was done before.
+    shares = [(2 * steps + steps - 1) / (4 * steps), (4 * steps - 1) / (4 * steps)]
+    if "OPTIMIZER" in changed:
+        shares = [(steps - 1) / (2 * steps), (2 * steps - 1) / (2 * steps)]
+    assert rates[2:] == pytest.approx([(1 + np.cos(np.pi * share)) / 2 for share in shares], rel=1e-3)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends a training after an epoch, as a kill does."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch + 1 == self.epoch
