@@ -128,6 +128,20 @@ def test_anchors_are_those_of_the_generator(model):
     np.testing.assert_allclose(normalised[:, 3] * 63 + 1, anchors[:, 3], atol=1e-4)
 
 
+def test_anchors_are_there_after_a_detection(model, photos, tmp_path):
+    """Of 16, 8, 4, 2 and 1 cells a side with three anchors each on 64 pixels, of 32 to 2 on 128."""
+    new = modellib.MaskRCNN("inference", TinyConfig(), str(tmp_path))
+    of_64, of_128 = (3 * sum(side**2 for side in sides) for sides in ((16, 8, 4, 2, 1), (32, 16, 8, 4, 2)))
+    assert new.anchors.shape == (of_64, 4)  # of IMAGE_SHAPE
+    model.get_anchors((128, 128, 3))
+    assert model.anchors.shape == (of_128, 4)
+    model.detect(photos[:1])
+    assert model.anchors.shape == (of_64, 4)
+    match, _ = modellib.build_rpn_targets((64, 64, 3), model.anchors, np.array([1]), np.array([[8, 8, 40, 40]]),
+                                          model.config)
+    assert match.shape == (of_64,)
+
+
 def test_any_layer_can_be_read(model, photos, capsys):
     wanted = ["input_image", "anchors", "rpn_bbox", "ROI", "mrcnn_detection", "mrcnn_class_logits"]
     stage = model.keras_model.get_layer("res3_out").output

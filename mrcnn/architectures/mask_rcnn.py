@@ -19,11 +19,32 @@ class MaskRCNN(InstanceSegmenter):
     """The network of `mrcnn.network.mask_rcnn`.
 
     Attributes:
-        anchors: float32 [A, 4], pixels, of the last shape that `get_anchors` was asked for; None before.
+        anchors: float32 [A, 4], pixels, of the last canvas: of `get_anchors`, or of what was detected; of IMAGE_SHAPE
+            before.
     """
 
     architecture, settings = "mask-rcnn", Config
-    anchors = None
+    _anchors = (None, None)  # (height and width of a canvas, its anchors)
+    _canvas = None  # height and width of the last one
+
+    @property
+    def anchors(self) -> np.ndarray:
+        """The network's anchors in pixels of the last canvas."""
+        canvas = self._canvas or tuple(int(side) for side in self.config.IMAGE_SHAPE[:2])
+        known, anchors = self._anchors  # in one go, for others may detect meanwhile
+        return anchors if known == canvas else self._anchors_of(canvas)
+
+    def predict(self, canvases: np.ndarray, windows: np.ndarray, **numbers: float) -> dict[str, np.ndarray]:
+        """Run the inference graph, as every network does, and remember the shape of the canvases for `anchors`.
+
+        Args:
+            canvases, windows, numbers: as for `mrcnn.inference.predictor.Predictor.predict`.
+
+        Returns:
+            The graph's outputs by name.
+        """
+        self._canvas = tuple(canvases.shape[1:3])
+        return super().predict(canvases, windows, **numbers)
 
     def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
         """Build the two graphs of the network, which share their weights.
@@ -79,7 +100,7 @@ class MaskRCNN(InstanceSegmenter):
         return torchvision.settings_of(path)
 
     def get_anchors(self, image_shape: tuple) -> np.ndarray:
-        """Make the network's anchors; the attribute `anchors` then has them in pixels.
+        """Make the network's anchors; the attribute `anchors` then has them in pixels of this canvas.
 
         Args:
             image_shape: (h, w, ...) of the canvas, pixels.
@@ -87,8 +108,14 @@ class MaskRCNN(InstanceSegmenter):
         Returns:
             float32 [A, 4], normalised.
         """
+        self._canvas = tuple(int(side) for side in image_shape[:2])
+        return norm_boxes(self._anchors_of(self._canvas), self._canvas)
+
+    def _anchors_of(self, canvas):
+        """float32 [A, 4]: the anchors of a canvas (h, w), pixels."""
         # The layer looks at nothing but the maps' shapes.
-        maps = [np.zeros((1, *shape, 1), "float32") for shape in compute_backbone_shapes(self.config, image_shape)]
+        maps = [np.zeros((1, *shape, 1), "float32") for shape in compute_backbone_shapes(self.config, canvas)]
         levels = self.inference_model.get_layer("anchors")(maps)
-        self.anchors = np.concatenate([keras.ops.convert_to_numpy(level) for level in levels])
-        return norm_boxes(self.anchors, image_shape[:2])
+        anchors = np.concatenate([keras.ops.convert_to_numpy(level) for level in levels])
+        self._anchors = canvas, anchors
+        return anchors

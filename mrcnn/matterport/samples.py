@@ -90,7 +90,14 @@ def build_rpn_targets(image_shape: tuple[int, int, int] | None, anchors: np.ndar
     Returns:
         (rpn_match int32 [A]: 1 positive, -1 negative, 0 not in the sample; rpn_bbox float32
         [config.RPN_TRAIN_ANCHORS_PER_IMAGE, 4]: scaled deltas of the positive anchors in their order, then zeros).
+
+    Raises:
+        DataError: the anchors are None or no [A, 4].
     """
+    if anchors is None or np.ndim(anchors) != 2 or np.shape(anchors)[1] != 4:
+        found = "None" if anchors is None else f"of shape {list(np.shape(anchors))}"
+        raise DataError(f"build_rpn_targets: the anchors are {found}: give model.anchors, [A, 4] in pixels, after "
+                        "model.get_anchors(image_shape).")
     layer = geometry_of(config).anchor_targets(_seed())
     boxes, _, class_ids, there = _at_least_one(gt_boxes, np.zeros((0, 0, len(gt_class_ids))), gt_class_ids)
     truth = {"gt_boxes": boxes, "gt_valid": there, "gt_crowd": class_ids < 0}

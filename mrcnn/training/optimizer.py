@@ -27,7 +27,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, rate: float, steps: int, total_steps: int | None = None, drops: Sequence[float] = ()):
         self.rate, self.steps, self.total_steps = float(rate), int(steps), total_steps
         self.drops = tuple(float(share) for share in drops)
-        self.ahead = 0  # how many steps it is before the optimizer's count, after a resume with longer or shorter epochs
+        self.ahead = 0  # steps that it is before the optimizer's count, after a resume with epochs of other length
 
     def go_on(self, total_steps: int, ahead: int) -> None:
         """Go on with a stage that was interrupted.
@@ -74,7 +74,9 @@ class _PerVariable:
     mean_decay: of the running mean (Polyak and Juditsky 1992); 0 keeps none. Its first steps have
         min(mean_decay, (1 + n) / (10 + n)) after n changes of the weights, or the start would be remembered too long.
 
-    Its variable `lowered` is the share of the schedule's rate that callbacks have made of it. All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
+    Its variable `lowered` is the share of the schedule's rate that callbacks have made of it.
+
+    All of it happens in `update_step`, so that a step in which gradients are only accumulated changes nothing.
     """
 
     def __init__(self, schedule, rates, decays, mean_decay=0.0, **settings):
@@ -105,12 +107,13 @@ class _PerVariable:
         if callable(rate):
             raise ConfigError("learning_rate takes a number here, no schedule: set LR_SCHEDULE, or assign a number in "
                               "each epoch, as keras.callbacks.LearningRateScheduler does.")
-        rate, scheduled = (float(ops.convert_to_numpy(r)) for r in (rate, self.schedule.after_warm_up(self._iterations)))
+        both = rate, self.schedule.after_warm_up(self._iterations)
+        rate, scheduled = (float(ops.convert_to_numpy(value)) for value in both)
         if scheduled:
             self.lowered.assign(rate / scheduled)
         elif rate:
-            warnings.warn(f"The learning rate stays 0, not {rate:g}: LR_SCHEDULE has come to its end; train more epochs.",
-                          stacklevel=2)
+            warnings.warn(f"The learning rate stays 0, not {rate:g}: LR_SCHEDULE has come to its end; train more "
+                          "epochs.", stacklevel=2)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         rate = learning_rate * self.schedule.climb(self._iterations)
@@ -130,7 +133,8 @@ class _PerVariable:
 
     def last_rate(self):
         """The learning rate of the step that was done last, before any share of a layer."""
-        return float(ops.convert_to_numpy(self.lowered)) * float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
+        lowered = float(ops.convert_to_numpy(self.lowered))
+        return lowered * float(self.schedule(max(int(ops.convert_to_numpy(self._iterations)) - 1, 0)))
 
 
 class SGD(_PerVariable, keras.optimizers.SGD):

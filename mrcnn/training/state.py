@@ -109,7 +109,9 @@ def restore_state(state: dict | None, model: object, stage: dict, other: Sequenc
     variables, values = model.optimizer.variables, state["optimizer"]
     if len(values) == len(variables) - 1 and hasattr(unscaled(model.optimizer), "lowered"):
         values = [*values, np.ones((), "float32")]  # of an earlier version, which had the last one for "plateau" alone
-    return "" if _assign(variables, values) else "Other weights are trained than before (TRAIN_BN, LEARNING_MOMENTUM or the layers)"
+    if _assign(variables, values):
+        return ""
+    return "Other weights are trained than before (TRAIN_BN, LEARNING_MOMENTUM or the layers)"
 
 
 # What an optimizer remembers depends on these: {name: what of the value it is}.

@@ -111,6 +111,12 @@ def test_no_more_than_the_sample_is_labelled():
     assert (match == 1).sum() >= 1 and (match != 0).sum() == BlockConfig.RPN_TRAIN_ANCHORS_PER_IMAGE
 
 
+@pytest.mark.parametrize("anchors, found", [(None, "None"), (np.zeros((3, 2)), r"of shape \[3, 2\]")])
+def test_targets_need_anchors(anchors, found):
+    with pytest.raises(DataError, match=f"the anchors are {found}: give model.anchors"):
+        m.build_rpn_targets(None, anchors, np.array([1]), np.zeros((1, 4)), config())
+
+
 def test_detection_targets_by_hand():
     boxes, class_ids = np.array([[10, 10, 30, 30], [40, 40, 60, 64]]), np.array([2, 1], np.int32)
     masks = np.ones((56, 56, 2), bool)
