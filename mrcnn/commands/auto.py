@@ -118,7 +118,7 @@ def given_by(options: argparse.Namespace) -> dict:
         given.update(IMAGE_MIN_DIM=options.image_size, IMAGE_MAX_DIM=options.image_size, IMAGE_RESIZE_MODE="square")
     given.update(map(parse_setting, options.set))
     if options.image_size is not None and brings_settings(given.get("weights", "none")):
-        scales = overrides_of(options).get("RPN_ANCHOR_SCALES")  # which the option brings; for others a rule chooses
+        scales = overrides_of(options).get("RPN_ANCHOR_SCALES")  # beside another network's; for others a rule chooses
         given.update({} if scales is None else {"RPN_ANCHOR_SCALES": list(scales)})
     if "IMAGES_PER_GPU" in given:
         given["BATCH_SIZE"] = given["IMAGES_PER_GPU"] * given.get("GPU_COUNT", 1)

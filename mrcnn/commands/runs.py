@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mrcnn.commands.options import start_keras
 from mrcnn.commands.settings import (
+    anchors_of,
     asked_settings,
     class_of_option,
     is_imagenet,
     known_to,
     new_config,
     starts_of,
+    tell_image_size,
 )
 from mrcnn.errors import CheckpointError, DataError, UsageError
 from mrcnn.export.running import is_exported, read_about
@@ -93,6 +95,8 @@ def _class_names_of(path):
 
 def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Segmenter:
     """The model to train: a new one, or that of the newest run as it stopped."""
+    from mrcnn.weights.files import read_attributes
+
     settle_weights(options)
     if options.weights == "last":
         path = checkpoint_of(options)
@@ -106,9 +110,13 @@ def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) 
             raise UsageError(f"{path} was trained without attributes, which a run cannot take up later: begin one from "
                              f"its weights by --weights {shlex.quote(path)} --attributes.")
         print(f"Resuming {path} after epoch {model.epoch}.")
+        tell_image_size(options, model.config, read_attributes(path)["config"])
         return model
     architecture = class_of_option(options)
+    overrides = {**anchors_of(options), **overrides}  # of imagenet in the place of coco, which has its own
     model = architecture("training", new_config(options, overrides, dataset), options.logs)
+    carries = os.path.isfile(options.weights)
+    tell_image_size(options, model.config, read_attributes(options.weights)["config"] if carries else None)
     if is_imagenet(options.weights):
         from mrcnn.weights.pretrained import load_imagenet
 

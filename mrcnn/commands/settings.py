@@ -83,10 +83,7 @@ def overrides_of(options: argparse.Namespace) -> dict:
         if size != nearest:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
-        weights = starts_of(getattr(options, "weights", None) or "")[0]
-        if weights != "coco" and not is_torchvision(weights):  # learned for anchors of 32 to 512 pixels
-            # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
-            overrides["RPN_ANCHOR_SCALES"] = tuple(size // 16 * 2**level for level in range(5))
+        overrides.update(anchors_of(options))
     for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
                          ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
         if getattr(options, option, None) not in (None, AUTO):
@@ -102,6 +99,52 @@ def overrides_of(options: argparse.Namespace) -> dict:
     if "AUGMENT" in overrides:
         options.program.check_augmentation(overrides["AUGMENT"], f"--augment {overrides['AUGMENT']}")
     return overrides
+
+
+def anchors_of(options: argparse.Namespace) -> dict:
+    """The anchors that --image-size stands for, {setting: value}; {} beside weights that were learned for their own."""
+    size = getattr(options, "image_size", None)
+    return {} if size is None or _brings_anchors(options) else {"RPN_ANCHOR_SCALES": _anchors_at(size)}
+
+
+def _anchors_at(size):
+    # Objects shrink with the photo, and so do the boxes that they are sought from: 32 to 512 pixels at 512.
+    return tuple(size // 16 * 2**level for level in range(5))
+
+
+def _brings_anchors(options):
+    """Whether --weights names a start that was learned for anchors: all but none, ImageNet's and other networks'."""
+    from mrcnn.weights import files
+
+    start = starts_of(getattr(options, "weights", None) or "none")[0]
+    if start == "none" or is_imagenet(start):
+        return False
+    asked = getattr(options, "architecture", None)
+    if asked is None or not os.path.isfile(start) or is_torchvision(start):
+        return True
+    return files.read_attributes(start)["architecture"] in (None, asked)
+
+
+def tell_image_size(options: argparse.Namespace, config: Settings, written: dict | None) -> None:
+    """Tell what --image-size leaves as it is, and what it changes, of the settings that come with weights.
+
+    Args:
+        options: of the command.
+        config: settings of the run.
+        written: settings that the weights carry; None: none.
+    """
+    size, asked = getattr(options, "image_size", None), asked_settings(options)
+    if size is None or not _brings_anchors(options):
+        return
+    scales = getattr(config, "RPN_ANCHOR_SCALES", None)
+    if scales is not None and "RPN_ANCHOR_SCALES" not in asked and tuple(scales) != _anchors_at(size):
+        own, others = (str(list(one)).replace(" ", "") for one in (scales, _anchors_at(size)))
+        print(f"--image-size {size}: the anchors stay {own} pixels, for --weights {options.weights} was trained with "
+              f"its own; --set RPN_ANCHOR_SCALES={others} makes them follow the size.")
+    least, most = ((written or {}).get(name) for name in ("IMAGE_MIN_DIM", "IMAGE_MAX_DIM"))
+    if "IMAGE_MIN_DIM" not in asked and least not in (None, size, most):
+        print(f"--image-size {size}: IMAGE_MIN_DIM is {size} now, {least} in {options.weights}; --set "
+              f"IMAGE_MIN_DIM={least} keeps it.")
 
 
 def starts_of(weights: str) -> list[str]:

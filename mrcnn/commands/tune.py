@@ -14,11 +14,19 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import Stage, parse_setting, parse_stages, positive, stages_text, start_keras
+from mrcnn.commands.options import parse_setting, positive, stages_text, start_keras
 from mrcnn.commands.runs import start_model
-from mrcnn.commands.settings import base_config, class_of_option, overrides_of, starts_of
+from mrcnn.commands.settings import (
+    anchors_of,
+    asked_settings,
+    base_config,
+    class_of_option,
+    known_to,
+    overrides_of,
+    starts_of,
+)
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -26,100 +34,18 @@ from mrcnn.commands.training_options import (
     same_training_data,
     training_data,
 )
+from mrcnn.commands.tune_search import Search, parse_search, scaled_stages
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import whole_file
 
 if TYPE_CHECKING:
     import optuna
 
-    from mrcnn.config import Settings
     from mrcnn.data.dataset import Dataset
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
 FIGURE_NAMES = {"segm_AP": "mask AP", "mean_IoU": "mean IoU"}  # of what a network names in its logs
 DEFAULT_STAGES, DEFAULT_SEARCH = "all:3:1e-3", ["LEARNING_RATE=1e-4:1e-2:log"]
-SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
-
-# --- What is searched ------------------------------------------------------------------------------------------------
-
-
-class Search(NamedTuple):
-    """The values that a setting may take: numbers from low to high, or the texts of some choices."""
-
-    name: str
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    choices: tuple[str, ...] = ()
-
-    def suggest(self, trial: optuna.Trial) -> object:
-        """The value that an Optuna trial takes."""
-        if self.choices:
-            return parse_setting(f"{self.name}={trial.suggest_categorical(self.name, list(self.choices))}")[1]
-        kind = trial.suggest_int if isinstance(self.low, int) else trial.suggest_float
-        return kind(self.name, self.low, self.high, log=self.log)
-
-
-def parse_search(text: str, config: type[Settings]) -> Search:
-    """A Search from NAME=low:high, NAME=low:high:log or NAME=a,b,c.
-
-    Args:
-        text: of --search.
-        config: class that knows the setting.
-
-    Raises:
-        UsageError: for anything else.
-        ConfigError: for a setting that does not exist or a value that it cannot take.
-    """
-    name, sign, values = (part.strip() for part in text.partition("="))
-    if not sign or not name or not values:
-        raise UsageError(f"--search {text}: {SEARCH_HINT}.")
-    default = getattr(config(**{name: getattr(config(), name, None)}), name)
-    parts = values.split(":")
-    if len(parts) == 1:
-        choices = _choices(text, values)
-        for choice in choices:  # before hours have passed
-            config(**dict([parse_setting(f"{name}={choice}")]))
-        return Search(name, choices=choices)
-    try:
-        low, high = (float(part) for part in parts[:2])
-    except ValueError:
-        low = high = math.nan
-    log = parts[2:] == ["log"]
-    if not -math.inf < low < high < math.inf or (parts[2:] and not log) or (log and low <= 0):
-        raise UsageError(f"--search {text}: {SEARCH_HINT}; low is below high, and above 0 with log.")
-    if isinstance(default, bool) or not isinstance(default, (int, float, type(None))):
-        raise UsageError(f"--search {text}: {name} is no number but {default!r}; list the values, NAME=a,b,c.")
-    if isinstance(default, int) and low == int(low) and high == int(high):
-        low, high = int(low), int(high)
-    low, high = (getattr(config(**{name: end}), name) for end in (low, high))  # whole where the setting is
-    return Search(name, low, high, log)
-
-
-def _choices(text, values):
-    """The texts between the commas that are not inside brackets."""
-    choices, depth = [""], 0
-    for letter in values:
-        depth += (letter in "[({") - (letter in "])}")
-        if letter == "," and not depth:
-            choices.append("")
-        else:
-            choices[-1] += letter
-    choices = tuple(choice.strip() for choice in choices)
-    if len(set(choices)) < 2 or not all(choices):
-        raise UsageError(f"--search {text}: give two or more values between commas; {SEARCH_HINT}.")
-    return choices
-
-
-def scaled_stages(text: str, rate: float | None = None, epochs: int | None = None) -> list[Stage]:
-    """Stages of which the highest rate is `rate`, the others in proportion, and which end after `epochs` in all."""
-    stages = parse_stages(text)
-    factor = 1 if rate is None else rate / max(stage.learning_rate for stage in stages)
-    stages = [stage._replace(last_epoch=min(stage.last_epoch, epochs or math.inf),
-                             learning_rate=stage.learning_rate * factor) for stage in stages]
-    starts = [0] + [stage.last_epoch for stage in stages]
-    return [stage for stage, start in zip(stages, starts) if stage.last_epoch > start]
-
 
 # --- The study -------------------------------------------------------------------------------------------------------
 
@@ -282,8 +208,9 @@ def search_values(options: argparse.Namespace) -> None:
     # Data, network and budget: what makes trials comparable.
     conditions = {"data": same_training_data(options), "start": options.weights, "limit": options.limit,
                   "epochs": options.epochs, "stages": text, "settings": json.loads(json.dumps(overrides, default=str))}
-    if options.architecture:
-        conditions["architecture"] = options.architecture
+    # Searches of earlier versions note neither where it is not given.
+    given = {"architecture": options.architecture, "attributes": options.attributes}
+    conditions.update({name: value for name, value in given.items() if value})
     import_optuna()
     first = class_of_option(options).figures[0]
     training, validation = training_data(options)  # before anything is noted that bad paths would spoil
@@ -364,17 +291,27 @@ def report_best(options: argparse.Namespace, study: optuna.Study, search: Sequen
     print(f"\nBest of {len(complete)} whole trials: {figure_of(study)} {best.value:.4f} (trial {best.number})")
     for name, value in values.items():
         print(f"{name:30} {value}")
-    # The stages have rates of their own; --steps is the budget of a trial, not of a training.
-    dropped = ("LEARNING_RATE", *(["STEPS_PER_EPOCH"] if options.steps else []))
-    settings = {name: value for name, value in {**overrides, **values}.items() if name not in dropped}
+    settings = _settings_of_training(options, overrides, values)
     if "threshold" in notes:
         print(f"{'DETECTION_MIN_CONFIDENCE':30} {notes['threshold']:.2f} (the best F1, {notes['F1']:.3f})")
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
     stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
     chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
     network = f" --architecture {shlex.quote(options.architecture)}" if options.architecture else ""
-    print(f"\n{options.program.command} train{same_training_data(options)}{network} --weights "
-          f"{shlex.quote(options.weights)} --stages {shlex.quote(stages)}{chosen}\n")
+    network += " --attributes" if options.attributes else ""
+    print(f"\n{options.program.command} train{same_training_data(options)}{network} --logs {shlex.quote(options.logs)} "
+          f"--weights {shlex.quote(options.weights)} --stages {shlex.quote(stages)}{chosen}\n")
+
+
+def _settings_of_training(options, overrides, values):
+    """{setting: value} that a whole training is given to be the best trial's, without the budgets of trials."""
+    overrides = {**anchors_of(options), **overrides}
+    if options.steps:  # the budget of a trial; what the user says of epochs is of the training
+        del overrides["STEPS_PER_EPOCH"]
+        overrides.update({name: value for name, value in map(parse_setting, options.set) if name == "STEPS_PER_EPOCH"})
+    settings = {**overrides, **values}
+    settings.pop("LEARNING_RATE", None)  # the stages have rates of their own
+    return known_to(class_of_option(options), settings, [*asked_settings(options), *values])
 
 
 def _value_text(value):

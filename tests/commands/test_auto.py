@@ -124,15 +124,15 @@ def test_a_batch_size_of_auto_beside_a_number_is_refused():
             take_batch_size(options, None)
 
 
-def test_an_image_size_beside_weights_is_square_and_its_anchors_are_told(tmp_path, capsys, monkeypatch):
+def test_an_image_size_beside_weights_is_square_and_leaves_their_anchors(tmp_path, capsys, monkeypatch):
     options = options_of("--preset", "auto", "--image-size", "64", "--weights", str(tmp_path / "old.h5"))
     given = given_by(options)
-    assert given["RPN_ANCHOR_SCALES"] == [4, 8, 16, 32, 64] and given["IMAGE_RESIZE_MODE"] == "square"
+    assert "RPN_ANCHOR_SCALES" not in given and given["IMAGE_RESIZE_MODE"] == "square"
     monkeypatch.setattr(auto, "class_of_option", lambda options: MaskRCNN)
     take_recipe(options, drawn_pictures("train", 4), drawn_pictures("val", 2))
     told = " ".join(capsys.readouterr().out.split())
     assert "IMAGE_RESIZE_MODE=square" in options.set
-    assert "RPN_ANCHOR_SCALES=[4, 8, 16, 32, 64] as you gave it" in told
+    assert "those that the weights were learned for" in told
 
 
 def test_other_commands_refuse_what_is_of_train(capsys):

@@ -13,11 +13,11 @@ from mrcnn import architectures
 from mrcnn.architectures import mask_rcnn
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
-from mrcnn.commands.settings import new_config, starts_of
+from mrcnn.commands.settings import new_config, overrides_of, starts_of, tell_image_size
 from mrcnn.errors import CheckpointError, DataError, UsageError
 from mrcnn.model import MaskRCNN
 from mrcnn.weights import downloads
-from mrcnn.weights.files import weighted_layers
+from mrcnn.weights.files import read_attributes, weighted_layers
 from tests.tiny import TinyConfig
 
 
@@ -117,6 +117,52 @@ def test_the_first_choice_is_taken_where_it_can_be_had(monkeypatch, tmp_path):
     assert started(tmp_path, "coco,imagenet") == "coco" and fetched == [str(tmp_path / "logs" / "mask_rcnn_coco.h5")]
     open(fetched[0], "w").close()
     assert started(tmp_path, "coco") == "coco" and len(fetched) == 1  # it is there now
+
+
+def settings_file(path, architecture, **settings):
+    with h5py.File(path, "w") as file:
+        file.attrs["mrcnn_architecture"] = architecture
+        file.attrs["mrcnn_config"] = json.dumps({**TinyConfig(**settings).to_dict(), "NAME": "tiny"})
+    return str(path)
+
+
+def test_an_image_size_makes_anchors_where_the_start_has_none(tmp_path, capsys):
+    """32 to 512 pixels are for a canvas of 512: 16 to 256 for one of 256."""
+    file = settings_file(tmp_path / "a.h5", "mask-rcnn", RPN_ANCHOR_SCALES=(5, 10, 20, 40, 80), IMAGE_MIN_DIM=32)
+    other = settings_file(tmp_path / "u.h5", "unet")
+
+    def options_of(*words):
+        return fashion.build_parser().parse_args(["train", "--image-size", "256", *words])
+
+    follow = ["none"], ["imagenet"], [other, "--architecture", "mask-rcnn"]
+    for words in follow:
+        assert overrides_of(options_of("--weights", *words))["RPN_ANCHOR_SCALES"] == (16, 32, 64, 128, 256), words
+    for words in (["last"], ["coco"], ["coco,imagenet"], [file], [file, "--architecture", "mask-rcnn"]):
+        assert "RPN_ANCHOR_SCALES" not in overrides_of(options_of("--weights", *words)), words
+    # What stays is told, and what changes besides.
+    options, written = options_of("--weights", file), read_attributes(file)["config"]
+    data = SimpleNamespace(num_classes=4)
+    config = new_config(options, overrides_of(options), data)
+    assert config.RPN_ANCHOR_SCALES == (5, 10, 20, 40, 80) and config.IMAGE_MAX_DIM == 256
+    tell_image_size(options, config, written)
+    anchors, least = capsys.readouterr().out.splitlines()
+    assert "the anchors stay [5,10,20,40,80] pixels" in anchors
+    assert "--set RPN_ANCHOR_SCALES=[16,32,64,128,256]" in anchors
+    assert "IMAGE_MIN_DIM is 256 now, 32 in" in least and "--set IMAGE_MIN_DIM=32 keeps it" in least
+    for words in (["none"], [file, "--set", "RPN_ANCHOR_SCALES=[5,10,20,40,80]", "--set", "IMAGE_MIN_DIM=32"]):
+        tell_image_size(options_of("--weights", *words), config, written)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_second_choice_without_anchors_gets_those_of_the_size(tmp_path, monkeypatch):
+    offline(monkeypatch, URLError("no such host"))
+    options = fashion.build_parser().parse_args(["train", "--weights", "coco,none", "--image-size", "256", "--train",
+                                                 "a", "--val", "b", "--logs", str(tmp_path)])
+    model = lambda mode, config, logs: SimpleNamespace(config=config)  # noqa: E731
+    monkeypatch.setattr(fashion_runs, "class_of_option", lambda options: model)
+    with pytest.warns(UserWarning, match="could not be downloaded"):
+        begun = fashion_runs.start_model(options, overrides_of(options), SimpleNamespace(num_classes=4))
+    assert begun.config.RPN_ANCHOR_SCALES == (16, 32, 64, 128, 256)
 
 
 @pytest.mark.parametrize("weights", ["imagenet,coco", "coco,a.h5", "a.h5,b.h5"])

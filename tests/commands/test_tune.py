@@ -1,4 +1,4 @@
-"""The command `tune`: what may be searched, studies that go on, and a search as a user runs it."""
+"""The command `tune`: studies that go on, and a search as a user runs it."""
 
 import csv
 import os
@@ -9,10 +9,9 @@ import pytest
 
 from mrcnn.commands import main as fashion
 from mrcnn.commands import tune as fashion_tune
-from mrcnn.commands.configs import FashionConfig
-from mrcnn.commands.options import Stage, stages_text
-from mrcnn.commands.tune import Search, open_study, parse_search, run_study, scaled_stages
-from mrcnn.errors import ConfigError, DataError, UsageError
+from mrcnn.commands.settings import overrides_of
+from mrcnn.commands.tune import Search, open_study, run_study
+from mrcnn.errors import DataError, UsageError
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -22,49 +21,6 @@ RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
 def rows_of(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
-
-
-# --- What is searched ------------------------------------------------------------------------------------------------
-
-
-def test_what_a_search_says():
-    assert parse_search("LEARNING_RATE=1e-4:1e-2:log", FashionConfig) == RATE
-    assert parse_search("BATCH_SIZE=1:8", FashionConfig) == Search("BATCH_SIZE", 1, 8)
-    assert isinstance(parse_search("BATCH_SIZE=1:8", FashionConfig).low, int)
-    assert isinstance(parse_search("WEIGHT_DECAY=0:1", FashionConfig).low, float)  # its default is none whole
-    assert parse_search("OPTIMIZER=sgd,adamw", FashionConfig).choices == ("sgd", "adamw")
-    assert parse_search("MASK_SHAPE=[28,28],[56,56]", FashionConfig).choices == ("[28,28]", "[56,56]")
-
-
-@pytest.mark.parametrize("text", ["LEARNING_RATE", "LEARNING_RATE=", "LEARNING_RATE=1e-2:1e-4", "WEIGHT_DECAY=0:1:log",
-                                  "LEARNING_RATE=a:b", "LEARNING_RATE=1:2:3", "OPTIMIZER=1:2", "TRAIN_BN=0:1",
-                                  "OPTIMIZER=sgd", "OPTIMIZER=sgd,,adamw", "LEARNING_RATE=nan:1"])
-def test_a_search_that_is_none(text):
-    with pytest.raises(UsageError, match="--search"):
-        parse_search(text, FashionConfig)
-
-
-@pytest.mark.parametrize("text, message", [
-    ("LEARNING_RATE=1e-4:100:log", "LEARNING_RATE=100.0: give a number from 0 to 10"),
-    ("OPTIMIZER=sgd,adam", "OPTIMIZER='adam' is none of sgd, adamw"),
-    ("IMAGES_PER_GPU=1:2.5", "IMAGES_PER_GPU=2.5: give a whole number"),
-])
-def test_values_that_a_setting_cannot_take_are_told_before_the_first_trial(text, message):
-    with pytest.raises(ConfigError, match=message):
-        parse_search(text, FashionConfig)
-
-
-def test_a_setting_that_does_not_exist():
-    with pytest.raises(ConfigError, match="did you mean LEARNING_RATE"):
-        parse_search("LEARNING_RAT=1:2", FashionConfig)
-
-
-def test_stages_follow_the_rate_and_end_in_time():
-    text = "heads:2:1e-3,all:3:1e-4"
-    # The highest rate, that of the heads, becomes 5e-3; the other is a tenth of it.
-    assert stages_text(scaled_stages(text, 5e-3)) == "heads:2:0.005,all:3:0.0005"
-    assert scaled_stages(text, None, 3) == [Stage("heads", 2, 1e-3), Stage("all", 3, 1e-4)]
-    assert scaled_stages(text, None, 2) == [Stage("heads", 2, 1e-3)]
 
 
 # --- Studies, with trainings made up ---------------------------------------------------------------------------------
@@ -166,6 +122,53 @@ def test_what_is_searched_are_settings_of_the_network(capsys, tmp_path):
     assert fashion.main(["tune", "--logs", str(tmp_path), "--architecture", "unet", "--search",
                          "BACKGROUND_WEIGHT=0.1:1", "--search", "MASK_SHAPE=[28,28],[56,56]"]) == 2
     assert "Unknown setting 'MASK_SHAPE'" in capsys.readouterr().err
+
+
+class Trial:
+    """A study with one trial that is done."""
+
+    user_attrs, value, number, params = {}, 0.3, 0, {"LEARNING_RATE": 1e-3}
+    best_value = value
+
+    def __init__(self, **params):
+        self.params, self.best_trial = {**self.params, **params}, self
+
+    def get_trials(self, **_):
+        return [self]
+
+
+def printed(capsys, arguments, study=None, search=(RATE,)):
+    """The options of the command that a search of these arguments prints."""
+    options = fashion.build_parser().parse_args(["tune", *arguments])
+    overrides = overrides_of(options)
+    if options.steps:
+        overrides["STEPS_PER_EPOCH"] = options.steps
+    fashion_tune.report_best(options, study or Trial(), search, overrides, "all:3:1e-3")
+    (command,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("mrcnn train")]
+    return fashion.build_parser().parse_args(shlex.split(command)[1:])
+
+
+def test_the_command_that_is_printed_is_the_training_that_was_measured(capsys):
+    train = printed(capsys, ["--annotations", "a.json", "--split", "s.json", "--attributes", "--weights", "imagenet",
+                             "--logs", "my logs", "--steps", "7", "--set", "STEPS_PER_EPOCH=200"])
+    assert train.attributes and train.logs == "my logs" and train.set == ["STEPS_PER_EPOCH=200"]
+    assert not printed(capsys, ["--steps", "7"]).set and not printed(capsys, ["--steps", "7"]).attributes
+    # A number that was searched, whatever --steps says; and nothing that the network does not know.
+    steps = Search("STEPS_PER_EPOCH", 5, 9)
+    searched = printed(capsys, ["--steps", "7"], Trial(STEPS_PER_EPOCH=8), (RATE, steps))
+    assert searched.set == ["STEPS_PER_EPOCH=8"]
+    unet = printed(capsys, ["--architecture", "unet", "--image-size", "64"])
+    assert sorted(unet.set) == ["IMAGE_MAX_DIM=64", "IMAGE_MIN_DIM=64"]
+
+
+def test_attributes_make_it_another_search(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fashion_tune, "training_data", lambda options: (None, None))
+    monkeypatch.setattr(fashion_tune, "run_study", lambda *_: None)
+    photos = ["tune", "--logs", str(tmp_path), "--annotations", "a", "--split", str(tmp_path / "s.json")]
+    (tmp_path / "s.json").write_text("{}")
+    assert fashion.main(photos) == 0
+    assert fashion.main([*photos, "--attributes"]) == 2
+    assert "with another attributes" in capsys.readouterr().err
 
 
 def test_only_the_best_trial_keeps_its_weights(tmp_path):
