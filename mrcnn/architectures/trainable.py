@@ -24,6 +24,7 @@ from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled
 from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
+from mrcnn.training.validation import photos_note
 
 RATE_CALLBACKS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
@@ -113,9 +114,7 @@ class Trainable:
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
         self._take_classes(train_dataset)
-        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
-                 "augmentation": augmentation_name}
-        stage["first_epoch"] = state.first_epoch_of(stage, self._state, self.epoch)
+        stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
         self.stage = stage
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
@@ -128,9 +127,18 @@ class Trainable:
         with self._claimed_run():
             if self.devices.chief:
                 self._open_run(learning_rate, epochs)
-            callbacks = self._callbacks(batches, stage, list(custom_callbacks or []))
+            callbacks = self._callbacks(batches, stage, list(custom_callbacks or []), val_dataset)
             self.history = self._fit(batches, validation, epochs, callbacks)
             return self.history
+
+    def _stage_of(self, layers, learning_rate, epochs, augmentation_name):
+        """The dict of a stage that checkpoints keep, with what the loaded one knows of the same stage."""
+        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
+                 "augmentation": augmentation_name}
+        stage["first_epoch"] = state.first_epoch_of(stage, self._state, self.epoch)
+        if stage["first_epoch"] < self.epoch and "photos" in self._state["stage"]:
+            stage["photos"] = self._state["stage"]["photos"]  # of which figures are compared over its epochs
+        return stage
 
     @contextlib.contextmanager
     def _claimed_run(self):
@@ -226,7 +234,7 @@ class Trainable:
             raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
         return self._validation_batches(dataset)
 
-    def _callbacks(self, batches, stage, custom):
+    def _callbacks(self, batches, stage, custom, val_dataset=None):
         """The callbacks of a stage, in their order."""
         config = self.config
         measuring = Measuring([callback for callback in custom if getattr(callback, "measures", False)])
@@ -236,7 +244,10 @@ class Trainable:
             raise ConfigError(f"{type(of_keras[0]).__name__} would change the learning rate of one worker alone: leave "
                               'it out, and set LR_SCHEDULE="plateau", "step" or "cosine".')
         if config.LR_SCHEDULE == "plateau":
-            lowering.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE))
+            photos = None
+            if val_dataset is not None:
+                photos = photos_note(val_dataset, val_dataset.image_ids[: self.validation_photos(val_dataset)])
+            lowering.append(LowerOnPlateau(self, config.LR_PLATEAU_FACTOR, config.LR_PLATEAU_PATIENCE, photos=photos))
         everywhere = [
             *([MeanWeights()] if config.EMA_DECAY else []),  # before all that looks at the weights
             FollowEpoch(batches),
@@ -293,6 +304,16 @@ class Trainable:
         """Validation photos in order, the same ones each epoch."""
         if dataset is None:
             return None
-        steps, size = self.config.VALIDATION_STEPS, self.config.BATCH_SIZE
-        number = len(dataset.image_ids) if steps is None else min(steps * size, len(dataset.image_ids))
-        return self.batches(dataset, shuffle=False, image_ids=dataset.image_ids[:number])
+        return self.batches(dataset, shuffle=False, image_ids=dataset.image_ids[: self.validation_photos(dataset)])
+
+    def validation_photos(self, dataset: Dataset) -> int:
+        """Tell how many photos of a data set the validation loss is measured on, the first ones.
+
+        Args:
+            dataset: prepared Dataset.
+
+        Returns:
+            Their number.
+        """
+        steps, number = self.config.VALIDATION_STEPS, len(dataset.image_ids)
+        return number if steps is None else min(steps * self.config.BATCH_SIZE, number)

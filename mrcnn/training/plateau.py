@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from mrcnn.training.optimizer import unscaled
-from mrcnn.training.validation import values_before
+from mrcnn.training.validation import note_photos, values_before
 
 
 class LowerOnPlateau(keras.callbacks.Callback):
@@ -21,16 +21,21 @@ class LowerOnPlateau(keras.callbacks.Callback):
         factor: of the rate.
         patience: number of epochs without gain.
         monitor: name in the logs, of which less is better.
+        photos: `mrcnn.training.validation.photos_note` of what it is measured on; None: that is not compared.
     """
 
-    def __init__(self, segmenter: object, factor: float, patience: int, monitor: str = "val_loss") -> None:
+    def __init__(self, segmenter: object, factor: float, patience: int, monitor: str = "val_loss",
+                 photos: dict | None = None) -> None:
         super().__init__()
+        self.photos = photos
         self.segmenter, self.factor, self.patience, self.monitor = segmenter, float(factor), int(patience), monitor
         self.best, self.waited = math.inf, 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.best, self.waited = math.inf, 0
-        for value in values_before(self.segmenter, self.monitor):
+        if self.photos:
+            note_photos(self.segmenter, self.monitor, self.photos, "LR_SCHEDULE=plateau")
+        for value in values_before(self.segmenter, self.monitor, self.photos):
             self._due(value)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

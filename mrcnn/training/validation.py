@@ -5,10 +5,12 @@ history.csv and TensorBoard have their figures, and the others after each epoch'
 photos is there to be read: nothing is chosen by it.
 """
 
+import hashlib
 import json
 import math
 import os
 import warnings
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -79,22 +81,24 @@ class PartLoss(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Keeps the weights of the best epoch as ..._NAME_best.h5 in the run folder, beside the numbered checkpoints.
 
-    best.json there says which epoch it was and how good, so that a run that is taken up again compares with it. Epochs
-    without a value, or with NaN, are passed over.
+    best.json there says which epoch it was, how good, and on which photos, so that a run that is taken up again
+    compares with it if they are the same. Epochs without a value, or with NaN, are passed over.
 
     Args:
         segmenter: the `Segmenter` that trains.
         monitor: name in the logs.
         mode: "max" or "min", which of values is better.
+        photos: function () -> `photos_note` of what the monitor is measured on; None: that is not compared.
     """
 
     measures = True  # before the epoch's own checkpoint: killed in between, the run does the epoch again
 
-    def __init__(self, segmenter: object, monitor: str = "val_segm_AP", mode: str | None = None):
+    def __init__(self, segmenter: object, monitor: str = "val_segm_AP", mode: str | None = None,
+                 photos: Callable[[], dict] | None = None):
         super().__init__()
-        self.segmenter, self.monitor = segmenter, monitor
+        self.segmenter, self.monitor, self.photos = segmenter, monitor, photos
         self.mode = mode or _better(monitor)
-        self.best = None
+        self.best, self.measured_on = None, None
 
     @property
     def path(self) -> str:
@@ -104,6 +108,11 @@ class KeepBest(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         known = read_best(self.segmenter.log_dir)
         same = known is not None and known["monitor"] == self.monitor and os.path.isfile(self.path)
+        self.measured_on = self.photos() if self.photos else None
+        if same and _differ(known.get("photos"), self.measured_on):
+            print(f"{BEST} is of {known['photos']['number']} validation photos, others than the "
+                  f"{self.measured_on['number']} of now: the best checkpoint is chosen anew, and replaces that one.")
+            same = False
         self.best = known["value"] if same else None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -120,6 +129,7 @@ class KeepBest(keras.callbacks.Callback):
         self.segmenter.save_weights(self.path)
         write_json(os.path.join(self.segmenter.log_dir, BEST), {
             "monitor": self.monitor, "value": value, "epoch": epoch + 1, "weights": os.path.basename(self.path),
+            **({"photos": self.measured_on} if self.measured_on else {}),
         })
 
 
@@ -128,16 +138,19 @@ class StopEarly(keras.callbacks.EarlyStopping):
 
     Args:
         segmenter: the `Segmenter` that trains, for a resumed stage to know what it measured before.
+        photos: as for `KeepBest`.
         settings: of Keras' EarlyStopping.
     """
 
-    def __init__(self, segmenter: object = None, **settings: object):
+    def __init__(self, segmenter: object = None, photos: Callable[[], dict] | None = None, **settings: object):
         # Its "auto" would leave open which of the values measured before a resume is the best.
         super().__init__(**{"mode": _better(settings.get("monitor", "val_loss")), **settings})
-        self.segmenter = segmenter
+        self.segmenter, self.photos = segmenter, photos
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin(logs)
+        if self.photos:
+            note_photos(self.segmenter, self.monitor, self.photos(), "--patience")
         best, without_gain = self._before()
         if best is not None:
             self.best, self.wait = best, without_gain
@@ -149,7 +162,7 @@ class StopEarly(keras.callbacks.EarlyStopping):
     def _before(self):
         """(best value, measurements since) in the epochs that the stage at hand has behind it; (None, 0) for none."""
         best, without_gain = None, 0
-        for value in values_before(self.segmenter, self.monitor):
+        for value in values_before(self.segmenter, self.monitor, self.photos() if self.photos else None):
             if best is None or _is_better(value, best, self.mode):
                 best, without_gain = (None, 0) if math.isnan(value) else (value, 0)
             elif not math.isnan(value):
@@ -162,23 +175,67 @@ class StopEarly(keras.callbacks.EarlyStopping):
             super().on_epoch_end(epoch, logs)
 
 
-def values_before(segmenter: object, monitor: str) -> list[float]:
+def values_before(segmenter: object, monitor: str, photos: dict | None = None) -> list[float]:
     """What history.csv has of a figure in the epochs that the stage has behind it; NaN where it was not measured.
 
     Args:
         segmenter: the `Segmenter` that trains, or None.
         monitor: name of the figure in the logs.
+        photos: `photos_note` of what it is measured on now; epochs in which these were others are left out.
 
     Returns:
         List of float.
     """
     stage = getattr(segmenter, "stage", None)
-    rows = read_history_rows(os.path.join(segmenter.log_dir, HISTORY)) if stage else []
-    return [number_of(row.get(monitor)) for row in rows if stage["first_epoch"] <= int(row["epoch"]) < segmenter.epoch]
+    if not stage:
+        return []
+    first, noted = stage["first_epoch"], (stage.get("photos") or {}).get(monitor)
+    if noted:
+        first = segmenter.epoch if _differ(noted, photos) else max(first, noted["since"])
+    rows = read_history_rows(os.path.join(segmenter.log_dir, HISTORY))
+    return [number_of(row.get(monitor)) for row in rows if first <= int(row["epoch"]) < segmenter.epoch]
+
+
+def photos_note(dataset: Dataset, image_ids: Sequence[int]) -> dict:
+    """A note of some photos, by which others are told: {"number", "names": a digest}.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: of the photos.
+    """
+    names = "\n".join(dataset.sample_name(image_id) for image_id in image_ids)
+    return {"number": len(image_ids), "names": hashlib.sha256(names.encode("utf-8", "surrogatepass")).hexdigest()}
+
+
+def note_photos(segmenter: object, monitor: str, photos: dict, whose: str) -> None:
+    """Note in the stage, and so in its checkpoints, which photos a figure is measured on; tell if they are others.
+
+    Args:
+        segmenter: the `Segmenter` that trains; its `stage` may have the note of the checkpoint.
+        monitor: name of the figure in the logs.
+        photos: of `photos_note`.
+        whose: setting or option that compares the figure over epochs, for the message.
+    """
+    stage = getattr(segmenter, "stage", None)
+    if stage is None:
+        return
+    noted = (stage.get("photos") or {}).get(monitor)
+    since = noted["since"] if noted else stage["first_epoch"]
+    if noted and _differ(noted, photos):
+        since = segmenter.epoch
+        if getattr(getattr(segmenter, "devices", None), "chief", True):
+            print(f"{monitor} is of {photos['number']} validation photos now, others than the {noted['number']} "
+                  f"before: {whose} counts anew from epoch {since + 1}.")
+    stage["photos"] = {**(stage.get("photos") or {}), monitor: {**photos, "since": since}}
+
+
+def _differ(before, now):
+    """Whether two notes are of other photos; those of earlier versions, which are None, may be of the same."""
+    return before is not None and now is not None and before["names"] != now["names"]
 
 
 def read_best(folder: str | os.PathLike) -> dict | None:
-    """What `KeepBest` wrote into a run folder: {"monitor", "value", "epoch", "weights"}; None if there is none.
+    """What `KeepBest` wrote into a run folder: {"monitor", "value", "epoch", "weights"} and "photos"; None if nothing.
 
     Raises:
         DataError: if the file is not as it wrote it.
@@ -189,8 +246,11 @@ def read_best(folder: str | os.PathLike) -> dict | None:
     try:
         with open(path, encoding="utf-8") as file:
             best = json.load(file)
-        return {"monitor": str(best["monitor"]), "value": float(best["value"]), "epoch": int(best["epoch"]),
-                "weights": str(best["weights"])}
+        known = {"monitor": str(best["monitor"]), "value": float(best["value"]), "epoch": int(best["epoch"]),
+                 "weights": str(best["weights"])}
+        photos = best.get("photos")  # files of earlier versions have none
+        return known if photos is None else {**known, "photos": {"number": int(photos["number"]),
+                                                                 "names": str(photos["names"])}}
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} does not say which epoch was best ({error!r}): remove it.") from error
 
@@ -251,8 +311,16 @@ def validation_callbacks(segmenter: object, dataset: Dataset, every: int | None 
         callbacks.append(Figures(segmenter, dataset, every or 1, limit))
     if test is not None:
         callbacks += [PartLoss(segmenter, test), Figures(segmenter, test, every, limit, part="test")]
+    if limit and not any(isinstance(callback, Figures) for callback in callbacks):
+        warnings.warn(f"--evaluate-limit {limit} is of no effect, for no figure is measured: give --evaluate-every N "
+                      "too, or --keep-best with a figure other than loss.", stacklevel=2)
+
+    def photos():
+        number = segmenter.validation_photos(dataset) if monitor == "val_loss" else limit
+        return photos_note(dataset, dataset.image_ids[:number])
+
     if keep_best:
-        callbacks.append(KeepBest(segmenter, monitor))
+        callbacks.append(KeepBest(segmenter, monitor, photos=photos))
     if patience:
-        callbacks.append(StopEarly(segmenter, monitor=monitor, mode=_better(monitor), patience=patience))
+        callbacks.append(StopEarly(segmenter, photos, monitor=monitor, mode=_better(monitor), patience=patience))
     return callbacks

@@ -28,6 +28,17 @@ def test_it_counts_epochs_without_gain():
         False, False, False, True, False, False, True, False, True]
 
 
+def test_losses_of_other_photos_do_not_count(tmp_path, capsys):
+    (tmp_path / "history.csv").write_text("epoch,val_loss\n0,1.0\n1,2.0\n")
+    note = {"number": 2, "names": "a"}
+    run = types.SimpleNamespace(log_dir=str(tmp_path), epoch=2, stage={"first_epoch": 0})
+    for names, best, waited in (("a", 1.0, 1), ("a", 1.0, 1), ("b", math.inf, 0)):
+        callback = LowerOnPlateau(run, 0.5, 3, photos={**note, "names": names})
+        callback.on_train_begin()
+        assert (callback.best, callback.waited) == (best, waited)
+    assert capsys.readouterr().out.count("LR_SCHEDULE=plateau counts anew from epoch 3") == 1
+
+
 class Worker:
     """One of several workers, as `mrcnn.training.devices` has them: each is told what the chief said at that place."""
 

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -21,8 +22,10 @@ from mrcnn.training.validation import (
     KeepBest,
     PartLoss,
     StopEarly,
+    photos_note,
     read_best,
     validation_callbacks,
+    values_before,
 )
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -150,6 +153,28 @@ def test_a_resumed_run_remembers_the_best(tmp_path):
     assert len(run.saved) == 2
 
 
+def note_of(*names):
+    dataset = SimpleNamespace(sample_name=names.__getitem__)
+    return lambda: photos_note(dataset, range(len(names)))
+
+
+def test_values_of_other_photos_are_not_compared(tmp_path, capsys):
+    epochs(KeepBest(Run(tmp_path), photos=note_of("a", "b")), "val_segm_AP", [0.4])
+    run = Run(tmp_path)
+    epochs(KeepBest(run, photos=note_of("a", "b")), "val_segm_AP", [0.3], first=1)
+    assert run.saved == [] and capsys.readouterr().out == ""
+    epochs(KeepBest(run, photos=note_of("a", "c", "d")), "val_segm_AP", [0.2], first=2)
+    assert len(run.saved) == 1 and read_best(tmp_path)["value"] == 0.2
+    told = capsys.readouterr().out
+    assert "best.json is of 2 validation photos, others than the 3 of now" in told and "chosen anew" in told
+    # Of an earlier version, which did not note them: compared as ever.
+    best = read_best(tmp_path)
+    del best["photos"]
+    (tmp_path / "best.json").write_text(json.dumps(best))
+    epochs(KeepBest(run, photos=note_of("e")), "val_segm_AP", [0.1], first=3)
+    assert len(run.saved) == 1
+
+
 def test_a_figure_that_is_not_logged_is_said(tmp_path):
     with pytest.warns(UserWarning, match="val_segm_AP is not among loss"):
         KeepBest(Run(tmp_path)).on_epoch_end(0, {"loss": 1.0})
@@ -202,6 +227,24 @@ def test_a_resumed_stage_remembers_its_measurements(tmp_path):
     assert not stop.is_over() and last_epoch(stop, "val_segm_AP", [math.nan, 0.25]) is None
 
 
+def test_measurements_on_other_photos_are_no_measure_for_early_stopping(tmp_path, capsys):
+    run = Run(tmp_path)
+    run.epoch, run.stage = 1, {"first_epoch": 0}
+    (tmp_path / "history.csv").write_text("epoch,val_loss\n0,1.0\n1,2.0\n2,3.0\n3,4.0\n")
+
+    def stop(*names):
+        return StopEarly(run, note_of(*names), monitor="val_loss", patience=2)
+
+    assert last_epoch(stop("a"), "val_loss", [2.0, 3.0]) == 2
+    run.epoch = 3
+    assert stop("a").is_over() and not stop("b").is_over() and capsys.readouterr().out == ""
+    assert last_epoch(stop("b"), "val_loss", [9.0, 8.0]) is None
+    assert "val_loss is of 1 validation photos now, others than the 1 before: --patience counts anew from epoch 4" in (
+        capsys.readouterr().out)
+    run.epoch = 4  # resumed again: epoch 3 alone was measured on the same photos
+    assert values_before(run, "val_loss", note_of("b")()) == [4.0] and capsys.readouterr().out == ""
+
+
 def test_a_resumed_stage_knows_without_a_mode_that_less_loss_is_better(tmp_path):
     run = Run(tmp_path)
     run.epoch, run.stage = 3, {"first_epoch": 0}
@@ -215,6 +258,10 @@ def test_the_options_of_a_command():
         return [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]
 
     assert names() == []
+    for words in ({"limit": 5}, {"limit": 5, "patience": 2}, {"limit": 5, "keep_best": "loss"}):
+        with pytest.warns(UserWarning, match="--evaluate-limit 5 is of no effect.*--evaluate-every N"):
+            names(**words)
+    assert names(limit=5, keep_best="segm_AP")[0] == ("Figures", None)
     assert names(every=3) == [("Figures", None)]
     assert names(keep_best="loss", patience=2) == [("KeepBest", "val_loss"), ("StopEarly", "val_loss")]
     assert names(keep_best="bbox_AP") == [("Figures", None), ("KeepBest", "val_bbox_AP")]
