@@ -223,7 +223,8 @@ def test_every_name_of_the_table_is_there_or_gone_as_it_says():
     owners = {address: owner_of(address) for address, *_ in listed()}
     assert len(listed()) > 150 and {status for *_, status in listed()} == {"same", "changed", "gone", "new"}
     for address, name, call, status in listed():
-        present = hasattr(owners[address], name)
+        owner = owners[address]  # a property of its class is there, whatever a bare network lacks to compute it
+        present = hasattr(type(owner), name) or hasattr(owner, name)
         if name == "ancestor":  # there, to say what to write instead
             with pytest.raises(NotImplementedError, match="run_graph"):
                 owners[address].ancestor(None, "ROI")

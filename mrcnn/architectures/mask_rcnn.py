@@ -34,17 +34,20 @@ class MaskRCNN(InstanceSegmenter):
         known, anchors = self._anchors  # in one go, for others may detect meanwhile
         return anchors if known == canvas else self._anchors_of(canvas)
 
-    def predict(self, canvases: np.ndarray, windows: np.ndarray, **numbers: float) -> dict[str, np.ndarray]:
-        """Run the inference graph, as every network does, and remember the shape of the canvases for `anchors`.
+    def predict(self, canvases: np.ndarray, windows: np.ndarray,
+                min_confidence: float | None = None) -> dict[str, np.ndarray]:
+        """Run the inference graph on canvases of one shape, whose anchors the attribute `anchors` then has.
 
         Args:
-            canvases, windows, numbers: as for `mrcnn.inference.predictor.Predictor.predict`.
+            canvases: uint8 [B, h, w, 3].
+            windows: float32 [B, 4], the part of each canvas that its photo fills, pixels.
+            min_confidence: as for `detect`.
 
         Returns:
-            The graph's outputs by name.
+            The graph's outputs by name; see the glossary of `mrcnn.network`.
         """
         self._canvas = tuple(canvases.shape[1:3])
-        return super().predict(canvases, windows, **numbers)
+        return super().predict(canvases, windows, min_confidence)
 
     def build_networks(self, config: Config) -> tuple[keras.Model, keras.Model]:
         """Build the two graphs of the network, which share their weights.

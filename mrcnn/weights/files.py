@@ -7,6 +7,7 @@ architecture, the settings, the class names and the epoch, which is all that det
 
 import dataclasses
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,8 +103,8 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
             or layers are missing on either side (not by_name).
     """
     exclude = tuple(exclude or ())
-    stored = read_layers(path) if stored is None else stored
     layers, layout = weighted_layers(model), layout_of(model)
+    stored = _by_name(read_layers(path) if stored is None else stored, layers)
     report = LoadReport([], [], sorted(set(stored) - set(layers)), sorted(set(exclude) & set(stored)))
     values, mismatched = [], {}
     for name, layer in layers.items():
@@ -175,10 +176,50 @@ def _matched(path, layer, stored, layout):
     return matched
 
 
+class KerasLayers(dict):
+    """{layer: {index: array}} of a file that Keras' own `save_weights` wrote: it numbers the weights of a layer."""
+
+
+def _by_name(stored, layers):
+    """{layer: {weight name: array}} of `KerasLayers`, in which a layer's weights are in the order of the model's."""
+    if not isinstance(stored, KerasLayers):
+        return stored
+    names = {name: [weight.name for weight in layer.weights] for name, layer in layers.items()}
+    return {layer: {dict(enumerate(names.get(layer, ()))).get(int(index), index): array
+                    for index, array in arrays.items()} for layer, arrays in stored.items()}
+
+
+def _keras_layers(path, file):
+    """The KerasLayers of an open file; None if Keras 3 did not write it."""
+    root = next((name for name in ("layers", "_layer_checkpoint_dependencies") if name in file), None)
+    if root is None or "layer_names" in file.attrs:
+        return None
+    layers = KerasLayers()
+    for key, array in arrays_in(file, root):
+        group, _, index = key.strip("/").removeprefix(f"{root}/").rpartition("/")
+        if not re.fullmatch(r".+/vars", group) or not index.isdecimal() or "seed_generator" in group:
+            continue
+        try:
+            name = read_text(file[root][group].attrs, "name") if array.dtype.kind in "fiu" else None
+        except ValueError:
+            name = None
+        if name is None or index in layers.get(name, ()):
+            raise CheckpointError(f"{path} was written by Keras' own save_weights and does not tell its layers apart: "
+                                  "where the model still is, write the file by model.save_weights(path) instead.")
+        layers.setdefault(name, {})[index] = array[()]
+    return layers
+
+
 def read_layers(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
-    """{layer: {weight name: array}} of an HDF5 weight file, whichever groups it nests them in."""
+    """{layer: {weight name: array}} of an HDF5 weight file, whichever groups it nests them in.
+
+    Of one that Keras 3 wrote by itself they are `KerasLayers`, {layer: {"0": array}}, which `load_weights` takes too.
+    """
     layers = {}
     with open_hdf5(path) as file:
+        of_keras = _keras_layers(path, file)
+        if of_keras:
+            return of_keras
         # A whole Keras model has the optimizer's variables beside these, under the same names.
         for key, array in arrays_in(file, "model_weights"):
             parts = key.split("/")

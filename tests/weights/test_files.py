@@ -7,7 +7,7 @@ import pytest
 from full_disk import full_disk
 from tiny import TinyConfig
 
-from mrcnn.errors import DataError
+from mrcnn.errors import CheckpointError, DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.weights import files as weights
 
@@ -50,6 +50,20 @@ def test_the_file_has_matterports_layout(saved):
         assert file["mrcnn_class_conv2/mrcnn_class_conv2/kernel:0"].shape == (1, 1, 32, 32)
         assert "rpn_model" in list(file.attrs["layer_names"])
         assert list(file["fpn_p2"].attrs["weight_names"]) == ["fpn_p2/kernel:0", "fpn_p2/bias:0"]
+
+
+def test_a_file_of_keras_own_is_read_by_the_names_that_it_has(model, tmp_path):
+    path, other = str(tmp_path / "x.weights.h5"), build()
+    model.save_weights(path)
+    report = weights.load_weights(path, other)
+    assert not report.missing and not report.unused
+    for (name, a), b in zip(values(model).items(), values(other).values()):
+        np.testing.assert_array_equal(a, b, err_msg=name)
+    # Of versions of Keras that write no names.
+    with h5py.File(path, "a") as file:
+        del file["layers/conv2d_1/vars"].attrs["name"]
+    with pytest.raises(CheckpointError, match="Keras' own save_weights .* by model.save_weights"):
+        weights.load_weights(path, other)
 
 
 def test_nesting_under_model_weights_is_read_too(saved, tmp_path):
