@@ -93,6 +93,8 @@ def _with_its_faults(options):
     """The data set with what is wrong with its annotations in `faults`, even if nothing in it is right."""
     from mrcnn.data.formats import reader
 
+    if not options.annotations and not reads(options, None):
+        return open_data(options)  # drawn pictures, of which nothing is skipped
     options.on_error, options.keep_partial = "skip", True
     if not options.annotations or options.split or options.skip or reads(options, options.annotations):
         return open_data(options)

@@ -84,6 +84,23 @@ def _add_array_options(command):
                          help="of arrays: the label of the first class (default: as the labels tell)")
 
 
+def given_data_options(options: argparse.Namespace, *kept: str) -> list[str]:
+    """The options of `add_data_options` that a command line has: what does not apply is refused by name.
+
+    Args:
+        options: of a command that has all of them, or some.
+        *kept: names of those that apply.
+
+    Returns:
+        As ["--split", "--min-area"], in their order.
+    """
+    parser = argparse.ArgumentParser()
+    add_data_options(parser)
+    usual = vars(parser.parse_args([]))
+    return [f"--{name.replace('_', '-')}" for name, value in usual.items()
+            if name not in ("whole", *kept) and getattr(options, name, value) != value]
+
+
 def open_data(options: argparse.Namespace, annotations: str | None = None, part: str | None = None) -> Dataset:
     """The prepared data set that the options of a command stand for; drawn pictures if they name none.
 
@@ -97,10 +114,10 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
     asked, part = part, part or wanted or "val"
     own = reads(options, annotations)
     if not annotations and not own:
-        given = [name for name in ("images", "names", "mapping", "format", "skip", "split", *ARRAYS)
-                 if getattr(options, name, None)]
+        given = given_data_options(options, "annotations", "part")  # drawn pictures have parts too
         if given:
-            raise UsageError(f"--{given[0]} needs annotations: say which ({options.program.command} --help).")
+            verb = "needs" if len(given) == 1 else "need"
+            raise UsageError(f"{', '.join(given)} {verb} annotations: say which ({options.program.command} --help).")
         return drawn_pictures(part, options.limit)
     itself = splits_itself(options, annotations)
     if options.split and itself:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
+import itertools
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.datasets import add_data_options, open_data
+from mrcnn.commands.datasets import add_data_options, given_data_options, open_data
 from mrcnn.commands.options import add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
-from mrcnn.commands.photos import READABLE, check_output, list_photos, photos_of
+from mrcnn.commands.photos import READABLE, SHOWN, check_output, list_photos, photos_of
 from mrcnn.commands.runs import (
     add_weights,
     check_classes,
@@ -56,8 +59,10 @@ def label_photos(options: argparse.Namespace) -> int:
     """
     from mrcnn.labeling.label_map import load_settings
 
-    if options.images or options.annotations:
-        raise UsageError("label takes its photos by --image FILE|DIR; --images and --annotations belong to --tune.")
+    given = given_data_options(options, "matte")
+    if given:
+        verb = "belongs" if len(given) == 1 else "belong"
+        raise UsageError(f"label takes its photos by --image FILE|DIR; {', '.join(given)} {verb} to --tune.")
     overrides = overrides_of(options)
     paths = list_photos(options.image)[:options.limit] if options.image else None
     path = checkpoint_of(options)
@@ -78,6 +83,7 @@ def label_photos(options: argparse.Namespace) -> int:
     run = PhotoRun(options, dataset, folder, lambda image_id: [names[image_id] + ending for ending in endings])
     files = [f"{name}{ending}" for name in names for ending in endings]
     claim_outputs([os.path.join(folder, name) for name in (NAMES, *files)], options.overwrite)
+    tell_left_over(folder, dataset, names)
 
     def write(image_id, image, labels):
         write_pictures(os.path.join(folder, names[image_id]), image, labels, dataset.class_names, len(endings) > 1)
@@ -161,25 +167,51 @@ def refinement_of(options: argparse.Namespace, model: Model | None = None) -> st
 
 
 def file_stems(dataset: Dataset) -> list[str]:
-    """Name without ending for the files of each photo: the photo's own; with its ending where two would be alike.
+    """Name without ending for the files of each photo: the photo's own; of those that would be alike, x_png of x.png.
 
-    Where these would be alike too, as of a.b.png and a_b.png, later ones have a number behind. Large and small letters
-    are alike: on many machines they are one file.
+    How many are called so is told. Where these would be alike too, later ones have a number behind. Large and small
+    letters are alike: on many machines they are one file.
     """
-    names = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
+    names = [photo_of(info) for info in dataset.image_info]
     stems = [os.path.splitext(name)[0] for name in names]
-    if len({stem.lower() for stem in stems}) == len(stems):
-        return stems
-    wanted, given = [name.replace(".", "_") for name in names], {}
-    taken = {name.lower() for name in wanted}
-    for place, name in enumerate(wanted):
-        if given.setdefault(name.lower(), place) != place:
-            count = 2
-            while f"{name}_{count}".lower() in taken:
-                count += 1
-            wanted[place] = f"{name}_{count}"
-            taken.add(wanted[place].lower())
-    return wanted
+    count = collections.Counter(stem.lower() for stem in stems)
+    taken = {stem for stem, times in count.items() if times == 1}
+    changed = []
+    for place, stem in enumerate(stems):
+        if count[stem.lower()] == 1:
+            continue
+        wanted = stem + os.path.splitext(names[place])[1].replace(".", "_")
+        free = (f"{wanted}{ending}" for ending in itertools.chain([""], (f"_{i}" for i in itertools.count(2))))
+        stems[place] = next(name for name in free if name.lower() not in taken)
+        taken.add(stems[place].lower())
+        changed.append(f"{names[place]}: {stems[place]}")
+    if changed:
+        shown = ", ".join(changed[:SHOWN]) + (", ..." if len(changed) > SHOWN else "")
+        warnings.warn(f"{len(changed)} photos have a name that differs from another's in its ending or case alone: "
+                      f"their label maps are called otherwise ({shown}); rename the photos if that is unwanted.",
+                      stacklevel=2)
+    return stems
+
+
+def tell_left_over(folder: str, dataset: Dataset, names: Sequence[str]) -> None:
+    """Warn of label maps of a former run that photos had before another came that differs in its ending alone.
+
+    Args:
+        folder: that is written to.
+        dataset: prepared Dataset.
+        names: of the files, as `file_stems` gives them.
+    """
+    own = {os.path.splitext(photo_of(info))[0] for info in dataset.image_info} - set(names)
+    left = sorted(f"{stem}.png" for stem in own if os.path.isfile(os.path.join(folder, f"{stem}.png")))
+    if left:
+        shown = ", ".join(left[:SHOWN]) + (", ..." if len(left) > SHOWN else "")
+        warnings.warn(f"{folder}: {shown} ({len(left)} in all) of a former run remain beside the new names of the same "
+                      "photos: delete them, or a reader finds two maps of a photo.", stacklevel=2)
+
+
+def photo_of(info: dict) -> str:
+    """File name of a photo, or its id where it has none. info: of `image_info`"""
+    return os.path.basename(info.get("path") or str(info["id"]))
 
 
 def write_pictures(stem: str, image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], overlay: bool) -> None:

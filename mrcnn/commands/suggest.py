@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.datasets import add_data_options, open_data
+from mrcnn.commands.datasets import add_data_options, given_data_options, open_data
 from mrcnn.commands.options import add_output, positive
 from mrcnn.commands.own_data import name_of, reads
 from mrcnn.commands.photos import list_photos, photos_of
@@ -72,9 +72,10 @@ def _labelled(options):
     """The data set of the photos that are labelled already, or None."""
     if options.annotations or reads(options, None):
         return open_data(options)
-    given = [name for name in ("images", "names", "mapping", "format", "skip", "split") if getattr(options, name)]
+    given = given_data_options(options, "matte")  # of the photos to choose from, too
     if given:
-        raise UsageError(f"--{given[0]} is of photos that are labelled: give their --annotations too.")
+        verb = "is" if len(given) == 1 else "are"
+        raise UsageError(f"{', '.join(given)} {verb} of photos that are labelled: give their --annotations too.")
     return None
 
 

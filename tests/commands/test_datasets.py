@@ -73,10 +73,21 @@ def test_split_skip_and_limit_choose_photos_in_this_order(photos):
         fashion_datasets.open_data(options(annotations=path, skip=str(photos / "all.json")))
 
 
+def test_all_data_options_that_are_given_are_named():
+    """--first-label 0 is given, as 0 is not None; --on-error raise is what holds without it."""
+    given = options(mapping="ccp-13", min_area=5, first_label=0, keep_partial=True, matte=(0, 0, 0), limit=3)
+    assert fashion_datasets.given_data_options(given, "matte") == [
+        "--mapping", "--keep-partial", "--min-area", "--first-label"]
+    assert fashion_datasets.given_data_options(options()) == []
+
+
 def test_drawn_pictures_stand_in_for_no_annotations_alone():
     assert len(fashion_datasets.open_data(options(limit=2)).image_ids) == 2
     with pytest.raises(UsageError, match="--mapping needs annotations"):
         fashion_datasets.open_data(options(mapping="ccp-13"))
+    with pytest.raises(UsageError, match="--min-area, --annotator need annotations"):
+        fashion_datasets.open_data(options(min_area=9, annotator="me"))
+    assert len(fashion_datasets.open_data(options(part="train", limit=1)).image_ids) == 1
 
 
 @pytest.mark.skipif(not CCP.exists(), reason=f"{CCP} is not here: the iMaterialist form of real photos is not read")

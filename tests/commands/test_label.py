@@ -125,16 +125,43 @@ def test_what_is_written_is_a_data_set_of_label_maps(loaded, checkpoint, tmp_pat
 
 
 def test_photos_of_one_stem_get_files_of_their_own(loaded, checkpoint, tmp_path):
-    photos = write_photos(tmp_path / "in", 2, ["a.png", "a.bmp"])
-    assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / "out")) == 0
-    assert {"a_png.png", "a_bmp.png", "a_png_overlay.jpg"} <= set(os.listdir(tmp_path / "out"))
+    """The others keep their names, and the reader of label maps finds the photo of each."""
+    from mrcnn.data.formats import open_dataset
+
+    photos, output = write_photos(tmp_path / "in", 3, ["a.png", "a.bmp", "b.png"]), str(tmp_path / "out")
+    (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.3}')
+    with pytest.warns(UserWarning, match=r"2 photos have a name .*\(a.bmp: a_bmp, a.png: a_png\)"):
+        assert label("--weights", checkpoint, "--image", photos, "--output", output) == 0
+    assert {name for name in os.listdir(output) if name[0] in "ab"} == {
+        f"{stem}{ending}" for stem in ("a_png", "a_bmp", "b") for ending in (".png", "_overlay.jpg")}
+    with pytest.warns(UserWarning, match="2 label maps called otherwise than its photo"):
+        dataset = open_dataset(output, photos)
+    # Of the i-th photo the square begins in column 5 + i.
+    assert {dataset.file_name(i): np.nonzero(dataset.label_map(i))[1].min() for i in range(3)} == {
+        "a.png": 5, "a.bmp": 6, "b.png": 7}
+
+
+def test_a_photo_that_comes_later_renames_its_namesake_alone(loaded, checkpoint, tmp_path):
+    photos, output = write_photos(tmp_path / "in", 2, ["a.png", "b.png"]), tmp_path / "out"
+    command = ["--weights", checkpoint, "--image", photos, "--output", str(output), "--drawings", "none"]
+    assert label(*command) == 0
+    before = os.stat(output / "b.png").st_mtime_ns
+    Image.open(tmp_path / "in" / "a.png").save(tmp_path / "in" / "a.bmp")
+    with pytest.warns(UserWarning, match=r"a\.png \(1 in all\) of a former run remain"):
+        assert label(*command, "--resume") == 0
+    assert {"a_png.png", "a_bmp.png"} <= set(os.listdir(output))
+    assert os.stat(output / "b.png").st_mtime_ns == before  # not labelled anew
 
 
 def test_names_that_become_alike_get_numbers():
     class Photos:
         image_info = [{"path": f"in/{name}"} for name in ("x.jpg", "X.png", "a.b.png", "a_b.png", "a_b.bmp")]
 
-    assert fashion_label.file_stems(Photos()) == ["x_jpg", "X_png", "a_b_png", "a_b_png_2", "a_b_bmp"]
+    with pytest.warns(UserWarning, match=r"4 photos .*, \.\.\.\)"):
+        assert fashion_label.file_stems(Photos()) == ["x_jpg", "X_png", "a.b", "a_b_png", "a_b_bmp"]
+    Photos.image_info = [{"path": f"in/{name}"} for name in ("a.png", "a.PNG", "a_PNG.jpg")]
+    with pytest.warns(UserWarning, match="2 photos"):
+        assert fashion_label.file_stems(Photos()) == ["a_png_2", "a_PNG_3", "a_PNG"]
     Photos.image_info = [{"path": "in/a.b.png"}, {"id": "a_b.png"}]
     assert fashion_label.file_stems(Photos()) == ["a.b", "a_b"]
 
@@ -151,6 +178,8 @@ def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tm
     (["--image", "IN", "--output", "IN"], "is the folder of the photos"),
     (["--image", "gone.jpg"], "gone.jpg does not exist"),
     (["--images", "IN"], "takes its photos by --image"),
+    (["--image", "IN", "--part", "val", "--min-area", "9", "--on-error", "skip"],
+     "--on-error, --min-area, --part belong to --tune"),
     (["--tune", "--image", "IN"], "leave --image, --refine and --min-confidence out"),
     (["--tune", "--annotations", "gone.json"], "gone.json"),
 ])

@@ -129,7 +129,8 @@ def test_a_broken_photo_is_named_and_the_others_are_suggested(folder, capsys):
 
 @pytest.mark.parametrize("arguments, message", [
     (["--photos", "gone"], "gone does not exist"), (["--count", "0"], "0 is less than 1"),
-    (["--images", "photos"], "--images is of photos that are labelled")])
+    (["--images", "photos"], "--images is of photos that are labelled"),
+    (["--boxes-as-masks", "--annotator", "me"], "--boxes-as-masks, --annotator are of photos that are labelled")])
 def test_what_cannot_be_is_one_line(folder, capsys, arguments, message):
     assert suggest(*arguments) == 2
     output = capsys.readouterr()

@@ -19,6 +19,7 @@ from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
 from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
@@ -145,7 +146,8 @@ class LabelMapDataset(WithLabelMaps):
             self.note("picture", "of a kind that no label map is read from: left out; save it as PNG", name)
         for file, stem in stems.items():
             if photos[file] is None or (same and photos[file] == file):
-                photos[file] = next(filter(None, map(folder.find_stem, _photo_stems(stem))), None)
+                named = next(filter(None, map(folder.find, _photo_names(stem))), None)
+                photos[file] = named or next(filter(None, map(folder.find_stem, _photo_stems(stem))), None)
                 if photos[file] is not None:
                     self.note("label map", "called otherwise than its photo: taken by the usual endings", file)
         lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
@@ -323,6 +325,12 @@ def _map_files(folder):
 def _photo_stems(stem):
     """Stems that the photo of a label map may have, other than the map's."""
     return [stem.removesuffix(ending) + photos for ending, photos in MAP_SUFFIXES if stem.endswith(ending)]
+
+
+def _photo_names(stem):
+    """Names that the photo of a label map x_png may have, as `mrcnn label` calls it where there is an x.jpg too."""
+    name, _, ending = stem.rpartition("_")
+    return [f"{name}.{ending}"] if name and f".{ending}".lower() in PHOTO_ENDINGS else []
 
 
 def _unread_maps(folder):

@@ -364,6 +364,19 @@ def test_maps_that_are_called_otherwise_than_their_photo(tmp_path, photo, mask, 
     assert dataset.file_name(0) == photo and dataset.load_mask(0)[0].sum() == 24
 
 
+def test_maps_of_photos_that_differ_in_their_ending(folder):
+    """`mrcnn label` calls the maps of a.jpg and a.png a_jpg and a_png; a stem's first photo would be taken for both."""
+    Image.fromarray(np.zeros(LABELS.shape + (3,), np.uint8)).save(folder / "photos" / "a.png")
+    for name, labels in (("a_jpg", LABELS), ("a_png", LABELS[::-1])):
+        Image.fromarray(labels).save(folder / "labels" / f"{name}.png")
+    (folder / "labels" / "a.png").unlink()
+    with pytest.warns(UserWarning, match="2 label maps called otherwise than its photo: taken by"):
+        dataset = load(folder)
+    names = [dataset.file_name(i) for i in dataset.image_ids]
+    assert names == ["a.jpg", "a.png"]
+    np.testing.assert_array_equal(dataset.label_map(1), dataset.label_map(0)[::-1])
+
+
 def test_maps_of_kinds_that_are_not_read_are_told(folder):
     Image.fromarray(np.zeros((4, 6), np.uint8)).save(folder / "labels" / "later.tif")
     with pytest.warns(UserWarning, match="1 picture of a kind that no label map is read from.*later.tif"):
