@@ -11,14 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.drawing.pictures import (
-    NOTHING,
-    blend_part,
-    caption_of,
-    check_counts,
-    distinct_colors,
-    mask_part,
-)
+from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, caption_of, check_counts, distinct_colors, mask_parts
 from mrcnn.files import plain
 
 
@@ -50,8 +43,8 @@ def _photo_axis(ax, image, title, margin=0):
 
 
 def _with_colours(image):
-    """A picture as matplotlib shows it: of one channel, grey and not in the colours of a map."""
-    return np.repeat(image, 3, axis=2) if np.shape(image)[2:] == (1,) else image
+    """A picture as matplotlib shows it: RGB; of [H, W], which is shown in the colours of a map, its own values."""
+    return image if np.ndim(image) == 2 else as_rgb(image)
 
 
 def _rectangle(ax, box, color, **style):
@@ -90,7 +83,7 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
     return axes
 
 
-def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, class_ids: np.ndarray,
+def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | None, class_ids: np.ndarray,
                       class_names: Sequence[str], scores: np.ndarray | None = None, title: str = "",
                       figsize: tuple[int, int] = (16, 16), ax: object = None, show_mask: bool = True,
                       show_bbox: bool = True, colors: Sequence | None = None,
@@ -98,9 +91,9 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, c
     """Show the instances of an image: masks, boxes, and captions (name and score unless given).
 
     Args:
-        image: [H, W, 3] values 0..255.
+        image: [H, W, 3] values 0..255, or another that `as_rgb` takes.
         boxes: [N, 4] pixels.
-        masks: [H, W, N].
+        masks: [H, W, N], or a list of N COCO run lengths; None without masks.
         class_ids: [N] indices in class_names.
         class_names: names by class id, background first.
         scores, captions: [N], or None.
@@ -114,18 +107,18 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray, c
         The axis.
 
     Raises:
-        ValueError: if the numbers of instances disagree.
+        ValueError: if the numbers of instances disagree, or masks are of another size than the photo.
     """
     boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
-    count = check_counts(boxes, masks, class_ids, scores, colors)
+    painted = np.array(as_rgb(image))
+    count = check_counts(masks, painted.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
+                         scores=scores, colors=colors, captions=captions)
     colors = distinct_colors(count) if colors is None else colors
     if not count:
         print(f"{NOTHING}.")
         title = title or NOTHING
     ax, show = _axis(ax, figsize)
-    painted = np.array(image).astype(np.uint8)
-    for i in range(count):
-        part = mask_part(np.asarray(masks)[..., i]) if show_mask else None
+    for i, part in enumerate(mask_parts(masks if show_mask else None, count)):
         if part:
             blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
     _photo_axis(ax, painted, title, margin=10)
@@ -176,7 +169,7 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
     """Show boxes, with lines to what they were refined to.
 
     Args:
-        image: [H, W, 3], values 0..255.
+        image: [H, W, 3], values 0..255, or another that `as_rgb` takes.
         boxes, refined_boxes: [N, 4] pixels, or None.
         masks: [H, W, N], or None.
         captions: [N] texts, or None.
@@ -186,14 +179,17 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
 
     Returns:
         The axis.
+
+    Raises:
+        ValueError: if the numbers of instances disagree, or masks are of another size than the photo.
     """
     assert boxes is not None or refined_boxes is not None, "draw_boxes needs boxes or refined_boxes."
-    count = len(boxes if boxes is not None else refined_boxes)
+    painted = np.array(as_rgb(image))
+    count = check_counts(masks, painted.shape[:2], boxes=boxes, refined_boxes=refined_boxes, captions=captions,
+                         visibilities=visibilities)
     ax, show = _axis(ax, (12, 12))
-    painted = np.array(image).astype(np.uint8)
     colors, visibilities = distinct_colors(count), [1] * count if visibilities is None else visibilities
-    for i in range(count):
-        part = mask_part(np.asarray(masks)[..., i]) if masks is not None else None
+    for i, part in enumerate(mask_parts(masks, count)):
         if part:
             blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
     _photo_axis(ax, painted, title, margin=min(50, max(painted.shape) // 10))

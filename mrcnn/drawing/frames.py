@@ -38,8 +38,8 @@ def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequenc
                 + (f" {one['score']:.2f}" if scores else "") for one in objects]
     captions = described(captions, [one.get("attributes", ()) for one in objects], attribute_names)
     return draw_instances(image, np.stack([one["box"] for one in objects]), [one["rle"] for one in objects],
-                          np.arange(len(objects)), captions, colors=[color_of(one["track"]) for one in objects],
-                          show_bbox=False)
+                          [one["class_id"] for one in objects], class_names, captions=captions,
+                          colors=[color_of(one["track"]) for one in objects], show_bbox=False)
 
 
 def draw_labels(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:

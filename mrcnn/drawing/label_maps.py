@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.drawing.fonts import font_for, tell_lacking
+from mrcnn.drawing.pictures import as_rgb
 from mrcnn.errors import DataError
 from mrcnn.files import printable, whole_file
 
@@ -82,9 +84,11 @@ def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray
     """Labels as uint8 [H, W].
 
     Raises:
-        DataError: for a label that is no class.
+        DataError: for a label that is no class or no integer.
     """
     labels = np.asarray(labels)
+    if labels.dtype.kind not in "bui":
+        raise DataError(f"A label map holds integers, not {labels.dtype}: give class ids, as by labels.astype(int).")
     if labels.ndim != 2:
         raise DataError(f"A label map has shape [H, W], not {list(labels.shape)}.")
     wrong = labels[((labels < 0) | (labels >= len(class_names))) & (labels != IGNORED)]
@@ -98,7 +102,7 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
     """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: [H, W, 3] RGB, or another that `as_rgb` takes.
         labels: integers [H, W], class ids or 255.
         class_names: by class id, background first.
         alpha: share of the label's colour.
@@ -113,13 +117,12 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
     """
     import cv2
 
-    labels = checked_labels(labels, class_names)
+    labels, image = checked_labels(labels, class_names), as_rgb(image)
     if labels.shape != image.shape[:2]:
         raise DataError(f"The label map is of {labels.shape}, the photo of {image.shape[:2]} (height, width).")
     if scale != 1:
         image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
         labels = np.repeat(np.repeat(labels, scale, axis=0), scale, axis=1)
-    image = image.reshape(labels.shape + (-1,))  # a grey one is one channel, which all three take
     drawing = overlaid(image, labels, alpha)
     return np.concatenate([drawing, _legend(labels, class_names)], axis=1) if legend else drawing
 
@@ -149,7 +152,7 @@ def overlaid(image: np.ndarray, labels: np.ndarray, alpha: float = 0.55) -> np.n
 
 def _legend(labels, class_names):
     """uint8 [H, legend, 3]: colour, name and share of the pixels of each label that occurs, the largest first."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     counts = np.bincount(labels.ravel(), minlength=256)
     shown = sorted(np.flatnonzero(counts), key=lambda label: -counts[label])
@@ -157,13 +160,14 @@ def _legend(labels, class_names):
     names = {label: printable(name, one_line=True) for label, name in names.items()}
     texts = {label: f"{names[label]} {100 * counts[label] / labels.size:.1f}%" for label in shown}
     row = int(np.clip(labels.shape[0] / max(len(shown), 1), 8, 22))
-    font = ImageFont.load_default(max(7, round(row * 0.6)))
-    width = round(max(font.getlength(text) for text in texts.values())) + row + 12
+    tell_lacking(names.values())
+    fonts = {label: font_for(text, max(7, round(row * 0.6))) for label, text in texts.items()}
+    width = round(max(fonts[label].getlength(text) for label, text in texts.items())) + row + 12
     panel = Image.new("RGB", (width, labels.shape[0]), "white")
     pen = ImageDraw.Draw(panel)
     for index, label in enumerate(shown):
         top = index * row
         colour = tuple(palette()[label].tolist())
         pen.rectangle((4, top + 3, row - 2, top + row - 3), fill=colour, outline=(120, 120, 120))
-        pen.text((row + 4, top + row // 2), texts[label], fill=(0, 0, 0), font=font, anchor="lm")
+        pen.text((row + 4, top + row // 2), texts[label], fill=(0, 0, 0), font=fonts[label], anchor="lm")
     return np.array(panel)

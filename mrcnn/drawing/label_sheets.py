@@ -58,7 +58,8 @@ class WorstPhotos:
         """
         sheets = []
         for _, image_id, (truth, labels, figures) in sorted(self._kept, key=lambda entry: entry[:2], reverse=True):
-            image = as_rgb(resize_pixels(dataset.load_image(-image_id), truth.shape))
+            photo = np.atleast_3d(dataset.load_image(-image_id))[..., :3]  # a fourth channel may be depth
+            image = as_rgb(resize_pixels(photo, truth.shape))
             present = np.union1d(truth, labels)
             legend = [(self.class_names[i] if i != IGNORED else "ignored", palette()[i]) for i in present if i]
             panels = [image, overlaid(image, truth, SHARE), overlaid(image, labels, SHARE),

@@ -13,6 +13,8 @@ import numpy as np
 
 from mrcnn.data import strips
 from mrcnn.data.attributes import short_names
+from mrcnn.data.encoded import to_rgb
+from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.files import printable, whole_file
 
 GOLDEN_RATIO = 0.618034
@@ -26,7 +28,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
                    scale: int = 1, captions: Sequence[str] | None = None) -> np.ndarray:
     """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
 
-    image: uint8 [H, W, 3] RGB
+    image: [H, W, 3] RGB, or another that `as_rgb` takes
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
     masks: bool [H, W, N], or a list of N COCO run lengths, which cost no memory on large photos; None without masks
     class_ids: int [N] indices in class_names
@@ -34,20 +36,18 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     colors: [N, 3] in 0..1, or None for colours that differ from each other
     scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
     captions: [N] in place of names and scores, or None
-    Raises ValueError if the numbers of instances disagree.
+    Raises ValueError if the numbers of instances disagree, or masks are of another size than the photo.
     """
     import cv2
 
     boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
-    count = check_counts(boxes, masks, class_ids, scores, colors)
+    canvas = np.array(as_rgb(image))
+    count = check_counts(masks, canvas.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
+                         scores=scores, colors=colors, captions=captions)
     colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
-    canvas = as_rgb(image) if np.shape(image)[2:] in ((), (1,)) else np.array(image)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    if isinstance(masks, list):
-        parts = [strips.mask_part(rle) for rle in masks]
-    else:
-        parts = [None if masks is None else mask_part(masks[..., i]) for i in range(count)]
+    parts = mask_parts(masks, count)
     shown = [i for i in range(count) if boxes[i].any() or parts[i]]
     line = max(1, round(max(canvas.shape[:2]) / 600))
     # Small ones last: a bag in front of a coat stays visible.
@@ -60,25 +60,29 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     for i in shown:
         corner = (boxes[i] if boxes[i].any() else np.array(parts[i][:2])) * scale
         told = caption_of(class_ids[i], class_names, scores, i) if captions is None else captions[i]
-        labels.append((told, corner, colors[i]))
-    return _write_labels(canvas, labels or [(NOTHING, np.zeros(2), np.full(3, 255.0))])
+        labels.append(("" if told is None else printable(told, one_line=True), corner, colors[i]))
+    tell_lacking([caption_of(class_ids[i], class_names, None, i) for i in shown] if captions is None
+                 else [word.strip(":,") for text, *_ in labels for word in text.split()])  # words alone: numbers change
+    return _write_labels(canvas, labels if shown else [(NOTHING, np.zeros(2), np.full(3, 255.0))])
 
 
 def contact_sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None = None, columns: int = 4) -> np.ndarray:
     """Returns one picture of many side by side, each in a cell of the largest one's size, with its title below.
 
-    images: list of uint8 [H, W, 3], uint8 [H, W] or bool [H, W]
+    images: list of uint8 [H, W, 3], uint8 [H, W] or bool [H, W], or others that `as_rgb` takes
     titles: list of as many texts, or None; a text too long for its cell is cut
     columns: most pictures in a row
-    Raises ValueError without images or with another number of titles.
+    Raises ValueError without images, with another number of titles, or for less than one column.
     """
     from PIL import Image, ImageDraw
 
     if not len(images) or (titles is not None and len(titles) != len(images)):
         raise ValueError(f"contact_sheet needs pictures and as many titles, got {len(images)} and {len(titles or [])}.")
+    if columns < 1:
+        raise ValueError(f"contact_sheet: columns={columns} must be 1 or more.")
     pictures = [as_rgb(image) for image in images]
     height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
-    gap, font = 6, _font(12)
+    gap = 6
     text_height = 18 if titles is not None else 0
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -89,8 +93,10 @@ def contact_sheet(images: Sequence[np.ndarray], titles: Sequence[str] | None = N
         left += (width - picture.shape[1]) // 2
         sheet[top:top + picture.shape[0], left:left + picture.shape[1]] = picture
     drawing = Image.fromarray(sheet)
+    tell_lacking(titles or ())
     for title, (top, left) in zip(titles or [], corners):
         title = printable(title, one_line=True)
+        font = font_for(title, 12)
         while font.getlength(title) > width and title:
             title = title[:-2] + "\u2026" if len(title) > 1 else ""
         ImageDraw.Draw(drawing).text((left, top + height + 1), title, fill=(0, 0, 0), font=font)
@@ -153,16 +159,35 @@ def _clip(start, end, size):
     return slice(max(start, 0), max(min(end, size), 0))
 
 
-def check_counts(boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None, class_ids: np.ndarray,
-                 scores: Sequence[float] | None = None, colors: Sequence | None = None) -> int:
-    """Returns the number of instances on which all agree; ValueError if they do not."""
-    counts = {"boxes": len(boxes), "class_ids": len(class_ids)}
-    counts.update({} if masks is None else {"masks": np.shape(masks)[-1]})
-    counts.update({name: len(rows) for name, rows in (("scores", scores), ("colors", colors)) if rows is not None})
+def check_counts(masks: np.ndarray | Sequence[dict] | None, shape: Sequence[int] | None,
+                 **rows: Sequence | None) -> int:
+    """Hold the numbers of instances against each other, and the size of their masks against that of the photo.
+
+    Args:
+        masks: [H, W, N], N run lengths, or None.
+        shape: (H, W) of the photo; None does not look at sizes.
+        **rows: by name what else has N entries, or None.
+
+    Returns:
+        N.
+
+    Raises:
+        ValueError: they disagree.
+    """
+    counts = {name: len(given) for name, given in rows.items() if given is not None}
+    counts.update({} if masks is None else {"masks": len(masks) if isinstance(masks, list) else np.shape(masks)[-1]})
     if len(set(counts.values())) > 1:
         numbers = ", ".join(f"{number} {name}" for name, number in counts.items())
         raise ValueError(f"The numbers of instances disagree: {numbers}.")
-    return len(boxes)
+    count = next(iter(counts.values()))
+    if masks is None or shape is None or not count:
+        return count
+    sizes = [rle["size"] for rle in masks] if isinstance(masks, list) else [np.shape(masks)[:-1]]
+    for size in sizes:
+        if tuple(size) != tuple(shape):
+            raise ValueError(f"The masks are of size {list(size)}, the photo of {list(shape)} (height, width): bring "
+                             "mini masks to it by mrcnn.utils.expand_mask(boxes, masks, image.shape).")
+    return count
 
 
 def caption_of(class_id: int, class_names: Sequence[str], scores: Sequence[float] | None, i: int) -> str:
@@ -196,6 +221,15 @@ def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:
     return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]).astype(bool)
 
 
+def mask_parts(masks: np.ndarray | Sequence[dict] | None, count: int) -> list[tuple[int, int, np.ndarray] | None]:
+    """What `mask_part` gives of each of `count` masks [H, W, N] or COCO run lengths; of None it is None."""
+    if masks is None:
+        return [None] * count
+    if isinstance(masks, list) and count:
+        return [strips.mask_part(rle) for rle in masks]
+    return [mask_part(np.asarray(masks)[..., i]) for i in range(count)]
+
+
 def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Sequence[float], line: int,
                scale: int) -> None:
     """Fill what `mask_part` cut with a translucent colour and draws its outline, inside the mask, in place.
@@ -222,22 +256,19 @@ def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Seq
     area[outline] = color
 
 
-def _font(size):
-    from PIL import ImageFont
-
-    return ImageFont.load_default(size)
-
-
 def _write_labels(canvas, labels):
     """Returns the canvas with labels (text, corner (y, x), colour 0..255) near their corners, clear of each other."""
     from PIL import Image, ImageDraw
 
-    font = _font(int(np.clip(min(canvas.shape[:2]) / 30, 10, 22)))
-    height = sum(font.getmetrics())
+    size = int(np.clip(min(canvas.shape[:2]) / 30, 10, 22))
     drawing = Image.fromarray(canvas)
     pen = ImageDraw.Draw(drawing)
     taken = np.zeros((0, 4))
     for text, corner, color in labels:
+        if not text:
+            continue
+        font = font_for(text, size)
+        height = sum(font.getmetrics())
         width = int(np.ceil(font.getlength(text))) + 4
         box = _free_place(corner, (height, width), canvas.shape[:2], taken)
         taken = np.concatenate([taken, [box]])
@@ -261,11 +292,46 @@ def _free_place(corner, extent, size, taken):
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
-    """Returns a picture of any kind as uint8 [H, W, 3]: of more channels the first three."""
+    """A picture of any kind as uint8 RGB, by the rules by which photos are read.
+
+    Args:
+        image: [H, W], or [H, W, C] of 1 channel (grey), 2 (grey, alpha), 3 (RGB), 4 (RGBA) or more, of which the first
+            three are taken. bool; floats 0..1 or 0..255; integers 0..255, or up to 65535, whose high byte is taken.
+            What is transparent is laid over white.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        ValueError: for another shape, or values outside these ranges.
+    """
     image = np.asarray(image)
-    image = image.astype(np.uint8) * 255 if image.dtype == bool else image.astype(np.uint8)
-    image = image[..., None] if image.ndim == 2 else image
-    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+    if image.ndim not in (2, 3) or not image.size:
+        raise ValueError(f"A photo has shape [H, W, 3], not {list(image.shape)}: give one photo as an array.")
+    image = _as_bytes(image[..., None] if image.ndim == 2 else image)
+    channels = image.shape[2]
+    if channels in (2, 4):
+        from PIL import Image
+
+        return to_rgb(Image.fromarray(np.ascontiguousarray(image), "LA" if channels == 2 else "RGBA"), "photo")
+    return np.repeat(image, 3, axis=2) if channels == 1 else image[..., :3]
+
+
+def _as_bytes(image):
+    """uint8 of the same shape."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == bool:
+        return image.astype(np.uint8) * 255
+    if image.dtype.kind not in "uif":
+        raise ValueError(f"A photo has numbers, not {image.dtype}: give uint8 [H, W, 3].")
+    low, high, floats = image.min(), image.max(), image.dtype.kind == "f"
+    if not (low >= 0 and high <= (255 if floats else 65535)):  # NaN is neither
+        raise ValueError(f"The photo has values from {low:.6g} to {high:.6g}, as normalised ones have: give it as it "
+                         "was before, 0 to 255 or 0 to 1 (mrcnn.model.unmold_image undoes mold_image).")
+    if floats:
+        return np.rint(image * (255 if high <= 1 else 1)).astype(np.uint8)
+    return (image >> 8 if high > 255 else image).astype(np.uint8)
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def labels_drawn(dataset: Dataset, label: Callable[[np.ndarray], np.ndarray]) ->
     def pair_of(suspect):
         photo = dataset.load_image(suspect.image)
         maps = [thinned(labels) for labels in (true_label_map(dataset, suspect.image), label(photo))]
-        small = as_rgb(resize_pixels(photo, maps[0].shape))
+        small = as_rgb(resize_pixels(np.atleast_3d(photo)[..., :3], maps[0].shape))  # a fourth may be depth
         return [overlaid(small, labels, SHARE) for labels in maps], _scale(photo)
 
     return pair_of

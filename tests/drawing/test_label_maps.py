@@ -42,7 +42,8 @@ def test_a_written_map_is_read_by_the_reader_of_label_maps(tmp_path):
 
 @pytest.mark.parametrize("labels, message", [
     (np.array([[3]]), "label 3, but the classes are 0 to 2"), (np.array([[-1]]), "label -1"),
-    (np.zeros((2, 2, 2), int), r"not \[2, 2, 2\]"),
+    (np.zeros((2, 2, 2), int), r"not \[2, 2, 2\]"), (np.array([[1.7]]), "integers, not float64"),
+    (np.array([[np.nan]]), "integers, not float64"),
 ])
 def test_labels_that_are_no_class_are_told(tmp_path, labels, message):
     with pytest.raises(DataError, match=message):
@@ -64,6 +65,19 @@ def test_an_overlay_by_hand():
     colours = {tuple(colour) for colour in drawing[:, 80:].reshape(-1, 3)}
     assert tuple(palette()[1]) in colours and tuple(palette()[2]) not in colours
     assert (image == 100).all()
+
+
+def test_an_overlay_takes_photos_of_any_kind():
+    labels = np.ones((20, 30), np.uint8)
+    plain = draw_label_map(np.full((20, 30, 3), 51, np.uint8), labels, NAMES)
+    for image in (np.full((20, 30), 51, np.uint8), np.full((20, 30, 1), 0.2), np.full((20, 30, 3), 51 << 8, np.uint16)):
+        np.testing.assert_array_equal(draw_label_map(image, labels, NAMES), plain)
+
+
+def test_a_legend_tells_of_names_that_it_cannot_draw(monkeypatch):
+    monkeypatch.setattr("mrcnn.drawing.fonts._told", set())
+    with pytest.warns(UserWarning, match="1 name is drawn as empty boxes.*of 猫: "):
+        draw_label_map(np.zeros((20, 30, 3), np.uint8), np.ones((20, 30), int), ["BG", "猫", "ドレス"])
 
 
 def test_an_overlay_drawn_in_bands_is_that_of_the_whole(monkeypatch):

@@ -1,5 +1,7 @@
 import os
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,8 @@ from mrcnn import visualize
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.drawing import pictures as drawing
 from mrcnn.errors import DataError
+
+matplotlib.use("Agg")
 
 NAMES = ["BG", "top", "bag"]
 RED, BLUE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -119,6 +123,61 @@ def test_disagreeing_numbers_are_refused():
         visualize.display_instances(grey(), np.ones((1, 4)), np.zeros((60, 90, 1), bool), [1], NAMES, scores=[1, 1, 1])
 
 
+def test_masks_of_another_size_than_the_photo_are_refused():
+    mini, message = np.ones((56, 56, 1), bool), r"of size \[56, 56\], the photo of \[60, 90\].*utils.expand_mask"
+    for masks in (mini, [rle_encode(mini[..., 0])]):
+        with pytest.raises(ValueError, match=message):
+            drawing.draw_instances(grey(), [(30, 30, 50, 60)], masks, [1], NAMES)
+        drawing.draw_instances(grey(), [(30, 30, 50, 60)], masks, [1], NAMES, show_mask=False)
+    with pytest.raises(ValueError, match=message):
+        visualize.display_instances(grey(), np.float32([(30, 30, 50, 60)]), mini, [1], NAMES)
+    with pytest.raises(ValueError, match=message):
+        visualize.draw_boxes(grey(), np.float32([(30, 30, 50, 60)]), masks=mini)
+
+
+def test_captions_are_counted_and_may_be_left_out():
+    boxes, none = [(30, 30, 50, 60), (5, 5, 20, 30)], {"show_bbox": False}
+    with pytest.raises(ValueError, match="2 boxes, 2 class_ids, 1 captions"):
+        drawing.draw_instances(grey(), boxes, None, [1, 2], NAMES, captions=["one"])
+    with pytest.raises(ValueError, match="2 boxes, 1 captions"):
+        visualize.draw_boxes(grey(), np.float32(boxes), captions=["one"])
+    drawn = drawing.draw_instances(grey(), boxes, None, [1, 2], NAMES, captions=[None, ""], **none)
+    assert (drawn == 100).all()
+
+
+def test_class_names_that_cannot_be_drawn_are_told(monkeypatch):
+    monkeypatch.setattr("mrcnn.drawing.fonts._told", set())
+    with pytest.warns(UserWarning, match="1 name is drawn as empty boxes.*赤い ドレス"):
+        drawing.draw_instances(grey(), [(30, 30, 50, 60)] * 2, None, [1, 1], ["BG", "赤い ドレス"], scores=[0.9, 0.8])
+
+
+@pytest.mark.parametrize("image, value", [
+    (np.full((4, 6), 200, np.uint8), 200), (np.full((4, 6, 1), 200), 200), (np.ones((4, 6), bool), 255),
+    (np.full((4, 6, 3), 0.4), 102), (np.full((4, 6, 3), 200.4, np.float32), 200),
+    (np.full((4, 6, 3), 51400, np.uint16), 200),  # 51400 = 200 * 256 + 200: the high byte, as of 16-bit files
+    (np.dstack([np.full((4, 6, 3), 50), np.full((4, 6), 51)]).astype(np.uint8), 214),  # 50 / 5 + 255 * 4 / 5
+    (np.dstack([np.full((4, 6), 50), np.full((4, 6), 51)]).astype(np.uint8), 214),
+])
+def test_photos_of_any_kind_become_rgb(image, value):
+    rgb = drawing.as_rgb(image)
+    assert rgb.dtype == np.uint8 and rgb.shape == (4, 6, 3) and (rgb == value).all()
+    drawn = [drawing.draw_instances(photo, [(0, 0, 4, 6)], None, [1], NAMES, captions=[""]) for photo in (image, rgb)]
+    np.testing.assert_array_equal(*drawn)
+    ax = visualize.display_instances(image, np.zeros((0, 4)), None, [], NAMES, ax=plt.figure().add_subplot())
+    assert (np.asarray(ax.images[0].get_array()) == value).all()
+    plt.close()
+
+
+@pytest.mark.parametrize("image, message", [
+    (np.full((4, 6, 3), -1.0), "values from -1 to -1.*unmold_image"), (np.full((4, 6, 3), np.nan), "from nan"),
+    (np.full((4, 6, 3), 70000), "to 70000"), (np.zeros((1, 4, 6, 3)), r"not \[1, 4, 6, 3\]"),
+    (np.full((4, 6), "x"), "has numbers, not <U1"),
+])
+def test_what_is_no_photo_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        drawing.as_rgb(image)
+
+
 def test_enlarged_drawings_keep_the_places():
     boxes = [(30, 30, 50, 60)]
     drawn = drawing.draw_instances(grey(), boxes, masks_of(boxes), [1], NAMES, colors=[RED], scale=2)
@@ -152,6 +211,8 @@ def test_contact_sheet_writes_titles_below_and_cuts_long_ones():
         drawing.contact_sheet(images, ["one"])
     with pytest.raises(ValueError, match="0 and 0"):
         drawing.contact_sheet([])
+    with pytest.raises(ValueError, match="columns=0 must be 1 or more"):
+        drawing.contact_sheet(images, columns=0)
 
 
 def test_distinct_colors_differ():
