@@ -34,7 +34,7 @@ def plot_training_curves(history: dict[str, list[float]] | str | os.PathLike, pa
         The matplotlib figure.
 
     Raises:
-        DataError: for a CSV file that is missing or holds no epochs.
+        DataError: for a CSV file that is missing or holds no epochs, and for a dict without a column.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -44,6 +44,8 @@ def plot_training_curves(history: dict[str, list[float]] | str | os.PathLike, pa
                    for name, values in history.items()}
     else:
         columns = read_history(history)
+    if not columns:
+        raise DataError("The history is empty: give {name: [value of each epoch]}, as the history of Keras' fit.")
     panels = _panels(columns)
     width = min(COLUMNS, len(panels))
     height = -(-len(panels) // width)
@@ -66,8 +68,8 @@ def read_history(path: str | os.PathLike) -> dict[str, list]:
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such training history; it is written as history.csv into the run's log folder.")
-    columns = {}
-    for row in _rows_of(path):
+    columns, rows = {}, _rows_of(path)
+    for row in rows:
         for name, value in row.items():
             try:
                 epoch, value = int(float(row["epoch"])) + 1, float(value)
@@ -75,6 +77,10 @@ def read_history(path: str | os.PathLike) -> dict[str, list]:
                 continue
             if name != "epoch" and value == value:  # AP is NaN in epochs without a measurement
                 columns.setdefault(name, {})[epoch] = value
+    if not columns and any(row.get("epoch") for row in rows):
+        what = "1 epoch" if len(rows) == 1 else f"{len(rows)} epochs"
+        raise DataError(f"{path}: none of its values is a number (NaN or empty, {what}): nothing can be drawn; "
+                        "look for why the loss is NaN.")
     if not columns:
         raise DataError(f'{path}: no epochs in it; it needs an "epoch" column and a column for each loss.')
     return {name: sorted(values.items()) for name, values in columns.items()}

@@ -6,7 +6,6 @@ first. It returns probabilities of the same form. It knows nothing of the networ
 
 import functools
 import inspect
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -76,6 +75,7 @@ STEPS = {
 
 # The settings that are divided by, with the least that makes sense; all others may be 0. No setting is negative.
 ABOVE_ZERO = {"position": 0.001, "colour": 0.1, "reach": 0.1, "radius": 0.001, "epsilon": 1e-7, "size": 1.0}
+LARGEST = 1e9  # of a setting that MOST has not: beyond what any photo has, and within what libraries take
 MOST = {"share": 1.0, "least": 1.0, "radius": 1.0, "iterations": 1000}
 
 
@@ -136,7 +136,7 @@ def _step(text):
             raise DataError(f"Refinement step {name!r} has no setting {setting!r}: write NAME=NUMBER, of "
                             f"{', '.join(known)}.")
         least = ABOVE_ZERO.get(key, 0.0)
-        if not least <= given[key] <= MOST.get(key, math.inf):
-            bounds = f"{least:g} or more" if key not in MOST else f"{least:g} to {MOST[key]:g}"
+        if not least <= given[key] <= MOST.get(key, LARGEST):
+            bounds = f"{least:g} or more, to {LARGEST:g}" if key not in MOST else f"{least:g} to {MOST[key]:g}"
             raise DataError(f"Refinement step {name!r}: {setting} must be {bounds}.")
     return functools.partial(step, **given)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import tempfile
+import warnings
 from collections.abc import Callable
 
 from mrcnn.data.encoded import WHITE
@@ -41,14 +42,18 @@ class Page:
         served: the model.
         limits: of photos.
         matte: RGB 0..255 under what is transparent.
-        refine: steps of refinement that are chosen at first, as `build_chain` takes them.
+        refine: steps of refinement that are chosen at first, as `build_chain` takes them; they come first, in order.
     """
 
     def __init__(self, served: ServedModel, limits: Limits | None = None, matte: tuple[int, int, int] = WHITE,
                  refine: str = "none"):
         self.served, self.limits, self.matte = served, limits or Limits(), matte
-        self.chosen_steps = [] if refine in ("", "none") else refine.split(",")
-        self.steps = [*STEPS, *(step for step in self.chosen_steps if step not in STEPS)]
+        asked = [] if refine in ("", "none") else [step.strip() for step in refine.split(",")]
+        self.chosen_steps = list(dict.fromkeys(asked))  # a box is ticked or not
+        if len(self.chosen_steps) < len(asked):
+            warnings.warn(f"The page takes a step of refinement once: {','.join(self.chosen_steps)} in place of "
+                          f"{','.join(asked)}; label takes it as it is.", stacklevel=2)
+        self.steps = [*self.chosen_steps, *(step for step in STEPS if step not in self.chosen_steps)]
 
     def chain(self, steps: list[str]) -> Callable | None:
         """The chain of chosen steps, in the order of the page."""

@@ -111,3 +111,14 @@ def test_a_history_that_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(DataError, match=r"history\.csv: no readable training history .*move it away"):
         draw_run(str(tmp_path))
+
+
+def test_a_history_without_numbers_says_so(tmp_path):
+    with pytest.raises(DataError, match="history is empty"):
+        plot_training_curves({}, tmp_path / "curves.png")
+    (tmp_path / "history.csv").write_text("epoch,loss,val_segm_AP\n0,nan,nan\n")
+    with pytest.raises(DataError, match=r"none of its values is a number \(NaN or empty, 1 epoch\)"):
+        draw_run(str(tmp_path))
+    (tmp_path / "history.csv").write_text("step,loss\n0,1.5\n")
+    with pytest.raises(DataError, match='needs an "epoch" column'):
+        draw_run(str(tmp_path))

@@ -81,6 +81,8 @@ def test_steps_follow_in_order_with_their_settings(monkeypatch):
     ("crf:colour=blue", "NAME=NUMBER"), ("crf:colour", "NAME=NUMBER"), ("slic:method=1", "no setting"),
     ("crf:iterations=1.5", "NAME=NUMBER"), ("crf:colour=0", "colour=0 must be 0.1 or more"),
     ("crf:reach=-3", "reach=-3 must be"), ("crf:position=nan", "position=nan must be"),
+    ("felzenszwalb:size=inf", "size=inf must be 1 or more"), ("slic:size=1e300", "to 1e\\+09"),
+    ("crf:colour=inf", "colour=inf must be"),
     ("slic:share=2", "share=2 must be 0 to 1"), ("small-regions:least=-1", "least=-1 must be 0 to 1"),
 ])
 def test_a_chain_that_cannot_be_is_told(text, message):

@@ -51,8 +51,17 @@ def test_files_are_written_into_the_folder_of_the_page(paths, tmp_path, monkeypa
 
 def test_steps_of_refinement_are_in_one_order():
     page = Page(served(StubLabels()), refine="guided,crf:iterations=3")
-    assert page.chosen_steps == ["guided", "crf:iterations=3"] and page.steps[-1] == "crf:iterations=3"
-    assert page.chain([]) is None and page.chain(["guided"]) is not None
+    assert page.chosen_steps == ["guided", "crf:iterations=3"] and page.chain([]) is None
+
+
+def test_chosen_steps_run_in_the_order_that_was_asked_for(monkeypatch):
+    monkeypatch.setattr("mrcnn.serving.page.build_chain", lambda text: text)
+    page = Page(served(StubLabels()), refine="crf, small-regions:least=0.02,guided")
+    assert page.chain(page.chosen_steps[::-1]) == "crf,small-regions:least=0.02,guided"  # ticked in any order
+    assert page.steps[:3] == page.chosen_steps and sorted(page.steps[3:]) == [
+        "felzenszwalb", "merged-superpixels", "slic", "small-regions"]
+    with pytest.warns(UserWarning, match="crf,guided in place of crf,guided,crf"):
+        assert Page(served(StubLabels()), refine="crf,guided,crf").chosen_steps == ["crf", "guided"]
 
 
 def test_an_answer_says_that_nothing_else_may_be_loaded():
