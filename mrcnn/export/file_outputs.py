@@ -9,7 +9,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 
-ONE_VIEW = {"TEST_FLIP": False, "TEST_SCALES": (1.0,)}  # of a photo: more are runs of the file, one after another
+ONE_VIEW = {"TEST_FLIP": False, "TEST_SCALES": [1.0]}  # of a photo: more are runs of the file, one after another
 
 
 class FileOutputs:

@@ -231,7 +231,7 @@ def _description(model, format, shape, dtype, label_settings):
         "mean_pixel": [float(value) for value in config.MEAN_PIXEL],
         "canvas": {"height": shape[1], "width": shape[2]},
         "resize": resize_rule(config),
-        "settings": {**config.to_dict(), **ONE_VIEW},
+        "settings": {name: ONE_VIEW.get(name, value) for name, value in config.to_dict().items()},
         **model.exported.facts(config),
         **({"label_settings": label_settings} if label_settings else {}),
     }
