@@ -102,7 +102,7 @@ class InstanceMaskDataset(AnnotatedDataset):
     def _load_folders(self, annotations, images, limit):
         folder = PhotoFolder(images or annotations)
         names = [name for name in _folders(annotations) if _is_photo_folder(os.path.join(annotations, name))]
-        for name in set(_folders(annotations)) - set(names):
+        for name in sorted(set(_folders(annotations)) - set(names)):
             if _photos(os.path.join(annotations, name, "images")):
                 self.note("folder of a photo", "without masks/: left out; make an empty folder masks/ if it shows no "
                           "object", name)

@@ -72,7 +72,9 @@ class Task:
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file, or the first files of a folder, hold tasks of Label Studio, by their beginnings."""
     try:
-        return any(map(_is_tasks, itertools.islice(json_paths(path, bare=True), LOOKED_AT)))
+        # Files without an ending apart: a folder's LICENSE and README are not to be all that is looked at.
+        bare = (file for file in json_paths(path, bare=True) if not file.lower().endswith(".json"))
+        return any(_is_tasks(file) for some in (json_paths(path), bare) for file in itertools.islice(some, LOOKED_AT))
     except (OSError, TypeError):
         return False
 
@@ -85,8 +87,8 @@ def json_files(path: str | os.PathLike) -> list[str]:
     if not os.path.isdir(path):
         return [os.fspath(path)]
     own = os.path.abspath(path)
-    return [file for file in json_paths(path, bare=True) if _is_tasks(file) or (
-        os.path.dirname(os.path.abspath(file)) == own and file.lower().endswith(".json"))]
+    return [file for file in json_paths(path, bare=True) if (
+        os.path.dirname(os.path.abspath(file)) == own and file.lower().endswith(".json")) or _is_tasks(file)]
 
 
 def _is_tasks(path):

@@ -192,3 +192,8 @@ def test_tasks_in_folders_and_without_an_ending_are_read_too(tmp_path):
     written(tmp_path / "s3", {"other": 1}, "notes.json")
     assert chosen(tmp_path) == ({"a.jpg": 11, "b.jpg": 12}, [])
     assert recognises(tmp_path / "s3")
+    for name in ("COPYING", "LICENSE", "Makefile"):
+        written(tmp_path / "s3", "not a task", name)
+        written(tmp_path / "tasks", "not a task", name)
+    written(tmp_path / "tasks", [task(1, annotation(11), photo="a.jpg")], "tasks.json")
+    assert recognises(tmp_path / "tasks")
