@@ -29,6 +29,8 @@ RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
 KINDS = {"keras": None, **{kind: RUNTIMES[kind.split("-")[0]] for kind in EXPORTS}, "torchvision": None}
 OBJECTS = (100, 8)
 CLASSES = 91
+TORCHVISION_POSITIVE = 18  # regions of the photo here, with torchvision's random weights
+TRAINING_SEED = 0  # of weights of ours that find as many
 
 
 def photo_of(size):
@@ -113,6 +115,7 @@ def exported_detection(kind, size, folder):
 
 def keras_training(size):
     """A function that makes one step and returns the number of positive regions."""
+    import keras
     import network
     import numpy as np
 
@@ -121,7 +124,9 @@ def keras_training(size):
     from mrcnn.training.stages import select_layers, set_trainable_layers
 
     network.CLASSES = CLASSES
-    settings = network.config(size, TRAIN_ROIS_PER_IMAGE=512, ROI_POSITIVE_RATIO=0.25)
+    keras.utils.set_random_seed(TRAINING_SEED)
+    # No more positive regions than torchvision finds: the mask head runs on each.
+    settings = network.config(size, TRAIN_ROIS_PER_IMAGE=512, ROI_POSITIVE_RATIO=TORCHVISION_POSITIVE / 512)
     model, _ = build_mask_rcnn(settings)
     network.calm(model)
     set_trainable_layers(model, select_layers(model, "all", frozen_norm=True))

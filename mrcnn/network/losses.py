@@ -51,29 +51,26 @@ def sigmoid_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return ops.maximum(logits, 0.0) - logits * labels + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
-def rpn_class_loss(logits: Tensor, index: Tensor, positive: Tensor, valid: Tensor) -> Tensor:
+def rpn_class_loss(logits: Tensor, positive: Tensor, valid: Tensor) -> Tensor:
     """Objectness of the sampled anchors (Faster R-CNN equation 1, first term).
 
     Args:
-        logits: [B, A].
-        index: int32 [B, S].
+        logits: [B, S].
         positive, valid: bool [B, S].
     """
-    sampled = ops.take_along_axis(ops.cast(logits, "float32"), index, axis=1)
-    return masked_mean(sigmoid_cross_entropy(sampled, ops.cast(positive, "float32")), valid)
+    logits = ops.cast(logits, "float32")
+    return masked_mean(sigmoid_cross_entropy(logits, ops.cast(positive, "float32")), valid)
 
 
-def rpn_bbox_loss(deltas: Tensor, index: Tensor, positive: Tensor, valid: Tensor, target: Tensor) -> Tensor:
+def rpn_bbox_loss(deltas: Tensor, positive: Tensor, valid: Tensor, target: Tensor) -> Tensor:
     """Box deltas of the positive anchors over the number of sampled ones (Faster R-CNN equation 1, second term).
 
     Args:
-        deltas: [B, A, 4].
-        index: int32 [B, S].
+        deltas: [B, S, 4].
         positive, valid: bool [B, S].
         target: [B, S, 4].
     """
-    sampled = ops.take_along_axis(ops.cast(deltas, "float32"), index[:, :, None], axis=1)
-    return _bbox_loss(sampled, positive, valid, target)
+    return _bbox_loss(ops.cast(deltas, "float32"), positive, valid, target)
 
 
 def mrcnn_class_loss(logits: Tensor, class_ids: Tensor, valid: Tensor, active: Tensor, smoothing: float = 0.0,

@@ -11,7 +11,7 @@ from mrcnn.network.attribute_head import AttributeHead, AttributeTargets, Detect
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
-from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, region_proposal_head
+from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, RegionProposalHead
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.network.onnx_forms import AsBefore, ByLevel
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
@@ -128,12 +128,16 @@ def shared_stages(image: Tensor, config: Settings) -> dict:
         features = build_backbone(centred, config)
         pyramid = build_pyramid(features, config.TOP_DOWN_PYRAMID_SIZE)
         levels = [pyramid[f"P{level}"] for level in range(2, 7)]
-        logits, deltas = region_proposal_head(
-            levels, config.rpn_channels(), len(config.RPN_ANCHOR_RATIOS), config.RPN_ANCHOR_STRIDE, geometry.rpn_scores
+        head = RegionProposalHead(
+            config.rpn_channels(), len(config.RPN_ANCHOR_RATIOS), config.RPN_ANCHOR_STRIDE, geometry.rpn_scores
         )
+        logits, deltas = head(levels)
     anchors = geometry.anchors(name="anchors")(levels)
     scored = {"logits": logits, "deltas": deltas, "anchors": anchors}
-    return {"image": centred, "backbone": list(features.values()), "maps": levels[:4], "scored": scored}
+    # Its losses read a few hundred anchors alone.
+    of_anchors = functools.partial(head.of_anchors, levels)
+    return {"image": centred, "backbone": list(features.values()), "maps": levels[:4], "scored": scored,
+            "of_anchors": of_anchors}
 
 
 def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
@@ -204,9 +208,11 @@ def training_stages(stages: dict, heads: dict, image: Tensor, window: Tensor, tr
     regions = geometry.region_targets(config.SEED + 1, name="region_targets")(
         {"boxes": proposals["boxes"], "valid": proposals["valid"], "gt_class_ids": truth["gt_class_ids"], **objects}
     )
+    with layers_compute_in(config.PRECISION):
+        logits, deltas = stages["of_anchors"](anchor_targets["index"])
     outputs = {
-        "rpn_logits": layers.Concatenate(axis=1, name="rpn_all_logits")(scored["logits"]),
-        "rpn_deltas": layers.Concatenate(axis=1, name="rpn_all_deltas")(scored["deltas"]),
+        "rpn_logits": logits,
+        "rpn_deltas": deltas,
         "active_classes": truth["active_classes"],
         **{f"anchor_{key}": value for key, value in anchor_targets.items()},
     }

@@ -40,17 +40,17 @@ def matterport_losses(outputs: dict[str, Tensor], slots: int) -> dict[str, Tenso
         outputs: of the training graph, by name.
         slots: regions sampled of each image, at most.
     """
-    index, positive, valid = (outputs[f"anchor_{key}"] for key in ("index", "positive", "valid"))
+    positive, valid = outputs["anchor_positive"], outputs["anchor_valid"]
     class_ids, region_valid = outputs["region_class_ids"], outputs["region_valid"]
     active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
-    rpn_deltas = ops.take_along_axis(ops.cast(outputs["rpn_deltas"], "float32"), index[:, :, None], axis=1)
+    rpn_deltas = ops.cast(outputs["rpn_deltas"], "float32")
     box_deltas = ops.take_along_axis(
         ops.cast(outputs["box_deltas"], "float32"), class_ids[:, None, None], axis=1
     )[:, 0]
     own = ops.logical_and(outputs["region_positive"], region_valid)
     return {
         # Softmax over background and object is the sigmoid of the difference of their logits.
-        "rpn_class_loss": losses.rpn_class_loss(outputs["rpn_logits"], index, positive, valid),
+        "rpn_class_loss": losses.rpn_class_loss(outputs["rpn_logits"], positive, valid),
         "rpn_bbox_loss": mean_bbox_loss(rpn_deltas, outputs["anchor_deltas"], ops.logical_and(positive, valid)),
         "mrcnn_class_loss": mean_class_loss(
             outputs["class_logits"], class_ids, region_valid, active, ops.shape(outputs["active_classes"])[0] * slots

@@ -101,7 +101,7 @@ def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLo
             f"CLASS_LOSS={box_head.class_loss!r} weighs classes by their objects: train by train(), which counts them, "
             "or set CLASS_COUNTS."
         )
-    anchor = {key: outputs[f"anchor_{key}"] for key in ("index", "positive", "valid")}
+    anchor = {key: outputs[f"anchor_{key}"] for key in ("positive", "valid")}
     class_ids, valid = outputs["region_class_ids"], outputs["region_valid"]
     active = ops.take(outputs["active_classes"], outputs["region_image_index"], axis=0)
     values = {

@@ -175,11 +175,10 @@ def training_stages(stages: dict, inputs: dict[str, Tensor], config: Settings) -
         {**objects, **{key: inputs[key] for key in ("gt_masks", "window", "image")}, "prototypes": stages["prototypes"]}
     )
     with layers_compute_in(config.PRECISION):
-        every = of_all_anchors([stages["coefficients"](x) for x in stages["hidden"]], config.YOLACT_PROTOTYPES,
-                               "coefficients")
+        coefficients = stages["coefficients"]({"maps": stages["hidden"], "anchor": targets["index"]})
     masks = TrainingMasks(name="training_masks")({
-        "prototypes": stages["prototypes"], "coefficients": every, "gt_boxes": inputs["gt_boxes"],
-        **{key: targets[key] for key in ("index", "valid", "object")}, "masks": canvas["masks"], "row": canvas["row"],
+        "prototypes": stages["prototypes"], "coefficients": coefficients, "gt_boxes": inputs["gt_boxes"],
+        **{key: targets[key] for key in ("valid", "object")}, "masks": canvas["masks"], "row": canvas["row"],
     })
     with layers_compute_in(config.PRECISION):
         # In training alone (section 5): it makes P3 tell classes apart, which prototypes gain from.

@@ -41,18 +41,18 @@ def test_assembly_is_a_sum_of_prototypes():
 def test_training_masks_belong_to_their_anchors_and_objects():
     rng = np.random.default_rng(1)
     prototypes = rng.uniform(0, 1, (2, 4, 4, 2)).astype("float32")
-    coefficients = rng.uniform(-1, 1, (2, 9, 2)).astype("float32")
+    coefficients = rng.uniform(-1, 1, (2, 3, 2)).astype("float32")
     masks = (rng.uniform(size=(3, 4, 4)) < 0.5).astype("float32")  # of objects 0 and 2 of image 0, and 1 of image 1
     found = TrainingMasks()(tensors({
         "prototypes": prototypes, "coefficients": coefficients, "masks": masks,
-        "row": np.array([[0, 0, 1], [0, 2, 0]], "int32"), "index": np.array([[8, 3, 0], [5, 0, 0]], "int32"),
+        "row": np.array([[0, 0, 1], [0, 2, 0]], "int32"),
         "valid": np.array([[True, True, False], [True, False, False]]),
         "object": np.array([[2, 0, 0], [1, 0, 0]], "int32"),
         "gt_boxes": np.arange(24, dtype="float32").reshape(2, 3, 4),
     }))
     found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
-    for image, place, anchor, row, number in ((0, 0, 8, 1, 2), (0, 1, 3, 0, 0), (1, 0, 5, 2, 1)):
-        np.testing.assert_allclose(found["logits"][image, place], prototypes[image] @ coefficients[image, anchor],
+    for image, place, row, number in ((0, 0, 1, 2), (0, 1, 0, 0), (1, 0, 2, 1)):
+        np.testing.assert_allclose(found["logits"][image, place], prototypes[image] @ coefficients[image, place],
                                    atol=1e-5)
         np.testing.assert_array_equal(found["target"][image, place], masks[row])
         assert found["boxes"][image, place, 0] == 12 * image + 4 * number
