@@ -114,7 +114,7 @@ def cells_around(maps: Sequence[Tensor], cell: Tensor, stride: int = 1) -> Tenso
 
 
 def _around(one, row, column, here):
-    """[B, N, 9, F] of one map: the 3x3 cells from (row, column) on, both int32 [B, N]; zero outside it and elsewhere."""
+    """[B, N, 9, F] of one map: the 3x3 cells from (row, column) on, both int32 [B, N]; zero outside and elsewhere."""
     batch, height, width = ops.shape(one)[:3]
     steps = ops.arange(3, dtype="int32")
     rows, columns = row[..., None] + ops.repeat(steps, 3), column[..., None] + ops.tile(steps, (3,))
