@@ -4,7 +4,8 @@
         [--calibration ANNOTATIONS] [--photos N]
 
 int8 is calibrated on the first N photos of --calibration, which should not be those that are measured. "onnx, plain" is
-the ONNX file without ONNX's own suppression and RoIAlign. OpenVINO is left out where it is not installed.
+the ONNX file without its own suppression and RoIAlign. OpenVINO is left out where it is not installed; its files run a
+second time in bfloat16, which needs a processor that has it.
 """
 
 import argparse
@@ -72,6 +73,7 @@ def main():
     from mrcnn.data.formats import open_dataset
     from mrcnn.evaluation.coco import KINDS, coco_average_precision, ground_truth_from_dataset
     from mrcnn.export.files import FORMATS, export
+    from mrcnn.export.openvino_files import open_openvino
     from mrcnn.model import MaskRCNN
     from mrcnn.ops.portable import portable_graph
 
@@ -94,6 +96,8 @@ def main():
                 about = export(model, path, format, options.height, options.width, photos=own, quantize=quantize)
             print(told.getvalue().replace(folder + os.sep, ""), end="", flush=True)
             runs[name] = FORMATS[format].open(path)
+            if format == "openvino":
+                runs[f"{name} in bfloat16"] = open_openvino(path, "mixed_bfloat16")
         results, seconds = look(runs, about, dataset)
     truth = ground_truth_from_dataset(dataset, [int(i) for i in dataset.image_ids])
     print(f"{len(dataset.image_ids)} photos on {options.height} x {options.width}, detections down to "
@@ -103,7 +107,7 @@ def main():
     for name in runs:
         numbers = {kind: coco_average_precision(truth, results[name], kind) for kind in KINDS}
         line = "  ".join(f"{numbers[kind][key]:.4f}" for kind in ("segm", "bbox") for key in ("AP", "AP50", "AP75"))
-        print(f"{name:16} {line}  {len(results[name]):5}  {statistics.median(seconds[name]) / usual:5.2f}", flush=True)
+        print(f"{name:26} {line}  {len(results[name]):5}  {statistics.median(seconds[name]) / usual:5.2f}", flush=True)
 
 
 if __name__ == "__main__":

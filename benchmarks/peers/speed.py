@@ -25,8 +25,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [ROOT, os.path.join(ROOT, "benchmarks")]
 EXPORTS = {"onnx": "onnx", "onnx-int8": "onnx", "openvino": "xml", "openvino-int8": "xml"}  # endings of their files
 RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
-# And what each needs.
-KINDS = {"keras": None, **{kind: RUNTIMES[kind.split("-")[0]] for kind in EXPORTS}, "torchvision": None}
+HALF = "-bfloat16"  # the same network or file, with convolutions in bfloat16: for processors that have it
+PLAIN = ("keras", *EXPORTS, "torchvision")
+HALVED = tuple(kind + HALF for kind in ("keras", "openvino", "openvino-int8", "torchvision"))
+KINDS = {kind: RUNTIMES.get(kind.split("-")[0]) for kind in (*PLAIN, *HALVED)}  # and what each needs
 OBJECTS = (100, 8)
 CLASSES = 91
 TORCHVISION_POSITIVE = 18  # regions of the photo here, with torchvision's random weights
@@ -66,9 +68,9 @@ def keras_model(size, threshold=0.0, **settings):
     return model
 
 
-def keras_detection(size, folder):
-    """{number of objects: a function that finds them}; writes the thresholds and the exported files of the others."""
-    model, photo = keras_model(size), photo_of(size)
+def keras_detection(size, folder, **settings):
+    """{number of objects: a function that finds them}; writes the thresholds of the exported files."""
+    model, photo = keras_model(size, **settings), photo_of(size)
     (result,) = model.detect([photo])
     assert len(result["scores"]) == 100, len(result["scores"])
     eighth = float(sorted(result["scores"])[-8])
@@ -78,8 +80,9 @@ def keras_detection(size, folder):
             (result,) = model.detect([photo], min_confidence=threshold)
             return len(result["scores"])
         runs[objects] = run
-    with open(os.path.join(folder, "thresholds.json"), "w") as file:
-        json.dump(dict(zip(OBJECTS, (0.0, eighth))), file)
+    if not settings:
+        with open(os.path.join(folder, "thresholds.json"), "w") as file:
+            json.dump(dict(zip(OBJECTS, (0.0, eighth))), file)
     return runs
 
 
@@ -103,17 +106,17 @@ def file_of(kind, objects, folder):
     return os.path.join(folder, f"{kind}{objects}.{EXPORTS[kind]}")
 
 
-def exported_detection(kind, size, folder):
+def exported_detection(kind, size, folder, **settings):
     from mrcnn import load
 
     photo, runs = photo_of(size), {}
     for objects in OBJECTS:
-        model = load(file_of(kind, objects, folder))
+        model = load(file_of(kind, objects, folder), **settings)
         runs[objects] = lambda model=model: len(model.detect([photo])[0]["scores"])
     return runs
 
 
-def keras_training(size):
+def keras_training(size, **settings):
     """A function that makes one step and returns the number of positive regions."""
     import keras
     import network
@@ -126,7 +129,7 @@ def keras_training(size):
     network.CLASSES = CLASSES
     keras.utils.set_random_seed(TRAINING_SEED)
     # No more positive regions than torchvision finds: the mask head runs on each.
-    settings = network.config(size, TRAIN_ROIS_PER_IMAGE=512, ROI_POSITIVE_RATIO=TORCHVISION_POSITIVE / 512)
+    settings = network.config(size, TRAIN_ROIS_PER_IMAGE=512, ROI_POSITIVE_RATIO=TORCHVISION_POSITIVE / 512, **settings)
     model, _ = build_mask_rcnn(settings)
     network.calm(model)
     set_trainable_layers(model, select_layers(model, "all", frozen_norm=True))
@@ -211,12 +214,22 @@ def torch_training(size):
 # --- Taking turns ----------------------------------------------------------------------------------------------------
 def work(kind, task, size, folder):
     """A program that works once for each line of its input, and prints seconds, those of the processor, and a count."""
+    half, kind = kind.endswith(HALF), kind.removesuffix(HALF)
+    if kind == "torchvision":
+        import torch
+
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            return take_turns({"train": torch_training(size)} if task == "train" else torch_detection(size, folder))
+    settings = {"PRECISION": "mixed_bfloat16"} if half else {}
     if task == "train":
-        runs = {"train": torch_training(size) if kind == "torchvision" else keras_training(size)}
-    elif kind == "torchvision":
-        runs = torch_detection(size, folder)
-    else:
-        runs = keras_detection(size, folder) if kind == "keras" else exported_detection(kind, size, folder)
+        return take_turns({"train": keras_training(size, **settings)})
+    if kind == "keras":
+        return take_turns(keras_detection(size, folder, **settings))
+    return take_turns(exported_detection(kind, size, folder, **settings))
+
+
+def take_turns(runs):
+    """Run what each line of the input names, and print what it took."""
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         name = json.loads(line)
@@ -255,12 +268,12 @@ def compare(task, names, options, folder):
     """Start the programs of a task, let them take turns, and print what they took."""
     workers = {}
     for kind in options.kinds:
-        if task == "train" and kind in EXPORTS:
+        if task == "train" and kind.removesuffix(HALF) in EXPORTS:
             continue
-        python = options.peer if kind == "torchvision" else sys.executable
+        python = options.peer if kind.startswith("torchvision") else sys.executable
         workers[kind] = Worker(python, kind, task, options, folder)
         if kind == "keras" and task == "detect":
-            exported = [other for other in options.kinds if other in EXPORTS]
+            exported = [other for other in EXPORTS if {other, other + HALF} & set(options.kinds)]
             if exported:
                 subprocess.run([sys.executable, __file__, "--work", ",".join(exported), "export", "--size",
                                 str(options.size), "--folder", folder], check=True, stdout=subprocess.DEVNULL)
@@ -272,7 +285,7 @@ def compare(task, names, options, folder):
                 if turn:  # the first builds what it needs
                     taken[kind].append(answer)
         print(f"\n{task} {name}, {options.size} pixels, {options.rounds} turns"
-              f"\n{'':14}median s   least s  processor s   count   peak MB   torchvision's time by ours: median, least")
+              f"\n{'':24}median s   least s  processor s   count   peak MB   torchvision's time by ours: median, least")
         medians = {kind: [statistics.median(v[i] for v in values) for i in (0, 1)] for kind, values in taken.items()}
         least = {kind: min(v[0] for v in values) for kind, values in taken.items()}
         for kind, values in taken.items():
@@ -280,7 +293,7 @@ def compare(task, names, options, folder):
             if "torchvision" in taken:
                 beside = (f"{medians['torchvision'][0] / medians[kind][0]:10.2f} "
                           f"{least['torchvision'] / least[kind]:6.2f}")
-            print(f"{kind:14}{medians[kind][0]:8.3f}  {least[kind]:8.3f}  {medians[kind][1]:11.3f}  {values[-1][2]:6}  "
+            print(f"{kind:24}{medians[kind][0]:8.3f}  {least[kind]:8.3f}  {medians[kind][1]:11.3f}  {values[-1][2]:6}  "
                   f"{values[-1][3]:8.0f} {beside}", flush=True)
     for worker in workers.values():
         worker.process.stdin.close()
@@ -304,7 +317,7 @@ def main():
         return work(kind, task, options.size, options.folder)
     for kind in list(options.kinds):
         missing = KINDS[kind] and importlib.util.find_spec(KINDS[kind]) is None
-        if missing or kind == "torchvision" and not options.peer:
+        if missing or kind.startswith("torchvision") and not options.peer:
             print(f"{kind} is left out: {f'{KINDS[kind]} is not installed' if missing else 'give --peer'}")
             options.kinds.remove(kind)
     with tempfile.TemporaryDirectory() as folder:

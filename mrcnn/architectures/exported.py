@@ -19,7 +19,7 @@ from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError
 from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.parity import place
-from mrcnn.export.running import open_file, read_about
+from mrcnn.export.running import CHOOSE_PRECISION, open_file, read_about
 from mrcnn.inference.detector import Detector
 from mrcnn.inference.labeler import Labeler
 from mrcnn.weights.files import DEFAULT_ARCHITECTURE
@@ -172,8 +172,8 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     Args:
         path: of the file, or of the folder of a SavedModel; its JSON file lies beside it.
         mode: "inference"; an exported file cannot be trained.
-        **overrides: settings to change, by name: those of OUTSIDE, which are at work beside the file, and with
-            TEST_FLIP that of OVERLAP.
+        **overrides: settings to change, by name: those of OUTSIDE, which are at work beside the file, with TEST_FLIP
+            that of OVERLAP, and of an OpenVINO file PRECISION, float32 or mixed_bfloat16.
 
     Returns:
         An ExportedDetector or ExportedLabeler.
@@ -194,8 +194,9 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device
         overrides["IMAGES_PER_GPU"] = overrides.pop("BATCH_SIZE")
     wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")
+    outside = OUTSIDE | ({"PRECISION"} if about["format"] in CHOOSE_PRECISION else set())
     fixed = [name for name in overrides
-             if name not in OUTSIDE and not (name == OVERLAP and wanted.TEST_FLIP)
+             if name not in outside and not (name == OVERLAP and wanted.TEST_FLIP)
              and _plain(wanted, name) != _plain(config, name)]
     if "TEST_SCALES" in fixed:
         raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
@@ -207,11 +208,16 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
         raise ConfigError(f"{path} has {OVERLAP}={_plain(config, OVERLAP)!r} built in; another one is at work with "
                           "--tile or --set TEST_FLIP=true alone (in Python set it in config before detect_tiled): "
                           "leave it out, or export the checkpoint again with it.")
+    if "PRECISION" in fixed:
+        raise ConfigError(f"{path} computes in {_plain(config, 'PRECISION')}: leave PRECISION out, or export the "
+                          "checkpoint to openvino, whose runtime takes mixed_bfloat16.")
+    if wanted.PRECISION == "mixed_float16":
+        raise ConfigError(f"{path} computes in float32 or mixed_bfloat16: set PRECISION to one of them.")
     if fixed:
         raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
                           f"checkpoint again with --set {fixed[0]}=...")
     kind = ExportedDetector if "boxes" in about["outputs"] else ExportedLabeler
-    return kind(path, about, open_file(path, about), wanted)
+    return kind(path, about, open_file(path, about, wanted.PRECISION), wanted)
 
 
 def _plain(config, name):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 
 from mrcnn.errors import ExportError
@@ -14,8 +15,8 @@ from mrcnn.export.packages import brief, extra
 from mrcnn.files import disk_reason, whole_files
 
 INSTALL = 'pip install "mrcnn-keras[openvino]"'
-# On processors that have bfloat16 OpenVINO would compute in it.
-SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+# Config.PRECISION: OpenVINO's name. On processors that have bfloat16 it would compute in that unless told.
+PRECISIONS = {"float32": "f32", "mixed_bfloat16": "bf16"}
 
 
 def weights_of(path: str) -> str:
@@ -74,11 +75,13 @@ def write_openvino(model: object, function: Callable, pair: tuple[str, str], ask
             shutil.copyfile(source, target)
 
 
-def open_openvino(path: str | tuple[str, str]) -> Callable[[dict], dict]:
+def open_openvino(path: str | tuple[str, str], precision: str = "float32") -> Callable[[dict], dict]:
     """A function from the inputs of an OpenVINO file to its outputs, both by name.
 
     Args:
         path: NAME.xml, or the paths of graph and weights.
+        precision: "float32" or "mixed_bfloat16", as Config.PRECISION, in which it computes what is not in int8. Where
+            the processor has no bfloat16 it is float32, which is told.
 
     Raises:
         ExportError: openvino is missing, or does not take the file.
@@ -88,7 +91,12 @@ def open_openvino(path: str | tuple[str, str]) -> Callable[[dict], dict]:
     try:
         graph, weights = (pathlib.Path(each).read_bytes() for each in pair)
         core = openvino.Core()
-        compiled = core.compile_model(core.read_model(graph, weights), "CPU", SETTINGS)
+        if precision == "mixed_bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            warnings.warn(f"{pair[0]}: this processor has no bfloat16 arithmetic, so PRECISION is float32.",
+                          stacklevel=2)
+            precision = "float32"
+        settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        compiled = core.compile_model(core.read_model(graph, weights), "CPU", settings)
     except Exception as error:  # of a class of its own for each reason
         raise ExportError(f"OpenVINO cannot run what it made of this network: {brief(error)}: take onnx.") from error
     request = compiled.create_infer_request()

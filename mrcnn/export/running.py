@@ -58,12 +58,13 @@ def read_about(path: str | os.PathLike) -> dict:
     return about
 
 
-def open_file(path: str | os.PathLike, about: dict) -> Callable[[dict], dict]:
+def open_file(path: str | os.PathLike, about: dict, precision: str = "float32") -> Callable[[dict], dict]:
     """Open an exported file.
 
     Args:
         path: of it.
         about: what `read_about` gave.
+        precision: in which an OpenVINO file computes, "float32" or "mixed_bfloat16"; others are what they are.
 
     Returns:
         A function from the inputs of the file to its outputs, both by name.
@@ -73,7 +74,8 @@ def open_file(path: str | os.PathLike, about: dict) -> Callable[[dict], dict]:
     """
     path = os.path.normpath(os.fspath(path))
     try:
-        return OPENERS[about["format"]](path)
+        chosen = {"precision": precision} if about["format"] in CHOOSE_PRECISION else {}
+        return OPENERS[about["format"]](path, **chosen)
     except ExportError:
         raise
     except Exception as error:  # every runtime has errors of its own
@@ -135,17 +137,19 @@ def open_onnx(path: str) -> Callable[[dict], dict]:
     return opened(path)
 
 
-def open_openvino(path: str | tuple[str, str]) -> Callable[[dict], dict]:
+def open_openvino(path: str | tuple[str, str], precision: str = "float32") -> Callable[[dict], dict]:
     """A function from the inputs of an OpenVINO file to its outputs; see `mrcnn.export.openvino_files`.
 
     Args:
         path: NAME.xml, or the paths of graph and weights.
+        precision: in which it computes.
     """
     from mrcnn.export.openvino_files import open_openvino as opened
 
-    return opened(path)
+    return opened(path, precision)
 
 
+CHOOSE_PRECISION = ("openvino",)  # runtimes that compute in another type than the file's, if asked to
 OPENERS = {"savedmodel": open_savedmodel, "onnx": open_onnx, "openvino": open_openvino, "litert": open_litert}
 
 

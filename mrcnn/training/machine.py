@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import warnings
 
 UNLIMITED = 2**60  # bytes; a cgroup of the first version writes some such number for no limit
 CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
@@ -72,6 +73,30 @@ def gpu_memory() -> int | None:
         return int(told.split()[0]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
+
+
+def has_bfloat16(path: str = "/proc/cpuinfo") -> bool | None:
+    """Whether the processor multiplies bfloat16 numbers; None where the system does not tell.
+
+    Args:
+        path: of the system's account of its processors.
+    """
+    told = {word for line in (_read(path) or "").splitlines() if line.startswith(("flags", "Features"))
+            for word in line.split()}
+    return bool(told & {"avx512_bf16", "amx_bf16", "bf16"}) if told else None
+
+
+def warn_of_slow_precision(precision: str) -> None:
+    """Warn of a Config.PRECISION that this machine's processor, where that computes, has no arithmetic for.
+
+    Args:
+        precision: "float32", "mixed_float16" or "mixed_bfloat16".
+    """
+    slow = precision == "mixed_float16" or precision == "mixed_bfloat16" and has_bfloat16() is False
+    if slow and gpu_memory() is None:
+        better = "mixed_bfloat16" if has_bfloat16() else "float32"
+        warnings.warn(f"PRECISION={precision!r}: no NVIDIA GPU was found, and this processor has no such arithmetic; "
+                      f"{better!r} is likely faster on it.", stacklevel=3)
 
 
 def held_memory(most: bool = False) -> int | None:

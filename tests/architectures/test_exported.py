@@ -54,7 +54,11 @@ def opened(tmp_path, monkeypatch):
             open_it.runs += 1
             return run(inputs)
 
-        monkeypatch.setattr(exported, "open_file", lambda path, about: counted)
+        def open_file(path, about, precision):
+            open_it.precision = precision
+            return counted
+
+        monkeypatch.setattr(exported, "open_file", open_file)
         return architectures.load(path, **overrides)
 
     open_it.runs = 0
@@ -142,6 +146,19 @@ def test_what_is_built_in_cannot_be_changed(overrides, told, opened):
     with pytest.raises(ConfigError, match=told):
         opened(about_of(), **overrides)
     assert opened(about_of(), IMAGE_MAX_DIM=128).config.IMAGE_MAX_DIM == 128  # as it is
+
+
+def test_an_openvino_file_computes_in_what_is_asked_for(opened):
+    about = about_of(format="openvino")
+    for precision in ("float32", "mixed_bfloat16"):
+        model = opened(about, PRECISION=precision)
+        assert opened.precision == model.config.PRECISION == precision
+    opened(about)
+    assert opened.precision == "float32"
+    with pytest.raises(ConfigError, match="computes in float32 or mixed_bfloat16"):
+        opened(about, PRECISION="mixed_float16")
+    with pytest.raises(ConfigError, match="computes in float32: leave PRECISION out, or export .* to openvino"):
+        opened(about_of(), PRECISION="mixed_bfloat16")
 
 
 def test_what_a_file_cannot_do_is_said(opened, tmp_path):

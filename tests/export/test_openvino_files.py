@@ -9,6 +9,7 @@ import pytest
 from export_guide import skip_without_packages
 
 from mrcnn.errors import ExportError
+from mrcnn.export import openvino_files
 from mrcnn.export.asked import Asked
 from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
 from mrcnn.ops.nms import nms, reference_nms
@@ -67,6 +68,31 @@ def test_suppression_is_taken_whatever_the_number_of_boxes(number, openvino, tmp
     index, valid = (np.asarray(each) for each in reference_nms(*map(keras.ops.array, (boxes, scores)), 0.5, 100))
     np.testing.assert_array_equal(told["valid"], valid)
     np.testing.assert_array_equal(told["index"], np.where(valid, index, 0))
+
+
+def test_bfloat16_is_computed_where_the_processor_has_it_and_told_where_not(openvino, tmp_path, monkeypatch):
+    path = str(tmp_path / "x.xml")
+    with whole_pair(path) as pair:
+        write_openvino(None, doubling(), pair, Asked())
+    image = np.random.default_rng(0).normal(size=(1, 64)).astype("float32")
+    exact = open_openvino(path)({"image": image})["doubled"]
+    import openvino as package
+
+    if "BF16" in package.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        rounded = open_openvino(path, "mixed_bfloat16")({"image": image})["doubled"]
+        assert 1e-4 < np.abs(rounded - exact).max() < 0.05
+
+    class WithoutIt:
+        def __init__(self):
+            self.core = package.Core()
+
+        def __getattr__(self, name):
+            return {"Core": WithoutIt, "get_property": lambda *names: ["FP32"]}.get(name) or getattr(self.core, name)
+
+    monkeypatch.setattr(openvino_files, "extra", lambda *names: WithoutIt())
+    with pytest.warns(UserWarning, match=r"x\.xml: this processor has no bfloat16 arithmetic, so PRECISION is float32"):
+        same = open_openvino(path, "mixed_bfloat16")({"image": image})["doubled"]
+    np.testing.assert_array_equal(same, exact)
 
 
 def test_answers_are_not_overwritten_by_the_next(openvino, tmp_path):

@@ -1,6 +1,9 @@
 """What a machine is said to have, of made files of the system."""
 
 import os
+import warnings
+
+import pytest
 
 from mrcnn.training import machine
 
@@ -41,3 +44,33 @@ def test_no_gpu_is_found_without_its_program_or_where_it_is_hidden(monkeypatch, 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     program.write_text("#!/bin/sh\nexit 9\n")
     assert machine.gpu_memory() is None
+
+
+@pytest.mark.parametrize("told, known", [
+    ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True), ("Features : fp asimd bf16\n", True),
+    ("model name\t: bf16\nflags\t: fpu avx2\n", False), ("processor : 0\n", None), (None, None),
+])
+def test_bfloat16_is_what_the_system_tells(told, known, tmp_path):
+    path = tmp_path / "cpuinfo"
+    if told is not None:
+        path.write_text(told)
+    assert machine.has_bfloat16(str(path)) is known
+
+
+@pytest.mark.parametrize("precision, bfloat16, better", [
+    ("mixed_bfloat16", False, "float32"), ("mixed_float16", False, "float32"),
+    ("mixed_float16", True, "mixed_bfloat16"),
+    ("mixed_bfloat16", True, None), ("mixed_bfloat16", None, None), ("float32", False, None),
+])
+def test_a_precision_that_the_processor_has_not_is_told(precision, bfloat16, better, monkeypatch):
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(machine, "gpu_memory", lambda: None)
+    if better:
+        with pytest.warns(UserWarning, match=f"PRECISION='{precision}': .*'{better}' is likely faster"):
+            machine.warn_of_slow_precision(precision)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if not better:
+            machine.warn_of_slow_precision(precision)
+        monkeypatch.setattr(machine, "gpu_memory", lambda: 2**30)
+        machine.warn_of_slow_precision(precision)
