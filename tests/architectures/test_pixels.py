@@ -190,8 +190,8 @@ def files(tmp_path_factory):
     return folder, expected
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", [pytest.param("jax", marks=pytest.mark.long), "torch"])
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
@@ -221,7 +221,7 @@ KILLED = {
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize("name", [name if name != "u2netp" else pytest.param(name, marks=pytest.mark.long)
+@pytest.mark.parametrize("name", [name if name == "unet" else pytest.param(name, marks=pytest.mark.long)
                                   for name in KILLED])
 def test_a_killed_run_ends_as_an_unbroken_one(name, tmp_path):
     settings = {"IMAGES_PER_GPU": 1, "STEPS_PER_EPOCH": 2, "WARMUP_STEPS": 0, **KILLED[name]}

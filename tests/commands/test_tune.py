@@ -188,6 +188,7 @@ def test_only_the_best_trial_keeps_its_weights(tmp_path):
 # --- As a user runs it -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_search_on_drawn_pictures(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -82,10 +82,12 @@ FAMILIES = {
     "MobileNetV3Small": (None, None, None, -1),
     "MobileNetV2": ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "out_relu"),
 }
+SHORT = ("ResNet50V2", "EfficientNetV2B0", "MobileNetV2")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name if name in SHORT else pytest.param(name, marks=pytest.mark.long)
+                                  for name in FAMILIES])
 def test_applications_compute_what_keras_computes_from_a_file_of_keras(name, tmp_path):
     constructor, module = find_application(name)
     source = randomised(constructor(include_top=False, weights=None, input_shape=(64, 64, 3)))
