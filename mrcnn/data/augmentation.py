@@ -125,6 +125,6 @@ def _check_unchanged(what, before, after):
     shape = list(after_shape) if after_shape is not None else ""
     raise DataError(
         f"The augmentation turned the {what} from {before.dtype} {list(before.shape)} into {after_type} {shape}: it "
-        "must keep shape and type (with imgaug keep_size=True, or KeepSizeByResize round what has no such switch; "
-        "sizes are set by IMAGE_RESIZE_MODE)."
+        "must keep shape and type (with imgaug keep_size=True, or KeepSizeByResize round what has no such switch; with "
+        "albumentations no turns by a right angle unless the canvas is square; sizes are set by IMAGE_RESIZE_MODE)."
     )

@@ -211,9 +211,9 @@ def _roots(value):
 
 
 def check_albumentations(transform: object) -> None:
-    """Raise DataError if a transform, or one inside it, moves the picture without its masks, or asks for boxes.
+    """Raise DataError if a transform, or one inside it, moves the picture without masks or asks for more than these.
 
-    Those of albumentations itself move both; a Lambda, and a transform of a user's, is tried out when it is first met.
+    Most of albumentations itself move both; a Lambda, and a transform of a user's, is tried out when it is first met.
     """
     for node in _transforms(transform):
         if getattr(node, "processors", None):
@@ -221,6 +221,15 @@ def check_albumentations(transform: object) -> None:
                 "An albumentations Compose with bbox_params or keypoint_params cannot be used: leave them out, boxes "
                 "are taken from the masks."
             )
+        asked = sorted(set(getattr(node, "targets_as_params", ())) - {"image", "masks"})
+        if asked:
+            raise DataError(f"albumentations' {_name(node)} asks for {', '.join(asked)} beside the photo and its "
+                            "masks, which is not given: leave it out.")
+        if _name(node) == "SelectiveChannelTransform":
+            for inner in _transforms(node)[1:]:
+                if "DualTransform" in {base.__name__ for base in type(inner).__mro__}:
+                    raise DataError(f"albumentations' {_name(node)} moves channels of the photo by {_name(inner)}, "
+                                    f"which masks do not follow: take {_name(inner)} out of it.")
         known = type(node).__module__.startswith("albumentations.") and _name(node) != "Lambda"
         if not known and not hasattr(node, "transforms"):
             _moves_when_tried(node, _run_albumentations)

@@ -201,7 +201,11 @@ def make_optimizer(model: object, config: Settings, learning_rate: float, moment
         warmup_steps: number of steps over which the rate rises.
         total_steps: number of steps of the stage, which the schedules "step" and "cosine" need. Both numbers count
             batches, also where ACCUMULATE_STEPS of them make one change of the weights.
+
+    Raises:
+        ConfigError: the stage has fewer steps than ACCUMULATE_STEPS, so that nothing would be learned.
     """
+    _check_accumulation(config.ACCUMULATE_STEPS, total_steps)
     variables = model.trainable_variables
     decay = config.WEIGHT_DECAY / (1.0 if config.OPTIMIZER == "adamw" else 1.0 - momentum)
     settings = {
@@ -219,6 +223,19 @@ def make_optimizer(model: object, config: Settings, learning_rate: float, moment
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(variables)
     return optimizer
+
+
+def _check_accumulation(together, steps):
+    """A stage ends with its optimizer: gradients that wait in it for others are lost."""
+    if together < 2 or not steps:
+        return
+    if steps < together:
+        raise ConfigError(f"ACCUMULATE_STEPS={together} makes one change of the weights of {together} steps, and this "
+                          f"stage has {steps}: nothing would be learned; train more epochs, or set "
+                          f"ACCUMULATE_STEPS={steps} or less.")
+    if steps % together:
+        warnings.warn(f"The last {steps % together} of the {steps} steps of this stage change nothing: "
+                      f"ACCUMULATE_STEPS={together} does not divide them.", stacklevel=4)
 
 
 def _schedule(config, rate, warmup_steps, total_steps):

@@ -295,6 +295,13 @@ def mirrored(image, **_):
     return image[:, ::-1]
 
 
+def test_albumentations_of_single_colours_are_taken(albumentations):
+    A, masks = albumentations, ellipses()
+    colours = A.SelectiveChannelTransform([A.RandomBrightnessContrast(p=1.0)], channels=[0, 1, 2], p=1.0)
+    image, same = apply_augmentation(colours, picture_of(masks), masks, np.random.default_rng(0))
+    np.testing.assert_array_equal(same, masks)
+
+
 def test_albumentations_that_cannot_be_used_are_refused(albumentations):
     A = albumentations
     for transform, message in (
@@ -302,6 +309,8 @@ def test_albumentations_that_cannot_be_used_are_refused(albumentations):
         (A.Compose([A.Normalize()]), "into float32"),
         (A.Compose([A.HorizontalFlip()], bbox_params=A.BboxParams(format="coco", label_fields=[])), "leave them out"),
         (A.Compose([A.Lambda(image=mirrored, p=1.0)]), "Lambda was tried"),
+        (A.SelectiveChannelTransform([A.HorizontalFlip(p=1.0)], p=1.0), "moves channels of the photo by Horiz.*Flip"),
+        (A.Compose([A.MaskDropout(p=1.0)]), "MaskDropout asks for mask beside the photo and its masks"),
     ):
         with pytest.raises(DataError, match=message):
             apply_augmentation(transform, picture_of(ellipses()), ellipses(), np.random.default_rng(0))

@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -50,6 +52,19 @@ def test_the_rate_follows_the_photos_of_a_step():
         assert scaled_rate(unchanged, 0.02) == 0.02 and rate_text(unchanged, 0.02) == "0.02"
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     assert float(make_optimizer(model, config, 0.02, 0.9, 0).learning_rate) == pytest.approx(0.0075)
+
+
+def test_a_stage_too_short_for_its_gradients_is_refused_and_what_is_left_over_told():
+    model, config = keras.Sequential([keras.Input((3,)), layers.Dense(2)]), Config(ACCUMULATE_STEPS=4)
+    with pytest.raises(ConfigError, match="this stage has 3: nothing would be learned.*ACCUMULATE_STEPS=3 or less"):
+        make_optimizer(model, config, 0.02, 0.9, 0, 3)
+    with pytest.warns(UserWarning, match="The last 2 of the 10 steps of this stage change nothing"):
+        make_optimizer(model, config, 0.02, 0.9, 0, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for steps in (None, 4, 8):
+            make_optimizer(model, config, 0.02, 0.9, 0, steps)
+        make_optimizer(model, Config(), 0.02, 0.9, 0, 3)
 
 
 def step(gradient_scale, **settings):
