@@ -13,6 +13,7 @@ from mrcnn.architectures import mask_rcnn
 from mrcnn.data.images import Window
 from mrcnn.errors import ConfigError
 from mrcnn.inference.detector import unmold
+from mrcnn.inference.mask_scores import counted
 from mrcnn.matterport.boxes import (
     box_pixels,
     compute_backbone_shapes,
@@ -165,7 +166,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         canvas = self.window_of(Window(shape, shape, (1.0, 1.0), (0.0, 0.0)))
         results = []
         for row in range(len(molded_images)):
-            result = unmold({name: value[row] for name, value in outputs.items()}, canvas, shape)
+            found = {name: value[row] for name, value in outputs.items()}
+            result = unmold(counted(found, self.config, self.config.DETECTION_MIN_CONFIDENCE), canvas, shape)
             results.append({name: result[name] for name in ("rois", "class_ids", "scores", "masks")})
             if verbose:
                 log(f"image {row}", result["rois"])

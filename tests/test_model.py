@@ -103,7 +103,9 @@ def test_detections_are_unmolded_by_hand(model):
     assert utils.extract_bboxes(full).tolist() == [[10, 10, 30, 20]] and full.sum() == 20 * 10
 
 
-def test_molded_images_are_detected_in_pixels_of_the_canvas(model, photos, capsys):
+@pytest.mark.parametrize("mask_scores", [False, True])
+def test_molded_images_are_detected_in_pixels_of_the_canvas(model, photos, capsys, monkeypatch, mask_scores):
+    monkeypatch.setattr(model.config, "MASK_SCORES", mask_scores)
     molded, metas, _ = model.mold_inputs(photos)
     results = model.detect_molded(molded, metas, verbose=1)
     assert "image 1" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import numpy as np
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
 from mrcnn.inference.attributes import in_words
-from mrcnn.inference.mask_scores import rescored
+from mrcnn.inference.mask_scores import counted
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, merge_tiles, tile_boxes, tile_window, with_masks
@@ -169,7 +169,7 @@ class Detector(Predictor):
             rows, windows = zip(*parts)
             outputs, window = merge_views(rows, views_of(self.config), windows, min_confidence,
                                           self.config.DETECTION_NMS_THRESHOLD, self.config.DETECTION_MAX_INSTANCES)
-        return (rescored(outputs, min_confidence) if getattr(self.config, "MASK_SCORES", False) else outputs), window
+        return counted(outputs, self.config, min_confidence), window
 
     def predict(self, canvases: np.ndarray, windows: np.ndarray,
                 min_confidence: float | None = None) -> dict[str, np.ndarray]:

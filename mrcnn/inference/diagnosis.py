@@ -1,6 +1,7 @@
 """What a model's stages make of annotated photos, for `mrcnn.evaluation.findings` to find why objects are lost."""
 
 import os
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.funnel import FIRST, Trace, box_pairs, highest_overlaps, measure, right
 from mrcnn.evaluation.pairs import ImagePairs
 from mrcnn.inference.detector import unmold
+from mrcnn.inference.mask_scores import counted
+from mrcnn.inference.views import View, views_of
 from mrcnn.progress import progress_bar
 from mrcnn.weights.torchvision import settings_of
 
@@ -40,7 +43,10 @@ def written_in(path: str | os.PathLike, config: Settings) -> tuple[int | None, d
 
 def examine(model: object, dataset: Dataset, training: object = None) -> dict:
     """The diagnosis of a model on all photos of a dataset, as `mrcnn.evaluation.findings` describes it, but its epoch.
+
+    Photos are looked at once, which is told where TEST_FLIP or TEST_SCALES ask for other views.
     """
+    warn_of_views(model.config)
     names = soundness.name_summary(dataset.class_names, model.class_names)
     weights = soundness.weight_summary(kernels(model), model.keras_model.layout)
     truth, stages = TrueObjects(dataset), Stages(model, names["places"])
@@ -66,6 +72,19 @@ def examine(model: object, dataset: Dataset, training: object = None) -> dict:
         if probes else None,
         "training": training,
     }
+
+
+def warn_of_views(config: Settings) -> None:
+    """Tell that the scores of detect() are of other views than the one that is looked at here."""
+    views = views_of(config)
+    if views == [View(False, 1.0)]:
+        return
+    off = ["--set TEST_FLIP=false"] * bool(config.TEST_FLIP)
+    off += ["--set TEST_SCALES=[1.0]"] * (list(map(float, config.TEST_SCALES)) != [1.0])
+    shown = ", ".join(f"{view.scale:g}{' mirrored' if view.flip else ''}" for view in views)
+    warnings.warn(f"The diagnosis looks at one view of each photo, at its usual size; detect's scores are of "
+                  f"{len(views)} view{'s' * (len(views) > 1)} (TEST_FLIP, TEST_SCALES: {shown}): detect with "
+                  f"{' '.join(off)}, or take the threshold from evaluate's report.", stacklevel=3)
 
 
 def best_scores(pairs: ImagePairs) -> np.ndarray:
@@ -125,10 +144,10 @@ class Stages:
         return self.anchors[canvas]
 
     def outputs_of(self, image: np.ndarray) -> tuple[np.ndarray, Window, dict]:
-        """(canvas, its Window, {name: [...] of the inference graph}) of a photo."""
+        """(canvas, its Window, {name: [...] of the inference graph}) of a photo, its scores as detect() counts them."""
         canvas, window = self.model.place(image)  # as detect() does
         outputs = self.model.predict(canvas[None], window.box[None], min_confidence=0.0)
-        return canvas, window, {name: value[0] for name, value in outputs.items()}
+        return canvas, window, counted({name: value[0] for name, value in outputs.items()}, self.model.config, 0.0)
 
     def pairs(self, image: np.ndarray, objects: dict) -> ImagePairs:
         """ImagePairs of the boxes detected in a photo and of its objects."""

@@ -8,6 +8,7 @@ import numpy as np
 from mrcnn.errors import UsageError
 from mrcnn.inference.attributes import in_words
 from mrcnn.inference.detector import unmold
+from mrcnn.inference.mask_scores import counted
 
 LAST_MAP, MAP = "fpn_c5p5", "last_map"  # the layer of the pyramid that takes the backbone's last map; an output's name
 
@@ -64,9 +65,10 @@ class Embedder:
         """
         finding = self._finding
         images = finding.checked_images(images)
-        rows = {index: (in_words(unmold(outputs, window, images[index].shape[:2], rle=True), finding.config),
-                        _mean(outputs[MAP], canvas.shape, window))
-                for index, outputs, window, canvas in _outputs(finding, images, min_confidence=min_confidence)}
+        rows = {}
+        for index, outputs, window, canvas in _outputs(finding, images, min_confidence=min_confidence):
+            result = unmold(counted(outputs, finding.config, min_confidence), window, images[index].shape[:2], rle=True)
+            rows[index] = in_words(result, finding.config), _mean(outputs[MAP], canvas.shape, window)
         return [rows[index] for index in range(len(images))]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mrcnn.config import Settings
 from mrcnn.inference.views import AVERAGED
 
 ROWS = ("boxes", "class_ids", "scores", "valid", "masks", *AVERAGED)  # of detections
@@ -19,6 +20,19 @@ def maskness(masks: np.ndarray) -> np.ndarray:
     inside = masks > 0.5
     sums = np.sum(masks, axis=(1, 2), where=inside, dtype="float64")
     return (sums / np.maximum(inside.sum(axis=(1, 2)), 1)).astype("float32")
+
+
+def counted(outputs: dict[str, np.ndarray], config: Settings, least: float) -> dict[str, np.ndarray]:
+    """Give one image's detections the scores that are told: `rescored` with MASK_SCORES, else as they are.
+
+    Args:
+        outputs, least: as for `rescored`.
+        config: settings of the network.
+
+    Returns:
+        As `rescored`.
+    """
+    return rescored(outputs, least) if getattr(config, "MASK_SCORES", False) else outputs
 
 
 def rescored(outputs: dict[str, np.ndarray], least: float) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ def named(config, folder):
     return model
 
 
-def seeing(model, monkeypatch, colour_of=lambda pixels: int(pixels.argmax()) + 1, score=0.9):
+def seeing(model, monkeypatch, colour_of=lambda pixels: int(pixels.argmax()) + 1, score=0.9, sure=1.0):
     """Puts perfect proposals and detections in the place of the network's, their class by the colour of the square."""
 
     def predict(canvases, windows, min_confidence):
@@ -34,7 +34,7 @@ def seeing(model, monkeypatch, colour_of=lambda pixels: int(pixels.argmax()) + 1
         box = np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1], np.float32)
         class_id = colour_of(canvas[rows[0], columns[0]])
         return {"boxes": box[None, None], "class_ids": np.array([[class_id]]), "scores": np.array([[score]], "float32"),
-                "valid": np.array([[True]]), "masks": np.ones((1, 1, 28, 28), np.float32),
+                "valid": np.array([[True]]), "masks": np.full((1, 1, 28, 28), sure, np.float32),
                 "proposals": np.stack([box, box * 0])[None], "proposals_valid": np.array([[True, False]])}
 
     monkeypatch.setattr(model, "predict", predict)
@@ -50,6 +50,45 @@ def test_a_network_that_finds_all_is_found_sound(tiny, monkeypatch):
     assert made["pixels"]["max"] == 250 and made["pixels"]["min"] == 90  # the black beside the photo is not counted
     # With red and blue swapped a red square is called blue: half as good, or less.
     assert made["swapped"]["usual"] == pytest.approx(0.9) and made["swapped"]["swapped"] < 0.7
+
+
+def test_scores_count_the_masks_where_those_of_detect_do(tiny, monkeypatch):
+    # 0.9 * 0.6 = 0.54 falls below the threshold of 0.7; without MASK_SCORES the score is 0.9.
+    seeing(tiny, monkeypatch, sure=0.6)
+    monkeypatch.setattr(tiny.config, "DETECTION_MIN_CONFIDENCE", 0.7)
+    plain = diagnosis.examine(tiny, Squares().load(6))
+    monkeypatch.setattr(tiny.config, "MASK_SCORES", True)
+    made = diagnosis.examine(tiny, Squares().load(6))
+    assert plain["scores"]["highest"] == pytest.approx(0.9) and plain["scores"]["shown"] == 6
+    assert made["scores"]["highest"] == pytest.approx(0.54) and made["scores"]["shown"] == 0
+    finding = next(finding for finding in find({**made, "epoch": 1, "changed": {}}) if finding.kind == "hidden")
+    # Every threshold up to the score is as good: the middle, 0.54 / 2, is advised.
+    assert finding.remedy.startswith("detect with --min-confidence 0.27")
+
+
+def test_what_a_network_finds_has_the_scores_and_order_of_detect(tiny, monkeypatch):
+    photo = Squares().load(1).load_image(0)
+    for mask_scores in (False, True):
+        monkeypatch.setattr(tiny.config, "MASK_SCORES", mask_scores)
+        [found] = tiny.detect([photo], min_confidence=0.0, mask_probabilities=True)
+        _, _, outputs = diagnosis.Stages(tiny, {}).outputs_of(photo)
+        for name, expected in (("scores", "scores"), ("class_ids", "class_ids"), ("masks", "mask_probabilities")):
+            np.testing.assert_allclose(outputs[name][outputs["valid"]], found[expected], atol=1e-6)
+        assert len(found["scores"]) > 1
+
+
+@pytest.mark.parametrize("settings, views, remedy", [
+    ({"TEST_FLIP": True}, "2 views (TEST_FLIP, TEST_SCALES: 1, 1 mirrored)", "detect with --set TEST_FLIP=false, or"),
+    ({"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}, "4 views (", "--set TEST_FLIP=false --set TEST_SCALES=[1.0], or"),
+    ({"TEST_SCALES": (1.25,)}, "1 view (TEST_FLIP, TEST_SCALES: 1.25)", "detect with --set TEST_SCALES=[1.0], or"),
+    ({"TEST_SCALES": (1,)}, None, None),
+])
+def test_views_that_are_not_looked_at_are_told(tiny, monkeypatch, recwarn, settings, views, remedy):
+    seeing(tiny, monkeypatch)
+    monkeypatch.setattr(tiny, "config", TinyConfig(**settings))  # the network itself is not asked
+    diagnosis.examine(tiny, Squares().load(1))
+    told = [str(warning.message) for warning in recwarn if "one view" in str(warning.message)]
+    assert len(told) == (views is not None) and all(views in line and remedy in line for line in told)
 
 
 def test_channels_in_another_order_show(tiny, monkeypatch):

@@ -18,7 +18,9 @@ def model(tmp_path_factory):
     return MaskRCNN("inference", TinyConfig(), str(tmp_path_factory.mktemp("logs")))
 
 
-def test_one_pass_gives_what_two_give(model):
+@pytest.mark.parametrize("mask_scores", [False, True])
+def test_one_pass_gives_what_two_give(model, monkeypatch, mask_scores):
+    monkeypatch.setattr(model.config, "MASK_SCORES", mask_scores)
     rng = np.random.default_rng(0)
     photos = [rng.integers(0, 255, shape + (3,), np.uint8) for shape in ((64, 64), (40, 64), (64, 64))]
     embedder = Embedder(model)
