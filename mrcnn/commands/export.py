@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import check_objects
+from mrcnn.commands.label import tell_tuned_otherwise
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_scores
@@ -58,7 +59,7 @@ def export(options: argparse.Namespace) -> None:
         overrides = {**any_canvas(path, options, overrides), **overrides}
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
-    tuned, said = label_settings_of(path, model)
+    tuned, said = label_settings_of(options, path, model)
     try:
         about = write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
                       opset=options.opset, quantize=options.quantize, dynamic=options.dynamic, label_settings=tuned)
@@ -79,13 +80,14 @@ def export(options: argparse.Namespace) -> None:
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
 
 
-def label_settings_of(path: str, model: Model) -> tuple[dict | None, str | None]:
+def label_settings_of(options: argparse.Namespace, path: str, model: Model) -> tuple[dict | None, str | None]:
     """(label settings beside a checkpoint as JSON holds them, a line that tells of them); None without any."""
     from mrcnn.labeling.label_map import load_settings, settings_path
 
     if not hasattr(model, "detect") or not os.path.isfile(settings_path(path)):
         return None, None
     settings, built_in = load_settings(path), float(model.config.DETECTION_MIN_CONFIDENCE)
+    tell_tuned_otherwise(settings, options, model, path)
     said, least = f"The label settings of {settings_path(path)} are in the JSON file.", settings.least_threshold()
     if least < built_in:
         said += (f" They count objects of a score of {least:g} or more, and the file drops those below {built_in:g}: "

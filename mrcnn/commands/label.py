@@ -15,6 +15,7 @@ from mrcnn.commands.datasets import add_data_options, given_data_options, open_d
 from mrcnn.commands.options import add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import READABLE, SHOWN, check_output, list_photos, photos_of
+from mrcnn.commands.resume import weights_digest
 from mrcnn.commands.runs import (
     add_weights,
     check_classes,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mrcnn.commands.runs import Model
+    from mrcnn.config import Settings
     from mrcnn.data.dataset import Dataset
     from mrcnn.inference.pipeline import Steps
     from mrcnn.labeling.label_map import LabelSettings
@@ -63,6 +65,7 @@ def label_photos(options: argparse.Namespace) -> int:
     if given:
         verb = "belongs" if len(given) == 1 else "belong"
         raise UsageError(f"label takes its photos by --image FILE|DIR; {', '.join(given)} {verb} to --tune.")
+    options.drawings = options.drawings or "all"
     overrides = overrides_of(options)
     paths = list_photos(options.image)[:options.limit] if options.image else None
     path = checkpoint_of(options)
@@ -78,6 +81,7 @@ def label_photos(options: argparse.Namespace) -> int:
     chain = chain_of(options, model)
     dataset = photos_of(paths, model, options)
     settings = settings_for(model, settings, dataset, asked)
+    tell_tuned_otherwise(settings, options, model, path)
     names = file_stems(dataset)
     endings = (".png", "_overlay.jpg") if options.drawings == "all" else (".png",)
     run = PhotoRun(options, dataset, folder, lambda image_id: [names[image_id] + ending for ending in endings])
@@ -240,14 +244,12 @@ def tune(options: argparse.Namespace) -> None:
     from mrcnn.labeling.label_map import load_settings, save_settings
     from mrcnn.labeling.tuning import gathered
 
-    if options.image or options.refine is not None or options.min_confidence is not None:
-        raise UsageError("label --tune takes --images and --annotations, and finds the scores; leave --image, --refine "
-                         "and --min-confidence out.")
     overrides = overrides_of(options)
+    refuse_beside_tune(options, overrides)
     dataset = open_data(options)
     path = checkpoint_of(options)
     check_classes(path, dataset, options.annotations or "the drawn pictures")
-    before = load_settings(path)
+    before = dataclasses.replace(load_settings(path), tuned_with={})
     before.check_classes(dataset.class_names)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     model = load_model(path, options, overrides)
@@ -257,8 +259,47 @@ def tune(options: argparse.Namespace) -> None:
     for name, value in settings.to_dict().items():
         if value:
             print(f"{name:16} {value}")
+    settings = dataclasses.replace(settings, tuned_with=scores_of(options, model, path))
     print(f"mean IoU {score:.4f} before, {tuned:.4f} now, on {len(dataset.image_ids)} photos at reduced size")
     print(f"The settings are in {save_settings(path, settings)}; label and evaluate --pixels use them.")
+
+
+def refuse_beside_tune(options: argparse.Namespace, overrides: dict) -> None:
+    """Raise UsageError for options that label --tune does not take. overrides: settings that the options name"""
+    given = {
+        "--image": options.image, "--output": options.output, "--overwrite": options.overwrite or None,
+        "--drawings": options.drawings, "--resume": options.resume or None, "--refine": options.refine,
+        "--min-confidence": options.min_confidence,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if options.min_confidence is None and "DETECTION_MIN_CONFIDENCE" in overrides:
+        named.append("DETECTION_MIN_CONFIDENCE of --set")
+    if named:
+        raise UsageError("label --tune takes --images and --annotations, finds the scores and writes no label maps; "
+                         f"leave {', '.join(named)} out.")
+
+
+def scores_of(options: argparse.Namespace, model: Model, path: str) -> dict:
+    """What the scores of objects depend on, {what: how}, as `LabelSettings.tuned_with` keeps it."""
+    return {"weights": os.path.basename(os.path.normpath(path)), "sha256": weights_digest(path),
+            "views": views_text(model.config), "tiles": getattr(options, "tile", None) is not None,
+            "mask_scores": bool(getattr(model.config, "MASK_SCORES", False))}
+
+
+def tell_tuned_otherwise(settings: LabelSettings | None, options: argparse.Namespace, model: Model, path: str) -> None:
+    """Warn of label settings that were tuned for other scores than a model, of the weights at `path`, gives now."""
+    if settings is None or not settings.tuned_with:
+        return
+    differences = settings.differences(scores_of(options, model, path))
+    if differences:
+        from mrcnn.labeling.label_map import settings_path
+
+        beside = settings_path(path)
+        own = os.path.isfile(beside)
+        holder = beside if own else os.path.normpath(path) + ".json"
+        warnings.warn(f"{holder}: the thresholds were tuned with {'; '.join(differences)}, so they may not suit these "
+                      "scores: run label --tune again with the options that you use now"
+                      + (", or delete the file." if own else "."), stacklevel=2)
 
 
 def check_tunable(model: Model, path: str) -> None:
@@ -293,6 +334,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
 
     path = checkpoint_of(options)
     settings = settings_for(model, load_settings(path), dataset, overrides)
+    tell_tuned_otherwise(settings, options, model, path)
     photos, worst = [], WorstPhotos(dataset.class_names)
 
     def seen(image_id, truth, labels, figures):
@@ -314,13 +356,17 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
 
 def measured_with(options: argparse.Namespace, model: Model, path: str) -> dict:
     """How label maps were made, {what: how}, for those who compare measurements."""
+    tile = "" if options.tile is None else f"{options.tile} pixels, {options.tile_overlap:g} of a side in common"
+    return {"weights": os.path.basename(path), "architecture": model.architecture_name(),
+            "refinement": refinement_of(options, model), "views": f"at {views_text(model.config)} of the size",
+            "tiles": tile or "none"}
+
+
+def views_text(config: Settings) -> str:
+    """The views of a photo, as "1, 1 mirrored"."""
     from mrcnn.inference.views import views_of
 
-    tile = "" if options.tile is None else f"{options.tile} pixels, {options.tile_overlap:g} of a side in common"
-    views = [f"{view.scale:g}{' mirrored' if view.flip else ''}" for view in views_of(model.config)]
-    return {"weights": os.path.basename(path), "architecture": model.architecture_name(),
-            "refinement": refinement_of(options, model), "views": f"at {', '.join(views)} of the size",
-            "tiles": tile or "none"}
+    return ", ".join(f"{view.scale:g}{' mirrored' if view.flip else ''}" for view in views_of(config))
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
@@ -339,6 +385,7 @@ def add_label(commands: argparse._SubParsersAction, add_command: Callable[..., a
     command.add_argument("--image", metavar="FILE|DIR", help="a photo or a folder of photos (default: drawn pictures)")
     add_output(command, "DIR", "folder to write to (default: labels in the run's folder)")
     add_photo_run(command, "write label maps without overlays")
+    command.set_defaults(drawings=None)  # all, but for --tune, which refuses what was given
     add_refine(command)
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of an object (default: what --tune found, or 0.5)")

@@ -32,14 +32,19 @@ def identity_of(options: argparse.Namespace, path: str, overrides: dict) -> dict
         path: of the checkpoint or exported file.
         overrides: settings that the options ask for.
     """
-    # Of an exported file: its settings, and the weights of OpenVINO, whose .xml has the graph alone.
-    stem, ending = os.path.splitext(path)
-    beside = [os.path.normpath(path) + ".json", *([f"{stem}.bin"] if ending.lower() == ".xml" else [])]
     return {
-        "weights": "+".join(digest(name) for name in (path, *filter(os.path.isfile, beside))),
+        "weights": weights_digest(path),
         "settings": {name: value for name, value in overrides.items() if name not in HARMLESS},
         "tile": options.tile, "tile_overlap": options.tile_overlap if options.tile else None, "matte": options.matte,
     }
+
+
+def weights_digest(path: str) -> str:
+    """SHA-256 of a checkpoint; of an exported file those of what lies beside it too, with + between."""
+    # Its settings, and the weights of OpenVINO, whose .xml has the graph alone.
+    stem, ending = os.path.splitext(path)
+    beside = [os.path.normpath(path) + ".json", *([f"{stem}.bin"] if ending.lower() == ".xml" else [])]
+    return "+".join(digest(name) for name in (path, *filter(os.path.isfile, beside)))
 
 
 class Journal:

@@ -32,6 +32,8 @@ class LabelSettings:
             size.
         layers: class names from the back to the front. A class of these that claims a pixel beats the classes before
             it and those that are not named. Among classes that are not named evidence decides.
+        tuned_with: {what: how} of the scores that the thresholds were tuned for, as `label --tune` stores it: "weights"
+            (name of the file), "sha256", "views", "tiles", "mask_scores". Empty where nobody knows.
 
     Raises:
         DataError: a number is out of range.
@@ -42,6 +44,7 @@ class LabelSettings:
     class_thresholds: dict[str, float] = dataclasses.field(default_factory=dict)
     smaller_in_front: float = 0.02  # no more than parts what is alike: measured, more does harm
     layers: tuple[str, ...] = ()
+    tuned_with: dict[str, object] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         numbers = {"score_threshold": self.score_threshold, "mask_threshold": self.mask_threshold}
@@ -53,6 +56,8 @@ class LabelSettings:
             raise DataError(
                 f"Label setting smaller_in_front={self.smaller_in_front!r}: it must be within 0 and {MOST_FAVOUR}."
             )
+        if not isinstance(self.tuned_with, dict):
+            raise DataError(f"Label setting tuned_with={self.tuned_with!r}: it must hold {{what: how}}.")
 
     def threshold(self, class_name: str) -> float:
         """Tell the least score of an object of a class.
@@ -73,6 +78,24 @@ class LabelSettings:
         """
         return min([self.score_threshold, *self.class_thresholds.values()])
 
+    def differences(self, now: dict) -> list[str]:
+        """Tell what the thresholds were tuned with that is otherwise now, so that scores mean something else.
+
+        Args:
+            now: as `tuned_with`, of the network that the settings are used for.
+
+        Returns:
+            As ["views 1 (now 1, 1 mirrored)"]; of weights only where both files are of one format.
+        """
+        names = [name for name in ("views", "tiles", "mask_scores") if name in self.tuned_with and name in now]
+        told = [f"{name} {self.tuned_with[name]} (now {now[name]})" for name in names
+                if self.tuned_with[name] != now[name]]
+        files = [os.path.splitext(str(known.get("weights", "")))[1] for known in (self.tuned_with, now)]
+        # An exported file has other bytes than its checkpoint, whose thresholds it may have.
+        if files[0] == files[1] and self.tuned_with.get("sha256", now.get("sha256")) != now.get("sha256"):
+            told.insert(0, f"weights of other content ({self.tuned_with.get('weights')})")
+        return told
+
     def check_classes(self, class_names: Sequence[str]) -> None:
         """Check the names of classes in the settings.
 
@@ -90,9 +113,10 @@ class LabelSettings:
         """Give the settings as JSON holds them.
 
         Returns:
-            {name: value}.
+            {name: value}; without tuned_with where that is empty.
         """
-        return {**dataclasses.asdict(self), "layers": list(self.layers)}
+        values = {**dataclasses.asdict(self), "layers": list(self.layers)}
+        return {name: value for name, value in values.items() if value or name != "tuned_with"}
 
     @classmethod
     def from_dict(cls, values: dict) -> "LabelSettings":

@@ -1,6 +1,7 @@
 """The command `export`: what it hands on, and how it fails."""
 
 import json
+import os
 from types import SimpleNamespace
 
 import h5py
@@ -104,6 +105,16 @@ def test_label_settings_go_into_the_file(seen, checkpoint, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert f"The label settings of {beside} are in the JSON file. They count objects of a score of 0.2" in said
     assert "drops those below 0.7: export with --min-confidence 0.2" in said
+
+
+def test_label_settings_tuned_for_other_weights_are_told(seen, checkpoint, monkeypatch):
+    config = Config(NUM_CLASSES=2)
+    monkeypatch.setattr(fashion_export, "load_model", lambda *_: SimpleNamespace(detect=None, config=config))
+    path = checkpoint()
+    save_settings(path, LabelSettings(0.8, tuned_with={"weights": os.path.basename(path), "sha256": "12"}))
+    with pytest.warns(UserWarning, match="tuned with weights of other content .*run label --tune again"):
+        assert fashion.main(["export", "--weights", path]) == 0
+    assert seen.named["label_settings"]["tuned_with"]["sha256"] == "12"
 
 
 def test_the_opset_reaches_the_export(seen, checkpoint):

@@ -1,5 +1,6 @@
 """The command `label` and `evaluate --pixels`, with a model whose results are known."""
 
+import hashlib
 import json
 import os
 from types import SimpleNamespace
@@ -17,10 +18,12 @@ from mrcnn.commands.main import main
 class Finder:
     """A model that finds the bright square of a photo as a hat of score 0.4 and, with less, a tie in the corner."""
 
+    mirrored = False
+
     def __init__(self, names=("BG", "hat", "tie")):
         self.class_names = list(names)
-        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(names), LABEL_REFINE="none", TEST_FLIP=False,
-                                      TEST_SCALES=(1.0,))
+        self.config = SimpleNamespace(BATCH_SIZE=2, NUM_CLASSES=len(names), LABEL_REFINE="none",
+                                      TEST_FLIP=self.mirrored, TEST_SCALES=(1.0,))
 
     def detect(self, images, rle=False, mask_probabilities=False):
         assert rle and mask_probabilities
@@ -180,7 +183,11 @@ def test_a_bad_photo_is_named_and_the_others_are_labelled(loaded, checkpoint, tm
     (["--images", "IN"], "takes its photos by --image"),
     (["--image", "IN", "--part", "val", "--min-area", "9", "--on-error", "skip"],
      "--on-error, --min-area, --part belong to --tune"),
-    (["--tune", "--image", "IN"], "leave --image, --refine and --min-confidence out"),
+    (["--tune", "--image", "IN", "--refine", "none"], "leave --image, --refine out"),
+    (["--tune", "--min-confidence", "0.5"], "leave --min-confidence out"),
+    (["--tune", "--set", "DETECTION_MIN_CONFIDENCE=0.7"], "leave DETECTION_MIN_CONFIDENCE of --set out"),
+    (["--tune", "--output", "X", "--drawings", "all"], "leave --output, --drawings out"),
+    (["--tune", "--overwrite", "--resume"], "leave --overwrite, --resume out"),
     (["--tune", "--annotations", "gone.json"], "gone.json"),
 ])
 def test_bad_usage_is_one_line(loaded, checkpoint, tmp_path, capsys, arguments, message):
@@ -209,6 +216,39 @@ def test_tune_stores_what_label_then_uses(loaded, checkpoint, tmp_path, capsys):
     assert loaded[0]["DETECTION_MIN_CONFIDENCE"] == 0.05
     assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / "out")) == 0
     assert (np.asarray(Image.open(tmp_path / "out" / "0.png")) == 1).sum() == 400
+
+
+def test_thresholds_tuned_for_other_scores_are_told(loaded, checkpoint, tmp_path, recwarn, monkeypatch):
+    photos, annotations = write_photos(tmp_path / "in"), write_annotations(tmp_path)
+    assert label("--weights", checkpoint, "--tune", "--images", photos, "--annotations", annotations) == 0
+    stored = json.loads((tmp_path / "run" / "weights.label.json").read_text())["tuned_with"]
+    with open(checkpoint, "rb") as file:
+        content = hashlib.sha256(file.read()).hexdigest()
+    assert stored == {"weights": "weights.h5", "sha256": content, "views": "1", "tiles": False, "mask_scores": False}
+
+    def told(number):
+        recwarn.clear()
+        assert label("--weights", checkpoint, "--image", photos, "--output", str(tmp_path / f"{number}")) == 0
+        return [str(warning.message) for warning in recwarn if "tuned with" in str(warning.message)]
+
+    assert told(0) == []
+    with h5py.File(checkpoint, "a") as file:
+        file.attrs["trained"] = "further"
+    monkeypatch.setattr(Finder, "mirrored", True)
+    [line] = told(1)
+    assert ("weights.label.json: the thresholds were tuned with weights of other content (weights.h5); "
+            "views 1 (now 1, 1 mirrored), so") in line
+    assert "run label --tune again" in line and "or delete the file" in line and "\n" not in line
+
+
+def test_evaluate_pixels_tells_of_thresholds_tuned_without_tiles(checkpoint, tmp_path):
+    from mrcnn.data.formats import open_dataset
+
+    dataset = open_dataset(write_annotations(tmp_path, 1), write_photos(tmp_path / "in", 1))
+    (tmp_path / "run" / "weights.label.json").write_text('{"score_threshold": 0.3, "tuned_with": {"tiles": false}}')
+    options = evaluate_options(checkpoint, report=False, tile=512)
+    with pytest.warns(UserWarning, match=r"tuned with tiles False \(now True\), so .*run label --tune again"):
+        fashion_label.evaluate_pixels(options, Finder(), dataset, str(tmp_path / "out"), "no title", {})
 
 
 @pytest.mark.parametrize("asked", [["--min-confidence", "0.15"], ["--set", "DETECTION_MIN_CONFIDENCE=0.15"]])

@@ -193,6 +193,7 @@ def test_settings_lie_beside_the_weights(tmp_path):
     ('{"score_threshold": 2}', "score_threshold=2"), ('{"mask_threshold": "half"}', "mask_threshold='half'"),
     ('{"class_thresholds": {"bag": -1}}', "class_thresholds of bag=-1"), ('{"class_thresholds": [1]}', "class name"),
     ('{"layers": "bag"}', "layers as a list"), ('{"smaller_in_front": -1}', "smaller_in_front=-1"),
+    ('{"tuned_with": [1]}', "tuned_with=\\[1\\]"),
 ])
 def test_settings_that_cannot_be_are_told_with_their_file(tmp_path, text, message):
     (tmp_path / "a.label.json").write_text(text)
@@ -212,6 +213,22 @@ def test_settings_of_other_classes_are_told():
 def test_settings_are_plain_json():
     settings = LabelSettings(0.3, 0.4, {"bag": 0.7}, 0.5, ("coat", "bag"))
     assert LabelSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_settings_tell_what_they_were_tuned_with(tmp_path):
+    known = {"weights": "a.h5", "sha256": "12", "views": "1", "tiles": False, "mask_scores": False}
+    settings = LabelSettings(tuned_with=known)
+    path = str(tmp_path / "a.h5")
+    save_settings(path, settings)
+    assert load_settings(path) == settings and "tuned_with" not in LabelSettings().to_dict()
+    assert settings.differences({**known, "weights": "renamed.h5"}) == []
+    now = {"weights": "a.h5", "sha256": "34", "views": "1, 1 mirrored", "tiles": True, "mask_scores": True}
+    assert settings.differences(now) == [
+        "weights of other content (a.h5)", "views 1 (now 1, 1 mirrored)", "tiles False (now True)",
+        "mask_scores False (now True)",
+    ]
+    assert settings.differences({**known, "weights": "a.onnx", "sha256": "34"}) == []  # exported: never the same bytes
+    assert LabelSettings().differences(now) == []  # of before
 
 
 def test_an_exported_file_has_the_settings_of_its_checkpoint(tmp_path):
