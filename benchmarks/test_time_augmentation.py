@@ -32,7 +32,7 @@ def look(model, dataset, view):
     seen, start = [], time.perf_counter()
     for done, image_id in enumerate(dataset.image_ids, 1):
         image = dataset.load_image(image_id)
-        canvas, window = place_view(image, view, model._place(image))
+        canvas, window = place_view(image, view, model.place(image))
         outputs = model.predict(canvas[None], window.box[None])
         seen.append(({name: outputs[name][0] for name in ("boxes", "class_ids", "scores", "valid", "masks")}, window))
         if done % 20 == 0:
