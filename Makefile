@@ -47,8 +47,7 @@ test: style
 		--ignore tests/network/test_dilation.py --ignore tests/network/test_matterport_backbone.py \
 		--ignore tests/network/test_pixel_layers.py --ignore tests/network/test_deeplab.py \
 		--ignore tests/network/test_u2net.py --ignore tests/network/test_yolact_masks.py -m "not long" \
-		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back and \
-		not free_sizes_run and not refined_masks_follow and not begins_at_one_half and not whole_recipe_learns"
+		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back"
 	KERAS_BACKEND=torch $(PYTEST) tests/architectures tests/network tests/ops -m "not long"
 
 # CONTRIBUTING.md names them, and the tests of make test that hold their subjects.

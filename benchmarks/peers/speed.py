@@ -7,7 +7,8 @@ alone while the others wait: ResNet50-FPN for 91 classes, random weights, 1000 p
 exactly 100 or 8 objects are found. Files in int8 are calibrated on the photo itself, and give the best 100 or 8,
 for their scores are others. Then a training step with 512 regions, batch normalisation frozen, SGD with momentum.
 Printed are medians and least times, the processor time of all threads, and the peak of each program's memory.
-Kinds whose package is not installed are left out.
+Kinds whose package is not installed are left out. Those with -bfloat16 compute in it, and ask for a processor that has
+it: torchvision by torch.autocast. Files are written by way of the kind keras.
 """
 
 import argparse

@@ -19,6 +19,7 @@ from mrcnn.training.callbacks import (
     StopAtNonFiniteLoss,
     recording_callbacks,
 )
+from mrcnn.training.devices import on_processor
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.machine import warn_of_slow_precision
 from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled
@@ -180,7 +181,8 @@ class Trainable:
         """Write the settings into the run folder, and say what begins."""
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
-        warn_of_slow_precision(self.config.PRECISION)
+        if on_processor():
+            warn_of_slow_precision(self.config.PRECISION)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         rate = rate_text(self.config, learning_rate)
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")

@@ -328,6 +328,22 @@ def _first_line(error):
     return str(error).strip().splitlines()[0]
 
 
+def on_processor() -> bool:
+    """Whether the backend has found no accelerator, so that the machine's processor computes."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return all(device.device_type == "CPU" for device in tf.config.list_physical_devices())
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "cpu"
+    import torch
+
+    return not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
 def accelerator_memory() -> dict[str, int] | None:
     """Tell what memory the first GPU has, and the most of it that this process has held.
 

@@ -10,6 +10,10 @@ CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/
            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
             "/sys/fs/cgroup/memory/memory.stat"))
 
+# Words of /proc/cpuinfo, of Intel's, AMD's and ARM's processors.
+ARITHMETIC = {"mixed_bfloat16": {"avx512_bf16", "amx_bf16", "bf16"},
+              "mixed_float16": {"avx512_fp16", "amx_fp16", "asimdhp"}}
+
 
 def cores() -> int:
     """Number of processor cores that this process may use."""
@@ -54,7 +58,7 @@ def _of_cgroup(limit, usage, stat):
 
 def _read(path):
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="ascii", errors="replace") as file:
             return file.read()
     except OSError:
         return None
@@ -75,27 +79,29 @@ def gpu_memory() -> int | None:
         return None
 
 
-def has_bfloat16(path: str = "/proc/cpuinfo") -> bool | None:
-    """Whether the processor multiplies bfloat16 numbers; None where the system does not tell.
-
-    Args:
-        path: of the system's account of its processors.
-    """
-    told = {word for line in (_read(path) or "").splitlines() if line.startswith(("flags", "Features"))
-            for word in line.split()}
-    return bool(told & {"avx512_bf16", "amx_bf16", "bf16"}) if told else None
-
-
-def warn_of_slow_precision(precision: str) -> None:
-    """Warn of a Config.PRECISION that this machine's processor, where that computes, has no arithmetic for.
+def has_arithmetic(precision: str, path: str = "/proc/cpuinfo") -> bool | None:
+    """Whether the processor multiplies numbers of a Config.PRECISION; None where the system does not tell.
 
     Args:
         precision: "float32", "mixed_float16" or "mixed_bfloat16".
+        path: of the system's account of its processors.
     """
-    slow = precision == "mixed_float16" or precision == "mixed_bfloat16" and has_bfloat16() is False
-    if slow and gpu_memory() is None:
-        better = "mixed_bfloat16" if has_bfloat16() else "float32"
-        warnings.warn(f"PRECISION={precision!r}: no NVIDIA GPU was found, and this processor has no such arithmetic; "
+    if precision not in ARITHMETIC:
+        return True
+    told = {word for line in (_read(path) or "").splitlines() if line.startswith(("flags", "Features"))
+            for word in line.split()}
+    return bool(told & ARITHMETIC[precision]) if told else None
+
+
+def warn_of_slow_precision(precision: str) -> None:
+    """Warn of a Config.PRECISION that this machine's processor, which computes, has no arithmetic for.
+
+    Args:
+        precision: as for `has_arithmetic`.
+    """
+    if has_arithmetic(precision) is False:
+        better = "mixed_bfloat16" if has_arithmetic("mixed_bfloat16") else "float32"
+        warnings.warn(f"PRECISION={precision!r}: no accelerator was found, and this processor has no such arithmetic; "
                       f"{better!r} is likely faster on it.", stacklevel=3)
 
 

@@ -190,8 +190,8 @@ def files(tmp_path_factory):
     return folder, expected
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.long)])
 def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")

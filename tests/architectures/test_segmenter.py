@@ -179,7 +179,6 @@ def test_new_weights_follow_from_the_seed(tmp_path):
     assert not all(np.array_equal(a, b) for a, b in zip(first, other))
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path):
     # Masks of the canvas's size, so that no side of anything is known when the graph is made.

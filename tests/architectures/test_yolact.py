@@ -76,9 +76,9 @@ def test_the_checkpoint_detects_the_same_and_in_tiles(learned):
     assert len(wide["scores"]) >= 2 and set(wide["class_ids"]) >= {class_ids[0], pictures.load_mask(1)[1][0]}
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow compares the others with itself")
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.long)])
 def test_one_set_of_weights_gives_one_set_of_detections(learned, backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")

@@ -12,7 +12,7 @@ spec.loader.exec_module(fuzz)
 
 
 WITHOUT_TORCH = [kind for kind in fuzz.kinds() if not kind.startswith("pth")]  # PyTorch writes those files
-CASES = 5
+CASES = 8
 
 
 def test_changed_files_are_read_or_refused_in_one_line():

@@ -275,3 +275,13 @@ def test_a_cpu_has_no_accelerator_to_tell_of(monkeypatch):
     monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"peak": 7, "current": 3})
     monkeypatch.setattr("mrcnn.training.machine.gpu_memory", lambda: 11)
     assert devices.accelerator_memory() == {"peak": 7, "limit": 11}
+
+
+@pytest.mark.parametrize("types, alone", [(["CPU"], True), (["CPU", "CPU"], True), (["CPU", "GPU"], False)])
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="each backend is asked in its own way")
+def test_the_processor_computes_where_no_accelerator_is_found(types, alone, monkeypatch):
+    import tensorflow as tf
+
+    found = [tf.config.PhysicalDevice(f"/physical_device:{kind}:0", kind) for kind in types]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *kinds: found)
+    assert devices.on_processor() is alone

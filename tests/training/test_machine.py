@@ -46,31 +46,32 @@ def test_no_gpu_is_found_without_its_program_or_where_it_is_hidden(monkeypatch, 
     assert machine.gpu_memory() is None
 
 
-@pytest.mark.parametrize("told, known", [
-    ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True), ("Features : fp asimd bf16\n", True),
-    ("model name\t: bf16\nflags\t: fpu avx2\n", False), ("processor : 0\n", None), (None, None),
+@pytest.mark.parametrize("told, bfloat16, float16", [
+    ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True, False), ("Features : fp asimdhp bf16\n", True, True),
+    ("model name\t: bf16 \xb5\nflags\t: fpu avx512_fp16\n", False, True), ("flags : fpu\n", False, False),
+    ("processor : 0\n", None, None), (None, None, None),
 ])
-def test_bfloat16_is_what_the_system_tells(told, known, tmp_path):
+def test_arithmetic_is_what_the_system_tells(told, bfloat16, float16, tmp_path):
     path = tmp_path / "cpuinfo"
     if told is not None:
-        path.write_text(told)
-    assert machine.has_bfloat16(str(path)) is known
+        path.write_text(told, encoding="latin-1")
+    assert machine.has_arithmetic("mixed_bfloat16", str(path)) is bfloat16
+    assert machine.has_arithmetic("mixed_float16", str(path)) is float16
+    assert machine.has_arithmetic("float32", str(path)) is True
 
 
-@pytest.mark.parametrize("precision, bfloat16, better", [
-    ("mixed_bfloat16", False, "float32"), ("mixed_float16", False, "float32"),
-    ("mixed_float16", True, "mixed_bfloat16"),
-    ("mixed_bfloat16", True, None), ("mixed_bfloat16", None, None), ("float32", False, None),
+@pytest.mark.parametrize("precision, known, better", [
+    ("mixed_bfloat16", {"mixed_bfloat16": False}, "float32"),
+    ("mixed_float16", {"mixed_float16": False, "mixed_bfloat16": False}, "float32"),
+    ("mixed_float16", {"mixed_float16": False, "mixed_bfloat16": True}, "mixed_bfloat16"),
+    ("mixed_float16", {"mixed_float16": True}, None), ("mixed_bfloat16", {"mixed_bfloat16": None}, None),
 ])
-def test_a_precision_that_the_processor_has_not_is_told(precision, bfloat16, better, monkeypatch):
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: bfloat16)
-    monkeypatch.setattr(machine, "gpu_memory", lambda: None)
+def test_a_precision_that_the_processor_has_not_is_told(precision, known, better, monkeypatch):
+    monkeypatch.setattr(machine, "has_arithmetic", known.get)
     if better:
         with pytest.warns(UserWarning, match=f"PRECISION='{precision}': .*'{better}' is likely faster"):
             machine.warn_of_slow_precision(precision)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        if not better:
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
             machine.warn_of_slow_precision(precision)
-        monkeypatch.setattr(machine, "gpu_memory", lambda: 2**30)
-        machine.warn_of_slow_precision(precision)
