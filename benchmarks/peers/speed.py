@@ -8,7 +8,8 @@ exactly 100 or 8 objects are found. Files in int8 are calibrated on the photo it
 for their scores are others. Then a training step with 512 regions, batch normalisation frozen, SGD with momentum.
 Printed are medians and least times, the processor time of all threads, and the peak of each program's memory.
 Kinds whose package is not installed are left out. Those with -bfloat16 compute in it, and ask for a processor that has
-it: torchvision by torch.autocast. Files are written by way of the kind keras.
+it: torchvision by torch.autocast. Files are written by way of the kind keras. keras-jax and keras-torch are the network
+on those backends.
 """
 
 import argparse
@@ -24,12 +25,14 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [ROOT, os.path.join(ROOT, "benchmarks")]
-EXPORTS = {"onnx": "onnx", "onnx-int8": "onnx", "openvino": "xml", "openvino-int8": "xml"}  # endings of their files
-RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino"}
+EXPORTS = {"onnx": "onnx", "onnx-int8": "onnx", "openvino": "xml", "openvino-int8": "xml",
+           "litert": "tflite"}  # endings of their files
+RUNTIMES = {"onnx": "onnxruntime", "openvino": "openvino", "keras-jax": "jax", "keras-torch": "torch"}
+BACKENDS = {"keras": "tensorflow", "keras-jax": "jax", "keras-torch": "torch"}
 HALF = "-bfloat16"  # the same network or file, with convolutions in bfloat16: for processors that have it
-PLAIN = ("keras", *EXPORTS, "torchvision")
+PLAIN = (*BACKENDS, *EXPORTS, "torchvision")
 HALVED = tuple(kind + HALF for kind in ("keras", "openvino", "openvino-int8", "torchvision"))
-KINDS = {kind: RUNTIMES.get(kind.split("-")[0]) for kind in (*PLAIN, *HALVED)}  # and what each needs
+KINDS = {kind: RUNTIMES.get(kind, RUNTIMES.get(kind.split("-")[0])) for kind in (*PLAIN, *HALVED)}  # and its package
 OBJECTS = (100, 8)
 CLASSES = 91
 TORCHVISION_POSITIVE = 18  # regions of the photo here, with torchvision's random weights
@@ -71,6 +74,8 @@ def keras_model(size, threshold=0.0, **settings):
 
 def keras_detection(size, folder, **settings):
     """{number of objects: a function that finds them}; writes the thresholds of the exported files."""
+    import keras
+
     model, photo = keras_model(size, **settings), photo_of(size)
     (result,) = model.detect([photo])
     assert len(result["scores"]) == 100, len(result["scores"])
@@ -81,7 +86,7 @@ def keras_detection(size, folder, **settings):
             (result,) = model.detect([photo], min_confidence=threshold)
             return len(result["scores"])
         runs[objects] = run
-    if not settings:
+    if not settings and keras.backend.backend() == "tensorflow":
         with open(os.path.join(folder, "thresholds.json"), "w") as file:
             json.dump(dict(zip(OBJECTS, (0.0, eighth))), file)
     return runs
@@ -224,7 +229,7 @@ def work(kind, task, size, folder):
     settings = {"PRECISION": "mixed_bfloat16"} if half else {}
     if task == "train":
         return take_turns({"train": keras_training(size, **settings)})
-    if kind == "keras":
+    if kind in BACKENDS:
         return take_turns(keras_detection(size, folder, **settings))
     return take_turns(exported_detection(kind, size, folder, **settings))
 
@@ -246,7 +251,9 @@ class Worker:
 
     def __init__(self, python, kind, task, options, folder):
         command = [python, __file__, "--work", kind, task, "--size", str(options.size), "--folder", folder]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "KERAS_BACKEND": BACKENDS.get(kind.removesuffix(HALF), "tensorflow")}
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment)
         while json.loads(self.answer()) != "ready":
             pass
 

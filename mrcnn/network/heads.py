@@ -12,7 +12,7 @@ from mrcnn.network.onnx_forms import DenseOnCrops, FlattenedCrops
 from mrcnn.network.some_cells import CellConv2D, OwnAnchors
 from mrcnn.ops import Tensor, roi_align
 from mrcnn.ops.portable import becomes_onnx
-from mrcnn.ops.sampling import filled_rows
+from mrcnn.ops.sampling import filled_rows, in_turns, turns_pay
 
 
 def normal(std: float) -> object:
@@ -242,6 +242,46 @@ class OwnMask(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")
+
+
+class MasksInTurns(keras.layers.Layer):
+    """Masks of the regions that are there, a few at a time, where graphs have static shapes; elsewhere what comes in.
+
+    Compiled, such a graph does not compute the masks of all rows that come in, for nothing reads them.
+
+    Args:
+        crop: layer that crops the regions for the mask head.
+        head: MaskHead.
+
+    Call:
+        {"logits": [N, s, s] of all regions, "valid": bool [N], "class_ids": int32 [N], "maps", "boxes", "image_index":
+        as for the layer that crops} -> float32 [N, s, s], 0 where not valid in such a graph
+    """
+
+    TURN = 8  # of fewer regions the convolutions take longer, of more what fills up the last turn
+
+    def __init__(self, crop: Callable[[dict], Tensor], head: MaskHead, **kwargs: object):
+        super().__init__(trainable=False, autocast=False, **kwargs)
+        self.parts = lambda: (crop, head)  # so that Keras does not take them for layers within this one
+
+    def call(self, inputs: dict[str, Tensor]) -> Tensor:
+        if not turns_pay():
+            return inputs["logits"]
+        crop, head = self.parts()
+
+        def masks(rows):
+            return head.own_masks(crop({"maps": inputs["maps"], **place_of(rows)}), rows["class_ids"])
+
+        rows = {name: inputs[name] for name in ("boxes", "image_index", "class_ids")}
+        return in_turns(masks, rows, inputs["valid"], self.TURN, tuple(inputs["logits"].shape[1:]))
+
+    def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
+        return keras.KerasTensor(inputs["logits"].shape, "float32")
+
+
+def place_of(flat: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What tells of regions where they are cropped from."""
+    return {key: flat[key] for key in ("boxes", "image_index", "order") if key in flat}
 
 
 class OwnClass(keras.layers.Layer):

@@ -11,7 +11,15 @@ from mrcnn.network.attribute_head import AttributeHead, AttributeTargets, Detect
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
-from mrcnn.network.heads import BoxHead, FlatRegions, MaskHead, OwnClass, RegionProposalHead
+from mrcnn.network.heads import (
+    BoxHead,
+    FlatRegions,
+    MaskHead,
+    MasksInTurns,
+    OwnClass,
+    RegionProposalHead,
+    place_of,
+)
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.network.onnx_forms import AsBefore, ByLevel
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
@@ -159,6 +167,10 @@ def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config
     flat = ByLevel(heads["mask_crops"].levels, name="detections_by_level")({"maps": stages["maps"], **flat})
     crops = heads["mask_crops"]({"maps": stages["maps"], **place_of(flat)})
     logits = heads["mask"].own_masks(crops, flat["class_ids"])
+    logits = MasksInTurns(heads["mask_crops"], heads["mask"], name="mrcnn_mask_in_turns")(
+        {"logits": logits, "maps": stages["maps"], "class_ids": flat["class_ids"], "valid": flat["valid"],
+         **place_of(flat)}
+    )
     if config.MASK_HEAD == "points":
         predict = functools.partial(point_logits, stages, heads, flat, logits)
         logits = subdivide(logits, predict, config.POINT_HEAD_SUBDIVISIONS, config.POINT_HEAD_INFERENCE_POINTS)
@@ -173,11 +185,6 @@ def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config
             {"logits": seen, **rows, "valid": detections["valid"]}
         )
     return found
-
-
-def place_of(flat: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What tells of regions where they are cropped from."""
-    return {key: flat[key] for key in ("boxes", "image_index", "order") if key in flat}
 
 
 def attribute_logits(stages: dict, heads: dict, flat: dict[str, Tensor], masks: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A network as a compiled function of JAX that leaves the network as it is."""
+"""What only JAX can tell or do: a network as a compiled function that leaves it as it is, and what computes."""
 
 from collections.abc import Callable
 
@@ -29,3 +29,8 @@ def compiled(model: object) -> Callable:
         return jax.tree.map(np.asarray, call(*weights, inputs))
 
     return run
+
+
+def on_processor() -> bool:
+    """Whether JAX has found no accelerator."""
+    return jax.default_backend() == "cpu"

@@ -1,5 +1,7 @@
 """Choosing rows: a random, balanced share of a set, and the rows that are worth computing at all."""
 
+from collections.abc import Callable
+
 from keras import backend, ops, random
 
 from mrcnn.ops import Tensor
@@ -54,3 +56,52 @@ def filled_rows(valid: Tensor) -> tuple[Tensor, Tensor]:
     spare = ops.logical_and(rows == 0, ops.logical_not(ops.any(valid)))
     chosen = ops.nonzero(ops.logical_or(valid, spare))[0]
     return ops.cast(chosen, "int32"), ops.take(valid, chosen)
+
+
+def turns_pay() -> bool:
+    """Whether padding costs work that `in_turns` spares: static shapes, and no accelerator doing all rows at once."""
+    if backend.backend() == "jax":
+        from mrcnn.ops.native_jax import on_processor
+
+        return on_processor()
+    return needs_static_shapes()
+
+
+def in_turns(function: Callable[[dict[str, Tensor]], Tensor], rows: dict[str, Tensor], valid: Tensor,
+             turn: int, shape: tuple[int, ...]) -> Tensor:
+    """What a function gives of the valid rows, some of them at a time, and 0 for the rest.
+
+    This is for graphs whose shapes do not follow what is found (`turns_pay`): their loops can end when all valid rows
+    had their turn, so padding costs no more than what fills up the last turn.
+
+    Args:
+        function: from {name: [turn, ...]} to [turn, *shape].
+        rows: {name: [N, ...]}.
+        valid: bool [N].
+        turn: rows of a turn.
+        shape: of what the function gives of a row.
+
+    Returns:
+        float32 [N, *shape].
+    """
+    number = valid.shape[0]
+    turns = -(-number // turn)
+    place = ops.arange(number, dtype="int32")
+    order = ops.cast(ops.argsort(ops.where(valid, place, place + number)), "int32")  # the valid ones first
+    count = ops.sum(ops.cast(valid, "int32"))
+
+    ones = (1,) * len(shape)
+
+    def unfinished(index, table):
+        return index * turn < count
+
+    def again(index, table):
+        chosen = ops.take(order, ops.minimum(index * turn + ops.arange(turn, dtype="int32"), number - 1))
+        answer = function({name: ops.take(value, chosen, axis=0) for name, value in rows.items()})
+        here = ops.cast(ops.arange(turns, dtype="int32") == index, "float32")
+        return index + 1, table + ops.reshape(here, (-1, 1, *ones)) * ops.cast(answer, "float32")[None]
+
+    start = ops.convert_to_tensor(0, dtype="int32"), ops.zeros((turns, turn, *shape), dtype="float32")
+    _, table = ops.while_loop(unfinished, again, start)
+    table = ops.take(ops.reshape(table, (turns * turn, *shape)), ops.argsort(order), axis=0)
+    return table * ops.reshape(ops.cast(valid, "float32"), (-1, *ones))

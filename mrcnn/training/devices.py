@@ -336,9 +336,9 @@ def on_processor() -> bool:
 
         return all(device.device_type == "CPU" for device in tf.config.list_physical_devices())
     if backend == "jax":
-        import jax
+        from mrcnn.ops.native_jax import on_processor as jax_on_processor
 
-        return jax.default_backend() == "cpu"
+        return jax_on_processor()
     import torch
 
     return not (torch.cuda.is_available() or torch.backends.mps.is_available())

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from mrcnn.network.heads import MaskHead, OwnClass
+from mrcnn.network.heads import MaskHead, MasksInTurns, OwnClass
+from mrcnn.ops.portable import portable_graph
 
 CONVOLUTIONS = [f"mrcnn_mask_conv{index}" for index in range(1, 5)]
 
@@ -47,3 +48,24 @@ def test_own_class_of_masks_and_of_points():
         logits = np.broadcast_to(values.reshape((2,) + (1,) * len(shape) + (4,)), (2,) + shape + (4,))
         own = OwnClass()({"logits": ops.convert_to_tensor(logits.copy()), "class_ids": class_ids})
         assert ops.convert_to_numpy(own).tolist() == [np.full(shape, 2.0).tolist(), np.full(shape, 13.0).tolist()]
+
+
+def test_masks_in_turns_are_those_of_all_rows_at_once():
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    head = MaskHead(6, 4, "batch", None, 1)
+    crops, class_ids = rng.normal(size=(11, 5, 5, 8)).astype("float32"), rng.integers(1, 4, 11).astype("int32")
+    all_rows = head.own_masks(ops.convert_to_tensor(crops), ops.convert_to_tensor(class_ids))
+    valid = np.arange(11) % 3 > 0  # of two images, say: what is there does not stand at the front
+    inputs = {"logits": all_rows, "valid": valid, "maps": [crops], "boxes": np.zeros((11, 4), "float32"),
+              "class_ids": class_ids, "image_index": np.arange(11, dtype="int32")}
+    inputs = {name: each if name == "maps" else ops.convert_to_tensor(each) for name, each in inputs.items()}
+    layer = MasksInTurns(lambda given: ops.take(given["maps"][0], given["image_index"], axis=0), head)
+    with portable_graph(static=True):
+        masks = ops.convert_to_numpy(layer(inputs))
+    all_rows = ops.convert_to_numpy(all_rows)
+    if keras.backend.backend() == "tensorflow":
+        assert layer(inputs) is inputs["logits"]  # where shapes may follow what is found there are no other rows
+        assert np.std(all_rows) > 0
+    expected = np.where(valid[:, None, None], all_rows, 0.0)
+    np.testing.assert_allclose(masks, expected, atol=1e-6)

@@ -1,8 +1,9 @@
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
-from mrcnn.ops.sampling import filled_rows, sample_balanced
+from mrcnn.ops.sampling import filled_rows, in_turns, sample_balanced
 
 
 def sample(positive, negative, count, max_positive, seed=0):
@@ -52,3 +53,20 @@ def test_filled_rows_lists_the_valid_ones():
         assert len(rows) >= 1
         if keras.backend.backend() != "jax":
             assert len(rows) == max(1, sum(valid))
+
+
+@pytest.mark.parametrize("valid,turns", [([0, 1, 0, 1, 1], 2), ([1] * 5, 3), ([0] * 5, 0), ([0, 0, 0, 0, 1], 1)])
+def test_rows_take_turns_until_the_valid_ones_are_done(valid, turns):
+    taken = []
+
+    def ten_times(rows):
+        taken.append(tuple(rows["number"].shape))
+        return ops.stack([rows["number"] * 10, rows["number"] + rows["other"][:, 0]], axis=1)
+
+    rows = {"number": ops.convert_to_tensor(np.arange(1, 6, dtype="int32")), "other": ops.ones((5, 1), "int32")}
+    found = in_turns(ten_times, rows, ops.convert_to_tensor(np.array(valid, bool)), 2, (2,))
+    # Row i, counted from 1, gives 10 i and i + 1; one that is not valid gives 0.
+    expected = [[10 * i * there, (i + 1) * there] for i, there in enumerate(valid, start=1)]
+    assert ops.convert_to_numpy(found).tolist() == expected
+    if keras.backend.backend() != "jax":  # which traces a loop, and does not run it step by step
+        assert taken == [(2,)] * turns
