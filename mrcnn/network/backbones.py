@@ -11,7 +11,6 @@ import functools
 import re
 import string
 import sys
-from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -21,6 +20,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
 from mrcnn.network.group_norm import GroupNormalization
+from mrcnn.network.layer_names import give_stable_names
 from mrcnn.ops import Tensor
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
@@ -223,16 +223,6 @@ def _application(image, name, mean_pixel):
             "EfficientNetV2B0 to B3, S, M or L instead."
         )
     return model
-
-
-def give_stable_names(operations: Sequence) -> None:
-    """Rename layers with weights that Keras named by a count over the whole process: weight files go by names."""
-    counts = {}
-    for layer in operations:
-        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
-        if getattr(layer, "weights", None) and re.fullmatch(rf"{kind}(_\d+)?", layer.name):
-            counts[kind] = counts.get(kind, 0) + 1
-            layer.name = f"backbone_{kind}_{counts[kind]}"
 
 
 def find_application(name: str | None) -> tuple:

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.errors import CheckpointError
+from mrcnn.network.layer_names import counted_name
 from mrcnn.network.layout import layout_of
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, read_text, whole_hdf5, write_text
 
 DEFAULT_ARCHITECTURE = "mask-rcnn"  # the architecture of files that name none: there was no other
 FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
+UNNAMED = r"variable(?:_(\d+))?"  # a weight that its layer gives no name, as Keras counts them over the whole process
 
 
 @dataclasses.dataclass
@@ -50,6 +52,33 @@ def weighted_layers(model: object) -> dict[str, object]:
     return {layer.name: layer for layer in model.layers if layer.weights}
 
 
+def weight_names(layer: object) -> list[str]:
+    """The names of a layer's weights in files, in order: each once, and the same in every process.
+
+    Args:
+        layer: Keras layer, or a model nested as one.
+
+    Returns:
+        The name of each variable; variable, variable_1 ... where it has none; kernel, kernel_2 ... where some share one.
+    """
+    own = [variable.name for variable in layer.weights]
+    stable, names = _by_place([name for name in own if re.fullmatch(UNNAMED, name)]), []
+    for name in own:
+        name, repeats = stable.get(name, name), 1
+        unique = name
+        while unique in names:
+            repeats += 1
+            unique = f"{name}_{repeats}"
+        names.append(unique)
+    return names
+
+
+def _by_place(unnamed):
+    """{name: that of its place} of weights without names of their own, whose numbers tell their order."""
+    ordered = sorted(unnamed, key=lambda name: int(re.fullmatch(UNNAMED, name)[1] or 0))
+    return {name: f"variable_{place}" if place else "variable" for place, name in enumerate(ordered)}
+
+
 def write_weights(path: str | os.PathLike, model: object, attributes: dict | None = None) -> None:
     """Write all weights of a model, whole or not at all.
 
@@ -74,9 +103,9 @@ def write_weights(path: str | os.PathLike, model: object, attributes: dict | Non
                 file.attrs[key] = value
         written = {name: [] for name in names}
         for name, layer in layers.items():
-            for variable in layer.weights:
-                key = f"{name}/{variable.name}:0"
-                value = layout.to_file(name, variable.name, np.asarray(variable), model)
+            for weight, variable in zip(weight_names(layer), layer.weights):
+                key = f"{name}/{weight}:0"
+                value = layout.to_file(name, weight, np.asarray(variable), model)
                 file.create_dataset(f"{groups[name]}/{key}", data=value)
                 written[groups[name]].append(key.encode())
         for name, keys in written.items():
@@ -152,13 +181,13 @@ class _Mismatch(CheckpointError):
 def _matched(path, layer, stored, layout):
     """[(variable, value)] of one layer, checked."""
     name, matched = layer.name, []
-    for variable in layer.weights:
-        if variable.name not in stored:
+    for weight, variable in zip(weight_names(layer), layer.weights):
+        if weight not in stored:
             raise _Mismatch(
-                f"{path}: layer {name} has {', '.join(stored)} where this network has {variable.name} too: "
+                f"{path}: layer {name} has {', '.join(stored)} where this network has {weight} too: "
                 "set NORM as in the run that wrote it, or exclude the layer."
             )
-        value = layout.from_file(name, stored[variable.name], tuple(variable.shape))
+        value = layout.from_file(name, stored[weight], tuple(variable.shape))
         if value.shape != tuple(variable.shape):
             remedy = (
                 f"other classes or settings? Exclude the layer ({', '.join(layout.class_layers)} for other classes) or "
@@ -167,11 +196,11 @@ def _matched(path, layer, stored, layout):
                 "or exclude the layers of this part, which start anew."
             )
             raise _Mismatch(
-                f"{path}: {name}/{variable.name} is {list(value.shape)} in the file, {list(variable.shape)} in the "
+                f"{path}: {name}/{weight} is {list(value.shape)} in the file, {list(variable.shape)} in the "
                 f"network: {remedy}"
             )
         if not np.isfinite(value).all():
-            raise CheckpointError(f"{path}: {name}/{variable.name} holds NaN or infinity: use an earlier checkpoint.")
+            raise CheckpointError(f"{path}: {name}/{weight} holds NaN or infinity: use an earlier checkpoint.")
         matched.append((variable, value))
     return matched
 
@@ -181,12 +210,39 @@ class KerasLayers(dict):
 
 
 def _by_name(stored, layers):
-    """{layer: {weight name: array}} of `KerasLayers`, in which a layer's weights are in the order of the model's."""
+    """{layer: {weight name: array}} with the names that this network has."""
     if not isinstance(stored, KerasLayers):
-        return stored
-    names = {name: [weight.name for weight in layer.weights] for name, layer in layers.items()}
+        return {layer: _stable(arrays) for layer, arrays in _stable_layers(stored, layers).items()}
+    # A layer's weights are in the order of the model's.
+    names = {name: weight_names(layer) for name, layer in layers.items()}
     return {layer: {dict(enumerate(names.get(layer, ()))).get(int(index), index): array
                     for index, array in arrays.items()} for layer, arrays in stored.items()}
+
+
+def _stable(arrays):
+    """{weight name: array} of a layer, of which those without names of their own go by their place."""
+    places = _by_place([name for name in arrays if re.fullmatch(UNNAMED, name)])
+    return {places.get(name, name): array for name, array in arrays.items()}
+
+
+def _stable_layers(stored, layers):
+    """{layer: arrays}, in which layers that earlier versions left with Keras' count have the names that they have now.
+
+    Only where a file has as many of a kind as the network: of these the first is the first.
+    """
+    renamed = {}
+    for kind in {name.rpartition("_")[0] for name in layers if name.startswith("backbone_") and name not in stored}:
+        now = [name for name in layers if name.rpartition("_")[0] == kind]
+        pattern = counted_name(kind.removeprefix("backbone_"))
+        old = {int(found[1] or 0): name for name in stored
+               if name not in layers and (found := re.fullmatch(pattern, name))}
+        if len(old) == len(now):
+            renamed.update({old[number]: name for number, name in zip(sorted(old), sorted(now, key=_number_of))})
+    return {renamed.get(name, name): arrays for name, arrays in stored.items()}
+
+
+def _number_of(name):
+    return int(name.rpartition("_")[2]) if name.rpartition("_")[2].isdecimal() else 0
 
 
 def _keras_layers(path, file):

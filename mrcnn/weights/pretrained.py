@@ -10,8 +10,9 @@ import numpy as np
 from mrcnn.config import Config, Settings
 from mrcnn.data.formats.array_files import open_arrays
 from mrcnn.errors import CheckpointError, DataError
-from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application, give_stable_names
+from mrcnn.network.backbones import RESNET_BLOCKS, RESNETS_V1_5, find_application
 from mrcnn.network.efficientnet_lite import LITES
+from mrcnn.network.layer_names import give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
 from mrcnn.weights.hdf5_files import open_hdf5

@@ -170,3 +170,58 @@ def test_a_full_disk_leaves_the_old_file(model, saved):
         weights.write_weights(saved, model, {"mrcnn_epoch": 4})
     assert weights.read_attributes(saved)["epoch"] == 3 and len(weights.read_layers(saved)) > 20
     assert os.listdir(os.path.dirname(saved)) == ["weights.h5"]
+
+
+class Unnamed(keras.layers.Layer):
+    """Two weights without names, as ConvNeXt's LayerScale has one: Keras counts them over the whole process."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="random_normal")
+        self.shift = self.add_weight(shape=(shape[-1],), initializer="random_normal")
+
+    def call(self, x):
+        return x * self.scale + self.shift
+
+
+def unnamed():
+    """A network of such a layer, and of a nested model in which two layers have a kernel and a bias each."""
+    nested = keras.Sequential([keras.layers.Dense(3), keras.layers.Dense(2)], name="nested")
+    model = keras.Sequential([keras.Input((2,)), Unnamed(name="own"), nested])
+    return model
+
+
+def test_weights_without_names_go_by_their_place(tmp_path):
+    path, first = str(tmp_path / "w.h5"), unnamed()
+    for _ in range(12):  # numbers of one and of two digits
+        unnamed()
+    model = unnamed()
+    assert [w.name for w in model.layers[0].weights] != [w.name for w in first.layers[0].weights]
+    assert weights.weight_names(model.layers[0]) == ["variable", "variable_1"]
+    assert weights.weight_names(model.layers[1]) == ["kernel", "bias", "kernel_2", "bias_2"]
+    weights.write_weights(path, model)
+    assert not weights.load_weights(path, first).missing
+    for a, b in zip(first.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    # As earlier versions wrote them: the numbers that Keras gave, which HDF5 sorts as texts.
+    with h5py.File(path, "a") as file:
+        for old, new in (("variable", "variable_9"), ("variable_1", "variable_10")):
+            file.move(f"own/own/{old}:0", f"own/own/{new}:0")
+    again = unnamed()
+    weights.load_weights(path, again)
+    for a, b in zip(again.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_layers_of_earlier_versions_are_found_under_the_names_of_now(tmp_path):
+    path = str(tmp_path / "w.h5")
+
+    def network(*names):
+        return keras.Sequential([keras.Input((2,)), *(keras.layers.Dense(2, name=name) for name in names)])
+
+    old, new = network("se_block_9", "se_block_10"), network("backbone_seblock_1", "backbone_seblock_2")
+    weights.write_weights(path, old)
+    assert weights.load_weights(path, new).loaded == ["backbone_seblock_1", "backbone_seblock_2"]
+    for a, b in zip(old.get_weights(), new.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(CheckpointError, match="none of its 2 layers"):  # of another number of layers: not guessed
+        weights.load_weights(path, network("backbone_seblock_1"))
