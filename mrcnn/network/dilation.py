@@ -8,12 +8,13 @@ from keras import layers, ops
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
-from mrcnn.network.backbones import build_backbone
+from mrcnn.network.backbones import TAPS, build_backbone
 from mrcnn.ops import Tensor
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 AVERAGE = layers.AveragePooling2D
 POOLINGS = (layers.MaxPooling2D, AVERAGE)
+MEASURED_SIDE = 256  # pixels, of the photo by which strides are measured where a network takes any size
 
 
 def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) -> dict[str, Tensor]:
@@ -38,22 +39,11 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
     if output_stride >= 32:
         return taps
     function = keras.Function([image], list(taps.values()))
-    changed, strides = _dilated_settings(function, image, output_stride)
-    made = {}
-
-    def anew(operation):
-        """Every layer once more: one that was called twice would have no output that its name tells."""
-        if not isinstance(operation, layers.Layer) or isinstance(operation, layers.InputLayer):
-            return operation
-        if operation.name not in made:
-            kind = DenseAverage if operation.name in changed and isinstance(operation, AVERAGE) else type(operation)
-            layer = kind.from_config(changed.get(operation.name, operation.get_config()))
-            layer.undilated_stride = strides[operation.name]  # tells its stage, which its map's size does not
-            made[operation.name] = layer
-        return made[operation.name]
-
-    maps = function._run_through_graph([image], operation_fn=anew)
-    return dict(zip(taps, maps))
+    plan = _Plan(output_stride)
+    plan.follow(function, [image])
+    maps = dict(zip(taps, function._run_through_graph([image], operation_fn=_Anew(plan))))
+    _check_strides(maps, image, config.BACKBONE, output_stride)
+    return maps
 
 
 class DenseAverage(AVERAGE):
@@ -72,31 +62,115 @@ class DenseAverage(AVERAGE):
         return summed(x) / summed(ops.ones_like(x[:1, :, :, :1]))
 
 
-def _dilated_settings(function, image, output_stride):
-    """({name: settings} of layers that are other than before, {name: stride without dilation}), from the image on."""
-    changed, strides, padded = {}, {}, {}
-    state = {id(image): (1, 1)}  # of each tensor: the stride that it would have, and the dilation of what follows
-    for operation in function.operations:
-        if isinstance(operation, layers.InputLayer):
-            continue
-        inputs = keras.tree.flatten(operation.input)
-        stride, dilation = max((state.get(id(tensor), (1, 1)) for tensor in inputs), default=(1, 1))
+class _Plan:
+    """What becomes of each layer of a backbone, by the layer's id, nested models gone into.
+
+    Attributes:
+        changed: settings of layers that are other than before.
+        strides: of each layer, as they are without dilation.
+    """
+
+    def __init__(self, output_stride):
+        self.output_stride = output_stride
+        self.changed, self.strides = {}, {}
+        self.state = {}  # of each tensor: the stride that it would have, and the dilation of what follows
+        self.padded = {}  # of each tensor the ZeroPadding2D that it comes from
+
+    def follow(self, graph, inputs):
+        """Go through a graph that is given `inputs`, the tensors of the graph round it."""
+        self._pass(inputs, graph.inputs)
+        for operation in graph.operations:
+            if isinstance(operation, layers.InputLayer):
+                continue
+            given = keras.tree.flatten(operation.input)
+            nested = _graph_in(operation)
+            if nested is None:
+                self._settle(operation, given)
+                continue
+            self.follow(nested, given)
+            self._pass(nested.outputs, keras.tree.flatten(operation.output))
+            self.strides[id(operation)] = max(self.state[id(tensor)][0] for tensor in nested.outputs)
+
+    def _pass(self, tensors, others):
+        """Let tensors of one graph be known as those of another."""
+        for tensor, other in zip(tensors, others):
+            self.state[id(other)] = self.state.get(id(tensor), (1, 1))
+            if id(tensor) in self.padded:
+                self.padded[id(other)] = self.padded[id(tensor)]
+
+    def _settle(self, operation, inputs):
+        stride, dilation = max((self.state.get(id(tensor), (1, 1)) for tensor in inputs), default=(1, 1))
         step = _stride_of(operation)
         if isinstance(operation, layers.ZeroPadding2D):
-            padded[id(operation.output)] = operation
-        if step > 1 and stride * step > output_stride or dilation > 1 and isinstance(operation, CONVOLUTIONS):
-            settings = _dilated(operation, dilation, stride * step > output_stride)
-            padding = padded.get(id(inputs[0]))
+            self.padded[id(operation.output)] = operation
+        dense = step > 1 and stride * step > self.output_stride
+        if dense or dilation > 1 and isinstance(operation, CONVOLUTIONS):
+            settings = _dilated(operation, dilation, dense)
+            padding = self.padded.get(id(inputs[0]))
             if padding is not None:
-                changed[padding.name] = {**padding.get_config(), "padding": ((0, 0), (0, 0))}
+                self.changed[id(padding)] = {**padding.get_config(), "padding": ((0, 0), (0, 0))}
                 settings["padding"] = "same"
-            changed[operation.name] = settings
-            if stride * step > output_stride:
-                dilation *= step
-        strides[operation.name] = stride * step
+            self.changed[id(operation)] = settings
+            dilation *= step if dense else 1
+        self.strides[id(operation)] = stride * step
         for tensor in keras.tree.flatten(operation.output):
-            state[id(tensor)] = (stride * step, dilation)
-    return changed, strides
+            self.state[id(tensor)] = (stride * step, dilation)
+
+
+class _Anew:
+    """Every layer once more, as planned: one that was called twice would have no output that its name tells."""
+
+    def __init__(self, plan):
+        self.plan, self.made = plan, {}
+
+    def __call__(self, operation):
+        if not isinstance(operation, layers.Layer) or isinstance(operation, layers.InputLayer):
+            return operation
+        if id(operation) not in self.made:
+            nested = _graph_in(operation)
+            layer = self._layer(operation) if nested is None else self._model(operation, nested)
+            layer.undilated_stride = self.plan.strides[id(operation)]  # tells its stage, which its map's size does not
+            self.made[id(operation)] = layer
+        return self.made[id(operation)]
+
+    def _layer(self, operation):
+        changed = self.plan.changed.get(id(operation))
+        kind = DenseAverage if changed and isinstance(operation, AVERAGE) else type(operation)
+        return kind.from_config(changed or operation.get_config())
+
+    def _model(self, operation, graph):
+        """A nested model of layers made anew, of maps of any size, for they are larger than before."""
+        shapes = [tensor.shape if len(tensor.shape) != 4 else (tensor.shape[0], None, None, tensor.shape[3])
+                  for tensor in graph.inputs]
+        inputs = [keras.Input(batch_shape=shape, dtype=tensor.dtype) for shape, tensor in zip(shapes, graph.inputs)]
+        outputs = graph._run_through_graph(inputs, operation_fn=self)
+        model = keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=operation.name)
+        model.trainable = operation.trainable
+        return model
+
+
+def _graph_in(operation):
+    """The graph of a model that is nested as a layer; None of any other."""
+    graph = getattr(operation, "_functional", None) or operation
+    return graph if isinstance(graph, keras.Function) and hasattr(graph, "operations") else None
+
+
+def _check_strides(maps, image, backbone, output_stride):
+    """Raise ConfigError where a map is coarser or finer than promised: a layer halves maps by what is no setting."""
+    size, sized = image.shape[1], maps
+    if size is None:
+        size = MEASURED_SIDE
+        spec = keras.KerasTensor((1, size, size, image.shape[-1]), image.dtype)
+        sized = keras.Function([image], maps).compute_output_spec([spec])
+    for level, stride in zip(range(2, 6), TAPS):
+        name, promised = f"C{level}", min(stride, output_stride)
+        rows = sized[name].shape[1]
+        if rows != size // promised:
+            known = backbone if isinstance(backbone, str) else getattr(backbone, "__name__", "BACKBONE")
+            raise ConfigError(
+                f"Backbone {known} cannot be dilated: {name} has {rows} of {size} rows, and {size // promised} at "
+                f"stride {promised}; a layer of its own halves maps: set OUTPUT_STRIDE=32, or take another BACKBONE."
+            )
 
 
 def _stride_of(operation):
@@ -115,7 +189,9 @@ def _dilated(operation, dilation, dense):
             if max(operation.kernel_size) > 1 and operation.padding == "valid":
                 settings["padding"] = "same"  # of one that tiled its input without gap or overlap, as ConvNeXt's
     elif isinstance(operation, POOLINGS):
-        settings.update(pool_size=[dilation * side for side in operation.pool_size], strides=[1, 1], padding="same")
+        # One cell stays one: there is nothing in between.
+        sides = [dilation * side if side > 1 else 1 for side in operation.pool_size]
+        settings.update(pool_size=sides, strides=[1, 1], padding="same")
     else:
         raise ConfigError(
             f"Layer {operation.name} ({type(operation).__name__}) of this backbone cannot be dilated: set "

@@ -1,4 +1,4 @@
-"""Names of layers that are the same in every process: weight files go by them, and Keras counts over a whole process."""
+"""Names of layers that are the same in every process: weight files go by them, and Keras counts over a process."""
 
 import re
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ def weight_names(layer: object) -> list[str]:
         layer: Keras layer, or a model nested as one.
 
     Returns:
-        The name of each variable; variable, variable_1 ... where it has none; kernel, kernel_2 ... where some share one.
+        The name of each weight: variable, variable_1 ... of those without one, kernel, kernel_2 ... of equal ones.
     """
     own = [variable.name for variable in layer.weights]
     stable, names = _by_place([name for name in own if re.fullmatch(UNNAMED, name)]), []

@@ -13,8 +13,8 @@ from mrcnn.training.stages import backbone_stages
 
 def maps_of(build, backbone, *options, side=128):
     """(model, {"C2": map ...}) of a picture."""
-    config = TinyConfig(BACKBONE=backbone, NORM="group" if backbone == "small" else "batch", IMAGE_MIN_DIM=side,
-                        IMAGE_MAX_DIM=side)
+    config = TinyConfig(BACKBONE=backbone, NORM="group" if backbone == "small" else "batch", IMAGE_MIN_DIM=side or 128,
+                        IMAGE_MAX_DIM=side or 128)
     image = keras.Input((side, side, 3), name="image")
     return keras.Model(image, build(image, config, *options))
 
@@ -45,11 +45,8 @@ def test_the_last_convolutions_have_gaps():
 
 def test_it_sees_what_the_plain_one_sees():
     """torchvision's ResNet pads alike on all sides: every second place of the dense map is that of the plain one."""
-    plain = maps_of(build_backbone, "resnet50_v1_5", side=64)
-    dilated = maps_of(build_dilated_backbone, "resnet50_v1_5", 16, side=64)
-    for layer in plain.layers:
-        if layer.weights:
-            dilated.get_layer(layer.name).set_weights(layer.get_weights())
+    plain, dilated = by_names(maps_of(build_backbone, "resnet50_v1_5", side=64),
+                              maps_of(build_dilated_backbone, "resnet50_v1_5", 16, side=64))
     image = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype(np.float32)
     few, many = (keras.ops.convert_to_numpy(model(image)["C5"]) for model in (plain, dilated))
     assert few.shape[1] == 2 and many.shape[1] == 4
@@ -88,3 +85,82 @@ def test_dense_averages_are_of_the_cells_there_are():
                      for j in range(7)] for i in range(5)]
         found = keras.ops.convert_to_numpy(layer(x))
         np.testing.assert_allclose(found, np.stack([np.stack(row, 1) for row in expected], 1), atol=1e-6)
+
+
+def nested(image, stage5=True, train_bn=None):
+    """Halves in models nested as layers, as ConvNeXt does: a Sequential, one in a Sequential, padding apart."""
+    def halving(name, inner):
+        return keras.Sequential([keras.layers.LayerNormalization(), inner], name=name)
+
+    conv = keras.layers.Conv2D
+    x, maps = conv(4, 4, 2, "same", name="stem")(image), []
+    for stage, inner in enumerate((conv(4, 2, 2), conv(4, 2, 2), keras.Sequential([conv(4, 2, 2)]),
+                                   keras.Sequential([keras.layers.ZeroPadding2D(1), conv(4, 3, 2)]))):
+        x = halving(f"halving_{stage}", inner)(x)
+        x = keras.layers.DepthwiseConv2D(3, padding="same", name=f"block_{stage}")(x)
+        maps.append(x)
+    return maps
+
+
+def by_names(plain, dilated):
+    """Give the second network the weights of the first, layer by layer."""
+    for layer in plain.layers:
+        if layer.weights:
+            dilated.get_layer(layer.name).set_weights(layer.get_weights())
+    return plain, dilated
+
+
+@pytest.mark.parametrize("side", [128, None])
+def test_nested_models_are_gone_into(side):
+    plain, dilated = by_names(*(maps_of(build, nested, *options, side=side) for build, options in (
+        (build_backbone, ()), (build_dilated_backbone, (16,)))))
+    assert dilated.get_layer("halving_3").undilated_stride == 32
+    image = np.random.default_rng(0).normal(size=(1, 128, 128, 3)).astype(np.float32)
+    few, many = (keras.ops.convert_to_numpy(model(image)["C5"]) for model in (plain, dilated))
+    assert few.shape[1] == 4 and many.shape[1] == 8
+    np.testing.assert_allclose(many[:, ::2, ::2], few, atol=1e-5)
+
+
+def test_strides_of_8_in_nested_models_dilate_by_4():
+    dilated = maps_of(build_dilated_backbone, nested, 8)
+    assert {name: tensor.shape[1] for name, tensor in dilated.output.items()} == {"C2": 32, "C3": 16, "C4": 16,
+                                                                                   "C5": 16}
+    assert dilated.get_layer("block_3").dilation_rate == (4, 4)
+    assert dilated.get_layer("block_2").dilation_rate == (2, 2)
+
+
+class Halving(keras.layers.Layer):
+    def call(self, x):
+        return x[:, ::2, ::2]
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *(side and side // 2 for side in shape[1:3]), shape[3])
+
+
+@pytest.mark.parametrize("side", [128, None])
+def test_a_layer_that_halves_by_itself_is_refused(side):
+    def sliced(image, stage5=True, train_bn=None):
+        x, maps = keras.layers.Conv2D(4, 3, 2, "same")(image), []
+        for _ in range(4):
+            x = Halving()(x)
+            maps.append(x)
+        return maps
+
+    with pytest.raises(ConfigError, match="Backbone sliced cannot be dilated: C5 has .* set OUTPUT_STRIDE=32"):
+        maps_of(build_dilated_backbone, sliced, 16, side=side)
+
+
+def test_pooling_of_one_cell_stays_one_cell():
+    """Of one cell there is nothing in between: ResNet50V2's shortcuts take every second place, each as it is."""
+    def shortcuts(image, stage5=True, train_bn=None):
+        x, maps = keras.layers.Conv2D(4, 3, 2, "same", name="stem")(image), []
+        for _ in range(4):
+            x = keras.layers.MaxPooling2D(1, 2)(x)
+            maps.append(x)
+        return maps
+
+    plain, dilated = by_names(*(maps_of(build, shortcuts, *options) for build, options in (
+        (build_backbone, ()), (build_dilated_backbone, (8,)))))
+    image = np.random.default_rng(0).normal(size=(1, 128, 128, 3)).astype(np.float32)
+    few, many = (keras.ops.convert_to_numpy(model(image)["C5"]) for model in (plain, dilated))
+    np.testing.assert_array_equal(many[:, ::4, ::4], few)
