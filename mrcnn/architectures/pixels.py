@@ -100,6 +100,11 @@ class UNet(PixelSegmenter):
         """Build (training model, inference model), which share their weights."""
         return build_unet(config)
 
+    @classmethod
+    def uses_backbone(cls, config: UNetSettings) -> bool:
+        """Tell whether UNET_ENCODER is the backbone, and not the paper's own encoder."""
+        return config.UNET_ENCODER == "backbone"
+
 
 class U2Net(PixelSegmenter):
     """U2-Net (Qin 2020)."""

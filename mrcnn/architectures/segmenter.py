@@ -124,6 +124,18 @@ class Segmenter(Predictor, Trainable):
             )
         config.check()
 
+    @classmethod
+    def uses_backbone(cls, config: Settings) -> bool:
+        """Tell whether the network is built on Config.BACKBONE, for which there may be ImageNet weights.
+
+        Args:
+            config: the settings.
+
+        Returns:
+            False of an encoder of the network's own.
+        """
+        return cls.settings.BACKBONE != "own"
+
     def batches(self, dataset: Dataset, **settings: object) -> Batches:
         """Make batches of a data set as the training model takes them.
 

@@ -143,9 +143,11 @@ def machine_for(architecture: type, options: argparse.Namespace) -> dict:
     """What `choose` is told of the machine and the network."""
     from mrcnn.training.machine import cores, free_memory, gpu_memory
 
+    asked = base_config(options)(**{name: value for name, value in map(parse_setting, options.set)
+                                    if hasattr(architecture.settings, name)})
     return {
         "cores": cores(), "memory": free_memory(), "gpu": gpu_memory(), "installed": installed_weights(),
-        "objects": "segm_AP" in architecture.figures, "encoder": architecture.settings.BACKBONE != "own",
+        "objects": "segm_AP" in architecture.figures, "encoder": architecture.uses_backbone(asked),
         "imgaug": importlib.util.find_spec("imgaug") is not None,
         "largest": LARGEST_BATCH if options.batch_size == AUTO else None,
     }

@@ -114,16 +114,31 @@ def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) 
         return model
     architecture = class_of_option(options)
     overrides = {**anchors_of(options), **overrides}  # of imagenet in the place of coco, which has its own
-    model = architecture("training", new_config(options, overrides, dataset), options.logs)
+    config = new_config(options, overrides, dataset)
+    _check_encoder(architecture, config, options)
+    model = architecture("training", config, options.logs)
     carries = os.path.isfile(options.weights)
     tell_image_size(options, model.config, read_attributes(options.weights)["config"] if carries else None)
     if is_imagenet(options.weights):
         from mrcnn.weights.pretrained import load_imagenet
 
-        load_imagenet(model.training_model, model.config, options.weights.partition(":")[2] or None)
+        filled = load_imagenet(model.training_model, model.config, options.weights.partition(":")[2] or None)
+        print(f"--weights {options.weights}: {filled} layers of {model.config.BACKBONE} loaded.")
     elif options.weights != "none":
         load_pretrained(model, options.weights, options, dataset)
     return model
+
+
+def _check_encoder(architecture, config, options):
+    """Raise UsageError for a backbone, or ImageNet weights, of a network whose encoder is its own."""
+    if architecture.uses_backbone(config):
+        return
+    given = {"--backbone": "BACKBONE" in asked_settings(options), "--weights imagenet": is_imagenet(options.weights)}
+    asked = " and ".join(option for option, is_given in given.items() if is_given)
+    if asked:
+        way = ", or --set UNET_ENCODER=backbone" if hasattr(config, "UNET_ENCODER") else ""
+        raise UsageError(f"{asked}: this encoder is {architecture.architecture_name()}'s own and has no ImageNet "
+                         f"weights: leave {asked} out{way}.")
 
 
 def settle_weights(options: argparse.Namespace) -> None:
@@ -174,6 +189,20 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
                                 exclude=(*(() if same else model.training_model.layout.class_layers),
                                          *_other_attributes(model, written["config"])))
     print(f"{path}: {report}{model._in_force()}")
+    _tell_mean_pixel(model.config, path, written["config"])
+
+
+def _tell_mean_pixel(config, path, written):
+    """Tell of weights that were learned on pixels less another MEAN_PIXEL; those of PyTorch's files make up for it."""
+    from mrcnn.config import Config
+    from mrcnn.weights.files import is_foreign
+
+    theirs, own = (",".join(f"{value:g}" for value in mean) for mean in (
+        (written or {}).get("MEAN_PIXEL", Config.MEAN_PIXEL), config.MEAN_PIXEL))
+    if not is_foreign(path) and own != theirs:
+        whose = "was trained with" if written else "carries no settings; Matterport's files were trained with"
+        print(f"{path} {whose} MEAN_PIXEL=[{theirs}], and this run subtracts [{own}]: --set MEAN_PIXEL=[{theirs}] "
+              "keeps the pixels that the weights know.")
 
 
 def _other_attributes(model, written):

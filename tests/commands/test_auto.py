@@ -72,9 +72,10 @@ def test_networks_of_pixels_get_a_recipe_too(capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "anchors      this network has none to choose" in told
     assert recipe.given == ["--architecture", "unet", "--set", "UNET_CHANNELS=8"]
-    own = options_of("--preset", "auto", "--architecture", "u2netp")
-    take_recipe(own, drawn_pictures("train", 6), drawn_pictures("val", 2))
-    assert (own.weights, own.backbone) == ("none", None)
+    for words in (["u2netp"], ["unet", "--set", "UNET_ENCODER=plain"]):
+        own = options_of("--preset", "auto", "--architecture", *words)
+        take_recipe(own, drawn_pictures("train", 6), drawn_pictures("val", 2))
+        assert (own.weights, own.backbone) == ("none", None)
 
 
 def test_of_many_photos_some_are_measured_and_all_are_counted(monkeypatch, capsys):

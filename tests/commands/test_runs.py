@@ -159,6 +159,7 @@ def test_a_second_choice_without_anchors_gets_those_of_the_size(tmp_path, monkey
     options = fashion.build_parser().parse_args(["train", "--weights", "coco,none", "--image-size", "256", "--train",
                                                  "a", "--val", "b", "--logs", str(tmp_path)])
     model = lambda mode, config, logs: SimpleNamespace(config=config)  # noqa: E731
+    model.uses_backbone = lambda config: True
     monkeypatch.setattr(fashion_runs, "class_of_option", lambda options: model)
     with pytest.warns(UserWarning, match="could not be downloaded"):
         begun = fashion_runs.start_model(options, overrides_of(options), SimpleNamespace(num_classes=4))
@@ -217,3 +218,32 @@ def test_what_small_environments_leave_out_is_named_before_any_work(monkeypatch,
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: name != package and found(name, *more) or None)
     assert fashion.main([command, "--weights", "none.h5"]) == 2
     assert capsys.readouterr().err == f"error: {told}\n"
+
+
+@pytest.mark.parametrize("words, told", [
+    (["unet", "--weights", "imagenet", "--set", "UNET_ENCODER=plain"],
+     "--weights imagenet: this encoder is unet's own and has no ImageNet weights: leave --weights imagenet out, or "
+     "--set UNET_ENCODER=backbone."),
+    (["unet", "--backbone", "resnet50", "--set", "UNET_ENCODER=plain"], "--backbone: this encoder is unet's own"),
+    (["u2netp", "--weights", "imagenet:a.h5", "--set", "BACKBONE=resnet50"],
+     "--backbone and --weights imagenet: this encoder is u2netp's own and has no ImageNet weights: leave --backbone "
+     "and --weights imagenet out."),
+])
+def test_an_encoder_of_its_own_takes_no_backbone_and_no_imagenet(words, told, tmp_path):
+    options = fashion.build_parser().parse_args(["train", "--train", "a", "--val", "b", "--logs", str(tmp_path),
+                                                 "--architecture", *words])
+    with pytest.raises(UsageError) as caught:
+        fashion_runs.start_model(options, overrides_of(options), SimpleNamespace(num_classes=4))
+    assert told in str(caught.value)
+
+
+def test_weights_of_another_mean_pixel_are_told(capsys):
+    config = TinyConfig(MEAN_PIXEL=[1, 2, 3])
+    fashion_runs._tell_mean_pixel(config, "mask_rcnn_coco.h5", None)
+    fashion_runs._tell_mean_pixel(config, "a.h5", {"MEAN_PIXEL": [4.5, 5, 6]})
+    fashion_runs._tell_mean_pixel(config, "a.h5", {"MEAN_PIXEL": [1, 2, 3]})
+    fashion_runs._tell_mean_pixel(config, "a.pth", None)
+    coco, other = capsys.readouterr().out.splitlines()
+    assert "Matterport's files were trained with MEAN_PIXEL=[123.7,116.8,103.9]" in coco
+    assert other.startswith("a.h5 was trained with MEAN_PIXEL=[4.5,5,6], and this run subtracts [1,2,3]: --set "
+                            "MEAN_PIXEL=[4.5,5,6] keeps")

@@ -56,11 +56,11 @@ def test_resnet_computes_what_the_classifier_computes(resnet_file):
     model = backbone(config)
     assert pretrained.load_imagenet(model, config, path) == 106  # 53 convolutions and as many norms
     image = np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
-    # The classifier takes BGR less the mean; ours RGB less the mean (rounded to a tenth in Config, exact here).
+    # The classifier takes BGR less its mean; ours RGB less Config.MEAN_PIXEL, which is another, so not at the border.
     caffe = keras.applications.resnet.preprocess_input(image.copy())
-    rgb = caffe[..., ::-1].copy()
+    rgb = image - config.MEAN_PIXEL.astype("float32")
     stem = [
-        np.asarray(keras.Model(m.inputs[0], m.get_layer(name).output)(x))
+        np.asarray(keras.Model(m.inputs[0], m.get_layer(name).output)(x))[:, 2:-2, 2:-2]
         for m, name, x in ((source, "conv1_relu", caffe), (model, "conv1_relu", rgb))
     ]
     np.testing.assert_allclose(stem[0], stem[1], rtol=1e-4, atol=2e-3)
@@ -160,7 +160,7 @@ def write_layers(layers, path, pattern):
 )
 def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp_path, monkeypatch):
     monkeypatch.setitem(RESNET_BLOCKS, "resnet_few", (1, 2, 1, 1))
-    config = Config(BACKBONE="resnet_few", NUM_CLASSES=2)
+    config = Config(BACKBONE="resnet_few", NUM_CLASSES=2, MEAN_PIXEL=[90, 80, 120])
     layers, path = few_blocks(new), str(tmp_path / "notop.h5")
     write_layers(layers, path, pattern)
     model = backbone(config)
@@ -177,7 +177,10 @@ def test_resnet_files_of_any_age_put_every_number_in_its_place(pattern, new, tmp
         if "kernel" in expected:
             kernel = expected["kernel"][:, :, ::-1] if name == "conv1" else expected["kernel"]  # BGR to RGB
             np.testing.assert_allclose(own["kernel"], kernel, rtol=1e-6)
-            np.testing.assert_allclose(own["bias"], expected["bias"], rtol=1e-6)
+            # The weights saw pixels less CAFFE_MEAN, the network sees them less MEAN_PIXEL.
+            less = np.array(config.MEAN_PIXEL) - [123.68, 116.779, 103.939] if name == "conv1" else np.zeros(1)
+            shift = kernel.sum(axis=(0, 1))[: len(less)].T @ less
+            np.testing.assert_allclose(own["bias"], expected["bias"] + shift, rtol=1e-5, atol=1e-5)
             continue
         epsilon = 1.001e-5 if new else 1e-3  # that each was run with; ours is 1e-3
         scale = expected["gamma"] / np.sqrt(expected["moving_variance"] + epsilon)
@@ -225,3 +228,49 @@ def test_offline_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr(pretrained, "find_application", lambda name: (offline, None))
     with pytest.raises(CheckpointError, match="go online once.*--weights none"):
         pretrained.load_imagenet(None, Config(BACKBONE="resnet50"))
+
+
+def test_photos_of_other_channels_get_a_first_convolution_of_rgbs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(RESNET_BLOCKS, "resnet_few", (1, 2, 1, 1))
+    layers, path = few_blocks(False), str(tmp_path / "notop.h5")
+    write_layers(layers, path, "{layer}/{layer}/{weight}:0")
+    kernel = layers["conv1"]["kernel"]  # of BGR
+    for mean, expected in (([117], kernel.sum(axis=2, keepdims=True)),
+                           ([117, 117, 117, 9], np.pad(kernel[:, :, ::-1], ((0, 0), (0, 0), (0, 1), (0, 0))))):
+        config = Config(BACKBONE="resnet_few", IMAGE_CHANNEL_COUNT=len(mean), MEAN_PIXEL=mean)
+        image = keras.Input((64, 64, len(mean)))
+        model = keras.Model(image, build_backbone(image, config))
+        assert pretrained.load_imagenet(model, config, path) == 40
+        own = [keras.ops.convert_to_numpy(weight) for weight in model.get_layer("conv1").weights]
+        np.testing.assert_allclose(own[0], expected, rtol=1e-5, atol=1e-5)
+        shift = kernel.sum(axis=(0, 1)).T @ (117 - np.array([103.939, 116.779, 123.68]))  # BGR
+        np.testing.assert_allclose(own[1], layers["conv1"]["bias"] + shift, rtol=1e-4, atol=1e-3)
+    assert "notop.h5: learned on RGB; for grey" in capsys.readouterr().out
+
+
+def test_a_network_without_the_backbone_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(RESNET_BLOCKS, "resnet_few", (1, 2, 1, 1))
+    path, image = str(tmp_path / "notop.h5"), keras.Input((4, 4, 3))
+    write_layers(few_blocks(False), path, "{layer}/{layer}/{weight}:0")
+    other = keras.Model(image, keras.layers.Conv2D(2, 1, name="encoder_0")(image))
+    arrays = str(tmp_path / "a.npz")
+    np.savez(arrays, x=np.zeros(2))
+    monkeypatch.setattr(pretrained, "_application_source", lambda *_: keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(2)]))
+    for backbone_name, file in (("resnet_few", path), ("efficientnet_lite0", arrays), ("MobileNetV2", None),
+                                ("own", None)):
+        with pytest.raises(CheckpointError, match=f"None of .* BACKBONE='{backbone_name}': its encoder is its own"):
+            pretrained.load_imagenet(other, Config(BACKBONE=backbone_name), file)
+
+
+def test_a_lite_backbone_of_grey_photos_adds_the_stem_up(monkeypatch):
+    config = Config(BACKBONE="efficientnet_lite0", IMAGE_CHANNEL_COUNT=1, MEAN_PIXEL=[117])
+    image = keras.Input((64, 64, 1))
+    model = keras.Model(image, build_backbone(image, config))
+    rgb = np.random.default_rng(0).normal(size=(3, 3, 3, 32))
+    monkeypatch.setattr(pretrained, "_read_arrays", lambda path: {})
+    monkeypatch.setattr(pretrained, "_lite_values", lambda name, _: [rgb] if name == "lite_stem" else [
+        np.zeros(weight.shape) for weight in model.get_layer(name).weights])
+    assert pretrained.load_imagenet(model, config, __file__) == 96
+    own = keras.ops.convert_to_numpy(model.get_layer("lite_stem").kernel)
+    np.testing.assert_allclose(own, rgb.sum(axis=2, keepdims=True), rtol=1e-5, atol=1e-6)

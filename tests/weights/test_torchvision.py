@@ -338,3 +338,15 @@ def test_an_imagenet_classifier_of_torchvision_fills_the_backbone(model, tmp_pat
     assert load_imagenet(model.training_model, model.config, str(tmp_path / "resnet50.pth")) == 40
     kernel = keras.ops.convert_to_numpy(layer_of(model, "res3b_branch2b").kernel)
     np.testing.assert_array_equal(kernel, state["layer2.1.conv2.weight"].numpy().transpose(2, 3, 1, 0))
+
+
+def test_a_classifier_of_rgb_serves_grey_photos(tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    state = body_state(rng, "")
+    kernel = np.asarray(state["conv1.weight"], float).transpose(2, 3, 1, 0) / torchvision_weights.PIXEL_STD[:, None]
+    source = torchvision_weights.Source("a.pth", {n: np.asarray(v) for n, v in state.items()}, 1e-5)
+    stem = torchvision_weights.backbone_layers(source, "", (1, 2, 1, 1), [100])["conv1"]
+    np.testing.assert_allclose(stem["kernel"], kernel.sum(axis=2, keepdims=True), rtol=1e-4, atol=1e-6)
+    shift = kernel.sum(axis=(0, 1)).T @ (100 - torchvision_weights.PIXEL_MEAN)
+    np.testing.assert_allclose(stem["bias"], shift, rtol=1e-3, atol=1e-4)
+    assert "a.pth: learned on RGB; for grey" in capsys.readouterr().out
