@@ -28,6 +28,7 @@ from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
+from mrcnn.weights.stem import told_of_mean_pixel
 
 Own = TypeVar("Own", bound="Segmenter")
 
@@ -293,6 +294,8 @@ class Segmenter(Predictor, Trainable):
         attributes = weights.read_attributes(filepath)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
+            for line in told_of_mean_pixel(filepath, attributes["config"], self.config):
+                print(line)
         if attributes["class_names"] and not exclude:
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)

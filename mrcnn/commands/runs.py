@@ -177,6 +177,7 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
     """
     from mrcnn.weights import files as weights
+    from mrcnn.weights.stem import told_of_mean_pixel
 
     path = coco_path(options) if path == "coco" else path
     written, own = weights.read_attributes(path), model.architecture_name()
@@ -189,20 +190,8 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
                                 exclude=(*(() if same else model.training_model.layout.class_layers),
                                          *_other_attributes(model, written["config"])))
     print(f"{path}: {report}{model._in_force()}")
-    _tell_mean_pixel(model.config, path, written["config"])
-
-
-def _tell_mean_pixel(config, path, written):
-    """Tell of weights that were learned on pixels less another MEAN_PIXEL; those of PyTorch's files make up for it."""
-    from mrcnn.config import Config
-    from mrcnn.weights.files import is_foreign
-
-    theirs, own = (",".join(f"{value:g}" for value in mean) for mean in (
-        (written or {}).get("MEAN_PIXEL", Config.MEAN_PIXEL), config.MEAN_PIXEL))
-    if not is_foreign(path) and own != theirs:
-        whose = "was trained with" if written else "carries no settings; Matterport's files were trained with"
-        print(f"{path} {whose} MEAN_PIXEL=[{theirs}], and this run subtracts [{own}]: --set MEAN_PIXEL=[{theirs}] "
-              "keeps the pixels that the weights know.")
+    for line in told_of_mean_pixel(path, written["config"], model.config):
+        print(line)
 
 
 def _other_attributes(model, written):

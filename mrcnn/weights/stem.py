@@ -1,10 +1,14 @@
 """The first convolution of weights that were learned on RGB, for the pixels that a network of ours is given."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.config import Config, Settings
 from mrcnn.errors import CheckpointError
+
+COCO_FILE = "mask_rcnn_coco.h5"  # Matterport's
 
 
 def kernel_of_channels(kernel: np.ndarray, channels: int, source: object) -> np.ndarray:
@@ -54,3 +58,24 @@ def shift_of_means(kernel: np.ndarray, means: Sequence[float], mean_pixel: Seque
     given = np.asarray(mean_pixel, "float64")
     given = given[:3] if len(given) >= 3 else np.repeat(given[:1], 3)
     return np.einsum("hwio,i->o", kernel, given - np.asarray(means, "float64")).astype(kernel.dtype)
+
+
+def told_of_mean_pixel(path: str | os.PathLike, written: dict | None, config: Settings) -> list[str]:
+    """Tell of a weight file whose network was given pixels less another Config.MEAN_PIXEL; its weights stay.
+
+    Args:
+        path: of the file.
+        written: settings that it carries. Of those that carry none only Matterport's COCO model is known.
+        config: settings of the network that takes the weights.
+
+    Returns:
+        One line, or none.
+    """
+    if written is None and os.path.basename(path) != COCO_FILE:
+        return []
+    theirs, own = (",".join(f"{value:g}" for value in mean) for mean in (
+        (written or {}).get("MEAN_PIXEL", Config.MEAN_PIXEL), config.MEAN_PIXEL))
+    if own == theirs:
+        return []
+    return [f"{path} was trained with MEAN_PIXEL=[{theirs}], and this network subtracts [{own}]: set "
+            f"MEAN_PIXEL=[{theirs}] to keep the pixels that the weights know."]

@@ -82,6 +82,15 @@ def test_a_checkpoint_is_enough_to_detect(trained):
     assert len(result["scores"]) > 0
 
 
+def test_weights_of_another_mean_pixel_are_told(trained, capsys):
+    path = trained[1].find_last()
+    MaskRCNN.from_checkpoint(path)
+    assert "MEAN_PIXEL" not in capsys.readouterr().out
+    MaskRCNN.from_checkpoint(path, MEAN_PIXEL=[1, 2, 3])
+    assert "was trained with MEAN_PIXEL=[123.7,116.8,103.9], and this network subtracts [1,2,3]" in (
+        capsys.readouterr().out)
+
+
 @pytest.mark.slow
 def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     data, whole = Squares().load(4), model_in(tmp_path / "whole")

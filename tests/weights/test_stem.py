@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mrcnn.config import Config
 from mrcnn.errors import CheckpointError
-from mrcnn.weights.stem import kernel_of_channels, shift_of_means
+from mrcnn.weights.stem import kernel_of_channels, shift_of_means, told_of_mean_pixel
 
 MEANS = np.array([120.0, 110, 100])
 
@@ -34,3 +35,14 @@ def test_what_no_kernel_of_rgb_serves_is_refused(kernel):
         kernel_of_channels(kernel, 2, "a.h5")
     with pytest.raises(CheckpointError, match=r"a.h5: its first convolution is \[3, 3, 1, 5\], .* learned on RGB"):
         kernel_of_channels(kernel[:, :, :1], 3, "a.h5")
+
+
+def test_weights_of_another_mean_pixel_are_told():
+    config = Config(MEAN_PIXEL=[1, 2, 3])
+    assert told_of_mean_pixel("a.h5", {"MEAN_PIXEL": [4.5, 5, 6]}, config) == [
+        "a.h5 was trained with MEAN_PIXEL=[4.5,5,6], and this network subtracts [1,2,3]: set MEAN_PIXEL=[4.5,5,6] to "
+        "keep the pixels that the weights know."]
+    assert "MEAN_PIXEL=[123.7,116.8,103.9]" in told_of_mean_pixel("logs/mask_rcnn_coco.h5", None, config)[0]
+    assert told_of_mean_pixel("a.h5", {"MEAN_PIXEL": [1.0, 2.0, 3.0]}, config) == []
+    assert told_of_mean_pixel("imagenet_resnet50.h5", None, config) == []  # not known
+    assert told_of_mean_pixel("logs/mask_rcnn_coco.h5", None, Config()) == []
