@@ -59,7 +59,9 @@ def time_ratio(model: object, file: object, dataset: object) -> float:
     Args:
         model, file, dataset: as for `figures_of`.
     """
-    canvas, window = file.place(dataset.load_image(dataset.image_ids[0]))
+    from mrcnn.data.checked_photos import photos_for
+
+    canvas, window = file.place(photos_for(model, dataset, dataset.image_ids[:1])[0])
     batch = file.about["inputs"]["image"]["shape"][0]
     canvases, windows = np.stack([canvas] * batch), np.stack([window.box] * batch).astype(np.float32)
     ways: dict[str, Callable] = {"network": model.predict, "file": file.predict}

@@ -23,6 +23,7 @@ from mrcnn.progress import progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
+    from mrcnn.commands.runs import Model
     from mrcnn.data.curation.suggest import Suggested
     from mrcnn.data.dataset import Dataset
 
@@ -54,8 +55,8 @@ def suggest(options: argparse.Namespace) -> int:
     from mrcnn.inference.embedding import Embedder
 
     dataset, embedder = photos_of(paths, model, options), Embedder(model)
-    known = _known(embedder, labelled, model.config.BATCH_SIZE)
-    looked = _looked_at(embedder, dataset, model.config.BATCH_SIZE)
+    known = _known(model, embedder, labelled)
+    looked = _looked_at(model, embedder, dataset)
     if not looked:
         return 2
     rows = _rows(looked, dataset, labelled, known, options.count)
@@ -95,45 +96,47 @@ def _unlabelled(paths, labelled, options):
     return left
 
 
-def load_readable(dataset: Dataset, image_ids: Iterable[int]) -> dict[int, np.ndarray]:
-    """{image id: uint8 [H, W, 3]} of the photos that can be read; the others are named on stderr."""
+def load_readable(model: Model, dataset: Dataset, image_ids: Iterable[int]) -> dict[int, np.ndarray]:
+    """{image id: uint8 [H, W, 3]} of the photos that the model can take; the others are named on stderr."""
+    from mrcnn.data.checked_photos import photos_for
+
     photos = {}
     for image_id in image_ids:
         try:
-            photos[image_id] = dataset.load_image(image_id)
+            photos[image_id] = photos_for(model, dataset, [image_id])[0]
         except DataError as error:
             print(f"skipped: {error}", file=sys.stderr)
     return photos
 
 
-def _batches(dataset, size, what):
+def _batches(model, dataset, what):
     """([image id], [uint8 [H, W, 3]]) of the photos that can be read; the others are named on stderr."""
-    count = len(dataset.image_ids)
+    count, size = len(dataset.image_ids), model.config.BATCH_SIZE
     with progress_bar(what) as show:
         for start in range(0, count, size):
-            photos = load_readable(dataset, dataset.image_ids[start:start + size])
+            photos = load_readable(model, dataset, dataset.image_ids[start:start + size])
             if photos:
                 yield list(photos), list(photos.values())
             show(min(start + size, count), count)
 
 
-def _known(embedder, labelled, size):
+def _known(model, embedder, labelled):
     """([name], float32 [L, C] or None) of the labelled photos that can be read."""
     import numpy as np
 
     names, rows = [], []
-    for ids, photos in _batches(labelled, size, "Looking at labelled photos") if labelled is not None else ():
+    for ids, photos in _batches(model, labelled, "Looking at labelled photos") if labelled is not None else ():
         names += [labelled.sample_name(image_id) for image_id in ids]
         rows.append(embedder.features(photos))
     return names, np.concatenate(rows) if rows else None
 
 
-def _looked_at(embedder, dataset, size):
+def _looked_at(model, embedder, dataset):
     """[(image id, dict of `detect`, float32 [C])] of the photos to choose from."""
     from mrcnn.data.curation.suggest import LEAST
 
     rows = []
-    for ids, photos in _batches(dataset, size, "Looking at photos"):
+    for ids, photos in _batches(model, dataset, "Looking at photos"):
         rows += [(image_id, *found) for image_id, found in zip(ids, embedder.found(photos, LEAST))]
     return rows
 

@@ -69,6 +69,7 @@ def of_objects(model: Model, dataset: Dataset) -> tuple[list[Suspect], Callable]
 def of_label_maps(model: Model, dataset: Dataset) -> tuple[list[Suspect], Callable]:
     """(suspects, what draws them) of a network of label maps."""
     from mrcnn.data.annotated import photo_name
+    from mrcnn.data.checked_photos import photos_for
     from mrcnn.data.label_samples import true_label_map
     from mrcnn.drawing.suspect_sheets import labels_drawn
     from mrcnn.evaluation.pixel_suspects import PixelSuspects
@@ -78,7 +79,7 @@ def of_label_maps(model: Model, dataset: Dataset) -> tuple[list[Suspect], Callab
     regions, done = PixelSuspects(dataset.class_names), 0
     with progress_bar("Labelling") as show:
         for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-            images = [dataset.load_image(image_id) for image_id in batch]
+            images = photos_for(model, dataset, batch)
             for image_id, result in zip(batch, model.label_each(images, probabilities=True)):
                 regions.add(image_id, photo_name(dataset, image_id), true_label_map(dataset, image_id),
                             result["probabilities"])

@@ -229,10 +229,11 @@ def colour_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: fl
 
 
 def recoloured(image: np.ndarray, brightness: float, contrast: float, saturation: float, angle: float) -> np.ndarray:
-    """An image [h, w, 3] in other colours: one linear map, so that nothing is clipped in between.
+    """An image in other colours: one linear map, so that nothing is clipped in between.
 
     Args:
-        image: uint8 [h, w, 3].
+        image: uint8 [h, w, C]. Of 3 channels and more the first three are RGB, of fewer the first is grey; what else
+            there is, as depth or infrared, stays as it is.
         brightness: times every value.
         contrast: distance from the mean grey.
         saturation: distance from a pixel's own grey.
@@ -243,7 +244,11 @@ def recoloured(image: np.ndarray, brightness: float, contrast: float, saturation
     """
     import cv2
 
-    if image.shape[2] == 1:  # without colours, which have neither saturation nor hue
+    colours = 3 if image.shape[2] >= 3 else 1
+    if image.shape[2] > colours:
+        changed = recoloured(image[..., :colours], brightness, contrast, saturation, angle)
+        return np.concatenate([changed, image[..., colours:]], axis=2)
+    if colours == 1:  # grey has neither saturation nor hue
         grey = image.mean() if image.size else 0.0
         values = brightness * (contrast * np.arange(256) + (1 - contrast) * grey)
         return np.rint(values).clip(0, 255).astype(np.uint8)[image]

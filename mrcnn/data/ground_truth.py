@@ -9,8 +9,9 @@ from mrcnn.config import Settings
 from mrcnn.data.attributes import load_objects
 from mrcnn.data.augmentation import apply_augmentation, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import Window, no_pixels, place_image, to_channels
+from mrcnn.data.images import Window, place_image
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import check_masks, gives_run_lengths, unpacked
 from mrcnn.data.strips import RunLengthMasks
@@ -132,7 +133,7 @@ class Placed(NamedTuple):
 
 def _load_placed(dataset, config, image_id, light, rng, table=None):
     """A Placed after light augmentations."""
-    photo = checked_photo(dataset, config, image_id)
+    photo = checked_photo(dataset, image_id, int(config.IMAGE_CHANNEL_COUNT))
     objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2], table)
     return Placed(*place_photo(dataset, config, image_id, photo, light, rng), objects, class_ids)
 
@@ -289,20 +290,6 @@ class FullMasks:
     def place(self, boxes: np.ndarray, window: Window) -> np.ndarray:
         """See `mrcnn.data.masks.place_masks`."""
         return place_masks(self.masks, boxes, window)
-
-
-def checked_photo(dataset: Dataset, config: Settings, image_id: int) -> np.ndarray:
-    """The photo as uint8 [H, W, C]. Whole numbers of another type are taken as 0..255, as ever."""
-    name, channels = dataset.sample_name(image_id), int(config.IMAGE_CHANNEL_COUNT)
-    image = to_channels(np.asarray(dataset.load_image(image_id)), channels)
-    if image.ndim != 3 or image.shape[2] != channels or 0 in image.shape:
-        raise DataError(f"{name}: load_image gave {list(image.shape)}: return [height, width, {channels}].")
-    if image.dtype == np.uint8:
-        return image
-    fault = no_pixels(image)
-    if fault:
-        raise DataError(f"{name}: {fault}.")
-    return np.rint(image).astype(np.uint8)
 
 
 def _checked_objects(dataset, config, image_id, shape, table=None):

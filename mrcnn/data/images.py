@@ -265,7 +265,7 @@ def no_pixels(image: np.ndarray) -> str | None:
     if image.dtype == np.uint8 or not image.size:
         return None
     low, high = image.min(), image.max()
-    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and high <= 1):
+    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and 0 < high <= 1):
         return f"load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255"
     return None
 
@@ -289,6 +289,19 @@ def to_channels(image: np.ndarray, channels: int) -> np.ndarray:
     import cv2
 
     return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None]
+
+
+def colours_of(image: np.ndarray) -> np.ndarray:
+    """The colours of a photo of any channels, for what knows colours alone.
+
+    Args:
+        image: [H, W, C] or [H, W]. Of 3 channels and more the first three are RGB; of fewer the first is grey.
+
+    Returns:
+        [H, W, 3] of the same dtype.
+    """
+    image = image[..., None] if image.ndim == 2 else image
+    return image[..., :3] if image.shape[2] >= 3 else np.repeat(image[..., :1], 3, axis=2)
 
 
 def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -8,15 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.config import Settings
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.ground_truth import (
-    SAMPLE,
-    active_classes,
-    augmented,
-    checked_photo,
-    light_and_others,
-    place_photo,
-)
+from mrcnn.data.ground_truth import SAMPLE, active_classes, augmented, light_and_others, place_photo
 from mrcnn.data.images import Window
 from mrcnn.data.instance_samples import grown
 from mrcnn.data.objects import check_objects, known_label_map, unpacked
@@ -119,7 +113,7 @@ def load_label_sample(dataset: Dataset, config: Settings, image_id: int, augment
 
 def _placed_labels(dataset, config, image_id, light, rng):
     """(canvas uint8 [h, w, 3], labels uint8 [h, w]) after light augmentations."""
-    photo = checked_photo(dataset, config, image_id)
+    photo = checked_photo(dataset, image_id, int(config.IMAGE_CHANNEL_COUNT))
     labels = _checked_labels(dataset, config, image_id, photo.shape[:2])
     canvas, window, draw = place_photo(dataset, config, image_id, photo, light, rng)
     return canvas, draw.mirror(place_labels(labels, window))

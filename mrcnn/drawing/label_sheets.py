@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import resize_pixels, scaled_size
+from mrcnn.data.images import colours_of, resize_pixels, scaled_size
 from mrcnn.data.label_samples import IGNORED
 from mrcnn.drawing.label_maps import overlaid, palette
 from mrcnn.drawing.pictures import as_rgb
@@ -58,7 +59,7 @@ class WorstPhotos:
         """
         sheets = []
         for _, image_id, (truth, labels, figures) in sorted(self._kept, key=lambda entry: entry[:2], reverse=True):
-            photo = np.atleast_3d(dataset.load_image(-image_id))[..., :3]  # a fourth channel may be depth
+            photo = colours_of(checked_photo(dataset, -image_id))  # a fourth channel may be depth
             image = as_rgb(resize_pixels(photo, truth.shape))
             present = np.union1d(truth, labels)
             legend = [(self.class_names[i] if i != IGNORED else "ignored", palette()[i]) for i in present if i]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import resize_pixels, scaled_size
+from mrcnn.data.images import colours_of, resize_pixels, scaled_size
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.strips import RunLengthMasks
@@ -34,7 +35,7 @@ def photo_sheet(dataset: Dataset, results: Sequence[dict], truth: dict,
 def drawn_pair(dataset: Dataset, image_id: int, results: Sequence[dict], categories: Sequence[dict[str, int]],
                colors: Sequence[tuple[int, int, int]]) -> list[np.ndarray]:
     """Draw a photo with its true objects, and with COCO results of it."""
-    image = dataset.load_image(image_id)
+    image = colours_of(checked_photo(dataset, image_id))  # a fourth channel may be depth
     if gives_run_lengths(dataset):
         true, class_ids = dataset.load_rles(image_id)[:2]
     else:

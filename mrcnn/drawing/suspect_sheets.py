@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import resize_pixels
+from mrcnn.data.images import colours_of, resize_pixels
 from mrcnn.data.label_samples import true_label_map
 from mrcnn.drawing.label_maps import overlaid
 from mrcnn.drawing.label_sheets import SHARE, thinned
@@ -77,9 +78,9 @@ def labels_drawn(dataset: Dataset, label: Callable[[np.ndarray], np.ndarray]) ->
     """
 
     def pair_of(suspect):
-        photo = dataset.load_image(suspect.image)
+        photo = checked_photo(dataset, suspect.image)  # as it was labelled before
         maps = [thinned(labels) for labels in (true_label_map(dataset, suspect.image), label(photo))]
-        small = as_rgb(resize_pixels(np.atleast_3d(photo)[..., :3], maps[0].shape))  # a fourth may be depth
+        small = as_rgb(resize_pixels(colours_of(photo), maps[0].shape))  # a fourth may be depth
         return [overlaid(small, labels, SHARE) for labels in maps], _scale(photo)
 
     return pair_of

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mrcnn.data.attributes import first_of
+from mrcnn.data.checked_photos import photos_for
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
@@ -123,7 +124,7 @@ def detections(model: object, dataset: Dataset, image_ids: Sequence[int], batch_
     options = {} if min_confidence is None else {"min_confidence": min_confidence}
     for start in range(0, len(image_ids), size):
         batch = image_ids[start:start + size]
-        results = model.detect([dataset.load_image(image_id) for image_id in batch], rle=True, **options)
+        results = model.detect(photos_for(model, dataset, batch), rle=True, **options)
         for offset, (image_id, detection) in enumerate(zip(batch, results, strict=True), 1):
             yield start + offset, image_id, detection
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data import run_lengths
+from mrcnn.data.checked_photos import photos_for
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.images import Window, to_channels
+from mrcnn.data.images import Window
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.evaluation import soundness
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset
@@ -53,7 +54,7 @@ def examine(model: object, dataset: Dataset, training: object = None) -> dict:
     traces, ranges, probes = [], [], []
     with progress_bar("Examining") as show:
         for done, image_id in enumerate(dataset.image_ids, 1):
-            image = to_channels(dataset.load_image(image_id), int(model.config.IMAGE_CHANNEL_COUNT))
+            image = photos_for(model, dataset, [image_id])[0]
             objects = truth.of(image_id)
             trace, pixel_range = stages.trace(image, objects)
             traces.append(trace)

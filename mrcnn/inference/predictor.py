@@ -13,6 +13,8 @@ from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
 
 _COMPILING = threading.Lock()
+REMEDIES = {1: " grey, or RGB as mrcnn.data.images.load_image does", 3: " RGB, as mrcnn.data.images.load_image does"}
+OTHERWISE = ", its channels as those that the network was trained on, for load_image gives RGB alone"
 FEW = 4  # batches; measured, 6 to 9 took as long as to compile the graph and run it
 
 
@@ -144,8 +146,14 @@ class Predictor:
         if isinstance(images, np.ndarray) and images.ndim in (2, 3):
             raise DataError(f"One photo {list(images.shape)} was given for a list of photos: give [photo].")
         if isinstance(images, (str, bytes, os.PathLike)):
-            raise DataError(f"{images!r} was given for a list of photos: give [mrcnn.data.images.load_image(path)].")
+            raise DataError(f"{images!r} was given for a list of photos: give [photo], each {_of_a_path(channels)}.")
         return [checked_image(image, index, channels) for index, image in enumerate(images)]
+
+
+def _of_a_path(channels):
+    """What is to be given in place of a path."""
+    known = "what mrcnn.data.images.load_image makes of a path"
+    return known if channels in REMEDIES else f"its pixels, uint8 [height, width, {channels}]{OTHERWISE}"
 
 
 def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
@@ -163,11 +171,11 @@ def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
         DataError: it is something else.
     """
     if isinstance(image, (str, bytes, os.PathLike)):
-        raise DataError(f"Image {index} is {image!r}: give what mrcnn.data.images.load_image makes of a path.")
+        raise DataError(f"Image {index} is {image!r}: give {_of_a_path(channels)}.")
     image = to_channels(np.asarray(image), channels)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(
             f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}]"
-            f"{' RGB' if channels == 3 else ''}, as mrcnn.data.images.load_image does."
+            f"{REMEDIES.get(channels, OTHERWISE)}."
         )
     return image

@@ -7,6 +7,7 @@ colour, separably for position alone.
 
 import numpy as np
 
+from mrcnn.data.images import colours_of
 from mrcnn.labeling.permutohedral import PermutohedralLattice
 
 LEAST_PROBABILITY = 1e-5  # what a network calls impossible stays possible: its logarithm has to be finite
@@ -20,7 +21,7 @@ def dense_crf(image: np.ndarray, probabilities: np.ndarray, iterations: int = 5,
     mean the same in flat and in busy parts of a photo. A pixel's message to itself, a share 1 / D, is left in.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         probabilities: float32 [H, W, C], sum 1 at each pixel.
         iterations: of mean field.
         appearance: weight of the kernel of position and colour; 0 does without it.
@@ -66,7 +67,7 @@ def _appearance_features(image, position, colour):
     std = position * np.hypot(height, width)
     features[..., 0] = np.arange(height)[:, None] / std
     features[..., 1] = np.arange(width) / std
-    features[..., 2:] = np.asarray(image, np.float32) / colour
+    features[..., 2:] = np.asarray(colours_of(image), np.float32) / colour
     return features.reshape(-1, 5)
 
 

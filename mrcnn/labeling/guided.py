@@ -6,6 +6,7 @@ filtered (equations 14 to 16). Coarse masks put up to the photo's size so take o
 
 import numpy as np
 
+from mrcnn.data.images import colours_of
 from mrcnn.data.masks import paste_mask
 
 
@@ -13,7 +14,7 @@ def guided_filter(image: np.ndarray, planes: np.ndarray, radius: int, epsilon: f
     """Planes filtered with a colour photo as their guide.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         planes: float32 [H, W, C].
         radius: half side of the window, pixels.
         epsilon: variance of colours of 0..1 below which a window is taken for flat and merely averaged.
@@ -21,7 +22,7 @@ def guided_filter(image: np.ndarray, planes: np.ndarray, radius: int, epsilon: f
     Returns:
         float32 [H, W, C].
     """
-    guide = np.asarray(image, np.float32) / 255
+    guide = np.asarray(colours_of(image), np.float32) / 255
     mean = _box(guide, radius)
     inverse = _inverse_covariance(guide, mean, radius, epsilon)
     result = np.empty(planes.shape, np.float32)
@@ -58,7 +59,7 @@ def guided(image: np.ndarray, probabilities: np.ndarray, radius: float = 0.02, e
     """A step of refinement: all probabilities filtered with the photo as guide.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         probabilities: float32 [H, W, C].
         radius: half side of the window, as a share of the photo's diagonal.
         epsilon: as for `guided_filter`.
@@ -83,7 +84,7 @@ def guided_mask(image: np.ndarray, box: np.ndarray, probabilities: np.ndarray, r
     value is put back, once (back projection, Irani and Peleg 1991).
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         box: [4] pixels of it, sub-pixel.
         probabilities: [h, w] stretched over the box.
         radius: half side of the window, in cells of the mask.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.checked_photos import photos_for
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import true_label_map
 from mrcnn.evaluation.pixels import PixelConfusion, photo_figures
@@ -69,7 +70,7 @@ def refined(image: np.ndarray, result: dict[str, np.ndarray], chain: Callable | 
     """The label map uint8 [H, W] of a photo, refined.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C].
         result: of `label_each` for it, with probabilities if there is a chain.
         chain: what `build_chain` returns, or None.
     """
@@ -92,7 +93,7 @@ def compared(model: object, dataset: Dataset, settings: LabelSettings | None = N
     confusion, image_ids = PixelConfusion(dataset.class_names), dataset.image_ids[:limit]
     with progress_bar("Labelling") if progress else contextlib.nullcontext() as show:
         for batch in batches(image_ids, model.config.BATCH_SIZE):
-            images = [dataset.load_image(image_id) for image_id in batch]
+            images = photos_for(model, dataset, batch)
             for image_id, labels in zip(batch, labelled(model, images, settings, chain)):
                 truth, name = true_label_map(dataset, image_id), photo_name(dataset, image_id)
                 counts = confusion.add(truth, labels, name)

@@ -1,6 +1,6 @@
 """Refinement of label maps: a chain of steps, each (image, probabilities) -> probabilities.
 
-A step takes the photo, uint8 [H, W, 3], and probabilities, float32 [H, W, C] that sum to 1 at each pixel, background
+A step takes the photo, uint8 [H, W, C], and probabilities, float32 [H, W, C] that sum to 1 at each pixel, background
 first. It returns probabilities of the same form. It knows nothing of the network that they come from.
 """
 
@@ -26,7 +26,7 @@ def small_regions(image: np.ndarray, probabilities: np.ndarray, least: float = 2
     it belong to; the probabilities of the two labels are swapped there.
 
     Args:
-        image: uint8 [H, W, 3]; not used, a step of a chain gets it.
+        image: uint8 [H, W, C]; not used, a step of a chain gets it.
         probabilities: float32 [H, W, C].
         least: area below which a region is too small, as a share of the photo's area.
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mrcnn.data.images import colours_of
+
 # Segment sizes are given for photos of this many pixels and grow with the photo.
 USUAL_PIXELS = 400 * 600
 
@@ -11,7 +13,7 @@ def superpixel_vote(image: np.ndarray, probabilities: np.ndarray, method: str = 
     """Each pixel's probabilities mixed with the mean of its superpixel's.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         probabilities: float32 [H, W, C].
         method: "felzenszwalb" (Felzenszwalb and Huttenlocher, IJCV 2004) or "slic" (Achanta et al., PAMI 2012).
         size: pixels of a superpixel in a photo of 400x600, the least for felzenszwalb, the mean for slic; it grows with
@@ -42,7 +44,7 @@ def superpixels(image: np.ndarray, method: str = "felzenszwalb", size: int = 60)
     from skimage import segmentation
 
     pixels = image.shape[0] * image.shape[1]
-    size = max(1.0, size * pixels / USUAL_PIXELS)
+    image, size = colours_of(image), max(1.0, size * pixels / USUAL_PIXELS)
     if method == "felzenszwalb":
         return segmentation.felzenszwalb(image, scale=size, sigma=0.5, min_size=round(size))
     if method == "slic":
@@ -55,7 +57,7 @@ def merge_superpixels(image: np.ndarray, segments: np.ndarray, distance: float) 
     """Superpixels merged along their region adjacency graph wherever two that touch have mean colours that are near.
 
     Args:
-        image: uint8 [H, W, 3].
+        image: uint8 [H, W, C]; see `mrcnn.data.images.colours_of`.
         segments: int [H, W].
         distance: of mean colours in CIELAB, below which two are merged.
 
@@ -65,7 +67,7 @@ def merge_superpixels(image: np.ndarray, segments: np.ndarray, distance: float) 
     from scipy.sparse import coo_array, csgraph
     from skimage.color import rgb2lab
 
-    colours = rgb2lab(image)
+    colours = rgb2lab(colours_of(image))
     areas = np.bincount(segments.ravel())
     means = np.stack(
         [np.bincount(segments.ravel(), colours[..., i].ravel()) for i in range(3)], axis=1

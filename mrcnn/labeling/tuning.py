@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.data.checked_photos import photos_for
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, true_label_map
 from mrcnn.errors import DataError
@@ -128,7 +129,7 @@ def gathered(model: object, dataset: Dataset) -> Tuner:
     tuner, done = Tuner(dataset.class_names), 0
     with progress_bar("Detecting") as show:
         for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):
-            for image_id, detections in zip(batch, detected(model, [dataset.load_image(i) for i in batch])):
+            for image_id, detections in zip(batch, detected(model, photos_for(model, dataset, batch))):
                 masks = detections["mask_probabilities"].astype(np.float16)  # all of them are kept
                 tuner.add(true_label_map(dataset, image_id), {**detections, "mask_probabilities": masks})
                 done += 1

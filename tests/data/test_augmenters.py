@@ -114,6 +114,15 @@ def test_colours_by_hand():
     np.testing.assert_allclose(augmenters.LUMA @ turned[0, 1], augmenters.LUMA @ [120, 90, 80], atol=1)
 
 
+@pytest.mark.parametrize("channels, colours", [(2, 1), (4, 3), (6, 3)])
+def test_channels_that_are_no_colours_stay(channels, colours):
+    image = np.random.default_rng(0).integers(0, 256, (5, 6, channels), dtype=np.uint8)
+    changed = recoloured(image, 0.7, 1.2, 0.8, 0.3)
+    np.testing.assert_array_equal(changed[..., colours:], image[..., colours:])
+    np.testing.assert_array_equal(changed[..., :colours], recoloured(image[..., :colours], 0.7, 1.2, 0.8, 0.3))
+    assert not np.array_equal(changed, image) and changed.shape == image.shape
+
+
 def test_colours_leave_masks_alone_and_happen_as_often_as_asked():
     masks = ellipses()
     picture = picture_of(masks) // 2 + 40

@@ -11,7 +11,15 @@ from PIL import Image
 
 from mrcnn.config import Config
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.images import Window, image_path, load_image, place_image, planned_window, resize_image
+from mrcnn.data.images import (
+    Window,
+    colours_of,
+    image_path,
+    load_image,
+    place_image,
+    planned_window,
+    resize_image,
+)
 from mrcnn.errors import DataError
 
 
@@ -383,3 +391,10 @@ def test_resize_image_keeps_other_types_and_channels():
         canvas = resize_image(np.full((10, 20, channels), 7, dtype), 20, 64)[0]
         assert canvas.dtype == dtype and canvas.shape == (64, 64, channels)
         assert set(np.unique(canvas)) == {0, 7}
+
+
+def test_the_colours_of_photos_of_any_channels():
+    photo = np.array([[[10, 20, 30, 40, 50]]], np.uint8)
+    for channels, expected in ((1, [10] * 3), (2, [10] * 3), (3, [10, 20, 30]), (4, [10, 20, 30]), (5, [10, 20, 30])):
+        assert colours_of(photo[..., :channels]).tolist() == [[expected]]
+    assert colours_of(photo[..., 0]).tolist() == [[[10] * 3]]

@@ -54,3 +54,12 @@ def test_the_sheet_takes_photos_from_all_of_the_data(monkeypatch):
     (title, sheet), = sheets.photo_sheet(dataset, results, truth, 0.5)
     assert [image_id for image_id, _ in drawn] == [0, 14, 28, 42, 56, 70, 84, 99]
     assert drawn[-1][1] == results[:1] and "0.50" in title and sheet.dtype == np.uint8
+
+
+def test_depth_beside_the_colours_is_no_transparency():
+    class Deep(Photo):
+        def load_image(self, image_id):
+            return np.full((600, 900, 4), [10, 20, 30, 0], np.int64)
+
+    _, detected = sheets.drawn_pair(Deep(), 0, [], [{"id": 5}], [(0, 0, 0), (1, 0, 0)])
+    assert detected[300, 400].tolist() == [10, 20, 30]

@@ -306,3 +306,16 @@ def test_the_figures_of_an_epoch():
     # Both right ones, one wrong, one missed, at thresholds up to 0.4: F1 = 2 * 2 / (2 * 2 + 1 + 1).
     assert figures["F1"] == pytest.approx(4 / 6) and 0 <= figures["threshold"] <= 0.4
     assert math.isnan(instance_figures(truth, [])["threshold"])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32])
+def test_photos_that_training_takes_are_measured_too(kind):
+    class Loose(Squares):
+        def load_image(self, image_id):
+            return super().load_image(image_id).astype(kind)
+
+    model, seen = Oracle(), set()
+    detect = model.detect
+    model.detect = lambda images, rle: (seen.update(image.dtype for image in images), detect(images, rle))[1]
+    assert evaluate(model, Loose().load(), progress=False)[0]["segm"]["AP"] == pytest.approx(1)
+    assert seen == {np.dtype(np.uint8)}

@@ -87,3 +87,16 @@ def test_each_photo_is_told_of_on_the_way():
 
 def test_batches():
     assert batches(np.arange(5), 2) == [[0, 1], [2, 3], [4]] and batches([], 2) == []
+
+
+def test_photos_that_training_takes_are_compared_too():
+    class Loose(Coats):
+        def load_image(self, image_id):
+            return super().load_image(image_id).astype(np.int64)
+
+    class Strict(Finder):
+        def label_each(self, images, **options):
+            assert all(image.dtype == np.uint8 for image in images)
+            return super().label_each(images, **options)
+
+    assert compared(Strict(), Loose(1)).photos == 1

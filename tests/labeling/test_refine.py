@@ -117,3 +117,14 @@ def test_a_large_photo_is_refined_at_a_bounded_size(monkeypatch):
     assert seen == [((10, 20, 3), (10, 20, 3))]
     assert (result.argmax(axis=2) != labels).sum() <= 4  # interpolation rounds off the four corners
     np.testing.assert_allclose(result.sum(axis=2), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("channels, colours", [(1, [0, 0, 0]), (2, [0, 0, 0]), (4, [0, 1, 2]), (5, [0, 1, 2])])
+def test_photos_of_other_channels_are_refined_by_their_colours(name, channels, colours):
+    """What else a photo has, as depth, changes nothing; of one and two channels the first is grey."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (12, 16, channels), dtype=np.uint8)
+    probabilities = as_probabilities(rng.integers(0, 2, (12, 16)))
+    expected = build_chain(name)(np.ascontiguousarray(image[..., colours]), probabilities)
+    np.testing.assert_array_equal(build_chain(name)(image, probabilities), expected)

@@ -115,3 +115,16 @@ def test_detections_are_gathered_from_all_photos():
     tuner = gathered(model, dataset)
     assert tuner.score(LabelSettings(score_threshold=0.3)) == 1
     assert tuner.score(LabelSettings(score_threshold=0.5)) == pytest.approx(0.64 / 2)
+
+
+def test_photos_that_training_takes_are_tuned_on_too():
+    dataset = Pictures([(np.zeros((4, 4, 3), np.int64), np.ones((4, 4, 1), bool), np.array([1]))], classes=1)
+    seen = []
+
+    def detect(images, **_):
+        seen.extend(image.dtype for image in images)
+        return [{"boxes": np.float32([[0, 0, 4, 4]]), "class_ids": np.array([1]), "scores": np.float32([0.9]),
+                 "mask_probabilities": np.ones((1, 4, 4), np.float32)}]
+
+    gathered(SimpleNamespace(config=SimpleNamespace(BATCH_SIZE=2), detect=detect), dataset)
+    assert seen == [np.uint8]

@@ -10,8 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.encoded import opened_image
+from mrcnn.data.images import colours_of
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 
@@ -73,7 +75,7 @@ def _pixels(dataset, image_id):
             small = _small_grey(path)
             if small is not None:
                 return small
-    return dataset.load_image(image_id)
+    return colours_of(checked_photo(dataset, image_id))
 
 
 def _small_grey(path):

@@ -17,6 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.photo_files import photo_size
@@ -129,7 +130,7 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
     held = [i for i in image_ids if own or dataset.image_info[i].get("embedded")]
     for image_id in image_ids if held else ():
         with named_errors(dataset, image_id):
-            data = png_bytes(dataset.load_image(image_id)) if own else dataset.photo_bytes(image_id)
+            data = png_bytes(checked_photo(dataset, image_id)) if own else dataset.photo_bytes(image_id)
             if data is None:
                 with open(dataset.image_info[image_id]["path"], "rb") as file:
                     data = file.read()

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.objects import is_users_own, named_errors
@@ -74,7 +75,7 @@ def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> st
             with open(info["path"], "rb") as file:
                 data = file.read()
         if data is None:
-            return _write_pixels(dataset.load_image(image_id), target)
+            return _write_pixels(checked_photo(dataset, image_id), target)
     with open(target, "wb") as file:
         file.write(data)
     return target

@@ -153,3 +153,19 @@ def test_pairs_among_photos_of_clothes():
     groups = find_duplicates(dataset)
     assert groups == {"0907.jpg": "0907.jpg", "0990.jpg": "0907.jpg", "0183.jpg": "0183.jpg", "0730.jpg": "0183.jpg",
                       "0692.jpg": "0692.jpg", "0732.jpg": "0692.jpg"}
+
+
+@pytest.mark.parametrize("loose", [
+    lambda photo: photo.astype(np.int64), lambda photo: np.concatenate([photo, photo[..., :2]], axis=2),
+])
+def test_photos_of_other_types_and_channels_are_looked_at_by_their_colours(pictures, loose):
+    class Two(Dataset):
+        def load_image(self, image_id):
+            return pictures[0] if image_id == 0 else loose(pictures[0])
+
+    dataset = Two()
+    for i in range(2):
+        dataset.add_image("made", i, None)
+    dataset.prepare()
+    hashes, readable = perceptual_hashes(dataset)
+    assert readable.all() and hashes[0] == hashes[1]

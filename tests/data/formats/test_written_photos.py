@@ -1,9 +1,12 @@
 """Names of photos in a folder that is written."""
 
+import numpy as np
 import pytest
+from made_pictures import Pictures
 
 from mrcnn.data.dataset import Dataset
-from mrcnn.data.formats.written_photos import target_names
+from mrcnn.data.formats.written_photos import target_names, write_photo
+from mrcnn.data.images import load_image
 
 
 def dataset_of(*photos):
@@ -25,3 +28,9 @@ def test_names_tell_photos_apart_and_lead_nowhere(photos, names, renamed):
     targets, count = target_names(dataset, dataset.image_ids)
     assert [name for _, name in targets] == names and count == renamed
     assert [part for part, _ in targets] == [part for _, part in photos]
+
+
+def test_photos_of_ones_own_of_another_type_are_written_as_they_are_trained_on(tmp_path):
+    photo = np.arange(27).reshape(3, 3, 3) * 9  # int64
+    path = write_photo(Pictures([(photo, np.zeros((3, 3, 0), bool), [])]), 0, str(tmp_path / "a.jpg"), "copy")
+    np.testing.assert_array_equal(load_image(path), photo)
