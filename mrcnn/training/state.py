@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.errors import CheckpointError
 from mrcnn.training.optimizer import unscaled
+from mrcnn.weights.files import STATE_ENDING
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, whole_hdf5, write_text
 
 REMEDY = "delete it, and training goes on from the weights alone, with a fresh optimizer."
@@ -19,7 +20,7 @@ NEW_STAGE = "New stage"
 
 def state_path(weights_path: str | os.PathLike) -> str:
     """Where the training state of a checkpoint lies."""
-    return os.path.splitext(weights_path)[0] + ".state.h5"
+    return os.path.splitext(weights_path)[0] + STATE_ENDING
 
 
 def _seed_states(model):

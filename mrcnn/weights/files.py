@@ -18,6 +18,7 @@ from mrcnn.network.layout import layout_of
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, read_text, whole_hdf5, write_text
 
 DEFAULT_ARCHITECTURE = "mask-rcnn"  # the architecture of files that name none: there was no other
+STATE_ENDING = ".state.h5"  # of the training state beside a checkpoint, which `mrcnn.training.state` writes
 FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
 UNNAMED = r"variable(?:_(\d+))?"  # a weight that its layer gives no name, as Keras counts them over the whole process
 
@@ -295,6 +296,9 @@ def read_attributes(path: str | os.PathLike) -> dict:
     if is_foreign(path):
         return {"architecture": None, "config": None, "class_names": None, "epoch": None}
     with open_hdf5(path) as file:
+        if "optimizer" in file and "stage" in file.attrs:
+            raise CheckpointError(f"{path} is the state of the optimizer beside a checkpoint, which training reads by "
+                                  f"itself: give {_checkpoint_beside(path)}.")
         try:
             config = read_json(file.attrs, "mrcnn_config", dict)
             names = read_json(file.attrs, "mrcnn_class_names", (list, type(None)))
@@ -307,6 +311,13 @@ def read_attributes(path: str | os.PathLike) -> dict:
     if architecture is None and config is not None:
         architecture = DEFAULT_ARCHITECTURE
     return {"architecture": architecture, "config": config, "class_names": names, "epoch": epoch}
+
+
+def _checkpoint_beside(path):
+    """What is to be given in place of a training state."""
+    path = os.fspath(path)
+    beside = f"{path.removesuffix(STATE_ENDING)}.h5"
+    return beside if path.endswith(STATE_ENDING) and os.path.isfile(beside) else "the checkpoint, NAME_0001.h5"
 
 
 def settings_of(path: str | os.PathLike) -> dict:

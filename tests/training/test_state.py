@@ -8,6 +8,7 @@ from tiny import Squares, TinyConfig, tiny_batch
 from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.config import Config
+from mrcnn.errors import CheckpointError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training import state
 from mrcnn.training.history import read_history_rows
@@ -24,6 +25,8 @@ def test_state_gives_back_the_next_step(tmp_path):
         model.train_on_batch(tiny_batch(seed=seed))
     weights.write_weights(str(tmp_path / "w.h5"), model)
     state.write_state(path, model, 1, stage)
+    with pytest.raises(CheckpointError, match="a.state.h5 is the state of the optimizer"):
+        weights.read_attributes(path)
     losses, after = [], []
     for _ in range(2):  # the second time after further steps, from which the file leads back
         model.reset_metrics()

@@ -225,3 +225,16 @@ def test_layers_of_earlier_versions_are_found_under_the_names_of_now(tmp_path):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(CheckpointError, match="none of its 2 layers"):  # of another number of layers: not guessed
         weights.load_weights(path, network("backbone_seblock_1"))
+
+
+def test_a_training_state_is_no_checkpoint_and_the_one_beside_it_is_named(tmp_path):
+    path = str(tmp_path / "x_0001.state.h5")
+    with h5py.File(path, "w") as file:
+        file.attrs["stage"] = "{}"
+        file.create_group("optimizer")
+    for read in (weights.read_attributes, weights.settings_of):
+        with pytest.raises(CheckpointError, match="x_0001.state.h5 is the state of the optimizer.*: give the check"):
+            read(path)
+    (tmp_path / "x_0001.h5").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="state of the optimizer beside .*: give .*/x_0001.h5"):
+        weights.settings_of(path)
