@@ -16,6 +16,7 @@ from mrcnn.evaluation.soundness import DARK
 FEWEST = 3  # objects that a finding about some of them needs
 GAIN = 0.03  # of F1, from which on another score threshold is worth naming
 USEFUL = 0.2  # F1 that a threshold has to reach for that
+SIDES = ("IMAGE_MAX_DIM", "IMAGE_MIN_DIM")  # of the canvas; the latter in mode crop
 RESIZED = 1.5  # times the size that was trained: objects then look other than any that was learned
 LONGER = "train longer (train --weights last, with more epochs of `all` in --stages)"
 
@@ -146,10 +147,8 @@ def swapped_channels(d: dict) -> Finding | None:
 
 
 def changed_settings(d: dict) -> Finding | None:
-    sizes = d["changed"].get("IMAGE_MAX_DIM")
-    names = [name for name in d["changed"] if name != "IMAGE_MAX_DIM"]
-    if sizes and max(sizes) >= RESIZED * min(sizes):
-        names.append("IMAGE_MAX_DIM")
+    names = [name for name, (then, now) in d["changed"].items()
+             if name not in SIDES or max(then, now) >= RESIZED * min(then, now)]
     if not names:
         return None
     parts = [f"{name}={_shown(d['changed'][name][0])}, here {_shown(d['changed'][name][1])}" for name in names]

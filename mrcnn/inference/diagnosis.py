@@ -25,7 +25,7 @@ from mrcnn.weights.torchvision import settings_of
 
 SWAPPED_PHOTOS = 8  # looked at once more with red and blue swapped
 # What weights are learned for; others may differ when they are used.
-TRAINED_FOR = ("IMAGE_MAX_DIM", "RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE", "MEAN_PIXEL", "GEOMETRY",
+TRAINED_FOR = ("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE", "MEAN_PIXEL", "GEOMETRY",
                "ROI_ALIGNED", "RPN_BBOX_STD_DEV", "BBOX_STD_DEV")
 SETTINGS = ("DETECTION_MIN_CONFIDENCE", "DETECTION_MAX_INSTANCES", "DETECTION_NMS_THRESHOLD", "MAX_GT_INSTANCES",
             "POST_NMS_ROIS_INFERENCE", "RPN_POSITIVE_IOU", "RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "IMAGE_MAX_DIM",
@@ -39,7 +39,15 @@ def written_in(path: str | os.PathLike, config: Settings) -> tuple[int | None, d
     then, now = written["config"], config.to_dict()
     changed = {name: [then[name], now[name]] for name in TRAINED_FOR
                if name in then and not np.array_equal(then[name], now[name])}
+    sides = [values[_side_name(values)] for values in (then, now) if _side_name(values) in values]
+    if len(sides) == 2 and sides[0] != sides[1]:
+        changed[_side_name(now)] = sides
     return written.get("epoch"), changed
+
+
+def _side_name(values):
+    """The setting that is the side of the canvas, in a dict of settings."""
+    return "IMAGE_MIN_DIM" if values.get("IMAGE_RESIZE_MODE") == "crop" else "IMAGE_MAX_DIM"
 
 
 def examine(model: object, dataset: Dataset, training: object = None) -> dict:

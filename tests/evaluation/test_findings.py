@@ -79,6 +79,8 @@ def test_settings_that_the_weights_were_not_trained_for():
     assert finding.kind == "changed_settings"
     assert "RPN_ANCHOR_SCALES=[32,64], here [8,16]; IMAGE_MAX_DIM=512, here 128" in finding.text
     assert not find(diagnosis(changed={"IMAGE_MAX_DIM": [512, 640]}))  # as a little larger does no harm
+    assert not find(diagnosis(changed={"IMAGE_MIN_DIM": [512, 640]}))  # the side in mode crop
+    assert "IMAGE_MIN_DIM=512, here 128" in only(diagnosis(changed={"IMAGE_MIN_DIM": [512, 128]})).text
 
 
 def test_other_class_names():

@@ -120,6 +120,16 @@ def test_stages_of_both_geometries(tiny, tmp_path):
         assert step_tests(trace, model.config)[:2].all() and (least, most) == (90, 250)
 
 
+@pytest.mark.parametrize("then, now, changed", [
+    ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, {}, {"IMAGE_MAX_DIM": [512, 64]}),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 512}, {"IMAGE_RESIZE_MODE": "crop"}, {}),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 128}, {"IMAGE_RESIZE_MODE": "crop"}, {"IMAGE_MIN_DIM": [128, 64]}),
+])
+def test_the_side_of_the_canvas_is_what_counts(then, now, changed, monkeypatch):
+    monkeypatch.setattr(diagnosis, "settings_of", lambda path: {"config": then, "epoch": 3})
+    assert diagnosis.written_in("a.h5", TinyConfig(IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=64, **now)) == (3, changed)
+
+
 def test_crowds_are_no_objects():
     photo, masks, _ = rectangles((40, 40), [(0, 0, 10, 10), (20, 20, 40, 40)], [1, 2])
     truth = diagnosis.TrueObjects(Pictures([(photo, masks, np.array([1, -2], np.int32))]))
