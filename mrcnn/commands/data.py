@@ -65,7 +65,8 @@ def validate(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         dataset = _with_its_faults(options)
     known = set(read_faults(options.skip)) if options.skip else ()
-    faults = [fault for fault in validate_dataset(dataset, options.workers) if fault not in known]
+    channels = int(options.program.config.IMAGE_CHANNEL_COUNT)
+    faults = [fault for fault in validate_dataset(dataset, options.workers, channels=channels) if fault not in known]
     write_faults(path, faults)
     for note in getattr(dataset, "notes", ()):
         print(f"{note}\n")

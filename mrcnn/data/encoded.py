@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mrcnn.data.bit_depth import is_deep, tell_if_faint
 from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
 from mrcnn.errors import DataError
@@ -37,7 +38,13 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
 
     with opened_image(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
-        return to_rgb(ImageOps.exif_transpose(image), name, matte) if pixels is None else pixels
+        if pixels is not None:
+            return pixels
+        deep = is_deep(image)
+        pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
+        if deep:
+            tell_if_faint(name, image)
+        return pixels
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ FAULT_KINDS = {
     "unreadable": "the photo cannot be decoded",
     "missing": "the photo's file is not in the folder",
     "path escape": "the photo's name leads out of the image folder, or no file can have it",
+    "wrong channels": "the photo has other channels than the network takes",
     "wrong size": "photo and annotation have different sizes",
     "empty mask": "an object has no pixel",
     "mask outside": "an object lies outside the photo",

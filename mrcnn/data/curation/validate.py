@@ -1,6 +1,7 @@
 """Finding every bad sample of a data set before training does, and keeping the list in a file that `train` can skip."""
 
 import contextlib
+import io
 import os
 import threading
 import warnings
@@ -11,12 +12,14 @@ import numpy as np
 
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.attributes import attribute_names, checked_attributes, reads_its_objects
+from mrcnn.data.bit_depth import LEAST, REMEDY, is_faint, largest_value, seen_as
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.encoded import opened_image
 from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.images import no_pixels
-from mrcnn.data.objects import unpacked
+from mrcnn.data.objects import is_users_own, unpacked
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -27,21 +30,25 @@ LARGE = 30_000_000  # pixels; photos of more are decoded one at a time, so that 
 # --- Looking at everything -------------------------------------------------------------------------------------------
 
 
-def validate(dataset: Dataset, workers: int | None = None, progress: bool | Callable = True) -> list[Fault]:
+def validate(dataset: Dataset, workers: int | None = None, progress: bool | Callable = True,
+             channels: int | None = None) -> list[Fault]:
     """Decode every photo and check every object of a data set, without stopping at a bad one.
+
+    Photos of 16 bits that fill little of them, which are no faults, are warned of.
 
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
         workers: number of threads, each with one photo at a time; None takes one a core, at most 8.
         progress: True shows it on stderr, False nothing; a function is called as progress(done, total).
+        channels: IMAGE_CHANNEL_COUNT of the network to train; None takes photos of any channels.
 
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
-    large = threading.Lock()
+    large, faint = threading.Lock(), {}
 
     def faults_of(image_id):
-        shape, faults = _photo_faults(dataset, image_id, large)
+        shape, faults = _photo_faults(dataset, image_id, large, channels, faint)
         return faults + _object_faults(dataset, image_id, shape)
 
     with warnings.catch_warnings():
@@ -49,6 +56,7 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
         warnings.simplefilter("ignore")
         with progress_bar("Validating", shown=progress is True) as show:
             by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
+    _warn_of_faint(dataset, faint)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
@@ -60,13 +68,20 @@ def _place(fault):
     return fault.photo, -1 if fault.number is None else fault.number, fault.kind, fault.message
 
 
-def _photo_faults(dataset, image_id, large):
-    """((H, W) of a photo or None, list of Fault of it as a whole). large: Lock, held while a large one is decoded."""
+def _photo_faults(dataset, image_id, large, channels, faint):
+    """((H, W) of a photo or None, list of Fault of it as a whole).
+
+    large: Lock, held while a large one is decoded; channels: as for `validate`; faint: dict, gets its largest value.
+    """
     info, name = dataset.image_info[image_id], photo_name(dataset, image_id)
     path = info.get("path")
     try:
         with large if path and _pixels(path) > LARGE else contextlib.nullcontext():
-            shape, fault = _seen(np.asarray(dataset.load_image(image_id)))
+            photo = np.asarray(dataset.load_image(image_id))
+            shape, fault, dark = photo.shape, no_pixels(photo), photo.size and photo.max() < LEAST // 256
+            del photo  # so that a large one is let go before the lock
+            if dark and not is_users_own(dataset, "load_image"):
+                _note_if_faint(dataset, image_id, faint)
     except Exception as error:  # whatever it is, it is this photo's
         kind = "unreadable" if not path or os.path.exists(path) else "missing"
         return None, [Fault(name, kind, _reason(error, name, path))]
@@ -74,14 +89,33 @@ def _photo_faults(dataset, image_id, large):
         return None, [Fault(name, "unreadable", f"load_image gave {list(shape)} instead of [height, width, 3]")]
     if fault:
         return shape[:2], [Fault(name, "unreadable", fault)]
+    if channels is not None and shape[2] not in (channels, 3 if channels == 1 else channels):
+        return shape[:2], [Fault(name, "wrong channels", f"load_image gave {shape[2]} channels, the network takes "
+                                 f"{channels}: convert the photo, or give a Config of your own IMAGE_CHANNEL_COUNT = "
+                                 f"{shape[2]} and as many numbers of MEAN_PIXEL")]
     annotated = info.get("height"), info.get("width")
     if None in annotated or annotated == shape[:2]:
         return shape[:2], []
     return shape[:2], [Fault(name, "wrong size", wrong_size(shape[:2], annotated))]
 
 
-def _seen(photo):
-    return photo.shape, no_pixels(photo)
+def _note_if_faint(dataset, image_id, faint):
+    """Put the largest value of a dark photo into a dict, if its file has 16 bits and it fills little of them."""
+    info = dataset.image_info[image_id]
+    file = io.BytesIO(dataset.photo_bytes(image_id)) if info.get("embedded") else info.get("path")
+    if file:
+        with opened_image(file, info.get("path") or "") as image:
+            largest = largest_value(image)
+        if is_faint(largest):
+            faint[image_id] = largest
+
+
+def _warn_of_faint(dataset, faint):
+    """Tell of photos of 16 bits that fill little of them. faint: {image id: largest value}"""
+    if faint:
+        warnings.warn(f"{len(faint)} of {len(dataset.image_ids)} photos are of 16 bits and hold "
+                      f"{seen_as(max(faint.values()))} (first: {photo_name(dataset, min(faint))}): {REMEDY}.",
+                      stacklevel=3)
 
 
 def _sides(shape):

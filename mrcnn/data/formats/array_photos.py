@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mrcnn.data.bit_depth import REMEDY, is_faint, seen_as
 from mrcnn.data.formats.array_files import Hdf5Array
 from mrcnn.data.images import to_rgb
 from mrcnn.errors import DataError
@@ -116,7 +117,9 @@ class Photos:
                  self.count)
             return chosen
         if high > 255:
-            tell("photo", "of 16 bits, of which the high byte is taken", f"{low:.6g} to {high:.6g}", self.count)
+            how = "of 16 bits, of which the high byte is taken"
+            how += f", though those looked at hold {seen_as(int(high))}: {REMEDY}" if is_faint(int(high)) else ""
+            tell("photo", how, f"{low:.6g} to {high:.6g}", self.count)
             return WORDS
         return BYTES
 

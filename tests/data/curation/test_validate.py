@@ -356,3 +356,38 @@ def test_a_photo_under_two_ids_is_named(tmp_path):
     dataset.prepare()
     assert ("a.png", "duplicate id", None) in [(fault.photo, fault.kind, fault.number)
                                                for fault in validate(dataset, progress=False)]
+
+
+class Few(Dataset):
+    """Photos with one object each."""
+
+    def __init__(self, *paths):
+        super().__init__()
+        self.add_class("made", 1, "coat")
+        for path in paths:
+            self.add_image("made", path.name, str(path), file_name=path.name)
+        self.prepare()
+
+    def load_mask(self, image_id):
+        return np.ones((4, 5, 1), bool), np.array([1])
+
+
+def test_photos_of_16_bits_that_fill_little_of_them_are_counted(tmp_path):
+    for name, top in (("bright.png", 60000), ("first.png", 2000), ("second.png", 3600), ("black.png", 0)):
+        Image.fromarray(np.full((4, 5), top, np.uint16)).save(tmp_path / name)
+    with pytest.warns(UserWarning, match=r"2 of 4 photos are of 16 bits and hold values up to 3600 of 65535, which "
+                                         r"become 0..14 of 255, nearly black \(first: first.png\): .*multiply by 16"):
+        assert validate(Few(*sorted(tmp_path.iterdir())), progress=False) == []
+
+
+def test_photos_of_other_channels_than_the_network_takes_are_faults(tmp_path):
+    class Five(Few):
+        def load_image(self, image_id):
+            return np.full((4, 5, 3 if image_id else 5), 200, np.uint8)
+
+    dataset = Five(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert validate(dataset, progress=False) == []  # what the network takes is not known
+    (fault,) = validate(dataset, progress=False, channels=3)
+    assert (fault.photo, fault.kind, fault.number) == ("a.tif", "wrong channels", None)
+    assert "gave 5 channels, the network takes 3" in fault.message and "IMAGE_CHANNEL_COUNT = 5" in fault.message
+    assert [fault.photo for fault in validate(dataset, progress=False, channels=1)] == ["a.tif"]  # of RGB grey is made

@@ -126,6 +126,13 @@ def test_grey_and_transparent_photos():
     assert (made(clear, masks(), LABELS, names=NAMES).load_image(2) == 255).all()  # laid over white
 
 
+def test_photos_that_fill_little_of_16_bits_are_told_with_the_remedy():
+    for top, faint in ((3600, True), (60000, False)):
+        (note,) = made((photos() * (top / 255)).astype(np.uint16), masks()).notes[:1]
+        assert "of 16 bits, of which the high byte is taken" in note.how
+        assert ("of 65535, which become 0..1" in note.how and "multiply by 16" in note.how) == faint
+
+
 def test_photos_of_many_sizes():
     images = [np.zeros((3, 10, 12), np.uint8), np.zeros((3, 8, 9), np.uint8)]
     planes = [np.ones((1, 10, 12)), np.ones((2, 8, 9))]
