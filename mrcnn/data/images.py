@@ -318,6 +318,9 @@ def resize_pixels(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
     if image.shape[:2] == shape:
         return image
+    if image.ndim == 3 and image.shape[2] > 4:  # cv2 averages over the area of four channels at most
+        parts = [resize_pixels(image[..., first : first + 4], shape) for first in range(0, image.shape[2], 4)]
+        return np.concatenate(parts, axis=2)
     shrinks = shape[0] < image.shape[0] or shape[1] < image.shape[1]
     # cv2 knows neither bool nor wide integers.
     known = image.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64)

@@ -19,6 +19,7 @@ from mrcnn.data.images import (
     place_image,
     planned_window,
     resize_image,
+    resize_pixels,
 )
 from mrcnn.errors import DataError
 
@@ -398,3 +399,12 @@ def test_the_colours_of_photos_of_any_channels():
     for channels, expected in ((1, [10] * 3), (2, [10] * 3), (3, [10, 20, 30]), (4, [10, 20, 30]), (5, [10, 20, 30])):
         assert colours_of(photo[..., :channels]).tolist() == [[expected]]
     assert colours_of(photo[..., 0]).tolist() == [[[10] * 3]]
+
+
+@pytest.mark.parametrize("shape", [(10, 15), (30, 50), (20, 30)])
+def test_photos_of_many_channels_are_resized_channel_by_channel(shape):
+    image = np.random.default_rng(0).integers(0, 256, (20, 30, 9), dtype=np.uint8)
+    expected = np.stack([resize_pixels(image[..., c : c + 1], shape)[..., 0] for c in range(9)], axis=2)
+    resized = resize_pixels(image, shape)
+    assert resized.dtype == np.uint8
+    np.testing.assert_array_equal(resized, expected)
