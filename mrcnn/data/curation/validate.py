@@ -102,12 +102,13 @@ def _photo_faults(dataset, image_id, large, channels, faint):
 def _note_if_faint(dataset, image_id, faint):
     """Put the largest value of a dark photo into a dict, if its file has 16 bits and it fills little of them."""
     info = dataset.image_info[image_id]
-    file = io.BytesIO(dataset.photo_bytes(image_id)) if info.get("embedded") else info.get("path")
+    file = io.BytesIO(dataset.photo_bytes(image_id) or b"") if info.get("embedded") else info.get("path")
     if file:
-        with opened_image(file, info.get("path") or "") as image:
+        # Some readers keep the path of something else; the photo itself was read without a fault.
+        with contextlib.suppress(DataError), opened_image(file, info.get("path") or "") as image:
             largest = largest_value(image)
-        if is_faint(largest):
-            faint[image_id] = largest
+            if is_faint(largest):
+                faint[image_id] = largest
 
 
 def _warn_of_faint(dataset, faint):

@@ -391,3 +391,13 @@ def test_photos_of_other_channels_than_the_network_takes_are_faults(tmp_path):
     assert (fault.photo, fault.kind, fault.number) == ("a.tif", "wrong channels", None)
     assert "gave 5 channels, the network takes 3" in fault.message and "IMAGE_CHANNEL_COUNT = 5" in fault.message
     assert [fault.photo for fault in validate(dataset, progress=False, channels=1)] == ["a.tif"]  # of RGB grey is made
+
+
+def test_a_dark_photo_that_its_reader_makes_of_another_file_is_sound(tmp_path, monkeypatch):
+    class Made(Few):
+        def load_image(self, image_id):
+            return np.full((4, 5, 3), 7, np.uint8)
+
+    (tmp_path / "a.json").write_text("{}")
+    monkeypatch.setattr(validation, "is_users_own", lambda *_: False)
+    assert validate(Made(tmp_path / "a.json"), progress=False) == []
