@@ -296,7 +296,7 @@ class Segmenter(Predictor, Trainable):
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
             for line in told_of_mean_pixel(filepath, attributes["config"], self.config):
                 print(line)
-        if attributes["class_names"] and not exclude:
+        if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)
         self._state, self._settings_before = None, attributes["config"]
@@ -328,6 +328,13 @@ class Segmenter(Predictor, Trainable):
             )
         stored = self.read_weights(path, exclude)
         return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting)
+
+    def _classes_loaded(self, report):
+        """Whether the layers of classes are a file's, whose names of classes then hold."""
+        layers = set(self.training_model.layout.class_layers)
+        if not layers:  # a network of a user's that does not name them
+            return not report.excluded
+        return bool(layers & set(report.loaded)) and not layers & set(report.excluded)
 
     def _in_force(self):
         """What a user has to know of settings that a foreign file does not tell."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from mrcnn.data.class_names import check_class_names, check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
@@ -105,7 +106,8 @@ class Trainable:
 
         Raises:
             NonFiniteLoss: a loss or gradient is NaN or infinite.
-            DataError: a photo cannot be used.
+            DataError: a photo cannot be used, or training data, validation data and a loaded checkpoint name other
+                classes.
             ConfigError: settings, data set and devices do not fit each other.
             RunError: another process trains this run.
         """
@@ -115,7 +117,7 @@ class Trainable:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
-        self._take_classes(train_dataset)
+        self._take_classes(train_dataset, val_dataset)
         stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
         self.stage = stage
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
@@ -273,14 +275,21 @@ class Trainable:
             ProgressBar(),  # last, for it shows what the others measured
         ]
 
-    def _take_classes(self, dataset):
-        """Keep the class names for the checkpoint; refuse a data set that the network has no outputs for."""
+    def _take_classes(self, dataset, val_dataset):
+        """Keep the class names for the checkpoint; refuse data of other classes than the network's."""
         if dataset.num_classes != self.config.NUM_CLASSES:
             raise ConfigError(
                 f"The data set has {dataset.num_classes} classes with background, NUM_CLASSES is "
                 f"{self.config.NUM_CLASSES}: set NUM_CLASSES={dataset.num_classes}."
             )
-        self.class_names = list(dataset.class_names)
+        layers = ", ".join(self.training_model.layout.class_layers)
+        check_class_names(self.class_names, dataset.class_names, "The network knows", "the training data has",
+                          "give photos of these classes, or load the weights into a new model with exclude= the layers "
+                          f"of classes ({layers}), or set model.class_names to the data's if they mean the same")
+        if val_dataset is not None:
+            check_class_names(dataset.class_names, val_dataset.class_names, "The training data has",
+                              "the validation data has", "add the same classes to both data sets")
+        self.class_names = self.class_names or list(dataset.class_names)
 
     def losses_on(self, dataset: Dataset) -> dict[str, float]:
         """Measure the losses on the photos of a data set, as on the validation photos of an epoch.
@@ -294,10 +303,12 @@ class Trainable:
             {name: mean} of each loss.
 
         Raises:
+            DataError: the data set has other classes than the network.
             ConfigError: several workers train; all of them would have to call this.
         """
         if getattr(self.devices, "workers", 1) > 1:
             raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")
+        check_knows(self, dataset)
         seeds = state.seed_values(self.training_model)
         batches = self.devices.share(self._validation_batches(dataset))
         losses = self.training_model.evaluate(batches, verbose=0, return_dict=True)

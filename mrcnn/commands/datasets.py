@@ -11,6 +11,7 @@ from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import ARRAYS, name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import carried_part, split_file
+from mrcnn.data.class_names import check_class_names
 from mrcnn.data.formats import READERS, located, open_dataset
 from mrcnn.data.formats.archives import is_archive
 from mrcnn.errors import DataError, UsageError
@@ -270,8 +271,5 @@ def drawn_pictures(subset: str, limit: int | None = None) -> DrawnPeople:
 
 def check_same_classes(training: Dataset, other: Dataset, train_path: str, other_path: str) -> None:
     """Raise DataError if training and validation or test data name other classes."""
-    if list(training.class_names) != list(other.class_names):
-        raise DataError(
-            f"{train_path} has the classes {', '.join(training.class_names[1:])}, but {other_path} has "
-            f"{', '.join(other.class_names[1:])}: they must be the same, in the same order."
-        )
+    check_class_names(training.class_names, other.class_names, f"{train_path} has the classes", f"{other_path} has",
+                      "list the same classes in both files, or name those to take by --set CLASSES=...")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DRAWN_SHOWN
+from mrcnn.data.class_names import same_classes
 from mrcnn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def photos_of(paths: list[str] | None, model: Model, options: argparse.Namespace
         dataset.prepare()
         return dataset
     dataset = drawn_pictures("val", options.limit or DRAWN_SHOWN)
-    names = model.class_names or dataset.class_names
-    if model.config.NUM_CLASSES != dataset.num_classes or list(names[1:]) != dataset.class_names[1:]:
+    if model.config.NUM_CLASSES != dataset.num_classes or not same_classes(model.class_names, dataset.class_names):
         known = ", ".join((model.class_names or [])[1:4]) or f"{model.config.NUM_CLASSES - 1} classes"
         raise UsageError(f"The weights know other things ({known} ...) than the drawn pictures show: give photos by "
                          "--image FILE or --image DIR.")

@@ -22,7 +22,8 @@ from mrcnn.commands.settings import (
     starts_of,
     tell_image_size,
 )
-from mrcnn.errors import CheckpointError, DataError, UsageError
+from mrcnn.data.class_names import check_class_names, same_classes
+from mrcnn.errors import CheckpointError, UsageError
 from mrcnn.export.running import is_exported, read_about
 from mrcnn.training.runs import find_last_checkpoint
 
@@ -73,12 +74,9 @@ def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str 
 
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
-    ours, theirs = dataset.class_names[1:], _class_names_of(checkpoint)
-    if theirs is not None and theirs[1:] != ours:
-        raise DataError(
-            f"{checkpoint} was trained on the classes {', '.join(theirs[1:])}, but those of {whose} are "
-            f"{', '.join(ours)}: give --images and annotations with the classes of the checkpoint{otherwise}."
-        )
+    check_class_names(_class_names_of(checkpoint), dataset.class_names, f"{checkpoint} was trained on the classes",
+                      f"those of {whose} are",
+                      f"give --images and annotations with the classes of the checkpoint{otherwise}")
 
 
 def _class_names_of(path):
@@ -181,7 +179,7 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
 
     path = coco_path(options) if path == "coco" else path
     written, own = weights.read_attributes(path), model.architecture_name()
-    same = written["class_names"] is not None and written["class_names"][1:] == dataset.class_names[1:]
+    same = written["class_names"] is not None and same_classes(written["class_names"], dataset.class_names)
     # Not model.load_weights: that would go on in the file's run, while this one is new and begins at epoch 0.
     # Of another network what fits, as Matterport's users start a ResNet50 from COCO's ResNet101; one of its own has
     # to fit wholly.

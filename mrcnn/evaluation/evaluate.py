@@ -9,6 +9,7 @@ import numpy as np
 
 from mrcnn.data.attributes import first_of
 from mrcnn.data.checked_photos import photos_for
+from mrcnn.data.class_names import check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
@@ -100,6 +101,7 @@ def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.nd
     image_ids = [int(i) for i in (dataset.image_ids if image_ids is None else image_ids)][:limit]
     if not image_ids:
         raise DataError("There is no image to evaluate: the dataset is empty, or the limit is 0.")
+    check_knows(model, dataset)
     ground_truth = coco.ground_truth_from_dataset(dataset, image_ids)  # first, so that bad data shows at once
     results = []
     with progress_bar("Detecting", shown=progress) as show:

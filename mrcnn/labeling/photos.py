@@ -7,6 +7,7 @@ import numpy as np
 
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.checked_photos import photos_for
+from mrcnn.data.class_names import check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import true_label_map
 from mrcnn.evaluation.pixels import PixelConfusion, photo_figures
@@ -89,7 +90,11 @@ def compared(model: object, dataset: Dataset, settings: LabelSettings | None = N
         progress: report on stderr.
         seen: called with (image id, truth uint8 [H, W], label map, figures) of each photo; the figures are those of
             `photo_figures`, "photo", its name, and "ignored_pixels".
+
+    Raises:
+        DataError: the model knows other classes than the data set.
     """
+    check_knows(model, dataset)
     confusion, image_ids = PixelConfusion(dataset.class_names), dataset.image_ids[:limit]
     with progress_bar("Labelling") if progress else contextlib.nullcontext() as show:
         for batch in batches(image_ids, model.config.BATCH_SIZE):

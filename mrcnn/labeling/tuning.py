@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.data.checked_photos import photos_for
+from mrcnn.data.class_names import check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.label_samples import IGNORED, true_label_map
 from mrcnn.errors import DataError
@@ -125,7 +126,8 @@ class Tuner:
 
 
 def gathered(model: object, dataset: Dataset) -> Tuner:
-    """A Tuner with the detections of all photos of a data set."""
+    """A Tuner with the detections of all photos of a data set; DataError if the model knows other classes than it."""
+    check_knows(model, dataset)
     tuner, done = Tuner(dataset.class_names), 0
     with progress_bar("Detecting") as show:
         for batch in batches(dataset.image_ids, model.config.BATCH_SIZE):

@@ -7,7 +7,7 @@ import pytest
 from tiny import Squares
 from tiny_semantic import TinySemantic, TinySettings
 
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, DataError
 from mrcnn.training.history import read_history_rows
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -31,3 +31,40 @@ def test_one_worker_alone_is_not_to_change_the_rate(tmp_path):
     model.devices.workers = 2
     with pytest.raises(ConfigError, match="LearningRateScheduler would change .* of one worker.*LR_SCHEDULE"):
         model._callbacks(None, {}, [keras.callbacks.LearningRateScheduler(lambda epoch: 1e-4)])
+
+
+def named(*names):
+    """Four pictures of Squares whose classes are called otherwise."""
+    data = Squares().load(4)
+    data.class_names = ["BG", *names]
+    return data
+
+
+def test_data_of_other_classes_is_not_trained_on(tmp_path):
+    data, other = Squares().load(4), named("green", "red", "blue")
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    with pytest.raises(DataError, match="training data has red, green, blue, but the validation data has green, red"):
+        model.train(data, other, RATE, 1, "all")
+    assert model.class_names is None and not os.listdir(tmp_path)
+    model.train(data, named("red, dark", "green", "blue"), RATE, 1, "all")
+    for measured in (model.losses_on, model.measure):
+        with pytest.raises(DataError, match="class 1 is 'red' there and 'green' here"):
+            measured(other)
+    again = TinySemantic("training", TinySettings(), str(tmp_path / "again"))
+    again.load_weights(model.find_last())
+    with pytest.raises(DataError, match="The network knows red, green, blue, .*label_logits.*model.class_names"):
+        again.train(other, None, RATE, 2, "all")
+    again.class_names = list(other.class_names)
+    again._take_classes(other, None)  # a user may say that they mean the same
+
+
+def test_names_of_classes_come_with_their_layers_alone(tmp_path):
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    model.class_names, path = ["BG", "hat", "coat", "bag"], str(tmp_path / "hats.h5")
+    model.save_weights(path)
+    layers = model.training_model.layout.class_layers
+    other = next(layer.name for layer in model.training_model.layers if layer.weights and layer.name not in layers)
+    for exclude, names in ((layers, None), ([other], ["BG", "hat", "coat", "bag"])):
+        again = TinySemantic("training", TinySettings(), str(tmp_path))
+        again.load_weights(path, exclude=exclude)
+        assert again.class_names == names

@@ -319,3 +319,13 @@ def test_photos_that_training_takes_are_measured_too(kind):
     model.detect = lambda images, rle: (seen.update(image.dtype for image in images), detect(images, rle))[1]
     assert evaluate(model, Loose().load(), progress=False)[0]["segm"]["AP"] == pytest.approx(1)
     assert seen == {np.dtype(np.uint8)}
+
+
+def test_a_model_of_other_classes_is_refused_before_it_detects():
+    model = Oracle()
+    model.class_names = ["BG", "blue", "red"]  # of Squares: red, blue
+    with pytest.raises(DataError, match="class 1 is 'blue' there and 'red' here"):
+        evaluate(model, Squares().load(), progress=False)
+    assert not model.batches
+    model.class_names = ["BG", "red", "blue"]
+    assert evaluate(model, Squares().load(), progress=False)[0]["segm"]["AP"] == pytest.approx(1)

@@ -1,0 +1,84 @@
+"""Whether two lists of class names say the same: a class id means a class only as long as they do."""
+
+from collections.abc import Sequence
+
+from mrcnn.errors import DataError
+
+
+def same_classes(known: Sequence[str] | None, given: Sequence[str] | None) -> bool:
+    """Tell whether two lists name the same classes in the same order.
+
+    Args:
+        known, given: names by class id, background first; None: not known, which agrees with any.
+
+    Returns:
+        True or False; the name of the background counts for nothing.
+    """
+    return first_difference(known, given) is None
+
+
+def first_difference(known: Sequence[str] | None, given: Sequence[str] | None) -> int | None:
+    """Find the first class that two lists name otherwise.
+
+    A name that ends at its first comma, as `Dataset.prepare` cuts it, is that of the whole name. "class 1", "class 2",
+    ..., as exported files call classes without names, agree with any.
+
+    Args:
+        known, given: as for `same_classes`.
+
+    Returns:
+        Its class id, or None.
+    """
+    if known is None or given is None:
+        return None
+    known, given = [str(name) for name in known], [str(name) for name in given]
+    nameless = any(names[1:] == [f"class {i}" for i in range(1, len(names))] for names in (known, given))
+    for i in range(1, max(len(known), len(given))):
+        if i >= min(len(known), len(given)) or not (nameless or _same(known[i], given[i])):
+            return i
+    return None
+
+
+def _same(name, other):
+    return name == other or name.split(",")[0] == other or other.split(",")[0] == name
+
+
+def check_class_names(known: Sequence[str] | None, given: Sequence[str] | None, knows: str, gives: str,
+                      remedy: str) -> None:
+    """Hold the classes of a data set against those that it is to have.
+
+    Args:
+        known: names by class id that it is to have, background first; None: not known.
+        given: those that it has.
+        knows, gives: the subjects of the two halves of the message, with their verbs.
+        remedy: what the user can do.
+
+    Raises:
+        DataError: naming the first class that differs.
+    """
+    i = first_difference(known, given)
+    if i is not None:
+        ours, theirs = (repr(str(names[i])) if i < len(names) else "none" for names in (known, given))
+        raise DataError(f"{knows} {_listed(known)}, but {gives} {_listed(given)}: class {i} is {ours} there and "
+                        f"{theirs} here, and they must be the same, in the same order: {remedy}.")
+
+
+def _listed(names):
+    """The names in a few words."""
+    listed = ", ".join(str(name) for name in names[1:7])
+    return f"{listed}, ... ({len(names) - 1} in all)" if len(names) > 7 else listed or "none"
+
+
+def check_knows(model: object, dataset: object) -> None:
+    """Refuse a data set of other classes than those of a model that is to be measured on it.
+
+    Args:
+        model: whose `class_names`, if it has them, are by class id, background first.
+        dataset: prepared Dataset.
+
+    Raises:
+        DataError: naming the first class that differs.
+    """
+    check_class_names(getattr(model, "class_names", None), getattr(dataset, "class_names", None), "The model knows",
+                      "the data set has", "give photos of the model's classes, in its order of add_class, or set "
+                      "model.class_names to the data set's if they mean the same")

@@ -1,0 +1,44 @@
+"""Lists of class names held against each other."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mrcnn.data.class_names import check_class_names, check_knows, first_difference, same_classes
+from mrcnn.errors import DataError
+
+NAMES = ["BG", "shirt, blouse", "hat", "shoe"]
+
+
+@pytest.mark.parametrize("given, expected", [
+    (NAMES, None),
+    (["background", *NAMES[1:]], None),
+    (["BG", "shirt", "hat", "shoe"], None),  # as Matterport's data sets cut it
+    (["BG", "shirt, top", "hat", "shoe"], 1),
+    (["BG", "shirt, blouse", "shoe", "hat"], 2),
+    (NAMES[:3], 3),
+    ([*NAMES, "bag"], 4),
+    (["BG", "class 1", "class 2", "class 3"], None),  # of an exported network without names
+    (["BG", "class 1", "class 2"], 3),
+    (None, None),
+])
+def test_the_first_difference(given, expected):
+    assert first_difference(NAMES, given) == first_difference(given, NAMES) == expected
+    assert same_classes(NAMES, given) is (expected is None)
+
+
+def test_the_message_names_it_and_the_remedy():
+    with pytest.raises(DataError, match="^A has hat, shoe, but B has hat: class 2 is 'shoe' there and none here, .* same "
+                                        "order: add it.$"):
+        check_class_names(["BG", "hat", "shoe"], ["BG", "hat"], "A has", "B has", "add it")
+    many = ["BG", *map(str, range(9))]
+    with pytest.raises(DataError, match=r"A has 0, 1, 2, 3, 4, 5, \.\.\. \(9 in all\), but B has none: class 1 is '0'"):
+        check_class_names(many, ["BG"], "A has", "B has", "add them")
+
+
+def test_a_model_that_knows_no_names_takes_any():
+    data = SimpleNamespace(class_names=NAMES)
+    check_knows(SimpleNamespace(), data)
+    check_knows(SimpleNamespace(class_names=None), data)
+    with pytest.raises(DataError, match="class 2 is 'shoe' there and 'hat' here.*model.class_names"):
+        check_knows(SimpleNamespace(class_names=["BG", "shirt", "shoe", "hat"]), data)
