@@ -8,6 +8,7 @@ import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.mask_values import own_masks
 from mrcnn.data.objects import check_objects, gives_run_lengths, unpacked
 from mrcnn.errors import DataError
 
@@ -261,7 +262,7 @@ def load_objects(dataset: Dataset, image_id: int) -> tuple[object, np.ndarray, l
         objects, class_ids, *more = unpacked(
             (dataset.load_rles if by_runs else dataset.load_mask)(image_id), dataset, image_id)
         class_ids = check_objects(dataset, image_id, objects, class_ids)
-        objects = objects if by_runs else np.asarray(objects).astype(bool, copy=False)
+        objects = objects if by_runs else own_masks(objects, dataset, image_id)
     class_ids = np.asarray(class_ids, np.int32).reshape(-1)
     return objects, class_ids, checked_attributes(more, len(class_ids), dataset, image_id)
 

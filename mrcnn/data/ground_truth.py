@@ -12,6 +12,7 @@ from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import Window, place_image
+from mrcnn.data.mask_values import own_masks
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import check_masks, gives_run_lengths, unpacked
 from mrcnn.data.strips import RunLengthMasks
@@ -304,7 +305,10 @@ def _checked_objects(dataset, config, image_id, shape, table=None):
     name = dataset.sample_name(image_id)
     if not len(class_ids) and (by_runs or not np.asarray(masks).size):
         return FullMasks(np.zeros(shape + (0,), bool)), np.zeros(0, np.int32)
-    objects = _run_lengths(masks, class_ids, name, shape) if by_runs else _full_masks(masks, class_ids, name, shape)
+    if by_runs:
+        objects = _run_lengths(masks, class_ids, name, shape)
+    else:
+        objects = _full_masks(masks, class_ids, dataset, image_id, shape)
     for class_id in class_ids:
         if not 0 < abs(int(class_id)) < config.NUM_CLASSES:
             raise DataError(
@@ -315,11 +319,11 @@ def _checked_objects(dataset, config, image_id, shape, table=None):
     return objects, class_ids if table is None else table.keyed(class_ids, attributes)
 
 
-def _full_masks(masks, class_ids, name, shape):
-    masks = np.asarray(masks)
+def _full_masks(masks, class_ids, dataset, image_id, shape):
+    masks, name = np.asarray(masks), dataset.sample_name(image_id)
     check_masks(masks, class_ids, name)
     _check_size(name, shape, masks.shape[:2])
-    return FullMasks(masks)
+    return FullMasks(own_masks(masks, dataset, image_id))
 
 
 def _run_lengths(rles, class_ids, name, shape):

@@ -13,6 +13,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import SAMPLE, active_classes, augmented, light_and_others, place_photo
 from mrcnn.data.images import Window
 from mrcnn.data.instance_samples import grown
+from mrcnn.data.mask_values import own_masks
 from mrcnn.data.objects import check_objects, known_label_map, unpacked
 from mrcnn.errors import DataError
 
@@ -42,7 +43,7 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
         info = dataset.image_info[image_id]
         sized = "height" in info and "width" in info
         return np.zeros((info["height"], info["width"]) if sized else dataset.load_image(image_id).shape[:2], np.uint8)
-    masks = np.asarray(masks).astype(bool, copy=False)  # Matterport's users return numbers too, where 0 is outside
+    masks = own_masks(masks, dataset, image_id)
     labels, areas = np.zeros(masks.shape[:2], np.uint8), masks.sum(axis=(0, 1))
     for i in sorted(range(len(areas)), key=lambda i: (class_ids[i] > 0, -areas[i])):  # crowds behind everything
         labels[masks[..., i]] = class_ids[i] if class_ids[i] > 0 else IGNORED

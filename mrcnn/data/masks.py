@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.images import Window, scaled_size
+from mrcnn.data.mask_values import bool_masks
 from mrcnn.errors import DataError
 from mrcnn.ops.bilinear import tent_weights
 
@@ -21,7 +22,7 @@ def mask_boxes(masks: np.ndarray) -> np.ndarray:
     """Compute the smallest box around each mask.
 
     Args:
-        masks: [H, W, N], bool, or numbers that are zero outside.
+        masks: [H, W, N], bool, or numbers that `mrcnn.data.mask_values.cut_masks` takes.
 
     Returns:
         int32 [N, 4], (y1, x1, y2, x2), pixels; an empty mask has the box (0, 0, 0, 0).
@@ -41,8 +42,7 @@ def mask_boxes(masks: np.ndarray) -> np.ndarray:
 
 def _planes(masks):
     """uint8 [N, H, W] of zeros and ones, each mask in a block of memory of its own, by rows or by columns."""
-    masks = np.asarray(masks)
-    masks = masks if masks.dtype == bool else masks != 0
+    masks = bool_masks(masks)
     planes = masks.transpose(2, 0, 1)
     if not (planes.flags.c_contiguous or masks.transpose(2, 1, 0).flags.c_contiguous):
         planes = np.ascontiguousarray(planes)
@@ -56,7 +56,7 @@ def shrink_masks(masks: np.ndarray, boxes: np.ndarray, shape: tuple[int, int]) -
     """Mini masks: how much of each cell of a grid over the box the mask covers, exact at sub-pixel boxes.
 
     Args:
-        masks: [H, W, N], bool or zero where outside.
+        masks: [H, W, N], bool or numbers, as for `mask_boxes`.
         boxes: [N, 4] pixels of `masks`, may reach beyond them.
         shape: (h, w) cells; cell i of h spans y1 + i / h * (y2 - y1) to y1 + (i + 1) / h * (y2 - y1).
 

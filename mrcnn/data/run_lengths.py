@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.data.mask_values import bool_masks
 from mrcnn.data.run_length_counts import checked_runs, checked_size, joined, sums, turns
 from mrcnn.errors import DataError
 
@@ -27,13 +28,13 @@ def encode(mask: np.ndarray) -> dict:
     """Encode a mask as an RLE.
 
     Args:
-        mask: [H, W] bool, or zero where outside
+        mask: [H, W] bool, or numbers that `mrcnn.data.mask_values.cut_masks` takes
 
     Returns:
         RLE, compressed.
     """
-    mask = np.asarray(mask)
-    pixels = (mask if mask.dtype == bool else mask != 0).T.reshape(-1)
+    mask = bool_masks(mask)
+    pixels = mask.T.reshape(-1)
     edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     edges = np.concatenate([[0] if len(pixels) and pixels[0] else [], edges, [len(pixels)]]).astype(np.int64)
     return from_runs(np.diff(edges, prepend=0), mask.shape)

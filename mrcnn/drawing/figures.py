@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, caption_of, check_counts, distinct_colors, mask_parts
 from mrcnn.files import plain
 
@@ -258,7 +259,7 @@ def display_top_masks(image: np.ndarray, mask: np.ndarray, class_ids: np.ndarray
     Returns:
         The axes.
     """
-    mask, class_ids = np.asarray(mask).astype(bool), np.asarray(class_ids, int)
+    mask, class_ids = bool_masks(mask), np.asarray(class_ids, int)
     areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
     top = [c for c in sorted(areas, key=lambda c: -areas[c]) if areas[c]][:limit]
     images, titles = [image], [f"H x W = {image.shape[0]} x {image.shape[1]}"]

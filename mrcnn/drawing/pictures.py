@@ -14,6 +14,7 @@ import numpy as np
 from mrcnn.data import strips
 from mrcnn.data.attributes import short_names
 from mrcnn.data.encoded import to_rgb
+from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.files import printable, whole_file
 
@@ -30,7 +31,8 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
 
     image: [H, W, 3] RGB, or another that `as_rgb` takes
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
-    masks: bool [H, W, N], or a list of N COCO run lengths, which cost no memory on large photos; None without masks
+    masks: [H, W, N], bool or numbers that `mrcnn.data.mask_values.cut_masks` takes, or a list of N COCO run lengths,
+        which cost no memory on large photos; None without masks
     class_ids: int [N] indices in class_names
     scores: [N], or None
     colors: [N, 3] in 0..1, or None for colours that differ from each other
@@ -121,19 +123,19 @@ def apply_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[float], alph
 
     Args:
         image: [H, W, 3] values 0..255.
-        mask: [H, W] bool or 0/1.
+        mask: [H, W] bool, or numbers that `mrcnn.data.mask_values.cut_masks` takes.
         color: (r, g, b), 0..1.
         alpha: share of the colour.
     """
     import cv2
 
-    inside, added = np.asarray(mask).astype(bool), alpha * 255 * np.asarray(color, float)
+    shown, added = bool_masks(mask), alpha * 255 * np.asarray(color, float)
     if image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
         # A table of what becomes of each of the 256 values: whole pictures pass it in less time than pixels one by one.
         table = (np.arange(256)[:, None] * (1 - alpha) + added).astype(np.uint8)
-        image[:] = cv2.copyTo(cv2.LUT(image, table[None]), inside.view(np.uint8), image.copy())
+        image[:] = cv2.copyTo(cv2.LUT(image, table[None]), shown.view(np.uint8), image.copy())
     else:
-        image[inside] = image[inside] * (1 - alpha) + added
+        image[shown] = image[shown] * (1 - alpha) + added
     return image
 
 
@@ -215,10 +217,11 @@ def described(captions: Sequence[str], words: Sequence[Sequence[str]], names: Se
 
 def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:
     """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
+    mask = bool_masks(mask)
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
-    return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1]).astype(bool)
+    return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1])
 
 
 def mask_parts(masks: np.ndarray | Sequence[dict] | None, count: int) -> list[tuple[int, int, np.ndarray] | None]:
@@ -227,7 +230,8 @@ def mask_parts(masks: np.ndarray | Sequence[dict] | None, count: int) -> list[tu
         return [None] * count
     if isinstance(masks, list) and count:
         return [strips.mask_part(rle) for rle in masks]
-    return [mask_part(np.asarray(masks)[..., i]) for i in range(count)]
+    masks = bool_masks(masks)
+    return [mask_part(masks[..., i]) for i in range(count)]
 
 
 def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Sequence[float], line: int,

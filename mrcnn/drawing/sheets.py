@@ -8,6 +8,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import colours_of, resize_pixels, scaled_size
+from mrcnn.data.mask_values import own_masks
 from mrcnn.data.masks import mask_boxes
 from mrcnn.data.objects import gives_run_lengths
 from mrcnn.data.strips import RunLengthMasks
@@ -40,6 +41,7 @@ def drawn_pair(dataset: Dataset, image_id: int, results: Sequence[dict], categor
         true, class_ids = dataset.load_rles(image_id)[:2]
     else:
         masks, class_ids = dataset.load_mask(image_id)[:2]
+        masks = own_masks(masks, dataset, image_id)
         true = [run_lengths.encode(masks[..., i]) for i in range(masks.shape[-1])]
     class_of = {category["id"]: k for k, category in enumerate(categories, 1)}
     pair = []

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mrcnn.data.mask_values import bool_masks
+
 BLOCK_PIXELS = 1 << 16  # float32 copies of the masks are made for this many pixels at a time, never of whole images
 
 
@@ -9,7 +11,8 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
     """IoU of every mask of one set with every mask of another.
 
     Args:
-        masks1, masks2: [H, W, N1], [H, W, N2] bool, or values of which those above 0.5 are inside.
+        masks1, masks2: [H, W, N1], [H, W, N2] bool, or numbers: of floats those above 0.5 are inside, of
+            whole numbers those of `mrcnn.data.mask_values.cut_masks`.
 
     Returns:
         float32 [N1, N2]; 0 where both masks are empty.
@@ -18,7 +21,8 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
     count1, count2 = masks1.shape[-1], masks2.shape[-1]
     if count1 == 0 or count2 == 0:
         return np.zeros((count1, count2), np.float32)
-    flat1, flat2 = masks1.reshape(-1, count1) > 0.5, masks2.reshape(-1, count2) > 0.5
+    masks1, masks2 = (masks > 0.5 if masks.dtype.kind == "f" else bool_masks(masks) for masks in (masks1, masks2))
+    flat1, flat2 = masks1.reshape(-1, count1), masks2.reshape(-1, count2)
     intersections = np.zeros((count1, count2))
     for start in range(0, len(flat1), BLOCK_PIXELS):
         block = slice(start, start + BLOCK_PIXELS)

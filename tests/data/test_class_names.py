@@ -28,8 +28,8 @@ def test_the_first_difference(given, expected):
 
 
 def test_the_message_names_it_and_the_remedy():
-    with pytest.raises(DataError, match="^A has hat, shoe, but B has hat: class 2 is 'shoe' there and none here, .* same "
-                                        "order: add it.$"):
+    with pytest.raises(DataError, match="^A has hat, shoe, but B has hat: class 2 is 'shoe' there and none here, .* "
+                                        "same order: add it.$"):
         check_class_names(["BG", "hat", "shoe"], ["BG", "hat"], "A has", "B has", "add it")
     many = ["BG", *map(str, range(9))]
     with pytest.raises(DataError, match=r"A has 0, 1, 2, 3, 4, 5, \.\.\. \(9 in all\), but B has none: class 1 is '0'"):

@@ -277,3 +277,10 @@ def test_resize_mask_follows_resize_image(mode):
     assert resized.shape == canvas.shape and resized.dtype == bool
     seen = canvas >= 128
     assert (resized & seen).sum() / (resized | seen).sum() > 0.97
+
+
+def test_boxes_of_masks_with_grey_outside_are_those_of_what_is_inside():
+    masks = np.full((5, 6, 1), 3, np.uint8)
+    masks[1:3, 2:4] = 250
+    with pytest.warns(UserWarning, match="more than two values"):
+        assert mask_ops.mask_boxes(masks).tolist() == [[1, 2, 3, 4]]

@@ -56,7 +56,7 @@ def test_encoding_minds_no_memory_order_and_no_values():
         expected = run_lengths.encode(mask)
         assert run_lengths.encode(np.asfortranarray(mask)) == expected
         assert run_lengths.encode(mask[::-1, ::-1].copy()[::-1, ::-1]) == expected
-        assert run_lengths.encode(mask * np.float32(0.25)) == expected
+        assert run_lengths.encode(mask * np.float32(3)) == expected
 
 
 def test_runs_read_from_compressed_text_are_those_of_the_mask():
@@ -322,3 +322,9 @@ print("sound")
 def test_huge_and_malformed_input_stays_within_the_memory():
     done = subprocess.run([sys.executable, "-c", UNDER_A_LIMIT], capture_output=True, text=True)
     assert done.stdout.strip() == "sound", done.stderr
+
+
+def test_encoding_cuts_shares_in_the_middle():
+    mask = np.array([[0.9, 0.1], [0.1, 0.6]])
+    with pytest.warns(UserWarning, match="more than two values"):
+        assert run_lengths.encode(mask) == run_lengths.encode(mask > 0.5)

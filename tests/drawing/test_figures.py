@@ -254,3 +254,11 @@ def test_importing_needs_neither_matplotlib_nor_ipython():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
                             env={**os.environ, "PYTHONPATH": root})
     assert result.stdout.strip() == "[]"
+
+
+def test_top_masks_show_what_is_inside_of_grey_ones():
+    grey = np.full((8, 8, 1), 3, np.uint8)
+    grey[2:4, 2:5] = 250
+    with pytest.warns(UserWarning, match="more than two values"):
+        axes = visualize.display_top_masks(np.zeros((8, 8, 3), np.uint8), grey, [1], ["BG", "a"], limit=1)
+    assert np.asarray(axes[1].images[0].get_array()).sum() == 6  # 2 x 3 pixels of the first object

@@ -306,3 +306,16 @@ def test_attributes_stand_behind_the_caption():
     # "long" is of two kinds, which are told apart; "v" is of one.
     assert drawing.described(["dress 0.97", "skirt 0.80", "shoe 0.70"], words, names) == [
         "dress 0.97: length long, v", "skirt 0.80: leopard", "shoe 0.70"]
+
+
+def test_soft_masks_are_drawn_as_what_is_inside_of_them():
+    inside = np.zeros((20, 20, 1), bool)
+    inside[4:9, 5:12] = True
+    black = np.zeros((20, 20, 3), np.uint8)
+    for masks in (np.where(inside, 0.95, 0.02), np.where(inside, 250, 3).astype(np.uint8)):
+        with pytest.warns(UserWarning, match="more than two values"):
+            drawn = drawing.draw_instances(black, [[4, 5, 9, 12]], masks, [1], ["BG", "a"], captions=[""],
+                                           show_bbox=False)
+            painted = drawing.apply_mask(black.copy(), masks[..., 0], (1, 1, 1))
+        for picture in (drawn, painted):
+            np.testing.assert_array_equal(picture.any(axis=2), inside[..., 0])

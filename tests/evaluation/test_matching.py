@@ -1,6 +1,7 @@
 """Matterport's matching rule, by hand."""
 
 import numpy as np
+import pytest
 
 from mrcnn.evaluation.matching import compute_matches, compute_overlaps_masks, greedy_match
 
@@ -95,3 +96,11 @@ def test_of_equal_overlaps_the_first_or_the_last_is_taken():
     some = np.array([[True, False, False], [True, False, False], [False, False, True]])
     assert greedy_match(overlaps, some).tolist() == [0, -1, 2]  # the second one's only object is gone
     assert greedy_match(np.zeros((2, 0)), np.zeros((2, 0), bool)).tolist() == [-1, -1]
+
+
+def test_overlaps_of_grey_masks_are_those_of_what_is_inside():
+    masks = np.zeros((6, 6, 2), bool)
+    masks[:2, :2, 0] = masks[:2, :4, 1] = True
+    grey = np.where(masks, 250, 3).astype(np.uint8)
+    with pytest.warns(UserWarning, match="more than two values"):
+        np.testing.assert_array_equal(compute_overlaps_masks(grey, grey), [[1, 0.5], [0.5, 1]])

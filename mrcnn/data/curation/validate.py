@@ -19,6 +19,8 @@ from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.images import no_pixels
+from mrcnn.data.mask_values import REMEDY as GIVE_BOOL
+from mrcnn.data.mask_values import cut_masks
 from mrcnn.data.objects import is_users_own, unpacked
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
@@ -34,7 +36,7 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
              channels: int | None = None) -> list[Fault]:
     """Decode every photo and check every object of a data set, without stopping at a bad one.
 
-    Photos of 16 bits that fill little of them, which are no faults, are warned of.
+    Photos of 16 bits that fill little of them, and masks of more than two values, which are no faults, are warned of.
 
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
@@ -45,11 +47,11 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
-    large, faint = threading.Lock(), {}
+    large, faint, grey = threading.Lock(), {}, {}
 
     def faults_of(image_id):
         shape, faults = _photo_faults(dataset, image_id, large, channels, faint)
-        return faults + _object_faults(dataset, image_id, shape)
+        return faults + _object_faults(dataset, image_id, shape, grey)
 
     with warnings.catch_warnings():
         # Pillow's warning of many pixels, and what readers say when they skip objects, are no news here.
@@ -57,6 +59,7 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
         with progress_bar("Validating", shown=progress is True) as show:
             by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
     _warn_of_faint(dataset, faint)
+    _warn_of_grey(dataset, grey)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
@@ -119,6 +122,14 @@ def _warn_of_faint(dataset, faint):
                       stacklevel=3)
 
 
+def _warn_of_grey(dataset, grey):
+    """Tell of masks of more than two values. grey: {image id: how they were cut, in words}"""
+    if grey:
+        first = min(grey)
+        warnings.warn(f"load_mask gave masks of more than two values for {len(grey)} of {len(dataset.image_ids)} "
+                      f"photos (first: {photo_name(dataset, first)}, with {grey[first]}): {GIVE_BOOL}.", stacklevel=3)
+
+
 def _sides(shape):
     return f"{shape[0]}x{shape[1]}"
 
@@ -132,8 +143,11 @@ def _pixels(path):
     return height * width
 
 
-def _object_faults(dataset, image_id, shape):
-    """list of Fault of the objects of a photo. shape: (H, W) of the photo, or None."""
+def _object_faults(dataset, image_id, shape, grey):
+    """list of Fault of the objects of a photo.
+
+    shape: (H, W) of the photo, or None; grey: dict, gets in words how masks of more than two values were cut
+    """
     name = photo_name(dataset, image_id)
     try:
         if reads_its_objects(dataset):
@@ -142,7 +156,10 @@ def _object_faults(dataset, image_id, shape):
         class_ids = np.asarray(class_ids).reshape(-1)
         if attribute_names(dataset):
             checked_attributes(more, len(class_ids), dataset, image_id)
-        return _mask_faults(name, shape, np.asarray(masks), class_ids, _labelled(dataset, image_id))
+        masks, told = cut_masks(masks)
+        if told:
+            grey[image_id] = told
+        return _mask_faults(name, shape, masks, class_ids, _labelled(dataset, image_id))
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]
 
