@@ -126,3 +126,10 @@ def test_what_is_left_is_counted_before_a_network_is_built(photos):
     with pytest.raises(DataError, match="none of 3 photos has an object to measure on"):
         fashion_datasets.check_objects(dataset, "a.json", "measure")
     fashion_datasets.check_objects(fashion_datasets.open_data(options(limit=1)), "drawn pictures", "train")
+
+
+def test_validation_data_of_other_classes_is_refused_with_the_first_that_differs():
+    training, other = (argparse.Namespace(class_names=names) for names in (["BG", "hat", "coat"], ["BG", "hat"]))
+    with pytest.raises(DataError, match="t.json has the classes hat, coat, but v.json has hat: class 2 is 'coat' there "
+                                        "and none here.*same order.*--set CLASSES"):
+        fashion_datasets.check_same_classes(training, other, "t.json", "v.json")
