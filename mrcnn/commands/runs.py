@@ -72,11 +72,20 @@ def check_installed(module: str, package: str, what: str, otherwise: str = "") -
 def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str = "") -> None:
     """Raise DataError unless a checkpoint knows the dataset's classes, in their order.
 
+    It may know them by their names up to the first comma, which is told.
+
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
-    check_class_names(_class_names_of(checkpoint), dataset.class_names, f"{checkpoint} was trained on the classes",
+    known = _class_names_of(checkpoint)
+    check_class_names(known, dataset.class_names, f"{checkpoint} was trained on the classes",
                       f"those of {whose} are",
                       f"give --images and annotations with the classes of the checkpoint{otherwise}")
+    cut = [own for own, name in zip(dataset.class_names[1:], (known or ())[1:]) if name != own and own.startswith(name)]
+    if cut:
+        alike = "" if len(set(known)) == len(known) else ", those of one name by their order alone"
+        warnings.warn(f"{checkpoint} has the names of {len(cut)} classes of {whose} up to their first comma: taken for "
+                      f"the same ({'; '.join(cut[:5])}{'; ...' * (len(cut) > 5)}){alike}. Train anew for whole names.",
+                      stacklevel=2)
 
 
 def _class_names_of(path):

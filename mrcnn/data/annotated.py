@@ -58,6 +58,7 @@ class AnnotatedDataset(Reporting):
         attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
     """
 
+    whole_names = True  # many classes of clothes share their first word
     looks_late = False  # whether a reader looks at objects only when they are asked for
 
     def __init__(self, class_map: object = None) -> None:
@@ -80,15 +81,6 @@ class AnnotatedDataset(Reporting):
             The names; () of a format without splits.
         """
         return ()
-
-    def prepare(self, class_map: object = None) -> None:
-        """Number classes and photos. Names stay whole: many classes of clothes share their first word.
-
-        Args:
-            class_map: ignored; Matterport's argument.
-        """
-        super().prepare(class_map)
-        self.class_names = [str(info["name"]) for info in self.class_info]
 
     def map_source_class_id(self, source_class_id: str) -> int:
         """Look up a class by its id in a source.

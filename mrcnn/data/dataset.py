@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from typing import TypeVar
 
 import numpy as np
@@ -33,9 +34,13 @@ class Dataset:
         class_names: list of str, by class id, background first; after `prepare`.
         num_classes, num_images: numbers of classes with background and of photos; after `prepare`.
         matte: RGB 0..255 of the colour under what is transparent in a photo.
+        whole_names: whether class_names are whole; else, as in Matterport's, each ends at its first comma, unless
+            others would then be called the same.
     """
 
     matte = WHITE
+    whole_names = False
+    _told_alike = ()  # names that a warning told of
 
     def __init__(self, class_map: object = None) -> None:
         # class_map does nothing; many subclasses in the wild pass one, or themselves.
@@ -76,7 +81,7 @@ class Dataset:
         """
         self.num_classes = len(self.class_info)
         self.class_ids = np.arange(self.num_classes)
-        self.class_names = [str(info["name"]).split(",")[0] for info in self.class_info]
+        self.class_names = self._names()
         self.num_images = len(self.image_info)
         self._image_ids = np.arange(self.num_images)
         self.class_from_source_map = {f"{info['source']}.{info['id']}": i for i, info in enumerate(self.class_info)}
@@ -86,6 +91,20 @@ class Dataset:
             source: [i for i, info in enumerate(self.class_info) if i == 0 or info["source"] == source]
             for source in self.sources
         }
+
+    def _names(self):
+        """Names by class id, as `whole_names` says."""
+        whole = [str(info["name"]) for info in self.class_info]
+        if self.whole_names:
+            return whole
+        counts = Counter(short_name(name) for name in dict.fromkeys(whole))
+        alike = [name for name in dict.fromkeys(whole) if counts[short_name(name)] > 1]
+        if alike and alike != self._told_alike:
+            self._told_alike = alike  # copies of a data set are prepared too
+            warnings.warn(f"{type(self).__name__}: {len(alike)} classes have one name up to the first comma, where "
+                          f"names end, with others; these stay whole ({'; '.join(alike[:5])}{'; ...' * (len(alike) > 5)}): "
+                          "let them differ before the comma, or set whole_names = True.", stacklevel=3)
+        return [name if counts[short_name(name)] > 1 else short_name(name) for name in whole]
 
     # --- Looking up ----------------------------------------------------------------------------------------------
     @property
@@ -186,6 +205,18 @@ class Dataset:
         """
         warnings.warn(f"{type(self).__name__} does not override load_mask: its photos have no objects.", stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)
+
+
+def short_name(name: str) -> str:
+    """The part of a class's name before its first comma, as Matterport's data sets call it.
+
+    Args:
+        name: "shirt, blouse".
+
+    Returns:
+        "shirt".
+    """
+    return name.split(",")[0]
 
 
 Kind = TypeVar("Kind", bound=Dataset)  # of functions that give the kind of data set that they are given

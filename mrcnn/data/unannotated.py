@@ -14,6 +14,8 @@ from mrcnn.errors import DataError
 class PhotoDataset(Dataset):
     """Photos without annotations, and the classes that a model looks for in them."""
 
+    whole_names = True  # as the model has them: cut ones would not be those of its classes
+
     def load_photos(self, paths: list[str], class_names: list[str], matte: tuple | None = None) -> "PhotoDataset":
         """Register photos under their file names.
 

@@ -57,9 +57,9 @@ def test_options_of_arrays_are_none_of_other_formats(course, capsys):
 
 def test_photos_to_find_things_in(tmp_path):
     np.save(tmp_path / "photos.npy", photos())
-    dataset = ArrayPhotos().load_array(os.fspath(tmp_path / "photos.npy"), ["BG", "mug"], limit=2)
+    dataset = ArrayPhotos().load_array(os.fspath(tmp_path / "photos.npy"), ["BG", "mug, cup"], limit=2)
     dataset.prepare()
-    assert len(dataset.image_ids) == 2 and dataset.class_names == ["BG", "mug"]
+    assert len(dataset.image_ids) == 2 and dataset.class_names == ["BG", "mug, cup"]
     np.testing.assert_array_equal(dataset.load_image(1), photos()[1].transpose(1, 2, 0))
     np.save(tmp_path / "bad.npy", photos()[:, :2])
     with pytest.raises(DataError, match="bad.npy: photos of"):

@@ -68,6 +68,13 @@ def test_weights_of_other_things_are_not_shown_drawn_pictures():
     assert dataset.class_names == ["BG", "mug"] and dataset.image_info[0]["path"] == "a.jpg"
 
 
+def test_names_of_the_model_stay_whole():
+    names = ["BG", "top, t-shirt, sweatshirt", "top, shirt"]
+    model = SimpleNamespace(class_names=names, config=SimpleNamespace(NUM_CLASSES=3))
+    dataset = photos.photos_of(["a.jpg"], model, SimpleNamespace(limit=None, matte=None))
+    assert dataset.class_names == names
+
+
 def test_photos_are_never_overwritten(tmp_path):
     (tmp_path / "in").mkdir()
     paths = [str(tmp_path / "in" / "a.jpg")]

@@ -209,6 +209,22 @@ def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_o
         fashion_runs.start_model(options, {}, data)
 
 
+@pytest.mark.parametrize("known, told", [
+    (["top", "hat"], r"has the names of 1 classes of the data up to their first comma: .* \(top, shirt\)\. Train"),
+    (["top", "top"], r"names of 2 classes .*\(top, shirt; top, coat\), those of one name by their order alone"),
+    (["coat", "hat"], None),
+])
+def test_a_checkpoint_whose_names_end_at_the_first_comma(monkeypatch, known, told):
+    monkeypatch.setattr(fashion_runs, "_class_names_of", lambda path: ["BG", *known])
+    data = SimpleNamespace(class_names=["BG", "top, shirt", "hat" if known[1] == "hat" else "top, coat"])
+    if told is None:
+        with pytest.raises(DataError, match="trained on the classes coat, hat"):
+            fashion_runs.check_classes("w.h5", data, "the data")
+    else:
+        with pytest.warns(UserWarning, match=told):
+            fashion_runs.check_classes("w.h5", data, "the data")
+
+
 @pytest.mark.parametrize("command, package, told", [
     ("evaluate", "matplotlib", "The report needs matplotlib, which is not installed here: pip install matplotlib, or "
                                "--no-report."),

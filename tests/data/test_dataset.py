@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.dataset import Dataset
+from mrcnn.data.dataset import Dataset, short_name
 from mrcnn.errors import DataError
 
 
@@ -31,6 +31,23 @@ def test_prepare_numbers_classes_and_photos():
     assert dataset.image_from_source_map == {"shop.a17": 0, "street.4": 1}
     assert sorted(dataset.sources) == ["", "shop", "street"]
     assert dataset.source_class_ids == {"": [0], "shop": [0, 1, 2], "street": [0, 3]}  # background is in all
+
+
+def test_names_that_the_cut_would_make_alike_stay_whole():
+    class Shop(Dataset):
+        pass
+
+    dataset = Shop()
+    for class_id, name in enumerate(("jacket, light", "shirt, blouse", "jacket, heavy"), 1):
+        dataset.add_class("shop", class_id, name)
+    with pytest.warns(UserWarning, match="2 classes have one name .*jacket, light; jacket, heavy.: let them") as told:
+        dataset.prepare()
+        dataset.prepare()
+    assert dataset.class_names == ["BG", "jacket, light", "shirt", "jacket, heavy"] and len(told) == 1
+    dataset.whole_names = True
+    dataset.prepare()
+    assert dataset.class_names == ["BG", "jacket, light", "shirt, blouse", "jacket, heavy"]
+    assert short_name("shirt, blouse") == "shirt"
 
 
 def test_lookups():

@@ -13,6 +13,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.attributes import told_apart
+from mrcnn.data.dataset import short_name
 from mrcnn.data.formats.imaterialist import read_descriptions
 from mrcnn.data.formats.writers import rle_to_encoded_pixels
 from mrcnn.errors import DataError
@@ -30,7 +31,8 @@ class Submission:
         attributes: names of the network's attributes, or None.
 
     Raises:
-        DataError: the file cannot be read, or lacks a class or an attribute of the network.
+        DataError: the file cannot be read, or lacks a class or an attribute of the network, or has several categories
+            that a class may stand for.
     """
 
     def __init__(self, descriptions: str | os.PathLike, class_names: dict, attributes: Sequence[str] | None):
@@ -38,9 +40,13 @@ class Submission:
         if categories is None:
             raise DataError(f"{descriptions} lists no categories: give iMaterialist's label_descriptions.json.")
         ids, counts = {}, Counter(str(entry["name"]) for entry in categories.values())
+        fitting = {}  # of names that end at their first comma, as those of some data sets do
         for number, entry in categories.items():
-            ids.setdefault(str(entry["name"]).split(",")[0], number)  # as data sets name their classes
+            fitting.setdefault(short_name(str(entry["name"])), []).append(number)
             ids[str(entry["name"])] = number
+        for name in set(class_names.values()) - ids.keys():
+            self._check_one(descriptions, name, [categories[number]["name"] for number in fitting.get(name, ())])
+        ids = {**{name: numbers[0] for name, numbers in fitting.items()}, **ids}
         numbers = self._numbered(descriptions, class_names.values(), ids, "class")
         self.class_ids = {}
         for category, name in class_names.items():
@@ -48,10 +54,20 @@ class Submission:
             if counts[name] > 1 and own != category:
                 raise DataError(f"{descriptions} has {counts[name]} categories called {name!r}, of which none has the "
                                 f"id {category} that the network's data has: give each a name of its own.")
+            if own in self.class_ids.values():
+                raise DataError(f"{descriptions}: category {own} ({categories[own]['name']!r}) would be that of two of "
+                                f"the network's classes, which are both called {name!r}: give each a name of its own.")
             self.class_ids[category] = own
         known = {name: i for i, name in told_apart(known).items()}
         self.attribute_ids = self._numbered(descriptions, attributes or (), known, "attribute")
         self.rows, self.photos, self.without, self.hidden = [], 0, 0, 0
+
+    @staticmethod
+    def _check_one(path, name, fitting):
+        if len(fitting) > 1:
+            raise DataError(f"{path} has {len(fitting)} categories that the network's class {name!r} may stand for "
+                            f"({'; '.join(fitting)}): give one in which these differ before their first comma, or "
+                            "train on data whose class names are whole.")
 
     @staticmethod
     def _numbered(path, names, ids, what):

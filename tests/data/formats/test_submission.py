@@ -75,3 +75,17 @@ def test_classes_of_one_name_go_by_their_ids(descriptions):
     assert Submission(descriptions, {0: "top", 5: "top", 7: "skirt"}, None).class_ids == {0: 0, 5: 5, 7: 6}
     with pytest.raises(DataError, match="has 2 categories called 'top', of which none has the id 3"):
         Submission(descriptions, {3: "top"}, None)
+
+
+@pytest.mark.parametrize("categories, classes, message", [
+    (["jacket, light", "jacket, heavy"], {1: "jacket"}, "2 categories that the network's class 'jacket' may stand for "
+     ".jacket, light; jacket, heavy.: give one in which"),
+    (["jacket", "jacket, heavy"], {0: "jacket", 1: "jacket"}, "category 0 .'jacket'. would be that of two of the"),
+])
+def test_names_that_fit_several_categories_are_refused(descriptions, categories, classes, message):
+    content = [{"id": i, "name": name} for i, name in enumerate(categories)]
+    descriptions.write_text(json.dumps({"categories": content}))
+    with pytest.raises(DataError, match=message):
+        Submission(descriptions, classes, None)
+    whole = dict(enumerate(categories))
+    assert Submission(descriptions, whole, None).class_ids == {0: 0, 1: 1}
