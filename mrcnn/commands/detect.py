@@ -29,6 +29,7 @@ def detect(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    from mrcnn.data import run_lengths
     from mrcnn.evaluation.coco import results_from_detections
     from mrcnn.files import write_json
     from mrcnn.inference.attributes import names_of
@@ -67,7 +68,9 @@ def detect(options: argparse.Namespace) -> int:
             version = os.path.splitext(os.path.basename(path))[0]
             print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version, names_of(model.config)))
     what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
-    print(f"{len(results)} objects in {seen} photos; {what} in {folder}")
+    empty = int((run_lengths.areas([one["segmentation"] for one in results]) == 0).sum())
+    told = f" ({empty} have no pixel, but a box)" if empty else ""
+    print(f"{len(results)} objects in {seen} photos{told}; {what} in {folder}")
     if submission:
         for image_id in dataset.image_ids:
             submission.add(dataset.sample_name(image_id), run.outcome[image_id].get("results", ()))

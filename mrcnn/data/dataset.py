@@ -101,9 +101,10 @@ class Dataset:
         alike = [name for name in dict.fromkeys(whole) if counts[short_name(name)] > 1]
         if alike and alike != self._told_alike:
             self._told_alike = alike  # copies of a data set are prepared too
+            shown = "; ".join(alike[:5]) + "; ..." * (len(alike) > 5)
             warnings.warn(f"{type(self).__name__}: {len(alike)} classes have one name up to the first comma, where "
-                          f"names end, with others; these stay whole ({'; '.join(alike[:5])}{'; ...' * (len(alike) > 5)}): "
-                          "let them differ before the comma, or set whole_names = True.", stacklevel=3)
+                          f"names end, with others; these stay whole ({shown}): let them differ before the comma, or "
+                          "set whole_names = True.", stacklevel=3)
         return [name if counts[short_name(name)] > 1 else short_name(name) for name in whole]
 
     # --- Looking up ----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ who calls it, which needs the package `cvat-sdk`. Objects are masks, or polygons
 (`--conv-mask-to-poly`).
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from mrcnn.data.encoded import to_rgb
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import UsageError
-from mrcnn.serving.pre_labels import is_part, simpler
+from mrcnn.serving.pre_labels import is_part, simpler, without_pixels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,6 +80,7 @@ class Function:
         least = self._least if context.conf_threshold is None else context.conf_threshold
         [found] = self._model.detect([_pixels(image, context.frame_name)], rle=True, min_confidence=least)
         shapes = []
+        tell_empty(found, context.frame_name)
         for class_id, rle in zip(found["class_ids"].tolist(), found["rles"]):
             if context.conv_mask_to_poly:
                 shapes += [self._interface.polygon(class_id, corners) for corners in polygons_of(rle)]
@@ -92,6 +94,17 @@ def _pixels(image, name):
     from PIL import ImageOps
 
     return to_rgb(ImageOps.exif_transpose(image), name)
+
+
+def tell_empty(found: dict, name: str) -> None:
+    """Warn of objects without a pixel, of which CVAT gets nothing.
+
+    Args:
+        found: of `detect(rle=True)`.
+        name: of the photo.
+    """
+    if empty := without_pixels(found):
+        warnings.warn(f"{name}: {empty} of {len(found['rles'])} objects have no pixel and are left out.", stacklevel=3)
 
 
 def mask_points(rle: dict) -> list[int]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data.encoded import decode_image
 from mrcnn.errors import DataError, UsageError, UserError
-from mrcnn.serving.cvat import mask_bits, polygons_of
+from mrcnn.serving.cvat import mask_bits, polygons_of, tell_empty
 
 HERE, MODEL = "/opt/nuclio", "MRCNN_MODEL"  # where Nuclio puts the folder; the variable that names the model there
 MAIN = '''"""What Nuclio calls: the function is of the package."""
@@ -73,6 +73,7 @@ def shapes(model: object, image: object, least: float | None = None) -> list[dic
     """
     [found] = model.detect([image], rle=True, min_confidence=least)
     rows = []
+    tell_empty(found, "The photo")
     for class_id, score, rle in zip(found["class_ids"].tolist(), found["scores"].tolist(), found["rles"]):
         outlines = polygons_of(rle)
         if outlines:

@@ -12,7 +12,7 @@ from mrcnn.serving import schemas
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.json_bodies import json_of
 from mrcnn.serving.photos import decode_photo
-from mrcnn.serving.pre_labels import mapping_of, prediction_of
+from mrcnn.serving.pre_labels import mapping_of, prediction_of, without_pixels
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.routes import json_answer
 from mrcnn.serving.served import DETECT
@@ -140,6 +140,9 @@ async def _predictions(request, service, task_photos, tasks, mapping, alone):
             LOG.warning("Task %s has no pre-labels: %s", str(tasks[place].get("id", place))[:40], result.reason)
             rows.append({"result": [], "score": 0.0, "model_version": served.version, "error": result.reason})
         else:
+            if empty := without_pixels(result):
+                LOG.warning("Task %s: %d of %d objects have no pixel, and no pre-label.",
+                            str(tasks[place].get("id", place))[:40], empty, len(result["rles"]))
             rows.append(await service.in_thread(prediction_of, result, mapping, served.class_names, served.version))
     return rows
 

@@ -104,7 +104,8 @@ def prediction_of(result: dict, mapping: Mapping, class_names: list[str], versio
         version: of the model.
 
     Returns:
-        {"result": regions, "score": mean score of the objects, 0 where there are none, "model_version"}.
+        {"result": regions, "score": mean score of their objects, 0 where there are none, "model_version"}. Objects
+        without a pixel, which `without_pixels` counts, have no region.
     """
     regions, scores = [], []
     words = result.get("attributes") or [{}] * len(result["scores"])
@@ -114,8 +115,20 @@ def prediction_of(result: dict, mapping: Mapping, class_names: list[str], versio
         if controls:
             own = _regions(f"r{number}", rle, controls, score)
             regions += own + [choice for region in own for choice in _chosen(region, told, mapping.choices)]
-            scores.append(score)
+            scores += [score] if own else []
     return {"result": regions, "score": float(np.mean(scores)) if scores else 0.0, "model_version": version}
+
+
+def without_pixels(result: dict) -> int:
+    """Count the objects whose masks are empty: their boxes lie between pixels, or no pixel was sure enough.
+
+    Args:
+        result: of `detect(rle=True)`.
+
+    Returns:
+        The number.
+    """
+    return int((run_lengths.areas(list(result["rles"])) == 0).sum())
 
 
 def _regions(key, rle, choices, score):

@@ -329,6 +329,14 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     assert "3 objects in 3 photos" in capsys.readouterr().out
 
 
+def test_detect_tells_of_objects_without_a_pixel(checkpoint, tmp_path, capsys, monkeypatch):
+    find = Finder.find
+    monkeypatch.setattr(Finder, "find", lambda self, mask: {**find(self, mask), "rles": [rle_encode(mask & False)]})
+    write_bright_photos(tmp_path / "in", 1)
+    assert fashion.main(["detect", "--weights", checkpoint, "--image", str(tmp_path / "in"), "--drawings", "none"]) == 0
+    assert "1 objects in 1 photos (1 have no pixel, but a box); " in capsys.readouterr().out
+
+
 def test_detect_writes_tasks_of_label_studio(checkpoint, tmp_path, capsys):
     write_bright_photos(tmp_path / "in", 2)
     (tmp_path / "in" / "0.png").rename(tmp_path / "in" / "a b.png")

@@ -35,6 +35,11 @@ def test_polygons_are_parts_without_their_holes():
     assert sorted(zip(second[::2], second[1::2])) == [(7, 5), (7, 6), (8, 5), (8, 6)]
 
 
+def test_objects_without_a_pixel_are_told():
+    with pytest.warns(UserWarning, match="a.png: 1 of 2 objects have no pixel and are left out"):
+        cvat.tell_empty({"rles": [RLE, run_lengths.encode(np.zeros((8, 10), bool))]}, "a.png")
+
+
 def test_a_network_of_label_maps_is_told():
     pytest.importorskip("cvat_sdk")
     with pytest.raises(UsageError, match="finds no objects"):

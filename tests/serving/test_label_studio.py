@@ -1,8 +1,10 @@
 """Label Studio's ML backend protocol."""
 
+import numpy as np
 import pytest
-from stub_server import BROKEN, Describing, StubLabels, client_of, photo, png
+from stub_server import BROKEN, Describing, Stub, StubLabels, client_of, photo, png
 
+from mrcnn.data.run_lengths import encode
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.task_photos import TaskPhotos
 
@@ -50,6 +52,17 @@ def test_attributes_are_choices_of_regions(tmp_path, caplog):
         answer = predict(client, "a.png", config=config).json()
     [_, choice] = answer["results"][0]["result"]
     assert choice["value"] == {"choices": ["red"]}
+
+
+def test_objects_without_a_pixel_are_told_in_the_log(tmp_path, caplog):
+    class Empty(Stub):
+        def found(self, image, least, mask_probabilities):
+            return {**super().found(image, least, mask_probabilities), "rles": [encode(np.zeros((12, 16), bool))]}
+
+    (tmp_path / "a.png").write_bytes(png(photo()))
+    with client_of(Empty(), task_photos=TaskPhotos(tmp_path)) as client:
+        assert predict(client, "a.png").json()["results"][0]["result"] == []
+    assert "Task 0: 1 of 1 objects have no pixel, and no pre-label." in caplog.text
 
 
 def test_pre_labels(client):

@@ -142,6 +142,15 @@ def test_tasks_that_are_written_are_read_with_their_attributes(tmp_path):
     assert sorted(data.attribute_names[number] for number in entry.attributes) == ["colour: red", "old"]
 
 
+def test_objects_without_a_pixel_are_counted_and_told(tmp_path):
+    result = {**found(block((5, 10, 15, 30)), block()), "scores": np.array([0.75, 0.25])}
+    answer = predicted(result, POLYGONS)
+    assert len(answer["result"]) == 1 and answer["score"] == 0.75  # the mean of what there is
+    told = write_tasks(tmp_path, iter([("a/b.png", result, {}), ("a/c.png", found(), {})]), NAMES, "v3")
+    assert told.startswith("tasks.json leaves out 1 of 2 objects, whose masks have no pixel.\nLabel Studio: ")
+    assert write_tasks(tmp_path, [("a/b.png", found(block((1, 1, 9, 9))), {})], NAMES, "v3").startswith("Label Studio")
+
+
 @pytest.mark.parametrize("text, message", [
     ("<View>", "no labelling configuration"), (None, "no labelling configuration"),
     ('<!DOCTYPE a [<!ENTITY b "c">]><View/>', "declares entities"),

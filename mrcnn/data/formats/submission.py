@@ -60,7 +60,7 @@ class Submission:
             self.class_ids[category] = own
         known = {name: i for i, name in told_apart(known).items()}
         self.attribute_ids = self._numbered(descriptions, attributes or (), known, "attribute")
-        self.rows, self.photos, self.without, self.hidden = [], 0, 0, 0
+        self.rows, self.photos, self.without, self.hidden, self.empty = [], 0, 0, 0, 0
 
     @staticmethod
     def _check_one(path, name, fitting):
@@ -91,7 +91,8 @@ class Submission:
             visible = mask & ~taken
             taken |= mask
             if not visible.any():
-                self.hidden += 1
+                self.hidden += bool(mask.any())
+                self.empty += not mask.any()
                 continue
             attributes = sorted(self.attribute_ids[name] for name in result.get("attributes", ()))
             label = "_".join(map(str, (self.class_ids[result["category_id"]], *attributes)))
@@ -117,4 +118,6 @@ class Submission:
             text += f"; {self.without} photos without an object have no row"
         if self.hidden:
             text += f"; {self.hidden} objects that better ones cover wholly are left out"
+        if self.empty:
+            text += f"; {self.empty} objects whose masks have no pixel are left out"
         return text

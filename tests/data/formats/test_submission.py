@@ -39,13 +39,14 @@ def results_of(*objects):
 def test_rows_by_hand(descriptions, tmp_path):
     submission = Submission(descriptions, CLASSES, ["long", "striped"])
     # Rows 1 to 4 of the first, at 0.5, less rows 3 and 4, which the better one has; the third one is covered wholly.
-    submission.add("a.jpg", results_of((10, 0.5, 1, 5, ["long", "striped"]), (20, 0.9, 3, 6, []), (20, 0.4, 3, 5, [])))
+    submission.add("a.jpg", results_of((10, 0.5, 1, 5, ["long", "striped"]), (20, 0.9, 3, 6, []), (20, 0.4, 3, 5, []),
+                                       (10, 0.8, 2, 2, [])))  # the last one has no pixel
     submission.add("b.jpg", [])
     told = submission.write(tmp_path / "submission.csv")
     assert (tmp_path / "submission.csv").read_text() == (
         "ImageId,EncodedPixels,ClassId\na.jpg,4 3 10 3,8\na.jpg,2 2 8 2,6_28_77\n")
     assert told.endswith("submission.csv: 2 objects of 2 photos; 1 photos without an object have no row; 1 objects "
-                         "that better ones cover wholly are left out")
+                         "that better ones cover wholly are left out; 1 objects whose masks have no pixel are left out")
 
 
 def test_it_is_read_back(descriptions, tmp_path):
