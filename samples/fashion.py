@@ -16,14 +16,11 @@ is yours: `python shop.py train` goes by what shop.py says.
 import os
 import sys
 
-import numpy as np
-
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # runs from a checkout too
 
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.config import Config  # noqa: E402
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, descriptions_path, recognises  # noqa: E402
-from mrcnn.data.run_lengths import decode_all  # noqa: E402
 
 
 class FashionConfig(Config):
@@ -46,7 +43,8 @@ class FashionConfig(Config):
 class FashionDataset(ImaterialistDataset):
     """iMaterialist-Fashion: a CSV with a row for each object, its mask as run lengths, and a folder of photos.
 
-    The package's reader, a `mrcnn.utils.Dataset`, calls `add_class` and `add_image` and checks every row.
+    The package's reader, a `mrcnn.utils.Dataset`, calls `add_class` and `add_image`, checks every row, and gives masks
+    and attributes. docs/own-data.md shows a `load_mask` of one's own, and docs/attributes.md one with attributes.
     """
 
     recognises = staticmethod(recognises)  # annotations of other formats go to the package's readers
@@ -63,18 +61,6 @@ class FashionDataset(ImaterialistDataset):
         """
         names = descriptions_path(annotations, names) or FashionConfig.CLASSES
         return super().load(annotations, images, limit, on_error, names)
-
-    def load_rles(self, image_id):
-        """(list of N run lengths, int32 [N] class ids): what training reads, for photos are large, and most of a mask
-        need not be decoded. A data set without this method is asked for load_mask."""
-        rows = self.objects(image_id)
-        return [row.rle for row in rows], np.array([row.class_id for row in rows], np.int32)
-
-    def load_mask(self, image_id):
-        """(masks bool [height, width, N], int32 [N] class ids); class 0 is background, a negative one a crowd."""
-        photo = self.image_info[image_id]
-        rles, class_ids = self.load_rles(image_id)
-        return decode_all(rles, (photo["height"], photo["width"])), class_ids
 
 
 def augmentation():

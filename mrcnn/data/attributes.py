@@ -1,8 +1,9 @@
 """What data sets say of their objects beyond the class: attributes such as pattern, length and neckline."""
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def told_apart(names: dict[int, str]) -> dict[int, str]:
     Returns:
         {id: name}, by rising id.
     """
-    names = {int(i): " ".join(str(name).split()) or f"attribute {i}" for i, name in names.items()}
+    names = {int(i): " ".join(str(name).split()) or by_id(i) for i, name in names.items()}
     counts, taken = Counter(names.values()), set()
     for i, name in sorted(names.items(), key=lambda pair: (counts[pair[1]] > 1, pair[0])):  # what is distinct stays
         names[i] = name if counts[name] == 1 else f"{name} ({i})"
@@ -68,6 +69,29 @@ def told_apart(names: dict[int, str]) -> dict[int, str]:
             names[i] += f" ({i})"
         taken.add(names[i])
     return dict(sorted(names.items()))
+
+
+def by_id(number: int) -> str:
+    """What an attribute is called that no file names: "attribute 28"."""
+    return f"attribute {number}"
+
+
+def named_by_ids(source: str | os.PathLike, ids: Iterable[int], remedy: str) -> dict[int, str]:
+    """Names of the attributes of objects where no file has them; a warning tells it.
+
+    Args:
+        source: of the annotations, for the warning.
+        ids: of the attributes that objects have.
+        remedy: what gives them names, an order.
+
+    Returns:
+        {id: name}, by rising id.
+    """
+    names = {i: by_id(i) for i in sorted(set(ids))}
+    if names:
+        warnings.warn(f"{source}: its {len(names)} attributes are named by their ids "
+                      f"({first_of(list(names.values()))}), for no list names them: {remedy}.", stacklevel=3)
+    return names
 
 
 def written_names(dataset: Dataset, path: str) -> dict[int, str]:
@@ -142,6 +166,11 @@ def learned_attributes(dataset: Dataset, names: Sequence[str] | None = None,
     pairs = (count_attributes(dataset) if counts is None else counts)["pairs"]
     known, found = distinct_names(dataset), {attribute for _, attribute in pairs}
     kept = [i for i in known if i in found]
+    if found and not kept:
+        name = type(dataset).__name__
+        raise DataError(f"{name}: its objects have {len(found)} attributes that it does not name (ids "
+                        f"{first_of(list(map(str, sorted(found))))}): let attribute_names of {name} be "
+                        "{id: name} of these, or train without.")
     if not kept:
         raise DataError(f"None of the objects of {len(dataset.image_ids)} photos has an attribute that "
                         f"{type(dataset).__name__} names: give annotations with attributes (docs/attributes.md says "
@@ -283,6 +312,7 @@ def checked_attributes(more: Sequence, count: int, dataset: Dataset, image_id: i
     if given is None and hasattr(dataset, "object_attributes"):
         given = dataset.object_attributes(image_id)
     if given is None:
+        _tell_none_given(dataset, image_id, count)
         return [()] * count
     name = dataset.sample_name(image_id)
     if len(given) != count:
@@ -293,6 +323,18 @@ def checked_attributes(more: Sequence, count: int, dataset: Dataset, image_id: i
     except TypeError as error:
         raise DataError(f"{name}: {error}: give a list of attribute ids, whole numbers, for each object.") from error
     return [tuple(values) for values in kinds]
+
+
+def _tell_none_given(dataset, image_id, count):
+    """Warn once of a data set that names attributes, but gives none with its objects."""
+    names = list(attribute_names(dataset).values())
+    if not (names and count) or vars(dataset).get("_told_none_given"):
+        return
+    dataset._told_none_given = True
+    method = "load_rles" if gives_run_lengths(dataset) else "load_mask"
+    warnings.warn(f"{type(dataset).__name__} names {len(names)} attributes ({first_of(names)}), but its {method} gives "
+                  f"none with the objects ({dataset.sample_name(image_id)}), so these have none: return a list of "
+                  "attribute ids for each object as a third value, or leave the method to the reader.", stacklevel=4)
 
 
 def _whole(value):

@@ -270,6 +270,44 @@ def test_two_values_are_as_ever():
     assert summary["attributes"] == [] and "attribute" not in summary_text(summary)
 
 
+def test_names_without_attributes_of_objects_are_told_once():
+    class Plain(Shop):
+        def load_mask(self, image_id):
+            return Shop.load_mask(self, image_id)[:2]
+
+    dataset = Plain().load()
+    with pytest.warns(UserWarning, match=r"Plain names 3 attributes \(striped, long, leopard\), but its load_mask "
+                                         r"gives none .*shop image 0.*: return a list of attribute ids") as told:
+        load_objects(dataset, 0)
+        load_objects(dataset, 0)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_objects(Shop().load(), 0)
+
+
+def test_attributes_that_a_data_set_does_not_name_are_counted():
+    dataset = Shop().load()
+    dataset.attribute_names = {}
+    with pytest.raises(DataError, match=r"Shop: its objects have 2 attributes that it does not name \(ids 3, 7\): let"):
+        learned_attributes(dataset)
+
+
+@pytest.mark.parametrize("form", ["csv", "coco"])
+def test_attributes_without_names_are_called_by_their_ids(tmp_path, form):
+    shop, path = Shop().load(), tmp_path / ("shop.csv" if form == "csv" else "shop.json")
+    shop.attribute_names = {}
+    shop.image_info[0]["file_name"] = "a.png"
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    (write_imaterialist if form == "csv" else write_coco)(shop, path)
+    for _ in range(2):  # what was called so is so again after writing
+        with pytest.warns(UserWarning, match=r"its 2 attributes are named by their ids \(attribute 3, attribute 7\)"):
+            read = open_dataset(path, tmp_path)
+        assert learned_attributes(read) == {"ATTRIBUTES": ["attribute 3", "attribute 7"],
+                                            "ATTRIBUTE_PAIRS": [[], [0, 1], [0]]}
+        (write_imaterialist if form == "csv" else write_coco)(read, path)
+
+
 @pytest.mark.parametrize(("given", "message"), [
     ([[3]], "attributes of 1 objects are given for 3: give a list of attribute ids for each object"),
     ([["striped"], [], []], "the attribute 'striped' is no id: give a list of attribute ids, whole numbers"),

@@ -12,6 +12,7 @@ from encoded_pixels import painted, text_of
 from PIL import Image
 
 from mrcnn.commands.configs import FashionConfig
+from mrcnn.data.attributes import load_objects
 from mrcnn.data.augmentation import apply_augmentation
 from mrcnn.data.ground_truth import gives_run_lengths
 from mrcnn.data.recipes import augmentation_of
@@ -87,6 +88,17 @@ def test_its_masks_are_those_of_the_run_lengths(sample, photos):
         assert class_ids.tolist() == [1, 2]
         assert (masks == np.stack([painted(runs, SHAPE) for runs in runs_of(int(i))], -1)).all()
     assert gives_run_lengths(dataset)  # masks of large photos are not decoded for training
+
+
+def test_its_attributes_are_those_of_the_package(sample, photos):
+    text = (photos / "shop.csv").read_text()
+    (photos / "shop.csv").write_text(text.replace(",0\n", ",0_28_77\n"))
+    (photos / "label_descriptions.json").write_text(json.dumps(
+        {"categories": [{"id": 0, "name": "mug"}, {"id": 1, "name": "plate"}],
+         "attributes": [{"id": 28, "name": "washed"}, {"id": 77, "name": "blue"}]}))
+    dataset = sample["FashionDataset"]().load("shop.csv", limit=1)
+    dataset.prepare()
+    assert load_objects(dataset, 0)[2] == [(28, 77), ()]
 
 
 # --- A program of one's own ------------------------------------------------------------------------------------------

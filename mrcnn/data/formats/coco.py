@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.attributes import whole_ids
+from mrcnn.data.attributes import named_by_ids, whole_ids
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
@@ -104,6 +104,10 @@ class CocoDataset(AnnotatedDataset):
             if number in self.attribute_names:
                 raise DataError(f"{annotations}: two attributes have the id {number}: give each its own.")
             self.attribute_names[number] = str(entry.get("name", number))
+        if not self.attribute_names:
+            found = (i for info in self.image_info for entry in info["annotations"]
+                     for i in whole_ids(entry.get("attribute_ids")))
+            self.attribute_names.update(named_by_ids(annotations, found, 'add a list "attributes" as Fashionpedia\'s'))
         self.finish_loading(annotations)
         return self
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.attributes import named_by_ids
 from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
@@ -64,7 +65,7 @@ class ImaterialistDataset(AnnotatedDataset):
         scan = Scan(annotations, limit, categories)
         photos, missing = self.find_photos(scan, folder, named_or_stem)
         self._add_classes(annotations, categories, scan)
-        self.attribute_names.update(attributes)
+        self.name_attributes(annotations, attributes, scan)
         self.add_scan(annotations, scan, folder, photos, missing)
         self.finish_loading(annotations)
         return self
@@ -123,6 +124,18 @@ class ImaterialistDataset(AnnotatedDataset):
                 self.add_photo(self.source, scan.names[photo], folder.join(name), name, *size, turn=turn,
                                annotated=scan.sizes[photo], table=rows,
                                rows=(int(bounds[photo]), int(bounds[photo + 1])))
+
+    def name_attributes(self, annotations: str | os.PathLike, attributes: dict[int, str], scan: Scan) -> None:
+        """Take the names of attributes, or where there are none call those that objects have by their ids.
+
+        Args:
+            annotations: path of the CSV.
+            attributes: {id: name}, empty without a list of them.
+            scan: of the CSV's rows.
+        """
+        found = (i for _, ids in scan.labels for i in ids)
+        remedy = f"put iMaterialist's {NAMES_FILE} beside it, or give it by --names"
+        self.attribute_names.update(attributes or named_by_ids(annotations, found, remedy))
 
     def _add_classes(self, annotations, categories, scan):
         if categories is None:

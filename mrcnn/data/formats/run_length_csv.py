@@ -86,7 +86,7 @@ class RunLengthDataset(ImaterialistDataset):
             listed = {0: {"name": ONLY_CLASS}} if one_class else _found_classes(scan.labels)
         for number, entry in listed.items():
             self.add_category(FORMAT, number, entry["name"], entry.get("supercategory"))
-        self.attribute_names.update(attributes)
+        self.name_attributes(annotations, attributes, scan)
         photos, missing = self.find_photos(scan, folder, _find)
         if not layout.sized:
             self._read_sizes(scan, folder, photos)

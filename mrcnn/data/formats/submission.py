@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.attributes import told_apart
+from mrcnn.data.attributes import by_id, told_apart
 from mrcnn.data.dataset import short_name
 from mrcnn.data.formats.imaterialist import read_descriptions
 from mrcnn.data.formats.writers import rle_to_encoded_pixels
@@ -59,6 +59,9 @@ class Submission:
                                 f"the network's classes, which are both called {name!r}: give each a name of its own.")
             self.class_ids[category] = own
         known = {name: i for i, name in told_apart(known).items()}
+        if not known:  # a network may know them by their ids
+            numbers = (int(name.rpartition(" ")[2]) for name in attributes or () if name.rpartition(" ")[2].isdecimal())
+            known = {by_id(number): number for number in numbers}
         self.attribute_ids = self._numbered(descriptions, attributes or (), known, "attribute")
         self.rows, self.photos, self.without, self.hidden, self.empty = [], 0, 0, 0, 0
 

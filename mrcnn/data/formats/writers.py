@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
-from mrcnn.data.attributes import attribute_names, load_objects, reads_its_objects
+from mrcnn.data.attributes import attribute_names, by_id, load_objects, reads_its_objects
 from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
@@ -167,8 +167,11 @@ def chosen_photos(dataset: Dataset, image_ids: Iterable[int] | None) -> list[int
 
 
 def _listed_attributes(dataset):
-    """Names of attributes in the form of Fashionpedia and iMaterialist."""
-    return [{"id": i, "name": name} for i, name in sorted(attribute_names(dataset).items())]
+    """Names of attributes in the form of Fashionpedia and iMaterialist; none where they are named by their ids."""
+    names = attribute_names(dataset)
+    if all(name == by_id(i) for i, name in names.items()):  # which readers do themselves
+        return []
+    return [{"id": i, "name": name} for i, name in sorted(names.items())]
 
 
 def _source_ids(ids, least, ascending=False):

@@ -90,3 +90,12 @@ def test_names_that_fit_several_categories_are_refused(descriptions, categories,
         Submission(descriptions, classes, None)
     whole = dict(enumerate(categories))
     assert Submission(descriptions, whole, None).class_ids == {0: 0, 1: 1}
+
+
+def test_attributes_that_are_known_by_their_ids(descriptions):
+    content = json.loads(descriptions.read_text())
+    del content["attributes"]
+    descriptions.write_text(json.dumps(content))
+    assert Submission(descriptions, {8: "skirt"}, ["attribute 28"]).attribute_ids == {"attribute 28": 28}
+    with pytest.raises(DataError, match="has no attribute 'long 28'"):
+        Submission(descriptions, {8: "skirt"}, ["long 28"])
