@@ -371,13 +371,15 @@ def test_the_data_set_of_the_guide_reads_its_files(tmp_path):
     program = next(block for block in blocks(DOCS / "own-data.md", "python") if "class ShopDataset" in block)
     names = {}
     exec(compile(program, "own-data.md", "exec"), names)
-    # A photo of 40x60 with a shirt of 20x30 pixels and a shoe of 5x6.
+    # Photos of 40x60: in "a" are a shirt of 20x30 pixels and a shoe of 5x6, in "a_2", whose name begins so, a shoe of 2x3.
     (tmp_path / "photos").mkdir()
-    Image.new("RGB", (60, 40), "white").save(tmp_path / "photos" / "a.jpg")
-    for name, (top, left, height, width) in {"a_shirt_0": (0, 0, 20, 30), "a_shoe_0": (30, 50, 5, 6)}.items():
+    (tmp_path / "masks").mkdir()
+    for stem in ("a", "a_2"):
+        Image.new("RGB", (60, 40), "white").save(tmp_path / "photos" / f"{stem}.jpg")
+    objects = {"a_shirt_0": (0, 0, 20, 30), "a_shoe_0": (30, 50, 5, 6), "a_2_shoe_0": (0, 0, 2, 3)}
+    for name, (top, left, height, width) in objects.items():
         pixels = np.zeros((40, 60), np.uint8)
         pixels[top : top + height, left : left + width] = 255
-        (tmp_path / "masks").mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / "masks" / f"{name}.png")
     dataset = names["ShopDataset"]()
     dataset.load_shop(str(tmp_path / "photos"), str(tmp_path / "masks"))
@@ -385,6 +387,14 @@ def test_the_data_set_of_the_guide_reads_its_files(tmp_path):
     masks, class_ids = dataset.load_mask(0)
     assert dataset.class_names == ["BG", "shirt", "shoe"]
     assert sorted(zip(class_ids.tolist(), masks.sum((0, 1)).tolist())) == [(1, 600), (2, 30)]
+    assert [dataset.load_mask(1)[i].sum().item() for i in (0, 1)] == [6, 2]  # of "a_2": 2x3 pixels, class 2
+    # A class that ends as another does is not read as that one, and a mask of no photo is told.
+    for name in ("a_t_shirt_0", "b_shoe_0"):
+        path = tmp_path / "masks" / f"{name}.png"
+        path.write_bytes((tmp_path / "masks" / "a_shoe_0.png").read_bytes())
+        with pytest.raises(ValueError, match=f"{name}.png fits 0 photos and classes, not one: call it PHOTO_CLASS"):
+            names["ShopDataset"]().load_shop(str(tmp_path / "photos"), str(tmp_path / "masks"))
+        path.unlink()
     sample = load_ground_truth(dataset, names["ShopConfig"](), 0)
     assert sorted(sample["gt_class_ids"]) == [1, 2]
 
