@@ -371,7 +371,7 @@ def test_the_data_set_of_the_guide_reads_its_files(tmp_path):
     program = next(block for block in blocks(DOCS / "own-data.md", "python") if "class ShopDataset" in block)
     names = {}
     exec(compile(program, "own-data.md", "exec"), names)
-    # Photos of 40x60: in "a" are a shirt of 20x30 pixels and a shoe of 5x6, in "a_2", whose name begins so, a shoe of 2x3.
+    # Photos of 40x60: "a" has a shirt of 20x30 pixels and a shoe of 5x6, "a_2", whose name begins so, a shoe of 2x3.
     (tmp_path / "photos").mkdir()
     (tmp_path / "masks").mkdir()
     for stem in ("a", "a_2"):

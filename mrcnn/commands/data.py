@@ -233,7 +233,8 @@ def _drawn(dataset, config, image_id, augmentation, version):
 
     from mrcnn.data.attributes import attribute_names, short_names
     from mrcnn.data.ground_truth import load_ground_truth
-    from mrcnn.drawing.pictures import caption_of, distinct_colors, draw_instances
+    from mrcnn.drawing.arguments import caption_of
+    from mrcnn.drawing.pictures import distinct_colors, draw_instances
 
     rng = np.random.default_rng([config.SEED, int(image_id), version])
     names = short_names(attribute_names(dataset))

@@ -89,7 +89,8 @@ def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, ima
         image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room.
         result: dict of `detect(rle=True)` for it.
     """
-    from mrcnn.drawing.pictures import caption_of, described, draw_instances, write_picture
+    from mrcnn.drawing.arguments import caption_of
+    from mrcnn.drawing.pictures import described, draw_instances, write_picture
 
     scale = min(4, max(1, READABLE // max(image.shape[:2])))
     captions = None

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data.mask_values import bool_masks
-from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, caption_of, check_counts, distinct_colors, mask_parts
+from mrcnn.drawing.arguments import (
+    ClassNames,
+    caption_of,
+    check_colors,
+    check_counts,
+    check_same,
+    mask_parts,
+    mask_planes,
+)
+from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
 from mrcnn.files import plain
 
 
@@ -68,9 +77,15 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
         titles: list of texts, or None.
         cols: number of images in a row.
         cmap, norm, interpolation: matplotlib's.
+
+    Raises:
+        ValueError: with another number of titles, or for less than one column.
     """
     import matplotlib.pyplot as plt
 
+    if cols < 1:
+        raise ValueError(f"display_images: cols={cols} must be 1 or more.")
+    check_same("display_images", titles=images if titles is None else titles, images=images)
     titles = [""] * len(images) if titles is None else titles
     rows = max(1, -(-len(images) // cols))
     figure = plt.figure(figsize=(14, 14 * rows / cols))
@@ -84,8 +99,8 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
     return axes
 
 
-def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | None, class_ids: np.ndarray,
-                      class_names: Sequence[str], scores: np.ndarray | None = None, title: str = "",
+def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence | None, class_ids: np.ndarray,
+                      class_names: ClassNames, scores: np.ndarray | None = None, title: str = "",
                       figsize: tuple[int, int] = (16, 16), ax: object = None, show_mask: bool = True,
                       show_bbox: bool = True, colors: Sequence | None = None,
                       captions: Sequence[str] | None = None) -> object:
@@ -94,9 +109,9 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
     Args:
         image: [H, W, 3] values 0..255, or another that `as_rgb` takes.
         boxes: [N, 4] pixels.
-        masks: [H, W, N], or a list of N COCO run lengths; None without masks.
-        class_ids: [N] indices in class_names.
-        class_names: names by class id, background first.
+        masks: [H, W, N], or a list of N arrays [H, W] or COCO run lengths; None without masks.
+        class_ids: [N].
+        class_names: names by class id, background first, or {id: name}.
         scores, captions: [N], or None.
         title: text above the figure.
         figsize: (width, height) of the figure, inches.
@@ -108,20 +123,21 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
         The axis.
 
     Raises:
-        ValueError: if the numbers of instances disagree, or masks are of another size than the photo.
+        ValueError: if the numbers of instances disagree, masks are of another size than the photo, or a colour lies
+            outside 0..1.
     """
     boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     painted = np.array(as_rgb(image))
     count = check_counts(masks, painted.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
                          scores=scores, colors=colors, captions=captions)
-    colors = distinct_colors(count) if colors is None else colors
+    colors = check_colors(distinct_colors(count) if colors is None else colors)
     if not count:
         print(f"{NOTHING}.")
         title = title or NOTHING
     ax, show = _axis(ax, figsize)
     for i, part in enumerate(mask_parts(masks if show_mask else None, count)):
         if part:
-            blend_part(painted, part, 255 * np.asarray(colors[i], float), 1, 1)
+            blend_part(painted, part, 255 * colors[i], 1, 1)
     _photo_axis(ax, painted, title, margin=10)
     for i in range(count):
         if not boxes[i].any():
@@ -136,7 +152,7 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
 
 def display_differences(image: np.ndarray, gt_box: np.ndarray, gt_class_id: np.ndarray, gt_mask: np.ndarray,
                         pred_box: np.ndarray, pred_class_id: np.ndarray, pred_score: np.ndarray, pred_mask: np.ndarray,
-                        class_names: Sequence[str], title: str = "", ax: object = None, show_mask: bool = True,
+                        class_names: ClassNames, title: str = "", ax: object = None, show_mask: bool = True,
                         show_box: bool = True, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> object:
     """Show true objects in green and detections in red, each detection with its score and mask IoU.
 
@@ -151,7 +167,8 @@ def display_differences(image: np.ndarray, gt_box: np.ndarray, gt_class_id: np.n
     # compute_matches answers in falling order of score.
     order = np.argsort(-np.asarray(pred_score), kind="stable")
     pred_box, pred_class_id, pred_score = (np.asarray(rows)[order] for rows in (pred_box, pred_class_id, pred_score))
-    pred_mask = np.asarray(pred_mask)[..., order]
+    gt_mask, pred_mask = (mask_planes(masks, np.shape(image)[:2]) for masks in (gt_mask, pred_mask))
+    pred_mask = pred_mask[..., order]
     _, match, overlaps = compute_matches(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
                                          iou_threshold=iou_threshold, score_threshold=score_threshold)
     ious = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
@@ -165,14 +182,14 @@ def display_differences(image: np.ndarray, gt_box: np.ndarray, gt_class_id: np.n
 
 
 def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes: np.ndarray | None = None,
-               masks: np.ndarray | None = None, captions: Sequence[str] | None = None,
+               masks: np.ndarray | Sequence | None = None, captions: Sequence[str] | None = None,
                visibilities: Sequence | None = None, title: str = "", ax: object = None) -> object:
     """Show boxes, with lines to what they were refined to.
 
     Args:
         image: [H, W, 3], values 0..255, or another that `as_rgb` takes.
         boxes, refined_boxes: [N, 4] pixels, or None.
-        masks: [H, W, N], or None.
+        masks: [H, W, N], or a list of N arrays [H, W] or COCO run lengths, or None.
         captions: [N] texts, or None.
         visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all.
         title: text above the figure.
@@ -214,7 +231,7 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
 
 
 def draw_rois(image: np.ndarray, rois: np.ndarray, refined_rois: np.ndarray, mask: np.ndarray, class_ids: np.ndarray,
-              class_names: Sequence[str], limit: int = 10, ax: object = None) -> object:
+              class_names: ClassNames, limit: int = 10, ax: object = None) -> object:
     """Show regions, negative ones grey, positive ones with their refined box, class and mask.
 
     Args:
@@ -222,7 +239,7 @@ def draw_rois(image: np.ndarray, rois: np.ndarray, refined_rois: np.ndarray, mas
         rois, refined_rois: [R, 4] pixels.
         mask: [R, h, w] in 0..1, each spread over its region.
         class_ids: [R], 0 = background.
-        class_names: names by class id, background first.
+        class_names: names by class id, background first, or {id: name}.
         limit: most regions that are shown, evenly spread over all.
         ax: matplotlib axis to draw on; None makes a figure.
 
@@ -245,21 +262,21 @@ def draw_rois(image: np.ndarray, rois: np.ndarray, refined_rois: np.ndarray, mas
                       [1 if class_ids[i] > 0 else 0 for i in ids], f"{len(ids)} of {len(rois)} regions", ax)
 
 
-def display_top_masks(image: np.ndarray, mask: np.ndarray, class_ids: np.ndarray, class_names: Sequence[str],
+def display_top_masks(image: np.ndarray, mask: np.ndarray | Sequence, class_ids: np.ndarray, class_names: ClassNames,
                       limit: int = 4) -> list:
     """Show an image and, beside it, the masks of its `limit` classes of largest area.
 
     Args:
         image: [H, W, 3], values 0..255.
-        mask: [H, W, N].
+        mask: [H, W, N], or a list of N arrays [H, W] or COCO run lengths.
         class_ids: [N]. Instances of a class get different shades.
-        class_names: names by class id, background first.
+        class_names: names by class id, background first, or {id: name}.
         limit: number of classes.
 
     Returns:
         The axes.
     """
-    mask, class_ids = bool_masks(mask), np.asarray(class_ids, int)
+    mask, class_ids = bool_masks(mask_planes(mask, np.shape(image)[:2])), np.asarray(class_ids, int)
     areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
     top = [c for c in sorted(areas, key=lambda c: -areas[c]) if areas[c]][:limit]
     images, titles = [image], [f"H x W = {image.shape[0]} x {image.shape[1]}"]
@@ -286,14 +303,14 @@ def plot_precision_recall(AP: float, precisions: np.ndarray, recalls: np.ndarray
 
 
 def plot_overlaps(gt_class_ids: np.ndarray, pred_class_ids: np.ndarray, pred_scores: np.ndarray, overlaps: np.ndarray,
-                  class_names: Sequence[str], threshold: float = 0.5, ax: object = None) -> object:
+                  class_names: ClassNames, threshold: float = 0.5, ax: object = None) -> object:
     """Show the IoU of every detection (row) with every true object (column), and which pairs match.
 
     Args:
         gt_class_ids: [G].
         pred_class_ids, pred_scores: [N].
         overlaps: [N, G]; a pair of at least `threshold` says "match" if the classes agree, else "wrong".
-        class_names: names by class id, background first.
+        class_names: names by class id, background first, or {id: name}.
         threshold: least IoU of a match.
         ax: matplotlib axis to draw on; None makes a figure.
 
@@ -325,8 +342,15 @@ def display_table(table: Sequence[Sequence]) -> str:
 
     Args:
         table: rows of cells; the first row is the head.
+
+    Raises:
+        ValueError: for a row of more or fewer cells than the head.
     """
     rows = [[str(cell) for cell in row] for row in table]
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise ValueError(f"display_table: row {number} has {len(row)} cells, the head {len(rows[0])}: give each "
+                             "row as many, '' for an empty one.")
     widths = [max(map(len, column)) for column in zip(*rows)]
     text = "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
     if _in_notebook():

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.data import strips
+from mrcnn.drawing.arguments import ClassNames, caption_of
 from mrcnn.drawing.label_maps import draw_label_map
-from mrcnn.drawing.pictures import caption_of, described, distinct_colors, draw_instances
+from mrcnn.drawing.pictures import described, distinct_colors, draw_instances
 
 BLUR = 24  # parts of the frame's shorter side that the blur is wide: a face is not told, a posture is
 
@@ -18,14 +19,14 @@ def color_of(track: int) -> tuple[float, float, float]:
     return distinct_colors(track)[-1]
 
 
-def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequence[str],
+def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: ClassNames,
                 scores: bool = False, attribute_names: Sequence[str] = ()) -> np.ndarray:
     """A frame with its objects drawn: masks and outlines in the colours of their tracks, class and number.
 
     Args:
         image: uint8 [H, W, 3] RGB.
         objects: as `mrcnn.inference.video.Follower.follow` gives them.
-        class_names: by class id.
+        class_names: by class id, or {id: name}.
         scores: whether to write these too.
         attribute_names: of all attributes that the network tells.
 
@@ -42,13 +43,13 @@ def draw_tracks(image: np.ndarray, objects: Sequence[dict], class_names: Sequenc
                           colors=[color_of(one["track"]) for one in objects], show_bbox=False)
 
 
-def draw_labels(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+def draw_labels(image: np.ndarray, labels: np.ndarray, class_names: ClassNames) -> np.ndarray:
     """A frame with its label map over it: uint8 [H, W, 3], of the frame's size.
 
     Args:
         image: uint8 [H, W, 3] RGB.
         labels: uint8 [H, W].
-        class_names: by class id.
+        class_names: by class id, or {id: name}.
     """
     return draw_label_map(image, labels, class_names, legend=False)
 

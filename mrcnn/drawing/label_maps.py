@@ -3,10 +3,10 @@
 import functools
 import io
 import os
-from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.drawing.arguments import ClassNames, names_in_order
 from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.drawing.pictures import as_rgb
 from mrcnn.errors import DataError
@@ -40,13 +40,13 @@ def palette() -> np.ndarray:
     return colours
 
 
-def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Sequence[str]) -> None:
+def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: ClassNames) -> None:
     """Write a label map as a palette PNG, whole or not at all; pixel values are class ids.
 
     Args:
         path: of the PNG file.
         labels: integers [H, W], class ids or 255.
-        class_names: by class id; written into the file as its text "classes".
+        class_names: by class id, or {id: name}; written into the file as its text "classes".
 
     Raises:
         DataError: for a label that is no class, and if the file cannot be written.
@@ -56,7 +56,7 @@ def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Se
         file.write(data)
 
 
-def encode_label_map(labels: np.ndarray, class_names: Sequence[str]) -> bytes:
+def encode_label_map(labels: np.ndarray, class_names: ClassNames) -> bytes:
     """Encode a label map as `write_label_map` writes it.
 
     Args:
@@ -70,6 +70,7 @@ def encode_label_map(labels: np.ndarray, class_names: Sequence[str]) -> bytes:
     """
     from PIL import Image, PngImagePlugin
 
+    class_names = names_in_order(class_names)
     labels = checked_labels(labels, class_names)
     picture = Image.fromarray(labels)
     picture.putpalette(palette().ravel().tolist())
@@ -80,13 +81,13 @@ def encode_label_map(labels: np.ndarray, class_names: Sequence[str]) -> bytes:
     return file.getvalue()
 
 
-def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray:
+def checked_labels(labels: np.ndarray, class_names: ClassNames) -> np.ndarray:
     """Labels as uint8 [H, W].
 
     Raises:
         DataError: for a label that is no class or no integer.
     """
-    labels = np.asarray(labels)
+    labels, class_names = np.asarray(labels), names_in_order(class_names)
     if labels.dtype.kind not in "bui":
         raise DataError(f"A label map holds integers, not {labels.dtype}: give class ids, as by labels.astype(int).")
     if labels.ndim != 2:
@@ -97,14 +98,14 @@ def checked_labels(labels: np.ndarray, class_names: Sequence[str]) -> np.ndarray
     return labels.astype(np.uint8)
 
 
-def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[str], alpha: float = 0.55,
+def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: ClassNames, alpha: float = 0.55,
                    scale: int = 1, legend: bool = True) -> np.ndarray:
     """A photo with its labels drawn over it, outlined, and a legend of those that occur at its right.
 
     Args:
         image: [H, W, 3] RGB, or another that `as_rgb` takes.
         labels: integers [H, W], class ids or 255.
-        class_names: by class id, background first.
+        class_names: by class id, background first, or {id: name}.
         alpha: share of the label's colour.
         scale: whole number of times by which the result is larger than the photo.
         legend: False leaves it out, so that the frames of a film are of one size.
@@ -117,6 +118,7 @@ def draw_label_map(image: np.ndarray, labels: np.ndarray, class_names: Sequence[
     """
     import cv2
 
+    class_names = names_in_order(class_names)
     labels, image = checked_labels(labels, class_names), as_rgb(image)
     if labels.shape != image.shape[:2]:
         raise DataError(f"The label map is of {labels.shape}, the photo of {image.shape[:2]} (height, width).")

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.data import strips
 from mrcnn.data.attributes import short_names
 from mrcnn.data.encoded import to_rgb
 from mrcnn.data.mask_values import bool_masks
+from mrcnn.drawing.arguments import ClassNames, caption_of, check_colors, check_counts, mask_parts
 from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.files import printable, whole_file
 
@@ -23,22 +23,24 @@ NOTHING = "No instances to display"
 JPEG_SIDE = 65500  # the longest that libjpeg writes, pixels
 
 
-def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence[dict] | None,
-                   class_ids: np.ndarray, class_names: Sequence[str], scores: Sequence[float] | None = None,
+def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Sequence | None,
+                   class_ids: np.ndarray, class_names: ClassNames, scores: Sequence[float] | None = None,
                    colors: Sequence | None = None, show_mask: bool = True, show_bbox: bool = True,
                    scale: int = 1, captions: Sequence[str] | None = None) -> np.ndarray:
     """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
 
     image: [H, W, 3] RGB, or another that `as_rgb` takes
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
-    masks: [H, W, N], bool or numbers that `mrcnn.data.mask_values.cut_masks` takes, or a list of N COCO run lengths,
-        which cost no memory on large photos; None without masks
-    class_ids: int [N] indices in class_names
+    masks: [H, W, N], or N arrays [H, W], bool or numbers that `mrcnn.data.mask_values.cut_masks` takes, or N COCO run
+        lengths, which cost no memory on large photos; None without
+    class_ids: int [N]
+    class_names: by class id, background first, or {id: name}
     scores: [N], or None
     colors: [N, 3] in 0..1, or None for colours that differ from each other
     scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
     captions: [N] in place of names and scores, or None
-    Raises ValueError if the numbers of instances disagree, or masks are of another size than the photo.
+    Raises ValueError if the numbers of instances disagree, masks are of another size than the photo, or a colour lies
+    outside 0..1.
     """
     import cv2
 
@@ -46,7 +48,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     canvas = np.array(as_rgb(image))
     count = check_counts(masks, canvas.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
                          scores=scores, colors=colors, captions=captions)
-    colors = 255 * np.asarray(distinct_colors(count) if colors is None else colors, float).reshape(-1, 3)
+    colors = 255 * check_colors(distinct_colors(count) if colors is None else colors)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     parts = mask_parts(masks, count)
@@ -126,10 +128,13 @@ def apply_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[float], alph
         mask: [H, W] bool, or numbers that `mrcnn.data.mask_values.cut_masks` takes.
         color: (r, g, b), 0..1.
         alpha: share of the colour.
+
+    Raises:
+        ValueError: for a colour outside 0..1.
     """
     import cv2
 
-    shown, added = bool_masks(mask), alpha * 255 * np.asarray(color, float)
+    shown, added = bool_masks(mask), alpha * 255 * check_colors([color])[0]
     if image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
         # A table of what becomes of each of the 256 values: whole pictures pass it in less time than pixels one by one.
         table = (np.arange(256)[:, None] * (1 - alpha) + added).astype(np.uint8)
@@ -161,44 +166,6 @@ def _clip(start, end, size):
     return slice(max(start, 0), max(min(end, size), 0))
 
 
-def check_counts(masks: np.ndarray | Sequence[dict] | None, shape: Sequence[int] | None,
-                 **rows: Sequence | None) -> int:
-    """Hold the numbers of instances against each other, and the size of their masks against that of the photo.
-
-    Args:
-        masks: [H, W, N], N run lengths, or None.
-        shape: (H, W) of the photo; None does not look at sizes.
-        **rows: by name what else has N entries, or None.
-
-    Returns:
-        N.
-
-    Raises:
-        ValueError: they disagree.
-    """
-    counts = {name: len(given) for name, given in rows.items() if given is not None}
-    counts.update({} if masks is None else {"masks": len(masks) if isinstance(masks, list) else np.shape(masks)[-1]})
-    if len(set(counts.values())) > 1:
-        numbers = ", ".join(f"{number} {name}" for name, number in counts.items())
-        raise ValueError(f"The numbers of instances disagree: {numbers}.")
-    count = next(iter(counts.values()))
-    if masks is None or shape is None or not count:
-        return count
-    sizes = [rle["size"] for rle in masks] if isinstance(masks, list) else [np.shape(masks)[:-1]]
-    for size in sizes:
-        if tuple(size) != tuple(shape):
-            raise ValueError(f"The masks are of size {list(size)}, the photo of {list(shape)} (height, width): bring "
-                             "mini masks to it by mrcnn.utils.expand_mask(boxes, masks, image.shape).")
-    return count
-
-
-def caption_of(class_id: int, class_names: Sequence[str], scores: Sequence[float] | None, i: int) -> str:
-    """Returns the name of a class with the i-th score, if there are scores."""
-    name = class_names[class_id] if 0 <= class_id < len(class_names) else f"class {class_id}"
-    name = printable(name, one_line=True)
-    return name if scores is None else f"{name} {scores[i]:.2f}"
-
-
 def described(captions: Sequence[str], words: Sequence[Sequence[str]], names: Sequence[str]) -> list[str]:
     """Put the attributes of objects behind their captions.
 
@@ -213,25 +180,6 @@ def described(captions: Sequence[str], words: Sequence[Sequence[str]], names: Se
     shown = {names[i]: short for i, short in short_names(dict(enumerate(names))).items()}
     told = [printable(", ".join(shown.get(name, name) for name in own), one_line=True) for own in words]
     return [f"{caption}: {text}" if text else caption for caption, text in zip(captions, told, strict=True)]
-
-
-def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:
-    """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
-    mask = bool_masks(mask)
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    return rows[0], cols[0], np.ascontiguousarray(mask[rows[0]:rows[-1] + 1, cols[0]:cols[-1] + 1])
-
-
-def mask_parts(masks: np.ndarray | Sequence[dict] | None, count: int) -> list[tuple[int, int, np.ndarray] | None]:
-    """What `mask_part` gives of each of `count` masks [H, W, N] or COCO run lengths; of None it is None."""
-    if masks is None:
-        return [None] * count
-    if isinstance(masks, list) and count:
-        return [strips.mask_part(rle) for rle in masks]
-    masks = bool_masks(masks)
-    return [mask_part(masks[..., i]) for i in range(count)]
 
 
 def blend_part(canvas: np.ndarray, part: tuple[int, int, np.ndarray], color: Sequence[float], line: int,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.drawing.arguments import check_same
 from mrcnn.drawing.figures import draw_boxes
 from mrcnn.drawing.pictures import distinct_colors
 
@@ -57,7 +58,11 @@ def display_anchor_levels(image: np.ndarray, levels: Sequence[np.ndarray], strid
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: with another number of strides than levels.
     """
+    check_same("display_anchor_levels", strides=strides, levels=levels)
     middle = np.array(image.shape[:2]) / 2
     _, axes = panels(len(levels), columns)
     for ax, anchors, stride in zip(axes, levels, strides):
@@ -170,7 +175,11 @@ def display_crops(image: np.ndarray, box: Sequence[int], crops: Sequence[np.ndar
 
     Returns:
         The axes.
+
+    Raises:
+        ValueError: with another number of titles than crops.
     """
+    check_same("display_crops", titles=titles, crops=crops)
     _, axes = panels(1 + len(crops), 5, (2.8, 3.0))
     draw_boxes(image, np.asarray(box)[None], visibilities=[2], title="the region", ax=axes[0])
     _fit(axes[0], image, np.asarray(box)[None])

@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from mrcnn import visualize
+from mrcnn.data.run_lengths import encode
 from mrcnn.errors import DataError
 
 matplotlib.use("Agg")
@@ -174,6 +175,28 @@ def test_display_images_lays_out_a_grid():
     assert [(spot.rowspan.start, spot.colspan.start) for spot in spots] == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_display_images_shows_all_or_refuses():
+    with pytest.raises(ValueError, match="as many titles as images, got 2 titles and 4 images"):
+        visualize.display_images([grey()] * 4, ["a", "b"])
+    with pytest.raises(ValueError, match="cols=0 must be 1 or more"):
+        visualize.display_images([grey()], cols=0)
+
+
+def test_masks_one_by_one_and_names_by_id_in_figures(ax):
+    boxes = np.array([(10, 10, 30, 30), (40, 40, 50, 50)])
+    planes, names = masks_of(boxes), {1: "top", 2: "bag"}
+    masks, ids, scores = [planes[..., 0], encode(planes[..., 1])], np.array([1, 2]), np.array([0.4, 0.9])
+    visualize.display_instances(grey(), boxes, masks, ids, names, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["top", "bag"] and painted_image(ax)[45, 45].tolist() != [100] * 3
+    ax.clear()
+    visualize.display_differences(grey(), boxes, ids, masks, boxes, ids, scores, masks, names, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["0.90 / 1.00", "0.40 / 1.00"]
+    axes = visualize.display_top_masks(grey(), masks, ids, names, limit=2)
+    assert [one.get_title() for one in axes[1:]] == ["top", "bag"]
+    visualize.draw_boxes(grey(), boxes, masks=masks, ax=ax)
+    assert painted_image(ax)[45, 45].tolist() != [100] * 3
+
+
 def test_plot_precision_recall_draws_the_points(ax):
     assert visualize.plot_precision_recall(0.625, np.array([1, 0.5]), np.array([0.25, 0.75]), ax=ax) is ax
     assert ax.lines[0].get_xydata().tolist() == [[0.25, 1.0], [0.75, 0.5]]
@@ -229,6 +252,12 @@ def test_display_table_aligns_columns(capsys):
     text = visualize.display_table([["name", "n"], ["a", 10], ["longer", 2]])
     assert text.splitlines() == ["name    n", "a       10", "longer  2"]
     assert capsys.readouterr().out == text + "\n"
+
+
+@pytest.mark.parametrize("row", [[1], [1, 2, 3]])
+def test_display_table_drops_no_cells(row):
+    with pytest.raises(ValueError, match=f"row 2 has {len(row)} cells, the head 2: give each row as many"):
+        visualize.display_table([["a", "b"], [1, 2], row])
 
 
 def test_display_weight_stats_marks_dead_kernels(capsys):

@@ -51,6 +51,16 @@ def test_labels_that_are_no_class_are_told(tmp_path, labels, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_by_id_are_written_and_drawn_as_the_list_of_all(tmp_path):
+    labels, image = np.array([[0, 1], [2, 255]], np.uint8).repeat(8, 0), np.zeros((16, 2, 3), np.uint8)
+    drawn = [draw_label_map(image, labels, names) for names in (["BG", "top", "bag"], {1: "top", 2: "bag"})]
+    np.testing.assert_array_equal(*drawn)
+    write_label_map(tmp_path / "map.png", labels, {2: "bag"})
+    assert Image.open(tmp_path / "map.png").text["classes"] == "BG,class 1,bag"
+    with pytest.raises(DataError, match="holds label 2, but the classes are 0 to 1"):
+        draw_label_map(image, labels, {1: "top"})
+
+
 def test_an_overlay_by_hand():
     """Background stays as it is; a coat's pixels are half photo, half colour; where labels change there is a line; the
     legend is beside it."""

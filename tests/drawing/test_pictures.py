@@ -135,6 +135,33 @@ def test_masks_of_another_size_than_the_photo_are_refused():
         visualize.draw_boxes(grey(), np.float32([(30, 30, 50, 60)]), masks=mini)
 
 
+def test_masks_one_by_one_are_drawn_as_the_array_of_all():
+    boxes = [(30, 30, 50, 60), (0, 0, 20, 90)]
+    masks = masks_of(boxes)
+    rles = tuple(rle_encode(masks[..., i]) for i in range(2))
+    for few in ([masks[..., 0], masks[..., 1]], rles, (masks[..., 0], rles[1])):
+        drawn = [drawing.draw_instances(grey(), boxes, some, [1, 2], NAMES) for some in (masks, few)]
+        np.testing.assert_array_equal(*drawn)
+
+
+def test_names_by_id_are_drawn_as_the_list_of_all():
+    boxes = [(30, 30, 50, 60), (0, 0, 20, 90)]
+    for names, ids in (({1: "top", 2: "bag"}, [1, 2]), ({5: "top", 9: "bag"}, [5, 9])):
+        drawn = [drawing.draw_instances(grey(), boxes, None, *some) for some in (([1, 2], NAMES), (ids, names))]
+        np.testing.assert_array_equal(*drawn)
+
+
+def test_colours_outside_their_range_are_refused():
+    boxes = [(30, 30, 50, 60)]
+    message = r"in 0..1, not \(255, 0, 0\): divide"
+    with pytest.raises(ValueError, match=message):
+        drawing.draw_instances(grey(), boxes, masks_of(boxes), [1], NAMES, colors=[(255, 0, 0)])
+    with pytest.raises(ValueError, match=message):
+        visualize.display_instances(grey(), boxes, masks_of(boxes), [1], NAMES, colors=[(255, 0, 0)], show_bbox=False)
+    with pytest.raises(ValueError, match=message):
+        drawing.apply_mask(grey(), np.ones((60, 90), bool), (255, 0, 0))
+
+
 def test_captions_are_counted_and_may_be_left_out():
     boxes, none = [(30, 30, 50, 60), (5, 5, 20, 30)], {"show_bbox": False}
     with pytest.raises(ValueError, match="2 boxes, 2 class_ids, 1 captions"):

@@ -90,6 +90,13 @@ def test_principal_colours_of_one_value_and_of_one_channel():
     assert (np.abs(np.diff(colors[..., 0].ravel().astype(int))) > 20).all()  # a ramp
 
 
+def test_nothing_is_dropped_for_want_of_a_title_or_a_stride():
+    with pytest.raises(ValueError, match="as many titles as crops, got 1 titles and 2 crops"):
+        stages_view.display_crops(IMAGE, [10, 20, 30, 40], [np.zeros((7, 7, 4))] * 2, ["P2"])
+    with pytest.raises(ValueError, match="as many strides as levels, got 1 strides and 2 levels"):
+        stages_view.display_anchor_levels(IMAGE, [np.zeros((2, 4))] * 2, [32], 2)
+
+
 def test_crops_stand_beside_their_region():
     crops = [np.zeros((7, 7, 4)), np.random.default_rng(0).normal(size=(7, 7, 4))]
     axes = stages_view.display_crops(IMAGE, [10, 20, 30, 40], crops, ["P2", "P3"])
