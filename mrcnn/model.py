@@ -219,8 +219,9 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             image_metas: [B, M] of `mold_inputs`.
 
         Returns:
-            {name: np.ndarray}; a layer of several outputs gives a list or dict of arrays, and a layer that serves all
-            pyramid levels gives a list of them.
+            {name: np.ndarray}; a layer of several outputs gives a list or dict of arrays, and a layer that is called
+            more than once a list of them in the order of its calls: one that serves all pyramid levels, and, of a
+            network with ATTRIBUTES, roi_align_classifier, whose crops are those of proposals, then of detections.
 
         Raises:
             ConfigError: the graph has no such layer.

@@ -7,7 +7,7 @@ import numpy as np
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.data.formats import open_dataset
-from mrcnn.errors import UsageError
+from mrcnn.errors import CheckpointError, UsageError
 
 
 class InspectConfig(DrawnConfig):
@@ -63,23 +63,58 @@ def photos_with_objects(dataset, seed, least=4):
 
 
 def find_run(logs, class_names):
-    """The last checkpoint of the newest run of `mrcnn`, else of the notebooks, if it knows these classes, or None.
+    """The last checkpoint of the newest run of `mrcnn`, else of the notebooks, that is a Mask R-CNN and knows these
+    classes, or None. What cannot be read is told and passed over.
 
     Args:
         logs: folder of runs.
         class_names: with background.
     """
-    from mrcnn.training.runs import find_last_checkpoint
-    from mrcnn.weights.files import read_attributes
+    from mrcnn.training.runs import find_last_checkpoints
 
     for name in (FashionConfig.NAME, InspectConfig.NAME):
-        try:
-            path = find_last_checkpoint(logs, name)
-        except FileNotFoundError:
-            continue
-        if read_attributes(path)["class_names"] == list(class_names):
-            return path
+        for path in find_last_checkpoints(logs, name):
+            try:
+                known = mask_rcnn_classes(path)
+            except CheckpointError as error:
+                print(f"Passed over: {error}")
+            except UsageError:
+                continue  # a run of another network is none that was looked for
+            else:
+                if known == list(class_names):
+                    return path
     return None
+
+
+def mask_rcnn_classes(checkpoint):
+    """The names of the classes, with background, that a checkpoint of Mask R-CNN knows; None if it carries none.
+
+    Args:
+        checkpoint: path of a weight file.
+
+    Raises:
+        UsageError: it is of another network.
+        CheckpointError: it cannot be read, or carries no settings.
+    """
+    from mrcnn.architectures import architecture_of, read_settings
+    from mrcnn.model import MaskRCNN
+
+    architecture = architecture_of(checkpoint)
+    if architecture != MaskRCNN.architecture_name():
+        raise UsageError(f"{checkpoint} is of the architecture {architecture}, but the notebooks look into Mask R-CNN: "
+                         "set CHECKPOINT to a weight file of that.")
+    return read_settings(checkpoint)["class_names"]
+
+
+def first_call(outputs):
+    """What a layer gave when it was first called, of an entry of `run_graph`.
+
+    A network of attributes cuts crops twice by one layer: of its proposals first, of its detections then.
+
+    Args:
+        outputs: array, or list of them, one of each call.
+    """
+    return outputs[0] if isinstance(outputs, list) else outputs
 
 
 def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs=EPOCHS):
@@ -93,12 +128,10 @@ def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs
         epochs: for how many.
 
     Raises:
-        UsageError: there is nothing to look into.
+        UsageError: there is nothing to look into, or `checkpoint` is of another network or of other classes.
     """
-    from mrcnn.weights.files import settings_of
-
     if checkpoint:
-        known = settings_of(checkpoint)["class_names"]
+        known = mask_rcnn_classes(checkpoint)
         if known and list(known)[1:] != list(dataset.class_names)[1:]:
             raise UsageError(
                 f"{checkpoint} knows the classes {', '.join(known[1:])}, the data has "
@@ -110,7 +143,7 @@ def trained_checkpoint(dataset, checkpoint=None, logs="logs", drawn=True, epochs
         return checkpoint
     if not drawn:
         raise UsageError(
-            f"No run in {logs} knows the classes of these photos: train one with mrcnn train, or set "
+            f"No run of Mask R-CNN in {logs} knows the classes of these photos: train one with mrcnn train, or set "
             "CHECKPOINT to its weight file."
         )
     return train_a_minute(logs, epochs)

@@ -117,6 +117,8 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, default=ShapesConfig.STEPS_PER_EPOCH, help="steps of an epoch")
     parser.add_argument("--logs", default="logs", help="folder of the runs (default logs)")
     options = parser.parse_args(arguments)
+    if min(options.epochs, options.steps) < 1:
+        parser.error(f"--epochs {options.epochs} --steps {options.steps} trains nothing: give 1 or more of each.")
 
     from mrcnn.model import MaskRCNN  # after the arguments are read: Keras takes seconds to import
 

@@ -34,6 +34,22 @@ def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> st
     Raises:
         FileNotFoundError: there is no checkpoint.
     """
+    paths = find_last_checkpoints(logs, name)
+    if not paths:
+        of_name = f" of a run named {name}" if name else ""
+        raise FileNotFoundError(f"No checkpoint{of_name} in {os.path.abspath(logs)}: train first, or give the path.")
+    return paths[0]
+
+
+def find_last_checkpoints(logs: str | os.PathLike, name: str | None = None) -> list[str]:
+    """Find the last checkpoint of each run, as `find_last_checkpoint` does, that of the newest run first.
+
+    Args:
+        logs, name: as for `find_last_checkpoint`.
+
+    Returns:
+        Paths of the checkpoints; none if there is no run.
+    """
     runs = []
     for folder in os.listdir(logs) if os.path.isdir(logs) else []:
         match = RUN_FOLDER.fullmatch(folder)
@@ -43,11 +59,7 @@ def find_last_checkpoint(logs: str | os.PathLike, name: str | None = None) -> st
             if checkpoints:
                 written = max(_time_of(os.path.join(path, name)) for name in checkpoints)
                 runs.append((written, match["time"], folder, max(checkpoints, key=lambda f: f[-len(ENDING):])))
-    if not runs:
-        of_name = f" of a run named {name}" if name else ""
-        raise FileNotFoundError(f"No checkpoint{of_name} in {os.path.abspath(logs)}: train first, or give the path.")
-    *_, folder, checkpoint = max(runs)
-    return os.path.join(logs, folder, checkpoint)
+    return [os.path.join(logs, folder, checkpoint) for *_, folder, checkpoint in sorted(runs, reverse=True)]
 
 
 def _names_in(path):

@@ -5,8 +5,11 @@ import sys
 from types import SimpleNamespace
 
 import h5py
+import numpy as np
 import pytest
+from keras import ops
 from rectangles import Rectangles
+from tiny import TinyConfig
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "samples"), ROOT]
@@ -15,14 +18,25 @@ import inspect_runs  # noqa: E402
 
 from mrcnn.data.drawn.people import DrawnPeople, write_files  # noqa: E402
 from mrcnn.errors import CheckpointError, UsageError  # noqa: E402
+from mrcnn.model import MaskRCNN  # noqa: E402
+from mrcnn.ops import roi_align  # noqa: E402
 
 
-def checkpoint(folder, run, names, epoch=3):
+class DescribedConfig(TinyConfig):
+    """A network of attributes, small."""
+
+    ATTRIBUTES = ["large", "small"]
+    ATTRIBUTE_PAIRS = [[], [0, 1], [0], [1]]
+
+
+def checkpoint(folder, run, names, epoch=3, architecture=None):
     """The attributes that a checkpoint carries, in its place, without any weights."""
     os.makedirs(folder / run)
     path = folder / run / f"mask_rcnn_{run[:-13]}_{epoch:04d}.h5"
     with h5py.File(path, "w") as file:
         file.attrs["mrcnn_config"] = "{}"
+        if architecture:
+            file.attrs["mrcnn_architecture"] = architecture
         file.attrs["mrcnn_class_names"] = "[" + ", ".join(f'"{name}"' for name in names) + "]"
     return str(path)
 
@@ -59,19 +73,33 @@ def test_the_newest_run_that_knows_the_classes(tmp_path):
     assert inspect_runs.find_run(str(tmp_path), names) is None
     ours = checkpoint(tmp_path, "inspect20261103T0000", names)
     assert inspect_runs.find_run(str(tmp_path), names) == ours
-    # A run of fashion.py is older, but better trained than a minute; one of other classes does not count.
+    # A run of fashion.py is better trained than a minute; newer ones of other classes or networks do not hide it.
     fashion = checkpoint(tmp_path, "fashion20261101T0000", names)
     assert inspect_runs.find_run(str(tmp_path), names) == fashion
     checkpoint(tmp_path, "fashion20261102T0000", ["BG", "dog"])
+    checkpoint(tmp_path, "fashion20261103T0000", names, architecture="unet")
+    assert inspect_runs.find_run(str(tmp_path), names) == fashion
+    os.remove(fashion)
     assert inspect_runs.find_run(str(tmp_path), names) == ours
+
+
+def test_a_run_that_cannot_be_read_is_told_and_passed_over(tmp_path, capsys):
+    fashion = checkpoint(tmp_path, "fashion20261101T0000", ["BG", "hat"])
+    (tmp_path / "fashion20261102T0000").mkdir()
+    (tmp_path / "fashion20261102T0000" / "mask_rcnn_fashion_0001.h5").write_bytes(b"damaged")
+    assert inspect_runs.find_run(str(tmp_path), ["BG", "hat"]) == fashion
+    assert "Passed over: " in capsys.readouterr().out
 
 
 def test_mistakes_are_told_in_one_line(tmp_path):
     dataset = SimpleNamespace(class_names=["BG", "hat"])
-    with pytest.raises(UsageError, match="No run in .* knows the classes of these photos: train one"):
+    with pytest.raises(UsageError, match="No run of Mask R-CNN in .* knows the classes of these photos: train one"):
         inspect_runs.trained_checkpoint(dataset, logs=str(tmp_path), drawn=False)
     path = checkpoint(tmp_path, "fashion20261101T0000", ["BG", "dog"])
     with pytest.raises(UsageError, match="knows the classes dog, the data has hat"):
+        inspect_runs.trained_checkpoint(dataset, path)
+    path = checkpoint(tmp_path, "labels20261101T0000", ["BG", "hat"], architecture="unet")
+    with pytest.raises(UsageError, match="of the architecture unet, but the notebooks .*: set CHECKPOINT to"):
         inspect_runs.trained_checkpoint(dataset, path)
     with pytest.raises(CheckpointError, match="does not exist"):
         inspect_runs.trained_checkpoint(dataset, str(tmp_path / "gone.h5"))
@@ -81,3 +109,20 @@ def test_a_checkpoint_that_fits_is_taken(tmp_path):
     dataset = SimpleNamespace(class_names=["BG", "hat"])
     path = checkpoint(tmp_path, "anything20261101T0000", ["BG", "hat"])
     assert inspect_runs.trained_checkpoint(dataset, path) == path
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_crops_of_a_network_of_attributes_are_those_of_its_proposals(tmp_path):
+    model = MaskRCNN("inference", DescribedConfig(), str(tmp_path))
+    photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    layers = [f"fpn_p{level}" for level in (2, 3, 4, 5)]
+    names = (*layers, "proposals", "roi_align_classifier")
+    stages = model.run_graph([photo], [(name, name) for name in names])
+    box = ops.convert_to_tensor(stages["proposals"]["boxes"][0, :1])
+    level = roi_align.pyramid_levels(box, 2, 5)
+    expected = roi_align.roi_align([stages[name] for name in layers], (4, 8, 16, 32), box, ops.zeros(1, "int32"),
+                                   level - 2, 7, model.config.ROI_SAMPLING_RATIO)
+    crops = stages["roi_align_classifier"]
+    assert len(crops) == 2 and inspect_runs.first_call(crops) is crops[0]
+    np.testing.assert_allclose(inspect_runs.first_call(crops)[0], ops.convert_to_numpy(expected)[0], atol=1e-4)
+    assert inspect_runs.first_call(crops[0]) is crops[0]  # of a network without attributes

@@ -10,7 +10,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "samples"), ROOT]
 
-from shapes import SHAPES, ShapesDataset, shape_mask  # noqa: E402
+from shapes import SHAPES, ShapesDataset, main, shape_mask  # noqa: E402
 
 
 @pytest.mark.parametrize("name, area", [("square", 40 * 40), ("circle", np.pi * 20**2), ("triangle", 40 * 40 / 2)])
@@ -48,6 +48,13 @@ def test_the_seed_decides_the_pictures():
     np.testing.assert_array_equal(one.load_image(2), same.load_image(2))
     assert (one.load_image(2) != other.load_image(2)).any()
     assert set(SHAPES) == set(one.class_names[1:])
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--steps"])
+def test_a_training_of_nothing_is_refused(option, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([option, "0"])
+    assert end.value.code == 2 and "trains nothing: give 1 or more of each" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from full_disk import full_disk
 
 from mrcnn.errors import RunError
-from mrcnn.training.runs import claim, claim_new, find_last_checkpoint, folder_of, new_folder
+from mrcnn.training.runs import claim, claim_new, find_last_checkpoint, find_last_checkpoints, folder_of, new_folder
 
 HOLD = """import sys
 from mrcnn.training.runs import claim
@@ -27,6 +27,9 @@ def test_the_last_checkpoint_is_the_newest_runs(tmp_path):
     (tmp_path / "fashion20260102T0000" / "mask_rcnn_x_best.h5").write_bytes(b"")
     assert find_last_checkpoint(str(tmp_path)).endswith("mask_rcnn_balloon_0007.h5")
     assert find_last_checkpoint(str(tmp_path), "Fashion").endswith("mask_rcnn_fashion_0002.h5")
+    found = [os.path.basename(path) for path in find_last_checkpoints(str(tmp_path))]
+    assert found == ["mask_rcnn_balloon_0007.h5", "mask_rcnn_fashion_0002.h5"]  # the newest run first
+    assert find_last_checkpoints(str(tmp_path), "cars") == find_last_checkpoints(str(tmp_path / "nowhere")) == []
     with pytest.raises(FileNotFoundError, match="named cars.*train first"):
         find_last_checkpoint(str(tmp_path), "cars")
     with pytest.raises(FileNotFoundError):
