@@ -3,9 +3,10 @@
     python benchmarks/recipe.py --images photos --train instances_train.json --val instances_val.json --logs runs
 
 Each row is one training of EfficientNet-Lite0 at 256 pixels from ImageNet weights: one epoch of the heads, which all
-rows of a seed share, then one of all layers with the row's settings. What is changed acts in this second epoch alone,
-but for the random start, which trains all layers in both. The AP is that of val. Rows that are done lie in --logs
-and are not trained again, so an interrupted run of this program goes on; --rows 'NAME;NAME' takes some rows only.
+rows of a seed share, then one (or --epochs) of all layers with the row's settings. What is changed acts after the
+first epoch alone, but for the random start, which trains all layers in all. The AP is that of val. Rows that are done
+lie in --logs and are not trained again, so an interrupted run of this program goes on; --rows 'NAME;NAME' takes some
+rows only.
 """
 
 import argparse
@@ -24,7 +25,7 @@ NETWORK = """--backbone efficientnet_lite0 --batch-size 4 --set IMAGE_RESIZE_MOD
     --set POST_NMS_ROIS_INFERENCE=300 --set MAX_GT_INSTANCES=40 --set OPTIMIZER=adamw --set WEIGHT_DECAY=0.01
     --set WARMUP_STEPS=50 --set WORKERS=1""".split()
 HEADS = "heads:1:1e-3"
-STAGES = "all:1:4e-4"
+STAGES = "all:{epochs}:4e-4"
 ROWS = {  # name: options beside those of the base, which come later and so win
     "base": "",
     "augment none": "--augment none",
@@ -42,8 +43,8 @@ ROWS = {  # name: options beside those of the base, which come later and so win
     "class-balanced loss": "--set CLASS_LOSS=class-balanced",
     "seesaw loss": "--set CLASS_LOSS=seesaw",
     "layer decay 0.7": "--set LAYER_DECAY=0.7",
-    "accumulate 2, rate x 1.4": "--set ACCUMULATE_STEPS=2 --stages all:1:5.6e-4",
-    "SGD, rate 1e-2": "--set OPTIMIZER=sgd --set WEIGHT_DECAY=0.0001 --stages all:1:1e-2",
+    "accumulate 2, rate x 1.4": "--set ACCUMULATE_STEPS=2 --stages all:{epochs}:5.6e-4",
+    "SGD, rate 1e-2": "--set OPTIMIZER=sgd --set WEIGHT_DECAY=0.0001 --stages all:{epochs}:1e-2",
     "aspect buckets": "--set ASPECT_BUCKETS=true",
     "random start": "--weights none",
 }
@@ -63,7 +64,8 @@ def last_checkpoint(logs):
 def trained(logs, options, name, seed):
     """Folder of a finished training of the row `name`, which is trained if it is not there."""
     data = ["--images", options.images, "--train", options.train, "--val", options.val, "--seed", str(seed)]
-    folder = os.path.join(logs, f"{name.replace(' ', '_').replace(',', '')}-{seed}")
+    longer = "" if options.epochs == 1 else f"-{options.epochs}_epochs"
+    folder = os.path.join(logs, f"{name.replace(' ', '_').replace(',', '')}-{seed}{longer}")
     if not os.path.exists(os.path.join(folder, "seconds")):
         heads = os.path.join(logs, f"heads-{seed}")
         if name == "random start":
@@ -74,7 +76,8 @@ def trained(logs, options, name, seed):
                         "--stages", HEADS)
             start = ["--weights", last_checkpoint(heads), "--stages", STAGES]
         begin = time.perf_counter()
-        fashion("train", *data, *NETWORK, "--augment", "flip", *start, "--logs", folder, *ROWS[name].split())
+        row = [part.format(epochs=options.epochs) for part in (*start, *ROWS[name].split())]
+        fashion("train", *data, *NETWORK, "--augment", "flip", "--logs", folder, *row)
         with open(os.path.join(folder, "seconds"), "w") as file:
             file.write(f"{time.perf_counter() - begin:.0f}")
     return folder
@@ -96,6 +99,7 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--rows", help="some rows only, with ; between them")
     parser.add_argument("--seeds", default="0", help="e.g. 0,1")
+    parser.add_argument("--epochs", type=int, default=1, help="of all layers")
     options = parser.parse_args()
     names = options.rows.split(";") if options.rows else list(ROWS)
     print(f"{'row':26} {'seed':>4} {'AP':>7} {'AP50':>7} {'AP75':>7} {'box AP':>7}", flush=True)
