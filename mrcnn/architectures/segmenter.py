@@ -282,7 +282,7 @@ class Segmenter(Predictor, Trainable):
         Args:
             filepath: .h5 file, or a foreign one that the network knows (`read_weights`).
             by_name: load the layers that the file has, instead of requiring all of them.
-            exclude: names of layers to leave as they are; implies by_name.
+            exclude: names of layers to leave as they are, or one name; implies by_name.
 
         Returns:
             What was loaded, and what is missing; it is printed too.
@@ -326,6 +326,7 @@ class Segmenter(Predictor, Trainable):
                 f"{path} is of the architecture {theirs}, this network is {self.architecture_name()}: load it by "
                 "mrcnn.architectures.load(path), or pass by_name=True to load what both have."
             )
+        exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
         stored = self.read_weights(path, exclude)
         return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting)
 

@@ -43,7 +43,7 @@ class Batches(keras.utils.PyDataset):
             that no photo comes again in a pass before every other has come, but for those that config.REPEAT_THRESHOLD
             repeats. None: an epoch is one pass, and its last batch may be smaller.
         seed: None takes config.SEED.
-        no_augmentation_sources: names of sources that are left as they are.
+        no_augmentation_sources: names of sources that are left as they are, or one name.
         first_epoch: the epoch to begin with.
         image_ids: the photos to take, None takes all.
         samples: class of what the network trains on, made of (dataset, config): `InstanceSamples` or one with its
@@ -67,8 +67,8 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = int(batch_size or config.BATCH_SIZE)
         self.shuffle, self.steps = bool(shuffle), None if steps is None else int(steps)
         self.seed = int(config.SEED if seed is None else seed)
-        self.no_augmentation_sources = frozenset(no_augmentation_sources or ())
         self.image_ids = _usable_images(dataset, config, image_ids)
+        self.no_augmentation_sources = known_sources(dataset, no_augmentation_sources)
         self.samples, self.failure = samples(dataset, config), None
         self._epoch = int(first_epoch)
         self._reading = self._first_read = self._read_last = False  # where Keras is in the epoch
@@ -228,6 +228,20 @@ class Batches(keras.utils.PyDataset):
         rng = np.random.default_rng([SAMPLE, self.seed, number, image_id, *again])
         with named_errors(dataset, image_id):
             return self.samples.load(image_id, augmentation, rng, self.image_ids)
+
+
+def known_sources(dataset: Dataset, names: Sequence[str] | str | None) -> frozenset[str]:
+    """Sources of a prepared Dataset, from one name or several.
+
+    Raises:
+        DataError: neither a photo nor a class has a source of such a name.
+    """
+    names = frozenset([names] if isinstance(names, str) else names or ())
+    known = {info["source"] for info in (*dataset.image_info, *dataset.class_info)} - {""}
+    if unknown := sorted(map(str, names - known)):
+        raise DataError(f"no_augmentation_sources: no photo has the source {', '.join(map(repr, unknown))}. There are "
+                        f"{', '.join(sorted(map(repr, known)))}.")
+    return names
 
 
 def _usable_images(dataset, config, image_ids):

@@ -68,12 +68,18 @@ def compute_iou(box: np.ndarray, boxes: np.ndarray, box_area: float | None = Non
     Returns:
         [N].
     """
-    return box_ops.iou(np.asarray(box)[None], np.asarray(boxes))
+    return box_ops.iou(_real(box)[None], _real(boxes))
 
 
 def compute_overlaps(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
     """IoU of every box of one set with every box of another: [N, 4], [M, 4] -> [N, M]."""
-    return box_ops.iou_matrix(np.asarray(boxes1), np.asarray(boxes2))
+    return box_ops.iou_matrix(_real(boxes1), _real(boxes2))
+
+
+def _real(boxes):
+    """Boxes as floats: small integers wrap round below zero, and large ones where areas are multiplied."""
+    boxes = np.asarray(boxes)
+    return boxes if np.issubdtype(boxes.dtype, np.floating) else boxes.astype(np.float64)
 
 
 def apply_box_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from keras import ops
 from mrcnn.config import Settings
 from mrcnn.data.augmentation import compose
 from mrcnn.data.augmenters import horizontal_flip
-from mrcnn.data.batches import Batches
+from mrcnn.data.batches import Batches, known_sources
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.images import place_image
@@ -197,7 +197,7 @@ def data_generator(dataset: Dataset, config: Settings, shuffle: bool = True, aug
         random_rois: number of `generate_random_rois`.
         batch_size: photos.
         detection_targets: sample those regions too.
-        no_augmentation_sources: names of sources that are left as they are.
+        no_augmentation_sources: names of sources that are left as they are, or one name.
 
     Yields:
         (inputs, outputs). Inputs: molded images float32 [B, h, w, 3], metas [B, M], rpn_match [B, A, 1], rpn_bbox [B,
@@ -213,7 +213,7 @@ def data_generator(dataset: Dataset, config: Settings, shuffle: bool = True, aug
     options = {"random_rois": random_rois, "detection_targets": detection_targets}
     if augment:
         augmentation = compose([horizontal_flip(), augmentation])
-    unaugmented = frozenset(no_augmentation_sources or ())
+    unaugmented = known_sources(dataset, no_augmentation_sources)
     anchors_of = functools.lru_cache(maxsize=8)(functools.partial(_anchors, config))
     for image_ids in _batches_of_ids(dataset, config, shuffle, batch_size):
         samples = []

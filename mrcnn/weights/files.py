@@ -6,6 +6,7 @@ architecture, the settings, the class names and the epoch, which is all that det
 """
 
 import dataclasses
+import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_numbe
 DEFAULT_ARCHITECTURE = "mask-rcnn"  # the architecture of files that name none: there was no other
 STATE_ENDING = ".state.h5"  # of the training state beside a checkpoint, which `mrcnn.training.state` writes
 FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
+WEIGHTLESS = ("mrcnn_bbox", "mrcnn_class", "rpn_bbox", "rpn_class")  # of Matterport's network, in lists of exclude=
 UNNAMED = r"variable(?:_(\d+))?"  # a weight that its layer gives no name, as Keras counts them over the whole process
 
 
@@ -121,7 +123,7 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
         path: of the file.
         model: Keras model, whose layers have the names of the file.
         by_name: layers that only one side has are left alone; otherwise they are an error.
-        exclude: names of layers to leave alone.
+        exclude: names of layers to leave alone, or one name.
         stored: {layer: {weight name: array}} of the file, where it is not HDF5.
         fitting: layers of other shapes are left alone; otherwise they are an error.
 
@@ -130,11 +132,13 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
 
     Raises:
         CheckpointError: if the file is unreadable, a shape differs (not fitting), a weight holds NaN, nothing matched,
-            or layers are missing on either side (not by_name).
+            layers are missing on either side (not by_name), or neither side has a name of `exclude`.
     """
-    exclude = tuple(exclude or ())
+    exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
     layers, layout = weighted_layers(model), layout_of(model)
     stored = _by_name(read_layers(path) if stored is None else stored, layers)
+    _check_excluded(path, exclude, {*layers, *stored, *(layer.name for layer in model.layers), *layout.class_layers,
+                                    *WEIGHTLESS})
     report = LoadReport([], [], sorted(set(stored) - set(layers)), sorted(set(exclude) & set(stored)))
     values, mismatched = [], {}
     for name, layer in layers.items():
@@ -160,6 +164,16 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
     for variable, value in values:
         variable.assign(value)
     return report
+
+
+def _check_excluded(path, exclude, known):
+    """Refuse names that neither the network nor the file has: what was to be left alone would be overwritten."""
+    unknown = [str(name) for name in exclude if name not in known]
+    if unknown:
+        near = {name: difflib.get_close_matches(name, sorted(known), 2) for name in unknown}
+        told = ", ".join(f"{name!r}" + (f" (near: {', '.join(near[name])})" if near[name] else "") for name in unknown)
+        raise CheckpointError(f"exclude= names no layer of this network or of {path}: {told}. It takes whole names, "
+                              "not patterns; model.training_model.layers has them.")
 
 
 def _refuse_mismatched(path, mismatched, stored, report):

@@ -82,6 +82,10 @@ def test_no_augmentation_for_some_sources():
     batches = Batches(dataset, settings(NUM_CLASSES=5), shuffle=False, augmentation=horizontal_flip(1.0),
                       no_augmentation_sources=["upright"])
     np.testing.assert_allclose(batches[0][0]["gt_boxes"][:, 0], [[0, 0, 8, 8], [0, 56, 8, 64]])
+    one = Batches(dataset, settings(NUM_CLASSES=5), no_augmentation_sources="upright")  # a name is no list of letters
+    assert one.no_augmentation_sources == {"upright"}
+    with pytest.raises(DataError, match="no photo has the source 'uprigth'. There are .*'upright'"):
+        Batches(dataset, settings(NUM_CLASSES=5), no_augmentation_sources=["uprigth"])
 
 
 def test_empty_photos_are_kept_or_skipped():

@@ -60,6 +60,16 @@ def test_deltas_by_plain_numpy():
     np.testing.assert_allclose(m.apply_box_deltas(boxes, deltas), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "int32"])
+def test_overlaps_of_whole_numbers_are_those_of_real_ones(kind):
+    boxes, others = np.array([[10, 10, 60, 60]], kind), np.array([[70, 20, 90, 90], [10, 10, 60, 35]], kind)
+    np.testing.assert_allclose(m.compute_overlaps(boxes, others), [[0, 0.5]])
+    np.testing.assert_allclose(m.compute_iou(boxes[0], others), [0, 0.5])
+    if kind == "int32":  # areas of 2.5e9 and 2e9 are beyond it
+        large = np.array([[0, 0, 50000, 50000], [0, 0, 50000, 40000]], kind)
+        np.testing.assert_allclose(m.compute_overlaps(large[:1], large[1:]), [[0.8]])
+
+
 def test_overlaps_by_plain_loops():
     one, other = random_boxes(5), random_boxes(7, seed=1)
     expected = [[plain_iou(a, b) for b in other] for a in one]

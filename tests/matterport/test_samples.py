@@ -208,6 +208,10 @@ def test_sources_can_be_left_as_they_are_and_objects_are_limited():
     (mirrored, _) = next(m.data_generator(dataset, settings, **arguments))
     np.testing.assert_array_equal(plain[0], mirrored[0][:, :, ::-1])
     assert plain[4].shape == (1, 1) and plain[6].shape == (1, 56, 56, 1)
+    (named, _) = next(m.data_generator(dataset, settings, no_augmentation_sources="blocks", **arguments))
+    np.testing.assert_array_equal(plain[0], named[0])
+    with pytest.raises(DataError, match="no photo has the source 'block'"):
+        next(m.data_generator(dataset, settings, no_augmentation_sources=["block"], **arguments))
 
 
 def test_what_cannot_be_given_is_refused():
