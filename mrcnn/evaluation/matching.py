@@ -3,6 +3,7 @@
 import numpy as np
 
 from mrcnn.data.mask_values import bool_masks
+from mrcnn.errors import DataError
 
 BLOCK_PIXELS = 1 << 16  # float32 copies of the masks are made for this many pixels at a time, never of whole images
 
@@ -16,11 +17,18 @@ def compute_overlaps_masks(masks1: np.ndarray, masks2: np.ndarray) -> np.ndarray
 
     Returns:
         float32 [N1, N2]; 0 where both masks are empty.
+
+    Raises:
+        DataError: the masks differ in size.
     """
     masks1, masks2 = np.asarray(masks1), np.asarray(masks2)
     count1, count2 = masks1.shape[-1], masks2.shape[-1]
     if count1 == 0 or count2 == 0:
         return np.zeros((count1, count2), np.float32)
+    if masks1.shape[:-1] != masks2.shape[:-1]:
+        sizes = " and ".join(str(list(masks.shape[:-1])) for masks in (masks1, masks2))
+        raise DataError(f"The masks are of size {sizes} (height, width): bring mini masks to the photo's by "
+                        "mrcnn.utils.expand_mask(boxes, masks, image.shape).")
     masks1, masks2 = (masks > 0.5 if masks.dtype.kind == "f" else bool_masks(masks) for masks in (masks1, masks2))
     flat1, flat2 = masks1.reshape(-1, count1), masks2.reshape(-1, count2)
     intersections = np.zeros((count1, count2))
@@ -69,8 +77,13 @@ def compute_matches(gt_boxes: np.ndarray, gt_class_ids: np.ndarray, gt_masks: np
     Returns:
         gt_match [G] (position of the matching detection in falling order of score, or -1), pred_match [N] in that order
         (index of the matching true object, or -1) and overlaps [N, G] in that order.
+
+    Raises:
+        DataError: the masks differ in size, or there are fewer of something than of boxes.
     """
-    gt_count, count = _unpadded_count(gt_boxes), _unpadded_count(pred_boxes)
+    gt_count = _unpadded_count(gt_boxes, gt_class_ids=np.shape(gt_class_ids)[0], gt_masks=np.shape(gt_masks)[-1])
+    count = _unpadded_count(pred_boxes, pred_class_ids=np.shape(pred_class_ids)[0],
+                            pred_scores=np.shape(pred_scores)[0], pred_masks=np.shape(pred_masks)[-1])
     gt_class_ids, gt_masks = np.asarray(gt_class_ids)[:gt_count], np.asarray(gt_masks)[..., :gt_count]
     order = np.argsort(-np.asarray(pred_scores)[:count], kind="stable")
     overlaps = compute_overlaps_masks(np.asarray(pred_masks)[..., order], gt_masks)
@@ -91,5 +104,15 @@ def trim_zeros(rows: np.ndarray) -> np.ndarray:
     return rows[~np.all(rows == 0, axis=1)]
 
 
-def _unpadded_count(boxes):
-    return len(trim_zeros(np.asarray(boxes).reshape(-1, 4)))
+def _unpadded_count(boxes, **counts):
+    """Number of boxes before the rows of zeros at their end; what goes with them, by name, has as many or more.
+
+    A row of zeros elsewhere is an object of an empty mask: its place is kept, or the others would have its mask.
+    """
+    filled = np.flatnonzero(np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1))
+    number = int(filled[-1]) + 1 if len(filled) else 0
+    fewer = {name: count for name, count in counts.items() if count < number}
+    if fewer:
+        raise DataError(f"There are {number} boxes, but " + ", ".join(f"{n} {name}" for name, n in fewer.items())
+                        + ": each box needs one.")
+    return number

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mrcnn.errors import DataError
 from mrcnn.evaluation.matching import compute_matches, compute_overlaps_masks, greedy_match
 
 
@@ -104,3 +105,23 @@ def test_overlaps_of_grey_masks_are_those_of_what_is_inside():
     grey = np.where(masks, 250, 3).astype(np.uint8)
     with pytest.warns(UserWarning, match="more than two values"):
         np.testing.assert_array_equal(compute_overlaps_masks(grey, grey), [[1, 0.5], [0.5, 1]])
+
+
+def test_an_empty_object_keeps_its_place():
+    """An empty mask has the box 0, 0, 0, 0: in front of another it took that one's mask away."""
+    gt_match, pred_match, overlaps = match([(1, 0, 0, 0, 0), (1, 0, 0, 20, 20)], [(0.9, 1, 0, 0, 20, 20)])
+    assert gt_match.tolist() == [-1, 0] and pred_match.tolist() == [1] and overlaps.tolist() == [[0, 1]]
+    padded = match([(1, 0, 0, 20, 20), (1, 0, 0, 0, 0)], [(0.9, 1, 0, 0, 20, 20), (0, 0, 0, 0, 0, 0)])
+    assert padded[0].tolist() == [0] and padded[1].tolist() == [0]  # zeros at the end are padding
+
+
+def test_what_does_not_belong_together_is_refused():
+    masks, box = rectangles([(0, 0, 20, 10)], (40, 30)), [[0, 0, 20, 10]]
+    turned = masks.transpose(1, 0, 2)  # as many pixels, other places
+    with pytest.raises(DataError, match=r"size \[30, 40\] and \[40, 30\].*expand_mask"):
+        compute_matches(box, [1], masks, box, [1], [0.9], turned)
+    two = [[0, 0, 20, 10], [20, 0, 40, 10]]
+    with pytest.raises(DataError, match="2 boxes, but 1 gt_class_ids: each box needs one"):
+        compute_matches(two, [1], rectangles(two, (40, 30)), box, [1], [0.9], masks)
+    with pytest.raises(DataError, match="2 boxes, but 1 pred_scores, 1 pred_masks"):
+        compute_matches(box, [1], masks, two, [1, 1], [0.9], masks)
