@@ -9,6 +9,7 @@ import keras
 
 from mrcnn.data.class_names import check_class_names, check_knows
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.shared_photos import tell_shared_photos
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
 from mrcnn.training import state
@@ -122,7 +123,7 @@ class Trainable:
         self.stage = stage
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
-        validation = self._validation_of(val_dataset)
+        validation = self._validation_of(val_dataset, train_dataset)
         self.before_fit(batches)
         self.set_trainable(layers, verbose=self.devices.chief)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
@@ -234,8 +235,10 @@ class Trainable:
         for line in filter(None, told if self.devices.chief else []):
             print(line)
 
-    def _validation_of(self, dataset):
+    def _validation_of(self, dataset, training):
         """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss to follow."""
+        if dataset is not None and self.devices.chief:
+            tell_shared_photos(training, dataset)
         if self.config.LR_SCHEDULE == "plateau" and dataset is None:
             raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
         return self._validation_batches(dataset)
