@@ -87,7 +87,7 @@ def read_counts(values: np.ndarray | Hdf5Array | list, photos: int) -> np.ndarra
 
 
 def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | list | dict | np.ndarray | None,
-                   first_label: int | None, tell: Callable[..., None]) -> dict[int, str]:
+                   first_label: int | None, tell: Callable[..., None], planes: int | None = None) -> dict[int, str]:
     """Which number stands for which class.
 
     Labels from 0 on have class 0 for the first; those from 1 on leave 0 to the background. Where there is a label 0, or
@@ -98,19 +98,20 @@ def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | l
         names: path of a file of names, list of them, or {label: name}; None: none are known.
         first_label: 0 or 1; None: as the labels tell.
         tell: function(what, how, first, count), which is told of what was found.
+        planes: number of masks that each photo has, for a message; None: it differs.
 
     Returns:
         {label: name} of the classes, ascending.
 
     Raises:
-        DataError: the labels are no whole numbers, or whether the first is 0 or 1 cannot be told.
+        DataError: the labels are no whole numbers, whether the first is 0 or 1 cannot be told, or there are several
+            names and no labels.
     """
     if first_label not in (None, 0, 1):
         raise DataError(f"first_label={first_label!r} is neither 0 nor 1.")
     names = listed_names(names)
     if labels is None:
-        given = list(names.values()) if isinstance(names, dict) else names
-        return {0: (given or [ONLY_CLASS])[-1]}
+        return {0: _only_name(list(names.values()) if isinstance(names, dict) else names, planes)}
     present = _present(labels)
     if isinstance(names, dict):
         return names
@@ -127,6 +128,19 @@ def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | l
         tell("label", f"numbered from {first_label} to {last}, as what occurs tells", f"{first_label} is {names[0]}",
              len(names))
     return dict(enumerate(names, first_label))
+
+
+def _only_name(given, planes):
+    """The name of the one class of objects without labels. planes: as for `class_names_of`"""
+    known = given[1:] if len(given) > 1 and given[0].strip().lower() in BACKGROUNDS else given
+    if len(known) <= 1:
+        return (known or [ONLY_CLASS])[0]
+    habit = ""
+    if planes in (len(given), len(known)):
+        habit = (f" Each photo has {planes} planes: planes are objects, not classes. If they are classes, give label "
+                 "maps: masks.argmax over the planes, with one plane for the background, as [N, H, W].")
+    raise DataError(f"there are {len(known)} names ({known[0]}, ... {known[-1]}) and no labels, so nothing says which "
+                    f"class an object is of: give labels (labels=, --labels), or one name.{habit}")
 
 
 def listed_names(names: str | os.PathLike | list | dict | np.ndarray | None) -> list[str] | dict[int, str]:

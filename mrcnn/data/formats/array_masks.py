@@ -111,6 +111,14 @@ class Masks:
             return None
         return shape[1:] if self._first else shape[:2]
 
+    def depth(self) -> int | None:
+        """Number of the masks that each photo has, where photos have arrays of their own, all of as many; else None."""
+        if self.kind != EACH:
+            return None
+        shapes = [np.shape(mask) for mask in self._masks] if self._lists else [tuple(self._masks.shape[1:])]
+        depths = {shape[0 if self._first else 2] if len(shape) == 3 else 0 for shape in shapes}
+        return depths.pop() if len(depths) == 1 else None
+
     def planes(self, index: int) -> Iterator[np.ndarray]:
         """Yield bool [H, W] of each mask of a photo; those beyond its objects fill up an array of one shape."""
         for plane in self._raw(index):

@@ -141,7 +141,8 @@ class ArrayDataset(label_maps.WithLabelMaps):
             known = dict(enumerate(self._classes.names, 1))
         else:
             self.refuse(source, mapping=mapping, min_area=min_area)
-            known = array_labels.class_names_of(self._labels, given.get("names"), first_label, self._tell)
+            known = array_labels.class_names_of(self._labels, given.get("names"), first_label, self._tell,
+                                                self._masks.depth())
         for label, name in known.items():
             self.add_class(FORMAT, label, name)
         self._known = set(known)

@@ -107,6 +107,7 @@ def test_maps_of_labels_become_parts():
 def test_masks_alone_are_of_one_class():
     dataset = made(photos(), CORRECT, names=["mug"])
     assert dataset.class_names == ["BG", "mug"] and [dataset.object_count(i) for i in range(3)] == [2, 0, 1]
+    assert made(photos(), padded(), names=["background", "mug"]).class_names == ["BG", "mug"]
     one = made(photos()[:2], masks()[:2])  # one of each photo
     assert one.class_names == ["BG", "object"] and [one.object_count(i) for i in range(2)] == [1, 1]
 
@@ -201,6 +202,10 @@ def test_to_coco_and_back(tmp_path):
     ((photos(), masks(), [[-3, 1], [], [1]]), {}, "labels lie from -3"),
     ((photos(), masks(), LABELS), {"names": ["mug"]}, "1 to 2, and there are 1 names"),
     ((photos(), masks(), LABELS), {"names": ["mug", "glass", "cup"]}, "first is label 0 or 1.*--first-label"),
+    ((photos(), CORRECT), {"names": ["mug", "glass"]}, "2 names .mug, ... glass. and no labels.*--labels"),
+    ((photos(), padded()), {"names": ["mug", "glass"]}, "has 2 planes: planes are objects, not classes.*argmax"),
+    ((photos(), padded().transpose(0, 2, 3, 1)), {"names": {1: "mug", 2: "glass"}}, "2 planes: planes are objects"),
+    ((photos(), padded()), {"names": ["background", "a", "b", "c"]}, "3 names .a, ... c. and no labels.*one name[.]$"),
     ((photos() - 100.0, masks(), LABELS), {}, "as normalised ones have"),
     ((photos() > 5, masks(), LABELS), {}, "values of type bool"),
     ((photos()[:, :2], masks(), LABELS), {}, "3x24x20|2x24x20.*neither"),
