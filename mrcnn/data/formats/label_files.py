@@ -8,6 +8,7 @@ import numpy as np
 from mrcnn.data.decoding import decoding
 from mrcnn.data.formats.label_colours import Colours, packed
 from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.data.formats.numbered_pictures import refuse_numbered
 from mrcnn.errors import DataError
 
 MAP_ENDINGS = (".png", ".mat")
@@ -115,10 +116,11 @@ def mask_of(image: object, name: str) -> tuple[np.ndarray, bool]:
         (bool [H, W], whether it was cut).
 
     Raises:
-        DataError: if colours and alpha show different shapes, or it is a JPEG in colours.
+        DataError: if colours and alpha show different shapes, it is a JPEG in colours, or it shows several objects.
     """
     pixels = np.array(image)
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        refuse_numbered(image, pixels, name)
         return (pixels if pixels.ndim == 2 else pixels.any(axis=-1)) != 0, False
     channels = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}[image.mode]
     colours = pixels.reshape(*pixels.shape[:2], -1)[..., :channels]
@@ -128,6 +130,7 @@ def mask_of(image: object, name: str) -> tuple[np.ndarray, bool]:
     inside, soft = _cut(colours[..., 0]) if grey else (colours.any(axis=-1), False)
     alpha = pixels[..., -1] if image.mode in ("LA", "RGBA") else None
     if alpha is None or alpha.min(initial=255) == alpha.max(initial=0):
+        refuse_numbered(image, colours[..., 0] if grey else colours, name)
         return inside, soft
     shown, soft = _cut(alpha)
     # A cut-out has an object's own colours, black ones too; a grey picture has to say the same twice, or nothing.

@@ -248,3 +248,10 @@ def test_a_photo_without_a_folder_of_masks_is_told(filed):
     (filed / "a" / "masks").rmdir()
     with pytest.warns(UserWarning, match="1 folder of a photo without masks/: left out; make an empty folder"):
         assert len(InstanceMaskDataset().load(filed).image_info) == 1
+
+
+def test_a_picture_that_numbers_its_objects_is_no_mask_of_one(filed):
+    write(filed / "b" / "masks" / "one.png", (FIRST + 2 * SECOND).astype(np.uint8))
+    faults = list(load(filed).read_objects(1))
+    assert isinstance(faults[0], Fault) and "one.png: has 2 values beside 0" in str(faults[0])
+    assert not isinstance(faults[1], Fault)
