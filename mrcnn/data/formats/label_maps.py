@@ -14,7 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import label_colours, label_mapping
+from mrcnn.data.formats import binary_maps, label_colours, label_mapping
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
@@ -110,7 +110,7 @@ class LabelMapDataset(WithLabelMaps):
              on_error: str = "raise", names: str | os.PathLike | None = None,
              mapping: str | os.PathLike | dict | None = None, min_area: int | None = None,
              **others: object) -> "LabelMapDataset":
-        """Register the photos that have a label map, by headers alone.
+        """Register the photos that have a label map, by headers alone; a few maps are looked at for 0 and 255 alone.
 
         Args:
             annotations: folder of the label maps, NAME.png (palette, grey or colours) or NAME.mat.
@@ -155,12 +155,21 @@ class LabelMapDataset(WithLabelMaps):
         photos = {file: name or alike.get(stems[file]) for file, name in photos.items()}
         missing = [file for file, name in photos.items() if name is None or (same and name == file)]
         found = {os.path.join(annotations, file): name for file, name in photos.items() if file not in set(missing)}
-        self._add_photos(found, folder, label_classes=classes, colours=colours)
+        inside = self._label_of_255(list(found), listed, colours)
+        self._add_photos(found, folder, label_classes=classes, colours=colours, inside=inside)
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for class_id, name in enumerate(classes.names, start=1):
             self.add_class(FORMAT, class_id, name)
         self.finish_loading(annotations)
         return self
+
+    def _label_of_255(self, paths, listed, colours):
+        """As `binary_maps.label_of_255` has it; colours that are listed tell by themselves."""
+        if colours is not None and colours.listed:
+            return None
+        maps = (read_label_map(path, colours) for path in binary_maps.of_a_few(paths))
+        first = os.path.basename(paths[0]) if paths else ""
+        return binary_maps.label_of_255(listed, maps, len(paths), first, self.note)
 
     def _add_photos(self, found, folder, **details):
         """Register photos, or what is wrong with them. found: {path of a label map: name of its photo in the folder}"""
@@ -222,7 +231,8 @@ class LabelMapDataset(WithLabelMaps):
         labels = fitted(labels, size, info["turn"])
         if labels is None:
             return _wrong_size(info["file_name"], own_size, size)
-        return classified(labels, info["label_classes"], info["file_name"])
+        labels = binary_maps.with_label(labels, info.get("inside"), info["file_name"])
+        return labels if isinstance(labels, Fault) else classified(labels, info["label_classes"], info["file_name"])
 
 
 def classified(labels: np.ndarray, classes: LabelClasses, name: str) -> np.ndarray | Fault:

@@ -13,7 +13,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.decoding import decoding
-from mrcnn.data.formats import label_maps, labelme_shapes
+from mrcnn.data.formats import binary_maps, label_maps, labelme_shapes
 from mrcnn.data.formats.boxes import ONLY_A_BOX
 from mrcnn.data.formats.fitting import fitted
 from mrcnn.data.formats.label_colours import label_names
@@ -111,7 +111,10 @@ class ParquetDataset(label_maps.WithLabelMaps):
             if names is None:
                 raise DataError(f"{source}: its label maps have no names: give a file of them, such as id2label.json "
                                 "(names=, --names).")
-            self._classes = label_classes(label_names(names), mapping, min_area)
+            listed = label_names(names)
+            self._classes, rows = label_classes(listed, mapping, min_area), self._rows.count
+            maps = map(self._stored_map, binary_maps.of_a_few(range(rows if limit is None else min(rows, limit))))
+            self._inside = binary_maps.label_of_255(listed, maps, rows, "row 0", self.note)
             known = dict(enumerate(self._classes.names, 1))
         else:
             self.refuse(source, mapping=mapping, min_area=min_area)
@@ -259,17 +262,23 @@ class ParquetDataset(label_maps.WithLabelMaps):
             return None
         name, size = info["file_name"], (info["height"], info["width"])
         try:
-            picture = self._rows.row(info["row"], [self._columns.label_map])[self._columns.label_map]
-            labels = _picture(self._data(picture), "its label map", np.array)
+            labels = self._stored_map(info["row"])
         except DataError as error:
             return Fault(name, "bad entry", str(error).rstrip("."))
-        if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
-            labels = labels[..., 0]
         if labels.ndim != 2 or labels.dtype.kind not in "bui":
             return Fault(name, "bad entry", "its label map is a colour picture: write one value a pixel")
         if labels.shape != size:
             return Fault(name, "wrong size", f"the label map {other_size(labels.shape, size)}")
-        return label_maps.classified(labels.astype(np.int64), self._classes, name)
+        labels = binary_maps.with_label(labels, self._inside, name)
+        return labels if isinstance(labels, Fault) else label_maps.classified(
+            labels.astype(np.int64), self._classes, name)
+
+    def _stored_map(self, row):
+        """Values of the label map of a row, grey ones as [H, W]; raises DataError where it cannot be read."""
+        picture = self._rows.row(row, [self._columns.label_map])[self._columns.label_map]
+        labels = _picture(self._data(picture), "its label map", np.array)
+        grey = labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all()
+        return labels[..., 0] if grey else labels
 
     def _masks(self, info):
         """{number of an object: run lengths, or Fault} of the masks of a row that are pictures."""

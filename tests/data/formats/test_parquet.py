@@ -131,6 +131,15 @@ def test_label_maps(tmp_path):
     assert open_dataset(path, mapping={"classes": {"all": ["table", "mug"]}}).class_names == ["BG", "all"]
 
 
+def test_label_maps_of_0_and_255_alone(tmp_path):
+    rows = [{"pixel_values": picture(form="JPEG"), "label": picture(pixels=square() * np.uint8(255))}]
+    path = written(tmp_path / "a.parquet", rows, {"pixel_values": PICTURE, "label": PICTURE})
+    (tmp_path / "id2label.json").write_text(json.dumps({"0": "background", "1": "mug"}))
+    with pytest.warns(UserWarning, match="255 is taken as inside, mug"):
+        dataset = open_dataset(path)
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], square())
+
+
 def test_parts_are_files(tmp_path):
     kind, features, objects = FORMS["list of structs"]
     (tmp_path / "data").mkdir()
