@@ -11,6 +11,7 @@ import numpy as np
 from mrcnn.data.bit_depth import is_deep, tell_if_faint
 from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
+from mrcnn.data.pages import tell_if_paged
 from mrcnn.errors import DataError
 
 EXIF_ORIENTATION = 0x0112
@@ -38,12 +39,12 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
 
     with opened_image(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
-        if pixels is not None:
-            return pixels
-        deep = is_deep(image)
-        pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
-        if deep:
-            tell_if_faint(name, image)
+        if pixels is None:
+            deep = is_deep(image)
+            pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
+            if deep:
+                tell_if_faint(name, image)
+        tell_if_paged(name, image)  # last, for it turns the pages
         return pixels
 
 

@@ -22,6 +22,8 @@ from mrcnn.data.images import no_pixels
 from mrcnn.data.mask_values import REMEDY as GIVE_BOOL
 from mrcnn.data.mask_values import cut_masks
 from mrcnn.data.objects import is_users_own, unpacked
+from mrcnn.data.pages import PAGED_ENDINGS, page_count
+from mrcnn.data.pages import REMEDY as A_FILE_EACH
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -36,7 +38,8 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
              channels: int | None = None) -> list[Fault]:
     """Decode every photo and check every object of a data set, without stopping at a bad one.
 
-    Photos of 16 bits that fill little of them, and masks of more than two values, which are no faults, are warned of.
+    Photos of 16 bits that fill little of them, those of several pages, and masks of more than two values, which are no
+    faults, are warned of.
 
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
@@ -47,10 +50,11 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
-    large, faint, grey = threading.Lock(), {}, {}
+    large, faint, paged, grey = threading.Lock(), {}, {}, {}
 
     def faults_of(image_id):
         shape, faults = _photo_faults(dataset, image_id, large, channels, faint)
+        _note_if_paged(dataset, image_id, paged)
         return faults + _object_faults(dataset, image_id, shape, grey)
 
     with warnings.catch_warnings():
@@ -59,6 +63,7 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
         with progress_bar("Validating", shown=progress is True) as show:
             by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
     _warn_of_faint(dataset, faint)
+    _warn_of_paged(dataset, paged)
     _warn_of_grey(dataset, grey)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
@@ -112,6 +117,26 @@ def _note_if_faint(dataset, image_id, faint):
             largest = largest_value(image)
             if is_faint(largest):
                 faint[image_id] = largest
+
+
+def _note_if_paged(dataset, image_id, paged):
+    """Put the number of a photo's pages into a dict, if its file has several."""
+    info = dataset.image_info[image_id]
+    path = str(info.get("path") or "")
+    if path.lower().endswith(PAGED_ENDINGS) and not info.get("embedded") and not is_users_own(dataset, "load_image"):
+        with contextlib.suppress(DataError), opened_image(path, path) as image:  # what cannot be read is told as such
+            count = page_count(image)
+            if count > 1:
+                paged[image_id] = count
+
+
+def _warn_of_paged(dataset, paged):
+    """Tell of photos of several pages. paged: {image id: number of pages}"""
+    if paged:
+        first = min(paged)
+        warnings.warn(f"{len(paged)} of {len(dataset.image_ids)} photos have several pages, of which the first alone "
+                      f"is read (first: {photo_name(dataset, first)}, with {paged[first]}): {A_FILE_EACH}.",
+                      stacklevel=3)
 
 
 def _warn_of_faint(dataset, faint):

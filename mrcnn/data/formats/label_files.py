@@ -9,6 +9,7 @@ from mrcnn.data.decoding import decoding
 from mrcnn.data.formats.label_colours import Colours, packed
 from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.data.formats.numbered_pictures import refuse_numbered
+from mrcnn.data.pages import REMEDY, page_count
 from mrcnn.errors import DataError
 
 MAP_ENDINGS = (".png", ".mat")
@@ -116,9 +117,12 @@ def mask_of(image: object, name: str) -> tuple[np.ndarray, bool]:
         (bool [H, W], whether it was cut).
 
     Raises:
-        DataError: if colours and alpha show different shapes, it is a JPEG in colours, or it shows several objects.
+        DataError: if colours and alpha show different shapes, it is a JPEG in colours, or it shows several objects or
+            has several pages.
     """
-    pixels = np.array(image)
+    pixels, pages = np.array(image), page_count(image)
+    if pages > 1:
+        raise DataError(f"{name}: has {pages} pages, and a mask is of one object: {REMEDY}.")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         refuse_numbered(image, pixels, name)
         return (pixels if pixels.ndim == 2 else pixels.any(axis=-1)) != 0, False

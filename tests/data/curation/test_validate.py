@@ -401,3 +401,15 @@ def test_a_dark_photo_that_its_reader_makes_of_another_file_is_sound(tmp_path, m
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.setattr(validation, "is_users_own", lambda *_: False)
     assert validate(Made(tmp_path / "a.json"), progress=False) == []
+
+
+def test_photos_of_several_pages_are_counted_and_told(tmp_path):
+    dataset = Dataset()
+    dataset.add_class("made", 1, "thing")
+    for name, pages in (("a.tif", 1), ("b.tif", 3), ("c.gif", 2)):
+        frames = [Image.fromarray(np.full((8, 9), 80 * page, np.uint8)) for page in range(pages)]
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        dataset.add_image("made", name, str(tmp_path / name))
+    dataset.prepare()
+    with pytest.warns(UserWarning, match=r"2 of 3 photos have several pages.*first: .*b.tif, with 3.: save each page"):
+        validate(dataset, progress=False)
