@@ -22,6 +22,7 @@ WHOLE = re.compile(rb"([+-]?\d+)(?:\.0*)?")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
+NONE, MOST_OF_NONE = b"-1", 8  # EncodedPixels of a row without a mask, where rows list photos; bytes with blanks
 
 
 def first_columns(path: str | os.PathLike) -> list[str]:
@@ -108,12 +109,13 @@ class Scan:
         layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
             occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, number
             of the row among the photo's, kind, message); photo and number are None for a line that cannot be taken
-            apart photo_problems: {photo index: (photo index, kind, message)}.
+            apart photo_problems: {photo index: (photo index, kind, message)} none_lines: those that say -1, no mask.
     """
 
     def __init__(self, path: str | os.PathLike, limit: int | None, categories: Collection[int | str] | None,
                  layout: Layout = Layout()) -> None:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
+        self.none_lines = []
         self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
         self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
@@ -176,8 +178,12 @@ class Scan:
             size = b"x".join((height, width)).decode("utf-8", "replace")
             first = b"x".join(self._texts[photo]).decode("utf-8", "replace")
             self.photo_problem(photo, "wrong size", f"line {line} gives it {size} pixels, its first line {first}")
-        if not pixels and self._layout.listing:
-            return
+        if self._layout.listing and len(pixels) < MOST_OF_NONE:
+            if pixels.strip() == NONE:
+                self.none_lines.append(line)
+                return
+            if not pixels:
+                return
         if isinstance(label, tuple):
             self.problems.append((line, photo, self._row_counts[photo], *label))
             label = -1

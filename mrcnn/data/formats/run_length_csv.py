@@ -5,12 +5,15 @@
     ImageId_ClassId,EncodedPixels     name of the photo and class with "_" between: steel, 0002cc93b.jpg_1
     Image_Label,EncodedPixels         the same: clouds, 0011165.jpg_Fish
 
-A row without EncodedPixels lists its photo, and its class, without an object. Runs are "start length start length ...",
-pixels counted from 1 on down the columns, as iMaterialist's are. Columns may come in any order and others among them.
-Without Height and Width the sizes are read from the headers of the photos.
+A row without EncodedPixels, or with -1, lists its photo, and its class, without an object. Runs are "start length start
+length ...", pixels counted from 1 on down the columns, as iMaterialist's are; starts that count from the end of the run
+before are refused. Columns may come in any order and others among them. Without Height and Width the sizes are read
+from the headers of the photos.
 """
 
 import os
+
+import numpy as np
 
 from mrcnn.data.formats.imaterialist import (
     ImaterialistDataset,
@@ -29,6 +32,7 @@ FORMAT = "run_length_csv"
 ONLY_CLASS = "object"
 MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run lengths are taken upright; if masks lie "
                 "across in `data show`, add the columns Height and Width")
+LOOKED_AT = 200  # rows, from all over the file, by which it is told what starts count from
 JOINED = ("ImageId_ClassId", "Image_Label")  # columns that hold photo and class
 
 
@@ -90,6 +94,10 @@ class RunLengthDataset(ImaterialistDataset):
         photos, missing = self.find_photos(scan, folder, _find)
         if not layout.sized:
             self._read_sizes(scan, folder, photos)
+        _refuse_relative(annotations, scan)
+        if scan.none_lines:
+            self.note("row", "whose EncodedPixels are -1: taken as no mask", f"line {scan.none_lines[0]}",
+                      len(scan.none_lines))
         self.add_scan(annotations, scan, folder, photos, missing)
         self.finish_loading(annotations)
         return self
@@ -164,6 +172,47 @@ def _found_classes(labels):
     """{number or word of a class: its entry} of those that a CSV has, numbers first."""
     own = sorted({label for label, _ in labels}, key=lambda label: (isinstance(label, str), label))
     return {label: {"name": str(label)} for label in own}
+
+
+# --- Runs ------------------------------------------------------------------------------------------------------------
+
+
+def _refuse_relative(annotations, scan):
+    """Raise DataError if the rows of a Scan count their starts from the end of the run before, as SIIM-ACR's do."""
+    rows, bounds = scan.rows()
+    photos = np.repeat(np.arange(len(scan.sizes)), np.diff(bounds))
+    several, relative = 0, 0
+    for place in np.unique(np.linspace(0, max(len(photos) - 1, 0), min(len(photos), LOOKED_AT)).astype(int)).tolist():
+        size = scan.sizes[photos[place]]
+        (text,) = rows.texts(slice(place, place + 1))
+        if size is not None:
+            told = _is_relative(text, size)
+            several, relative = several + (told is not None), relative + bool(told)
+    if 2 * relative > several:
+        raise DataError(f"{annotations}: {relative} of {several} rows of three or more runs that were looked at start "
+                        "them before the one before ends, and fit their photo if starts count from the end of the run "
+                        "before, as SIIM-ACR's do: write each start as 1 + the starts up to it + the lengths of those "
+                        "before it.")
+
+
+def _is_relative(text, size):
+    """Whether runs make sense only from the end of the run before; None: they are fewer than three, or no runs.
+
+    The starts of runs that merely lie out of order add up to more than a photo has.
+
+    Args:
+        text: bytes of EncodedPixels.
+        size: (H, W) of the photo.
+    """
+    try:
+        numbers = np.array(text.split(), np.int64)
+    except (ValueError, OverflowError):
+        return None  # told when the objects are read
+    if len(numbers) < 6 or len(numbers) % 2 or (numbers < 0).any():
+        return None
+    start, length = numbers[::2], numbers[1::2]
+    falls = (start[1:] < start[:-1] + length[:-1]).any()
+    return bool(falls and numbers.sum(dtype=float) <= size[0] * size[1])
 
 
 # --- Photos ----------------------------------------------------------------------------------------------------------

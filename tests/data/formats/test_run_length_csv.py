@@ -235,7 +235,7 @@ def test_faults_of_rows_and_photos(folder, name):
 @pytest.mark.parametrize("pixels, kind, said", [
     ("1 21", "RLE overflow", "its run of 21 pixels from pixel 1 lies outside the pixels 1 to 20 of a photo of 5x4"),
     ("1 2 3", "bad entry", "3 numbers, which make no pairs"),
-    ("-1", "bad entry", "'-1' are no whole numbers"),
+    ("-2", "bad entry", "'-2' are no whole numbers"),
     ("3 0", "empty mask", "hold no pixel"),
 ])
 def test_faults_of_masks_are_met_when_objects_are_read(folder, pixels, kind, said):
@@ -267,3 +267,23 @@ def test_what_cannot_be_loaded(folder):
     with pytest.raises(DataError, match="names.txt: cannot read"):
         load(path, names=folder / "names.txt")
     assert not recognises(folder) and not recognises(folder / "photos" / "a.jpg")
+
+
+def test_a_row_of_minus_one_lists_its_photo_and_is_told(folder):
+    with pytest.warns(UserWarning, match=r"2 rows whose EncodedPixels are -1.*line 3"):
+        dataset = load(write(folder, "ImageId, EncodedPixels\na,1 3 10 2\nb, -1\nc,-1\n"))
+    assert [dataset.object_count(i) for i in dataset.image_ids] == [1, 0, 0] and validate(dataset, 1, False) == []
+
+
+def test_starts_that_count_from_the_end_of_the_run_before_are_refused(folder):
+    # Summed up, the first covers 5 of its 13 pixels; as absolute ones its second and third run start at one pixel.
+    text = "ImageId,EncodedPixels\na,2 2 3 2 3 1\nb,-1\nc,1 1 1 1 1 1\n"
+    with pytest.raises(DataError, match=r"rows.csv: 2 of 2 rows of three or more runs.*SIIM-ACR.*write each start"):
+        load(write(folder, text))
+
+
+@pytest.mark.parametrize("rows", ["a,1 3 6 2 10 2\n", "a,12 2 6 2 10 2\n",  # 34 of 20 pixels: merely out of order
+                                  "a,2 2 3 2 3 1\nb,1 1 3 1 6 1\nc,1 1 4 1 7 1\n", "a,5 2 1 2\n"])
+def test_runs_out_of_order_are_their_union(folder, rows):
+    dataset = load(write(folder, "ImageId,EncodedPixels\n" + rows))
+    assert all(dataset.object_count(i) for i in dataset.image_ids[:1]) and validate(dataset, 1, False) == []
