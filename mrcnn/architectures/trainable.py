@@ -9,6 +9,7 @@ import keras
 
 from mrcnn.data.class_names import check_class_names, check_knows
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.objects import check_prepared
 from mrcnn.data.shared_photos import tell_shared_photos
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
@@ -280,6 +281,9 @@ class Trainable:
 
     def _take_classes(self, dataset, val_dataset):
         """Keep the class names for the checkpoint; refuse data of other classes than the network's."""
+        for given in (dataset, val_dataset):
+            if given is not None:
+                check_prepared(given)
         if dataset.num_classes != self.config.NUM_CLASSES:
             raise ConfigError(
                 f"The data set has {dataset.num_classes} classes with background, NUM_CLASSES is "

@@ -14,7 +14,7 @@ from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import SAMPLE
 from mrcnn.data.instance_samples import InstanceSamples
-from mrcnn.data.objects import count_classes, named_errors, speaks_for_its_masks, unpacked
+from mrcnn.data.objects import check_prepared, count_classes, named_errors, speaks_for_its_masks, unpacked
 from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
 
@@ -246,8 +246,7 @@ def known_sources(dataset: Dataset, names: Sequence[str] | str | None) -> frozen
 
 def _usable_images(dataset, config, image_ids):
     """int [M]: ids of the photos to train on. Raises DataError if there are none, or too many classes."""
-    if not hasattr(dataset, "num_classes"):
-        raise DataError(f"{type(dataset).__name__} is not prepared: call its prepare() once all photos are added.")
+    check_prepared(dataset)
     if dataset.num_classes > config.NUM_CLASSES:
         raise DataError(
             f"{type(dataset).__name__} has {dataset.num_classes} classes with background, NUM_CLASSES is "

@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import Window, place_image
 from mrcnn.data.mask_values import own_masks
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
-from mrcnn.data.objects import check_masks, gives_run_lengths, unpacked
+from mrcnn.data.objects import check_masks, check_prepared, gives_run_lengths, unpacked
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
@@ -348,8 +348,9 @@ def active_classes(dataset: Dataset, config: Settings, image_id: int) -> np.ndar
     """bool [NUM_CLASSES]: the classes that the source of a photo labels.
 
     Raises:
-        DataError: if it has none.
+        DataError: if it has none, or the data set is not prepared.
     """
+    check_prepared(dataset)
     source = dataset.image_info[image_id]["source"]
     if source not in dataset.source_class_ids:
         raise DataError(f"{dataset.sample_name(image_id)}: its source {source!r} has no classes: add_class them first.")

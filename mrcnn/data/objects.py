@@ -181,3 +181,9 @@ def named_errors(dataset: Dataset, image_id: int, kinds: type | tuple = Exceptio
             raise
         kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
         raise DataError(f"{name}: {kind}{error}") from error
+
+
+def check_prepared(dataset: object) -> None:
+    """Raise DataError for a data set whose prepare() was forgotten."""
+    if not hasattr(dataset, "num_classes"):
+        raise DataError(f"{type(dataset).__name__} is not prepared: call its prepare() once all photos are added.")

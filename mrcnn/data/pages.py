@@ -28,9 +28,11 @@ def page_count(image: object) -> int:
     """
     if image.format not in PAGED:
         return 1
-    if image.format != "TIFF":
-        return max(int(getattr(image, "n_frames", 1)), 1)
     count = 1
+    if image.format != "TIFF":
+        with contextlib.suppress(Exception):  # a broken page behind the first, which is read all the same
+            count = max(int(getattr(image, "n_frames", 1)), 1)
+        return count
     with contextlib.suppress(Exception):  # the end of the file, or decoders on a broken page
         for page in itertools.count(1):
             image.seek(page)

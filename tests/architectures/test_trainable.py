@@ -68,3 +68,10 @@ def test_names_of_classes_come_with_their_layers_alone(tmp_path):
         again = TinySemantic("training", TinySettings(), str(tmp_path))
         again.load_weights(path, exclude=exclude)
         assert again.class_names == names
+
+
+def test_a_forgotten_prepare_is_told(tmp_path):
+    model, data = TinySemantic("training", TinySettings(), str(tmp_path)), Squares().load(1)
+    for given in ((Squares(), None), (data, Squares())):
+        with pytest.raises(DataError, match="Squares is not prepared: call its prepare"):
+            model.train(*given, RATE, 1, "all")
