@@ -31,6 +31,7 @@ def detect(options: argparse.Namespace) -> int:
     """
     from mrcnn.data import run_lengths
     from mrcnn.evaluation.coco import results_from_detections
+    from mrcnn.evaluation.coco_data import category_ids
     from mrcnn.files import write_json
     from mrcnn.inference.attributes import names_of
     from mrcnn.inference.pipeline import steps_of
@@ -62,7 +63,9 @@ def detect(options: argparse.Namespace) -> int:
         seen = run.look(journal, "Detecting", steps, write, model.config.BATCH_SIZE)
         if not seen:
             return 2
-        results = [one for image_id in dataset.image_ids for one in run.outcome[image_id].get("results", ())]
+        names_by_id = {number: dataset.class_names[i] for i, number in category_ids(dataset).items()}
+        results = [{**one, "category_name": names_by_id[one["category_id"]]}
+                   for image_id in dataset.image_ids for one in run.outcome[image_id].get("results", ())]
         write_json(os.path.join(folder, "detections.json"), results, indent=None)
         if options.format == LABEL_STUDIO:
             version = os.path.splitext(os.path.basename(path))[0]
@@ -139,7 +142,9 @@ def add_detect(commands: argparse._SubParsersAction, add_command: Callable[..., 
     command = add_command(commands, "detect", detect, "Draw what is found in photos; write it as COCO results.")
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR",
-                         help="a photo, a folder of photos or an array of them (default: drawn pictures)")
+                         help="a photo, a folder of photos or an array of them (default: drawn pictures); in "
+                              "detections.json image_id is the file's name, and category_id counts the checkpoint's "
+                              "classes from 1 on")
     add_matte(command)
     command.add_argument("--format", choices=("coco", LABEL_STUDIO), default="coco",
                          help=f"{LABEL_STUDIO}: tasks.json with pre-labels and labels.xml too (default coco: "

@@ -325,6 +325,7 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     assert sorted(os.listdir(folder)) == [".mrcnn-output", JOURNAL, "0.png", "1.png", "2.png", "detections.json"]
     results = json.loads((folder / "detections.json").read_text())
     assert [r["image_id"] for r in results] == ["0.png", "1.png", "2.png"]
+    assert {(r["category_id"], r["category_name"]) for r in results} == {(1, "hat")}
     assert [r["bbox"] for r in results] == [[5 + i, 10, 20, 20] for i in range(3)]  # x, y, width, height
     assert "3 objects in 3 photos" in capsys.readouterr().out
 
