@@ -165,7 +165,25 @@ def _task_of(entry, place):
     given = lists.get("annotations")
     given = given if isinstance(given, list) else lists.get("completions")
     key = key if isinstance(key, (int, str)) else None
-    return Task(key, photo, trouble, _annotations(given, place), _annotations(lists.get("predictions"), place))
+    annotations = _annotations(given, place), _annotations(lists.get("predictions"), place)
+    if photo is not None:
+        trouble = _drawn_elsewhere(data, photo, [one for some in annotations for one in some])
+    return Task(key, None if trouble else photo, trouble, *annotations)
+
+
+def _drawn_elsewhere(data, photo, annotations):
+    """Why regions cannot be taken as drawn on the photo of a task's data, or "": the task shows several."""
+    regions = [one for annotation in annotations for one in annotation.result if isinstance(one, dict)]
+    pages = {one["item_index"] for one in regions if type(one.get("item_index")) is int} - {0}
+    if pages:
+        return f"its regions are on several pages, such as {min(pages)}: make a task of each photo"
+    others = {name for name, value in data.items()
+              if isinstance(value, str) and value != photo and looks_like_photo(value)}
+    names = {one["to_name"] for one in regions if isinstance(one.get("to_name"), str)}
+    if others and (len(names) > 1 or names & others):
+        return (f"its data has several photos, and its regions are drawn on {', '.join(sorted(names))[:80]}: make a "
+                "task of each photo")
+    return ""
 
 
 def _whole_annotation(entry):

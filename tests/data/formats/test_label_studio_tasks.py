@@ -159,6 +159,20 @@ def test_what_is_not_taken_is_counted(tmp_path):
     assert taken == {"c.jpg": 8} and notes == ["3 tasks without a prediction: left out (first: a.jpg)"]
 
 
+@pytest.mark.parametrize("data, where, trouble", [
+    ({"image": "a.jpg", "after": "b.jpg"}, [{"to_name": "image"}, {"to_name": "after"}], "drawn on after, image: make"),
+    ({"image": "a.jpg", "after": "b.jpg"}, [{"to_name": "after"}], "drawn on after: make a task of each photo"),
+    ({"image": "a.jpg"}, [{"to_name": "img", "item_index": 2}], "several pages, such as 2"),
+    ({"image": "a.jpg", "thumbnail": "t.jpg"}, [{"to_name": "img"}, {"to_name": "img"}], ""),
+    ({"image": "a.jpg", "text": "blue"}, [{"to_name": "image", "item_index": 0}, {"to_name": "text"}], ""),
+])
+def test_regions_of_another_photo_are_not_taken(tmp_path, data, where, trouble):
+    path = written(tmp_path, [{"id": 1, "data": data, "annotations": [annotation(1, result=where)]}])
+    (found,) = read_tasks(path, AnnotatedDataset())
+    assert trouble in found.trouble and bool(found.trouble) == bool(trouble)
+    assert found.photo == (None if trouble else "a.jpg")
+
+
 @pytest.mark.parametrize("data, photo, trouble", [
     ({"image": "a.jpg", "note": "x.jpg"}, "a.jpg", ""),
     ({"note": "hello", "pic": "s3://b/a.PNG", "url": None}, "s3://b/a.PNG", ""),
