@@ -77,9 +77,9 @@ def compute_overlaps(boxes1: np.ndarray, boxes2: np.ndarray) -> np.ndarray:
 
 
 def _real(boxes):
-    """Boxes as floats: small integers wrap round below zero, and large ones where areas are multiplied."""
+    """Boxes in 32 bits or more: small integers wrap round below zero, larger ones where sides are multiplied."""
     boxes = np.asarray(boxes)
-    return boxes if np.issubdtype(boxes.dtype, np.floating) else boxes.astype(np.float64)
+    return boxes.astype(np.promote_types(boxes.dtype, np.float32), copy=False)
 
 
 def apply_box_deltas(boxes: np.ndarray, deltas: np.ndarray) -> np.ndarray:

@@ -60,8 +60,8 @@ def test_deltas_by_plain_numpy():
     np.testing.assert_allclose(m.apply_box_deltas(boxes, deltas), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "int32"])
-def test_overlaps_of_whole_numbers_are_those_of_real_ones(kind):
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "uint32", "int32", "float16"])
+def test_overlaps_of_any_type_are_those_of_real_numbers(kind):
     boxes, others = np.array([[10, 10, 60, 60]], kind), np.array([[70, 20, 90, 90], [10, 10, 60, 35]], kind)
     np.testing.assert_allclose(m.compute_overlaps(boxes, others), [[0, 0.5]])
     np.testing.assert_allclose(m.compute_iou(boxes[0], others), [0, 0.5])
