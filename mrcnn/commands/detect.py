@@ -143,8 +143,8 @@ def add_detect(commands: argparse._SubParsersAction, add_command: Callable[..., 
     add_weights(command)
     command.add_argument("--image", metavar="FILE|DIR",
                          help="a photo, a folder of photos or an array of them (default: drawn pictures); in "
-                              "detections.json image_id is the file's name, and category_id counts the checkpoint's "
-                              "classes from 1 on")
+                              "detections.json image_id is the file's name or the place in the array, and category_id "
+                              "counts the checkpoint's classes from 1 on")
     add_matte(command)
     command.add_argument("--format", choices=("coco", LABEL_STUDIO), default="coco",
                          help=f"{LABEL_STUDIO}: tasks.json with pre-labels and labels.xml too (default coco: "

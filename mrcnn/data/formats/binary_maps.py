@@ -43,7 +43,7 @@ def label_of_255(label_names: dict[int, str], maps: Iterable[np.ndarray], count:
         tell: function(what, how, first, count), which is told of what was found.
 
     Returns:
-        The one label but 0, where the maps hold 0 and 255 alone; None: 255 is ignored.
+        The one label but 0, where the maps hold 0 and 255 alone, and no name says what 255 is; None: 255 is ignored.
     """
     try:
         if not only_ends(maps):
@@ -51,12 +51,12 @@ def label_of_255(label_names: dict[int, str], maps: Iterable[np.ndarray], count:
     except DataError:
         return None
     labels = [label for label in label_names if label not in (0, IGNORED)]
-    if len(labels) == 1:
+    if len(labels) == 1 and IGNORED not in label_names:
         name = label_names[labels[0]]
         tell("label map", f"with 0 and 255 alone, of which 255 is taken as inside, {name}", first, count)
         return labels[0]
     tell("label map", f"with 0 and 255 alone, and 255 is ignored, so none of {len(labels)} labels is there: write "
-         "the numbers of the labels, or name the background and one label alone", first, count)
+         "the numbers of the labels, or name the background and one label, and not 255", first, count)
     return None
 
 

@@ -126,7 +126,7 @@ def read_tasks(path: str | os.PathLike, report: Reporting) -> list[Task]:
         for entry in content if isinstance(content, list) else [content]:
             if not isinstance(entry, dict):
                 raise DataError(f"{file}: no tasks of Label Studio, for {str(entry)[:40]!r} is none: export JSON.")
-            task = _task_of(entry, places)
+            task = _task_of(entry, places, report)
             places += 1 + len(task.annotations)
             first = tasks.setdefault((task.key, task.photo) if task.key is not None else places, task)
             if first is not task:
@@ -149,8 +149,8 @@ def _unknown(others, known):
     return [one for one in others if one.key is None or one.key not in keys]
 
 
-def _task_of(entry, place):
-    """Task of an entry of a file. place: number of the tasks and annotations before it."""
+def _task_of(entry, place, report):
+    """Task of an entry of a file. place: number of the tasks and annotations before it; report: as for `read_tasks`."""
     inner = entry.get("task")
     if isinstance(inner, dict) and isinstance(entry.get("result"), list):
         data = inner.get("data")
@@ -167,12 +167,15 @@ def _task_of(entry, place):
     key = key if isinstance(key, (int, str)) else None
     annotations = _annotations(given, place), _annotations(lists.get("predictions"), place)
     if photo is not None:
-        trouble = _drawn_elsewhere(data, photo, [one for some in annotations for one in some])
+        trouble = _drawn_elsewhere(data, photo, [one for some in annotations for one in some], report)
     return Task(key, None if trouble else photo, trouble, *annotations)
 
 
-def _drawn_elsewhere(data, photo, annotations):
-    """Why regions cannot be taken as drawn on the photo of a task's data, or "": the task shows several."""
+def _drawn_elsewhere(data, photo, annotations, report):
+    """Why regions cannot be taken as drawn on the photo of a task's data, or "": the task shows several.
+
+    What is drawn on a name of the labelling configuration may be on another photo of the data: that is told.
+    """
     regions = [one for annotation in annotations for one in annotation.result if isinstance(one, dict)]
     pages = {one["item_index"] for one in regions if type(one.get("item_index")) is int} - {0}
     if pages:
@@ -183,6 +186,9 @@ def _drawn_elsewhere(data, photo, annotations):
     if others and (len(names) > 1 or names & others):
         return (f"its data has several photos, and its regions are drawn on {', '.join(sorted(names))[:80]}: make a "
                 "task of each photo")
+    if others and names and not names & set(data):
+        report.note("task", f"of several photos whose regions are drawn on {min(names)[:40]!r}, which is none of its "
+                    "keys: taken as on the first photo; make a task of each photo if it is another", photo)
     return ""
 
 

@@ -18,7 +18,8 @@ BLACK, VOID = np.zeros_like(EYE), np.where(EYE == 255, 1, 255)
 
 @pytest.mark.parametrize("maps, names, label, told", [
     ([EYE, BLACK], {0: "background", 1: "thing"}, 1, "255 is taken as inside, thing"),
-    ([EYE], {0: "background", 7: "thing", 255: "void"}, 7, "255 is taken as inside, thing"),
+    ([EYE], {0: "background", 7: "thing"}, 7, "255 is taken as inside, thing"),
+    ([EYE], {0: "background", 7: "thing", 255: "void"}, None, "none of 1 labels is there"),  # its name says what it is
     ([EYE], {0: "background", 1: "cat", 2: "dog"}, None, "none of 2 labels is there"),
     ([EYE, VOID], {0: "background", 1: "thing"}, None, None),
     ([BLACK], {0: "background", 1: "thing"}, None, None),

@@ -173,6 +173,15 @@ def test_regions_of_another_photo_are_not_taken(tmp_path, data, where, trouble):
     assert found.photo == (None if trouble else "a.jpg")
 
 
+def test_a_name_that_may_be_of_another_photo_is_told(tmp_path):
+    report, regions = AnnotatedDataset(), [annotation(1, result=[{"to_name": "photo2"}])]
+    data = {"image": "a.jpg", "after": "b.jpg"}
+    (found,) = read_tasks(written(tmp_path, [{"id": 1, "data": data, "annotations": regions}]), report)
+    assert found.photo == "a.jpg"
+    (note,) = map(str, report.notes)
+    assert note.startswith("1 task of several photos whose regions are drawn on 'photo2'") and "first: a.jpg" in note
+
+
 @pytest.mark.parametrize("data, photo, trouble", [
     ({"image": "a.jpg", "note": "x.jpg"}, "a.jpg", ""),
     ({"note": "hello", "pic": "s3://b/a.PNG", "url": None}, "s3://b/a.PNG", ""),

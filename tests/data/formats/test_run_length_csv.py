@@ -283,6 +283,7 @@ def test_starts_that_count_from_the_end_of_the_run_before_are_refused(folder):
 
 
 @pytest.mark.parametrize("rows", ["a,1 3 6 2 10 2\n", "a,12 2 6 2 10 2\n",  # 34 of 20 pixels: merely out of order
+                                  "a,5 1 2 1 8 1\n",  # 18 of 20, but one start of two falls
                                   "a,2 2 3 2 3 1\nb,1 1 3 1 6 1\nc,1 1 4 1 7 1\n", "a,5 2 1 2\n"])
 def test_runs_out_of_order_are_their_union(folder, rows):
     dataset = load(write(folder, "ImageId,EncodedPixels\n" + rows))
