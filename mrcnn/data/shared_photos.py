@@ -16,10 +16,11 @@ def shared_photos(training: Dataset, validation: Dataset) -> list[str]:
 
     Returns:
         Their paths as the validation set has them, in its order. Photos without a path of their own count for nothing:
-        drawn ones, arrays, and files that hold several.
+        drawn ones, arrays, names of no file, and files that hold several.
     """
     known = set(_files_of(training).values())
-    return [path for path, file in _files_of(validation).items() if file in known]
+    return [path for path, file in _files_of(validation).items()
+            if file in known and ("://" in file or os.path.exists(file))]
 
 
 def tell_shared_photos(training: Dataset, validation: Dataset) -> None:

@@ -70,6 +70,15 @@ def test_names_of_classes_come_with_their_layers_alone(tmp_path):
         assert again.class_names == names
 
 
+def test_photos_that_are_validated_with_too_are_told(tmp_path):
+    data = Squares().load(2)
+    for info in data.image_info:
+        info["path"] = str(tmp_path / info["path"])
+        open(info["path"], "w").close()
+    with pytest.warns(UserWarning, match="2 of 2 validation photos are training photos too .first: .*square0.png"):
+        TinySemantic("training", TinySettings(), str(tmp_path / "logs")).train(data, data, RATE, 1, "all")
+
+
 def test_a_forgotten_prepare_is_told(tmp_path):
     model, data = TinySemantic("training", TinySettings(), str(tmp_path)), Squares().load(1)
     for given in ((Squares(), None), (data, Squares())):
