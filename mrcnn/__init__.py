@@ -27,8 +27,8 @@ def load(path: str | os.PathLike = "last", logs: str | os.PathLike = "logs", **s
         **settings: to change, by name, as DETECTION_MIN_CONFIDENCE=0.5.
 
     Returns:
-        What has detect(photos), if it finds objects, and label(photos); photos are a list of uint8 [H, W, 3], as
-        `mrcnn.data.images.load_image` gives one. See `mrcnn.architectures.load`.
+        What has detect(photos), if it finds objects, and label(photos); photos are paths of files,
+        bytes of files, Pillow images, or arrays uint8 [H, W, 3] RGB; one, or a list. See `mrcnn.architectures.load`.
 
     Raises:
         FileNotFoundError: there is no run in `logs`.

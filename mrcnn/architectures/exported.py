@@ -8,13 +8,14 @@ import importlib
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from mrcnn.architectures.object_labels import LabelsOfObjects
 from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
+from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError
 from mrcnn.export.file_outputs import ONE_VIEW
@@ -149,7 +150,7 @@ class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
         outputs["valid"] = outputs["valid"].astype(bool) & (outputs["scores"] >= least)
         return outputs
 
-    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
+    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
         """Label maps of photos; see `Segmenter.label`."""
         return list(self.label_each(images, probabilities, **options))
 
@@ -161,7 +162,7 @@ class ExportedLabeler(ExportedFile, Labeler):
         """Run the file on canvases; arguments as for `ExportedDetector.predict`."""
         return self._outputs(canvases, windows)
 
-    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
+    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
         """Label maps of photos; see `Segmenter.label`."""
         return list(self.label_each(images, probabilities, **options))
 

@@ -1,10 +1,9 @@
 """Label maps of whatever detects objects."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import numpy as np
-
+from mrcnn.data.given_photos import Photos, as_arrays
 from mrcnn.inference.pipeline import Steps, in_step, whole
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.labeling.photos import detected, label_photo
@@ -13,19 +12,20 @@ from mrcnn.labeling.photos import detected, label_photo
 class LabelsOfObjects:
     """label_each() of what has detect(), detect_tiled(), class_names and config."""
 
-    def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True,
+    def label_each(self, images: Photos, probabilities: bool = True,
                    settings: LabelSettings | None = None) -> Iterator[dict]:
         """Make label maps of the detections in photos, by `mrcnn.labeling.label_map`.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB.
+            images: as for `detect`.
             probabilities: False leaves the probabilities out, which saves memory and time.
             settings: of the label maps; None takes the defaults.
 
         Yields:
             {"labels": uint8 [H, W]} and perhaps "probabilities" float32 [H, W, C] of each photo, in their order.
         """
-        return self._labelled(images, detected(self, images), probabilities, settings)
+        for _, chunk in as_arrays(images).chunks(self.config.BATCH_SIZE):
+            yield from self._labelled(chunk, detected(self, chunk), probabilities, settings)
 
     def label_steps(self, probabilities: bool = True, settings: LabelSettings | None = None) -> Steps:
         """`label_each` in three steps, which `mrcnn.inference.pipeline` takes at once, each of another photo.
@@ -46,20 +46,21 @@ class LabelsOfObjects:
 
         return dataclasses.replace(steps, finish=finish)
 
-    def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
+    def label_each_tiled(self, images: Photos, tile: int = 1024, overlap: float = 0.25,
                          probabilities: bool = True, settings: LabelSettings | None = None) -> Iterator[dict]:
         """Make label maps of the detections of `detect_tiled` in huge photos.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB.
+            images: as for `detect`.
             tile, overlap: as for `detect_tiled`.
             probabilities, settings: as for `label_each`.
 
         Yields:
             What `label_each` yields.
         """
-        detections = self.detect_tiled(images, tile, overlap, mask_probabilities=True)
-        return self._labelled(images, detections, probabilities, settings)
+        for _, chunk in as_arrays(images).chunks(1):
+            detections = self.detect_tiled(chunk, tile, overlap, mask_probabilities=True)
+            yield from self._labelled(chunk, detections, probabilities, settings)
 
     def _labelled(self, images, detections, probabilities, settings):
         names = LabelsOfObjects._names(self, settings)

@@ -21,6 +21,7 @@ from mrcnn.architectures.trainable import Trainable
 from mrcnn.config import Settings
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.given_photos import Photos
 from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.views import network_config
@@ -193,7 +194,7 @@ class Segmenter(Predictor, Trainable):
         cls._refuse_foreign(path)
         return weights.settings_of(path)
 
-    def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> Iterator[dict]:
+    def label_each(self, images: Photos, probabilities: bool = True, **options: object) -> Iterator[dict]:
         """Yield the label maps of some photos, one after the other, as `label` gives them.
 
         Args:
@@ -201,11 +202,11 @@ class Segmenter(Predictor, Trainable):
         """
         raise TypeError(f"{type(self).__name__} must define label_each(images).")
 
-    def label(self, images: Sequence[np.ndarray], probabilities: bool = True, **options: object) -> list[dict]:
+    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
         """Tell the class of each pixel of any number of photos of any sizes.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB.
+            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images.
             probabilities: False leaves these out, which saves memory and time.
             options: of the network's own, such as settings=LabelSettings of a network of objects.
 
@@ -215,7 +216,7 @@ class Segmenter(Predictor, Trainable):
             "probabilities": float32 [H, W, C], which sum to 1.
 
         Raises:
-            DataError: an image is not uint8 [H, W, 3]; the message gives its index.
+            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
         """
         return list(self.label_each(images, probabilities, **options))
 

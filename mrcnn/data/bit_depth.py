@@ -17,7 +17,7 @@ _known = set()  # folders of which a photo of 16 bits was looked at: a camera's 
 
 def is_deep(image: object) -> bool:
     """Whether the channels of a Pillow image, not decoded yet, have 16 bits in its file."""
-    words = any(";16" in str(args) or args == (image.mode, 65535) for *_, args in image.tile)
+    words = any(";16" in str(args) or args == (image.mode, 65535) for *_, args in getattr(image, "tile", ()))
     return words or image.mode.startswith("I")
 
 

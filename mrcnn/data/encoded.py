@@ -35,16 +35,35 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
     Raises:
         DataError: it is unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
     """
-    from PIL import ImageOps
-
     with opened_image(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
         if pixels is None:
-            deep = is_deep(image)
-            pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
-            if deep:
-                tell_if_faint(name, image)
+            pixels = upright_pixels(image, name, matte)
         tell_if_paged(name, image)  # last, for it turns the pages
+        return pixels
+
+
+def upright_pixels(image: object, name: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> np.ndarray:
+    """The pixels of a Pillow image, turned as its EXIF says.
+
+    Args:
+        image: of Pillow.
+        name: to call it.
+        matte: RGB 0..255 of the colour under what is transparent.
+
+    Returns:
+        uint8 [H, W, 3] RGB.
+
+    Raises:
+        DataError: it cannot be decoded, or its pixels are of unknown range.
+    """
+    from PIL import ImageOps
+
+    with decoding(name):
+        deep = is_deep(image)
+        pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
+        if deep:
+            tell_if_faint(name, image)
         return pixels
 
 

@@ -1,9 +1,9 @@
 """From photos to objects through an inference graph: merging views and tiles, pasting masks."""
 
-from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
 from mrcnn.inference.attributes import in_words
@@ -21,14 +21,15 @@ class Detector(Predictor):
     of the graph, "min_confidence" [B].
     """
 
-    def detect(self, images: Sequence[np.ndarray], verbose: int = 0, soft_masks: bool = False, rle: bool = False,
+    def detect(self, images: Photos, verbose: int = 0, soft_masks: bool = False, rle: bool = False,
                mask_probabilities: bool = False, min_confidence: float | None = None) -> list[dict]:
         """Find the objects in any number of photos of any sizes.
 
         With TEST_FLIP or several TEST_SCALES the result is merged from several views: see `mrcnn.inference.views`.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB.
+            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images. Those
+                that are no arrays are decoded a batch at a time, upright.
             verbose: 1 prints the number of objects of each photo.
             soft_masks: add "soft_masks" to each result.
             rle: give "rles" in place of "masks", which takes far less memory on large photos.
@@ -49,15 +50,16 @@ class Detector(Predictor):
                 class cannot have; "attribute_names": the M names.
 
         Raises:
-            DataError: an image is not uint8 [H, W, 3]; the message gives its index.
+            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
         """
         images = self.checked_images(images)
         steps = self.detection_steps(soft_masks, rle, mask_probabilities, min_confidence)
         results = [None] * len(images)
-        for index, seen in steps.look([steps.place(image) for image in images]):
-            results[index] = steps.finish(images[index], seen)
-            if verbose:
-                print(f"Image {index}: {len(results[index]['scores'])} objects")
+        for first, chunk in images.chunks(self.config.BATCH_SIZE):
+            for index, seen in steps.look([steps.place(image) for image in chunk]):
+                results[first + index] = steps.finish(chunk[index], seen)
+                if verbose:
+                    print(f"Image {first + index}: {len(results[first + index]['scores'])} objects")
         return results
 
     def detection_steps(self, soft_masks: bool = False, rle: bool = False, mask_probabilities: bool = False,
@@ -80,7 +82,7 @@ class Detector(Predictor):
                 self.config),
         )
 
-    def detect_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25, whole: bool = True,
+    def detect_tiled(self, images: Photos, tile: int = 1024, overlap: float = 0.25, whole: bool = True,
                      scale: float = 1.0, verbose: int = 0, rle: bool = True, mask_probabilities: bool = False,
                      min_confidence: float | None = None) -> list[dict]:
         """Find the objects in huge photos, each cut into overlapping tiles; see `mrcnn.inference.tiles`.
@@ -89,7 +91,7 @@ class Detector(Predictor):
         unless `scale` enlarges it.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB.
+            images: as for `detect`.
             tile: side of a tile, pixels; a tile larger than the canvas is shrunk to it, as any photo is.
             overlap: least share of a tile's side that the next tile covers too, 0..1; an object smaller than the
                 overlap is whole in some tile.
@@ -104,13 +106,22 @@ class Detector(Predictor):
             What `detect` returns.
 
         Raises:
-            DataError: an image is not uint8 [H, W, 3], or a number is out of range.
+            DataError: as `detect` does, or a number is out of range.
         """
-        images = self.checked_images(images)
-        tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in images]
+        images, results = self.checked_images(images), []
+        for first, chunk in images.chunks(1):
+            tiles = [tile_boxes(image.shape, tile, overlap, scale) for image in chunk]
+            results += self._tiled(chunk, tiles, whole, scale, rle, mask_probabilities, self._least(min_confidence))
+            if verbose:
+                for index, result in enumerate(results[first:]):
+                    print(f"Image {first + index}: {len(result['scores'])} objects in {len(tiles[index])} tiles")
+        return results
+
+    def _tiled(self, images, tiles, whole, scale, rle, mask_probabilities, min_confidence):
+        """What `detect_tiled` gives of photos that are arrays; `tiles` has the boxes of each."""
         small = [index for index, boxes in enumerate(tiles) if len(boxes) == 1 and scale == 1]
         results = [None] * len(images)
-        options = {"mask_probabilities": mask_probabilities, "min_confidence": self._least(min_confidence)}
+        options = {"mask_probabilities": mask_probabilities, "min_confidence": min_confidence}
         for index, result in zip(small, self.detect([images[index] for index in small], rle=rle, **options)):
             results[index] = result
         for index in (index for index, result in enumerate(results) if result is None):
@@ -122,9 +133,6 @@ class Detector(Predictor):
             results[index] = in_words(merged, self.config)
             if not rle:
                 results[index] = with_masks(results[index], shape)
-        if verbose:
-            for index, result in enumerate(results):
-                print(f"Image {index}: {len(result['scores'])} objects in {len(tiles[index])} tiles")
         return results
 
     def _in_tiles(self, image, boxes, scale, mask_probabilities, min_confidence):

@@ -48,7 +48,7 @@ class Embedder:
             float32 [M, C].
         """
         looking = self._looking
-        images = looking.checked_images(images)
+        images = list(looking.checked_images(images))
         rows = {index: _mean(outputs[MAP], canvas.shape, window)
                 for index, outputs, window, canvas in _outputs(looking, images)}
         return np.stack([rows[index] for index in range(len(images))])
@@ -64,7 +64,7 @@ class Embedder:
             For each photo (dict of `detect(rle=True)`, float32 [C]).
         """
         finding = self._finding
-        images = finding.checked_images(images)
+        images = list(finding.checked_images(images))
         rows = {}
         for index, outputs, window, canvas in _outputs(finding, images, min_confidence=min_confidence):
             result = unmold(counted(outputs, finding.config, min_confidence), window, images[index].shape[:2], rle=True)

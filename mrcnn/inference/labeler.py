@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window, resize_pixels
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
@@ -14,7 +15,7 @@ from mrcnn.inference.views import views_of
 class Labeler(Predictor):
     """Label maps of a network whose inference graph gives "probabilities" [B, h, w, C] of each canvas pixel."""
 
-    def label_each(self, images: Sequence[np.ndarray], probabilities: bool = True) -> Iterator[dict]:
+    def label_each(self, images: Photos, probabilities: bool = True) -> Iterator[dict]:
         """Yield the label maps of photos, in their order, as `Segmenter.label` gives them.
 
         With TEST_FLIP or several TEST_SCALES the probabilities are the mean of several views.
@@ -40,7 +41,7 @@ class Labeler(Predictor):
             finish=lambda image, parts: label_map_of(parts, image.shape[:2], probabilities),
         )
 
-    def label_each_tiled(self, images: Sequence[np.ndarray], tile: int = 1024, overlap: float = 0.25,
+    def label_each_tiled(self, images: Photos, tile: int = 1024, overlap: float = 0.25,
                          scale: float = 1.0, probabilities: bool = True) -> Iterator[dict]:
         """Yield the label maps of huge photos, each cut into overlapping tiles.
 

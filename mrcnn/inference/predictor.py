@@ -2,12 +2,12 @@
 
 import dataclasses
 import importlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.data.given_photos import GivenPhotos, Photos
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
@@ -130,30 +130,21 @@ class Predictor:
                 for row, index in enumerate(chunk):
                     yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
 
-    def checked_images(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Check photos, and give them as a list of arrays.
+    def checked_images(self, images: Photos) -> GivenPhotos:
+        """Check photos, and give them as a sequence of arrays.
 
         Args:
-            images: photos, each uint8 [H, W, IMAGE_CHANNEL_COUNT].
+            images: photos, or one: arrays uint8 [H, W, IMAGE_CHANNEL_COUNT], paths of files, bytes of files, or Pillow
+                images.
 
         Returns:
-            The photos.
+            The photos; those that are not arrays are decoded when they are asked for.
 
         Raises:
-            DataError: one has another shape or type; the message gives its index.
+            DataError: one has another shape or type, or is not there; the message gives its index.
         """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
-        if isinstance(images, np.ndarray) and images.ndim in (2, 3):
-            raise DataError(f"One photo {list(images.shape)} was given for a list of photos: give [photo].")
-        if isinstance(images, (str, bytes, os.PathLike)):
-            raise DataError(f"{images!r} was given for a list of photos: give [photo], each {_of_a_path(channels)}.")
-        return [checked_image(image, index, channels) for index, image in enumerate(images)]
-
-
-def _of_a_path(channels):
-    """What is to be given in place of a path."""
-    known = "what mrcnn.data.images.load_image makes of a path"
-    return known if channels in REMEDIES else f"its pixels, uint8 [height, width, {channels}]{OTHERWISE}"
+        return GivenPhotos(images, lambda image, index: checked_image(image, index, channels))
 
 
 def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
@@ -170,8 +161,6 @@ def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
     Raises:
         DataError: it is something else.
     """
-    if isinstance(image, (str, bytes, os.PathLike)):
-        raise DataError(f"Image {index} is {image!r}: give {_of_a_path(channels)}.")
     image = to_channels(np.asarray(image), channels)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
         raise DataError(

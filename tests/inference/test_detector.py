@@ -1,9 +1,11 @@
 """Detection as a call: from any number of threads, with the least score of the moment."""
 
 import concurrent.futures
+import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny import Squares, TinyConfig
 
 from mrcnn.errors import DataError
@@ -149,9 +151,35 @@ def test_tiles_take_it_too(model):
     assert lower.min() < model.config.DETECTION_MIN_CONFIDENCE <= usual.min()
 
 
-def test_what_is_no_list_of_photos_is_told(model):
+def test_photos_may_be_paths_bytes_and_pillow_images_and_one_needs_no_list(model, tmp_path, capsys):
+    model.config.TEST_FLIP = False
+    halve(model)
+    arrays = photos()[:3]
+    for index, photo in enumerate(arrays):
+        Image.fromarray(photo).save(tmp_path / f"{index}.png")
+    paths = [str(tmp_path / f"{index}.png") for index in range(3)]
+    given = [paths[0], pathlib.Path(paths[1]).read_bytes(), Image.open(paths[2]), paths[0], arrays[1]]
+    for result, index in zip(model.detect(given, rle=True, verbose=1), [0, 1, 2, 0, 1], strict=True):
+        same(result, model.detect([arrays[index]], rle=True)[0])
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [f"Image {i}" for i in range(5)]
+    for one in (arrays[0], paths[0]):
+        same(*model.detect(one, rle=True), model.detect([arrays[0]], rle=True)[0])
+    wide = [np.concatenate([array, array[::-1]], axis=1) for array in arrays[:2]]
+    for index in range(2):
+        Image.fromarray(wide[index]).save(paths[index])
+    for result, array in zip(model.detect_tiled(paths[:2], tile=64, verbose=1), wide, strict=True):
+        same(result, model.detect_tiled(array, tile=64)[0])
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["Image", "0:"], ["Image", "1:"]]
+    for result, array in zip(model.label(paths), [*wide, arrays[2]], strict=True):
+        np.testing.assert_array_equal(result["labels"], model.label(array)[0]["labels"])
+    (tiled,) = model.label_each_tiled(paths[0], tile=64)
+    np.testing.assert_array_equal(tiled["labels"], next(model.label_each_tiled([wide[0]], tile=64))["labels"])
+
+
+def test_what_is_no_photo_is_told(model, tmp_path):
     photo = photos()[0]
-    for given, said in [(photo, "One photo .64, 64, 3. was given"), ("a.jpg", "'a.jpg' was given .*load_image"),
-                        (["a.jpg"], "Image 0 is 'a.jpg': .*load_image"), ([photo, photo / 255], "Image 1 is float64")]:
+    for given, said in [("a.jpg", "Image 0 is 'a.jpg', no file"), ([photo, "a.jpg"], "Image 1 is 'a.jpg', no file"),
+                        ([photo, photo / 255], "Image 1 is float64"),
+                        (photo[..., 0], "Image 0 is uint8 .64, 64.: give")]:
         with pytest.raises(DataError, match=said):
             model.detect(given)
