@@ -34,6 +34,7 @@ from mrcnn.errors import DataError
 FORMAT = "coco_panoptic"
 BLOCK = 1 << 22  # bytes
 KEYS = (b'"segments_info"', b'"segmentation"')
+IDS = 1 << 24  # that a colour can be of
 VOID = (0, 0xFFFFFF)  # black in COCO, white elsewhere: pixels of no segment
 
 
@@ -133,7 +134,8 @@ class CocoPanopticDataset(AnnotatedDataset):
             elif key in entries:
                 fault = "duplicate id", "is the second of its photo"
             elif not _is_sound(entry):
-                fault = "bad entry", "has no file_name, or no segments_info that is a list of objects with whole ids"
+                fault = "bad entry", ("has no file_name, or no segments_info that is a list of objects with whole ids "
+                                      f"below {IDS}")
             if fault is None:
                 entries[key] = entry
             else:
@@ -242,7 +244,8 @@ def _is_sound(entry):
     segments = entry.get("segments_info")
     if not isinstance(entry.get("file_name"), str) or not entry["file_name"] or not isinstance(segments, list):
         return False
-    return all(isinstance(segment, dict) and type(segment.get("id")) is int for segment in segments)
+    ids = [segment.get("id") if isinstance(segment, dict) else None for segment in segments]
+    return all(type(one) is int and 0 <= one < IDS for one in ids)
 
 
 def _mask_folder(path, entries):
