@@ -22,14 +22,7 @@ from mrcnn.data.formats.segmentations import (
     outline_of,
     reach_of,
 )
-from mrcnn.data.formats.upright import (
-    EITHER_WAY,
-    NOTES,
-    chosen_frame,
-    possible_frames,
-    turned_segmentation,
-    wrong_size,
-)
+from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
@@ -120,7 +113,7 @@ class CocoDataset(AnnotatedDataset):
             if image_id not in frames:
                 continue
             size, orientation = frames[image_id]
-            stored = size if orientation == 1 else size[::-1]  # as the outlines are
+            stored = stored_size(size, orientation)  # as the outlines are
             sound, empty = [], set()
             for number, annotation in file.objects[image_id]:
                 name = f"annotation {annotation.get('id')}"
@@ -201,7 +194,7 @@ class CocoDataset(AnnotatedDataset):
 
         Photos of which that cannot be told are faults.
         """
-        frames, turned = {}, {}
+        seen = {}
         for image_id, name in photos:
             entry = file.photos[image_id]
             try:
@@ -217,22 +210,11 @@ class CocoDataset(AnnotatedDataset):
             if size is None:
                 self.note("photo", "without a size in the file (-1, 0, null or nothing): taken from the photo", name)
             reach = reach_of([annotation.get("segmentation") for _, annotation in file.objects[image_id]], orientation)
-            possible = possible_frames(size, upright, orientation, reach)
-            if not possible:
-                self.fault(source, Fault(name, "wrong size", wrong_size(upright, size)))
-            elif possible == ("upright",) and size in (None, upright):
-                frames[image_id] = upright, 1
-            else:
-                turned[image_id] = name, possible, upright, orientation
-        others = {possible[0] for _, possible, _, _ in turned.values() if len(possible) == 1}
-        for image_id, (name, possible, upright, orientation) in turned.items():
-            frame = chosen_frame(possible, others, file.of_label_studio)
-            if frame is None:
-                self.fault(source, Fault(name, "wrong size", f"{wrong_size(upright, upright[::-1])}; {EITHER_WAY}"))
-                continue
-            self.note("photo", NOTES[frame], name)
-            frames[image_id] = upright, 1 if frame == "upright" else orientation
-        return {image_id: frames[image_id] for image_id, _ in photos if image_id in frames}
+            seen[image_id] = Annotated(name, size, upright, orientation, reach, bool(file.objects[image_id]))
+        turns, wrong = settled_turns(seen, self, file.of_label_studio)
+        for image_id, message in wrong.items():
+            self.fault(source, Fault(seen[image_id].name, "wrong size", message))
+        return {image_id: (seen[image_id].upright, turn) for image_id, turn in turns.items()}
 
     # --- Objects -----------------------------------------------------------------------------------------------------
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:

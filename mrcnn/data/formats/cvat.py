@@ -19,7 +19,7 @@ from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.cvat_file import AREA_TYPES, AREAS, CvatFile, CvatPhoto
 from mrcnn.data.formats.cvat_shapes import checked_outline, outline_rle, reach_of
 from mrcnn.data.formats.photo_files import photo_header
-from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
+from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.data.reporting import Reporting
@@ -103,8 +103,8 @@ class CvatDataset(AnnotatedDataset):
         folder, rectangles = PhotoFolder(images or os.path.dirname(path) or "."), Rectangles(self)
         attributes = Attributes(content.photos, self)
         self.attribute_names = attributes.names
-        for photo, name in self._found(path, photos[:limit], folder):
-            self._add(path, photo, name, folder.join(name), set(classes), attributes, rectangles)
+        for photo, seen, turn in self._seen(path, self._found(path, photos[:limit], folder), folder):
+            self._add(path, photo, seen, turn, folder.join(seen.name), set(classes), attributes, rectangles)
         rectangles.settle(path, boxes_as_masks)
         self.finish_loading(path)
         return self
@@ -150,24 +150,28 @@ class CvatDataset(AnnotatedDataset):
                 found.append((photos[place], name))
         return found
 
-    def _add(self, path, photo, name, file, classes, attributes, rectangles):
-        """Register one photo, or what is wrong with it."""
-        try:
-            annotated, _ = annotated_size(photo.size)
-            upright, orientation = photo_header(file)
-        except ValueError as error:  # of the file's entry, or of the photo
-            kind = "unreadable" if isinstance(error, DataError) else "bad entry"
-            return self.fault(path, Fault(name, kind, str(error).rstrip(".")))
-        reach = reach_of([shape.outline for shape in photo.shapes if shape.outline])
-        possible = possible_frames(annotated, upright, orientation, reach)
-        if not possible:
-            return self.fault(path, Fault(name, "wrong size", wrong_size(upright, annotated)))
-        frame = chosen_frame(possible, (), of_browser=False)
-        if annotated not in (None, upright) or frame == "stored":
-            self.note("photo", NOTES[frame], name)
-        turn = orientation if frame == "stored" else 1
-        stored = upright if turn == 1 else upright[::-1]
-        outlines = self._outlines(path, name, photo, classes, stored)
+    def _seen(self, path, found, folder):
+        """list of (CvatPhoto, Annotated, EXIF orientation by which it is turned) of those that can be used."""
+        seen = {}
+        for photo, name in found:
+            try:
+                size, _ = annotated_size(photo.size)
+                header = photo_header(folder.join(name))
+            except ValueError as error:  # of the file's entry, or of the photo
+                kind = "unreadable" if isinstance(error, DataError) else "bad entry"
+                self.fault(path, Fault(name, kind, str(error).rstrip(".")))
+                continue
+            outlines = [shape.outline for shape in photo.shapes if shape.outline]
+            seen[name] = photo, Annotated(name, size, *header, reach_of(outlines), bool(outlines))
+        turns, wrong = settled_turns({name: entry for name, (_, entry) in seen.items()}, self)
+        for name, message in wrong.items():
+            self.fault(path, Fault(name, "wrong size", message))
+        return [(*seen[name], turn) for name, turn in turns.items()]
+
+    def _add(self, path, photo, seen, turn, file, classes, attributes, rectangles):
+        """Register one photo. turn: EXIF orientation by which it is turned"""
+        name, upright = seen.name, seen.upright
+        outlines = self._outlines(path, name, photo, classes, stored_size(upright, turn))
         objects = [(numbers[0], photo.shapes[numbers[0]].label, [outlines[number] for number in numbers],
                     attributes.ids(photo, numbers)) for numbers in self._grouped(name, photo, outlines)]
         for number, _, _, _ in objects:
@@ -231,7 +235,7 @@ class CvatDataset(AnnotatedDataset):
         """Yield the ObjectAnnotation of each object that loading found nothing wrong with."""
         info = self.image_info[image_id]
         size = info["height"], info["width"]
-        stored = size if info["turn"] == 1 else size[::-1]
+        stored = stored_size(size, info["turn"])
         for number, label, outlines, attributes in info["objects"]:
             rles = [outline_rle(outline, stored) for outline in outlines]
             rle = rles[0] if len(rles) == 1 else run_lengths.merge(rles)

@@ -4,13 +4,14 @@ They may be of the photo as it is stored, before its EXIF turns it: where no oth
 Pictures of labels may also be smaller or larger than the photo: of one shape, they are stretched to it.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
 
 from mrcnn.data.formats.photo_files import TURNED
-from mrcnn.data.formats.upright import turned_mask
+from mrcnn.data.formats.upright import TURNS, UNTOLD, turned_mask
+from mrcnn.data.reporting import Reporting
 
 STORED = "as its photo is before EXIF turns it: turned with it"
 STRETCHED = "of another size than its photo, of one shape with it: stretched to it"
@@ -19,7 +20,8 @@ MOST_STRETCH = 4  # times that a picture of labels may be smaller or larger than
 
 
 def turns_of(sizes: Mapping[Name, tuple[tuple[int, int], tuple[int, int], int]],
-             stretch: bool = False) -> dict[Name, int | None]:
+             stretch: bool = False, report: Reporting | None = None,
+             called: Callable[[Name], str] = str) -> dict[Name, int | None]:
     """How annotations are to be turned to fit their photos.
 
     A photo that EXIF turns by a half, or a square one, fits both ways: it goes with the others of the data set, where
@@ -28,6 +30,8 @@ def turns_of(sizes: Mapping[Name, tuple[tuple[int, int], tuple[int, int], int]],
     Args:
         sizes: {name: ((H, W) of the annotation, (H, W) of the photo upright, EXIF orientation of the photo)}
         stretch: whether an annotation may have another size than its photo, if it is of its shape
+        report: data set that is told of photos that fit both ways and are taken upright, as no others tell; None: none
+        called: what such a photo is called, by its name in `sizes`
 
     Returns:
         {name: EXIF orientation by which the annotation is to be turned, 1: not at all; None if it does not fit}.
@@ -37,6 +41,10 @@ def turns_of(sizes: Mapping[Name, tuple[tuple[int, int], tuple[int, int], int]],
     decided = {turns[name] != 1 for name in quarter if turns[name] is not None}
     if decided == {True}:
         turns.update({name: sizes[name][2] for name in sizes.keys() - quarter if turns[name] is not None})
+    elif decided != {False} and report is not None:
+        for name, turn in turns.items():
+            if turn == 1 and name not in quarter and sizes[name][2] in TURNS:
+                report.note("photo", UNTOLD, called(name))
     return turns
 
 

@@ -97,7 +97,7 @@ class ImaterialistDataset(AnnotatedDataset):
         return file_names, list(missing)
 
     def add_scan(self, annotations: str | os.PathLike, scan: Scan, folder: PhotoFolder, photos: list[str | None],
-                 missing: list[str]) -> None:
+                 missing: list[str], sized: bool = True) -> None:
         """Register the photos of a Scan with their rows, and report its problems.
 
         Args:
@@ -105,9 +105,10 @@ class ImaterialistDataset(AnnotatedDataset):
             scan: of the CSV's rows.
             folder: PhotoFolder.
             photos, missing: as `find_photos` gives them.
+            sized: whether the sizes are the CSV's own, by which photos that were annotated before EXIF turns them show.
         """
         _look_at_large(scan, folder, photos)
-        turns = _turned(scan, folder, photos)
+        turns = _turned(scan, folder, photos, self) if sized else {}
         for line, photo, number, kind, message in scan.problems:
             name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
             self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
@@ -233,7 +234,7 @@ def _look_at_large(scan, folder, photos):
             scan.photo_problem(photo, "wrong size", message)
 
 
-def _turned(scan, folder, photos):
+def _turned(scan, folder, photos, report):
     """{index of a photo: EXIF orientation by which its masks are to be turned} of those that are to be."""
     known = [photo for photo, name in enumerate(photos)
              if name is not None and scan.sizes[photo] is not None and photo not in scan.photo_problems]
@@ -246,7 +247,8 @@ def _turned(scan, folder, photos):
                 continue  # told when it is loaded
         if all(orientation == 1 for _, _, orientation in sizes.values()):
             return {}
-    return {photo: turn for photo, turn in turns_of(sizes).items() if turn not in (1, None)}
+    turns = turns_of(sizes, report=report, called=photos.__getitem__)
+    return {photo: turn for photo, turn in turns.items() if turn not in (1, None)}
 
 
 def named_or_stem(folder: PhotoFolder, name: str) -> str | None:

@@ -149,7 +149,8 @@ class InstanceMaskDataset(AnnotatedDataset):
                     self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
                 else:  # told with its number when the objects are read
                     sizes[image_id] = upright, upright, orientation
-        for image_id, turn in turns_of(sizes, stretch=True).items():
+        turns = turns_of(sizes, stretch=True, report=self, called=lambda image_id: found[image_id][0])
+        for image_id, turn in turns.items():
             (name, _, details), (own_size, size, _) = found[image_id], sizes[image_id]
             if turn is None and "numbered" in details:
                 self.fault(annotations, Fault(name, "wrong size", f"the mask {other_size(own_size, size)}"))

@@ -189,7 +189,7 @@ class LabelMapDataset(WithLabelMaps):
                 sizes[map_path] = map_size(map_path), upright, orientation
             except DataError as error:
                 self.fault(map_path, Fault(name, "bad entry", str(error).rstrip(".")))
-        for map_path, turn in turns_of(sizes, stretch=True).items():
+        for map_path, turn in turns_of(sizes, stretch=True, report=self, called=found.get).items():
             name, (own_size, size, _) = found[map_path], sizes[map_path]
             if turn is None:
                 self.fault(map_path, _wrong_size(name, own_size, size))

@@ -5,6 +5,7 @@ colour, `names` says which of them names the classes; what the others say, and c
 attributes.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -12,12 +13,13 @@ from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_studio_tasks
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
+from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.label_studio import address_path, find_photos
 from mrcnn.data.formats.label_studio_config import TOLD, is_config, read_labels
 from mrcnn.data.formats.label_studio_regions import AREAS, MASKS, regions_of, shape_of
 from mrcnn.data.formats.names_files import read_names
-from mrcnn.data.formats.photo_files import TURNED, photo_header
-from mrcnn.data.formats.upright import NOTES, turned_segmentation, wrong_size
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.upright import NOTES, WITH_OTHERS, stored_size, turned_segmentation, wrong_size
 from mrcnn.data.formats.via import RegionError, shape_rle
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -71,8 +73,10 @@ class LabelStudioDataset(AnnotatedDataset):
         beside = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
         folder, rectangles = PhotoFolder(images or beside or "."), Rectangles(self)
         numbers = {text: number for number, text in self.attribute_names.items()}
-        for place, name, header in self._photos(annotations, [task for task, _ in chosen][:limit], folder):
-            known = self._objects(annotations, name, header, regions[place], classes, control)
+        photos = list(self._photos(annotations, [task for task, _ in chosen][:limit], folder))
+        turns = _turns(photos, regions)
+        for place, name, header in photos:
+            known = self._objects(annotations, name, (*header, turns.get(place, 1)), regions[place], classes, control)
             for region, _, _ in known:
                 rectangles.add(region.kind == "rectangle", name)
             entries = [(region.number, label, outline, tuple(numbers[text] for text in _answers(region, control)))
@@ -120,11 +124,11 @@ class LabelStudioDataset(AnnotatedDataset):
 
         Args:
             region: of the photo
-            header: of the photo, as `photo_header` gives it
+            header: ((H, W) of the photo upright, its EXIF orientation, that by which what fits both ways is turned)
             told: set of the notes on the photo so far, which grows
         """
-        upright, orientation = header
-        stored = upright[::-1] if orientation in TURNED else upright
+        upright, orientation, turn_of_both = header
+        stored = stored_size(upright, orientation)
         try:
             size, _ = annotated_size(dict(zip(("height", "width"), region.size)))
         except ValueError as error:
@@ -132,9 +136,11 @@ class LabelStudioDataset(AnnotatedDataset):
         if size is None:
             told.add(NO_SIZE)
             return upright, 1
-        for frame, turn in ((upright, 1), (stored, orientation)):
+        ways = ((upright, 1), (stored, orientation)) if stored != upright else ((upright, turn_of_both),)
+        for frame, turn in ways:
             if size == frame or (region.kind not in MASKS and _same_shape(size, frame)):
-                told.update([RESIZED] * (size != frame) + [NOTES["stored"]] * (turn != 1))
+                note = NOTES["stored"] if stored != upright else WITH_OTHERS
+                told.update([RESIZED] * (size != frame) + [note] * (turn != 1))
                 return frame, turn
         raise RegionError("wrong size", wrong_size(upright, size))
 
@@ -184,6 +190,20 @@ class LabelStudioDataset(AnnotatedDataset):
                 rle = turned_segmentation(rle, turn, frame)
             class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
             yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
+
+
+def _turns(photos, regions):
+    """{place of a photo: EXIF orientation by which its regions are turned}, by the size that its first region notes.
+
+    photos: list of (place, name, header); regions: list of lists of Region
+    """
+    sizes = {}
+    for place, _, header in photos:
+        with contextlib.suppress(ValueError):  # told of the region
+            size = annotated_size(dict(zip(("height", "width"), regions[place][0].size)))[0] if regions[place] else None
+            if size is not None:
+                sizes[place] = size, *header
+    return {place: turn for place, turn in turns_of(sizes, stretch=True).items() if turn is not None}
 
 
 def _same_shape(size, frame):

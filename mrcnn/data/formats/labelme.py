@@ -21,7 +21,7 @@ from mrcnn.data.formats.json_head import json_paths
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT, RECTANGLES, upright_pixels
 from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_header
-from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
+from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -82,7 +82,7 @@ class LabelmeDataset(AnnotatedDataset):
         root = os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files or [annotations]])
         folder = PhotoFolder(images or root)
         listed = None if names is None else [n for n in read_names(names).values() if not n.startswith(LEFT_OUT)]
-        missing, labels_seen, taken, rectangles = [], set(), set(), Rectangles(self)
+        missing, labels_seen, found, rectangles = [], set(), {}, Rectangles(self)
         for number, path in enumerate(files if listed is None else files[:limit]):
             wanted = limit is None or number < limit  # the others are read for their labels alone
             try:
@@ -92,13 +92,10 @@ class LabelmeDataset(AnnotatedDataset):
                     self.fault(path, Fault(os.path.basename(path), "bad entry", _reason(error, path)))
                 continue
             labels_seen.update(labelme_shapes.labels(content["shapes"]))
-            before = len(self.image_info)
             if wanted:
                 below = os.path.relpath(os.path.dirname(os.path.abspath(path)), root).replace(os.sep, "/")
-                self._add(path, content, folder, listed, taken, missing, "" if below == "." else below)
-            for info in self.image_info[before:]:
-                for place, *_ in info["objects"]:
-                    rectangles.add(labelme_shapes.kind_of(content["shapes"][place]) in RECTANGLES, info["file_name"])
+                self._find(path, content, folder, listed, found, missing, "" if below == "." else below)
+        self._add_photos(found, folder, listed, rectangles)
         self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
         for name in sorted(labels_seen) if listed is None else listed:
             self.add_class(FORMAT, name, name)
@@ -108,14 +105,23 @@ class LabelmeDataset(AnnotatedDataset):
         self.finish_loading(annotations)
         return self
 
-    def _add(self, path, content, folder, listed, taken, missing, below):
-        """Register one photo, or what is wrong with it. taken: names of the photos so far; missing: of those missed."""
+    def _find(self, path, content, folder, listed, found, missing, below):
+        """Find one photo, or what is wrong with it.
+
+        Shapes of a photo that EXIF turns wait for those of all others; of any other, memory holds run lengths alone.
+
+        Args:
+            found: {name of a photo: (path, Annotated, whether it is embedded, shapes or None, objects or None)}, which
+                grows
+            missing: list of names of photos that are not there, which grows
+            below: folder of the file, as for `_photo_file`
+        """
         try:
             name, there = _photo_file(folder, path, content, below)
         except DataError as error:
             return self.fault(path, Fault(os.path.basename(path), "path escape", _reason(error, path)))
         if not there and not content.get("imageData"):
-            alike = self.find_alike(folder, [name], taken)
+            alike = self.find_alike(folder, [name], found)
             name, there = alike.get(name, name), bool(alike)
         if not there and not content.get("imageData"):
             return missing.append(name)
@@ -123,19 +129,37 @@ class LabelmeDataset(AnnotatedDataset):
             name, embedded, header = self._header(path, content, folder, name, there)
         except DataError as error:
             return self.fault(path, Fault(name, "unreadable", _reason(error, folder.join(name) if there else path)))
-        if name in taken:
+        if name in found:
             message = f"the photo {name} is that of another file too"
             return self.fault(path, Fault(os.path.basename(path), "duplicate id", message))
-        taken.add(name)
         if isinstance(content.get("flags"), dict) and any(content["flags"].values()):
             self.note("photo", "with flags of the photo as a whole: these are left out", name)
+        shapes = content["shapes"]
+        found[name] = path, None, embedded, None, None  # another file of this name is at fault, whatever this one is
         try:
-            turn = self._turn(name, content, *header)
+            size, _ = annotated_size({"height": content.get("imageHeight"), "width": content.get("imageWidth")})
         except ValueError as error:
             return self.fault(path, Fault(name, "wrong size", str(error)))
-        objects = self._objects(path, name, header[0], turn, content["shapes"], listed)
-        photo = path if embedded else folder.join(name)
-        self.add_photo(FORMAT, name, photo, name, *header[0], objects=objects, embedded=embedded)
+        seen = Annotated(name, size, *header, labelme_shapes.reach_of(shapes), bool(shapes))
+        waits = header[1] != 1 or size not in (None, header[0])
+        objects = None if waits else self._objects(path, name, header[0], 1, shapes, listed)
+        found[name] = path, seen, embedded, shapes if waits else None, objects
+
+    def _add_photos(self, found, folder, listed, rectangles):
+        """Register the photos that `_find` found."""
+        seen = {name: entry[1] for name, entry in found.items() if entry[1] is not None}
+        turns, wrong = settled_turns(seen, self)
+        for name, message in wrong.items():
+            self.fault(found[name][0], Fault(name, "wrong size", message))
+        for name, turn in turns.items():
+            path, (_, _, size, *_), embedded, shapes, objects = found[name]
+            if objects is None:
+                objects = self._objects(path, name, size, turn, shapes, listed)
+            for *_, is_rectangle in objects:
+                rectangles.add(is_rectangle, name)
+            objects = [entry[:-1] for entry in objects]
+            photo = path if embedded else folder.join(name)
+            self.add_photo(FORMAT, name, photo, name, *size, objects=objects, embedded=embedded)
 
     def _header(self, path, content, folder, name, there):
         """(name of a photo, whether it is taken from the file, ((H, W) upright, EXIF orientation)).
@@ -154,23 +178,12 @@ class LabelmeDataset(AnnotatedDataset):
             name = f"{os.path.splitext(name)[0]}.{'jpg' if form == 'JPEG' else form.lower()}"
         return name, True, header
 
-    def _turn(self, name, content, upright, orientation):
-        """The EXIF orientation by which shapes are to be turned, 1 for none. Raises ValueError for a wrong size."""
-        size, _ = annotated_size({"height": content.get("imageHeight"), "width": content.get("imageWidth")})
-        possible = possible_frames(size, upright, orientation, labelme_shapes.reach_of(content["shapes"]))
-        if not possible:
-            raise ValueError(wrong_size(upright, size))
-        frame = chosen_frame(possible, (), of_browser=False)
-        if size not in (None, upright) or frame == "stored":
-            self.note("photo", NOTES[frame], name)
-        return orientation if frame == "stored" else 1
-
     def _objects(self, path, photo, size, turn, shapes, listed):
-        """list of (number, class name, run lengths, flags) of a photo's objects that can be used; others are faults.
+        """list of (number, class name, run lengths, flags, whether a rectangle) of the objects; others are faults.
 
         An object has the number of its first shape in the file. turn: EXIF orientation by which shapes are turned
         """
-        groups, stored = {}, size if turn == 1 else size[::-1]
+        groups, stored = {}, stored_size(size, turn)
         for number, shape in enumerate(shapes):
             try:
                 label, group = labelme_shapes.label_of(shape), labelme_shapes.group_of(shape)
@@ -197,7 +210,8 @@ class LabelmeDataset(AnnotatedDataset):
                 rle = rles[0] if len(rles) == 1 else run_lengths.merge(rles)
                 rle = rle if turn == 1 else turned_segmentation(rle, turn, stored)
                 flags = {flag for number in numbers for flag in labelme_shapes.flags_of(shapes[number])}
-                objects.append((numbers[0], label, rle, tuple(sorted(flags))))
+                is_rectangle = labelme_shapes.kind_of(shapes[numbers[0]]) in RECTANGLES
+                objects.append((numbers[0], label, rle, tuple(sorted(flags)), is_rectangle))
         return objects
 
     def load_image(self, image_id: int) -> np.ndarray:

@@ -23,15 +23,14 @@ from mrcnn.data.formats.imaterialist import (
 )
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, PIXELS, Layout, Scan, first_columns
 from mrcnn.data.formats.names_files import read_names
-from mrcnn.data.formats.photo_files import TURNED, photo_header
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.upright import TURNS, UNTOLD
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "run_length_csv"
 ONLY_CLASS = "object"
-MAYBE_TURNED = ("that its EXIF turns, without a size in the file: its run lengths are taken upright; if masks lie "
-                "across in `data show`, add the columns Height and Width")
 LOOKED_AT = 200  # rows, from all over the file, by which it is told what starts count from
 JOINED = ("ImageId_ClassId", "Image_Label")  # columns that hold photo and class
 
@@ -98,7 +97,7 @@ class RunLengthDataset(ImaterialistDataset):
         if scan.none_lines:
             self.note("row", "whose EncodedPixels are -1: taken as no mask", f"line {scan.none_lines[0]}",
                       len(scan.none_lines))
-        self.add_scan(annotations, scan, folder, photos, missing)
+        self.add_scan(annotations, scan, folder, photos, missing, layout.sized)
         self.finish_loading(annotations)
         return self
 
@@ -111,8 +110,8 @@ class RunLengthDataset(ImaterialistDataset):
                 except DataError as error:
                     scan.photo_problem(photo, "unreadable", str(error).rstrip("."))
                     continue
-                if orientation in TURNED:
-                    self.note("photo", MAYBE_TURNED, name)
+                if orientation in TURNS:
+                    self.note("photo", UNTOLD, name)
 
     @staticmethod
     def _refuse_file(annotations):

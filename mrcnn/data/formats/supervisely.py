@@ -15,9 +15,9 @@ from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.json_head import keys_by_depth, read_head
 from mrcnn.data.formats.names_files import read_names
-from mrcnn.data.formats.photo_files import TURNED, photo_header
+from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.supervisely_shapes import AREAS, NO_AREAS, kind_of, reach_of, rle_of
-from mrcnn.data.formats.upright import NOTES, chosen_frame, possible_frames, turned_segmentation, wrong_size
+from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
@@ -77,18 +77,14 @@ class SuperviselyDataset(AnnotatedDataset):
             self.add_class(FORMAT, name, name)
         self.attribute_names.update(enumerate(sorted({tag for entry in objects for tag in _tags(entry)}), 1))
         rectangles = Rectangles(self)
-        for content, name, header in self._photos(annotations, contents[:limit], folder, root):
-            try:
-                turn = self._turn(name, content, *header)
-            except ValueError as error:
-                self.fault(annotations, Fault(name, "wrong size", str(error)))
-                continue
-            known = self._objects(annotations, name, header[0], turn, content["objects"], classes)
+        for content, seen, turn in self._turned(annotations, self._photos(annotations, contents[:limit], folder, root)):
+            name, size = seen.name, seen.upright
+            known = self._objects(annotations, name, size, turn, content["objects"], classes)
             for number, _, _, _ in known:
                 rectangles.add(kind_of(content["objects"][number]) == "rectangle", name)
             if content.get("tags"):
                 self.note("photo", "with tags of the photo as a whole: these are left out", name)
-            self.add_photo(FORMAT, name, folder.join(name), name, *header[0], objects=known)
+            self.add_photo(FORMAT, name, folder.join(name), name, *size, objects=known)
         rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
@@ -117,21 +113,25 @@ class SuperviselyDataset(AnnotatedDataset):
                     self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
         self.missing_photos(annotations, folder.path, missing, len(contents))
 
-    def _turn(self, name, content, upright, orientation):
-        """The EXIF orientation by which objects are to be turned, 1 for none. Raises ValueError for a wrong size."""
-        size, _ = annotated_size(content["size"])
-        reach = reach_of(content["objects"]) if orientation in TURNED else (0, 0)
-        possible = possible_frames(size, upright, orientation, reach)
-        if not possible:
-            raise ValueError(wrong_size(upright, size))
-        frame = chosen_frame(possible, (), of_browser=False)
-        if size not in (None, upright) or frame == "stored":
-            self.note("photo", NOTES[frame], name)
-        return orientation if frame == "stored" else 1
+    def _turned(self, annotations, photos):
+        """list of (content, Annotated, EXIF orientation by which objects are turned) of photos that can be used."""
+        seen = {}
+        for content, name, header in photos:
+            try:
+                size, _ = annotated_size(content["size"])
+            except ValueError as error:
+                self.fault(annotations, Fault(name, "wrong size", str(error)))
+                continue
+            reach = reach_of(content["objects"]) if header[1] != 1 else (0, 0)
+            seen[name] = content, Annotated(name, size, *header, reach, bool(content["objects"]))
+        turns, wrong = settled_turns({name: entry for name, (_, entry) in seen.items()}, self)
+        for name, message in wrong.items():
+            self.fault(annotations, Fault(name, "wrong size", message))
+        return [(*seen[name], turn) for name, turn in turns.items()]
 
     def _objects(self, annotations, photo, size, turn, entries, classes):
         """list of (number, class name, run lengths, attribute ids) of a photo's objects that can be used."""
-        known, stored = [], size if turn == 1 else size[::-1]
+        known, stored = [], stored_size(size, turn)
         numbers = {tag: number for number, tag in self.attribute_names.items()}
         for number, entry in enumerate(entries):
             try:

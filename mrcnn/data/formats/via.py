@@ -18,8 +18,8 @@ from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats import via_files
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.names_files import read_names
-from mrcnn.data.formats.photo_files import TURNED, photo_header
-from mrcnn.data.formats.upright import NOTES, possible_frames, turned_segmentation
+from mrcnn.data.formats.photo_files import photo_header
+from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
@@ -58,10 +58,14 @@ class ViaDataset(AnnotatedDataset):
         for name in classes:
             self.add_class(FORMAT, name, name)
         rectangles = Rectangles(self)
-        for name, path, (size, orientation), regions in self._photos(annotations, entries[:limit], folder):
-            turn = self._turn(name, size, orientation, regions)
-            stored = size if turn == 1 else size[::-1]
-            known = self._regions(annotations, name, stored, regions, attribute, classes)
+        photos = self._photos(annotations, entries[:limit], folder)
+        # VIA notes no size: only regions show that a photo was seen as it is stored.
+        seen = {name: Annotated(name, None, *header, _reach(regions) if header[1] != 1 else (0, 0), bool(regions))
+                for name, _, header, regions in photos}
+        turns, _ = settled_turns(seen, self)
+        for name, path, (size, _), regions in photos:
+            turn = turns[name]
+            known = self._regions(annotations, name, stored_size(size, turn), regions, attribute, classes)
             for number, _, _ in known:
                 rectangles.add(_region_list(regions)[number]["shape_attributes"]["name"] == "rect", name)
             self.add_photo(FORMAT, name, path, name, *size, regions=known, turn=turn)
@@ -114,17 +118,6 @@ class ViaDataset(AnnotatedDataset):
         self.missing_photos(annotations, folder.path, missing, len(entries))
         return photos
 
-    def _turn(self, name, size, orientation, regions):
-        """The EXIF orientation by which the regions of a photo are to be turned, 1 for none.
-
-        VIA notes no size: that the photo was seen as it is stored shows where regions fit it only so.
-        """
-        possible = possible_frames(None, size, orientation, _reach(regions) if orientation in TURNED else (0, 0))
-        if possible == ("upright",):
-            return 1
-        self.note("photo", NOTES["stored"], name)
-        return orientation
-
     def _regions(self, annotations, photo, size, regions, attribute, classes):
         """list of (number, class name, shape) of a photo's regions that can be used; faults of others are noted."""
         known = []
@@ -143,9 +136,10 @@ class ViaDataset(AnnotatedDataset):
         info = self.image_info[image_id]
         for number, class_name, shape in info["regions"]:
             size = info["height"], info["width"]
-            rle = shape_rle(shape, size if info["turn"] == 1 else size[::-1])
+            stored = stored_size(size, info["turn"])
+            rle = shape_rle(shape, stored)
             if info["turn"] != 1:
-                rle = turned_segmentation(rle, info["turn"], size[::-1])
+                rle = turned_segmentation(rle, info["turn"], stored)
             yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_name}"), rle)
 
 

@@ -9,6 +9,7 @@ from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle
 from PIL import Image
 
 from mrcnn.data.formats.coco import CocoDataset, recognises
+from mrcnn.data.formats.upright import NOTES, UNTOLD, WITH_OTHERS
 from mrcnn.errors import DataError
 
 
@@ -116,6 +117,22 @@ def test_sizes_that_the_file_lacks_come_from_the_photos(files, tmp_path):
     with pytest.warns(UserWarning, match="b.png"):
         dataset = load(paths, on_error="skip")
     assert [fault.kind for fault in dataset.faults] == ["unreadable"]
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_a_photo_that_fits_turned_and_not_goes_with_the_others(tmp_path, proven):
+    exif, content = Image.Exif(), {"images": [], "annotations": [], "categories": CONTENT["categories"]}
+    for number, orientation in enumerate((6, 3) if proven else (1, 3)):
+        exif[0x0112] = orientation
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / f"{number}.jpg", exif=exif)
+        content["images"].append({"id": number, "file_name": f"{number}.jpg", "height": HEIGHT, "width": WIDTH})
+        content["annotations"].append({"id": number, "image_id": number, "iscrowd": 0, "segmentation": [
+            corners(2, 1, 5, 28)], "category_id": CONTENT["categories"][0]["id"]})
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    dataset = load((str(tmp_path / "a.json"), str(tmp_path)))
+    mask, expected = dataset.load_mask(1)[0][..., 0], rectangle(2, 1, 5, 28)
+    np.testing.assert_array_equal(mask, expected[::-1, ::-1] if proven else expected)
+    assert [note.how for note in dataset.notes] == ([NOTES["stored"], WITH_OTHERS] if proven else [UNTOLD])
 
 
 def test_fashionpedia(files):

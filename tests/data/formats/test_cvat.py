@@ -270,6 +270,10 @@ def test_a_photo_that_exif_turns(folder):
     expected = np.zeros((WIDTH, HEIGHT), bool)
     expected[30:32, HEIGHT - 1] = True  # the top right corner is at the lower right then
     np.testing.assert_array_equal(masks[..., 0], expected)
+    exif[274] = 3  # a half turn, which fits both ways: it goes with a.jpg
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "b.jpg", exif=exif)
+    masks, _ = load(written(folder, image(mask), image(mask, "b.jpg"))).load_mask(1)
+    assert masks.shape[:2] == (HEIGHT, WIDTH) and masks[HEIGHT - 1, :2].all() and masks.sum() == 2
 
 
 def test_the_limit_counts_photos(folder):

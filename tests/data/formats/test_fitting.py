@@ -7,7 +7,9 @@ from PIL import Image, ImageOps
 
 from mrcnn.data.formats import imaterialist, open_dataset
 from mrcnn.data.formats.fitting import fitted, turns_of
+from mrcnn.data.formats.upright import UNTOLD
 from mrcnn.data.images import EXIF_ORIENTATION
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 STORED = (20, 30)  # height, width of the photo in its file
@@ -53,8 +55,11 @@ def test_a_half_turn_and_a_square_go_with_the_others():
     assert turns_of(sizes) == {"quarter": 8, "half": 3, "square": 6, "plain": 1}
     sizes["quarter"] = ((30, 20), (30, 20), 8)
     assert set(turns_of(sizes).values()) == {1}
+    report = Reporting()
+    assert turns_of(sizes, report=report)["half"] == 1 and not report.notes
     del sizes["quarter"]
-    assert set(turns_of(sizes).values()) == {1}
+    assert set(turns_of(sizes, report=report, called=str.upper).values()) == {1}
+    assert [(note.how, note.first, note.count) for note in report.notes] == [(UNTOLD, "HALF", 2)]
 
 
 def test_other_sizes_fit_where_the_shape_is_one():
@@ -171,6 +176,6 @@ def test_of_a_large_file_some_photos_are_looked_at_first(tmp_path, monkeypatch):
 
 
 def test_run_lengths_without_a_size_are_told_of(tmp_path):
-    with pytest.warns(UserWarning, match="1 photo that its EXIF turns.*add the columns Height and Width.*a.jpg"):
+    with pytest.warns(UserWarning, match="2 photos with an EXIF orientation.*taken upright.*out of the EXIF .*a.jpg"):
         dataset = open_dataset(csv(tmp_path, sized=False))
     assert dataset.load_mask(0)[0].shape[:2] == STORED[::-1]

@@ -283,6 +283,10 @@ def test_a_photo_that_exif_turns_was_seen_upright_or_not(folder):
         np.testing.assert_array_equal(dataset.load_mask(0)[0][..., number], turned_mask(stored, 6))
     assert notes == ["1 photo annotated as it is before its EXIF turns it: its outlines are turned with it "
                      "(first: a.jpg)"]
+    turned_photo(folder, "b.jpg", 3, (WIDTH, HEIGHT))  # a half turn, which fits both ways: it goes with a.jpg
+    dataset, notes = opened(written(folder, task(region(size=(WIDTH, HEIGHT))), task(region(), photo="b.jpg")))
+    np.testing.assert_array_equal(dataset.load_mask(1)[0][..., 0], box()[::-1, ::-1])
+    assert len(notes) == 2 and "1 photo with an EXIF orientation" in notes[1]
 
 
 def test_percentages_fit_a_photo_of_another_size(folder):

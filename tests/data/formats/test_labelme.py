@@ -181,6 +181,17 @@ def test_a_photo_that_its_orientation_turns(folder):
         load(write(folder, [shape()], imageWidth=WIDTH + 1))
 
 
+def test_a_photo_that_fits_turned_and_not_goes_with_the_others(folder):
+    turn(folder)
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 3
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "b.jpg", exif=exif)
+    write(folder, [shape()])
+    dataset = load(write(folder, [shape()], "b"))
+    np.testing.assert_array_equal(dataset.load_mask(1)[0][..., 0], rectangle(6, 4, 11, 14)[::-1, ::-1])
+    assert [info["file_name"] for info in dataset.image_info] == ["a.jpg", "b.jpg"]
+
+
 def test_sizes_as_text_or_missing(folder):
     for edits in ({"imageHeight": str(HEIGHT)}, {"imageHeight": None}, {"imageHeight": -1, "imageWidth": -1}):
         assert load(write(folder, [shape()], **edits)).load_mask(0)[0].shape == (HEIGHT, WIDTH, 1)

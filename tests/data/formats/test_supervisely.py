@@ -145,6 +145,12 @@ def test_a_photo_that_exif_turns(tmp_path):
     stored[3:10, 4:13] = True
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], turned_mask(stored, 6))
     assert "annotated as it is before its EXIF turns it" in notes[0]
+    add(tmp_path / "ds", "b", entry())
+    exif[0x0112] = 3  # a half turn, which fits both ways: it goes with a.jpg
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "ds" / "img" / "b.jpg", exif=exif)
+    dataset, notes = opened(tmp_path)
+    np.testing.assert_array_equal(dataset.load_mask(1)[0][..., 0], box()[::-1, ::-1])
+    assert len(notes) == 2 and "1 photo with an EXIF orientation" in notes[1]
 
 
 @pytest.mark.parametrize("objects, more, said", [

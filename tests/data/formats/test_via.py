@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.annotated import without
+from mrcnn.data.formats.upright import UNTOLD
 from mrcnn.data.formats.via import ViaDataset, recognises
 from mrcnn.data.run_lengths import decode as rle_decode
 from mrcnn.data.run_lengths import from_polygons as polygons_to_rle
@@ -331,7 +332,15 @@ def test_regions_that_fit_a_photo_before_its_exif_turns_it(folder):
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], expected)
     assert dataset.load_image(0).shape == (WIDTH, HEIGHT, 3)
     dataset = load(export(folder, [region(POLYGON)]))  # fits both: as a browser shows the photo
-    assert dataset.notes == [] and dataset.load_mask(0)[0].shape == (WIDTH, HEIGHT, 1)
+    assert [note.how for note in dataset.notes] == [UNTOLD]
+    assert dataset.load_mask(0)[0].shape == (WIDTH, HEIGHT, 1)
+    exif[0x0112] = 3
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / "b.jpg", exif=exif)
+    other = {"filename": "b.jpg", "size": 1, "regions": [region(wide)], "file_attributes": {}}
+    mask = load(export(folder, [region(wide)], other=other)).load_mask(1)[0][..., 0]  # goes with a.jpg
+    expected = np.zeros((HEIGHT, WIDTH), bool)
+    expected[13:18, 2:28] = True
+    np.testing.assert_array_equal(mask, expected)
 
 
 def test_other_attributes_than_the_class_are_told(folder):
