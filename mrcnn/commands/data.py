@@ -72,7 +72,9 @@ def validate(options: argparse.Namespace) -> int:
         print(f"{note}\n")
     print(f"{len(dataset.image_ids)} photos looked at: {faults_text(faults)}")
     if faults:
-        print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out")
+        kept = sum(fault.harmless for fault in faults)
+        but = f", but for {kept} whose objects are kept as they are" if kept else ""
+        print(f"\n{len(faults)} faults; `train --skip {path}` leaves them out{but}")
     if getattr(dataset, "only_boxes", False):
         print("\nEvery outline is an upright rectangle, as a box is: masks will be no more than boxes.")
     bare = _is_bare(dataset)

@@ -162,7 +162,7 @@ class AnnotatedDataset(Reporting):
             DataError: an object has a fault; the message names the photo.
         """
         objects = []
-        for entry in self._entries(image_id):
+        for entry in self.objects_and_faults(image_id):
             if isinstance(entry, ObjectAnnotation):
                 objects.append(entry)
             elif entry.kind != "empty mask" and not entry.harmless:
@@ -182,10 +182,17 @@ class AnnotatedDataset(Reporting):
         Returns:
             The faults.
         """
-        return [entry for entry in self._entries(image_id) if isinstance(entry, Fault)]
+        return [entry for entry in self.objects_and_faults(image_id) if isinstance(entry, Fault)]
 
-    def _entries(self, image_id):
-        """What `read_objects` yields, without what `without` dropped and `choose_classes` left out."""
+    def objects_and_faults(self, image_id: int) -> list[ObjectAnnotation | Fault]:
+        """Read what `read_objects` yields, without what `without` dropped and `choose_classes` left out.
+
+        Args:
+            image_id: id of the photo in this data set.
+
+        Returns:
+            An ObjectAnnotation, or a Fault, for each object.
+        """
         dropped = self.image_info[image_id].get("dropped", ())
         return [entry for entry in self.read_objects(image_id)
                 if entry.number not in dropped and getattr(entry, "class_id", None) != 0]

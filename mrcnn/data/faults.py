@@ -22,10 +22,11 @@ FAULT_KINDS = {
     "unknown class": "an object is of a class that the data set does not list",
     "RLE overflow": "run lengths reach beyond the photo, or do not fill it where they should",
     "duplicate id": "an id occurs twice",
+    "same mask": "an object has the mask of another one, pixel by pixel",
     "mixed classes": "the pixels of an object have several classes",
     "bad entry": "an entry that cannot be understood",
 }
-HARMLESS = ("duplicate id", "mixed classes")  # of an object that is kept
+HARMLESS = ("duplicate id", "same mask", "mixed classes")  # of an object that is kept
 
 AT_FAULT = "left out as at fault"
 

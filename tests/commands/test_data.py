@@ -104,6 +104,15 @@ def test_validate_sound_photos(photos, capsys):
     assert read_faults("list.json") == []
 
 
+def test_validate_says_what_skip_keeps(photos, capsys):
+    content = json.loads(photos.read_text())
+    content["annotations"].append({**content["annotations"][0], "id": 999})
+    photos.write_text(json.dumps(content))
+    assert data("validate", *options(photos), "--output", "list.json") == 1
+    assert "1 faults; `train --skip list.json` leaves them out, but for 1 whose objects are kept as they are" in (
+        capsys.readouterr().out)
+
+
 def test_validate_names_what_is_bad_and_skip_leaves_it_out(photos, capsys, recwarn):
     content = json.loads(photos.read_text())
     content["annotations"][0]["segmentation"] = []
@@ -119,7 +128,7 @@ def test_validate_names_what_is_bad_and_skip_leaves_it_out(photos, capsys, recwa
         ("../secret.jpg", "path escape", None), ("0.jpg", "no mask", 0), ("6.jpg", "wrong size", None),
         ("7.jpg", "unreadable", None)]
     assert "0.jpg, object 0: annotation 0: it has no segmentation" in printed
-    assert f"4 faults; `train --skip {path}`" in printed
+    assert f"4 faults; `train --skip {path}` leaves them out\n" in printed
     # What the list says is left out, and no fault of it is told again.
     assert data("validate", *options(photos), "--skip", path, "--output", "rest.json") == 0
     assert capsys.readouterr().out == "8 photos looked at: no faults\n" and read_faults("rest.json") == []

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.attributes import attribute_names, checked_attributes, reads_its_objects
 from mrcnn.data.bit_depth import LEAST, REMEDY, is_faint, largest_value, seen_as
@@ -122,12 +123,16 @@ def _note_if_faint(dataset, image_id, faint):
 def _note_if_paged(dataset, image_id, paged):
     """Put the number of a photo's pages into a dict, if its file has several."""
     info = dataset.image_info[image_id]
-    path = str(info.get("path") or "")
-    if path.lower().endswith(PAGED_ENDINGS) and not info.get("embedded") and not is_users_own(dataset, "load_image"):
-        with contextlib.suppress(DataError), opened_image(path, path) as image:  # what cannot be read is told as such
-            count = page_count(image)
-            if count > 1:
-                paged[image_id] = count
+    path, embedded = str(info.get("path") or ""), info.get("embedded")
+    if is_users_own(dataset, "load_image") or (embedded and getattr(dataset, "embeds_pixels", False)):
+        return
+    if embedded or path.lower().endswith(PAGED_ENDINGS):
+        with contextlib.suppress(DataError):  # what cannot be read is told as such
+            file = io.BytesIO(dataset.photo_bytes(image_id) or b"") if embedded else path
+            with opened_image(file, path) as image:
+                count = page_count(image)
+                if count > 1:
+                    paged[image_id] = count
 
 
 def _warn_of_paged(dataset, paged):
@@ -176,7 +181,10 @@ def _object_faults(dataset, image_id, shape, grey):
     name = photo_name(dataset, image_id)
     try:
         if reads_its_objects(dataset):
-            return dataset.object_faults(image_id)
+            entries = dataset.objects_and_faults(image_id)
+            seen = [(entry.number, entry.class_id, _mask_of(entry.rle)) for entry in entries
+                    if not isinstance(entry, Fault)]
+            return [entry for entry in entries if isinstance(entry, Fault)] + _repeats(dataset, name, seen)
         masks, class_ids, *more = unpacked(dataset.load_mask(image_id), dataset, image_id)
         class_ids = np.asarray(class_ids).reshape(-1)
         if attribute_names(dataset):
@@ -184,9 +192,37 @@ def _object_faults(dataset, image_id, shape, grey):
         masks, told = cut_masks(masks)
         if told:
             grey[image_id] = told
-        return _mask_faults(name, shape, masks, class_ids, _labelled(dataset, image_id))
+        faults = _mask_faults(name, shape, masks, class_ids, _labelled(dataset, image_id))
+        if any(fault.number is None for fault in faults):  # these are no masks of objects
+            return faults
+        seen = [(number, int(class_id), np.packbits(masks[..., number]).tobytes() if masks[..., number].any() else None)
+                for number, class_id in enumerate(class_ids)]
+        return faults + _repeats(dataset, name, seen)
     except Exception as error:
         return [Fault(name, "bad entry", f"its objects cannot be read ({_reason(error, name)})")]
+
+
+def _mask_of(rle):
+    """What two run lengths have in common that hold the same pixels; None for those that hold none."""
+    return (*rle["size"], rle["counts"]) if run_lengths.areas([rle])[0] else None
+
+
+def _repeats(dataset, name, objects):
+    """list of Fault of objects whose mask an earlier one of their photo has.
+
+    objects: list of (number, class id, what stands for the mask or None)
+    """
+    first, faults = {}, []
+    for number, class_id, mask in objects:
+        other, its_class = first.setdefault(mask, (number, class_id)) if mask is not None else (number, class_id)
+        if other == number:
+            continue
+        message = f"its mask is that of object {other} too"
+        if abs(its_class) != abs(class_id):
+            names = [dict(enumerate(dataset.class_names)).get(abs(i), f"class {i}") for i in (its_class, class_id)]
+            message += f", there as {names[0]!r} and here as {names[1]!r}"
+        faults.append(Fault(name, "same mask", f"{message}: keep one of them", number))
+    return faults
 
 
 def _labelled(dataset, image_id):

@@ -56,6 +56,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
     """
 
     looks_late = True
+    embeds_pixels = True  # photo_bytes makes files, of one page each
     label_source = FORMAT
 
     def __init__(self, images: np.ndarray | list | None = None, masks: np.ndarray | list | None = None,

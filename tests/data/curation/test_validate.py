@@ -1,6 +1,8 @@
 """Validation: every defect, made on purpose in COCO's and in iMaterialist's form, is named; nothing else is."""
 
+import base64
 import csv
+import io
 import json
 import pathlib
 import struct
@@ -262,6 +264,32 @@ def test_data_sets_without_run_lengths():
     ]
 
 
+def test_objects_of_one_mask_are_told(tmp_path):
+    photo(tmp_path / "photos" / "a.jpg")
+    # The square of 4 to 11 as run lengths: four columns of 20 rows and 4 rows, then 8 inside and 12 outside.
+    runs = {"size": [HEIGHT, WIDTH], "counts": [84, *[8, 12] * 7, 8, 600 - 84 - 8 * 8 - 7 * 12]}
+    entries = [(1, [SQUARE]), (1, runs), (2, [SQUARE]), (1, [[x + 1 for x in SQUARE]])]
+    annotations = [{"image_id": 1, "category_id": i, "iscrowd": 0, "segmentation": mask} for i, mask in entries]
+    images = [{"id": 1, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH}]
+    categories = [{"id": 1, "name": "hat"}, {"id": 2, "name": "coat"}]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    faults = validate(opened(path), progress=False)
+    assert [str(fault) for fault in faults] == [
+        "a.jpg, object 1: its mask is that of object 0 too: keep one of them",
+        "a.jpg, object 2: its mask is that of object 0 too, there as 'hat' and here as 'coat': keep one of them"]
+    assert {fault.kind for fault in faults} == {"same mask"} and "same mask" in FAULT_KINDS
+    assert without(opened(path), faults).object_count(0) == 4  # training goes on with them
+
+
+def test_masks_of_a_load_mask_that_are_one_are_told():
+    image, masks = np.zeros((5, 6, 3), np.uint8), np.zeros((5, 6, 4), bool)
+    masks[1:3, 1:3, [0, 2]] = True  # the others are empty, which is another fault
+    (fault,) = [fault for fault in validate(Own().load((image, masks, [1, 1, 1, 1])), progress=False)
+                if fault.kind != "empty mask"]
+    assert (fault.kind, fault.number) == ("same mask", 2) and "that of object 0 too" in fault.message
+
+
 def test_a_photo_that_went_away_since_is_missing(tmp_path):
     dataset = Dataset()
     dataset.add_class("test", 1, "hat")
@@ -401,6 +429,18 @@ def test_a_dark_photo_that_its_reader_makes_of_another_file_is_sound(tmp_path, m
     (tmp_path / "a.json").write_text("{}")
     monkeypatch.setattr(validation, "is_users_own", lambda *_: False)
     assert validate(Made(tmp_path / "a.json"), progress=False) == []
+
+
+def test_pages_of_photos_that_annotations_hold_are_counted(tmp_path):
+    data = io.BytesIO()
+    frames = [Image.fromarray(np.full((8, 9), 80 * page, np.uint8)) for page in range(3)]
+    frames[0].save(data, "PNG", save_all=True, append_images=frames[1:])
+    shapes = [{"label": "hat", "points": [[1, 1], [6, 1], [6, 6]], "shape_type": "polygon"}]
+    content = {"shapes": shapes, "imagePath": "a.jpg", "imageHeight": 8, "imageWidth": 9,
+               "imageData": base64.b64encode(data.getvalue()).decode()}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match=r"1 of 1 photos have several pages.*first: a.jpg, with 3.: save each page"):
+        assert validate(open_dataset(tmp_path), progress=False) == []
 
 
 def test_photos_of_several_pages_are_counted_and_told(tmp_path):

@@ -137,6 +137,7 @@ def test_photos_that_fill_little_of_16_bits_are_told_with_the_remedy():
 def test_photos_of_many_sizes():
     images = [np.zeros((3, 10, 12), np.uint8), np.zeros((3, 8, 9), np.uint8)]
     planes = [np.ones((1, 10, 12)), np.ones((2, 8, 9))]
+    planes[1][1, 0] = 0
     dataset = made(images, planes, [[0], [0, 0]], names=["mug"])
     assert [dataset.load_mask(i)[0].shape for i in range(2)] == [(10, 12, 1), (8, 9, 2)]
     assert validate(dataset, progress=False) == []

@@ -96,6 +96,17 @@ def test_label_maps_of_a_photo_as_stored_are_turned_with_it(tmp_path, orientatio
     assert dataset.load_image(0).shape[:2] == dataset.load_mask(0)[0].shape[:2] == STORED[::-1]
 
 
+def test_a_half_turn_that_nothing_tells_of_is_taken_upright_and_told(tmp_path):
+    save_photo(tmp_path / "photos" / "a.jpg", 3)
+    with pytest.warns(UserWarning, match="1 photo with an EXIF orientation, of which nothing tells.*first: a.jpg"):
+        dataset = open_dataset(label_maps(tmp_path, {"a": LABELS}), min_area=1)
+    np.testing.assert_array_equal(dataset.label_map(0), LABELS)
+    path = csv(tmp_path)
+    save_photo(tmp_path / "a.jpg")
+    with pytest.warns(UserWarning, match="1 photo with an EXIF orientation, of which nothing tells.*first: b.jpg"):
+        open_dataset(path)
+
+
 def test_a_label_map_of_half_the_size_is_stretched_and_told(tmp_path):
     save_photo(tmp_path / "photos" / "a.jpg", size=(40, 60))
     path = label_maps(tmp_path, {"a": LABELS})

@@ -258,6 +258,16 @@ def test_photos_of_bytes_alone_with_their_sizes(tmp_path):
     assert open_dataset(path).load_image(0)[0, 0].tolist() == [7, 80, 90]
 
 
+def test_pages_of_photos_are_counted(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    file, page = io.BytesIO(), Image.new("RGB", (WIDTH, HEIGHT))
+    page.save(file, "TIFF", save_all=True, append_images=[page])
+    path = written(tmp_path / "a.parquet", [{"image": {"bytes": file.getvalue()}, "objects": objects}],
+                   {"image": PICTURE, "objects": kind}, {"objects": features})
+    with pytest.warns(UserWarning, match="1 of 1 photos have several pages.*000000.jpg, with 2"):  # not by its ending
+        assert validate(open_dataset(path), progress=False) == []
+
+
 def test_damaged_files_end_in_a_line(tmp_path):
     kind, features, objects = FORMS["list of structs"]
     path = written(tmp_path / "a.parquet", [{"image": picture(), "objects": objects}],

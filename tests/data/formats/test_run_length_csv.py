@@ -179,6 +179,14 @@ def test_where_photos_are_looked_for(folder, place):
     check(load(path, images=None), ["object"], [1, 1, 1])
 
 
+def test_a_half_turn_is_told(folder):
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 3
+    Image.fromarray(np.zeros((*SHAPE, 3), np.uint8)).save(folder / "photos" / "a.jpg", exif=exif)
+    with pytest.warns(UserWarning, match="1 photo with an EXIF orientation, of which nothing tells.*upright.*a.jpg"):
+        check(load(write(folder, NUCLEI)), ["object"], [1, 1, 1])
+
+
 def test_a_photo_that_its_orientation_turns(folder):
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6
