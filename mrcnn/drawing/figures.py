@@ -107,7 +107,7 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
     """Show the instances of an image: masks, boxes, and captions (name and score unless given).
 
     Args:
-        image: [H, W, 3] values 0..255, or another that `as_rgb` takes.
+        image: [H, W, 3] values 0..255, the path of a file, or another that `as_rgb` takes.
         boxes: [N, 4] pixels.
         masks: [H, W, N], or a list of N arrays [H, W] or COCO run lengths; None without masks.
         class_ids: [N].

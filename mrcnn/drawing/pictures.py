@@ -13,6 +13,7 @@ import numpy as np
 
 from mrcnn.data.attributes import short_names
 from mrcnn.data.encoded import to_rgb
+from mrcnn.data.given_photos import Photo, is_encoded, pixels_of
 from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.arguments import ClassNames, caption_of, check_colors, check_counts, mask_parts
 from mrcnn.drawing.fonts import font_for, tell_lacking
@@ -29,7 +30,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
                    scale: int = 1, captions: Sequence[str] | None = None) -> np.ndarray:
     """Returns a copy of a photo with its instances drawn: translucent masks with outlines, boxes, names and scores.
 
-    image: [H, W, 3] RGB, or another that `as_rgb` takes
+    image: [H, W, 3] RGB, the path of a file, or another that `as_rgb` takes
     boxes: [N, 4] pixels; an instance whose box and mask are empty is padding and left out
     masks: [H, W, N], or N arrays [H, W], bool or numbers that `mrcnn.data.mask_values.cut_masks` takes, or N COCO run
         lengths, which cost no memory on large photos; None without
@@ -243,21 +244,21 @@ def _free_place(corner, extent, size, taken):
     return boxes[np.argmin(hidden)]
 
 
-def as_rgb(image: np.ndarray) -> np.ndarray:
+def as_rgb(image: Photo) -> np.ndarray:
     """A picture of any kind as uint8 RGB, by the rules by which photos are read.
 
     Args:
         image: [H, W], or [H, W, C] of 1 channel (grey), 2 (grey, alpha), 3 (RGB), 4 (RGBA) or more, of which the first
             three are taken. bool; floats 0..1 or 0..255; integers 0..255, or up to 65535, whose high byte is taken.
-            What is transparent is laid over white.
+            What is transparent is laid over white. A path, the bytes of a file or a Pillow image are decoded.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        ValueError: for another shape, or values outside these ranges.
+        ValueError: for another shape, or values outside these ranges, or a file that cannot be read.
     """
-    image = np.asarray(image)
+    image = pixels_of(image, 0) if is_encoded(image) else np.asarray(image)
     if image.ndim not in (2, 3) or not image.size:
         raise ValueError(f"A photo has shape [H, W, 3], not {list(image.shape)}: give one photo as an array.")
     image = _as_bytes(image[..., None] if image.ndim == 2 else image)

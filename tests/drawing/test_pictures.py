@@ -195,6 +195,18 @@ def test_photos_of_any_kind_become_rgb(image, value):
     plt.close()
 
 
+def test_a_path_is_drawn_as_its_photo(tmp_path):
+    Image.fromarray(grey()).save(tmp_path / "a.png")
+    for photo in (str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes(), Image.open(tmp_path / "a.png")):
+        np.testing.assert_array_equal(drawing.as_rgb(photo), grey())
+    boxes = [(30, 30, 50, 60)]
+    photos = tmp_path / "a.png", grey()
+    drawn = [drawing.draw_instances(photo, boxes, masks_of(boxes), [1], NAMES) for photo in photos]
+    np.testing.assert_array_equal(*drawn)
+    with pytest.raises(DataError, match="gone.png: cannot read the photo"):
+        drawing.as_rgb("gone.png")
+
+
 @pytest.mark.parametrize("image, message", [
     (np.full((4, 6, 3), -1.0), "values from -1 to -1.*unmold_image"), (np.full((4, 6, 3), np.nan), "from nan"),
     (np.full((4, 6, 3), 70000), "to 70000"), (np.zeros((1, 4, 6, 3)), r"not \[1, 4, 6, 3\]"),
