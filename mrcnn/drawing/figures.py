@@ -21,6 +21,7 @@ from mrcnn.drawing.arguments import (
     mask_parts,
     mask_planes,
 )
+from mrcnn.drawing.captions import spread
 from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
 from mrcnn.files import plain
 
@@ -65,7 +66,7 @@ def _rectangle(ax, box, color, **style):
 
 
 def _text(ax, y, x, text, color="white"):
-    ax.text(x, y, plain(text), color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
+    return ax.text(x, y, plain(text), color=color, size=10, va="top", backgroundcolor=(0, 0, 0, 0.35))
 
 
 def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = None, cols: int = 4,
@@ -139,6 +140,7 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
         if part:
             blend_part(painted, part, 255 * colors[i], 1, 1)
     _photo_axis(ax, painted, title, margin=10)
+    texts = []
     for i in range(count):
         if not boxes[i].any():
             continue  # padding
@@ -146,7 +148,8 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
             _rectangle(ax, boxes[i], colors[i], linewidth=2, alpha=0.7, linestyle="dashed")
         caption = caption_of(class_ids[i], class_names, scores, i) if captions is None else captions[i]
         if caption:
-            _text(ax, boxes[i][0], boxes[i][1], caption)
+            texts.append(_text(ax, boxes[i][0], boxes[i][1], caption))
+    spread(ax, texts)
     return _finish(ax, show)
 
 
@@ -211,6 +214,7 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
         if part:
             blend_part(painted, part, 255 * np.asarray(colors[i]), 1, 1)
     _photo_axis(ax, painted, title, margin=min(50, max(painted.shape) // 10))
+    texts = []
     for i in range(count):
         color = colors[i] if visibilities[i] else "gray"
         box = boxes[i] if boxes is not None else refined_boxes[i]
@@ -226,7 +230,8 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
                 ax.plot([box[1], refined[1]], [box[0], refined[0]], color=color)
             box = refined
         if captions is not None and captions[i]:
-            _text(ax, box[0], box[1], captions[i])
+            texts.append(_text(ax, box[0], box[1], captions[i]))
+    spread(ax, texts)
     return _finish(ax, show)
 
 
