@@ -124,7 +124,8 @@ class Trainable:
         self.stage = stage
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
-        validation = self._validation_of(val_dataset, train_dataset)
+        custom = list(custom_callbacks or [])
+        validation = self._validation_of(val_dataset, train_dataset, custom)
         self.before_fit(batches)
         self.set_trainable(layers, verbose=self.devices.chief)
         self.compile(learning_rate, self.config.LEARNING_MOMENTUM, min(self.config.WARMUP_STEPS, len(batches)),
@@ -133,7 +134,7 @@ class Trainable:
         with self._claimed_run():
             if self.devices.chief:
                 self._open_run(learning_rate, epochs)
-            callbacks = self._callbacks(batches, stage, list(custom_callbacks or []), val_dataset)
+            callbacks = self._callbacks(batches, stage, custom, val_dataset)
             self.history = self._fit(batches, validation, epochs, callbacks)
             return self.history
 
@@ -236,10 +237,14 @@ class Trainable:
         for line in filter(None, told if self.devices.chief else []):
             print(line)
 
-    def _validation_of(self, dataset, training):
+    def _validation_of(self, dataset, training, custom):
         """The validation batches of a training; ConfigError where LR_SCHEDULE "plateau" has no loss to follow."""
-        if dataset is not None and self.devices.chief:
-            tell_shared_photos(training, dataset)
+        if self.devices.chief:
+            if dataset is not None:
+                tell_shared_photos(training, dataset)
+            tests = [callback.dataset for callback in custom if getattr(callback, "part", None) == "test"]
+            for test in {id(test): test for test in tests}.values():  # several callbacks measure one
+                tell_shared_photos(training, test, "test", dataset)
         if self.config.LR_SCHEDULE == "plateau" and dataset is None:
             raise ConfigError("LR_SCHEDULE=plateau follows the validation loss: give validation photos.")
         return self._validation_batches(dataset)

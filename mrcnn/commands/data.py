@@ -169,11 +169,12 @@ def split(options: argparse.Namespace) -> None:
     with progress_bar("Counting") as show:
         counts = class_counts(dataset, progress=show)
     if options.preset:
-        parted = splits.preset_split(dataset, options.preset, options.seed, groups, counts)
+        parted = splits.preset_split(dataset, options.preset, options.seed, groups, counts, options.keep_copies)
     elif options.method == "random":
-        parted = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups)
+        parted = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, options.keep_copies)
     else:
-        parted = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts)
+        parted = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts,
+                                         options.keep_copies)
     splits.write_split(options.output, parted)
     print(f"{splits.split_table(dataset, parted, counts)}\n\nThe split is in {options.output}; train --split takes it.")
 
@@ -307,6 +308,8 @@ def _add_split(tasks, add_command):
     command.add_argument("--seed", type=seed, default=0, metavar="N", help="gives the same split each time (default 0)")
     command.add_argument("--near-duplicates", type=bits, nargs="?", const=6, metavar="BITS",
                          help="keep photos together whose perceptual hashes differ in so few of 64 bits (6)")
+    command.add_argument("--keep-copies", action=argparse.BooleanOptionalAction, default=True,
+                         help="keep the copies together that Roboflow made of one photo, NAME.rf.HASH.jpg (default)")
     add_output(command, "FILE", "split file to write (split.json)", default="split.json")
 
 

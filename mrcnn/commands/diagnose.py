@@ -53,6 +53,7 @@ def training_objects(options: argparse.Namespace, dataset: Dataset) -> dict | No
     """{objects: [number of each class of the data], most: objects of one photo} of the training data; None if unknown.
     """
     from mrcnn.data.objects import class_counts
+    from mrcnn.data.shared_photos import tell_shared_photos
 
     whole = argparse.Namespace(**{**vars(options), "limit": None})
     if options.train:
@@ -64,6 +65,7 @@ def training_objects(options: argparse.Namespace, dataset: Dataset) -> dict | No
         training = open_data(whole, part="train")
     else:
         return None
+    tell_shared_photos(training, dataset, "diagnosed")
     counts = class_counts(training)
     totals = dict(zip(training.class_names[1:], counts.sum(axis=0).tolist()))
     return {"objects": [totals.get(name, 0) for name in dataset.class_names[1:]],

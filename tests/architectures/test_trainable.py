@@ -9,6 +9,7 @@ from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.training.history import read_history_rows
+from mrcnn.training.validation import validation_callbacks
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 RATE = 1e-3
@@ -77,6 +78,16 @@ def test_photos_that_are_validated_with_too_are_told(tmp_path):
         open(info["path"], "w").close()
     with pytest.warns(UserWarning, match="2 of 2 validation photos are training photos too .first: .*square0.png"):
         TinySemantic("training", TinySettings(), str(tmp_path / "logs")).train(data, data, RATE, 1, "all")
+
+
+def test_test_photos_that_are_trained_on_are_told(tmp_path):
+    data, test = Squares().load(2), Squares().load(1)
+    test.image_info[0]["path"] = data.image_info[0]["path"] = str(tmp_path / "square.png")
+    open(tmp_path / "square.png", "w").close()
+    model = TinySemantic("training", TinySettings(), str(tmp_path / "logs"))
+    callbacks = validation_callbacks(model, Squares().load(1), test=test)
+    with pytest.warns(UserWarning, match="1 of 1 test photos are training photos too .first: .*square.png"):
+        model.train(data, Squares().load(1), RATE, 1, "all", custom_callbacks=iter(callbacks))
 
 
 def test_a_forgotten_prepare_is_told(tmp_path):

@@ -62,7 +62,7 @@ def test_training_objects_come_from_the_other_part_or_from_annotations(tmp_path,
 
     monkeypatch.setattr(fashion_diagnose, "open_data", open_data)
     options = {"limit": 50, "split": None, "train": None, "part": None, "annotations": None, "program": Program()}
-    dataset = SimpleNamespace(class_names=["BG", "class 3", "class 1", "hat"])
+    dataset = SimpleNamespace(class_names=["BG", "class 3", "class 1", "hat"], image_ids=[])
 
     def count(**given):
         return fashion_diagnose.training_objects(SimpleNamespace(**{**options, **given}), dataset)
@@ -71,6 +71,15 @@ def test_training_objects_come_from_the_other_part_or_from_annotations(tmp_path,
     expected = {"objects": [1, 2, 0], "most": 2}
     assert count(split="s.json") == expected and count(split="s.json", part="test", train="train.json") == expected
     assert asked == [("s.json", None, "train", None), (None, "train.json", "train", None)]
+
+
+def test_photos_that_were_trained_on_are_told(tmp_path, monkeypatch):
+    data = Pictures([rectangles((40, 40), [(0, 0, 10, 10)], [1])])
+    data.image_info[0]["path"] = str(tmp_path / "a.png")
+    (tmp_path / "a.png").touch()
+    monkeypatch.setattr(fashion_diagnose, "open_data", lambda *_: data)
+    with pytest.warns(UserWarning, match="1 of 1 diagnosed photos are training photos too"):
+        fashion_diagnose.training_objects(SimpleNamespace(train="train.json", limit=None), data)
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -6,6 +6,8 @@ A split is {"seed", "method", "shares": {part: share asked for}, "parts": {part:
 
 import math
 import os
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +16,7 @@ from mrcnn.data.annotated import photo_name, select
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.objects import class_counts
+from mrcnn.data.shared_photos import roboflow_source
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
 
@@ -23,7 +26,7 @@ WITHIN = 0.02  # of its share of the photos a part of a stratified split is
 
 
 def random_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed: int = 0,
-                 groups: dict | Sequence | None = None) -> dict:
+                 groups: dict | Sequence | None = None, keep_copies: bool = True) -> dict:
     """Split photos at random; without groups, parts have their shares to within one photo.
 
     Args:
@@ -32,6 +35,8 @@ def random_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed
         seed: the same one gives the same split.
         groups: photos that stay together: {photo name: group}, or a list with the group of each photo; a photo without
             one, or with None, is a group of its own. Photos of the same name always stay together.
+        keep_copies: whether the copies that Roboflow makes of a photo, NAME.rf.HASH.jpg, stay together too; a warning
+            tells of them.
 
     Returns:
         A split.
@@ -39,18 +44,20 @@ def random_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed
     Raises:
         DataError: if the shares are not of 1 in all, or there are fewer groups than parts.
     """
-    return _split(dataset, "random", parts, seed, groups, np.zeros((len(dataset.image_ids), 0), int))
+    shown = np.zeros((len(dataset.image_ids), 0), int)
+    return _split(dataset, "random", parts, seed, groups, shown, keep_copies)
 
 
 def stratified_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, seed: int = 0,
-                     groups: dict | Sequence | None = None, counts: np.ndarray | None = None) -> dict:
+                     groups: dict | Sequence | None = None, counts: np.ndarray | None = None,
+                     keep_copies: bool = True) -> dict:
     """Split photos so that each class has its share of photos in every part (Sechidis et al. 2011, algorithm 1).
 
     A class that is shown by at least as many groups as there are parts comes into every part, unless the photos it
     shares with other such classes leave no way, or the part would be more than WITHIN from its share of the photos.
 
     Args:
-        dataset, parts, seed, groups: as for `random_split`.
+        dataset, parts, seed, groups, keep_copies: as for `random_split`.
         counts: of `class_counts`, if known.
 
     Returns:
@@ -60,15 +67,15 @@ def stratified_split(dataset: Dataset, parts: dict[str, float] = TRAIN_AND_VAL, 
         DataError: as there.
     """
     counts = class_counts(dataset) if counts is None else counts
-    return _split(dataset, "stratified", parts, seed, groups, np.asarray(counts) > 0)
+    return _split(dataset, "stratified", parts, seed, groups, np.asarray(counts) > 0, keep_copies)
 
 
 def preset_split(dataset: Dataset, name: str, seed: int = 0, groups: dict | None = None,
-                 counts: np.ndarray | None = None) -> dict:
+                 counts: np.ndarray | None = None, keep_copies: bool = True) -> dict:
     """The split of one of PRESETS: 80 % of the photos to train on and 20 % to validate on.
 
     Args:
-        dataset, seed, counts: as for `stratified_split`.
+        dataset, seed, counts, keep_copies: as for `stratified_split`.
         name: of a preset.
         groups: {photo name: group}.
 
@@ -80,20 +87,25 @@ def preset_split(dataset: Dataset, name: str, seed: int = 0, groups: dict | None
     limit, method = PRESETS[name]
     chosen = dataset if limit is None else select(dataset, dataset.image_ids[:limit])
     if method == "random":
-        return random_split(chosen, TRAIN_AND_VAL, seed, groups)
-    return stratified_split(chosen, TRAIN_AND_VAL, seed, groups, None if counts is None else counts[:limit])
+        return random_split(chosen, TRAIN_AND_VAL, seed, groups, keep_copies)
+    counts = None if counts is None else counts[:limit]
+    return stratified_split(chosen, TRAIN_AND_VAL, seed, groups, counts, keep_copies)
 
 
-def _split(dataset, method, parts, seed, groups, shown):
+def _split(dataset, method, parts, seed, groups, shown, keep_copies):
     """A split. shown: [M, K] whether a photo shows a class, by which to stratify."""
     shares = _checked_shares(parts)
     names = [photo_name(dataset, i) for i in dataset.image_ids]
     of_photo = _group_numbers(names, groups)
+    copies = _copies(names) if keep_copies else {}
+    if copies:
+        of_photo = _joined(of_photo, [copies.get(name) for name in names])
     count = of_photo.max(initial=-1) + 1
     if count == 1 < len(names):
         raise DataError(
             f"All {len(names)} photos are one group that stays together, which cannot be split: give more groups, or "
-            "call fewer photos near-duplicates (--near-duplicates BITS with fewer bits)."
+            "call fewer photos near-duplicates (--near-duplicates BITS with fewer bits)"
+            + (", or part Roboflow's copies (keep_copies=False, --no-keep-copies)." if copies else ".")
         )
     if count < len(shares):
         raise DataError(f"{count} photos or groups of them cannot be split into {len(shares)} parts: use fewer parts.")
@@ -126,6 +138,36 @@ def _group_numbers(names, groups):
     # The first entry of a key tells a group from the name of a photo that has none.
     keys = [(False, name) if groups.get(name) is None else (True, groups[name]) for name in names]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
+
+
+def _copies(names):
+    """{photo name: its source} of the copies that Roboflow made of photos, where there are several; they are told."""
+    sources = {name: roboflow_source(name) for name in names}
+    times = Counter(sources.values())
+    copies = {name: source for name, source in sources.items() if source is not None and times[source] > 1}
+    if copies:
+        warnings.warn(f"{len(copies)} photos are copies of {len(set(copies.values()))}, by their names of Roboflow "
+                      f"(NAME.rf.HASH; first: {next(iter(copies))}): copies of one photo stay together; "
+                      "keep_copies=False (--no-keep-copies) parts them, where other photos have one name.",
+                      stacklevel=4)
+    return copies
+
+
+def _joined(numbers, keys):
+    """Group numbers of which those are one that photos of one key have; a photo of key None joins none."""
+    parent = np.arange(numbers.max(initial=-1) + 1)
+
+    def root(i):
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    first = {}
+    for number, key in zip(numbers, keys):
+        if key is not None:
+            a, b = root(first.setdefault(key, number)), root(number)
+            parent[max(a, b)] = min(a, b)
+    return np.unique([root(number) for number in numbers], return_inverse=True)[1]
 
 
 def _balanced_parts(weights, shares, rng):

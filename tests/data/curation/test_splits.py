@@ -126,6 +126,38 @@ def test_a_large_group_leaves_no_part_empty():
     assert sizes(parted) == {"train": 5, "val": 5}
 
 
+def roboflow(sources, copies):
+    """Photos as Roboflow exports them, each source in copies of its own."""
+    dataset = Labelled().load([[1]] * (sources * copies))
+    for i, info in enumerate(dataset.image_info):
+        info["path"] = f"folder/IMG{i % sources}_jpg.rf.{i:032x}.jpg"
+    return dataset
+
+
+@pytest.mark.parametrize("split", [random_split, stratified_split, lambda dataset, **more: preset_split(
+    dataset, "full-random", **more)])
+def test_copies_that_roboflow_made_stay_together(split):
+    dataset = roboflow(10, 3)
+    with pytest.warns(UserWarning, match="30 photos are copies of 10, .*first: IMG0_jpg.rf.0*.jpg.*--no-keep-copies"):
+        parted = split(dataset)
+    sources = [{name.split(".rf.")[0] for name in names} for names in parted["parts"].values()]
+    assert sizes(parted) == {"train": 24, "val": 6} and not sources[0] & sources[1]  # 8 and 2 of 10 sources
+
+
+def test_groups_are_joined_by_copies_and_copies_can_be_parted(recwarn):
+    # 0 and 3, 1 and 4, 2 and 5 are copies; 3 and 1 are of one group besides: two groups are left, of 4 and of 2.
+    groups = [None, "a", None, "a", None, None]
+    parted = random_split(roboflow(3, 2), {"a": 0.5, "b": 0.5}, groups=groups)
+    assert sorted(sizes(parted).values()) == [2, 4] and "6 photos are copies of 3" in str(recwarn.pop().message)
+    same = roboflow(1, 4)  # as where every photo was called image.jpg
+    with pytest.raises(DataError, match="All 4 photos are one group.*--no-keep-copies"):
+        random_split(same)
+    recwarn.clear()
+    assert sizes(random_split(same, {"a": 0.5, "b": 0.5}, keep_copies=False)) == {"a": 2, "b": 2}
+    random_split(roboflow(4, 1))  # one file a source: nothing to keep together
+    assert not recwarn.list
+
+
 # --- Stratified ------------------------------------------------------------------------------------------------------
 
 
