@@ -120,8 +120,7 @@ class Trainable:
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
         self._take_classes(train_dataset, val_dataset)
-        stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
-        self.stage = stage
+        self.stage = stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
         custom = list(custom_callbacks or [])
@@ -134,8 +133,8 @@ class Trainable:
         with self._claimed_run():
             if self.devices.chief:
                 self._open_run(learning_rate, epochs)
-            callbacks = self._callbacks(batches, stage, custom, val_dataset)
-            self.history = self._fit(batches, validation, epochs, callbacks)
+            self.history = self._fit(batches, validation, epochs,
+                                     self._callbacks(batches, stage, custom, val_dataset))
             return self.history
 
     def _stage_of(self, layers, learning_rate, epochs, augmentation_name):

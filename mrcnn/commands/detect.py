@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,16 @@ from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_name, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
+from mrcnn.data.formats.archives import exists, is_archive
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
+from mrcnn.progress import progress_bar
 
 if TYPE_CHECKING:
     from mrcnn.commands.runs import Model
     from mrcnn.data.dataset import Dataset
     from mrcnn.data.formats.submission import Submission
+    from mrcnn.evaluation.result_ids import ResultIds
 
 LABEL_STUDIO = "labelstudio"
 
@@ -29,16 +33,13 @@ def detect(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    from mrcnn.data import run_lengths
     from mrcnn.evaluation.coco import results_from_detections
-    from mrcnn.evaluation.coco_data import category_ids
-    from mrcnn.files import write_json
     from mrcnn.inference.attributes import names_of
     from mrcnn.inference.pipeline import steps_of
     from mrcnn.serving.pre_label_tasks import write_tasks
 
     overrides = overrides_of(options)
-    check_submission(options)
+    check_usage(options)
     paths = list_photos(options.image)[:options.limit] if options.image else None
     path = checkpoint_of(options)
     folder = output_folder(options, path, "detections")
@@ -48,7 +49,7 @@ def detect(options: argparse.Namespace) -> int:
     dataset = photos_of(paths, model, options)
     run = PhotoRun(options, dataset, folder, lambda image_id: pictures_of(options, dataset, [image_id]))
     names = ["detections.json", *tasks_names(options, dataset), *pictures_of(options, dataset, dataset.image_ids)]
-    submission = submission_of(options, model, dataset)
+    submission, ids = submission_of(options, model, dataset), ids_of(options, dataset)
     written = [os.path.join(folder, name) for name in names]
     claim_outputs(written + ([options.submission] if submission else []), options.overwrite)
 
@@ -63,17 +64,11 @@ def detect(options: argparse.Namespace) -> int:
         seen = run.look(journal, "Detecting", steps, write, model.config.BATCH_SIZE)
         if not seen:
             return 2
-        names_by_id = {number: dataset.class_names[i] for i, number in category_ids(dataset).items()}
-        results = [{**one, "category_name": names_by_id[one["category_id"]]}
-                   for image_id in dataset.image_ids for one in run.outcome[image_id].get("results", ())]
-        write_json(os.path.join(folder, "detections.json"), results, indent=None)
+        told = write_results(options, run, ids)
         if options.format == LABEL_STUDIO:
             version = os.path.splitext(os.path.basename(path))[0]
             print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version, names_of(model.config)))
-    what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
-    empty = int((run_lengths.areas([one["segmentation"] for one in results]) == 0).sum())
-    told = f" ({empty} have no pixel, but a box)" if empty else ""
-    print(f"{len(results)} objects in {seen} photos{told}; {what} in {folder}")
+    print(told)
     if submission:
         for image_id in dataset.image_ids:
             submission.add(dataset.sample_name(image_id), run.outcome[image_id].get("results", ()))
@@ -81,8 +76,68 @@ def detect(options: argparse.Namespace) -> int:
     return 0 if seen == len(dataset.image_ids) else 2
 
 
-def check_submission(options: argparse.Namespace) -> None:
-    """Raise UsageError for one of --submission and --names without the other."""
+def ids_of(options: argparse.Namespace, dataset: Dataset) -> ResultIds | None:
+    """The ids that the data of --annotations have for the photos and classes; None without the option.
+
+    Raises:
+        UsageError: the photos are no files, whose names find them.
+    """
+    if not options.annotations:
+        return None
+    from mrcnn.evaluation.coco_data import category_ids
+    from mrcnn.evaluation.result_ids import ResultIds
+
+    if not all(info.get("path") for info in dataset.image_info):
+        raise UsageError("--annotations gives the ids of photos that are files: give --image a photo or a folder of "
+                         "photos, or leave it out.")
+    photos = {info["id"]: info["path"] for info in dataset.image_info}
+    classes = {number: dataset.class_names[i] for i, number in category_ids(dataset).items()}
+    with progress_bar("Unpacking", "B", shown=is_archive(options.annotations)) as show:
+        ids = ResultIds(options.annotations, photos, classes, show)
+    for line in ids.differences():
+        warnings.warn(line, stacklevel=2)
+    return ids
+
+
+def write_results(options: argparse.Namespace, run: PhotoRun, ids: ResultIds | None) -> str:
+    """Write detections.json; the lines that tell of it.
+
+    Args:
+        options: of the command.
+        run: that looked at the photos.
+        ids: of `ids_of`.
+    """
+    from mrcnn.data import run_lengths
+    from mrcnn.evaluation.coco_data import category_ids
+    from mrcnn.files import write_json
+
+    dataset = run.dataset
+    names = {number: dataset.class_names[i] for i, number in category_ids(dataset).items()}
+    found = [{**one, "category_name": names[one["category_id"]]}
+             for image_id in dataset.image_ids for one in run.outcome[image_id].get("results", ())]
+    results = found if ids is None else ids.given(found)
+    write_json(os.path.join(run.folder, "detections.json"), results, indent=None)
+    what = "the drawings and detections.json are" if options.drawings == "all" else "detections.json is"
+    empty = int((run_lengths.areas([one["segmentation"] for one in found]) == 0).sum())
+    told = f" ({empty} have no pixel, but a box)" if empty else ""
+    seen = sum("error" not in entry for entry in run.outcome.values())
+    line = f"{len(found)} objects in {seen} photos{told}; {what} in {run.folder}"
+    if ids is not None:
+        left = f"; {len(found) - len(results)} objects without them are left out" if len(results) < len(found) else ""
+        return f"{line}\nimage_id and category_id in it are those of {options.annotations}{left}"
+    if options.image:
+        line += ("\nimage_id in it is the file's name or place, category_id counts the checkpoint's classes from 1 on; "
+                 "--annotations PATH gives those of a data set")
+    return line
+
+
+def check_usage(options: argparse.Namespace) -> None:
+    """Raise UsageError for --annotations that have no photos, and one of --submission and --names without the other."""
+    if options.annotations and not options.image:
+        raise UsageError("--annotations gives the ids of the photos of --image: give --image a photo or a folder of "
+                         "photos.")
+    if options.annotations and not exists(options.annotations):
+        raise UsageError(f"--annotations {options.annotations} does not exist: check the path.")
     if options.names and not options.submission:
         raise UsageError("--names numbers the classes of --submission FILE: give both.")
     if options.submission and not options.names:
@@ -144,7 +199,10 @@ def add_detect(commands: argparse._SubParsersAction, add_command: Callable[..., 
     command.add_argument("--image", metavar="FILE|DIR",
                          help="a photo, a folder of photos or an array of them (default: drawn pictures); in "
                               "detections.json image_id is the file's name or the place in the array, and category_id "
-                              "counts the checkpoint's classes from 1 on")
+                              "counts the checkpoint's classes from 1 on, unless --annotations is given")
+    command.add_argument("--annotations", metavar="PATH",
+                         help="data whose ids of photos and classes detections.json is to have, by their names: a COCO "
+                              "file, as of a test set with photos and no objects, or annotations in another format")
     add_matte(command)
     command.add_argument("--format", choices=("coco", LABEL_STUDIO), default="coco",
                          help=f"{LABEL_STUDIO}: tasks.json with pre-labels and labels.xml too (default coco: "

@@ -43,7 +43,7 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
     images, annotations, seen = [], [], {}
     for image_id in image_ids:
         info = dataset.image_info[image_id]
-        source_id = _plain_id(info["id"])
+        source_id = plain_id(info["id"])
         if source_id in seen:
             raise DataError(
                 f"Image id {source_id!r} occurs twice, in sources {seen[source_id]!r} and {info['source']!r}: "
@@ -79,7 +79,7 @@ def results_from_detections(dataset: Dataset, image_id: int, detection: dict[str
         ids of those that are told.
     """
     categories = category_ids(dataset)
-    source_id = _plain_id(dataset.image_info[image_id]["id"])
+    source_id = plain_id(dataset.image_info[image_id]["id"])
     boxes = np.asarray(detection["boxes"] if "boxes" in detection else detection["rois"], np.float64)
     if "rles" in detection:
         rles = [run_lengths.compress(rle) for rle in detection["rles"]]
@@ -122,12 +122,12 @@ def _described(dataset, detection):
 
 def category_ids(dataset: Dataset) -> dict:
     """{class id: category id} of all foreground classes: the source's ids, or ours if several sources share theirs."""
-    ids = {i: _plain_id(info["id"]) for i, info in enumerate(dataset.class_info) if i > 0}
+    ids = {i: plain_id(info["id"]) for i, info in enumerate(dataset.class_info) if i > 0}
     return ids if len(set(ids.values())) == len(ids) else {i: i for i in ids}
 
 
-def _plain_id(value):
-    """Source ids come as numpy integers too, which JSON does not know."""
+def plain_id(value: object) -> int | str:
+    """The id of a photo or class as JSON has it: source ids come as numpy integers too, which JSON does not know."""
     return int(value) if isinstance(value, (int, np.integer)) else str(value)
 
 
@@ -160,7 +160,7 @@ def _annotations_from_masks(dataset, image_id, categories, first_id):
         if area:
             annotations.append({
                 "id": first_id + len(annotations),
-                "image_id": _plain_id(info["id"]),
+                "image_id": plain_id(info["id"]),
                 "category_id": categories[abs(int(class_id))],
                 "bbox": box,
                 "area": float(area),

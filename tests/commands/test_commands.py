@@ -327,7 +327,32 @@ def test_detect_writes_results_under_file_names(checkpoint, tmp_path, capsys):
     assert [r["image_id"] for r in results] == ["0.png", "1.png", "2.png"]
     assert {(r["category_id"], r["category_name"]) for r in results} == {(1, "hat")}
     assert [r["bbox"] for r in results] == [[5 + i, 10, 20, 20] for i in range(3)]  # x, y, width, height
-    assert "3 objects in 3 photos" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "3 objects in 3 photos" in out and "--annotations PATH gives those of a data set" in out
+
+
+def test_detect_gives_the_ids_of_annotations(checkpoint, tmp_path, capsys):
+    write_bright_photos(tmp_path / "in", 2)
+    listed = tmp_path / "test.json"
+    images = [{"id": 40 + i, "file_name": f"{i}.png", "height": 40, "width": 60} for i in (1, 2)]
+    listed.write_text(json.dumps({"images": images, "categories": [{"id": 3, "name": "hat"}]}))
+    from pycocotools.coco import COCO
+
+    arguments = ["detect", "--weights", checkpoint, "--drawings", "none", "--annotations", str(listed)]
+    with pytest.warns(UserWarning, match=r"1 of 2 photos are not in it by their names.*\(first: 0.png\)"):
+        assert fashion.main([*arguments, "--image", str(tmp_path / "in")]) == 0
+    result, = json.loads((tmp_path / "run" / "detections" / "detections.json").read_text())
+    assert (result["image_id"], result["category_id"], result["category_name"]) == (41, 3, "hat")
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(listed))
+        truth.dataset["annotations"] = []
+        loaded = truth.loadRes(str(tmp_path / "run" / "detections" / "detections.json"))
+    assert [one["category_id"] for one in loaded.anns.values()] == [3]
+    assert f"those of {listed}; 1 objects without them are left out" in capsys.readouterr().out
+    assert fashion.main(arguments) == 2 and "give --image a photo" in capsys.readouterr().err
+    np.save(tmp_path / "photos.npy", np.zeros((2, 40, 60, 3), np.uint8))
+    assert fashion.main([*arguments, "--image", str(tmp_path / "photos.npy")]) == 2
+    assert "of photos that are files" in capsys.readouterr().err
 
 
 def test_detect_tells_of_objects_without_a_pixel(checkpoint, tmp_path, capsys, monkeypatch):

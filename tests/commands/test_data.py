@@ -258,6 +258,21 @@ def test_near_duplicates_stay_together(photos, capsys, seed):
     assert ("8.jpg" in parts["a"]) == ("9.jpg" in parts["a"])
 
 
+def test_copies_of_roboflow_stay_together_unless_they_are_not_to(photos, monkeypatch):
+    kept = []
+
+    def split(*arguments):
+        kept.append(arguments[-1])
+        return {"parts": {"train": ["1.jpg"]}}
+
+    for name in ("random_split", "stratified_split", "preset_split"):
+        monkeypatch.setattr(f"mrcnn.data.curation.splits.{name}", split)
+    for words in (["--method", "random"], [], ["--preset", next(iter(PRESETS))]):
+        assert data("split", *options(photos), *words, "--overwrite") == 0
+        assert data("split", *options(photos), *words, "--overwrite", "--no-keep-copies") == 0
+    assert kept == [True, False] * 3
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets(photos, capsys, preset):
     assert data("split", *options(photos), "--preset", preset, "--output", "made.json") == 0

@@ -1,0 +1,152 @@
+"""Ids that a data set has for photos and classes, for results of photos that were looked at without it."""
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+
+from mrcnn.data.annotated import photo_name
+from mrcnn.data.formats import located, reader
+from mrcnn.data.formats.archives import check_photos
+from mrcnn.data.formats.coco_entries import categories_by_id, category_name, checked_id, merged_categories
+from mrcnn.errors import DataError
+from mrcnn.evaluation.coco_data import category_ids, plain_id
+from mrcnn.files import read_json
+
+Id = int | str
+WHERE = "left out of detections.json"
+
+
+class ResultIds:
+    """Ids of the photos and classes of annotations, found by the names of files and classes.
+
+    Args:
+        annotations: path in any known format; of a COCO file the lists "images" and "categories" do.
+        photos: {id that results have for a photo: path of its file}.
+        classes: {id that results have for a class: its name}.
+        progress: called as progress(done, total) in bytes while an archive is unpacked.
+
+    Attributes:
+        image_ids, category_ids: {id that results have: that of the annotations} of those that were found.
+
+    Raises:
+        DataError: the annotations cannot be used, or have none of the photos or none of the classes.
+    """
+
+    def __init__(self, annotations: str | os.PathLike, photos: Mapping[Id, str], classes: Mapping[Id, str],
+                 progress: Callable[[int, int], None] | None = None) -> None:
+        self.annotations, self._photos, self._classes = annotations, photos, classes
+        listed, categories = _listed_ids(annotations, next(iter(photos.values())), progress)
+        self._listed = listed
+        self.image_ids, self._several = _found_photos(listed, photos)
+        self.category_ids = _found_classes(categories, classes)
+        for found, wanted, what, number in ((self.image_ids, photos.values(), "photos", len(listed)),
+                                            (self.category_ids, classes.values(), "classes", len(categories))):
+            if not found:
+                raise DataError(f"{annotations}: none of the {len(wanted)} {what} is among its {number} (first: "
+                                f"{os.path.basename(next(iter(wanted), 'none'))}): names must be the same; give the "
+                                "file that lists them.")
+
+    def differences(self) -> list[str]:
+        """Tell in a line each what the annotations and the results do not share; nothing if they share all."""
+        photos = [os.path.basename(path) for key, path in self._photos.items()
+                  if key not in self.image_ids and key not in self._several]
+        several = [os.path.basename(self._photos[key]) for key in self._several]
+        classes = [name for key, name in self._classes.items() if key not in self.category_ids]
+        seen = set(self.image_ids.values())
+        unseen = [name for name, key in self._listed if key not in seen]
+        told = ((photos, len(self._photos), f"photos are not in it by their names: what is found there is {WHERE}"),
+                (several, len(self._photos), f"photos have a name that it has several times: {WHERE}; let file_name "
+                                             "have their folders"),
+                (classes, len(self._classes), f"classes of the network are not in it by their names: their objects are "
+                                              f"{WHERE}"),
+                (unseen, len(self._listed), "photos of its own are not among those looked at: they have no results"))
+        return [f"{self.annotations}: {len(names)} of {number} {what} (first: {names[0]})."
+                for names, number, what in told if names]
+
+    def given(self, results: Iterable[dict]) -> list[dict]:
+        """Give results the ids of the annotations.
+
+        Args:
+            results: COCO results with ids of `photos` and `classes`.
+
+        Returns:
+            New dicts, without those whose photo or class was not found.
+        """
+        photos, classes = self.image_ids, self.category_ids
+        return [{**one, "image_id": photos[one["image_id"]], "category_id": classes[one["category_id"]]}
+                for one in results if one["image_id"] in photos and one["category_id"] in classes]
+
+
+def _listed_ids(annotations, photo, progress):
+    """([(name of a photo, its id)], {name of a class: its id}) of annotations. photo: path of one that is looked at."""
+    form, path, images = located(annotations, None, None, progress)
+    if form == "coco":  # read without its photos and objects: that of a test set has none
+        content = read_json(path, "COCO annotation file")
+        for key in ("images", "categories"):
+            if not isinstance(content.get(key), list) or not all(isinstance(entry, dict) for entry in content[key]):
+                raise DataError(f"{path}: has no list {key!r} of objects, which gives the ids: check the file.")
+        categories = categories_by_id(content["categories"], path)
+        merged = merged_categories(categories)
+        listed = [(str(entry.get("file_name") or f"image {entry.get('id')}"), checked_id(entry, "image", path))
+                  for entry in content["images"]]
+        if len({key for _, key in listed}) < len(listed):
+            raise DataError(f"{path}: {len(listed) - len({key for _, key in listed})} image ids occur twice: give each "
+                            "photo its own.")
+        return listed, {category_name(key, entry): key for key, entry in categories.items() if key not in merged}
+    dataset, beside = reader(form)(), os.path.isdir(path) or form == "yolo"  # which know where their photos are
+    images = images or (None if beside else os.path.dirname(photo) or ".")
+    dataset.load(path, images, on_error="skip")
+    check_photos(dataset, path, images)
+    dataset.prepare()
+    ids = category_ids(dataset)
+    listed = [(dataset.image_info[i].get("path") or photo_name(dataset, i), plain_id(dataset.image_info[i]["id"]))
+              for i in dataset.image_ids]
+    return listed, {dataset.class_names[class_id]: key for class_id, key in ids.items()}
+
+
+def _plain(name):
+    """A name as it looks: letters composed, separators of folders alike."""
+    return unicodedata.normalize("NFC", str(name)).replace("\\", "/").strip()
+
+
+def _found_photos(listed, photos):
+    """({key: id} of the photos that are listed, keys of those that several are listed for)."""
+    by_name = {}
+    for name, number in listed:
+        by_name.setdefault(_plain(name).rpartition("/")[2], []).append((_plain(name), number))
+    found, several = {}, []
+    for key, path in photos.items():
+        whole = _plain(os.path.abspath(path))
+        some = by_name.get(whole.rpartition("/")[2], [])
+        if len(some) > 1:  # their folders tell
+            some = [(name, number) for name, number in some if f"/{whole}".endswith(f"/{name.lstrip('./')}")] or some
+        if len(some) == 1:
+            found[key] = some[0][1]
+        elif some:
+            several.append(key)
+    return found, several
+
+
+def _found_classes(categories, classes):
+    """{key: category id} of the classes that are listed; a name that ends at its first comma is that of the whole one.
+    """
+    known = {_plain(name): number for name, number in categories.items()}
+    short = _unique((name.split(",")[0], number) for name, number in known.items())
+    alone = _unique((_plain(name).split(",")[0], key) for key, name in classes.items())
+    found = {}
+    for key, name in classes.items():
+        name, cut = _plain(name), _plain(name).split(",")[0]
+        number = known.get(name, short.get(name))
+        if number is None and alone.get(cut) == key:
+            number = known.get(cut)
+        if number is not None:
+            found[key] = number
+    return found
+
+
+def _unique(pairs):
+    """{name: number} of the names that occur once."""
+    numbers = {}
+    for name, number in pairs:
+        numbers.setdefault(name, []).append(number)
+    return {name: some[0] for name, some in numbers.items() if len(some) == 1}

@@ -1,0 +1,86 @@
+"""Ids of a data set for results of photos that were looked at without it."""
+
+import json
+import os
+
+import pytest
+from PIL import Image
+
+from mrcnn.errors import DataError
+from mrcnn.evaluation.result_ids import ResultIds
+
+CATEGORIES = [{"id": 7, "name": "coat"}, {"id": 3, "name": "hat, cap"}, {"id": 9, "name": "bag"}]
+
+
+def listed(path, names, categories=CATEGORIES):
+    """A test set's COCO file: photos 10, 11, ... and no list of objects."""
+    images = [{"id": 10 + i, "file_name": name, "height": 4, "width": 4} for i, name in enumerate(names)]
+    path.write_text(json.dumps({"images": images, "categories": categories}))
+    return str(path)
+
+
+def photos(*paths):
+    return {os.path.basename(path): path for path in paths}
+
+
+def results(*pairs):
+    return [{"image_id": photo, "category_id": number, "score": 0.5} for photo, number in pairs]
+
+
+def test_names_find_the_ids(tmp_path):
+    path = listed(tmp_path / "test.json", ["test/a.jpg", "b.jpg"])
+    ids = ResultIds(path, photos("in/b.jpg", "in/a.jpg"), {1: "hat", 2: "coat", 3: "bag"})
+    assert ids.given(results(("b.jpg", 1), ("a.jpg", 2))) == results((11, 3), (10, 7))
+    assert ids.differences() == []
+
+
+def test_what_is_not_shared_is_told_and_left_out(tmp_path):
+    path = listed(tmp_path / "test.json", ["a.jpg", "c.jpg"])
+    ids = ResultIds(path, photos("in/a.jpg", "in/x.jpg"), {1: "coat", 2: "boot"})
+    assert ids.given(results(("x.jpg", 1), ("a.jpg", 2), ("a.jpg", 1))) == results((10, 7))
+    lines = ids.differences()
+    assert [line.removeprefix(f"{path}: ")[:6] for line in lines] == ["1 of 2"] * 3
+    for line, name, what in zip(lines, ("x.jpg", "boot", "c.jpg"), ("left out", "left out", "have no results")):
+        assert f"(first: {name})" in line and what in line
+
+
+def test_folders_tell_photos_of_one_name_apart(tmp_path):
+    path = listed(tmp_path / "test.json", ["a/1.jpg", "b/1.jpg", "a/2.jpg", "b/2.jpg"])
+    assert ResultIds(path, photos(str(tmp_path / "b" / "1.jpg")), {1: "bag"}).image_ids == {"1.jpg": 11}
+    ids = ResultIds(path, {"1": str(tmp_path / "a" / "1.jpg"), "2": str(tmp_path / "c" / "2.jpg")}, {1: "bag"})
+    assert ids.image_ids == {"1": 10}
+    assert "1 of 2 photos have a name that it has several times" in ids.differences()[0]
+
+
+def test_classes_of_one_short_name_are_not_merged(tmp_path):
+    path = listed(tmp_path / "test.json", ["a.jpg"], [{"id": 5, "name": "top"}, {"id": 6, "name": "coat"}])
+    assert ResultIds(path, photos("a.jpg"), {1: "top, a", 2: "coat"}).category_ids == {1: 5, 2: 6}
+    assert ResultIds(path, photos("a.jpg"), {1: "top, a", 2: "top, b", 3: "coat"}).category_ids == {3: 6}
+
+
+def test_other_formats_have_ids_too(tmp_path):
+    for folder in ("images", "labels"):
+        (tmp_path / folder / "val").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "val" / "a.png")
+    (tmp_path / "labels" / "val" / "a.txt").write_text("1 0.1 0.1 0.9 0.1 0.9 0.9\n")
+    (tmp_path / "data.yaml").write_text("val: images/val\nnames: [hat, coat]\n")
+    ids = ResultIds(tmp_path / "data.yaml", photos("elsewhere/a.png"), {1: "coat", 2: "hat"})
+    assert ids.category_ids == {1: 1, 2: 0}  # YOLO counts its names from 0 on
+    assert list(ids.image_ids) == ["a.png"] and ids.differences() == []
+
+
+@pytest.mark.parametrize("names, categories, message", [
+    (["b.jpg"], CATEGORIES, "none of the 1 photos is among its 1 .first: a.jpg"),
+    (["a.jpg"], [{"id": 1, "name": "shoe"}], "none of the 1 classes is among its 1 .first: bag"),
+    (["a.jpg"], None, "no list 'categories' of objects"),
+])
+def test_annotations_of_something_else(tmp_path, names, categories, message):
+    with pytest.raises(DataError, match=message):
+        ResultIds(listed(tmp_path / "test.json", names, categories), photos("in/a.jpg"), {1: "bag"})
+
+
+def test_an_id_that_occurs_twice(tmp_path):
+    path = tmp_path / "test.json"
+    path.write_text(json.dumps({"images": [{"id": 1, "file_name": "a.jpg"}] * 2, "categories": CATEGORIES}))
+    with pytest.raises(DataError, match="1 image ids occur twice"):
+        ResultIds(str(path), photos("in/a.jpg"), {1: "bag"})
