@@ -8,6 +8,9 @@ from collections.abc import Callable, Container, Sequence
 from mrcnn.data.images import PHOTO_ENDINGS, image_path
 from mrcnn.errors import DataError
 
+SEVERAL_ENDINGS = ("of several that differ in the ending alone, which the annotations do not give: jpg taken before "
+                   "png; move the wrong ones out of the folder")
+
 
 class PhotoFolder:
     """The folder of a data set's photos. Each of its folders is listed once: far cheaper than a look at each file.
@@ -17,16 +20,18 @@ class PhotoFolder:
 
     Args:
         path: of the folder.
+        note: called as `Reporting.note` where one of several files is taken for a name; None: nobody is told.
 
     Raises:
         DataError: if there is none.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, note: Callable[[str, str, str], None] | None = None):
         self.path = os.fspath(path)
         if not os.path.isdir(self.path):
             raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
         self._names, self._stems, self._alike, self._renamed = {}, {}, None, {}
+        self._note, self._noted = note, set()
 
     def find(self, name: str) -> str | None:
         """`name` if the folder has a file of that name (subfolders allowed), else None.
@@ -40,6 +45,8 @@ class PhotoFolder:
     def find_stem(self, name: str) -> str | None:
         """Name of the photo that is `name` with the ending that it lacks, else None.
 
+        Of several it is the one whose ending PHOTO_ENDINGS lists first, which is noted.
+
         Raises:
             DataError: as `find`.
         """
@@ -50,7 +57,13 @@ class PhotoFolder:
                 if ending.lower() in PHOTO_ENDINGS:
                     stems.setdefault(stem, []).append(ending)
         endings = self._stems[place].get(base)
-        return name + min(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower())) if endings else None
+        if not endings:
+            return None
+        first, *others = sorted(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower()))
+        if others and self._note is not None and name not in self._noted:
+            self._noted.add(name)
+            self._note("photo", SEVERAL_ENDINGS, f"{name + first}, not {name + others[0]}")
+        return name + first
 
     def find_alike(self, names: Sequence[str], taken: Container[str | None] = ()) -> dict[str, str]:
         """Files whose names look like names that no file has, where exactly one does.

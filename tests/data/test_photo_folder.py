@@ -27,6 +27,16 @@ def test_photo_folder(tmp_path):
         PhotoFolder(tmp_path / "nowhere")
 
 
+def test_one_of_two_endings_is_noted_once(tmp_path):
+    for name in ("a.png", "a.jpg", "a.json", "b.png"):
+        (tmp_path / name).touch()
+    told = []
+    folder = PhotoFolder(tmp_path, lambda *note: told.append(note))
+    assert [folder.find_stem(name) for name in ("a", "a", "b")] == ["a.jpg", "a.jpg", "b.png"]
+    (what, how, first), = told
+    assert what == "photo" and "differ in the ending alone" in how and first == "a.jpg, not a.png"
+
+
 def folder_of(tmp_path, *names):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

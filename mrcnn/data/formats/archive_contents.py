@@ -21,6 +21,7 @@ ARCHIVE_ENDINGS = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".7z", ".rar")
 ENDINGS = rb"(?:jpe?g|png|bmp|tiff?|webp|gif|heic|jfif)"
 PHOTO_NAME = re.compile(
     rb"""["'>,;\t\n]\s{0,99}([^"'<>,;\t\r\n]{1,400}\.""" + ENDINGS + rb""")["'<,;\t\r\n]""", re.IGNORECASE)
+PART_WORDS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 # Forms whose photos have places of their own, which the reader finds.
 OWN_PLACES = ("label_maps", "instance_masks", "yolo", "voc")
 
@@ -41,16 +42,18 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None, fo
         (name of the format, path of the annotations, path of the photos or None), without archives.
 
     Raises:
-        DataError: an archive holds no annotations of a known format, or several.
+        DataError: an archive holds no annotations of a known format, or several, or photos of the same names in several
+            folders.
     """
+    given = split_path(annotations)[0]
     form, annotations, inside = annotations_in(annotations, form, recognise, progress)
     if is_archive(images):
         archive, name = split_path(images)
         folder = unpacked(archive, progress)
-        folder = inner_path(folder, name, archive) if name else folder
-        return form, annotations, _photo_folder(folder, annotations, form) or folder
+        place = inner_path(folder, name, archive) if name else folder
+        return form, annotations, _photo_folder(place, annotations, form, (archive, folder), asked=True) or place
     if images is None and inside is not None and not (os.path.isdir(annotations) and form in OWN_PLACES):
-        images = _photo_folder(inside, annotations, form)
+        images = _photo_folder(inside, annotations, form, (given, inside))
     return form, annotations, images
 
 
@@ -143,11 +146,15 @@ def _form(path, recognise):
 # --- Photos ----------------------------------------------------------------------------------------------------------
 
 
-def _photo_folder(folder, annotations, form):
+def _photo_folder(folder, annotations, form, origin, asked=False):
     """The folder in an unpacked archive in which the photos are that annotations name; None for the reader's own.
 
+    origin: (path of the archive, folder into which the whole of it is unpacked), for messages
+    asked: whether the photos are asked for in this archive: then it is the folder by name where it is the reader's own
+
     Raises:
-        DataError: if the archive has no photo, and the annotations name some.
+        DataError: if the archive has no photo, and the annotations name some, or has photos of their names in several
+            folders.
     """
     default = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
     if form == "cvat" and os.path.isdir(os.path.join(default, "images")):  # and folders of subsets in it
@@ -161,43 +168,104 @@ def _photo_folder(folder, annotations, form):
         if form == "labelme":  # whose files may hold them
             return None
         raise DataError(f"{annotations}: the archive has no photos: give their folder (images=, --images).")
-    candidates = {default, *with_photos, folder}
+    candidates = {*with_photos, folder} | ({default} if _is_within(default, folder) else set())
     for place in with_photos:
         while len(place) > len(folder):
             place = os.path.dirname(place)
             candidates.add(place)
     if form == "coco_panoptic":  # its masks are called as photos are
         candidates = {place for place in candidates if "panoptic" not in os.path.basename(place)}
-    # The most photos; then the reader's own folder, then the shallowest.
-    ranked = sorted(candidates, key=lambda place: (-_hits(place, names), place != default, len(place), place))
-    best = ranked[0]
-    if not _hits(best, names):
+    best = _fullest(candidates, names, annotations, folder, default, origin)
+    if best is None:
         best = with_photos[0] if len(with_photos) == 1 else folder  # and the reader looks for names that are alike
     if best == default:
-        return None
+        return best if asked else None
     warnings.warn(f"{annotations}: takes the photos in {best} (images=, --images: another folder).", stacklevel=4)
     return best
+
+
+def _fullest(candidates, names, annotations, folder, default, origin):
+    """The folder of most photos of these names, the reader's own if it has as many; None if no folder has any.
+
+    Folders that have as many are told apart by the part that the path of the annotations names: train, val.
+
+    Raises:
+        DataError: nothing tells them apart, or the path names a folder that has fewer of the photos.
+    """
+    hits = {place: _hits(place, names) for place in candidates}
+    if not any(hits.values()):
+        return None
+    best = [place for place in sorted(candidates) if hits[place] == max(hits.values())]
+    if default in best:
+        return default
+    if len(best) > 1:  # the first names do not decide
+        names = photo_names(annotations, None)
+        full = {place: _hits(place, names) for place in best}
+        best = [place for place in best if full[place] == max(full.values())]
+    some = best + [place for place in sorted(candidates) if hits[place] and place not in best]
+    told = _told_by_path(some, annotations, folder)
+    if len(best) == 1 and told in (None, best[0]):
+        return best[0]
+    if told in best:
+        return told
+    archive, top = origin
+    places = [os.path.relpath(place, top).replace(os.sep, "/") for place in dict.fromkeys([*best, told or best[0]])]
+    shown = ", ".join(places[:SHOWN]) + (", ..." if len(places) > SHOWN else "")
+    raise DataError(f"{annotations}: {archive} has photos of its names in {len(places)} folders, {shown}: say which "
+                    f"are meant (images=, --images '{archive}#{places[0]}').")
+
+
+def _told_by_path(places, annotations, folder):
+    """The one of some folders whose words a path of annotations has, its nearest part first; None: it tells none."""
+    if _is_within(annotations, folder):
+        parts = os.path.splitext(os.path.relpath(annotations, folder))[0].split(os.sep)
+    else:  # folders further up tell nothing of the data
+        parts = os.path.splitext(os.path.abspath(annotations))[0].split(os.sep)[-2:]
+    words = {place: _words(os.path.relpath(place, folder)) for place in places}
+    for part in reversed(parts):
+        shared = {place: len(_words(part) & words[place]) for place in places}
+        most = [place for place in places if shared[place] == max(shared.values())]
+        if len(most) == 1:
+            return most[0]
+    return None
+
+
+def _words(path):
+    """Words and numbers of a path, parts of a split by one name each."""
+    return {PART_WORDS.get(word, word) for word in re.findall(r"[^\W\d_]+|\d+", path.casefold())}
+
+
+def _is_within(path, folder):
+    return os.path.relpath(path, folder).split(os.sep)[0] != os.pardir
 
 
 def _hits(place, names):
     return sum(os.path.isfile(os.path.join(place, name)) for name in names)
 
 
-def photo_names(annotations: str | os.PathLike) -> list[str]:
-    """list of the first names of photos in a file of annotations of any form, or in the first files of a folder."""
+def photo_names(annotations: str | os.PathLike, most: int | None = NAMES) -> list[str]:
+    """Look for names of photos in annotations of any form.
+
+    Args:
+        annotations: path of a file, or of a folder of files.
+        most: how many to find, in the first files of a folder; None finds all, in all files.
+
+    Returns:
+        The names, in their order.
+    """
     paths = [annotations]
     if os.path.isdir(annotations):
         names = sorted(name for name in os.listdir(annotations) if name.lower().endswith(DATA_ENDINGS))
-        paths = [os.path.join(annotations, name) for name in names[:LOOKED_AT]]
+        paths = [os.path.join(annotations, name) for name in names[:None if most is None else LOOKED_AT]]
     found = {}
     for path in paths:
         with open(path, "rb") as file:
             rest = b""
-            while len(found) < NAMES and (block := file.read(BLOCK)):
+            while (most is None or len(found) < most) and (block := file.read(BLOCK)):
                 text = rest + block
                 for match in PHOTO_NAME.finditer(text):
                     name = match[1].decode("utf-8", "replace").strip().replace("\\/", "/").replace("\\\\", "/")
                     leads_out = os.path.isabs(name) or ".." in name.split("/")
                     found[name.split("/")[-1] if leads_out else name] = None
                 rest = text[-512:]
-    return list(found)[:NAMES]
+    return list(found)[:most]

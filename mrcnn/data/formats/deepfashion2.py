@@ -77,7 +77,7 @@ class DeepFashion2Dataset(AnnotatedDataset):
         self.refuse(annotations, names=names, mapping=mapping, **others)
         self.start_loading(on_error)
         folder = _annotations_folder(annotations)
-        photos = PhotoFolder(images or _photo_folder(folder))
+        photos = PhotoFolder(images or _photo_folder(folder), self.note)
         stems = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".json") and not name.startswith("."))
         found = {stem: photos.find_stem(stem) for stem in stems[:limit]}
         missing = [stem for stem, name in found.items() if name is None]

@@ -60,7 +60,7 @@ class ImaterialistDataset(AnnotatedDataset):
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
-        folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
+        folder = PhotoFolder(_photo_folder(annotations) if images is None else images, self.note)
         categories, attributes = read_descriptions(descriptions_path(annotations, names))
         scan = Scan(annotations, limit, categories)
         photos, missing = self.find_photos(scan, folder, named_or_stem)

@@ -80,7 +80,7 @@ class InstanceMaskDataset(AnnotatedDataset):
         return self
 
     def _load_numbered(self, annotations, images, limit):
-        folder = PhotoFolder(images or os.path.join(annotations, NUMBERED_PHOTOS))
+        folder = PhotoFolder(images or os.path.join(annotations, NUMBERED_PHOTOS), self.note)
         masks = os.path.join(annotations, NUMBERED_MASKS)
         names = [name for name in sorted(os.listdir(masks)) if name.endswith(MASK_SUFFIX)][:limit]
         self.add_class(FORMAT, NUMBERED_CLASS, NUMBERED_CLASS)

@@ -138,10 +138,11 @@ class LabelMapDataset(WithLabelMaps):
             raise DataError(f"{annotations}: has no file of label names ({wanted}): give one (names=, --names).")
         listed, colours = label_colours.read_labels(names, annotations)
         classes = label_mapping.label_classes(listed, mapping, min_area)
-        folder = PhotoFolder(images or _photo_folder(annotations))
+        place = images or _photo_folder(annotations)
+        same = os.path.abspath(place) == os.path.abspath(annotations)  # then a map finds itself
+        folder = PhotoFolder(place, None if same else self.note)
         stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
         photos = {file: folder.find_stem(stem) for file, stem in stems.items()}
-        same = os.path.abspath(folder.path) == os.path.abspath(annotations)  # then a map finds itself
         for name in () if same else _unread_maps(annotations):
             self.note("picture", "of a kind that no label map is read from: left out; save it as PNG", name)
         for file, stem in stems.items():

@@ -65,7 +65,7 @@ class OpenImagesDataset(AnnotatedDataset):
         above = os.path.dirname(os.path.abspath(annotations))
         named = _descriptions(names or _found_descriptions(above))
         self._register_classes(rows, named, above)
-        folder, masks = PhotoFolder(images or above), PhotoFolder(above)
+        folder, masks = PhotoFolder(images or above, self.note), PhotoFolder(above)
         photos = {}
         for number, row in enumerate(rows):
             photos.setdefault(row["ImageID"], []).append((number, row))

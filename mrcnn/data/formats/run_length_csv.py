@@ -82,7 +82,7 @@ class RunLengthDataset(ImaterialistDataset):
         numbers = {entry["name"]: number for number, entry in listed.items()}
         one_class = layout.only_class is not None
         known = {*listed, *numbers} if listed and not one_class else None
-        folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
+        folder = PhotoFolder(_photo_folder(annotations) if images is None else images, self.note)
         scan = Scan(annotations, limit, known, layout)
         scan.labels[:] = [(0 if one_class else numbers.get(label, label), more) for label, more in scan.labels]
         if not listed:

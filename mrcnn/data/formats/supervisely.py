@@ -64,7 +64,7 @@ class SuperviselyDataset(AnnotatedDataset):
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
         root = _root_of(annotations)
-        folder, contents = PhotoFolder(images or root), []
+        folder, contents = PhotoFolder(images or root, self.note), []
         for path in _annotation_files(annotations, DEEPEST):
             try:
                 contents.append((path, _read(path)))

@@ -78,7 +78,7 @@ class VocDataset(LabelMapDataset):
             raise DataError(f"{annotations}: needs SegmentationObject, which numbers objects, and SegmentationClass "
                             "beside it, which tells their classes: give the folder that has both.")
         classes, colours, self._words = self._classes(root, names, mapping)
-        folder = PhotoFolder(images or os.path.join(root, voc_layout.PHOTOS))
+        folder = PhotoFolder(images or os.path.join(root, voc_layout.PHOTOS), self.note)
         stems = voc_layout.stems_of(root, split, self, annotations)[:limit]
         part_of = {} if split is not None else voc_layout.parts_of_stems(root)
         photos, refused = {}, {}

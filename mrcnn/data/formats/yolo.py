@@ -73,7 +73,7 @@ class YoloDataset(AnnotatedDataset):
         for note in layout.notes:
             self.note(*note)
         self._register_classes(layout.names)
-        folder = PhotoFolder(images or layout.root)
+        folder = PhotoFolder(images or layout.root, self.note)
         labels = yolo_files.LabelFiles(layout.root)
         entries, missing = self._listed(layout, labels, folder, split, bool(images))
         if entries and not labels.found:

@@ -118,6 +118,38 @@ def test_photos_apart_are_asked_for_and_may_be_an_archive(tmp_path):
     assert open_dataset(path, f"{photos}#val").image_info[0]["file_name"] == "a.png"
 
 
+PARTS = {f"images/{part}/{name}": photo() for part in ("Train", "Validation", "a") for name in ("0.png", "1.png")}
+
+
+@pytest.mark.parametrize("place, folder", [
+    ("annotations/instances_Train.json", "images/Train"), ("annotations/instances_Validation.json", "images/Validation"),
+    ("annotations/val2017.json", "images/Validation"), ("training/labels.json", "images/Train"),
+    ("images/a/labels.json", "images/a"),  # its own folder
+])
+def test_photos_of_names_that_several_folders_have_are_those_of_the_part_that_the_path_names(tmp_path, place, folder):
+    path = zipped(tmp_path / "a.zip", {place: coco("0.png", "1.png"), **PARTS})
+    for annotations, images in ((f"{path}#{place}", None), (f"{path}.unpacked/{place}", path)):
+        dataset = open_dataset(annotations, images)
+        assert [info["path"] for info in dataset.image_info] == [f"{path}.unpacked/{folder}/{i}.png" for i in (0, 1)]
+
+
+def test_photos_that_several_folders_have_and_nothing_tells_apart_are_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"instances.json": coco("0.png", "1.png"), **PARTS})
+    with pytest.raises(DataError, match="instances.json: .*a.zip has photos of its names in 3 folders, images/Train, "
+                                        "images/Validation, images/a: .*--images '.*a.zip#images/Train'"):
+        open_dataset(path)
+    # The part that the file names lacks a photo: another part's is not taken in its place.
+    del (members := dict(PARTS))["images/Validation/1.png"]
+    path = zipped(tmp_path / "b.zip", {"val.json": coco("0.png", "1.png"), **members, "images/a/1.png": b""})
+    with pytest.raises(DataError, match="val.json: .* in 3 folders, images/Train, images/a, images/Validation"):
+        open_dataset(path)
+    # 60 names are looked at first: only the last one is not in both folders.
+    names = [f"{i}.png" for i in range(61)]
+    members = {f"{folder}/{name}": photo() for folder in "bc" for name in names if folder + name != "b60.png"}
+    path = zipped(tmp_path / "c.zip", {"instances.json": coco(*names), **members})
+    assert located(path)[2] == f"{path}.unpacked/c"
+
+
 def test_an_archive_without_annotations_says_what_it_holds(tmp_path):
     path = zipped(tmp_path / "a.zip", {"data/instances.json": "{}", "more.zip": "PK"})
     with pytest.raises(DataError, match="a.zip: holds no annotations .*: it holds another archive, more.zip"):

@@ -381,3 +381,11 @@ def test_maps_of_kinds_that_are_not_read_are_told(folder):
     Image.fromarray(np.zeros((4, 6), np.uint8)).save(folder / "labels" / "later.tif")
     with pytest.warns(UserWarning, match="1 picture of a kind that no label map is read from.*later.tif"):
         load(folder)
+
+
+def test_two_photos_of_a_map_are_told_but_not_a_map_beside_its_photo(folder):
+    Image.fromarray(np.zeros(LABELS.shape, np.uint8)).save(folder / "photos" / "a.png")
+    note, = load(folder).notes
+    assert "differ in the ending alone" in note.how and note.first == "a.jpg, not a.png"
+    shutil.copy(folder / "photos" / "a.jpg", folder / "labels" / "a.jpg")
+    assert load(folder, images=folder / "labels").notes == []
