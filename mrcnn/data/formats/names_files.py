@@ -1,7 +1,8 @@
 """Files of class and label names, in the forms that tools write them.
 
     a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
-    number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head such as "index,class"
+    number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head ("index,class");
+                               "1. shirt", "1) shirt", "1 = shirt", "label 1: shirt", if the numbers ascend
     YAML                       data.yaml of YOLO: what stands under names
     JSON                       a list of names; {number: name}; a list of {"id", "name"}; {name: number}; or
                                one of these under "categories", "names" or "id2label"
@@ -12,6 +13,7 @@ A text that may be something else is refused: a name that is taken wrongly moves
 """
 
 import csv
+import io
 import os
 import re
 import warnings
@@ -25,9 +27,21 @@ LARGEST_LABEL = 65535
 NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write a name a line, "1 euro" too
 REMARK = re.compile(r"#\s|#$")  # "#shirt" may be a name
 NUMBER_FIRST = re.compile(r"(\d+)[\s,;:]+(\S.*)")
+LIST_NUMBER = re.compile(  # of lists as people write them; "1.5 l" and "2-door" are names
+    r"(?:(?:label|class|id|index|value)\s*[#:]?\s*(?P<after>\d+)\s*[:.)=-]\s*"
+    r"|[(\[]?(?P<bare>\d+)(?:\s*(?:=>|->|[.)\]=|>])|\s+[-\u2013\u2014])(?:\s+|(?=\D)))(?P<name>\S.*)", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
-NUMBER_WORDS = ("id", "index", "value", "number", "label", "pixel value", "class_id", "class id", "classid", "label_id")
-NAME_WORDS = ("name", "class", "label", "category", "class_name", "class name", "label_name", "names")
+NUMBER_WORDS = ("id", "index", "value", "number", "label", "pixel value", "class id", "classid", "label id",
+                "category id")
+NAME_WORDS = ("name", "class", "label", "category", "class name", "label name", "category name", "names", "classes",
+              "labels", "categories", "class names", "label names", "category names")
+CSV_DELIMITERS = (",", ";", "\t")
+# What all lines have that are no names alone: (pattern, what it is).
+NO_NAMES = (
+    (re.compile(r".*[;|\t].*"), "columns"),
+    (re.compile(r"""["'\u2018\u201c].*"""), "quotation marks"),
+    (re.compile(r"[-*\u2022]\s.*"), "marks of a list"),
+)
 COLOUR_FORMS = (
     re.compile(r"(?P<r>\d+)[\s,;]+(?P<g>\d+)[\s,;]+(?P<b>\d+)[\s,;:]+(?P<name>\S.*)"),
     re.compile(r"(?P<name>[^:#]+):\s*(?P<r>\d+)\s*,\s*(?P<g>\d+)\s*,\s*(?P<b>\d+)\s*(?::.*)?"),
@@ -92,7 +106,7 @@ def _text_names(path):
     if colour_entries([line for _, line in lines]):
         raise DataError(f"{path}: lists colours of label maps, whose label 0 is the background: give a file with the "
                         "names alone, in the order of their numbers.")
-    return _numbered(path, lines) or _one_a_line(path, lines)
+    return _list_numbers(path, lines) or _numbered(path, lines) or _one_a_line(path, lines)
 
 
 def _lines(path):
@@ -119,10 +133,51 @@ def _one_a_line(path, lines):
     if empty is not None:
         raise DataError(f"{path}: line {empty} is empty between names, and a name's line is its number: write the name "
                         "that is missing there, or take the line out.")
-    if len(lines) == 1 and "," in lines[0][1] and os.path.basename(path).lower() not in NEVER_NUMBERED:
+    if len(lines) == 1 and "," in lines[0][1] and not _never_numbered(path):
         raise DataError(f"{path}: has one line, {lines[0][1][:40]!r}: write a name a line, or a JSON list where a name "
                         "holds commas.")
-    return list(enumerate(line for _, line in lines))
+    if lines and _plain(lines[0][1]) in NAME_WORDS and not _never_numbered(path):
+        raise DataError(f"{path}: line {lines[0][0]}, {lines[0][1]!r}, may be a head or the first name: take it "
+                        "out, or write a JSON list of the names.")
+    return list(enumerate(_names_alone(path, [line for _, line in lines])))
+
+
+def _names_alone(path, names):
+    """The names, of which no form of a list is a part. Raises DataError."""
+    told = [what for form, what in NO_NAMES if all(map(form.fullmatch, names))]
+    told += ["a comma at the end"] * all(name.endswith(",") for name in names[:-1])
+    if len(names) > 1 and told:
+        raise DataError(f"{path}: its lines have {told[0]} beside the names, such as {names[0][:40]!r}: write a name a "
+                        "line, or a number and a name, or a JSON list where that is a part of the names.")
+    return names
+
+
+def _list_numbers(path, lines):
+    """[(label, name)] of lines that begin with ascending numbers as lists have them, "1." or "1)", else None."""
+    lines = [line for _, line in lines if line]
+    matches = [match for match in map(LIST_NUMBER.fullmatch, lines) if match]
+    if 2 * len(matches) <= len(lines):
+        return None
+    pairs = [(match["after"] or match["bare"], match["name"]) for match in matches]
+    labels = [int(label) for label, _ in pairs]
+    ascending = all(label < following for label, following in zip(labels, labels[1:]))
+    if ascending and len(pairs) == len(lines):
+        return pairs
+    if _never_numbered(path) and not ascending:
+        return None
+    first = next(line for line in lines if ascending != bool(LIST_NUMBER.fullmatch(line)))
+    how = f"and others not, such as {first[:40]!r}" if ascending else f"that do not ascend, such as {first[:40]!r}"
+    raise DataError(f"{path}: lines begin with numbers, {how}: number all of them, ascending, or write JSON, a list of "
+                    "names or {number: name}.")
+
+
+def _never_numbered(path):
+    return os.path.basename(path).lower() in NEVER_NUMBERED
+
+
+def _plain(word):
+    """A word of a head in lower case, with single spaces."""
+    return re.sub(r"[\s_-]+", " ", word.strip().lower())
 
 
 def _numbered(path, lines):
@@ -132,7 +187,7 @@ def _numbered(path, lines):
         matches = [form.fullmatch(line) for _, line in lines]
         if len(lines) > 2 and all(matches[1:]) and not matches[0]:
             if not _is_head(re.split(r"\s*[,;:\t]\s*|\s+(?=\S+$)", lines[0][1])):
-                if turned or os.path.basename(path).lower() in NEVER_NUMBERED:
+                if turned or _never_numbered(path):
                     continue
                 raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
                                 "have: number all of them, or none.")
@@ -143,9 +198,10 @@ def _numbered(path, lines):
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
         # "1 euro" and "2 euro" are names; so may be all lines of files that never have numbers.
         sure = len(names) == len(pairs) or labels == list(range(len(labels)))
-        if os.path.basename(path).lower() in NEVER_NUMBERED and (turned or labels != list(range(len(labels)))):
+        from_1 = len(names) == len(pairs) > 2 and labels == list(range(1, len(labels) + 1))
+        if _never_numbered(path) and (turned or labels != list(range(len(labels)))) and (turned or not from_1):
             continue
-        if not sure and not turned and len(set(labels)) == len(labels):
+        if not turned and len(set(labels)) == len(labels) and (not sure or (from_1 and _never_numbered(path))):
             raise DataError(f"{path}: its lines may be numbers and names, or names that begin with numbers, such as "
                             f"{lines[-1][1][:40]!r}: write JSON, a list of names or {{number: name}}.")
         if sure or not turned:
@@ -155,7 +211,7 @@ def _numbered(path, lines):
 
 def _is_head(cells):
     """Whether cells are the head of a table of numbers and names."""
-    words = [cell.strip().lower() for cell in cells]
+    words = [_plain(cell) for cell in cells]
     return len(words) == 2 and any(
         number in NUMBER_WORDS and name in NAME_WORDS for number, name in (words, words[::-1]))
 
@@ -164,19 +220,27 @@ def _csv_names(path):
     """[(label, name)] of a CSV: a column of numbers and one of names, or names alone."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file, skipinitialspace=True) if any(row)]
+            text = file.read()
+        tables = [[[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter,
+                                                                        skipinitialspace=True) if any(row)]
+                  for delimiter in CSV_DELIMITERS]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
-    widths = {len(row) for row in rows}
-    if widths == {2}:
-        head, rows = (rows[:1], rows[1:]) if _is_head(rows[0]) else ([], rows)
-        for number, name in ((0, 1), (1, 0)):
-            if all(row[number].isdecimal() for row in rows):
-                return [(row[number], row[name]) for row in rows]
-    elif widths == {1}:
-        names = [row[0] for row in rows]
-        return list(enumerate(names[1:] if names[0].lower() in NAME_WORDS else names))
-    shown = ", ".join(rows[0]) if rows else "nothing"
+    for rows in tables:
+        if {len(row) for row in rows} == {2}:
+            rows = rows[1:] if _is_head(rows[0]) else rows
+            for number, name in ((0, 1), (1, 0)):
+                if all(row[number].isdecimal() for row in rows):
+                    return [(row[number], row[name]) for row in rows]
+    if {len(row) for row in tables[0]} == {1}:
+        names = [row[0] for row in tables[0]]
+        if _plain(names[0]) in NAME_WORDS:
+            warnings.warn(f"{path}: its first line, {names[0]!r}, is taken as the head and no name; write a JSON list "
+                          "if it is one.", stacklevel=3)
+            names = names[1:]
+        lines = list(enumerate(names, 1))
+        return _list_numbers(path, lines) or _numbered(path, lines) or list(enumerate(_names_alone(path, names)))
+    shown = ", ".join(tables[0][0]) if tables[0] else "nothing"
     raise DataError(f"{path}: begins with {shown[:60]!r}: give a column of numbers and one of names, or a name a line.")
 
 

@@ -122,8 +122,8 @@ PARTS = {f"images/{part}/{name}": photo() for part in ("Train", "Validation", "a
 
 
 @pytest.mark.parametrize("place, folder", [
-    ("annotations/instances_Train.json", "images/Train"), ("annotations/instances_Validation.json", "images/Validation"),
-    ("annotations/val2017.json", "images/Validation"), ("training/labels.json", "images/Train"),
+    ("annotations/instances_Train.json", "images/Train"), ("annotations/val2017.json", "images/Validation"),
+    ("annotations/instances_Validation.json", "images/Validation"), ("training/labels.json", "images/Train"),
     ("images/a/labels.json", "images/a"),  # its own folder
 ])
 def test_photos_of_names_that_several_folders_have_are_those_of_the_part_that_the_path_names(tmp_path, place, folder):

@@ -23,6 +23,14 @@ from mrcnn.errors import DataError
     ("_classes.csv", 'Pixel Value, Class\n0, null\n1, skin\n2, "T-shirt, white"\n'),
     ("_classes.csv", 'name,id\nnull,0\nskin,1\n"T-shirt, white",2\n'),
     ("_classes.csv", 'class\nnull\nskin\n"T-shirt, white"\n'),
+    ("_classes.csv", "id;Label Name\n0;null\n1;skin\n2;T-shirt, white\n"),
+    ("_classes.csv", "0\tnull\n1\tskin\n2\tT-shirt, white\n"),
+    ("_classes.csv", 'Label Names\nnull\nskin\n"T-shirt, white"\n'),
+    ("_classes.csv", '0) null\n1) skin\n"2) T-shirt, white"\n'),
+    ("names.txt", "0. null\n1. skin\n2. T-shirt, white\n"),
+    ("labels.txt", "0.null\n1.skin\n2.T-shirt, white\n"),
+    ("names.txt", "0=null\n1 - skin\n[2] T-shirt, white\n"),
+    ("names.txt", "label 0: null\nLabel 1: skin\nclass 2 = T-shirt, white\n"),
     ("names.json", '[{"id": 2, "name": "T-shirt, white"}, {"id": 0, "name": "null"}, {"id": 1, "name": "skin"}]'),
     ("names.json", '{"categories": [{"id": 0, "name": "null"}, {"id": 1, "name": "skin"}, '
                    '{"id": 2, "name": "T-shirt, white"}]}'),
@@ -51,6 +59,17 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("names.txt", "null\n\nskin\n", "line 2 is empty between names"),
     ("names.txt", "cats and dogs\n0 cat\n1 dog\n", "line 1 ('cats and dogs') has no number"),
     ("names.txt", "1 euro\n2 euro\n5 euro\n", "may be numbers and names, or names that begin with numbers"),
+    ("names.txt", "background\n1. hat\n2. hair\n", "lines begin with numbers, and others not, such as 'background'"),
+    ("names.txt", "2. hat\n1. hair\n", "lines begin with numbers, that do not ascend, such as '2. hat'"),
+    ("labels.txt", "1 hat\n2 hair\n3 glove\n", "may be numbers and names, or names that begin with numbers"),
+    ("names.txt", "name\nhat\nhair\n", "line 1, 'name', may be a head or the first name"),
+    ("names.txt", "Class Names\nhat\n", "line 1, 'Class Names', may be a head or the first name"),
+    ("names.txt", "hat;red\nhair;blue\n", "its lines have columns beside the names, such as 'hat;red'"),
+    ("names.csv", "hat|red\nhair|blue\n", "its lines have columns beside the names"),
+    ("names.txt", "'hat',\n'hair'\n", "its lines have quotation marks beside the names"),
+    ("names.txt", "hat,\nhair\n", "its lines have a comma at the end"),
+    ("classes.txt", "- hat\n- hair\n", "its lines have marks of a list beside the names"),
+    ("names.csv", "number;name;colour\n0;hat;red\n", "its lines have columns beside the names"),
     ("names.txt", "cat, dog, bird\n", "has one line, 'cat, dog, bird'"),
     ("names.txt", '["cat", "dog"]', "call a JSON file .json"),
     ("labels.txt", "<View>", "begins with '<View>'"),
@@ -87,6 +106,22 @@ def test_names_that_begin_with_numbers_are_names_where_tools_write_names_alone(t
     assert read_names(tmp_path / "labels.txt") == {0: "shirt, blouse"}
     (tmp_path / "labels.txt").write_text("plain\n0 stars\n1 star\n")  # no head
     assert list(read_names(tmp_path / "labels.txt").values()) == ["plain", "0 stars", "1 star"]
+
+
+def test_lists_that_count_from_one_and_names_that_look_like_numbers(tmp_path):
+    for file in ("lip.txt", "labels.txt", "lip.csv"):
+        (tmp_path / file).write_text("1. Hat\n2. Hair\n3. Glove\n")
+        assert read_names(tmp_path / file) == {1: "Hat", 2: "Hair", 3: "Glove"}
+    for names in (["1.5 l", "2.5 l"], ["2-door car", "4-door car"], ["3d printer", "7up"], ["name", "address"],
+                  ["a; b", "c"], ["shirt, blouse", "cap, hat"], ["class 1", "class 2"]):
+        (tmp_path / "classes.txt").write_text("\n".join(names))
+        assert list(read_names(tmp_path / "classes.txt").values()) == names
+
+
+def test_the_head_of_a_column_of_names_is_told(tmp_path):
+    (tmp_path / "names.csv").write_text("labels\nhat\nhair\n")
+    with pytest.warns(UserWarning, match="names.csv: its first line, 'labels', is taken as the head"):
+        assert read_names(tmp_path / "names.csv") == {0: "hat", 1: "hair"}
 
 
 def test_numbers_that_leave_some_out_are_kept(tmp_path):
