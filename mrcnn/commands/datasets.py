@@ -11,7 +11,7 @@ from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import ARRAYS, name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import carried_part, split_file
-from mrcnn.data.class_names import check_class_names
+from mrcnn.data.class_names import check_class_names, listed_classes
 from mrcnn.data.formats import READERS, located, open_dataset
 from mrcnn.data.formats.archives import is_archive
 from mrcnn.errors import DataError, UsageError
@@ -241,7 +241,7 @@ def _chosen_classes(dataset, options, annotations):
     from mrcnn.data.annotated import AnnotatedDataset, choose_classes
 
     config = options.program.config
-    names = dict(map(parse_setting, options.set)).get("CLASSES", config.CLASSES)
+    names = listed_classes(dict(map(parse_setting, options.set)).get("CLASSES", config.CLASSES))
     if names is None or list(names) == list(dataset.class_names[1:]):
         return dataset
     if not isinstance(dataset, AnnotatedDataset):
@@ -270,6 +270,13 @@ def drawn_pictures(subset: str, limit: int | None = None) -> DrawnPeople:
 
 
 def check_same_classes(training: Dataset, other: Dataset, train_path: str, other_path: str) -> None:
-    """Raise DataError if training and validation or test data name other classes."""
+    """Raise DataError if training and validation or test data name other classes.
+
+    A group without objects that one of them lists, and the other has as a class, becomes a class of both.
+    """
+    from mrcnn.data.annotated import keep_groups
+
+    keep_groups(training, other.class_names, f"{other_path} has it as a class")
+    keep_groups(other, training.class_names, f"{train_path} has it as a class")
     check_class_names(training.class_names, other.class_names, f"{train_path} has the classes", f"{other_path} has",
-                      "list the same classes in both files, or name those to take by --set CLASSES=...")
+                      "list the same classes in both files, or name those to take by --set CLASSES=NAME,NAME")

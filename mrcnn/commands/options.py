@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
+from mrcnn.data.class_names import listed_classes
 from mrcnn.errors import UsageError, UserError
 from mrcnn.files import disk_reason, printable
 from mrcnn.outputs import release_outputs
@@ -108,16 +109,15 @@ def stages_text(stages: Sequence[Stage]) -> str:
 
 
 def parse_setting(text: str) -> tuple[str, object]:
-    """(name, value) from NAME=VALUE; the value is read as JSON, else as a Python literal, else taken as text."""
+    """(name, value) from NAME=VALUE; of JSON, else a Python literal, else text; CLASSES are a list of names."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
         raise UsageError(f"--set {text}: write NAME=VALUE, for example --set WEIGHT_DECAY=0.0005.")
     for read in (json.loads, ast.literal_eval):
-        try:
-            return name.strip(), read(value)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):  # the latter of what is nested too deeply
-            continue
-    return name.strip(), value
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):  # the latter of deep nesting
+            value = read(value)
+            break
+    return name.strip(), listed_classes(value) if name.strip() == "CLASSES" else value
 
 
 def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]:

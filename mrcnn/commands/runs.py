@@ -72,11 +72,15 @@ def check_installed(module: str, package: str, what: str, otherwise: str = "") -
 def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str = "") -> None:
     """Raise DataError unless a checkpoint knows the dataset's classes, in their order.
 
-    It may know them by their names up to the first comma, which is told.
+    It may know them by their names up to the first comma, which is told. A group without objects that the data lists
+    becomes a class if the checkpoint knows it.
 
     checkpoint: path; whose: what the dataset is, for the message; otherwise: what else the user can do
     """
+    from mrcnn.data.annotated import keep_groups
+
     known = _class_names_of(checkpoint)
+    keep_groups(dataset, known, f"{checkpoint} knows it")
     check_class_names(known, dataset.class_names, f"{checkpoint} was trained on the classes",
                       f"those of {whose} are",
                       f"give --images and annotations with the classes of the checkpoint{otherwise}")

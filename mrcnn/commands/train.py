@@ -50,10 +50,13 @@ def train(options: argparse.Namespace) -> None:
     take_batch_size(options, training)
     if recipe or options.batch_size:
         overrides = {**overrides_of(options), **({"RECIPE": recipe.lines()} if recipe else {})}
+    from mrcnn.data.annotated import keep_groups
     from mrcnn.training.trackers import trackers_of
     from mrcnn.training.validation import validation_callbacks
 
     model = start_model(options, overrides, training)
+    for other in (validation, testing):  # the checkpoint may have made classes of the training data's groups
+        keep_groups(other, training.class_names, "the training data has it as a class")
     stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)

@@ -56,6 +56,8 @@ class AnnotatedDataset(Reporting):
         lost: list of Loss, of objects and photos that were left out.
         only_boxes: whether every outline is an upright rectangle, as far as the reader looks.
         attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
+        unused_groups: [(number of classes before it, its class_info)] of what the file lists as a class and uses as the
+            name of a group alone: no class, unless `keep_groups` makes it one.
     """
 
     whole_names = True  # many classes of clothes share their first word
@@ -65,6 +67,7 @@ class AnnotatedDataset(Reporting):
         super().__init__(class_map)
         self.only_boxes = False
         self.attribute_names = {}
+        self.unused_groups = ()
         self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
 
     @staticmethod
@@ -307,6 +310,38 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     return chosen
 
 
+def keep_groups(dataset: Dataset, names: Iterable[str] | None, why: str) -> None:
+    """Make those of a data set's unused groups classes, in their places, that others take for classes; that is told.
+
+    The data set itself is changed. A group without objects is a class where other data, a checkpoint or a user says so.
+
+    Args:
+        dataset: any Dataset, prepared; those of other kinds have no such groups.
+        names: that classes have elsewhere; None: not known.
+        why: who names them, for the line that tells of it, as "b.json has it as a class".
+    """
+    groups = [(place, info) for place, info in getattr(dataset, "unused_groups", ())
+              if f"{info['source']}.{info['id']}" not in dataset.class_from_source_map]  # as of a second file
+    kept = [str(info["name"]) for _, info in groups if names is not None and str(info["name"]) in names]
+    if not kept:
+        return
+    infos, rest = [], []
+    for place in range(len(dataset.class_info) + 1):
+        for before, info in groups:
+            if before == place and str(info["name"]) in kept:
+                infos.append(info)
+            elif before == place:
+                rest.append((len(infos), info))
+        infos += dataset.class_info[place:place + 1]
+    dataset.class_info, dataset.unused_groups = infos, tuple(rest)
+    dataset.prepare()
+    warnings.warn(f"{', '.join(kept)}: kept as a class, though no object here is of it and others name it as their "
+                  f"supercategory: {why}.", stacklevel=2)
+    for method in vars(dataset).values():
+        if isinstance(method, OfTheWhole):  # the whole, which is asked, has to number its classes in the same way
+            keep_groups(method.dataset, kept, why)
+
+
 def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> AnnotatedDataset:
     """A prepared copy of a data set that knows some of its classes, in an order of its own.
 
@@ -320,14 +355,19 @@ def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> Annotated
         DataError: if a name is given twice, or the data set has no such class.
     """
     names = list(names)
+    if dataset.unused_groups:
+        dataset = copy.copy(dataset)
+        keep_groups(dataset, names, "CLASSES names it")
     known = {name: info for name, info in zip(dataset.class_names[1:], dataset.class_info[1:])}
     for name in names:
         if name not in known or names.count(name) > 1:
             close = difflib.get_close_matches(str(name), known, 1)
             hint = f" (did you mean {close[0]!r}?)" if close and name not in known else ""
             what = "are named twice" if name in known else "are none of the data's"
-            raise DataError(f"CLASSES: {name!r} {what}{hint}: take some of {', '.join(known)}, each once.")
+            raise DataError(f"CLASSES: {name!r} {what}{hint}: take some of {', '.join(known)}, each once, as "
+                            """'CLASSES=["NAME", "NAME"]'.""")
     chosen = copy.copy(dataset)
+    chosen.unused_groups = ()
     chosen.class_info = [dataset.class_info[0], *(dict(known[name]) for name in names)]
     left_out = (info for name, info in known.items() if name not in names)
     chosen._left_out = {*dataset._left_out, *(f"{info['source']}.{info['id']}" for info in left_out)}

@@ -63,6 +63,30 @@ def check_class_names(known: Sequence[str] | None, given: Sequence[str] | None, 
                         f"{theirs} here, and they must be the same, in the same order: {remedy}.")
 
 
+def listed_classes(value: object) -> list[str] | None:
+    """Read the value of the setting CLASSES.
+
+    Args:
+        value: a list of names, or a text of names with commas between them; None: all classes.
+
+    Returns:
+        The names, or None.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if isinstance(value, str):
+        value = [name.strip() for name in value.split(",")]
+    if value is None or (isinstance(value, (list, tuple)) and value and all(map(_is_name, value))):
+        return value if value is None else list(value)
+    raise DataError(f"CLASSES={value!r}: give names of classes, as --set CLASSES=NAME,NAME, or where names hold commas "
+                    """as --set 'CLASSES=["NAME", "NAME"]'.""")
+
+
+def _is_name(value):
+    return isinstance(value, str) and bool(value.strip())
+
+
 def _listed(names):
     """The names in a few words."""
     listed = ", ".join(str(name) for name in names[1:7])

@@ -133,3 +133,26 @@ def test_validation_data_of_other_classes_is_refused_with_the_first_that_differs
     with pytest.raises(DataError, match="t.json has the classes hat, coat, but v.json has hat: class 2 is 'coat' there "
                                         "and none here.*same order.*--set CLASSES"):
         fashion_datasets.check_same_classes(training, other, "t.json", "v.json")
+
+
+def test_equal_lists_of_categories_serve_together_and_classes_may_be_typed_as_a_text(photos):
+    content = json.loads((photos / "a.json").read_text())
+    content["categories"] = [{"id": 1, "name": "hat"}, {"id": 2, "name": "cap", "supercategory": "hat"}]
+    content["annotations"] = content["annotations"][:2]
+    (photos / "a.json").write_text(json.dumps(content))  # with hats
+    for entry in content["annotations"]:
+        entry["category_id"] = 2
+    (photos / "b.json").write_text(json.dumps(content))  # with caps alone
+    training, other = (fashion_datasets.open_data(options(annotations=str(photos / name)))
+                       for name in ("a.json", "b.json"))
+    assert other.class_names == ["BG", "cap"]
+    with pytest.warns(UserWarning, match="hat: kept as a class, .*: a.json has it as a class"):
+        fashion_datasets.check_same_classes(training, other, "a.json", "b.json")
+    assert training.class_names == other.class_names == ["BG", "hat", "cap"]
+    assert other.object_classes(0).tolist() == [2]
+    for text in ("CLASSES=cap,hat", "CLASSES=cap, hat", 'CLASSES=["cap", "hat"]'):
+        with pytest.warns(UserWarning, match="hat: kept as a class, .*: CLASSES names it"):
+            dataset = fashion_datasets.open_data(options(annotations=str(photos / "b.json"), set=[text]))
+        assert dataset.class_names == ["BG", "cap", "hat"]
+    with pytest.raises(DataError, match="'cup' are none of the data's.*'cap'.*, each once, as 'CLASSES="):
+        fashion_datasets.open_data(options(annotations=str(photos / "b.json"), set=["CLASSES=cup"]))

@@ -43,6 +43,12 @@ def test_a_setting_is_read_as_what_it_looks_like(text, value):
     assert name == "A" and read == value and type(read) is type(value)
 
 
+def test_classes_are_names_and_no_letters():
+    assert parse_setting("CLASSES=boot") == ("CLASSES", ["boot"])
+    assert parse_setting('CLASSES=["a, b", "c"]') == ("CLASSES", ["a, b", "c"])
+    assert parse_setting("CLASSES=null") == ("CLASSES", None)
+
+
 @pytest.mark.parametrize("text", ["A", "=1", ""])
 def test_a_setting_without_name_or_value(text):
     with pytest.raises(UsageError, match="NAME=VALUE"):

@@ -14,6 +14,7 @@ from mrcnn.architectures import mask_rcnn
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
 from mrcnn.commands.settings import new_config, overrides_of, starts_of, tell_image_size
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.errors import CheckpointError, DataError, UsageError
 from mrcnn.model import MaskRCNN
 from mrcnn.weights import downloads
@@ -223,6 +224,17 @@ def test_a_checkpoint_whose_names_end_at_the_first_comma(monkeypatch, known, tol
     else:
         with pytest.warns(UserWarning, match=told):
             fashion_runs.check_classes("w.h5", data, "the data")
+
+
+def test_a_group_that_a_checkpoint_knows_as_a_class_is_one(monkeypatch):
+    monkeypatch.setattr(fashion_runs, "_class_names_of", lambda path: ["BG", "shoe", "boot"])
+    dataset = AnnotatedDataset()
+    dataset.add_class("coco", 2, "boot")
+    dataset.unused_groups = [(1, {"source": "coco", "id": 1, "name": "shoe"})]
+    dataset.prepare()
+    with pytest.warns(UserWarning, match="shoe: kept as a class, .*: w.h5 knows it"):
+        fashion_runs.check_classes("w.h5", dataset, "the data")
+    assert dataset.class_names == ["BG", "shoe", "boot"] and dataset.map_source_class_id("coco.2") == 2
 
 
 @pytest.mark.parametrize("command, package, told", [

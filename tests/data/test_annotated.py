@@ -12,6 +12,7 @@ from mrcnn.data.annotated import (
     AnnotatedDataset,
     ObjectAnnotation,
     choose_classes,
+    keep_groups,
     photo_name,
     select,
     without,
@@ -228,6 +229,31 @@ def test_classes_that_are_not_there_are_named(tmp_path):
         choose_classes(dataset, ["hat", "shoes"])
     with pytest.raises(DataError, match="'hat' are named twice"):
         choose_classes(dataset, ["hat", "hat"])
+
+
+def test_a_group_without_objects_is_a_class_where_others_have_it_as_one(tmp_path):
+    path = coco_file(tmp_path)
+    content = json.loads((tmp_path / "a.json").read_text())
+    # Category 2, without objects, is the group of hat and shoe.
+    content["categories"] = [{"id": 1, "name": "hat", "supercategory": "coat"}, {"id": 2, "name": "coat"},
+                             {"id": 5, "name": "shoe", "supercategory": "coat"}]
+    content["annotations"] = [entry for entry in content["annotations"] if entry["category_id"] != 2]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    dataset = open_dataset(path)
+    part = select(dataset, [0])
+    assert dataset.class_names == ["BG", "hat", "shoe"] and dataset.object_classes(0).tolist() == [1, 2]
+    for names in (None, ["hat", "glove"]):
+        keep_groups(dataset, names, "x")
+        assert dataset.class_names == ["BG", "hat", "shoe"]
+    with pytest.warns(UserWarning, match="coat: kept as a class, .*: b.json has it as a class"):
+        keep_groups(dataset, ["BG", "coat"], "b.json has it as a class")
+    assert dataset.class_names == ["BG", "hat", "coat", "shoe"]  # in the order of the ids
+    assert dataset.object_classes(0).tolist() == [1, 3] and dataset.load_mask(0)[1].tolist() == [1, 3]
+    assert part.class_names == ["BG", "hat", "shoe"]  # of another data set nothing changes
+    with pytest.warns(UserWarning, match="coat: kept as a class, .*: CLASSES names it"):
+        chosen = choose_classes(part, ["shoe", "coat"])
+    assert chosen.class_names == ["BG", "shoe", "coat"] and chosen.object_classes(0).tolist() == [1]
+    assert part.class_names == ["BG", "hat", "shoe"]
 
 
 def coco_file(folder):

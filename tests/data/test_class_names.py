@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrcnn.data.class_names import check_class_names, check_knows, first_difference, same_classes
+from mrcnn.data.class_names import check_class_names, check_knows, first_difference, listed_classes, same_classes
 from mrcnn.errors import DataError
 
 NAMES = ["BG", "shirt, blouse", "hat", "shoe"]
@@ -42,3 +42,16 @@ def test_a_model_that_knows_no_names_takes_any():
     check_knows(SimpleNamespace(class_names=None), data)
     with pytest.raises(DataError, match="class 2 is 'shoe' there and 'hat' here.*model.class_names"):
         check_knows(SimpleNamespace(class_names=["BG", "shirt", "shoe", "hat"]), data)
+
+
+@pytest.mark.parametrize("value, names", [
+    (None, None), ("boot", ["boot"]), ("shoe, boot", ["shoe", "boot"]), (("shoe, low", "boot"), ["shoe, low", "boot"]),
+    ("", "CLASSES"), ([], "CLASSES"), (3, "CLASSES=3: give names of classes, as --set CLASSES=NAME,NAME"),
+    (["a", 1], "CLASSES"),
+])
+def test_the_classes_that_a_setting_names(value, names):
+    if isinstance(names, str):
+        with pytest.raises(DataError, match=names):
+            listed_classes(value)
+    else:
+        assert listed_classes(value) == names

@@ -55,9 +55,10 @@ class CocoDataset(AnnotatedDataset):
 
         Ids that are text in one place and number in another are one id where only one fits. Annotation ids that occur
         twice, as in merged files, are harmless: they are listed in `faults`, the objects kept; but an object that is
-        the same in all but area and box is kept once. Categories that only name a group are left out, and those of one
-        name become one class. Sizes that the file lacks are read from the photos. Names of Label Studio's uploads are
-        looked up as `label_studio.find_photos` says. What is taken otherwise than written is in `notes`.
+        the same in all but area and box is kept once. Categories that only name a group are left out (`keep_groups`
+        makes them classes), and those of one name become one class. Sizes that the file lacks are read from the photos.
+        Names of Label Studio's uploads are looked up as `label_studio.find_photos` says. What is taken otherwise than
+        written is in `notes`.
 
         Args:
             annotations: path of the JSON file
@@ -84,6 +85,9 @@ class CocoDataset(AnnotatedDataset):
         file.settle_boxes(chosen, boxes_as_masks)
         folder = PhotoFolder((os.path.dirname(annotations) or ".") if images is None else images)
         self._add_photos(file, chosen, folder, annotations)
+        self.unused_groups = (*self.unused_groups, *(
+            (len(self.class_info) + file.before(key), {"source": SOURCE, "id": key, "name": file.name(key)})
+            for key in file.groups))
         for category_id in file.classes:
             group = file.categories[category_id].get("supercategory")
             self.add_category(SOURCE, category_id, file.name(category_id), group)

@@ -33,6 +33,7 @@ class CocoFile:
         photos: {image id: entry}
         categories: {category id: entry}
         classes: list of ids of the categories that are classes, in their order
+        groups: list of ids of the categories that only name a group, in their order
         objects: {image id: [(number among the photo's objects, annotation)]} of those whose photo and class exist, with
             the ids of `photos` and `classes`, and an `iscrowd` that is true or false
         of_label_studio: whether the file says that it comes from there
@@ -57,6 +58,7 @@ class CocoFile:
         self.categories = categories_by_id(self.content["categories"], path)
         self.photos = self._unique_photos()
         self.objects = self._objects_by_photo()
+        self.groups = []
         self.classes = self._classes() if class_ids is None else self._asked_classes(class_ids)
         self._settle_crowds(crowds)
         if class_ids is not None:
@@ -67,6 +69,10 @@ class CocoFile:
     def name(self, category_id: int | str) -> str:
         """Name of a category."""
         return category_name(category_id, self.categories[category_id])
+
+    def before(self, category_id: int | str) -> int:
+        """How many of the classes go before a category, in the order of all."""
+        return in_order([*self.classes, category_id]).index(category_id)
 
     # --- Entries -----------------------------------------------------------------------------------------------------
     def _unique_photos(self):
@@ -147,11 +153,12 @@ class CocoFile:
                     some[place] = number, {**annotation, "category_id": merged[annotation["category_id"]]}
         used = {annotation["category_id"] for some in self.objects.values() for _, annotation in some}
         left = {key: entry for key, entry in self.categories.items() if key not in merged}
-        phantoms = phantom_categories(left, used)
-        for key in phantoms:
-            how = "without objects that others name as their supercategory: left out of the classes"
+        self.groups = phantom_categories(left, used)
+        for key in self.groups:
+            how = ("without objects that others name as their supercategory: left out of the classes, unless CLASSES, "
+                   "the checkpoint or the other data have it")
             self._report.note("category", how, f"{key!r}, {self.name(key)}")
-        return in_order(left.keys() - set(phantoms))
+        return in_order(left.keys() - set(self.groups))
 
     # --- Crowds and boxes --------------------------------------------------------------------------------------------
     def _settle_crowds(self, crowds):
