@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Container
 
 from mrcnn.data.dataset import Dataset
@@ -10,6 +11,7 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
+LEFT_OUT = "left out"  # in the words of a note: of what a reader did not take
 
 
 class Reporting(Dataset):
@@ -140,7 +142,7 @@ class Reporting(Dataset):
             source: path of the annotations.
 
         Raises:
-            DataError: no photo was loaded.
+            DataError: no photo was loaded; the message tells the commonest reason.
         """
         photos_before, faults_before, notes_before = self._loaded_before
         for note in self.notes[notes_before:]:
@@ -149,6 +151,20 @@ class Reporting(Dataset):
         for harmless, verb in ((False, "skipped"), (True, "found harmless faults:")):
             warn_of_faults(source, verb, [fault for fault in new if fault.harmless == harmless])
         if len(self.image_info) == photos_before:
-            raise DataError(f"{source}: no photos remain: there are none, or the limit or the classes keep none.")
+            raise DataError(f"{source}: no photos remain: {self._why_none(new, self.notes[notes_before:])}.")
         if len(self.class_info) == 1:
             raise DataError(f"{source}: it names no class: give the objects names, and the file the list of these.")
+
+    def _why_none(self, faults, notes):
+        """Why no photo was loaded, in words: the commonest fault of whole photos, and what most were left out for."""
+        whole = [fault for fault in faults if fault.number is None]
+        counts = Counter(fault.kind for fault in whole)
+        reasons = []
+        for kind, count in counts.most_common(1):
+            first = next(fault for fault in whole if fault.kind == kind)
+            of_all = f"{count} of {len(whole)} left out as" if len(counts) > 1 else f"all {count} left out as"
+            remedy = ": give the folder of the photos (images=, --images)" if kind == "missing" else ""
+            reasons.append(f"{of_all} {kind!r}, as {first}{remedy}")
+        left_out = [note for note in notes if LEFT_OUT in note.how]
+        reasons += [str(note) for note in sorted(left_out, key=lambda note: -note.count)[:1]]
+        return "; ".join(reasons) or "there are none, or the limit or the classes keep none"

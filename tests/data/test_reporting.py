@@ -44,3 +44,17 @@ def test_options_without_use_and_words_that_are_neither_are_refused():
 def test_an_end_without_photos_is_an_error():
     with pytest.raises(DataError, match="rows.txt: no photos remain"):
         begun("raise").finish_loading("rows.txt")
+
+
+def test_an_end_without_photos_names_the_commonest_reason():
+    dataset = begun("skip")
+    for name, kind in (("a.jpg", "missing"), ("b.jpg", "unreadable"), ("c.jpg", "missing")):
+        dataset.fault("rows.txt", Fault(name, kind, "the photo is not in photos"))
+    dataset.fault("rows.txt", Fault("d.jpg", "no mask", "a box alone", 3))  # an object's, which leaves the photo
+    dataset.note("photo", "turned", "e.jpg", 9)
+    dataset.note("task", "with drafts alone: left out", "f.jpg", 2)
+    with pytest.raises(DataError) as error, pytest.warns(UserWarning):
+        dataset.finish_loading("rows.txt")
+    assert str(error.value) == (
+        "rows.txt: no photos remain: 2 of 3 left out as 'missing', as a.jpg: the photo is not in photos: give the "
+        "folder of the photos (images=, --images); 2 tasks with drafts alone: left out (first: f.jpg).")

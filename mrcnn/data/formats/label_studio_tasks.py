@@ -52,6 +52,7 @@ class Task:
         photo: address of the photo, as written; None where there is none
         trouble: why there is none
         annotations, predictions: lists of Annotation
+        drafts: whether it has work that was not submitted
     """
 
     key: object
@@ -59,6 +60,7 @@ class Task:
     trouble: str
     annotations: list
     predictions: list
+    drafts: bool = False
 
     @property
     def name(self) -> str:
@@ -140,6 +142,7 @@ def _merge(first, other, report):
     if not new and other.annotations:
         report.note("task", "listed twice with the same annotations: taken once", other.name)
     first.annotations.extend(new)
+    first.drafts = first.drafts or other.drafts
     first.predictions.extend(_unknown(other.predictions, first.predictions))
 
 
@@ -168,7 +171,7 @@ def _task_of(entry, place, report):
     annotations = _annotations(given, place), _annotations(lists.get("predictions"), place)
     if photo is not None:
         trouble = _drawn_elsewhere(data, photo, [one for some in annotations for one in some], report)
-    return Task(key, None if trouble else photo, trouble, *annotations)
+    return Task(key, None if trouble else photo, trouble, *annotations, drafts=bool(entry.get("drafts")))
 
 
 def _drawn_elsewhere(data, photo, annotations, report):
@@ -289,7 +292,10 @@ def choose(path: str | os.PathLike, tasks: list[Task], annotator: str | int | No
         mine = [one for one in sound if wanted is None or wanted in one.who]
         if not mine:
             what = "an annotation" if wanted is None else f"one of {annotator}"
-            report.note("task", f"without {'a prediction' if of_models else what}: left out", task.name)
+            how = f"without {'a prediction' if of_models else what}: left out"
+            if task.drafts and not every and not of_models:
+                how = "with drafts alone: left out; submit them in Label Studio, and export again"
+            report.note("task", how, task.name)
             continue
         if len(mine) > 1:
             how = "annotated more than once: the newest is taken"

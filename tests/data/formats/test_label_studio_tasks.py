@@ -220,3 +220,14 @@ def test_tasks_in_folders_and_without_an_ending_are_read_too(tmp_path):
         written(tmp_path / "tasks", "not a task", name)
     written(tmp_path / "tasks", [task(1, annotation(11), photo="a.jpg")], "tasks.json")
     assert recognises(tmp_path / "tasks")
+
+
+def test_drafts_are_told(tmp_path):
+    report = AnnotatedDataset()
+    tasks = [{**task(1, photo="a.jpg"), "drafts": [annotation(1)]}, task(2, photo="b.jpg"),
+             {**task(3, annotation(3), photo="c.jpg"), "drafts": [annotation(4)]}]
+    found = choose("a.json", read_tasks(written(tmp_path, tasks), report), None, report)
+    assert [one.photo for one, _ in found] == ["c.jpg"]
+    drafts, bare = map(str, report.notes)
+    assert drafts == "1 task with drafts alone: left out; submit them in Label Studio, and export again (first: a.jpg)"
+    assert bare == "1 task without an annotation: left out (first: b.jpg)"
