@@ -23,6 +23,7 @@ PHOTOS = 50  # looked at unless told otherwise
 
 def diagnose(options: argparse.Namespace) -> None:
     """Print where objects are lost and what mends it; write diagnose.json and diagnose.png."""
+    from mrcnn.data.annotated import keep_groups
     from mrcnn.drawing.pictures import write_figure
     from mrcnn.evaluation.findings import find
     from mrcnn.evaluation.funnel_report import diagnosis_figure, diagnosis_text
@@ -35,6 +36,7 @@ def diagnose(options: argparse.Namespace) -> None:
     claim_outputs([os.path.join(folder, name) for name in ("diagnose.json", "diagnose.png")], options.overwrite)
     model = load_model(path, options, overrides)
     check_has(model, "get_anchors", path)
+    keep_groups(dataset, model.class_names, f"{path} knows it")
     from mrcnn.inference.diagnosis import examine, written_in  # brings in Keras, which load_model does quietly
 
     diagnosis = examine(model, dataset, training_objects(options, dataset))

@@ -56,7 +56,8 @@ def train(options: argparse.Namespace) -> None:
 
     model = start_model(options, overrides, training)
     for other in (validation, testing):  # the checkpoint may have made classes of the training data's groups
-        keep_groups(other, training.class_names, "the training data has it as a class")
+        if other is not None:
+            keep_groups(other, training.class_names, "the training data has it as a class")
     stages = planned_stages(model.config, options)
     callbacks = validation_callbacks(model, validation, options.evaluate_every, options.evaluate_limit,
                                      options.keep_best, options.patience, testing)
