@@ -135,6 +135,10 @@ def left_to_do(stages: Sequence[Stage], model: Segmenter, callbacks: Sequence) -
             begin = model.stage["first_epoch"]
             index = min(same, key=lambda i: abs(begins[i] - begin))
             if any(getattr(callback, "is_over", bool)() for callback in callbacks):
+                left = begin + begins[index + 1] - begins[index] - model.epoch
+                if left > 0 and model.devices.chief:
+                    print(f"--patience ended the stage {stages[index].layers} after epoch {model.epoch}: its other "
+                          f"{left} epochs fall away.")
                 index, begin = index + 1, model.epoch
     for i in range(index, len(stages)):
         last_epoch = begin + begins[i + 1] - begins[i]

@@ -15,18 +15,20 @@ from collections.abc import Callable, Sequence
 import keras
 
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.objects import class_counts, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import write_json
 from mrcnn.training.history import HISTORY, number_of, read_history_rows
 
 BEST = "best.json"
+PARTS = {"val": "validation", "test": "test"}  # of the data, in words
 
 
 class Figures(keras.callbacks.Callback):
     """Puts the figures of a network on a dataset into the logs: "val_segm_AP" ... or "val_mean_IoU" ...
 
     They are those that the network names (`Segmenter.figures`). In epochs between they are NaN, so that files whose
-    columns are those of the first epoch have a place for them.
+    columns are those of the first epoch have a place for them. Photos without any object are told before the first.
 
     Args:
         segmenter: the `Segmenter` that trains.
@@ -45,7 +47,12 @@ class Figures(keras.callbacks.Callback):
                  part: str = "val"):
         super().__init__()
         self.segmenter, self.dataset, self.every, self.limit, self.part = segmenter, dataset, every, limit, part
-        self.measured = None
+        self.measured, self.looked = None, False
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        if not self.looked:  # once for all stages
+            warn_without_objects(self.dataset, self.limit, self.part)
+        self.looked = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {} if logs is None else logs
@@ -55,6 +62,29 @@ class Figures(keras.callbacks.Callback):
             self.measured = self.segmenter.measure(self.dataset, limit=self.limit)
         for name in self.segmenter.figures:
             logs[f"{self.part}_{name}"] = self.measured[name] if due else math.nan
+
+
+def warn_without_objects(dataset: Dataset, limit: int | None = None, part: str = "val") -> None:
+    """Warn of photos to be measured that have no object, for figures of objects are undefined on them.
+
+    Args:
+        dataset: prepared Dataset.
+        limit: number of photos that are measured, the first ones; None takes all.
+        part: of the data, "val" or "test".
+
+    Raises:
+        DataError: naming a photo whose objects cannot be read.
+    """
+    image_ids = dataset.image_ids[:limit]
+    for image_id in image_ids:  # the first that has one ends it
+        with named_errors(dataset, image_id):
+            if class_counts(dataset, [image_id]).any():
+                return
+    limited = len(image_ids) < len(dataset.image_ids)
+    which, remedy = ((f"The first {len(image_ids)} of {len(dataset.image_ids)}", "raise --evaluate-limit") if limited
+                     else (f"All {len(image_ids)}", "give photos with objects"))
+    warnings.warn(f"{which} {PARTS.get(part, part)} photos have no object, so figures of objects, such as AP and IoU, "
+                  f"are NaN in every epoch, and no epoch is chosen by them: {remedy}.", stacklevel=3)
 
 
 class PartLoss(keras.callbacks.Callback):
@@ -82,7 +112,8 @@ class KeepBest(keras.callbacks.Callback):
     """Keeps the weights of the best epoch as ..._NAME_best.h5 in the run folder, beside the numbered checkpoints.
 
     best.json there says which epoch it was, how good, and on which photos, so that a run that is taken up again
-    compares with it if they are the same. Epochs without a value, or with NaN, are passed over.
+    compares with it if they are the same. Epochs without a value, or with NaN, are passed over; a stage of which all
+    are is told at its end.
 
     Args:
         segmenter: the `Segmenter` that trains.
@@ -98,7 +129,7 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         self.segmenter, self.monitor, self.photos = segmenter, monitor, photos
         self.mode = mode or _better(monitor)
-        self.best, self.measured_on = None, None
+        self.best, self.measured_on, self.seen = None, None, []
 
     @property
     def path(self) -> str:
@@ -106,6 +137,7 @@ class KeepBest(keras.callbacks.Callback):
         return self.segmenter.checkpoint_path.replace("{epoch:04d}", "best")
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        self.seen = []
         known = read_best(self.segmenter.log_dir)
         same = known is not None and known["monitor"] == self.monitor and os.path.isfile(self.path)
         self.measured_on = self.photos() if self.photos else None
@@ -122,6 +154,7 @@ class KeepBest(keras.callbacks.Callback):
             warnings.warn(f"No best checkpoint is kept: {self.monitor} is not among {known}.", stacklevel=2)
             return
         value = float(value)
+        self.seen.append(value)
         if math.isnan(value) or not (self.best is None or _is_better(value, self.best, self.mode)):
             return
         self.best = value
@@ -132,9 +165,28 @@ class KeepBest(keras.callbacks.Callback):
             **({"photos": self.measured_on} if self.measured_on else {}),
         })
 
+    def on_train_end(self, logs: dict | None = None) -> None:
+        tell_undefined(self.seen, "--keep-best", self.monitor, "no checkpoint of this stage is kept as the best")
+
+
+def tell_undefined(values: Sequence[float], whose: str, monitor: str, effect: str) -> None:
+    """Print what an option did not do where the figure that it goes by was NaN in all epochs.
+
+    Args:
+        values: of the figure in the epochs of a stage.
+        whose: the option.
+        monitor: name of the figure in the logs.
+        effect: what came of it.
+    """
+    if values and all(map(math.isnan, values)):
+        print(f"{whose}: {monitor} was NaN in all {len(values)} epochs, so {effect}: choose by another figure, or "
+              "measure photos with objects (--evaluate-limit N takes the first N alone).")
+
 
 class StopEarly(keras.callbacks.EarlyStopping):
     """Early stopping that counts no epoch in which nothing was measured: patience is a number of measurements.
+
+    It tells which epochs fall away by it.
 
     Args:
         segmenter: the `Segmenter` that trains, for a resumed stage to know what it measured before.
@@ -145,10 +197,11 @@ class StopEarly(keras.callbacks.EarlyStopping):
     def __init__(self, segmenter: object = None, photos: Callable[[], dict] | None = None, **settings: object):
         # Its "auto" would leave open which of the values measured before a resume is the best.
         super().__init__(**{"mode": _better(settings.get("monitor", "val_loss")), **settings})
-        self.segmenter, self.photos = segmenter, photos
+        self.segmenter, self.photos, self.seen = segmenter, photos, []
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin(logs)
+        self.seen = []
         if self.photos:
             note_photos(self.segmenter, self.monitor, self.photos(), "--patience")
         best, without_gain = self._before()
@@ -171,8 +224,25 @@ class StopEarly(keras.callbacks.EarlyStopping):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = (logs or {}).get(self.monitor)
+        if value is not None:
+            self.seen.append(float(value))
         if value is None or not math.isnan(value):
             super().on_epoch_end(epoch, logs)
+            if self.stopped_epoch and self.stopped_epoch == epoch:  # Keras never stops after the first, epoch 0
+                self._tell_end(epoch + 1)
+
+    def _tell_end(self, done):
+        """Print that the stage ends early, unless it ends anyway. done: epochs since the start of the run"""
+        epochs = (self.params or {}).get("epochs") or done
+        if epochs > done:
+            moved = "fallen below" if _better(self.monitor) == "min" else "risen above"
+            print(f"\n--patience {self.patience}: {self.monitor} has not {moved} {float(self.best):.4g} for "
+                  f"{self.wait} measurements: the stage ends after epoch {done} of {epochs}, and its other "
+                  f"{epochs - done} epochs fall away.")
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        super().on_train_end(logs)
+        tell_undefined(self.seen, "--patience", self.monitor, "no epoch was counted and none could end the stage")
 
 
 def values_before(segmenter: object, monitor: str, photos: dict | None = None) -> list[float]:

@@ -20,6 +20,8 @@ def options_of(*arguments):
 class Run:
     """A model that trains as many epochs of each stage as the stage takes before it is stopped early."""
 
+    devices = SimpleNamespace(chief=True)
+
     def __init__(self, epoch=0, over=False, **stage):
         self.epoch, self.over, self.stage = epoch, over, stage or None
 
@@ -59,6 +61,14 @@ def test_a_resumed_run_goes_on_with_its_stage():
     twice = "all:5:1e-4,heads:5:1e-3,all:5:1e-4"
     assert Run(12, **dict(late, epochs=15, first_epoch=10)).trained(twice) == [("all", 12, 15)]
     assert Run(2, **dict(late, epochs=5, first_epoch=0)).trained(twice)[1:] == [("heads", 5, 10), ("all", 10, 15)]
+
+
+def test_a_resumed_run_tells_the_epochs_that_patience_took(capsys):
+    heads = {"layers": "heads", "epochs": 20, "learning_rate": 1e-3, "first_epoch": 0}
+    Run(9, over=True, **heads).trained(STAGES)
+    assert capsys.readouterr().out == "--patience ended the stage heads after epoch 9: its other 11 epochs fall away.\n"
+    Run(20, over=True, **heads).trained(STAGES)  # nothing of it is left
+    assert capsys.readouterr().out == ""
 
 
 def test_stages_that_differ_in_their_augmentation_alone_are_told_apart():

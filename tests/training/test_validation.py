@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import warnings
 from types import SimpleNamespace
 
 import h5py
@@ -26,6 +27,7 @@ from mrcnn.training.validation import (
     read_best,
     validation_callbacks,
     values_before,
+    warn_without_objects,
 )
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -175,6 +177,44 @@ def test_values_of_other_photos_are_not_compared(tmp_path, capsys):
     assert len(run.saved) == 1
 
 
+def test_a_figure_without_a_value_in_any_epoch_is_told_at_the_end(tmp_path, capsys):
+    both = KeepBest(Run(tmp_path), "val_segm_AP"), StopEarly(monitor="val_segm_AP", patience=1)
+    for callback in both:
+        epochs(callback, "val_segm_AP", [math.nan, math.nan])
+        callback.on_train_end()
+    best, stop = capsys.readouterr().out.splitlines()
+    assert best.startswith("--keep-best: val_segm_AP was NaN in all 2 epochs, so no checkpoint")
+    assert stop.startswith("--patience: val_segm_AP was NaN in all 2 epochs") and "--evaluate-limit" in stop
+    for callback in both:  # another stage
+        callback.set_model(SimpleNamespace())
+        epochs(callback, "val_segm_AP", [math.nan, 0.1])
+        callback.on_train_end()
+    assert capsys.readouterr().out == ""
+
+
+class Counted(Squares):
+    """Photos of so many squares each."""
+
+    def __init__(self, *objects):
+        super().__init__()
+        self.objects = objects
+
+    def object_classes(self, image_id):
+        return np.ones(self.objects[image_id], int)
+
+
+def test_photos_to_be_measured_without_an_object_are_told_once():
+    first = Figures(object(), Counted(0, 0, 1).load(3), limit=2)
+    with pytest.warns(UserWarning, match="The first 2 of 3 validation photos have no object.*raise --evaluate-limit"):
+        first.on_train_begin()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first.on_train_begin()  # the next stage
+        Figures(object(), Counted(0, 0, 1).load(3)).on_train_begin()
+    with pytest.warns(UserWarning, match="All 2 test photos have no object.*give photos with objects"):
+        warn_without_objects(Counted(0, 0).load(2), part="test")
+
+
 def test_a_figure_that_is_not_logged_is_said(tmp_path):
     with pytest.warns(UserWarning, match="val_segm_AP is not among loss"):
         KeepBest(Run(tmp_path)).on_epoch_end(0, {"loss": 1.0})
@@ -210,6 +250,20 @@ def test_early_stopping_on_the_logged_names():
     assert last_epoch(stop, "val_segm_AP", [nothing, 0.1, nothing, 0.3, nothing, 0.2, nothing, 0.1]) == 8
     stop = StopEarly(monitor="val_loss", mode="min", patience=1)
     assert last_epoch(stop, "val_loss", [3.0, 2.0, 1.0, 1.5]) == 4
+
+
+def test_what_patience_takes_from_a_stage_is_told(capsys):
+    stop = StopEarly(monitor="val_segm_AP", patience=2)
+    stop.set_params({"epochs": 5})
+    assert last_epoch(stop, "val_segm_AP", [0.25, 0.2, math.nan, 0.125]) == 4
+    assert capsys.readouterr().out == (
+        "\n--patience 2: val_segm_AP has not risen above 0.25 for 2 measurements: the stage ends after epoch 4 of 5, "
+        "and its other 1 epochs fall away.\n")
+    stop = StopEarly(monitor="val_loss", patience=1)
+    stop.set_params({"epochs": 3})
+    assert last_epoch(stop, "val_loss", [2.0, 3.0]) == 2
+    assert "val_loss has not fallen below 2 for 1 measurements" in capsys.readouterr().out
+    assert last_epoch(stop, "val_loss", [2.0, 1.0, 3.0]) == 3 and capsys.readouterr().out == ""  # its last anyway
 
 
 def test_a_resumed_stage_remembers_its_measurements(tmp_path):
