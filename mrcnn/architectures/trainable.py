@@ -25,7 +25,7 @@ from mrcnn.training.callbacks import (
 from mrcnn.training.devices import on_processor
 from mrcnn.training.ema import MeanWeights
 from mrcnn.training.machine import warn_of_slow_precision
-from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled
+from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled, warm_up_text
 from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
@@ -132,7 +132,7 @@ class Trainable:
         self._take_up_state(stage, len(batches))
         with self._claimed_run():
             if self.devices.chief:
-                self._open_run(learning_rate, epochs)
+                self._open_run(learning_rate, epochs, len(batches))
             self.history = self._fit(batches, validation, epochs,
                                      self._callbacks(batches, stage, custom, val_dataset))
             return self.history
@@ -181,7 +181,7 @@ class Trainable:
         self.log_dir = folder
         self.checkpoint_path = os.path.join(folder, os.path.basename(self.checkpoint_path))
 
-    def _open_run(self, learning_rate, epochs):
+    def _open_run(self, learning_rate, epochs, steps):
         """Write the settings into the run folder, and say what begins."""
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
@@ -190,6 +190,10 @@ class Trainable:
         self.config.save(os.path.join(self.log_dir, "config.json"))
         rate = rate_text(self.config, learning_rate)
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")
+        first = self.stage["first_epoch"]
+        told = warm_up_text(self.config, steps, epochs - first) if self.epoch == first else ""
+        if told:
+            print(f"{told}\n")
 
     def _fit(self, batches, validation, epochs, callbacks):
         """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""

@@ -145,6 +145,23 @@ def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
     return counts[:, 1:]
 
 
+def has_objects(dataset: Dataset, image_id: int) -> bool:
+    """Whether a photo has an object that is no crowd, by the label map where a data set tells of nothing else.
+
+    Args:
+        dataset: prepared Dataset.
+        image_id: of the photo.
+
+    Raises:
+        DataError: naming the photo, if its objects cannot be read.
+    """
+    with named_errors(dataset, image_id):
+        known = None if speaks_for_its_masks(dataset, "object_classes") else known_label_map(dataset, image_id)
+        if known is not None:
+            return bool(((np.asarray(known) > 0) & (np.asarray(known) < dataset.num_classes)).any())
+        return bool(class_counts(dataset, [image_id]).any())
+
+
 def count_classes(dataset: Dataset, image_ids: Collection[int]) -> np.ndarray:
     """Objects of each class in each photo, crowds not counted, as `class_counts` has them.
 

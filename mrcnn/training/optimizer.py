@@ -186,6 +186,22 @@ def rate_text(config: Settings, learning_rate: float) -> str:
     return f"{rate:g} ({learning_rate:g} is for LR_REFERENCE_BATCH={config.LR_REFERENCE_BATCH} photos a step)"
 
 
+def warm_up_text(config: Settings, steps: int, epochs: int) -> str:
+    """What a stage makes of WARMUP_STEPS where that is less than all of it, or the whole stage; "" elsewhere.
+
+    Args:
+        config: settings.
+        steps: number of steps of an epoch, which is the longest warm-up.
+        epochs: number of epochs of the stage.
+    """
+    asked = config.WARMUP_STEPS
+    parts = [f"over the {steps} steps of an epoch, the longest warm-up there is"] if asked > steps else []
+    if asked >= steps and epochs == 1:
+        parts.append("all through this stage of one epoch"
+                     + (", so LR_SCHEDULE=cosine lowers nothing in it" if config.LR_SCHEDULE == "cosine" else ""))
+    return f"WARMUP_STEPS={asked}: the rate climbs {', and '.join(parts)}." if parts else ""
+
+
 def make_optimizer(model: object, config: Settings, learning_rate: float, momentum: float, warmup_steps: int,
                    total_steps: int | None = None) -> object:
     """The optimizer of Config.OPTIMIZER for the model's trainable weights.

@@ -27,6 +27,18 @@ def test_a_rate_that_keras_callbacks_lowered_is_in_the_state_of_the_same_epoch(t
     assert [float(row["learning_rate"]) / RATE for row in rows] == pytest.approx([1, 1, 0.5])
 
 
+def test_a_warm_up_that_is_cut_is_told_where_its_stage_begins(tmp_path, capsys):
+    model = TinySemantic("training", TinySettings(WARMUP_STEPS=50), str(tmp_path))
+    model.train(Squares().load(4), None, RATE, 1, "all")
+    steps = -(-4 // model.config.BATCH_SIZE)
+    said = f"WARMUP_STEPS=50: the rate climbs over the {steps} steps of an epoch"
+    assert capsys.readouterr().out.count(said) == 1
+    again = TinySemantic("training", TinySettings(WARMUP_STEPS=50), str(tmp_path))
+    again.load_weights(model.find_last())
+    again.train(Squares().load(4), None, RATE, 2, "all")  # the same stage goes on
+    assert said not in capsys.readouterr().out
+
+
 def test_one_worker_alone_is_not_to_change_the_rate(tmp_path):
     model = TinySemantic("training", TinySettings(), str(tmp_path))
     model.devices.workers = 2

@@ -6,7 +6,7 @@ from made_pictures import Pictures, plain, settings
 
 from mrcnn.data import objects
 from mrcnn.data.batches import Batches
-from mrcnn.data.objects import class_counts, count_classes
+from mrcnn.data.objects import class_counts, count_classes, has_objects
 from mrcnn.errors import DataError
 
 
@@ -29,6 +29,20 @@ def test_objects_are_counted_without_masks_where_the_data_set_knows():
     dataset.load_mask = None
     dataset.object_classes = lambda image_id: np.array([3, 3, -1])
     assert count_classes(dataset, [1, 2]).tolist() == [[0, 0, 2], [0, 0, 2]]
+
+
+def test_a_photo_has_objects_by_what_its_data_set_tells():
+    masks = np.ones((4, 4, 1), bool)
+    dataset = Pictures([(None, masks, np.array([-2])), (None, masks, np.array([2]))])
+    assert [has_objects(dataset, i) for i in (0, 1)] == [False, True]  # a crowd is none
+    dataset.load_mask = None
+    dataset.label_map = lambda image_id: np.array([[0, 255], [0, [255, 3][image_id]]], np.uint8)
+    assert [has_objects(dataset, i) for i in (0, 1)] == [False, True]
+    dataset.object_classes = lambda image_id: [[1], []][image_id]
+    assert [has_objects(dataset, i) for i in (0, 1)] == [True, False]
+    dataset.object_classes = lambda image_id: 1 // 0
+    with pytest.raises(DataError, match="picture1.png: ZeroDivisionError"):
+        has_objects(dataset, 1)
 
 
 def test_masks_of_a_huge_data_set_are_not_decoded_to_count(monkeypatch):

@@ -7,7 +7,7 @@ from keras import layers
 
 from mrcnn.config import Config
 from mrcnn.errors import ConfigError
-from mrcnn.training.optimizer import WarmUp, make_optimizer, rate_text, scaled_rate, unscaled
+from mrcnn.training.optimizer import WarmUp, make_optimizer, rate_text, scaled_rate, unscaled, warm_up_text
 
 
 def test_warm_up_climbs_to_the_rate_and_stays():
@@ -52,6 +52,18 @@ def test_the_rate_follows_the_photos_of_a_step():
         assert scaled_rate(unchanged, 0.02) == 0.02 and rate_text(unchanged, 0.02) == "0.02"
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     assert float(make_optimizer(model, config, 0.02, 0.9, 0).learning_rate) == pytest.approx(0.0075)
+
+
+def test_a_warm_up_that_is_cut_or_takes_the_whole_stage_is_told():
+    config = Config(WARMUP_STEPS=40, LR_SCHEDULE="cosine")
+    assert warm_up_text(config, 41, 1) == warm_up_text(config, 40, 2) == ""
+    cut = "WARMUP_STEPS=40: the rate climbs over the 6 steps of an epoch, the longest warm-up there is"
+    assert warm_up_text(config, 6, 2) == f"{cut}."
+    assert warm_up_text(config, 6, 1) == (
+        f"{cut}, and all through this stage of one epoch, so LR_SCHEDULE=cosine lowers nothing in it.")
+    whole = "WARMUP_STEPS=40: the rate climbs all through this stage of one epoch."
+    assert warm_up_text(Config(WARMUP_STEPS=40), 40, 1) == whole
+    assert float(WarmUp(0.1, 6, 6)(5)) == pytest.approx(0.1 * (0.001 + 0.999 * 5 / 6))  # no cosine in it
 
 
 def test_a_stage_too_short_for_its_gradients_is_refused_and_what_is_left_over_told():
