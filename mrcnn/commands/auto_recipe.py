@@ -36,7 +36,7 @@ class Choice(NamedTuple):
         """The choice in one line."""
         parts = []
         if self.values:
-            parts.append(f"{values_text(self.values)}: {self.reason}")
+            parts.append(": ".join(filter(None, [values_text(self.values), self.reason])))
         elif not self.given and not self.unknown:
             parts.append(self.reason)
         if self.given:

@@ -66,21 +66,51 @@ class Situation(NamedTuple):
         return brings_settings(self.values.get("weights", "none"))
 
     @property
-    def passes(self) -> int:
+    def wanted_passes(self) -> int:
         """How often each photo is to be looked at."""
         photos, fewest, most = PASSES["gpu" if self.on_gpu else "cpu"]
         passes = min(max(math.ceil(photos / max(self.summary["photos"], 1)), fewest), most)
         return passes if self.pretrained else SEED_PASSES * passes
 
     @property
-    def epochs(self) -> int:
-        """Of the stages that are chosen or given."""
-        return parse_stages(self.values["STAGES"])[-1].last_epoch
+    def steps(self) -> int | None:
+        """STEPS_PER_EPOCH as chosen, given or still to be chosen; None is every photo once."""
+        photos = self.summary["photos"]
+        if "STEPS_PER_EPOCH" in self.values:
+            return int(self.values["STEPS_PER_EPOCH"] or 0) or None
+        if photos < 2 * self.validation:
+            return max(2, math.ceil(2 * self.validation / int(self.values["BATCH_SIZE"])))
+        return None
 
     @property
     def epoch_steps(self) -> int:
-        steps = self.values.get("STEPS_PER_EPOCH")
-        return int(steps) if steps else math.ceil(self.summary["photos"] / int(self.values["BATCH_SIZE"]))
+        return self.steps or math.ceil(self.summary["photos"] / int(self.values["BATCH_SIZE"]))
+
+    @property
+    def epoch_photos(self) -> int:
+        return self.steps * int(self.values["BATCH_SIZE"]) if self.steps else self.summary["photos"]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stages that are chosen or given; none before."""
+        return parse_stages(self.values["STAGES"]) if "STAGES" in self.values else []
+
+    @property
+    def epochs(self) -> int:
+        """Of the stages; before they are chosen, as many as are wanted."""
+        if self.stages:
+            return self.stages[-1].last_epoch
+        return max(1, round(self.wanted_passes * self.summary["photos"] / max(self.epoch_photos, 1)))
+
+    @property
+    def passes(self) -> float:
+        """How often each photo is looked at, by what is chosen and given."""
+        return self.epochs * self.epoch_photos / max(self.summary["photos"], 1)
+
+    @property
+    def times(self) -> str:
+        """The passes in words."""
+        return f"some {self.passes:.0f} times" if self.passes >= 10 else f"some {self.passes:.2g} times"
 
 
 # --- The network -----------------------------------------------------------------------------------------------------
@@ -120,30 +150,44 @@ def start(now: Situation) -> tuple[dict, str]:
 def canvas(now: Situation) -> tuple[dict, str]:
     """Size and shape of the canvas."""
     summary = now.summary
-    largest = SIDE_ON_CPU if not now.on_gpu else next(side for size, side in GPU_SIDES if now.machine["gpu"] >= size)
-    long_side = summary["long_side"]["median"] or SIDES[0]
-    sides = [side for side in SIDES if side <= largest]
-    sides = sides[: next((i for i, side in enumerate(sides) if side >= long_side), len(sides)) + 1]
-    for side in sides:
-        found = now.summary_of(side, sizes=True)
-        sizes = found["object_scale"] or {"p10": LEAST_SMALL, "median": LEAST_MEDIAN}
-        if sizes["p10"] >= LEAST_SMALL and sizes["median"] >= LEAST_MEDIAN:
-            reason = (f"the smallest canvas on which nine of ten objects are {LEAST_SMALL} pixels or more "
-                      f"({sizes['p10']:.0f}) and the median object is {LEAST_MEDIAN} or more ({sizes['median']:.0f})")
-            break
-    else:
-        why = "the photos are no larger" if side >= long_side else "a larger one costs too much here"
-        reason = (f"objects stay small, a tenth under {sizes['p10']:.0f} pixels and half under {sizes['median']:.0f}, "
-                  f"but {why}")
+    side, found, reason = _side(now)
     if found["too_small"]:
         classes = sorted(found["too_small_classes"].items(), key=lambda pair: (-pair[1], pair[0]))
         listed = ", ".join(f"{count} {name}" for name, count in classes[:3]) + (", ..." if len(classes) > 3 else "")
-        reason += f"; {found['too_small']} objects are under a pixel there and are not learned ({listed})"
+        about = "about " if "sizes" in found.get("estimated", ()) else ""
+        reason += f"; {about}{found['too_small']} objects are under a pixel there and are not learned ({listed})"
     mode = now.values.get("IMAGE_RESIZE_MODE", "rectangle")
     rarer = min(summary["wide_photos"], summary["photos"] - summary["wide_photos"])
     wide = mode in ("rectangle", "pad64") and rarer > summary["photos"] / 10
     values = {"IMAGE_MAX_DIM": side, "IMAGE_MIN_DIM": 0, "IMAGE_RESIZE_MODE": "rectangle", "ASPECT_BUCKETS": wide}
-    return values, reason + ("; batches hold photos of like shape, for some are wide and some tall" if wide else "")
+    told = wide and "ASPECT_BUCKETS" not in now.values
+    return values, reason + ("; batches hold photos of like shape, for some are wide and some tall" if told else "")
+
+
+def _side(now):
+    """(longer side of the canvas, the summary on it, why), of the size that the user gave if there is one."""
+    def looked_at(side):
+        found = now.summary_of(side, sizes=True)
+        return found, found["object_scale"] or {"p10": LEAST_SMALL, "median": LEAST_MEDIAN}
+
+    if "IMAGE_MAX_DIM" in now.values:
+        side = int(now.values["IMAGE_MAX_DIM"])
+        found, sizes = looked_at(side)
+        return side, found, (f"on a canvas of {side} nine of ten objects are {sizes['p10']:.0f} pixels or more, and "
+                             f"the median object is {sizes['median']:.0f}")
+    largest = SIDE_ON_CPU if not now.on_gpu else next(side for size, side in GPU_SIDES if now.machine["gpu"] >= size)
+    long_side = now.summary["long_side"]["median"] or SIDES[0]
+    sides = [side for side in SIDES if side <= largest]
+    sides = sides[: next((i for i, side in enumerate(sides) if side >= long_side), len(sides)) + 1]
+    for side in sides:
+        found, sizes = looked_at(side)
+        if sizes["p10"] >= LEAST_SMALL and sizes["median"] >= LEAST_MEDIAN:
+            return side, found, (
+                f"the smallest canvas on which nine of ten objects are {LEAST_SMALL} pixels or more "
+                f"({sizes['p10']:.0f}) and the median object is {LEAST_MEDIAN} or more ({sizes['median']:.0f})")
+    why = "the photos are no larger" if side >= long_side else "a larger one costs too much here"
+    return side, found, (f"objects stay small, a tenth under {sizes['p10']:.0f} pixels and half under "
+                         f"{sizes['median']:.0f}, but {why}")
 
 
 def anchors(now: Situation) -> tuple[dict, str]:
@@ -180,13 +224,14 @@ def heads(now: Situation) -> tuple[dict, str]:
     if now.brought:
         return {}, "as the weights have them"
     values = {"HEAD_NORM": "group"}
-    why = "group normalisation, which needs no large batches (Wu and He 2018)"
+    why = [] if "HEAD_NORM" in now.values else ["group normalisation, which needs no large batches (Wu and He 2018)"]
     if now.on_gpu:
-        return values, why
+        return values, "; ".join(why)
     light = {"TOP_DOWN_PYRAMID_SIZE": 128, "RPN_CHANNELS": 128, "MASK_CHANNELS": 128,
              "FPN_CLASSIF_FC_LAYERS_SIZE": 512, "TRAIN_ROIS_PER_IMAGE": 128, "POST_NMS_ROIS_TRAINING": 800,
              "PRE_NMS_PER_LEVEL_TRAINING": 1000, "POST_NMS_ROIS_INFERENCE": 500}
-    return {**values, **light}, f"{why}; half the width, as {now.machine['cores']} cores and no GPU are to train it"
+    why.append(f"half the width, as {now.machine['cores']} cores and no GPU are to train it")
+    return {**values, **light}, "; ".join(why)
 
 
 def room(now: Situation) -> tuple[dict, str]:
@@ -197,7 +242,13 @@ def room(now: Situation) -> tuple[dict, str]:
     values = {"MAX_GT_INSTANCES": max(20, math.ceil(most / 10) * 10)}
     if most > 100:  # the default of detections
         values["DETECTION_MAX_INSTANCES"] = values["MAX_GT_INSTANCES"]
-    return values, f"the fullest photo has {most} objects"
+    return values, f"the fullest photo{_measured(now)} has {most} objects"
+
+
+def _measured(now):
+    """Words for a number of objects or photos of a class that is of the measured photos alone; "" where it is of all.
+    """
+    return " of those measured" if "counts" in now.summary.get("estimated", ()) else ""
 
 
 # --- The training ----------------------------------------------------------------------------------------------------
@@ -224,9 +275,8 @@ def augmentation(now: Situation) -> tuple[dict, str]:
     if sided:
         return {"AUGMENT": "jitter-no-flip"}, f"{sided[0]} and {sided[1]} would be mixed up in a mirror: no flips"
     if now.passes >= 20 or not now.machine["objects"] or not now.machine["imgaug"]:
-        return {"AUGMENT": "jitter"}, (f"each photo comes some {now.passes} times: scale, flip and colour make it "
-                                       "another one")
-    return {"AUGMENT": "imgaug"}, f"flip, scale, rotation and brightness, for some {now.passes} passes"
+        return {"AUGMENT": "jitter"}, f"each photo comes {now.times}: scale, flip and colour make it another one"
+    return {"AUGMENT": "imgaug"}, f"flip, scale, rotation and brightness, for each photo comes {now.times}"
 
 
 def left_and_right(names: list[str]) -> tuple[str, str] | None:
@@ -246,11 +296,13 @@ def rare_classes(now: Situation) -> tuple[dict, str]:
     """Whether photos with rare classes come more often (Gupta 2019)."""
     photos = now.summary["photos"]
     classes = [entry for entry in now.summary["classes"] if entry["photos"]]
+    measured = _measured(now) and ", as far as was measured"
     if len(classes) < 2:
-        return {"REPEAT_THRESHOLD": 0.0}, "there are no two classes to balance"
+        return {"REPEAT_THRESHOLD": 0.0}, f"there are no two classes to balance{measured}"
     rarest, commonest = (pick(classes, key=lambda entry: entry["photos"]) for pick in (min, max))
     ratio = commonest["photos"] / rarest["photos"]
-    told = f"{commonest['name']} is in {commonest['photos']} photos, {rarest['name']} in {rarest['photos']}"
+    told = (f"{commonest['name']} is in {commonest['photos']} photos, {rarest['name']} in {rarest['photos']}"
+            f"{measured}")
     if ratio < IMBALANCE:
         return {"REPEAT_THRESHOLD": 0.0}, f"{told}: too little difference to repeat photos for"
     share = rarest["photos"] / photos
@@ -268,42 +320,48 @@ def losses(now: Situation) -> tuple[dict, str]:
     if not now.known("SOFT_MASK_TARGETS"):
         return {}, "as the network has them"
     values, counts = {"SOFT_MASK_TARGETS": True}, [c["objects"] for c in now.summary["classes"] if c["objects"]]
-    if len(counts) > 20 and max(counts) >= 100 * min(counts):
-        return {**values, "CLASS_LOSS": "seesaw"}, (
-            f"soft mask targets looked best; {len(counts)} classes of {min(counts)} to {max(counts)} objects: rare "
-            "ones are spared (Wang 2021)")
-    return values, "soft mask targets looked best; the classes are not so unequal that their loss needs weights"
+    why = [] if "SOFT_MASK_TARGETS" in now.values else ["soft mask targets looked best"]
+    unequal = len(counts) > 20 and max(counts) >= 100 * min(counts)
+    if unequal:
+        values["CLASS_LOSS"] = "seesaw"
+    if "CLASS_LOSS" not in now.values:
+        measured = _measured(now) and ", as far as was measured"
+        why.append(f"{len(counts)} classes of {min(counts)} to {max(counts)} objects{measured}: rare ones are spared "
+                   "(Wang 2021)" if unequal else
+                   f"the classes are not so unequal{measured} that their loss needs weights")
+    return values, "; ".join(why)
 
 
 def schedule(now: Situation) -> tuple[dict, str]:
     """Stages and length of an epoch."""
-    photos, batch_size, passes = now.summary["photos"], int(now.values["BATCH_SIZE"]), now.passes
-    values, extra = {"STEPS_PER_EPOCH": None}, ""
-    if photos < 2 * now.validation:
-        values["STEPS_PER_EPOCH"] = max(2, math.ceil(2 * now.validation / batch_size))
-        extra = (f"; an epoch is {values['STEPS_PER_EPOCH']} steps, for {now.validation} validation photos after each "
-                 f"pass over {photos} would take as long as the training")
-    epoch = (values["STEPS_PER_EPOCH"] or 0) * batch_size or photos
-    epochs = max(1, round(passes * photos / max(epoch, 1)))
+    photos, batch_size = now.summary["photos"], int(now.values["BATCH_SIZE"])
     rate = RATES.get(now.values.get("BACKBONE"), min(RATES.values())) if now.pretrained else 1e-3
     rate *= math.sqrt(batch_size / 4) * (SGD_FACTOR if now.values.get("OPTIMIZER") == "sgd" else 1)
     heads_first = now.pretrained and now.machine["objects"]
-    first = max(1, round(epochs / 12)) if heads_first and epochs > 1 else 0
-    stages = [Stage("heads", first, 1e-3)] * bool(first) + [Stage("all", epochs, rate)]
-    values["STAGES"] = stages_text(stages)
-    return values, (f"{photos} photos, each some {passes} times"
-                    f"{'' if now.pretrained else ', twice what an ImageNet start would need'}{extra}")
+    first = max(1, round(now.epochs / 12)) if heads_first and now.epochs > 1 else 0
+    stages = [Stage("heads", first, 1e-3)] * bool(first) + [Stage("all", now.epochs, rate)]
+    values = {"STEPS_PER_EPOCH": now.steps, "STAGES": stages_text(stages)}
+    why = f"{photos} photos, each {now.times}"
+    if not now.pretrained and "STAGES" not in now.values:
+        why += ", twice what an ImageNet start would need"
+    if now.steps and "STEPS_PER_EPOCH" not in now.values:
+        why += (f"; an epoch is {now.steps} steps, for {now.validation} validation photos after each pass over {photos} "
+                "would take as long as the training")
+    return values, why
 
 
 def optimizer(now: Situation) -> tuple[dict, str]:
     """Optimizer, and the mean of the weights."""
-    total = now.epochs * now.epoch_steps
+    total, longest = now.epochs * now.epoch_steps, now.epoch_steps
     decay = min(max(round(1 - 20 / max(total, 1), 3), 0.9), 0.999)
-    warm = min(500, max(10, total // 10))
+    warm = min(500, max(10, total // 10), max(longest, 1))  # a training takes no longer one than an epoch
     values = {"OPTIMIZER": "adamw", "WEIGHT_DECAY": 0.01, "LR_SCHEDULE": "cosine", "WARMUP_STEPS": warm,
               "EMA_DECAY": decay}
-    return values, (f"as in the presets ccp and best; {warm} of {total} steps warm up, and the mean of the weights "
-                    f"goes over {round(1 / (1 - decay))} steps")
+    stages = f" at the start of each of {len(now.stages)} stages" if len(now.stages) > 1 else ""
+    why = ["as in the presets ccp and best"] if {"OPTIMIZER", "WEIGHT_DECAY", "LR_SCHEDULE"} - now.values.keys() else []
+    told = {"WARMUP_STEPS": f"{warm} steps warm up{stages}, of {total} in all",
+            "EMA_DECAY": f"the mean of the weights goes over {round(1 / (1 - decay))} of {total} steps"}
+    return values, "; ".join([*why, *(text for name, text in told.items() if name not in now.values)])
 
 
 def workers(now: Situation) -> tuple[dict, str]:

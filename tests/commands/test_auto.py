@@ -83,9 +83,35 @@ def test_of_many_photos_some_are_measured_and_all_are_counted(monkeypatch, capsy
     options = options_of("--preset", "auto")
     recipe = take_recipe(options, drawn_pictures("train", 6), drawn_pictures("val", 2))
     assert "Recipe for 6 photos" in recipe.head and "(3 of 6 photos measured)" in recipe.head
-    summary = {"photos": 2, "objects": 5, "wide_photos": 1, "classes": [{"name": "hat", "objects": 5, "photos": 2}]}
-    assert scaled(summary, 1.5) == {"photos": 3, "objects": 8, "wide_photos": 2,
-                                    "classes": [{"name": "hat", "objects": 8, "photos": 3}]}
+    summary = {"photos": 2, "objects": 5, "wide_photos": 1, "too_small": 3, "too_small_classes": {"hat": 3},
+               "objects_per_photo": {"max": 4.0}, "classes": [{"name": "hat", "objects": 5, "photos": 2},
+                                                              {"name": "shoe", "objects": 0, "photos": 0}]}
+    some = scaled(summary, 1.5)  # 3 * 1.5 = 4.5
+    assert (some["photos"], some["objects"], some["wide_photos"], some["too_small"]) == (3, 8, 2, 5)
+    assert some["too_small_classes"] == {"hat": 5} and some["estimated"] == ("sizes", "counts")
+    assert some["classes"][0] == {"name": "hat", "objects": 8, "photos": 3}
+
+
+def test_objects_and_classes_are_counted_in_all_photos(monkeypatch):
+    summary = {"photos": 2, "objects": 5, "wide_photos": 1, "empty_photos": 1,
+               "objects_per_photo": {"max": 4.0}, "classes": [{"name": "hat", "objects": 5, "photos": 2},
+                                                              {"name": "shoe", "objects": 0, "photos": 0}]}
+    counts = np.array([[5, 0], [0, 0], [38, 1]])
+    every = scaled(summary, 1.5, counts)
+    assert (every["photos"], every["objects"], every["empty_photos"], every["wide_photos"]) == (3, 44, 1, 2)
+    assert every["classes"] == [{"name": "hat", "objects": 43, "photos": 2}, {"name": "shoe", "objects": 1, "photos": 1}]
+    fullest = every["objects_per_photo"]
+    assert (fullest["min"], fullest["median"], fullest["max"]) == (0, 5, 39) and fullest["mean"] == pytest.approx(44 / 3)
+    assert every["estimated"] == ("sizes",)
+    monkeypatch.setattr(auto, "MEASURED_AT_MOST", 2)
+    training = drawn_pictures("train", 5)
+    true = [len(training.load_mask(image_id)[1]) for image_id in training.image_ids]
+    found = auto.summaries(options_of("--preset", "auto"), training, {})[0](None)
+    assert found["objects"] == sum(true) and found["objects_per_photo"]["max"] == max(true)
+    monkeypatch.setattr("mrcnn.data.objects.DECODED_AT_MOST", 4)  # masks alone tell: too many to decode
+    assert auto.counts_of_all(training) is None
+    training.object_classes = lambda image_id: [1, 1]
+    assert auto.counts_of_all(training).sum(axis=0)[0] == 10
 
 
 def test_the_memory_of_a_step_is_reckoned_on_a_cpu():

@@ -52,6 +52,7 @@ def test_what_a_network_of_pixels_lacks_is_told():
     assert choices["losses"].values == {"PIXEL_LOSS": "cross-entropy+jaccard"}
     every = {name for choice in choices.values() for name in choice.values} - {"weights", "BATCH_SIZE"}
     assert all(hasattr(UNetSettings, name) for name in every - {"STAGES", "AUGMENT"})
+    assert Choice("x", {"C": 1}, "", {"B": 2}).told().split(maxsplit=1)[1] == "C=1; B=2 as you gave it"
     lacking = Choice("x", {}, "why", {}, ("A_B", "C"))
     assert lacking.told().split(maxsplit=1)[1] == "A_B, C are no setting of this network"
 

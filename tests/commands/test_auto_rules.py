@@ -198,12 +198,61 @@ def test_the_schedule_goes_by_start_and_network_and_optimizer():
 
 def test_the_optimizer_goes_by_the_number_of_steps():
     planned = {**CHOSEN, "STAGES": "heads:1:1e-3,all:14:3.5e-4", "STEPS_PER_EPOCH": 80}
-    values, _ = rules.optimizer(made(planned))
-    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (120, 0.983)  # of 1200 steps: 1 - 20 / 1200
+    values, told = rules.optimizer(made(planned))
+    # Of 1200 steps: a tenth is 120, of which each stage takes one epoch; 1 - 20 / 1200, and 1 / 0.017 = 59.
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (80, 0.983)
+    assert told == ("as in the presets ccp and best; 80 steps warm up at the start of each of 2 stages, of 1200 in all; "
+                    "the mean of the weights goes over 59 of 1200 steps")
     values, _ = rules.optimizer(made({**planned, "STEPS_PER_EPOCH": None}))
-    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (45, 0.956)  # 30 steps an epoch, 450 in all
-    values, _ = rules.optimizer(made({**planned, "STEPS_PER_EPOCH": 10_000}))
-    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (500, 0.999)
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (30, 0.956)  # 30 steps an epoch, 450 in all
+    values, told = rules.optimizer(made({**planned, "STAGES": "all:15:1e-3", "STEPS_PER_EPOCH": 10_000}))
+    assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (500, 0.999) and "500 steps warm up, of 150000" in told
+
+
+def test_the_schedule_is_reckoned_with_the_epochs_that_were_given():
+    few = {**CHOSEN, "weights": "none", "BACKBONE": "small"}
+    small = {"photos": 10, "validation": 6}
+    # 80 passes over 10 photos are 800; an epoch of 100 steps of 2 photos is 200 of them.
+    values, told = rules.schedule(made({**few, "STEPS_PER_EPOCH": 100}, **small))
+    assert values["STAGES"].startswith("all:4:") and "each some 80 times" in told and "an epoch is" not in told
+    values, told = rules.schedule(made(few, **small))  # 6 steps, which are 12 photos: 66.7 epochs
+    assert values["STEPS_PER_EPOCH"] == 6 and values["STAGES"].startswith("all:67:") and "an epoch is 6 steps" in told
+    # Three epochs of 6 steps of 2 photos are 36 photos, 3.6 times 10.
+    given = {**few, "STAGES": "heads:1:1e-3,all:2:1e-3"}
+    assert rules.schedule(made(given, **small))[1].startswith("10 photos, each some 3.6 times; an epoch is 6 steps")
+    values, told = rules.augmentation(made(given, **small))
+    assert values == {"AUGMENT": "imgaug"} and "each photo comes some 3.6 times" in told
+    assert rules.augmentation(made(few, **small))[0] == {"AUGMENT": "jitter"}
+    assert rules.optimizer(made({**given, "STEPS_PER_EPOCH": 6}, **small))[0]["WARMUP_STEPS"] == 6  # the longest there is
+
+
+def test_a_reason_tells_nothing_of_what_the_user_chose_otherwise():
+    values, told = rules.canvas(made({"IMAGE_MAX_DIM": 320}, sizes=SIZES))
+    assert values["IMAGE_MAX_DIM"] == 320
+    assert told == "on a canvas of 320 nine of ten objects are 14 pixels or more, and the median object is 42"
+    wide = {"sizes": SIZES, "wide_photos": 30}
+    assert "of like shape" in rules.canvas(made(**wide))[1]
+    assert "of like shape" not in rules.canvas(made({"ASPECT_BUCKETS": False}, **wide))[1]
+    assert rules.heads(made({"HEAD_NORM": "batch"}))[1] == "half the width, as 2 cores and no GPU are to train it"
+    masks = {"known": lambda name: name != "PIXEL_LOSS"}
+    assert "soft" not in rules.losses(made({"SOFT_MASK_TARGETS": False}, **masks))[1]
+    assert rules.losses(made({"CLASS_LOSS": "seesaw"}, **masks))[1] == "soft mask targets looked best"
+    told = rules.optimizer(made({**CHOSEN, "STAGES": "all:15:1e-3", "STEPS_PER_EPOCH": 80, "OPTIMIZER": "sgd",
+                                 "WARMUP_STEPS": 7, "EMA_DECAY": 0.5}))[1]
+    assert told == "as in the presets ccp and best"  # which is of WEIGHT_DECAY and LR_SCHEDULE
+
+
+def test_numbers_of_the_measured_photos_alone_are_told_as_such():
+    part = {"estimated": ("sizes", "counts")}
+    assert rules.room(made(**part))[1] == "the fullest photo of those measured has 8 objects"
+    assert rules.room(made(estimated=("sizes",)))[1] == "the fullest photo has 8 objects"
+    one = rules.rare_classes(made(classes=classes(60), **part))[1]
+    assert one == "there are no two classes to balance, as far as was measured"
+    assert "in 30, as far as was measured:" in rules.rare_classes(made(**part))[1]
+    masks = {"known": lambda name: name != "PIXEL_LOSS"}
+    assert "not so unequal, as far as was measured" in rules.losses(made(**masks, **part))[1]
+    lost = {"too_small": 40, "too_small_classes": {"belt": 40}}
+    assert "; about 40 objects are under a pixel" in rules.canvas(made(sizes=SIZES, **lost, **part))[1]
 
 
 def test_workers_leave_the_network_its_cores():
