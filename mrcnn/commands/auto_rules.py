@@ -345,8 +345,8 @@ def schedule(now: Situation) -> tuple[dict, str]:
     if not now.pretrained and "STAGES" not in now.values:
         why += ", twice what an ImageNet start would need"
     if now.steps and "STEPS_PER_EPOCH" not in now.values:
-        why += (f"; an epoch is {now.steps} steps, for {now.validation} validation photos after each pass over {photos} "
-                "would take as long as the training")
+        why += (f"; an epoch is {now.steps} steps, for {now.validation} validation photos after each pass over {photos}"
+                " would take as long as the training")
     return values, why
 
 

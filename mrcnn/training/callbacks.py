@@ -145,7 +145,8 @@ class LearningRateLog(keras.callbacks.Callback):
 class HistoryFile(keras.callbacks.Callback):
     """history.csv: one row for each epoch over all stages and resumes; a figure that is new in one gets a column.
 
-    An epoch that is run again, after a kill or from an older checkpoint, replaces its row.
+    An epoch that is run again, after a kill or from an older checkpoint, replaces its row. The column `epoch` counts
+    from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5.
     """
 
     def __init__(self, path: str | os.PathLike):

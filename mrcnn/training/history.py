@@ -1,4 +1,4 @@
-"""history.csv of a run: a row for each epoch, whatever other programs have made of the file."""
+"""history.csv of a run: a row for each epoch, counted from 0, whatever other programs have made of the file."""
 
 import csv
 import os

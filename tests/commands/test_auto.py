@@ -99,9 +99,11 @@ def test_objects_and_classes_are_counted_in_all_photos(monkeypatch):
     counts = np.array([[5, 0], [0, 0], [38, 1]])
     every = scaled(summary, 1.5, counts)
     assert (every["photos"], every["objects"], every["empty_photos"], every["wide_photos"]) == (3, 44, 1, 2)
-    assert every["classes"] == [{"name": "hat", "objects": 43, "photos": 2}, {"name": "shoe", "objects": 1, "photos": 1}]
+    assert every["classes"] == [{"name": "hat", "objects": 43, "photos": 2},
+                                {"name": "shoe", "objects": 1, "photos": 1}]
     fullest = every["objects_per_photo"]
-    assert (fullest["min"], fullest["median"], fullest["max"]) == (0, 5, 39) and fullest["mean"] == pytest.approx(44 / 3)
+    assert (fullest["min"], fullest["median"], fullest["max"]) == (0, 5, 39)
+    assert fullest["mean"] == pytest.approx(44 / 3)
     assert every["estimated"] == ("sizes",)
     monkeypatch.setattr(auto, "MEASURED_AT_MOST", 2)
     training = drawn_pictures("train", 5)

@@ -201,8 +201,8 @@ def test_the_optimizer_goes_by_the_number_of_steps():
     values, told = rules.optimizer(made(planned))
     # Of 1200 steps: a tenth is 120, of which each stage takes one epoch; 1 - 20 / 1200, and 1 / 0.017 = 59.
     assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (80, 0.983)
-    assert told == ("as in the presets ccp and best; 80 steps warm up at the start of each of 2 stages, of 1200 in all; "
-                    "the mean of the weights goes over 59 of 1200 steps")
+    assert told == ("as in the presets ccp and best; 80 steps warm up at the start of each of 2 stages, of 1200 in all"
+                    "; the mean of the weights goes over 59 of 1200 steps")
     values, _ = rules.optimizer(made({**planned, "STEPS_PER_EPOCH": None}))
     assert (values["WARMUP_STEPS"], values["EMA_DECAY"]) == (30, 0.956)  # 30 steps an epoch, 450 in all
     values, told = rules.optimizer(made({**planned, "STAGES": "all:15:1e-3", "STEPS_PER_EPOCH": 10_000}))
@@ -223,7 +223,7 @@ def test_the_schedule_is_reckoned_with_the_epochs_that_were_given():
     values, told = rules.augmentation(made(given, **small))
     assert values == {"AUGMENT": "imgaug"} and "each photo comes some 3.6 times" in told
     assert rules.augmentation(made(few, **small))[0] == {"AUGMENT": "jitter"}
-    assert rules.optimizer(made({**given, "STEPS_PER_EPOCH": 6}, **small))[0]["WARMUP_STEPS"] == 6  # the longest there is
+    assert rules.optimizer(made({**given, "STEPS_PER_EPOCH": 6}, **small))[0]["WARMUP_STEPS"] == 6  # an epoch
 
 
 def test_a_reason_tells_nothing_of_what_the_user_chose_otherwise():
