@@ -19,7 +19,8 @@ def best_overlaps(boxes: np.ndarray, canvases: np.ndarray, config: Settings) -> 
     Args:
         boxes: float [N, 4] canvas pixels.
         canvases: int [N, 2] (h, w) of their canvases.
-        config: Config, of which RPN_ANCHOR_SCALES, RPN_ANCHOR_RATIOS, RPN_ANCHOR_STRIDE and BACKBONE_STRIDES are read.
+        config: Config, of which RPN_ANCHOR_SCALES, RPN_ANCHOR_RATIOS, RPN_ANCHOR_STRIDE, BACKBONE_STRIDES and GEOMETRY
+            are read.
 
     Returns:
         float64 [N]. Of the anchors of one shape, the one with the nearest centre fits best, since the overlap along an
@@ -28,7 +29,7 @@ def best_overlaps(boxes: np.ndarray, canvases: np.ndarray, config: Settings) -> 
     boxes, canvases = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(canvases).reshape(-1, 2)
     best = np.zeros(len(boxes))
     for stride, scale in zip(config.BACKBONE_STRIDES, config.RPN_ANCHOR_SCALES):
-        centres = _nearest_centres(boxes, canvases, stride, config.RPN_ANCHOR_STRIDE)
+        centres = _nearest_centres(boxes, canvases, stride, config)
         for ratio in config.RPN_ANCHOR_RATIOS:
             best = np.maximum(best, _overlaps(boxes, centres, scale, ratio))
     return best
@@ -43,9 +44,12 @@ def _overlaps(boxes, centres, scale, ratio):
     return shared / np.maximum(areas + scale * scale - shared, 1e-9)
 
 
-def _nearest_centres(boxes, canvases, stride, anchor_stride):
+def _nearest_centres(boxes, canvases, stride, config):
     """float64 [N, 2]: (y, x) of the anchor centres of a level that are nearest to the centres of boxes."""
-    spacing, first = stride * anchor_stride, stride / 2
+    from mrcnn.network.geometries import geometry_of  # Keras: only the fit of anchors asks
+
+    anchor_stride = config.RPN_ANCHOR_STRIDE
+    spacing, first = stride * anchor_stride, stride * geometry_of(config).anchor_offset
     cells = -(-canvases // stride)
     last = (-(-cells // anchor_stride) - 1) * spacing + first
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -84,7 +88,7 @@ def propose_anchors(boxes: np.ndarray, canvases: np.ndarray, config: Settings) -
     values = np.stack([
         [[value(_overlaps(boxes, centres, scale, ratio)) for ratio in ratios] for scale in scales]
         for stride in config.BACKBONE_STRIDES
-        for centres in [_nearest_centres(boxes, canvases, stride, config.RPN_ANCHOR_STRIDE)]
+        for centres in [_nearest_centres(boxes, canvases, stride, config)]
     ])
     fits = [_climbed(values, _nearest(scales, start[0]), _nearest(ratios, start[1])) for start in starts]
     fit, at_scale, at_ratio = max(fits, key=lambda result: result[0])

@@ -26,14 +26,16 @@ def all_anchors(config, height, width):
     for stride, scale in zip(config.BACKBONE_STRIDES, config.RPN_ANCHOR_SCALES):
         cells = -(-height // stride), -(-width // stride)
         shapes = anchor_shapes(scale, config.RPN_ANCHOR_RATIOS)
-        levels.append(level_anchors(*cells, stride, shapes, config.RPN_ANCHOR_STRIDE))
+        offset = {"exact": 0.5, "matterport": 0}[config.GEOMETRY]  # centres of cells, or their corners
+        levels.append(level_anchors(*cells, stride, shapes, config.RPN_ANCHOR_STRIDE, offset))
     return np.concatenate([np.asarray(level) for level in levels])
 
 
+@pytest.mark.parametrize("geometry", ["exact", "matterport"])
 @pytest.mark.parametrize("anchor_stride", [1, 2])
 @pytest.mark.parametrize("height, width", [(128, 128), (192, 64)])
-def test_overlaps_are_those_of_the_whole_grid(height, width, anchor_stride):
-    config = Small(RPN_ANCHOR_STRIDE=anchor_stride, RPN_ANCHOR_RATIOS=[0.4, 1, 3])
+def test_overlaps_are_those_of_the_whole_grid(height, width, anchor_stride, geometry):
+    config = Small(RPN_ANCHOR_STRIDE=anchor_stride, RPN_ANCHOR_RATIOS=[0.4, 1, 3], GEOMETRY=geometry)
     boxes = random_boxes(300, height, width)
     anchors = all_anchors(config, height, width)
     expected = np.asarray(iou_matrix(boxes.astype(np.float32), anchors)).max(axis=1)
@@ -50,6 +52,19 @@ def test_an_anchor_itself_and_a_box_between_two():
     boxes = [[8, 8, 40, 40], [16, 16, 48, 48]]
     overlaps = best_overlaps(boxes, [[128, 128]] * 2, config)
     np.testing.assert_allclose(overlaps, [1, 576 / 1472], atol=1e-9)
+
+
+def test_boxes_on_matterports_anchors_have_all_of_them():
+    # Centres lie on the corners of cells there: those of 32 at 0, 16, 32 ... The first box is between two of the exact
+    # geometry; the ratio 2 fits boxes of 22.6 x 45.3 pixels round a corner wholly, and is proposed for them.
+    config = Small(RPN_ANCHOR_RATIOS=[1], GEOMETRY="matterport")
+    np.testing.assert_allclose(best_overlaps([[16, 16, 48, 48]], [[128, 128]], config), 1, atol=1e-9)
+    half = 32 * np.array([np.sqrt(0.5), np.sqrt(2)]) / 2
+    corners = np.array([[32, 48], [64, 64], [80, 48], [96, 80.0]])
+    boxes, canvases = np.concatenate([corners - half, corners + half], axis=1), [[128, 128]] * 4
+    scales, ratios = propose_anchors(boxes, canvases, config)
+    proposed = Small(RPN_ANCHOR_SCALES=scales, RPN_ANCHOR_RATIOS=ratios, GEOMETRY="matterport")
+    np.testing.assert_allclose(best_overlaps(boxes, canvases, proposed), 1, atol=0.01)
 
 
 def test_boxes_of_one_shape_get_their_anchors():
