@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import html
 import io
+import math
 from collections.abc import Sequence
 
 from mrcnn.collections.colour_names import COLOURS, NAMES
@@ -127,10 +128,12 @@ def _overview(findings):
 
 
 def _classes(findings):
-    outfits = max(findings.tables.facts["outfits"], 1)
-    shares = [entry["outfits"] / outfits for entry in findings.classes]
-    rows = [(entry["class"], f"{entry['objects']:,}", f"{entry['photos']:,}", f"{100 * share:.1f} %",
-             f"{100 * entry['share']:.1f} %", f"{entry['score']:.2f}",
+    outfits = findings.tables.facts["outfits"]
+    shares = [math.nan if entry["outfits"] is None or not outfits else entry["outfits"] / outfits
+              for entry in findings.classes]
+    rows = [(entry["class"], f"{entry['objects']:,}", f"{entry['photos']:,}",
+             "\u2013" if math.isnan(share) else f"{100 * share:.1f} %", f"{100 * entry['share']:.1f} %",
+             f"{entry['score']:.2f}",
              ", ".join(f"{name} {100 * count / entry['objects']:.0f} %" for name, count in entry["attributes"][:4]))
             for entry, share in zip(findings.classes, shares)]
     head = ("class", "objects", "photos", "of the outfits", "of its photo (median)", "score (median)", "attributes")

@@ -152,8 +152,10 @@ class Tables:
             list_transform(list_filter(attributes, lambda told: told.score >= {ATTRIBUTE_SCORE}),
             lambda told: told.name) AS attributes FROM raw JOIN kept USING (photo)
             WHERE object IS NOT NULL AND score >= {float(self.min_score)} AND class IN ({named or "''"})""")
+        # Of the photos and classes that count alone, so that both together are all that could count.
         self.facts["objects"] = self.one("SELECT count(*) FROM objects")
-        self.facts["weak"] = self.one(f"SELECT count(*) FROM raw WHERE score < {float(self.min_score)}")
+        self.facts["weak"] = self.one("SELECT count(*) FROM raw JOIN kept USING (photo) WHERE object IS NOT NULL "
+                                      f"""AND score < {float(self.min_score)} AND class IN ({named or "''"})""")
 
     def _owners(self):
         """Give what a person below the least score has to the one above it who has most of its pixels."""

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from mrcnn.collections.chance import itemsets, lift
+from mrcnn.collections.rows import PEOPLE
 from mrcnn.collections.tables import Tables
 
 LEAST = 5  # outfits that a pair or triple must be in; below it the interval is not to be trusted
@@ -114,16 +115,17 @@ def counts_by_class(tables: Tables) -> list[dict]:
     """Count the objects of each class.
 
     Returns:
-        One dict for each class, in descending order of objects: "class", "objects", "photos", "outfits", "share" (the
-        median share of its photo's pixels), "score" (the median), "colours" [(position in NAMES, objects)],
-        "attributes" [(name, objects)].
+        One dict for each class, in descending order of objects: "class", "objects", "photos", "outfits" (None of
+        persons: an outfit is what they wear), "share" (the median share of its photo's pixels), "score" (the median),
+        "colours" [(position in NAMES, objects)], "attributes" [(name, objects)].
     """
     found = []
     for name, objects, photos, outfits, share, score in tables.rows(
             "SELECT class, count(*) AS n, count(DISTINCT photo), count(DISTINCT outfit), approx_quantile(share, 0.5), "
             "approx_quantile(score, 0.5) FROM objects GROUP BY 1 ORDER BY n DESC, 1"):
-        found.append({"class": name, "objects": objects, "photos": photos, "outfits": outfits, "share": share,
-                      "score": score, "colours": [], "attributes": []})
+        found.append({"class": name, "objects": objects, "photos": photos,
+                      "outfits": None if name.lower() in PEOPLE else outfits, "share": share, "score": score,
+                      "colours": [], "attributes": []})
     of = {entry["class"]: entry for entry in found}
     for name, colour, count in tables.rows("SELECT class, colour, count(*) AS n FROM objects WHERE colour IS NOT NULL "
                                            "GROUP BY 1, 2 ORDER BY 1, n DESC, 2"):

@@ -42,12 +42,28 @@ def test_photos_objects_and_people_are_counted_once(tmp_path):
     tables = Tables(write_collection(tmp_path / "c", two_people(), planned=5))
     facts = tables.facts
     expected = {"photos": 4, "unreadable": 1, "copies": 1, "counted": 2, "objects": 6, "outfits": 2, "nobody": 1,
-                "missing": 3, "weak": 2}
+                "missing": 3, "weak": 1}
     assert {name: facts[name] for name in expected} == expected and tables.people
     exactly, _ = outfit_types(tables)
     assert dict(exactly) == {("pants", "top"): 1, ("top",): 1}
     both = Tables(write_collection(tmp_path / "c", two_people()), copies=True)
-    assert both.facts["outfits"] == 4 and both.facts["counted"] == 3
+    assert both.facts["outfits"] == 4 and both.facts["counted"] == 3 and both.facts["weak"] == 2
+    assert Tables(write_collection(tmp_path / "c", two_people()), classes=["top"]).facts["weak"] == 0  # the hat's
+
+
+@pytest.mark.parametrize("score, tops, outfits", [(0.5, "100.0 %", "2"), (0.95, "\u2013", "0")])
+def test_a_share_of_outfits_that_means_nothing_is_a_dash(tmp_path, score, tops, outfits):
+    """Two people with a top each: no share of persons is worn, and from 0.95 on there are tops but no person."""
+    rows = [{**one, "score": 0.96} if one["class"] == "top" else one for one in two_people()[0]]
+    folder = write_collection(tmp_path / "c", [rows])
+    assert main(["collection", "report", folder, "--examples", "0", "--min-score", str(score)]) == 0
+    page = (pathlib.Path(folder) / "report" / "report.html").read_text()
+    lines = page[page.index("<h2>Garments"):page.index("<h2>Colours")].splitlines()
+    cells = {line.split(">")[2].split("<")[0]: line for line in lines if line.startswith("<tr><td")}
+    assert "<td>2</td><td>1</td>" in cells["top"] and f">{tops}</td>" in cells["top"]
+    told = {line["class"]: line["outfits"] for line in lines_of(folder, "classes.csv")}
+    assert told["top"] == outfits
+    assert score == 0.95 or ("<td>\u2013</td>" in cells["person"] and told["person"] == "")
 
 
 def test_without_persons_a_photo_is_an_outfit(tmp_path):
