@@ -14,6 +14,7 @@ a crowd of its class is no error.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,8 +129,9 @@ def detection_errors(images: Sequence[ImagePairs], class_count: int, score_thres
     Returns:
         {"AP50", "causes": {cause: {"count", "dAP", and with a threshold "shown"}}, "false_positives": {"count", "dAP"}
         of removing them all, "false_negatives": {"count", "dAP"} of not asking for any undetected object, "classes":
-        [{cause: count} of each class]}. dAP is NaN if there is no true object. A miss counts for the object's class,
-        any other error for the detection's.
+        [{cause: count} of each class]}. dAP is NaN if there is no true object, and where every one of them would not be
+        asked for; `undefined_gains` tells which. A miss counts for the object's class, any other error for the
+        detection's.
     """
     verdicts = judge(images)
     objects = object_counts(images, class_count)
@@ -154,6 +156,22 @@ def detection_errors(images: Sequence[ImagePairs], class_count: int, score_thres
                             "dAP": _precision(verdicts, counted, left) - base},
         "classes": classes,
     }
+
+
+def undefined_gains(errors: dict) -> dict[str, str]:
+    """Why gains are NaN.
+
+    Args:
+        errors: of `detection_errors`.
+
+    Returns:
+        {"gain of missed": reason} and so on, for those that are.
+    """
+    gains = {**errors["causes"], **{name: errors[name] for name in ("false_positives", "false_negatives")}}
+    what = {"missed": "missed objects"}
+    return {f"gain of {name.replace('_', ' ')}": "the ground truth has no object" if math.isnan(errors["AP50"])
+            else f"without the {what.get(name, 'objects not found')} ({gain['count']}) none is left to measure"
+            for name, gain in gains.items() if math.isnan(gain["dAP"])}
 
 
 def _mended(verdicts, counted, objects, cause):

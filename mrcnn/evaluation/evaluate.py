@@ -16,7 +16,7 @@ from mrcnn.evaluation import coco
 from mrcnn.evaluation.attributes import attribute_figures
 from mrcnn.evaluation.comparison import read_comparison
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
-from mrcnn.evaluation.errors import detection_errors
+from mrcnn.evaluation.errors import detection_errors, undefined_gains
 from mrcnn.evaluation.pairs import ImagePairs, match, pair_images
 from mrcnn.evaluation.thresholds import rank_images, threshold_curves
 from mrcnn.files import read_json
@@ -149,7 +149,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     Returns:
         A dict; "best", "thresholds", "confusion" and the "errors" of the classes are those of masks:
         "segm", "bbox": the 12 COCO numbers of masks and of boxes.
-        "undefined": {kind: {name: why it is NaN}}.
+        "undefined": {kind: {name: why it is NaN}} of the 12 numbers, and of the gains of "errors" as "gain of missed".
         "more": {"max_detections", "segm" and "bbox": the 12 numbers with so many, "crowding" by this limit}; None
             unless max_detections is given.
         "crowding": `coco.crowded_images` of the masks: what COCO's limit of 100 leaves out.
@@ -178,7 +178,6 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     metrics["images"] = len(masks.image_ids)
     metrics["objects"] = sum(not entry["iscrowd"] for entry in masks.objects)
     metrics["detections"] = len(masks.detections)
-    metrics["undefined"] = {kind: coco.undefined_numbers(metrics[kind]) for kind in coco.KINDS}
     truth = read_json(ground_truth, "COCO file") if isinstance(ground_truth, (str, os.PathLike)) else ground_truth
     metrics["attributes"] = attribute_figures(truth, masks, images["segm"], partial_attributes)
     thresholds = threshold_curves(rank_images(images["segm"], count))
@@ -186,6 +185,8 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     if score_threshold is None:
         score_threshold = metrics["best"]["threshold"] if metrics["best"] else SHOWN_THRESHOLD
     metrics["errors"] = {kind: detection_errors(images[kind], count, score_threshold) for kind in coco.KINDS}
+    metrics["undefined"] = {kind: {**coco.undefined_numbers(metrics[kind]), **undefined_gains(metrics["errors"][kind])}
+                            for kind in coco.KINDS}
     metrics["classes"] = _classes(masks, evaluations, thresholds, metrics["errors"])
     metrics["curves"] = {kind: coco.precision_recall_curves(evaluation) for kind, evaluation in evaluations.items()}
     metrics["thresholds"] = thresholds

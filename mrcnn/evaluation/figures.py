@@ -196,9 +196,9 @@ def errors_figure(metrics: dict) -> object:
     cost, count = figure.subplots(1, 2)
     for i, (kind, colour) in enumerate((("segm", MASKS), ("bbox", BOXES))):
         gains = [metrics["errors"][kind]["causes"][cause]["dAP"] for cause in causes]
-        gains = [0 if math.isnan(gain) else gain for gain in gains]
-        bars = cost.barh(positions + 0.2 * (2 * i - 1), gains, 0.38, color=colour, label=KINDS[kind])
-        cost.bar_label(bars, [f"{gain:.3f}" for gain in gains], padding=3, fontsize=8)
+        widths = [0 if math.isnan(gain) else gain for gain in gains]  # a bar of none: its label is a dash
+        bars = cost.barh(positions + 0.2 * (2 * i - 1), widths, 0.38, color=colour, label=KINDS[kind])
+        cost.bar_label(bars, ["\u2013" if math.isnan(gain) else f"{gain:.3f}" for gain in gains], padding=3, fontsize=8)
     cost.set(title="AP50 to gain by mending one cause alone", xlabel="gain in AP50")
     _draw_counts(count, metrics, causes, positions)
     for ax in (cost, count):

@@ -95,8 +95,7 @@ def _head(metrics, title):
 
 def _numbers(metrics):
     rows = [[name, MEANING[name], number(metrics["segm"][name]), number(metrics["bbox"][name])] for name in NUMBERS]
-    reasons = {reason for kind in metrics["undefined"].values() for reason in kind.values()}
-    note = f"<p class=note>Undefined (\u2013): {html.escape('; '.join(sorted(reasons)))}.</p>" if reasons else ""
+    note = _undefined(metrics, NUMBERS)
     head, more = ["", "", "masks", "boxes"], metrics.get("more")
     if more:
         head += [f"{kind}, {more['max_detections']} detections" for kind in ("masks", "boxes")]
@@ -105,6 +104,12 @@ def _numbers(metrics):
     cut = crowding_text(metrics["crowding"], MOST_DETECTIONS) if "crowding" in metrics else ""
     note += f"<p class=note>{html.escape(cut)}</p>" if cut else ""
     return "<h2>COCO numbers</h2>\n" + table(head, rows) + note
+
+
+def _undefined(metrics, names):
+    """Why numbers of some names are a dash, as HTML; "" where none is."""
+    reasons = {reason for kind in metrics["undefined"].values() for name, reason in kind.items() if name in names}
+    return f"<p class=note>Undefined (\u2013): {html.escape('; '.join(sorted(reasons)))}.</p>" if reasons else ""
 
 
 def _classes(metrics):
@@ -177,7 +182,8 @@ def _errors(metrics):
     return ("<h2>Errors by cause</h2>\n<p>After TIDE (Bolya et al. 2020): why a detection is no correct one, and how "
             "far AP50 would rise if the errors of this cause alone were mended. Gains do not add up.</p>\n"
             + drawn(figures.errors_figure(metrics), "Left: what each cause costs. Right: how many errors there are.")
-            + table(["cause", "", "masks", "gain", "boxes", "gain"], rows))
+            + table(["cause", "", "masks", "gain", "boxes", "gain"], rows)
+            + _undefined(metrics, [f"gain of {row[0]}" for row in rows]))
 
 
 def _pictures(pictures):

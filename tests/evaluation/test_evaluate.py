@@ -14,6 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 from mrcnn.evaluation import comparison
+from mrcnn.evaluation.errors import CAUSES
 from mrcnn.evaluation.evaluate import INSTANCE_FIGURES, evaluate, instance_figures, mean_overlap, measure
 from mrcnn.evaluation.pairs import pair_images
 from mrcnn.evaluation.report import write_report
@@ -199,10 +200,15 @@ def test_shifted_shrunk_and_swapped():
 def test_nothing_true_and_nothing_found_are_defined():
     metrics = measure(*comparable([[]], [[(1, 10, 10, 50, 50)]]))
     assert metrics["objects"] == 0 and metrics["best"] is None
-    assert set(metrics["undefined"]["segm"]) == set(metrics["segm"])  # each with its reason
+    gains = {f"gain of {name}" for name in (*CAUSES, "false positives", "false negatives")}
+    assert set(metrics["undefined"]["segm"]) == {*metrics["segm"], *gains}  # each with its reason
     assert metrics["confusion"]["counts"][0] == [0, 1, 0]
     metrics = measure(*comparable([[(1, 10, 10, 50, 50)]], [[]]))
     assert metrics["segm"]["AP"] == 0 and metrics["confusion"]["counts"][1] == [1, 0, 0]
+    # Without the one missed object no class has any: what mending misses would bring is not 0, but not known.
+    assert {name: why for name, why in metrics["undefined"]["bbox"].items() if name in gains} == {
+        "gain of missed": "without the missed objects (1) none is left to measure",
+        "gain of false negatives": "without the objects not found (1) none is left to measure"}
 
 
 def test_a_result_of_an_unknown_class_is_refused():

@@ -92,6 +92,15 @@ def test_the_errors_figure_counts(metrics):
     np.testing.assert_allclose(widths, [value["dAP"] for value in causes.values()])
 
 
+def test_a_gain_that_is_not_known_is_a_dash():
+    """The one object is missed: without it nothing is left to measure. The detection of nothing costs no AP50."""
+    metrics = measure(*comparable([[A]], [[(1, 60, 60, 90, 90)]]))
+    cost = figures.errors_figure(metrics).axes[0]
+    causes = list(metrics["errors"]["segm"]["causes"])
+    told = [text.get_text() for text in cost.texts]
+    assert told == 2 * ["\u2013" if cause == "missed" else "0.000" for cause in causes]
+
+
 def test_nothing_true_is_drawn_and_said():
     metrics = empty()
     figure = figures.precision_recall_figure(metrics)

@@ -57,6 +57,13 @@ def test_its_tables_hold_the_numbers(report, metrics):
     assert rows[("missed",)][3] == "0.500"  # AP50 1/2; without the class of the missed object 1
 
 
+def test_why_a_gain_is_not_known_stands_below_the_errors():
+    report = report_html(measure(*comparable([[A]], [[]])))
+    numbers, errors = report.split("<h2>Errors by cause")
+    reason = "without the missed objects (1) none is left to measure"
+    assert reason in errors and reason not in numbers
+
+
 def test_a_report_of_nothing(metrics):
     reader = Reader(report_html(measure(*comparable([[]], [[]]))))
     assert len(reader.links) == 6
