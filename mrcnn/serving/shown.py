@@ -1,7 +1,9 @@
 """What a page shows of photos: what was found once, the part of it that is asked for, and the files of that."""
 
+import collections
 import dataclasses
 import io
+import itertools
 import json
 import zipfile
 from collections.abc import Callable, Collection, Sequence
@@ -169,9 +171,19 @@ def cut_outs(photos: Sequence[tuple[Seen, np.ndarray, dict]], class_names: Seque
 
 
 def stems(photos: Sequence[Seen]) -> list[str]:
-    """A name for the files of each photo, no two alike."""
+    """A name for the files of each photo, no two alike: its own, or with its place or the next free number behind.
+
+    Large and small letters are alike: on many machines they are one file.
+    """
     names = [file_name(seen.name.rpartition(".")[0] or seen.name) for seen in photos]
-    return [name if names.count(name) == 1 else f"{name}_{place}" for place, name in enumerate(names, start=1)]
+    times = collections.Counter(name.lower() for name in names)
+    taken = {name for name, count in times.items() if count == 1}
+    for place, name in enumerate(names):
+        if times[name.lower()] > 1:
+            numbered = (f"{name}_{number}" for number in itertools.count(place + 1))
+            names[place] = next(one for one in numbered if one.lower() not in taken)
+            taken.add(names[place].lower())
+    return names
 
 
 def file_name(text: str) -> str:

@@ -115,6 +115,20 @@ def test_photos_of_one_name_have_files_of_their_own(seen):
     assert stems([seen, seen]) == ["a-b_1", "a-b_2"]
 
 
+@pytest.mark.parametrize("names, expected", [
+    (["coat.jpg", "coat.png", "coat_2.jpg"], ["coat_1", "coat_3", "coat_2"]),  # 2 is a photo's own
+    (["coat_3.jpg", "a.jpg", "coat.png", "coat.jpg"], ["coat_3", "a", "coat_4", "coat_5"]),
+    (["Coat.jpg", "coat.jpg", "COAT_1.jpg"], ["Coat_2", "coat_3", "COAT_1"]),  # one file where case is not told
+    (["a b.jpg", "a-b.jpg"], ["a-b_1", "a-b_2"])])
+def test_no_photo_has_the_files_of_another(seen, names, expected):
+    photos = [dataclasses.replace(seen, name=name) for name in names]
+    assert stems(photos) == expected
+    files = files_of(served(), photos, 0.5, [1, 2], LIMITS)
+    assert [name for name in files if name.endswith("_labels.png")] == [f"{name}_labels.png" for name in expected]
+    with zipfile.ZipFile(io.BytesIO(files["cut-outs.zip"])) as archive:
+        assert archive.namelist() == [f"{name}/001_hat.png" for name in expected]
+
+
 def test_what_is_no_photo_is_refused_by_its_name():
     with pytest.raises(Refused, match="notes.txt: no photo that is read here"):
         look(served(), "notes.txt", b"hello", LIMITS)
