@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
-from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_name, save_drawing
+from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_names, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import overrides_of
 from mrcnn.data.formats.archives import exists, is_archive
@@ -47,15 +47,16 @@ def detect(options: argparse.Namespace) -> int:
     model = load_model(path, options, overrides)
     check_has(model, "detect", path)
     dataset = photos_of(paths, model, options)
-    run = PhotoRun(options, dataset, folder, lambda image_id: pictures_of(options, dataset, [image_id]))
-    names = ["detections.json", *tasks_names(options, dataset), *pictures_of(options, dataset, dataset.image_ids)]
+    pictures = picture_names(dataset) if options.drawings == "all" else []
+    run = PhotoRun(options, dataset, folder, lambda image_id: pictures[image_id:][:1])
+    names = ["detections.json", *tasks_names(options, dataset), *pictures]
     submission, ids = submission_of(options, model, dataset), ids_of(options, dataset)
     written = [os.path.join(folder, name) for name in names]
     claim_outputs(written + ([options.submission] if submission else []), options.overwrite)
 
     def write(image_id, image, result):
         if options.drawings == "all":
-            save_drawing(folder, dataset, image_id, image, result)
+            save_drawing(folder, dataset, image_id, image, result, pictures[image_id])
         return {"results": results_from_detections(dataset, image_id, result)}
 
     run.make_ready(model)
@@ -153,11 +154,6 @@ def submission_of(options: argparse.Namespace, model: Model, dataset: Dataset) -
         return None
     names = {category: dataset.class_names[class_id] for class_id, category in category_ids(dataset).items()}
     return Submission(options.names, names, getattr(model.config, "ATTRIBUTES", None))
-
-
-def pictures_of(options: argparse.Namespace, dataset: Dataset, image_ids: Iterable[int]) -> list[str]:
-    """Names of the drawings of some photos, as far as --drawings asks for them."""
-    return [picture_name(dataset.image_info[i]) for i in image_ids] if options.drawings == "all" else []
 
 
 def tasks_names(options: argparse.Namespace, dataset: Dataset) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import warnings
 from collections.abc import Iterable
@@ -79,8 +80,9 @@ def check_output(folder: str, paths: Iterable[str]) -> None:
         raise UsageError(f"--output {folder} is the folder of the photos: the drawings would overwrite them.")
 
 
-def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, image: np.ndarray, result: dict) -> None:
-    """Draw the objects found in a photo, and write the picture, whole or not at all, under the photo's name.
+def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, image: np.ndarray, result: dict,
+                 name: str | None = None) -> None:
+    """Draw the objects found in a photo, and write the picture, whole or not at all.
 
     Args:
         folder: where the picture goes.
@@ -88,6 +90,7 @@ def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, ima
         image_id: of the photo in the dataset.
         image: uint8 [H, W, 3]; small ones are enlarged, so that labels have room.
         result: dict of `detect(rle=True)` for it.
+        name: of the file, from `picture_names`; None takes the photo's own.
     """
     from mrcnn.drawing.arguments import caption_of
     from mrcnn.drawing.pictures import described, draw_instances, write_picture
@@ -102,8 +105,31 @@ def save_drawing(folder: str | os.PathLike, dataset: Dataset, image_id: int, ima
         image, result["boxes"], result["rles"], result["class_ids"], dataset.class_names, result["scores"], scale=scale,
         captions=captions
     )
-    path = os.path.join(folder, picture_name(dataset.image_info[image_id]))
-    write_picture(path, drawing)
+    write_picture(os.path.join(folder, name or picture_name(dataset.image_info[image_id])), drawing)
+
+
+def picture_names(dataset: Dataset) -> list[str]:
+    """File name of the drawing of each photo: of `picture_name`, with a number where that is another photo's own.
+
+    How many have a number is told in a warning.
+
+    Args:
+        dataset: prepared Dataset.
+    """
+    names = [picture_name(info) for info in dataset.image_info]
+    own = [os.path.basename(info.get("path") or str(info["id"])) for info in dataset.image_info]
+    taken, changed = {name for name, photo in zip(names, own) if name == photo}, []
+    for place, (name, photo) in enumerate(zip(names, own)):
+        if name != photo and name in taken:
+            names[place] = next(free for free in (f"{photo}_{i}.png" for i in itertools.count(2)) if free not in taken)
+            changed.append(f"{photo}: {names[place]}")
+        taken.add(names[place])
+    if changed:
+        shown = ", ".join(changed[:SHOWN]) + (", ..." if len(changed) > SHOWN else "")
+        warnings.warn(f"{len(changed)} photos would have the drawing of another in the place of theirs, as x.webp and "
+                      f"x.webp.png: their drawings are called otherwise ({shown}); rename the photos if that is "
+                      "unwanted.", stacklevel=2)
+    return names
 
 
 def picture_name(info: dict) -> str:

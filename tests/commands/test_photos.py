@@ -107,6 +107,12 @@ def test_a_drawing_keeps_name_and_format(tmp_path):
     assert formats == {"a.jpg": "JPEG", "b.PNG": "PNG", "c.tif.png": "PNG"}
 
 
+def test_no_drawing_has_the_name_of_another_photos(tmp_path):
+    own = ["a.webp.png", "a.webp_2.png", "b.jpg"]
+    with pytest.warns(UserWarning, match=r"1 photos .*\(a.webp: a.webp_3.png\); rename the photos"):
+        assert photos.picture_names(dataset_of("a.webp", *own)) == ["a.webp_3.png", *own]
+
+
 def test_an_object_is_drawn_where_it_is(tmp_path):
     image = np.full((700, 800, 3), 128, np.uint8)
     photos.save_drawing(tmp_path, dataset_of("a.png"), 0, image, found_rectangle(700, 800, [200, 300, 400, 600]))
