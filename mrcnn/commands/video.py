@@ -156,8 +156,8 @@ def write_film(options: argparse.Namespace, film: FilmReader, model: Model, outp
                 f" ({film.fault})" if film.fault else " in that time" if part else "") + ".")
         writer.close()
     counts = None
-    if run.follower_seen is not None:
-        counts = collections.Counter(names[class_id] for class_id in run.follower_seen.values())
+    if run.tracks is not None:
+        counts = collections.Counter(names[class_id] for class_id in run.tracks.values())
     took = time.monotonic() - started
     done = Done(run.frames, float(run.last), between(run.last, run.following()), took, counts, writer.notes)
     return done, interruption
@@ -173,6 +173,10 @@ class Run:
         names: of its classes.
         writer: FilmWriter or PictureWriter.
         lines: text file of the JSON lines.
+
+    Attributes:
+        tracks: {track: class id} of the frames that are written, which are fewer than those looked at where the run is
+            interrupted; None of a network of label maps.
     """
 
     def __init__(self, options: argparse.Namespace, film: FilmReader, model: Model, names: list[str],
@@ -188,14 +192,10 @@ class Run:
                                    SMOOTH if options.smooth is None else options.smooth)
         else:
             self.looker = Labelling(model)
+        self.tracks = {} if self.finds else None
         self.window = max(1, int(model.config.BATCH_SIZE)) * options.every
         self.frames, self.first, self.last, self.held, self.waiting = 0, None, Fraction(0), None, []
         self.draw = functools.partial(drawn, options, names, names_of(model.config), self.finds)
-
-    @property
-    def follower_seen(self) -> dict[int, int] | None:
-        """{track: class id}, None of a network of label maps."""
-        return self.looker.seen if self.finds else None
 
     def all(self, show: Callable[[int, int | None], None]) -> None:
         """Write all frames; `show` is told how far it is."""
@@ -237,6 +237,8 @@ class Run:
             self.writer.write(self.draw(frame.image, self.held), frame.time)
             self.lines.write(json.dumps(self.line(frame, fresh), ensure_ascii=False) + "\n")
             self.frames, self.last = self.frames + 1, frame.time
+            if self.finds:
+                self.tracks.update((one["track"], one["class_id"]) for one in self.held)
 
     def line(self, frame: FilmFrame, fresh: bool) -> dict:
         """What JSON holds of a frame."""

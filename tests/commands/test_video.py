@@ -141,6 +141,23 @@ def test_interrupted_it_leaves_a_film_that_plays(run, capsys, output):
     assert not [name for name in os.listdir(path.parent) if name.endswith(".partial")]
 
 
+def test_objects_of_frames_that_are_not_written_are_not_counted(run, tmp_path, monkeypatch, capsys):
+    """The green square appears in the third of four frames that are looked at together; two are written."""
+    film = write_film(tmp_path / "late.mp4", frames_of([[(RED, square(8, 8))] + [(GREEN, square(40, 40))] * (i > 1)
+                                                        for i in range(4)]))
+    draw, drawn = command.drawn, []
+
+    def drawn_twice(*arguments):
+        drawn.append(None)
+        if len(drawn) > 2:
+            raise KeyboardInterrupt
+        return draw(*arguments)
+
+    monkeypatch.setattr(command, "drawn", drawn_twice)
+    code, _, lines = run(model=SquareFinder(batch=4), source=film)
+    assert code == 130 and len(lines) == 2 and "1 objects (hat 1)" in capsys.readouterr().out
+
+
 def test_the_rest_begins_no_later_than_the_next_frame(run, tmp_path, capsys):
     film = write_film(tmp_path / "third.mp4", frames_of([[(RED, square(8, 8))]] * 6), rate=30)
     assert run(model=SquareFinder(failing=2), source=film)[0] == 130
