@@ -16,6 +16,8 @@ from mrcnn.config_rules import (  # noqa: F401  the modes are known here too
 )
 from mrcnn.errors import ConfigError
 
+ANCHOR_OFFSETS = {"exact": 0.5, "matterport": 0.0}  # where in its cell an anchor's centre lies, by GEOMETRY
+
 
 class Settings(BaseSettings, network="all networks"):
     """What every network here has: the run, the photos, the training. A network's own settings subclass it.

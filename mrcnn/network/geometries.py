@@ -5,7 +5,7 @@ This is a part of the assembly in `mask_rcnn.py`. The functions of `mrcnn.matter
 
 from collections.abc import Sequence
 
-from mrcnn.config import Settings
+from mrcnn.config import ANCHOR_OFFSETS, Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
 from mrcnn.network.anchors import Anchors
@@ -31,7 +31,7 @@ class ExactGeometry:
     """The geometry of the papers. Every method gives a layer; name: of it in the graph."""
 
     rpn_scores = 1  # outputs of the proposal head for an anchor: a logit, whose sigmoid is the score
-    anchor_offset = 0.5  # where in its cell an anchor's centre lies
+    anchor_offset = ANCHOR_OFFSETS["exact"]  # where in its cell an anchor's centre lies
     any_unit = True  # boxes may be in any unit of length, for what is done to them is
     crowds_hide = True  # what lies in a crowd teaches nothing
     window_kind = Window  # that leads detections back to the photo
@@ -120,7 +120,7 @@ class MatterportGeometry(ExactGeometry):
     """Matterport's geometry, whose details `matterport_geometry.py` and `matterport_losses.py` list."""
 
     rpn_scores = 2  # logits of background and object, whose softmax is the score
-    anchor_offset = 0.0
+    anchor_offset = ANCHOR_OFFSETS["matterport"]
     any_unit = False  # it takes the last pixel off
     crowds_hide = False  # it goes by the IoU with them
     window_kind = CornerAlignedWindow

@@ -6,7 +6,7 @@ box: a box that no anchor comes near is learned from one bad example.
 
 import numpy as np
 
-from mrcnn.config import Settings
+from mrcnn.config import ANCHOR_OFFSETS, Settings
 
 SAMPLE = 3000  # boxes that anchors are fitted to; more change little
 SCALES, RATIOS = 24, 12  # how many are tried for each level, and for each shape
@@ -46,10 +46,8 @@ def _overlaps(boxes, centres, scale, ratio):
 
 def _nearest_centres(boxes, canvases, stride, config):
     """float64 [N, 2]: (y, x) of the anchor centres of a level that are nearest to the centres of boxes."""
-    from mrcnn.network.geometries import geometry_of  # Keras: only the fit of anchors asks
-
     anchor_stride = config.RPN_ANCHOR_STRIDE
-    spacing, first = stride * anchor_stride, stride * geometry_of(config).anchor_offset
+    spacing, first = stride * anchor_stride, stride * ANCHOR_OFFSETS[getattr(config, "GEOMETRY", "exact")]
     cells = -(-canvases // stride)
     last = (-(-cells // anchor_stride) - 1) * spacing + first
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
