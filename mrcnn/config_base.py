@@ -319,6 +319,24 @@ class BaseSettings:
         setattr(self, name, value)
 
 
+def check_instance(config: object, wanted: type) -> None:
+    """Check that what a network is to be built from is an instance of settings.
+
+    Args:
+        config: what was given for it.
+        wanted: class of the network's settings.
+
+    Raises:
+        ConfigError: it is a class, or something else.
+    """
+    if isinstance(config, BaseSettings):
+        return
+    if isinstance(config, type):
+        raise ConfigError(f"{config.__name__} was given for its instance: give {config.__name__}().")
+    raise ConfigError(f"{in_short(config)} was given for settings: give an instance of {wanted.__module__}."
+                      f"{wanted.__name__}, or of a subclass.")
+
+
 def _in_capitals(name):
     return name.isupper() and not name.startswith("_")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mrcnn.config import Config, Settings
+from mrcnn.config_base import check_instance
 from mrcnn.errors import ConfigError
 
 
@@ -357,3 +358,14 @@ def test_values_without_a_type_in_json_are_written_as_text(tmp_path):
     Odd().save(str(tmp_path / "odd.json"))
     config = Config.load(str(tmp_path / "odd.json"))
     assert config.FOLDER == str(tmp_path) and config.KINDS == {"1": "{'a'}"} and config.NUM_CLASSES == 3
+
+
+@pytest.mark.parametrize("given, message", [
+    (Config, r"^Config was given for its instance: give Config\(\)\.$"),
+    ({"NUM_CLASSES": 2}, "was given for settings: give an instance of mrcnn.config.Config, or of a subclass"),
+    (None, "^None was given for settings: give an instance"),
+])
+def test_what_is_no_instance_of_settings_is_refused(given, message):
+    with pytest.raises(ConfigError, match=message):
+        check_instance(given, Config)
+    check_instance(Config(), Config)

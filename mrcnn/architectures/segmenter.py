@@ -19,6 +19,7 @@ import numpy as np
 from mrcnn import __version__
 from mrcnn.architectures.trainable import Trainable
 from mrcnn.config import Settings
+from mrcnn.config_base import check_instance
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.given_photos import Photos
@@ -86,6 +87,7 @@ class Segmenter(Predictor, Trainable):
         with config.building(), self.devices.scope():
             self.training_model, self.inference_model = self.build_networks(network_config(config))
         self.devices.adopt(self.training_model, self.inference_model)
+        self.training_model.segmenter = self.inference_model.segmenter = self  # for files in Keras' own way
         random.setstate(generator)
         # Detection shapes follow what is found, which XLA on TensorFlow cannot compile.
         if keras.backend.backend() == "tensorflow":
@@ -118,6 +120,7 @@ class Segmenter(Predictor, Trainable):
         Raises:
             ConfigError: at the first setting that it cannot be built from.
         """
+        check_instance(config, cls.settings)
         if config.network() != cls.settings.network():
             wanted = f"{cls.settings.__module__}.{cls.settings.__name__}"
             raise ConfigError(

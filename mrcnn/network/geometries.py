@@ -23,7 +23,7 @@ from mrcnn.network.matterport_geometry import (
 from mrcnn.network.matterport_losses import MatterportTrainingModel
 from mrcnn.network.proposals import Proposals
 from mrcnn.network.targets import AnchorTargets, MaskTargets, RegionTargets
-from mrcnn.network.training_model import TrainingModel
+from mrcnn.network.training_model import BoxHeadLosses, TrainingModel
 from mrcnn.ops import Tensor
 
 
@@ -60,11 +60,10 @@ class ExactGeometry:
         layer = self.proposals_layer(per_level, total, config.RPN_NMS_THRESHOLD, config.RPN_BBOX_STD_DEV, name=name)
         return layer(inputs)
 
-    def crops(self, size: int, name: str | None = None) -> RegionCrops:
-        config = self.config
-        return self.crops_layer(
-            config.BACKBONE_STRIDES[:4], size, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED, name=name
-        )
+    def crops(self, size: int, name: str | None = None, strides: Sequence[int] | None = None) -> RegionCrops:
+        """Crops from maps of some strides; None: from P2 to P5."""
+        config, strides = self.config, strides or self.config.BACKBONE_STRIDES[:4]
+        return self.crops_layer(strides, size, config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED, name=name)
 
     @staticmethod
     def crops_layer(strides: Sequence[int], size: int, sampling_ratio: int = 2, aligned: bool = True,
@@ -112,8 +111,8 @@ class ExactGeometry:
         config = self.config
         return MaskTargets(config.MASK_SHAPE, config.USE_MINI_MASK, config.SOFT_MASK_TARGETS, name=name)
 
-    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor], box_head: object) -> TrainingModel:
-        return TrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, box_head)
+    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> TrainingModel:
+        return TrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, box_head_losses(self.config))
 
 
 class MatterportGeometry(ExactGeometry):
@@ -137,9 +136,11 @@ class MatterportGeometry(ExactGeometry):
         # Proposals keep to the canvas here, not to the photo on it.
         return layer({**inputs, "window": Canvas(name=f"{name}_canvas")(image)})
 
+    def crops(self, size: int, name: str | None = None, strides: Sequence[int] | None = None) -> MatterportCrops:
+        return self.crops_layer(strides or self.config.BACKBONE_STRIDES[:4], size, name=name)
+
     @staticmethod
-    def crops_layer(strides: Sequence[int], size: int, sampling_ratio: int = 1, aligned: bool = False,
-                    name: str | None = None) -> MatterportCrops:
+    def crops_layer(strides: Sequence[int], size: int, name: str | None = None) -> MatterportCrops:
         return MatterportCrops(strides, size, name=name)  # which samples a cell once, at the corners
 
     def anchor_targets(self, seed: int = 0, name: str | None = None) -> AnchorTargets:
@@ -151,9 +152,20 @@ class MatterportGeometry(ExactGeometry):
     def mask_targets(self, name: str | None = None) -> MatterportMaskTargets:
         return MatterportMaskTargets(self.config.MASK_SHAPE, self.config.USE_MINI_MASK, name=name)
 
-    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor],
-                       box_head: object) -> MatterportTrainingModel:
+    def training_model(self, inputs: dict[str, Tensor], outputs: dict[str, Tensor]) -> MatterportTrainingModel:
         return MatterportTrainingModel(inputs, outputs, self.config.LOSS_WEIGHTS, self.config.TRAIN_ROIS_PER_IMAGE)
+
+
+def box_head_losses(config: Settings) -> BoxHeadLosses:
+    """The losses of the box head that a Config asks for."""
+    counts = config.CLASS_COUNTS
+    return BoxHeadLosses(
+        config.CLASS_LOSS,
+        float(config.LABEL_SMOOTHING),
+        None if counts is None else tuple(float(count) for count in counts),
+        config.BBOX_LOSS,
+        tuple(float(v) for v in config.BBOX_STD_DEV),
+    )
 
 
 GEOMETRIES = {"exact": ExactGeometry, "matterport": MatterportGeometry}

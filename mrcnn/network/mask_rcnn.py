@@ -11,6 +11,7 @@ from mrcnn.network.attribute_head import AttributeHead, AttributeTargets, Detect
 from mrcnn.network.backbones import build_backbone
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
+from mrcnn.network.graph_files import GraphWithFiles
 from mrcnn.network.heads import (
     BoxHead,
     FlatRegions,
@@ -27,7 +28,6 @@ from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_pyramid
 from mrcnn.network.recompute import Recomputed
 from mrcnn.network.targets import PointTargets
-from mrcnn.network.training_model import BoxHeadLosses
 from mrcnn.ops import Tensor
 
 
@@ -50,9 +50,9 @@ def build_mask_rcnn(config: Settings) -> tuple:
     asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
     detected = detection_stages(stages, heads, asked, config)
     outputs = training_stages(stages, heads, image, window, truth, config)
-    inference = keras.Model(asked, detected, name="mask_rcnn_inference")
+    inference = GraphWithFiles(asked, detected, name="mask_rcnn_inference")
     inputs = {"image": image, "window": window, **truth}
-    training = geometry_of(config).training_model(inputs, outputs, box_head_losses(config))
+    training = geometry_of(config).training_model(inputs, outputs)
     training.layout = inference.layout = MASK_RCNN
     if config.GRADIENT_CHECKPOINTING:
         training.recomputed = Recomputed(inputs, outputs, stages["backbone"], frozen_norm=config.TRAIN_BN is False)
@@ -79,30 +79,16 @@ def region_heads(config: Settings) -> dict:
             heads["attributes"] = AttributeHead(
                 config.FPN_CLASSIF_FC_LAYERS_SIZE, len(config.ATTRIBUTES), config.MEAN_PIXEL
             )
-            cut, how = geometry_of(config).crops_layer, (config.ROI_SAMPLING_RATIO, config.ROI_ALIGNED)
-            heads["attribute_crops"] = cut(
-                config.BACKBONE_STRIDES[:1], config.MASK_POOL_SIZE, *how, name="roi_align_attribute"
-            )
-            side = 4 * config.MASK_POOL_SIZE  # of the photo: a fourth of it, and this, fit the grid of the masks
-            heads["attribute_pixels"] = cut((1,), side, *how, name="roi_align_attribute_pixels")
+            cut, side = geometry_of(config).crops, config.MASK_POOL_SIZE
+            heads["attribute_crops"] = cut(side, "roi_align_attribute", config.BACKBONE_STRIDES[:1])
+            # Of the photo: a fourth of it, and this, fit the grid of the masks.
+            heads["attribute_pixels"] = cut(4 * side, "roi_align_attribute_pixels", (1,))
     return heads
 
 
 def attributes_by_class(config: Settings) -> np.ndarray:
     """Which of ATTRIBUTES an object of each class can have: bool [C, M]."""
     return possible_attributes(config.ATTRIBUTE_PAIRS, config.NUM_CLASSES, len(config.ATTRIBUTES))
-
-
-def box_head_losses(config: Settings) -> BoxHeadLosses:
-    """The losses of the box head that a Config asks for."""
-    counts = config.CLASS_COUNTS
-    return BoxHeadLosses(
-        config.CLASS_LOSS,
-        float(config.LABEL_SMOOTHING),
-        None if counts is None else tuple(float(count) for count in counts),
-        config.BBOX_LOSS,
-        tuple(float(v) for v in config.BBOX_STD_DEV),
-    )
 
 
 def network_inputs(config: Settings) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from mrcnn.config import FIXED_CANVAS_MODES, Settings
+from mrcnn.network.graph_files import GraphWithFiles
 from mrcnn.network.layout import Layout
 from mrcnn.network.pixel_losses import PixelLoss, pixel_class_loss, weights_by_pixels
 from mrcnn.network.precision import layers_compute_in
@@ -82,7 +83,7 @@ def build_pixel_network(config: Settings, logits_of: Callable, layout: Layout, n
         made = logits_of(centred)
     made = made if isinstance(made, dict) else {LOSS_NAME: [made]}
     probabilities = layers.Softmax(name="probabilities")(made[LOSS_NAME][0])
-    inference = keras.Model({"image": image}, {"probabilities": probabilities}, name=f"{name}_inference")
+    inference = GraphWithFiles({"image": image}, {"probabilities": probabilities}, name=f"{name}_inference")
     names = {loss: [f"{loss}_logits_{i}" for i in range(len(maps))] for loss, maps in made.items()}
     outputs = {one: logits for loss, maps in made.items() for one, logits in zip(names[loss], maps)}
     weights = {loss: config.LOSS_WEIGHTS.get(loss, 1.0) for loss in made}

@@ -8,6 +8,7 @@ from keras import ops
 
 from mrcnn.errors import ConfigError
 from mrcnn.network import losses
+from mrcnn.network.graph_files import GraphWithFiles
 from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
@@ -34,7 +35,7 @@ class BoxHeadLosses:
     std: tuple = (1.0, 1.0, 1.0, 1.0)
 
 
-class NamedLosses(keras.Model):
+class NamedLosses(GraphWithFiles):
     """A training graph with losses by name: total = sum of weight * loss, in fit and in evaluate alike.
 
     Args:

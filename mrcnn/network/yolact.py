@@ -12,6 +12,7 @@ from keras import layers
 from mrcnn.config import Settings
 from mrcnn.network.anchors import Anchors
 from mrcnn.network.backbones import build_backbone, normalisation
+from mrcnn.network.graph_files import GraphWithFiles
 from mrcnn.network.heads import normal
 from mrcnn.network.layout import Layout
 from mrcnn.network.mask_rcnn import network_inputs
@@ -56,7 +57,7 @@ def build_yolact(config: Settings) -> tuple:
     training = YolactTrainingModel(inputs, training_stages(stages, inputs, config), config.LOSS_WEIGHTS,
                                    config.YOLACT_HARD_NEGATIVES, PROTOTYPE_STRIDE)
     asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
-    inference = keras.Model(asked, detection_stages(stages, asked, config), name="yolact_inference")
+    inference = GraphWithFiles(asked, detection_stages(stages, asked, config), name="yolact_inference")
     training.layout = inference.layout = LAYOUT
     return training, inference
 

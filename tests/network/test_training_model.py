@@ -10,8 +10,9 @@ from keras import ops
 from tiny import TinyConfig, tiny_batch
 
 from mrcnn.errors import ConfigError
+from mrcnn.network.geometries import box_head_losses
 from mrcnn.network.losses import GIOU_WEIGHT
-from mrcnn.network.mask_rcnn import box_head_losses, build_mask_rcnn
+from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.training_model import LOSS_NAMES, BoxHeadLosses, named_losses
 from mrcnn.ops import boxes as box_ops
 

@@ -1,0 +1,39 @@
+"""Plain .h5 files in Keras' own way: what `keras_model.save_weights("NAME.h5")` writes is a checkpoint of ours."""
+
+import os
+
+import keras
+
+from mrcnn.errors import DataError
+
+
+class GraphWithFiles(keras.Model):
+    """A graph whose plain .h5 files its segmenter writes and reads; NAME.weights.h5 stays Keras' own.
+
+    Attributes:
+        segmenter: has save_weights(path) and take_weights(path, by_name, fitting=...); None: all is as Keras has it.
+    """
+
+    segmenter = None
+
+    def save_weights(self, filepath: str | os.PathLike, overwrite: bool = True,
+                     max_shard_size: float | None = None) -> None:
+        if max_shard_size is not None or not self._is_plain(filepath):
+            return super().save_weights(filepath, overwrite, max_shard_size)
+        if not overwrite and os.path.exists(filepath):
+            raise DataError(f"{filepath} is there already: give another name, or overwrite=True.")
+        return self.segmenter.save_weights(filepath)
+
+    def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **options: object) -> None:
+        if not self._is_plain(filepath):
+            return super().load_weights(filepath, skip_mismatch, **options)
+        unknown = sorted(set(options) - {"by_name"})
+        if unknown:
+            raise TypeError(f"load_weights() of an .h5 file takes by_name and skip_mismatch, not {', '.join(unknown)}.")
+        report = self.segmenter.take_weights(filepath, bool(options.get("by_name")), fitting=bool(skip_mismatch))
+        print(f"{filepath}: {report}")
+
+    def _is_plain(self, path):
+        """Whether a file is one of ours by its name, and there is who knows such files."""
+        name = str(path)
+        return self.segmenter is not None and name.endswith(".h5") and not name.endswith(".weights.h5")
