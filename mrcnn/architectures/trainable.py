@@ -2,11 +2,14 @@
 
 import contextlib
 import functools
+import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
+import numpy as np
 
+from mrcnn.config_rules import in_short
 from mrcnn.data.class_names import check_class_names, check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import check_prepared
@@ -24,6 +27,7 @@ from mrcnn.training.callbacks import (
 )
 from mrcnn.training.devices import on_processor
 from mrcnn.training.ema import MeanWeights
+from mrcnn.training.forks import refuse_forked
 from mrcnn.training.machine import warn_of_slow_precision
 from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled, warm_up_text
 from mrcnn.training.plateau import LowerOnPlateau
@@ -32,6 +36,41 @@ from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_u
 from mrcnn.training.validation import photos_note
 
 RATE_CALLBACKS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+
+
+def checked_arguments(learning_rate: float, epochs: int, layers: str,
+                      callbacks: object) -> tuple[float, int, list[keras.callbacks.Callback]]:
+    """Check arguments of `train` before anything is begun.
+
+    Args:
+        learning_rate, epochs, layers, callbacks: as for `train`.
+
+    Returns:
+        (rate, number of epochs, list of callbacks).
+
+    Raises:
+        ConfigError: for the first that cannot be.
+    """
+    if not _is_number(learning_rate) or not 0 <= learning_rate < float("inf"):
+        raise ConfigError(f"learning_rate={in_short(learning_rate)}: give a number of 0 or more, such as "
+                          "config.LEARNING_RATE.")
+    if not _is_number(epochs) or epochs % 1:
+        raise ConfigError(f"epochs={in_short(epochs)}: give a whole number, all epochs since the start of the run.")
+    if not isinstance(layers, str):
+        raise ConfigError(f'layers={in_short(layers)}: give the name of a stage, such as "heads" or "all", or a '
+                          "regular expression of names of layers.")
+    if callbacks is None or isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [] if callbacks is None else [callbacks]
+    callbacks = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            remedy = "call it, NAME()" if isinstance(callback, type) else "give instances of keras.callbacks.Callback"
+            raise ConfigError(f"custom_callbacks has {in_short(callback)}, which is no Keras callback: {remedy}.")
+    return float(learning_rate), int(epochs), callbacks
+
+
+def _is_number(value):
+    return isinstance(value, (numbers.Real, np.number)) and not isinstance(value, bool)
 
 
 class Trainable:
@@ -84,7 +123,7 @@ class Trainable:
         epochs: int,
         layers: str,
         augmentation: Callable | object | None = None,
-        custom_callbacks: Sequence[keras.callbacks.Callback] | None = None,
+        custom_callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.Callback | None = None,
         no_augmentation_sources: Sequence[str] | None = None,
         augmentation_name: str | None = None,
     ) -> keras.callbacks.History:
@@ -97,8 +136,8 @@ class Trainable:
             epochs: total number of epochs since the start of the run, not of this stage.
             layers: "heads", "3+", "4+", "5+", "all", "attributes", or a regular expression of whole names.
             augmentation: see `mrcnn.data.augmentation`.
-            custom_callbacks: Keras callbacks, called by the chief alone where several workers train. One with a true
-                attribute `measures` is called before history.csv is written; the others are called last, but for
+            custom_callbacks: one or more of Keras' callbacks, called by the chief alone where several workers train.
+                One with a true attribute `measures` is called before history.csv is written; the others last, but for
                 Keras' ReduceLROnPlateau and LearningRateScheduler, which come before the checkpoint.
             no_augmentation_sources: sources of the Dataset whose photos are not augmented.
             augmentation_name: tells the stage from one of the same layers and rate when a run is resumed.
@@ -110,11 +149,13 @@ class Trainable:
             NonFiniteLoss: a loss or gradient is NaN or infinite.
             DataError: a photo cannot be used, or training data, validation data and a loaded checkpoint name other
                 classes.
-            ConfigError: settings, data set and devices do not fit each other.
-            RunError: another process trains this run.
+            ConfigError: an argument cannot be, or settings, data set and devices do not fit each other.
+            RunError: another process trains this run, or this one was forked from that of the network.
         """
         if self.mode != "training":
             raise ValueError('train() needs a model made with mode="training".')
+        refuse_forked()
+        learning_rate, epochs, custom = checked_arguments(learning_rate, epochs, layers, custom_callbacks)
         if self.epoch >= epochs:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
             return self.history
@@ -123,7 +164,6 @@ class Trainable:
         self.stage = stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
-        custom = list(custom_callbacks or [])
         validation = self._validation_of(val_dataset, train_dataset, custom)
         self.before_fit(batches)
         self.set_trainable(layers, verbose=self.devices.chief)
@@ -131,15 +171,14 @@ class Trainable:
                      (epochs - stage["first_epoch"]) * len(batches))
         self._take_up_state(stage, len(batches))
         with self._claimed_run():
-            if self.devices.chief:
-                self._open_run(learning_rate, epochs, len(batches))
-            self.history = self._fit(batches, validation, epochs,
-                                     self._callbacks(batches, stage, custom, val_dataset))
+            self._open_run(learning_rate, epochs, len(batches))
+            callbacks = self._callbacks(batches, stage, custom, val_dataset)
+            self.history = self._fit(batches, validation, epochs, callbacks)
             return self.history
 
     def _stage_of(self, layers, learning_rate, epochs, augmentation_name):
         """The dict of a stage that checkpoints keep, with what the loaded one knows of the same stage."""
-        stage = {"layers": layers, "learning_rate": float(learning_rate), "epochs": int(epochs),
+        stage = {"layers": layers, "learning_rate": learning_rate, "epochs": epochs,
                  "augmentation": augmentation_name}
         stage["first_epoch"] = state.first_epoch_of(stage, self._state, self.epoch)
         if stage["first_epoch"] < self.epoch and "photos" in self._state["stage"]:
@@ -182,7 +221,9 @@ class Trainable:
         self.checkpoint_path = os.path.join(folder, os.path.basename(self.checkpoint_path))
 
     def _open_run(self, learning_rate, epochs, steps):
-        """Write the settings into the run folder, and say what begins."""
+        """Write the settings into the run folder, and say what begins; the chief does."""
+        if not self.devices.chief:
+            return
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
         if on_processor():
@@ -320,7 +361,9 @@ class Trainable:
         Raises:
             DataError: the data set has other classes than the network.
             ConfigError: several workers train; all of them would have to call this.
+            RunError: this process was forked from that of the network.
         """
+        refuse_forked()
         if getattr(self.devices, "workers", 1) > 1:
             raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")
         check_knows(self, dataset)

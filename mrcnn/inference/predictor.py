@@ -11,6 +11,7 @@ from mrcnn.data.given_photos import GivenPhotos, Photos
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
+from mrcnn.training.forks import refuse_forked
 
 _COMPILING = threading.Lock()
 REMEDIES = {1: " grey, or RGB as mrcnn.data.images.load_image does", 3: " RGB, as mrcnn.data.images.load_image does"}
@@ -75,8 +76,12 @@ class Predictor:
 
         Returns:
             The graph's outputs by name; see the glossary of `mrcnn.network`.
+
+        Raises:
+            RunError: this process was forked from the one that the network was built in.
         """
         inputs = {"image": canvases.astype("float32"), "window": windows.astype("float32")}
+        refuse_forked()
         inputs.update({name: np.full(len(canvases), number, np.float32) for name, number in numbers.items()})
         with self.devices.apart():
             outputs = self._network()({name: inputs[name] for name in self.inference_model.input})

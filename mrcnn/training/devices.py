@@ -15,6 +15,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
+from mrcnn.training.forks import refuse_forked
 
 LONGEST = 1024  # bytes of a text that workers agree on
 
@@ -24,7 +25,9 @@ def devices_for(config: Settings, mode: str = "training") -> "OneDevice":
 
     Raises:
         ConfigError: if GPU_COUNT is not what there is, or the backend cannot train on several devices.
+        RunError: if this process was forked from one in which a network was built.
     """
+    refuse_forked()
     workers = tensorflow_workers()
     if mode != "training" or (config.GPU_COUNT == 1 and workers < 2):
         return OneDevice()

@@ -3,10 +3,12 @@
 import os
 
 import keras
+import numpy as np
 import pytest
 from tiny import Squares
 from tiny_semantic import TinySemantic, TinySettings
 
+from mrcnn.architectures.trainable import checked_arguments
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.training.history import read_history_rows
 from mrcnn.training.validation import validation_callbacks
@@ -107,3 +109,30 @@ def test_a_forgotten_prepare_is_told(tmp_path):
     for given in ((Squares(), None), (data, Squares())):
         with pytest.raises(DataError, match="Squares is not prepared: call its prepare"):
             model.train(*given, RATE, 1, "all")
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"learning_rate": None}, "learning_rate=None: give a number .*config.LEARNING_RATE"),
+    ({"learning_rate": "1e-3"}, "learning_rate='1e-3': give a number"),
+    ({"learning_rate": float("nan")}, "learning_rate=nan: give a number"),
+    ({"learning_rate": -1}, "learning_rate=-1: give a number of 0 or more"),
+    ({"epochs": 1.5}, "epochs=1.5: give a whole number"),
+    ({"epochs": None}, "epochs=None: give a whole number"),
+    ({"epochs": float("inf")}, "epochs=inf: give a whole number"),
+    ({"layers": ["heads"]}, r'layers=\[.heads.\]: give the name of a stage, such as "heads"'),
+    ({"custom_callbacks": [keras.callbacks.EarlyStopping]}, "has .*EarlyStopping.*, which is no Keras callback: call"),
+    ({"custom_callbacks": 3}, "custom_callbacks has 3, which is no Keras callback: give instances"),
+])
+def test_arguments_that_cannot_be_are_refused_before_a_run_is_begun(tmp_path, given, message):
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    with pytest.raises(ConfigError, match=message):
+        model.train(Squares().load(2), None, **{"learning_rate": RATE, "epochs": 1, "layers": "all", **given})
+    assert not os.listdir(tmp_path) and model.class_names is None
+
+
+def test_one_callback_is_a_list_of_one_and_numbers_come_in_any_type():
+    callback = keras.callbacks.LambdaCallback()
+    assert checked_arguments(np.float32(0.5), 2.0, "all", callback) == (0.5, 2, [callback])
+    assert checked_arguments(0, np.int64(3), "all", (callback, callback)) == (0.0, 3, [callback, callback])
+    rate, epochs, callbacks = checked_arguments(1, 2.0, "all", None)
+    assert (type(rate), type(epochs), callbacks) == (float, int, [])
