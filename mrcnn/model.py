@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from keras import tree
 
 from mrcnn.architectures import mask_rcnn
 from mrcnn.data.images import Window
-from mrcnn.errors import ConfigError
+from mrcnn.errors import ConfigError, DataError
 from mrcnn.inference.detector import unmold
 from mrcnn.inference.mask_scores import counted
 from mrcnn.matterport.boxes import (
@@ -20,6 +21,7 @@ from mrcnn.matterport.boxes import (
     denorm_boxes_graph,
     norm_boxes_graph,
 )
+from mrcnn.matterport.gone import teller
 from mrcnn.matterport.images import (
     compose_image_meta,
     log,
@@ -45,6 +47,7 @@ from mrcnn.matterport.samples import (
     load_image_gt,
 )
 from mrcnn.network.backbones import build_backbone
+from mrcnn.training.forks import refuse_forked
 from mrcnn.training.runs import find_last_checkpoint
 from mrcnn.weights.files import write_weights
 from mrcnn.weights.pretrained import load_imagenet
@@ -74,6 +77,7 @@ __all__ = [
     "resnet_graph",
     "unmold_image",
 ]
+__getattr__ = teller(__name__)  # of names that are gone
 
 # Layers of Matterport's graph, and those here that stand for them, with logits in place of probabilities.
 RENAMED = {
@@ -109,10 +113,20 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
 
         Returns:
             (molded images float32 [B, h, w, 3], metas [B, M] without active classes, windows [B, 4] pixels).
+
+        Raises:
+            DataError: the canvases have several shapes, or one of the photos is none; the message gives its index.
         """
         molded, metas, windows = [], [], []
-        for image in images:
-            canvas, window = self.place(image)
+        images = self.checked_images(images)
+        placed = [self.place(image) for image in images]
+        shapes = list(dict.fromkeys(canvas.shape[:2] for canvas, _ in placed))
+        if len(shapes) != 1:
+            shown = " and ".join(f"{height} x {width}" for height, width in shapes[:2])
+            raise DataError(f"{len(images)} photos have canvases of {len(shapes)} shapes{shown and f' ({shown})'}, and "
+                            "one array holds those of one: mold photos of one shape together, or call detect(), which "
+                            "takes any.")
+        for image, (canvas, window) in zip(images, placed):
             molded.append(mold_image(canvas, self.config))
             windows.append(window.box)
             no_classes = np.zeros(self.config.NUM_CLASSES, int)
@@ -189,6 +203,17 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             "mrcnn_detection or detection_masks."
         )
 
+    def build(self, mode: str, config: object) -> None:
+        """Refuse: a network is built by other methods.
+
+        Args:
+            mode, config: Matterport's arguments.
+
+        Raises:
+            NotImplementedError: with what to write instead.
+        """
+        raise NotImplementedError("MaskRCNN.build(mode, config) is gone: a subclass gives build_networks(config).")
+
     def find_trainable_layer(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         """Find the layer with the weights, where one is wrapped in others (TimeDistributed).
 
@@ -215,7 +240,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
 
         Args:
             images: photos, each uint8 [H, W, 3] RGB; or molded images if `image_metas` is given.
-            outputs: pairs (name, layer); the layer is a layer's name in `inference_model`, or a tensor of that graph.
+            outputs: pairs (name, layer); the layer is a layer's name in `inference_model`, or a tensor of that graph;
+                a tensor of one of several calls of a layer is told of.
             image_metas: [B, M] of `mold_inputs`.
 
         Returns:
@@ -226,6 +252,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         Raises:
             ConfigError: the graph has no such layer.
         """
+        refuse_forked()
         molded, metas = (images, image_metas) if image_metas is not None else self.mold_inputs(images)[:2]
         inputs = {
             "image": unmolded(molded, self.config),
@@ -246,6 +273,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
     def _output_of(self, source):
         """The symbolic output of a layer of the detection graph, given by name; anything else is one already."""
         if not isinstance(source, str):
+            for tensor in tree.flatten(source):
+                self._tell_of_other_calls(tensor)
             return source
         graph, name = self.inference_model, RENAMED.get(source, source)
         layers = {layer.name: layer for layer in graph.layers}
@@ -255,10 +284,24 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
                 f"The detection graph has no layer {source!r}: take {', '.join(close)}, or another one of "
                 "[layer.name for layer in model.inference_model.layers]."
             )
-        # A layer may be called in the training graph too, where its output is another tensor.
-        here = {id(node) for nodes in graph._nodes_by_depth.values() for node in nodes}
-        calls = [_outputs(node) for node in layers[name]._inbound_nodes if id(node) in here]
+        calls = [_outputs(node) for node in self._calls_of(layers[name])]
         return calls[0] if len(calls) == 1 else calls
+
+    def _calls_of(self, layer):
+        """The nodes of a layer in the detection graph."""
+        # A layer may be called in the training graph too, where its output is another tensor.
+        here = {id(node) for nodes in self.inference_model._nodes_by_depth.values() for node in nodes}
+        return [node for node in layer._inbound_nodes if id(node) in here]
+
+    def _tell_of_other_calls(self, tensor):
+        """Warn of a tensor that is what one call of a layer gives, where the graph calls it several times."""
+        layer, index, _ = getattr(tensor, "_keras_history", (None, None, None))
+        calls = self._calls_of(layer) if layer in self.inference_model.layers else []
+        if len(calls) > 1 and layer._inbound_nodes[index] in calls:
+            place = calls.index(layer._inbound_nodes[index]) + 1
+            warnings.warn(f"The tensor {list(tensor.shape)} is of call {place} of the {len(calls)} of the layer "
+                          f"{layer.name} alone: give the name {layer.name!r} in place of the tensor for all of them.",
+                          stacklevel=4)
 
     def get_imagenet_weights(self) -> str:
         """Write a file with the ImageNet weights of BACKBONE, for `load_weights(path, by_name=True)`.

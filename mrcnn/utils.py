@@ -19,6 +19,7 @@ from mrcnn.matterport.boxes import (
     non_max_suppression,
     norm_boxes,
 )
+from mrcnn.matterport.gone import teller
 from mrcnn.matterport.images import resize
 from mrcnn.weights.pretrained import COCO_MODEL_URL, download_trained_weights
 
@@ -51,3 +52,4 @@ __all__ = [
     "trim_zeros",
     "unmold_mask",
 ]
+__getattr__ = teller(__name__)  # of names that are gone

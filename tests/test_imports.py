@@ -19,7 +19,7 @@ FLOORS = (
     ("training", "drawing", "labeling"),
     ("inference",),
     ("architectures",),
-    ("model", "utils", "visualize"),
+    ("model", "parallel_model", "utils", "visualize"),
     ("serving", "collections"),
     ("commands",),
     ("__main__",),

@@ -9,7 +9,7 @@ from tiny import Squares, TinyConfig
 
 from mrcnn import model as modellib
 from mrcnn import utils
-from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.errors import CheckpointError, ConfigError, DataError
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -164,6 +164,36 @@ def test_any_layer_can_be_read(model, photos, capsys):
     # A canvas that is ready goes in with its meta.
     again = model.run_graph(molded, [("ROI", "ROI")], image_metas=metas)
     np.testing.assert_allclose(again["ROI"]["boxes"], graph["ROI"]["boxes"], atol=1e-4)
+
+
+def test_a_tensor_of_one_call_of_several_is_told_of(model, photos, recwarn):
+    head = model.keras_model.get_layer("rpn_bbox")
+    with pytest.warns(UserWarning, match=r"\[None, 768, 4\] is of call 1 of the 5 .* rpn_bbox alone: give the name"):
+        graph = model.run_graph(photos, [("all", "rpn_bbox"), ("first", head.output)])
+    # Three anchors in each cell of 16 x 16, the finest of the five maps.
+    assert graph["first"].shape == (2, 768, 4) and len(graph["all"]) == 5
+    np.testing.assert_array_equal(graph["first"], graph["all"][0])
+    recwarn.clear()
+    layer = model.keras_model.get_layer("fpn_p2")  # called once
+    model.run_graph(photos, [("name", "fpn_p2"), ("tensor", layer.output), ("sum", layer.output + 1.0)])
+    assert not [one for one in recwarn if "call" in str(one.message)]
+
+
+def test_photos_that_no_array_holds_together_are_refused(tmp_path):
+    model = modellib.MaskRCNN("inference", TinyConfig(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_DIM=None), str(tmp_path))
+    small, large = (np.zeros((64, side, 3), np.uint8) for side in (64, 65))
+    with pytest.raises(DataError, match=r"3 photos have canvases of 2 shapes \(64 x 64 and 64 x 128\).*detect\(\)"):
+        model.mold_inputs([small, large, small])
+    with pytest.raises(DataError, match="0 photos have canvases of 0 shapes, and"):
+        model.mold_inputs([])
+    with pytest.raises(DataError, match=r"One photo .*give \[photo\]"):
+        model.mold_inputs(small)
+    assert model.mold_inputs([large, large])[0].shape == (2, 64, 128, 3)
+
+
+def test_a_class_of_settings_is_no_settings(tmp_path):
+    with pytest.raises(ConfigError, match=r"^TinyConfig was given for its instance: give TinyConfig\(\)"):
+        modellib.MaskRCNN("training", TinyConfig, str(tmp_path))
 
 
 def test_what_is_not_there_names_what_is(model, photos):

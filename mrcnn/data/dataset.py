@@ -73,6 +73,17 @@ class Dataset:
         """
         self.image_info.append({"id": image_id, "source": source, "path": path, **kwargs})
 
+    def append_data(self, class_info: object, image_info: object) -> None:
+        """Refuse: photos and classes are registered one by one.
+
+        Args:
+            class_info, image_info: Matterport's arguments.
+
+        Raises:
+            NotImplementedError: with what to write instead.
+        """
+        raise NotImplementedError("Dataset.append_data() is gone: call add_class and add_image in a loop.")
+
     def prepare(self, class_map: object = None) -> None:
         """Number classes and photos. Call it once all are registered, and again after adding more.
 
