@@ -47,7 +47,7 @@ from mrcnn.matterport.samples import (
     load_image_gt,
 )
 from mrcnn.network.backbones import build_backbone
-from mrcnn.training.forks import refuse_forked
+from mrcnn.ops.forks import refuse_forked
 from mrcnn.training.runs import find_last_checkpoint
 from mrcnn.weights.files import write_weights
 from mrcnn.weights.pretrained import load_imagenet

@@ -17,7 +17,7 @@ from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
-from mrcnn.errors import CheckpointError, ConfigError, ExportError
+from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
 from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.parity import place
 from mrcnn.export.running import CHOOSE_PRECISION, open_file, read_about
@@ -107,6 +107,8 @@ class ExportedFile:
             try:
                 with self._turn:
                     outputs = self._run(inputs)
+            except RunError:
+                raise
             except Exception as error:  # every runtime has errors of its own
                 raise ExportError(f"{self.path} does not run: {' '.join(str(error).split())[:300]}; export it again.") \
                     from error

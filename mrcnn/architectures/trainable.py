@@ -16,6 +16,7 @@ from mrcnn.data.objects import check_prepared
 from mrcnn.data.shared_photos import tell_shared_photos
 from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
+from mrcnn.ops.forks import refuse_forked
 from mrcnn.training import state
 from mrcnn.training.callbacks import (
     Checkpoint,
@@ -27,7 +28,6 @@ from mrcnn.training.callbacks import (
 )
 from mrcnn.training.devices import on_processor
 from mrcnn.training.ema import MeanWeights
-from mrcnn.training.forks import refuse_forked
 from mrcnn.training.machine import warn_of_slow_precision
 from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled, warm_up_text
 from mrcnn.training.plateau import LowerOnPlateau

@@ -5,8 +5,9 @@ import os
 import warnings
 from collections.abc import Callable
 
-from mrcnn.errors import ExportError
+from mrcnn.errors import ExportError, RunError
 from mrcnn.export.packages import brief
+from mrcnn.ops.forks import refuse_forked
 
 ENDINGS = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
 SAVED = "saved_model.pb"  # what every SavedModel's folder has
@@ -71,12 +72,13 @@ def open_file(path: str | os.PathLike, about: dict, precision: str = "float32") 
 
     Raises:
         ExportError: the runtime is missing, or does not take the file.
+        RunError: it is TensorFlow, and this process was forked from one that used it; the function raises it too.
     """
     path = os.path.normpath(os.fspath(path))
     try:
         chosen = {"precision": precision} if about["format"] in CHOOSE_PRECISION else {}
         return OPENERS[about["format"]](path, **chosen)
-    except ExportError:
+    except (ExportError, RunError):
         raise
     except Exception as error:  # every runtime has errors of its own
         raise ExportError(f"{path} is no {about['format']} file that its runtime takes: {brief(error)}; export it "
@@ -95,9 +97,11 @@ def open_savedmodel(path: str) -> Callable[[dict], dict]:
         raise ExportError(f"A SavedModel needs TensorFlow ({error}): pip install tensorflow, or export to onnx.") \
             from error
 
+    refuse_forked()  # the other runtimes do run in a child
     module = tf.saved_model.load(path)
 
     def run(inputs):
+        refuse_forked()
         outputs = module.signatures["serving_default"](**{name: tf.constant(v) for name, v in inputs.items()})
         return {name: value.numpy() for name, value in outputs.items()}
 

@@ -11,7 +11,7 @@ from mrcnn.data.given_photos import GivenPhotos, Photos
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
-from mrcnn.training.forks import refuse_forked
+from mrcnn.ops.forks import refuse_forked
 
 _COMPILING = threading.Lock()
 REMEDIES = {1: " grey, or RGB as mrcnn.data.images.load_image does", 3: " RGB, as mrcnn.data.images.load_image does"}

@@ -15,7 +15,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
-from mrcnn.training.forks import refuse_forked
+from mrcnn.ops.forks import refuse_forked
 
 LONGEST = 1024  # bytes of a text that workers agree on
 

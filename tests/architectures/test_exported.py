@@ -13,7 +13,7 @@ from mrcnn.architectures import exported
 from mrcnn.architectures.exported import ExportedDetector, ExportedLabeler, open_exported, settings_of
 from mrcnn.commands.runs import load_model
 from mrcnn.config import Config
-from mrcnn.errors import CheckpointError, ConfigError, ExportError
+from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
 
 CANVAS, BATCH = (64, 128), 2
 
@@ -208,3 +208,11 @@ def test_neither_keras_nor_a_backend_is_imported():
             "import mrcnn.architectures.exported, mrcnn.commands.main, mrcnn.commands.detect, mrcnn.commands.label, "
             "mrcnn.evaluation.coco, mrcnn.drawing.pictures, mrcnn.labeling.refine, mrcnn.data.unannotated")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_forked_process_is_told_as_it_is(opened):
+    def forked(inputs):
+        raise RunError("Process 2 was forked from 1.")
+
+    with pytest.raises(RunError, match="^Process 2 was forked from 1.$"):
+        opened(about_of(), forked).detect([photo(60, 80)])

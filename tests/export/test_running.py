@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from mrcnn.errors import ExportError
+from mrcnn.errors import ExportError, RunError
 from mrcnn.export.running import is_exported, open_file, read_about
+from mrcnn.ops import forks
 
 ABOUT = {"format": "onnx", "inputs": {"image": {}}, "settings": {}, "written_by": "mrcnn 0"}
 
@@ -56,3 +57,16 @@ def test_a_runtime_that_is_missing_is_named(format, package, monkeypatch, tmp_pa
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ExportError, match=f"pip install {package}"):
         open_file(tmp_path / "model", {"format": format})
+
+
+def test_a_savedmodel_does_not_run_in_a_forked_process(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: None)
+    path, about = written(tmp_path, ABOUT), {**ABOUT, "format": "savedmodel"}
+    monkeypatch.setattr(forks, "_process", None)
+    run = open_file(path, about)  # as in the parent, whose id a child would find
+    monkeypatch.setattr(forks, "_process", forks._process + 1)
+    for asked in (lambda: open_file(path, about), lambda: run({})):
+        with pytest.raises(RunError, match="was forked from"):
+            asked()

@@ -10,7 +10,7 @@ from tiny import Squares
 from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.errors import RunError
-from mrcnn.training import forks
+from mrcnn.ops import forks
 
 
 def said_in_a_child(tries, path, seconds=15):
