@@ -11,6 +11,7 @@ import numpy as np
 from keras import tree
 
 from mrcnn.architectures import mask_rcnn
+from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.inference.detector import unmold
@@ -105,11 +106,11 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
     """
 
     # --- Detection in Matterport's steps -------------------------------------------------------------------------
-    def mold_inputs(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def mold_inputs(self, images: Photos) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Place photos on canvases and subtract the mean pixel.
 
         Args:
-            images: photos, each uint8 [H, W, 3] RGB, whose canvases have one shape.
+            images: photos as for `detect`, whose canvases have one shape.
 
         Returns:
             (molded images float32 [B, h, w, 3], metas [B, M] without active classes, windows [B, 4] pixels).
