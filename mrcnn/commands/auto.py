@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
 from mrcnn.commands.auto_rules import brings_settings
 from mrcnn.commands.options import AUTO, parse_setting
-from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of
+from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of, starts_of
 from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
 
@@ -98,6 +98,22 @@ def take_recipe(options: argparse.Namespace, training: Dataset, validation: Data
         write_into(options, choice.values)
     print("\n".join(recipe.lines()), flush=True)
     return recipe
+
+
+def propose_recipe(options: argparse.Namespace) -> str:
+    """A line on `--preset auto` for a training on own photos whose size, network and length nobody chose; else "".
+
+    Args:
+        options: of `train`.
+    """
+    from mrcnn.commands.configs import FashionConfig
+
+    base, (start, *_) = base_config(options), starts_of(options.weights)
+    chosen = given_by(options).keys() & {"BACKBONE", "STAGES", "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"}
+    if options.preset or chosen or base is not FashionConfig or start == "last" or brings_settings(start):
+        return ""
+    return (f"As nothing else was asked for: {base.BACKBONE}, canvases of {base.IMAGE_MAX_DIM} pixels, {base.STAGES}. "
+            "--preset auto chooses these by your photos and this machine.")
 
 
 def _gigabytes(number):

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.auto import take_batch_size, take_recipe
+from mrcnn.commands.auto import propose_recipe, take_batch_size, take_recipe
 from mrcnn.commands.options import AUTO, Stage, parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
 from mrcnn.commands.settings import class_of_option, is_imagenet, overrides_of, starts_of
@@ -45,6 +45,9 @@ def train(options: argparse.Namespace) -> None:
         check_architecture(options)
     training, validation = training_data(options)
     testing = testing_data(options, training)
+    told = propose_recipe(options)
+    if told:
+        print(f"{told}\n", flush=True)
     start_keras()
     recipe = take_recipe(options, training, validation)
     take_batch_size(options, training)

@@ -187,3 +187,24 @@ def test_write_into_stands_before_what_was_typed():
     assert options.backbone == "small"
     assert options.set == ["EMA_DECAY=0.9", "ASPECT_BUCKETS=false", "STEPS_PER_EPOCH=null", "EMA_DECAY=0.5"]
     assert np.all([isinstance(text, str) for text in options.set])
+
+
+@pytest.mark.parametrize("words, told", [
+    ("--annotations a.json", True),
+    ("--train a.json --val b.json --weights imagenet --batch-size 4", True),
+    ("--annotations a.json --set WORKERS=1", True),
+    ("", False),  # drawn pictures
+    ("--annotations a.json --preset auto", False),
+    ("--annotations a.json --preset ccp", False),
+    ("--annotations a.json --image-size 256", False),
+    ("--annotations a.json --backbone resnet18", False),
+    ("--annotations a.json --stages all:1:1e-3", False),
+    ("--annotations a.json --set IMAGE_MAX_DIM=256", False),
+    ("--annotations a.json --weights last", False),
+    ("--annotations a.json --weights coco", False),
+    ("--annotations a.json --architecture unet", False),
+])
+def test_a_training_of_which_nothing_was_chosen_is_told_of_the_recipe(words, told):
+    line = auto.propose_recipe(options_of(*words.split()))
+    assert line == ("As nothing else was asked for: resnet50, canvases of 512 pixels, heads:20:1e-3,all:20:1e-4. "
+                    "--preset auto chooses these by your photos and this machine." if told else "")

@@ -165,7 +165,8 @@ def test_rare_classes_come_more_often_from_an_imbalance_of_ten_on():
 
 
 def test_losses_go_by_network_and_classes():
-    assert rules.losses(made(known=lambda name: name != "PIXEL_LOSS"))[0] == {"SOFT_MASK_TARGETS": True}
+    known = {"SOFT_MASK_TARGETS": True, "MASK_SCORES": True}
+    assert rules.losses(made(known=lambda name: name != "PIXEL_LOSS"))[0] == known
     many = classes(*[50] * 21, objects=[1] + [100] * 20)
     assert rules.losses(made(known=lambda name: name != "PIXEL_LOSS", classes=many))[0]["CLASS_LOSS"] == "seesaw"
     assert rules.losses(made())[0] == {"PIXEL_LOSS": "cross-entropy+jaccard"}
@@ -236,7 +237,9 @@ def test_a_reason_tells_nothing_of_what_the_user_chose_otherwise():
     assert rules.heads(made({"HEAD_NORM": "batch"}))[1] == "half the width, as 2 cores and no GPU are to train it"
     masks = {"known": lambda name: name != "PIXEL_LOSS"}
     assert "soft" not in rules.losses(made({"SOFT_MASK_TARGETS": False}, **masks))[1]
-    assert rules.losses(made({"CLASS_LOSS": "seesaw"}, **masks))[1] == "soft mask targets looked best"
+    given = {"CLASS_LOSS": "seesaw", "MASK_SCORES": False}
+    assert rules.losses(made(given, **masks))[1] == "soft mask targets looked best"
+    assert rules.losses(made({**given, "SOFT_MASK_TARGETS": True}, **masks))[1] == ""
     told = rules.optimizer(made({**CHOSEN, "STAGES": "all:15:1e-3", "STEPS_PER_EPOCH": 80, "OPTIMIZER": "sgd",
                                  "WARMUP_STEPS": 7, "EMA_DECAY": 0.5}))[1]
     assert told == "as in the presets ccp and best"  # which is of WEIGHT_DECAY and LR_SCHEDULE
