@@ -295,7 +295,8 @@ def report_best(options: argparse.Namespace, study: optuna.Study, search: Sequen
     if "threshold" in notes:
         print(f"{'DETECTION_MIN_CONFIDENCE':30} {notes['threshold']:.2f} (the best F1, {notes['F1']:.3f})")
         settings["DETECTION_MIN_CONFIDENCE"] = round(notes["threshold"], 2)
-    stages = stages_text(scaled_stages(text, values.get("LEARNING_RATE")))
+    rate = values.get("LEARNING_RATE")
+    stages = stages_text(scaled_stages(text, None if rate is None else float(rate)))  # one of some choices is a text
     chosen = "".join(f" --set {shlex.quote(f'{name}={_value_text(value)}')}" for name, value in settings.items())
     network = f" --architecture {shlex.quote(options.architecture)}" if options.architecture else ""
     network += " --attributes" if options.attributes else ""

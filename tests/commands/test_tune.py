@@ -161,6 +161,12 @@ def test_the_command_that_is_printed_is_the_training_that_was_measured(capsys):
     assert sorted(unet.set) == ["IMAGE_MAX_DIM=64", "IMAGE_MIN_DIM=64"]
 
 
+def test_a_rate_that_was_one_of_a_few_is_that_of_the_stages(capsys):
+    """Optuna gives a choice back as the text that it was."""
+    rates = Search("LEARNING_RATE", choices=("1e-3", "3e-3"))
+    assert printed(capsys, [], Trial(LEARNING_RATE="3e-3"), (rates,)).stages == "all:3:0.003"
+
+
 def test_attributes_make_it_another_search(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fashion_tune, "training_data", lambda options: (None, None))
     monkeypatch.setattr(fashion_tune, "run_study", lambda *_: None)
