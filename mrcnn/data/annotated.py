@@ -240,6 +240,14 @@ class AnnotatedDataset(Reporting):
         """
         return int((self.object_classes(image_id) > 0).sum())
 
+    def parts_lines(self) -> list[str]:
+        """Tell of parts of label maps that are no objects of their own; there are none but in label maps.
+
+        Returns:
+            list of sentences.
+        """
+        return []
+
     def image_reference(self, image_id: int) -> str:
         """Tell the path of a photo and its id in the annotations.
 

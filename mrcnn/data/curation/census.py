@@ -37,6 +37,7 @@ class Census:
         lost: {reason: number of objects} that were left out
         lost_photos: number of photos that were left out
         only_boxes: whether every outline is an upright rectangle
+        parts: sentences on parts of label maps that are no objects of their own
     """
 
     class_names: list
@@ -46,6 +47,7 @@ class Census:
     lost: dict
     lost_photos: int
     only_boxes: bool = False
+    parts: tuple[str, ...] = ()
 
     def lines(self, use: str) -> list[str]:
         """What a user must know of it, a line each; none where all is well. use: of USES."""
@@ -66,7 +68,7 @@ class Census:
             lines.append(f"{share} are not left {USES[use][0]}: {', '.join(reasons)}: see `data validate`")
         if self.only_boxes:
             lines.append("every outline is an upright rectangle, as a box is: masks will be no more than boxes")
-        return lines
+        return [*lines, *self.parts]
 
 
 def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Census:
@@ -95,7 +97,7 @@ def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = 
         lost[loss.reason] += loss.objects
     photos = {loss.photo for loss in dataset.lost if loss.whole}
     return Census(dataset.class_names[1:], counts[1:], len(dataset.image_ids), crowds, dict(lost), len(photos),
-                  dataset.only_boxes)
+                  dataset.only_boxes, tuple(dataset.parts_lines()))
 
 
 def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[int, int], None] | None = None) -> None:

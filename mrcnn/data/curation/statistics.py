@@ -7,6 +7,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data import run_lengths
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.attributes import attribute_names, load_objects
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.data.dataset import Dataset
@@ -50,6 +51,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         canvas: {min, max}: [height, width] of the canvases, None without photos
         thresholds; anchors: {"current", "proposed"}: {scales, ratios, recall: share of the boxes whose best anchor has
             an IoU of each threshold or more, mean_overlap}, None without objects
+        parts: sentences on parts of label maps that are no objects of their own
 
     Raises:
         DataError: naming the photo whose objects cannot be read.
@@ -82,6 +84,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         "canvas": _canvas_summary(measured["canvases"]),
         "thresholds": THRESHOLDS.tolist(),
         "anchors": _anchor_summary(boxes, canvases, config) if len(boxes) and fit else None,
+        "parts": dataset.parts_lines() if isinstance(dataset, AnnotatedDataset) else [],
     }
 
 
@@ -265,6 +268,7 @@ def summary_text(summary: dict) -> str:
     if summary["crowds"]:
         head += "\ncrowds are ignored in training; if they are objects, --crowds objects takes them as such"
     parts = [head, _ranges_table(summary), _classes_table(summary["classes"], summary["objects"])]
+    parts += [f"{line}." for line in summary["parts"]]
     if summary["attributes"]:
         parts.append(_attributes_table(summary))
     if summary["anchors"]:

@@ -280,7 +280,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
         info = self.image_info[image_id]
         index, name = info["index"], info["file_name"]
         if self._masks.kind == LABELS:
-            yield from self._objects_of(self._map_values(info), self._classes)
+            yield from self._objects_of(name, self._map_values(info), self._classes)
         elif self._masks.kind == NUMBERED:
             yield from self._numbered(index, name, self._map(info))
         else:

@@ -3,7 +3,7 @@
 Which labels make up a class is told by a mapping (`mrcnn.data.formats.label_mapping`). A class becomes objects by this
 rule: its pixels fall into parts that hang together, over corners too; parts of fewer than `min_area` pixels are left
 out; of paired things (shoes, boots, socks, gloves: what the mapping calls "parts") each part is an object, of all
-others the union of the parts is one object.
+others the union of the parts is one object. `WithLabelMaps.parts_lines` tells what was joined and left out.
 """
 
 import os
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import binary_maps, label_colours, label_mapping
+from mrcnn.data.formats import binary_maps, label_colours, label_mapping, label_objects
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
+from mrcnn.data.formats.label_objects import encoded, map_objects
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
@@ -43,9 +43,35 @@ class WithLabelMaps(AnnotatedDataset):
     """Base class of readers whose photos have label maps, all of them or some.
 
     A subclass overrides `_map_values`, and registers its classes by the numbers that LabelClasses gives them.
+
+    Args:
+        class_map: ignored; Matterport's argument.
+
+    Attributes:
+        parts_of: {`file_name` of a photo: {class: ClassParts}} of the photos whose objects were read so far. Threads
+            may read a photo at once: each writes the same.
     """
 
     label_source = FORMAT  # of the classes
+
+    def __init__(self, class_map: object = None) -> None:
+        super().__init__(class_map)
+        self.parts_of = {}
+
+    def _tell_parts(self, photo, told):
+        if told:
+            self.parts_of[photo] = told
+
+    def parts_lines(self) -> list[str]:
+        """Tell of the parts of label maps' classes that are no objects of their own.
+
+        Returns:
+            list of sentences, of the photos of this data set whose objects were read so far.
+        """
+        names = {str(info["id"]): info["name"] for info in self.class_info if info["source"] == self.label_source}
+        told = {photo: {names[str(value)]: parts for value, parts in by_class.items() if str(value) in names}
+                for photo, by_class in list(self.parts_of.items())}
+        return label_objects.parts_lines(told, {info["file_name"] for info in self.image_info})
 
     def _map_values(self, info: dict) -> np.ndarray | Fault | None:
         """The label map of a photo.
@@ -62,14 +88,20 @@ class WithLabelMaps(AnnotatedDataset):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how its label maps are read.")
 
-    def _objects_of(self, values: np.ndarray | Fault, classes: LabelClasses) -> Iterator[ObjectAnnotation | Fault]:
+    def _objects_of(self, photo: str, values: np.ndarray | Fault,
+                    classes: LabelClasses) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of what `_map_values` gave, by class, those of one class from top to bottom; or its fault.
+
+        photo: `file_name` of the photo
         """
         if isinstance(values, Fault):
             yield values
             return
-        for number, (value, rle) in enumerate(map_objects(values, classes)):
-            yield ObjectAnnotation(number, self.map_source_class_id(f"{self.label_source}.{value}"), rle)
+        told = {}
+        for number, (value, mask, corner) in enumerate(map_objects(values, classes, told)):
+            class_id = self.map_source_class_id(f"{self.label_source}.{value}")
+            yield ObjectAnnotation(number, class_id, encoded(mask, corner, values.shape))
+        self._tell_parts(photo, told)
 
     def label_map(self, image_id: int) -> np.ndarray | None:
         """Tell the class of every pixel of a photo.
@@ -205,7 +237,7 @@ class LabelMapDataset(WithLabelMaps):
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""
         info = self.image_info[image_id]
-        yield from self._objects_of(self._map_values(info), info["label_classes"])
+        yield from self._objects_of(info["file_name"], self._map_values(info), info["label_classes"])
 
     def object_classes(self, image_id: int) -> np.ndarray:
         """int32 [N]: class ids of the objects of a photo; they are counted, not encoded."""
@@ -213,13 +245,12 @@ class LabelMapDataset(WithLabelMaps):
         values = self._map_values(info)
         if isinstance(values, Fault):
             return super().object_classes(image_id)  # which tells it, or leaves it out
-        classes, dropped, class_ids, number = info["label_classes"], info.get("dropped", ()), [], 0
-        for value in _values_in(values):
+        dropped, class_ids, told = info.get("dropped", ()), [], {}
+        for number, (value, *_) in enumerate(map_objects(values, info["label_classes"], told)):
             class_id = self.map_source_class_id(f"{FORMAT}.{value}")
-            for _ in _objects(values == value, classes.min_area, value in classes.parts):
-                if class_id and number not in dropped:
-                    class_ids.append(class_id)
-                number += 1
+            if class_id and number not in dropped:
+                class_ids.append(class_id)
+        self._tell_parts(info["file_name"], told)
         return np.array(class_ids, np.int32)
 
     def _map_values(self, info: dict) -> np.ndarray | Fault:
@@ -263,52 +294,6 @@ def _stretched(unknown, table):
     known = np.flatnonzero(table[:IGNORED] != UNKNOWN)
     step = IGNORED // max(int(known.max(initial=0)), 1)
     return step if step > 1 and all(label % step == 0 for label in unknown) else None
-
-
-# --- Objects ---------------------------------------------------------------------------------------------------------
-
-
-def map_objects(values: np.ndarray, classes: LabelClasses) -> Iterator[tuple[int, dict]]:
-    """Yield (class, compressed run lengths) of the objects of a label map, those of one class from top to bottom.
-
-    Args:
-        values: uint8 [H, W] of `classified`.
-        classes: LabelClasses.
-    """
-    for value in _values_in(values).tolist():
-        for mask, corner in _objects(values == value, classes.min_area, value in classes.parts):
-            yield value, _encoded(mask, corner, values.shape)
-
-
-def _objects(inside, min_area, by_parts):
-    """Yield (mask bool [h, w], (y, x) of its corner in the photo) of each object of a class. inside: bool [H, W]."""
-    import cv2
-
-    x, y, width, height = cv2.boundingRect(inside.view(np.uint8))
-    part = np.ascontiguousarray(inside[y : y + height, x : x + width]).view(np.uint8)
-    count, numbers, measures, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-    kept = measures[:, cv2.CC_STAT_AREA] >= min_area
-    kept[0] = False  # what is outside
-    if by_parts:
-        # cv2's own order may differ with its number of threads; objects are known by their place among the others.
-        for number in sorted(np.flatnonzero(kept), key=lambda i: (measures[i, 1], measures[i, 0], *measures[i, 2:])):
-            left, top, part_width, part_height = measures[number, :4]
-            rectangle = numbers[top : top + part_height, left : left + part_width]
-            yield rectangle == number, (y + top, x + left)
-    elif kept.any():
-        yield kept[numbers], (y, x)
-
-
-def _values_in(values):
-    """The classes that a map of them has. values: uint8 [H, W]"""
-    return np.flatnonzero(np.bincount(values.ravel(), minlength=IGNORED)[1:IGNORED]) + 1
-
-
-def _encoded(mask, corner, shape):
-    """Compressed run lengths of a rectangle of a photo's mask. mask: bool [h, w]; corner: (y, x); shape: (H, W)."""
-    full = np.zeros(shape, bool, order="F")
-    full[corner[0] : corner[0] + mask.shape[0], corner[1] : corner[1] + mask.shape[1]] = mask
-    return run_lengths.encode(full)
 
 
 def _wrong_size(name, map_size, size):

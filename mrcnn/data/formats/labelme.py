@@ -192,8 +192,7 @@ class LabelmeDataset(AnnotatedDataset):
                 if listed is not None and label not in listed:
                     raise RegionError("unknown class", f"its label {label!r} is not in the file of class names")
                 groups.setdefault((label, number if group is None else None, group), []).append(number)
-                if shape.get("description"):
-                    self.note("shape", "with a description: this is left out", photo)
+                self._note_left_out(shape, photo)
             except RegionError as error:
                 self.fault(path, Fault(photo, error.kind, str(error), number))
         objects = []
@@ -207,12 +206,25 @@ class LabelmeDataset(AnnotatedDataset):
                     self.fault(path, Fault(photo, error.kind, where + str(error), numbers[0]))
                     break
             else:
+                if len(numbers) > 1:
+                    how = "joined of the shapes of one label and group_id: separate things need group_ids of their own"
+                    self.note("object", how, f"{photo}, {label}")
                 rle = rles[0] if len(rles) == 1 else run_lengths.merge(rles)
                 rle = rle if turn == 1 else turned_segmentation(rle, turn, stored)
                 flags = {flag for number in numbers for flag in labelme_shapes.flags_of(shapes[number])}
                 is_rectangle = labelme_shapes.kind_of(shapes[numbers[0]]) in RECTANGLES
                 objects.append((numbers[0], label, rle, tuple(sorted(flags)), is_rectangle))
         return objects
+
+    def _note_left_out(self, shape, photo):
+        """Note what a shape says beyond its outline, label and flags; X-AnyLabeling writes more than LabelMe."""
+        if shape.get("description"):
+            self.note("shape", "with a description: this is left out", photo)
+        for key in labelme_shapes.attributes_of(shape):
+            how = f"with the attribute {key[:40]!r} in words: left out (as a flag of LabelMe it would be an attribute)"
+            self.note("shape", how, photo)
+        if shape.get("difficult"):
+            self.note("shape", "marked as difficult: taken like any other", photo)
 
     def load_image(self, image_id: int) -> np.ndarray:
         """A photo as uint8 [H, W, 3] RGB.

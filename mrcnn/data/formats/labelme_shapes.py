@@ -59,6 +59,13 @@ def flags_of(shape: dict) -> list[str]:
     return [str(name) for name, ticked in flags.items() if ticked is True] if isinstance(flags, dict) else []
 
 
+def attributes_of(shape: dict) -> list[str]:
+    """Names of the attributes in words that X-AnyLabeling gives a shape, without empty ones."""
+    words = shape.get("attributes")
+    words = words if isinstance(words, dict) else {}
+    return [str(name) for name, word in words.items() if word not in (None, False, "")]
+
+
 def kind_of(shape: dict) -> object:
     return shape.get("shape_type") or "polygon"  # as LabelMe takes a shape without
 

@@ -246,7 +246,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
             for number, class_id, rle, crowd, attributes in info["entries"]:
                 yield ObjectAnnotation(number, self.map_source_class_id(f"{FORMAT}.{class_id}"), rle, crowd, attributes)
         elif self._classes is not None:
-            yield from self._objects_of(self._map_values(info), self._classes)
+            yield from self._objects_of(info["file_name"], self._map_values(info), self._classes)
         else:
             masks = self._masks(info) if any(rle is None for _, _, rle, _ in info["objects"]) else {}
             for number, category, rle, crowd in info["objects"]:

@@ -143,3 +143,15 @@ def test_outlines_that_are_boxes_are_told(tmp_path):
     assert "every outline is an upright rectangle" in line
     dataset = open_dataset(write(tmp_path, [box] * 3 + [HAT], names=("hat",)))
     assert told(lambda: check_census(dataset, "a.json", "train"))[1] == []
+
+
+def test_parts_of_label_maps_that_are_no_objects_are_told(tmp_path):
+    labels = np.zeros((20, 30), np.uint8)
+    labels[:5, :5] = labels[10:15, 10:15] = 1
+    (tmp_path / "maps").mkdir()
+    Image.fromarray(labels).save(tmp_path / "maps" / "a.png")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "maps" / "label_names.txt").write_text("background\ncat\n")
+    dataset = open_dataset(tmp_path / "maps", tmp_path, min_area=9)
+    _, (line,) = told(lambda: check_census(dataset, "maps", "train"))
+    assert line.startswith("maps: 1 object is made of 2 parts that lie apart") and "--mapping" in line

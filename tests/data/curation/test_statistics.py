@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.config import Config
 from mrcnn.data.curation.statistics import measure_objects, summarise, summary_text
@@ -179,3 +180,14 @@ def test_what_is_measured_once_is_seen_on_several_canvases():
     # lies a fifth of the way from the smallest to the next.
     third = 28.2843 * 0.64
     assert summary["box_scale"]["p10"] == pytest.approx(10 + 0.2 * (third - 10), rel=0.01)
+
+
+def test_parts_of_label_maps_are_in_the_text(tmp_path):
+    labels = np.zeros((20, 30), np.uint8)
+    labels[:5, :5] = labels[10:15, 10:15] = 1
+    (tmp_path / "maps").mkdir()
+    Image.fromarray(labels).save(tmp_path / "maps" / "a.png")
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg")
+    (tmp_path / "maps" / "label_names.txt").write_text("background\ncat\n")
+    text = summary_text(summarise(open_dataset(tmp_path / "maps", tmp_path, min_area=9), CONFIG, fit=False))
+    assert "1 objects, 0 crowds" in text and "1 object is made of 2 parts that lie apart" in text

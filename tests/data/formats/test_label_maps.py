@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.annotated import Fault, select, without
+from mrcnn.data.annotated import Fault, choose_classes, select, without
 from mrcnn.data.formats.label_maps import LabelMapDataset, read_label_map, recognises
 from mrcnn.data.images import EXIF_ORIENTATION
 from mrcnn.data.run_lengths import decode as rle_decode
@@ -87,6 +87,27 @@ def test_the_other_way_round(folder):
     # One object of all 8 pixels of shoes, three of top, one of skin.
     assert class_ids.tolist() == [1, 2, 2, 2, 3]
     assert masks.sum(axis=(0, 1)).tolist() == [8, 2, 1, 2, 4]
+
+
+def test_parts_that_are_no_objects_of_their_own_are_told(folder):
+    dataset = load(folder)
+    assert dataset.parts_lines() == []  # of no photo yet
+    dataset.object_classes(0)
+    # Two parts of top are one object; a pixel of shoes and one of top are under 2.
+    joined, small = dataset.parts_lines()
+    assert joined.startswith("1 object is made of 2 parts that lie apart, on 1 photo") and '{"top": "parts"}' in joined
+    assert "(first: top on a.jpg, 2 parts)" in joined and "--mapping" in joined
+    assert small.startswith("2 parts of label maps under 2 pixels are no objects, with 2 pixels in all")
+    assert "(first: shoes on a.jpg)" in small and "--min-area" in small
+    counted = load(folder)
+    counted.load_rles(0)
+    assert counted.parts_lines() == [joined, small]
+    assert select(dataset, []).parts_lines() == []  # without the photo
+    (line,) = choose_classes(dataset, ["shoes"]).parts_lines()
+    assert line.startswith("1 part of label maps under 2 pixels is no object, with 1 pixels")
+    every = load(folder, {**MAPPING, "instances": {"top": "parts"}, "min_area": 1})
+    every.object_classes(0)
+    assert every.parts_lines() == []
 
 
 def test_a_merged_class_hangs_together_across_its_labels(folder):

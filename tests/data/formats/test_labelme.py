@@ -87,6 +87,8 @@ def test_shapes_of_one_label_and_group_are_one_object(folder):
     ]
     dataset = load(write(folder, shapes))
     assert dataset.class_names == ["BG", "hat", "shoe"]
+    assert ("1 object joined of the shapes of one label and group_id: separate things need group_ids of their own "
+            "(first: a.jpg, shoe)") in map(str, dataset.notes)
     objects = dataset.objects(0)
     assert [(entry.number, entry.class_id) for entry in objects] == [(0, 2), (1, 1), (3, 2), (5, 2), (6, 2)]
     union = rectangle(0, 0, 3, 3) | rectangle(10, 10, 12, 12) | rectangle(0, 20, 4, 24)
@@ -274,3 +276,11 @@ def test_descriptions_and_flags_of_the_photo_are_told(folder):
     assert [str(note) for note in load(folder).notes] == [
         "1 photo with flags of the photo as a whole: these are left out (first: a.jpg)",
         "1 shape with a description: this is left out (first: a.jpg)"]
+
+
+def test_attributes_and_difficult_of_x_anylabeling_are_told(folder):
+    write(folder, [{**shape(), "attributes": {"colour": "red", "torn": "", "size": None}, "difficult": True},
+                   {**shape(), "attributes": {}, "difficult": False}, {**shape(), "attributes": None}])
+    assert [str(note) for note in load(folder).notes] == [
+        "1 shape with the attribute 'colour' in words: left out (as a flag of LabelMe it would be an attribute) "
+        "(first: a.jpg)", "1 shape marked as difficult: taken like any other (first: a.jpg)"]
