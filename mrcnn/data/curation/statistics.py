@@ -74,10 +74,7 @@ def summarise(dataset: Dataset, config: Settings, progress: Callable | None = No
         "classes": [_class_summary(dataset.class_names[i], measured, i) for i in range(1, dataset.num_classes)],
         **_attribute_summary(dataset, measured),
         **_shape_summary(measured["shapes"]),
-        "objects_per_photo": {
-            **_range(per_photo), "mean": float(per_photo.mean()) if len(per_photo) else 0.0,
-            "counts": np.bincount(per_photo).tolist(),
-        },
+        "objects_per_photo": _per_photo_summary(per_photo),
         "box_scale": box_scale and {**box_scale, "p10": float(np.quantile(scales, 0.1))},
         "box_ratio": _distribution(ratios, _rising_edges(ratios)),
         **_size_summary(dataset, measured, counted, large_enough),
@@ -180,6 +177,11 @@ def _shape_summary(shapes):
         "long_side": _range(shapes.max(axis=1, initial=0)),
         "wide_photos": int((width > height).sum()),
     }
+
+
+def _per_photo_summary(per_photo):
+    mean = float(per_photo.mean()) if len(per_photo) else 0.0
+    return {**_range(per_photo), "mean": mean, "counts": np.bincount(per_photo).tolist()}
 
 
 def _canvas_summary(canvases):

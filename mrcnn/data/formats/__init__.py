@@ -50,15 +50,16 @@ WRITERS = {
     "labelme": ("mrcnn.data.formats.labelme_writer", "write_labelme"),
     "parquet": ("mrcnn.data.formats.parquet_table", "write_parquet"),
 }
-LOOKED_INTO = 50  # files and folders of a folder that is of no format itself
+LOOKED_INTO = 50  # folders in a folder that is of no format itself
 PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 
 
-def recognise(path: str | os.PathLike) -> str:
+def recognise(path: str | os.PathLike, look_inside: bool = True) -> str:
     """Recognise the format of annotations from their content.
 
     Args:
         path: of the file or folder of annotations, or of an archive that holds them, which is unpacked.
+        look_inside: whether the message of a folder that is of no format tells what lies deeper in it.
 
     Returns:
         Name of the format, a key of READERS.
@@ -66,7 +67,7 @@ def recognise(path: str | os.PathLike) -> str:
     Raises:
         DataError: the path does not exist, or the format is none of READERS.
     """
-    from mrcnn.data.formats.unread import unread_form, why_not
+    from mrcnn.data.formats.unread import why_not
 
     if not exists(path):
         raise DataError(f"{path}: no such annotations: check the path.")
@@ -74,32 +75,40 @@ def recognise(path: str | os.PathLike) -> str:
         from mrcnn.data.formats.archive_contents import annotations_in
 
         return annotations_in(path, None, recognise)[0]
-    form = unread_form(path) if os.path.isdir(path) else None
-    if form is None:
-        name = _recognised(path)
-        if name is not None:
-            return name
-        form = unread_form(path)
-    if form:
-        raise DataError(f"{path}: {form}.")
-    within = _within(path) if os.path.isdir(path) else ""
-    raise DataError(f"{path}: annotations of no known format: {within}{why_not(path)}.")
+    name = _recognised(path)
+    if name is None:
+        within = _within(path) if look_inside and os.path.isdir(path) else ""
+        raise DataError(f"{path}: annotations of no known format: {within}{why_not(path)}.")
+    return name
 
 
 def _recognised(path):
-    """Name of the format of a path, None if it is none of READERS."""
-    return next((name for name, (module, _) in READERS.items()
-                 if importlib.import_module(module).recognises(path)), None)
+    """Name of the format of a path, None if it is none of READERS; raises DataError for a form known by name."""
+    from mrcnn.data.formats.unread import unread_form
+
+    form = unread_form(path) if os.path.isdir(path) else None
+    if form is None:
+        for name, (module, _) in READERS.items():
+            if importlib.import_module(module).recognises(path):
+                return name
+        form = unread_form(path)
+    if form:
+        raise DataError(f"{path}: {form}.")
+    return None
 
 
 def _within(path):
     """What a folder holds that may be meant, in words that go before the reasons against itself; "" if nothing."""
-    names = sorted(entry.name for entry in os.scandir(path) if not entry.name.startswith("."))
-    for name in names[:LOOKED_INTO]:
-        form = _recognised(os.path.join(path, name))
-        if form is not None:
-            return f"{name} in it is of the format {form}: give that; "
-    return ""
+    from mrcnn.data.formats.archive_contents import SHOWN, find_annotations
+
+    found, unread = find_annotations(path, recognise, LOOKED_INTO)
+    names = [(os.path.relpath(place, path).replace(os.sep, "/"), form) for place, form in found]
+    if len(names) == 1:
+        return f"{names[0][0]} in it is of the format {names[0][1]}: give that; "
+    if names:
+        more = ", ..." if len(names) > SHOWN else ""
+        return f"in it are {', '.join(f'{name} ({form})' for name, form in names[:SHOWN])}{more}: give one of them; "
+    return f"in it {unread[0]}; " if unread else ""
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,

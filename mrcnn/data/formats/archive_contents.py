@@ -27,7 +27,7 @@ OWN_PLACES = ("label_maps", "instance_masks", "yolo", "voc")
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None, form: str | None,
-            recognise: Callable[[str | os.PathLike], str], progress: Callable[[int, int], None] | None = None
+            recognise: Callable[..., str], progress: Callable[[int, int], None] | None = None
             ) -> tuple[str, str | os.PathLike, str | os.PathLike | None]:
     """Find annotations and photos that may be in archives.
 
@@ -35,7 +35,7 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None, fo
         annotations: path of a file, a folder, or an archive, `export.zip` or `export.zip#train/annotations.json`.
         images: folder of the photos, or an archive of them; None takes what the archive of the annotations holds.
         form: name of the format; None recognises it.
-        recognise: function that gives the name of the format of a path, or raises DataError.
+        recognise: `mrcnn.data.formats.recognise`.
         progress: called as progress(done, total) in bytes while an archive is unpacked.
 
     Returns:
@@ -57,7 +57,7 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None, fo
     return form, annotations, images
 
 
-def annotations_in(annotations: str | os.PathLike, form: str | None, recognise: Callable[[str | os.PathLike], str],
+def annotations_in(annotations: str | os.PathLike, form: str | None, recognise: Callable[..., str],
                    progress: Callable[[int, int], None] | None = None) -> tuple[str, str | os.PathLike, str | None]:
     """Find annotations that may be in an archive; arguments as of `located`.
 
@@ -100,8 +100,8 @@ def _only_annotations(archive, folder, form, recognise):
     raise DataError(f"{archive}: holds no annotations of a known format: {why}.")
 
 
-def find_annotations(folder: str,
-                     recognise: Callable[[str | os.PathLike], str]) -> tuple[list[tuple[str, str]], list[str]]:
+def find_annotations(folder: str, recognise: Callable[..., str],
+                     most: int = MOST_FOLDERS) -> tuple[list[tuple[str, str]], list[str]]:
     """Look for annotations in a folder and all below it.
 
     A folder that is of a format as a whole is not looked into. Files come before the folder that they are in, unless
@@ -109,13 +109,14 @@ def find_annotations(folder: str,
 
     Args:
         folder: path.
-        recognise: function that gives the name of the format of a path, or raises DataError.
+        recognise: `mrcnn.data.formats.recognise`.
+        most: folders that are looked into.
 
     Returns:
         (list of (path, name of the format); list of sentences on forms that are known and not read).
     """
     found, unread, waiting, looked = [], [], [folder], 0
-    while waiting and looked < MOST_FOLDERS:
+    while waiting and looked < most:
         place = waiting.pop(0)
         looked += 1
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
@@ -138,7 +139,7 @@ def find_annotations(folder: str,
 
 def _form(path, recognise):
     try:
-        return recognise(path)
+        return recognise(path, look_inside=False)
     except DataError:
         return None
 

@@ -12,7 +12,7 @@ from mrcnn.data.attributes import named_by_ids, whole_ids
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
-from mrcnn.data.formats.json_head import keys_by_depth, read_head
+from mrcnn.data.formats.json_head import HEAD, keys_by_depth, read_head
 from mrcnn.data.formats.label_studio import find_photos
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.segmentations import (
@@ -27,14 +27,19 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = SOURCE = "coco"
+OTHERS = {"image", "item", "videos", "filename"}  # beside annotations: of SA-1B, V7 Darwin, YouTube-VIS, Dataloop
 
 
 def recognises(path: str | os.PathLike) -> bool:
-    """Whether a file is JSON with COCO's images or annotations at its top level, as far as its beginning shows."""
+    """Whether a file is JSON with COCO's images, and annotations or categories, at its top level.
+
+    Of a long file the beginning is looked at, where images or annotations alone are enough.
+    """
     head = read_head(path)
-    keys = keys_by_depth(head, 1)[1]
-    of_one_photo = "images" not in keys and keys & {"image", "item"}  # SA-1B, V7 Darwin
-    return head.lstrip().startswith("{") and bool(keys & set(LISTS[:2])) and not of_one_photo
+    keys = keys_by_depth(head, 1)[1] if head.lstrip().startswith("{") else set()
+    if os.path.isfile(path) and os.path.getsize(path) <= HEAD:
+        return "images" in keys and len(keys & set(LISTS)) > 1
+    return bool(keys & set(LISTS[:2])) and ("images" in keys or not keys & OTHERS) and "label_classes" not in keys
 
 
 class CocoDataset(AnnotatedDataset):

@@ -19,6 +19,7 @@ from mrcnn.files import read_json
 LISTS = ("annotations", "completions", "predictions")  # "completions" before version 1.0
 MODELS = "predictions"  # the annotator who is none
 PHOTO_KEYS = ("image", "img", "photo", "picture", "image_url", "url", "ocr")  # of a task's data, the likelier first
+OTHER_KEYS = ("video", "audio", "text", "html")
 OF_JSON_MIN = {"annotation_id", "annotator", "lead_time"}
 LOOKED_AT = 3  # files of a folder by which it is recognised
 SHOWN = 10  # annotators in a message
@@ -217,6 +218,9 @@ def _photo_of(data):
     if len(set(texts)) > 1:
         return None, f"its data has several photos, {texts[0][:60]} and {texts[1][:60]}: keep one"
     if not texts:
+        other = next((key for key in data if key.lower() in OTHER_KEYS and data[key]), None)
+        if other:
+            return None, f"its data names no photo but {other!r}: photos alone are read; of a film, label its frames"
         return None, "its data names no photo"
     if texts[0].startswith("data:"):
         return None, "its data holds the photo itself: save it as a file, and name that"

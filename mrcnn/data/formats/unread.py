@@ -12,15 +12,16 @@ import re
 
 from mrcnn.data.formats import label_files, label_mapping
 from mrcnn.data.formats.imaterialist_rows import DELIMITERS
+from mrcnn.data.formats.unread_tools import COCO_EXPORT, tool_of_entries, tool_of_file, tool_of_table
 from mrcnn.data.formats.voc_layout import find_root
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
 
 HEAD = 1 << 20  # bytes of a file that are looked at
+FILES_SEEN = 3  # of a folder, as the first may be no annotations
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".txz", ".zst")
 TABLES = (".arrow", ".tfrecord", ".tfrecords", ".record", ".feather", ".pkl")
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
-COCO_EXPORT = "export COCO 1.0 (instances JSON)"
 YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names of the classes by --names"
 ONLY_BOXES = "boxes alone cannot train masks: draw outlines and " + COCO_EXPORT
 
@@ -76,9 +77,11 @@ def _unread_folder(path):
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]
-        form = look(os.path.join(path, alike[0])) if alike and len(alike) >= len(files) / 2 else None
-        if form:
-            return f"a folder of {len(alike)} {ending} files, the first of them {form}"
+        for name in alike[:FILES_SEEN] if len(alike) >= len(files) / 2 else ():
+            form = look(os.path.join(path, name))
+            if form:
+                which = "the first of them" if name == alike[0] else f"{name} of them"
+                return f"a folder of {len(alike)} {ending} files, {which} {form}"
     pictures = [name for name in files if name.lower().endswith(PHOTO_ENDINGS)]
     if pictures and len(pictures) == len(files):
         jpegs = sum(name.lower().endswith((".jpg", ".jpeg", ".jfif", ".jpe")) for name in pictures)
@@ -132,20 +135,12 @@ def _unread_json(path):
     if isinstance(first, dict) and "segments_info" in first:
         return PANOPTIC
     keys = set(content)
-    if {"items", "categories"} <= keys:
-        return f"JSON of Datumaro: {COCO_EXPORT} in its place"
-    if {"imgHeight", "imgWidth", "objects"} <= keys:
-        return "a file of Cityscapes: give its folder of *_labelIds.png as label maps, or " + COCO_EXPORT
     if "item" in keys and isinstance(annotations, list) and "images" not in keys:
         return f"JSON of V7 Darwin: {COCO_EXPORT} in its place"
     if "image" in keys and isinstance(first, dict) and {"predicted_iou", "crop_box"} & first.keys():
         return ("a file of SA-1B, whose masks have no class: bring its annotations together in one COCO file, with "
                 "images and a category")
-    if "assets" in keys or "asset" in keys:
-        return f"JSON of VoTT: {COCO_EXPORT} from another tool, for it has none"
-    if {"data_row", "projects"} <= keys:
-        return LABELBOX
-    return None
+    return tool_of_file(content)
 
 
 def _is_of_via(content):
@@ -157,20 +152,12 @@ def _is_of_via(content):
 FOLDERS = {".xml": _unread_xml, ".json": _unread_json}
 PANOPTIC = ("COCO's panoptic form (segments_info), whose masks are PNG files: leave --format out, or give "
             "coco_panoptic")
-LABELBOX = f"an export of Labelbox: convert it by Labelbox' own tools, or {COCO_EXPORT}"
 
 
 def _unread_list(first):
-    keys = set(first)
-    if {"image_id", "category_id", "score"} <= keys:
-        return "results of a network in COCO's form, not annotations: give the file of annotations"
-    if "image" in keys and isinstance(first.get("annotations"), list):
+    if "image" in first and isinstance(first.get("annotations"), list):
         return "JSON of CreateML, which is boxes: " + ONLY_BOXES
-    if "data_row" in keys or "Labeled Data" in keys:
-        return LABELBOX
-    if "name" in keys and "labels" in keys:
-        return f"JSON of BDD100K or Scalabel: {COCO_EXPORT} in its place"
-    return None
+    return tool_of_entries(first)
 
 
 def _unread_table(head):
@@ -183,6 +170,9 @@ def _unread_table(head):
         names = {column.strip().lower() for column in columns}
         if {"xmin", "ymin", "xmax", "ymax"} <= names:
             return "a table of boxes: " + ONLY_BOXES
+        tool = tool_of_table(columns)
+        if tool:
+            return tool
     return None
 
 

@@ -192,9 +192,15 @@ def test_label_studio(files):
 
 def test_what_is_recognised(files, tmp_path):
     assert recognises(files(CONTENT)[0])
-    assert recognises(files("\ufeff" + json.dumps({"info": {"images": 1}, "annotations": []}, indent=1))[0])
+    assert recognises(files("\ufeff" + json.dumps({"images": [], "annotations": []}, indent=1))[0])
+    long = [{"id": i, "file_name": "a.png"} for i in range(10_000)]  # of which the beginning is looked at
+    assert recognises(files({"images": long})[0]) and recognises(files({"annotations": long, "images": []})[0])
+    for key, other in (("images", "label_classes"), ("annotations", "videos"), ("annotations", "filename")):
+        others = {other: []}  # of Hasty, YouTube-VIS and Dataloop
+        assert not recognises(files({**others, key: []})[0]) and not recognises(files({**others, key: long})[0])
     for content in (
         "", "[]", "{not json", '{"categories": [{"id": 0, "name": "shirt"}]}',
+        '{"info": {"images": 1}, "annotations": []}',
         '["images"]', '{"file": {"images": [], "annotations": []}}', '{"a": "images", "b": 1}',
         '{"text": "' + 'x\\"' * 300_000 + '"}', '{"text": "' + "[" * 300_000, '{"text": "' + "x" * 262_133 + '\\\\"}',
         '{"via": "{\\"images\\": []}"}', '{"x.jpg12": {"filename": "x.jpg", "regions": []}}',

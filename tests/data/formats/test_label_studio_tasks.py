@@ -188,7 +188,8 @@ def test_a_name_that_may_be_of_another_photo_is_told(tmp_path):
     ({"Image": "a.jpg"}, "a.jpg", ""),
     ({"image": ["a.jpg", "b.jpg"]}, None, "list of photos"),
     ({"left": "a.jpg", "right": "b.jpg"}, None, "several photos, a.jpg and b.jpg"),
-    ({"text": "hello"}, None, "names no photo"),
+    ({"text": "hello"}, None, "names no photo but 'text'"),
+    ({"video": "/data/upload/1/v.mp4"}, None, "names no photo but 'video': photos alone are read; of a film, label"),
     ({"image": "data:image/png;base64,AAAA"}, None, "holds the photo itself"),
     ({}, None, "names no photo"),
 ])

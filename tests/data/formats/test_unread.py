@@ -1,6 +1,7 @@
 """Annotations that no reader takes are named, with what to do; for all else each format says why not."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -65,6 +66,31 @@ def test_a_file_of_a_known_form_is_named(tmp_path, name, content, said):
 def test_a_folder_of_a_known_form_is_named(tmp_path, files, said):
     with pytest.raises(DataError, match=said):
         recognise(str(made(tmp_path, **files)))
+
+
+DATALOOP = {"filename": "/a.jpg", "annotations": [{"id": "a", "type": "segment"}], "metadata": {}}
+COCO = {"images": [], "annotations": [], "categories": []}
+
+
+@pytest.mark.parametrize("files, said", [
+    ({"a__json": DATALOOP, "b__json": DATALOOP}, "a folder of 2 .json files, the first of them JSON of Dataloop"),
+    ({"meta__json": {"name": 1}, "samples__json": {"samples": [{"filepath": "a"}]}}, "samples.json of them JSON of F"),
+    ({"images___a__jpg": "", "annotations___default__json": {"items": [], "categories": {}}},
+     "in it annotations is a folder of 1 .json files, the first of them JSON of Datumaro: export COCO"),
+    ({"images___a__jpg": "", "annotations___all___x__json": COCO}, "annotations/all/x.json in it is of the format c"),
+    ({"train___a__json": COCO, "valid___a__json": COCO},
+     r"in it are train/a.json \(coco\), valid/a.json \(coco\): give one of them"),
+])
+def test_what_lies_deeper_in_a_folder_is_told(tmp_path, files, said):
+    with pytest.raises(DataError, match=said):
+        recognise(str(made(tmp_path, **files)))
+
+
+def test_an_archive_of_an_unread_form_names_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.json", json.dumps(DATALOOP))
+    with pytest.raises(DataError, match="no annotations of a known format: .*JSON of Dataloop.*export COCO"):
+        recognise(str(tmp_path / "a.zip"))
 
 
 def test_masks_of_objects_of_voc_are_no_label_maps(tmp_path):
