@@ -27,6 +27,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from mrcnn.drawing.sheets import photo_sheet
     from mrcnn.evaluation import evaluate as evaluation
     from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
+    from mrcnn.evaluation.partly_labelled import partly_text
     from mrcnn.evaluation.report import FILES, write_report
     from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
     from mrcnn.labeling.label_map import load_settings
@@ -67,7 +68,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if metrics["attributes"]:
         print(f"\n{attributes_table(metrics['attributes'])}")
     more = metrics["more"] or {"crowding": metrics["crowding"], "max_detections": MOST_DETECTIONS}
-    for line in (crowding_text(more["crowding"], more["max_detections"]),
+    for line in (crowding_text(more["crowding"], more["max_detections"]), partly_text(metrics["partly_labelled"]),
                  missed_text(model.config, metrics, results, truth, options.tile)):
         if line:
             print(line)

@@ -20,6 +20,7 @@ from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import ground_truth_from_dataset, results_from_detections
 from mrcnn.evaluation.comparison import KINDS, Comparison, read_comparison
 from mrcnn.evaluation.pairs import MOST_DETECTIONS
+from mrcnn.evaluation.partly_labelled import partly_text
 
 __all__ = [
     "CURVES", "KINDS", "MOST_DETECTIONS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation",
@@ -292,8 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(format_numbers(twelve_numbers(evaluation)))
     cut = crowding_text(crowded_images(comparison, options.max_detections), options.max_detections)
-    if cut:
-        print(cut)
+    for line in filter(None, (cut, partly_text(comparison.partly))):
+        print(line)
     if options.classes:
         print(f"\n{format_classes(comparison, evaluation)}")
     return 0

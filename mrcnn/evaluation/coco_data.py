@@ -13,6 +13,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.attributes import attribute_names, distinct_names, load_objects, reads_its_objects, whole_ids
+from mrcnn.data.class_lists import class_lists_of
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import gives_run_lengths, named_errors
 from mrcnn.errors import DataError
@@ -28,8 +29,9 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
     A dataset that keeps its COCO annotations (`image_info[i]["annotations"]`) hands them on untouched: ids, areas,
     boxes, polygons and RLE are the file's, but for objects that `annotated.without` dropped. Any other is read through
     `load_rles` where it has that, else through `load_mask`: boxes and areas are those of the masks, empty masks are
-    left out, and a negative class id marks a crowd. Of a dataset that names attributes, annotations have
-    "attribute_ids" and the ground truth "attributes", as Fashionpedia's files do.
+    left out, and a negative class id marks a crowd. Of photos that are labelled for some classes only, images have
+    LVIS' lists of classes. Of a dataset that names attributes, annotations have "attribute_ids" and the ground truth
+    "attributes", as Fashionpedia's files do.
 
     Args:
         dataset: a prepared `Dataset`.
@@ -57,7 +59,8 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
             objects, size = _annotations_from_masks(dataset, image_id, categories, len(annotations) + 1)
             annotations.extend(objects)
         name = info.get("file_name") or os.path.basename(info.get("path") or "") or str(source_id)
-        images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1])})
+        images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1]),
+                       **class_lists_of(dataset, image_id, categories)})
     names = [{"id": categories[i], "name": dataset.class_info[i]["name"]} for i in sorted(categories)]
     listed = [{"id": i, "name": name} for i, name in distinct_names(dataset).items()]
     return {"images": images, "annotations": annotations, "categories": names,

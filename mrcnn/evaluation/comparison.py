@@ -12,6 +12,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.run_length_counts import checked_size
 from mrcnn.errors import DataError
+from mrcnn.evaluation.partly_labelled import by_lvis_rule
 from mrcnn.files import read_json
 
 KINDS = ("segm", "bbox")
@@ -29,7 +30,9 @@ class Comparison:
         sizes: (height, width) of each image, or None where the ground truth does not say.
         objects: COCO annotations, and detections: COCO results with "area", both with "image_id" and "category_id"
             counted from 0, "iscrowd", "bbox", and for "segm" "segmentation" as compressed RLE; "attribute_ids", and of
-            detections "attribute_scores", where the source has them.
+            detections "attribute_scores", where the source has them. Of photos that are labelled for some classes only
+            they are what `partly_labelled.by_lvis_rule` leaves.
+        partly: what that counted, {"photos", "detections", "open"}.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class Comparison:
     sizes: list
     objects: list
     detections: list
+    partly: dict
 
 
 def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[dict] | str | os.PathLike, kind: str,
@@ -71,12 +75,16 @@ def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[di
     category_places = {category_id: i for i, category_id in enumerate(category_ids)}
     for entries in (objects, detections):
         entries[:] = [entry for entry in entries if entry["image_id"] in image_places]
+    chosen = [images[i] for i in image_ids]
+    with _naming(ground_truth):
+        objects, detections, partly = by_lvis_rule(chosen, objects, detections, kind)
+    for entries in (objects, detections):
         for entry in entries:
             entry["image_id"] = image_places[entry["image_id"]]
             entry["category_id"] = category_places[entry["category_id"]]
     sizes = [(images[i]["height"], images[i]["width"]) if "height" in images[i] and "width" in images[i] else None
              for i in image_ids]
-    return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections)
+    return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections, partly)
 
 
 @contextlib.contextmanager

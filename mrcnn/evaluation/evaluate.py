@@ -153,6 +153,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         "more": {"max_detections", "segm" and "bbox": the 12 numbers with so many, "crowding" by this limit}; None
             unless max_detections is given.
         "crowding": `coco.crowded_images` of the masks: what COCO's limit of 100 leaves out.
+        "partly_labelled": what `partly_labelled.by_lvis_rule` left out of the masks.
         "images", "objects", "detections": counts; crowds are not counted as objects.
         "classes": list of {"name", "objects", "detections", "segm" and "bbox": {"AP", "AP50", "AP75"}, "best" as below,
             "errors": {cause: count}}, in the order of the categories; NaN for a class without true objects.
@@ -175,6 +176,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     metrics = {kind: coco.twelve_numbers(evaluation) for kind, evaluation in evaluations.items()}
     metrics["more"] = _with_more(comparisons, max_detections)
     metrics["crowding"] = coco.crowded_images(masks)
+    metrics["partly_labelled"] = masks.partly
     metrics["images"] = len(masks.image_ids)
     metrics["objects"] = sum(not entry["iscrowd"] for entry in masks.objects)
     metrics["detections"] = len(masks.detections)

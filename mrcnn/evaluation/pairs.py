@@ -27,6 +27,7 @@ class ImagePairs:
         crowd_classes: int [C].
         overlaps: float [D, G] IoU.
         crowd_overlaps: float [D, C], the share of each detection that lies in the crowd.
+        open_classes: bool [C], crowds that stand for a class that is not exhaustively labelled; None for none.
     """
 
     scores: np.ndarray
@@ -36,6 +37,7 @@ class ImagePairs:
     crowd_classes: np.ndarray
     overlaps: np.ndarray
     crowd_overlaps: np.ndarray
+    open_classes: np.ndarray | None = None
 
 
 def pair_images(comparison: Comparison) -> list[ImagePairs]:
@@ -70,6 +72,7 @@ def _pair(comparison, objects, results):
         crowd_classes=true_classes[crowd],
         overlaps=overlaps[:, ~crowd],
         crowd_overlaps=overlaps[:, crowd],
+        open_classes=np.array([bool(entry.get("open_class")) for entry in true], bool)[crowd],
     )
 
 
@@ -97,7 +100,7 @@ def match(pairs: ImagePairs, iou: float = 0.5, by_class: bool = True,
         pairs: ImagePairs of one image.
         iou: least IoU of a match.
         by_class: True matches objects, and crowds, of the detection's own class alone (COCO's rule), False of any
-            class.
+            class, but for crowds that stand for one class.
         score_threshold: detections of lower score are left out: they take nothing, and are ignored.
 
     Returns:
@@ -106,9 +109,12 @@ def match(pairs: ImagePairs, iou: float = 0.5, by_class: bool = True,
     iou = min(iou, 1 - 1e-10)  # as pycocotools has it: an IoU of 1 is enough for a threshold of 1
     enough = pairs.overlaps
     in_crowd = pairs.crowd_overlaps >= iou
+    own_crowd = pairs.classes[:, None] == pairs.crowd_classes
     if by_class:
         enough = np.where(pairs.classes[:, None] == pairs.true_classes, enough, 0)
-        in_crowd = in_crowd & (pairs.classes[:, None] == pairs.crowd_classes)
+        in_crowd = in_crowd & own_crowd
+    elif pairs.open_classes is not None:
+        in_crowd = in_crowd & (own_crowd | ~pairs.open_classes)
     left_out = np.zeros(len(pairs.scores), bool) if score_threshold is None else pairs.scores < score_threshold
     matches = greedy_match(enough, (enough >= iou) & ~left_out[:, None], last=True)
     return matches, left_out | ((matches < 0) & in_crowd.any(axis=1))

@@ -10,6 +10,7 @@ import numpy as np
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
 from mrcnn.evaluation.html_page import drawn, number, page, picture, table
+from mrcnn.evaluation.partly_labelled import partly_text
 from mrcnn.evaluation.tables import attributes_line, ranked_attributes, ranked_classes
 from mrcnn.files import json_text, write_texts
 
@@ -102,7 +103,8 @@ def _numbers(metrics):
         for row in rows:
             row += [number(more[kind][row[0]]) for kind in ("segm", "bbox")]
     cut = crowding_text(metrics["crowding"], MOST_DETECTIONS) if "crowding" in metrics else ""
-    note += f"<p class=note>{html.escape(cut)}</p>" if cut else ""
+    partly = partly_text(metrics["partly_labelled"]) if "partly_labelled" in metrics else ""
+    note += "".join(f"<p class=note>{html.escape(text)}</p>" for text in (cut, partly) if text)
     return "<h2>COCO numbers</h2>\n" + table(head, rows) + note
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.attributes import named_by_ids, whole_ids
+from mrcnn.data.class_lists import NEGATIVE, OPEN
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
@@ -28,6 +29,9 @@ from mrcnn.errors import DataError
 
 FORMAT = SOURCE = "coco"
 OTHERS = {"image", "item", "videos", "filename"}  # beside annotations: of SA-1B, V7 Darwin, YouTube-VIS, Dataloop
+
+PARTLY = (f"labelled for some classes only, as in LVIS ({NEGATIVE}, {OPEN}): evaluation goes by its rule; training takes "
+          "what is not labelled as background")
 
 
 def recognises(path: str | os.PathLike) -> bool:
@@ -121,6 +125,13 @@ class CocoDataset(AnnotatedDataset):
         for image_id, file_name in photos:
             if image_id not in frames:
                 continue
+            try:
+                lists = {"class_lists": listed} if (listed := file.class_lists(image_id)) else {}
+            except ValueError as error:
+                self.fault(source, Fault(file_name, "bad entry", f"image {image_id} has {error}"))
+                continue
+            if lists:
+                self.note("photo", PARTLY, file_name)
             size, orientation = frames[image_id]
             stored = stored_size(size, orientation)  # as the outlines are
             sound, empty = [], set()
@@ -143,7 +154,7 @@ class CocoDataset(AnnotatedDataset):
                 sound.append((number, annotation))
                 if outline.empty:
                     empty.add(number)
-            self.add_photo(SOURCE, image_id, folder.join(file_name), file_name, *size, empty=empty,
+            self.add_photo(SOURCE, image_id, folder.join(file_name), file_name, *size, empty=empty, **lists,
                            annotations=[annotation for _, annotation in sound], numbers=[number for number, _ in sound])
         self.only_boxes = bool(rectangles) and all(rectangles)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from mrcnn.data.annotated import Fault
+from mrcnn.data.class_lists import NEGATIVE, OPEN
 from mrcnn.data.formats import crowds as crowd_rules
 from mrcnn.data.formats.boxes import AMONG_OUTLINES, needs_outlines, outline_of_box
 from mrcnn.data.formats.coco_entries import (
@@ -56,15 +57,41 @@ class CocoFile:
             raise DataError(f"{path}: {PANOPTIC}.")
         self.of_label_studio = made_by_label_studio(self.content)
         self.categories = categories_by_id(self.content["categories"], path)
+        self._merged = {}  # {id of a category: id of the class that it is of}, where another has its name
         self.photos = self._unique_photos()
         self.objects = self._objects_by_photo()
         self.groups = []
         self.classes = self._classes() if class_ids is None else self._asked_classes(class_ids)
+        self._class_set = set(self.classes)
         self._settle_crowds(crowds)
         if class_ids is not None:
             kept = set(self.classes)
             for some in self.objects.values():
                 some[:] = [pair for pair in some if pair[1]["category_id"] in kept]
+
+    def class_lists(self, image_id: int | str) -> dict[str, list[int | str]]:
+        """LVIS' lists of classes of a photo that is labelled for some of them only.
+
+        Args:
+            image_id: of the photo.
+
+        Returns:
+            {NEGATIVE: ids of `classes`, OPEN: the same}; {} for a photo without them.
+
+        Raises:
+            ValueError: what stands there is no list.
+        """
+        entry, known, lists = self.photos[image_id], Ids(self.categories), {}
+        if all(entry.get(key) is None for key in (NEGATIVE, OPEN)):
+            return {}
+        for key in (NEGATIVE, OPEN):
+            given = entry.get(key) or []
+            if not isinstance(given, list):
+                raise ValueError(f"{key} {str(given)[:40]!r}, which is no list")
+            found = [known.find(i) for i in given]
+            found = [self._merged.get(i, i) for i in found if i is not None]
+            lists[key] = [i for i in dict.fromkeys(found) if i in self._class_set]
+        return lists
 
     def name(self, category_id: int | str) -> str:
         """Name of a category."""
@@ -143,7 +170,7 @@ class CocoFile:
 
     def _classes(self):
         """Ids of the categories that are classes; annotations of merged ones are given the id of the first."""
-        merged = merged_categories(self.categories)
+        merged = self._merged = merged_categories(self.categories)
         for key, first in merged.items():
             how = f"of a name that another has: taken as one class with category {first!r}"
             self._report.note("category", how, f"{key!r}, {self.name(key)}")

@@ -18,6 +18,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
 from mrcnn.data.attributes import attribute_names, by_id, load_objects, reads_its_objects
 from mrcnn.data.checked_photos import checked_photo
+from mrcnn.data.class_lists import class_lists_of
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.photo_files import photo_size
@@ -48,12 +49,13 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
     image_ids = chosen_photos(dataset, image_ids)
     photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
     categories = categories_of(dataset, least=1)
-    images, left_out, annotation_id = [], LeftOut(path), 0
+    images, left_out, annotation_id = [], LeftOut(path, lists=True), 0
     with open_whole(path) as (file,):
         file.write('{"info": {}, "annotations": [')
         for done, (image_id, photo_id) in enumerate(zip(image_ids, photo_ids), start=1):
             name, size, objects = photo_and_objects(dataset, image_id, left_out)
-            images.append({"id": photo_id, "file_name": name, "height": size[0], "width": size[1]})
+            images.append({"id": photo_id, "file_name": name, "height": size[0], "width": size[1],
+                           **class_lists_of(dataset, image_id, {i: c["id"] for i, c in enumerate(categories, 1)})})
             for entry, text in zip(objects, _coco_objects(objects)):
                 annotation_id += 1
                 category_id = categories[entry.class_id - 1]["id"]
@@ -205,6 +207,7 @@ def photo_and_objects(dataset: Dataset, image_id: int,
     filled = [entry for entry, area in zip(objects, areas, strict=True) if area]
     left_out.empty += len(objects) - len(filled)
     left_out.count_pixels(dataset, image_id, filled)
+    left_out.partly += not left_out.has_lists and bool(info.get("class_lists"))
     left_out.made += not left_out.has_photos and is_users_own(dataset, "load_image")
     return photo_name(dataset, image_id).replace(os.sep, "/"), tuple(int(side) for side in size), filled
 
@@ -262,12 +265,14 @@ class LeftOut:
 
     Args:
         path: of the file, for the warning.
-        photos, pixels: whether the form holds photos, and label maps pixel by pixel.
+        photos, pixels, lists: whether the form holds photos, label maps pixel by pixel, and LVIS' lists of classes.
     """
 
-    def __init__(self, path: str | os.PathLike, photos: bool = False, pixels: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike, photos: bool = False, pixels: bool = False,
+                 lists: bool = False) -> None:
         self.path, self.empty, self.crowds, self.photos = path, 0, 0, 0
-        self.has_photos, self.has_pixels = photos, pixels
+        self.has_photos, self.has_pixels, self.has_lists = photos, pixels, lists
+        self.partly = 0  # photos that are labelled for some classes only
         self.ignored, self.small = [], []  # pixels of each photo that has such
         self.made = 0  # photos whose pixels a user's own load_image makes
 
@@ -287,6 +292,9 @@ class LeftOut:
         told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
         if told:
             warnings.warn(f"{self.path}: left out {told}.", stacklevel=3)
+        if self.partly:
+            warnings.warn(f"{self.path}: {self.partly} photos were labelled for some classes only, and count as labelled "
+                          "for all now: --to coco keeps LVIS' lists of classes.", stacklevel=3)
         if self.made:
             warnings.warn(f"{self.path}: names {self.made} photos that load_image makes, and no file has their pixels: "
                           "write_embedded_photos writes them, and so do the forms yolo and voc.", stacklevel=3)

@@ -8,9 +8,13 @@ import pytest
 from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle, runs, writer
 from PIL import Image
 
+from mrcnn.data.annotated import choose_classes
 from mrcnn.data.formats.coco import CocoDataset, recognises
 from mrcnn.data.formats.upright import NOTES, UNTOLD, WITH_OTHERS
+from mrcnn.data.formats.write_yolo import write_yolo
+from mrcnn.data.formats.writers import write_coco
 from mrcnn.errors import DataError
+from mrcnn.evaluation.coco_data import ground_truth_from_dataset
 
 
 @pytest.fixture
@@ -217,6 +221,34 @@ def test_attributes_in_words_are_told(files):
     assert [str(note) for note in load(files(content)).notes] == [
         f"1 object with the attribute 'colour' in words: left out (first: sub/a.png, annotation "
         f"{content['annotations'][0]['id']})"]
+
+
+def test_lvis_lists_of_classes_are_kept(files, tmp_path):
+    content = json.loads(json.dumps(CONTENT))
+    first, second = content["categories"][0]["id"], content["categories"][1]["id"]
+    photo = content["images"][0]
+    photo.update(neg_category_ids=[first, 999], not_exhaustive_category_ids=[second])
+    dataset = load(files(content))
+    dataset.prepare()
+    assert [str(note).partition(" (neg")[0] for note in dataset.notes] == [
+        "1 photo labelled for some classes only, as in LVIS"]
+    kept = {"neg_category_ids": [first], "not_exhaustive_category_ids": [second]}
+    truth = ground_truth_from_dataset(dataset)
+    (image,) = [image for image in truth["images"] if "neg_category_ids" in image]
+    assert image == {**image, "id": photo["id"], **kept}
+    chosen = choose_classes(dataset, [content["categories"][1]["name"]])
+    (image,) = [image for image in ground_truth_from_dataset(chosen)["images"] if "neg_category_ids" in image]
+    assert (image["neg_category_ids"], image["not_exhaustive_category_ids"]) == ([], [second])
+    write_coco(dataset, tmp_path / "out.json")
+    written = json.loads((tmp_path / "out.json").read_text())
+    names = {entry["id"]: entry["name"] for entry in written["categories"]}
+    (image,) = [image for image in written["images"] if "neg_category_ids" in image]
+    assert names[image["neg_category_ids"][0]] == content["categories"][0]["name"]
+    with pytest.warns(UserWarning, match="1 photos were labelled for some classes only.*--to coco keeps"):
+        write_yolo(dataset, tmp_path / "yolo")
+    photo["neg_category_ids"] = 5
+    with pytest.raises(DataError, match="neg_category_ids '5', which is no list"):
+        load(files(content))
 
 
 def test_lvis_names_photos_by_their_address(files):
