@@ -14,8 +14,8 @@ from mrcnn.evaluation.evaluate import measure
 from mrcnn.evaluation.pairs import match, pair_images
 from mrcnn.evaluation.partly_labelled import by_lvis_rule, class_lists, partly_text
 
-# Class 1 is on photo 0 and is found with score 0.8. A detection of class 1 on photo 1, of which nothing is labelled, has
-# score 0.9; beside it lies one of class 2, and on photo 0 a second one of class 1, where nothing is.
+# Class 1 is on photo 0 and is found with score 0.8. A detection of class 1 on photo 1, of which nothing is labelled,
+# has score 0.9; beside it lies one of class 2, and on photo 0 a second one of class 1, where nothing is.
 TRUTH = [[(1, 10, 10, 50, 50), (2, 60, 60, 90, 90)], []]
 DETECTIONS = [[(1, 10, 10, 50, 50), (2, 60, 60, 90, 90)], [(1, 5, 5, 45, 45)]]
 SCORES = [[0.8, 0.7], [0.9]]

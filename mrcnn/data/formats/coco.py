@@ -30,8 +30,8 @@ from mrcnn.errors import DataError
 FORMAT = SOURCE = "coco"
 OTHERS = {"image", "item", "videos", "filename"}  # beside annotations: of SA-1B, V7 Darwin, YouTube-VIS, Dataloop
 
-PARTLY = (f"labelled for some classes only, as in LVIS ({NEGATIVE}, {OPEN}): evaluation goes by its rule; training takes "
-          "what is not labelled as background")
+PARTLY = (f"labelled for some classes only, as in LVIS ({NEGATIVE}, {OPEN}): evaluation goes by its rule; training "
+          "takes what is not labelled as background")
 
 
 def recognises(path: str | os.PathLike) -> bool:

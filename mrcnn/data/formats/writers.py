@@ -293,8 +293,8 @@ class LeftOut:
         if told:
             warnings.warn(f"{self.path}: left out {told}.", stacklevel=3)
         if self.partly:
-            warnings.warn(f"{self.path}: {self.partly} photos were labelled for some classes only, and count as labelled "
-                          "for all now: --to coco keeps LVIS' lists of classes.", stacklevel=3)
+            warnings.warn(f"{self.path}: {self.partly} photos were labelled for some classes only, and count as "
+                          "labelled for all now: --to coco keeps LVIS' lists of classes.", stacklevel=3)
         if self.made:
             warnings.warn(f"{self.path}: names {self.made} photos that load_image makes, and no file has their pixels: "
                           "write_embedded_photos writes them, and so do the forms yolo and voc.", stacklevel=3)
