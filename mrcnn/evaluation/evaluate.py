@@ -175,8 +175,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     count = len(masks.categories)
     metrics = {kind: coco.twelve_numbers(evaluation) for kind, evaluation in evaluations.items()}
     metrics["more"] = _with_more(comparisons, max_detections)
-    metrics["crowding"] = coco.crowded_images(masks)
-    metrics["partly_labelled"] = masks.partly
+    metrics["crowding"], metrics["partly_labelled"] = coco.crowded_images(masks), masks.partly
     metrics["images"] = len(masks.image_ids)
     metrics["objects"] = sum(not entry["iscrowd"] for entry in masks.objects)
     metrics["detections"] = len(masks.detections)
