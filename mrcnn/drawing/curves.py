@@ -164,7 +164,7 @@ def _draw_panel(ax, title, lines, columns):
     if title.endswith((" AP", " IoU")):
         ax.set_ylim(0, min(1, 1.25 * max(values, default=1)) or 1)
     ax.set(title=title, xlabel="epoch")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if len(lines) > 1 or lines[0][3] != PARTS[""]:
         ax.legend(fontsize=8, ncols=2 if len(lines) > 3 else 1)
     ax.grid(alpha=0.3)

@@ -86,7 +86,7 @@ def _draw_sizes(ax, summary):
 def _draw_counts(ax, objects_per_photo):
     counts = objects_per_photo["counts"]
     ax.bar(np.arange(len(counts)), counts, width=0.9, color=BLUE)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _tidy(ax, f"objects a photo: {objects_per_photo['mean']:.1f} on average", "objects", "photos")
 
 

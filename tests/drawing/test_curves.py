@@ -103,7 +103,10 @@ def test_damaged_stages_do_no_harm(tmp_path, text):
 
 def test_one_epoch_is_a_point(tmp_path):
     figure = plot_training_curves({"loss": [1.0]}, tmp_path / "curves.png")
-    assert figure.axes[0].lines[0].get_marker() == "o"
+    (axis,) = figure.axes[:1]
+    assert axis.lines[0].get_marker() == "o"
+    low, high = axis.get_xlim()
+    assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]  # epochs are whole
 
 
 @pytest.mark.parametrize("content", [b"epoch,loss\n0,\xff\n", b'epoch,loss\n0,"' + b"9" * 200_000 + b'"\n'])
