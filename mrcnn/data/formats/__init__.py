@@ -75,30 +75,32 @@ def recognise(path: str | os.PathLike, look_inside: bool = True) -> str:
         from mrcnn.data.formats.archive_contents import annotations_in
 
         return annotations_in(path, None, recognise)[0]
-    name = _recognised(path)
+    name, form = _recognised(path)
     if name is None:
-        within = _within(path) if look_inside and os.path.isdir(path) else ""
-        raise DataError(f"{path}: annotations of no known format: {within}{why_not(path)}.")
+        within = _within(path, form) if look_inside and os.path.isdir(path) else ""
+        raise DataError(f"{path}: {within}{form}." if form else
+                        f"{path}: annotations of no known format: {within}{why_not(path)}.")
     return name
 
 
 def _recognised(path):
-    """Name of the format of a path, None if it is none of READERS; raises DataError for a form known by name."""
+    """(Name of the format of a path, None if it is none of READERS; what it is instead, None if that is not known)."""
     from mrcnn.data.formats.unread import unread_form
 
-    form = unread_form(path) if os.path.isdir(path) else None
+    form = unread_form(path, before_readers=True) if os.path.isdir(path) else None
     if form is None:
         for name, (module, _) in READERS.items():
             if importlib.import_module(module).recognises(path):
-                return name
+                return name, None
         form = unread_form(path)
-    if form:
-        raise DataError(f"{path}: {form}.")
-    return None
+    return None, form
 
 
-def _within(path):
-    """What a folder holds that may be meant, in words that go before the reasons against itself; "" if nothing."""
+def _within(path, form):
+    """What a folder holds that may be meant, in words that go before the reasons against itself; "" if nothing.
+
+    form: what is known of the folder itself
+    """
     from mrcnn.data.formats.archive_contents import SHOWN, find_annotations
 
     found, unread = find_annotations(path, recognise, LOOKED_INTO)
@@ -108,7 +110,7 @@ def _within(path):
     if names:
         more = ", ..." if len(names) > SHOWN else ""
         return f"in it are {', '.join(f'{name} ({form})' for name, form in names[:SHOWN])}{more}: give one of them; "
-    return f"in it {unread[0]}; " if unread else ""
+    return f"in it {unread[0]}; " if unread and not form else ""
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,

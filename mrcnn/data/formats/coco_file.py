@@ -57,6 +57,7 @@ class CocoFile:
             raise DataError(f"{path}: {PANOPTIC}.")
         self.of_label_studio = made_by_label_studio(self.content)
         self.categories = categories_by_id(self.content["categories"], path)
+        self._category_ids = Ids(self.categories)
         self._merged = {}  # {id of a category: id of the class that it is of}, where another has its name
         self.photos = self._unique_photos()
         self.objects = self._objects_by_photo()
@@ -81,14 +82,14 @@ class CocoFile:
         Raises:
             ValueError: what stands there is no list.
         """
-        entry, known, lists = self.photos[image_id], Ids(self.categories), {}
+        entry, lists = self.photos[image_id], {}
         if all(entry.get(key) is None for key in (NEGATIVE, OPEN)):
             return {}
         for key in (NEGATIVE, OPEN):
             given = entry.get(key) or []
             if not isinstance(given, list):
                 raise ValueError(f"{key} {str(given)[:40]!r}, which is no list")
-            found = [known.find(i) for i in given]
+            found = [self._category_ids.find(i) for i in given]
             found = [self._merged.get(i, i) for i in found if i is not None]
             lists[key] = [i for i in dict.fromkeys(found) if i in self._class_set]
         return lists

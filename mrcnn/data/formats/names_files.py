@@ -161,10 +161,13 @@ def _list_numbers(path, lines):
     pairs = [(match["after"] or match["bare"], match["name"]) for match in matches]
     labels = [int(label) for label, _ in pairs]
     ascending = all(label < following for label, following in zip(labels, labels[1:]))
-    if ascending and len(pairs) == len(lines):
-        return pairs
-    if _never_numbered(path) and not ascending:
+    if _never_numbered(path) and not ascending or len(lines) == 1:  # one line proves no list
         return None
+    if ascending and len(pairs) == len(lines):
+        if _never_numbered(path) and labels != list(range(len(labels))):
+            raise DataError(f"{path}: numbers its lines from {labels[0]}, where tools count from 0: write a name a line, "
+                            "or JSON, {number: name}.")
+        return pairs
     first = next(line for line in lines if ascending != bool(LIST_NUMBER.fullmatch(line)))
     how = f"and others not, such as {first[:40]!r}" if ascending else f"that do not ascend, such as {first[:40]!r}"
     raise DataError(f"{path}: lines begin with numbers, {how}: number all of them, ascending, or write JSON, a list of "

@@ -26,17 +26,19 @@ YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names o
 ONLY_BOXES = "boxes alone cannot train masks: draw outlines and " + COCO_EXPORT
 
 
-def unread_form(path: str | os.PathLike) -> str | None:
+def unread_form(path: str | os.PathLike, before_readers: bool = False) -> str | None:
     """What annotations are that no reader takes.
 
     Args:
         path: of a file or folder
+        before_readers: whether the readers were not asked yet: a folder then is of a form only if most of its files
+            look so, for one foreign file among others is a reader's to tell
 
     Returns:
         A sentence that names the form and the remedy; None for a form that is not known.
     """
     if os.path.isdir(path):
-        return _unread_folder(path)
+        return _unread_folder(path, before_readers)
     ending = os.path.splitext(path)[1].lower()
     if ending in ARCHIVES:
         return "no readable ZIP or TAR, which are read as they are: unpack it, and give the file or folder in it"
@@ -65,7 +67,7 @@ def _head(path):
 # --- Forms -----------------------------------------------------------------------------------------------------------
 
 
-def _unread_folder(path):
+def _unread_folder(path, before_readers):
     names = sorted(os.listdir(path))
     here = os.path.basename(os.path.abspath(path))
     if (here == "SegmentationObject" or "SegmentationObject" in names) and not find_root(path):
@@ -75,13 +77,17 @@ def _unread_folder(path):
         return ("a data set of Hugging Face in Arrow's files, which are not read: load it by load_from_disk, and "
                 'write each part by to_parquet("train.parquet")')
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
+    others = [name for name in files if not name.lower().endswith(PHOTO_ENDINGS)]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]
-        for name in alike[:FILES_SEEN] if len(alike) >= len(files) / 2 else ():
-            form = look(os.path.join(path, name))
-            if form:
-                which = "the first of them" if name == alike[0] else f"{name} of them"
-                return f"a folder of {len(alike)} {ending} files, {which} {form}"
+        if not alike or len(alike) < len(files) / 2 or (before_readers and 2 * len(alike) <= len(others)):
+            continue
+        seen = alike[:FILES_SEEN]
+        forms = {name: form for name in seen if (form := look(os.path.join(path, name)))}
+        if forms and (len(forms) == len(seen) or not before_readers):
+            name, form = next(iter(forms.items()))
+            which = "the first of them" if name == alike[0] else f"{name} of them"
+            return f"a folder of {len(alike)} {ending} files, {which} {form}"
     pictures = [name for name in files if name.lower().endswith(PHOTO_ENDINGS)]
     if pictures and len(pictures) == len(files):
         jpegs = sum(name.lower().endswith((".jpg", ".jpeg", ".jfif", ".jpe")) for name in pictures)

@@ -109,9 +109,17 @@ def test_names_that_begin_with_numbers_are_names_where_tools_write_names_alone(t
 
 
 def test_lists_that_count_from_one_and_names_that_look_like_numbers(tmp_path):
-    for file in ("lip.txt", "labels.txt", "lip.csv"):
+    for file in ("lip.txt", "lip.csv"):
         (tmp_path / file).write_text("1. Hat\n2. Hair\n3. Glove\n")
         assert read_names(tmp_path / file) == {1: "Hat", 2: "Hair", 3: "Glove"}
+    for file in ("classes.txt", "obj.names", "labels.txt"):  # where a name's place is its number, from 0 on
+        (tmp_path / file).write_text("0. hat\n1. hair\n")
+        assert read_names(tmp_path / file) == {0: "hat", 1: "hair"}
+        (tmp_path / file).write_text("1. hat\n2. hair\n3. glove\n")
+        with pytest.raises(DataError, match="numbers its lines from 1, where tools count from 0"):
+            read_names(tmp_path / file)
+    (tmp_path / "names.txt").write_text("2. hand jacket\n")  # of one line none can tell
+    assert list(read_names(tmp_path / "names.txt").values()) == ["2. hand jacket"]
     for names in (["1.5 l", "2.5 l"], ["2-door car", "4-door car"], ["3d printer", "7up"], ["name", "address"],
                   ["a; b", "c"], ["shirt, blouse", "cap, hat"], ["class 1", "class 2"]):
         (tmp_path / "classes.txt").write_text("\n".join(names))

@@ -78,12 +78,27 @@ COCO = {"images": [], "annotations": [], "categories": []}
     ({"images___a__jpg": "", "annotations___default__json": {"items": [], "categories": {}}},
      "in it annotations is a folder of 1 .json files, the first of them JSON of Datumaro: export COCO"),
     ({"images___a__jpg": "", "annotations___all___x__json": COCO}, "annotations/all/x.json in it is of the format c"),
+    ({"a__jpg": "", "b__jpg": "", "annotations___x__json": COCO}, "annotations/x.json in it is of the format coco: give"),
     ({"train___a__json": COCO, "valid___a__json": COCO},
      r"in it are train/a.json \(coco\), valid/a.json \(coco\): give one of them"),
 ])
 def test_what_lies_deeper_in_a_folder_is_told(tmp_path, files, said):
     with pytest.raises(DataError, match=said):
         recognise(str(made(tmp_path, **files)))
+
+
+LABELME = {"version": "5", "shapes": [], "imagePath": "a.jpg", "imageData": None, "imageHeight": 4, "imageWidth": 5}
+TASK = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"id": 1, "result": []}]}
+RESULTS = [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": []}]
+
+
+@pytest.mark.parametrize("files, form", [
+    ({"labels__xml": "<View><Image name='i' value='$image'/></View>", "1__json": TASK}, "label_studio"),
+    ({"p0__json": LABELME, "p0_results__json": RESULTS, "p1__json": LABELME}, "labelme"),
+    ({"p0__json": LABELME, "p0__jpg": "", "notes__xml": "<a/>", "p1__json": LABELME}, "labelme"),
+])
+def test_a_foreign_file_beside_annotations_hides_them_not(tmp_path, files, form):
+    assert recognise(str(made(tmp_path, **files))) == form
 
 
 def test_an_archive_of_an_unread_form_names_it(tmp_path):
