@@ -35,20 +35,20 @@ PIXEL_LOSS_KINDS = ("cross-entropy", "focal", "dice", "jaccard")
 EXACT_ONLY = {  # {name: (the one value that Matterport's geometry takes, its default, and what that has in its place)}
     "MASK_HEAD": ("conv", "masks of its own"),
     "ROI_ALIGNED": (True, "crops of its own"),
-    "ROI_SAMPLING_RATIO": (2, "crops of one sample a cell"),
     "SOFT_MASK_TARGETS": (False, "mask targets of its own"),
-    "CROWD_OVERLAP": (0.7, "the IoU with a crowd"),
     "LABEL_SMOOTHING": (0.0, "losses of its own"),
     "BBOX_LOSS": ("smooth_l1", "losses of its own"),
     "CLASS_LOSS": ("softmax", "losses of its own"),
-    "CLASS_COUNTS": (None, "losses of its own"),
 }
-# Limits of proposals, {geometry: {name: (default, what stands in its place there)}}. They are told of and not refused:
-# Matterport's scripts set the first, and ready configurations of ours the others.
-LIMITS_PASSED_OVER = {
+# {geometry: {name: (default, what that geometry has in its place: text, or names of settings)}}. They are told of and
+# not refused: Matterport's scripts set the first, ready configurations of ours the limits, and checkpoints have others.
+PASSED_OVER = {
     "exact": {"PRE_NMS_LIMIT": (6000, ("PRE_NMS_PER_LEVEL_TRAINING", "PRE_NMS_PER_LEVEL_INFERENCE"))},
     "matterport": {"PRE_NMS_PER_LEVEL_TRAINING": (2000, ("PRE_NMS_LIMIT",)),
-                   "PRE_NMS_PER_LEVEL_INFERENCE": (1000, ("PRE_NMS_LIMIT",))},
+                   "PRE_NMS_PER_LEVEL_INFERENCE": (1000, ("PRE_NMS_LIMIT",)),
+                   "ROI_SAMPLING_RATIO": (2, "takes one sample a cell"),
+                   "CROWD_OVERLAP": (0.7, "goes by the IoU with a crowd"),
+                   "CLASS_COUNTS": (None, "has losses of its own")},
 }
 
 
@@ -331,16 +331,19 @@ def _check_masks(config):
 
 
 def _check_geometry(config):
-    """Refuse pieces that Matterport's geometry has its own way of, and tell of limits that the geometry passes over."""
+    """Refuse pieces that Matterport's geometry has its own way of, and tell of settings that a geometry passes over."""
     if config.GEOMETRY == "matterport":
         for name, (only, instead) in EXACT_ONLY.items():
             if not np.array_equal(getattr(config, name), only):
                 raise ConfigError(f"{name}={in_short(getattr(config, name))} needs GEOMETRY=exact: Matterport's has "
                                   f"{instead} and would pass over it; leave it out, or set {name}={only!r}.")
-    limits = LIMITS_PASSED_OVER[config.GEOMETRY]
-    changed = [name for name, (default, _) in limits.items() if getattr(config, name) != default]
-    if changed:
-        given = ", ".join(f"{name}={getattr(config, name)}" for name in changed)
-        instead = " and ".join(f"{name}={getattr(config, name)}" for name in limits[changed[0]][1])
-        warnings.warn(f"{given}: GEOMETRY={config.GEOMETRY} passes over it and limits proposals by {instead}: set that "
-                      "in its place.", stacklevel=2)
+    changed = {}  # {what stands in their place: names}
+    for name, (default, instead) in PASSED_OVER[config.GEOMETRY].items():
+        if not np.array_equal(getattr(config, name), default):
+            changed.setdefault(instead, []).append(name)
+    for instead, names in changed.items():
+        given = ", ".join(f"{name}={in_short(getattr(config, name))}" for name in names)
+        if not isinstance(instead, str):
+            by = " and ".join(f"{name}={getattr(config, name)}" for name in instead)
+            instead = f"limits proposals by {by}: set that in its place"
+        warnings.warn(f"{given}: GEOMETRY={config.GEOMETRY} passes over it and {instead}.", stacklevel=2)

@@ -207,9 +207,6 @@ def test_no_two_settings_look_like_slips_of_each_other():
     ({"ASPECT_BUCKETS": True}, "ASPECT_BUCKETS saves nothing on square canvases"),
     ({"MEAN_PIXEL": [1.0]}, "MEAN_PIXEL has 1 values for IMAGE_CHANNEL_COUNT=3"),
     ({"GEOMETRY": "matterport", "LABEL_SMOOTHING": 0.1}, "LABEL_SMOOTHING=0.1 needs GEOMETRY=exact"),
-    ({"GEOMETRY": "matterport", "ROI_SAMPLING_RATIO": 4}, "ROI_SAMPLING_RATIO=4 needs .* set ROI_SAMPLING_RATIO=2"),
-    ({"GEOMETRY": "matterport", "CROWD_OVERLAP": 0.5}, "CROWD_OVERLAP=0.5 needs GEOMETRY=exact.*the IoU with a crowd"),
-    ({"GEOMETRY": "matterport", "CLASS_COUNTS": np.ones(2)}, "CLASS_COUNTS=.* needs GEOMETRY=exact"),
     ({"USE_RPN_ROIS": False}, "USE_RPN_ROIS=False is not supported"),
 ])
 def test_settings_that_contradict_each_other_are_refused(settings, message):
@@ -221,8 +218,12 @@ def test_settings_that_contradict_each_other_are_refused(settings, message):
     ({"PRE_NMS_LIMIT": 5}, "^PRE_NMS_LIMIT=5: GEOMETRY=exact passes .*PRE_NMS_PER_LEVEL_TRAINING=2000 and PRE_NMS_"),
     ({"GEOMETRY": "matterport", "PRE_NMS_PER_LEVEL_INFERENCE": 1},
      "^PRE_NMS_PER_LEVEL_INFERENCE=1: GEOMETRY=matterport passes over .* by PRE_NMS_LIMIT=6000: set that"),
+    ({"GEOMETRY": "matterport", "ROI_SAMPLING_RATIO": 4},
+     "^ROI_SAMPLING_RATIO=4: GEOMETRY=matterport passes over it and takes one sample a cell.$"),
+    ({"GEOMETRY": "matterport", "CROWD_OVERLAP": 0.5}, "^CROWD_OVERLAP=0.5: .* goes by the IoU with a crowd.$"),
+    ({"GEOMETRY": "matterport", "CLASS_COUNTS": np.ones(2)}, "^CLASS_COUNTS=.*has losses of its own.$"),
 ])
-def test_limits_that_the_geometry_passes_over_are_told(settings, message):
+def test_what_the_geometry_passes_over_is_told_and_not_refused(settings, message):
     with pytest.warns(UserWarning, match=message):
         Config(NUM_CLASSES=2, **settings).check()
 

@@ -183,3 +183,13 @@ def test_what_is_no_photo_is_told(model, tmp_path):
                         (photo[..., 0], "Image 0 is uint8 .64, 64.: give")]:
         with pytest.raises(DataError, match=said):
             model.detect(given)
+        with pytest.raises(DataError, match=said):
+            model.label(given)
+
+
+def test_a_photo_that_cannot_be_is_called_by_its_place_among_all(model, tmp_path):
+    Image.fromarray(photos()[0]).save(tmp_path / "a.png")
+    given = [tmp_path / "a.png"] * 3 + [photos()[0] / 255]
+    for call in (model.detect, model.label, lambda images: list(model.label_each_tiled(images))):
+        with pytest.raises(DataError, match="Image 3 is float64"):
+            call(given)

@@ -4,7 +4,7 @@ import pytest
 from tiny import TinyConfig
 
 from mrcnn.config import Config
-from mrcnn.config_rules import EXACT_ONLY, LIMITS_PASSED_OVER
+from mrcnn.config_rules import EXACT_ONLY, PASSED_OVER
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 
 LIMITS = {"PRE_NMS_PER_LEVEL_TRAINING": 2000, "PRE_NMS_PER_LEVEL_INFERENCE": 1000}  # their defaults
@@ -14,7 +14,7 @@ LIMITS = {"PRE_NMS_PER_LEVEL_TRAINING": 2000, "PRE_NMS_PER_LEVEL_INFERENCE": 100
 def reads():
     """{geometry: names of the settings that building a network of it reads}."""
     found = {}
-    for geometry in LIMITS_PASSED_OVER:
+    for geometry in PASSED_OVER:
         config = TinyConfig(GEOMETRY=geometry, ATTRIBUTES=("long",), **LIMITS)
         with config.building():
             build_mask_rcnn(config)
@@ -25,12 +25,12 @@ def reads():
 def test_the_rules_name_all_settings_that_one_geometry_alone_reads(reads):
     # MASK_HEAD is read in both, and says in Matterport's that there are no points.
     alone = reads["exact"] - reads["matterport"]
-    assert alone == set(EXACT_ONLY) - {"MASK_HEAD"} | set(LIMITS_PASSED_OVER["matterport"])
-    assert reads["matterport"] - reads["exact"] == set(LIMITS_PASSED_OVER["exact"])
+    assert alone == set(EXACT_ONLY) - {"MASK_HEAD"} | set(PASSED_OVER["matterport"])
+    assert reads["matterport"] - reads["exact"] == set(PASSED_OVER["exact"])
 
 
 def test_what_the_rules_take_for_a_default_is_one():
     for name, (only, _) in EXACT_ONLY.items():
         assert getattr(Config, name) == only and type(getattr(Config, name)) is type(only), name
-    for limits in LIMITS_PASSED_OVER.values():
+    for limits in PASSED_OVER.values():
         assert [getattr(Config, name) for name in limits] == [default for default, _ in limits.values()]

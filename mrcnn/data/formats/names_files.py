@@ -165,8 +165,8 @@ def _list_numbers(path, lines):
         return None
     if ascending and len(pairs) == len(lines):
         if _never_numbered(path) and labels != list(range(len(labels))):
-            raise DataError(f"{path}: numbers its lines from {labels[0]}, where tools count from 0: write a name a line, "
-                            "or JSON, {number: name}.")
+            raise DataError(f"{path}: numbers its lines from {labels[0]}, where tools count from 0: write a name a "
+                            "line, or JSON, {number: name}.")
         return pairs
     first = next(line for line in lines if ascending != bool(LIST_NUMBER.fullmatch(line)))
     how = f"and others not, such as {first[:40]!r}" if ascending else f"that do not ascend, such as {first[:40]!r}"

@@ -78,7 +78,7 @@ COCO = {"images": [], "annotations": [], "categories": []}
     ({"images___a__jpg": "", "annotations___default__json": {"items": [], "categories": {}}},
      "in it annotations is a folder of 1 .json files, the first of them JSON of Datumaro: export COCO"),
     ({"images___a__jpg": "", "annotations___all___x__json": COCO}, "annotations/all/x.json in it is of the format c"),
-    ({"a__jpg": "", "b__jpg": "", "annotations___x__json": COCO}, "annotations/x.json in it is of the format coco: give"),
+    ({"a__jpg": "", "b__jpg": "", "annotations___x__json": COCO}, "annotations/x.json in it is of the format c"),
     ({"train___a__json": COCO, "valid___a__json": COCO},
      r"in it are train/a.json \(coco\), valid/a.json \(coco\): give one of them"),
 ])
