@@ -8,6 +8,8 @@ from mrcnn.data.annotated import photo_name
 from mrcnn.data.formats import located, reader
 from mrcnn.data.formats.archives import check_photos
 from mrcnn.data.formats.coco_entries import categories_by_id, category_name, checked_id, merged_categories
+from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.evaluation.coco_data import category_ids, plain_id
 from mrcnn.files import read_json
@@ -35,9 +37,10 @@ class ResultIds:
     def __init__(self, annotations: str | os.PathLike, photos: Mapping[Id, str], classes: Mapping[Id, str],
                  progress: Callable[[int, int], None] | None = None) -> None:
         self.annotations, self._photos, self._classes = annotations, photos, classes
-        listed, categories = _listed_ids(annotations, next(iter(photos.values())), progress)
+        listed, categories, uploads = _listed_ids(annotations, next(iter(photos.values())), progress)
         self._listed = listed
-        self.image_ids, self._several = _found_photos(listed, photos)
+        self.image_ids, self._several, self._elsewhere = _found_photos(listed, photos)
+        self.image_ids.update(_found_alike(listed, photos, self.image_ids, self._several, uploads))
         self.category_ids = _found_classes(categories, classes)
         for found, wanted, what, number in ((self.image_ids, photos.values(), "photos", len(listed)),
                                             (self.category_ids, classes.values(), "classes", len(categories))):
@@ -57,6 +60,8 @@ class ResultIds:
         told = ((photos, len(self._photos), f"photos are not in it by their names: what is found there is {WHERE}"),
                 (several, len(self._photos), f"photos have a name that it has several times: {WHERE}; let file_name "
                                              "have their folders"),
+                (self._elsewhere, len(self._photos), "photos are in another folder than it says, and taken for those of "
+                                                     "the same file name: if they are others, leave them out"),
                 (classes, len(self._classes), f"classes of the network are not in it by their names: their objects are "
                                               f"{WHERE}"),
                 (unseen, len(self._listed), "photos of its own are not among those looked at: they have no results"))
@@ -78,7 +83,10 @@ class ResultIds:
 
 
 def _listed_ids(annotations, photo, progress):
-    """([(name of a photo, its id)], {name of a class: its id}) of annotations. photo: path of one that is looked at."""
+    """What annotations list: [(name of a photo, its id)], {name of a class: its id}, whether they are Label Studio's.
+
+    photo: path of one that is looked at
+    """
     form, path, images = located(annotations, None, None, progress)
     if form == "coco":  # read without its photos and objects: that of a test set has none
         content = read_json(path, "COCO annotation file")
@@ -87,12 +95,12 @@ def _listed_ids(annotations, photo, progress):
                 raise DataError(f"{path}: has no list {key!r} of objects, which gives the ids: check the file.")
         categories = categories_by_id(content["categories"], path)
         merged = merged_categories(categories)
-        listed = [(str(entry.get("file_name") or f"image {entry.get('id')}"), checked_id(entry, "image", path))
-                  for entry in content["images"]]
+        listed = [(_name_of(entry), checked_id(entry, "image", path)) for entry in content["images"]]
         if len({key for _, key in listed}) < len(listed):
             raise DataError(f"{path}: {len(listed) - len({key for _, key in listed})} image ids occur twice: give each "
                             "photo its own.")
-        return listed, {category_name(key, entry): key for key, entry in categories.items() if key not in merged}
+        names = {category_name(key, entry): key for key, entry in categories.items() if key not in merged}
+        return listed, names, made_by_label_studio(content)
     dataset, beside = reader(form)(), os.path.isdir(path) or form == "yolo"  # which know where their photos are
     images = images or (None if beside else os.path.dirname(photo) or ".")
     dataset.load(path, images, on_error="skip")
@@ -101,7 +109,14 @@ def _listed_ids(annotations, photo, progress):
     ids = category_ids(dataset)
     listed = [(dataset.image_info[i].get("path") or photo_name(dataset, i), plain_id(dataset.image_info[i]["id"]))
               for i in dataset.image_ids]
-    return listed, {dataset.class_names[class_id]: key for class_id, key in ids.items()}
+    return listed, {dataset.class_names[class_id]: key for class_id, key in ids.items()}, False
+
+
+def _name_of(entry):
+    """Name of a photo in COCO's list; LVIS has an address alone."""
+    address = entry.get("coco_url")
+    name = entry.get("file_name") or (address.rpartition("/")[2] if isinstance(address, str) else "")
+    return str(name or f"image {entry.get('id')}")
 
 
 def _plain(name):
@@ -110,21 +125,44 @@ def _plain(name):
 
 
 def _found_photos(listed, photos):
-    """({key: id} of the photos that are listed, keys of those that several are listed for)."""
+    """({key: id} of the photos that are listed, keys of those that several are listed for, what is in other folders).
+    """
     by_name = {}
     for name, number in listed:
         by_name.setdefault(_plain(name).rpartition("/")[2], []).append((_plain(name), number))
-    found, several = {}, []
+    found, several, elsewhere = {}, [], []
     for key, path in photos.items():
         whole = _plain(os.path.abspath(path))
         some = by_name.get(whole.rpartition("/")[2], [])
-        if len(some) > 1:  # their folders tell
-            some = [(name, number) for name, number in some if f"/{whole}".endswith(f"/{name.lstrip('./')}")] or some
+        fitting = [(name, number) for name, number in some if f"/{whole}".endswith(f"/{name.lstrip('./')}")]
+        if fitting:  # the longest says most of the folders
+            longest = max(len(name) for name, _ in fitting)
+            some = [(name, number) for name, number in fitting if len(name) == longest]
         if len(some) == 1:
             found[key] = some[0][1]
+            if not fitting:
+                elsewhere.append(f"{path}, there {some[0][0]}")
         elif some:
             several.append(key)
-    return found, several
+    return found, several, elsewhere
+
+
+def _found_alike(listed, photos, found, several, uploads):
+    """{key: id} of further photos, whose listed names the reader of the file finds too: %20, case, Label Studio's."""
+    taken = set(found.values())
+    names = {name: number for name, number in listed if number not in taken}
+    paths = {os.path.abspath(path): key for key, path in photos.items() if key not in found and key not in several}
+    if not names or not paths:
+        return {}
+    base = os.path.commonpath([os.path.dirname(path) for path in paths])
+    if not os.path.isdir(base):
+        return {}
+    folder = PhotoFolder(base)
+    files, refused = find_photos(list(names), folder, uploads)
+    missing = [name for name, file in files.items() if file is None and name not in refused]
+    files.update(folder.find_alike(missing, {file for file in files.values() if file}))
+    places = {name: os.path.join(base, *file.split("/")) for name, file in files.items() if file}
+    return {paths[place]: names[name] for name, place in places.items() if place in paths}
 
 
 def _found_classes(categories, classes):
@@ -141,7 +179,8 @@ def _found_classes(categories, classes):
             number = known.get(cut)
         if number is not None:
             found[key] = number
-    return found
+    exact = {number: key for key, number in found.items() if known.get(_plain(classes[key])) == number}
+    return {key: number for key, number in found.items() if exact.get(number, key) == key}  # of two the whole name
 
 
 def _unique(pairs):

@@ -31,7 +31,9 @@ def test_names_find_the_ids(tmp_path):
     path = listed(tmp_path / "test.json", ["test/a.jpg", "b.jpg"])
     ids = ResultIds(path, photos("in/b.jpg", "in/a.jpg"), {1: "hat", 2: "coat", 3: "bag"})
     assert ids.given(results(("b.jpg", 1), ("a.jpg", 2))) == results((11, 3), (10, 7))
-    assert ids.differences() == []
+    (line,) = ids.differences()
+    assert "1 of 2 photos are in another folder than it says" in line and "(first: in/a.jpg, there test/a.jpg)" in line
+    assert ResultIds(path, photos("in/b.jpg", "test/a.jpg"), {1: "hat", 2: "coat", 3: "bag"}).differences() == []
 
 
 def test_what_is_not_shared_is_told_and_left_out(tmp_path):
@@ -52,10 +54,30 @@ def test_folders_tell_photos_of_one_name_apart(tmp_path):
     assert "1 of 2 photos have a name that it has several times" in ids.differences()[0]
 
 
+def test_the_longest_of_the_names_that_fit_is_taken(tmp_path):
+    path = listed(tmp_path / "test.json", ["1.jpg", "sub/1.jpg"])
+    ids = ResultIds(path, {"a": str(tmp_path / "sub" / "1.jpg"), "b": str(tmp_path / "1.jpg")}, {1: "bag"})
+    assert ids.image_ids == {"a": 11, "b": 10}
+
+
+def test_names_are_found_as_the_reader_finds_them(tmp_path):
+    names = ["My photo.JPG", "000042.jpg", "hat.png"]
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    path = listed(tmp_path / "test.json", ["my%20photo.jpg", None, "1a2b3c4d-hat.png"])
+    content = json.loads((tmp_path / "test.json").read_text())
+    content["images"][1] = {"id": 11, "coco_url": "http://images/val2017/000042.jpg"}  # as LVIS has it
+    (tmp_path / "test.json").write_text(json.dumps(content))
+    ids = ResultIds(path, photos(*(str(tmp_path / name) for name in names)), {1: "bag", 2: "coat", 3: "hat"})
+    assert ids.image_ids == {"My photo.JPG": 10, "000042.jpg": 11, "hat.png": 12} and ids.differences() == []
+
+
 def test_classes_of_one_short_name_are_not_merged(tmp_path):
     path = listed(tmp_path / "test.json", ["a.jpg"], [{"id": 5, "name": "top"}, {"id": 6, "name": "coat"}])
     assert ResultIds(path, photos("a.jpg"), {1: "top, a", 2: "coat"}).category_ids == {1: 5, 2: 6}
     assert ResultIds(path, photos("a.jpg"), {1: "top, a", 2: "top, b", 3: "coat"}).category_ids == {3: 6}
+    path = listed(tmp_path / "test.json", ["a.jpg"], [{"id": 5, "name": "top, tee"}])
+    assert ResultIds(path, photos("a.jpg"), {1: "top", 2: "top, tee"}).category_ids == {2: 5}
 
 
 def test_other_formats_have_ids_too(tmp_path):
@@ -66,7 +88,9 @@ def test_other_formats_have_ids_too(tmp_path):
     (tmp_path / "data.yaml").write_text("val: images/val\nnames: [hat, coat]\n")
     ids = ResultIds(tmp_path / "data.yaml", photos("elsewhere/a.png"), {1: "coat", 2: "hat"})
     assert ids.category_ids == {1: 1, 2: 0}  # YOLO counts its names from 0 on
-    assert list(ids.image_ids) == ["a.png"] and ids.differences() == []
+    assert list(ids.image_ids) == ["a.png"] and len(ids.differences()) == 1  # of the folder
+    same = ResultIds(tmp_path / "data.yaml", photos(str(tmp_path / "images/val/a.png")), {1: "coat", 2: "hat"})
+    assert same.differences() == []
 
 
 @pytest.mark.parametrize("names, categories, message", [
