@@ -101,7 +101,9 @@ def take_recipe(options: argparse.Namespace, training: Dataset, validation: Data
 
 
 def propose_recipe(options: argparse.Namespace) -> str:
-    """A line on `--preset auto` for a training on own photos whose size, network and length nobody chose; else "".
+    """A line on `--preset auto` for a training on own photos whose size and backbone nobody chose; else "".
+
+    A preset that chooses neither, as those that are made for drawn pictures, is no choice.
 
     Args:
         options: of `train`.
@@ -109,10 +111,12 @@ def propose_recipe(options: argparse.Namespace) -> str:
     from mrcnn.commands.configs import FashionConfig
 
     base, (start, *_) = base_config(options), starts_of(options.weights)
-    chosen = given_by(options).keys() & {"BACKBONE", "STAGES", "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"}
-    if options.preset or chosen or base is not FashionConfig or start == "last" or brings_settings(start):
+    given = given_by(options).keys()
+    chosen = options.preset or given & {"BACKBONE", "IMAGE_MIN_DIM", "IMAGE_MAX_DIM"}
+    if chosen or base is not FashionConfig or start == "last" or brings_settings(start):
         return ""
-    return (f"As nothing else was asked for: {base.BACKBONE}, canvases of {base.IMAGE_MAX_DIM} pixels, {base.STAGES}. "
+    stages = "" if "STAGES" in given else f", {base.STAGES}"
+    return (f"As nothing else was asked for: {base.BACKBONE}, canvases of {base.IMAGE_MAX_DIM} pixels{stages}. "
             "--preset auto chooses these by your photos and this machine.")
 
 
@@ -217,11 +221,14 @@ def counts_of_all(training: Dataset) -> np.ndarray | None:
         DataError: naming a photo whose objects cannot be read.
     """
     from mrcnn.data import objects
+    from mrcnn.data.formats.label_maps import WithLabelMaps
 
     counted = objects.speaks_for_its_masks(training, "object_classes") or objects.gives_run_lengths(training)
-    if not counted and len(training.image_ids) > objects.DECODED_AT_MOST:
+    decoded = not counted or isinstance(training, WithLabelMaps)  # which count objects in the maps themselves
+    if decoded and len(training.image_ids) > objects.DECODED_AT_MOST:
         return None
-    return objects.count_classes(training, training.image_ids)
+    with progress_bar("Counting") as show:
+        return objects.count_classes(training, training.image_ids, show)
 
 
 def scaled(summary: dict, factor: float, counts: np.ndarray | None = None) -> dict:

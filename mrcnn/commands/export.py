@@ -12,7 +12,7 @@ from mrcnn.commands.label import tell_tuned_otherwise
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_scores
-from mrcnn.commands.settings import asked_settings, known_to, overrides_of
+from mrcnn.commands.settings import asked_settings, finds_objects, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
 from mrcnn.export.running import is_exported
 from mrcnn.outputs import claim_outputs
@@ -109,7 +109,7 @@ def annotated_photos(options: argparse.Namespace, path: str) -> object | None:
     from mrcnn.data.formats import open_dataset
 
     dataset = open_dataset(options.annotations, options.images, options.limit)
-    check_objects(dataset, options.annotations, "measure")
+    check_objects(dataset, options.annotations, "measure", finds_objects(options))
     check_classes(path, dataset, options.annotations)
     return dataset
 

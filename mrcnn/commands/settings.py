@@ -205,6 +205,19 @@ def class_of_option(options: argparse.Namespace) -> type[Segmenter]:
     return architectures.class_of(name or architectures.DEFAULT_ARCHITECTURE)
 
 
+def finds_objects(options: argparse.Namespace) -> bool:
+    """Whether the network of a command finds objects; also where that cannot be told yet."""
+    if is_mask_rcnn(options):
+        return True
+    start_keras()  # which keeps TensorFlow's own lines back
+    from mrcnn import architectures
+
+    last = getattr(options, "architecture", None) is None and options.weights == "last"
+    path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if last else None
+    kind = architectures.class_of(architectures.architecture_of(path)) if last else class_of_option(options)
+    return "segm_AP" in kind.figures
+
+
 def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Settings:
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 

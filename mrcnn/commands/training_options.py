@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
 from mrcnn.commands.options import AUTO, STAGES_EXAMPLE, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
+from mrcnn.commands.settings import finds_objects
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.errors import UsageError
 
@@ -47,8 +48,9 @@ def training_data(options: argparse.Namespace) -> tuple[Dataset, Dataset]:
     validation = open_data(options, options.val, "val")
     if options.train:
         check_same_classes(training, validation, options.train, options.val)
-    check_objects(training, options.train or f"{options.annotations}, part train", "train")
-    check_objects(validation, options.val or f"{options.annotations}, part val", "measure")
+    objects = finds_objects(options)
+    check_objects(training, options.train or f"{options.annotations}, part train", "train", objects)
+    check_objects(validation, options.val or f"{options.annotations}, part val", "measure", objects)
     return training, validation
 
 
@@ -61,7 +63,7 @@ def testing_data(options: argparse.Namespace, training: Dataset) -> Dataset | No
         testing = open_data(options, None, "test")
     else:
         return None
-    check_objects(testing, options.test or f"{options.annotations}, part test", "measure")
+    check_objects(testing, options.test or f"{options.annotations}, part test", "measure", finds_objects(options))
     return testing
 
 

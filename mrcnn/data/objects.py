@@ -162,8 +162,12 @@ def has_objects(dataset: Dataset, image_id: int) -> bool:
         return bool(class_counts(dataset, [image_id]).any())
 
 
-def count_classes(dataset: Dataset, image_ids: Collection[int]) -> np.ndarray:
+def count_classes(dataset: Dataset, image_ids: Collection[int],
+                  progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Objects of each class in each photo, crowds not counted, as `class_counts` has them.
+
+    Args:
+        dataset, image_ids, progress: as there.
 
     Returns:
         int64 [M, K].
@@ -184,6 +188,8 @@ def count_classes(dataset: Dataset, image_ids: Collection[int]) -> np.ndarray:
     for row, image_id in enumerate(image_ids):
         with named_errors(dataset, image_id):
             counts[row] = class_counts(dataset, [image_id])[0]
+        if progress:
+            progress(row + 1, len(image_ids))
     return counts
 
 

@@ -60,8 +60,8 @@ class ResultIds:
         told = ((photos, len(self._photos), f"photos are not in it by their names: what is found there is {WHERE}"),
                 (several, len(self._photos), f"photos have a name that it has several times: {WHERE}; let file_name "
                                              "have their folders"),
-                (self._elsewhere, len(self._photos), "photos are in another folder than it says, and taken for those of "
-                                                     "the same file name: if they are others, leave them out"),
+                (self._elsewhere, len(self._photos), "photos are in another folder than it says, and taken for those "
+                                                     "of the same file name: if they are others, leave them out"),
                 (classes, len(self._classes), f"classes of the network are not in it by their names: their objects are "
                                               f"{WHERE}"),
                 (unseen, len(self._listed), "photos of its own are not among those looked at: they have no results"))

@@ -196,9 +196,11 @@ def test_write_into_stands_before_what_was_typed():
     ("", False),  # drawn pictures
     ("--annotations a.json --preset auto", False),
     ("--annotations a.json --preset ccp", False),
+    ("--annotations a.json --preset minute", True),  # which is made for drawn pictures
+    ("--annotations a.json --preset run1", False),
     ("--annotations a.json --image-size 256", False),
     ("--annotations a.json --backbone resnet18", False),
-    ("--annotations a.json --stages all:1:1e-3", False),
+    ("--annotations a.json --stages all:1:1e-3", True),
     ("--annotations a.json --set IMAGE_MAX_DIM=256", False),
     ("--annotations a.json --weights last", False),
     ("--annotations a.json --weights coco", False),
@@ -206,5 +208,6 @@ def test_write_into_stands_before_what_was_typed():
 ])
 def test_a_training_of_which_nothing_was_chosen_is_told_of_the_recipe(words, told):
     line = auto.propose_recipe(options_of(*words.split()))
-    assert line == ("As nothing else was asked for: resnet50, canvases of 512 pixels, heads:20:1e-3,all:20:1e-4. "
-                    "--preset auto chooses these by your photos and this machine." if told else "")
+    stages = "" if {"--stages", "minute"} & set(words.split()) else ", heads:20:1e-3,all:20:1e-4"
+    assert line == (f"As nothing else was asked for: resnet50, canvases of 512 pixels{stages}. --preset auto chooses "
+                    "these by your photos and this machine." if told else "")

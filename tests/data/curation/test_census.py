@@ -155,3 +155,4 @@ def test_parts_of_label_maps_that_are_no_objects_are_told(tmp_path):
     dataset = open_dataset(tmp_path / "maps", tmp_path, min_area=9)
     _, (line,) = told(lambda: check_census(dataset, "maps", "train"))
     assert line.startswith("maps: 1 object is made of 2 parts that lie apart") and "--mapping" in line
+    assert told(lambda: check_census(dataset, "maps", "train", objects=False))[1] == []  # for networks of label maps
