@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import threading
+import warnings
 from collections.abc import Iterable
 
 from mrcnn.errors import UsageError
@@ -39,6 +40,22 @@ def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -
         raise UsageError(f"--output: {foreign[0]}{link}{more} was not written by this program, or was changed since: "
                          "give another --output, or --overwrite to replace it.")
     _claimed.update(entries)
+
+
+def tell_earlier(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Warn of files that commands wrote into a folder and the running one does not write anew.
+
+    Args:
+        folder: that is written to.
+        names: of the files that are going to be written there.
+    """
+    names = set(names)
+    left = sorted(name for name in {name for name, _ in _listed(folder)} - names
+                  if os.path.isfile(os.path.join(folder, name)))
+    if left:
+        files = "1 file" if len(left) == 1 else f"{len(left)} files"
+        warnings.warn(f"{folder}: {files} of earlier calls stay beside the new ones (first: {left[0]}): delete them, "
+                      "or give an --output of its own.", stacklevel=2)
 
 
 def _check_writable(folder):

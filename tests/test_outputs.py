@@ -4,7 +4,7 @@ import pytest
 
 from mrcnn.errors import UsageError
 from mrcnn.files import whole_folder, write_text
-from mrcnn.outputs import MARK, claim_outputs, release_outputs
+from mrcnn.outputs import MARK, claim_outputs, release_outputs, tell_earlier
 
 
 def write(path, text, overwrite=False):
@@ -35,6 +35,19 @@ def test_a_file_of_the_users_stays_unless_told(tmp_path, before):
     write(path, "new", overwrite=True)
     write(path, "newer")
     assert path.read_text() == "newer"
+
+
+def test_files_of_earlier_calls_that_stay_are_told(tmp_path, recwarn):
+    tell_earlier(tmp_path / "none", ["a.png"])
+    for name in ("a.png", "b.png", "c.png", "gone.png"):
+        write(tmp_path / name, name)
+    (tmp_path / "gone.png").unlink()
+    (tmp_path / "own.txt").write_text("the user's")
+    tell_earlier(tmp_path, ["a.png", "b.png", "c.png"])
+    assert not len(recwarn)
+    tell_earlier(tmp_path, ["b.png", "d.png"])
+    (warning,) = recwarn
+    assert "2 files of earlier calls stay beside the new ones (first: a.png)" in str(warning.message)
 
 
 def test_links_are_the_users_and_what_they_point_to_stays(tmp_path):

@@ -24,7 +24,7 @@ class LabelsOfObjects:
         Yields:
             {"labels": uint8 [H, W]} and perhaps "probabilities" float32 [H, W, C] of each photo, in their order.
         """
-        for _, chunk in self._given(images).chunks(self.config.BATCH_SIZE):
+        for _, chunk in _given(self, images).chunks(self.config.BATCH_SIZE):
             yield from self._labelled(chunk, detected(self, chunk), probabilities, settings)
 
     def label_steps(self, probabilities: bool = True, settings: LabelSettings | None = None) -> Steps:
@@ -58,13 +58,9 @@ class LabelsOfObjects:
         Yields:
             What `label_each` yields.
         """
-        for _, chunk in self._given(images).chunks(1):
+        for _, chunk in _given(self, images).chunks(1):
             detections = self.detect_tiled(chunk, tile, overlap, mask_probabilities=True)
             yield from self._labelled(chunk, detections, probabilities, settings)
-
-    def _given(self, images: Photos) -> GivenPhotos:
-        """The photos, checked by their places among all, where a network has a check."""
-        return getattr(self, "checked_images", as_arrays)(images)
 
     def _labelled(self, images, detections, probabilities, settings):
         names = LabelsOfObjects._names(self, settings)
@@ -77,3 +73,8 @@ class LabelsOfObjects:
         if settings is not None:
             settings.check_classes(names)
         return names
+
+
+def _given(model: object, images: Photos) -> GivenPhotos:
+    """The photos, checked by their places among all, where a network has a check."""
+    return getattr(model, "checked_images", as_arrays)(images)

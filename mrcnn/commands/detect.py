@@ -15,7 +15,7 @@ from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_mode
 from mrcnn.commands.settings import overrides_of
 from mrcnn.data.formats.archives import exists, is_archive
 from mrcnn.errors import UsageError
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, tell_earlier
 from mrcnn.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def detect(options: argparse.Namespace) -> int:
     submission, ids = submission_of(options, model, dataset), ids_of(options, dataset)
     written = [os.path.join(folder, name) for name in names]
     claim_outputs(written + ([options.submission] if submission else []), options.overwrite)
+    if not options.resume:
+        tell_earlier(folder, names)
 
     def write(image_id, image, result):
         if options.drawings == "all":

@@ -27,7 +27,7 @@ from mrcnn.commands.runs import (
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_text
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, tell_earlier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +87,8 @@ def label_photos(options: argparse.Namespace) -> int:
     run = PhotoRun(options, dataset, folder, lambda image_id: [names[image_id] + ending for ending in endings])
     files = [f"{name}{ending}" for name in names for ending in endings]
     claim_outputs([os.path.join(folder, name) for name in (NAMES, *files)], options.overwrite)
+    if not options.resume:
+        tell_earlier(folder, (NAMES, *files))
     tell_left_over(folder, dataset, names)
 
     def write(image_id, image, labels):

@@ -86,8 +86,10 @@ class Note:
     count: int = 1
 
     def __str__(self):
-        ending = "" if self.count == 1 else "es" if self.what.endswith("s") else "s"
-        text = f"{self.count} {self.what}{ending} {self.how} (first: {self.first})"
+        what = self.what
+        if self.count != 1:
+            what = f"{what[:-1]}ies" if what.endswith("y") else f"{what}es" if what.endswith("s") else f"{what}s"
+        text = f"{self.count} {what} {self.how} (first: {self.first})"
         return printable(text, one_line=True)
 
 

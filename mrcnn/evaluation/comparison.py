@@ -77,7 +77,7 @@ def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[di
         entries[:] = [entry for entry in entries if entry["image_id"] in image_places]
     chosen = [images[i] for i in image_ids]
     with _naming(ground_truth):
-        objects, detections, partly = by_lvis_rule(chosen, objects, detections, kind)
+        objects, detections, partly = by_lvis_rule(chosen, objects, detections, kind, category_ids)
     for entries in (objects, detections):
         for entry in entries:
             entry["image_id"] = image_places[entry["image_id"]]

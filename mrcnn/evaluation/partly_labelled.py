@@ -34,14 +34,15 @@ def class_lists(image: dict) -> dict[str, list]:
     return {NEGATIVE: [], OPEN: [], **given} if given else {}
 
 
-def by_lvis_rule(images: Iterable[dict], objects: list[dict], detections: list[dict],
-                 kind: str) -> tuple[list[dict], list[dict], dict[str, int]]:
+def by_lvis_rule(images: Iterable[dict], objects: list[dict], detections: list[dict], kind: str,
+                 categories: Iterable[int | str] = ()) -> tuple[list[dict], list[dict], dict[str, int]]:
     """Objects and detections of which what is not known counts neither way.
 
     Args:
         images: COCO's entries.
         objects, detections: checked, with "image_id" and "category_id" of the source.
         kind: "segm" or "bbox".
+        categories: ids of all; the lists may have them as texts.
 
     Returns:
         (objects, with crowds that have "open_class"; detections that may count; {"photos": that have lists of classes,
@@ -52,6 +53,9 @@ def by_lvis_rule(images: Iterable[dict], objects: list[dict], detections: list[d
     counts = {"photos": len(listed), "detections": 0, "open": 0}
     if not listed:
         return objects, detections, counts
+    by_text = {str(category_id): category_id for category_id in categories}
+    for _, lists in listed.values():
+        lists.update({key: [by_text.get(str(i), i) for i in ids] for key, ids in lists.items()})
     known = {image_id: {*lists[NEGATIVE]} for image_id, (_, lists) in listed.items()}
     for entry in objects:
         if entry["image_id"] in known:

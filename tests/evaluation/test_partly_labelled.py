@@ -45,6 +45,16 @@ def test_average_precision_by_hand(kind, lists, expected):
     assert math.isclose(coco_average_precision(truth, results, kind)["AP"], expected, abs_tol=1e-9)
 
 
+def test_ids_of_the_lists_may_be_texts():
+    truth, results = files({"neg_category_ids": [1], "not_exhaustive_category_ids": [1]})
+    usual = coco_average_precision(truth, results, "segm")["AP"]
+    for image in truth["images"]:
+        image.update({key: [str(i) for i in image[key]] for key in image if key.endswith("category_ids")})
+    assert coco_average_precision(truth, results, "segm")["AP"] == usual == pytest.approx(1)
+    truth["images"][1]["not_exhaustive_category_ids"] = []
+    assert coco_average_precision(truth, results, "segm")["AP50"] == pytest.approx(0.75)  # surely not there
+
+
 def test_of_an_open_class_what_takes_no_object_is_ignored_and_what_takes_one_counts():
     truth, results = comparable([[(1, 10, 10, 50, 50)]], [[(1, 60, 60, 90, 90), (1, 10, 10, 50, 50)]], [[0.9, 0.8]])
     for lists, ap in (({}, 0.5), ({"not_exhaustive_category_ids": [truth["categories"][0]["id"]]}, 1)):

@@ -204,7 +204,7 @@ def _object_faults(dataset, image_id, shape, grey):
 
 def _mask_of(rle):
     """What two run lengths have in common that hold the same pixels; None for those that hold none."""
-    return (*rle["size"], rle["counts"]) if run_lengths.areas([rle])[0] else None
+    return (*rle["size"], run_lengths.compress(rle)["counts"]) if run_lengths.areas([rle])[0] else None
 
 
 def _repeats(dataset, name, objects):
