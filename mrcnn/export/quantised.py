@@ -1,7 +1,9 @@
 """ONNX files in int8: convolutions and dense layers, calibrated on photos (Jacob 2018; Krishnamoorthi 2018).
 
 Weights are int8 with a scale for each output channel, what goes into a layer is uint8 with one scale, by the least and
-the largest value seen on the photos. Each quantised layer has a pair of QuantizeLinear and DequantizeLinear before it
+the largest value seen on the photos. Weights take 7 of their 8 bits: processors with AVX2 but without VNNI add two
+products of uint8 and int8 up in 16 bits, where larger ones are cut off, and a file must give the same on every
+processor. Each quantised layer has a pair of QuantizeLinear and DequantizeLinear before it
 (QDQ), which onnxruntime and OpenVINO fuse. Layers that give scores, boxes and masks stay in float32, as do the
 first convolution and those of one map at a time, which have few weights and maps of very different ranges (in int8 they
 cost more AP than all others together), and all arithmetic on boxes.
@@ -45,6 +47,7 @@ def quantise(model: object, path: str, inputs: Sequence[dict]) -> None:
             graph = onnx.load(prepared).graph
             quantisation.quantize_static(
                 prepared, path, reader_of(quantisation, inputs, tell), op_types_to_quantize=QUANTISED, per_channel=True,
+                reduce_range=True,
                 activation_type=quantisation.QuantType.QUInt8, weight_type=quantisation.QuantType.QInt8,
                 nodes_to_exclude=kept_layers(graph, answers),
             )

@@ -56,6 +56,7 @@ def examine(model: object, dataset: Dataset, training: object = None) -> dict:
     Photos are looked at once, which is told where TEST_FLIP or TEST_SCALES ask for other views.
     """
     warn_of_views(model.config)
+    warn_of_lists(dataset)
     names = soundness.name_summary(dataset.class_names, model.class_names)
     weights = soundness.weight_summary(kernels(model), model.keras_model.layout)
     truth, stages = TrueObjects(dataset), Stages(model, names["places"])
@@ -94,6 +95,15 @@ def warn_of_views(config: Settings) -> None:
     warnings.warn(f"The diagnosis looks at one view of each photo, at its usual size; detect's scores are of "
                   f"{len(views)} view{'s' * (len(views) > 1)} (TEST_FLIP, TEST_SCALES: {shown}): detect with "
                   f"{' '.join(off)}, or take the threshold from evaluate's report.", stacklevel=3)
+
+
+def warn_of_lists(dataset: Dataset) -> None:
+    """Tell that false alarms are counted, and a threshold chosen, as if all classes were labelled on all photos."""
+    partly = sum(bool(dataset.image_info[i].get("class_lists")) for i in dataset.image_ids)
+    if partly:
+        warnings.warn(f"{partly} of the {len(dataset.image_ids)} photos are labelled for some classes only, as in "
+                      "LVIS: the diagnosis takes what is found of the others there for false alarms, so its threshold "
+                      "is too high; evaluate goes by LVIS' rule.", stacklevel=3)
 
 
 def best_scores(pairs: ImagePairs) -> np.ndarray:

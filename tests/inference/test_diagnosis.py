@@ -91,6 +91,14 @@ def test_views_that_are_not_looked_at_are_told(tiny, monkeypatch, recwarn, setti
     assert len(told) == (views is not None) and all(views in line and remedy in line for line in told)
 
 
+def test_photos_labelled_for_some_classes_only_are_told_of(tiny, monkeypatch):
+    seeing(tiny, monkeypatch)
+    dataset = Squares().load(2)
+    dataset.image_info[1]["class_lists"] = {"neg_category_ids": [1], "not_exhaustive_category_ids": []}
+    with pytest.warns(UserWarning, match="1 of the 2 photos are labelled for some classes only, .*evaluate"):
+        diagnosis.examine(tiny, dataset)
+
+
 def test_channels_in_another_order_show(tiny, monkeypatch):
     seeing(tiny, monkeypatch, lambda pixels: 3 - int(pixels.argmax()))
     made = diagnosis.examine(tiny, Squares().load(8))

@@ -28,6 +28,8 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = SOURCE = "coco"
+LONGEST = HEAD * 512  # bytes
+BEFORE = {"info", "licenses", "categories", "attributes", "type"}  # what may stand, at length, before images
 OTHERS = {"image", "item", "videos", "filename"}  # beside annotations: of SA-1B, V7 Darwin, YouTube-VIS, Dataloop
 
 PARTLY = (f"labelled for some classes only, as in LVIS ({NEGATIVE}, {OPEN}): evaluation goes by its rule; training "
@@ -37,11 +39,18 @@ PARTLY = (f"labelled for some classes only, as in LVIS ({NEGATIVE}, {OPEN}): eva
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is JSON with COCO's images, and annotations or categories, at its top level.
 
-    Of a long file the beginning is looked at, where images or annotations alone are enough.
+    Of a long file the beginning is looked at, where images or annotations alone are enough; more of it, where it begins
+    with long categories, as with LVIS' definitions of its classes.
     """
-    head = read_head(path)
-    keys = keys_by_depth(head, 1)[1] if head.lstrip().startswith("{") else set()
-    if os.path.isfile(path) and os.path.getsize(path) <= HEAD:
+    looked = HEAD
+    while True:
+        head = read_head(path, looked)
+        keys = keys_by_depth(head, 1)[1] if head.lstrip().startswith("{") else set()
+        whole = os.path.isfile(path) and os.path.getsize(path) <= looked
+        if whole or not keys or keys - BEFORE or looked >= LONGEST:
+            break
+        looked *= 8
+    if whole:
         return "images" in keys and len(keys & set(LISTS)) > 1
     return bool(keys & set(LISTS[:2])) and ("images" in keys or not keys & OTHERS) and "label_classes" not in keys
 

@@ -134,7 +134,7 @@ class InstanceMaskDataset(AnnotatedDataset):
             folder: PhotoFolder.
             found: {id: (name of the photo, path of its first mask or None, what else is known of it)}.
         """
-        sizes = {}
+        sizes, told = {}, set()  # told: of photos whose masks tell how they were annotated
         for image_id, (name, mask, details) in found.items():
             try:
                 upright, orientation = photo_header(folder.join(name))
@@ -144,13 +144,16 @@ class InstanceMaskDataset(AnnotatedDataset):
             try:
                 own_size = (png_size if "numbered" in details else mask_size)(mask) if mask else upright
                 sizes[image_id] = own_size, upright, orientation
+                told.update([image_id] if mask else ())
             except DataError as error:
                 if "numbered" in details:
                     self.fault(annotations, Fault(name, "bad entry", str(error).rstrip(".")))
                 else:  # told with its number when the objects are read
                     sizes[image_id] = upright, upright, orientation
-        turns = turns_of(sizes, stretch=True, report=self, called=lambda image_id: found[image_id][0])
-        for image_id, turn in turns.items():
+        turns = turns_of({image_id: sizes[image_id] for image_id in told}, stretch=True, report=self,
+                         called=lambda image_id: found[image_id][0])
+        for image_id in sizes:
+            turn = turns.get(image_id, 1)
             (name, _, details), (own_size, size, _) = found[image_id], sizes[image_id]
             if turn is None and "numbered" in details:
                 self.fault(annotations, Fault(name, "wrong size", f"the mask {other_size(own_size, size)}"))

@@ -26,7 +26,9 @@ Segmentation = TypeVar("Segmentation", dict, list)  # run lengths stay these, po
 Key = TypeVar("Key", bound=Hashable)
 BOTH = ("upright", "stored")
 TURNS = range(2, 9)  # EXIF orientations that turn or mirror a photo
-BEYOND = 1  # pixels that an outline may reach over the edge of its photo
+# Outlines drawn by hand run over the edge of their photo, by this share of its side or by a pixel. What reaches further
+# was drawn on a photo of other sides.
+BEYOND = 0.02
 
 
 class Annotated(NamedTuple):
@@ -122,7 +124,7 @@ def possible_frames(size: tuple[int, int] | None, upright: tuple[int, int], orie
 
 
 def _fits(reach, size):
-    return reach[0] <= size[0] + BEYOND and reach[1] <= size[1] + BEYOND
+    return all(end <= side + max(1, BEYOND * side) for end, side in zip(reach, size))
 
 
 def stored_size(upright: tuple[int, int], turn: int) -> tuple[int, int]:

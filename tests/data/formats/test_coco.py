@@ -199,6 +199,8 @@ def test_what_is_recognised(files, tmp_path):
     assert recognises(files("\ufeff" + json.dumps({"images": [], "annotations": []}, indent=1))[0])
     long = [{"id": i, "file_name": "a.png"} for i in range(10_000)]  # of which the beginning is looked at
     assert recognises(files({"images": long})[0]) and recognises(files({"annotations": long, "images": []})[0])
+    defined = {"info": {}, "categories": [{"id": i, "name": str(i), "def": "worn " * 400} for i in range(400)]}
+    assert recognises(files({**defined, "images": long})[0]) and not recognises(files({**defined, "item": long})[0])
     for key, other in (("images", "label_classes"), ("annotations", "videos"), ("annotations", "filename")):
         others = {other: []}  # of Hasty, YouTube-VIS and Dataloop
         assert not recognises(files({**others, key: []})[0]) and not recognises(files({**others, key: long})[0])

@@ -142,6 +142,16 @@ def test_numbered_masks_are_turned_with_their_photo(tmp_path):
     np.testing.assert_array_equal(dataset.load_mask(0)[0], expected)
 
 
+def test_a_photo_without_masks_tells_nothing_of_the_others(tmp_path):
+    for name, orientation in (("bare", 6), ("half", 3)):
+        save_photo(tmp_path / name / "images" / f"{name}.jpg", orientation)
+        (tmp_path / name / "masks").mkdir()
+    Image.fromarray((LABELS == 1).astype(np.uint8) * 255).save(tmp_path / "half" / "masks" / "0.png")
+    with pytest.warns(UserWarning, match=f"1 photo {UNTOLD[:40]}.*first: half/images/half.jpg"):
+        dataset = open_dataset(str(tmp_path))
+    assert [info["turn"] for info in dataset.image_info] == [1, 1]
+
+
 def runs_of(mask):
     """EncodedPixels of a mask: a run for each of its pixels, down the columns."""
     return text_of((first + 1, 1) for first in np.flatnonzero(mask.T)).decode()

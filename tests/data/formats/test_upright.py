@@ -31,6 +31,7 @@ UPRIGHT, STORED = (400, 240), (240, 400)
     (STORED, (390, 230), ("upright",)), (STORED, (200, 390), ("stored",)), (STORED, (200, 200), ("upright", "stored")),
     (None, (200, 200), BOTH), (None, (200, 390), ("stored",)), ((40, 24), (4, 4), ()),
     (UPRIGHT, (401, 240), ("upright",)), (UPRIGHT, (900, 900), ("upright",)), (STORED, (900, 900), ("stored",)),
+    (None, (230, 244), BOTH), (STORED, (230, 244), BOTH), (None, (230, 246), ("stored",)),  # over the edge
 ])
 def test_what_fits(size, reach, possible):
     assert possible_frames(size, UPRIGHT, 6, reach) == possible
