@@ -155,6 +155,7 @@ def test_a_blank_photo_changes_no_loss(model):
         assert both[name] == pytest.approx(float(alone[name]), rel=1e-3), name
 
 
+@pytest.mark.long
 def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     def weights_of(one):
         return one.training_model.get_weights()

@@ -178,6 +178,7 @@ def test_the_program_of_the_guide_counts_the_masks_where_the_file_does_not(progr
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exported, tmp_path):
     path = exported("savedmodel")
     Image.fromarray(photo(100, 160, seed=1)).save(tmp_path / "photo.png")

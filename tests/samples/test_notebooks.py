@@ -23,7 +23,7 @@ import tensorflow
 sys.path[:0] = ["..", "."]
 import inspect_runs
 tensorflow.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-inspect_runs.InspectConfig.STEPS_PER_EPOCH = 12
+inspect_runs.InspectConfig.STEPS_PER_EPOCH, inspect_runs.InspectConfig.VALIDATION_STEPS = 12, 1
 checkpoint_of = inspect_runs.trained_checkpoint
 
 def then_without_graphs(*arguments, **options):

@@ -192,6 +192,7 @@ def test_clipping_scaling_and_the_mean_of_weights_are_those_of_the_whole_batch(t
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="several processes train together on TensorFlow")
 def test_two_workers_train_and_resume_together_and_the_chief_writes_the_files(tmp_path):
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
