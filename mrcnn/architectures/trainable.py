@@ -66,6 +66,10 @@ def checked_arguments(learning_rate: float, epochs: int, layers: str,
         if not isinstance(callback, keras.callbacks.Callback):
             remedy = "call it, NAME()" if isinstance(callback, type) else "give instances of keras.callbacks.Callback"
             raise ConfigError(f"custom_callbacks has {in_short(callback)}, which is no Keras callback: {remedy}.")
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
+            raise ConfigError(f"ModelCheckpoint({callback.filepath!r}) keeps whole models, which Keras could not load "
+                              "again: save_weights_only=True and a name in .weights.h5, or validation_callbacks(), "
+                              "which keep the best checkpoint.")
     return float(learning_rate), int(epochs), callbacks
 
 

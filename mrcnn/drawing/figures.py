@@ -23,6 +23,7 @@ from mrcnn.drawing.arguments import (
 )
 from mrcnn.drawing.captions import spread
 from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
+from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.files import plain
 
 
@@ -165,13 +166,15 @@ def display_differences(image: np.ndarray, gt_box: np.ndarray, gt_class_id: np.n
     Returns:
         The axis.
     """
-    from mrcnn.evaluation.matching import compute_matches
+    from mrcnn.evaluation.matching import compute_matches, unpadded_count
 
+    gt_count, count = unpadded_count(gt_box), unpadded_count(pred_box)
+    gt_box, gt_class_id, pred_score = np.asarray(gt_box)[:gt_count], gt_class_id[:gt_count], pred_score[:count]
     # compute_matches answers in falling order of score.
     order = np.argsort(-np.asarray(pred_score), kind="stable")
     pred_box, pred_class_id, pred_score = (np.asarray(rows)[order] for rows in (pred_box, pred_class_id, pred_score))
     gt_mask, pred_mask = (mask_planes(masks, np.shape(image)[:2]) for masks in (gt_mask, pred_mask))
-    pred_mask = pred_mask[..., order]
+    gt_mask, pred_mask = gt_mask[..., :gt_count], pred_mask[..., order]
     _, match, overlaps = compute_matches(gt_box, gt_class_id, gt_mask, pred_box, pred_class_id, pred_score, pred_mask,
                                          iou_threshold=iou_threshold, score_threshold=score_threshold)
     ious = [overlaps[i, int(m)] if m >= 0 else overlaps[i].max(initial=0) for i, m in enumerate(match)]
@@ -383,14 +386,12 @@ def display_weight_stats(model: object) -> list[list[str]]:
     Returns:
         The table's rows.
     """
-    layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
     table = [["weight", "shape", "min", "max", "std"]]
-    for layer in layers:
-        for variable, values in zip(layer.weights, layer.get_weights()):
-            name = variable.name.split("/")[-1].split(":")[0]
+    for label, layer in layers_of(model):
+        for name, values in weights_of(layer).items():
             # Biases and shifts start at zero and may stay there; a kernel of one value never learned.
-            dead = values.size > 1 and values.min() == values.max() and name in ("kernel", "depthwise_kernel")
-            table.append([f"{layer.name}/{name}{' *** dead?' if dead else ''}", str(tuple(values.shape)),
+            dead = values.size > 1 and values.min() == values.max() and name.split("/")[-1] in KERNELS
+            table.append([f"{label}/{name}{' *** dead?' if dead else ''}", str(tuple(values.shape)),
                           f"{values.min():+.4f}", f"{values.max():+.4f}", f"{values.std():.4f}"])
     display_table(table)
     return table

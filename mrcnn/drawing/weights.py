@@ -1,44 +1,65 @@
 """Figures of a network's weights: norms of filters, dead filters, scales of its norms.
 
-`model` is anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has.
+`model` is anything with get_trainable_layers(), as MaskRCNN has, or with layers, as a Keras model has. Layers of a
+model that is a layer of another are named "inner/layer".
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
-KERNELS = ("kernel", "depthwise_kernel")
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 DEAD_SHARE = 0.01  # of its layer's median norm; below it a filter adds nothing that the next layer could tell from zero
 
 
-def layers_of(model: object) -> list:
-    """The layers of a model that have weights."""
+def layers_of(model: object) -> Iterator[tuple[str, object]]:
+    """Yield (name, layer) of the layers of a model that have weights, those of models in it one by one."""
     layers = model.get_trainable_layers() if hasattr(model, "get_trainable_layers") else model.layers
-    return [layer for layer in layers if layer.weights]
+    for layer in layers:
+        if hasattr(layer, "layers"):
+            yield from ((f"{layer.name}/{name}", inner) for name, inner in layers_of(layer))
+        elif layer.weights:
+            yield layer.name, layer
 
 
 def weights_of(layer: object) -> dict[str, np.ndarray]:
-    """{"kernel": array, "bias": array ...} of a layer."""
-    names = [variable.name.split("/")[-1].split(":")[0] for variable in layer.weights]
+    """{"kernel": array, "bias": array ...} of a layer; "query/kernel" where it has several of one name."""
+    paths = [getattr(variable, "path", variable.name).split(":")[0].split("/") for variable in layer.weights]
+    last = [path[-1] for path in paths]
+    names = [path[-1] if last.count(path[-1]) == 1 else "/".join(path[-2:]) for path in paths]
     return dict(zip(names, layer.get_weights()))
 
 
 def weights_named(model: object, *names: str) -> dict[str, np.ndarray]:
-    """{layer: float array} of the weights of these names ("kernel", "gamma" ...), in the order of the layers."""
-    pairs = ((layer.name, weights_of(layer)) for layer in layers_of(model))
-    return {layer: own[name] for layer, own in pairs for name in names if name in own}
+    """{layer: float array} of the weights of these names ("kernel", "gamma" ...), in the order of the layers.
+
+    A layer that has more than one of them has an entry for each, "layer/pointwise_kernel".
+    """
+    return {label: values for label, _, _, values in _named(model, names)}
+
+
+def _named(model, names):
+    """Yield (label, layer, name of the weight, array)."""
+    for label, layer in layers_of(model):
+        own = {name: values for name, values in weights_of(layer).items() if name.split("/")[-1] in names}
+        for name, values in own.items():
+            yield label if len(own) == 1 else f"{label}/{name}", layer, name, values
 
 
 def filter_norms(model: object) -> dict[str, np.ndarray]:
-    """{layer: float [filters]}, the Euclidean norm of each filter: of all weights that lead to one output channel."""
+    """{layer: float [filters]}, the Euclidean norm of each filter: of all weights that lead to one output channel.
+
+    A separable convolution has an entry for its depthwise and one for its pointwise filters.
+    """
     norms = {}
-    for layer in layers_of(model):
-        for name, kernel in weights_of(layer).items():
-            if name not in KERNELS:
-                continue
-            if "Depthwise" in type(layer).__name__:  # [h, w, channels, multiplier]: a filter for each of the last two
-                kernel = kernel.reshape(kernel.shape[:2] + (-1,))
-            elif "Transpose" in type(layer).__name__:  # [h, w, outputs, inputs]
-                kernel = np.swapaxes(kernel, -1, -2)
-            norms[layer.name] = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), axis=0)
+    for label, layer, name, kernel in _named(model, KERNELS):
+        kind = type(layer).__name__
+        if name == "depthwise_kernel" or "Depthwise" in kind:
+            # [h, w, channels, multiplier]: a filter for each of the last two
+            kernel = kernel.reshape((*kernel.shape[:-2], -1))
+        elif "Transpose" in kind:  # [h, w, outputs, inputs]
+            kernel = np.swapaxes(kernel, -1, -2)
+        norms[label] = np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]), axis=0)
     return norms
 
 

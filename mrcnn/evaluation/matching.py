@@ -81,8 +81,8 @@ def compute_matches(gt_boxes: np.ndarray, gt_class_ids: np.ndarray, gt_masks: np
     Raises:
         DataError: the masks differ in size, or there are fewer of something than of boxes.
     """
-    gt_count = _unpadded_count(gt_boxes, gt_class_ids=np.shape(gt_class_ids)[0], gt_masks=np.shape(gt_masks)[-1])
-    count = _unpadded_count(pred_boxes, pred_class_ids=np.shape(pred_class_ids)[0],
+    gt_count = unpadded_count(gt_boxes, gt_class_ids=np.shape(gt_class_ids)[0], gt_masks=np.shape(gt_masks)[-1])
+    count = unpadded_count(pred_boxes, pred_class_ids=np.shape(pred_class_ids)[0],
                             pred_scores=np.shape(pred_scores)[0], pred_masks=np.shape(pred_masks)[-1])
     gt_class_ids, gt_masks = np.asarray(gt_class_ids)[:gt_count], np.asarray(gt_masks)[..., :gt_count]
     order = np.argsort(-np.asarray(pred_scores)[:count], kind="stable")
@@ -104,10 +104,17 @@ def trim_zeros(rows: np.ndarray) -> np.ndarray:
     return rows[~np.all(rows == 0, axis=1)]
 
 
-def _unpadded_count(boxes, **counts):
-    """Number of boxes before the rows of zeros at their end; what goes with them, by name, has as many or more.
+def unpadded_count(boxes: np.ndarray, **counts: int) -> int:
+    """Number of boxes before the rows of zeros at their end.
 
     A row of zeros elsewhere is an object of an empty mask: its place is kept, or the others would have its mask.
+
+    Args:
+        boxes: [N, 4].
+        counts: how many there are of what goes with them, by name.
+
+    Raises:
+        DataError: there are fewer of something than of boxes.
     """
     filled = np.flatnonzero(np.any(np.asarray(boxes).reshape(-1, 4) != 0, axis=1))
     number = int(filled[-1]) + 1 if len(filled) else 0

@@ -214,11 +214,11 @@ def kernels(model: object) -> dict[str, tuple]:
     import keras
 
     kernels_of = {}
-    for layer in layers_of(model.keras_model):
+    for label, layer in layers_of(model.keras_model):
         for name, kernel in weights_of(layer).items():
             begin = getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
-            if name in KERNELS:
+            if name.split("/")[-1] in KERNELS:
                 known = isinstance(getattr(begin, "seed", None), int)  # then it gives the same numbers every time
                 begun = keras.ops.convert_to_numpy(begin(kernel.shape, kernel.dtype.name)) if known else None
-                kernels_of[layer.name] = kernel, begun
+                kernels_of[f"{label}/{name}" if label in kernels_of else label] = kernel, begun
     return kernels_of

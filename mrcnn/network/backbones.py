@@ -8,6 +8,7 @@ name is looked up in keras.applications and tapped where its stride changes.
 """
 
 import functools
+import inspect
 import re
 import string
 import sys
@@ -70,7 +71,7 @@ def build_backbone(image: Tensor, config: Settings) -> dict[str, Tensor]:
     name = config.BACKBONE
     if callable(name):
         name = getattr(name, "__func__", name)  # a function that is a class attribute arrives bound to the Config
-        maps = list(name(image, stage5=True, train_bn=config.TRAIN_BN))[-4:]
+        maps = list(name(image, **_wanted(name, {"stage5": True, "train_bn": config.TRAIN_BN})))[-4:]
         taps = _checked_taps(maps, image, getattr(name, "__name__", "BACKBONE"))
         give_stable_names(keras.Function([image], maps).operations)
         return taps
@@ -85,6 +86,17 @@ def build_backbone(image: Tensor, config: Settings) -> dict[str, Tensor]:
         norm = functools.partial(normalisation, config.NORM, config.TRAIN_BN, groups=8)
         return efficientnet_lite(name, image, config.MEAN_PIXEL, norm)
     return keras_application(image, name, config)
+
+
+def _wanted(function, arguments):
+    """Those of Matterport's arguments that a backbone takes; a function of the image alone takes none."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of a compiled function
+        return arguments
+    if any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if name in parameters}
 
 
 def _checked_taps(maps, image, name):

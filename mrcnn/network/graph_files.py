@@ -24,6 +24,13 @@ class GraphWithFiles(keras.Model):
             raise DataError(f"{filepath} is there already: give another name, or overwrite=True.")
         return self.segmenter.save_weights(filepath)
 
+    def save(self, filepath: str | os.PathLike, overwrite: bool = True, **options: object) -> None:
+        if self.segmenter is None:
+            return super().save(filepath, overwrite, **options)
+        raise DataError(f"{filepath}: the graph is not kept as a whole model, which Keras could not load again: "
+                        "save_weights('NAME.h5') keeps weights, settings and classes for mrcnn.load(), and mrcnn "
+                        "export writes files that run without it.")
+
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **options: object) -> None:
         if not self._is_plain(filepath):
             return super().load_weights(filepath, skip_mismatch, **options)

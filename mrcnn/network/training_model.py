@@ -38,6 +38,8 @@ class BoxHeadLosses:
 class NamedLosses(GraphWithFiles):
     """A training graph with losses by name: total = sum of weight * loss, in fit and in evaluate alike.
 
+    What regularizers and add_loss() of its layers give is added to the total, as Keras does.
+
     Args:
         loss_weights: {name of each loss: its weight}. A subclass says by `loss_values` what they are.
     """
@@ -62,7 +64,8 @@ class NamedLosses(GraphWithFiles):
         totals = total_over_replicas(ops.stack([values[mean.name] for mean in self.loss_means]))
         for index, mean in enumerate(self.loss_means):
             mean.update_state(totals[index])
-        return sum(self.loss_weights[name] * value for name, value in values.items())
+        own = sum(self._aggregate_additional_loss(value) for value in self.losses)
+        return sum(self.loss_weights[name] * value for name, value in values.items()) + own
 
     def loss_values(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of the graph's outputs by name."""

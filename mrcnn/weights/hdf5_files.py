@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import zipfile
 from collections.abc import Iterator
 
 import h5py
@@ -55,6 +56,10 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
+        if zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} is an archive, as Keras' whole models (.keras) are: "
+                                  "keras_model.load_weights() takes the weights of one; checkpoints of this package "
+                                  "are .h5 files.") from error
         raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another checkpoint.") from error
     try:
         with file:

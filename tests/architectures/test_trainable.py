@@ -121,6 +121,7 @@ def test_a_forgotten_prepare_is_told(tmp_path):
     ({"epochs": float("inf")}, "epochs=inf: give a whole number"),
     ({"layers": ["heads"]}, r'layers=\[.heads.\]: give the name of a stage, such as "heads"'),
     ({"custom_callbacks": [keras.callbacks.EarlyStopping]}, "has .*EarlyStopping.*, which is no Keras callback: call"),
+    ({"custom_callbacks": keras.callbacks.ModelCheckpoint("x.keras")}, "'x.keras'.* keeps whole .*=True and a name"),
     ({"custom_callbacks": 3}, "custom_callbacks has 3, which is no Keras callback: give instances"),
 ])
 def test_arguments_that_cannot_be_are_refused_before_a_run_is_begun(tmp_path, given, message):

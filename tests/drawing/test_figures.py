@@ -116,6 +116,13 @@ def test_display_differences_colours_both_sides_and_names_the_overlap(ax):
     assert colors == [(0, 1, 0), (1, 0, 0), (1, 0, 0)]
 
 
+def test_display_differences_passes_over_padding(ax):
+    boxes = np.array([(10, 10, 30, 30), (0, 0, 0, 0)])
+    visualize.display_differences(grey(), boxes, np.array([1, 0]), masks_of(boxes), boxes, np.array([1, 0]),
+                                  np.array([0.9, 0]), masks_of(boxes), NAMES, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["0.90 / 1.00"] and len(rectangles(ax)) == 2
+
+
 @pytest.mark.parametrize("true, detected", [(0, 1), (1, 0), (0, 0)])
 def test_display_differences_without_objects_or_detections(ax, true, detected):
     gt, pred = np.array([(1, 1, 9, 9)] * true).reshape(-1, 4), np.array([(1, 1, 9, 9)] * detected).reshape(-1, 4)

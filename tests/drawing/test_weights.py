@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mrcnn.drawing import weights as weights_view
+from mrcnn.drawing.figures import display_weight_stats
 
 matplotlib.use("Agg")
 
@@ -34,6 +35,25 @@ def test_norms_of_filters(model):
     np.testing.assert_allclose(norms["depthwise"], [3, 2, 1, 0, 1, 2])
     np.testing.assert_allclose(norms["deconv"], [6**0.5, 24**0.5], rtol=1e-6)
     np.testing.assert_allclose(norms["dense"], [8**0.5], rtol=1e-6)  # 32 times a quarter
+
+
+def test_separable_convolutions_have_both_their_kernels_and_models_in_models_all_their_layers():
+    image = keras.Input((4, 4, 2))
+    inner = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Conv2D(2, 1, name="one"),
+                              keras.layers.Conv2D(2, 1, name="two")], name="inner")
+    x = keras.layers.SeparableConv2D(3, 1, use_bias=False, name="sep")(inner(image))
+    model = keras.Model(image, keras.layers.MultiHeadAttention(1, 2, use_bias=False, name="look")(x, x))
+    model.get_layer("sep").set_weights([np.float32([[[[2.0], [3]]]]), np.float32([[[[3, 0, 1], [4, 0, 0]]]])])
+    norms = weights_view.filter_norms(model)
+    assert list(norms)[:4] == ["inner/one", "inner/two", "sep/depthwise_kernel", "sep/pointwise_kernel"]
+    np.testing.assert_allclose(norms["sep/depthwise_kernel"], [2, 3])
+    np.testing.assert_allclose(norms["sep/pointwise_kernel"], [5, 0, 1])
+    assert weights_view.dead_filters(norms)["sep/pointwise_kernel"].tolist() == [1]
+    assert sorted(weights_view.weights_named(model, "kernel"))[-4:] == [f"look/{part}/kernel" for part in (
+        "attention_output", "key", "query", "value")]
+    rows = display_weight_stats(model)
+    assert [row[0] for row in rows[1:6]] == [
+        "inner/one/kernel", "inner/one/bias", "inner/two/kernel", "inner/two/bias", "sep/depthwise_kernel"]
 
 
 def test_a_model_behind_get_trainable_layers(model):

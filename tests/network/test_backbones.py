@@ -101,6 +101,15 @@ def test_a_callable_gives_five_maps():
         assert [m.shape[1] for m in build_backbone(image, config).values()] == [32, 16, 8, 4]
 
 
+@pytest.mark.parametrize("arguments", ["image", "image, train_bn=None", "image, stage5=True", "image, **options"])
+def test_a_callable_is_given_of_matterports_arguments_what_it_takes(arguments):
+    def maps(image):
+        return [layers.Conv2D(8, 3, stride, "same")(image) for stride in (4, 8, 16, 32)]
+
+    backbone = eval(f"lambda {arguments}: maps(image)", {"maps": maps})
+    assert list(taps(BACKBONE=backbone)[1]) == ["C2", "C3", "C4", "C5"]
+
+
 def test_wrong_strides_and_unknown_names_are_refused():
     with pytest.raises(ConfigError, match="strides 4, 8, 16 and 32"):
         taps(BACKBONE=lambda image, **_: [image] * 5)

@@ -51,6 +51,19 @@ def test_a_plain_file_is_a_checkpoint_of_ours(model, tmp_path, capsys):
         model.keras_model.load_weights(path)
 
 
+def test_whole_models_are_refused_with_what_to_write(model, tmp_path):
+    path = str(tmp_path / "whole.keras")
+    for graph in (model.keras_model, model.inference_model):
+        with pytest.raises(DataError, match="whole.keras: .*could not load again: save_weights.'NAME.h5'.*mrcnn.load"):
+            graph.save(path)
+    keras.Model.save(model.keras_model, path)  # as scripts of before may have
+    with pytest.raises(CheckpointError, match="whole.keras is an archive.*keras_model.load_weights"):
+        model.load_weights(path)
+    zeros = other(tmp_path, "training")
+    zeros.keras_model.load_weights(path)
+    assert same(zeros, model)
+
+
 def test_files_of_keras_stay_keras_own(model, tmp_path):
     path = str(tmp_path / "best.weights.h5")
     model.keras_model.save_weights(path)

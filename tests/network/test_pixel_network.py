@@ -52,6 +52,28 @@ def test_both_graphs_share_their_layers():
     assert losses["loss"] == pytest.approx(np.log(2), rel=1e-5) == losses["pixel_class_loss"]
 
 
+def test_regularizers_and_added_losses_count_in_training_and_validation():
+    class Added(layers.Layer):
+        def call(self, inputs):
+            self.add_loss(keras.ops.mean(inputs) * 0.25)
+            return inputs
+
+    def logits_of(image):
+        x = Added(name="added")(image)
+        return layers.Conv2D(4, 1, kernel_regularizer=keras.regularizers.L2(0.5), name="label_logits")(x)
+
+    training, _ = build_pixel_network(TinyConfig(), logits_of, LAYOUT, "dots")
+    training.get_layer("label_logits").kernel.assign(np.full((1, 1, 3, 4), 0.5))  # alike for all classes: log(4)
+    training.compile(optimizer=keras.optimizers.SGD(0.0))
+    batch = {"image": np.full((1, 64, 64, 3), 128, np.float32), "labels": np.ones((1, 64, 64), np.uint8),
+             "active_classes": np.ones((1, 4), bool)}
+    mean = np.mean(128 - np.asarray(TinyConfig.MEAN_PIXEL))
+    for losses in (training.evaluate(batch, verbose=0, return_dict=True),
+                   {name: values[0] for name, values in training.fit(batch, verbose=0).history.items()}):
+        assert losses["pixel_class_loss"] == pytest.approx(np.log(4), rel=1e-5)
+        assert losses["loss"] == pytest.approx(np.log(4) + 0.5 * 12 * 0.25 + 0.25 * mean, rel=1e-5)
+
+
 def test_probabilities_are_float32_in_half_precision():
     _, inference = build(PRECISION="mixed_bfloat16")
     assert inference.get_layer("label_logits").compute_dtype == "bfloat16"
