@@ -221,10 +221,10 @@ def check_albumentations(transform: object) -> None:
                 "An albumentations Compose with bbox_params or keypoint_params cannot be used: leave them out, boxes "
                 "are taken from the masks."
             )
-        asked = sorted(set(getattr(node, "targets_as_params", ())) - {"image", "masks"})
+        asked = _asked(node)
         if asked:
-            raise DataError(f"albumentations' {_name(node)} asks for {', '.join(asked)} beside the photo and its "
-                            "masks, which is not given: leave it out.")
+            raise DataError(f"albumentations' {_name(node)} asks for {asked} beside the photo and its masks, which is "
+                            "not given: leave it out.")
         if _name(node) == "SelectiveChannelTransform":
             for inner in _transforms(node)[1:]:
                 if "DualTransform" in {base.__name__ for base in type(inner).__mro__}:
@@ -233,6 +233,39 @@ def check_albumentations(transform: object) -> None:
         known = type(node).__module__.startswith("albumentations.") and _name(node) != "Lambda"
         if not known and not hasattr(node, "transforms"):
             _moves_when_tried(node, _run_albumentations)
+
+
+def _asked(node):
+    """What a transform of albumentations asks for that it is not given; "" if nothing.
+
+    Some say so; of the others it is found out, when they are first met, on a made-up photo.
+    """
+    said = sorted(set(getattr(node, "targets_as_params", ())) - {"image", "masks"})
+    if said:
+        return ", ".join(said)
+    if getattr(node, "mask_indices", None) is not None:  # without it nothing is done, but for a warning
+        return "mask"
+    if getattr(node, "bbox_labels", None) is not None:
+        return "bboxes"
+    if hasattr(node, "transforms"):
+        return ""
+    asked = node.__dict__.get("mrcnn_asked")
+    if asked is None:
+        asked = node.mrcnn_asked = _asked_when_tried(node)
+    return asked
+
+
+def _asked_when_tried(node):
+    node = copy.deepcopy(node)
+    node.p = 1.0
+    image, mask = _blobs()
+    try:
+        _run_albumentations(node, image, mask[..., None], np.random.default_rng(0))
+    except KeyError as error:
+        return str(error.args[0]) if error.args else "more"
+    except Exception:  # of this photo, such as one that is smaller than a crop: told when it is applied
+        return ""
+    return ""
 
 
 def _transforms(transform):
@@ -275,11 +308,17 @@ def _moves_when_tried(node, run):
     return moves
 
 
-def _tried(node, run):
+def _blobs():
+    """(uint8 [H, W, 3] picture of a mask, the mask as bool [H, W])."""
     y, x = np.indices((96, 128)) + 0.5
     blobs = [(20, 25, 12, 16), (50, 90, 22, 24), (75, 30, 9, 20), (18, 110, 10, 10)]
     mask = np.any([((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1 for cy, cx, ry, rx in blobs], axis=0)
     image = np.where(mask[..., None], np.uint8([200, 170, 220]), np.uint8([60, 80, 50]))
+    return image, mask
+
+
+def _tried(node, run):
+    image, mask = _blobs()
     moved = False
     for seed in range(TRIALS):
         new_image, new_masks = run(node, image, mask[..., None], np.random.default_rng(seed))

@@ -55,6 +55,12 @@ class Page:
                           f"{','.join(asked)}; label takes it as it is.", stacklevel=2)
         self.steps = [*self.chosen_steps, *(step for step in STEPS if step not in self.chosen_steps)]
 
+    @property
+    def scores(self) -> tuple[float, float]:
+        """(lowest that may be chosen, the one chosen at first) of the least scores of objects."""
+        first = self.served.min_score if self.served.finds_objects else LEAST
+        return min(LEAST, first), first
+
     def chain(self, steps: list[str]) -> Callable | None:
         """The chain of chosen steps, in the order of the page."""
         return build_chain(",".join(step for step in self.steps if step in steps))
@@ -146,6 +152,7 @@ def make_page(page: Page) -> object:
     import gradio as gr
 
     finds = page.served.finds_objects
+    lowest, first = page.scores
     names = page.served.class_names[1:]
     with gr.Blocks(title=f"mrcnn: {page.served.version}", analytics_enabled=False,
                    delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as blocks:
@@ -160,8 +167,8 @@ def make_page(page: Page) -> object:
                 with gr.Accordion("Camera", open=False):
                     camera = gr.Image(label="Camera", sources=["webcam"], type="filepath", format="png", height=240)
             with gr.Column(scale=2, min_width=280):
-                least = gr.Slider(LEAST, 1, page.served.min_score if finds else LEAST, step=0.01, label="Least score",
-                                  visible=finds, elem_id="score")
+                least = gr.Slider(lowest, 1, first, step=0.01, label="Least score", visible=finds,
+                                  elem_id="score")
                 classes = gr.CheckboxGroup(names, value=names, label="Classes", elem_id="classes")
                 with gr.Row():
                     every = gr.Button("All classes", size="sm", elem_id="every")

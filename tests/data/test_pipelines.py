@@ -7,6 +7,7 @@ import pytest
 
 from mrcnn.data.augmentation import apply_augmentation, check_augmentation
 from mrcnn.data.masks import mask_boxes
+from mrcnn.data.pipelines import check_albumentations
 from mrcnn.errors import DataError
 
 iaa = pytest.importorskip("imgaug.augmenters", reason="imgaug is not installed")
@@ -311,6 +312,35 @@ def test_albumentations_that_cannot_be_used_are_refused(albumentations):
         (A.Compose([A.Lambda(image=mirrored, p=1.0)]), "Lambda was tried"),
         (A.SelectiveChannelTransform([A.HorizontalFlip(p=1.0)], p=1.0), "moves channels of the photo by Horiz.*Flip"),
         (A.Compose([A.MaskDropout(p=1.0)]), "MaskDropout asks for mask beside the photo and its masks"),
+        (A.Compose([A.BBoxSafeRandomCrop(p=0.1)]), "BBoxSafeRandomCrop asks for bboxes beside the photo and its masks"),
+        (A.RandomSizedBBoxSafeCrop(50, 50, p=1.0), "RandomSizedBBoxSafeCrop asks for bboxes"),
+        (A.RandomCropNearBBox(p=1.0), "RandomCropNearBBox asks for cropping_bbox"),
+        (A.ConstrainedCoarseDropout(mask_indices=[1], p=1.0), "ConstrainedCoarseDropout asks for mask"),
+        (A.ConstrainedCoarseDropout(bbox_labels=[1], p=1.0), "ConstrainedCoarseDropout asks for bboxes"),
+        (A.OneOf([A.HorizontalFlip(), A.CubicSymmetry(p=1.0)]), "CubicSymmetry asks for volume"),
     ):
         with pytest.raises(DataError, match=message):
             apply_augmentation(transform, picture_of(ellipses()), ellipses(), np.random.default_rng(0))
+
+
+class OfBoxes:
+    """A transform as albumentations has them, that reads boxes without saying so."""
+
+    p, tries = 0.1, []
+
+    def set_random_seed(self, seed):
+        pass
+
+    def __call__(self, image, masks=(), **given):
+        self.tries.append(self.p)
+        return {"image": image, "masks": masks, "boxes": given["bboxes"]}
+
+
+def test_what_a_transform_reads_is_found_out_before_training():
+    for _ in range(2):
+        transform = OfBoxes()
+        with pytest.raises(DataError, match="OfBoxes asks for bboxes beside the photo and its masks, .*: leave it out"):
+            check_albumentations(transform)
+        with pytest.raises(DataError, match="OfBoxes asks for bboxes"):
+            check_albumentations(transform)
+    assert OfBoxes.tries == [1.0, 1.0]  # once for each, and surely

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import pathlib
+import types
 
 import pytest
-from stub_server import StubLabels, photo, png, served
+from stub_server import Stub, StubLabels, photo, png, served
 
 from mrcnn.serving.limits import Limits
 from mrcnn.serving.page import POLICY, Page, closed, plain_markdown
+from mrcnn.serving.shown import LEAST
 
 
 @pytest.fixture
@@ -62,6 +64,14 @@ def test_chosen_steps_run_in_the_order_that_was_asked_for(monkeypatch):
         "felzenszwalb", "merged-superpixels", "slic", "small-regions"]
     with pytest.warns(UserWarning, match="crf,guided in place of crf,guided,crf"):
         assert Page(served(StubLabels()), refine="crf,guided,crf").chosen_steps == ["crf", "guided"]
+
+
+@pytest.mark.parametrize("least, lowest", [(0.5, LEAST), (0.01, 0.01), (0.0, 0.0)])
+def test_the_score_at_first_can_be_chosen(least, lowest):
+    model = Stub()
+    model.config = types.SimpleNamespace(DETECTION_MIN_CONFIDENCE=least)
+    assert Page(served(model)).scores == (lowest, least)
+    assert Page(served(StubLabels())).scores == (LEAST, LEAST)
 
 
 def test_an_answer_says_that_nothing_else_may_be_loaded():
