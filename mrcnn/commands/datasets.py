@@ -60,8 +60,8 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
                          help="pixels of the smallest part of a label map that is an object (default: the mapping's, "
                               "else 60)")
     command.add_argument("--annotator", metavar="EMAIL|ID",
-                         help="of Label Studio's JSON: whose annotations to take; predictions takes those of models "
-                              "(default: the newest of each photo)")
+                         help="of Label Studio's JSON: whose annotations to take; predictions takes those of models, "
+                              "the version of a model its own (default: the newest of each photo)")
     add_matte(command)
     _add_array_options(command)
     command.add_argument("--split", metavar="FILE|NAME" if part else "FILE",

@@ -8,18 +8,22 @@ import json
 import os
 import posixpath
 import stat
+import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from mrcnn.data.formats.label_studio import address_path
+from mrcnn.data.formats.label_studio import address_path, address_path_in, find_photos
 from mrcnn.data.images import image_path
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError, UsageError
 from mrcnn.serving.limits import Limits
 from mrcnn.serving.refusals import Refused
 
 SERVED = ("/data/", "/storage-data/")  # where Label Studio has photos
 SECONDS = 30.0  # until it has to answer
+LISTED_SECONDS = 10.0  # that a list of the folder's files is used
 PORTS = {"http": 80, "https": 443}
 
 
@@ -45,6 +49,7 @@ class TaskPhotos:
         if url and (self.site.scheme not in PORTS or not self.site.hostname):
             raise UsageError(f"LABEL_STUDIO_URL={url}: give an address such as http://localhost:8080.")
         self._opener = urllib.request.build_opener(_NoRedirect)
+        self._lock, self._listed, self._listed_at = threading.Lock(), None, 0.0
 
     def read(self, address: object) -> tuple[str, bytes]:
         """Read the photo of a task.
@@ -62,6 +67,9 @@ class TaskPhotos:
             raise Refused(422, f"The task's photo is {str(address)[:40]!r}: its data must hold an address.")
         address = address.strip()
         name, path = posixpath.basename(address_path(address)) or address[:80], self._local(address)
+        if path is None and not self._is_served(address):
+            path = self._alike(address)
+            name = name if path is None else os.path.basename(path)
         if path is not None:
             return name, self._file(path, address)
         if self.site is None:
@@ -70,20 +78,52 @@ class TaskPhotos:
         return name, self._fetched(address)
 
     def _local(self, address):
-        """Path of a regular file in the folder that an address names, or None."""
-        if self.folder is None or not self._is_own(address):
+        """Path of a regular file in the folder that an address names, whatever its host or bucket, or None."""
+        if self.folder is None:
             return None
         name = address_path(address)
         # Label Studio's document root is above the folder, whose name then is in front.
         first, _, rest = name.partition("/")
         for one in (name, rest) if rest and first == os.path.basename(self.folder) else (name,):
-            try:
-                path = os.path.realpath(image_path(self.folder, one))
-            except (DataError, ValueError):
-                continue
-            if os.path.commonpath([path, self.folder]) == self.folder and os.path.isfile(path):
+            path = self._inside(one)
+            if path is not None:
                 return path
         return None
+
+    def _alike(self, address):
+        """Path of the file in the folder that stands for an address by the rules of reading annotations, or None."""
+        if self.folder is None:
+            return None
+        with self._lock:
+            try:
+                if self._listed is None or time.monotonic() - self._listed_at > LISTED_SECONDS:
+                    self._listed, self._listed_at = PhotoFolder(self.folder), time.monotonic()
+                path = address_path_in(address, self._listed)
+                found = find_photos([path], self._listed, uploads=True)[0].get(path)
+                found = found or self._listed.find_alike([path]).get(path)
+            except (DataError, OSError, ValueError):  # of a name that no file can have, or a folder that is gone
+                return None
+        return found and self._inside(found)
+
+    def _inside(self, name):
+        """Path of a regular file in the folder that no link leads out of, or None."""
+        try:
+            path = os.path.realpath(image_path(self.folder, name))
+        except (DataError, ValueError):
+            return None
+        return path if os.path.commonpath([path, self.folder]) == self.folder and os.path.isfile(path) else None
+
+    def _is_served(self, address):
+        """Whether Label Studio, which is asked, has the photo itself."""
+        if self.site is None or not self._is_own(address):
+            return False
+        return urllib.parse.unquote(self._path_of(urllib.parse.urlsplit(address))).startswith(SERVED)
+
+    def _path_of(self, parts):
+        """The path of an address of Label Studio, without the folder that it is itself served from."""
+        prefix = self.site.path.rstrip("/")
+        path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
+        return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
 
     def _is_own(self, address):
         """Whether an address has no host, or Label Studio's."""
@@ -108,11 +148,10 @@ class TaskPhotos:
     def _fetched(self, address):
         """The bytes of a photo that Label Studio serves."""
         if not self._is_own(address):
-            raise Refused(422, f"{address}: not of Label Studio at {self.site.geturl()}: no other host is asked.")
+            raise Refused(422, f"{address}: not in --photos {self.folder or '(not given)'}, nor of Label Studio at "
+                               f"{self.site.geturl()}: no other host is asked: put the photo into the folder.")
         parts = urllib.parse.urlsplit(address)
-        prefix = self.site.path.rstrip("/")
-        path = parts.path if parts.path.startswith("/") else f"/{parts.path}"
-        path = path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+        prefix, path = self.site.path.rstrip("/"), self._path_of(parts)
         plain = urllib.parse.unquote(path)
         if not plain.startswith(SERVED) or ".." in plain.replace("\\", "/").split("/"):
             raise Refused(422, f"{address}: no photo of Label Studio ({', '.join(SERVED)}), nor one in --photos.")

@@ -52,7 +52,7 @@ class Studio(http.server.BaseHTTPRequestHandler):
 def studio():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Studio)
     server.asked = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     server.url = f"http://127.0.0.1:{server.server_port}"
     yield server
     server.shutdown()
@@ -64,6 +64,39 @@ def test_a_photo_of_the_folder(folder, address):
     assert TaskPhotos(folder).read(address) == ("a b.jpg", b"photo")
     # The folder itself, where the address begins with the one above it.
     assert TaskPhotos(os.path.join(folder, "in")).read(address) == ("a b.jpg", b"photo")
+
+
+@pytest.mark.parametrize("address", [
+    "s3://bucket/in/a b.jpg", "gs://bucket/photos/in/a b.jpg", "azure-blob://box/a b.jpg", "s3://bucket/deep/in/a%20b.jpg",
+    "https://shop.example/in/a%20b.jpg?sig=1", "/data/upload/3/0123abcd-a_b.jpg",
+    "/data/local-files/?d=deep/photos/in/A%20B.jpg", "file:///home/ann/in/a b.jpg"])
+def test_a_photo_of_the_folder_by_the_rules_of_reading_annotations(folder, studio, address):
+    assert TaskPhotos(folder).read(address) == ("a b.jpg", b"photo")
+    if not address.startswith("/data/"):  # Label Studio has those itself
+        assert TaskPhotos(folder, studio.url, "legacy").read(address)[1] == b"photo" and studio.asked == []
+
+
+def test_keys_of_buckets_and_photos_that_come_later(folder, monkeypatch):
+    (folder / "in" / "a#1.jpg").write_bytes(b"first")
+    photos = TaskPhotos(folder)
+    assert photos.read("s3://bucket/in/a#1.jpg") == ("a#1.jpg", b"first")
+    with pytest.raises(Refused, match="s3://bucket/x/late.jpg: not in --photos"):
+        photos.read("s3://bucket/x/late.jpg")
+    (folder / "late.jpg").write_bytes(b"late")
+    monkeypatch.setattr("mrcnn.serving.task_photos.LISTED_SECONDS", -1)
+    assert photos.read("s3://bucket/x/late.jpg")[1] == b"late"
+
+
+@pytest.mark.parametrize("address", [
+    "s3://bucket/../secret.txt", "s3://bucket/link.jpg", "gs://bucket/x/link.jpg", "s3://bucket/secret.txt",
+    "https://evil.example/pipe.jpg", "/data/upload/1/0123abcd-link.jpg", "s3://bucket/x/../../secret.txt",
+    "s3://bucket/#../../secret.txt", "s3://bucket/" + "a/" * 3000 + "b.jpg", "s3://bucket/a\0b.jpg"])
+def test_no_bucket_leads_out_of_the_folder_and_none_is_asked(folder, studio, address):
+    for photos in (TaskPhotos(folder), TaskPhotos(folder, studio.url, "legacy")):
+        if not address.startswith("/data/") or photos.site is None:
+            with pytest.raises(Refused, match="not in --photos"):
+                photos.read(address)
+    assert studio.asked == []
 
 
 @pytest.mark.parametrize("address", [

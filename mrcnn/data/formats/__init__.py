@@ -216,7 +216,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
         progress: called as progress(done, total) while "skip" looks at the objects of a format that checks them late.
         split: part of data that carry splits of their own (see `parts_of`), "train", "val" or "test"; None takes all.
         annotator: id, address or name of the annotator whose annotations of Label Studio are taken; "predictions" takes
-            what models found; None takes the newest of each photo.
+            what models found, the version of a model what that one found; None takes the newest of each photo.
         arrays: for files of arrays, {"labels": path, "boxes": path, "counts": path, "first_label": 0 or 1, "channels":
             "first" or "last"}, as far as they are wanted; `annotations` is then the file of the masks, or of all.
 

@@ -2,14 +2,17 @@
 
 Its file names depend on the version and on how photos came in: `images/1a2b3c4d-photo.jpg`, `images/3/...`,
 `/data/upload/3/1a2b3c4d-photo.jpg`, the same behind `http://host:8080` or `../../label-studio/media`, any of these with
-backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight digits are Label Studio's own. Its own
-JSON has addresses of any kind: all of these, `s3://bucket/photo.jpg` and its like, and those of web pages.
+backslashes from Windows, and `/data/local-files/?d=folder/photo.jpg`. The eight digits are Label Studio's own. An
+export that fetches the photos of addresses has eight digits and two lines, `images/1a2b3c4d__photo.jpg`. Its own JSON
+has addresses of any kind: all of these, `s3://bucket/photo.jpg` and its like, and those of web pages.
 """
 
 import base64
+import posixpath
 import re
+import unicodedata
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.photo_folder import PhotoFolder
@@ -17,16 +20,17 @@ from mrcnn.errors import DataError
 
 UPLOAD = re.compile(r"(?:^|/)upload/(?:\d+/)?[0-9a-f]{8}-[^/]+$")
 LOCAL_FILE = re.compile(r"^(?:https?://[^/]+)?/data/local-files/\?d=(.+)$")
-PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+PREFIX = re.compile(r"^[0-9a-f]{8}(?:-|__)(?=.)")  # of an upload; of a photo that an export fetched
 UNUSED = re.compile(r"[^-\w.]")  # in names of uploads
 SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]+://[^/\\]*/*")  # with the host, or the bucket
+WEB = re.compile(r"^https?:", re.IGNORECASE)  # of whose addresses # and ? are no part of a name
 NAMING = ("d", "filepath", "fileuri")  # parameters of an address that hold the path of the file
 
 
 def made_by_label_studio(content: dict) -> bool:
     """Whether the content of a COCO file says that it comes from there."""
     info = content.get("info")
-    return isinstance(info, dict) and info.get("contributor") == "Label Studio"
+    return isinstance(info, dict) and info.get("contributor") in ("Label Studio", "Label Studio Converter")
 
 
 def looks_like_photo(address: str) -> bool:
@@ -63,6 +67,21 @@ def _inner_address(text):
     except (ValueError, UnicodeDecodeError):
         return text
     return urllib.parse.unquote(SCHEME.sub("", inner)) if SCHEME.match(inner) else inner
+
+
+def address_path_in(address: str, folder: PhotoFolder) -> str:
+    """The path of a photo that an address names, as `address_path`; with # and ? in it, where the folder has such.
+
+    Args:
+        address: as written in a task.
+        folder: of the photos.
+    """
+    path = address_path(address)
+    if SCHEME.match(address.strip()) and not WEB.match(address.strip()):
+        key = SCHEME.sub("", address.strip()).replace("\\", "/").lstrip("/")
+        if key != path and find_photos([key], folder, uploads=True)[0].get(key) is not None:
+            return key
+    return path
 
 
 def find_photos(names: Iterable[str], folder: PhotoFolder,
@@ -114,15 +133,61 @@ def _guess(path, folder):
     # Label Studio serves photos from a folder above theirs: which of the folders are those is not known.
     below = [path.split("/", depth)[-1] for depth in range(1, path.count("/"))]
     for candidate in [*whole, *below, last, urllib.parse.unquote(last)]:
-        for name in (candidate, PREFIX.sub("", candidate)):
+        for name in (candidate, *names_without_digits(candidate)):
             try:
                 file_name = folder.find(name)
             except DataError:
                 continue
             if file_name is not None:
                 return file_name
-    bare = PREFIX.sub("", last)
-    return folder.find_renamed(bare, uploaded_name) if bare != last else None
+    return _uploaded([*names_without_digits(last), *names_without_digits(urllib.parse.unquote(last))], folder,
+                     (uploaded_name, _composed_upload))
+
+
+def _uploaded(names, folder, renames):
+    """Name of the one file that became one of some names when it was uploaded, or None."""
+    return next((file for name in names for rename in renames if (file := folder.find_renamed(name, rename))), None)
+
+
+def names_without_digits(name: str) -> list[str]:
+    """What remains of a name without the digits that Label Studio puts before it; of an upload that was fetched, twice.
+
+    Args:
+        name: of the file, without folders.
+
+    Returns:
+        list of str, the longer first; empty if there are none.
+    """
+    bare = PREFIX.sub("", name)
+    if bare == name:
+        return []
+    twice = PREFIX.sub("", bare) if name[8] == "_" and bare[8:9] == "-" else bare
+    return list(dict.fromkeys([bare, twice]))
+
+
+def find_stems(stems: Iterable[str], folder: PhotoFolder, taken: Container[str | None]) -> dict[str, str]:
+    """Photos that names with Label Studio's digits and without an ending stand for, as those of YOLO's files do.
+
+    Args:
+        stems: list of names.
+        folder: of the photos.
+        taken: files that other names stand for.
+
+    Returns:
+        {stem: name of the file} of the stems of one photo; a file that two stems come to is none's.
+    """
+    guesses = {}
+    for stem in stems:
+        last = posixpath.basename(stem)
+        names = [*names_without_digits(last), *names_without_digits(urllib.parse.unquote(last))]
+        try:
+            found = next((file for name in names if (file := folder.find_stem(name))), None)
+        except DataError:
+            continue
+        found = found or _uploaded(names, folder, (_uploaded_stem, _composed_stem))
+        if found is not None and found not in taken:
+            guesses.setdefault(found, []).append(stem)
+    return {some[0]: file for file, some in guesses.items() if len(some) == 1}
 
 
 def uploaded_name(name: str) -> str:
@@ -132,6 +197,25 @@ def uploaded_name(name: str) -> str:
         name: of the file.
     """
     return UNUSED.sub("", name.strip().replace(" ", "_"))
+
+
+def _composed_upload(name):
+    """The same of a file whose letters are taken apart on disk, as those of macOS are, and were not when it was sent.
+    """
+    return uploaded_name(unicodedata.normalize("NFC", name))
+
+
+def _uploaded_stem(name):
+    return _stem(uploaded_name(name))
+
+
+def _composed_stem(name):
+    return _stem(_composed_upload(name))
+
+
+def _stem(name):
+    stem, ending = posixpath.splitext(name)
+    return stem if ending.lower() in PHOTO_ENDINGS else name
 
 
 def _identity(name):

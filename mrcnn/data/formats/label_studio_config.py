@@ -5,11 +5,15 @@ import os
 import re
 from xml.sax.saxutils import quoteattr
 
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 LARGEST = 1 << 22  # bytes
 IMAGE, POLYGONS, BRUSHES = "image", "polygon", "brush"  # names of the controls that are written
 TOLD = "attributes"  # the control of what is told of a region without a name of its own
+# Controls whose regions have an area, in small letters. "labels" goes with a tool for regions of any shape.
+OUTLINING = ("polygonlabels", "brushlabels", "rectanglelabels", "ellipselabels", "bitmasklabels", "vectorlabels",
+             "labels")
 # Whatever XML 1.0 has no letter for.
 NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#f032e6", "#9a6324", "#800000", "#808000",
@@ -25,17 +29,18 @@ def is_config(path: str | os.PathLike) -> bool:
         return False
 
 
-def read_labels(path: str | os.PathLike) -> list[str]:
-    """Read the labels of a configuration, in their order, each once.
+def read_labels(path: str | os.PathLike, report: Reporting | None = None) -> list[str]:
+    """Read the labels with which a configuration outlines objects of photos, in their order, each once.
 
     Args:
         path: of the file
+        report: is told of the labels of points and of what is no photo, which are left out; None: nobody is
 
     Returns:
         list of str.
 
     Raises:
-        DataError: naming the file, which is none, or lists no label.
+        DataError: naming the file, which is none, or lists no such label.
     """
     try:
         with open(path, "rb") as file:
@@ -44,11 +49,33 @@ def read_labels(path: str | os.PathLike) -> list[str]:
         reason = f"cannot read the labelling configuration ({error.strerror})"
         raise DataError(f"{path}: {reason}: check the path.") from error
     tree = _tree(data, path)
-    labels = [tag.get("alias") or tag.get("value") for tag in tree.iter("Label")]
-    labels = list(dict.fromkeys(label.strip() for label in labels if label and label.strip()))
-    if not labels:
-        raise DataError(f"{path}: a labelling configuration without a Label: give that of the project.")
-    return labels
+    outlining, others = _labels_of(tree)
+    if not outlining:
+        has = f", only those of {', '.join(sorted(set(others.values())))}" if others else ""
+        raise DataError(f"{path}: a labelling configuration without a Label that outlines objects of photos{has}: give "
+                        "that of the project.")
+    for label, control in others.items() if report is not None else ():
+        if label not in outlining:
+            report.note("label", f"of {control} in the labelling configuration, which outlines no object of a photo: "
+                        "no class", label)
+    return outlining
+
+
+def _labels_of(tree):
+    """(list of the labels of controls that outline objects of photos, {other label: tag of its control})."""
+    tags = {tag.get("name"): tag.tag.casefold() for tag in tree.iter() if tag.get("name")}
+    outlining, others = {}, {}
+    for control in tree.iter():
+        if not control.tag.casefold().endswith("labels"):
+            continue
+        shown = [label.get("alias") or label.get("value") or "" for label in control.iter("Label")]
+        shown = [label.strip() for label in shown if label.strip()]
+        targets = [tags.get(name.strip(), "image") for name in control.get("toName", "").split(",")]
+        if control.tag.casefold() in OUTLINING and "image" in targets:
+            outlining.update(dict.fromkeys(shown))
+        else:
+            others.update(dict.fromkeys(shown, control.tag))
+    return list(outlining), others
 
 
 def _tree(data, name):

@@ -14,9 +14,9 @@ from mrcnn.data.formats import label_studio_tasks
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.fitting import turns_of
-from mrcnn.data.formats.label_studio import address_path, find_photos
+from mrcnn.data.formats.label_studio import address_path_in, find_photos
 from mrcnn.data.formats.label_studio_config import TOLD, is_config, read_labels
-from mrcnn.data.formats.label_studio_regions import AREAS, MASKS, regions_of, shape_of
+from mrcnn.data.formats.label_studio_regions import MASKS, SHORTENED, Region, regions_of, shape_of
 from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.upright import NOTES, WITH_OTHERS, stored_size, turned_segmentation, wrong_size
@@ -50,8 +50,8 @@ class LabelStudioDataset(AnnotatedDataset):
                 `names_files.read_names`) or of the labelling configuration (XML), which set the classes and their
                 order; None: all labels
             boxes_as_masks: whether rectangles are masks where there is nothing else (see `boxes`)
-            annotator: id, address or name of the annotator to take; "predictions" takes what models found; None takes
-                the newest annotation of each photo
+            annotator: id, address or name of the annotator to take; "predictions" takes what models found, the
+                version of a model what that one found; None takes the newest annotation of each photo
 
         Returns:
             The data set itself.
@@ -68,7 +68,8 @@ class LabelStudioDataset(AnnotatedDataset):
         classes = listed if listed is not None else _labels(regions, control)
         for name in classes:
             self.add_class(FORMAT, name, name)
-        answers = sorted({text for some in regions for region in some for text in _answers(region, control)})
+        answers = sorted({text for some in regions for region in some if region.encloses
+                          for text in _answers(region, control)})
         self.attribute_names.update(enumerate(answers, 1))
         beside = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
         folder, rectangles = PhotoFolder(images or beside or "."), Rectangles(self)
@@ -93,7 +94,7 @@ class LabelStudioDataset(AnnotatedDataset):
         for task in tasks:
             if task.photo is None:
                 self.fault(annotations, Fault(task.name, "bad entry", task.trouble))
-        paths = [None if task.photo is None else address_path(task.photo) for task in tasks]
+        paths = [None if task.photo is None else address_path_in(task.photo, folder) for task in tasks]
         files, refused = find_photos([path for path in paths if path], folder, uploads=True)
         lacking = [path for path in files if files[path] is None]
         files.update(self.find_alike(folder, lacking, set(files.values())))
@@ -149,9 +150,8 @@ class LabelStudioDataset(AnnotatedDataset):
         """list of (Region, class name, (outline, frame, turn)) of a photo's regions that can be used."""
         known, told = [], set()
         for region in regions:
-            if region.kind not in AREAS or (region.kind == "vector" and not region.value.get("closed")):
-                how = "that encloses nothing" if region.kind else "that is no region"
-                self.note("result", f"of type {region.type}, {how}: left out", photo)
+            if not region.encloses:
+                self._tell_left_out(region, photo)
                 continue
             for answer in sorted(region.other):
                 self.note("region", f"with an answer of type {answer}: the answer is left out", photo)
@@ -169,13 +169,26 @@ class LabelStudioDataset(AnnotatedDataset):
             self.note("photo", how, photo)
         return known
 
+    def _tell_left_out(self, region: Region, photo: str) -> None:
+        """Note a result that is no object, and what was chosen for it."""
+        if region.type == SHORTENED:
+            how = "that JSON-MIN writes without its region: left out; export JSON, which keeps those of regions"
+            self.note("answer", f"of {region.control!r} {how}", photo)
+        elif region.kind or not region.answers:
+            how = "that encloses nothing" if region.kind else "that is no region"
+            self.note("result", f"of type {region.type}, {how}: left out", photo)
+        for control, texts in region.answers.items():
+            how = ("about a region that encloses nothing: left out" if region.kind else
+                   "about the whole photo: left out; make choices for each region (perRegion) to keep them")
+            self.note("choice", f"of {control!r} {how}", photo, len(texts))
+
     def _wanted(self, annotations, names, regions):
         """(list of class names, or None for all; name of the control whose labels are classes, or None for all)."""
         if names is None:
             return None, None
         if os.path.isfile(names):
-            return (read_labels(names) if is_config(names) else list(read_names(names).values())), None
-        controls = {control for some in regions for region in some for control in region.labels}
+            return (read_labels(names, self) if is_config(names) else list(read_names(names).values())), None
+        controls = {control for some in regions for region in some if region.encloses for control in region.labels}
         if names not in controls:
             has = ", ".join(map(repr, sorted(controls))) or "none"
             raise DataError(f"{annotations}: names {names!r} is neither a file nor a control that labels ({has}).")
@@ -220,7 +233,7 @@ def _labels(regions, control):
     labels = set()
     for some in regions:
         for region in some:
-            if region.kind in AREAS:
+            if region.encloses:
                 labels.update(*(given for name, given in region.labels.items() if control in (None, name)))
     return sorted(labels)
 

@@ -31,6 +31,7 @@ MASKS = ("brush", "bitmask")  # whose pixels are those of one size of the photo
 GEOMETRY = ("rle", "imageDataURL", "points", "vertices", "sequence", "x", "y", "width", "height", "radiusX", "radiusY",
             "rotation")
 OTHER_ANSWERS = ("text", "rating", "number", "taxonomy", "datetime", "pairwise", "ranker")  # of no use to masks
+SHORTENED = "answer in short"  # the type of what JSON-MIN writes without its region
 PICTURE = "data:image/png;base64,"
 
 
@@ -47,6 +48,7 @@ class Region:
         labels: {name of a control: list of the labels that it gave the region}
         answers: {name of a control: list of what was chosen for the region}
         type: what its first result is called
+        control: name of the control of its first result
         other: set of the keys of what else was said of it, such as "text"
     """
 
@@ -58,7 +60,13 @@ class Region:
     labels: dict
     answers: dict
     type: str
+    control: str = ""
     other: set = dataclasses.field(default_factory=set)
+
+    @property
+    def encloses(self) -> bool:
+        """Whether it is an area, and so an object."""
+        return self.kind in AREAS and (self.kind != "vector" or bool(self.value.get("closed")))
 
 
 def regions_of(result: list) -> list[Region]:
@@ -86,7 +94,7 @@ def regions_of(result: list) -> list[Region]:
             key = ("outline", outline, time)
         size = one.get("original_height"), one.get("original_width")
         region = regions.setdefault(key, Region(len(regions), kind, value, size, one.get("image_rotation"), {}, {},
-                                                name))
+                                                name, control))
         for entry, given in value.items():
             texts = [str(text) for text in given if isinstance(text, (str, int))] if isinstance(given, list) else []
             if entry.endswith("labels") and texts:

@@ -12,6 +12,7 @@ import os
 
 from mrcnn.data.formats.json_head import json_paths, keys_by_depth, read_head
 from mrcnn.data.formats.label_studio import looks_like_photo
+from mrcnn.data.formats.label_studio_regions import SHORTENED
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -21,6 +22,7 @@ MODELS = "predictions"  # the annotator who is none
 PHOTO_KEYS = ("image", "img", "photo", "picture", "image_url", "url", "ocr")  # of a task's data, the likelier first
 OTHER_KEYS = ("video", "audio", "text", "html")
 OF_JSON_MIN = {"annotation_id", "annotator", "lead_time"}
+NO_ANSWERS = OF_JSON_MIN | {"id", "created_at", "updated_at", "agreement"}  # of an entry of JSON-MIN
 LOOKED_AT = 3  # files of a folder by which it is recognised
 SHOWN = 10  # annotators in a message
 
@@ -31,10 +33,12 @@ class Annotation:
 
     Attributes:
         result: list of what was drawn and answered, as written
-        who: names of the annotator, any of which may be asked for: id, address, first and last name
+        who: names of the annotator, any of which may be asked for: id, address, first and last name; of a prediction
+            the version of its model
         when: seconds, or its place in the file where no time is given; later is newer
         cancelled: whether the annotator skipped the task
         key: id of the annotation, or None
+        model: version of the model that made a prediction, as written; "" where none is named
     """
 
     result: list
@@ -42,6 +46,7 @@ class Annotation:
     when: tuple
     cancelled: bool
     key: object
+    model: str = ""
 
 
 @dataclasses.dataclass
@@ -197,15 +202,38 @@ def _drawn_elsewhere(data, photo, annotations, report):
 
 
 def _whole_annotation(entry):
-    """The annotation of an entry of JSON-MIN, as JSON has it: a result for each region of each control."""
-    result = []
+    """The annotation of an entry of JSON-MIN, as JSON has it: a result for each region of each control.
+
+    A choice or text alone is written without its region: what of it was said cannot be told.
+    """
+    result, shortened, of_task = [], [], _keys_of_task(entry)
     for control, values in entry.items():
-        for value in values if isinstance(values, list) else ():
+        if control in NO_ANSWERS or (control in of_task and not isinstance(values, list)):
+            continue
+        for value in values if isinstance(values, list) else [values]:
             if isinstance(value, dict):
                 size = {name: value.get(name) for name in ("original_width", "original_height")}
                 result.append({"from_name": control, "value": value, **size})
+            elif isinstance(value, str) and value.strip() and control not in of_task:
+                shortened.append({"from_name": control, "type": SHORTENED})
     kept = {name: entry.get(name) for name in ("created_at", "updated_at")}
-    return {"result": result, "completed_by": entry.get("annotator"), "id": entry.get("annotation_id"), **kept}
+    whole = result + shortened  # regions first: they are numbered
+    return {"result": whole, "completed_by": entry.get("annotator"), "id": entry.get("annotation_id"), **kept}
+
+
+def _keys_of_task(entry):
+    """Set of the keys of an entry of JSON-MIN that are of its task's data: answers stand behind the id of the task."""
+    keys = list(entry)
+    ends = [keys.index(key) for key in OF_JSON_MIN if key in entry]
+    if "id" in entry and ends and keys.index("id") < min(ends):
+        return set(keys[:keys.index("id")])
+    return {_photo_key(entry)}  # without an id, or with keys that somebody sorted
+
+
+def _photo_key(entry):
+    """The key of an entry that holds its photo, or None."""
+    photo, _ = _photo_of(entry)
+    return next((key for key, value in entry.items() if value == photo), None)
 
 
 def _photo_of(data):
@@ -236,7 +264,10 @@ def _annotations(given, place):
             cancelled = bool(one.get("was_cancelled") or one.get("skipped"))
             key = one.get("id") if isinstance(one.get("id"), (int, str)) else None
             when = (_seconds(one.get("updated_at") or one.get("created_at")), place + number)
-            found.append(Annotation(result if isinstance(result, list) else [], _who(one), when, cancelled, key))
+            model = one.get("model_version")
+            model = str(model).strip() if isinstance(model, (int, str)) else ""
+            found.append(Annotation(result if isinstance(result, list) else [], _who(one) or _names(model), when,
+                                    cancelled, key, model))
     return found
 
 
@@ -248,7 +279,12 @@ def _who(one):
         names.append(f"{by.get('first_name') or ''} {by.get('last_name') or ''}".strip())
     else:
         names = [by]
-    return tuple(str(name).lower() for name in names if isinstance(name, (int, str)) and name != "")
+    return tuple(name for given in names if isinstance(given, (int, str)) for name in _names(given))
+
+
+def _names(name):
+    """A name as it may be asked for; none if it is empty."""
+    return (str(name).lower(),) if name != "" else ()
 
 
 def _seconds(value):
@@ -272,7 +308,8 @@ def choose(path: str | os.PathLike, tasks: list[Task], annotator: str | int | No
     Args:
         path: of the file, for messages
         tasks: list of Task
-        annotator: id, address or name; "predictions" takes what models found; None takes anybody's
+        annotator: id, address or name; "predictions" takes what models found, the version of a model what that one
+            found; None takes anybody's annotation
         report: the AnnotatedDataset that is told
 
     Returns:
@@ -281,8 +318,9 @@ def choose(path: str | os.PathLike, tasks: list[Task], annotator: str | int | No
     Raises:
         DataError: the annotator has none.
     """
-    of_models = annotator is not None and str(annotator).lower() == MODELS
-    wanted = None if annotator is None or of_models else str(annotator).strip().lower()
+    asked = None if annotator is None else str(annotator).strip().lower()
+    of_models = asked == MODELS or _is_model(asked, tasks)
+    wanted = None if asked == MODELS else asked
     chosen = []
     for task in tasks:
         every = task.predictions if of_models else task.annotations
@@ -291,23 +329,47 @@ def choose(path: str | os.PathLike, tasks: list[Task], annotator: str | int | No
             how = "marked as cancelled (skipped): left out"
             report.note("annotation", how, task.name, len(every) - len(sound))
         if task.predictions and not of_models:
-            how = 'with predictions of models, which are no annotations: left out (--annotator predictions takes them)'
+            how = "with predictions of models, which are no annotations: left out (--annotator predictions takes them)"
             report.note("task", how, task.name)
         mine = [one for one in sound if wanted is None or wanted in one.who]
         if not mine:
             what = "an annotation" if wanted is None else f"one of {annotator}"
-            how = f"without {'a prediction' if of_models else what}: left out"
+            how = f"without {'a prediction' if of_models and wanted is None else what}: left out"
             if task.drafts and not every and not of_models:
                 how = "with drafts alone: left out; submit them in Label Studio, and export again"
             report.note("task", how, task.name)
             continue
+        newest = max(mine, key=lambda one: one.when)
         if len(mine) > 1:
-            how = "annotated more than once: the newest is taken"
-            how += "" if wanted else " (--annotator EMAIL|ID takes one annotator's)"
-            report.note("task", how, task.name)
-        chosen.append((task, max(mine, key=lambda one: one.when)))
+            report.note("task", _which(newest, mine, of_models, wanted), task.name)
+        chosen.append((task, newest))
     if not chosen and wanted is not None:
         known = dict.fromkeys(one.who[0] for task in tasks for one in task.annotations if one.who)
         has = ", ".join(list(known)[:SHOWN]) or "nobody"
+        models = ", ".join(list(_models(tasks))[:SHOWN])
+        has += f", and predictions of {models}" if models else ""
         raise DataError(f"{path}: no annotation of annotator {annotator!r}: it has those of {has}.")
     return chosen
+
+
+def _models(tasks):
+    """{version of a model that made predictions: None}, as they are written."""
+    return dict.fromkeys(one.model for task in tasks for one in task.predictions if one.model)
+
+
+def _is_model(asked, tasks):
+    """Whether a name is that of a version of a model, and of no annotator."""
+    people = {name for task in tasks for one in task.annotations for name in one.who}
+    return asked not in people and asked in {model.lower() for model in _models(tasks)}
+
+
+def _which(newest, several, of_models, wanted):
+    """Which of several annotations, or predictions, of a task is taken, in words."""
+    if not of_models:
+        how = "annotated more than once: the newest is taken"
+        return how + ("" if wanted else " (--annotator EMAIL|ID takes one annotator's)")
+    how = "with more than one prediction: the newest is taken"
+    if len({one.model for one in several}) == 1:
+        return how
+    hint = "; --annotator VERSION takes another's"
+    return f"{how}, of {f'the model {newest.model!r}' if newest.model else 'a model without version'}{hint}"

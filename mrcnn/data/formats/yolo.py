@@ -14,6 +14,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import yolo_files, yolo_layout
 from mrcnn.data.formats.boxes import ONLY_A_BOX, needs_outlines
+from mrcnn.data.formats.label_studio import find_stems
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.yolo_rows import RowFault, is_rectangle, read_row, read_rows
 from mrcnn.data.photo_folder import PhotoFolder
@@ -167,8 +168,17 @@ class YoloDataset(AnnotatedDataset):
         photos = {stem: folder.find_stem(stem) for stem in stems}
         alike = self.find_alike(folder, [stem for stem, name in photos.items() if name is None], set(photos.values()))
         photos.update(alike)
+        photos.update(self._without_digits([stem for stem, name in photos.items() if name is None], photos, folder))
         entries = [yolo_files.Entry(name, stems[stem]) for stem, name in photos.items() if name]
         return entries, [stem for stem, name in photos.items() if name is None]
+
+    def _without_digits(self, stems, photos, folder):
+        """{stem: name of the photo} of the stems whose photo lacks the digits that Label Studio put before it."""
+        found = find_stems(stems, folder, set(photos.values()))
+        for stem, name in found.items():
+            how = "whose text file has Label Studio's eight digits before its name: taken, for one fits"
+            self.note("photo", how, f"{stem}.txt is of {name}")
+        return found
 
     def _bare(self, root, labels, folder, elsewhere):
         """(list of Entry, names of missing photos) of a folder without data.yaml: all photos, each with its labels."""

@@ -2,7 +2,14 @@
 
 import pytest
 
-from mrcnn.data.formats.label_studio import find_photos, made_by_label_studio, uploaded_name
+from mrcnn.data.formats.label_studio import (
+    address_path_in,
+    find_photos,
+    find_stems,
+    made_by_label_studio,
+    names_without_digits,
+    uploaded_name,
+)
 from mrcnn.data.photo_folder import PhotoFolder
 
 
@@ -47,6 +54,40 @@ def test_uploads_are_found_under_the_names_that_they_had(folder):
     assert find_photos(names, photos)[0] == dict(zip(names, ["b c.jpg", "de.jpg", None, None]))
     twins = folder("x y.jpg", "in/x y.jpg")
     assert find_photos(["1a2b3c4d-x_y.jpg"], twins)[0] == {"1a2b3c4d-x_y.jpg": None}
+
+
+@pytest.mark.parametrize("name, file", [
+    ("images/1a2b3c4d__a.jpg", "a.jpg"), ("1a2b3c4d__my%20photo.jpg", "my photo.jpg"),
+    ("images/1a2b3c4d__0123abcd-a.jpg", "a.jpg"), ("images/1a2b3c4d__0123abcd-a.jpg", "0123abcd-a.jpg"),
+    ("images/1a2b3c4d__0123abcd-IMG_1.jpg", "IMG (1).jpg"),
+])
+def test_photos_that_an_export_fetched(folder, name, file):
+    assert find_photos([name], folder(file, "other.jpg")) == ({name: file}, {})
+    # An upload that had such a name before keeps it.
+    assert names_without_digits("1a2b3c4d-0123abcd-a.jpg") == ["0123abcd-a.jpg"]
+
+
+@pytest.mark.parametrize("file", ["H\u00fcte (1).jpg", "Hu\u0308te (1).jpg"])
+def test_uploads_whose_names_are_cleaned_and_encoded(folder, file):
+    for name in ("/data/upload/3/0123abcd-H%C3%BCte_1.jpg", "http://a/data/upload/3/0123abcd-H\u00fcte_1.jpg"):
+        assert find_photos([name], folder(file, "other.jpg"), True) == ({name: file}, {})
+
+
+@pytest.mark.parametrize("address, path", [
+    ("s3://bucket/photos/a#1.jpg", "photos/a#1.jpg"), ("gs://bucket/photos/a?1.jpg", "photos/a?1.jpg"),
+    ("azure-blob://box/a%20b.jpg", "a%20b.jpg"), ("s3://bucket/b.jpg?versionId=3", "b.jpg"),
+    ("https://a.b/photos/b.jpg#1.jpg", "photos/b.jpg"), ("s3://bucket/photos/c#1.jpg", "photos/c"),
+])
+def test_keys_of_buckets_are_whole_where_the_folder_has_them(folder, address, path):
+    assert address_path_in(address, folder("a#1.jpg", "a?1.jpg", "a%20b.jpg", "b.jpg")) == path
+
+
+def test_names_without_endings(folder):
+    photos = folder("a.jpg", "a.json", "in/IMG (1).jpg", "b.jpg", "c d.png", "e.jpg", "notes.txt")
+    stems = ["1a2b3c4d-a", "1a2b3c4d__0123abcd-IMG_1", "11111111-b", "22222222__b", "1a2b3c4d__c%20d", "1a2b3c4d-e",
+             "1a2b3c4d-notes", "1a2b3c4d-none", "a"]
+    assert find_stems(stems, photos, {"e.jpg"}) == {
+        "1a2b3c4d-a": "a.jpg", "1a2b3c4d__0123abcd-IMG_1": "in/IMG (1).jpg", "1a2b3c4d__c%20d": "c d.png"}
 
 
 def test_the_name_as_it_is_goes_first(folder):
@@ -104,6 +145,7 @@ def test_photos_that_come_to_the_same_file_are_missing(folder):
 
 
 def test_who_made_the_file():
-    assert made_by_label_studio({"info": {"contributor": "Label Studio"}})
+    for name in ("Label Studio", "Label Studio Converter"):  # the latter of "Brush labels to COCO"
+        assert made_by_label_studio({"info": {"contributor": name}})
     for content in ({}, {"info": None}, {"info": []}, {"info": {"contributor": "COCO Consortium"}}):
         assert not made_by_label_studio(content)

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from mrcnn.data.formats.label_studio_config import config_text, is_config, read_controls, read_labels
+from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
 
@@ -17,6 +18,23 @@ def test_labels_in_their_order(tmp_path):
         <Label value="bag, purse"/></BrushLabels></View>
     </View>""")
     assert is_config(path) and read_labels(path) == ["shirt", "h", "bag, purse"]
+
+
+def test_labels_that_outline_nothing_are_no_classes(tmp_path):
+    path, report = tmp_path / "config.xml", Reporting()
+    path.write_text("""<View><Image name="i" value="$image"/><Text name="t" value="$text"/>
+      <KeyPointLabels name="k" toName="i"><Label value="nose"/><Label value="hat"/></KeyPointLabels>
+      <Labels name="w" toName="t"><Label value="word"/></Labels>
+      <Labels name="l" toName="i"><Label value="bag"/></Labels>
+      <EllipseLabels name="e" toName="i"><Label value="hat"/></EllipseLabels></View>""")
+    assert read_labels(path, report) == ["bag", "hat"]
+    assert [str(note) for note in report.notes] == [
+        "1 label of KeyPointLabels in the labelling configuration, which outlines no object of a photo: no class "
+        "(first: nose)",
+        "1 label of Labels in the labelling configuration, which outlines no object of a photo: no class (first: word)"]
+    path.write_text('<View><Image name="i"/><KeyPointLabels toName="i"><Label value="nose"/></KeyPointLabels></View>')
+    with pytest.raises(DataError, match="without a Label that outlines objects .*, only those of KeyPointLabels: give"):
+        read_labels(path)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -56,7 +74,8 @@ def test_other_files_are_refused(tmp_path, text, said):
 def test_entities_are_refused_in_every_encoding(tmp_path, encoding):
     path = tmp_path / "config.xml"
     for head, said in (("", None), ('<!DOCTYPE a [<!ENTITY b "bbbb">]>', "declares entities")):
-        text = f'<?xml version="1.0" encoding="utf-16"?>{head}<View><Label value="{"&b;" if head else "a"}"/></View>'
+        label = f'<Label value="{"&b;" if head else "a"}"/>'
+        text = f'<?xml version="1.0" encoding="utf-16"?>{head}<Labels>{label}</Labels>'
         path.write_bytes(text.encode(encoding))
         if said:
             with pytest.raises(DataError, match=said):

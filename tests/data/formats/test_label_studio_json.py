@@ -103,6 +103,25 @@ def test_json_min_gives_the_same(folder):
     assert dataset.file_name(0) == "a.jpg"
 
 
+def test_answers_that_json_min_writes_without_their_region_are_told(folder):
+    outline = {"points": BOX, "original_width": WIDTH, "original_height": HEIGHT}
+    # As label-studio-sdk 2.1.2 writes it: a choice alone is a text, several for one region are a dict.
+    entry = {"image": "a.jpg", "title": "a photo", "meta": {"shop": "x"}, "tags": ["new"], "id": 4,
+             "sleeves": "short", "colour": ["red", {"choices": ["red", "blue"], **outline}, "blue"],
+             "state": {"choices": ["worn", "old"], **outline}, "note": "",
+             "label": [{"polygonlabels": ["hat"], **outline}], "annotator": {"id": 1}, "annotation_id": 9,
+             "created_at": "2024-01-01T00:00:00Z", "lead_time": 3.2}
+    other = {**entry, "image": "b.jpg", "id": 5, "annotation_id": 10, "colour": "red"}
+    by_name = {key: other[key] for key in sorted(other)}  # another program sorted the keys
+    for second, title_may_be_one in ((other, False), (by_name, True)):
+        dataset, notes = opened(written(folder, entry, second))
+        assert dataset.object_count(0) == 1 and sorted(dataset.attribute_names.values()) == [
+            "colour: blue", "colour: red", "state: old", "state: worn"]
+        why = "that JSON-MIN writes without its region: left out; export JSON, which keeps those of regions (first: "
+        assert f"2 answers of 'sleeves' {why}a.jpg)" in notes and f"3 answers of 'colour' {why}a.jpg)" in notes
+        assert any("of 'title'" in note for note in notes) == title_may_be_one
+
+
 def test_a_folder_of_tasks(folder):
     photos = folder / "photos"
     photos.mkdir()
@@ -123,16 +142,16 @@ def test_a_folder_of_tasks(folder):
     "https://cdn.shop.com/street/my%20photo.jpg?width=800&sig=a%2Fb#top", "https://shop.com/My%20Photo.JPG",
     "/storage-data/uploaded/?filepath=upload/3/1a2b3c4d-my%20photo.jpg",
     "/tasks/7/resolve/?fileuri=czM6Ly9idWNrZXQvc3RyZWV0L215IHBob3RvLmpwZw==", "street\\my photo.jpg", "my photo.jpg",
-    "file:///home/ann/street/my photo.jpg",
+    "file:///home/ann/street/my photo.jpg", "s3://bucket/in/a#1.jpg",
 ])
 def test_addresses_of_photos(tmp_path, address):
     (tmp_path / "photos" / "street").mkdir(parents=True)
-    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "photos" / "street" / "my photo.jpg")
-    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "photos" / "other.jpg")
+    for name in ("street/my photo.jpg", "other.jpg", "a#1.jpg"):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "photos" / name)
     if address.startswith(("/data/upload", "http://host", "/data/local-files/?d=C", "/storage")):
         (tmp_path / "photos" / "street" / "my photo.jpg").rename(tmp_path / "photos" / "my photo.jpg")
     dataset, _ = opened(written(tmp_path, task(region(), photo=address)), images=str(tmp_path / "photos"))
-    assert dataset.file_name(0).endswith("my photo.jpg")
+    assert dataset.file_name(0).endswith(address[-7:] if "#1" in address else "my photo.jpg")
 
 
 @pytest.mark.parametrize("address", [
@@ -199,6 +218,25 @@ def test_choices_made_for_a_region_are_attributes(folder):
     dataset, notes = opened(written(folder, task(region(id="x"), {**worn, "type": "choices"})))
     (entry,) = dataset.objects(0)
     assert [dataset.attribute_names[i] for i in entry.attributes] == ["state: worn", "state: new"] and not notes
+
+
+def test_choices_of_what_is_no_object_are_no_attributes(folder):
+    def choice(control, *texts, value=(), **more):
+        return {"from_name": control, "type": "choices", "value": {**dict(value), "choices": list(texts)}, **more}
+
+    nose = region({"x": 5, "y": 6, "width": 1}, label=None, type="keypointlabels", id="k")
+    line = {"vertices": [{"x": 1, "y": 2}, {"x": 3, "y": 2}], "closed": False, "vectorlabels": ["seam"]}
+    dataset, notes = opened(written(folder, task(
+        region(id="x"), choice("state", "worn", value=region()["value"], id="x"),
+        choice("scene", "street", "day", id="s"), nose, choice("side", "left", id="k"),
+        {"from_name": "v", "type": "vectorlabels", "value": line, "id": "v"}, choice("seam", "double", id="v"))))
+    assert dataset.attribute_names == {1: "state: worn"} and dataset.class_names == ["BG", "hat"]
+    scene, *others = [note.removesuffix(" (first: a.jpg)") for note in notes]
+    assert scene.startswith("2 choices of 'scene' about the whole photo: left out; make choices for each region (")
+    assert all(note.endswith(" that encloses nothing: left out") for note in others)
+    assert [note.split(" that")[0] for note in others] == [
+        "1 result of type keypointlabels,", "1 choice of 'side' about a region",
+        "1 result of type vectorlabels,", "1 choice of 'seam' about a region"]
 
 
 def test_names_of_classes_from_a_list_or_the_configuration(folder):

@@ -159,6 +159,31 @@ def test_what_is_not_taken_is_counted(tmp_path):
     assert taken == {"c.jpg": 8} and notes == ["3 tasks without a prediction: left out (first: a.jpg)"]
 
 
+def test_predictions_of_several_models(tmp_path):
+    def found(key, model, when):
+        return {"id": key, "model_version": model, "created_at": when, "result": []}
+
+    several = [found(7, "Shop v1", "2024-01-02"), found(8, "v2", "2024-01-01")]
+    content = [task(1, annotation(3, by="v2@shop.com"), photo="a.jpg", predictions=several),
+               task(2, photo="b.jpg", predictions=[found(9, None, "2024-02-01"), found(10, "v2", "2024-01-01")]),
+               task(3, photo="c.jpg", predictions=[found(11, "v2", "2024-02-01"), found(12, "v2", "2024-01-01")])]
+    path = written(tmp_path, content)
+    taken, notes = chosen(path, "predictions")
+    assert taken == {"a.jpg": 7, "b.jpg": 9, "c.jpg": 11}
+    how = "1 task with more than one prediction: the newest is taken"
+    assert notes == [f"{how}, of the model 'Shop v1'; --annotator VERSION takes another's (first: a.jpg)",
+                     f"{how}, of a model without version; --annotator VERSION takes another's (first: b.jpg)",
+                     f"{how} (first: c.jpg)"]
+    assert chosen(path, "V2")[0] == {"a.jpg": 8, "b.jpg": 10, "c.jpg": 11}
+    taken, notes = chosen(path, "shop V1")
+    assert taken == {"a.jpg": 7} and notes == ["2 tasks without one of shop V1: left out (first: b.jpg)"]
+    with pytest.raises(DataError, match="'eve': it has those of v2@shop.com, and predictions of Shop v1, v2"):
+        chosen(path, "eve")
+    # A person of the name of a version goes first.
+    content[0]["annotations"][0]["completed_by"] = "v2"
+    assert chosen(written(tmp_path, content), "v2")[0] == {"a.jpg": 3}
+
+
 @pytest.mark.parametrize("data, where, trouble", [
     ({"image": "a.jpg", "after": "b.jpg"}, [{"to_name": "image"}, {"to_name": "after"}], "drawn on after, image: make"),
     ({"image": "a.jpg", "after": "b.jpg"}, [{"to_name": "after"}], "drawn on after: make a task of each photo"),

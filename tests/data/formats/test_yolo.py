@@ -128,6 +128,19 @@ def test_photos_elsewhere(tmp_path):
         open_dataset(here, photos)
 
 
+def test_names_with_the_digits_of_label_studio_find_photos_elsewhere(tmp_path):
+    """Its YOLO export without photos calls text files as its uploads, or as what it would have fetched."""
+    write_tree(tmp_path / "photos", {"a b.jpg": None, "in/IMG (1).png": None, "c.jpg": None, "d.jpg": None})
+    path = write_tree(tmp_path / "export", {
+        "classes.txt": "shoe\nshirt\n", "labels/61b36cc8__a%20b.txt": ROWS, "labels/0123abcd-IMG_1.txt": ROWS,
+        "labels/0123abcd-c.txt": ROWS, "labels/1123abcd-c.txt": ROWS})
+    with pytest.warns(UserWarning, match="2 photos whose text file has Label Studio's eight digits before its name"):
+        dataset = open_dataset(path, str(tmp_path / "photos"), on_error="skip")
+    assert {name: dataset.object_count(i) for i, name in enumerate(names_of(dataset))} == {
+        "a b.jpg": 2, "in/IMG (1).png": 2, "c.jpg": 0, "d.jpg": 0}
+    assert sorted(fault.photo for fault in dataset.faults) == ["0123abcd-c", "1123abcd-c"]
+
+
 def test_a_bare_folder_needs_names(tmp_path):
     write_tree(tmp_path, {"a.jpg": None, "b.png": None, "a.txt": ROWS})
     with pytest.raises(DataError, match="nothing names the classes.*data.yaml.*--names"):
