@@ -9,7 +9,7 @@ import re
 import tarfile
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mrcnn.collections import storage
 from mrcnn.data.formats.parquet_columns import members_of
@@ -22,6 +22,20 @@ INSIDE = re.compile(r"(\.tar)/|(\.parquet)/\d{8,}(?:/|$)", re.IGNORECASE)
 BYTES = ("binary", "large_binary", "binary_view")  # types of a column of photos
 AT_ONCE = 16  # rows that are read together
 BUFFER = 1 << 20  # bytes of a file that are read together, so that no whole row group is in memory
+
+
+def photo_column(heads: Iterable[str]) -> str | None:
+    """The column of a CSV that names photos: the first of COLUMNS that it has, be it in capitals or with blanks.
+
+    Args:
+        heads: its columns.
+
+    Returns:
+        The column as it is written there; None: there is none.
+    """
+    heads = list(heads)
+    alike = {head.strip().lower(): head for head in reversed(heads)}
+    return next((name if name in heads else alike[name] for name in COLUMNS if name in alike), None)
 
 
 def container_of(root: str, name: str) -> tuple[storage.Place, str, str] | None:

@@ -6,14 +6,18 @@ import re
 import warnings
 from collections.abc import Callable
 
-from mrcnn.collections.containers import COLUMNS
+from mrcnn.collections.containers import COLUMNS, photo_column
 from mrcnn.collections.sources import own_file, read_bytes
 from mrcnn.collections.tables import Tables
 from mrcnn.data.encoded import opened_image
 from mrcnn.errors import DataError, UsageError
 
 MONTH = "month"  # --by month without a table: of the EXIF
-DATE = re.compile(r"(\d{4})[-:/](\d{2})(?:[-:/]\d{2})?(?:[T ].*)?$")
+DATE = re.compile(r"(\d{4})[-:/](\d{2}|\d(?=[-:/]\d))(?:[-:/]\d{1,2})?(?:[T ].*)?$")
+# Dates too, but for the order of their parts or the signs between them: 31/05/2024, 5-31-24, 2024.05.31, 20240531.
+OTHERWISE = re.compile(r"(?:\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})|\d{4}\.\d{1,2}\.\d{1,2}|"
+                       r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))(?:[T ,].*)?$")
+MOST, FEW = 0.9, 3  # a column is one of dates if most cells are, or all but a few
 _TAKEN, _CHANGED, _EXIF = 36867, 306, 0x8769  # tags: DateTimeOriginal, DateTime, the EXIF part
 
 
@@ -22,10 +26,11 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
 
     Args:
         path: of a CSV file with a column of photos, named as in the collection.
-        column: its column of groups; where all are dates, their months are the groups.
+        column: its column of groups; where most are dates (YYYY-MM-DD), their months are the groups.
 
     Returns:
-        {photo: group}; photos with an empty cell, or a date of no month such as 0000-00-00, are left out.
+        {photo: group}; photos with an empty cell are left out, and in a column of dates those with another text, or a
+        date of no month such as 0000-00-00, the latter with a warning.
 
     Raises:
         UsageError: the table lacks the column.
@@ -35,7 +40,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             heads = reader.fieldnames or []
-            named = next((head for head in heads if head.strip().lower() in COLUMNS), None)
+            named = photo_column(heads)
             if column not in heads:
                 raise UsageError(f"--by {column}: {path} has the columns {', '.join(heads) or 'of an empty file'}.")
             if named is None:
@@ -48,20 +53,40 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
     if twice:
         warnings.warn(f"{path}: {twice} lines give photos another {column} than lines before: the last of each photo "
                       "counts.", stacklevel=2)
-    if not all(map(DATE.match, found.values())):
+    return _months_of_dates(path, column, found)
+
+
+def _months_of_dates(path, column, found):
+    """The same groups, months in the place of dates; what is like dates and no month is told."""
+    dates, otherwise = ([photo for photo, text in found.items() if form.match(text)] for form in (DATE, OTHERWISE))
+    if not _are_most(dates, found):
+        remedy = "write all dates as YYYY-MM-DD, and they become months"
+        if dates:
+            other = next(text for text in found.values() if not DATE.match(text))
+            warnings.warn(f"{path}: {len(dates)} of the {len(found)} cells of {column} are dates, others are not, as "
+                          f"{other}: all are taken as they stand; {remedy}.", stacklevel=3)
+        elif _are_most(otherwise, found):
+            warnings.warn(f"{path}: {len(otherwise)} cells of {column} look like dates in another form, as "
+                          f"{found[otherwise[0]]}: they are taken as they stand, each day a group; {remedy}.",
+                          stacklevel=3)
         return found
-    months = {photo: month for photo, group in found.items() if (month := month_of(group))}
+    months = {photo: month for photo, text in found.items() if (month := month_of(text))}
     if len(months) < len(found):
-        wrong = next(group for photo, group in found.items() if photo not in months)
+        wrong = next(text for photo, text in found.items() if photo not in months)
         warnings.warn(f"{path}: {len(found) - len(months)} photos have a {column} of no month, as {wrong}, hence no "
-                      "group: correct it.", stacklevel=2)
+                      "group: correct it to YYYY-MM-DD.", stacklevel=3)
     return months
+
+
+def _are_most(some, everything):
+    count, others = len(some), len(everything) - len(some)
+    return count > 0 and (count >= MOST * len(everything) or (others <= FEW and count > others))
 
 
 def month_of(date: str) -> str | None:
     """The month of a date. date: as 2024-05-31, 2024/05 or EXIF's 2024:05:31 12:00:00; None: it is in none."""
     found = DATE.match(date)
-    return f"{found[1]}-{found[2]}" if found and int(found[1]) and 1 <= int(found[2]) <= 12 else None
+    return f"{found[1]}-{int(found[2]):02d}" if found and int(found[1]) and 1 <= int(found[2]) <= 12 else None
 
 
 def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = None) -> dict[str, str]:

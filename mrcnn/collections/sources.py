@@ -17,6 +17,7 @@ from mrcnn.collections.containers import (
     TAR,
     PhotoTable,
     container_of,
+    photo_column,
     photos_of_table,
     photos_of_tar,
     read_inside,
@@ -202,10 +203,10 @@ def _read_list(path):
 
 
 def _column(path, table):
-    found = [name for name in COLUMNS if name in (table.fieldnames or ())]
-    if not found:
+    found = photo_column(table.fieldnames or ())
+    if found is None:
         raise DataError(f"{path} has no column of paths: name one of its columns {', '.join(COLUMNS)}.")
-    return [row[found[0]] for row in table]
+    return [row[found] for row in table]
 
 
 def _more(names):

@@ -129,8 +129,7 @@ def add_report(tasks: argparse._SubParsersAction,
     command.add_argument("--by", metavar="COLUMN", help="group photos by a column of --table; month alone: by their "
                                                         "EXIF")
     command.add_argument("--table", metavar="CSV", help="table with a column photo (as in the collection) and that of "
-                                                        "--by; dates "
-                         "become months")
+                                                        "--by; dates (YYYY-MM-DD) become months")
     command.add_argument("--examples", type=seed, default=4, metavar="N", help="cut-outs of each of the surest pairs "
                                                                                "(default 4)")
     return command

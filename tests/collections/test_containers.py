@@ -5,7 +5,13 @@ import pytest
 
 pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 
-from mrcnn.collections.containers import PhotoTable, container_of, photos_of_table, read_inside  # noqa: E402
+from mrcnn.collections.containers import (  # noqa: E402
+    PhotoTable,
+    container_of,
+    photo_column,
+    photos_of_table,
+    read_inside,
+)
 from mrcnn.collections.storage import place_of  # noqa: E402
 from mrcnn.errors import DataError  # noqa: E402
 
@@ -35,6 +41,13 @@ def test_photos_in_any_order(tmp_path, photos, form):
     root = str(tmp_path)
     assert read_inside(*container_of(root, f"t.parquet/{names[17]}")) == photos[17]
     assert container_of(root, "t.parquet/17.jpg") is None and container_of(root, f"none.parquet/{names[17]}") is None
+
+
+@pytest.mark.parametrize("heads, column", [
+    (["url", "photo", "town"], "photo"), (["image", "file_name"], "file_name"), (["id", " Photo"], " Photo"),
+    (["PHOTO", "photo"], "photo"), (["id", "town"], None), ([], None)])
+def test_the_column_that_names_photos(heads, column):
+    assert photo_column(heads) == column
 
 
 def test_rows_are_read_on_and_not_again(tmp_path, photos, monkeypatch):

@@ -1,6 +1,7 @@
 """Groups of photos: months of EXIF, columns of tables, and how many outfits each has."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mrcnn.collections.tables import Tables  # noqa: E402
 @pytest.mark.parametrize(("date", "month"), [
     ("2024-05-31", "2024-05"), ("2024/05", "2024-05"), ("2024:12:01 23:59:59", "2024-12"),
     ("0000:00:00 00:00:00", None), ("0000-05-01", None), ("2024-13-01", None), ("2024-00-01", None),
+    ("2024-5-3", "2024-05"), ("2024/5", None),
     ("None", None), ("spring", None)])
 def test_a_month_is_one_of_twelve(date, month):
     assert month_of(date) == month
@@ -58,6 +60,48 @@ def test_a_table_of_dates_and_its_faults(tmp_path):
     said = [str(one.message) for one in told]
     assert any("1 lines give photos another day than lines before: the last" in text for text in said)
     assert any("1 photos have a day of no month, as 0000-00-00, hence no group" in text for text in said)
+
+
+def table_of(folder, cells, head="photo,day"):
+    path = folder / "t.csv"
+    path.write_text("\n".join([head, *(f'{number:03d}.jpg,"{cell}"' for number, cell in enumerate(cells))]))
+    return str(path)
+
+
+DAYS = [f"2024-{1 + number % 12:02d}-05" for number in range(40)]
+
+
+@pytest.mark.parametrize("odd", [1, 3, 4])
+def test_a_few_odd_cells_among_dates_are_told(tmp_path, odd):
+    cells = [*["n/a"] * odd, *DAYS, ""]
+    with pytest.warns(UserWarning) as told:
+        groups = groups_of_table(table_of(tmp_path, cells), "day")
+    assert list(groups.values()) == [day[:7] for day in DAYS]
+    assert [f"{odd} photos have a day of no month, as n/a, hence no group: correct it to YYYY-MM-DD" in str(one.message)
+            for one in told] == [True]
+
+
+@pytest.mark.parametrize("cells, message", [
+    (["Bonn"] * 9 + DAYS, "40 of the 49 cells of day are dates, others are not, as Bonn: all are taken as they stand; "
+                          "write all dates as YYYY-MM-DD"),
+    (["spring", "2024-01-01"], "1 of the 2 cells of day are dates"),
+    (["31/05/2024"] * 9 + ["n/a"], "9 cells of day look like dates in another form, as 31/05/2024: they are taken as"),
+    (["5-31-24 12:00"] * 3, "3 cells of day look like dates in another form"),
+    (["20240531"] * 3, "3 cells of day look like dates in another form"),
+    (["2024.05.31"] * 3, "3 cells of day look like dates in another form"),
+    (["Bonn", "Ulm", "31/05/2024"], None), (["123", "20249999", "1/2"], None)])
+def test_dates_that_make_no_months_are_told(tmp_path, cells, message):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        groups = groups_of_table(table_of(tmp_path, cells), "day")
+    assert list(groups.values()) == cells
+    assert len(told) == bool(message) and all(message in str(one.message) for one in told)
+
+
+def test_the_column_of_photos_is_that_of_collections(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("url,photo,town\nhttps://x/a.jpg,a.jpg,Ulm\n")
+    assert groups_of_table(str(path), "town") == {"a.jpg": "Ulm"}
 
 
 def test_all_groups_are_counted_with_outfits_that_have_nothing(tmp_path):

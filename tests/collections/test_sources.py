@@ -41,6 +41,8 @@ def test_patterns_lists_tables_and_photos(folder, monkeypatch):
         assert list_collection([str(folder / "list.txt")])[1] == ["b.jpg", "missing.jpg", "sub/a.PNG"]
     (folder / "table.csv").write_text("id,file_name\n1,b.jpg\n2,\"sub/a.PNG\"\n")
     assert list_collection([str(folder / "table.csv")]) == (os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
+    (folder / "two.csv").write_text("image_url,url,Photo\nhttps://x/1,1,b.jpg\n")  # the order is that of the rule
+    assert list_collection([str(folder / "two.csv")])[1] == ["b.jpg"]
     monkeypatch.chdir(folder)
     assert list_collection(["list.txt"])[0] == os.path.realpath(folder)
 
