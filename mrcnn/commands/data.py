@@ -234,13 +234,13 @@ def _drawn(dataset, config, image_id, augmentation, version):
     """uint8 [h, w, 3]: the canvas of a photo with its objects, each class in a colour of its own."""
     import numpy as np
 
-    from mrcnn.data.attributes import attribute_names, short_names
+    from mrcnn.data.attributes import distinct_names, short_names
     from mrcnn.data.ground_truth import load_ground_truth
     from mrcnn.drawing.arguments import caption_of
     from mrcnn.drawing.pictures import distinct_colors, draw_instances
 
     rng = np.random.default_rng([config.SEED, int(image_id), version])
-    names = short_names(attribute_names(dataset))
+    names = short_names(distinct_names(dataset))
     sample = load_ground_truth(dataset, config, int(image_id), augmentation, rng, attributes=bool(names))
     colors = np.array(distinct_colors(dataset.num_classes)).reshape(-1, 3)[sample["gt_class_ids"] - 1]
     scale = max(1, READABLE // max(sample["image"].shape[:2]))

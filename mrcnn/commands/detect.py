@@ -73,8 +73,7 @@ def detect(options: argparse.Namespace) -> int:
             print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version, names_of(model.config)))
     print(told)
     if submission:
-        for image_id in dataset.image_ids:
-            submission.add(dataset.sample_name(image_id), run.outcome[image_id].get("results", ()))
+        add_results(submission, run)
         print(submission.write(options.submission))
     return 0 if seen == len(dataset.image_ids) else 2
 
@@ -135,7 +134,7 @@ def write_results(options: argparse.Namespace, run: PhotoRun, ids: ResultIds | N
 
 
 def check_usage(options: argparse.Namespace) -> None:
-    """Raise UsageError for --annotations that have no photos, and one of --submission and --names without the other."""
+    """Raise UsageError for --annotations without photos, --submission without --names, and its options without it."""
     if options.annotations and not options.image:
         raise UsageError("--annotations gives the ids of the photos of --image: give --image a photo or a folder of "
                          "photos.")
@@ -143,6 +142,9 @@ def check_usage(options: argparse.Namespace) -> None:
         raise UsageError(f"--annotations {options.annotations} does not exist: check the path.")
     if options.names and not options.submission:
         raise UsageError("--names numbers the classes of --submission FILE: give both.")
+    if (options.submission_form or options.submission_as_stored) and not options.submission:
+        given = "--submission-form" if options.submission_form else "--submission-as-stored"
+        raise UsageError(f"{given} says how --submission FILE is written: give both.")
     if options.submission and not options.names:
         raise UsageError("--submission needs --names label_descriptions.json, which numbers classes and attributes.")
 
@@ -155,7 +157,20 @@ def submission_of(options: argparse.Namespace, model: Model, dataset: Dataset) -
     if not options.submission:
         return None
     names = {category: dataset.class_names[class_id] for class_id, category in category_ids(dataset).items()}
-    return Submission(options.names, names, getattr(model.config, "ATTRIBUTES", None))
+    submission = Submission(options.names, names, getattr(model.config, "ATTRIBUTES", None), options.submission_form,
+                            options.submission_as_stored)
+    submission.check_photos(map(dataset.sample_name, dataset.image_ids))
+    return submission
+
+
+def add_results(submission: Submission, run: PhotoRun) -> None:
+    """Add what was found in the photos of a run to a Submission."""
+    from mrcnn.data.formats.photo_files import photo_header
+
+    for image_id in run.dataset.image_ids:
+        results, path = run.outcome[image_id].get("results"), run.dataset.image_info[image_id].get("path")
+        orientation = photo_header(path)[1] if results and os.path.isfile(path or "") else 1
+        submission.add(run.dataset.sample_name(image_id), results, orientation)
 
 
 def tasks_names(options: argparse.Namespace, dataset: Dataset) -> list[str]:
@@ -210,8 +225,15 @@ def add_detect(commands: argparse._SubParsersAction, add_command: Callable[..., 
     command.add_argument("--min-confidence", type=probability, metavar="P",
                          help="least score of a detection (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     command.add_argument("--submission", metavar="FILE",
-                         help="write a CSV as the competition iMaterialist-Fashion takes it too: ClassId 6_28_77 is "
-                              "class 6 with the attributes 28 and 77")
-    command.add_argument("--names", metavar="FILE", help="label_descriptions.json that numbers them, of --submission")
+                         help="write a CSV as the competition iMaterialist-Fashion takes it too")
+    command.add_argument("--names", metavar="FILE", help="label_descriptions.json that numbers classes and attributes, "
+                                                         "of --submission")
+    command.add_argument("--submission-form", choices=("2019", "2020"),
+                         help="2019: ClassId 6_28_77 is class 6 with the attributes 28 and 77; 2020: 28,77 in the "
+                              "column AttributesIds, and ImageId without ending (default: 2020 if --names lists 294 "
+                              "attributes or has the year 2020, else 2019)")
+    command.add_argument("--submission-as-stored", action="store_true",
+                         help="pixels of photos that EXIF turns count in --submission as these are stored (default: "
+                              "upright)")
     add_tta(command)
     add_tiles(command)

@@ -31,7 +31,7 @@ class ObjectAnnotation:
         class_id: of the prepared data set.
         rle: COCO's compressed run lengths {"size": [H, W], "counts"}, checked.
         crowd: whether it is a crowd.
-        attributes: ids of finer attributes that the format gives.
+        attributes: ids of finer attributes that the format gives; one that is given twice counts once.
     """
 
     number: int
@@ -39,6 +39,10 @@ class ObjectAnnotation:
     rle: dict
     crowd: bool = False
     attributes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.attributes)) < len(self.attributes):
+            object.__setattr__(self, "attributes", tuple(dict.fromkeys(self.attributes)))
 
 
 class AnnotatedDataset(Reporting):

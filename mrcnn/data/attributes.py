@@ -113,9 +113,12 @@ def written_names(dataset: Dataset, path: str) -> dict[int, str]:
     return written
 
 
+TWICE = "with an attribute that is listed twice: it counts once"  # in the words of a note: of an object
+
+
 def whole_ids(listed: object) -> tuple[int, ...]:
-    """The whole numbers of a list; an empty tuple of what is no list."""
-    return tuple(value for value in listed if type(value) is int) if isinstance(listed, (list, tuple)) else ()
+    """The whole numbers of a list, each once; an empty tuple of what is no list."""
+    return tuple(dict.fromkeys(i for i in listed if type(i) is int)) if isinstance(listed, (list, tuple)) else ()
 
 
 def first_of(names: Sequence[str]) -> str:

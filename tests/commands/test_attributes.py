@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mrcnn.architectures import load
 from mrcnn.commands import main as fashion
@@ -131,9 +132,32 @@ def test_detect_names_them_and_writes_a_submission(checkpoint, tmp_path, capsys)
     assert "s.csv: " in capsys.readouterr().out
 
 
+def test_a_submission_counts_photos_that_cannot_be_read_and_that_exif_turns(checkpoint, tmp_path, capsys):
+    names = drawn_pictures("val", 1).class_names
+    (tmp_path / "names.json").write_text(json.dumps({
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names[1:])],
+        "attributes": [{"id": i, "name": name} for i, name in enumerate(load(checkpoint).config.ATTRIBUTES)]}))
+    (tmp_path / "photos").mkdir()
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(drawn_pictures("val", 1).load_image(0)).save(tmp_path / "photos" / "a.png", exif=exif)
+    (tmp_path / "photos" / "b.jpg").write_bytes(b"no photo")
+    code = fashion.main(["detect", "--weights", str(checkpoint), "--image", str(tmp_path / "photos"), "--output",
+                         str(tmp_path / "out"), "--drawings", "none", "--submission", str(tmp_path / "s.csv"),
+                         "--names", str(tmp_path / "names.json"), "--submission-form", "2020"])
+    told = capsys.readouterr().out
+    assert code == 2 and "objects of 1 photos, in the form of 2020 (as asked for); 1 photos that cannot be read" in told
+    assert "1 photos are turned by their EXIF (first: a.png): their pixels count upright" in told
+    rows = (tmp_path / "s.csv").read_text().splitlines()
+    assert rows[0] == "ImageId,EncodedPixels,ClassId,AttributesIds"
+    assert rows[1:] and all(row.startswith("a,") for row in rows[1:])
+
+
 @pytest.mark.parametrize("options, message", [
     (["--submission", "s.csv"], "--submission needs --names label_descriptions.json"),
     (["--names", "n.json"], "--names numbers the classes of --submission FILE: give both"),
+    (["--submission-form", "2020"], "--submission-form says how --submission FILE is written: give both"),
+    (["--submission-as-stored"], "--submission-as-stored says how --submission FILE is written: give both"),
 ])
 def test_a_submission_needs_both_options(checkpoint, options, message, capsys):
     assert fashion.main(["detect", "--weights", str(checkpoint), "--limit", "1", *options]) == 2

@@ -78,6 +78,10 @@ def test_masks_and_class_ids():
     assert [info.get("supercategory") for info in dataset.class_info] == [None, "outer", None]
 
 
+def test_an_attribute_that_a_reader_gives_twice_counts_once():
+    assert ObjectAnnotation(0, 1, {}, attributes=(28, 7, 28)).attributes == (28, 7)
+
+
 def test_a_fault_stops_training_with_its_name_unless_it_is_to_be_skipped():
     dataset = Rows().load(PHOTOS)
     with pytest.raises(DataError, match="^a/2.jpg, object 1: made up: .*on_error"):

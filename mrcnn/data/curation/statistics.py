@@ -8,7 +8,7 @@ import numpy as np
 from mrcnn.config import Settings
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset
-from mrcnn.data.attributes import attribute_names, load_objects
+from mrcnn.data.attributes import by_id, distinct_names, load_objects
 from mrcnn.data.curation.anchor_fit import best_overlaps, propose_anchors
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import planned_window
@@ -204,13 +204,13 @@ def _class_summary(name, measured, class_id):
 
 def _attribute_summary(dataset, measured):
     """The entries of `summarise` that tell of attributes."""
-    names, found, described = attribute_names(dataset), {}, 0
+    names, found, described = distinct_names(dataset), {}, 0
     for class_id, crowd, attributes in zip(measured["class_ids"], measured["crowd"], measured["attributes"]):
         if not crowd:
             described += bool(attributes)
             for attribute in attributes:
                 found.setdefault(attribute, Counter())[dataset.class_names[class_id]] += 1
-    listed = [{"name": names.get(attribute, f"attribute {attribute}"), "objects": classes.total(),
+    listed = [{"name": names.get(attribute, by_id(attribute)), "objects": classes.total(),
                "classes": dict(classes.most_common())} for attribute, classes in sorted(found.items())]
     return {"attributes": listed, "with_attributes": described, "unused_attributes": len(names.keys() - found.keys())}
 

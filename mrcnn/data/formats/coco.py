@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.attributes import named_by_ids, whole_ids
+from mrcnn.data.attributes import TWICE, named_by_ids, whole_ids
 from mrcnn.data.class_lists import NEGATIVE, OPEN
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
@@ -177,8 +177,10 @@ class CocoDataset(AnnotatedDataset):
         if outline.empty:
             self.note("object", "thinner than a pixel: left out, for it holds none", name)
         listed = annotation.get("attribute_ids") or ()
-        if len(whole_ids(listed)) != len(listed) if isinstance(listed, (list, tuple)) else True:
+        if not isinstance(listed, (list, tuple)) or any(type(number) is not int for number in listed):
             self.note("object", "with attribute_ids that are no whole numbers: these are left out", name)
+        elif len(whole_ids(listed)) < len(listed):
+            self.note("object", TWICE, name)
         said = annotation.get("attributes")
         others = [key for key, value in said.items() if value not in (None, False, "", 0, "0", "false")] if isinstance(
             said, dict) else []

@@ -8,7 +8,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.attributes import named_by_ids
+from mrcnn.data.attributes import TWICE, named_by_ids
 from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
@@ -127,7 +127,7 @@ class ImaterialistDataset(AnnotatedDataset):
                                rows=(int(bounds[photo]), int(bounds[photo + 1])))
 
     def name_attributes(self, annotations: str | os.PathLike, attributes: dict[int, str], scan: Scan) -> None:
-        """Take the names of attributes, or where there are none call those that objects have by their ids.
+        """Take the names of attributes, or where there are none call those of objects by their ids. Repeats are noted.
 
         Args:
             annotations: path of the CSV.
@@ -137,6 +137,8 @@ class ImaterialistDataset(AnnotatedDataset):
         found = (i for _, ids in scan.labels for i in ids)
         remedy = f"put iMaterialist's {NAMES_FILE} beside it, or give it by --names"
         self.attribute_names.update(attributes or named_by_ids(annotations, found, remedy))
+        if scan.twice_lines:
+            self.note("object", TWICE, f"line {scan.twice_lines[0]}", len(scan.twice_lines))
 
     def _add_classes(self, annotations, categories, scan):
         if categories is None:

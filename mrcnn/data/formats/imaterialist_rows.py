@@ -109,15 +109,17 @@ class Scan:
         layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
             occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, number
             of the row among the photo's, kind, message); photo and number are None for a line that cannot be taken
-            apart photo_problems: {photo index: (photo index, kind, message)} none_lines: those that say -1, no mask.
+            apart photo_problems: {photo index: (photo index, kind, message)} none_lines: those that say -1, no mask
+            twice_lines: those that list an attribute twice.
     """
 
     def __init__(self, path: str | os.PathLike, limit: int | None, categories: Collection[int | str] | None,
                  layout: Layout = Layout()) -> None:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
-        self.none_lines = []
+        self.none_lines, self.twice_lines = [], []
         self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
         self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
+        self._twice = set()  # labels that list an attribute twice
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
         try:
@@ -187,6 +189,8 @@ class Scan:
         if isinstance(label, tuple):
             self.problems.append((line, photo, self._row_counts[photo], *label))
             label = -1
+        elif label in self._twice:
+            self.twice_lines.append(line)
         self._row_counts[photo] += 1
         self._photo.append(photo)
         self._start.append(start)
@@ -220,7 +224,9 @@ class Scan:
                 return "bad entry", f"its class and attributes {shown(both)} are no whole numbers"
         if self._categories is not None and category_id not in self._categories:
             return "unknown class", f"its class {category_id} is none of those listed"
-        self.labels.append((category_id, tuple(attributes)))
+        if len(set(attributes)) < len(attributes):
+            self._twice.add(len(self.labels))
+        self.labels.append((category_id, tuple(dict.fromkeys(attributes))))
         return len(self.labels) - 1
 
     def photo_problem(self, photo: int, kind: str, message: str) -> None:

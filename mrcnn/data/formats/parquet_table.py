@@ -45,7 +45,7 @@ def write_parquet(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     image_ids = chosen_photos(dataset, image_ids)
     names = [str(info["name"]) for info in dataset.class_info[1:]]
     words = written_names(dataset, path)
-    about = {"classes": categories_of(dataset, least=0), "attributes": {str(i): name for i, name in words.items()}}
+    about = {"classes": categories_of(dataset, path), "attributes": {str(i): name for i, name in words.items()}}
     types = {"string": pyarrow.string(), "int32": pyarrow.int32(), "int64": pyarrow.int64(), "bool": pyarrow.bool_(),
              "list<double>": pyarrow.list_(pyarrow.float64()), "list<int32>": pyarrow.list_(pyarrow.int32()),
              "list<string>": pyarrow.list_(pyarrow.string())}

@@ -47,8 +47,8 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
         DataError: two photos have one name, a photo or mask cannot be read, or the file cannot be written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    photo_ids = _source_ids([dataset.image_info[i]["id"] for i in image_ids], least=0)
-    categories = categories_of(dataset, least=1)
+    photo_ids = _photo_ids(dataset, image_ids, path)
+    categories = categories_of(dataset, path)
     images, left_out, annotation_id = [], LeftOut(path, lists=True), 0
     with open_whole(path) as (file,):
         file.write('{"info": {}, "annotations": [')
@@ -86,7 +86,7 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
         DataError: as for `write_coco`, or label_descriptions.json exists already and lists other classes or attributes.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    categories = categories_of(dataset, least=0)
+    categories = categories_of(dataset, path)
     descriptions = os.path.join(os.path.dirname(path), DESCRIPTIONS)
     attributes = _listed_attributes(dataset)
     known = _has_descriptions(descriptions, categories, attributes)
@@ -176,19 +176,60 @@ def _listed_attributes(dataset):
     return [{"id": i, "name": name} for i, name in sorted(names.items())]
 
 
-def _source_ids(ids, least, ascending=False):
-    """The ids that photos or classes have in their source, if these are whole numbers that will do; else 1, 2, ..."""
-    good = all(isinstance(i, (int, np.integer)) and not isinstance(i, bool) and i >= least for i in ids)
-    if good and len(set(ids)) == len(ids) and not (ascending and sorted(ids) != list(ids)):
+def _source_ids(ids, names, path, what):
+    """The ids that photos or classes have in their source, if these are whole numbers of their own; else 1, 2, ...
+
+    Numbers that are lost so are told of, and so are words; names in the place of ids are none.
+
+    Args:
+        ids: of the source.
+        names: what photos or classes are called, in the same order.
+        path: of the file that is written.
+        what: "photos" or "classes".
+    """
+    good = all(_is_whole(i) and i >= 0 for i in ids)
+    if good and len(set(ids)) == len(ids):
         return [int(i) for i in ids]
-    return list(range(1, len(ids) + 1))
+    made = list(range(1, len(ids) + 1))
+    lost = [(name, old, new) for name, old, new in zip(names, ids, made) if old != new and not _is_name(old, name)]
+    if lost:
+        name, old, new = lost[0]
+        why = "two have one id" if good else "the form takes whole numbers from 0 on alone"
+        warnings.warn(f"{path}: {len(lost)} of {len(ids)} {what} have other ids than in their source, for {why} "
+                      f"(first: {name!r}, {old!r} there, {new} here): go by their names.", stacklevel=4)
+    return made
 
 
-def categories_of(dataset: Dataset, least: int) -> list[dict]:
-    """Entries of the classes 1 to K: id, from `least` on, name, and the group that a class belongs to if it has one."""
+def _is_whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_name(value, name):
+    """Whether the id of a source just has the name in it, or is that without its folder and ending."""
+    stem = os.path.splitext(os.path.basename(name))[0]
+    return not _is_whole(value) and stem in str(value)
+
+
+def _photo_ids(dataset, image_ids, path):
+    names = [photo_name(dataset, i) for i in image_ids]
+    return _source_ids([dataset.image_info[i]["id"] for i in image_ids], names, path, "photos")
+
+
+def categories_of(dataset: Dataset, path: str | os.PathLike) -> list[dict]:
+    """Entries of the classes 1 to K: id, name, and the group that a class belongs to if it has one.
+
+    Args:
+        dataset: prepared Dataset.
+        path: of the file that is written, for warnings.
+    """
     infos = dataset.class_info[1:]
-    ids = _source_ids([info["id"] for info in infos], least, ascending=True)
+    ids = _source_ids([info["id"] for info in infos], [str(info["name"]) for info in infos], path, "classes")
     kept = ("name", "supercategory")
+    if ids != sorted(ids):
+        places = zip(infos, ids, sorted(ids))
+        first = next(f"{info['name']!r}, {i}" for info, i, other in places if i != other)
+        warnings.warn(f"{path}: the ids of its {len(ids)} classes do not rise (first: {first}): readers that order "
+                      "classes by their ids give another order than this data has; go by names.", stacklevel=3)
     return [{"id": i, **{key: str(info[key]) for key in kept if key in info}} for i, info in zip(ids, infos)]
 
 

@@ -191,3 +191,19 @@ def test_parts_of_label_maps_are_in_the_text(tmp_path):
     (tmp_path / "maps" / "label_names.txt").write_text("background\ncat\n")
     text = summary_text(summarise(open_dataset(tmp_path / "maps", tmp_path, min_area=9), CONFIG, fit=False))
     assert "1 objects, 0 crowds" in text and "1 object is made of 2 parts that lie apart" in text
+
+
+class Described(Boxes):
+    """Attributes of each object: two of one name, and one without a name."""
+
+    attribute_names = {28: "long", 30: "long", 31: "red"}
+
+    def object_attributes(self, image_id):
+        return [[28], [30, 99], [28]][:len(self.image_info[image_id]["objects"])]
+
+
+def test_attributes_of_one_name_are_told_apart():
+    summary = summarise(Described().load(*PHOTOS), CONFIG, fit=False)
+    assert [(entry["name"], entry["objects"]) for entry in summary["attributes"]] == [
+        ("long (28)", 2), ("long (30)", 1), ("attribute 99", 1)]
+    assert summary["unused_attributes"] == 1 and "long (30)" in summary_text(summary)

@@ -164,6 +164,11 @@ def test_fashionpedia(files):
     assert (second.class_id, second.attributes, third.attributes) == (1, (), ())
     assert dataset.attribute_names == {284: "washed"}
     np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], rectangle(1, 1, 3, 9))
+    content["annotations"][0]["attribute_ids"] = [284, 7, 284]
+    with pytest.warns(UserWarning, match="1 object with an attribute that is listed twice: it counts once"):
+        dataset = load(files(content))
+    assert dataset.objects(0)[0].attributes == (284, 7)
+    assert ground_truth_from_dataset(dataset)["annotations"][0]["attribute_ids"] == [284, 7]
 
 
 def test_modanet(files):

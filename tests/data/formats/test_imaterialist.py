@@ -14,6 +14,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, recognises
+from mrcnn.data.formats.writers import write_imaterialist
 from mrcnn.errors import DataError
 
 NAMES = {
@@ -101,6 +102,20 @@ def test_attributes_are_kept(files):
     assert [entry.attributes for entry in dataset.objects(0)] == [(), ()]
     assert [(entry.class_id, entry.attributes) for entry in dataset.objects(1)] == [(1, (28, 77))]
     assert dataset.attribute_names == {28: "washed"}
+
+
+@pytest.mark.parametrize("rows, header", [
+    ([["b.jpg", "20 1", "5", "4", "6_28_28"], ["b.jpg", "20 1", "5", "4", "6_77_28"]], HEADER),
+    ([["b.jpg", "20 1", "5", "4", "6", attributes] for attributes in ("28,28", "77,28")], [*HEADER, "AttributesIds"]),
+])
+def test_an_attribute_that_is_listed_twice_counts_once(files, tmp_path, rows, header):
+    with pytest.warns(UserWarning, match="1 object with an attribute that is listed twice: it counts once .first: "
+                                         "line 2"):
+        dataset = load(files(rows, header))
+    assert [entry.attributes for entry in dataset.objects(0)] == [(28,), (77, 28)]
+    write_imaterialist(dataset, tmp_path / "new" / "out.csv")
+    lines = (tmp_path / "new" / "out.csv").read_text().splitlines()
+    assert [line.rpartition(",")[2] for line in lines[1:]] == ["6_28", "6_77_28"]
 
 
 def test_the_form_of_2020(files, tmp_path):

@@ -1,6 +1,8 @@
 """Writing and reading back: the same masks in every form, and nothing half written."""
 
 import json
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -203,17 +205,65 @@ def test_ids_of_the_source_stay(tmp_path):
     assert [a["attribute_ids"] for a in content["annotations"] if "attribute_ids" in a] == [[3, 8]]
 
 
-def test_category_0_is_counted_from_1_in_coco_and_stays_in_imaterialist(tmp_path):
+def test_category_0_stays_from_csv_to_coco_to_csv(tmp_path):
     annotations, images = make_imaterialist(tmp_path)
-    dataset = open_dataset(annotations, images)
-    write_coco(dataset, tmp_path / "out.json")
-    content = json.loads((tmp_path / "out.json").read_text())
-    assert [category["id"] for category in content["categories"]] == [1, 2, 3]
-    assert [annotation["category_id"] for annotation in content["annotations"]] == [1, 3]
-    write_imaterialist(dataset, tmp_path / "new" / "out.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_coco(open_dataset(annotations, images), tmp_path / "out.json")
+        content = json.loads((tmp_path / "out.json").read_text())
+        assert [category["id"] for category in content["categories"]] == [0, 1, 6]
+        assert [(entry["id"], entry["category_id"]) for entry in content["annotations"]] == [(1, 0), (2, 6)]
+        write_imaterialist(open_dataset(tmp_path / "out.json", images), tmp_path / "new" / "out.csv")
     assert (tmp_path / "new" / "out.csv").read_text().strip() == annotations.read_text()
     descriptions = json.loads((tmp_path / "new" / "label_descriptions.json").read_text())
     assert descriptions == json.loads((tmp_path / "in" / "label_descriptions.json").read_text())
+    coco = COCO(tmp_path / "out.json")
+    assert coco.getAnnIds(catIds=[0]) == [1] and coco.getCatIds() == [0, 1, 6]
+
+
+class NumberedDataset(OwnDataset):
+    """Classes and photos with ids that are given."""
+
+    def __init__(self, class_ids, photo_ids=(), sources=("own", "own")):
+        super().__init__({name: (masks_of(i, 1), [1]) for i, name in enumerate(("a.png", "b.png"))})
+        for info, number, source in zip(self.class_info[1:], class_ids, sources):
+            info.update(id=number, source=source)
+        for info, number in zip(self.image_info, photo_ids):
+            self.objects_by_photo[number] = self.objects_by_photo[info["id"]]
+            info["id"] = number
+        self.prepare()
+
+
+@pytest.mark.parametrize("class_ids, sources, ids, message", [
+    ((3, 3), ("own", "other"), [1, 2], "2 of 2 classes have other ids than in their source, for two have one id "
+                                       ".first: 'coat', 3 there, 1 here.: go by their names"),
+    ((-1, 2), ("own", "own"), [1, 2], "1 of 2 classes have other ids .* whole numbers from 0 on alone .first: 'coat', "
+                                      "-1 there, 1 here"),
+    (("m1", "m2"), ("own", "own"), [1, 2], "2 of 2 classes have other ids .*'m1' there, 1 here"),
+    ((7, 3), ("own", "own"), [7, 3], "the ids of its 2 classes do not rise .first: 'coat', 7.: readers that order"),
+    (("coat", "bag, purse"), ("own", "own"), [1, 2], None),  # names in the place of ids are none that is lost
+])
+@pytest.mark.parametrize("form", WRITERS)
+def test_class_ids_that_are_made_anew_are_told(tmp_path, form, class_ids, sources, ids, message):
+    write, name = WRITERS[form]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        write(NumberedDataset(class_ids, sources=sources), tmp_path / name)
+    assert len(told) == bool(message) and all(re.search(message, str(one.message)) for one in told)
+    path = tmp_path / ("out.json" if form == "coco" else "label_descriptions.json")
+    assert [entry["id"] for entry in json.loads(path.read_text())["categories"]] == ids
+
+
+@pytest.mark.parametrize("photo_ids, ids, told", [
+    ((0, 5), [0, 5], False), (("a", "b"), [1, 2], False), (("a.png17", "b.png18"), [1, 2], False),
+    ((-1, 5), [1, 2], True), (("x1", "x2"), [1, 2], True),
+])
+def test_photo_ids_that_are_made_anew_are_told(tmp_path, photo_ids, ids, told):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        write_coco(NumberedDataset((3, 7), photo_ids), tmp_path / "out.json")
+    assert [image["id"] for image in json.loads((tmp_path / "out.json").read_text())["images"]] == ids
+    assert ["2 of 2 photos have other ids than in their source" in str(one.message) for one in said] == [True] * told
 
 
 def test_some_photos_and_progress(tmp_path):
