@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.images import Window, place_image
 from mrcnn.data.mask_values import own_masks
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
-from mrcnn.data.objects import check_masks, check_prepared, gives_run_lengths, unpacked
+from mrcnn.data.objects import check_masks, check_prepared, gives_run_lengths, unpacked, whole_class_ids
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
@@ -99,7 +99,7 @@ def place_photo(dataset: Dataset, config: Settings, image_id: int, photo: np.nda
         rng: numpy Generator.
 
     Returns:
-        (canvas uint8 [h, w, 3], Window before mirroring, Draw that was done to it).
+        (canvas uint8 [h, w, 3], which is no part of the photo; Window before mirroring; Draw that was done to it).
     """
     try:
         canvas, window = place_image(
@@ -111,7 +111,10 @@ def place_photo(dataset: Dataset, config: Settings, image_id: int, photo: np.nda
     for step in light:
         draw = draw.then(step.draw(rng))
     canvas, window = draw.place(photo, canvas, window)
-    return draw.mirror(draw.colour(canvas, window)), window, draw
+    canvas = draw.mirror(draw.colour(canvas, window))
+    if np.may_share_memory(canvas, photo):  # the data set's own: an augmentation may write into what it is given
+        canvas = canvas.copy()
+    return canvas, window, draw
 
 
 class Placed(NamedTuple):
@@ -301,8 +304,8 @@ def _checked_objects(dataset, config, image_id, shape, table=None):
             (dataset.load_rles if by_runs else dataset.load_mask)(image_id), dataset, image_id)
     else:
         masks, class_ids, attributes = load_objects(dataset, image_id)
-    class_ids = np.asarray(class_ids).reshape(-1)
     name = dataset.sample_name(image_id)
+    class_ids = whole_class_ids(class_ids, name)
     if not len(class_ids) and (by_runs or not np.asarray(masks).size):
         return FullMasks(np.zeros(shape + (0,), bool)), np.zeros(0, np.int32)
     if by_runs:

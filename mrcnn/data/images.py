@@ -18,6 +18,9 @@ PHOTO_ENDINGS = (
     ".sgi", ".qoi", ".psd", ".dds",
 )
 NETWORK_STRIDE = 64  # a canvas is halved six times on its way to the coarsest feature map
+# Floats below are shares of 1: a photo of 0..255 without any that reaches it is black. Shares may lie a hair above 1,
+# for resizing and gamma curves overshoot.
+SHARES_END = 2
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -260,12 +263,17 @@ def planned_window(shape: tuple[int, int], config: Settings) -> Window:
     return window_at(shape, size, *_layout(size, *limits, "pad64" if mode == "crop" else mode, None))
 
 
+def are_shares(largest: float) -> bool:
+    """Whether floats from 0 on, of which this is the largest, are of 0..1 rather than of 0..255; zeros are both."""
+    return 0 < largest < SHARES_END
+
+
 def no_pixels(image: np.ndarray) -> str | None:
     """What is wrong with the values of a photo that `load_image` gave, and what to do; None if nothing is."""
     if image.dtype == np.uint8 or not image.size:
         return None
     low, high = image.min(), image.max()
-    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and 0 < high <= 1):
+    if image.dtype == bool or not (low >= 0 and high <= 255) or (image.dtype.kind == "f" and are_shares(high)):
         return f"load_image gave {image.dtype} values from {low} to {high}: return uint8 from 0 to 255"
     return None
 

@@ -98,9 +98,7 @@ def check_objects(dataset: Dataset, image_id: int, objects: object, class_ids: o
             set's classes, or the background.
     """
     name, classes = dataset.sample_name(image_id), len(dataset.class_info)
-    given = np.asarray(class_ids).reshape(-1)
-    if len(given) and given.dtype.kind not in "iuf" or (given != np.floor(given)).any():
-        raise DataError(f"{name}: load_mask gave class ids {str(given.tolist())[:60]}: return whole numbers.")
+    given = whole_class_ids(class_ids, name)
     if isinstance(objects, list) and (not objects or isinstance(objects[0], dict)):
         if len(objects) != len(given):
             raise DataError(f"{name}: load_rles gave {len(objects)} run lengths for {len(given)} class ids: one each.")
@@ -111,6 +109,29 @@ def check_objects(dataset: Dataset, image_id: int, objects: object, class_ids: o
             raise DataError(f"{name}: an object has class id {int(class_id)}, but the data set has the classes 1 to "
                             f"{classes - 1} (0 is background): correct load_mask, or add_class what is missing.")
     return given.astype(np.int32)
+
+
+def whole_class_ids(class_ids: object, name: str) -> np.ndarray:
+    """Class ids that `load_mask` gave as whole numbers [N], whatever held them.
+
+    Args:
+        class_ids: of N objects.
+        name: of the photo, for the message.
+
+    Raises:
+        DataError: naming the photo, if one is no whole number.
+    """
+    given = np.asarray(class_ids).reshape(-1)
+    if given.dtype.kind in "biu":
+        return given
+    try:
+        numbers = given.astype(float)
+    except (TypeError, ValueError):
+        numbers = np.full(1, np.nan)
+    if not np.isfinite(numbers).all() or (numbers != np.floor(numbers)).any():
+        raise DataError(f"{name}: load_mask gave class ids {str(given.tolist())[:60]}: return whole numbers, as "
+                        "class_names.index(name) of a name.")
+    return numbers.astype(np.int64)
 
 
 def check_masks(masks: np.ndarray, class_ids: Sequence[int], name: str) -> None:
@@ -139,7 +160,8 @@ def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
             class_ids = dataset.object_classes(image_id)
         else:
             class_ids = (dataset.load_rles if by_runs else dataset.load_mask)(image_id)[1]
-        np.add.at(counts[row], np.maximum(np.asarray(class_ids, int), 0), 1)
+        class_ids = whole_class_ids(class_ids, dataset.sample_name(image_id)).astype(int)
+        np.add.at(counts[row], np.maximum(class_ids, 0), 1)
         if progress:
             progress(row + 1, len(image_ids))
     return counts[:, 1:]

@@ -14,6 +14,7 @@ import numpy as np
 from mrcnn.data.attributes import short_names
 from mrcnn.data.encoded import to_rgb
 from mrcnn.data.given_photos import Photo, is_encoded, pixels_of
+from mrcnn.data.images import are_shares
 from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.arguments import ClassNames, caption_of, check_colors, check_counts, mask_parts
 from mrcnn.drawing.fonts import font_for, tell_lacking
@@ -249,8 +250,9 @@ def as_rgb(image: Photo) -> np.ndarray:
 
     Args:
         image: [H, W], or [H, W, C] of 1 channel (grey), 2 (grey, alpha), 3 (RGB), 4 (RGBA) or more, of which the first
-            three are taken. bool; floats 0..1 or 0..255; integers 0..255, or up to 65535, whose high byte is taken.
-            What is transparent is laid over white. A path, the bytes of a file or a Pillow image are decoded.
+            three are taken. bool; floats 0..1 (those of a photo that lie between 1 and 2 become 1) or 0..255; integers
+            0..255, or up to 65535, whose high byte is taken. What is transparent is laid over white. A path, the bytes
+            of a file or a Pillow image are decoded.
 
     Returns:
         uint8 [H, W, 3].
@@ -283,7 +285,7 @@ def _as_bytes(image):
         raise ValueError(f"The photo has values from {low:.6g} to {high:.6g}, as normalised ones have: give it as it "
                          "was before, 0 to 255 or 0 to 1 (mrcnn.model.unmold_image undoes mold_image).")
     if floats:
-        return np.rint(image * (255 if high <= 1 else 1)).astype(np.uint8)
+        return np.rint(np.clip(image, 0, 1) * 255 if are_shares(high) else image).astype(np.uint8)
     return (image >> 8 if high > 255 else image).astype(np.uint8)
 
 

@@ -32,6 +32,8 @@ def test_fractions_are_rounded_and_colours_become_grey_where_the_network_is_of_g
 @pytest.mark.parametrize("photo, channels, message", [
     (PHOTO.astype(np.uint16) * 100, 3, "uint16 values from 0 to 23500: return uint8"),
     (PHOTO / 255, 3, "return uint8 from 0 to 255"),
+    (PHOTO / 235 * 1.000001, 3, "from 0.0 to 1.000001: return uint8 from 0 to 255"),
+    ((PHOTO / 235 * 1.2).astype(np.float32), 3, "from 0.0 to 1.2"),
     (PHOTO, 4, r"load_image gave \[4, 4, 3\]: return \[height, width, 4\]"),
     (PHOTO[..., 0], 3, r"load_image gave \[4, 4\]"),
 ])

@@ -156,10 +156,29 @@ GOOD = rectangles((64, 64), [(4, 4, 20, 20)], [1])
     (GOOD[0], GOOD[1], [4], "class id 4, but NUM_CLASSES=4 allows 1 to 3"),
     (GOOD[0], GOOD[1], [-4], "class id -4"),
     (GOOD[0], GOOD[1], [0], "class id 0"),
+    (GOOD[0], GOOD[1], ["cat"], r"load_mask gave class ids \['cat'\]: return whole numbers.*class_names.index"),
+    (GOOD[0], GOOD[1], [1.5], r"class ids \[1.5\]: return whole numbers"),
+    (GOOD[0], GOOD[1], [np.nan], r"class ids \[nan\]: return whole numbers"),
 ])
 def test_what_does_not_fit_is_named(photo, masks, class_ids, message):
     with pytest.raises(DataError, match=f"picture0.png: .*{message}"):
         load_ground_truth(Pictures([(photo, masks, np.array(class_ids))]), settings(), 0)
+
+
+@pytest.mark.parametrize("mode", ["none", "square"])
+@pytest.mark.parametrize("before", [None, horizontal_flip(1.0), colour_jitter()])
+def test_an_augmentation_that_writes_into_its_photo_leaves_the_data_sets_own_alone(mode, before):
+    def darkened(image, masks, rng):
+        image //= 2
+        masks[:] = True
+        return image, masks
+
+    dataset = Pictures([rectangles((64, 64), [(4, 4, 20, 20)], [1])])
+    photo, masks = dataset.pictures[0][0].copy(), dataset.pictures[0][1].copy()
+    load_ground_truth(dataset, settings(IMAGE_RESIZE_MODE=mode), 0, compose([before, darkened]))
+    load_ground_truth(dataset, settings(IMAGE_RESIZE_MODE=mode), 0)["image"][:] = 7
+    np.testing.assert_array_equal(dataset.pictures[0][0], photo)
+    np.testing.assert_array_equal(dataset.pictures[0][1], masks)
 
 
 def test_a_size_that_64_does_not_divide_names_the_photo():

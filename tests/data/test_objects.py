@@ -6,7 +6,7 @@ from made_pictures import Pictures, plain, settings
 
 from mrcnn.data import objects
 from mrcnn.data.batches import Batches
-from mrcnn.data.objects import class_counts, count_classes, has_objects
+from mrcnn.data.objects import class_counts, count_classes, has_objects, whole_class_ids
 from mrcnn.errors import DataError
 
 
@@ -43,6 +43,16 @@ def test_a_photo_has_objects_by_what_its_data_set_tells():
     dataset.object_classes = lambda image_id: 1 // 0
     with pytest.raises(DataError, match="picture1.png: ZeroDivisionError"):
         has_objects(dataset, 1)
+
+
+def test_class_ids_are_whole_numbers_whatever_holds_them():
+    for given in ([1, 2], np.array([1.0, 2.0]), np.array([1, 2], object), np.array([[1], [2]]), ["1", "2"]):
+        assert whole_class_ids(given, "a.png").tolist() == [1, 2]
+    assert whole_class_ids([], "a.png").tolist() == []
+    masks = np.ones((4, 4, 1), bool)
+    for given in (["cat"], [None], [0.5], [np.inf]):
+        with pytest.raises(DataError, match="picture0.png: load_mask gave class ids .*: return whole numbers"):
+            class_counts(Pictures([(None, masks, given)]))
 
 
 def test_masks_of_a_huge_data_set_are_not_decoded_to_count(monkeypatch):

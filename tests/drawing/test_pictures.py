@@ -180,7 +180,8 @@ def test_class_names_that_cannot_be_drawn_are_told(monkeypatch):
 
 @pytest.mark.parametrize("image, value", [
     (np.full((4, 6), 200, np.uint8), 200), (np.full((4, 6, 1), 200), 200), (np.ones((4, 6), bool), 255),
-    (np.full((4, 6, 3), 0.4), 102), (np.full((4, 6, 3), 200.4, np.float32), 200),
+    (np.full((4, 6, 3), 0.4), 102), (np.full((4, 6, 3), 1.000001), 255), (np.full((4, 6, 3), 1.2, np.float32), 255),
+    (np.zeros((4, 6, 3)), 0), (np.full((4, 6, 3), 200.4, np.float32), 200),
     (np.full((4, 6, 3), 51400, np.uint16), 200),  # 51400 = 200 * 256 + 200: the high byte, as of 16-bit files
     (np.dstack([np.full((4, 6, 3), 50), np.full((4, 6), 51)]).astype(np.uint8), 214),  # 50 / 5 + 255 * 4 / 5
     (np.dstack([np.full((4, 6), 50), np.full((4, 6), 51)]).astype(np.uint8), 214),

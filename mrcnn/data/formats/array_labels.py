@@ -6,11 +6,13 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.data.formats.array_files import Hdf5Array
+from mrcnn.data.formats.array_photos import COLOURS
 from mrcnn.data.formats.names_files import read_names
 from mrcnn.errors import DataError
 
 BACKGROUNDS = ("bg", "background", "__background__", "_background_", "__bg__", "null")
 ONLY_CLASS = "object"
+LOOKED_AT = 32  # photos with label 0 whose masks tell whether it is a class
 
 
 def per_photo(values: np.ndarray | Hdf5Array | list, photos: int, counts: np.ndarray | None, what: str,
@@ -37,16 +39,65 @@ def per_photo(values: np.ndarray | Hdf5Array | list, photos: int, counts: np.nda
         flat = np.array([entry for entry in entries if entry.size]) if listed else entries
         return _parted(flat.reshape((len(flat),) + flat.shape[1:]), photos, counts, what)
     if depth != dimensions + 1 and not (dimensions == 0 and all(max(e.shape, default=0) == e.size for e in entries)):
-        raise DataError(f"the {what} are arrays of {depth} dimensions: give a list with one array a photo.")
+        raise DataError(f"the {what} are arrays of {depth} dimensions: give a list with one array a photo"
+                        f"{_if_one_hot(entries, what)}.")
     if len(entries) != photos:
         raise DataError(f"there are {what} for {len(entries)} photos, and {photos} photos: give {what} for each, an "
-                        "empty list where there is no object.")
+                        f"empty list where there is no object{_if_one_hot(entries, what)}.")
     shape = (-1,) if dimensions == 0 else (-1, 4)
     try:
         parted = [entry.reshape(shape) for entry in entries]
     except ValueError as error:
         raise DataError(f"the {what} are no lists of four numbers each: give [K, 4] for each photo.") from error
     return parted if listed else [entry[(entry.reshape(len(entry), -1) >= 0).any(axis=1)] for entry in parted]
+
+
+def _if_one_hot(entries, what):
+    """What to do about rows with a single 1 each, for a message."""
+    rows = [entry for entry in entries if entry.size]
+    one_hot = what == "labels" and rows and all(entry.ndim and _are_one_hot(entry) for entry in rows)
+    return "; of one-hot rows give labels.argmax(-1)" if one_hot else ""
+
+
+def _are_one_hot(rows):
+    """Whether numbers [..., C] have a single 1 in each row, of two at least, and else 0."""
+    return rows.shape[-1] > 1 and bool(((rows == 0) | (rows == 1)).all() and (rows.sum(axis=-1) == 1).all())
+
+
+def of_one_hot(values: np.ndarray | Hdf5Array | list, photos: int) -> np.ndarray | None:
+    """Labels [N] of one-hot rows, a row a photo, as `keras.utils.to_categorical` makes them; None if they are none.
+
+    Args:
+        values: labels as they were given.
+        photos: number N of the photos.
+    """
+    if len(values) != photos:
+        return None
+    rows = [_numbers(row, "labels") for row in values] if isinstance(values, list) else _numbers(values[:], "labels")
+    if len({row.shape for row in rows}) != 1:
+        return None
+    rows = np.asarray(rows)
+    rows = rows[:, 0] if rows.ndim == 3 and rows.shape[1] == 1 else rows
+    return rows.argmax(axis=1) if rows.ndim == 2 and _are_one_hot(rows) else None
+
+
+def first_of_one_hot(width: int, names: str | os.PathLike | list | dict | np.ndarray | None) -> int | None:
+    """The label of the first name, 0 or 1, of labels that were one-hot rows; None: names tell it, or there are none.
+
+    Args:
+        width: length of a row.
+        names: as for `class_names_of`.
+
+    Raises:
+        DataError: rows and names are not of as many classes.
+    """
+    listed = listed_names(names)
+    if isinstance(listed, dict) or not listed or listed[0].strip().lower() in BACKGROUNDS:
+        return None
+    if width - len(listed) not in (0, 1):
+        raise DataError(f"the labels are one-hot rows of {width} numbers, and there are {len(listed)} names: name all "
+                        "classes, or give labels.argmax(-1).")
+    return width - len(listed)
 
 
 def _numbers(values, what):
@@ -64,8 +115,9 @@ def _parted(flat, photos, counts, what):
     if counts is None and len(flat) == photos:
         counts = np.ones(photos, np.int64)
     if counts is None:
+        alone = "; one photo is given as lists of one, [images], [masks], [labels]" if photos in COLOURS else ""
         raise DataError(f"there are {len(flat)} {what} in a row and {photos} photos: say how many each photo has "
-                        "(counts=, --counts), or give a list with one array a photo.")
+                        f"(counts=, --counts), or give a list with one array a photo{alone}.")
     if counts.sum() != len(flat):
         raise DataError(f"the counts add up to {counts.sum()}, and there are {len(flat)} {what}: correct the counts.")
     return np.split(flat, np.cumsum(counts)[:-1])
@@ -122,7 +174,11 @@ def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | l
         tell("label", "without a name, after which its class is called: give names (names=, --names)",
              next(iter(known.values()), ""), len(known))
         return known
-    if first_label is None:
+    if first_label is None and not present:
+        first_label = 1
+        tell("name", "numbered from 1 on, for no photo has a label that tells: say otherwise by first_label=, "
+             "--first-label", names[0], len(names))
+    elif first_label is None:
         first_label = _first_label(present, names)
         last = first_label + len(names) - 1
         tell("label", f"numbered from {first_label} to {last}, as what occurs tells", f"{first_label} is {names[0]}",
@@ -135,7 +191,7 @@ def _only_name(given, planes):
     known = given[1:] if len(given) > 1 and given[0].strip().lower() in BACKGROUNDS else given
     if len(known) <= 1:
         return (known or [ONLY_CLASS])[0]
-    habit = ""
+    habit = " If masks are label maps, give whole numbers as [N, H, W]." if planes == 1 else ""
     if planes in (len(given), len(known)):
         habit = (f" Each photo has {planes} planes: planes are objects, not classes. If they are classes, give label "
                  "maps: masks.argmax over the planes, with one plane for the background, as [N, H, W].")
@@ -149,7 +205,15 @@ def listed_names(names: str | os.PathLike | list | dict | np.ndarray | None) -> 
         return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in
                 (() if names is None else names)]
     named = names if isinstance(names, dict) else read_names(names)
-    return list(named.values()) if list(named) == list(range(len(named))) else {int(k): v for k, v in named.items()}
+    if list(named) == list(range(len(named))):
+        return list(named.values())
+    try:
+        numbered = {int(label): name for label, name in named.items()}
+    except (TypeError, ValueError) as error:
+        label, name = next(iter(named.items()))
+        raise DataError(f"names has {label!r}: {name!r}, where a label and its name should be: give them as "
+                        '{1: "cat", 2: "dog"}, or a list of names.') from error
+    return numbered
 
 
 def _present(labels):
@@ -160,6 +224,36 @@ def _present(labels):
     if len(values) and (values[0] < 0 or values[-1] > 65535):
         raise DataError(f"the labels lie from {values[0]:.0f} to {values[-1]:.0f}: give numbers of classes, from 0 on.")
     return values.astype(int).tolist()
+
+
+def zeros_of_nothing(labels: list[np.ndarray] | None, first_label: int | None,
+                     names: str | os.PathLike | list | dict | np.ndarray | None,
+                     present: Callable[[int, int], np.ndarray], tell: Callable[..., None]) -> list[np.ndarray] | None:
+    """Which labels are zeros that fill up rows: all zeros, if those of LOOKED_AT photos have masks without a pixel.
+
+    Args:
+        labels: list of arrays [K], one a photo; None: there are none.
+        first_label, names: as for `class_names_of`; either may say that 0 is a class.
+        present: function of a photo's index and K -> bool [K], which of its objects have a pixel.
+        tell: as for `class_names_of`.
+
+    Returns:
+        list of bool [K], one a photo; None if zeros are labels, or there are none.
+    """
+    filled = [index for index, own in enumerate(labels or ()) if (own == 0).any()]
+    if not filled or first_label == 0 or not any(own.any() for own in labels):
+        return None
+    listed = names if isinstance(names, dict) else listed_names(names)
+    if isinstance(listed, dict) and (0 in listed or "0" in listed):
+        return None
+    for place in np.unique(np.linspace(0, len(filled) - 1, min(len(filled), LOOKED_AT)).astype(int)):
+        own = labels[filled[place]]
+        if present(filled[place], len(own))[own == 0].any():
+            return None
+    zeros = [own == 0 for own in labels]
+    tell("label", "0 of masks without a pixel, taken to fill up the rows: if 0 is a class, say first_label=0 "
+         "(--first-label)", f"photo {filled[0]}", sum(int(own.sum()) for own in zeros))
+    return zeros
 
 
 def _first_label(present, names):

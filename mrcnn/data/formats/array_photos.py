@@ -6,12 +6,13 @@ import numpy as np
 
 from mrcnn.data.bit_depth import REMEDY, is_faint, seen_as
 from mrcnn.data.formats.array_files import Hdf5Array
-from mrcnn.data.images import to_rgb
+from mrcnn.data.images import SHARES_END, are_shares, to_rgb
 from mrcnn.errors import DataError
 
 COLOURS = (1, 3, 4)  # grey, RGB, RGB with transparency
-LOOKED_AT = 8  # photos by which the range of values is told
+LOOKED_AT = 8  # photos of a type by which the range of its values is told
 UNIT, BYTES, WORDS = "unit", "bytes", "words"  # ranges: 0..1, 0..255, 0..65535
+ROUNDED = 1.001  # how far above its range a value may lie, of which nobody is told
 LAYOUTS = {"first": "[N, colours, height, width]", "last": "[N, height, width, colours]"}
 
 
@@ -33,13 +34,15 @@ class Photos:
         if channels not in (None, *LAYOUTS):
             raise DataError(f'channels={channels!r} is neither "first" nor "last".')
         self._images = images
+        _check_several(images, tell)
         shapes = self._shapes()
         self.count = len(shapes)
         if not self.count:
             raise DataError("the array of photos is empty.")
         self._first = _colours_lie_first(dict.fromkeys(shapes), size, channels)
         self._sizes = shapes if len(set(shapes)) > 1 else shapes[:1]
-        self._range = self._told_range(tell)
+        self._over = set()  # types of floats of 0..1 of which some lie above 1, which was told
+        self._ranges = self._told_ranges(tell)
 
     def _shapes(self):
         """Shape of each photo in the array."""
@@ -66,7 +69,7 @@ class Photos:
             matte: RGB under what is transparent.
 
         Returns:
-            uint8 [H, W, 3].
+            uint8 [H, W, 3], which shares no memory with the array.
 
         Raises:
             DataError: its values lie outside the range that the others have.
@@ -78,50 +81,99 @@ class Photos:
             return np.repeat(pixels[..., None], 3, axis=2)
         if pixels.shape[2] == 4:
             return to_rgb(Image.fromarray(pixels, "RGBA"), f"photo {index}", matte)
-        return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)
+        if pixels.shape[2] == 1:
+            return np.repeat(pixels, 3, axis=2)
+        return np.array(pixels, order="C")  # a copy: whoever draws on it leaves alone what was given
 
     def _pixels(self, index):
-        """uint8 [H, W] or [H, W, colours] of a photo."""
+        """uint8 [H, W] or [H, W, colours] of a photo, which may be a view of what was given."""
         values = np.asarray(self._images[index])
         if values.ndim == 3 and self._first:
             values = values.transpose(1, 2, 0)
-        if values.dtype == np.uint8 and self._range == BYTES:
+        kind = _kind(values.dtype)
+        if kind == BYTES:
             return values
+        chosen = self._ranges[kind]
         low, high = float(values.min()), float(values.max())
-        top = {UNIT: 1, BYTES: 255, WORDS: 65535}[self._range]
-        if not (low >= -1e-3 * top and high <= 1.001 * top):  # NaN is neither
-            raise DataError(f"photo {index} has values from {low:.6g} to {high:.6g}, the first ones lie from 0 to "
-                            f"{top}: bring all photos to one range, best uint8.")
-        if self._range == WORDS:
+        top = {UNIT: 1, BYTES: 255, WORDS: 65535}[chosen]
+        fits = high < SHARES_END if kind in self._over else high <= ROUNDED * top
+        dark = chosen == BYTES and kind == "f" and are_shares(high) and (values != np.floor(values)).any()
+        if dark or not (low >= (1 - ROUNDED) * top and fits):  # NaN is neither
+            raise DataError(f"photo {index} has values from {low:.9g} to {high:.9g}, the first ones of its type lie "
+                            f"from 0 to {top}: bring all photos to one range, best uint8.")
+        if chosen == WORDS:
             return (values.astype(np.int64) >> 8).astype(np.uint8)
         return np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
 
-    def _told_range(self, tell):
-        """UNIT, BYTES or WORDS, by the type of the values and by those of a few photos."""
-        places = sorted(set(np.linspace(0, self.count - 1, min(self.count, LOOKED_AT)).astype(int).tolist()))
-        samples = [np.asarray(self._images[place]) for place in places]
-        kinds = {sample.dtype.kind for sample in samples}
-        if not kinds <= set("uif"):
-            raise DataError(f"the photos have values of type {samples[0].dtype}: give uint8, or numbers.")
-        if all(sample.dtype == np.uint8 for sample in samples):
+    # --- What range values have ----------------------------------------------------------------------------------
+    def _told_ranges(self, tell):
+        """{kind of a type: UNIT, BYTES or WORDS}: each type that a list has is judged by photos of its own."""
+        if not isinstance(self._images, (list, tuple)):
+            kinds = {_kind(self._images.dtype): list(range(self.count))}
+        else:
+            kinds = {}
+            for place, image in enumerate(self._images):
+                kinds.setdefault(_kind(getattr(image, "dtype", None) or np.asarray(image).dtype), []).append(place)
+        if len(kinds) > 1:
+            first = "; ".join(f"photo {places[0]} is {_type_of(self._images[places[0]])}" for places in kinds.values())
+            tell("photo", "in a list of several types, each of which is taken by its own range", first, self.count)
+        return {kind: self._told_range(kind, places, tell) for kind, places in kinds.items()}
+
+    def _told_range(self, kind, places, tell):
+        """UNIT, BYTES or WORDS, by the values of a few of the photos of a type."""
+        if kind == BYTES:
             return BYTES
+        chosen = sorted(set(np.linspace(0, len(places) - 1, min(len(places), LOOKED_AT)).astype(int).tolist()))
+        samples = [np.asarray(self._images[places[number]]) for number in chosen]
+        if kind not in "uif":
+            raise DataError(f"the photos have values of type {samples[0].dtype}: give uint8, or numbers.")
         low = min(float(sample.min()) for sample in samples)
         high = max(float(sample.max()) for sample in samples)
-        if not low >= 0 or not np.isfinite(high) or high > (255 if "f" in kinds else 65535):
-            raise DataError(f"the photos have values from {low:.6g} to {high:.6g}, as normalised ones have: give them "
+        if not low >= 0 or not np.isfinite(high) or high > (255 if kind == "f" else 65535):
+            raise DataError(f"the photos have values from {low:.9g} to {high:.9g}, as normalised ones have: give them "
                             "as they were before, 0 to 255 or 0 to 1.")
-        if "f" in kinds:
-            chosen = UNIT if high <= 1 else BYTES
-            span = "0 to 1" if chosen == UNIT else "0 to 255"
-            tell("photo", f"of floats, taken to lie within {span}, for those looked at do", f"{low:.6g} to {high:.6g}",
-                 self.count)
-            return chosen
+        seen = f"{low:.9g} to {high:.9g}"
+        if kind == "f":
+            return self._range_of_floats(high, seen, len(places), tell)
         if high > 255:
             how = "of 16 bits, of which the high byte is taken"
             how += f", though those looked at hold {seen_as(int(high))}: {REMEDY}" if is_faint(int(high)) else ""
-            tell("photo", how, f"{low:.6g} to {high:.6g}", self.count)
+            tell("photo", how, seen, len(places))
             return WORDS
         return BYTES
+
+    def _range_of_floats(self, high, seen, count, tell):
+        """UNIT or BYTES. high: largest value seen; seen: range in words; count: number of photos."""
+        if high >= SHARES_END:
+            tell("photo", "of floats, taken to lie within 0 to 255, for those looked at do", seen, count)
+            return BYTES
+        if high > ROUNDED:
+            self._over.add("f")
+            tell("photo", "of floats, taken to lie within 0 to 1, for 255 would be far: what lies above 1 is cut off; "
+                 "divide by the largest value to keep it", seen, count)
+        else:
+            tell("photo", "of floats, taken to lie within 0 to 1, for those looked at do", seen, count)
+        return UNIT
+
+
+def _check_several(images, tell):
+    """Refuse one photo that was given for several; tell of what may be one."""
+    shape = () if isinstance(images, (list, tuple)) else tuple(images.shape)
+    if len(shape) == 3 and shape[2] in COLOURS:
+        raise DataError(f"images is one photo of shape {list(shape)}, where several are asked for: give lists of one, "
+                        "[images], [masks] and [labels]; save images[None].")
+    if len(shape) == 3 and shape[0] in COLOURS[1:]:
+        tell("photo", "grey, for images is [N, height, width]; one photo of that shape is given as [images]",
+             list(shape), shape[0])
+
+
+def _kind(dtype):
+    """BYTES for uint8, else "f" or "i" for floats or other whole numbers, or the kind of what is no number."""
+    return BYTES if dtype == np.uint8 else "i" if dtype.kind in "iu" else dtype.kind
+
+
+def _type_of(image):
+    return np.asarray(image).dtype
 
 
 def _colours_lie_first(shapes, size, channels):

@@ -6,6 +6,7 @@ before it is asked for.
 
 import io
 import os
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.formats import array_labels, array_masks, label_maps
 from mrcnn.data.formats.array_files import holds_arrays
+from mrcnn.data.formats.array_inputs import arrays_of
 from mrcnn.data.formats.array_masks import EACH, LABELS, NUMBERED, STACKED, Masks
 from mrcnn.data.formats.array_photos import Photos
 from mrcnn.data.formats.array_roles import arrays_by_role, files_in
@@ -22,6 +24,7 @@ from mrcnn.errors import DataError
 
 FORMAT = "arrays"
 MOST_PHOTOS = 20_000_000
+NOTHING = -1  # label of what fills up a row, and has no mask
 CHECKED_BOXES = 64  # objects whose boxes are held against their masks
 
 
@@ -42,7 +45,8 @@ class ArrayDataset(label_maps.WithLabelMaps):
         images: [N, 3, H, W], [N, H, W, 3] or [N, H, W], uint8 or floats of 0 to 1 or to 255; or a list of N arrays.
         masks: [M, H, W] of the objects of all photos in a row; or for each photo [K, H, W] or [H, W, K], as a list or
             in one array; or [N, H, W] of maps, whose values number the objects (with labels) or are labels (without).
-        labels: for each photo a list of the labels of its objects; or [M] in a row.
+        labels: for each photo a list of the labels of its objects; or [M] in a row; or one-hot rows [N, C] of one
+            object a photo.
         boxes: [K, 4] for each photo, or [M, 4] in a row; held against the masks, which boxes come from.
         counts: [N] numbers of objects, where labels lie in a row.
         names: of the classes, in the order of the labels, with or without the background's; or {label: name}, or the
@@ -65,10 +69,10 @@ class ArrayDataset(label_maps.WithLabelMaps):
                  first_label: int | None = None, channels: str | None = None, mapping: dict | str | None = None,
                  min_area: int | None = None) -> None:
         super().__init__()
-        if masks is None:  # a reader, to be loaded, or Matterport's class_map
+        given = {"images": images, "masks": masks, "labels": labels, "boxes": boxes, "counts": counts, "names": names}
+        if all(values is None for values in given.values()):  # a reader, to be loaded
             return
         self.start_loading("raise")
-        given = {"images": images, "masks": masks, "labels": labels, "boxes": boxes, "counts": counts, "names": names}
         self._register("arrays", given, None, first_label, channels, mapping, min_area)
         self.prepare()
 
@@ -121,29 +125,26 @@ class ArrayDataset(label_maps.WithLabelMaps):
     # --- Registering ---------------------------------------------------------------------------------------------
     def _register(self, source, given, limit, first_label, channels, mapping, min_area):
         """Hold the arrays against each other and register what they have."""
-        given = {role: list(values) if getattr(getattr(values, "dtype", None), "kind", "") == "O" else values
-                 for role, values in given.items() if values is not None}
-        if "images" not in given:
-            raise DataError("there are masks and no photos: give images.")
-        masks = given["masks"]
+        given = arrays_of(given)
+        masks, names = given["masks"], given.get("names")
         flat = not isinstance(masks, (list, tuple)) and len(masks.shape) == 3
         self._photos = Photos(given["images"], tuple(masks.shape[1:]) if flat else None, channels, self._tell)
         photos = self._photos.count
         if photos > MOST_PHOTOS:
             raise DataError(f"an array of {photos} photos, more than {MOST_PHOTOS}: refused.")
         counts = array_labels.read_counts(given["counts"], photos) if "counts" in given else None
+        given, first_label = self._without_one_hot(given, counts, first_label)
         self._labels, boxes = (
             array_labels.per_photo(given[role], photos, counts, role, depth) if role in given else None
             for role, depth in (("labels", 0), ("boxes", 1)))
         counts = self._counts(counts, self._labels, boxes)
         self._masks = Masks(masks, self._photos, counts, self._tell)
         if self._masks.kind == LABELS:
-            self._classes = self._map_classes(given.get("names"), mapping, min_area)
+            self._classes = self._map_classes(names, mapping, min_area)
             known = dict(enumerate(self._classes.names, 1))
         else:
             self.refuse(source, mapping=mapping, min_area=min_area)
-            known = array_labels.class_names_of(self._labels, given.get("names"), first_label, self._tell,
-                                                self._masks.depth())
+            known = self._named(names, first_label)
         for label, name in known.items():
             self.add_class(FORMAT, label, name)
         self._known = set(known)
@@ -152,6 +153,33 @@ class ArrayDataset(label_maps.WithLabelMaps):
         if boxes is not None:
             self._check_boxes(boxes)
         self.finish_loading(source)
+
+    def _without_one_hot(self, given, counts, first_label):
+        """(what is given, first_label), where labels that were one-hot rows, of one object a photo, are numbers."""
+        labels = given.get("labels")
+        if labels is None or not (counts is None or (counts == 1).all()):
+            return given, first_label
+        numbers = array_labels.of_one_hot(labels, self._photos.count)
+        if numbers is None or not array_masks.are_one_each(given["masks"], self._photos, np.shape(labels[0])[-1]):
+            return given, first_label
+        self._tell("label", "of rows with a single 1, taken as one-hot: the place of the 1 is the label; to say so "
+                   "give labels.argmax(-1)", f"photo 0 has label {numbers[0]}", len(numbers))
+        if first_label is None:
+            first_label = array_labels.first_of_one_hot(np.shape(labels[0])[-1], given.get("names"))
+        return {**given, "labels": numbers}, first_label
+
+    def _named(self, names, first_label):
+        """{label: name} of objects; labels that stand for nothing become NOTHING."""
+        zeros = array_labels.zeros_of_nothing(self._labels, first_label, names, self._masks.present, self._tell)
+        if zeros is None:
+            return array_labels.class_names_of(self._labels, names, first_label, self._tell, self._masks.depth())
+        labels = [own[~nothing] for own, nothing in zip(self._labels, zeros)]
+        try:
+            known = array_labels.class_names_of(labels, names, first_label, self._tell)
+        except DataError as error:
+            raise DataError(f"{error} Not counted are zeros, for their masks have no pixel.") from error
+        self._labels = [np.where(nothing, NOTHING, own).astype(np.int64) for own, nothing in zip(self._labels, zeros)]
+        return known
 
     def _add(self, source, index, counts):
         """Register one photo, or what is wrong with it."""
@@ -261,10 +289,11 @@ class ArrayDataset(label_maps.WithLabelMaps):
             int32 [N] class ids.
         """
         info = self.image_info[image_id]
-        if self._labels is None or not set(self._labels[info["index"]].tolist()) <= self._known:
+        if self._labels is None or not set(self._labels[info["index"]].tolist()) <= self._known | {NOTHING}:
             return super().object_classes(image_id)
         dropped = info.get("dropped", ())
-        labels = [label for number, label in enumerate(self._labels[info["index"]]) if number not in dropped]
+        labels = [label for number, label in enumerate(self._labels[info["index"]])
+                  if number not in dropped and label != NOTHING]
         class_ids = np.array([self.map_source_class_id(f"{FORMAT}.{int(label)}") for label in labels], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
@@ -291,15 +320,25 @@ class ArrayDataset(label_maps.WithLabelMaps):
         labels = None if self._labels is None else self._labels[index]
         count = -1
         for count, plane in enumerate(planes):
-            if labels is not None and count >= len(labels):
+            if labels is not None and (count >= len(labels) or labels[count] == NOTHING):
                 if plane.any():
-                    message = f"it has {len(labels)} labels, and mask {count} is not empty: give a label for each"
-                    yield Fault(name, "bad entry", message)
+                    message = f"it has {(labels != NOTHING).sum()} labels, and mask {count} is not empty: give a label "
+                    yield Fault(name, "bad entry", f"{message}for each")
                 continue
             label = next(iter(self._known)) if labels is None else labels[count]
-            yield self._entry(name, count, label, plane)
-        if labels is not None and count + 1 < len(labels):
+            entry = self._entry(name, count, label, plane)
+            yield self._told_empty(index, entry) if isinstance(entry, Fault) and entry.kind == "empty mask" else entry
+        if labels is not None and (labels[count + 1:] != NOTHING).any():
             yield Fault(name, "bad entry", f"it has {len(labels)} labels and {count + 1} masks: give a mask for each")
+
+    def _told_empty(self, index, fault):
+        """The fault of a mask without a pixel inside, which is told of if the mask is not empty itself."""
+        why = self._masks.why_empty(index, fault.number)
+        if not why:
+            return fault
+        fault = fault._replace(message=why)
+        warnings.warn(f"left out {fault}.", stacklevel=2)
+        return fault
 
     def _numbered(self, index, name, values):
         """Entries of a map whose value k is object k, or its fault."""
@@ -313,7 +352,9 @@ class ArrayDataset(label_maps.WithLabelMaps):
             return
         for number in range(len(labels) if self._labels is not None else extra):
             label = labels[number] if self._labels is not None else next(iter(self._known))
-            yield self._entry(name, number, label, values == number + 1)
+            mask = values == number + 1
+            if label != NOTHING or mask.any():
+                yield self._entry(name, number, label, mask)
 
     def _map_values(self, info: dict) -> np.ndarray | Fault | None:
         """As `WithLabelMaps` has it; masks of objects, and maps that number these, are no label maps."""
@@ -332,6 +373,8 @@ class ArrayDataset(label_maps.WithLabelMaps):
 
     def _entry(self, name, number, label, plane):
         """ObjectAnnotation of a mask, or what is wrong with it."""
+        if label == NOTHING:
+            return Fault(name, "bad entry", "its label is 0, as of what has no mask, and its mask is not empty", number)
         if int(label) not in self._known:
             return Fault(name, "unknown class", f"its label {label} has no name", number)
         if not plane.any():
