@@ -149,8 +149,8 @@ class Photos:
             return BYTES
         if high > ROUNDED:
             self._over.add("f")
-            tell("photo", "of floats, taken to lie within 0 to 1, for 255 would be far: what lies above 1 is cut off; "
-                 "divide by the largest value to keep it", seen, count)
+            tell("photo", "of floats, taken to lie within 0 to 1, for of 0 to 255 they would be black: what lies above "
+                 "1 is cut off; divide by the largest value to keep it", seen, count)
         else:
             tell("photo", "of floats, taken to lie within 0 to 1, for those looked at do", seen, count)
         return UNIT
