@@ -205,10 +205,10 @@ def check_objects(dataset: Dataset, source: str, use: str, objects: bool = True)
         dataset: of annotations, or drawn pictures, of which nothing is told
         source: what to call it
         use: "train" or "measure"
-        objects: whether these are looked for; for label maps it is no matter of which parts they are made
+        objects: whether these are looked for; for networks of label maps labelled pixels count, whatever their parts
 
     Raises:
-        DataError: if no object is left.
+        DataError: if no object is left, or no labelled pixel.
     """
     from mrcnn.data.annotated import AnnotatedDataset
     from mrcnn.data.curation.census import check_census

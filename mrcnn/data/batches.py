@@ -14,7 +14,14 @@ from mrcnn.data.augmentation import check_augmentation
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import SAMPLE
 from mrcnn.data.instance_samples import InstanceSamples
-from mrcnn.data.objects import check_prepared, count_classes, named_errors, speaks_for_its_masks, unpacked
+from mrcnn.data.objects import (
+    check_prepared,
+    count_classes,
+    labelled_classes,
+    named_errors,
+    speaks_for_its_masks,
+    unpacked,
+)
 from mrcnn.data.order import Passes, canvas_shapes, repeat_factors
 from mrcnn.errors import DataError
 
@@ -67,7 +74,7 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = int(batch_size or config.BATCH_SIZE)
         self.shuffle, self.steps = bool(shuffle), None if steps is None else int(steps)
         self.seed = int(config.SEED if seed is None else seed)
-        self.image_ids = _usable_images(dataset, config, image_ids)
+        self.image_ids = _usable_images(dataset, config, image_ids, samples)
         self.no_augmentation_sources = known_sources(dataset, no_augmentation_sources)
         self.samples, self.failure = samples(dataset, config), None
         self._epoch = int(first_epoch)
@@ -244,7 +251,7 @@ def known_sources(dataset: Dataset, names: Sequence[str] | str | None) -> frozen
     return names
 
 
-def _usable_images(dataset, config, image_ids):
+def _usable_images(dataset, config, image_ids, samples):
     """int [M]: ids of the photos to train on. Raises DataError if there are none, or too many classes."""
     check_prepared(dataset)
     if dataset.num_classes > config.NUM_CLASSES:
@@ -257,10 +264,18 @@ def _usable_images(dataset, config, image_ids):
         raise DataError(f"{type(dataset).__name__} has no photos: add_image some, then call prepare().")
     if not config.SKIP_EMPTY_IMAGES:
         return image_ids
-    filled = np.array([i for i in image_ids if _object_count(dataset, i)], int)
+    pixels = getattr(samples, "of_label_maps", False)
+    filled = np.array([i for i in image_ids if _is_filled(dataset, i, pixels)], int)
     if not len(filled):
-        raise DataError(f"None of {len(image_ids)} photos has an object: set SKIP_EMPTY_IMAGES=False to use them.")
+        what = "a labelled pixel" if pixels else "an object"
+        raise DataError(f"None of {len(image_ids)} photos has {what}: set SKIP_EMPTY_IMAGES=False to use them.")
     return filled
+
+
+def _is_filled(dataset, image_id, of_label_maps):
+    """Whether a photo has an object, or for a network of label maps a labelled pixel."""
+    labelled = labelled_classes(dataset, image_id) if of_label_maps else None
+    return bool(_object_count(dataset, image_id) if labelled is None else labelled.size)
 
 
 def _object_count(dataset, image_id):

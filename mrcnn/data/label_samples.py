@@ -189,6 +189,8 @@ class LabelSamples:
     image uint8 [B, H, W, 3]; labels uint8 [B, H, W]; active_classes bool [B, C].
     """
 
+    of_label_maps = True
+
     def __init__(self, dataset: Dataset, config: Settings):
         self.dataset, self.config = dataset, config
 

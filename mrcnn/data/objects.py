@@ -167,20 +167,40 @@ def class_counts(dataset: Dataset, image_ids: Collection[int] | None = None,
     return counts[:, 1:]
 
 
-def has_objects(dataset: Dataset, image_id: int) -> bool:
-    """Whether a photo has an object that is no crowd, by the label map where a data set tells of nothing else.
+def labelled_classes(dataset: Dataset, image_id: int) -> np.ndarray | None:
+    """Ids of the classes that have a pixel in the label map that a data set itself gives of a photo.
 
     Args:
         dataset: prepared Dataset.
         image_id: of the photo.
 
+    Returns:
+        int [N], ascending, without background and ignored pixels; None of a photo that has no label map.
+    """
+    known = known_label_map(dataset, image_id)
+    if known is None:
+        return None
+    present = np.unique(known)
+    return present[(present > 0) & (present < dataset.num_classes)].astype(int)
+
+
+def has_objects(dataset: Dataset, image_id: int, of_label_maps: bool = False) -> bool:
+    """Whether a photo has an object that is no crowd, by the label map where a data set tells of nothing else.
+
+    Args:
+        dataset: prepared Dataset.
+        image_id: of the photo.
+        of_label_maps: whether it is for a network of label maps, to which any labelled pixel is something to learn,
+            also of a part too small to be an object.
+
     Raises:
         DataError: naming the photo, if its objects cannot be read.
     """
     with named_errors(dataset, image_id):
-        known = None if speaks_for_its_masks(dataset, "object_classes") else known_label_map(dataset, image_id)
-        if known is not None:
-            return bool(((np.asarray(known) > 0) & (np.asarray(known) < dataset.num_classes)).any())
+        by_objects = speaks_for_its_masks(dataset, "object_classes") and not of_label_maps
+        labelled = None if by_objects else labelled_classes(dataset, image_id)
+        if labelled is not None:
+            return bool(labelled.size)
         return bool(class_counts(dataset, [image_id]).any())
 
 

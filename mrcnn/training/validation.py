@@ -51,7 +51,8 @@ class Figures(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         if not self.looked:  # once for all stages
-            warn_without_objects(self.dataset, self.limit, self.part)
+            of_label_maps = getattr(getattr(self.segmenter, "samples", None), "of_label_maps", False)
+            warn_without_objects(self.dataset, self.limit, self.part, of_label_maps)
         self.looked = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -64,25 +65,29 @@ class Figures(keras.callbacks.Callback):
             logs[f"{self.part}_{name}"] = self.measured[name] if due else math.nan
 
 
-def warn_without_objects(dataset: Dataset, limit: int | None = None, part: str = "val") -> None:
+def warn_without_objects(dataset: Dataset, limit: int | None = None, part: str = "val",
+                         of_label_maps: bool = False) -> None:
     """Warn of photos to be measured that have no object, for figures of objects are undefined on them.
 
     Args:
         dataset: prepared Dataset.
         limit: number of photos that are measured, the first ones; None takes all.
         part: of the data, "val" or "test".
+        of_label_maps: whether a network of label maps is measured: then labelled pixels count, not objects.
 
     Raises:
         DataError: naming a photo whose objects cannot be read.
     """
     image_ids = dataset.image_ids[:limit]
-    if any(has_objects(dataset, image_id) for image_id in image_ids):  # the first that has one ends it
+    if any(has_objects(dataset, image_id, of_label_maps) for image_id in image_ids):  # the first that has one ends it
         return
     limited = len(image_ids) < len(dataset.image_ids)
     which, remedy = ((f"The first {len(image_ids)} of {len(dataset.image_ids)}", "raise --evaluate-limit") if limited
                      else (f"All {len(image_ids)}", "give photos with objects"))
-    warnings.warn(f"{which} {PARTS.get(part, part)} photos have no object, so figures of objects, such as AP and IoU, "
-                  f"are NaN in every epoch, and no epoch is chosen by them: {remedy}.", stacklevel=3)
+    lacking = ("no labelled pixel, so figures of classes, such as object_IoU, are NaN or 0" if of_label_maps
+               else "no object, so figures of objects, such as AP and IoU, are NaN")
+    warnings.warn(f"{which} {PARTS.get(part, part)} photos have {lacking} in every epoch, and no epoch is chosen by "
+                  f"them: {remedy}.", stacklevel=3)
 
 
 class PartLoss(keras.callbacks.Callback):

@@ -194,3 +194,11 @@ def test_blank_rows_teach_nothing():
     (batch,) = Batches(data, TinyConfig(), shuffle=False, samples=LabelSamples)[0]
     LabelSamples(data, TinyConfig()).blank(batch, 1)
     assert (batch["labels"][0] != 255).all() and (batch["labels"][1] == 255).all() and not batch["image"][1].any()
+
+
+def test_empty_photos_are_those_without_a_labelled_pixel():
+    data, config = Boxes().load([], [], []), TinyConfig(SKIP_EMPTY_IMAGES=True)
+    data.label_map = lambda image_id: np.full((10, 12), (0, 1, 255)[image_id], np.uint8)  # of parts that are no objects
+    assert Batches(data, config, samples=LabelSamples).image_ids.tolist() == [1]
+    with pytest.raises(DataError, match="None of 2 photos has a labelled pixel: set SKIP_EMPTY_IMAGES=False"):
+        Batches(data, config, samples=LabelSamples, image_ids=[0, 2])

@@ -40,6 +40,7 @@ def test_a_photo_has_objects_by_what_its_data_set_tells():
     assert [has_objects(dataset, i) for i in (0, 1)] == [False, True]
     dataset.object_classes = lambda image_id: [[1], []][image_id]
     assert [has_objects(dataset, i) for i in (0, 1)] == [True, False]
+    assert [has_objects(dataset, i, of_label_maps=True) for i in (0, 1)] == [False, True]
     dataset.object_classes = lambda image_id: 1 // 0
     with pytest.raises(DataError, match="picture1.png: ZeroDivisionError"):
         has_objects(dataset, 1)

@@ -14,6 +14,7 @@ import pytest
 from tiny import Squares, TinyConfig
 
 from mrcnn.architectures.instances import InstanceSegmenter
+from mrcnn.data.label_samples import LabelSamples
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.model import MaskRCNN
@@ -213,6 +214,17 @@ def test_photos_to_be_measured_without_an_object_are_told_once():
         Figures(object(), Counted(0, 0, 1).load(3)).on_train_begin()
     with pytest.warns(UserWarning, match="All 2 test photos have no object.*give photos with objects"):
         warn_without_objects(Counted(0, 0).load(2), part="test")
+
+
+def test_networks_of_label_maps_are_measured_on_pixels_not_on_objects():
+    network, dataset = SimpleNamespace(samples=LabelSamples), Counted(0, 0).load(2)
+    dataset.label_map = lambda image_id: np.array([[0, 1]], np.uint8)  # of parts too small to be objects
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Figures(network, dataset).on_train_begin()
+    dataset.label_map = lambda image_id: np.array([[0, 255]], np.uint8)
+    with pytest.warns(UserWarning, match="All 2 validation photos have no labelled pixel, so .* object_IoU"):
+        Figures(network, dataset).on_train_begin()
 
 
 def test_a_figure_that_is_not_logged_is_said(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 from mrcnn.data.annotated import photo_name, select, without
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import Loss, warn_of_faults
-from mrcnn.data.objects import named_errors
+from mrcnn.data.objects import labelled_classes, named_errors
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 
@@ -23,6 +23,11 @@ USES = {
     "train": ("to train on", "cannot be learned"),
     "measure": ("to measure on", "are not measured"),
 }
+# The latter for networks of label maps: a class that is seen where none is has an IoU of 0.
+USES_OF_PIXELS = {
+    "train": "cannot be learned",
+    "measure": "count in the mean IoU, as 0, only if the network sees them",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +36,14 @@ class Census:
 
     Attributes:
         class_names: names of the classes, without background
-        counts: int64 [K] objects of each class, crowds not counted
+        counts: int64 [K] objects of each class, crowds not counted; of pixels, photos whose label map has the class
         photos: number of photos that are left
         crowds: number of crowds, which are ignored
         lost: {reason: number of objects} that were left out
         lost_photos: number of photos that were left out
         only_boxes: whether every outline is an upright rectangle
         parts: sentences on parts of label maps that are no objects of their own
+        pixels: whether it is for a network of label maps, for which pixels count where photos have label maps
     """
 
     class_names: list
@@ -48,6 +54,7 @@ class Census:
     lost_photos: int
     only_boxes: bool = False
     parts: tuple[str, ...] = ()
+    pixels: bool = False
 
     def lines(self, use: str) -> list[str]:
         """What a user must know of it, a line each; none where all is well. use: of USES."""
@@ -57,7 +64,8 @@ class Census:
             more = ", ..." if len(lacking) > SHOWN else ""
             names = ", ".join(map(str, lacking[:SHOWN])) + more
             total = len(self.class_names)
-            lines.append(f"{len(lacking)} of {total} classes have no object and {USES[use][1]}: {names}")
+            fate = f"no pixel and {USES_OF_PIXELS[use]}" if self.pixels else f"no object and {USES[use][1]}"
+            lines.append(f"{len(lacking)} of {total} classes have {fate}: {names}")
         objects, photos = int(self.counts.sum()), self.photos + self.lost_photos
         gone = {"crowds, which are ignored": self.crowds, **self.lost}
         total = objects + sum(gone.values())
@@ -71,12 +79,14 @@ class Census:
         return [*lines, *self.parts]
 
 
-def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> Census:
+def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = None, objects: bool = True) -> Census:
     """Count what is left of a data set, without decoding masks if the format allows.
 
     Args:
         dataset: prepared AnnotatedDataset
         progress: called as progress(done, total) after each photo
+        objects: whether objects are looked for; if not, a class counts once on each photo whose label map has a pixel
+            of it, for to a network of label maps it does not matter of which parts they are made, and of what size
 
     Returns:
         A Census.
@@ -87,7 +97,8 @@ def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = 
     counts, crowds = np.zeros(dataset.num_classes, np.int64), 0
     for done, image_id in enumerate(dataset.image_ids, 1):
         with named_errors(dataset, image_id):
-            class_ids = np.asarray(dataset.object_classes(image_id), int)
+            labelled = None if objects else labelled_classes(dataset, image_id)
+            class_ids = np.asarray(dataset.object_classes(image_id) if labelled is None else labelled, int)
         crowds += int((class_ids < 0).sum())
         np.add.at(counts, np.maximum(class_ids, 0), 1)
         if progress:
@@ -97,7 +108,7 @@ def take_census(dataset: Dataset, progress: Callable[[int, int], None] | None = 
         lost[loss.reason] += loss.objects
     photos = {loss.photo for loss in dataset.lost if loss.whole}
     return Census(dataset.class_names[1:], counts[1:], len(dataset.image_ids), crowds, dict(lost), len(photos),
-                  dataset.only_boxes, tuple(dataset.parts_lines()))
+                  dataset.only_boxes, tuple(dataset.parts_lines()) if objects else (), not objects)
 
 
 def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[int, int], None] | None = None,
@@ -109,13 +120,12 @@ def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[in
         source: what to call it
         use: of USES
         progress: called as progress(done, total) after each photo
-        objects: whether parts of label maps that are no objects of their own matter
+        objects: whether objects are looked for; if not, it is for a network of label maps
 
     Raises:
-        DataError: if no object is left.
+        DataError: if no object is left, or no labelled pixel.
     """
-    census = take_census(dataset, progress)
-    census = census if objects else dataclasses.replace(census, parts=())
+    census = take_census(dataset, progress, objects)
     lines = census.lines(use)
     if not census.counts.sum():
         reasons = [f"{count} {reason}" for reason, count in census.lost.items() if count]
@@ -123,10 +133,11 @@ def check_census(dataset: Dataset, source: str, use: str, progress: Callable[[in
             reasons.append(f"{census.crowds} are marked as crowds, which are ignored (--crowds objects takes them)")
         if census.lost_photos:
             reasons.append(f"{census.lost_photos} photos are left out")
+        reasons += census.parts  # which say how small ones become objects
         why = ", ".join(reasons) or "the photos have none"
-        raise DataError(
-            f"{source}: none of {census.photos} photos has an object {USES[use][0]}: {why}: see `data validate`."
-        )
+        what = "an object" if objects else "a labelled pixel"
+        more = "" if census.parts else ": see `data validate`"
+        raise DataError(f"{source}: none of {census.photos} photos has {what} {USES[use][0]}: {why}{more}.")
     for line in lines:
         warnings.warn(f"{source}: {line}.", stacklevel=2)
 

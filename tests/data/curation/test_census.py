@@ -145,14 +145,44 @@ def test_outlines_that_are_boxes_are_told(tmp_path):
     assert told(lambda: check_census(dataset, "a.json", "train"))[1] == []
 
 
-def test_parts_of_label_maps_that_are_no_objects_are_told(tmp_path):
+def maps(tmp_path, *parts, names="background\ncat\n", **options):
+    """Data set of a label map with parts of 5x5 pixels, whose labels are given."""
     labels = np.zeros((20, 30), np.uint8)
-    labels[:5, :5] = labels[10:15, 10:15] = 1
-    (tmp_path / "maps").mkdir()
+    for i, label in enumerate(parts):
+        labels[:5, 7 * i : 7 * i + 5] = label
+    (tmp_path / "maps").mkdir(exist_ok=True)
     Image.fromarray(labels).save(tmp_path / "maps" / "a.png")
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "a.jpg")
-    (tmp_path / "maps" / "label_names.txt").write_text("background\ncat\n")
-    dataset = open_dataset(tmp_path / "maps", tmp_path, min_area=9)
+    (tmp_path / "maps" / "label_names.txt").write_text(names)
+    return open_dataset(tmp_path / "maps", tmp_path, **options)
+
+
+def test_parts_of_label_maps_that_are_no_objects_are_told(tmp_path):
+    dataset = maps(tmp_path, 1, 1, min_area=9)
     _, (line,) = told(lambda: check_census(dataset, "maps", "train"))
     assert line.startswith("maps: 1 object is made of 2 parts that lie apart") and "--mapping" in line
     assert told(lambda: check_census(dataset, "maps", "train", objects=False))[1] == []  # for networks of label maps
+
+
+def test_small_parts_of_label_maps_are_enough_for_networks_of_label_maps(tmp_path):
+    dataset = maps(tmp_path, 1, 1)
+    for use in ("train", "measure"):
+        assert told(lambda use=use: check_census(dataset, "maps", use, objects=False)) == (None, [])
+        with pytest.raises(DataError, match="has an object to .*: 2 parts of label maps under 60 pixels.*--min-area 1"):
+            check_census(dataset, "maps", use)
+    with pytest.raises(DataError, match="maps: none of 1 photos has a labelled pixel to train on: the photos have"):
+        check_census(maps(tmp_path), "maps", "train", objects=False)
+
+
+def test_classes_of_networks_of_label_maps_are_counted_by_their_pixels(tmp_path):
+    dataset = maps(tmp_path, 2, 255, names="background\ncat\nearring\nhat\n")
+    assert take_census(dataset, objects=False).counts.tolist() == [0, 1, 0]
+    _, (line,) = told(lambda: check_census(dataset, "maps", "train", objects=False))
+    assert line == "maps: 2 of 3 classes have no pixel and cannot be learned: cat, hat."
+    _, (line,) = told(lambda: check_census(dataset, "maps", "measure", objects=False))
+    assert "no pixel and count in the mean IoU, as 0, only if the network sees them: cat, hat." in line
+
+
+def test_objects_stand_for_pixels_where_there_are_no_label_maps(tmp_path):
+    dataset = open_dataset(write(tmp_path, [HAT, SHOE], [HAT], []))
+    assert take_census(dataset, objects=False).counts.tolist() == [2, 1]
