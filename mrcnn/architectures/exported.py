@@ -20,7 +20,7 @@ from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
 from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.parity import place
-from mrcnn.export.running import CHOOSE_PRECISION, open_file, read_about
+from mrcnn.export.running import CHOOSE_PRECISION, of_objects, open_file, read_about
 from mrcnn.inference.detector import Detector
 from mrcnn.inference.labeler import Labeler
 from mrcnn.weights.files import DEFAULT_ARCHITECTURE
@@ -219,7 +219,7 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     if fixed:
         raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
                           f"checkpoint again with --set {fixed[0]}=...")
-    kind = ExportedDetector if "boxes" in about["outputs"] else ExportedLabeler
+    kind = ExportedDetector if of_objects(about) else ExportedLabeler
     return kind(path, about, open_file(path, about, wanted.PRECISION), wanted)
 
 

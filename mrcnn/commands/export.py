@@ -14,7 +14,7 @@ from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_scores
 from mrcnn.commands.settings import asked_settings, finds_objects, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
-from mrcnn.export.running import is_exported
+from mrcnn.export.running import format_of, is_exported
 from mrcnn.outputs import claim_outputs
 
 if TYPE_CHECKING:
@@ -29,6 +29,10 @@ def export(options: argparse.Namespace) -> None:
     """Write the file, and beside it the JSON file that tells how to use it."""
     from mrcnn.export.asked import is_calibrated
 
+    try:
+        options.format = format_of(options.output, options.format)
+    except ExportError as error:
+        raise UsageError(f"--output {error}") from error
     if options.image_side and (options.height or options.width):
         raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
     height, width = options.image_side or options.height, options.image_side or options.width
@@ -130,10 +134,11 @@ def any_canvas(path: str, options: argparse.Namespace, overrides: dict) -> dict:
 def add_export(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "export", export, "Write a checkpoint as a file that runs without this program.")
     add_weights(command)
-    command.add_argument("--format", choices=tuple(ENDINGS), default="savedmodel",
-                         help="savedmodel (default): TensorFlow alone runs it; onnx: onnxruntime and others; openvino: "
+    command.add_argument("--format", choices=tuple(ENDINGS),
+                         help="savedmodel, a folder: TensorFlow alone runs it; onnx: onnxruntime and others; openvino: "
                               "OpenVINO, the fastest on Intel's processors; litert: phones and small machines, "
-                              "formerly TensorFlow Lite")
+                              "formerly TensorFlow Lite (default: by the ending of --output, .onnx, .xml or .tflite, "
+                              "else savedmodel)")
     add_output(command, "PATH", "file to write (default: beside the checkpoint)")
     command.add_argument("--image-size", type=positive, metavar="N", dest="image_side",
                          help="canvas of N x N pixels (default: that of the training)")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.options import AUTO, parse_setting, parse_stages, start_keras
 from mrcnn.commands.own_data import reads
 from mrcnn.errors import UsageError, UserError
+from mrcnn.export.running import is_exported, of_objects, read_about
 from mrcnn.training.runs import find_last_checkpoint
 
 if TYPE_CHECKING:
@@ -207,6 +208,12 @@ def class_of_option(options: argparse.Namespace) -> type[Segmenter]:
 
 def finds_objects(options: argparse.Namespace) -> bool:
     """Whether the network of a command finds objects; also where that cannot be told yet."""
+    path = getattr(options, "weights", None) or ""
+    if getattr(options, "architecture", None) is None and is_exported(path):
+        try:  # Keras need not be installed beside such a file
+            return of_objects(read_about(path))
+        except UserError:
+            return True  # who opens the file says what is wrong with it
     if is_mask_rcnn(options):
         return True
     start_keras()  # which keeps TensorFlow's own lines back

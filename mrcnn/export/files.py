@@ -27,25 +27,26 @@ from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
 from mrcnn.export.packages import brief
 from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
-from mrcnn.export.running import OPENERS
+from mrcnn.export.running import OPENERS, format_of
 from mrcnn.files import whole_file, whole_folder, write_json
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
 
 
-def export(model: object, path: str | os.PathLike, format: str = "savedmodel", height: int | None = None,
+def export(model: object, path: str | os.PathLike, format: str | None = None, height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
            photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
            opset: int | None = None, quantize: str | None = None, dynamic: bool = False,
            label_settings: dict | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
 
-    A JSON file at path + ".json" describes it. The file's size and its largest difference are printed.
+    A JSON file at path + ".json" describes it. The file's format, size and largest difference are printed.
 
     Args:
         model: network of any architecture in mode "inference", on the TensorFlow backend.
         path: of the file to write; of the folder for a SavedModel.
-        format: "savedmodel", "onnx", "openvino" (path is NAME.xml, NAME.bin comes with it) or "litert".
+        format: "savedmodel", "onnx", "openvino" (path is NAME.xml, NAME.bin comes with it) or "litert"; None: that of
+            the path's ending (.onnx, .xml, .tflite), else a SavedModel.
         height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
         batch: number of photos that the file takes at once.
         dtype: of the input image, "uint8" or "float32".
@@ -68,9 +69,7 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         ExportError: the network cannot be written, or the file differs from it; nothing is left then.
         DataError: the disk does not take the file; nothing is left then.
     """
-    if format not in FORMATS:
-        raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
-    path = os.path.normpath(os.fspath(path))
+    path, format = os.path.normpath(os.fspath(path)), _known_format(path, format)
     _check(model, path, format, batch, dtype)
     opset = check_opset(opset, format)
     check_quantize(quantize, format, photos)
@@ -91,8 +90,15 @@ def export(model: object, path: str | os.PathLike, format: str = "savedmodel", h
         told = model.exported.in_words(about["checked"])
         _refuse_others(model, about, told, tolerance)
     write_json(path + ".json", about)
-    print("\n".join([f"{path}: {size / 1e6:.1f} MB; {told}", *model.exported.notes(model.config)]))
+    print("\n".join([f"{_kind(path, format)}{size / 1e6:.1f} MB; {told}", *model.exported.notes(model.config)]))
     return about
+
+
+def _known_format(path, format):
+    """As `format_of` has it; raises ExportError for a format that there is none of."""
+    if format not in (None, *FORMATS):
+        raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
+    return format_of(path, format)
 
 
 def _refuse_others(model, about, told, tolerance):
@@ -298,6 +304,11 @@ FORMATS = {
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def _kind(path, format):
+    """What stands in front of the size of what was written."""
+    return f"{path}: {format}, {'a folder of ' if os.path.isdir(path) else ''}"
 
 
 def _size(path):

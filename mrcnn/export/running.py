@@ -27,6 +27,32 @@ def is_exported(path: str | os.PathLike) -> bool:
     return os.path.isfile(path) and _is_about(_read(path + ".json"))
 
 
+def format_of(path: str | os.PathLike | None, format: str | None = None) -> str:
+    """The format of a file that is to be written: as asked, else by its ending, else a SavedModel, which is a folder.
+
+    Args:
+        path: of the file; None: not named yet.
+        format: as asked; None: it was not.
+
+    Returns:
+        The name of a format.
+
+    Raises:
+        ExportError: the path has the ending of another format than the one that was asked for, or of weights alone.
+    """
+    stem, ending = os.path.splitext(os.path.normpath(os.fspath(path or "")))
+    known = ENDINGS.get(ending.lower())
+    usual = {name: own for own, name in ENDINGS.items()}
+    if ending.lower() == ".bin" and format in (None, "openvino"):
+        raise ExportError(f"{path}: .bin has the weights of an OpenVINO file: name the file {stem}.xml, and they come "
+                          "with it.")
+    if known and format not in (None, known):
+        own = f"{stem}{usual.get(format, '_savedmodel')}"
+        raise ExportError(f"{path} has the ending of a file of {known}, and the format asked for is {format}: ask for "
+                          f"{known}, or name the file {own}.")
+    return format or known or "savedmodel"
+
+
 def read_about(path: str | os.PathLike) -> dict:
     """Read what an exported file is, as `mrcnn.export.files.export` wrote it beside the file.
 
@@ -57,6 +83,15 @@ def read_about(path: str | os.PathLike) -> dict:
         raise ExportError(f"{beside} holds no settings ({about.get('written_by', 'unknown writer')}): export the "
                           "checkpoint again, and the file can be used here.")
     return about
+
+
+def of_objects(about: dict) -> bool:
+    """Whether an exported file finds objects; if not, it tells a class of each pixel.
+
+    Args:
+        about: what `read_about` gave.
+    """
+    return "boxes" in about.get("outputs", ())
 
 
 def open_file(path: str | os.PathLike, about: dict, precision: str = "float32") -> Callable[[dict], dict]:

@@ -117,6 +117,14 @@ def test_label_settings_tuned_for_other_weights_are_told(seen, checkpoint, monke
     assert seen.named["label_settings"]["tuned_with"]["sha256"] == "12"
 
 
+def test_the_ending_of_the_output_tells_the_format(seen, checkpoint, tmp_path, capsys):
+    path = checkpoint()
+    assert fashion.main(["export", "--weights", path, "--output", str(tmp_path / "x.onnx")]) == 0
+    assert seen.arguments[1:3] == (str(tmp_path / "x.onnx"), "onnx") and seen.overrides == {"PRECISION": "float32"}
+    assert fashion.main(["export", "--weights", path, "--output", "x.onnx", "--format", "savedmodel"]) == 2
+    assert "error: --output x.onnx has the ending of a file of onnx" in capsys.readouterr().err
+
+
 def test_the_opset_reaches_the_export(seen, checkpoint):
     assert fashion.main(["export", "--weights", checkpoint(), "--format", "onnx", "--opset", "16"]) == 0
     assert seen.named["opset"] == 16

@@ -276,7 +276,7 @@ def test_a_quantised_file_has_to_agree_with_the_network_in_half_of_the_objects(p
 def test_size_and_difference_are_printed(pretended, model, tmp_path, capsys):
     pretended(lambda outputs: outputs)
     export(model, tmp_path / "new" / "file", "pretended", photos=[photo(40, 60)])
-    assert re.search(r"file: 0\.0 MB; largest difference 0 .*objects in 2 pictures", capsys.readouterr().out)
+    assert re.search(r"file: pretended, 0\.0 MB; largest difference 0 .*objects in 2 pictures", capsys.readouterr().out)
 
 
 def test_what_is_not_in_the_file_is_printed_and_label_settings_are_kept(pretended, model, tmp_path, capsys):
@@ -320,6 +320,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
     ({"photos": [np.zeros((9, 9), np.uint8)]}, r"photos\[0\] is uint8 \[9, 9\]: give uint8 \[height, width, 3\]"),
     ({"photos": []}, "photos is empty"),
     ({"format": "openvino"}, r"file: an OpenVINO file is NAME\.xml"),
+    ({"path": "a.onnx", "format": "litert"}, r"a\.onnx has the ending of a file of onnx, .* name the file a\.tflite"),
     ({"quantize": "int4"}, "quantize='int4': give float16 or int8, or None"),
     ({"quantize": "float16"}, "savedmodel files are not written in float16: take openvino"),
     ({"format": "savedmodel", "quantize": "int8"}, "savedmodel files are not written in int8: take onnx"),
@@ -329,7 +330,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
 ])
 def test_bad_arguments_have_one_line(arguments, message, model, tmp_path):
     with pytest.raises(ExportError, match=message) as caught:
-        export(model, tmp_path / "file", **arguments)
+        export(model, **{"path": tmp_path / "file", **arguments})
     assert "\n" not in str(caught.value) and os.listdir(tmp_path) == []
 
 

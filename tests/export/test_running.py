@@ -1,12 +1,13 @@
 """Exported files run again: what is one, and the line that says why one cannot be used."""
 
 import json
+import pathlib
 import sys
 
 import pytest
 
 from mrcnn.errors import ExportError, RunError
-from mrcnn.export.running import is_exported, open_file, read_about
+from mrcnn.export.running import format_of, is_exported, open_file, read_about
 from mrcnn.ops import forks
 
 ABOUT = {"format": "onnx", "inputs": {"image": {}}, "settings": {}, "written_by": "mrcnn 0"}
@@ -70,3 +71,23 @@ def test_a_savedmodel_does_not_run_in_a_forked_process(tmp_path, monkeypatch):
     for asked in (lambda: open_file(path, about), lambda: run({})):
         with pytest.raises(RunError, match="was forked from"):
             asked()
+
+
+@pytest.mark.parametrize("path, asked, format", [
+    (None, None, "savedmodel"), ("saved", None, "savedmodel"), ("v1.2", None, "savedmodel"), (None, "onnx", "onnx"),
+    ("a.onnx", None, "onnx"), ("A.ONNX", None, "onnx"), ("a.onnx/", None, "onnx"), ("b/a.xml", None, "openvino"),
+    (pathlib.Path("a.tflite"), None, "litert"), ("a.tflite", "litert", "litert"), ("a", "onnx", "onnx"),
+])
+def test_the_format_is_that_of_the_ending_unless_asked(path, asked, format):
+    assert format_of(path, asked) == format
+
+
+@pytest.mark.parametrize("path, asked, message", [
+    ("a.onnx", "savedmodel", "a.onnx has the ending of a file of onnx, and the format asked for is savedmodel: ask for "
+                             "onnx, or name the file a_savedmodel"),
+    ("a.tflite", "onnx", "ending of a file of litert.* name the file a.onnx"),
+    ("a.bin", None, "a.bin: .bin has the weights of an OpenVINO file: name the file a.xml"),
+])
+def test_an_ending_of_another_format_is_refused(path, asked, message):
+    with pytest.raises(ExportError, match=message):
+        format_of(path, asked)
