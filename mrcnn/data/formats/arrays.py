@@ -20,6 +20,7 @@ from mrcnn.data.formats.array_masks import EACH, LABELS, NUMBERED, STACKED, Mask
 from mrcnn.data.formats.array_photos import Photos
 from mrcnn.data.formats.array_roles import arrays_by_role, files_in
 from mrcnn.data.formats.label_mapping import IGNORED, label_classes
+from mrcnn.data.formats.label_words import begins_with_nothing, from_0
 from mrcnn.errors import DataError
 
 FORMAT = "arrays"
@@ -207,10 +208,12 @@ class ArrayDataset(label_maps.WithLabelMaps):
     def _map_classes(self, names, mapping, min_area):
         """LabelClasses of label maps."""
         listed = array_labels.listed_names(names)
-        if isinstance(listed, list) and listed and listed[0].strip().lower() not in array_labels.BACKGROUNDS:
-            listed = dict(enumerate(listed, 1))  # 0 is the background, which has no name here
+        if isinstance(listed, list) and listed and not begins_with_nothing(listed):
+            self._tell("name", "counted from label 1 on, as 0 is the background, which has none: if the first is that "
+                       "of 0, write background in its place", listed[0], len(listed))
+            listed = dict(enumerate(listed, 1))
         elif isinstance(listed, list):
-            listed = dict(enumerate(listed))
+            listed = from_0(dict(enumerate(listed)))
         if not listed:
             present = set()
             for index in range(self._photos.count):
@@ -222,7 +225,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
             raise DataError("the maps have no label but 0, the background: there is nothing to learn.")
         self._tell("mask", "taken as a map of its photo, whose values are labels", "no labels are given for objects",
                    self._masks.count)
-        return label_classes({0: "background", **listed}, mapping, min_area)
+        return label_classes({0: "background", **listed}, mapping, min_area, self._tell)
 
     def _check_boxes(self, boxes):
         """Tell of boxes that do not fit the masks, as where masks and labels are in different orders."""

@@ -15,6 +15,7 @@ import os
 import numpy as np
 
 from mrcnn.data.formats.label_mapping import IGNORED, find_file
+from mrcnn.data.formats.label_words import from_0
 from mrcnn.data.formats.names_files import colour_entries, read_names
 from mrcnn.errors import DataError
 
@@ -100,7 +101,7 @@ def read_labels(names: str | os.PathLike, folder: str | os.PathLike) -> tuple[di
     if colours is not None:
         listed = {colour: label for label, (_, colour) in _numbered(colours).items()}
         return {label: name for label, (name, _) in _numbered(colours).items()}, Colours(listed, True)
-    labels = read_names(names)
+    labels = from_0(read_names(names))
     path = find_file(folder, COLOUR_FILES)
     colours = None if path is None else read_colours(path)
     if colours is None:
@@ -121,7 +122,7 @@ def label_names(path: str | os.PathLike) -> dict[int, str]:
         DataError: naming the file and what is wrong.
     """
     colours = read_colours(path)
-    return read_names(path) if colours is None else {k: name for k, (name, _) in _numbered(colours).items()}
+    return from_0(read_names(path)) if colours is None else {k: name for k, (name, _) in _numbered(colours).items()}
 
 
 def _numbered(colours):

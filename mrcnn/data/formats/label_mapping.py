@@ -12,7 +12,8 @@ A mapping file looks like this; only "classes" must be there:
   "*" stands for all labels but 0 that are named nowhere else.
 * "background": labels that are class 0. Label 0 is background unless it is named elsewhere. If "background" is left
   out, so are all labels named nowhere; if it is there (and there is no "*"), a label named nowhere is an error.
-* "ignore": labels whose pixels count neither as a class nor as background. The label 255 is always ignored.
+* "ignore": labels whose pixels count neither as a class nor as background. The label 255 is always ignored. So are,
+  where they are named nowhere, labels called "void" or "ignore"; such ones called "background" are background.
 * "instances": how a class becomes objects. "parts": each part of its pixels that hangs together, over corners too, is
   an object; "union": all such parts together are one. A class that is not listed is "parts" if it is called like one
   of PAIRED, else "union".
@@ -25,15 +26,14 @@ Without a mapping every label but 0 is a class of its own. Ready mappings go by 
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from mrcnn.data.formats.label_words import IGNORED, is_no_class, stands_for, words_among
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
-IGNORED = 255
-IGNORE = ("ignored", "ignore", "void", "__ignore__")  # what files of names call it
 UNKNOWN = -1
 MIN_AREA = 60  # pixels
 NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat", "label_colors.txt", "label_colours.txt",
@@ -133,7 +133,7 @@ class LabelClasses:
 
 
 def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict | None = None,
-                  min_area: int | None = None) -> LabelClasses:
+                  min_area: int | None = None, tell: Callable[..., None] | None = None) -> LabelClasses:
     """What a mapping makes of labels.
 
     Args:
@@ -141,6 +141,7 @@ def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict
         mapping: path of a mapping file, name of one of READY_MAPPINGS, or such a dict; None makes every label but 0 a
             class of its own.
         min_area: in place of the mapping's.
+        tell: function(what, how, first), which is told of labels that their names do not make classes; None warns.
 
     Returns:
         LabelClasses.
@@ -152,7 +153,7 @@ def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict
     if min_area is not None:
         content = {**content, "min_area": min_area} if isinstance(content, dict) else content
     _check_mapping(where, content)
-    if label_names.get(IGNORED, IGNORE[0]).lower() not in (*IGNORE, "unlabeled", "unlabelled"):
+    if stands_for(label_names.get(IGNORED, "void")) != IGNORED and not is_no_class(label_names[IGNORED]):
         warnings.warn(f"label {IGNORED}, called {label_names[IGNORED]}, is ignored, as in all maps: give this class "
                       "another number, in the names and in the maps.", stacklevel=2)
     classes, table = content["classes"], _empty_table(label_names)
@@ -170,6 +171,7 @@ def label_classes(label_names: dict[int, str], mapping: str | os.PathLike | dict
                 if number in owners:
                     raise DataError(f"{where}: label {label!r} is in {owners[number]!r} and in {name!r}: name it once.")
                 owners[number], table[number] = name, value
+    _place_words(table, owners, label_names, tell or _warn)
     _place_rest(table, owners, rest, label_names, "background" in content, where)
     ways = content.get("instances", {})
     parts = {i for i, name in enumerate(classes, start=1) if ways.get(name, _usual_way(name)) == "parts"}
@@ -180,6 +182,24 @@ def _empty_table(label_names):
     table = np.full(max(max(label_names), IGNORED) + 1, UNKNOWN, np.int16)
     table[IGNORED] = IGNORED
     return table
+
+
+def _place_words(table, owners, label_names, tell):
+    """Take labels as their names say that the mapping does not name, and tell of a label 0 that is called a class."""
+    for label, value in words_among(label_names).items():
+        if label not in owners:
+            owners[label], table[label] = label_names[label], value
+            tell("label", f"that {'is ignored' if value else 'is background'} by its name: to make it something else, "
+                 "name it in a mapping (--mapping, mapping=)", f"{label}, {label_names[label]}")
+    if 0 not in owners and not is_no_class(label_names.get(0, "background")):
+        tell("label", "with the name of a class that is background, as 0 always is: make it a class by a mapping "
+             "(--mapping, mapping=), or write background before the names if they lack it", f"0, {label_names[0]}")
+    if 0 not in label_names:
+        table[0] = 0
+
+
+def _warn(what, how, first):
+    warnings.warn(f"1 {what} {how} (first: {first}).", stacklevel=5)
 
 
 def _place_rest(table, owners, rest, label_names, complete, where):
@@ -217,10 +237,14 @@ def _read_mapping(mapping, label_names):
     """(what to call it in messages, its content)."""
     if mapping is None:
         # Names of labels need not be distinct, names of classes in a mapping must.
-        classes = {}
+        classes, words = {}, words_among(label_names)
         for label, name in label_names.items():
-            if label not in (0, IGNORED):
+            if label not in (0, IGNORED) and label not in words:
                 classes[name if name not in classes else f"{name} ({label})"] = [label]
+        if not classes:
+            listed = ", ".join(f"{label} {name}" for label, name in list(label_names.items())[:5])
+            raise DataError(f"the names of the labels have no class, but {listed}: 0 is the background, 255 and void "
+                            "are ignored. Write background before the names if they lack it, or give a mapping.")
         return "the names of the labels", {"classes": classes}
     if not isinstance(mapping, (str, os.PathLike)):
         return "mapping", mapping

@@ -169,7 +169,7 @@ class LabelMapDataset(WithLabelMaps):
             wanted = ", ".join(label_mapping.NAMES_FILES)
             raise DataError(f"{annotations}: has no file of label names ({wanted}): give one (names=, --names).")
         listed, colours = label_colours.read_labels(names, annotations)
-        classes = label_mapping.label_classes(listed, mapping, min_area)
+        classes = label_mapping.label_classes(listed, mapping, min_area, self.note)
         place = images or _photo_folder(annotations)
         same = os.path.abspath(place) == os.path.abspath(annotations)  # then a map finds itself
         folder = PhotoFolder(place, None if same else self.note)

@@ -112,7 +112,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
                 raise DataError(f"{source}: its label maps have no names: give a file of them, such as id2label.json "
                                 "(names=, --names).")
             listed = label_names(names)
-            self._classes, rows = label_classes(listed, mapping, min_area), self._rows.count
+            self._classes, rows = label_classes(listed, mapping, min_area, self.note), self._rows.count
             maps = map(self._stored_map, binary_maps.of_a_few(range(rows if limit is None else min(rows, limit))))
             self._inside = binary_maps.label_of_255(listed, maps, rows, "row 0", self.note)
             known = dict(enumerate(self._classes.names, 1))

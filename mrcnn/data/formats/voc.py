@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import label_colours, label_mapping, voc_layout
+from mrcnn.data.formats import label_colours, label_mapping, label_words, voc_layout
 from mrcnn.data.formats.label_files import other_size, png_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
 from mrcnn.data.formats.label_maps import FORMAT as LABELS
@@ -77,7 +77,7 @@ class VocDataset(LabelMapDataset):
         if root is None:
             raise DataError(f"{annotations}: needs SegmentationObject, which numbers objects, and SegmentationClass "
                             "beside it, which tells their classes: give the folder that has both.")
-        classes, colours, self._words = self._classes(root, names, mapping)
+        classes, colours, self._words = self._classes(root, names, mapping, self.note)
         folder = PhotoFolder(images or os.path.join(root, voc_layout.PHOTOS), self.note)
         stems = voc_layout.stems_of(root, split, self, annotations)[:limit]
         part_of = {} if split is not None else voc_layout.parts_of_stems(root)
@@ -104,7 +104,7 @@ class VocDataset(LabelMapDataset):
         return self
 
     @staticmethod
-    def _classes(root, names, mapping):
+    def _classes(root, names, mapping, tell):
         """(LabelClasses, Colours, {label: 0 or 255 that it stands for}) of the labels of SegmentationClass."""
         names = names or voc_layout.names_file(root)
         folder = voc_layout.class_folder(root)
@@ -114,11 +114,9 @@ class VocDataset(LabelMapDataset):
             colours = label_colours.Colours({usual[label]: label for label in (*listed, IGNORED)}, False)
         else:
             listed, colours = label_colours.read_labels(names, folder)
-        listed, ignored = voc_layout.without_words(listed)
-        classes = label_mapping.label_classes(listed, mapping)
-        for label, value in {**ignored, **({0: 0} if classes.table[0] == UNKNOWN else {})}.items():
-            classes.table[label] = value
-        return classes, colours, ignored
+        classes = label_mapping.label_classes(listed, mapping, tell=tell)
+        words = label_words.words_among(listed).items()
+        return classes, colours, {label: value for label, value in words if classes.table[label] == value}
 
     def _add_voc(self, root, stem, name, folder, classes, colours, details):
         """Register one photo, or what is wrong with it."""

@@ -6,7 +6,6 @@ import numpy as np
 
 from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
-from mrcnn.data.formats.label_mapping import IGNORE, IGNORED
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -17,7 +16,6 @@ LISTS = os.path.join("ImageSets", "Segmentation")
 NAMES_FILES = ("labelmap.txt", "class_names.txt", "label_names.txt", "labels.txt")
 VOC_CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
                "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-BACKGROUND = ("background", "_background_", "__background__")
 ALIASES = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 USUAL = ("train", "val", "test")
 ALL = ("default", "all")  # lists of all photos, as CVAT writes one
@@ -65,22 +63,6 @@ def names_file(root: str | os.PathLike) -> str | None:
     """Path of the file of class names; None if there is none."""
     paths = (os.path.join(root, name) for name in NAMES_FILES)
     return next(filter(os.path.isfile, paths), None)
-
-
-def without_words(listed: dict[int, str]) -> tuple[dict[int, str], dict[int, int]]:
-    """Class names without those that stand for the background or for what is ignored.
-
-    Args:
-        listed: {label: name}.
-
-    Returns:
-        ({label: name}, {label: 0 or IGNORED} of what was taken out).
-    """
-    if listed.get(0, "").lower() in IGNORE and 1 in listed:  # LabelMe's labels.txt, which begins with -1
-        listed = {label - 1: name for label, name in listed.items() if label}
-    words = {label: 0 for label, name in listed.items() if name.lower() in BACKGROUND and label}
-    words.update({label: IGNORED for label, name in listed.items() if name.lower() in IGNORE})
-    return {label: name for label, name in listed.items() if label not in words}, words
 
 
 # --- Lists of photos -------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import voc_layout, written_photos
 from mrcnn.data.formats.label_colours import voc_colours
 from mrcnn.data.formats.label_mapping import IGNORED
+from mrcnn.data.formats.label_words import stands_for
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
 from mrcnn.data.objects import known_label_map
 from mrcnn.errors import DataError
@@ -122,9 +123,8 @@ def painted(objects: list[ObjectAnnotation], size: tuple[int, int], told: "_Told
 
 def _checked_names(names, path):
     """(name of the file of classes, its lines)."""
-    words = (*voc_layout.BACKGROUND, *voc_layout.IGNORE)
     for name in names:
-        if name.lower() in words or name != name.strip() or len(name.splitlines()) > 1:
+        if stands_for(name) is not None or name != name.strip() or len(name.splitlines()) > 1:
             raise DataError(f"{path}: a class called {name!r} has another meaning in this form: give it another name.")
     if len(names) > MOST_CLASSES:
         raise DataError(f"{path}: {len(names)} classes are more than the {MOST_CLASSES} of this form: leave some out.")

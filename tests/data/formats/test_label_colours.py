@@ -151,3 +151,17 @@ def test_colours_of_camvid(tmp_path):
     names, colours = read_labels(tmp_path / "class_dict.csv", tmp_path)
     assert names == {0: "Void", 1: "Animal"}
     assert colours.labels(np.array([[[64, 128, 64], [0, 0, 0]]], np.uint8), "a.png").tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("text, black, told", [
+    ("0 0 0 Void\n10 200 30 shirt\n250 50 60 shoe\n", 255, "ignored by its name.*first: 0, Void"),
+    ("255 255 255 background\n10 200 30 shirt\n250 50 60 shoe\n", 0, "background by its name.*first: 1, background"),
+    ("0 0 0 Void\n255 255 255 background\n10 200 30 shirt\n250 50 60 shoe\n", 255, "ignored by its name.*first: 0"),
+    ("0 0 0 skin\n10 200 30 shirt\n250 50 60 shoe\n", 0, "background, as 0 always is.*first: 0, skin"),
+])
+def test_colours_that_are_no_classes_by_their_names_are_told(tmp_path, text, black, told):
+    path = folder(tmp_path, painted(*OWN), label_colors=text)
+    with pytest.warns(UserWarning, match=told):
+        dataset = open_dataset(path)
+    assert dataset.class_names == ["BG", "shirt", "shoe"]
+    assert dataset.label_map(0)[LABELS == 0].tolist() == [black] * (LABELS == 0).sum()

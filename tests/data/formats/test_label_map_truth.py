@@ -1,6 +1,7 @@
 """The truth of label maps is the same in all forms that hold them, and what a form cannot say is told."""
 
 import io
+import os
 import warnings
 
 import numpy as np
@@ -43,22 +44,50 @@ def forms(tmp_path_factory):
     for i in range(3):
         (folder / "maps" / f"{i}.png").write_bytes(png(maps[i]))
         (folder / "photos" / f"{i}.png").write_bytes(png(photos[i]))
-    names = folder / "label_names.txt"
-    names.write_text(NAMES)
     np.savez(folder / "arrays.npz", images=photos, masks=maps)
-    found = {"maps": open_dataset(folder / "maps", folder / "photos", names=names)}
-    with pytest.warns(UserWarning, match="whose values are labels"):
-        found["arrays"] = open_dataset(folder / "arrays.npz", names=names)
+    write_table(folder / "table" / "train.parquet", photos, maps)
+    return opened(folder, NAMES)
+
+
+def write_table(path, photos, maps):
     try:
         import pyarrow as arrow
         import pyarrow.parquet as parquet
     except ImportError:
-        return found
+        return
     rows = {"image": [{"bytes": png(photo), "path": f"{i}.png"} for i, photo in enumerate(photos)],
             "label": [{"bytes": png(labels), "path": None} for labels in maps]}
-    parquet.write_table(arrow.table(rows), folder / "table" / "train.parquet")
-    found["table"] = open_dataset(folder / "table", names=names)
+    parquet.write_table(arrow.table(rows), path)
+
+
+def opened(folder, text, mapping=None):
+    """{form: its data set} of what `forms` wrote, with names of labels."""
+    names = folder / "label_names.txt"
+    names.write_text(text)
+    places = {"maps": "maps", "arrays": "arrays.npz", "table": "table"}
+    photos = {"maps": folder / "photos"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = {form: open_dataset(folder / place, photos.get(form), names=names, mapping=mapping)
+                 for form, place in places.items() if form != "table" or os.listdir(folder / place)}
+    for dataset in found.values():
+        dataset.folder = folder
     return found
+
+
+@pytest.mark.parametrize("text, kept, how", [
+    ("0 null\n1 shirt\n2 void\n", ["BG", "shirt"], "ignored by its name"),
+    ("0 null\n1 shirt\n2 Background\n", ["BG", "shirt"], "is background by its name"),
+    ("unlabeled\nshirt\npants\n", ["BG", "shirt", "pants"], None),
+    ("__ignore__\n_background_\nshirt\npants\n", ["BG", "shirt", "pants"], None),
+])
+def test_names_that_are_no_classes_mean_the_same_in_all_forms(forms, text, kept, how):
+    for dataset in opened(forms["maps"].folder, text).values():
+        assert dataset.class_names == kept
+        assert [note.how for note in dataset.notes if note.what == "label"] == [] if how is None else any(
+            how in note.how for note in dataset.notes)
+        if "void" in text:
+            np.testing.assert_array_equal(dataset.label_map(0) == 255, np.isin(made_maps()[0], (2, 255)))
 
 
 @pytest.mark.parametrize("form", ["maps", "arrays", "table"])
@@ -68,6 +97,12 @@ def test_ignored_pixels_and_small_parts_stay_what_they_are(forms, form):
     for i, labels in enumerate(made_maps()):
         np.testing.assert_array_equal(true_label_map(forms[form], i), labels)
     assert [len(forms[form].load_mask(i)[1]) for i in range(3)] == [2, 1, 0]
+
+
+def test_a_class_named_at_0_is_told_in_all_forms(forms):
+    for form, dataset in opened(forms["maps"].folder, "0 skin\n1 shirt\n2 pants\n").items():
+        told = "counted from label 1 on" if form == "arrays" else "as 0 always is"
+        assert any(told in note.how and "skin" in note.first for note in dataset.notes)
 
 
 def test_voc_has_all_of_them(forms, tmp_path):
@@ -96,7 +131,7 @@ def test_255_is_inside_only_where_no_map_has_a_label(tmp_path):
     eye[1, 0] = 1
     with pytest.warns(UserWarning) as told:
         dataset = ArrayDataset(photos, eye, names=["shirt"], min_area=1)
-    assert not any("inside" in str(warning.message) for warning in told)
+    assert not any("taken as inside" in str(warning.message) for warning in told)
     np.testing.assert_array_equal(true_label_map(dataset, 0), eye[0])
 
 

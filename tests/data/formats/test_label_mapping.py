@@ -108,3 +108,54 @@ def test_names_are_found_in_the_folder_and_above(tmp_path):
     assert find_names(folder) == str(tmp_path / "label_names.txt")
     (folder / "label_names.json").write_text("[]")
     assert find_names(folder) == str(folder / "label_names.json")
+
+
+# --- Labels that are no classes by their names -----------------------------------------------------------------------
+
+
+def told(names, mapping=None):
+    """(LabelClasses, list of (how, first) that was told)."""
+    lines = []
+    classes = label_classes(names, mapping, tell=lambda what, how, first: lines.append((how, first)))
+    return classes, lines
+
+
+def test_a_class_at_label_0_is_background_and_told():
+    names = {0: "skin", 1: "hair"}
+    classes, ((how, first),) = told(names)
+    assert classes.names == ("hair",) and classes.table[:2].tolist() == [0, 1]
+    assert first == "0, skin" and "is background, as 0 always is" in how and "--mapping" in how
+    assert told({0: "road", 1: "hair"}, {"classes": {"all": ["*"]}})[1][0][1] == "0, road"
+    assert told(names, {"classes": {"skin": [0], "hair": [1]}})[1] == []
+    assert told(NAMES)[1] == [] and told({0: "other", 1: "hair"})[1] == []
+    with pytest.warns(UserWarning, match="first: 0, skin"):
+        label_classes(names)
+
+
+@pytest.mark.parametrize("name, value, said", [("void", IGNORED, "ignored"), ("Ignore", IGNORED, "ignored"),
+                                               ("background", 0, "background"), ("__background__", 0, "background")])
+def test_void_and_background_at_any_label_are_no_classes_and_told(name, value, said):
+    names = {0: "null", 1: "skin", 2: name, 3: "hair"}
+    classes, ((how, first),) = told(names)
+    assert classes.names == ("skin", "hair") and classes.table[:4].tolist() == [0, 1, value, 2]
+    assert first == f"2, {name}" and f"is {said} by its name" in how and "--mapping" in how
+    for mapping in ({"classes": {"all": ["*"]}}, {"classes": {"all": ["skin", "hair"]}, "background": []}):
+        classes, ((_, first),) = told(names, mapping)
+        assert classes.table[:4].tolist() == [0, 1, value, 1] and first == f"2, {name}"
+    classes, lines = told(names, {"classes": {"rest": [name], "skin": ["skin"]}})
+    assert classes.table[:4].tolist() == [0, 2, 1, 0] and lines == []
+
+
+def test_void_at_label_0_is_ignored_and_told():
+    classes, ((how, first),) = told({0: "Void", 1: "hair"})
+    assert classes.table[:2].tolist() == [IGNORED, 1] and first == "0, Void" and "is ignored by its name" in how
+
+
+def test_label_0_without_a_name_is_background():
+    classes, lines = told({1: "skin", 6: "background"})
+    assert classes.table[:2].tolist() == [0, 1] and len(lines) == 1
+
+
+def test_names_without_a_class_are_refused_with_the_remedy():
+    with pytest.raises(DataError, match="have no class, but 0 skin, 1 void: .*Write background before the names"):
+        label_classes({0: "skin", 1: "void"})

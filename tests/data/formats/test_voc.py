@@ -164,3 +164,14 @@ def test_refusals(tmp_path):
     with warnings.catch_warnings(), pytest.raises(DataError, match="SegmentationObject.*SegmentationClass beside it"):
         os.rename(tmp_path / "SegmentationClass", tmp_path / "other")
         open_dataset(tmp_path)
+
+
+def test_void_by_name_is_told_and_a_mapping_may_name_it(tmp_path):
+    write_voc(tmp_path, "a")
+    names = tmp_path / "names.json"
+    names.write_text('{"0": "background", "15": "void", "20": "screen"}')
+    with pytest.warns(UserWarning, match="ignored by its name.*first: 15, void"):
+        dataset = open_dataset(tmp_path, names=names)
+    assert dataset.class_names == ["BG", "screen"] and len(dataset.load_mask(0)[1]) == 1
+    dataset = open_dataset(tmp_path, names=names, mapping={"classes": {"man": ["void"], "screen": ["screen"]}})
+    assert dataset.class_names == ["BG", "man", "screen"] and len(dataset.load_mask(0)[1]) == 2

@@ -1,11 +1,10 @@
 """Folders, lists and names of PASCAL VOC's form."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from mrcnn.data.formats.label_colours import voc_colours
-from mrcnn.data.formats.voc_layout import find_root, object_numbers, part_files, without_words
+from mrcnn.data.formats.voc_layout import find_root, object_numbers, part_files
 from tests.voc_files import object_mask, save_colours, write_voc
 
 
@@ -18,16 +17,6 @@ def test_two_folders_below_are_not_chosen_from(tmp_path):
     for year in ("VOC2007", "VOC2012"):
         write_voc(tmp_path / year, "a")
     assert find_root(tmp_path) is None and find_root(tmp_path / "VOC2007" / "JPEGImages") is None
-
-
-@pytest.mark.parametrize("names, left, words", [
-    ({0: "background", 1: "shirt"}, {0: "background", 1: "shirt"}, {}),
-    ({0: "background", 1: "shirt", 2: "ignored"}, {0: "background", 1: "shirt"}, {2: 255}),
-    ({0: "__ignore__", 1: "_background_", 2: "shirt"}, {0: "_background_", 1: "shirt"}, {}),
-    ({0: "black", 1: "background", 2: "shirt"}, {0: "black", 2: "shirt"}, {1: 0}),
-])
-def test_words_for_background_and_what_is_ignored(names, left, words):
-    assert without_words(names) == (left, words)
 
 
 def test_numbers_of_objects_in_colours(tmp_path):
