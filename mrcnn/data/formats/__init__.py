@@ -5,6 +5,7 @@ Importing this brings no numpy in, as READERS is asked by --help; a reader is im
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Callable
@@ -54,12 +55,13 @@ LOOKED_INTO = 50  # folders in a folder that is of no format itself
 PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 
 
-def recognise(path: str | os.PathLike, look_inside: bool = True) -> str:
+def recognise(path: str | os.PathLike, look_inside: bool = True, named: bool = False) -> str:
     """Recognise the format of annotations from their content.
 
     Args:
         path: of the file or folder of annotations, or of an archive that holds them, which is unpacked.
         look_inside: whether the message of a folder that is of no format tells what lies deeper in it.
+        named: whether a file of names is given: pictures in few colours are then label maps, if nothing else.
 
     Returns:
         Name of the format, a key of READERS.
@@ -74,8 +76,8 @@ def recognise(path: str | os.PathLike, look_inside: bool = True) -> str:
     if is_archive(path):
         from mrcnn.data.formats.archive_contents import annotations_in
 
-        return annotations_in(path, None, recognise)[0]
-    name, form = _recognised(path)
+        return annotations_in(path, None, functools.partial(recognise, named=named))[0]
+    name, form = _recognised(path, named)
     if name is None:
         within = _within(path, form) if look_inside and os.path.isdir(path) else ""
         raise DataError(f"{path}: {within}{form}." if form else
@@ -83,7 +85,7 @@ def recognise(path: str | os.PathLike, look_inside: bool = True) -> str:
     return name
 
 
-def _recognised(path):
+def _recognised(path, named=False):
     """(Name of the format of a path, None if it is none of READERS; what it is instead, None if that is not known)."""
     from mrcnn.data.formats.unread import unread_form
 
@@ -92,6 +94,11 @@ def _recognised(path):
         for name, (module, _) in READERS.items():
             if importlib.import_module(module).recognises(path):
                 return name, None
+        if named and os.path.isdir(path):
+            from mrcnn.data.formats.label_maps import recognises
+
+            if recognises(path, named):
+                return "label_maps", None
         form = unread_form(path)
     return None, form
 
@@ -114,7 +121,7 @@ def _within(path, form):
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,
-            progress: Callable[[int, int], None] | None = None) -> tuple:
+            progress: Callable[[int, int], None] | None = None, named: bool = False) -> tuple:
     """Find the annotations and photos that paths stand for, which may be in archives.
 
     Args:
@@ -123,6 +130,7 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None = N
         images: folder or archive of the photos; None takes those in the archive of the annotations, or none.
         form: name of the format, a key of READERS; None recognises it.
         progress: called as progress(done, total) in bytes while an archive is unpacked.
+        named: whether a file of names is given, see `recognise`.
 
     Returns:
         (name of the format, path of the annotations, path of the folder of the photos or None).
@@ -132,7 +140,7 @@ def located(annotations: str | os.PathLike, images: str | os.PathLike | None = N
     """
     from mrcnn.data.formats import archive_contents
 
-    return archive_contents.located(annotations, images, form, recognise, progress)
+    return archive_contents.located(annotations, images, form, functools.partial(recognise, named=named), progress)
 
 
 def reader(form: str) -> type[AnnotatedDataset]:
@@ -228,7 +236,7 @@ def open_dataset(annotations: str | os.PathLike, images: str | os.PathLike | Non
     """
     from mrcnn.data.curation.census import leave_out_bad
 
-    form, annotations, images = located(annotations, images, form)
+    form, annotations, images = located(annotations, images, form, named=names is not None)
     dataset = reader(form)()
     only = {"split": split, "annotator": annotator, "arrays": arrays}  # a format without them refuses what is given
     only = {name: value for name, value in only.items() if value is not None}

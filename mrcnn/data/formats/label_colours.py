@@ -19,7 +19,7 @@ from mrcnn.data.formats.label_words import from_0
 from mrcnn.data.formats.names_files import colour_entries, read_names
 from mrcnn.errors import DataError
 
-COLOUR_FILES = ("label_colors.txt", "label_colours.txt", "labelmap.txt")
+COLOUR_FILES = ("label_colors.txt", "label_colours.txt", "labelmap.txt", "class_dict.csv")
 VOC_COLOURS = 256
 SHOWN = 3  # colours in a message
 

@@ -37,7 +37,7 @@ from mrcnn.files import read_json
 UNKNOWN = -1
 MIN_AREA = 60  # pixels
 NAMES_FILES = ("label_names.txt", "label_names.json", "label_list.mat", "label_colors.txt", "label_colours.txt",
-               "labelmap.txt")
+               "labelmap.txt", "class_dict.csv")
 # Things of which a person wears two, in singular.
 PAIRED = ("shoe", "boot", "sock", "glove", "footwear", "sandal", "sneaker", "heel", "pump", "flat", "loafer", "clog",
           "wedge", "earring")

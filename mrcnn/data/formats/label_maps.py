@@ -25,16 +25,25 @@ from mrcnn.errors import DataError
 
 FORMAT = "label_maps"
 # How the stem of a label map ends where it is not that of its photo, and how the photo's ends in its place.
-MAP_SUFFIXES = (("_gtFine_labelIds", "_leftImg8bit"), ("_gtCoarse_labelIds", "_leftImg8bit"), ("_mask", ""),
-                ("_masks", ""), ("_label", ""), ("_labels", ""), ("_seg", ""), ("_segmentation", ""), ("_gt", ""))
+MAP_SUFFIXES = (("_gtFine_labelIds", "_leftImg8bit"), ("_gtCoarse_labelIds", "_leftImg8bit"),
+                ("_gtFine_labelTrainIds", "_leftImg8bit"), ("_gtCoarse_labelTrainIds", "_leftImg8bit"), ("_mask", ""),
+                ("_masks", ""), ("_label", ""), ("_labels", ""), ("_seg", ""), ("_segmentation", ""), ("_gt", ""),
+                ("_L", ""), ("_labelIds", ""), ("_labelTrainIds", ""))
+NUMBERED = ("_labelIds.png", "_labelTrainIds.png")  # Cityscapes' maps of a photo, of which the first kind is taken
 PHOTO_FOLDERS = ("photos", "images", "JPEGImages")  # beside the folder of label maps
 
 
-def recognises(path: str | os.PathLike) -> bool:
-    """Whether a folder holds label maps: PNGs of few values or colours, or MATLAB files of one integer array."""
+def recognises(path: str | os.PathLike, named: bool = False) -> bool:
+    """Whether a folder holds label maps: PNGs of few values or colours, or MATLAB files of one integer array.
+
+    Args:
+        path: of the folder.
+        named: whether a file of label names is given for it.
+    """
     try:
         first = next(iter(_map_files(path)), None)
-        return first is not None and few_labels(os.path.join(path, first), bool(label_mapping.find_names(path)))
+        named = named or bool(label_mapping.find_names(path))
+        return first is not None and few_labels(os.path.join(path, first), named)
     except (DataError, OSError, TypeError, ValueError):
         return False
 
@@ -175,8 +184,7 @@ class LabelMapDataset(WithLabelMaps):
         folder = PhotoFolder(place, None if same else self.note)
         stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
         photos = {file: folder.find_stem(stem) for file, stem in stems.items()}
-        for name in () if same else _unread_maps(annotations):
-            self.note("picture", "of a kind that no label map is read from: left out; save it as PNG", name)
+        self._tell_left_out(annotations, files, same)
         for file, stem in stems.items():
             if photos[file] is None or (same and photos[file] == file):
                 named = next(filter(None, map(folder.find, _photo_names(stem))), None)
@@ -195,6 +203,15 @@ class LabelMapDataset(WithLabelMaps):
             self.add_class(FORMAT, class_id, name)
         self.finish_loading(annotations)
         return self
+
+    def _tell_left_out(self, folder, files, same):
+        """Note the pictures that may be label maps too. same: whether the photos lie among them"""
+        for name in () if same else _unread_maps(folder):
+            self.note("picture", "of a kind that no label map is read from: left out; save it as PNG", name)
+        others = [name for name in _visible_files(folder) if name.endswith(NUMBERED[1])]
+        if others and files[0].endswith(NUMBERED[0]):
+            self.note("label map", f"left out, as those called *{NUMBERED[0]} beside them are taken: to take these, "
+                      "give a folder that has them alone, with their own names", others[0], len(others))
 
     def _label_of_255(self, paths, listed, colours):
         """As `binary_maps.label_of_255` has it; colours that are listed tell by themselves."""
@@ -307,9 +324,10 @@ def _map_files(folder):
     """Names of the label maps in a folder, sorted; files of names are none."""
     files = [name for name in _visible_files(folder) if name not in label_mapping.NAMES_FILES]
     maps = [name for name in files if name.lower().endswith(MAP_ENDINGS)]
-    cityscapes = [name for name in maps if name.endswith("_labelIds.png")]
-    if cityscapes:
-        return cityscapes  # beside other pictures of the same photo
+    for ending in NUMBERED:
+        cityscapes = [name for name in maps if name.endswith(ending)]
+        if cityscapes:
+            return cityscapes  # beside other pictures of the same photo
     # Photos that lie beside their maps are none.
     stems = {os.path.splitext(name)[0] for name in files}
     partners = {name: stems.intersection(_photo_stems(os.path.splitext(name)[0])) for name in maps}

@@ -240,9 +240,10 @@ def _folder_reasons(path):
     else:
         try:
             label_files.few_labels(os.path.join(path, maps[0]), bool(label_mapping.find_names(path)))
-            why = f"{maps[0]} has many values or colours, as a photo has, and no file names labels"
-            wanted = f"{label_mapping.NAMES_FILES[0]} or label_colors.txt"
-            reasons.append((3, f"no label maps: {why} ({wanted}): give one by --names and --format label_maps"))
+            why = f"{maps[0]} has many values or colours, as a photo has"
+            wanted = f"beside them ({label_mapping.NAMES_FILES[0]}, label_colors.txt) or by --names"
+            reasons.append((3, f"no label maps: {why}: if they are some, give --format label_maps and a file of names, "
+                            f"{wanted}"))
         except DataError as error:
             reasons.append((3, f"no label maps: {str(error).rstrip('.')}"))
     if jsons:

@@ -367,6 +367,7 @@ def test_folders_that_are_not_there(folder):
 
 @pytest.mark.parametrize("photo, mask", [
     ("x_leftImg8bit.png", "x_gtFine_labelIds.png"), ("x.jpg", "x_mask.png"), ("x.png", "x_seg.png"),
+    ("x_leftImg8bit.png", "x_gtFine_labelTrainIds.png"), ("x.jpg", "x_labelIds.png"), ("x.png", "x_L.png"),
 ])
 @pytest.mark.parametrize("beside", [True, False])
 def test_maps_that_are_called_otherwise_than_their_photo(tmp_path, photo, mask, beside):
@@ -376,7 +377,7 @@ def test_maps_that_are_called_otherwise_than_their_photo(tmp_path, photo, mask, 
         place.mkdir()
     Image.new("RGB", (6, 4), (9, 9, 9)).save(photos / photo)
     Image.fromarray(np.full((4, 6), 1, np.uint8)).save(labels / mask)
-    if "labelIds" in mask:
+    if "Ids" in mask:
         Image.fromarray(np.zeros((4, 6, 4), np.uint8)).save(labels / "x_gtFine_color.png")
     (tmp_path / "names.txt").write_text("nothing\nshirt\n")
     with pytest.warns(UserWarning, match="1 label map called otherwise than its photo: taken by the usual endings"):
