@@ -3,6 +3,7 @@
     a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
     number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head ("index,class");
                                "1. shirt", "1) shirt", "1 = shirt", "label 1: shirt", if the numbers ascend
+    a table under a head       of which columns are called id (idx, index) and name, as ADE20K's objectInfo150.txt
     YAML                       data.yaml of YOLO: what stands under names
     JSON                       a list of names; {number: name}; a list of {"id", "name"}; {name: number}; or
                                one of these under "categories", "names" or "id2label"
@@ -19,6 +20,7 @@ import re
 import warnings
 
 from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, plain, refuse_table, table_names
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -31,10 +33,6 @@ LIST_NUMBER = re.compile(  # of lists as people write them; "1.5 l" and "2-door"
     r"(?:(?:label|class|id|index|value)\s*[#:]?\s*(?P<after>\d+)\s*[:.)=-]\s*"
     r"|[(\[]?(?P<bare>\d+)(?:\s*(?:=>|->|[.)\]=|>])|\s+[-\u2013\u2014])(?:\s+|(?=\D)))(?P<name>\S.*)", re.IGNORECASE)
 NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
-NUMBER_WORDS = ("id", "index", "value", "number", "label", "pixel value", "class id", "classid", "label id",
-                "category id")
-NAME_WORDS = ("name", "class", "label", "category", "class name", "label name", "category name", "names", "classes",
-              "labels", "categories", "class names", "label names", "category names")
 CSV_DELIMITERS = (",", ";", "\t")
 # What all lines have that are no names alone: (pattern, what it is).
 NO_NAMES = (
@@ -106,6 +104,13 @@ def _text_names(path):
     if colour_entries([line for _, line in lines]):
         raise DataError(f"{path}: lists colours of label maps, whose label 0 is the background: give a file with the "
                         "names alone, in the order of their numbers.")
+    if _never_numbered(path):
+        return _list_numbers(path, lines) or _numbered(path, lines) or _one_a_line(path, lines)
+    rows = {mark: [[cell.strip() for cell in line.split(mark)] for _, line in lines if line] for mark in CSV_DELIMITERS}
+    for cells in rows.values():
+        if (found := table_names(path, cells)) is not None:
+            return found
+    refuse_table(path, rows["\t"])
     return _list_numbers(path, lines) or _numbered(path, lines) or _one_a_line(path, lines)
 
 
@@ -136,7 +141,7 @@ def _one_a_line(path, lines):
     if len(lines) == 1 and "," in lines[0][1] and not _never_numbered(path):
         raise DataError(f"{path}: has one line, {lines[0][1][:40]!r}: write a name a line, or a JSON list where a name "
                         "holds commas.")
-    if lines and _plain(lines[0][1]) in NAME_WORDS and not _never_numbered(path):
+    if lines and plain(lines[0][1]) in NAME_WORDS and not _never_numbered(path):
         raise DataError(f"{path}: line {lines[0][0]}, {lines[0][1]!r}, may be a head or the first name: take it "
                         "out, or write a JSON list of the names.")
     return list(enumerate(_names_alone(path, [line for _, line in lines])))
@@ -178,18 +183,13 @@ def _never_numbered(path):
     return os.path.basename(path).lower() in NEVER_NUMBERED
 
 
-def _plain(word):
-    """A word of a head in lower case, with single spaces."""
-    return re.sub(r"[\s_-]+", " ", word.strip().lower())
-
-
 def _numbered(path, lines):
     """[(label, name)] of lines with a number each, else None."""
     lines = [(number, line) for number, line in lines if line]
     for form, turned in ((NUMBER_FIRST, False), (NUMBER_LAST, True)):
         matches = [form.fullmatch(line) for _, line in lines]
         if len(lines) > 2 and all(matches[1:]) and not matches[0]:
-            if not _is_head(re.split(r"\s*[,;:\t]\s*|\s+(?=\S+$)", lines[0][1])):
+            if not is_head(re.split(r"\s*[,;:\t]\s*|\s+(?=\S+$)", lines[0][1])):
                 if turned or _never_numbered(path):
                     continue
                 raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
@@ -212,13 +212,6 @@ def _numbered(path, lines):
     return None
 
 
-def _is_head(cells):
-    """Whether cells are the head of a table of numbers and names."""
-    words = [_plain(cell) for cell in cells]
-    return len(words) == 2 and any(
-        number in NUMBER_WORDS and name in NAME_WORDS for number, name in (words, words[::-1]))
-
-
 def _csv_names(path):
     """[(label, name)] of a CSV: a column of numbers and one of names, or names alone."""
     try:
@@ -231,13 +224,19 @@ def _csv_names(path):
         raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
     for rows in tables:
         if {len(row) for row in rows} == {2}:
-            rows = rows[1:] if _is_head(rows[0]) else rows
+            rows = rows[1:] if is_head(rows[0]) else rows
             for number, name in ((0, 1), (1, 0)):
                 if all(row[number].isdecimal() for row in rows):
                     return [(row[number], row[name]) for row in rows]
+    for rows in tables:
+        if (found := table_names(path, rows)) is not None:
+            return found
+    if not colour_entries([",".join(row) for row in tables[0]]):
+        for rows in tables:
+            refuse_table(path, rows)
     if {len(row) for row in tables[0]} == {1}:
         names = [row[0] for row in tables[0]]
-        if _plain(names[0]) in NAME_WORDS:
+        if plain(names[0]) in NAME_WORDS:
             warnings.warn(f"{path}: its first line, {names[0]!r}, is taken as the head and no name; write a JSON list "
                           "if it is one.", stacklevel=3)
             names = names[1:]

@@ -69,7 +69,7 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("names.txt", "'hat',\n'hair'\n", "its lines have quotation marks beside the names"),
     ("names.txt", "hat,\nhair\n", "its lines have a comma at the end"),
     ("classes.txt", "- hat\n- hair\n", "its lines have marks of a list beside the names"),
-    ("names.csv", "number;name;colour\n0;hat;red\n", "its lines have columns beside the names"),
+    ("names.csv", "number;what;colour\n0;hat;red\n", "has 3 columns, and its first line (number, what, colour)"),
     ("names.txt", "cat, dog, bird\n", "has one line, 'cat, dog, bird'"),
     ("names.txt", '["cat", "dog"]', "call a JSON file .json"),
     ("labels.txt", "<View>", "begins with '<View>'"),
