@@ -187,7 +187,7 @@ def found_paths(options: argparse.Namespace,
                 annotations: str) -> tuple[str, str | os.PathLike, str | os.PathLike | None]:
     """(format, path of the annotations, path of the photos or None), unpacked where they are archives."""
     with progress_bar("Unpacking", "B", shown=is_archive(annotations) or is_archive(options.images)) as show:
-        return located(annotations, options.images, options.format, show)
+        return located(annotations, options.images, options.format, show, named=options.names is not None)
 
 
 def reading(options: argparse.Namespace) -> dict:

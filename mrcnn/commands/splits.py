@@ -23,7 +23,7 @@ def carried_parts(options: argparse.Namespace, annotations: str | None) -> tuple
         return ()  # what does not exist is told where it is opened
     from mrcnn.data.formats import parts_of
 
-    return parts_of(annotations, options.format)
+    return parts_of(annotations, options.format, getattr(options, "names", None) is not None)
 
 
 def carried_part(options: argparse.Namespace, annotations: str | None,

@@ -99,6 +99,21 @@ def test_the_csv_brings_the_class_names_of_its_label_descriptions():
     assert dataset.num_classes == 47
 
 
+def test_names_tell_that_a_folder_of_pictures_is_one_of_label_maps(tmp_path):
+    """As CamVid's: coloured maps called otherwise than their photos, with the names in a file elsewhere."""
+    for name in ("maps", "photos"):
+        (tmp_path / name).mkdir()
+    colours = np.zeros((12, 16, 3), np.uint8)
+    colours[:, :8] = 64, 0, 128
+    Image.fromarray(colours).save(tmp_path / "maps" / "a_L.png")
+    Image.fromarray(colours // 2 + np.uint8(7)).save(tmp_path / "photos" / "a.png")
+    (tmp_path / "classes.csv").write_text("name,r,g,b\nCar,64,0,128\nVoid,0,0,0\n")
+    given = {"annotations": str(tmp_path / "maps"), "images": str(tmp_path / "photos")}
+    with pytest.warns(UserWarning, match="first: 0, Void"):
+        dataset = fashion_datasets.open_data(options(**given, names=str(tmp_path / "classes.csv")))
+    assert dataset.class_names == ["BG", "Car"]
+
+
 def test_how_a_format_is_read_is_passed_on(photos):
     content = json.loads((photos / "a.json").read_text())
     for annotation in content["annotations"]:

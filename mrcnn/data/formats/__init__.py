@@ -161,12 +161,13 @@ def reader(form: str) -> type[AnnotatedDataset]:
     return getattr(importlib.import_module(module), name)
 
 
-def parts_of(annotations: str | os.PathLike, form: str | None = None) -> tuple[str, ...]:
+def parts_of(annotations: str | os.PathLike, form: str | None = None, named: bool = False) -> tuple[str, ...]:
     """Look up the parts that annotations are split into by their own files.
 
     Args:
         annotations: path of the file or folder.
         form: name of the format, a key of READERS; None recognises it.
+        named: whether a file of names is given, see `recognise`.
 
     Returns:
         Names such as ("train", "val"), which `open_dataset` takes as split; () of a format without splits.
@@ -176,7 +177,7 @@ def parts_of(annotations: str | os.PathLike, form: str | None = None) -> tuple[s
     """
     from mrcnn.data.formats.archive_contents import annotations_in
 
-    form, annotations, _ = annotations_in(annotations, form, recognise)
+    form, annotations, _ = annotations_in(annotations, form, functools.partial(recognise, named=named))
     return reader(form).parts(annotations)
 
 
