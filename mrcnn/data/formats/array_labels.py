@@ -7,10 +7,10 @@ import numpy as np
 
 from mrcnn.data.formats.array_files import Hdf5Array
 from mrcnn.data.formats.array_photos import COLOURS
+from mrcnn.data.formats.label_words import begins_with_nothing
 from mrcnn.data.formats.names_files import read_names
 from mrcnn.errors import DataError
 
-BACKGROUNDS = ("bg", "background", "__background__", "_background_", "__bg__", "null")
 ONLY_CLASS = "object"
 LOOKED_AT = 32  # photos with label 0 whose masks tell whether it is a class
 
@@ -92,7 +92,7 @@ def first_of_one_hot(width: int, names: str | os.PathLike | list | dict | np.nda
         DataError: rows and names are not of as many classes.
     """
     listed = listed_names(names)
-    if isinstance(listed, dict) or not listed or listed[0].strip().lower() in BACKGROUNDS:
+    if isinstance(listed, dict) or not listed or begins_with_nothing(listed):
         return None
     if width - len(listed) not in (0, 1):
         raise DataError(f"the labels are one-hot rows of {width} numbers, and there are {len(listed)} names: name all "
@@ -167,7 +167,7 @@ def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | l
     present = _present(labels)
     if isinstance(names, dict):
         return names
-    if names and names[0].strip().lower() in BACKGROUNDS:
+    if begins_with_nothing(names):
         return dict(enumerate(names[1:], 1))
     if not names:
         known = {label: f"class {label}" for label in present}
@@ -188,7 +188,7 @@ def class_names_of(labels: list[np.ndarray] | None, names: str | os.PathLike | l
 
 def _only_name(given, planes):
     """The name of the one class of objects without labels. planes: as for `class_names_of`"""
-    known = given[1:] if len(given) > 1 and given[0].strip().lower() in BACKGROUNDS else given
+    known = given[1:] if len(given) > 1 and begins_with_nothing(given) else given
     if len(known) <= 1:
         return (known or [ONLY_CLASS])[0]
     habit = " If masks are label maps, give whole numbers as [N, H, W]." if planes == 1 else ""

@@ -118,3 +118,11 @@ def test_a_filled_up_zero_whose_mask_is_not_empty_after_all_is_told():
 def test_names_that_number_nothing(names, said):
     with pytest.raises(DataError, match=said):
         made(PLANES, LABELS, names)
+
+
+@pytest.mark.parametrize("first", ["_background_", "BG", "null", "unlabeled", "void"])
+def test_what_stands_for_label_0_is_no_class_of_objects_as_of_label_maps(first):
+    # Labels 1, 2, 1, ...: without a word for 0 three names would be numbered from 0 on, and 1 be the second of them.
+    dataset = made(PLANES, LABELS % 2 + 1, [first, "cat", "dog"])
+    assert dataset.class_names == ["BG", "cat", "dog"]
+    assert classes_of(dataset) == [[name] for name in ("cat", "dog", "cat", "cat", "dog", "cat")]
