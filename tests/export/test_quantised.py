@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from export_guide import skip_without_packages
 
+from mrcnn.errors import ExportError
 from mrcnn.export.asked import Asked
 from mrcnn.export.files import _write_litert
 from mrcnn.export.onnx_files import open_onnx, write_onnx
@@ -59,11 +60,94 @@ def test_weights_are_rounded_for_each_channel_but_for_the_layers_that_answer(tmp
     nodes, numbers = graph.node, {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
     rounded = [each for each in numbers.values() if each.dtype == np.int8 and each.ndim == 4]
     assert rounded and all(np.abs(each.astype(int)).max() <= 64 for each in rounded)
-    scales = [numbers[name] for name in numbers if name.endswith("_scale") and numbers[name].shape == (2,)]
+    scales = [numbers[node.input[1]] for node in nodes if node.op_type == "DequantizeLinear"
+              and numbers.get(node.input[0], np.zeros(1)).ndim == 4]
     np.testing.assert_allclose(scales, [np.abs(kernel[0, 0]).max(axis=0) / 64], rtol=1e-5)
     made_by = {output: node for node in nodes for output in node.output}
     quantised = [node.input[1] in made_by for node in nodes if node.op_type == "Conv"]  # its weights are dequantised
     assert quantised == [False, True, False, False]  # the first, inner, one map at a time, the answer
+
+
+def quantised(tmp_path, layers, photos):
+    """(the graph of the int8 file of a network of some layers, its function, the network)."""
+    import onnx
+    import tensorflow as tf
+
+    inputs = keras.Input(photos[0]["image"].shape[1:], name="image")
+    hidden = inputs
+    for layer in layers:
+        hidden = layer(hidden)
+    network = keras.Model(inputs, hidden, name="network")
+    network.layout = Layout(class_layers=("answer",))
+    traced = tf.function(lambda image: {"out": tf.identity(network(image), name="out")},
+                         input_signature=[tf.TensorSpec((1, *photos[0]["image"].shape[1:]), "float32", name="image")],
+                         autograph=False)
+    path = str(tmp_path / "x.onnx")
+    write_onnx(SimpleNamespace(inference_model=network), traced, path, Asked(quantize="int8", calibration=photos))
+    return onnx.load(path).graph, open_onnx(path), network
+
+
+def same(channels, name):
+    """A convolution that gives what it takes."""
+    return keras.layers.Conv2D(channels, 1, use_bias=False, name=name, kernel_initializer=(
+        lambda shape, dtype=None: np.eye(channels, dtype="float32").reshape(shape)))
+
+
+def test_what_leaves_a_layer_for_an_activation_is_rounded_in_the_range_of_what_comes_through(tmp_path):
+    skip_without_packages("onnx")
+    from onnx import numpy_helper
+
+    rng = np.random.default_rng(0)
+    photos = [{"image": rng.uniform(-1, 1, (1, 8, 8, 4)).astype("float32")} for _ in range(4)]
+    wide = keras.initializers.RandomNormal(stddev=30, seed=1)
+    graph, _, _ = quantised(tmp_path, [
+        same(4, "stem"), keras.layers.Conv2D(8, 1, kernel_initializer=wide, name="inner"),
+        keras.layers.ReLU(max_value=6), same(8, "answer")], photos)
+    numbers = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    layer = next(node for node in graph.node if node.op_type == "Conv" and "inner" in node.name + node.output[0])
+    after = next(node for node in graph.node if layer.output[0] in node.input)
+    assert after.op_type == "QuantizeLinear"
+    # -100 to 100 in 255 steps would leave 15 of them between 0 and 6.
+    assert numbers[after.input[1]] == pytest.approx(6 / 255, rel=0.02) and numbers[after.input[2]] == 0
+
+
+def test_what_rounded_weights_add_to_the_mean_is_taken_off_the_bias(tmp_path):
+    skip_without_packages("onnx")
+    rng = np.random.default_rng(0)
+    photos = [{"image": rng.uniform(3, 4, (1, 8, 8, 16)).astype("float32")} for _ in range(4)]
+    kernel = (rng.integers(0, 63, (3, 3, 16, 8)) + 0.4).astype("float32") / 64  # each is rounded down
+    kernel[0, 0, 0] = 1
+    inner = keras.layers.Conv2D(8, 3, padding="valid", name="inner", bias_initializer="ones",
+                                kernel_initializer=lambda shape, dtype=None: kernel)
+    _, run, network = quantised(tmp_path, [same(16, "stem"), inner, same(8, "answer")], photos)
+    told = np.concatenate([run(photo)["out"] for photo in photos])
+    exact = np.concatenate([network.predict(photo["image"], verbose=0) for photo in photos])
+    lost = 143 * 0.4 / 64 * 3.5  # the mean of what goes in is 3.5
+    assert lost > 3 and np.abs((told - exact).mean(axis=(0, 1, 2))).max() < 0.1
+
+
+def test_photos_on_which_a_layer_sees_nothing_are_refused(tmp_path):
+    skip_without_packages("onnx")
+    from mrcnn.export.calibration import Seen, best_range
+
+    assert best_range(Seen(0.0, 0.0, np.zeros(3, "float32"), np.zeros(1))) == (0.0, 0.0)
+    from mrcnn.export.quantised import _check_seen
+
+    with pytest.raises(ExportError, match=r"through 1 of 2 tensors \(mask first\).*photos on which the network finds"):
+        _check_seen({"mask": Seen(0.0, 0.0, np.zeros(0, "float32"), np.zeros(1)),
+                     "box": Seen(0.0, 1.0, np.zeros(9, "float32"), np.zeros(1))})
+
+
+def test_a_range_leaves_out_few_values_far_off():
+    from mrcnn.export.calibration import Seen, best_range
+
+    # The best ends for 8 bits of a Laplace distribution of scale 1 are 9.89 to either side (Banner 2019).
+    sample = np.random.default_rng(0).laplace(size=2_000_000).astype("float32")
+    assert sample.min() < -13 and sample.max() > 13
+    low, high = best_range(Seen(float(sample.min()), float(sample.max()), sample, np.zeros(1)))
+    assert low == pytest.approx(-9.89, abs=0.4) and high == pytest.approx(9.89, abs=0.4)
+    even = np.linspace(0, 3, 1001, dtype="float32")
+    assert best_range(Seen(0.0, 3.0, even, np.zeros(1))) == (0.0, 3.0)
 
 
 @pytest.mark.parametrize("quantize, size, near", [("float16", 0.6, 1e-3), ("int8", 0.4, 0.02)])
