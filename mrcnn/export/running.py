@@ -10,6 +10,8 @@ from mrcnn.export.packages import brief
 from mrcnn.ops.forks import refuse_forked
 
 ENDINGS = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
+FOREIGN = (".h5", ".hdf5", ".keras", ".pb", ".pt", ".pth", ".torchscript", ".safetensors", ".engine", ".plan", ".trt",
+           ".mlmodel", ".mlpackage", ".ort", ".npz", ".pkl", ".zip", ".json")  # of files that none of the formats is
 SAVED = "saved_model.pb"  # what every SavedModel's folder has
 
 
@@ -38,7 +40,8 @@ def format_of(path: str | os.PathLike | None, format: str | None = None) -> str:
         The name of a format.
 
     Raises:
-        ExportError: the path has the ending of another format than the one that was asked for, or of weights alone.
+        ExportError: the path has the ending of another format than the one that was asked for, of weights alone, or of
+            files that are none of these formats.
     """
     stem, ending = os.path.splitext(os.path.normpath(os.fspath(path or "")))
     known = ENDINGS.get(ending.lower())
@@ -50,6 +53,9 @@ def format_of(path: str | os.PathLike | None, format: str | None = None) -> str:
         own = f"{stem}{usual.get(format, '_savedmodel')}"
         raise ExportError(f"{path} has the ending of a file of {known}, and the format asked for is {format}: ask for "
                           f"{known}, or name the file {own}.")
+    if ending.lower() in FOREIGN:
+        raise ExportError(f"{path}: no format of export has the ending {ending}: name the file {stem}.onnx, {stem}.xml "
+                          f"(OpenVINO) or {stem}.tflite (LiteRT), or {stem} for the folder of a SavedModel.")
     return format or known or "savedmodel"
 
 

@@ -15,7 +15,8 @@ class Layout:
         class_layers: names of the layers whose shape follows from the classes: what to leave out of a weight file of
             other classes.
         answer_layers: names of further layers that others only read: of boxes, and of scores that do not follow from
-            the classes. Quantised files leave these and `class_layers` in float32.
+            the classes, with what measures colours before them. Quantised files leave these and `class_layers` in
+            float32.
         parts: {part of the network: how the names of its layers begin}, for reports; all others are "backbone".
     """
 

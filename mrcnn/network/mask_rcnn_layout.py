@@ -6,6 +6,7 @@ the 7x7 and 1x1 convolutions that they are arithmetically.
 
 import dataclasses
 
+from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
 from mrcnn.network.layout import Layout
 from mrcnn.ops import Tensor
 
@@ -39,7 +40,7 @@ class MaskRCNNLayout(Layout):
 MASK_RCNN = MaskRCNNLayout(
     heads=r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
     class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point"),
-    answer_layers=("rpn_class_raw", "rpn_bbox_pred", "mrcnn_attribute"),
+    answer_layers=("rpn_class_raw", "rpn_bbox_pred", *ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"),
     parts={
         "proposal head": ("rpn_",),
         "box head": ("mrcnn_class", "mrcnn_bbox"),

@@ -138,6 +138,28 @@ def test_photos_on_which_a_layer_sees_nothing_are_refused(tmp_path):
                      "box": Seen(0.0, 1.0, np.zeros(9, "float32"), np.zeros(1))})
 
 
+def test_the_box_head_once_more_stays_in_float32():
+    skip_without_packages("onnx")
+    import onnx
+
+    from mrcnn.export.quantised import kept_layers
+
+    graph = onnx.parser.parse_graph("""
+        g (float[500, 2] x, float[n, 2] y) => (float[500, 2] a, float[n, 2] b, float[n, 2] c)
+        <float[2, 2] w = {1, 2, 3, 4}, float[2, 2] v = {1, 2, 3, 4}, float[2, 2] other = {4, 3, 2, 1}> {
+        [first] a = MatMul(x, w) [again] b = MatMul(y, v) [own] c = MatMul(b, other) }""")
+    assert kept_layers(graph, names_of_layers({"none"})) == ["again"]
+
+
+def test_colours_and_all_layers_of_the_attribute_head_are_answers():
+    from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
+    from mrcnn.network.mask_rcnn_layout import MASK_RCNN
+
+    assert {*ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"} <= set(MASK_RCNN.answer_layers)
+    kept = names_of_layers(set(MASK_RCNN.answer_layers))
+    assert kept.search("mask_rcnn_inference_1/mrcnn_attribute_colours_1/Tensordot_1/MatMul")
+
+
 def test_a_range_leaves_out_few_values_far_off():
     from mrcnn.export.calibration import Seen, best_range
 
