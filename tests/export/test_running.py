@@ -86,7 +86,7 @@ def test_the_format_is_that_of_the_ending_unless_asked(path, asked, format):
     ("a.onnx", "savedmodel", "a.onnx has the ending of a file of onnx, and the format asked for is savedmodel: ask for "
                              "onnx, or name the file a_savedmodel"),
     ("a.tflite", "onnx", "ending of a file of litert.* name the file a.onnx"),
-    ("b/a.h5", None, "b/a.h5: no format of export has the ending .h5: name the file b/a.onnx, .* or b/a for the folder"),
+    ("b/a.h5", None, "b/a.h5: no format of export has the ending .h5: name the file b/a.onnx, .*, or b/a for"),
     ("a.PT", "onnx", "a.PT: no format of export has the ending .PT"),
     ("a.bin", None, "a.bin: .bin has the weights of an OpenVINO file: name the file a.xml"),
 ])
