@@ -136,3 +136,29 @@ def test_importing_the_model_brings_in_nothing_heavy():
     new = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert not set(new.stdout.split()) & {"matplotlib", "pycocotools", "imgaug", "IPython", "cv2", "skimage"}
     assert "mrcnn" in new.stdout.split()
+
+
+# Commands import these before Keras, which is silenced, and refuse what they can before its seconds.
+WITHOUT_KERAS = ("collections", "commands", "drawing", "evaluation", "labeling", "serving", "untrusted")
+
+IMPORTS_WITHOUT_KERAS = """
+import importlib, sys
+class Refusal:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("keras", "tensorflow", "torch", "jax"):
+            raise KeyError(name)
+sys.meta_path.insert(0, Refusal())
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except KeyError as error:
+        print(name, "imports", error)
+"""
+
+
+def test_what_commands_import_first_needs_no_keras():
+    modules = [".".join((PACKAGE / name).relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+               for name in NAMES if name.split("/")[0] in WITHOUT_KERAS]
+    done = subprocess.run([sys.executable, "-c", IMPORTS_WITHOUT_KERAS, *modules], cwd=ROOT, capture_output=True,
+                          text=True, check=True)
+    assert len(modules) > 50 and not done.stdout, done.stdout

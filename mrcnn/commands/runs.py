@@ -207,7 +207,7 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
 
 def _other_attributes(model, written):
     """The layers of a model's attribute head, unless the settings of a file say that it has the same attributes."""
-    from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
+    from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS
 
     own = getattr(model.config, "ATTRIBUTES", None)
     return ATTRIBUTE_LAYERS if own and list(own) != (written or {}).get("ATTRIBUTES") else ()

@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers, ops
 
 from mrcnn.network.heads import normal
+from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS
 from mrcnn.ops import Tensor
 
 # (channels, side, stride) of the convolutions on what is averaged, by what they see.
@@ -22,10 +23,6 @@ CONVOLUTIONS = {
     "pattern": ((32, 5, 2), (64, 3, 2), (64, 3, 1)),
 }
 NAMES = {"crops": "mrcnn_attribute_conv", "pattern": "mrcnn_attribute_pattern"}
-ATTRIBUTE_LAYERS = (  # those with weights; the shape of the last one's follows from M
-    *(f"{NAMES[seen]}{place}" for seen, rows in CONVOLUTIONS.items() for place in range(1, len(rows) + 1)),
-    "mrcnn_attribute_fc1", "mrcnn_attribute",
-)
 PIXEL_SCALE = 1 / 64  # of pixels less their mean, so that they are of the size of features
 LEAST_CONTRAST = 5.0  # of 255: what varies less is noise, and is not enlarged
 

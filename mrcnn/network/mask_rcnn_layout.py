@@ -6,11 +6,15 @@ the 7x7 and 1x1 convolutions that they are arithmetically.
 
 import dataclasses
 
-from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
 from mrcnn.network.layout import Layout
 from mrcnn.ops import Tensor
 
 CONVOLUTIONS = ("mrcnn_class_conv1", "mrcnn_class_conv2")  # in files; here they are dense
+ATTRIBUTE_LAYERS = (  # the attribute head's with weights; the shape of the last one's follows from the attributes
+    "mrcnn_attribute_conv1", "mrcnn_attribute_conv2",
+    "mrcnn_attribute_pattern1", "mrcnn_attribute_pattern2", "mrcnn_attribute_pattern3",
+    "mrcnn_attribute_fc1", "mrcnn_attribute",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ import keras
 from keras import layers as keras_layers
 
 from mrcnn.errors import ConfigError
-from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
 from mrcnn.network.backbones import named_stage
 from mrcnn.network.layout import layout_of
+from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS
 
 BACKBONE_STAGES = ("3+", "4+", "5+")
 LAST_STAGE = 5

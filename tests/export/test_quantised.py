@@ -150,8 +150,7 @@ def test_the_box_head_once_more_stays_in_float32():
 
 
 def test_colours_and_all_layers_of_the_attribute_head_are_answers():
-    from mrcnn.network.attribute_head import ATTRIBUTE_LAYERS
-    from mrcnn.network.mask_rcnn_layout import MASK_RCNN
+    from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS, MASK_RCNN
 
     assert {*ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"} <= set(MASK_RCNN.answer_layers)
     kept = names_of_layers(set(MASK_RCNN.answer_layers))

@@ -8,7 +8,6 @@ from tiny import TinyConfig, tiny_batch
 
 from mrcnn.errors import ConfigError
 from mrcnn.network.attribute_head import (
-    ATTRIBUTE_LAYERS,
     AttributeTargets,
     Cloth,
     ColourShares,
@@ -19,6 +18,7 @@ from mrcnn.network.attribute_head import (
     possible_attributes,
 )
 from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS
 from mrcnn.network.training_model import ATTRIBUTE_LOSS_NAME, LOSS_NAMES, named_losses
 from mrcnn.training.stages import select_layers
 
