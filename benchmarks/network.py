@@ -198,7 +198,7 @@ def main():
 
     keras.utils.set_random_seed(0)
     size = options.size
-    print(f"Backend {keras.backend.backend()}, oneDNN {os.environ['TF_ENABLE_ONEDNN_OPTS']}, {os.cpu_count()} cores")
+    print(f"Backend {keras.backend.backend()}, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'as TensorFlow has it')}, {os.cpu_count()} cores")
     image = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("float32")
     bare = bare_network(size)
     detection(size, options.repeat, bare, image)

@@ -8,9 +8,28 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# oneDNN is off by default on some CPUs, where it trains and detects faster (benchmarks/README.md has both ways).
+# oneDNN computes convolutions faster where the processor has AVX-512 and slower where it has AVX2 alone
+# (benchmarks/results/onednn.txt). TensorFlow leaves it off on some of the former; elsewhere its own choice stands.
+CPU_FILE = "/proc/cpuinfo"  # of Linux
+WIDE_VECTORS = "avx512f"
+
+
+def has_wide_vectors(path: str = CPU_FILE) -> bool:
+    """Whether the processor is known to have AVX-512.
+
+    Args:
+        path: of a file as Linux' /proc/cpuinfo, of which the first line of flags is read; where there is none, no.
+    """
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return WIDE_VECTORS in next((line for line in file if line.startswith("flags")), "").split()
+    except OSError:
+        return False
+
+
 # TensorFlow reads these once, at its import; values of the user's own stand.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if has_wide_vectors():
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Below level 2 the graph optimizer prints a page for every crop whose size it cannot know beforehand. At 2 TensorFlow
 # reports as an error that a machine without a GPU has none, in front of what we have to say.
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg")

@@ -271,6 +271,18 @@ class Worker:
         self.process.stdin.flush()
         return json.loads(self.answer())
 
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def export_all(options, folder):
+    """Write the exported files that are asked for; a program of the kind keras has written their thresholds."""
+    exported = [other for other in EXPORTS if {other, other + HALF} & set(options.kinds)]
+    if exported:
+        subprocess.run([sys.executable, __file__, "--work", ",".join(exported), "export", "--size", str(options.size),
+                        "--folder", folder], check=True, stdout=subprocess.DEVNULL)
+
 
 def compare(task, names, options, folder):
     """Start the programs of a task, let them take turns, and print what they took."""
@@ -281,10 +293,7 @@ def compare(task, names, options, folder):
         python = options.peer if kind.startswith("torchvision") else sys.executable
         workers[kind] = Worker(python, kind, task, options, folder)
         if kind == "keras" and task == "detect":
-            exported = [other for other in EXPORTS if {other, other + HALF} & set(options.kinds)]
-            if exported:
-                subprocess.run([sys.executable, __file__, "--work", ",".join(exported), "export", "--size",
-                                str(options.size), "--folder", folder], check=True, stdout=subprocess.DEVNULL)
+            export_all(options, folder)
     for name in names:
         taken = {kind: [] for kind in workers}
         for turn in range(options.rounds + 1):
@@ -304,8 +313,16 @@ def compare(task, names, options, folder):
             print(f"{kind:24}{medians[kind][0]:8.3f}  {least[kind]:8.3f}  {medians[kind][1]:11.3f}  {values[-1][2]:6}  "
                   f"{values[-1][3]:8.0f} {beside}", flush=True)
     for worker in workers.values():
-        worker.process.stdin.close()
-        worker.process.wait()
+        worker.end()
+
+
+def leave_out_missing(options):
+    """Leave out the kinds that nothing here can run, and say so."""
+    for kind in list(options.kinds):
+        missing = KINDS[kind] and importlib.util.find_spec(KINDS[kind]) is None
+        if missing or kind.startswith("torchvision") and not options.peer:
+            print(f"{kind} is left out: {f'{KINDS[kind]} is not installed' if missing else 'give --peer'}")
+            options.kinds.remove(kind)
 
 
 def main():
@@ -323,11 +340,7 @@ def main():
         if task == "export":
             return write_exports(options.size, options.folder, kind.split(","))
         return work(kind, task, options.size, options.folder)
-    for kind in list(options.kinds):
-        missing = KINDS[kind] and importlib.util.find_spec(KINDS[kind]) is None
-        if missing or kind.startswith("torchvision") and not options.peer:
-            print(f"{kind} is left out: {f'{KINDS[kind]} is not installed' if missing else 'give --peer'}")
-            options.kinds.remove(kind)
+    leave_out_missing(options)
     with tempfile.TemporaryDirectory() as folder:
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         for task in options.tasks:

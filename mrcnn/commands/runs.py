@@ -15,6 +15,7 @@ from mrcnn.commands.options import start_keras
 from mrcnn.commands.settings import (
     anchors_of,
     asked_settings,
+    choose_arithmetic,
     class_of_option,
     is_imagenet,
     known_to,
@@ -36,11 +37,15 @@ if TYPE_CHECKING:
 
 
 def checkpoint_of(options: argparse.Namespace) -> str:
-    """Path of the weight file that --weights last|PATH stands for."""
+    """Path of the weight file that --weights last|PATH stands for, whose network tells how TensorFlow is to compute."""
     if options.weights == "last":
-        return last_checkpoint(options.logs, options.program.config.NAME)
+        last = last_checkpoint(options.logs, options.program.config.NAME)
+        choose_arithmetic(options)
+        return last
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
         raise UsageError(f"--weights {options.weights}: no such file; give last or the path of a checkpoint.")
+    if not is_exported(options.weights):
+        choose_arithmetic(options)
     return options.weights
 
 

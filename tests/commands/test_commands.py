@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn import __version__
+from mrcnn import __version__, has_wide_vectors
 from mrcnn.commands import detect as fashion_detect
 from mrcnn.commands import evaluate as fashion_evaluate
 from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.commands.options import PRESETS, expand_presets
 from mrcnn.commands.resume import JOURNAL
-from mrcnn.commands.settings import new_config, overrides_of, starts_of
+from mrcnn.commands.runs import checkpoint_of
+from mrcnn.commands.settings import choose_arithmetic, new_config, overrides_of, starts_of
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
@@ -215,6 +217,45 @@ def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
     lines = [line for line in done.stdout.splitlines() if line.endswith(("True", "False"))]
     assert len(lines) == 9 and all(line.endswith("True") for line in lines), done.stdout
     assert done.stdout.splitlines()[-1] == "no run 2" and "No checkpoint" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, on", [
+    (["train", "--backbone", "efficientnet_lite0"], True), (["train", "--backbone", "resnet50"], False),
+    (["train", "--preset", "ccp"], True), (["train", "--preset", "ccp", "--set", "BACKBONE=resnet50"], False),
+    (["train"], False), (["train", "--weights", "last"], True), (["evaluate", "--weights", "last"], True),
+    (["detect", "--weights", "resnet50.h5"], False)])
+def test_networks_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypatch, arguments, on):
+    for name, backbone in (("fashion20270101T0000/mask_rcnn_fashion_0001.h5", "efficientnet_lite0"),
+                           ("resnet50.h5", "resnet50")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with h5py.File(tmp_path / name, "w") as file:
+            file.attrs["mrcnn_config"] = json.dumps(DrawnConfig(NUM_CLASSES=9, BACKBONE=backbone).to_dict())
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "of another test")  # so that it comes back
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+    monkeypatch.chdir(tmp_path)
+    command, *rest = expand_presets([*arguments, "--logs", str(tmp_path)], PRESETS)
+    options = fashion.build_parser().parse_args([command, *rest])
+    if command == "train":
+        choose_arithmetic(options)
+    else:
+        checkpoint_of(options)
+    assert ("TF_ENABLE_ONEDNN_OPTS" in os.environ) == on
+
+
+def test_a_choice_of_the_users_own_stands(monkeypatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    choose_arithmetic(fashion.build_parser().parse_args(["train", "--backbone", "efficientnet_lite0"]))
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
+
+
+@pytest.mark.parametrize("text, has", [("processor: 0\nflags\t\t: fpu avx2 avx512f\n", True),
+                                       ("processor: 0\nflags\t\t: fpu avx2\nbugs: avx512f\n", False),
+                                       ("Features\t: asimd\n", False), ("", False), (None, False)])
+def test_wide_vectors_are_read_from_the_flags_of_the_processor(tmp_path, text, has):
+    path = tmp_path / "cpuinfo"
+    if text is not None:
+        path.write_text(text)
+    assert has_wide_vectors(path) is has
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------
