@@ -198,7 +198,8 @@ def main():
 
     keras.utils.set_random_seed(0)
     size = options.size
-    print(f"Backend {keras.backend.backend()}, oneDNN {os.environ.get('TF_ENABLE_ONEDNN_OPTS', 'as TensorFlow has it')}, {os.cpu_count()} cores")
+    onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "as TensorFlow has it")
+    print(f"Backend {keras.backend.backend()}, oneDNN {onednn}, {os.cpu_count()} cores")
     image = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("float32")
     bare = bare_network(size)
     detection(size, options.repeat, bare, image)

@@ -226,6 +226,8 @@ def work(kind, task, size, folder):
 
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
             return take_turns({"train": torch_training(size)} if task == "train" else torch_detection(size, folder))
+    import mrcnn  # noqa: F401  (chooses TensorFlow's arithmetic before it is imported)
+
     settings = {"PRECISION": "mixed_bfloat16"} if half else {}
     if task == "train":
         return take_turns({"train": keras_training(size, **settings)})
