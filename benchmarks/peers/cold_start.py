@@ -62,6 +62,7 @@ def start(kind, size, folder):
     path, photos = weights_of(kind, folder), [photo_of(size), photo_of(size)[:, ::-1].copy()]
     if kind == "torchvision":
         import torch
+
         saved = torch.load(path)
         model = torch_model(size, box_score_thresh=saved["threshold"]).eval()
         model.load_state_dict(saved["weights"])

