@@ -208,10 +208,10 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
 
 def _written(options):
     """What the checkpoint of --weights says of itself (`read_attributes`), without Keras; None each where none can."""
-    from mrcnn.weights import files
-
     path = getattr(options, "weights", None)
     if path is not None and (path == "last" or os.path.isfile(path)):
+        from mrcnn.weights import files
+
         with contextlib.suppress(OSError, UserError):  # who opens the file says what is wrong with it
             last = path == "last"
             path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if last else path
