@@ -222,10 +222,11 @@ def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
 @pytest.mark.parametrize("arguments, on", [
     (["train", "--backbone", "efficientnet_lite0"], True), (["train", "--backbone", "resnet50"], False),
     (["train", "--preset", "ccp"], True), (["train", "--preset", "ccp", "--set", "BACKBONE=resnet50"], False),
-    (["train", "--preset", "auto"], True), (["train", "--preset", "auto", "--backbone", "small"], False),
-    (["train"], False), (["train", "--weights", "last"], True), (["evaluate", "--weights", "last"], True),
+    (["train", "--preset", "auto"], True), (["train", "--preset", "auto", "--backbone", "resnet50"], False),
+    (["train"], True), (["train", "--annotations", "a.json"], False),
+    (["train", "--weights", "last"], True), (["evaluate", "--weights", "last"], True),
     (["detect", "--weights", "resnet50.h5"], False)])
-def test_networks_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypatch, arguments, on):
+def test_small_networks_and_those_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypatch, arguments, on):
     for name, backbone in (("fashion20270101T0000/mask_rcnn_fashion_0001.h5", "efficientnet_lite0"),
                            ("resnet50.h5", "resnet50")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
