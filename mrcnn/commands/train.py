@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.auto import propose_recipe, take_batch_size, take_recipe
 from mrcnn.commands.options import AUTO, Stage, parse_stages, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, start_model
-from mrcnn.commands.settings import choose_arithmetic, class_of_option, is_imagenet, overrides_of, starts_of
+from mrcnn.commands.settings import choose_training_arithmetic, class_of_option, is_imagenet, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,
@@ -35,7 +35,7 @@ TRACKERS = ("wandb", "mlflow")  # of mrcnn/training/trackers.py, which needs Ker
 
 def train(options: argparse.Namespace) -> None:
     """Train the stages that are still to do."""
-    choose_arithmetic(options)
+    choose_training_arithmetic(options)
     check_data_options(options)
     trackers = tracker_names(options.log)
     start, *_ = starts_of(options.weights)

@@ -22,7 +22,7 @@ from mrcnn.commands.settings import (
     anchors_of,
     asked_settings,
     base_config,
-    choose_arithmetic,
+    choose_training_arithmetic,
     class_of_option,
     known_to,
     overrides_of,
@@ -197,7 +197,7 @@ def tune(options: argparse.Namespace) -> None:
 
 def search_values(options: argparse.Namespace) -> None:
     """What `tune` does, with the database's own errors."""
-    choose_arithmetic(options)
+    choose_training_arithmetic(options)
     check_data_options(options)
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")

@@ -24,7 +24,7 @@ from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import PRESETS, expand_presets
 from mrcnn.commands.resume import JOURNAL
 from mrcnn.commands.runs import checkpoint_of
-from mrcnn.commands.settings import choose_arithmetic, new_config, overrides_of, starts_of
+from mrcnn.commands.settings import DRAWN_BACKBONE, choose_training_arithmetic, new_config, overrides_of, starts_of
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
@@ -222,16 +222,19 @@ def test_what_tensorflow_says_at_its_import_stands_above_no_error(tmp_path):
 @pytest.mark.parametrize("arguments, on", [
     (["train", "--backbone", "efficientnet_lite0"], True), (["train", "--backbone", "resnet50"], False),
     (["train", "--preset", "ccp"], True), (["train", "--preset", "ccp", "--set", "BACKBONE=resnet50"], False),
-    (["train", "--preset", "auto"], True), (["train", "--preset", "auto", "--backbone", "resnet50"], False),
+    (["train", "--preset", "auto", "--annotations", "a.json"], True),
+    (["train", "--preset", "auto", "--backbone", "resnet50"], False),
     (["train"], True), (["train", "--annotations", "a.json"], False),
     (["train", "--weights", "last"], True), (["evaluate", "--weights", "last"], True),
-    (["detect", "--weights", "resnet50.h5"], False)])
+    (["detect", "--weights", "resnet50.h5"], False), (["detect", "--weights", "matterports.h5"], False)])
 def test_small_networks_and_those_with_depthwise_convolutions_ask_for_onednn(tmp_path, monkeypatch, arguments, on):
     for name, backbone in (("fashion20270101T0000/mask_rcnn_fashion_0001.h5", "efficientnet_lite0"),
                            ("resnet50.h5", "resnet50")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         with h5py.File(tmp_path / name, "w") as file:
             file.attrs["mrcnn_config"] = json.dumps(DrawnConfig(NUM_CLASSES=9, BACKBONE=backbone).to_dict())
+    h5py.File(tmp_path / "matterports.h5", "w").close()  # says nothing of its backbone
+    assert DrawnConfig.BACKBONE == DRAWN_BACKBONE
     monkeypatch.setattr("mrcnn.commands.settings.LITE_PACKAGE", "json")  # as where it is installed
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "of another test")  # so that it comes back
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
@@ -239,7 +242,7 @@ def test_small_networks_and_those_with_depthwise_convolutions_ask_for_onednn(tmp
     command, *rest = expand_presets([*arguments, "--logs", str(tmp_path)], PRESETS)
     options = fashion.build_parser().parse_args([command, *rest])
     if command == "train":
-        choose_arithmetic(options)
+        choose_training_arithmetic(options)
     else:
         checkpoint_of(options)
     assert ("TF_ENABLE_ONEDNN_OPTS" in os.environ) == on
@@ -247,7 +250,7 @@ def test_small_networks_and_those_with_depthwise_convolutions_ask_for_onednn(tmp
 
 def test_a_choice_of_the_users_own_stands(monkeypatch):
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    choose_arithmetic(fashion.build_parser().parse_args(["train", "--backbone", "efficientnet_lite0"]))
+    choose_training_arithmetic(fashion.build_parser().parse_args(["train", "--backbone", "efficientnet_lite0"]))
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
 
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from mrcnn.architectures.instances import InstanceSegmenter
 from mrcnn.commands import label as fashion_label
-from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.main import main
 
 
@@ -93,8 +92,8 @@ def write_annotations(folder, count=3):
 
 def evaluate_options(checkpoint, **others):
     """Options of `evaluate` that `evaluate_pixels` reads."""
-    return SimpleNamespace(**{"weights": checkpoint, "program": SimpleNamespace(config=FashionConfig), "refine": None,
-                              "tile": None, "tile_overlap": 0.25, "report": True, **others})
+    return SimpleNamespace(**{"weights": checkpoint, "refine": None, "tile": None, "tile_overlap": 0.25, "report": True,
+                              **others})
 
 
 def test_label_maps_and_overlays(loaded, checkpoint, tmp_path, capsys):
