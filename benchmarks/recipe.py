@@ -4,7 +4,8 @@
 
 Each row is one training of EfficientNet-Lite0 at 256 pixels from ImageNet weights: one epoch of the heads, which all
 rows of a seed share, then one (or --epochs) of all layers with the row's settings. What is changed acts after the
-first epoch alone, but for the random start, which trains all layers in all. The AP is that of val. Rows that are done
+first epoch alone, but for rows that change what the heads are built of, which train heads of their own for it, and the
+random start, which trains all layers in all. The AP is that of val. Rows that are done
 lie in --logs and are not trained again, so an interrupted run of this program goes on; --rows 'NAME;NAME' takes some
 rows only.
 """
@@ -23,7 +24,7 @@ NETWORK = """--backbone efficientnet_lite0 --batch-size 4 --set IMAGE_RESIZE_MOD
     --set RPN_CHANNELS=128 --set MASK_CHANNELS=128 --set FPN_CLASSIF_FC_LAYERS_SIZE=512 --set HEAD_NORM=group
     --set TRAIN_ROIS_PER_IMAGE=64 --set POST_NMS_ROIS_TRAINING=500 --set PRE_NMS_PER_LEVEL_TRAINING=500
     --set POST_NMS_ROIS_INFERENCE=300 --set MAX_GT_INSTANCES=40 --set OPTIMIZER=adamw --set WEIGHT_DECAY=0.01
-    --set WARMUP_STEPS=50 --set WORKERS=1""".split()
+    --set WARMUP_STEPS=50""".split()
 HEADS = "heads:1:1e-3"
 STAGES = "all:{epochs}:4e-4"
 ROWS = {  # name: options beside those of the base, which come later and so win
@@ -46,8 +47,12 @@ ROWS = {  # name: options beside those of the base, which come later and so win
     "accumulate 2, rate x 1.4": "--set ACCUMULATE_STEPS=2 --stages all:{epochs}:5.6e-4",
     "SGD, rate 1e-2": "--set OPTIMIZER=sgd --set WEIGHT_DECAY=0.0001 --stages all:{epochs}:1e-2",
     "aspect buckets": "--set ASPECT_BUCKETS=true",
+    "masks 56x56": "--set MASK_SHAPE=[56,56] --set MINI_MASK_SHAPE=[112,112]",
+    "point head": "--set MASK_HEAD=points --set MINI_MASK_SHAPE=[112,112]",
+    "256 regions": "--set TRAIN_ROIS_PER_IMAGE=256 --set POST_NMS_ROIS_TRAINING=1000",
     "random start": "--weights none",
 }
+OWN_HEADS = ("masks 56x56", "point head")
 
 
 def fashion(*arguments):
@@ -70,14 +75,17 @@ def trained(logs, options, name, seed):
         heads = os.path.join(logs, f"heads-{seed}")
         if name == "random start":
             start = ["--stages", f"all:1:1e-3,{STAGES}"]
+        elif name in OWN_HEADS:
+            start = ["--weights", "imagenet", "--stages", f"{HEADS},{STAGES}"]
         else:
             if not last_checkpoint(heads):
                 fashion("train", *data, *NETWORK, "--logs", heads, "--weights", "imagenet", "--augment", "flip",
-                        "--stages", HEADS)
+                        "--stages", HEADS, "--set", f"WORKERS={options.workers}")
             start = ["--weights", last_checkpoint(heads), "--stages", STAGES]
         begin = time.perf_counter()
         row = [part.format(epochs=options.epochs) for part in (*start, *ROWS[name].split())]
-        fashion("train", *data, *NETWORK, "--augment", "flip", "--logs", folder, *row)
+        fashion("train", *data, *NETWORK, "--augment", "flip", "--logs", folder, *row, "--set",
+                f"WORKERS={options.workers}")
         with open(os.path.join(folder, "seconds"), "w") as file:
             file.write(f"{time.perf_counter() - begin:.0f}")
     return folder
@@ -100,6 +108,7 @@ def main():
     parser.add_argument("--rows", help="some rows only, with ; between them")
     parser.add_argument("--seeds", default="0", help="e.g. 0,1")
     parser.add_argument("--epochs", type=int, default=1, help="of all layers")
+    parser.add_argument("--workers", type=int, default=1, help="threads that prepare batches")
     options = parser.parse_args()
     names = options.rows.split(";") if options.rows else list(ROWS)
     print(f"{'row':26} {'seed':>4} {'AP':>7} {'AP50':>7} {'AP75':>7} {'box AP':>7}", flush=True)
