@@ -188,9 +188,13 @@ def compiled(model: object) -> Callable:
         finally:
             _answering.reset(token)
 
-    call = tf.function(answer, input_signature=[signature], autograph=False)
+    function = tf.function(answer, input_signature=[signature], autograph=False)
+    # A function that traces when it is called is complained of by TensorFlow from the fifth network on.
+    traced = None if tf.config.functions_run_eagerly() else function.get_concrete_function()
 
     def run(inputs):
-        return {name: keras.ops.convert_to_numpy(value) for name, value in call(inputs).items()}
+        tensors = {name: tf.convert_to_tensor(value) for name, value in inputs.items()}
+        outputs = function(tensors) if traced is None or tf.config.functions_run_eagerly() else traced(tensors)
+        return {name: keras.ops.convert_to_numpy(value) for name, value in outputs.items()}
 
     return run

@@ -1,5 +1,7 @@
 """A network as one graph of TensorFlow: one trace for all shapes, and what the network itself gives; kernels."""
 
+import logging
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,16 @@ import tensorflow as tf
 
 from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.ops.native_tensorflow import compiled, convolve_enlarged, enlarge
+
+
+@pytest.fixture(scope="module", autouse=True)
+def complaints():
+    """What TensorFlow says of the networks of this file; of traces it complains twice in a process, not more often."""
+    told, handler = [], logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    logging.getLogger("tensorflow").addHandler(handler)
+    yield told
+    logging.getLogger("tensorflow").removeHandler(handler)
 
 
 class Counted(keras.layers.Layer):
@@ -37,7 +49,7 @@ def network(shape):
                                              ((4, 6, 3), [(1, 4, 6), (5, 4, 6)])])
 def test_one_trace_takes_canvases_of_any_shape_and_number(shape, canvases):
     model, layer = network(shape)
-    run, before = compiled(model), layer.calls
+    before, run = layer.calls, compiled(model)
     for seed, (count, height, width) in enumerate(canvases):
         image = np.random.default_rng(seed).random((count, height, width, 3), np.float32)
         outputs = run({"image": image, "number": np.arange(count, dtype=np.float32)})
@@ -88,6 +100,14 @@ def test_norms_that_no_convolution_can_take_in(before):
     model.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in model.weights])
     photo = rng.normal(size=(1, 6, 6, 2)).astype("float32")
     np.testing.assert_allclose(compiled(model)({"image": photo})["map"], model({"image": photo})["map"], atol=1e-5)
+
+
+def test_a_process_may_have_many_networks(complaints):
+    for number in range(7):
+        image = keras.Input((2, 2, 3), name="image")
+        run = compiled(keras.Model({"image": image}, {"map": keras.ops.add(image, float(number))}))
+        assert run({"image": np.zeros((1, 2, 2, 3), np.float32)})["map"].max() == number
+    assert complaints == []
 
 
 def test_convolving_enlarged_maps_has_the_gradients_of_its_two_steps():
