@@ -78,6 +78,8 @@ def validate(options: argparse.Namespace) -> int:
     if getattr(dataset, "only_boxes", False):
         print("\nEvery outline is an upright rectangle, as a box is: masks will be no more than boxes.")
     bare = _is_bare(dataset)
+    for told in dataset.parts_lines() if hasattr(dataset, "parts_lines") else ():
+        print(f"\n{told}.")
     if bare:
         print("\nNo photo has an object: nothing can be learned from these annotations.")
     return int(bool(faults) or bare)

@@ -170,6 +170,21 @@ def test_validate_tells_what_is_taken_otherwise_than_written(photos, capsys):
     assert "2 ids written as text in one place and as number in another" in capsys.readouterr().out
 
 
+def test_validate_tells_what_the_parts_of_label_maps_become(photos, capsys):
+    os.makedirs("labels")
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[:12, :12] = labels[20:32, :12] = 1  # one dress of two parts
+    labels[40:42, :5] = 2  # 10 pixels
+    for i in range(10):
+        Image.fromarray(labels).save(f"labels/{i}.png")
+    with open("names.txt", "w") as file:
+        file.write("background\ndress\nring\n")
+    assert data("validate", "--annotations", "labels", "--images", "photos", "--names", "names.txt") == 0
+    printed = capsys.readouterr().out
+    assert "10 objects are made of 20 parts that lie apart, on 10 photos" in printed and "--mapping" in printed
+    assert "10 parts of label maps under 60 pixels are no objects, with 100 pixels in all" in printed
+
+
 def test_names_do_not_steer_the_terminal(photos, capsys):
     content = json.loads(photos.read_text())
     content["categories"][0]["name"] = "\x1b[31mhat$\\frac{$"
