@@ -16,7 +16,7 @@ from starlette.responses import Response
 from mrcnn import __version__
 from mrcnn.serving import schemas, tensors
 from mrcnn.serving.photos import decode_base64, decode_photo
-from mrcnn.serving.refusals import Refused, refuse_unknown
+from mrcnn.serving.refusals import Refused, refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 
@@ -151,6 +151,7 @@ def _asked_outputs(asked, known):
     rows = asked.get("outputs") or [{"name": name} for name in names]
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("name") in names for row in rows):
         raise Refused(400, f"\"outputs\" names what there is not: there are {', '.join(names)}.")
+    refuse_repeated((row["name"] for row in rows), "Output")
     every = _parameters(asked).get("binary_data_output") is True
     binary = {row["name"] for row in rows if _parameters(row).get("binary_data", every) is True}
     return binary, [row["name"] for row in rows]

@@ -2,7 +2,7 @@
 
 import json
 
-from mrcnn.serving.refusals import Refused
+from mrcnn.serving.refusals import Refused, refuse_repeated
 
 
 def json_of(body: bytes) -> dict:
@@ -15,12 +15,20 @@ def json_of(body: bytes) -> dict:
         The dict.
 
     Raises:
-        Refused: 400, it is no JSON, or no object.
+        Refused: 400, it is no JSON, or no object, or names a key twice.
     """
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"The body is no JSON ({error}): correct it.") from error
     if not isinstance(value, dict):
         raise Refused(400, "The body is JSON, but no object {...}: correct it.")
+    return value
+
+
+def _without_repeats(pairs):
+    """The dict of an object's pairs; json keeps the last of two by one name, and drops the first without a word."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        refuse_repeated((name for name, _ in pairs), "JSON key")
     return value

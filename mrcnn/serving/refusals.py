@@ -1,5 +1,6 @@
 """Why a request is refused: one sentence and the HTTP status that fits it."""
 
+import collections
 from collections.abc import Iterable
 
 RETRY_SECONDS = 1  # what Retry-After says of a full queue: about a batch
@@ -51,6 +52,22 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> Non
         names = ", ".join(repr(str(name)[:40]) for name in unknown[:5])
         raise Refused(422, f"{what} {names}: there is no such thing here, there {_are(sorted(known))}: correct or "
                            "leave it out.")
+
+
+def refuse_repeated(given: Iterable[str], what: str) -> None:
+    """Refuse a name that is given twice: one of the two would be dropped.
+
+    Args:
+        given: names of a request.
+        what: to call them.
+
+    Raises:
+        Refused: 400, a name comes twice.
+    """
+    twice = [name for name, count in collections.Counter(given).items() if count > 1]
+    if twice:
+        raise Refused(400, f"{what} {', '.join(repr(name[:40]) for name in twice[:5])}: it comes more than once: send "
+                           "it once.")
 
 
 def _are(names):

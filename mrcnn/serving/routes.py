@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mrcnn.serving import answers, metrics, schemas
-from mrcnn.serving.refusals import refuse_unknown
+from mrcnn.serving.refusals import refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 from mrcnn.serving.uploads import photos_of
@@ -35,7 +35,7 @@ def own_routes(service: Service) -> APIRouter:
         200: {"model": schemas.Detections}, **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
     async def detect(request: Request, output: Output = answers.RLE, min_score: Score = None) -> Response:
         served.check_finds_objects()
-        refuse_unknown(request.query_params, ("output", "min_score"), OPTION)
+        _check_options(request, ("output", "min_score"))
         served.check_min_score(min_score)
         photos = await photos_of(request, service)
         found = await service.all_found(request, (DETECT, min_score), [photo for _, photo in photos])
@@ -45,13 +45,19 @@ def own_routes(service: Service) -> APIRouter:
         200: {"model": schemas.LabelMaps, "content": {PNG_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
         **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
     async def label(request: Request, output: Output = answers.PNG) -> Response:
-        refuse_unknown(request.query_params, ("output",), OPTION)
+        _check_options(request, ("output",))
         photos = await photos_of(request, service)
         found = await service.all_found(request, (LABEL, None), [photo for _, photo in photos])
         bare = len(photos) == 1 and output == answers.PNG and prefers_png(request.headers.get("accept", ""))
         return await service.in_thread(_label_maps, served, photos, found, output, bare)
 
     return router
+
+
+def _check_options(request, known):
+    """Refuse what the address asks for that there is not, or asks for twice."""
+    refuse_unknown(request.query_params, known, OPTION)
+    refuse_repeated((name for name, _ in request.query_params.multi_items()), OPTION)
 
 
 def watching_routes(service: Service) -> APIRouter:

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 
 from mrcnn.serving.json_bodies import json_of
-from mrcnn.serving.refusals import Refused
+from mrcnn.serving.refusals import Refused, refuse_repeated
 
 HEADER = "Inference-Header-Content-Length"  # bytes of JSON in front of the binary tensors
 TYPES = {"UINT8": np.uint8, "INT32": np.int32, "FP32": np.float32}
@@ -49,6 +49,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
         raise Refused(400, '"inputs" is missing: send a list of {"name", "shape", "datatype", "data"}.')
+    refuse_repeated((str(one.get("name")) for one in inputs), "Input")
     for one in inputs:
         name, shape = str(one.get("name")), _shape(one)
         parameters = one.get("parameters") if isinstance(one.get("parameters"), dict) else {}

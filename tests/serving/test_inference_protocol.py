@@ -124,6 +124,8 @@ IMAGE = {"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] *
     ({"inputs": [{**IMAGE, "shape": [1], "datatype": "BYTES", "data": ["eA=="]}]}, 415, "no photo that is read here"),
     ({"inputs": [{**IMAGE, "shape": [2], "datatype": "BYTES", "data": ["", ""]}]}, 400, "2 photos: send one"),
     ({"inputs": [{**IMAGE, "shape": [2], "datatype": "BYTES", "data": [""]}]}, 400, "1 elements, but shape [2]"),
+    ({"inputs": [IMAGE, IMAGE]}, 400, "Input 'image': it comes more than once: send it once"),
+    ({"outputs": [{"name": "boxes"}, {"name": "rles"}, {"name": "boxes"}]}, 400, "Output 'boxes': it comes more than"),
     ({"outputs": [{"name": "masks"}]}, 400, "there are boxes, class_ids, scores, rles"),
     ({"parameters": {"min_confidence": 0.1}}, 422, "Parameter of the request 'min_confidence': there is no such thing"),
     ({"min_score": 0.1}, 422, "JSON key 'min_score'"),

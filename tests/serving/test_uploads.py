@@ -31,6 +31,8 @@ def client():
     (JSON, b'{"photos": [], "min_score": 0.1}', 422, "JSON key 'min_score': there is no such thing here, there is ph"),
     (JSON, b'{"photos": [{"nam": "a.jpg", "data": ""}]}', 422, "photo 0: key 'nam': "),
     (JSON, b'{"photos": ["", "", ""]}', 413, "3 photos, a request may have 2"),
+    (JSON, b'{"photos": ["eA=="], "photos": []}', 400, "JSON key 'photos': it comes more than once"),
+    (JSON, b'{"photos": [{"data": "eA==", "data": ""}]}', 400, "JSON key 'data': it comes more than once"),
     (JSON, b'{"photos": [""]}', 415, "photo 0: no photo that is read here"),
     (FORM, b"nonsense", 400, ""),
     (FORM, b"--b--\r\n", 422, "No photo"),
@@ -60,6 +62,14 @@ def test_one_broken_file_is_named(client):
 def test_options_that_cannot_be(client, query):
     refused = client.post(f"/detect?{query}", content=png(photo()), headers={"Content-Type": "image/png"})
     assert refused.status_code == 422 and refused.json()["error"].startswith(f"{query.partition('=')[0]}: ")
+
+
+@pytest.mark.parametrize("address", ["/detect?min_score=0.9&min_score=0.1", "/label?output=png&output=rle"])
+def test_options_that_come_twice(client, address):
+    refused = client.post(address, content=png(photo()), headers={"Content-Type": "image/png"})
+    name = address.partition("?")[2].partition("=")[0]
+    assert refused.status_code == 400
+    assert f"Option in the address {name!r}: it comes more than once" in refused.json()["error"]
 
 
 @pytest.mark.parametrize("address, known", [("/detect?min_confidence=0.1", "min_score, output"),
