@@ -3,6 +3,7 @@
 import asyncio
 
 import numpy as np
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from mrcnn.serving.json_bodies import json_of
@@ -45,9 +46,25 @@ async def photos_of(request: Request, service: Service) -> list[tuple[str, np.nd
     return list(zip((name for name, _ in files), await asyncio.gather(*decoding)))
 
 
+class _WholeForm(MultiPartParser):
+    """A form's parser that knows whether the form came to its end: Starlette's takes what there is of it for all."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+
 async def _files_of_form(request):
-    form = await request.form(max_files=MOST_PARTS, max_fields=MOST_PARTS)
+    parser = _WholeForm(request.headers, request.stream(), max_files=MOST_PARTS, max_fields=MOST_PARTS)
     try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refused(400, f"The form cannot be read ({error.message.rstrip('.')}): correct it.") from error
+    try:
+        if not parser.ended:
+            raise Refused(400, f"The form breaks off behind {len(form.multi_items())} whole files (the last boundary, "
+                               "with -- behind it, is missing): send it again.")
         files = []
         for name, part in form.multi_items():
             if isinstance(part, str):

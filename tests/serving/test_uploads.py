@@ -45,6 +45,22 @@ def test_a_body_without_photos(client, headers, body, status, message):
     assert refused.json().keys() == {"error"} and "\n" not in refused.json()["error"]
 
 
+@pytest.mark.parametrize("kept", [1, 9, -1, 60])
+def test_a_form_that_breaks_off_loses_no_photo_in_silence(client, kept):
+    part = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="%d.png"\r\n\r\n' + png(photo()) + b"\r\n"
+    body, end = part % 0 + part % 1, b"--b--\r\n"
+    assert len(client.post("/detect", content=body + end, headers=FORM).json()["photos"]) == 2
+    assert client.post("/detect", content=body + end.strip(), headers=FORM).status_code == 200
+    cut = body[:-kept] if kept > 0 else body + b"--b"
+    refused = client.post("/detect", content=cut, headers=FORM)
+    assert refused.status_code == 400 and "The form breaks off behind 1 whole files" in refused.json()["error"]
+
+
+def test_a_form_without_its_boundary(client):
+    refused = client.post("/detect", content=b"x", headers={"Content-Type": "multipart/form-data"})
+    assert refused.status_code == 400 and "cannot be read (Missing boundary in multipart)" in refused.json()["error"]
+
+
 def test_too_many_files(client):
     files = [("photo", ("a.png", png(photo()), "image/png"))] * 3
     refused = client.post("/detect", files=files)
