@@ -33,7 +33,7 @@ class Counter:
         """The samples."""
         with self._lock:
             values = dict(self._values) or ({} if self.labels else {(): 0.0})
-        return [f"{self.name}{_braces(self.labels, labels)} {value:g}" for labels, value in sorted(values.items())]
+        return [f"{self.name}{_braces(self.labels, labels)} {_written(value)}" for labels, value in sorted(values.items())]
 
 
 class Histogram:
@@ -67,9 +67,9 @@ class Histogram:
             seen = 0
             for bound, count in zip((*self.bounds, float("inf")), counts):
                 seen += count
-                end = "+Inf" if bound == float("inf") else f"{bound:g}"
+                end = "+Inf" if bound == float("inf") else _written(bound)
                 lines.append(f"{self.name}_bucket{_braces((*self.labels, 'le'), (*labels, end))} {seen}")
-            lines.append(f"{self.name}_sum{_braces(self.labels, labels)} {total:.6f}")
+            lines.append(f"{self.name}_sum{_braces(self.labels, labels)} {_written(round(total, 6))}")
             lines.append(f"{self.name}_count{_braces(self.labels, labels)} {seen}")
         return lines
 
@@ -89,7 +89,7 @@ class Gauge:
 
     def lines(self) -> list[str]:
         """The sample."""
-        return [f"{self.name} {self.read():g}"]
+        return [f"{self.name} {_written(self.read())}"]
 
 
 class Metrics:
@@ -122,6 +122,11 @@ class Metrics:
         for metric in self.all:
             lines += [f"# HELP {metric.name} {metric.text}", f"# TYPE {metric.name} {metric.kind}", *metric.lines()]
         return "\n".join(lines) + "\n"
+
+
+def _written(value):
+    """A number with all its digits: with six of them a counter stands still from a million on."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _braces(names, values):

@@ -2,7 +2,7 @@
 
 import re
 
-from mrcnn.serving.metrics import Counter, Histogram, Metrics
+from mrcnn.serving.metrics import Counter, Gauge, Histogram, Metrics
 
 
 def test_a_histogram_is_cumulative():
@@ -11,7 +11,19 @@ def test_a_histogram_is_cumulative():
         histogram.add(value, "/a")
     assert histogram.lines() == [
         'h_bucket{route="/a",le="1"} 2', 'h_bucket{route="/a",le="2"} 3', 'h_bucket{route="/a",le="+Inf"} 4',
-        'h_sum{route="/a"} 12.000000', 'h_count{route="/a"} 4']
+        'h_sum{route="/a"} 12', 'h_count{route="/a"} 4']
+
+
+def test_numbers_are_written_with_all_their_digits():
+    counter, histogram = Counter("c", "Text."), Histogram("h", "Text.", (0.025, 2_500_000))
+    counter.add(amount=1_000_000)
+    counter.add()
+    assert counter.lines() == ["c 1000001"]
+    for value in (12_345_678, 0.25):
+        histogram.add(value)
+    assert histogram.lines() == ['h_bucket{le="0.025"} 0', 'h_bucket{le="2500000"} 1', 'h_bucket{le="+Inf"} 2',
+                                 "h_sum 12345678.25", "h_count 2"]
+    assert Gauge("g", "Text.", lambda: 1_234_567).lines() == ["g 1234567"]
 
 
 def test_labels_are_escaped():
