@@ -41,6 +41,9 @@ def serve(options: argparse.Namespace) -> None:
         raise UsageError("serve takes no --limit: photos come with requests.")
     overrides, key = {"BATCH_SIZE": BATCH_SIZE, **overrides_of(options)}, os.environ.get(KEY) or None
     limits = Limits(batch_size=overrides["BATCH_SIZE"], **_numbers(options))
+    if limits.photos_taken < limits.photos:
+        print(f"warning: --max-photos {limits.photos} is more than --queue {limits.queue} holds: a request may have "
+              f"{limits.photos_taken} photos; raise --queue, or lower --max-photos.", file=sys.stderr)
     path = checkpoint_of(options)
     with listen(options.host, options.port) as listener:
         from mrcnn.serving.task_photos import TaskPhotos

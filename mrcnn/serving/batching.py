@@ -10,7 +10,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from mrcnn.serving.limits import Limits
-from mrcnn.serving.refusals import busy
+from mrcnn.serving.refusals import Refused, busy
 
 
 @dataclasses.dataclass
@@ -69,9 +69,12 @@ class BatchQueue:
             A Future for each photo. A job whose Future is cancelled before its turn costs nothing.
 
         Raises:
-            Refused: 503, the queue is full, or the server ends.
+            Refused: 413, there are more than the queue holds; 503, the queue is full, or the server ends.
         """
         jobs = [Job(key, photo) for photo in photos]
+        if len(jobs) > self.limits.queue:
+            raise Refused(413, f"{len(jobs)} photos at once, the queue holds {self.limits.queue}: send them in "
+                               "several requests.")
         with self._changed:
             if not self._open:
                 raise busy("The server is ending: ask again in a moment.")

@@ -67,8 +67,8 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
         mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names,
                                           served.attribute_names)
         results = []
-        for start in range(0, len(tasks), service.limits.photos):
-            chunk = tasks[start : start + service.limits.photos]
+        for start in range(0, len(tasks), service.limits.photos_taken):
+            chunk = tasks[start : start + service.limits.photos_taken]
             results += await _predictions(request, service, task_photos, chunk, mapping, len(tasks) == 1)
         return json_answer({"results": results, "model_version": served.version})
 

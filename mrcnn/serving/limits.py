@@ -32,6 +32,11 @@ class Limits:
     pixels: int = 50_000_000
     photos: int = 16
 
+    @property
+    def photos_taken(self) -> int:
+        """Photos that a request may have: those of one wait together, so the queue has to hold them."""
+        return min(self.photos, self.queue)
+
     def __post_init__(self):
         for name in ("queue", "batch_size", "timeout", "upload", "pixels", "photos"):
             if not getattr(self, name) > 0:

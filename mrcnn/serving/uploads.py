@@ -40,8 +40,9 @@ async def photos_of(request: Request, service: Service) -> list[tuple[str, np.nd
                            "bytes of one photo as image/jpeg.")
     if not files:
         raise Refused(422, 'No photo: send a file for each, or {"photos": [{"name": "a.jpg", "data": base64}, ...]}.')
-    if len(files) > service.limits.photos:
-        raise Refused(413, f"{len(files)} photos, a request may have {service.limits.photos}: send them in several.")
+    if len(files) > service.limits.photos_taken:
+        raise Refused(413, f"{len(files)} photos, a request may have {service.limits.photos_taken}: send them in "
+                           "several.")
     decoding = (service.in_thread(decode_photo, data, name, service.limits, service.matte) for name, data in files)
     return list(zip((name for name, _ in files), await asyncio.gather(*decoding)))
 

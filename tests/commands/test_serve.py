@@ -53,6 +53,11 @@ def test_options_become_limits(checkpoint, started):
     assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
 
 
+def test_a_queue_that_holds_fewer_photos_than_a_request_may_have_is_told(checkpoint, started, capsys):
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--queue", "9"]) == 0
+    assert "--max-photos 16 is more than --queue 9 holds: a request may have 9 photos" in capsys.readouterr().err
+
+
 def test_scores_are_refused_of_a_network_without_objects(checkpoint, monkeypatch, capsys):
     class Labels:
         class_names = ["BG", "hat", "shoe"]

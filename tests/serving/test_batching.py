@@ -80,6 +80,12 @@ def test_a_full_queue_takes_all_photos_of_a_request_or_none(network, queue_of):
     assert queue.submit("a", [3]) and len(queue) == 3
 
 
+def test_what_can_never_fit_is_not_told_to_ask_again(queue_of):
+    with pytest.raises(Refused, match="4 photos at once, the queue holds 3: send them in several") as refused:
+        queue_of(queue=3).submit("a", [1, 2, 3, 4])
+    assert refused.value.status == 413 and not refused.value.headers
+
+
 def test_what_nobody_waits_for_costs_nothing(network, queue_of):
     queue = queue_of(queue=2)
     blocked(network, queue)

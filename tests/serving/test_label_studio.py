@@ -6,6 +6,7 @@ from stub_server import BROKEN, Describing, Stub, StubLabels, client_of, photo, 
 
 from mrcnn.data.run_lengths import encode
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
+from mrcnn.serving.limits import Limits
 from mrcnn.serving.task_photos import TaskPhotos
 
 pytest.importorskip("fastapi")
@@ -84,6 +85,12 @@ def test_a_task_that_fails_is_told_and_is_not_the_others(client, caplog):
         one, two = predict(client, name, "a.png").json()["results"]
         assert one["result"] == [] and reason in one["error"] and len(two["result"]) == 1
         assert "Task 0 has no pre-labels" in caplog.text
+
+
+def test_more_tasks_than_the_queue_holds(tmp_path):
+    (tmp_path / "a.png").write_bytes(png(photo()))
+    with client_of(limits=Limits(queue=2, wait=0), task_photos=TaskPhotos(tmp_path)) as client:
+        assert len(predict(client, *["a.png"] * 5).json()["results"]) == 5
 
 
 def test_more_tasks_than_photos_of_a_request(client):

@@ -68,6 +68,13 @@ def test_too_many_files(client):
     assert client.post("/detect", files=files[:2]).status_code == 200
 
 
+def test_more_files_than_the_queue_holds():
+    files = [("photo", ("a.png", png(photo()), "image/png"))] * 3
+    with client_of(limits=Limits(photos=5, queue=2, wait=0)) as client:
+        refused = client.post("/detect", files=files)
+        assert refused.status_code == 413 and "3 photos, a request may have 2" in refused.json()["error"]
+
+
 def test_one_broken_file_is_named(client):
     files = [("photo", ("good.png", png(photo()), "image/png")), ("photo", ("bad.png", b"x", "image/png"))]
     refused = client.post("/detect", files=files)
