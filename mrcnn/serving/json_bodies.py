@@ -1,8 +1,18 @@
-"""Bodies of JSON: an object, or a refusal."""
+"""Bodies of JSON: an object, or a refusal; and answers of JSON."""
 
 import json
 
+from starlette.responses import JSONResponse
+
 from mrcnn.serving.refusals import Refused, refuse_repeated
+
+
+class JsonAnswer(JSONResponse):
+    """An answer of JSON in ASCII: what was sent may hold half a surrogate pair, which UTF-8 has no bytes for."""
+
+    def render(self, content: object) -> bytes:
+        """The bytes of the answer."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def json_of(body: bytes) -> dict:

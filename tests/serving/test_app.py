@@ -1,7 +1,9 @@
 """The application: each error is one line of JSON, nothing is loaded from elsewhere, /openapi.json has every route."""
 
+import base64
+
 import pytest
-from stub_server import client_of
+from stub_server import client_of, photo, png
 
 pytest.importorskip("fastapi")
 pytest.importorskip("httpx2")
@@ -21,6 +23,30 @@ def test_what_is_not_there_is_one_line(client, method, path, status):
     assert refused.status_code == status and refused.json().keys() == {"error"} and "\n" not in refused.json()["error"]
     assert refused.headers["x-content-type-options"] == "nosniff"
     assert status != 405 or refused.headers["allow"]
+
+
+HALF = '"\\ud800"'  # of a surrogate pair: JSON can hold it, UTF-8 cannot
+
+
+@pytest.mark.parametrize("path, body", [
+    ("/detect", '{"photos": [{"name": %s, "data": "!!"}]}'), ("/detect", '{%s: 1}'),
+    ("/v2/models/stub/infer", '{"inputs": [{"name": %s, "shape": [1], "datatype": "UINT8"}]}'),
+    ("/v2/models/stub/infer", '{"inputs": [{"name": "image", "shape": [1], "datatype": %s, "data": [1]}]}'),
+    ("/v2/models/stub/infer", '{"inputs": [{"name": "image", "shape": [1, 1, 3], "datatype": "UINT8", '
+                              '"data": [1, 2, 3]}], "parameters": {"min_score": %s}}'),
+    ("/setup", '{"schema": %s}'), ("/webhook", '{"action": %s, "action": 1}'),
+    ("/predict", '{"tasks": [{"data": {"image": %s}}], "label_config": "<View><Image name=\\"i\\" value=\\"$image\\"/>'
+                 '<PolygonLabels name=\\"p\\" toName=\\"i\\"><Label value=\\"hat\\"/></PolygonLabels></View>"}'),
+])
+def test_half_a_surrogate_pair_is_refused_or_told_and_no_fault_of_the_server(client, path, body):
+    refused = client.post(path, content=body % HALF, headers={"Content-Type": "application/json"})
+    assert 400 <= refused.status_code < 500 and refused.json().keys() == {"error"}, refused.text
+
+
+def test_a_photo_may_be_named_by_half_a_surrogate_pair(client):
+    body = '{"photos": [{"name": %s, "data": "%s"}]}' % (HALF, base64.b64encode(png(photo())).decode())
+    answer = client.post("/detect", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200 and answer.json()["photos"][0]["name"] == "\ud800"
 
 
 def test_openapi_has_every_route_with_its_body_and_its_errors(client):
