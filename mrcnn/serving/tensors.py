@@ -14,6 +14,7 @@ HEADER = "Inference-Header-Content-Length"  # bytes of JSON in front of the bina
 TYPES = {"UINT8": np.uint8, "INT32": np.int32, "FP32": np.float32}
 NAMES = {np.dtype(kind): name for name, kind in TYPES.items()}
 BYTES = "BYTES"
+MOST_SIDES, MOST_VALUES = 8, 1 << 40  # of a shape: no request has as many numbers, but any may claim them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +50,15 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
         raise Refused(400, '"inputs" is missing: send a list of {"name", "shape", "datatype", "data"}.')
-    refuse_repeated((str(one.get("name")) for one in inputs), "Input")
+    _check_names(inputs)
     for one in inputs:
-        name, shape = str(one.get("name")), _shape(one)
-        parameters = one.get("parameters") if isinstance(one.get("parameters"), dict) else {}
+        name, shape, parameters = one["name"], _shape(one), parameters_of(one, f"input {one['name']}")
         if "binary_data_size" in parameters:
             size = _number(parameters["binary_data_size"], f"binary_data_size of {name}")
             if size > len(rest):
                 raise Refused(400, f"{name}: {size} bytes are said, {len(rest)} are there: correct binary_data_size.")
+            if one.get("data") is not None:
+                raise Refused(400, f"{name}: has data and binary_data_size: send one of the two.")
             values, rest = _from_bytes(rest[:size], one, shape), rest[size:]
         else:
             values = _from_json(one, shape)
@@ -64,6 +66,32 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
     if rest:
         raise Refused(400, f"{len(rest)} bytes are of no input: say binary_data_size of each.")
     return request, tensors
+
+
+def parameters_of(of: dict, what: str) -> dict:
+    """The "parameters" of a request, an input or an output.
+
+    Args:
+        of: that may have them.
+        what: to call it.
+
+    Returns:
+        {name: value}; empty where there are none.
+
+    Raises:
+        Refused: 400, they are no object.
+    """
+    given = of.get("parameters")
+    if given is not None and not isinstance(given, dict):
+        raise Refused(400, f'"parameters" of {what}: {str(given)[:40]} is no object: send {{"name": value}}.')
+    return given or {}
+
+
+def _check_names(inputs):
+    for one in inputs:
+        if not isinstance(one.get("name"), str):
+            raise Refused(400, f'"inputs": the name {str(one.get("name"))[:40]} is no text: send "name" of each input.')
+    refuse_repeated((one["name"] for one in inputs), "Input")
 
 
 def _number(value, what):
@@ -80,12 +108,16 @@ def _shape(one):
     shape = one.get("shape")
     sound = isinstance(shape, list) and all(type(side) is int and 0 <= side < 1 << 31 for side in shape)
     if not sound:
-        raise Refused(400, f"{one.get('name')}: shape {str(shape)[:40]}: send a list of whole numbers.")
+        raise Refused(400, f"{one['name']}: shape {str(shape)[:40]}: send a list of whole numbers.")
+    # Sides of 0 do not count: NumPy refuses such a shape by the others.
+    if len(shape) > MOST_SIDES or math.prod(max(side, 1) for side in shape) > MOST_VALUES:
+        raise Refused(400, f"{one['name']}: shape {str(shape[:4])[:60]} has {len(shape)} sides, or more numbers than "
+                           f"can be: send {MOST_SIDES} sides at most, and {MOST_VALUES} numbers.")
     return tuple(shape)
 
 
 def _from_bytes(data, one, shape):
-    name, datatype = one.get("name"), one.get("datatype")
+    name, datatype = one["name"], one.get("datatype")
     if datatype == BYTES:
         elements = []
         while data:
@@ -103,7 +135,7 @@ def _from_bytes(data, one, shape):
 
 
 def _from_json(one, shape):
-    name, data = one.get("name"), one.get("data")
+    name, data = one["name"], one.get("data")
     if not isinstance(data, list):
         raise Refused(400, f"{name}: data is missing: send a list, flat or nested as its shape.")
     if one.get("datatype") == BYTES:
@@ -129,13 +161,13 @@ def _from_json(one, shape):
 def _kind(one):
     kind = TYPES.get(str(one.get("datatype")))
     if kind is None:
-        raise Refused(400, f"{one.get('name')}: datatype {str(one.get('datatype'))[:20]!r}: send UINT8 or BYTES.")
+        raise Refused(400, f"{one['name']}: datatype {str(one.get('datatype'))[:20]!r}: send UINT8 or BYTES.")
     return kind
 
 
 def _counted(elements, one, shape):
     if len(elements) != math.prod(shape):
-        raise Refused(400, f"{one.get('name')}: {len(elements)} elements, but shape {list(shape)}.")
+        raise Refused(400, f"{one['name']}: {len(elements)} elements, but shape {list(shape)}.")
     return elements
 
 

@@ -37,6 +37,20 @@ def test_bytes_that_break_off(data, message):
         read_request(head + data, str(len(head)))
 
 
+@pytest.mark.parametrize("shape", [[(1 << 31) - 1] * 500, [0, *[(1 << 31) - 1] * 3]])
+@pytest.mark.parametrize("datatype", ["UINT8", "BYTES"])
+def test_shapes_beyond_all_numbers(shape, datatype):
+    head = json.dumps({"inputs": [{"name": "x", "shape": shape, "datatype": datatype,
+                                   "parameters": {"binary_data_size": 0}}]}).encode()
+    with pytest.raises(Refused, match=r"x: shape \[\d+.* sides, or more numbers than can be"):
+        read_request(head, str(len(head)))
+
+
+def test_no_numbers_as_bytes():
+    head = b'{"inputs": [{"name": "x", "shape": [0, 2], "datatype": "UINT8", "parameters": {"binary_data_size": 0}}]}'
+    assert read_request(head, str(len(head)))[1]["x"].values.shape == (0, 2)
+
+
 def test_bytes_of_nobody():
     with pytest.raises(Refused, match="3 bytes are of no input"):
         read_request(b'{"inputs": []}abc', "14")
