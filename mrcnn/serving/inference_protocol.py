@@ -19,6 +19,7 @@ from mrcnn.serving.photos import decode_base64, decode_photo
 from mrcnn.serving.refusals import Refused, refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
+from mrcnn.serving.tensors import parameters_of
 
 IMAGE = "image"
 INPUT = {"name": IMAGE, "datatype": "UINT8", "shape": [-1, -1, 3]}
@@ -28,6 +29,7 @@ OBJECTS = [{"name": "boxes", "datatype": "FP32", "shape": [-1, 4]},
            {"name": "rles", "datatype": "BYTES", "shape": [-1]}]
 LABELS = [{"name": "labels", "datatype": "UINT8", "shape": [-1, -1]}]
 MIN_SCORE = "min_score"
+REQUEST = "the request"
 HINTS = ("content_type", "headers", "priority", "timeout")  # that clients send, of which nothing has to come
 REFUSALS = schemas.error_answers(400, 404, 408, 413, 415, 422, 503)
 BODY = schemas.json_body(("inputs",), {
@@ -101,16 +103,17 @@ def inference_routes(service: Service) -> APIRouter:
 def _refuse_unknown(asked, query, finds_objects):
     """Refuse whatever a request asks for that is not of the protocol, nor min_score."""
     refuse_unknown(query, (), "Option in the address")
+    _check_id(asked)
     refuse_unknown(asked, ("id", "parameters", "inputs", "outputs"), "JSON key")
     own = (MIN_SCORE,) if finds_objects else ()
-    refuse_unknown(_parameters(asked), (*own, "binary_data_output", *HINTS), "Parameter of the request")
+    refuse_unknown(parameters_of(asked, REQUEST), (*own, "binary_data_output", *HINTS), "Parameter of the request")
     for name, known, keys in (("inputs", "binary_data_size", ("name", "shape", "datatype", "data", "parameters")),
                               ("outputs", "binary_data", ("name", "parameters"))):
         rows = asked.get(name)
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict):
                 refuse_unknown(row, keys, f"Key in {name}")
-                refuse_unknown(_parameters(row), (known, *HINTS), f"Parameter in {name}")
+                refuse_unknown(parameters_of(row, name), (known, *HINTS), f"Parameter in {name}")
 
 
 def _photo(inputs, service):
@@ -133,13 +136,8 @@ def _photo(inputs, service):
     return photo
 
 
-def _parameters(of):
-    given = of.get("parameters")
-    return given if isinstance(given, dict) else {}
-
-
 def _min_score(asked):
-    least = _parameters(asked).get(MIN_SCORE)
+    least = parameters_of(asked, REQUEST).get(MIN_SCORE)
     if least is not None and (isinstance(least, bool) or not isinstance(least, (int, float)) or not 0 <= least <= 1):
         raise Refused(400, f"min_score={str(least)[:20]}: give a number of 0 to 1.")
     return least
@@ -148,13 +146,27 @@ def _min_score(asked):
 def _asked_outputs(asked, known):
     """(set of the outputs that are to be bytes, list of the names that are wanted)."""
     names = [output["name"] for output in known]
-    rows = asked.get("outputs") or [{"name": name} for name in names]
+    rows = [] if asked.get("outputs") is None else asked["outputs"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("name") in names for row in rows):
         raise Refused(400, f"\"outputs\" names what there is not: there are {', '.join(names)}.")
     refuse_repeated((row["name"] for row in rows), "Output")
-    every = _parameters(asked).get("binary_data_output") is True
-    binary = {row["name"] for row in rows if _parameters(row).get("binary_data", every) is True}
+    rows = rows or [{"name": name} for name in names]
+    every = _truth(parameters_of(asked, REQUEST), "binary_data_output", False)
+    binary = {row["name"] for row in rows if _truth(parameters_of(row, "outputs"), "binary_data", every)}
     return binary, [row["name"] for row in rows]
+
+
+def _truth(parameters, name, usual):
+    value = parameters.get(name, usual)
+    if not isinstance(value, bool):
+        raise Refused(400, f"{name}={str(value)[:20]!r}: send true or false.")
+    return value
+
+
+def _check_id(asked):
+    told = asked.get("id")
+    if told is not None and not isinstance(told, str):
+        raise Refused(400, f"id={str(told)[:20]}: send a text.")
 
 
 def _answer(served, asked, found, wanted, binary):
@@ -164,7 +176,7 @@ def _answer(served, asked, found, wanted, binary):
     else:
         outputs = {"labels": found.astype(np.uint8)}
     head = {"model_name": served.name, "model_version": served.version}
-    if isinstance(asked.get("id"), str):
+    if asked.get("id") is not None:
         head["id"] = asked["id"]
     body, length = tensors.write_answer(head, {name: outputs[name] for name in wanted}, binary)
     if length is None:

@@ -134,11 +134,27 @@ IMAGE = {"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] *
     ({"min_score": 0.1}, 422, "JSON key 'min_score'"),
     ({"outputs": [{"name": "boxes", "parameters": {"binary": True}}]}, 422, "Parameter in outputs 'binary'"),
     ({"inputs": [{**IMAGE, "dtype": "UINT8"}]}, 422, "Key in inputs 'dtype'"),
+    ({"parameters": [0.9]}, 400, '"parameters" of the request: [0.9] is no object'),
+    ({"parameters": ""}, 400, '"parameters" of the request:  is no object'),
+    ({"inputs": [{**IMAGE, "parameters": [1]}]}, 400, '"parameters" of input image: [1] is no object'),
+    ({"outputs": [{"name": "boxes", "parameters": "x"}]}, 400, '"parameters" of outputs: x is no object'),
+    ({"outputs": [{"name": "boxes", "parameters": {"binary_data": 1}}]}, 400, "binary_data='1': send true or false"),
+    ({"parameters": {"binary_data_output": "true"}}, 400, "binary_data_output='true': send true or false"),
+    ({"outputs": {}}, 400, '"outputs" names what there is not'),
+    ({"outputs": [{"name": ["boxes"]}]}, 400, '"outputs" names what there is not'),
+    ({"id": 7}, 400, "id=7: send a text"),
+    ({"inputs": [{**IMAGE, "name": 5}]}, 400, 'the name 5 is no text'),
+    ({"inputs": [{**IMAGE, "parameters": {"binary_data_size": 0}}]}, 400, "has data and binary_data_size: send one"),
     ({"parameters": {"min_score": 2}}, 400, "min_score=2: give a number of 0 to 1"),
 ])
 def test_what_the_protocol_has_not(client, change, status, message):
     refused = client.post(INFER, json={"inputs": [IMAGE], **change})
     assert refused.status_code == status and message in refused.json()["error"]
+
+
+def test_what_is_null_is_not_asked_for(client):
+    body = {"id": None, "parameters": None, "outputs": None, "inputs": [{**IMAGE, "parameters": None}]}
+    assert "id" not in client.post(INFER, json=body).json()
 
 
 def test_hints_of_the_protocol_s_clients_are_taken(client):
