@@ -9,7 +9,7 @@ request is the least score. What else a request asks for is refused by name.
 import json
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,10 +52,6 @@ def inference_routes(service: Service) -> APIRouter:
     """
     router, served = APIRouter(prefix="/v2"), service.served
 
-    def check_name(name):
-        if name != served.name:
-            raise Refused(404, f"There is no model {name!r}: the model here is {served.name!r}.")
-
     @router.get("", summary="The server", responses=schemas.error_answers())
     async def server() -> dict:
         return {"name": "mrcnn", "version": __version__, "extensions": ["binary_tensor_data"]}
@@ -69,35 +65,49 @@ def inference_routes(service: Service) -> APIRouter:
         service.check_ready()
         return {"ready": True}
 
-    @router.get("/models/{name}", summary="The model", responses=schemas.error_answers(404))
-    async def model(name: str) -> dict:
-        check_name(name)
+    async def model() -> dict:
         outputs = OBJECTS if served.finds_objects else LABELS
-        return {"name": served.name, "versions": [served.version], "platform": "keras", "inputs": [INPUT],
+        return {"name": served.name, "versions": [served.version], "platform": served.platform, "inputs": [INPUT],
                 "outputs": outputs, "parameters": {"class_names": served.class_names}}
 
-    @router.get("/models/{name}/ready", summary="Whether the model can be asked",
-                responses=schemas.error_answers(404, 503))
-    async def model_ready(name: str) -> dict:
-        check_name(name)
+    async def model_ready() -> dict:
         service.check_ready()
         return {"name": served.name, "ready": True}
 
-    @router.post("/models/{name}/infer", summary="What the model finds in a photo", responses=REFUSALS,
-                 openapi_extra=BODY)
-    async def infer(name: str, request: Request) -> Response:
-        check_name(name)
-        body, length = await request.body(), request.headers.get(tensors.HEADER)
-        asked, inputs = await service.in_thread(tensors.read_request, body, length)
-        _refuse_unknown(asked, request.query_params, served.finds_objects)
-        binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
-        key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
-        served.check_min_score(key[1])
-        photo = await service.in_thread(_photo, inputs, service)
-        [found] = await service.all_found(request, key, [photo])
-        return await service.in_thread(_answer, served, asked, found, wanted, binary)
+    async def infer(request: Request) -> Response:
+        return await _infer(request, service)
 
+    def check_name(name: str) -> None:
+        if name != served.name:
+            raise Refused(404, f"There is no model {name!r}: the model here is {served.name!r}.")
+
+    def check_version(name: str, version: str) -> None:
+        check_name(name)
+        if version != served.version:
+            raise Refused(404, f"There is no version {version!r} of {name!r}: the version here is {served.version!r}.")
+
+    for path, check in (("/models/{name}", check_name), ("/models/{name}/versions/{version}", check_version)):
+        checks = [Depends(check)]
+        router.get(path, summary="The model", responses=schemas.error_answers(404), dependencies=checks)(model)
+        router.get(f"{path}/ready", summary="Whether the model can be asked", dependencies=checks,
+                   responses=schemas.error_answers(404, 503))(model_ready)
+        router.post(f"{path}/infer", summary="What the model finds in a photo", dependencies=checks,
+                    responses=REFUSALS, openapi_extra=BODY)(infer)
     return router
+
+
+async def _infer(request, service):
+    """What the model finds in the photo of a request."""
+    served = service.served
+    body, length = await request.body(), request.headers.get(tensors.HEADER)
+    asked, inputs = await service.in_thread(tensors.read_request, body, length)
+    _refuse_unknown(asked, request.query_params, served.finds_objects)
+    binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
+    key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
+    served.check_min_score(key[1])
+    photo = await service.in_thread(_photo, inputs, service)
+    [found] = await service.all_found(request, key, [photo])
+    return await service.in_thread(_answer, served, asked, found, wanted, binary)
 
 
 def _refuse_unknown(asked, query, finds_objects):

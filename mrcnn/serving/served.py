@@ -10,6 +10,9 @@ from mrcnn.labeling.photos import label_photo, labelled
 from mrcnn.serving.refusals import Refused
 
 DETECT, LABEL = "detect", "label"
+PLATFORMS = {  # {format of an exported file: project and format}
+    "onnx": "onnxruntime_onnx", "openvino": "openvino_ir", "litert": "litert_tflite",
+    "savedmodel": "tensorflow_savedmodel"}
 WARM = (64, 64, 3)  # of the photo that the graph is traced with
 
 
@@ -41,6 +44,13 @@ class ServedModel:
     def attribute_names(self) -> list[str]:
         """Names of the attributes that the network tells; none of most networks."""
         return names_of(self.model.config)
+
+    @property
+    def platform(self) -> str:
+        """What runs the model and of what form it is, in the words of the Open Inference Protocol."""
+        about = getattr(self.model, "about", None)
+        form = about.get("format") if isinstance(about, dict) else None
+        return PLATFORMS.get(form, form) or "keras"
 
     @property
     def min_score(self) -> float | None:

@@ -54,7 +54,8 @@ def test_openapi_has_every_route_with_its_body_and_its_errors(client):
     assert document["openapi"].startswith("3.1") and set(document["paths"]) == {
         "/healthz", "/readyz", "/metrics", "/model", "/detect", "/label", "/health", "/setup", "/predict", "/webhook",
         "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/{name}", "/v2/models/{name}/ready",
-        "/v2/models/{name}/infer"}
+        "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}", "/v2/models/{name}/versions/{version}/ready",
+        "/v2/models/{name}/versions/{version}/infer"}
     for path, methods in document["paths"].items():
         for method, route in methods.items():
             assert route["summary"] and (method == "get") == ("requestBody" not in route)
@@ -65,6 +66,8 @@ def test_openapi_has_every_route_with_its_body_and_its_errors(client):
                 schema = content["application/json"]["schema"]
                 wanted = ("Error", "HTTPValidationError") if status == 422 else ("Error",)
                 assert schema["$ref"].endswith(wanted), path
+    asked = document["paths"]["/v2/models/{name}/versions/{version}/infer"]["post"]["parameters"]
+    assert [(one["name"], one["in"]) for one in asked] == [("name", "path"), ("version", "path")]
     references = set(_references(document))
     assert {name.rpartition("/")[2] for name in references} <= set(document["components"]["schemas"])
 

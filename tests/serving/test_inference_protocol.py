@@ -99,6 +99,21 @@ def test_what_there_is(client):
     assert [row["name"] for row in told["outputs"]] == ["boxes", "class_ids", "scores", "rles"]
 
 
+def test_the_version_that_is_told_can_be_asked(client):
+    told = client.get("/v2/models/stub").json()
+    [version] = told["versions"]
+    path = f"/v2/models/stub/versions/{version}"
+    assert client.get(path).json() == told and told["platform"] == "keras"
+    assert client.get(f"{path}/ready").json() == {"name": "stub", "ready": True}
+    answer = client.post(f"{path}/infer", json=as_numbers(photo())).json()
+    assert answer == client.post(INFER, json=as_numbers(photo())).json() and answer["model_version"] == version
+    for ask, tail in ((client.get, ""), (client.get, "/ready"), (client.post, "/infer")):
+        refused = ask(f"/v2/models/stub/versions/2{tail}")
+        assert refused.status_code == 404 and f"the version here is '{version}'" in refused.json()["error"]
+        refused = ask(f"/v2/models/other/versions/{version}{tail}")
+        assert refused.status_code == 404 and "the model here is 'stub'" in refused.json()["error"]
+
+
 IMAGE = {"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] * 12}
 
 

@@ -1,6 +1,7 @@
 """A real network behind the server gives what it gives in Python."""
 
 import io
+import types
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from stub_server import png
 from tiny import Squares, TinyConfig
 
 from mrcnn.data import run_lengths
+from mrcnn.export.running import OPENERS
 from mrcnn.labeling.label_map import LabelSettings
 from mrcnn.model import MaskRCNN
 from mrcnn.serving.limits import Limits
-from mrcnn.serving.served import ServedModel
+from mrcnn.serving.served import PLATFORMS, ServedModel
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -61,6 +63,13 @@ def test_label_maps_are_refined_as_asked(model, photos):
     plain = ServedModel(model, settings=settings)
     [one], [other] = (served.run(("label", None), photos[:1]) for served in (turned, plain))
     assert np.array_equal(one, 3 - other)  # classes in reverse order
+
+
+@pytest.mark.parametrize("about, platform", [
+    ({}, "keras"), ({"about": {"format": "onnx"}}, "onnxruntime_onnx"), ({"about": {"format": "other"}}, "other")])
+def test_what_runs_the_model_is_told(about, platform):
+    assert ServedModel(types.SimpleNamespace(**about)).platform == platform
+    assert set(OPENERS) == set(PLATFORMS)
 
 
 def test_a_model_is_described(model):
