@@ -14,7 +14,7 @@ from mrcnn.serving.photos import decode_photo
 from mrcnn.serving.picture import STYLE, picture_html
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.served import ServedModel
-from mrcnn.serving.shown import LEAST, Seen, chosen, files_of, label_map_of, look
+from mrcnn.serving.shown import LEAST, Seen, chosen, files_of, label_map_of, least_score, look
 
 EXAMPLES, EXAMPLE_SIZE = 3, (512, 384)  # drawn pictures, and their (height, width)
 KEPT_SECONDS = 3600  # that photos of a visitor who has left are kept
@@ -58,8 +58,19 @@ class Page:
     @property
     def scores(self) -> tuple[float, float]:
         """(lowest that may be chosen, the one chosen at first) of the least scores of objects."""
-        first = self.served.min_score if self.served.finds_objects else LEAST
-        return min(LEAST, first), first
+        if not self.served.finds_objects:
+            return LEAST, LEAST
+        lowest = least_score(self.served)
+        return lowest, max(lowest, self.served.min_score)
+
+    @property
+    def score_hint(self) -> str | None:
+        """Why no lower score can be chosen; None where the page chose it."""
+        floor = self.served.min_score_floor
+        if floor is None or floor <= min(LEAST, self.served.min_score):
+            return None
+        return (f"{self.served.version} is an exported file that drops objects below {floor:g}: for lower scores "
+                "export with a lower DETECTION_MIN_CONFIDENCE.")
 
     def chain(self, steps: list[str]) -> Callable | None:
         """The chain of chosen steps, in the order of the page."""
@@ -168,7 +179,7 @@ def make_page(page: Page) -> object:
                     camera = gr.Image(label="Camera", sources=["webcam"], type="filepath", format="png", height=240)
             with gr.Column(scale=2, min_width=280):
                 least = gr.Slider(lowest, 1, first, step=0.01, label="Least score", visible=finds,
-                                  elem_id="score")
+                                  elem_id="score", info=page.score_hint)
                 classes = gr.CheckboxGroup(names, value=names, label="Classes", elem_id="classes")
                 with gr.Row():
                     every = gr.Button("All classes", size="sm", elem_id="every")

@@ -19,7 +19,7 @@ from mrcnn.serving.limits import Limits
 from mrcnn.serving.photos import decode_photo
 from mrcnn.serving.served import ServedModel
 
-LEAST = 0.05  # the least score that is looked for: a slider from here on needs no further look
+LEAST = 0.05  # a slider from here on needs no further look
 OBJECTS, CUT_OUTS, LABELS = "detections.json", "cut-outs.zip", "{}_labels.png"
 
 
@@ -31,7 +31,7 @@ class Seen:
         name: of the photo.
         data: its file: pixels are decoded when they are wanted, for they take ten times as much.
         shape: (H, W), pixels.
-        objects: of `detect(rle=True, mask_probabilities=True)` from the score LEAST on; None of label maps.
+        objects: of `detect(rle=True, mask_probabilities=True)` from `least_score` on; None of label maps.
         labels: uint8 [H, W] of a network of label maps; None of one that finds objects.
     """
 
@@ -40,6 +40,15 @@ class Seen:
     shape: tuple[int, int]
     objects: dict | None = None
     labels: np.ndarray | None = None
+
+
+def least_score(served: ServedModel) -> float:
+    """The least score that is looked for: LEAST or less, but no less than an exported file gives.
+
+    Args:
+        served: a model that finds objects.
+    """
+    return max(min(LEAST, served.min_score), served.min_score_floor or 0.0)
 
 
 def look(served: ServedModel, name: str, data: bytes, limits: Limits, matte: tuple[int, int, int] = WHITE,
@@ -64,8 +73,7 @@ def look(served: ServedModel, name: str, data: bytes, limits: Limits, matte: tup
     shape = photo.shape[:2]
     if not served.finds_objects:
         return Seen(name, data, shape, labels=next(iter(labelled(served.model, [photo], None, chain))))
-    found = served.model.detect([photo], rle=True, mask_probabilities=True,
-                                min_confidence=min(LEAST, served.min_score))
+    found = served.model.detect([photo], rle=True, mask_probabilities=True, min_confidence=least_score(served))
     return Seen(name, data, shape, objects=found[0])
 
 

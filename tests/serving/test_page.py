@@ -74,6 +74,17 @@ def test_the_score_at_first_can_be_chosen(least, lowest):
     assert Page(served(StubLabels())).scores == (LEAST, LEAST)
 
 
+@pytest.mark.parametrize("floor, scores", [(0.3, (0.3, 0.5)), (0.7, (0.7, 0.7)), (0.02, (0.05, 0.5))])
+def test_the_slider_begins_where_an_exported_file_does(floor, scores):
+    model = Stub()
+    model.score_floor = floor
+    page = Page(served(model))
+    assert page.scores == scores
+    told = f"stub_0003 is an exported file that drops objects below {floor:g}: for lower scores export with a lower"
+    assert page.score_hint is None if floor < LEAST else told in page.score_hint
+    assert Page(served()).score_hint is None and Page(served(StubLabels())).score_hint is None
+
+
 def test_an_answer_says_that_nothing_else_may_be_loaded():
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x", b"1")]})

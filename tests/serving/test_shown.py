@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import types
 import zipfile
 
 import numpy as np
@@ -35,6 +36,22 @@ def test_the_objects_of_a_score_and_of_classes(score, least, classes, count):
     if set(classes) >= {1}:  # as detect finds it at that score; masks within a box (y1, x1, y2, x2) of 4 x 6 pixels
         expected = model.detect([photo(score=score)], rle=True, min_confidence=least)[0]
         assert objects["rles"] == expected["rles"] and run_lengths.areas(objects["rles"]).tolist() == [24] * count
+
+
+@pytest.mark.parametrize("floor, confidence, least", [
+    (None, 0.5, 0.05), (None, 0.01, 0.01), (0.3, 0.5, 0.3), (0.3, 0.1, 0.3), (0.02, 0.5, 0.05)])
+def test_no_less_is_looked_for_than_an_exported_file_gives(floor, confidence, least):
+    asked = []
+
+    class Exported(stub_server.Stub):
+        config, score_floor = types.SimpleNamespace(DETECTION_MIN_CONFIDENCE=confidence), floor
+
+        def detect(self, images, min_confidence=None, **options):
+            asked.append(min_confidence)
+            return super().detect(images, min_confidence=min_confidence, **options)
+
+    look(served(Exported()), "a.png", png(photo()), LIMITS)
+    assert asked == [least]
 
 
 def test_the_label_map_is_of_what_is_shown(seen):
