@@ -135,10 +135,10 @@ def listening(model=None, limits=None, **options):
     import uvicorn
 
     from mrcnn.serving.app import make_app
-    from mrcnn.serving.listening import listen
+    from mrcnn.serving.listening import config_of, listen
 
     app = make_app(served(model), limits or Limits(wait=0), **options)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    server = uvicorn.Server(config_of(app, app.state.service.limits.timeout, "critical"))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

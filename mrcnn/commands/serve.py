@@ -24,7 +24,8 @@ LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limit
     "--queue": ("N", "photos that wait for the network at most; a full queue answers 503 (default 64)", 1, "queue"),
     "--wait": ("MS", "milliseconds that a photo waits for others to go through the network with it (default 5)", 1e-3,
                "wait"),
-    "--timeout": ("S", "seconds until a request has to be read, and again to be answered (default 60)", 1, "timeout"),
+    "--timeout": ("S", "seconds until the head of a request has to be there, again until it has to be read, and again "
+                  "to be answered (default 60)", 1, "timeout"),
     "--max-upload": ("MB", "size of a request at most (default 32)", 1 << 20, "upload"),
     "--max-pixels": ("N", "pixels of a photo at most, looked at before it is decoded (default 50000000)", 1, "pixels"),
     "--max-photos": ("N", "photos of a request at most (default 16)", 1, "photos"),
@@ -66,7 +67,7 @@ def serve(options: argparse.Namespace) -> None:
         if not key and not is_loopback(listener):
             print(f"warning: other machines reach {address_of(listener)}, and no key is asked for: set {KEY}.",
                   file=sys.stderr)
-        run(app, listener)
+        run(app, listener, limits.timeout)
 
 
 def served_model(path: str, options: argparse.Namespace, overrides: dict) -> ServedModel:

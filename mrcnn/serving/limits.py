@@ -15,7 +15,8 @@ class Limits:
         queue: photos that wait for the network at most, and requests in hand at most.
         batch_size: photos that go through the network together at most.
         wait: seconds that a photo waits for others to go with it.
-        timeout: seconds until a request has to be read, and again until it has to be answered.
+        timeout: seconds until the head of a request has to be there, again until all of it has to be read,
+            and again until it has to be answered.
         upload: bytes of a request at most.
         pixels: of a photo at most, looked at before it is decoded.
         photos: of a request at most.

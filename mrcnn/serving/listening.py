@@ -1,12 +1,21 @@
 """Where the server listens, and its running until it is told to end."""
 
+from __future__ import annotations
+
 import importlib.util
 import ipaddress
 import socket
+import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mrcnn.errors import UsageError
+from mrcnn.serving.connections import most_connections, timed_protocol
+from mrcnn.serving.limits import Limits
 from mrcnn.serving.memory import give_back_large_blocks
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}  # {module: package}
 LAST_PORT = 65535
@@ -59,16 +68,40 @@ def is_loopback(listener: socket.socket) -> bool:
     return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def run(app: Callable, listener: socket.socket) -> None:
+def config_of(app: Callable, timeout: float = Limits.timeout, log_level: str = "warning") -> uvicorn.Config:
+    """How uvicorn serves an application.
+
+    Args:
+        app: ASGI application.
+        timeout: seconds until the head of a request has to be there.
+        log_level: of uvicorn.
+
+    Returns:
+        Its Config.
+    """
+    import uvicorn
+
+    try:
+        from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+        protocol = timed_protocol(AutoHTTPProtocol, timeout, most_connections())
+    except (ImportError, TypeError) as error:
+        warnings.warn(f"This version of uvicorn has no protocol that can be timed ({error}). Connections that bring no "
+                      "request are not closed. Install uvicorn 0.54.", stacklevel=2)
+        protocol = "auto"
+    return uvicorn.Config(app, http=protocol, log_level=log_level, access_log=False, server_header=False,
+                          proxy_headers=False, timeout_graceful_shutdown=DRAIN_SECONDS)
+
+
+def run(app: Callable, listener: socket.socket, timeout: float = Limits.timeout) -> None:
     """Serve until SIGINT or SIGTERM; requests in hand are answered first.
 
     Args:
         app: ASGI application.
         listener: of `listen`.
+        timeout: seconds until the head of a request has to be there.
     """
     import uvicorn
 
     give_back_large_blocks()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                            timeout_graceful_shutdown=DRAIN_SECONDS)
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config_of(app, timeout)).run(sockets=[listener])

@@ -33,7 +33,8 @@ class Counter:
         """The samples."""
         with self._lock:
             values = dict(self._values) or ({} if self.labels else {(): 0.0})
-        return [f"{self.name}{_braces(self.labels, labels)} {_written(value)}" for labels, value in sorted(values.items())]
+        return [f"{self.name}{_braces(self.labels, labels)} {_written(value)}"
+                for labels, value in sorted(values.items())]
 
 
 class Histogram:

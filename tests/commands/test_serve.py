@@ -24,7 +24,7 @@ def started(monkeypatch):
     """[(overrides, the application)] of servers that were started, with a model of known answers."""
     seen = []
     monkeypatch.setattr(command, "load_model", lambda path, options, overrides: seen.append(overrides) or Stub())
-    monkeypatch.setattr("mrcnn.serving.listening.run", lambda app, listener: seen.append(app))
+    monkeypatch.setattr("mrcnn.serving.listening.run", lambda app, listener, timeout: seen.extend((app, timeout)))
     for name in ("MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     return seen
@@ -35,18 +35,19 @@ def test_a_server_is_told_in_one_line(checkpoint, started, capsys):
     output = capsys.readouterr()
     assert output.out.count("\n") == 1 and output.err == ""
     assert f"Serving {checkpoint} as 'mrcnn' at http://127.0.0.1:" in output.out and "set MRCNN_API_KEY" in output.out
-    overrides, app = started
+    overrides, app, timeout = started
     service = app.state.service
-    assert overrides == {"BATCH_SIZE": 4} and service.limits.batch_size == 4 and service.served.version == "hats_0007"
+    assert overrides == {"BATCH_SIZE": 4} and timeout == 60
+    assert service.limits.batch_size == 4 and service.served.version == "hats_0007"
 
 
 def test_options_become_limits(checkpoint, started):
     assert main(["serve", "--weights", checkpoint, "--port", "0", "--batch-size", "2", "--queue", "9", "--wait", "20",
                  "--timeout", "3", "--max-upload", "5", "--max-pixels", "1000", "--max-photos", "6", "--matte", "black",
                  "--min-confidence", "0.3", "--name", "shop"]) == 0
-    overrides, app = started
+    overrides, app, timeout = started
     limits = app.state.service.limits
-    assert (limits.batch_size, limits.queue, limits.wait, limits.timeout) == (2, 9, 0.02, 3)
+    assert (limits.batch_size, limits.queue, limits.wait, limits.timeout) == (2, 9, 0.02, 3) and timeout == 3
     assert (limits.upload, limits.pixels, limits.photos) == (5 << 20, 1000, 6)
     assert overrides == {"BATCH_SIZE": 2, "DETECTION_MIN_CONFIDENCE": 0.3}
     assert app.state.service.served.settings.score_threshold == 0.3  # of label maps

@@ -1,6 +1,7 @@
 """The application: each error is one line of JSON, nothing is loaded from elsewhere, /openapi.json has every route."""
 
 import base64
+import json
 
 import pytest
 from stub_server import client_of, photo, png
@@ -44,7 +45,8 @@ def test_half_a_surrogate_pair_is_refused_or_told_and_no_fault_of_the_server(cli
 
 
 def test_a_photo_may_be_named_by_half_a_surrogate_pair(client):
-    body = '{"photos": [{"name": %s, "data": "%s"}]}' % (HALF, base64.b64encode(png(photo())).decode())
+    data = base64.b64encode(png(photo())).decode()
+    body = json.dumps({"photos": [{"name": "\ud800", "data": data}]})
     answer = client.post("/detect", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 200 and answer.json()["photos"][0]["name"] == "\ud800"
 

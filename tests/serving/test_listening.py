@@ -1,11 +1,13 @@
 """Where the server listens."""
 
 import socket
+import sys
 
 import pytest
 
 from mrcnn.errors import UsageError
 from mrcnn.serving import listening
+from mrcnn.serving.connections import most_connections
 
 
 def test_a_socket_and_its_address():
@@ -32,6 +34,19 @@ def test_an_address_of_ipv6():
 def test_where_nobody_can_listen(host, port):
     with pytest.raises(UsageError, match="cannot listen there"):
         listening.listen(host, port)
+
+
+def test_connections_are_timed():
+    pytest.importorskip("uvicorn")
+    protocol = listening.config_of(None, 3).http
+    assert (protocol.timeout, protocol.most) == (3, most_connections())
+
+
+def test_a_uvicorn_whose_protocol_cannot_be_timed_is_told(monkeypatch):
+    pytest.importorskip("uvicorn")
+    monkeypatch.setitem(sys.modules, "uvicorn.protocols.http.auto", None)
+    with pytest.warns(UserWarning, match="no protocol that can be timed .* Install uvicorn 0.54"):
+        assert listening.config_of(None).http == "auto"
 
 
 def test_what_is_missing_is_named(monkeypatch):
