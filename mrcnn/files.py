@@ -40,21 +40,8 @@ def whole_files(*paths: str | os.PathLike) -> Iterator[list[str]]:
     """
     paths = [os.fspath(path) for path in paths]
     partials = [_partial_path(path) for path in paths]
-    with _naming(paths, partials), _removing(partials, os.remove):
-        for path, partial in zip(paths, partials):
-            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-            if os.path.isdir(path):  # now, not when other files have taken their names
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-            # Exclusive: never through a link, never into what another process is writing.
-            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    with _naming(paths, partials), _appearing(paths, partials):
         yield partials
-        for partial in partials:
-            with open(partial, "rb") as file:
-                os.fsync(file.fileno())
-        for path, partial in zip(paths, partials):
-            note(path, partial)
-        for path, partial in zip(paths, partials):
-            os.replace(partial, path)
 
 
 @contextlib.contextmanager
@@ -72,13 +59,31 @@ def whole_folder(path: str | os.PathLike) -> Iterator[str]:
         DataError: if it cannot be written, or `path` is there already, neither an empty folder nor claimed by
             `mrcnn.outputs.claim_outputs`, by which it is replaced.
     """
-    path = os.fspath(path)
-    partial, old = _partial_path(path), _partial_path(path)
-    with _naming([path], [partial]), _removing([partial, old], shutil.rmtree):
+    with whole_folder_and_files(path) as (partial,):
+        yield partial
+
+
+@contextlib.contextmanager
+def whole_folder_and_files(path: str | os.PathLike, *files: str | os.PathLike) -> Iterator[list[str]]:
+    """A folder and files that appear together when all are complete: gives [new, empty folder, new files ...].
+
+    The files take their names first.
+
+    Args:
+        path: of the folder, as for `whole_folder`.
+        files: as for `whole_files`.
+
+    Raises:
+        DataError: as `whole_folder` does.
+    """
+    path, files = os.fspath(path), list(map(os.fspath, files))
+    partial, old, *partials = map(_partial_path, (path, path, *files))
+    with _naming([*files, path], [*partials, partial]), _removing([partial, old], shutil.rmtree):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         os.mkdir(partial)
-        yield partial
-        note(path, partial)
+        with _appearing(files, partials):
+            yield [partial, *partials]
+            note(path, partial)
         replaced = is_claimed(path) and os.path.lexists(path)
         if replaced:
             os.replace(path, old)
@@ -106,6 +111,26 @@ def remove_leftovers(folder: str | os.PathLike) -> list[str]:
                 os.remove(os.path.join(folder, entry))
                 names.append(leftover[1])
     return sorted(names)
+
+
+@contextlib.contextmanager
+def _appearing(paths, partials):
+    """Make new files for the block to write; at its end they take the names `paths`, and after an error they go."""
+    with _removing(partials, os.remove):
+        for path, partial in zip(paths, partials):
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            if os.path.isdir(path):  # now, not when other files have taken their names
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            # Exclusive: never through a link, never into what another process is writing.
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield
+        for partial in partials:
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+        for path, partial in zip(paths, partials):
+            note(path, partial)
+        for path, partial in zip(paths, partials):
+            os.replace(partial, path)
 
 
 def _partial_path(path):

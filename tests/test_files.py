@@ -1,5 +1,6 @@
 """Files appear whole or not at all: with the user's rights, never through links, told by name; tables for people."""
 
+import errno
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ from mrcnn.files import (
     whole_file,
     whole_files,
     whole_folder,
+    whole_folder_and_files,
     write_json,
     write_text,
     write_texts,
@@ -152,6 +154,20 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(DataError, match=message), whole_folder(tmp_path / "model") as folder:
         pathlib.Path(folder, "b").write_text("b")
     assert os.listdir(tmp_path) == ["model"] and os.listdir(tmp_path / "model") == ["a"]
+
+
+def test_a_folder_and_a_file_appear_together_or_not_at_all(tmp_path):
+    with pytest.raises(DataError, match="model.json and .*model: cannot write the file .No space"), \
+            whole_folder_and_files(tmp_path / "model", tmp_path / "model.json") as (folder, text):
+        pathlib.Path(folder, "a").write_text("a")
+        pathlib.Path(text).write_text("{}")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert os.listdir(tmp_path) == []
+    with whole_folder_and_files(tmp_path / "model", tmp_path / "model.json") as (folder, text):
+        pathlib.Path(folder, "a").write_text("a")
+        pathlib.Path(text).write_text("{}")
+        assert not (tmp_path / "model").exists() and not (tmp_path / "model.json").exists()
+    assert sorted(os.listdir(tmp_path)) == ["model", "model.json"] and os.listdir(tmp_path / "model") == ["a"]
 
 
 def test_what_a_killed_process_left_is_found_and_removed(tmp_path):

@@ -18,6 +18,7 @@ from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
+from mrcnn.export.about import REMEDY
 from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.parity import place
 from mrcnn.export.running import CHOOSE_PRECISION, of_objects, open_file, read_about
@@ -112,6 +113,9 @@ class ExportedFile:
             except Exception as error:  # every runtime has errors of its own
                 raise ExportError(f"{self.path} does not run: {' '.join(str(error).split())[:300]}; export it again.") \
                     from error
+            missing = [name for name in self.about["outputs"] if name not in outputs]
+            if missing:
+                raise ExportError(f"{self.path} gives no {missing[0]}, which {self.path}.json promises: {REMEDY}.")
             parts.append({name: np.array(value)[: len(canvases) - start] for name, value in outputs.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -20,15 +20,16 @@ import numpy as np
 from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
 from mrcnn.data.images import NETWORK_STRIDE, to_channels
-from mrcnn.errors import ExportError
+from mrcnn.errors import ExportError, RunError
+from mrcnn.export.about import identity, weights_of
 from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize, is_calibrated
 from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.onnx_files import write_onnx
-from mrcnn.export.openvino_files import weights_of, whole_pair, write_openvino
+from mrcnn.export.openvino_files import whole_pair, write_openvino
 from mrcnn.export.packages import brief
 from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
 from mrcnn.export.running import OPENERS, format_of
-from mrcnn.files import whole_file, whole_folder, write_json
+from mrcnn.files import json_text, whole_files, whole_folder_and_files
 from mrcnn.ops.portable import portable_graph
 from mrcnn.outputs import is_claimed
 
@@ -83,13 +84,7 @@ def export(model: object, path: str | os.PathLike, format: str | None = None, he
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = {**_description(model, format, (batch, height, width), dtype, label_settings), "quantized": quantize}
     asked = Asked(opset, quantize, calibration_inputs(photos, about) if is_calibrated(format, quantize) else ())
-    with FORMATS[format].whole(path) as partial:
-        FORMATS[format].write(model, function, partial, asked)
-        size = _size(partial)
-        about["checked"] = compare(model, FORMATS[format].open(partial), about, photos)
-        told = model.exported.in_words(about["checked"])
-        _refuse_others(model, about, told, tolerance)
-    write_json(path + ".json", about)
+    size, told = _write(model, function, path, about, asked, photos, tolerance)
     print("\n".join([f"{_kind(path, format)}{size / 1e6:.1f} MB; {told}", *model.exported.notes(model.config)]))
     return about
 
@@ -99,6 +94,33 @@ def _known_format(path, format):
     if format not in (None, *FORMATS):
         raise ExportError(f"Format {format!r} is unknown: take {', '.join(FORMATS)}.")
     return format_of(path, format)
+
+
+def _write(model, function, path, about, asked, photos, tolerance):
+    """Write the file, compare it, and write the JSON file; (bytes of the former, the comparison in words)."""
+    format = about["format"]
+    with FORMATS[format].whole(path, f"{path}.json") as (partial, beside):
+        FORMATS[format].write(model, function, partial, asked)
+        size = _size(partial)
+        about["checked"] = compare(model, _opened(partial, format), about, photos)
+        told = model.exported.in_words(about["checked"])
+        _refuse_others(model, about, told, tolerance)
+        about["files"] = identity(partial, format)
+        with open(beside, "wb") as file:
+            file.write(json_text(about).encode())
+    return size, told
+
+
+def _opened(path, format):
+    """The file as a function. Raises ExportError where its runtime does not take what was made of the network."""
+    try:
+        return FORMATS[format].open(path)
+    except (ExportError, RunError):
+        raise
+    except Exception as error:  # every runtime has errors of its own
+        other = "onnx" if format == "openvino" else "another format" if format == "savedmodel" else "savedmodel"
+        raise ExportError(f"The runtime of {format} does not take what was made of this network: {brief(error)}: take "
+                          f"{other}.") from error
 
 
 def _refuse_others(model, about, told, tolerance):
@@ -165,6 +187,10 @@ def _check(model, path, format, batch, dtype):
             f"{format} takes no {model.config.PRECISION}: load the model with "
             'mrcnn.architectures.load(path, PRECISION="float32"); its weights are float32 anyway.'
         )
+    names, classes = model.class_names, model.config.NUM_CLASSES
+    if names and len(names) != classes:
+        raise ExportError(f"class_names of the model has {len(names)} names, and NUM_CLASSES is {classes}: set as many "
+                          "names, background first.")
     if not isinstance(batch, int) or batch < 1:
         raise ExportError(f"batch={batch!r}: give a whole number of photos, 1 or more.")
     if dtype not in ("uint8", "float32"):
@@ -282,19 +308,28 @@ def _write_litert(model, function, path, asked):
         file.write(data)
 
 
+@contextlib.contextmanager
+def _whole_single(path, beside):
+    with whole_files(beside, path) as (text, partial):
+        yield partial, text
+
+
 class Format(NamedTuple):
     """A kind of file: write(model, function, path, asked); open(path), which gives a function from inputs to outputs by
-    name; tracing(), the context that its graphs are traced in; whole(path), the context that makes it appear complete.
+    name; tracing(), the context that its graphs are traced in; whole(path, path of the JSON file), the context that
+    makes both appear when they are complete, and gives where to write them. The JSON file takes its name first: where a
+    process is killed before the second, it is beside the file of before, which it refuses.
     """
 
     write: Callable
     open: Callable
     tracing: Callable
-    whole: Callable = whole_file
+    whole: Callable = _whole_single
 
 
 FORMATS = {
-    "savedmodel": Format(_write_savedmodel, OPENERS["savedmodel"], contextlib.nullcontext, whole_folder),
+    "savedmodel": Format(_write_savedmodel, OPENERS["savedmodel"], contextlib.nullcontext,
+                         whole_folder_and_files),
     # The mask head runs on what is found where the runtime allows: half of the work, when little is found.
     "onnx": Format(write_onnx, OPENERS["onnx"], functools.partial(portable_graph, static=False, onnx=True)),
     "openvino": Format(write_openvino, OPENERS["openvino"], functools.partial(portable_graph, static=False, onnx=True),

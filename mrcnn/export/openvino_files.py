@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 
 from mrcnn.errors import ExportError
+from mrcnn.export.about import weights_of
 from mrcnn.export.asked import Asked
 from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.packages import brief, extra
@@ -19,33 +20,18 @@ INSTALL = 'pip install "mrcnn-keras[openvino]"'
 PRECISIONS = {"float32": "f32", "mixed_bfloat16": "bf16"}
 
 
-def weights_of(path: str) -> str:
-    """The path of the weights of an OpenVINO file.
-
-    Args:
-        path: NAME.xml.
-
-    Returns:
-        NAME.bin.
-
-    Raises:
-        ExportError: the path has another ending.
-    """
-    stem, ending = os.path.splitext(path)
-    if ending != ".xml":
-        raise ExportError(f"{path}: an OpenVINO file is NAME.xml, with its weights in NAME.bin: give such a path.")
-    return f"{stem}.bin"
-
-
 @contextlib.contextmanager
-def whole_pair(path: str) -> Iterator[tuple[str, str]]:
-    """Both files of an OpenVINO file, which appear together when both are complete: (graph, weights) to write.
+def whole_pair(path: str, beside: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """Both files of an OpenVINO file and the JSON file, which appear together when all are complete.
+
+    Gives ((graph, weights), JSON file), the paths to write.
 
     Args:
         path: NAME.xml.
+        beside: of the JSON file.
     """
-    with whole_files(weights_of(path), path) as (weights, graph):
-        yield graph, weights
+    with whole_files(beside, weights_of(path), path) as (text, weights, graph):
+        yield (graph, weights), text
 
 
 def write_openvino(model: object, function: Callable, pair: tuple[str, str], asked: Asked) -> None:
@@ -84,21 +70,17 @@ def open_openvino(path: str | tuple[str, str], precision: str = "float32") -> Ca
             the processor has no bfloat16 it is float32, which is told.
 
     Raises:
-        ExportError: openvino is missing, or does not take the file.
+        ExportError: openvino is missing. Where it does not take the file it raises errors of its own.
     """
     openvino = extra("openvino", "OpenVINO", INSTALL)
     pair = (path, weights_of(path)) if isinstance(path, str) else path
-    try:
-        graph, weights = (pathlib.Path(each).read_bytes() for each in pair)
-        core = openvino.Core()
-        if precision == "mixed_bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            warnings.warn(f"{pair[0]}: this processor has no bfloat16 arithmetic, so PRECISION is float32.",
-                          stacklevel=2)
-            precision = "float32"
-        settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
-        compiled = core.compile_model(core.read_model(graph, weights), "CPU", settings)
-    except Exception as error:  # of a class of its own for each reason
-        raise ExportError(f"OpenVINO cannot run what it made of this network: {brief(error)}: take onnx.") from error
+    graph, weights = (pathlib.Path(each).read_bytes() for each in pair)
+    core = openvino.Core()
+    if precision == "mixed_bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        warnings.warn(f"{pair[0]}: this processor has no bfloat16 arithmetic, so PRECISION is float32.", stacklevel=2)
+        precision = "float32"
+    settings = {"INFERENCE_PRECISION_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    compiled = core.compile_model(core.read_model(graph, weights), "CPU", settings)
     request = compiled.create_infer_request()
     # Copies: what a request gives is overwritten by the next.
     return lambda inputs: {port.any_name: value.copy() for port, value in request.infer(inputs).items()}

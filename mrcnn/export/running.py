@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Callable
 
 from mrcnn.errors import ExportError, RunError
+from mrcnn.export.about import SAVED, check_content, check_parts, check_sizes
 from mrcnn.export.packages import brief
 from mrcnn.ops.forks import refuse_forked
 
 ENDINGS = {".onnx": "onnx", ".tflite": "litert", ".xml": "openvino"}
 FOREIGN = (".h5", ".hdf5", ".keras", ".pb", ".pt", ".pth", ".torchscript", ".safetensors", ".engine", ".plan", ".trt",
            ".mlmodel", ".mlpackage", ".ort", ".npz", ".pkl", ".zip", ".json")  # of files that none of the formats is
-SAVED = "saved_model.pb"  # what every SavedModel's folder has
 
 
 def is_exported(path: str | os.PathLike) -> bool:
@@ -69,8 +69,8 @@ def read_about(path: str | os.PathLike) -> dict:
         What its JSON file holds.
 
     Raises:
-        ExportError: the file is not there, or its JSON file is missing, damaged, of another program or of a version
-            that kept no settings.
+        ExportError: the file is not there, or its JSON file is missing, damaged, of another program, of a version that
+            kept no settings, or of another file, by its size; `open_file` looks at the content too.
     """
     path = os.path.normpath(os.fspath(path))
     if not os.path.exists(path):
@@ -88,6 +88,8 @@ def read_about(path: str | os.PathLike) -> dict:
     if not isinstance(about.get("settings"), dict):
         raise ExportError(f"{beside} holds no settings ({about.get('written_by', 'unknown writer')}): export the "
                           "checkpoint again, and the file can be used here.")
+    check_parts(about, beside)
+    check_sizes(path, about)
     return about
 
 
@@ -112,18 +114,19 @@ def open_file(path: str | os.PathLike, about: dict, precision: str = "float32") 
         A function from the inputs of the file to its outputs, both by name.
 
     Raises:
-        ExportError: the runtime is missing, or does not take the file.
+        ExportError: the runtime is missing, or does not take the file, or the JSON file is another file's.
         RunError: it is TensorFlow, and this process was forked from one that used it; the function raises it too.
     """
     path = os.path.normpath(os.fspath(path))
+    check_content(path, about)
     try:
         chosen = {"precision": precision} if about["format"] in CHOOSE_PRECISION else {}
         return OPENERS[about["format"]](path, **chosen)
     except (ExportError, RunError):
         raise
     except Exception as error:  # every runtime has errors of its own
-        raise ExportError(f"{path} is no {about['format']} file that its runtime takes: {brief(error)}; export it "
-                          "again.") from error
+        raise ExportError(f"{path} is no {about['format']} file that its runtime takes: {brief(error).rstrip('.')}; "
+                          "export it again.") from error
 
 
 def open_savedmodel(path: str) -> Callable[[dict], dict]:
@@ -201,9 +204,9 @@ OPENERS = {"savedmodel": open_savedmodel, "onnx": open_onnx, "openvino": open_op
 def _read(path):
     """What a JSON file holds; None if there is none."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -24,6 +24,7 @@ from mrcnn.export.asked import QUANTISED_FORMATS, check_dynamic
 from mrcnn.export.files import Format, canvas_of, export
 from mrcnn.export.object_outputs import MEANINGS, ObjectOutputs
 from mrcnn.export.parity import place
+from mrcnn.export.running import open_file, read_about
 from mrcnn.inference.mask_scores import rescored
 from mrcnn.model import MaskRCNN
 
@@ -308,6 +309,64 @@ def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_disk_that_fills_with_the_json_file_leaves_no_file_without_it(pretended, model, tmp_path):
+    pretended(lambda outputs: outputs)
+    with full_disk(1_000), pytest.raises(DataError, match=r"file: cannot write the file \(File too large\)"):
+        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)])
+    assert os.listdir(tmp_path) == []
+    export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)])
+
+
+def test_a_kill_between_the_names_leaves_no_pair_that_is_taken(model, tmp_path, monkeypatch):
+    path, before = str(tmp_path / "file.onnx"), os.replace
+
+    def written(content):
+        def write(_, function, partial, asked):
+            with open(partial, "wb") as file:
+                file.write(content)
+
+        def run(inputs):
+            outputs = model.predict(inputs["image"], inputs["window"])
+            return {name: outputs[name] for name in MEANINGS}
+
+        monkeypatch.setitem(export_module.FORMATS, "onnx", Format(write, lambda path: run, None))
+        monkeypatch.setattr(export_module, "is_claimed", lambda name: True)  # as with --overwrite
+        return export(model, path, "onnx", photos=[photo(40, 60)])
+
+    written(b"first")
+    about = described(path)
+    assert read_about(path) == about and about["files"]["graph"]["bytes"] == 5
+    names = []
+
+    def killed(partial, name):
+        names.append(os.path.basename(name))
+        if len(names) == 2:
+            raise SystemExit
+        before(partial, name)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(SystemExit):
+        written(b"other")
+    monkeypatch.setattr(os, "replace", before)
+    assert names == ["file.onnx.json", "file.onnx"]
+    with pytest.raises(ExportError, match=r"is not the file that .*file\.onnx\.json was written for"):
+        open_file(path, read_about(path))
+    assert written(b"other")["files"] == read_about(path)["files"]
+    assert sorted(os.listdir(tmp_path)) == ["file.onnx", "file.onnx.json"]
+
+
+def test_what_its_runtime_does_not_take_is_not_kept(pretended, model, tmp_path, monkeypatch):
+    pretended(lambda outputs: outputs)
+
+    def refuse(path):
+        raise ValueError("an operation\nof no kernel")
+
+    monkeypatch.setitem(export_module.FORMATS, "pretended", export_module.FORMATS["pretended"]._replace(open=refuse))
+    with pytest.raises(ExportError, match="runtime of pretended does not take .*an operation of no kernel: take save"):
+        export(model, tmp_path / "file", "pretended")
+    assert os.listdir(tmp_path) == []
+
+
 # --- Bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +411,13 @@ def test_models_that_cannot_be_exported_are_refused(tmp_path):
     silent = types.SimpleNamespace(mode="inference", config=Config())
     with pytest.raises(ExportError, match=r"does not say what an exported file .* exported to .*LabelOutputs\(\)"):
         export(silent, tmp_path / "file")
+
+
+def test_names_of_other_classes_than_the_network_has_are_refused(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model, "class_names", ["BG", "red"])
+    with pytest.raises(ExportError, match="class_names of the model has 2 names, and NUM_CLASSES is 4"):
+        export(model, tmp_path / "file")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("settings, asked, canvas", [

@@ -4,12 +4,13 @@ import pytest
 from export_guide import skip_without_packages
 
 from mrcnn.errors import ExportError
-from mrcnn.export.onnx_files import open_onnx
+from mrcnn.export.running import open_file
 
 
-def test_what_onnxruntime_does_not_take_is_told_in_one_line(tmp_path):
+@pytest.mark.parametrize("content", [b"no model", b""])
+def test_what_onnxruntime_does_not_take_is_told_in_one_line(content, tmp_path):
     skip_without_packages("onnx")
-    (tmp_path / "x.onnx").write_bytes(b"no model")
-    with pytest.raises(ExportError, match="onnxruntime cannot run what .*take savedmodel") as caught:
-        open_onnx(str(tmp_path / "x.onnx"))
+    (tmp_path / "x.onnx").write_bytes(content)
+    with pytest.raises(ExportError, match=r"x\.onnx is no onnx file that its runtime takes.*; export it") as caught:
+        open_file(str(tmp_path / "x.onnx"), {"format": "onnx"})
     assert "\n" not in str(caught.value)

@@ -11,7 +11,8 @@ from export_guide import skip_without_packages
 from mrcnn.errors import ExportError
 from mrcnn.export import openvino_files
 from mrcnn.export.asked import Asked
-from mrcnn.export.openvino_files import open_openvino, weights_of, whole_pair, write_openvino
+from mrcnn.export.openvino_files import open_openvino, whole_pair, write_openvino
+from mrcnn.export.running import open_file
 from mrcnn.ops.nms import nms, reference_nms
 from mrcnn.ops.portable import portable_graph
 
@@ -35,7 +36,7 @@ def doubling():
 @pytest.mark.parametrize("quantize, near", [(None, 1e-4), ("float16", 1e-2)])
 def test_a_pair_gives_what_its_function_gives(quantize, near, openvino, tmp_path):
     path = str(tmp_path / "x.xml")
-    with whole_pair(path) as pair:
+    with whole_pair(path, f"{path}.json") as (pair, _):
         write_openvino(None, doubling(), pair, Asked(quantize=quantize))
         assert os.listdir(tmp_path) != ["x.xml"] and not os.path.exists(path)
     assert sorted(os.listdir(tmp_path)) == ["x.bin", "x.xml"]
@@ -62,7 +63,7 @@ def test_suppression_is_taken_whatever_the_number_of_boxes(number, openvino, tmp
     scores = rng.normal(size=(2, number)).astype("float32")
     signature = [tf.TensorSpec(boxes.shape, name="boxes"), tf.TensorSpec(scores.shape, name="scores")]
     path = str(tmp_path / "x.xml")
-    with whole_pair(path) as pair:
+    with whole_pair(path, f"{path}.json") as (pair, _):
         write_openvino(None, tf.function(traced, input_signature=signature, autograph=False), pair, Asked())
     told = open_openvino(path)({"boxes": boxes, "scores": scores})
     index, valid = (np.asarray(each) for each in reference_nms(*map(keras.ops.array, (boxes, scores)), 0.5, 100))
@@ -72,7 +73,7 @@ def test_suppression_is_taken_whatever_the_number_of_boxes(number, openvino, tmp
 
 def test_bfloat16_is_computed_where_the_processor_has_it_and_told_where_not(openvino, tmp_path, monkeypatch):
     path = str(tmp_path / "x.xml")
-    with whole_pair(path) as pair:
+    with whole_pair(path, f"{path}.json") as (pair, _):
         write_openvino(None, doubling(), pair, Asked())
     image = np.random.default_rng(0).normal(size=(1, 64)).astype("float32")
     exact = open_openvino(path)({"image": image})["doubled"]
@@ -97,7 +98,7 @@ def test_bfloat16_is_computed_where_the_processor_has_it_and_told_where_not(open
 
 def test_answers_are_not_overwritten_by_the_next(openvino, tmp_path):
     path = str(tmp_path / "x.xml")
-    with whole_pair(path) as pair:
+    with whole_pair(path, f"{path}.json") as (pair, _):
         write_openvino(None, doubling(), pair, Asked())
     run = open_openvino(path)
     first = run({"image": np.ones((1, 64), "float32")})["doubled"]
@@ -109,15 +110,9 @@ def test_answers_are_not_overwritten_by_the_next(openvino, tmp_path):
 def test_what_is_no_openvino_file_is_told_in_one_line(openvino, tmp_path):
     (tmp_path / "x.xml").write_text("<no model>")
     (tmp_path / "x.bin").write_bytes(b"")
-    with pytest.raises(ExportError, match="OpenVINO cannot run .*take onnx") as caught:
-        open_openvino(str(tmp_path / "x.xml"))
+    with pytest.raises(ExportError, match=r"x\.xml is no openvino file that its runtime takes.*; export it") as caught:
+        open_file(str(tmp_path / "x.xml"), {"format": "openvino"})
     assert "\n" not in str(caught.value)
-
-
-def test_another_ending_is_refused():
-    assert weights_of("folder/x.xml") == "folder/x.bin"
-    with pytest.raises(ExportError, match=r"x\.onnx: an OpenVINO file is NAME\.xml"):
-        weights_of("x.onnx")
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path):

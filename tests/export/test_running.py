@@ -10,7 +10,10 @@ from mrcnn.errors import ExportError, RunError
 from mrcnn.export.running import format_of, is_exported, open_file, read_about
 from mrcnn.ops import forks
 
-ABOUT = {"format": "onnx", "inputs": {"image": {}}, "settings": {}, "written_by": "mrcnn 0"}
+ABOUT = {"format": "onnx", "inputs": {"image": {"shape": [1, 64, 64, 3], "dtype": "uint8"}}, "settings": {},
+         "written_by": "mrcnn 0", "architecture": "unet", "class_names": ["BG", "hat"],
+         "outputs": {"probabilities": {}}, "canvas": {"height": 64, "width": 64},
+         "resize": {"min_side": 0, "max_side": 64, "min_scale": 1.0}}
 
 
 def written(folder, about, name="model.onnx"):
@@ -37,6 +40,8 @@ def test_files_are_known_by_their_ending_their_folder_or_what_lies_beside_them(t
     (None, "model.onnx.json, which is missing"), ("{", "missing or no JSON"), ([], "does not describe a file"),
     ({**ABOUT, "format": "abacus"}, "known are savedmodel, onnx, openvino, litert"),
     ({**ABOUT, "settings": None}, "holds no settings .mrcnn 0.: export the checkpoint again"),
+    ("[" * 99999, "missing or no JSON"), ({**ABOUT, "class_names": 5}, "model.onnx.json .*: class_names is 5, and not"),
+    ({**ABOUT, "files": {"graph": {"bytes": 9, "sha256": "0"}}}, "model.onnx is not the file .*8 bytes, and 9 are"),
 ])
 def test_what_cannot_be_used_is_named_with_the_remedy(about, told, tmp_path):
     with pytest.raises(ExportError, match=told):
@@ -48,8 +53,20 @@ def test_a_file_that_is_not_there_and_one_that_its_runtime_refuses(tmp_path):
         read_about(tmp_path / "none.onnx")
     pytest.importorskip("onnxruntime")
     path = written(tmp_path, ABOUT)
-    with pytest.raises(ExportError, match="onnxruntime cannot run"):
+    with pytest.raises(ExportError, match="model.onnx is no onnx file that its runtime takes: .*; export it again"):
         open_file(path, read_about(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["litert", "savedmodel"])
+def test_what_runtimes_of_tensorflow_refuse_is_told_in_one_line(format, tmp_path):
+    path = tmp_path / "model"
+    if format == "savedmodel":
+        path.mkdir()
+    (path / "saved_model.pb" if format == "savedmodel" else path).write_bytes(b"")
+    with pytest.raises(ExportError, match=f"model is no {format} file that its runtime takes: .*; export it") as caught:
+        open_file(path, {"format": format})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("format, package", [("savedmodel", "tensorflow"), ("litert", "ai-edge-litert")])
