@@ -1,6 +1,10 @@
 """The errors that tell a user what to change; each message is one line with the file or value and the remedy."""
 
 
+NO_KERAS = ("Keras is not installed here, and only exported files do without: give {what}, or pip install "
+            "mrcnn-keras with all that it needs.")
+
+
 class UserError(Exception):
     """What the user can mend. A command prints its one line and ends with exit code 2; all else is a fault of ours."""
 

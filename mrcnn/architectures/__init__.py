@@ -9,7 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from mrcnn.errors import CheckpointError, ConfigError
+from mrcnn.errors import NO_KERAS, CheckpointError, ConfigError
 from mrcnn.export.running import is_exported
 from mrcnn.weights.files import DEFAULT_ARCHITECTURE, is_foreign, read_attributes
 
@@ -37,7 +37,7 @@ def class_of(name: str) -> "type[Segmenter]":
         A subclass of `Segmenter`.
 
     Raises:
-        ConfigError: there is none of this name.
+        ConfigError: there is none of this name, or what it imports is not installed.
     """
     place = ARCHITECTURES.get(name, name)
     if not re.fullmatch(r"\w+(\.\w+)*:\w+", str(place)):
@@ -47,15 +47,32 @@ def class_of(name: str) -> "type[Segmenter]":
                           "Class of your own.")
     module, _, class_name = place.partition(":")
     try:
-        architecture = getattr(importlib.import_module(module), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"Architecture {name} cannot be imported ({error}): put the folder of {module} on "
-                          "PYTHONPATH, or install its package.") from error
+        architecture = getattr(_imported(module, name), class_name)
+    except AttributeError as error:
+        raise ConfigError(f"Architecture {name} cannot be imported ({error}): name a class that {module} has.") \
+            from error
     from mrcnn.architectures.segmenter import Segmenter
 
     if not (isinstance(architecture, type) and issubclass(architecture, Segmenter)):
         raise ConfigError(f"Architecture {name} is no subclass of mrcnn.architectures.segmenter.Segmenter.")
     return architecture
+
+
+def _imported(module, name):
+    """The module of an architecture. Raises ConfigError where it, or something that it imports, is not there."""
+    try:
+        return importlib.import_module(module)
+    except (ImportError, AttributeError) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing == "keras":
+            raise ConfigError(NO_KERAS.format(what="the path of an exported file (.onnx)")) from error
+        if missing and f"{module}.".startswith(f"{missing}."):
+            raise ConfigError(f"Architecture {name} cannot be imported ({error}): put the folder of {module} on "
+                              "PYTHONPATH, or install its package.") from error
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        mend = f"install the package of {missing}" if missing else f"mend {module} or what it imports"
+        raise ConfigError(f"Architecture {name} cannot be imported, as {module} is found, but what it imports is not "
+                          f"({told}): {mend}.") from error
 
 
 def architecture_of(path: str | os.PathLike) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, probability
 from mrcnn.commands.own_data import splits_itself
-from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder, refuse_exported
 from mrcnn.commands.settings import overrides_of
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.outputs import claim_outputs
@@ -29,6 +29,7 @@ def diagnose(options: argparse.Namespace) -> None:
     from mrcnn.evaluation.funnel_report import diagnosis_figure, diagnosis_text
     from mrcnn.files import write_json
 
+    refuse_exported(options.weights, "diagnose")
     overrides = overrides_of(options)
     dataset = open_data(options)
     path = checkpoint_of(options)

@@ -11,10 +11,10 @@ from mrcnn.commands.datasets import check_objects
 from mrcnn.commands.label import tell_tuned_otherwise
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
-from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_scores
+from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_exported, refuse_scores
 from mrcnn.commands.settings import asked_settings, finds_objects, known_to, overrides_of
 from mrcnn.errors import ExportError, UsageError
-from mrcnn.export.running import format_of, is_exported
+from mrcnn.export.running import format_of
 from mrcnn.outputs import claim_outputs
 
 if TYPE_CHECKING:
@@ -44,12 +44,10 @@ def export(options: argparse.Namespace) -> None:
     if options.images and not options.annotations:
         raise UsageError("--images are the photos of --annotations FILE, on which AP is measured: give both; photos to "
                          "check the file on, and to calibrate int8 on, are --image.")
+    refuse_exported(options.weights, "export")
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
-    if is_exported(path):
-        raise UsageError(f"--weights {path} is an exported file already: give the checkpoint (.h5) that it was made "
-                         "from.")
     output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
     measured = annotated_photos(options, path)
     weights = [f"{os.path.splitext(output)[0]}.bin"] if options.format == "openvino" else []

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 from mrcnn.data.class_names import listed_classes
-from mrcnn.errors import UsageError, UserError
+from mrcnn.errors import NO_KERAS, UsageError, UserError
 from mrcnn.files import disk_reason, printable
 from mrcnn.outputs import release_outputs
 
@@ -301,8 +301,7 @@ def start_keras() -> None:
         except ModuleNotFoundError as error:
             if error.name != "keras":
                 raise
-            raise UsageError("Keras is not installed here, and only exported files do without: give --weights "
-                             "FILE.onnx, or pip install mrcnn-keras with all that it needs.") from error
+            raise UsageError(NO_KERAS.format(what="--weights FILE.onnx")) from error
 
 
 def is_users(error: BaseException) -> bool:

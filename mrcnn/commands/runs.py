@@ -49,6 +49,18 @@ def checkpoint_of(options: argparse.Namespace) -> str:
     return options.weights
 
 
+def refuse_exported(weights: str, command: str) -> None:
+    """Raise UsageError for an exported file, before any work of a command that needs the network itself.
+
+    Args:
+        weights: what --weights says.
+        command: its name, for the message.
+    """
+    if is_exported(weights):
+        raise UsageError(f"--weights {weights} is an exported file, and {command} needs the network itself: give the "
+                         "checkpoint (.h5) that it was exported from.")
+
+
 def last_checkpoint(logs: str, name: str) -> str:
     """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
     try:

@@ -14,7 +14,15 @@ from mrcnn.commands.datasets import add_data_options, given_data_options, open_d
 from mrcnn.commands.options import add_output, positive
 from mrcnn.commands.own_data import name_of, reads
 from mrcnn.commands.photos import list_photos, photos_of
-from mrcnn.commands.runs import add_weights, check_classes, check_has, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import (
+    add_weights,
+    check_classes,
+    check_has,
+    checkpoint_of,
+    load_model,
+    output_folder,
+    refuse_exported,
+)
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
@@ -41,6 +49,7 @@ def suggest(options: argparse.Namespace) -> int:
     """
     from mrcnn.serving.pre_label_tasks import CONFIG, TASKS
 
+    refuse_exported(options.weights, "data suggest")
     overrides, path = overrides_of(options), checkpoint_of(options)
     paths, folder = list_photos(options.photos)[:options.limit], output_folder(options, path, "suggested")
     claim_outputs([os.path.join(folder, name) for name in (LIST, JSON, TASKS, CONFIG)], options.overwrite)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto import propose_recipe, take_batch_size, take_recipe
 from mrcnn.commands.options import AUTO, Stage, parse_stages, positive, start_keras
-from mrcnn.commands.runs import checkpoint_of, start_model
+from mrcnn.commands.runs import checkpoint_of, refuse_exported, start_model
 from mrcnn.commands.settings import choose_training_arithmetic, class_of_option, is_imagenet, overrides_of, starts_of
 from mrcnn.commands.training_options import (
     add_network,
@@ -39,6 +39,7 @@ def train(options: argparse.Namespace) -> None:
     check_data_options(options)
     trackers = tracker_names(options.log)
     start, *_ = starts_of(options.weights)
+    refuse_exported(start, "train")
     if start not in ("none", "last", "coco") and not is_imagenet(start):
         checkpoint_of(options)  # a missing file shows before the data is read
     overrides = overrides_of(options)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import parse_setting, positive, stages_text, start_keras
-from mrcnn.commands.runs import start_model
+from mrcnn.commands.runs import refuse_exported, start_model
 from mrcnn.commands.settings import (
     anchors_of,
     asked_settings,
@@ -201,6 +201,7 @@ def search_values(options: argparse.Namespace) -> None:
     check_data_options(options)
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
+    refuse_exported(options.weights, "tune")
     config = base_config(options)  # which knows the settings of the network
     search = [parse_search(text, config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)

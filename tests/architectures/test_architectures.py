@@ -37,12 +37,51 @@ def test_each_name_is_that_of_its_class():
     ("mask_rcnn", "No architecture 'mask_rcnn': did you mean mask-rcnn"),
     ("nothing", "No architecture 'nothing': There are mask-rcnn.*package.module:Class"),
     ("no_such_module:Net", "no_such_module:Net cannot be imported .*PYTHONPATH"),
-    ("tiny_semantic:Nothing", "tiny_semantic:Nothing cannot be imported"),
+    ("tiny_semantic:Nothing", "tiny_semantic:Nothing cannot be imported .*: name a class that tiny_semantic has"),
     ("tiny:TinyConfig", "tiny:TinyConfig is no subclass of .*Segmenter"),
 ])
 def test_what_is_no_architecture_is_told(name, message):
     with pytest.raises(ConfigError, match=message):
         architectures.class_of(name)
+
+
+@pytest.mark.parametrize("line, told", [
+    ("import no_such_package.inner", "No module named 'no_such_package'.: install the package of no_such_package"),
+    ("from os import no_such_name", "ImportError: cannot import name 'no_such_name' .*: mend own_nets.first or what"),
+    ("import os; os.no_such_name", "AttributeError: module 'os' has no .*: mend own_nets.first or what it imports"),
+    ("import own_nets.second", "No module named 'own_nets.second'.: install the package of own_nets.second"),
+    ("import keras_that_is_not_here", "No module named 'keras_that_is_not_here'"),
+])
+def test_what_the_module_of_an_own_class_lacks_is_told_as_it_is(line, told, tmp_path, monkeypatch):
+    (tmp_path / "own_nets").mkdir()
+    (tmp_path / "own_nets" / "__init__.py").write_text("")
+    (tmp_path / "own_nets" / "first.py").write_text(f"{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own_nets"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=f"own_nets.first is found, but what it imports is not .*{told}") as caught:
+        architectures.class_of("own_nets.first:Net")
+    assert "PYTHONPATH" not in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="No module named 'own_nets.third'.: put the folder of own_nets.third on"):
+        architectures.class_of("own_nets.third:Net")
+
+
+def test_without_keras_a_checkpoint_is_told_as_the_commands_tell_it(tmp_path):
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["mrcnn_architecture"] = "mask-rcnn"
+        file.attrs["mrcnn_config"] = json.dumps(TinyConfig().to_dict())
+    code = ("import sys\n"
+            "class Absent:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name.partition('.')[0] in ('keras', 'tensorflow'):\n"
+            "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+            "sys.meta_path.insert(0, Absent())\n"
+            "import mrcnn\n"
+            "try: mrcnn.load(sys.argv[1])\n"
+            "except mrcnn.errors.ConfigError as error: print(error)")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "m.h5")], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout.startswith("Keras is not installed here, and only exported files do without: give the path of")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 from types import SimpleNamespace
 from urllib.error import HTTPError, URLError
 
@@ -264,3 +265,21 @@ def test_an_encoder_of_its_own_takes_no_backbone_and_no_imagenet(words, told, tm
     with pytest.raises(UsageError) as caught:
         fashion_runs.start_model(options, overrides_of(options), SimpleNamespace(num_classes=4))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("command, options", [
+    ("diagnose", ["--annotations", "none.json"]), ("train", ["--train", "none.json", "--val", "none.json"]),
+    ("tune", ["--train", "none.json", "--val", "none.json"]), ("data suggest", ["--photos", "none"]), ("export", [])])
+@pytest.mark.parametrize("kind", ["onnx", "savedmodel"])
+def test_an_exported_file_is_refused_where_the_network_is_needed_before_any_work(command, options, kind, tmp_path,
+                                                                                capsys):
+    path = tmp_path / ("m.onnx" if kind == "onnx" else "m")
+    if kind == "savedmodel":
+        path.mkdir()
+    (path / "saved_model.pb" if kind == "savedmodel" else path).write_bytes(b"graph")
+    arguments = [*command.split(), "--weights", str(path), "--logs", str(tmp_path / "logs"), *options]
+    assert fashion.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert (f"--weights {path} is an exported file, and {command} needs the network itself: give the checkpoint (.h5)"
+            in told)
+    assert os.listdir(tmp_path) == [path.name]
