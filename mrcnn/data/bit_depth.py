@@ -11,6 +11,8 @@ REMEDY = ("spread the values to the whole range (of 12 bits multiply by 16, of 1
           "your own")
 MOST_FOLDERS = 100  # whose photos are told of; a server is sent names without end
 
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tag of TIFF, and what it says of a negative
+
 _LOOKING = threading.Lock()
 _known = set()  # folders of which a photo of 16 bits was looked at: a camera's photos are all of one kind
 
@@ -19,6 +21,11 @@ def is_deep(image: object) -> bool:
     """Whether the channels of a Pillow image, not decoded yet, have 16 bits in its file."""
     words = any(";16" in str(args) or args == (image.mode, 65535) for *_, args in getattr(image, "tile", ()))
     return words or image.mode.startswith("I")
+
+
+def is_negative(image: object) -> bool:
+    """Whether a Pillow image is 16-bit grey whose zero is white, as its file says; Pillow turns fewer bits itself."""
+    return image.mode.startswith("I;16") and getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO
 
 
 def largest_value(image: object) -> int | None:
@@ -40,9 +47,10 @@ def is_faint(largest: int | None) -> bool:
     return largest is not None and 0 < largest < LEAST
 
 
-def seen_as(largest: int) -> str:
-    """What a network sees of values up to `largest`."""
-    return f"values up to {largest} of 65535, which become 0..{largest // 256} of 255, nearly black"
+def seen_as(largest: int, negative: bool = False) -> str:
+    """What a network sees of values up to `largest`, of which 0 is white if `negative`."""
+    become = f"{255 - largest // 256}..255, nearly white" if negative else f"0..{largest // 256} of 255, nearly black"
+    return f"values up to {largest} of 65535, which become {become}"
 
 
 def tell_if_faint(name: str | os.PathLike, image: object) -> None:
@@ -61,5 +69,5 @@ def tell_if_faint(name: str | os.PathLike, image: object) -> None:
             return  # a black one tells nothing of the others
         _known.add(folder)
     if is_faint(largest):
-        warnings.warn(f"{name}: the photo's 16 bits hold {seen_as(largest)}: {REMEDY}. Others of its folder are not "
-                      "told of; `data validate` counts them.", stacklevel=3)
+        warnings.warn(f"{name}: the photo's 16 bits hold {seen_as(largest, is_negative(image))}: {REMEDY}. Others of "
+                      "its folder are not told of; `data validate` counts them.", stacklevel=3)

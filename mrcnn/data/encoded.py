@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mrcnn.data.bit_depth import is_deep, tell_if_faint
+from mrcnn.data.bit_depth import is_deep, is_negative, tell_if_faint
 from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
 from mrcnn.data.pages import tell_if_paged
@@ -16,6 +16,8 @@ from mrcnn.errors import DataError
 
 EXIF_ORIENTATION = 0x0112
 PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # whatever may hold one
+ANIMATION = b"acTL"  # chunk of a PNG whose pages need not begin with its own picture; cv2 reads the first of those
+SPREAD = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits by, but not the see-through one in its info
 WHITE = (255, 255, 255)
 
 
@@ -57,14 +59,33 @@ def upright_pixels(image: object, name: str | os.PathLike, matte: tuple[int, int
     Raises:
         DataError: it cannot be decoded, or its pixels are of unknown range.
     """
-    from PIL import ImageOps
-
     with decoding(name):
         deep = is_deep(image)
-        pixels = to_rgb(ImageOps.exif_transpose(image), name, matte)
+        pixels = to_rgb(as_meant(image), name, matte)
         if deep:
             tell_if_faint(name, image)
         return pixels
+
+
+def as_meant(image: object) -> object:
+    """A copy of a Pillow image as its file means it, in what Pillow passes over, for `to_rgb`.
+
+    It is turned as EXIF says, 16-bit grey whose zero is white is made the other way round, and the see-through colour
+    of a PNG is brought to the range of the pixels: of 16-bit colours to the high byte, which is all that Pillow keeps.
+
+    Args:
+        image: of Pillow, not decoded yet: of a decoded one the form of a PNG's pixels is not known.
+    """
+    from PIL import Image, ImageOps
+
+    form = next((args if isinstance(args, str) else args[0] for *_, args in getattr(image, "tile", ()) if args), None)
+    upright = ImageOps.exif_transpose(image)
+    clear = upright.info.get("transparency")
+    if isinstance(clear, int) and form in SPREAD:
+        upright.info["transparency"] = clear * SPREAD[form]
+    elif isinstance(clear, tuple) and str(form).startswith("RGB;16"):
+        upright.info["transparency"] = tuple(value >> 8 for value in clear)
+    return Image.fromarray(65535 - np.asarray(upright)) if is_negative(image) else upright
 
 
 @contextlib.contextmanager
@@ -102,7 +123,7 @@ def _decode_plain(data, image):
         return None
     if image.format == "PNG":
         # Byte 24 is the bit depth. Pillow decodes a whole PNG to look for its EXIF; its names are found faster.
-        if data[24:25] != b"\x08" or any(name in data for name in PNG_ORIENTATIONS):
+        if data[24:25] != b"\x08" or any(name in data for name in (*PNG_ORIENTATIONS, ANIMATION)):
             return None
     elif image.getexif().get(EXIF_ORIENTATION, 1) != 1:
         return None
@@ -128,7 +149,11 @@ def to_rgb(image: object, path: str | os.PathLike, matte: tuple[int, int, int] =
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise DataError(f"{path}: holds 32-bit pixels: convert it to 8 or 16 bits.")
-        return np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        pixels = np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):
+            pixels[values == clear] = matte
+        return pixels
     if "A" not in image.getbands() and "a" not in image.getbands() and "transparency" not in image.info:
         return np.array(image.convert("RGB"))
     pixels = np.asarray(image.convert("RGBA")).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.encoded import to_rgb
+from mrcnn.data.encoded import as_meant, to_rgb
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import UsageError
@@ -91,9 +91,7 @@ class Function:
 
 def _pixels(image, name):
     """uint8 [H, W, 3], as `mrcnn.data.encoded.decode_image` gives it of a file."""
-    from PIL import ImageOps
-
-    return to_rgb(ImageOps.exif_transpose(image), name)
+    return to_rgb(as_meant(image), name)
 
 
 def tell_empty(found: dict, name: str) -> None:

@@ -61,3 +61,11 @@ def test_a_dark_one_after_a_bright_one_is_no_news(tmp_path):
         warnings.simplefilter("error")
         load_image(write(tmp_path / "a.png", 60000))
         load_image(write(tmp_path / "b.png", 3600))
+
+
+def test_where_zero_is_white_it_is_nearly_white(tmp_path):
+    data, entry = write(tmp_path / "a.tif", 3600).read_bytes(), b"\x06\x01\x03\0\x01\0\0\0"  # 262, one short
+    assert data.count(entry + b"\1") == 1
+    (tmp_path / "a.tif").write_bytes(data.replace(entry + b"\1", entry + b"\0"))
+    with pytest.warns(UserWarning, match="values up to 3600 of 65535, which become 241..255, nearly white"):
+        assert load_image(tmp_path / "a.tif").min() == 241

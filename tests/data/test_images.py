@@ -89,6 +89,51 @@ def test_one_colour_that_stands_for_transparent(tmp_path):
     assert (load_image(tmp_path / "grey.png") == image).all()
 
 
+def png(path, bits, colour_type, values, clear):
+    """A PNG of one row, whose see-through colour is `clear`, which Pillow does not write of these depths."""
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    row = "".join(f"{value:0{bits}b}" for value in np.ravel(values))
+    head = struct.pack(">IIBBBBB", len(values), 1, bits, colour_type, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+                     + chunk(b"tRNS", struct.pack(f">{np.size(clear)}H", *np.ravel(clear).tolist()))
+                     + chunk(b"IDAT", zlib.compress(b"\0" + int(row, 2).to_bytes(len(row) // 8, "big")))
+                     + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize("bits, values, clear, seen", [
+    (1, [0, 1, 0, 1, 1, 1, 0, 0], 1, [0, 0, 0, 0]),
+    (2, [0, 1, 2, 3], 2, [0, 85, 255]),
+    (4, [0, 8, 15, 1], 15, [0, 136, 17]),
+    (16, [0, 300, 301, 65535], 301, [0, 1, 255]),
+])
+def test_a_grey_that_stands_for_transparent_at_any_depth(tmp_path, bits, values, clear, seen):
+    image = load_image(png(tmp_path / "a.png", bits, 0, values, clear), matte=(9, 99, 199))[0]
+    is_clear = np.array(values) == clear
+    assert (image[is_clear] == (9, 99, 199)).all()
+    np.testing.assert_array_equal(image[~is_clear], np.repeat(np.array(seen)[:, None], 3, axis=1))
+
+
+def test_a_colour_of_sixteen_bits_that_stands_for_transparent(tmp_path):
+    values = [(0, 0, 0), (1000, 2000, 3000), (65535, 65535, 65535)]
+    image = load_image(png(tmp_path / "a.png", 16, 2, values, (1000, 2000, 3000)), matte=(9, 99, 199))[0]
+    assert image.tolist() == [[0, 0, 0], [9, 99, 199], [255, 255, 255]]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "tiff_adobe_deflate"])
+def test_grey_whose_zero_is_white_is_no_negative(tmp_path, kind, compression):
+    values = np.array([[0, 40, 255]], np.uint8)
+    stored = values if kind == np.uint8 else values.astype(np.uint16) * 257
+    Image.fromarray(stored).save(tmp_path / "a.tif", compression=compression)
+    data, entry = (tmp_path / "a.tif").read_bytes(), struct.pack("<HHI", 262, 3, 1)  # one short: what zero is
+    assert data.count(entry + b"\1") == 1
+    (tmp_path / "a.tif").write_bytes(data.replace(entry + b"\1", entry + b"\0"))
+    assert load_image(tmp_path / "a.tif")[0, :, 1].tolist() == [255, 215, 0]
+
+
 @pytest.mark.parametrize("package", ["pi_heif", "pillow_heif"])
 def test_heic_is_read_by_either_package_or_names_it(tmp_path, monkeypatch, package):
     path = tmp_path / "a.heic"

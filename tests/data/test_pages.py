@@ -46,6 +46,13 @@ def test_the_first_photo_of_a_folder_is_told_and_its_first_page_read(tmp_path, e
         load_image(paths[1])
 
 
+def test_the_first_page_is_the_picture_of_an_animated_png_that_its_animation_leaves_out(tmp_path):
+    first, second, third = (Image.fromarray(np.stack([page] * 3, axis=2)) for page in (FIRST, SECOND, SECOND[::-1]))
+    first.save(tmp_path / "a.png", save_all=True, default_image=True, append_images=[second, third])
+    with pytest.warns(UserWarning, match="a.png: the photo has 3 pages, of which the first alone is read"):
+        np.testing.assert_array_equal(load_image(tmp_path / "a.png")[..., 0], FIRST)
+
+
 @pytest.mark.parametrize("kind, count", [(0, 2), (1, 1), (4, 1), (2, 2)])
 def test_smaller_copies_and_masks_are_no_pages(tmp_path, kind, count):
     # 254 of TIFF: 1 is a smaller copy, 4 a mask, 2 one page of several.

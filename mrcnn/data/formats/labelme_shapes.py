@@ -10,9 +10,9 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.decoding import decoding
+from mrcnn.data.encoded import EXIF_ORIENTATION, as_meant, to_rgb
 from mrcnn.data.formats.photo_files import TURNED
 from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
-from mrcnn.data.images import EXIF_ORIENTATION, to_rgb
 from mrcnn.errors import DataError
 
 if TYPE_CHECKING:
@@ -213,9 +213,7 @@ def upright_pixels(image: "Image.Image", matte: tuple[int, int, int]) -> np.ndar
         image: Pillow's.
         matte: RGB of the colour under what is transparent.
     """
-    from PIL import ImageOps
-
-    return to_rgb(ImageOps.exif_transpose(image), "its imageData", matte)
+    return to_rgb(as_meant(image), "its imageData", matte)
 
 
 def _sides(size):
