@@ -17,6 +17,8 @@ from mrcnn.errors import DataError, UsageError
 PICTURES = ("image2", "_pipe")  # ends of the names of formats that are one picture
 HIGH_DYNAMIC_RANGE = (16, 18)  # transfer functions PQ and HLG of H.273
 BEYOND = 2  # seconds after the last frame asked for in which its sound may still come
+# Formats whose length counts from the clock's 0, not from the film's beginning, as FFmpeg writes and reads it.
+FROM_ZERO = ("matroska,webm", "asf", "nut")
 MISSING = Fraction(1, 2)  # seconds that a film may be shorter than it says, where it does not say its frames
 
 
@@ -68,9 +70,7 @@ class FilmReader:
         self._last, self._given, self._decoded = None, 0, 0
         self._origin, self._length = self._origin_and_length()
         self.expected = self._expected_frames()
-        if self._length and self.start >= self._length:
-            raise UsageError(f"--from {start:g}: {self.path} is {float(self._length):.2f} s long: give an earlier "
-                             "time.")
+        self._check_start(self._length)
         self._tell_of_streams()
 
     @property
@@ -103,6 +103,12 @@ class FilmReader:
         name = DECODERS.get(context.name) if self._stream.metadata.get("alpha_mode") == "1" else None
         return self._av.CodecContext.create(name, "r") if name in self._av.codecs_available else context
 
+    def _check_start(self, length):
+        """Raise UsageError if a film of some seconds, 0 if these are not known, ends before `start`."""
+        if length and self.start >= length:
+            raise UsageError(f"--from {float(self.start):g}: {self.path} is {float(length):.2f} s long: give an "
+                             "earlier time.")
+
     def _origin_and_length(self):
         """(seconds of the container's clock at which the film begins, seconds from there to its end or 0).
 
@@ -111,10 +117,14 @@ class FilmReader:
         begin, *sounds = ((one.start_time or 0) * one.time_base for one in (self._stream, *self.sounds))
         origin = min([begin, *(max(Fraction(0), sound) for sound in sounds)]) // self.time_base * self.time_base
         if self._stream.duration:
-            return origin, begin - origin + self._stream.duration * self.time_base
-        if not self._container.duration:
-            return origin, Fraction(0)
-        return origin, Fraction((self._container.start_time or 0) + self._container.duration, 1_000_000) - origin
+            length = self._stream.duration * self.time_base
+        else:
+            begin = Fraction(self._container.start_time or 0, 1_000_000)
+            length = Fraction(self._container.duration or 0, 1_000_000)
+        if self._container.format.name in FROM_ZERO:
+            made_by = next((text for name, text in self._container.metadata.items() if name.lower() == "encoder"), "")
+            begin = origin if "libmatroska" in made_by or length <= origin else 0  # mkvmerge writes mere lengths
+        return origin, begin - origin + length if length else length
 
     def _opened(self):
         try:
@@ -140,7 +150,9 @@ class FilmReader:
             if films:
                 raise DataError(f"{self.path}: there is no decoder for its pictures here: convert it to MP4 first.")
             raise DataError(f"{self.path} has no stream of moving pictures (it has: {kinds}): give a film.")
-        return known[0]
+        # An animated AVIF has a still for those who show no animation in front.
+        moving = [one for one in known if (one.frames or 0) > 1]
+        return moving[0] if moving and known[0].frames == 1 else known[0]
 
     def _tell_of_streams(self):
         mute = [one for one in self._container.streams.audio if one not in self.sounds]
@@ -204,6 +216,8 @@ class FilmReader:
         for frame, time in () if ended else self._timed(None):  # what the decoder kept back
             if time >= self.start and (self.end is None or time < self.end):
                 yield self._frame(frame, time)
+        if not (self._given or self.fault or self._last is None):
+            self._check_start(self._last + 1 / self.rate)
         self._tell_of_damage(ended)
 
     def _from_start(self):
@@ -233,7 +247,8 @@ class FilmReader:
         for packet in itertools.chain(packets, [None]):
             ahead += [packet] if packet else []
             for frame in self._probed(packet) if packet is None or packet.stream is self._stream else ():
-                if frame.pts is None or frame.pts * (frame.time_base or self.time_base) > self.start:
+                time = self._seconds_of(frame, self._stream.codec_context)
+                if time is None or time > self.start:
                     return None
                 if frame.key_frame:
                     return ahead
@@ -284,14 +299,25 @@ class FilmReader:
                 self._damaged.append(self._given)
             frames = []
         for frame in frames:
-            time = Fraction(0) if frame.pts is None else frame.pts * (frame.time_base or self.time_base)
-            if self._last is not None and (frame.pts is None or time <= self._last):
-                self._unordered += frame.pts is not None
+            told = self._seconds_of(frame, self._decoder)
+            time = told or Fraction(0)
+            if self._last is not None and (told is None or time <= self._last):
+                self._unordered += told is not None
                 time = self._last + max(1, round(1 / (self.rate * self.time_base))) * self.time_base
             self._last, self._decoded = time, self._decoded + 1
             if frame.is_corrupt and time >= self.start:
                 self._damaged.append(self._given)
             yield frame, time
+
+    def _seconds_of(self, frame, decoder):
+        """Seconds of a decoded frame; None if they are not known.
+
+        AVI tells when frames are decoded, not when they are shown: what FFmpeg makes of that goes back and forth.
+        """
+        if self._container.format.name != "avi":
+            return None if frame.pts is None else frame.pts * (frame.time_base or self.time_base)
+        waits = getattr(decoder, "reorder_depth", int(decoder.has_b_frames))  # frames that it keeps back to sort them
+        return None if frame.dts is None else max(Fraction(0), (frame.dts - waits) * self.time_base)
 
     def _frame(self, frame, time):
         """The FilmFrame of a decoded one."""

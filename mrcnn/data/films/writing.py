@@ -1,6 +1,7 @@
 """A film, written frame by frame with the time stamps and the sound of another; or a folder of pictures."""
 
 import contextlib
+import errno
 import os
 from fractions import Fraction
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from mrcnn.data.films import load_av
 from mrcnn.data.films.pixels import BT709, SMPTE170M
 from mrcnn.data.films.reading import FilmReader
+from mrcnn.data.films.sound import SoundTrack
 from mrcnn.errors import UsageError
 
 
@@ -82,8 +84,9 @@ class FilmWriter:
     def __init__(self, path: str | os.PathLike, form: Form, source: FilmReader,
                  shift: Fraction | int | None = Fraction(0)):
         self._av, self.path, self.form, self.source = load_av(), os.fspath(path), form, source
-        # The index goes to the front: browsers begin to play at once.
-        options = {"movflags": "+faststart"} if form.container in ("mp4", "mov") else {}
+        # The index goes to the front: browsers begin to play at once. What leads the decoder of copied sound in lies
+        # before 0; Matroska would begin with it, and move all pictures by that.
+        options = {"movflags": "+faststart"} if form.container in ("mp4", "mov") else {"avoid_negative_ts": "disabled"}
         self._container = self._av.open(f"file:{self.path}", "w", format=form.container, options=options)
         self._shift, self._stream, self._waiting, self._packets = shift, None, [], []
         self._sounds, self.notes, self.is_open = {}, [], True
@@ -103,8 +106,8 @@ class FilmWriter:
         rgb = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format=channels)
         frame = rgb.reformat(format=self.form.pixels, dst_colorspace="ITU709" if self.source.is_high else "ITU601")
         frame.pts, frame.time_base = round((time - self._shift) / self.source.time_base), self.source.time_base
+        self._packets += self._encoded(frame)
         with self._named_errors():
-            self._packets += self._stream.encode(frame)
             self._mux()
 
     def sound(self, packet: object) -> None:
@@ -112,16 +115,8 @@ class FilmWriter:
         if self._stream is None:
             self._waiting.append(packet)  # the container is laid out with the first frame
             return
-        stream, copied = self._sounds[packet.stream.index]
+        self._packets += self._sounds[packet.stream.index].packets(packet, self._shift)
         with self._named_errors():
-            if copied:
-                shift = round(self._shift / packet.time_base)
-                packet.pts -= shift
-                packet.dts = None if packet.dts is None else packet.dts - shift
-                packet.stream = stream
-                self._packets.append(packet)
-            else:
-                self._encode_sound(stream, packet)
             self._mux()
 
     def close(self) -> None:
@@ -130,10 +125,11 @@ class FilmWriter:
             return
         self.is_open = False
         try:
-            with self._named_errors():
-                if self._stream is not None:
-                    for stream in (self._stream, *(stream for stream, copied in self._sounds.values() if not copied)):
-                        self._packets += stream.encode(None)
+            if self._stream is not None:
+                self._packets += self._encoded(None)
+                for track in self._sounds.values():
+                    self._packets += track.rest()
+                with self._named_errors():
                     self._mux()
         finally:
             with self._named_errors():
@@ -167,45 +163,35 @@ class FilmWriter:
         context.color_range = 1  # the narrow one of television
         if "yuva" in self.form.pixels and self.form.container == "webm":
             stream.metadata["alpha_mode"] = "1"
-        self._sounds = {source.index: self._sound_stream(source) for source in self.source.sounds}
+        self._sounds = {source.index: SoundTrack(self._container, source, self.form.copied, self.form.sound, self.notes)
+                        for source in self.source.sounds}
         self._stream = stream
         waiting, self._waiting = self._waiting, []
         for packet in waiting:
             if least is None or packet.pts * packet.time_base >= least:  # what lies before 0 leads the decoder in
                 self.sound(packet)
 
-    def _sound_stream(self, source):
-        """(stream, whether packets are copied into it) for a stream of sound."""
-        codec = source.codec_context.codec.canonical_name
-        if codec in self.form.copied:
-            with contextlib.suppress(ValueError):
-                return self._container.add_stream_from_template(source), True
-        self.notes.append(f"The sound is encoded anew, as {self.form.sound}: {self.form.container} takes no {codec}.")
-        # Opus knows no other rates than 48 kHz and its parts.
-        rate = 48000 if self.form.sound == "libopus" else source.rate
-        stream = self._container.add_stream(self.form.sound, rate=rate)
-        stream.layout = source.layout.name
-        return stream, False
-
-    def _encode_sound(self, stream, packet):
-        try:
-            frames = packet.decode()
-        except self._av.FFmpegError:
-            return  # a gap in the sound, which plays on
-        for frame in frames:
-            frame.pts -= round(self._shift / frame.time_base)
-            self._packets += stream.encode(frame)
-
     def _mux(self):
         while self._packets:
             self._container.mux(self._packets.pop(0))
 
+    def _encoded(self, frame):
+        """The packets of a frame, or of what the encoder kept back."""
+        try:
+            return self._stream.encode(frame)
+        except self._av.FFmpegError as error:
+            raise UsageError(f"{self.form.codec} cannot encode pictures of {self._stream.width}x{self._stream.height} "
+                             f"({error.strerror}): give --output another ending, or a smaller film.") from error
+
     @contextlib.contextmanager
     def _named_errors(self):
-        """FFmpeg's errors as the system's, of this file, such as that of a full disk."""
+        """FFmpeg's errors as the system's, of this file, such as that of a full disk; a refusal is told as one."""
         try:
             yield
         except self._av.FFmpegError as error:
+            if error.errno == errno.EINVAL or error.errno not in errno.errorcode:
+                raise UsageError(f"FFmpeg cannot write this film as {self.form.container} ({error.strerror}): give "
+                                 "--output another ending.") from error
             raise OSError(error.errno, error.strerror, self.path) from error
 
 

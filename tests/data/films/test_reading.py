@@ -29,6 +29,19 @@ def read(path, **options):
         return frames, len(parts) - len(frames), film
 
 
+def encoded(path, codec, count, first=0, options=None):
+    """The path of a film of 25 frames a second by a codec, the first of which has a stamp of its own."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number, picture in enumerate(pictures(count)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=stream.pix_fmt)
+            frame.pts, frame.time_base = first + number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return str(path)
+
+
 def test_frames_with_their_time_stamps(tmp_path):
     times = [0, 512, 1024, 5000, 5512, 12800]  # of 12800 a second, unevenly
     frames, sound, film = read(write_film(tmp_path / "a.mp4", pictures(6), times))
@@ -121,6 +134,55 @@ def test_times_count_from_the_beginning_of_the_film(tmp_path):
     assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(12)] and not film.is_broken
     assert [frame.time for frame in read(path, start=0.2, end=0.4)[0]] == [
         Fraction(number, 25) for number in range(5, 10)]
+
+
+@pytest.mark.parametrize("name, codec", [("a.mkv", "libx264"), ("a.webm", "libvpx"), ("a.wmv", "wmv2"),
+                                         ("a.nut", "libx264"), ("a.flv", "libx264"), ("a.mp4", "libx264")])
+def test_the_length_of_a_film_whose_clock_begins_late(tmp_path, name, codec):
+    path = encoded(tmp_path / name, codec, 12, first=90000)  # an hour on
+    frames, _, film = read(path)
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(12)]
+    assert film.notes == [] and not film.is_broken
+    with pytest.raises(UsageError, match=rf"--from 100: .*{name} is 0.[45]\d s long: give an earlier time"):
+        FilmReader(path, start=100)
+
+
+def test_a_film_whose_clock_begins_late_and_that_is_cut_off_is_told(tmp_path):
+    encoded(tmp_path / "a.mkv", "libx264", 60, first=90000)
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "b.mkv").write_bytes(data[:len(data) // 2])
+    _, _, film = read(tmp_path / "b.mkv")
+    assert film.is_broken and "it says that it is 2.40 s long" in film.notes[0]
+
+
+def test_a_part_after_the_end_of_a_film_that_does_not_tell_its_length(tmp_path):
+    path = write_film(tmp_path / "a.h264", pictures(12))
+    with pytest.raises(UsageError, match="--from 100: .*a.h264 is 0.48 s long: give an earlier time"):
+        read(path, start=100)
+
+
+@pytest.mark.parametrize("codec, options", [
+    ("libx264", {"bf": "3"}), ("libx264", {"bf": "0"}), ("mpeg4", {"bf": "2"}), ("mjpeg", {}),
+    ("libx264", {"bf": "8", "b-pyramid": "normal", "b-adapt": "0"})])
+def test_avi_tells_when_frames_are_decoded_not_when_they_are_shown(tmp_path, codec, options):
+    path = encoded(tmp_path / "a.avi", codec, 30, options=options)
+    frames, _, film = read(path)
+    assert [frame.time for frame in frames] == [Fraction(number, 25) for number in range(30)] and film.notes == []
+    part = read(path, start=0.4, end=0.8)[0]
+    assert [frame.time for frame in part] == [Fraction(number, 25) for number in range(10, 20)]
+    for frame, same in zip(part, frames[10:20]):
+        np.testing.assert_array_equal(frame.image, same.image)
+
+
+def test_of_an_animated_picture_the_moving_one_is_read(tmp_path):
+    first, *others = [Image.fromarray(picture) for picture in pictures(6)]
+    try:
+        first.save(tmp_path / "a.avif", save_all=True, append_images=others, duration=100)
+    except (KeyError, OSError):
+        pytest.skip("this Pillow writes no AVIF")
+    frames, _, film = read(tmp_path / "a.avif")
+    assert [frame.time for frame in frames] == [Fraction(number, 10) for number in range(6)]
+    assert "left out (video)" in film.notes[0]
 
 
 def test_sound_keeps_its_place_beside_the_pictures(tmp_path):

@@ -72,6 +72,81 @@ def test_sound_is_copied_where_the_form_takes_it_else_encoded_anew(tmp_path):
     assert np.abs(samples).max() > 0.5  # the tone is there
 
 
+def with_pcm(path, channels, rate=48000, codec="pcm_s16le", layout=None):
+    """A film with a tone in so many channels, of which AVI does not say where they are."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        voice = container.add_stream(codec, rate=rate)
+        voice.layout = layout = layout or f"{channels}c"
+        for number, picture in enumerate(pictures()):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+            tone = np.sin((np.arange(rate // 25) + number * (rate // 25)) * 2 * np.pi * 440 / rate) * 9000
+            heard = av.AudioFrame.from_ndarray(np.repeat(tone.astype(np.int16), channels)[None], format="s16",
+                                               layout=layout)
+            heard.sample_rate, heard.pts, heard.time_base = rate, number * (rate // 25), Fraction(1, rate)
+            container.mux(voice.encode(heard))
+        container.mux(stream.encode(None))
+        container.mux(voice.encode(None))
+    return str(path)
+
+
+@pytest.mark.parametrize("source, channels, rate, layout, target, seen, told", [
+    ("a.avi", 1, 16000, None, "b.mp4", ("mono", 16000), "mp4 takes no pcm_s16le."),
+    ("a.avi", 2, 44100, None, "b.webm", ("stereo", 48000), "webm takes no pcm_s16le."),
+    ("a.avi", 2, 44100, None, "b.mp4", ("stereo", 44100), "mp4 takes no pcm_s16le."),
+    ("a.mov", 1, 192000, None, "b.mp4", ("mono", 96000), "It has 96000 Hz in place of 192000."),
+    ("a.mkv", 3, 48000, "2.1", "b.webm", ("stereo", 48000), "Its 3 channels are mixed to 2 (stereo)."),
+    ("a.mkv", 16, 48000, "hexadecagonal", "b.mp4", ("7.1", 48000), "Its 16 channels are mixed to 8 (7.1)."),
+])
+def test_sound_is_encoded_in_a_rate_and_channels_that_are_taken(tmp_path, source, channels, rate, layout, target, seen,
+                                                                told):
+    source = with_pcm(tmp_path / source, channels, rate, layout=layout)
+    (note,) = copied(source, tmp_path / target)
+    assert "encoded anew" in note and note.endswith(told)
+    with av.open(str(tmp_path / target)) as container:
+        stream = container.streams.audio[0]
+        frames = list(container.decode(stream))
+        assert (stream.layout.name, stream.rate) == seen
+    assert sum(frame.samples for frame in frames) / seen[1] == pytest.approx(0.4, abs=0.07)
+    assert np.abs(np.frombuffer(bytes(frames[len(frames) // 2].planes[0]), np.float32)).max() > 0.1
+    assert len(read_film(tmp_path / target)[1]) == COUNT
+
+
+def test_sound_that_no_encoder_takes_is_left_out_and_told(tmp_path):
+    source = with_pcm(tmp_path / "a.mkv", 9, layout="9 channels")
+    assert copied(source, tmp_path / "b.mp4") == [
+        "The sound is left out: mp4 takes no pcm_s16le, and aac takes none of 9 channels at 48000 Hz: convert the "
+        "sound first, as to AAC in stereo, if it matters."]
+    assert len(read_film(tmp_path / "b.mp4")[1]) == COUNT
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert not container.streams.audio
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".webm"])
+def test_what_leads_copied_sound_in_moves_no_picture(tmp_path, ending):
+    source = write_film(tmp_path / "a.mp4", pictures(), sound="aac")  # a packet of 1024 samples before 0
+    copied(source, tmp_path / f"b{ending}")
+    assert read_film(tmp_path / f"b{ending}")[1] == [Fraction(number, 25) for number in range(COUNT)]
+    assert read_film(source)[1][0] == 0
+
+
+def test_what_an_encoder_refuses_is_no_fault_of_the_disk(tmp_path):
+    source = write_film(tmp_path / "a.mp4", pictures())
+    with FilmReader(source) as film:
+        message = r"libx264 cannot encode pictures of 20000x2 \(.*\): give --output another ending"
+        with pytest.raises(UsageError, match=message), FilmWriter(tmp_path / "b.mp4", form_of("b.mp4"), film) as writer:
+            writer.write(np.zeros((2, 20000, 3), np.uint8), Fraction(0))
+        writer = FilmWriter(tmp_path / "c.mp4", form_of("c.mp4"), film)
+        writer._container = FullDisk(writer._container, av.error.FFmpegError(22, "Invalid argument"))
+        with pytest.raises(UsageError, match=r"cannot write this film as mp4 \(Invalid argument\): give"), writer:
+            for part in film.parts():
+                writer.write(part.image, part.time)
+            writer.close()
+
+
 def test_a_part_begins_at_zero_with_its_sound(tmp_path):
     source = write_film(tmp_path / "a.mp4", pictures(), sound="aac")
     copied(source, tmp_path / "b.mp4", start=0.2, end=0.36)
@@ -135,11 +210,11 @@ def test_an_error_while_writing_names_the_file(tmp_path):
 class FullDisk:
     """A container of PyAV that takes no packet."""
 
-    def __init__(self, container):
-        self._container = container
+    def __init__(self, container, error=None):
+        self._container, self._error = container, error or av.error.FFmpegError(28, "No space left on device")
 
     def __getattr__(self, name):
         return getattr(self._container, name)
 
     def mux(self, packet):
-        raise av.error.FFmpegError(28, "No space left on device")
+        raise self._error
