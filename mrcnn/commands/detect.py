@@ -183,7 +183,7 @@ def tasks_names(options: argparse.Namespace, dataset: Dataset) -> list[str]:
 
     if options.format != LABEL_STUDIO:
         return []
-    if not all(os.path.isfile(info.get("path") or "") for info in dataset.image_info):
+    if not all(info.get("path") for info in dataset.image_info):  # a dead link is skipped like any bad photo
         raise UsageError(f"--format {LABEL_STUDIO} writes tasks that name files of photos: give --image a photo or a "
                          "folder of photos.")
     return [TASKS, CONFIG]

@@ -414,8 +414,12 @@ def test_detect_writes_tasks_of_label_studio(checkpoint, tmp_path, capsys):
     write_bright_photos(tmp_path / "in", 2)
     (tmp_path / "in" / "0.png").rename(tmp_path / "in" / "a b.png")
     (tmp_path / "in" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "3.png").symlink_to(tmp_path / "nowhere.png")
     arguments = ["detect", "--weights", checkpoint, "--format", "labelstudio"]
-    assert fashion.main([*arguments, "--image", str(tmp_path / "in")]) == 2  # for the one that is no picture
+    assert fashion.main([*arguments, "--image", str(tmp_path / "in")]) == 2  # for those that are no pictures
+    said = capsys.readouterr()
+    skipped = [line for line in said.err.splitlines() if line.startswith("skipped: ")]
+    assert ["2.png" in skipped[0], "3.png" in skipped[1], len(skipped)] == [True, True, 2]
     folder = tmp_path / "run" / "detections"
     tasks = json.loads((folder / "tasks.json").read_text())
     addresses = [task["data"]["image"] for task in tasks]
@@ -426,7 +430,7 @@ def test_detect_writes_tasks_of_label_studio(checkpoint, tmp_path, capsys):
     np.testing.assert_allclose(corners, [(5, 10), (5, 30), (25, 10), (25, 30)])
     assert region["value"]["polygonlabels"] == ["hat"] and region["score"] == pytest.approx(0.8)
     assert '<Label value="hat"' in (folder / "labels.xml").read_text()
-    assert f"import {folder / 'tasks.json'}" in capsys.readouterr().out
+    assert f"import {folder / 'tasks.json'}" in said.out
     np.save(tmp_path / "photos.npy", np.zeros((2, 40, 60, 3), np.uint8))
     assert fashion.main([*arguments, "--image", str(tmp_path / "photos.npy")]) == 2
     assert "give --image a photo or a folder of photos" in capsys.readouterr().err
