@@ -12,7 +12,8 @@ from mrcnn.outputs import digest
 
 GRAPH, WEIGHTS = "graph", "weights"  # whatever the files are called: they may be renamed
 SAVED, VARIABLES = "saved_model.pb", "variables"  # file and folder that a SavedModel's folder has
-REMEDY = "put its own JSON file beside it, or export it again"
+REMEDY = ("put its own JSON file beside it, or export it again; of a file that was changed on purpose take "
+          "\"files\" out of the JSON file")
 GIVEN = {"image": ("uint8", "float32"), "window": ("float32",)}  # input: types that it may have
 # What is in the JSON file for programs, and again in the settings for this one: {part: setting}.
 TWICE = {"mask_scores": "MASK_SCORES", "geometry": "GEOMETRY", "mean_pixel": "MEAN_PIXEL",

@@ -39,7 +39,7 @@ def test_a_pair_gives_what_its_function_gives(quantize, near, openvino, tmp_path
     with whole_pair(path, f"{path}.json") as (pair, _):
         write_openvino(None, doubling(), pair, Asked(quantize=quantize))
         assert os.listdir(tmp_path) != ["x.xml"] and not os.path.exists(path)
-    assert sorted(os.listdir(tmp_path)) == ["x.bin", "x.xml"]
+    assert sorted(os.listdir(tmp_path)) == ["x.bin", "x.xml", "x.xml.json"]
     assert os.path.getsize(tmp_path / "x.bin") < 64 * 64 * (3 if quantize else 5)  # bytes: 2 or 4 a weight
     image = np.arange(64, dtype="float32")[None]
     told = open_openvino(path)({"image": image})
