@@ -12,22 +12,27 @@ from mrcnn.files import printable
 ClassNames: TypeAlias = Sequence[str] | Mapping[int, str]
 
 
-def check_counts(masks: np.ndarray | Sequence | None, shape: Sequence[int] | None, **rows: Sequence | None) -> int:
+def check_counts(masks: np.ndarray | Sequence | None, shape: Sequence[int] | None,
+                 at_least: Mapping[str, Sequence | None] | None = None, **rows: Sequence | None) -> int:
     """Hold the numbers of instances against each other, and the size of their masks against that of the photo.
 
     Args:
         masks: [H, W, N], a list of N arrays [H, W] or run lengths, or None.
         shape: (H, W) of the photo; None does not look at sizes.
+        at_least: by name what has N entries or more, as a palette has, or None.
         **rows: by name what else has N entries, or None.
 
     Returns:
         N.
 
     Raises:
-        ValueError: they disagree, or an entry of a list of masks is neither.
+        ValueError: they disagree, one of `at_least` is too short, or an entry of a list of masks is neither.
     """
     counts = {name: len(given) for name, given in rows.items() if given is not None}
     counts.update({} if masks is None else {"masks": len(masks) if _one_by_one(masks) else np.shape(masks)[-1]})
+    least = min(counts.values())
+    counts.update({name: len(given) for name, given in (at_least or {}).items()
+                   if given is not None and len(given) < least})
     if len(set(counts.values())) > 1:
         numbers = ", ".join(f"{number} {name}" for name, number in counts.items())
         raise ValueError(f"The numbers of instances disagree: {numbers}.")

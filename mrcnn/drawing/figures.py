@@ -76,19 +76,19 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
 
     Args:
         images: list of [H, W, 3] or [H, W].
-        titles: list of texts, or None.
+        titles: list of as many texts or more, or None.
         cols: number of images in a row.
         cmap, norm, interpolation: matplotlib's.
 
     Raises:
-        ValueError: with another number of titles, or for less than one column.
+        ValueError: with fewer titles, or for less than one column.
     """
     import matplotlib.pyplot as plt
 
     if cols < 1:
         raise ValueError(f"display_images: cols={cols} must be 1 or more.")
-    check_same("display_images", titles=images if titles is None else titles, images=images)
-    titles = [""] * len(images) if titles is None else titles
+    titles = [""] * len(images) if titles is None else titles[:len(images)]
+    check_same("display_images", titles=titles, images=images)
     rows = max(1, -(-len(images) // cols))
     figure = plt.figure(figsize=(14, 14 * rows / cols))
     axes = []
@@ -114,12 +114,13 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
         masks: [H, W, N], or a list of N arrays [H, W] or COCO run lengths; None without masks.
         class_ids: [N].
         class_names: names by class id, background first, or {id: name}.
-        scores, captions: [N], or None.
+        scores: [N], or None.
+        captions: [N or more], or None.
         title: text above the figure.
         figsize: (width, height) of the figure, inches.
         ax: matplotlib axis to draw on; None makes a figure.
         show_mask, show_bbox: whether masks and boxes are drawn.
-        colors: [N, 3] in 0..1, or None.
+        colors: [N or more, 3] in 0..1, of which the first N are taken, or None.
 
     Returns:
         The axis.
@@ -131,7 +132,7 @@ def display_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | 
     boxes, class_ids = np.asarray(boxes).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     painted = np.array(as_rgb(image))
     count = check_counts(masks, painted.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
-                         scores=scores, colors=colors, captions=captions)
+                         scores=scores, at_least={"colors": colors, "captions": captions})
     colors = check_colors(distinct_colors(count) if colors is None else colors)
     if not count:
         print(f"{NOTHING}.")
@@ -196,8 +197,8 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
         image: [H, W, 3], values 0..255, or another that `as_rgb` takes.
         boxes, refined_boxes: [N, 4] pixels, or None.
         masks: [H, W, N], or a list of N arrays [H, W] or COCO run lengths, or None.
-        captions: [N] texts, or None.
-        visibilities: [N] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None is 1 for all.
+        captions: [N or more] texts, or None.
+        visibilities: [N or more] with 0 grey and dotted, 1 coloured and dotted, 2 coloured and solid; None: all 1.
         title: text above the figure.
         ax: matplotlib axis to draw on; None makes a figure.
 
@@ -209,8 +210,8 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray | None = None, refined_boxes
     """
     assert boxes is not None or refined_boxes is not None, "draw_boxes needs boxes or refined_boxes."
     painted = np.array(as_rgb(image))
-    count = check_counts(masks, painted.shape[:2], boxes=boxes, refined_boxes=refined_boxes, captions=captions,
-                         visibilities=visibilities)
+    count = check_counts(masks, painted.shape[:2], boxes=boxes, refined_boxes=refined_boxes,
+                         at_least={"captions": captions, "visibilities": visibilities})
     ax, show = _axis(ax, (12, 12))
     colors, visibilities = distinct_colors(count), [1] * count if visibilities is None else visibilities
     for i, part in enumerate(mask_parts(masks, count)):

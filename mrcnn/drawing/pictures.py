@@ -38,9 +38,9 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     class_ids: int [N]
     class_names: by class id, background first, or {id: name}
     scores: [N], or None
-    colors: [N, 3] in 0..1, or None for colours that differ from each other
+    colors: [N or more, 3] in 0..1, of which the first N are taken, or None for colours that differ from each other
     scale: whole number of times by which the result is larger than the photo: small photos leave labels little room
-    captions: [N] in place of names and scores, or None
+    captions: [N or more] in place of names and scores, or None
     Raises ValueError if the numbers of instances disagree, masks are of another size than the photo, or a colour lies
     outside 0..1.
     """
@@ -49,7 +49,7 @@ def draw_instances(image: np.ndarray, boxes: np.ndarray, masks: np.ndarray | Seq
     boxes, class_ids = np.asarray(boxes, float).reshape(-1, 4), np.asarray(class_ids, int).reshape(-1)
     canvas = np.array(as_rgb(image))
     count = check_counts(masks, canvas.shape[:2] if show_mask else None, boxes=boxes, class_ids=class_ids,
-                         scores=scores, colors=colors, captions=captions)
+                         scores=scores, at_least={"colors": colors, "captions": captions})
     colors = 255 * check_colors(distinct_colors(count) if colors is None else colors)
     if scale != 1:
         canvas = cv2.resize(canvas, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)

@@ -182,6 +182,34 @@ def test_display_images_lays_out_a_grid():
     assert [(spot.rowspan.start, spot.colspan.start) for spot in spots] == [(0, 0), (0, 1), (1, 0)]
 
 
+def test_longer_lists_of_colours_and_texts_are_palettes(ax):
+    one, palette = masks_of([[10, 10, 30, 30]]), visualize.random_colors(80)
+    for drawn in (visualize.display_instances(grey(), np.array([[10, 10, 30, 30]]), one, [1], NAMES, colors=palette,
+                                              captions=["first", "second"], ax=ax),
+                  visualize.draw_boxes(grey(), np.array([[10, 10, 30, 30]]), captions=["first", "second"],
+                                       visibilities=[2, 0], ax=ax)):
+        assert [text.get_text() for text in drawn.texts][-1] == "first"
+    np.testing.assert_allclose(ax.patches[0].get_edgecolor()[:3], palette[0])
+    assert [a.get_title() for a in visualize.display_images([grey()], ["a", "b"])] == ["a"]
+
+
+def test_a_palette_is_no_error_where_nothing_was_found(ax):
+    nothing = (grey(), np.zeros((0, 4)), np.zeros((60, 90, 0), bool), [], NAMES)
+    drawn = visualize.display_instances(*nothing, colors=visualize.random_colors(80), captions=["first"], ax=ax)
+    assert drawn.get_title() == "No instances to display"
+    assert visualize.draw_instances(*nothing, colors=visualize.random_colors(80)).shape == (60, 90, 3)
+
+
+@pytest.mark.parametrize("name, given", [("colors", [(1, 0, 0)]), ("captions", ["first"])])
+def test_shorter_lists_are_named(ax, name, given):
+    masks, boxes = masks_of([[10, 10, 30, 30]] * 2), np.array([[10, 10, 30, 30]] * 2)
+    for draw in (visualize.display_instances, visualize.draw_instances):
+        with pytest.raises(ValueError, match=rf"disagree: 2 boxes, 2 class_ids, 2 masks, 1 {name}\."):
+            draw(grey(), boxes, masks, [1, 1], NAMES, **{name: given})
+    with pytest.raises(ValueError, match="2 boxes, 1 visibilities"):
+        visualize.draw_boxes(grey(), boxes, visibilities=[1], ax=ax)
+
+
 def test_display_images_shows_all_or_refuses():
     with pytest.raises(ValueError, match="as many titles as images, got 2 titles and 4 images"):
         visualize.display_images([grey()] * 4, ["a", "b"])

@@ -164,7 +164,7 @@ def test_colours_outside_their_range_are_refused():
 
 def test_captions_are_counted_and_may_be_left_out():
     boxes, none = [(30, 30, 50, 60), (5, 5, 20, 30)], {"show_bbox": False}
-    with pytest.raises(ValueError, match="2 boxes, 2 class_ids, 1 captions"):
+    with pytest.raises(ValueError, match="2 boxes, 2 class_ids, .*1 captions"):
         drawing.draw_instances(grey(), boxes, None, [1, 2], NAMES, captions=["one"])
     with pytest.raises(ValueError, match="2 boxes, 1 captions"):
         visualize.draw_boxes(grey(), np.float32(boxes), captions=["one"])
