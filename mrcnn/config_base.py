@@ -4,14 +4,17 @@ writes and shows itself. The constants are in `mrcnn.config`, what each takes in
 
 import contextlib
 import contextvars
+import copy
 import difflib
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
 
+from mrcnn.config_kinds import Function
 from mrcnn.config_rules import RULES, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -76,8 +79,15 @@ class BaseSettings:
             The object itself.
 
         Raises:
-            ConfigError: for a name that this class does not have, or a value that the setting cannot take.
+            ConfigError: for a name that this class does not have, one that follows from others and is not what they
+                give, or a value that the setting cannot take.
         """
+        computed = {n for n in overrides if n != "BATCH_SIZE" and isinstance(getattr(type(self), n, None), property)}
+        if computed:
+            given, overrides = overrides, {n: value for n, value in overrides.items() if n not in computed}
+            tried = copy.copy(self).set(**overrides)
+            for name in computed:
+                setattr(tried, name, given[name])  # tells what it follows from
         for name, value in overrides.items():
             if name not in self.names() and name != "BATCH_SIZE":
                 close = difflib.get_close_matches(name.upper(), [*self.names(), "BATCH_SIZE"], 1)
@@ -290,15 +300,28 @@ class BaseSettings:
         origin = "" if source is None else f"{source}: "
         if not isinstance(values, dict):
             raise ConfigError(f"{origin}settings are a JSON object of names and values, not {in_short(values)}.")
-        config = cls()
+        config, passed_over = cls(), ""
         for name, value in sorted(values.items(), key=lambda item: item[0] != "GPU_COUNT"):
             if name in overrides and name in RULES:
                 continue  # also where that of the file cannot be read back, as functions cannot
+            if isinstance(value, str) and config._stays(name, value):
+                passed_over = passed_over if _plain(getattr(config, name)) == value else f"{name}={in_short(value)}"
+                continue
             try:
                 config._take_written(name, value)
             except ConfigError as error:
                 raise ConfigError(f"{origin}{error}") from error
-        return config.set(**overrides)
+        config.set(**overrides)
+        if passed_over and callable(getattr(config, "BACKBONE", None)):  # of another nobody asks such a function
+            warnings.warn(f"{origin}{passed_over} is the mere name of a function: it is passed over, and the network "
+                          "does without. Give the function too if compute_backbone_shapes is to ask it.", stacklevel=2)
+        return config
+
+    def _stays(self, name, written):
+        """Whether what a setting has stays: the function whose name a file has, or any where one is not needed."""
+        current, rule = getattr(self, name, None), RULES.get(name)
+        rule = getattr(rule, "rule", rule)  # of OrNone
+        return callable(current) and _plain(current) == written or isinstance(rule, Function) and not rule.named
 
     def _take_written(self, name, value):
         """Assign a value of a file, in the type that the class has."""

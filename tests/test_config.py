@@ -5,6 +5,7 @@ import math
 import pathlib
 import pickle
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def test_overrides_know_their_names():
     assert Own(COLOURS=()).COLOURS == ()
     with pytest.raises(ConfigError, match="'LEARNING_RAT': did you mean LEARNING_RATE"):
         Own(LEARNING_RAT=0.1)
-    with pytest.raises(ConfigError, match="Unknown setting 'IMAGE_SHAPE'"):
+    with pytest.raises(ConfigError, match="IMAGE_SHAPE=3: it follows from other settings"):
         Own(IMAGE_SHAPE=3)  # follows from others
 
 
@@ -325,7 +326,7 @@ def test_what_was_changed_in_place_is_told_before_training():
     ('{"RPN_ANCHOR_SCALES": null}', "RPN_ANCHOR_SCALES=None: give a list of 5"),
     ('{"LOSS_WEIGHTS": [1, 2]}', "LOSS_WEIGHTS=.*: give a dict"),
     ('{"LEARNING_RATE": NaN}', "LEARNING_RATE=nan: give a number from 0 to 10"),
-    ('{"COMPUTE_BACKBONE_SHAPE": "script.shapes"}', "COMPUTE_BACKBONE_SHAPE='script.shapes': give a function, or None"),
+    ('{"COMPUTE_BACKBONE_SHAPE": 7}', "COMPUTE_BACKBONE_SHAPE=7: give a function, or None"),
     ('{"LEARNING_RAT": 0.1}', "LEARNING_RAT is no setting: did you mean LEARNING_RATE"),
     ('{"names": 3}', "'names' is no name of a setting"),
     ('{"__class__": 3}', "'__class__' is no name of a setting"),
@@ -348,6 +349,51 @@ def test_an_override_counts_in_place_of_what_cannot_be_read_back(tmp_path):
     config = Own.from_dict(written, BACKBONE=len, COMPUTE_BACKBONE_SHAPE=None)
     assert config.BACKBONE is len and config.COMPUTE_BACKBONE_SHAPE is None
     assert Own.from_dict({"BATCH_SIZE": 4, "GPU_COUNT": 2, "SIZES": [1]}, SIZES=[2]).SIZES == [2]
+
+
+def test_the_name_of_a_function_that_is_not_needed_is_passed_over(tmp_path):
+    path = tmp_path / "config.json"
+    Own(BACKBONE=len, COMPUTE_BACKBONE_SHAPE=len).save(path)
+    told = r"config.json: COMPUTE_BACKBONE_SHAPE='builtins.len' is the mere name of a function: it is passed over"
+    with pytest.warns(UserWarning, match=told):
+        config = Own.load(path, BACKBONE=len)
+    assert config.BACKBONE is len and config.COMPUTE_BACKBONE_SHAPE is None
+    with warnings.catch_warnings():  # nobody asks it where BACKBONE is a name
+        warnings.simplefilter("error")
+        config = Own.load(path)
+    assert config.BACKBONE == "builtins.len" and config.COMPUTE_BACKBONE_SHAPE is None
+
+
+def test_functions_of_the_class_stay_where_a_file_has_their_names(tmp_path):
+    class Functions(Own):
+        BACKBONE = COMPUTE_BACKBONE_SHAPE = MY_RULE = staticmethod(lambda image: None)
+
+    Functions().save(tmp_path / "config.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config = Functions.load(tmp_path / "config.json")
+    for name in ("BACKBONE", "COMPUTE_BACKBONE_SHAPE", "MY_RULE"):
+        assert getattr(config, name) is getattr(Functions, name)
+
+
+@pytest.mark.parametrize("name, value, told", [
+    ("IMAGE_SHAPE", [64, 64, 3], "it follows from other settings: set IMAGE_MAX_DIM"),
+    ("IMAGE_META_SIZE", 3, "it follows from NUM_CLASSES: set that"),
+])
+def test_a_setting_that_follows_from_others_is_told_in_the_same_words_by_all_doors(name, value, told):
+    config = Own()
+    for assign in (Own, config.set, lambda **given: setattr(config, name, value),
+                   lambda **given: Own.from_dict({}, **given)):
+        with pytest.raises(ConfigError, match=f"^{name}=.*: {told}"):
+            assign(**{name: value})
+    with pytest.raises(ConfigError, match=name):
+        config.set(NUM_CLASSES=9, **{name: value})
+    assert config.NUM_CLASSES == Own.NUM_CLASSES  # all or none
+
+
+def test_a_setting_that_follows_may_be_given_as_it_follows():
+    config = Own(IMAGE_SHAPE=[128, 128, 3], IMAGE_MAX_DIM=128, IMAGE_RESIZE_MODE="square")
+    assert config.IMAGE_MAX_DIM == 128 and list(config.IMAGE_SHAPE) == [128, 128, 3]
 
 
 def test_values_without_a_type_in_json_are_written_as_text(tmp_path):
