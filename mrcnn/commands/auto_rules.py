@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mrcnn.commands.options import Stage, parse_stages, stages_text
+from mrcnn.commands.stage_options import Stage, parse_stages, stages_text
 
 SIDES = (128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)  # of canvases, pixels
 LEAST_SMALL = 16  # pixels: the tenth of the objects that is smallest fills four cells of the finest map, of stride 4

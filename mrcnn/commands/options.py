@@ -9,17 +9,15 @@ import ast
 import contextlib
 import importlib.resources
 import json
-import math
 import os
 import pathlib
-import re
 import shlex
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from mrcnn.data.class_names import listed_classes
 from mrcnn.errors import NO_KERAS, UsageError, UserError
@@ -39,73 +37,6 @@ HINTS = {  # for who interrupts a command
 OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
 AUTO = "auto"  # the preset that is made when the data is read, see mrcnn/commands/auto.py; and a batch size
 PRESETS = importlib.resources.files("mrcnn.commands") / "presets"  # NAME.txt: options that belong together
-STAGES_EXAMPLE = "heads:20:1e-3:none,all:20:1e-4"
-
-
-class Stage(NamedTuple):
-    """One stage of training.
-
-    Args:
-        layers: which.
-        last_epoch: up to which epoch, counted from the start of the run.
-        learning_rate: at what rate.
-        augment: name of its augmentation; None: that of the run.
-    """
-
-    layers: str
-    last_epoch: int
-    learning_rate: float
-    augment: str | None = None
-
-
-def parse_stages(text: str) -> list[Stage]:
-    """Stages from "layers:epochs:rate,layers:epochs:rate:augmentation"; epochs are each stage's own.
-
-    Args:
-        text: of --stages; layers may be a regular expression, with colons, but without commas.
-
-    Returns:
-        list of Stage.
-
-    Raises:
-        UsageError: for anything else. Whether there is such an augmentation is not looked at.
-    """
-    stages, last_epoch = [], 0
-    for part in str(text).split(","):
-        pieces = part.strip().rsplit(":", 3)
-        augment = None if len(pieces) < 4 or _is_number(pieces[3]) else pieces.pop()
-        try:
-            layers, epochs, rate = pieces if augment else part.strip().rsplit(":", 2)
-            epochs, rate = int(epochs), float(rate)
-            re.compile(layers)
-        except (ValueError, re.error):
-            layers = ""
-        if not layers or epochs < 1 or not 0 < rate < math.inf or augment == "":
-            raise UsageError(
-                f"--stages {text}: {part.strip()!r} is not layers:epochs:learning-rate, :augmentation behind it if "
-                f"need be. Example: {STAGES_EXAMPLE} (layers: heads, 3+, 4+, 5+, all, attributes or a regex)."
-            )
-        last_epoch += epochs
-        stages.append(Stage(layers, last_epoch, rate, augment))
-    return stages
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def stages_text(stages: Sequence[Stage]) -> str:
-    """Stages as --stages takes them."""
-    starts = [0] + [stage.last_epoch for stage in stages]
-    return ",".join(
-        f"{stage.layers}:{stage.last_epoch - start}:{stage.learning_rate:.4g}"
-        + (f":{stage.augment}" if stage.augment else "")
-        for stage, start in zip(stages, starts)
-    )
 
 
 def parse_setting(text: str) -> tuple[str, object]:

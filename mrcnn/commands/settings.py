@@ -13,8 +13,9 @@ import types
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import AUTO, parse_setting, parse_stages, start_keras
+from mrcnn.commands.options import AUTO, parse_setting, start_keras
 from mrcnn.commands.own_data import reads
+from mrcnn.commands.stage_options import parse_stages
 from mrcnn.errors import UsageError, UserError
 from mrcnn.export.running import is_exported, of_objects, read_about
 from mrcnn.training.runs import find_last_checkpoint

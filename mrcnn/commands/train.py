@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto import propose_recipe, take_batch_size, take_recipe
-from mrcnn.commands.options import AUTO, Stage, parse_stages, positive, start_keras
+from mrcnn.commands.options import AUTO, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, refuse_exported, start_model
 from mrcnn.commands.settings import choose_training_arithmetic, class_of_option, is_imagenet, overrides_of, starts_of
+from mrcnn.commands.stage_options import Stage, parse_stages
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,

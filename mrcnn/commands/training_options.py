@@ -7,10 +7,11 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
-from mrcnn.commands.options import AUTO, STAGES_EXAMPLE, positive, preset_names, seed
+from mrcnn.commands.options import AUTO, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.commands.settings import finds_objects
 from mrcnn.commands.splits import carried_parts, split_file
+from mrcnn.commands.stage_options import STAGES_EXAMPLE
 from mrcnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
     command.add_argument("--stages", metavar="LAYERS:EPOCHS:RATE[:AUGMENTATION],...",
                          help=f"e.g. {STAGES_EXAMPLE}: 20 epochs of the heads without augmentation, then 20 of all "
                               "layers with that of --augment; layers are heads, 3+, 4+, 5+, all, attributes or a "
-                              "regular expression")
+                              "regular expression, whose commas stand within brackets")
     command.add_argument("--seed", type=seed, metavar="N", help="of weights, order and augmentation (default 0)")
     command.add_argument("--augment", metavar="NAME",
                          help="augmentation of the stages that name none; none; flip: left to right (default for "

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.options import parse_setting, positive, stages_text, start_keras
+from mrcnn.commands.options import parse_setting, positive, start_keras
 from mrcnn.commands.runs import refuse_exported, start_model
 from mrcnn.commands.settings import (
     anchors_of,
@@ -28,6 +28,7 @@ from mrcnn.commands.settings import (
     overrides_of,
     starts_of,
 )
+from mrcnn.commands.stage_options import stages_text
 from mrcnn.commands.training_options import (
     add_network,
     add_training_data,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from mrcnn.commands.options import Stage, parse_setting, parse_stages
+from mrcnn.commands.options import parse_setting
+from mrcnn.commands.stage_options import Stage, between_commas, parse_stages
 from mrcnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,15 +71,7 @@ def parse_search(text: str, config: type[Settings]) -> Search:
 
 
 def _choices(text, values):
-    """The texts between the commas that are not inside brackets."""
-    choices, depth = [""], 0
-    for letter in values:
-        depth += (letter in "[({") - (letter in "])}")
-        if letter == "," and not depth:
-            choices.append("")
-        else:
-            choices[-1] += letter
-    choices = tuple(choice.strip() for choice in choices)
+    choices = tuple(between_commas(values))
     if len(set(choices)) < 2 or not all(choices):
         raise UsageError(f"--search {text}: give two or more values between commas; {SEARCH_HINT}.")
     return choices

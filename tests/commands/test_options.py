@@ -1,4 +1,4 @@
-"""Reading of stages, settings and errors."""
+"""Reading of settings and errors."""
 
 import errno
 import functools
@@ -10,27 +10,8 @@ import sys
 import pytest
 
 from mrcnn.commands import options as command_line
-from mrcnn.commands.options import parse_setting, parse_stages
+from mrcnn.commands.options import parse_setting
 from mrcnn.errors import DataError, UsageError
-
-
-def test_epochs_of_stages_add_up():
-    stages = parse_stages("heads:20:1e-3, 4+:5:0.0005,all:20:1e-4")
-    assert stages == [("heads", 20, 1e-3, None), ("4+", 25, 5e-4, None), ("all", 45, 1e-4, None)]
-
-
-def test_layers_may_be_a_regular_expression_with_colons():
-    assert parse_stages(r"(?:rpn_.*)|(?:fpn_.*):3:0.01") == [(r"(?:rpn_.*)|(?:fpn_.*)", 3, 0.01, None)]
-
-
-@pytest.mark.parametrize("text", [
-    "", "heads", "heads:20", "heads:0:1e-3", "heads:-1:1e-3", "heads:1.5:1e-3", "heads:20:0", "heads:20:-1",
-    "heads:20:nan", "heads:20:inf", ":20:1e-3", "heads:20:1e-3,", "(:20:1e-3",
-    "heads:twenty:1e-3", "heads:20:fast", "heads:20:1e-3:", "heads:x:1e-3:flip", "heads:2:1e-3:flip:none",
-])
-def test_a_malformed_stage_is_told_with_an_example(text):
-    with pytest.raises(UsageError, match="heads:20:1e-3:none,all:20:1e-4"):
-        parse_stages(text)
 
 
 @pytest.mark.parametrize("text, value", [

@@ -7,7 +7,7 @@ import pytest
 from mrcnn.commands import main as fashion
 from mrcnn.commands import train as command
 from mrcnn.commands.configs import FashionConfig
-from mrcnn.commands.options import parse_stages
+from mrcnn.commands.stage_options import parse_stages
 from mrcnn.commands.train import left_to_do, planned_stages
 from mrcnn.data.augmenters import Flip
 from mrcnn.training import validation

@@ -3,7 +3,7 @@
 import pytest
 
 from mrcnn.commands.configs import FashionConfig
-from mrcnn.commands.options import Stage, stages_text
+from mrcnn.commands.stage_options import Stage, stages_text
 from mrcnn.commands.tune_search import Search, parse_search, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
 

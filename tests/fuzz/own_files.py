@@ -85,7 +85,8 @@ def history(path):
 
 def preset(path):
     from mrcnn.commands.main import build_parser
-    from mrcnn.commands.options import PRESETS, expand_presets, parse_setting, parse_stages
+    from mrcnn.commands.options import PRESETS, expand_presets, parse_setting
+    from mrcnn.commands.stage_options import parse_stages
 
     options = build_parser().parse_args(expand_presets(["train", "--preset", path], PRESETS))
     parse_stages(options.stages or "all:1:1e-3")
