@@ -195,7 +195,8 @@ def warm_up_text(config: Settings, steps: int, epochs: int) -> str:
         epochs: number of epochs of the stage.
     """
     asked = config.WARMUP_STEPS
-    parts = [f"over the {steps} steps of an epoch, the longest warm-up there is"] if asked > steps else []
+    counted = f"{steps} steps" if steps > 1 else "one step"
+    parts = [f"over the {counted} of an epoch, the longest warm-up there is"] if asked > steps else []
     if asked >= steps and epochs == 1:
         parts.append("all through this stage of one epoch"
                      + (", so LR_SCHEDULE=cosine lowers nothing in it" if config.LR_SCHEDULE == "cosine" else ""))

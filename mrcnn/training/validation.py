@@ -107,8 +107,7 @@ class PartLoss(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
-            losses = self.segmenter.losses_on(self.dataset)
-            logs.update({f"{self.part}_{name}": value for name, value in losses.items()})
+            logs.update({f"{self.part}_{name}": loss for name, loss in self.segmenter.losses_on(self.dataset).items()})
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -153,8 +152,8 @@ class KeepBest(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         value = (logs or {}).get(self.monitor)
         if value is None:
-            known = ", ".join(sorted(logs or {}))
-            warnings.warn(f"No best checkpoint is kept: {self.monitor} is not among {known}.", stacklevel=2)
+            warnings.warn(f"No best checkpoint is kept: {self.monitor} is not among {', '.join(sorted(logs or {}))}.",
+                          stacklevel=2)
             return
         value = float(value)
         self.seen.append(value)
@@ -170,6 +169,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         tell_undefined(self.seen, "--keep-best", self.monitor, "no checkpoint of this stage is kept as the best")
+        if self.best == 0 and self.mode == "max" and not all(map(math.isnan, self.seen)):
+            print(f"--keep-best: {self.monitor} stayed 0, so its first epoch is kept: train longer, or choose by loss.")
 
 
 def tell_undefined(values: Sequence[float], whose: str, monitor: str, effect: str) -> None:

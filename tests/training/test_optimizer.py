@@ -59,6 +59,7 @@ def test_a_warm_up_that_is_cut_or_takes_the_whole_stage_is_told():
     assert warm_up_text(config, 41, 1) == warm_up_text(config, 40, 2) == ""
     cut = "WARMUP_STEPS=40: the rate climbs over the 6 steps of an epoch, the longest warm-up there is"
     assert warm_up_text(config, 6, 2) == f"{cut}."
+    assert warm_up_text(config, 1, 2) == f"{cut}.".replace("6 steps", "one step")
     assert warm_up_text(config, 6, 1) == (
         f"{cut}, and all through this stage of one epoch, so LR_SCHEDULE=cosine lowers nothing in it.")
     whole = "WARMUP_STEPS=40: the rate climbs all through this stage of one epoch."

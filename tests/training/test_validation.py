@@ -193,6 +193,20 @@ def test_a_figure_without_a_value_in_any_epoch_is_told_at_the_end(tmp_path, caps
     assert capsys.readouterr().out == ""
 
 
+def test_a_best_checkpoint_of_a_figure_that_stayed_0_is_told(tmp_path, capsys):
+    run = Run(tmp_path)
+    for first, values, told in ((0, [math.nan, 0.0, 0.0], True), (3, [0.0], True), (4, [0.0, 0.1], False)):
+        callback = KeepBest(run, "val_segm_AP")
+        epochs(callback, "val_segm_AP", values, first)
+        callback.on_train_end()
+        kept = "--keep-best: val_segm_AP stayed 0, so its first epoch is kept: train longer, or choose by loss.\n"
+        assert capsys.readouterr().out == (kept if told else "")
+    loss = KeepBest(Run(tmp_path / "loss"), "val_loss")
+    loss.best, loss.seen = 0.0, [0.0]  # of which less is better
+    loss.on_train_end()
+    assert capsys.readouterr().out == ""
+
+
 class Counted(Squares):
     """Photos of so many squares each."""
 

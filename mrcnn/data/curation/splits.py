@@ -108,7 +108,8 @@ def _split(dataset, method, parts, seed, groups, shown, keep_copies):
             + (", or part Roboflow's copies (keep_copies=False, --no-keep-copies)." if copies else ".")
         )
     if count < len(shares):
-        raise DataError(f"{count} photos or groups of them cannot be split into {len(shares)} parts: use fewer parts.")
+        raise DataError(f"{count} photos or groups of them cannot be split into {len(shares)} parts: "
+                        + ("use fewer parts." if count > 1 else "give more photos."))
     weights = np.zeros((count, shown.shape[1] + 1), np.int64)
     np.add.at(weights, of_photo, np.column_stack([shown, np.ones(len(names), bool)]))
     chosen = _balanced_parts(weights, np.array(list(shares.values())), np.random.default_rng(seed))[of_photo]

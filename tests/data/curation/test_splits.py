@@ -296,7 +296,7 @@ def test_shares_must_make_one(parts):
 
 
 def test_too_few_photos_or_groups():
-    with pytest.raises(DataError, match="1 photos or groups of them cannot be split into 2 parts"):
+    with pytest.raises(DataError, match="1 photos or groups of them cannot be split into 2 parts: give more photos"):
         random_split(Labelled().load([[1]]))
     with pytest.raises(DataError, match="3 groups for 4 photos"):
         random_split(Labelled().load([[1]] * 4), groups=[1, 2, 3])
