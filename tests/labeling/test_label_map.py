@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from exported_json import OBJECTS
 
 from mrcnn.errors import DataError
 from mrcnn.labeling.label_map import (
@@ -234,7 +235,7 @@ def test_settings_tell_what_they_were_tuned_with(tmp_path):
 def test_an_exported_file_has_the_settings_of_its_checkpoint(tmp_path):
     path = str(tmp_path / "model.onnx")
     open(path, "w").close()
-    about = {"format": "onnx", "inputs": {}, "settings": {}, "label_settings": {"score_threshold": 0.2}}
+    about = {**OBJECTS, "label_settings": {"score_threshold": 0.2}}
     (tmp_path / "model.onnx.json").write_text(json.dumps(about))
     assert load_settings(path) == LabelSettings(score_threshold=0.2)
     (tmp_path / "model.onnx.json").write_text(json.dumps({**about, "label_settings": {"score": 0.2}}))
