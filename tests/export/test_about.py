@@ -108,6 +108,14 @@ def test_a_part_that_is_missing_is_named(part):
     assert "\n" not in str(it.value)
 
 
+def test_what_is_read_of_a_file_is_whole(tmp_path):
+    path, about = of_format(tmp_path, "onnx")
+    with open(f"{path}.json", "w") as file:
+        json.dump(changed(about, "canvas"), file)
+    with pytest.raises(ExportError, match="a.onnx.json does not describe its file: .*canvas"):
+        read_about(path)
+
+
 @pytest.mark.parametrize("part", READ)
 def test_a_part_of_label_maps_that_is_missing_is_named(part):
     with pytest.raises(ExportError, match=f"a.json does not describe its file: .*{named(part)}"):
