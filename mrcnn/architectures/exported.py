@@ -195,7 +195,11 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
         raise CheckpointError(f"{path} is an exported file, which cannot be trained: give the checkpoint (.h5) that it "
                               "was exported from.")
     about = read_about(path)
-    config = settings_of(about["architecture"]).from_dict(about["settings"], source=f"{path}.json")
+    try:
+        settings = settings_of(about["architecture"])
+    except ConfigError as error:
+        raise ExportError(f"{path}.json: {error}") from error
+    config = settings.from_dict(about["settings"], source=f"{path}.json")
     batch = about["inputs"]["image"]["shape"][0]
     config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, **ONE_VIEW)
     if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device

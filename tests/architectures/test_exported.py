@@ -169,6 +169,8 @@ def test_what_a_file_cannot_do_is_said(opened, tmp_path):
         opened(about_of(), broken).detect([photo(40, 40)])
     with pytest.raises(ExportError, match=r"gives no boxes, which .*model\.onnx\.json promises: put its own"):
         opened(about_of(), lambda inputs: {"probabilities": np.zeros(2)}).detect([photo(40, 40)])
+    with pytest.raises(ExportError, match=r"model\.onnx\.json: No architecture 'u-net': did you mean unet\?"):
+        opened({**about_of("unet"), "architecture": "u-net"})
     with pytest.raises(CheckpointError, match="cannot be trained"):
         open_exported(tmp_path / "model.onnx", "training")
     with pytest.raises(CheckpointError, match="give the checkpoint"):

@@ -72,13 +72,16 @@ def _inner_address(text):
 def address_path_in(address: str, folder: PhotoFolder) -> str:
     """The path of a photo that an address names, as `address_path`; with # and ? in it, where the folder has such.
 
+    Addresses of buckets have these unescaped, and a # those of local files that were written by hand.
+
     Args:
         address: as written in a task.
         folder: of the photos.
     """
-    path = address_path(address)
-    if SCHEME.match(address.strip()) and not WEB.match(address.strip()):
-        key = SCHEME.sub("", address.strip()).replace("\\", "/").lstrip("/")
+    path, address = address_path(address), address.strip()
+    local = LOCAL_FILE.match(address)
+    if local and "#" in local[1] or SCHEME.match(address) and not WEB.match(address):
+        key = (local[1] if local else SCHEME.sub("", address)).replace("\\", "/").lstrip("/")
         if key != path and find_photos([key], folder, uploads=True)[0].get(key) is not None:
             return key
     return path

@@ -77,6 +77,8 @@ def test_uploads_whose_names_are_cleaned_and_encoded(folder, file):
     ("s3://bucket/photos/a#1.jpg", "photos/a#1.jpg"), ("gs://bucket/photos/a?1.jpg", "photos/a?1.jpg"),
     ("azure-blob://box/a%20b.jpg", "a%20b.jpg"), ("s3://bucket/b.jpg?versionId=3", "b.jpg"),
     ("https://a.b/photos/b.jpg#1.jpg", "photos/b.jpg"), ("s3://bucket/photos/c#1.jpg", "photos/c"),
+    ("/data/local-files/?d=photos/a#1.jpg", "photos/a#1.jpg"), ("/data/local-files/?d=a%20b.jpg", "a b.jpg"),
+    ("http://host/data/local-files/?d=photos/c#1.jpg", "photos/c"), ("/data/local-files/?d=../a#2.jpg", "../a"),
 ])
 def test_keys_of_buckets_are_whole_where_the_folder_has_them(folder, address, path):
     assert address_path_in(address, folder("a#1.jpg", "a?1.jpg", "a%20b.jpg", "b.jpg")) == path
