@@ -60,7 +60,7 @@ class Settings(BaseSettings, network="all networks"):
     # detect() may look at each photo several times, mirrored and at other sizes: see mrcnn/inference/views.py.
     TEST_FLIP = False
     TEST_SCALES = (1.0,)
-    LABEL_REFINE = "none"  # chain of mrcnn/labeling/refine.py that label maps go through, e.g. "merged-superpixels"
+    LABEL_REFINE = "none"  # chain of mrcnn/config_chains.py that label maps go through, e.g. "merged-superpixels"
 
     # --- Training ----------------------------------------------------------------------------------------------------
     OPTIMIZER = "sgd"  # or "adamw", which learns more in the first few thousand steps from random weights

@@ -8,6 +8,15 @@ import math
 
 import numpy as np
 
+from mrcnn.config_chains import steps_of
+from mrcnn.errors import DataError
+
+STEP = 80  # letters of a step of refinement with its settings
+
+
+class Unfit(ValueError):
+    """A value that is refused in words of its own, with the remedy."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Number:
@@ -145,6 +154,22 @@ class Text:
     @property
     def wanted(self) -> str:
         return "a text without slashes, which names a folder" if self.name else "a text"
+
+
+@dataclasses.dataclass(frozen=True)
+class Chain:
+    """The description of a chain of refinement, as `mrcnn.labeling.refine.build_chain` takes it."""
+
+    wanted = "none, or steps of refinement with commas between, such as guided"
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str) or max(map(len, value.split(","))) > STEP:
+            raise ValueError
+        try:
+            steps_of(value)
+        except DataError as error:
+            raise Unfit(str(error)) from error
+        return str(value)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from mrcnn.config_backbones import check_backbone
 from mrcnn.config_kinds import (
+    Chain,
     Choice,
     Either,
     Function,
@@ -22,6 +24,7 @@ from mrcnn.config_kinds import (
     Switch,
     Text,
     Texts,
+    Unfit,
     Weights,
 )
 from mrcnn.errors import ConfigError
@@ -72,7 +75,7 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (Numbers(Number(0, 255)), "MEAN_PIXEL"),
     (SWITCH, "SKIP_EMPTY_IMAGES TEST_FLIP"),
     (Numbers(Number(0.05, 20)), "TEST_SCALES"),
-    (Text(), "LABEL_REFINE"),
+    (Chain(), "LABEL_REFINE"),
     # Training
     (Choice(("sgd", "adamw")), "OPTIMIZER"),
     (Number(0, 10), "LEARNING_RATE"),
@@ -166,6 +169,8 @@ def checked(name: str, value: object, default: object, rule: object = None) -> o
     rule = rule or RULES[name]
     try:
         return rule.read(value)
+    except Unfit as error:
+        raise ConfigError(f"{name}={in_short(value)}: {error}") from error
     except (ValueError, TypeError, RecursionError):
         pass
     example = default if default is not None else getattr(rule, "example", None)
@@ -249,6 +254,7 @@ def check_losses(config: object, names: Sequence[str], optional: Sequence[str] =
 
 def check_pixels(config: object) -> None:
     """Raise ConfigError for settings of a network of pixels that do not fit together."""
+    check_backbone(config)
     weights = config.PIXEL_CLASS_WEIGHTS
     if weights is not None and not isinstance(weights, str) and len(weights) != config.NUM_CLASSES:
         raise ConfigError(
@@ -268,10 +274,12 @@ def check_yolact(config: object) -> None:
             "object and background, so give it at most that value."
         )
     check_losses(config, YOLACT_LOSSES)
+    check_backbone(config)
 
 
 def check_mask_rcnn(config: object) -> None:
     """Raise ConfigError for settings of Mask R-CNN that do not fit together."""
+    check_backbone(config)
     if list(config.BACKBONE_STRIDES) != [4, 8, 16, 32, 64]:
         raise ConfigError(f"BACKBONE_STRIDES={config.BACKBONE_STRIDES}: the pyramid has levels at 4, 8, 16, 32, 64.")
     if config.RPN_NEGATIVE_IOU > config.RPN_POSITIVE_IOU:

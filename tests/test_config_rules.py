@@ -10,6 +10,7 @@ import pytest
 from mrcnn import config_rules
 from mrcnn.config import Config, Settings
 from mrcnn.config_kinds import (
+    Chain,
     Choice,
     Either,
     Function,
@@ -66,6 +67,8 @@ def refused_by(rule):
         return [TEXT, "", None, NUMBER, [first], f"{first}+", f"{first}+{first}", f"{first} + {second}", NOTHING]
     if isinstance(rule, Either):
         return [TEXT, "", None, NUMBER, True, [TEXT], [-1.0, 1.0], [], {}, NOTHING]
+    if isinstance(rule, Chain):
+        return [None, NUMBER, True, ["a"], NOTHING, TEXT, "guided,", "guided:radius", "crf:x=1", "x" * 1000, "a\nb"]
     if isinstance(rule, Text):
         return [None, NUMBER, True, ["a"], NOTHING, *(["a/b", "a\\b", "a\nb"] if rule.name else [])]
     if isinstance(rule, Function):

@@ -13,7 +13,8 @@ PACKAGE = ROOT / "mrcnn"
 # From the ground up. A room imports from its own floor and those below; docs/architecture.md draws the same list.
 FLOORS = (
     ("errors", "files", "outputs", "progress", "untrusted"),
-    ("config", "config_base", "config_kinds", "config_pixels", "config_rules", "config_yolact", "ops"),
+    ("config", "config_backbones", "config_base", "config_chains", "config_kinds", "config_pixels", "config_rules",
+     "config_unused", "config_yolact", "ops"),
     ("network", "data"),
     ("evaluation", "weights", "export", "matterport"),
     ("training", "drawing", "labeling"),

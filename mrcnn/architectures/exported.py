@@ -15,7 +15,6 @@ import numpy as np
 from mrcnn.architectures.object_labels import LabelsOfObjects
 from mrcnn.config import Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
-from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
 from mrcnn.export.about import REMEDY
@@ -156,10 +155,6 @@ class ExportedDetector(ExportedFile, LabelsOfObjects, Detector):
         outputs["valid"] = outputs["valid"].astype(bool) & (outputs["scores"] >= least)
         return outputs
 
-    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
-        """Label maps of photos; see `Segmenter.label`."""
-        return list(self.label_each(images, probabilities, **options))
-
 
 class ExportedLabeler(ExportedFile, Labeler):
     """An exported file of label maps: label() as of the network."""
@@ -167,10 +162,6 @@ class ExportedLabeler(ExportedFile, Labeler):
     def predict(self, canvases: np.ndarray, windows: np.ndarray) -> dict[str, np.ndarray]:
         """Run the file on canvases; arguments as for `ExportedDetector.predict`."""
         return self._outputs(canvases, windows)
-
-    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
-        """Label maps of photos; see `Segmenter.label`."""
-        return list(self.label_each(images, probabilities, **options))
 
 
 def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides: object) -> ExportedFile:

@@ -1,7 +1,6 @@
 """The networks that tell a class of each pixel: DeepLabv3, DeepLabv3+, U-Net, U2-Net and U2-Net-p."""
 
 import os
-import warnings
 from collections.abc import Sequence
 
 import keras
@@ -31,33 +30,10 @@ class PixelSegmenter(SemanticSegmenter):
     settings = PixelSettings
 
     def before_fit(self, batches: Batches) -> None:
-        """Count the pixels of each class in the training photos, if PIXEL_CLASS_WEIGHTS is "pixels".
-
-        Settings that the loss does not look at are told.
-        """
-        warn_of_unused(self.config)
+        """Count the pixels of each class in the training photos, if PIXEL_CLASS_WEIGHTS is "pixels"."""
         if self.config.PIXEL_CLASS_WEIGHTS == "pixels":
             counts = count_pixels(batches.dataset, batches.image_ids, self.config.NUM_CLASSES)
             self.training_model.take_pixel_counts(counts, self.config.BACKGROUND_WEIGHT)
-
-
-def warn_of_unused(config: PixelSettings) -> None:
-    """Warn of settings of the loss that are set and of no effect."""
-    losses, weights = config.PIXEL_LOSS.split("+"), config.PIXEL_CLASS_WEIGHTS
-    weighing = bool({"cross-entropy", "focal"} & set(losses))
-    listed = weights is not None and not isinstance(weights, str)
-    why = {
-        "PIXEL_CLASS_WEIGHTS": "" if weighing else "only cross-entropy and focal weigh pixels",
-        "BACKGROUND_WEIGHT": "only cross-entropy and focal weigh pixels" if not weighing else
-                             "PIXEL_CLASS_WEIGHTS begins with that of the background" if listed else "",
-        "HARD_PIXELS": "" if weighing else "only cross-entropy and focal choose pixels",
-        "FOCAL_GAMMA": "" if "focal" in losses else "focal alone has it",
-    }
-    for name, reason in why.items():
-        value = getattr(config, name)
-        if reason and value != getattr(PixelSettings, name):
-            warnings.warn(f"{name}={value} has no effect: {reason}, and PIXEL_LOSS is {config.PIXEL_LOSS}.",
-                          stacklevel=3)
 
 
 class DeepLabV3(PixelSegmenter):

@@ -20,6 +20,7 @@ from mrcnn import __version__
 from mrcnn.architectures.trainable import Trainable
 from mrcnn.config import Settings
 from mrcnn.config_base import check_instance
+from mrcnn.config_unused import warn_of_unused
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.given_photos import Photos
@@ -30,7 +31,7 @@ from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
-from mrcnn.weights.stem import told_of_mean_pixel
+from mrcnn.weights.trained_with import told_of_settings
 
 Own = TypeVar("Own", bound="Segmenter")
 
@@ -205,24 +206,6 @@ class Segmenter(Predictor, Trainable):
         """
         raise TypeError(f"{type(self).__name__} must define label_each(images).")
 
-    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
-        """Tell the class of each pixel of any number of photos of any sizes.
-
-        Args:
-            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images.
-            probabilities: False leaves these out, which saves memory and time.
-            options: of the network's own, such as settings=LabelSettings of a network of objects.
-
-        Returns:
-            One dict per photo:
-            "labels": uint8 [H, W], class ids, 0 background.
-            "probabilities": float32 [H, W, C], which sum to 1.
-
-        Raises:
-            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
-        """
-        return list(self.label_each(images, probabilities, **options))
-
     def measure(self, dataset: Dataset, limit: int | None = None) -> dict[str, float]:
         """Measure the network on a data set.
 
@@ -298,7 +281,7 @@ class Segmenter(Predictor, Trainable):
         attributes = weights.read_attributes(filepath)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
-            for line in told_of_mean_pixel(filepath, attributes["config"], self.config):
+            for line in told_of_settings(filepath, attributes["config"], self.config, whole=not exclude):
                 print(line)
         if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
@@ -393,6 +376,8 @@ class Segmenter(Predictor, Trainable):
                 "by mrcnn.architectures.load(path)."
             )
         config = cls.settings.from_dict(settings["config"], source=path, **overrides)
+        if mode == "inference":  # train() tells of all of them
+            warn_of_unused(config, overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))
         model = cls(mode, config, folder)
         model.load_weights(path)

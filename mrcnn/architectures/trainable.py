@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from mrcnn.config_rules import in_short
+from mrcnn.config_unused import warn_of_unused
 from mrcnn.data.class_names import check_class_names, check_knows
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import check_prepared
@@ -34,6 +35,7 @@ from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
 from mrcnn.training.validation import photos_note
+from mrcnn.weights.trained_with import told_of_changes
 
 RATE_CALLBACKS = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
 
@@ -230,6 +232,7 @@ class Trainable:
             return
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
+        warn_of_unused(self.config)
         if on_processor():
             warn_of_slow_precision(self.config.PRECISION)
         self.config.save(os.path.join(self.log_dir, "config.json"))
@@ -272,9 +275,10 @@ class Trainable:
     def _take_up_state(self, stage, steps):
         """Give the optimizer and the random generators back what the loaded checkpoint had of them."""
         loaded, self._state = self._state, None
-        before, told = None, []
+        earlier, self._settings_before = self._settings_before, None
+        before, told = None, told_of_changes(earlier if self.epoch else None, self.config)
         if loaded is not None:
-            other = state.optimizer_changes(self._settings_before or {}, self.config)
+            other = state.optimizer_changes(earlier or {}, self.config)
             reason = state.restore_state(loaded, self.training_model, stage, other)
             before = None if reason else loaded["stage"]
             told.append(f"{reason}: the optimizer starts afresh." if reason else "Optimizer and random state restored.")

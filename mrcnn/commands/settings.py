@@ -271,6 +271,7 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
     Raises UsageError if NUM_CLASSES was set to what the data contradicts.
     """
     from mrcnn.config import Config
+    from mrcnn.config_unused import drop_unused
 
     base = base_config(options)
     config = base()
@@ -310,6 +311,9 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
     if options.weights == "none" and "TRAIN_BN" not in overrides:
         # Batch normalisation inside a backbone of keras.applications has no statistics to be frozen at yet.
         config.TRAIN_BN = config.BACKBONE not in ("resnet50", "resnet101", "resnet152", "small")
+    # What was said for other networks, or follows from the start, and does nothing here is nobody's wish to tell of.
+    drop_unused(config, {*overrides, *(base.of_their_own() if is_mask_rcnn(options) else ())} - {"NORM", "TRAIN_BN"}
+                | {*asked_settings(options)})
     if config.NUM_CLASSES != dataset.num_classes:
         raise UsageError(
             f"--set NUM_CLASSES={config.NUM_CLASSES}: the data has {dataset.num_classes} classes with the background; "

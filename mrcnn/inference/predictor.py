@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mrcnn.data.given_photos import GivenPhotos, Photos
+from mrcnn.config_chains import steps_of
+from mrcnn.data.given_photos import GivenPhotos, Photos, is_encoded
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
@@ -135,6 +136,37 @@ class Predictor:
                 for row, index in enumerate(chunk):
                     yield index, {name: value[row] for name, value in outputs.items()}, placed[index][1]
 
+    def label(self, images: Photos, probabilities: bool = True, **options: object) -> list[dict]:
+        """Tell the class of each pixel of any number of photos of any sizes, refined as LABEL_REFINE says.
+
+        Args:
+            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images.
+            probabilities: False leaves these out, which saves memory and time.
+            options: of `label_each`, which does not refine, such as settings=LabelSettings of a network of objects.
+
+        Returns:
+            One dict per photo:
+            "labels": uint8 [H, W], class ids, 0 background.
+            "probabilities": float32 [H, W, C], which sum to 1.
+
+        Raises:
+            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
+        """
+        chain = None
+        if steps_of(self.config.LABEL_REFINE):
+            from mrcnn.labeling.refine import build_chain  # with which SciPy comes
+
+            chain, images = build_chain(self.config.LABEL_REFINE), _kept(images)
+        seen = self.label_each(images, probabilities or chain is not None, **options)
+        if chain is None:
+            return list(seen)
+        results = []
+        for image, result in zip(self.checked_images(images), seen):
+            result["probabilities"] = np.asarray(chain(image, result["probabilities"]))
+            result["labels"] = result["probabilities"].argmax(axis=-1).astype(np.uint8)
+            results.append(result if probabilities else {"labels": result["labels"]})
+        return results
+
     def checked_images(self, images: Photos) -> GivenPhotos:
         """Check photos, and give them as a sequence of arrays.
 
@@ -150,6 +182,11 @@ class Predictor:
         """
         channels = int(self.config.IMAGE_CHANNEL_COUNT)
         return GivenPhotos(images, lambda image, index: checked_image(image, index, channels))
+
+
+def _kept(images):
+    """Photos that can be gone through twice: those of a generator as a list."""
+    return images if hasattr(images, "__len__") or is_encoded(images) else list(images)
 
 
 def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:

@@ -5,13 +5,12 @@ first. It returns probabilities of the same form. It knows nothing of the networ
 """
 
 import functools
-import inspect
 from collections.abc import Callable
 
 import numpy as np
 
+from mrcnn.config_chains import steps_of
 from mrcnn.data.images import resize_pixels, scaled_size
-from mrcnn.errors import DataError
 from mrcnn.labeling.dense_crf import dense_crf
 from mrcnn.labeling.guided import guided
 from mrcnn.labeling.superpixels import superpixel_vote
@@ -73,11 +72,6 @@ STEPS = {
     "crf": dense_crf,
 }
 
-# The settings that are divided by, with the least that makes sense; all others may be 0. No setting is negative.
-ABOVE_ZERO = {"position": 0.001, "colour": 0.1, "reach": 0.1, "radius": 0.001, "epsilon": 1e-7, "size": 1.0}
-LARGEST = 1e9  # of a setting that MOST has not: beyond what any photo has, and within what libraries take
-MOST = {"share": 1.0, "least": 1.0, "radius": 1.0, "iterations": 1000}
-
 
 def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
     """Build a chain of steps from its description: names of `STEPS` with commas between, settings after colons.
@@ -92,10 +86,9 @@ def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
     Raises:
         DataError: a step or setting does not exist, or a value is out of range.
     """
-    text = (text or "").strip()
-    if text in ("", "none"):
+    steps = [functools.partial(STEPS[name], **settings) for name, settings in steps_of(text)]
+    if not steps:
         return None
-    steps = [_step(part.strip()) for part in text.split(",")]
 
     def chain(image, probabilities):
         height, width = image.shape[:2]
@@ -116,27 +109,3 @@ def _resized(values, shape):
     for i in range(values.shape[2]):
         result[..., i] = resize_pixels(np.ascontiguousarray(values[..., i]), shape)
     return result
-
-
-def _step(text):
-    """One step with its settings."""
-    name, *settings = text.split(":")
-    if name not in STEPS:
-        raise DataError(f"Refinement has no step {name!r}: chain some of {', '.join(STEPS)}, or say none.")
-    step = STEPS[name]
-    known = [name for name in list(inspect.signature(step).parameters)[2:] if name != "method"]
-    given = {}
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        try:
-            given[key] = int(value) if key == "iterations" else float(value)
-        except ValueError:
-            key = None
-        if key not in known:
-            raise DataError(f"Refinement step {name!r} has no setting {setting!r}: write NAME=NUMBER, of "
-                            f"{', '.join(known)}.")
-        least = ABOVE_ZERO.get(key, 0.0)
-        if not least <= given[key] <= MOST.get(key, LARGEST):
-            bounds = f"{least:g} or more, to {LARGEST:g}" if key not in MOST else f"{least:g} to {MOST[key]:g}"
-            raise DataError(f"Refinement step {name!r}: {setting} must be {bounds}.")
-    return functools.partial(step, **given)

@@ -11,12 +11,12 @@ import functools
 import inspect
 import re
 import string
-import sys
 
 import keras
 from keras import layers
 
 from mrcnn.config import Settings
+from mrcnn.config_backbones import check_application, find_application
 from mrcnn.errors import ConfigError
 from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
@@ -27,12 +27,6 @@ from mrcnn.ops import Tensor
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 # The last map of a stride lies inside a bottleneck, or behind a transition that halves its channels: layers to tap.
 TAPPED_LAYERS = {"resnet_v2": r"conv\d_block\d+_preact_relu|post_relu", "densenet": r"pool\d_relu|relu"}
-REFUSED_APPLICATIONS = {
-    "nasnet": "its cells cut maps to size where they stride, which moves them against the photo",
-    "xception": "not all its convolutions pad, so that maps lie off their strides",
-    "inception_v3": "not all its convolutions pad, so that maps lie off their strides",
-    "inception_resnet_v2": "not all its convolutions pad, so that maps lie off their strides",
-}
 RESNETS_V1_5 = {f"{name}_v1_5": blocks for name, blocks in RESNET_BLOCKS.items()}
 TAPS = (4, 8, 16, 32)
 
@@ -197,12 +191,7 @@ def small_resnet(image: Tensor, norm: str, train_bn: bool | None,
 
 def keras_application(image: Tensor, name: str | None, config: Settings) -> dict[str, Tensor]:
     """A keras.applications model without its top, tapped at the last layer of strides 4, 8, 16 and 32."""
-    if image.shape[-1] != 3:
-        raise ConfigError(f"BACKBONE={name!r} takes 3 channels, IMAGE_CHANNEL_COUNT is {image.shape[-1]}: take "
-                          "efficientnet_lite0, resnet50 or small, which take any number.")
-    family = find_application(name)[1].__name__.rpartition(".")[2]
-    if family in REFUSED_APPLICATIONS:
-        raise ConfigError(f"Backbone {name} gives no feature map at stride 4 to 32: {REFUSED_APPLICATIONS[family]}.")
+    family = check_application(name, image.shape[-1])
     model = _application(image, name, config.MEAN_PIXEL)
     give_stable_names(model.layers)
     if config.TRAIN_BN is False:
@@ -236,21 +225,3 @@ def _application(image, name, mean_pixel):
             "EfficientNetV2B0 to B3, S, M or L instead."
         )
     return model
-
-
-def find_application(name: str | None) -> tuple:
-    """Constructor and module (which holds preprocess_input) of a keras.applications model, by any spelling of it."""
-    plain = str(name).lower().replace("_", "").replace("-", "")
-    for constructor_name in dir(keras.applications):
-        constructor = getattr(keras.applications, constructor_name)
-        if constructor_name.lower() == plain and callable(constructor):
-            for module_name in dir(keras.applications):
-                module = getattr(keras.applications, module_name)
-                if hasattr(module, "preprocess_input") and hasattr(module, constructor_name):
-                    return constructor, module
-            return constructor, sys.modules[constructor.__module__]
-    raise ConfigError(
-        f"Unknown BACKBONE {name!r}: use resnet50, resnet101, resnet152 (or resnet50_v1_5 ...), efficientnet_lite0 "
-        "to 2, small, a model name of keras.applications (EfficientNetV2B0, ConvNeXtTiny, ...) or a callable "
-        "(which from_checkpoint(..., BACKBONE=it) needs again)."
-    )

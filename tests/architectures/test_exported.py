@@ -220,3 +220,15 @@ def test_a_forked_process_is_told_as_it_is(opened):
 
     with pytest.raises(RunError, match="^Process 2 was forked from 1.$"):
         opened(about_of(), forked).detect([photo(60, 80)])
+
+
+def test_label_maps_are_refined_beside_the_file(opened):
+    def specks(inputs):
+        given = np.zeros((BATCH, *CANVAS, 2), np.float32) + [0.2, 0.8]
+        given[:, 30:32, 30:32] = 0.9, 0.1
+        return {"probabilities": given.astype(np.float32)}
+
+    about = about_of("unet")
+    (plain,) = opened(about, specks).label([photo(64, 128)])
+    (refined,) = opened(about, specks, LABEL_REFINE="small-regions:least=0.01").label([photo(64, 128)])
+    assert (plain["labels"] == 0).sum() == 4 and (refined["labels"] == 1).all()

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import warnings
 
 import keras
 import numpy as np
@@ -16,8 +15,7 @@ from tiny import Squares
 from tiny_pixels import NETWORKS, SHARED, make_sure, pixel_network
 
 from mrcnn import architectures
-from mrcnn.architectures.pixels import DeepLabV3, U2Net, U2NetP, UNet, warn_of_unused
-from mrcnn.config_pixels import PixelSettings
+from mrcnn.architectures.pixels import DeepLabV3, U2Net, U2NetP, UNet
 from mrcnn.errors import ConfigError
 from mrcnn.training.runs import find_last_checkpoint
 
@@ -146,23 +144,6 @@ def test_a_residual_block_keeps_its_size_and_dilates_where_it_does_not_pool():
     assert network.get_layer("encoder_1_bottom").output.shape[1] == 2  # five halvings of 64
     probabilities = network({"image": np.zeros((1, 64, 64, 3), np.float32)})["probabilities"]
     np.testing.assert_allclose(keras.ops.convert_to_numpy(probabilities).sum(-1), 1, atol=1e-5)
-
-
-@pytest.mark.parametrize("settings, told", [
-    ({"PIXEL_LOSS": "dice", "PIXEL_CLASS_WEIGHTS": "pixels", "HARD_PIXELS": 0.5},
-     ["PIXEL_CLASS_WEIGHTS=pixels has no effect", "HARD_PIXELS=0.5 has no effect"]),
-    ({"PIXEL_CLASS_WEIGHTS": [1, 2, 2, 2], "BACKGROUND_WEIGHT": 0.5}, ["BACKGROUND_WEIGHT=0.5 has no effect"]),
-    ({"FOCAL_GAMMA": 3.0}, ["FOCAL_GAMMA=3.0 has no effect: focal alone has it"]),
-    ({"PIXEL_LOSS": "focal+dice", "HARD_PIXELS": 0.5, "BACKGROUND_WEIGHT": 0.5, "FOCAL_GAMMA": 3.0}, []),
-])
-def test_settings_without_effect_are_told(settings, told):
-    class Asked(PixelSettings):
-        NUM_CLASSES = 4
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        warn_of_unused(Asked(**settings))
-    assert [str(w.message)[: len(text)] for w, text in zip(caught, told, strict=True)] == told
 
 
 # --- The same on every backend, and after a kill ---------------------------------------------------------------------

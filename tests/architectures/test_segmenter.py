@@ -91,6 +91,28 @@ def test_weights_of_another_mean_pixel_are_told(trained, capsys):
         capsys.readouterr().out)
 
 
+def test_settings_that_the_weights_do_not_know_are_told(trained, capsys):
+    path = trained[1].find_last()
+    changed = {"BBOX_STD_DEV": [1, 1, 1, 1], "ROI_ALIGNED": False, "TEST_FLIP": True}
+    for mode in ("inference", "training"):
+        MaskRCNN.from_checkpoint(path, mode=mode, **changed)
+        assert capsys.readouterr().out.count(
+            "trained with BBOX_STD_DEV=[0.1,0.1,0.2,0.2], ROI_ALIGNED=True, and is run with BBOX_STD_DEV=[1,1,1,1], "
+            "ROI_ALIGNED=False: its weights now stand for something else. Leave them out") == 1
+    model = MaskRCNN.from_checkpoint(path)
+    model.load_weights(path, by_name=True, exclude="mrcnn_bbox_fc")
+    assert "now stand for" not in capsys.readouterr().out
+
+
+def test_overrides_of_no_effect_are_told_of_a_checkpoint(trained, recwarn):
+    path = trained[1].find_last()
+    with pytest.warns(UserWarning, match="ATTRIBUTE_MIN_CONFIDENCE=0.3 has no effect: ATTRIBUTES is None"):
+        MaskRCNN.from_checkpoint(path, ATTRIBUTE_MIN_CONFIDENCE=0.3)
+    recwarn.clear()
+    MaskRCNN.from_checkpoint(path)
+    assert not [one for one in recwarn if "no effect" in str(one.message)]
+
+
 @pytest.mark.slow
 def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     data, whole = Squares().load(4), model_in(tmp_path / "whole")

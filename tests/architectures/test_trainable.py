@@ -136,3 +136,29 @@ def test_one_callback_is_a_list_of_one_and_numbers_come_in_any_type():
     assert checked_arguments(0, np.int64(3), "all", (callback, callback)) == (0.0, 3, [callback, callback])
     rate, epochs, callbacks = checked_arguments(1, 2.0, "all", None)
     assert (type(rate), type(epochs), callbacks) == (float, int, [])
+
+
+def test_settings_that_a_resumed_training_changes_are_told_once(tmp_path, capsys):
+    data = Squares().load(4)
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    model.train(data, None, RATE, 1, "all")
+    assert "other settings than before" not in capsys.readouterr().out
+    for changed, told in (({"WORKERS": 1, "TEST_FLIP": True}, 0), ({"WEIGHT_DECAY": 0.5, "SEED": 3}, 1)):
+        again = TinySemantic.from_checkpoint(model.find_last(), mode="training", **changed)
+        for _ in range(2):
+            again.train(data, None, RATE, again.epoch + 1, "all")
+        said = "other settings than before: SEED=3 (was 0), WEIGHT_DECAY=0.5 (was 0.0001)."
+        assert capsys.readouterr().out.count(said) == told
+    # The same file as the start of a new run is no run that goes on.
+    again.save_weights(tmp_path / "start.h5")
+    new = TinySemantic("training", TinySettings(), str(tmp_path))
+    new.load_weights(tmp_path / "start.h5")
+    new.train(data, None, RATE, 1, "all")
+    assert "other settings than before" not in capsys.readouterr().out
+
+
+def test_settings_of_no_effect_are_told_where_a_training_begins(tmp_path):
+    model = TinySemantic("training", TinySettings(LEARNING_MOMENTUM=0.5), str(tmp_path))
+    model._fit = lambda *_: None  # what comes before it is enough
+    with pytest.warns(UserWarning, match="LEARNING_MOMENTUM=0.5 has no effect: OPTIMIZER=adamw has momenta"):
+        model.train(Squares().load(2), None, RATE, 1, "all")

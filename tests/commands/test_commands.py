@@ -21,10 +21,11 @@ from mrcnn.commands import main as fashion
 from mrcnn.commands import options as command_line
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.options import PRESETS, expand_presets
+from mrcnn.commands.options import PRESETS, expand_presets, preset_names
 from mrcnn.commands.resume import JOURNAL
 from mrcnn.commands.runs import checkpoint_of
 from mrcnn.commands.settings import DRAWN_BACKBONE, choose_training_arithmetic, new_config, overrides_of, starts_of
+from mrcnn.config_unused import unused
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import ConfigError, UsageError
 
@@ -294,6 +295,23 @@ def test_normalisation_follows_the_weights():
         assert config.NORM == norm and config.NUM_CLASSES == 4 and config.STEPS_PER_EPOCH is None
     options, overrides = settings(*photos, "--set", "NORM=batch")
     assert new_config(options, overrides, data).NORM == "batch"
+
+
+@pytest.mark.parametrize("words, told", [
+    ([], []), (["--weights", "none"], []), (["--preset", "auto"], []),
+    *((["--preset", name], []) for name in preset_names()),
+    (["--architecture", "u2net"], []), (["--architecture", "u2netp", "--weights", "none"], []),
+    (["--architecture", "unet", "--weights", "none", "--set", "UNET_ENCODER=plain"], []),
+    (["--weights", "none", "--backbone", "efficientnet_lite0"], []),
+    (["--architecture", "u2net", "--set", "NORM=group"], ["NORM"]),
+    (["--weights", "none", "--set", "LR_STEPS=[0.5]", "--set", "TRAIN_BN=true"], ["LR_STEPS", "TRAIN_BN"]),
+])
+def test_settings_that_do_nothing_are_only_those_that_were_asked_for(words, told):
+    for photos in ([], ["--images", "i", "--train", "t", "--val", "v"]):
+        options, overrides = settings(*expand_presets(["train", *photos, *words], PRESETS)[1:])
+        if "imagenet" in options.weights or "coco" in options.weights:
+            options.weights = "none"
+        assert list(unused(new_config(options, overrides, SimpleNamespace(num_classes=4)))) == told
 
 
 def test_weights_bring_the_settings_of_their_network(tmp_path):

@@ -1,5 +1,6 @@
 """From what canvases show to the label map of a photo: by hand, with a network that tells each pixel's own colour."""
 
+import cv2
 import numpy as np
 import pytest
 from tiny import TinyConfig
@@ -189,3 +190,27 @@ def test_step_by_step_it_tells_the_same(views):
     for (_, result, _), usual in zip(told, expected, strict=True):
         np.testing.assert_array_equal(result["labels"], usual["labels"])
         np.testing.assert_array_equal(result["probabilities"], usual["probabilities"])
+
+
+def own_labels(model, image, **options):
+    (result,) = model.label(image, **options)
+    return result
+
+
+def test_label_refines_as_the_settings_say_and_label_each_does_not(tmp_path):
+    image, labels = stripes(64, 64)
+    image[30:33, 20:23], chain = 0, "small-regions:least=0.01"  # a speck of black, class 0
+    plain, refining = Colours(), Colours(LABEL_REFINE=chain)
+    (raw,) = refining.label_each([image])
+    assert (raw["labels"] == 0).sum() == 9 and (own_labels(plain, image)["labels"] == raw["labels"]).all()
+    refined, labels_alone = own_labels(refining, image), own_labels(refining, image, probabilities=False)
+    np.testing.assert_array_equal(refined["labels"], labels)
+    np.testing.assert_array_equal(refined["labels"], next(labelled(plain, [image], None, build_chain(chain))))
+    np.testing.assert_allclose(refined["probabilities"].sum(axis=-1), 1, atol=1e-5)
+    assert set(labels_alone) == {"labels"} and refined["labels"].dtype == np.uint8
+    np.testing.assert_array_equal(labels_alone["labels"], labels)
+    # Files, and photos that come one by one, are looked at once more.
+    cv2.imwrite(str(tmp_path / "a.png"), image[..., ::-1])
+    both = refining.label(one for one in (image, str(tmp_path / "a.png")))
+    assert len(both) == 2 and all((one["labels"] == labels).all() for one in both)
+    assert refining.label([]) == []

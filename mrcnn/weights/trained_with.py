@@ -1,0 +1,90 @@
+"""The settings that weights were trained with, against those that they are run or trained on with: what is told."""
+
+import os
+
+from mrcnn.config import RULES, Settings
+from mrcnn.config_rules import PASSED_OVER, in_short
+from mrcnn.config_unused import unused
+from mrcnn.weights.stem import told_of_mean_pixel
+
+# They say what the numbers of a network stand for: the weights fit others too, and then mean something else.
+READING = (
+    "GEOMETRY BACKBONE NORM HEAD_NORM IMAGE_CHANNEL_COUNT RPN_ANCHOR_SCALES RPN_ANCHOR_RATIOS RPN_ANCHOR_STRIDE "
+    "RPN_BBOX_STD_DEV BBOX_STD_DEV POOL_SIZE MASK_POOL_SIZE MASK_SHAPE MASK_HEAD ROI_SAMPLING_RATIO ROI_ALIGNED "
+    "ATTRIBUTES ATTRIBUTE_PAIRS YOLACT_ANCHOR_SCALES YOLACT_ANCHOR_RATIOS YOLACT_HEAD_NORM ATROUS_RATES UNET_ENCODER "
+    "UNET_UPSAMPLING"
+).split()
+# They do not act on the weights that a training makes: names, what is the machine's, and what detection alone reads.
+OUTSIDE_TRAINING = (
+    "NAME GPU_COUNT IMAGES_PER_GPU WORKERS COMPUTE_BACKBONE_SHAPE GRADIENT_CHECKPOINTING TEST_FLIP TEST_SCALES "
+    "LABEL_REFINE PRE_NMS_PER_LEVEL_INFERENCE POST_NMS_ROIS_INFERENCE POINT_HEAD_SUBDIVISIONS "
+    "POINT_HEAD_INFERENCE_POINTS ATTRIBUTE_MIN_CONFIDENCE DETECTION_MAX_INSTANCES DETECTION_MIN_CONFIDENCE "
+    "DETECTION_NMS_THRESHOLD MASK_SCORES YOLACT_NMS YOLACT_NMS_CANDIDATES MEAN_PIXEL"  # the last is told at loading
+).split()
+
+
+def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings, whole: bool = True) -> list[str]:
+    """Tell of settings that weights were not trained with, and that change what they stand for.
+
+    Args:
+        path: of the weight file.
+        written: settings that it carries; None: none.
+        config: settings of the network that takes the weights.
+        whole: whether it takes all of them. Layers that it leaves out may have other settings.
+
+    Returns:
+        A line of MEAN_PIXEL, and one of all others; none where nothing differs.
+    """
+    told = told_of_mean_pixel(path, written, config)
+    changed = {name: pair for name, pair in _changes(written, config).items() if name in READING} if whole else {}
+    if changed:
+        theirs, own = (", ".join(f"{name}={_shown(pair[place])}" for name, pair in changed.items()) for place in (0, 1))
+        them = "it" if len(changed) == 1 else "them"
+        told.append(f"{path} was trained with {theirs}, and is run with {own}: its weights now stand for something "
+                    f"else. Leave {them} out, or train on with {them}.")
+    return told
+
+
+def told_of_changes(written: dict | None, config: Settings) -> list[str]:
+    """Tell of settings that a training goes on with and did not have before; `told_of_settings` has told of the others.
+
+    Args:
+        written: settings of the checkpoint that it goes on from; None: it carries none, or the training is a new one.
+        config: settings of now.
+
+    Returns:
+        One line, or none.
+    """
+    changed = {name: pair for name, pair in _changes(written, config).items()
+               if name not in READING and name not in OUTSIDE_TRAINING}
+    if not changed:
+        return []
+    listed = ", ".join(f"{name}={_shown(now)} (was {_shown(before)})" for name, (before, now) in changed.items())
+    return [f"The training goes on with other settings than before: {listed}. Give the former values to go on as it "
+            "began."]
+
+
+def _changes(written, config):
+    """{name: (value before, value now)} of the settings that differ, as JSON has them; without those of no effect."""
+    if not written:
+        return {}
+    before, now = _compared(written, config), _compared(config.to_dict(), config)
+    idle = {*unused(config), *PASSED_OVER.get(getattr(config, "GEOMETRY", None), ())}
+    names = [name for name in now if name in before and (name in RULES or name == "BATCH_SIZE") and name not in idle]
+    return {name: (before[name], now[name]) for name in names if before[name] != now[name]}
+
+
+def _compared(values, config):
+    """Settings with what follows from several, or has its value from another, in a form that can be compared."""
+    values = dict(values)
+    if {"IMAGES_PER_GPU", "GPU_COUNT"} <= set(values):
+        values["BATCH_SIZE"] = values["IMAGES_PER_GPU"] * values["GPU_COUNT"]
+    if values.get("HEAD_NORM", "") is None:
+        values["HEAD_NORM"] = values.get("NORM")
+    if "LOSS_WEIGHTS" in values:  # files from before a loss existed lack its weight
+        values["LOSS_WEIGHTS"] = {**type(config)._of_network().LOSS_WEIGHTS, **values["LOSS_WEIGHTS"]}
+    return values
+
+
+def _shown(value):
+    return value if isinstance(value, str) else in_short(value).replace(" ", "")

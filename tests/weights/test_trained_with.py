@@ -1,0 +1,66 @@
+import pytest
+
+from mrcnn.config import Config
+from mrcnn.config_pixels import DeepLabSettings, U2NetSettings
+from mrcnn.config_rules import RULES
+from mrcnn.config_yolact import YolactSettings
+from mrcnn.weights.trained_with import OUTSIDE_TRAINING, READING, told_of_changes, told_of_settings
+
+
+def test_the_names_are_settings():
+    assert set(READING) | set(OUTSIDE_TRAINING) <= set(RULES) and not set(READING) & set(OUTSIDE_TRAINING)
+
+
+@pytest.mark.parametrize("settings", [Config, YolactSettings, DeepLabSettings, U2NetSettings])
+def test_nothing_is_told_where_nothing_differs(settings):
+    written = settings().to_dict()
+    for one in (written, {"NUM_CLASSES": 1}, {}, None):  # earlier versions lack settings
+        assert told_of_settings("a.h5", one, settings()) == told_of_changes(one, settings()) == []
+    older = {**written, "LOSS_WEIGHTS": dict(list(written["LOSS_WEIGHTS"].items())[:1])}
+    assert told_of_changes(older, settings()) == []
+
+
+@pytest.mark.parametrize("settings, given", [
+    (Config, {"BBOX_STD_DEV": [1, 1, 1, 1]}), (Config, {"RPN_BBOX_STD_DEV": [1, 1, 1, 1]}),
+    (Config, {"RPN_ANCHOR_SCALES": (8, 16, 32, 64, 128)}), (Config, {"ROI_ALIGNED": False}),
+    (Config, {"GEOMETRY": "matterport"}), (Config, {"ATTRIBUTES": ["long"]}), (Config, {"BACKBONE": "resnet101_v1_5"}),
+    (YolactSettings, {"BBOX_STD_DEV": [1, 1, 1, 1]}), (YolactSettings, {"YOLACT_ANCHOR_RATIOS": [1, 2, 3]}),
+    (DeepLabSettings, {"ATROUS_RATES": (1, 2, 3)}), (DeepLabSettings, {"HEAD_NORM": "batch"}),
+])
+def test_weights_that_are_read_otherwise_are_told_in_one_line(settings, given):
+    written, ((name, _),) = settings().to_dict(), given.items()
+    (line,) = told_of_settings("a.h5", written, settings(**given))
+    assert line.startswith(f"a.h5 was trained with {name}=") and f"and is run with {name}=" in line
+    assert "Leave it out, or train on with it." in line and "\n" not in line
+    assert told_of_changes(written, settings(**given)) == []  # which follows the other
+    assert told_of_settings("a.h5", written, settings(**given), whole=False) == []  # layers of another network stay
+
+
+def test_several_and_the_mean_pixel_are_told_in_two_lines():
+    config = Config(MEAN_PIXEL=[1, 2, 3], BBOX_STD_DEV=[1, 1, 1, 1], ROI_ALIGNED=False)
+    mean, others = told_of_settings("a.h5", Config().to_dict(), config)
+    assert "MEAN_PIXEL" in mean
+    assert "BBOX_STD_DEV=[0.1,0.1,0.2,0.2], ROI_ALIGNED=True, and is run with BBOX_STD_DEV=[1,1,1,1], ROI" in others
+
+
+def test_what_has_no_effect_does_not_differ():
+    assert told_of_settings("a.h5", U2NetSettings().to_dict(), U2NetSettings(NORM="group")) == []
+    written = Config(GEOMETRY="matterport").to_dict()
+    with pytest.warns(UserWarning, match="ROI_SAMPLING_RATIO"):
+        (config := Config(NUM_CLASSES=2, GEOMETRY="matterport", ROI_SAMPLING_RATIO=4)).check()
+    assert told_of_settings("a.h5", written, config) == []
+    assert told_of_settings("a.h5", Config().to_dict(), Config(HEAD_NORM="batch")) == []  # as NORM said
+
+
+def test_settings_that_a_training_goes_on_with_are_told():
+    changed = {"WEIGHT_DECAY": 0.01, "GRADIENT_CLIP_NORM": 1.0, "SEED": 5, "LAYER_DECAY": 0.5, "CLASS_LOSS": "seesaw",
+               "IMAGE_RESIZE_MODE": "pad64", "LR_SCHEDULE": "cosine"}
+    (line,) = told_of_changes(Config().to_dict(), Config(**changed))
+    assert all(f"{name}={value} (was {getattr(Config, name)})" in line for name, value in changed.items())
+    (line,) = told_of_changes(Config().to_dict(), Config(IMAGES_PER_GPU=4, GPU_COUNT=2))
+    assert "other settings than before: BATCH_SIZE=8 (was 2). Give" in line
+
+
+def test_what_is_the_machines_or_of_detection_alone_is_not_told():
+    config = Config(NAME="b", WORKERS=9, GPU_COUNT=2, IMAGES_PER_GPU=1, TEST_FLIP=True, DETECTION_MIN_CONFIDENCE=0.1)
+    assert told_of_changes(Config().to_dict(), config) == []
