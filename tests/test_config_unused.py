@@ -1,5 +1,7 @@
 """Settings of no effect: each row is told, and nothing is told of what acts or was left as it is."""
 
+import pathlib
+import runpy
 import warnings
 
 import pytest
@@ -86,6 +88,13 @@ def test_mini_masks_that_are_not_used_have_no_shape(settings):
 @pytest.mark.parametrize("settings", [*ALL, FashionConfig, DrawnConfig])
 def test_of_defaults_nothing_is_told(settings):
     assert not unused(settings())
+
+
+@pytest.mark.parametrize("script", ["balloon.py", "nucleus.py"])
+def test_of_scripts_as_matterports_users_have_them_nothing_is_told(script):
+    names = runpy.run_path(str(pathlib.Path(__file__).parent / "matterport_scripts" / script), run_name="read")
+    configs = [one for one in names.values() if isinstance(one, type) and issubclass(one, Config) and one is not Config]
+    assert configs and not [name for one in configs for name in unused(one())]
 
 
 def test_of_layers_of_a_users_own_network_nothing_is_told():
