@@ -14,7 +14,7 @@ PACKAGE = ROOT / "mrcnn"
 FLOORS = (
     ("errors", "files", "outputs", "progress", "untrusted"),
     ("config", "config_backbones", "config_base", "config_chains", "config_kinds", "config_pixels", "config_rules",
-     "config_unused", "config_yolact", "ops"),
+     "config_unused", "config_uses", "config_yolact", "ops"),
     ("network", "data"),
     ("evaluation", "weights", "export", "matterport"),
     ("training", "drawing", "labeling"),

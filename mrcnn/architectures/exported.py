@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.architectures.object_labels import LabelsOfObjects
 from mrcnn.config import Settings
+from mrcnn.config_uses import of_training_alone
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
 from mrcnn.errors import CheckpointError, ConfigError, ExportError, RunError
@@ -215,6 +216,8 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
                           "checkpoint to openvino, whose runtime takes mixed_bfloat16.")
     if wanted.PRECISION == "mixed_float16":
         raise ConfigError(f"{path} computes in float32 or mixed_bfloat16: set PRECISION to one of them.")
+    if fixed and of_training_alone(fixed[0]):
+        raise ConfigError(f"{path} is used, not trained, and {fixed[0]} is read by training alone: leave it out.")
     if fixed:
         raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
                           f"checkpoint again with --set {fixed[0]}=...")

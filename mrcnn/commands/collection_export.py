@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_output, probability
+from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mrcnn.collections.photo_names import PhotoNames
 
 UNCERTAIN = 0.7  # score below which a person should look at an object
+WHOLE = {"set": "no network looks at photos here, and the collection is taken as it was labelled",
+         "limit": "the whole collection is taken", "batch-size": "no network looks at photos here"}
 WAYS = ("coco", "imaterialist", "webdataset", "labelstudio")
 
 
@@ -31,6 +34,7 @@ def export(options: argparse.Namespace) -> int:
     from mrcnn.collections.photo_names import PhotoNames
     from mrcnn.collections.reading import Collection
 
+    refuse_unused(options, WHOLE)
     collection, below = Collection(options.collection), options.below
     if options.format == "webdataset":
         with progress_bar("Cutting out") as show:

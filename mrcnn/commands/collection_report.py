@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mrcnn.commands.collection_export import WHOLE
 from mrcnn.commands.options import probability, seed
+from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import UsageError
 from mrcnn.files import write_texts
 from mrcnn.outputs import claim_outputs
@@ -34,6 +36,7 @@ def report(options: argparse.Namespace) -> int:
     from mrcnn.collections.tables import Tables
     from mrcnn.collections.together import habits
 
+    refuse_unused(options, WHOLE)
     if options.table and not options.by:
         raise UsageError("--table needs --by, the column of its groups.")
     output = options.output or os.path.join(options.folder, "report")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.options import positive, probability, seed
 from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import Tiled, checkpoint_of, load_model
+from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json
 from mrcnn.outputs import claim_outputs
@@ -71,11 +72,9 @@ def similar(options: argparse.Namespace) -> int:
 
 def refuse_settings(options: argparse.Namespace) -> None:
     """Refuse settings of a network, which are those of the collection, and a number of photos, which is one."""
-    if options.set:
-        raise UsageError("--set: photos are looked at as the collection's were, with its settings: leave it out.")
-    if options.limit or options.batch_size:
-        raise UsageError(f"--{'limit' if options.limit else 'batch-size'}: one photo is held against the whole "
-                         "collection: leave it out.")
+    whole = "one photo is held against the whole collection"
+    refuse_unused(options, {"set": "photos are looked at as the collection's were, with its settings", "limit": whole,
+                            "batch-size": whole})
 
 
 def tell_missing(collection: Collection) -> None:

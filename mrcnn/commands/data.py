@@ -9,7 +9,8 @@ from collections.abc import Callable
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
-from mrcnn.commands.settings import base_config, overrides_of
+from mrcnn.commands.setting_uses import refuse_unused
+from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
@@ -20,6 +21,7 @@ from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
 OUTPUT = "data"  # folder in --logs
+VERSIONS = 3  # augmented ones of a photo that are drawn unless told otherwise
 READABLE = 400  # pixels of the longer side of a picture that labels need
 
 # --- Summary ---------------------------------------------------------------------------------------------------------
@@ -46,7 +48,10 @@ def summary(options: argparse.Namespace) -> None:
 
 def _config(options):
     """The settings that `train` would begin with."""
-    return base_config(options)(**overrides_of(options))
+    refuse_unused(options, {"batch-size": "no network looks at photos here"})
+    config = base_config(options)(**overrides_of(options))
+    check_canvas(options, config)
+    return config
 
 
 # --- Validation ------------------------------------------------------------------------------------------------------
@@ -57,6 +62,7 @@ def validate(options: argparse.Namespace) -> int:
     from mrcnn.data.curation.validate import faults_text, read_faults, write_faults
     from mrcnn.data.curation.validate import validate as validate_dataset
 
+    channels = int(_config(options).IMAGE_CHANNEL_COUNT)
     path = options.output or os.path.join(options.logs, OUTPUT, "faults.json")
     claim_outputs([path], options.overwrite)
     if is_archive(options.annotations) and not reads(options, options.annotations):
@@ -65,7 +71,6 @@ def validate(options: argparse.Namespace) -> int:
         warnings.simplefilter("ignore")  # of what is skipped: it is listed
         dataset = _with_its_faults(options)
     known = set(read_faults(options.skip)) if options.skip else ()
-    channels = int(options.program.config.IMAGE_CHANNEL_COUNT)
     faults = [fault for fault in validate_dataset(dataset, options.workers, channels=channels) if fault not in known]
     write_faults(path, faults)
     for note in getattr(dataset, "notes", ()):
@@ -122,6 +127,7 @@ def convert(options: argparse.Namespace) -> None:
     """Write the data in another format."""
     from mrcnn.data.formats.writers import write_embedded_photos
 
+    _config(options)  # settings that cannot be are told
     write = writer(options.to)
     more = {} if options.photos is None else {"photos": options.photos}
     if more and "photos" not in inspect.signature(write).parameters:
@@ -161,9 +167,10 @@ def split(options: argparse.Namespace) -> None:
         raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")
     if not options.annotations and not reads(options, None):
         raise UsageError("data split splits photos of your own: give their --annotations.")
+    _config(options)  # settings that cannot be are told
     claim_outputs([options.output], options.overwrite)
     dataset = open_data(options)
-    groups = None
+    groups, from_seed = None, options.seed or 0
     if options.near_duplicates is not None:
         with progress_bar("Comparing") as show:
             groups = find_duplicates(dataset, options.near_duplicates, progress=show)
@@ -171,11 +178,11 @@ def split(options: argparse.Namespace) -> None:
     with progress_bar("Counting") as show:
         counts = class_counts(dataset, progress=show)
     if options.preset:
-        parted = splits.preset_split(dataset, options.preset, options.seed, groups, counts, options.keep_copies)
+        parted = splits.preset_split(dataset, options.preset, from_seed, groups, counts, options.keep_copies)
     elif options.method == "random":
-        parted = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, options.keep_copies)
+        parted = splits.random_split(dataset, options.parts or TRAIN_AND_VAL, from_seed, groups, options.keep_copies)
     else:
-        parted = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, options.seed, groups, counts,
+        parted = splits.stratified_split(dataset, options.parts or TRAIN_AND_VAL, from_seed, groups, counts,
                                          options.keep_copies)
     splits.write_split(options.output, parted)
     print(f"{splits.split_table(dataset, parted, counts)}\n\nThe split is in {options.output}; train --split takes it.")
@@ -217,12 +224,15 @@ def show(options: argparse.Namespace) -> None:
     config = _config(options)
     path = options.output or os.path.join(options.logs, OUTPUT, "photos.png")
     claim_outputs([path], options.overwrite)
-    augmentation = options.program.augmentation(options.augment or config.AUGMENT)
+    augmentation = options.program.augmentation(config.AUGMENT)
+    if options.versions is not None and augmentation is None:
+        raise UsageError(f"--versions {options.versions}: the augmentation {config.AUGMENT} changes no photo: leave it "
+                         "out, or give another --augment.")
     dataset = open_data(options)
     config.set(NUM_CLASSES=dataset.num_classes, USE_MINI_MASK=False).check()
-    versions = 1 + (options.versions if augmentation is not None else 0)
+    versions = 1 + ((options.versions or VERSIONS) if augmentation is not None else 0)
     count = min(options.count, len(dataset.image_ids))
-    chosen = np.sort(np.random.default_rng(options.seed or 0).permutation(dataset.image_ids)[:count])
+    chosen = np.sort(np.random.default_rng(config.SEED).permutation(dataset.image_ids)[:count])
     pictures, titles = [], []
     for image_id in chosen:
         for version in range(versions):
@@ -307,7 +317,7 @@ def _add_split(tasks, add_command):
     command.add_argument("--parts", type=parts, metavar="NAME:SHARE,...", help="default train:0.8,val:0.2")
     command.add_argument("--preset", choices=tuple(PRESETS),
                          help="80/20 of the first 10,000 photos or of all, random or stratified")
-    command.add_argument("--seed", type=seed, default=0, metavar="N", help="gives the same split each time (default 0)")
+    command.add_argument("--seed", type=seed, metavar="N", help="gives the same split each time (default 0)")
     command.add_argument("--near-duplicates", type=bits, nargs="?", const=6, metavar="BITS",
                          help="keep photos together whose perceptual hashes differ in so few of 64 bits (6)")
     command.add_argument("--keep-copies", action=argparse.BooleanOptionalAction, default=True,
@@ -321,7 +331,7 @@ def _add_show(tasks, add_command):
     _add_canvas(command)
     command.add_argument("--augment", metavar="NAME", help="as for train; none draws the photos as they are")
     command.add_argument("--count", type=positive, default=4, metavar="N", help="photos, chosen at random (default 4)")
-    command.add_argument("--versions", type=positive, default=3, metavar="N", help="augmented ones a photo (default 3)")
+    command.add_argument("--versions", type=positive, metavar="N", help=f"augmented ones a photo (default {VERSIONS})")
     command.add_argument("--seed", type=seed, metavar="N", help="of choice and augmentation (default 0)")
     add_output(command, "FILE", "picture to write (default: data/photos.png in --logs)")
 

@@ -47,7 +47,7 @@ def evaluate(options: argparse.Namespace) -> None:
         chain_of(options)  # a step that does not exist shows before the network is built
     model, folder = load_model(path, options, overrides), output_folder(options, path, "evaluation")
     pixels = options.pixels or not hasattr(model, "detect")
-    check_measured(options, model, pixels)
+    check_measured(options, model, pixels, asked)
     from mrcnn.evaluation.pixel_report import PIXEL_FILES  # brings in Keras, which load_model does quietly
 
     names = (PIXEL_FILES if pixels else FILES)[:None if options.report else -1]
@@ -76,25 +76,31 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
 
 
-def check_measured(options: argparse.Namespace, model: Model, pixels: bool) -> None:
+def check_measured(options: argparse.Namespace, model: Model, pixels: bool, asked: Sequence[str] = ()) -> None:
     """Raise UsageError for options that have no say in what is measured.
 
     Args:
         options: of the command.
         model: that is measured.
         pixels: whether its label maps are, and not its objects.
+        asked: names of the settings that the options name.
     """
     if not pixels:
-        if options.refine is not None:
-            raise UsageError("--refine is about label maps: add --pixels.")
+        if options.refine is not None or "LABEL_REFINE" in asked:
+            given = "--refine" if options.refine is not None else "--set LABEL_REFINE"
+            raise UsageError(f"{given} is about label maps: add --pixels.")
+        most, wanted = model.config.DETECTION_MAX_INSTANCES, options.max_detections
+        if wanted is not None and wanted > most and options.tile is None:  # the limit holds for each tile
+            raise UsageError(f"--max-detections {wanted}: DETECTION_MAX_INSTANCES={most} is the most that a photo can "
+                             f"have: give at most that, or --set DETECTION_MAX_INSTANCES={wanted} too.")
         return
     named = {"--score-threshold": options.score_threshold, "--max-detections": options.max_detections}
     if not hasattr(model, "detect"):
         named["--min-confidence"] = options.min_confidence
-    asked = [name for name, value in named.items() if value is not None]
-    if asked:
-        raise UsageError(f"{', '.join(asked)}: about objects, and label maps are measured here: leave "
-                         f"{'it' if len(asked) == 1 else 'them'} out.")
+    given = [name for name, value in named.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: about objects, and label maps are measured here: leave "
+                         f"{'it' if len(given) == 1 else 'them'} out.")
 
 
 def missed_text(config: Settings, metrics: dict, results: Sequence[dict], truth: dict, tile: int | None) -> str:

@@ -27,23 +27,8 @@ ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "li
 
 def export(options: argparse.Namespace) -> None:
     """Write the file, and beside it the JSON file that tells how to use it."""
-    from mrcnn.export.asked import is_calibrated
-
-    try:
-        options.format = format_of(options.output, options.format)
-    except ExportError as error:
-        raise UsageError(f"--output {error}") from error
-    if options.image_side and (options.height or options.width):
-        raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
+    check_usage(options)
     height, width = options.image_side or options.height, options.image_side or options.width
-    if is_calibrated(options.format, options.quantize) and not options.image:
-        raise UsageError("--quantize int8 is calibrated on photos: give --image FOLDER, 100 or so like those that the "
-                         "file is going to see.")
-    if options.dynamic and (height or width):
-        raise UsageError("--dynamic is a file for canvases of any size: leave out --height, --width and --image-size.")
-    if options.images and not options.annotations:
-        raise UsageError("--images are the photos of --annotations FILE, on which AP is measured: give both; photos to "
-                         "check the file on, and to calibrate int8 on, are --image.")
     refuse_exported(options.weights, "export")
     overrides = overrides_of(options)
     photos = photos_of(options)
@@ -57,13 +42,17 @@ def export(options: argparse.Namespace) -> None:
 
     if options.format != "savedmodel":
         overrides.setdefault("PRECISION", "float32")  # as the weights are
+    batches = {"BATCH_SIZE", "IMAGES_PER_GPU", "GPU_COUNT"}.intersection(overrides)
+    if "BATCH_SIZE" in overrides:
+        overrides.setdefault("GPU_COUNT", 1)  # it need not divide among the devices of the training
     if height or width or options.dynamic:
         overrides = {**any_canvas(path, options, overrides), **overrides}
     model = load_model(path, options, overrides)
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     tuned, said = label_settings_of(options, path, model)
     try:
-        about = write(model, output, options.format, height, width, options.batch_size or 1, options.dtype, photos,
+        about = write(model, output, options.format, height, width, model.config.BATCH_SIZE if batches else 1,
+                      options.dtype, photos,
                       opset=options.opset, quantize=options.quantize, dynamic=options.dynamic, label_settings=tuned)
     except ExportError as error:
         raise UsageError(str(error)) from error
@@ -80,6 +69,28 @@ def export(options: argparse.Namespace) -> None:
 
         print(measured_text(model, output, measured))
     print(f"{output}.json tells how to use it; docs/export.md has a program that does.")
+
+
+def check_usage(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that do not go together; --format becomes that of the ending of --output."""
+    from mrcnn.export.asked import is_calibrated
+
+    try:
+        options.format = format_of(options.output, options.format)
+    except ExportError as error:
+        raise UsageError(f"--output {error}") from error
+    if options.image_side and (options.height or options.width):
+        raise UsageError("--image-size is height and width in one: give it, or --height and --width.")
+    if is_calibrated(options.format, options.quantize) and not options.image:
+        raise UsageError("--quantize int8 is calibrated on photos: give --image FOLDER, 100 or so like those that the "
+                         "file is going to see.")
+    if options.dynamic and (options.image_side or options.height or options.width):
+        raise UsageError("--dynamic is a file for canvases of any size: leave out --height, --width and --image-size.")
+    if options.images and not options.annotations:
+        raise UsageError("--images are the photos of --annotations FILE, on which AP is measured: give both; photos to "
+                         "check the file on, and to calibrate int8 on, are --image.")
+    if options.limit and not (options.image or options.annotations):
+        raise UsageError("--limit is of the photos of --image or of --annotations: give one of them, or leave it out.")
 
 
 def label_settings_of(options: argparse.Namespace, path: str, model: Model) -> tuple[dict | None, str | None]:

@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from mrcnn.commands.stand_ins import without_replaced
 from mrcnn.data.class_names import listed_classes
 from mrcnn.errors import NO_KERAS, UsageError, UserError
 from mrcnn.files import disk_reason, printable
@@ -52,7 +53,8 @@ def parse_setting(text: str) -> tuple[str, object]:
 
 
 def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]:
-    """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win.
+    """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win,
+    also over the setting that they stand for and over the option that stands for one of --set.
 
     `tune` does without OPTIONS_OF_TRAIN, which it does not have. `--preset auto` stays: it is made of the data.
 
@@ -71,12 +73,13 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]
         given = word == "--preset" and words
         if given or word.startswith("--preset="):
             name = words.pop(0) if given else word.partition("=")[2]
-            options += ["--preset", AUTO] if name == AUTO else read_preset(name, folder)
+            more = ["--preset", AUTO] if name == AUTO else read_preset(name, folder)
+            options = [*without_replaced(options, more), *more]
         else:
             rest.append(word)
     if rest[:1] == ["tune"]:
         options = _without(options, OPTIONS_OF_TRAIN)
-    return rest[:1] + options + rest[1:]  # the name of the command stays in front
+    return rest[:1] + without_replaced(options, rest[1:]) + rest[1:]  # the name of the command stays in front
 
 
 def _without(options, names):
@@ -130,6 +133,15 @@ def seed(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is less than 0")
     return value
+
+
+class Given(argparse.Action):
+    """Keeps the value of an option that has a default, and notes its name in `given`: the user typed it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = {*getattr(namespace, "given", ()), self.dest}
 
 
 def probability(text: str) -> float:
@@ -193,7 +205,7 @@ def add_tiles(command: argparse.ArgumentParser) -> None:
                          help="cut photos larger than N x N pixels into overlapping tiles of that size, and join what "
                               "is found; for objects the photo as a whole is looked at once too (N: best the size of "
                               "the canvas)")
-    command.add_argument("--tile-overlap", type=probability, default=0.25, metavar="P",
+    command.add_argument("--tile-overlap", type=probability, default=0.25, metavar="P", action=Given,
                          help="least share of a tile's side that it has in common with the next (default 0.25)")
 
 

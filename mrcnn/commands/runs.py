@@ -15,6 +15,7 @@ from mrcnn.commands.options import start_keras
 from mrcnn.commands.settings import (
     anchors_of,
     asked_settings,
+    check_canvas,
     choose_arithmetic,
     class_of_option,
     is_imagenet,
@@ -23,6 +24,7 @@ from mrcnn.commands.settings import (
     starts_of,
     tell_image_size,
 )
+from mrcnn.config_uses import of_training_alone
 from mrcnn.data.class_names import check_class_names, same_classes
 from mrcnn.errors import CheckpointError, UsageError
 from mrcnn.export.running import is_exported, read_about
@@ -137,6 +139,7 @@ def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) 
         if getattr(options, "attributes", False) and not getattr(model.config, "ATTRIBUTES", None):
             raise UsageError(f"{path} was trained without attributes, which a run cannot take up later: begin one from "
                              f"its weights by --weights {shlex.quote(path)} --attributes.")
+        check_canvas(options, model.config)
         print(f"Resuming {path} after epoch {model.epoch}.")
         tell_image_size(options, model.config, read_attributes(path)["config"])
         return model
@@ -252,6 +255,7 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
             settings.pop("BATCH_SIZE", None)
         known = types.SimpleNamespace(settings=settings_of(read_about(path)["architecture"]))
         settings = known_to(known, settings, asked_settings(options))
+        settings = {name: value for name, value in settings.items() if not of_training_alone(name)}  # which is told
         merging = {OVERLAP: settings.pop(OVERLAP)} if tile is not None and OVERLAP in settings else {}
         model = load(path, mode=mode, **settings)
         model.config.set(**merging)  # of tiles, which are merged beside the file

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import AUTO, parse_setting, start_keras
 from mrcnn.commands.own_data import reads
+from mrcnn.commands.setting_uses import STANDS_FOR, check_asked, check_image_size
 from mrcnn.commands.stage_options import parse_stages
 from mrcnn.errors import UsageError, UserError
 from mrcnn.export.running import is_exported, of_objects, read_about
@@ -85,7 +86,10 @@ def known_to(architecture: type[Segmenter] | types.SimpleNamespace, settings: di
 def overrides_of(options: argparse.Namespace) -> dict:
     """{setting: value} that the options of a command ask for; those of --set come last and win.
 
-    Raises UsageError for a size that the pyramid cannot halve, ConfigError for what a setting does not take.
+    Settings that the command does not read are told.
+
+    Raises UsageError for a size that the pyramid cannot halve and for what contradicts itself, ConfigError for what a
+    setting does not take.
     """
     overrides, own = {}, options.program.config
     size = getattr(options, "image_size", None)
@@ -95,8 +99,7 @@ def overrides_of(options: argparse.Namespace) -> dict:
             raise UsageError(f"--image-size {size}: it must divide by 64; the nearest size is {nearest}.")
         overrides["IMAGE_MIN_DIM"] = overrides["IMAGE_MAX_DIM"] = size
         overrides.update(anchors_of(options))
-    for option, name in (("backbone", "BACKBONE"), ("seed", "SEED"), ("stages", "STAGES"), ("augment", "AUGMENT"),
-                         ("min_confidence", "DETECTION_MIN_CONFIDENCE"), ("batch_size", "BATCH_SIZE")):
+    for option, name in {**STANDS_FOR, "batch_size": "BATCH_SIZE"}.items():
         if getattr(options, option, None) not in (None, AUTO):
             overrides[name] = getattr(options, option)
     if getattr(options, "tta", False):
@@ -109,6 +112,7 @@ def overrides_of(options: argparse.Namespace) -> dict:
             options.program.check_augmentation(stage.augment, f"--stages ...:{stage.augment}")
     if "AUGMENT" in overrides:
         options.program.check_augmentation(overrides["AUGMENT"], f"--augment {overrides['AUGMENT']}")
+    check_asked(options)
     return overrides
 
 
@@ -123,7 +127,7 @@ def choose_arithmetic(options: argparse.Namespace, own: str = "") -> None:
         own: backbone where neither they nor the checkpoint that they name tell it.
     """
     given = dict(map(parse_setting, getattr(options, "set", ()))).get("BACKBONE", getattr(options, "backbone", None))
-    written = (_written(options)["config"] or {}).get("BACKBONE")
+    written = (written_by(options)["config"] or {}).get("BACKBONE")
     if str(given or written or own).lower().startswith(WITH_ONEDNN):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
@@ -182,6 +186,13 @@ def tell_image_size(options: argparse.Namespace, config: Settings, written: dict
               f"IMAGE_MIN_DIM={least} keeps it.")
 
 
+def check_canvas(options: argparse.Namespace, config: Settings) -> None:
+    """Raise UsageError for an --image-size that the settings of a run, of whatever origin, do not have as their canvas.
+    """
+    check_image_size(getattr(options, "image_size", None), config.IMAGE_RESIZE_MODE,
+                     lambda name, _: int(getattr(config, name) or 0))
+
+
 def starts_of(weights: str) -> list[str]:
     """What --weights names: [START], or [coco, OTHER], the latter for a machine that cannot download COCO's.
 
@@ -219,10 +230,10 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
 
     if getattr(options, "architecture", None) is not None:
         return options.architecture == DEFAULT_ARCHITECTURE
-    return _written(options)["architecture"] in (None, DEFAULT_ARCHITECTURE)
+    return written_by(options)["architecture"] in (None, DEFAULT_ARCHITECTURE)
 
 
-def _written(options):
+def written_by(options: argparse.Namespace) -> dict:
     """What the checkpoint of --weights says of itself (`read_attributes`), without Keras; None each where none can."""
     path = getattr(options, "weights", None)
     if path is not None and (path == "last" or os.path.isfile(path)):
@@ -306,6 +317,7 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
     if getattr(options, "architecture", None) is not None:
         overrides = known_to(class_of_option(options), overrides, asked_settings(options))
     config.set(**overrides)
+    check_canvas(options, config)
     if getattr(options, "attributes", False):
         _take_attributes(config, dataset)
     if options.weights == "none" and "TRAIN_BN" not in overrides:

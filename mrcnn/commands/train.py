@@ -117,13 +117,17 @@ def check_architecture(options: argparse.Namespace) -> None:
 
 
 def planned_stages(config: Settings, options: argparse.Namespace) -> list[Stage]:
-    """The stages of a run's settings, each with the name of its augmentation; warns of an --augment without effect."""
+    """The stages of a run's settings, each with the name of its augmentation; warns of what is without effect."""
     own = options.program.config
     stages = parse_stages(getattr(config, "STAGES", own.STAGES))
     if options.augment and all(stage.augment for stage in stages):
         warnings.warn(f"--augment {options.augment} is of no effect: each of the stages "
                       f"{getattr(config, 'STAGES', own.STAGES)} names its own; --stages gives others.", stacklevel=2)
-    default = getattr(config, "AUGMENT", own.AUGMENT)
+    default, rate = getattr(config, "AUGMENT", own.AUGMENT), own.of_their_own().get("LEARNING_RATE")
+    if rate is not None and rate not in [stage.learning_rate for stage in stages]:
+        warnings.warn(f"LEARNING_RATE={rate} of {own.__name__} is of no effect: each of the stages "
+                      f"{getattr(config, 'STAGES', own.STAGES)} has its own; --stages or STAGES gives others.",
+                      stacklevel=2)
     return [stage._replace(augment=stage.augment or default) for stage in stages]
 
 

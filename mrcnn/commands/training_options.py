@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
-from mrcnn.commands.options import AUTO, positive, preset_names, seed
+from mrcnn.commands.options import AUTO, Given, positive, preset_names, seed
 from mrcnn.commands.own_data import name_of, reads, splits_itself
 from mrcnn.commands.settings import finds_objects
 from mrcnn.commands.splits import carried_parts, split_file
@@ -102,15 +102,6 @@ def _options_text(pairs):
 
 
 # --- The command line ------------------------------------------------------------------------------------------------
-
-
-class Given(argparse.Action):
-    """Keeps the value of an option that has a default, and notes its name in `given`: the user typed it."""
-
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
-                 option_string: str | None = None) -> None:
-        setattr(namespace, self.dest, values)
-        namespace.given = {*getattr(namespace, "given", ()), self.dest}
 
 
 def _refused(text: str) -> str:

@@ -27,6 +27,7 @@ from mrcnn.commands.settings import (
     known_to,
     overrides_of,
     starts_of,
+    written_by,
 )
 from mrcnn.commands.stage_options import stages_text
 from mrcnn.commands.training_options import (
@@ -36,7 +37,7 @@ from mrcnn.commands.training_options import (
     same_training_data,
     training_data,
 )
-from mrcnn.commands.tune_search import Search, parse_search, scaled_stages
+from mrcnn.commands.tune_search import Search, parse_search, refuse_idle, scaled_stages
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import whole_file
 
@@ -206,6 +207,8 @@ def search_values(options: argparse.Namespace) -> None:
     config = base_config(options)  # which knows the settings of the network
     search = [parse_search(text, config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)
+    written = written_by(options)["config"] or {}  # settings that come with weights
+    refuse_idle(search, lambda name: overrides.get(name, written.get(name, getattr(config, name, None))))
     if options.steps:
         overrides["STEPS_PER_EPOCH"] = options.steps
     text = overrides.pop("STAGES", DEFAULT_STAGES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mrcnn.commands.options import parse_setting
@@ -15,6 +17,26 @@ if TYPE_CHECKING:
     from mrcnn.config import Settings
 
 SEARCH_HINT = "write NAME=low:high, NAME=low:high:log or NAME=a,b,c, for example LEARNING_RATE=1e-4:1e-2:log"
+
+
+# Settings that make no difference to the figure of a trial, or that a trial has of elsewhere: {name: why}.
+IDLE = {
+    "DETECTION_MIN_CONFIDENCE": "trials are measured on objects of a score of 0.05 or more, and the best score is told "
+                                "at the end",
+    "ATTRIBUTE_MIN_CONFIDENCE": "the figure does not count attributes",
+    "LABEL_REFINE": "the figure is of what the network says, without refinement",
+    **dict.fromkeys(("NAME", "RECIPE", "WORKERS", "GRADIENT_CHECKPOINTING", "COMPUTE_BACKBONE_SHAPE"),
+                    "it changes no weight and no figure"),
+    "NUM_CLASSES": "it follows the data", "CLASSES": "the data is read once, before the first trial",
+    "STAGES": "trials have those of --stages, whose highest rate LEARNING_RATE searches",
+}
+NEEDS = {  # {name: (setting that it depends on, values of that with which it is read)}
+    **dict.fromkeys(("POINT_HEAD_CHANNELS", "POINT_HEAD_SUBDIVISIONS", "POINT_HEAD_TRAINING_POINTS",
+                     "POINT_HEAD_INFERENCE_POINTS"), ("MASK_HEAD", ("points",))),
+    **dict.fromkeys(("LR_PLATEAU_FACTOR", "LR_PLATEAU_PATIENCE", "VALIDATION_STEPS"), ("LR_SCHEDULE", ("plateau",))),
+    "LR_STEPS": ("LR_SCHEDULE", ("step",)), "LEARNING_MOMENTUM": ("OPTIMIZER", ("sgd",)),
+    "MINI_MASK_SHAPE": ("USE_MINI_MASK", (True,)), "CLASS_COUNTS": ("CLASS_LOSS", ("class-balanced", "seesaw")),
+}
 
 
 class Search(NamedTuple):
@@ -68,6 +90,37 @@ def parse_search(text: str, config: type[Settings]) -> Search:
         low, high = int(low), int(high)
     low, high = (getattr(config(**{name: end}), name) for end in (low, high))  # whole where the setting is
     return Search(name, low, high, log)
+
+
+def refuse_idle(search: Sequence[Search], value_of: Callable[[str], object]) -> None:
+    """Refuse a search among trials that cannot differ, one of which would be called the best.
+
+    Args:
+        search: what is searched.
+        value_of: function from the name of a setting to the value that trials begin with.
+
+    Raises:
+        UsageError: naming the setting and the reason.
+    """
+    from mrcnn.config_rules import PASSED_OVER  # with which numpy comes
+
+    needs = {**dict.fromkeys(PASSED_OVER["matterport"], ("GEOMETRY", ("exact",))),
+             **dict.fromkeys(PASSED_OVER["exact"], ("GEOMETRY", ("matterport",))), **NEEDS}
+    values = {one.name: [parse_setting(f"{one.name}={choice}")[1] for choice in one.choices] for one in search}
+    for one in search:
+        if one.name in IDLE:
+            raise UsageError(f"--search {one.name}: {IDLE[one.name]}, so that the trials would not differ: leave it "
+                             "out.")
+        other, needed = needs.get(one.name, (None, ()))
+        if other and not any(value in needed for value in values.get(other) or [value_of(other)]):
+            with_it = f"{other}={_plain(needed[0])}"
+            raise UsageError(f"--search {one.name}: it is read with {with_it} alone, so that the trials would not "
+                             f"differ: add --set {with_it}, or leave it out.")
+
+
+def _plain(value):
+    """A setting as --set reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _choices(text, values):

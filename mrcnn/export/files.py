@@ -253,6 +253,7 @@ def _description(model, format, shape, dtype, label_settings):
     """What the JSON file says, but for what the check finds out."""
     config = model.config
     names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, config.NUM_CLASSES)]
+    of_file = {**ONE_VIEW, "GPU_COUNT": 1, "IMAGES_PER_GPU": shape[0]}
     return {
         "format": format,
         "written_by": f"mrcnn {__version__}",
@@ -263,7 +264,7 @@ def _description(model, format, shape, dtype, label_settings):
         "mean_pixel": [float(value) for value in config.MEAN_PIXEL],
         "canvas": {"height": shape[1], "width": shape[2]},
         "resize": resize_rule(config),
-        "settings": {name: ONE_VIEW.get(name, value) for name, value in config.to_dict().items()},
+        "settings": {name: of_file.get(name, value) for name, value in config.to_dict().items()},
         **model.exported.facts(config),
         **({"label_settings": label_settings} if label_settings else {}),
     }

@@ -138,7 +138,7 @@ def test_label_maps_tiles_and_mirrored_views(opened):
 
 @pytest.mark.parametrize("overrides, told", [
     ({"IMAGE_MAX_DIM": 256}, "IMAGE_MAX_DIM=128 built in"), ({"TEST_SCALES": (1.0, 1.25)}, "TEST_FLIP=true"),
-    ({"NO_SUCH": 1}, "NO_SUCH"), ({"NAME": "other"}, "NAME='t' built in"),
+    ({"NO_SUCH": 1}, "NO_SUCH"), ({"WORKERS": 4}, "is used, not trained, and WORKERS is read by training alone"),
     ({"DETECTION_NMS_THRESHOLD": 0.5}, "DETECTION_NMS_THRESHOLD=0.3 built in.*--tile or --set TEST_FLIP=true alone"),
     ({"BATCH_SIZE": 8}, "takes 2 photos at once.*--batch-size N"),
 ])
@@ -199,6 +199,15 @@ def test_overlap_is_at_work_where_views_and_tiles_are_merged(opened, tmp_path):
     options.tile = None
     with pytest.raises(ConfigError, match="DETECTION_NMS_THRESHOLD=0.3 built in"):
         load_model(str(tmp_path / "model.onnx"), options, {"DETECTION_NMS_THRESHOLD": 0.5})
+
+
+def test_a_command_passes_over_settings_of_training_alone(opened, tmp_path):
+    """It tells of them by its options, as for a checkpoint."""
+    opened(about_of())
+    options = argparse.Namespace(tile=None, batch_size=None, set=["WORKERS=4", "LEARNING_RATE=0.1"], logs=None)
+    given = {"WORKERS": 4, "LEARNING_RATE": 0.1, "DETECTION_MIN_CONFIDENCE": 0.5}
+    config = load_model(str(tmp_path / "model.onnx"), options, given).config
+    assert config.DETECTION_MIN_CONFIDENCE == 0.5 and config.WORKERS != 4
 
 
 def test_settings_of_each_architecture():

@@ -139,6 +139,11 @@ def test_validate_names_what_is_bad_and_skip_leaves_it_out(photos, capsys, recwa
     assert "7 photos, 10 objects" in capsys.readouterr().out  # 0.jpg lost one of its two objects
 
 
+def test_validate_goes_by_the_channels_that_are_asked_for(photos, capsys):
+    assert data("validate", *options(photos), "--set", "IMAGE_CHANNEL_COUNT=4", "--set", "MEAN_PIXEL=[1,2,3,4]") == 1
+    assert "load_image gave 3 channels, the network takes 4" in capsys.readouterr().out
+
+
 def test_validate_where_nothing_is_sound(photos, capsys):
     content = json.loads(photos.read_text())
     for image in content["images"]:
@@ -311,6 +316,14 @@ def test_show_before_and_after(photos, capsys):
     assert sorted(os.listdir(".")) == [".mrcnn-output", "again.png", "all.json", "photos", "sheet.png"]
 
 
+def test_a_seed_is_that_of_the_choice_too_whichever_way_it_is_given(photos):
+    for name, words in (("option", ["--seed", 3]), ("setting", ["--set", "SEED=3"]), ("none", [])):
+        assert data("show", *options(photos), "--image-size", "64", "--count", 3, "--versions", 1, *words, "--output",
+                    f"{name}.png") == 0
+    option, setting, none = (np.asarray(Image.open(f"{name}.png")) for name in ("option", "setting", "none"))
+    assert np.array_equal(option, setting) and not np.array_equal(option, none)
+
+
 def test_a_picture_that_cannot_be_written_leaves_nothing(photos, capsys):
     os.mkdir("sheet.png")
     assert data("show", *options(photos), "--image-size", "64", "--count", 1, "--output", "sheet.png") == 2
@@ -361,6 +374,7 @@ def test_show_draws_the_objects(photos):
     (["split", "--preset", "full-random", "--method", "random"], "leave --method and --parts out"),
     (["split", "--near-duplicates", "40"], "40 is not within 0 and 20"),
     (["show", "--augment", "everything"], "everything"),
+    (["show", "--augment", "none", "--versions", "7"], "--versions 7: the augmentation none changes no photo"),
     (["split", "--seed", "-1"], "-1 is less than 0"),
     (["show", "--seed", "-1"], "-1 is less than 0"),
     (["show", "--count", "0"], "0 is less than 1"),

@@ -109,6 +109,8 @@ def test_pixels_are_anothers_task(command, monkeypatch):
     (["--pixels", "--score-threshold", "0.5"], "--score-threshold: about objects, and label maps are measured here"),
     (["--pixels", "--max-detections", "200", "--score-threshold", "0"], "--score-threshold, --max-detections: about"),
     (["--refine", "crf"], "--refine is about label maps: add --pixels"),
+    (["--set", "LABEL_REFINE=crf"], "--set LABEL_REFINE is about label maps: add --pixels"),
+    (["--max-detections", "500"], "--max-detections 500: DETECTION_MAX_INSTANCES=100 is the most that a photo"),
     (["--pixels", "--refine", "blur"], "no step 'blur'"),
 ])
 def test_options_that_have_no_say_are_told(command, capsys, words, message):

@@ -17,7 +17,7 @@ from mrcnn.config import Config
 from mrcnn.errors import ExportError
 from mrcnn.labeling.label_map import LabelSettings, save_settings
 
-MODEL = SimpleNamespace(detect=None, config=SimpleNamespace(IMAGE_RESIZE_MODE="square"))  # finds objects
+MODEL = SimpleNamespace(detect=None, config=SimpleNamespace(IMAGE_RESIZE_MODE="square", BATCH_SIZE=4))  # finds objects
 
 
 @pytest.fixture
@@ -81,6 +81,13 @@ def test_options_reach_the_export(seen, checkpoint, tmp_path):
     # The weights are float32, and anchors stay as they were learned, whatever the canvas.
     assert seen.overrides["PRECISION"] == "float32" and seen.overrides["DETECTION_MIN_CONFIDENCE"] == 0.3
     assert "RPN_ANCHOR_SCALES" not in seen.overrides
+
+
+@pytest.mark.parametrize("given", ["BATCH_SIZE=4", "IMAGES_PER_GPU=4", "GPU_COUNT=2"])
+def test_the_file_takes_as_many_photos_as_the_settings_say(seen, checkpoint, given):
+    assert fashion.main(["export", "--weights", checkpoint(GPU_COUNT=3), "--set", given]) == 0
+    assert seen.arguments[5] == MODEL.config.BATCH_SIZE == 4
+    assert seen.overrides.get("GPU_COUNT") == {"BATCH_SIZE=4": 1, "GPU_COUNT=2": 2}.get(given)
 
 
 @pytest.mark.parametrize("settings, given, largest", [

@@ -143,6 +143,16 @@ def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
         command_line.expand_presets(["train", "--preset", "slow"], tmp_path)
 
 
+def test_flags_win_over_settings_of_a_preset_that_say_the_same(tmp_path):
+    (tmp_path / "wide.txt").write_text("--set IMAGE_MAX_DIM=1024 --set NORM=group --batch-size 8")
+    flags = ["--image-size", "512", "--set", "BATCH_SIZE=2"]
+    assert command_line.expand_presets(["train", "--preset", "wide", *flags], tmp_path) == [
+        "train", "--set", "NORM=group", *flags]
+    (tmp_path / "small.txt").write_text("--batch-size 1 --image-size 64")
+    assert command_line.expand_presets(["train", "--preset", "wide", "--preset", "small"], tmp_path) == [
+        "train", "--set", "NORM=group", "--batch-size", "8", "--batch-size", "1", "--image-size", "64"]
+
+
 def test_a_preset_that_is_no_command_line_is_named(tmp_path):
     (tmp_path / "odd.txt").write_text("--set 'NAME=two words\n")
     with pytest.raises(UsageError, match="--preset odd: .*odd.txt holds no options .*No closing quotation"):

@@ -7,6 +7,7 @@ import pytest
 from mrcnn.commands import main as fashion
 from mrcnn.commands import train as command
 from mrcnn.commands.configs import FashionConfig
+from mrcnn.commands.program import Program
 from mrcnn.commands.stage_options import parse_stages
 from mrcnn.commands.train import left_to_do, planned_stages
 from mrcnn.data.augmenters import Flip
@@ -81,6 +82,18 @@ def test_stages_that_differ_in_their_augmentation_alone_are_told_apart():
     assert Run(4, **dict(changed, epochs=7, first_epoch=2)).trained(twice) == [("all", 4, 7)]
     # Another --augment than before: still the same stage.
     assert Run(4, **dict(changed, epochs=7, first_epoch=2)).trained("heads:5:1e-3,all:5:1e-4:jitter") == [("all", 4, 7)]
+
+
+def test_a_rate_of_the_programs_own_that_no_stage_has_is_told(recwarn):
+    class Shop(FashionConfig):
+        NAME = "shop"
+        LEARNING_RATE = 1e-3
+
+    options = fashion.build_parser(Program(Shop)).parse_args(["train"])
+    planned_stages(SimpleNamespace(STAGES="heads:1:1e-3,all:1:1e-4"), options)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="LEARNING_RATE=0.001 of Shop is of no effect: .* all:1:1e-2 has its own"):
+        planned_stages(SimpleNamespace(STAGES="all:1:1e-2"), options)
 
 
 def test_the_stages_of_a_run_have_their_augmentation_or_the_runs():

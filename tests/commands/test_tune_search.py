@@ -4,7 +4,7 @@ import pytest
 
 from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.stage_options import Stage, stages_text
-from mrcnn.commands.tune_search import Search, parse_search, scaled_stages
+from mrcnn.commands.tune_search import IDLE, NEEDS, Search, parse_search, refuse_idle, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
 
 RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
@@ -40,6 +40,27 @@ def test_values_that_a_setting_cannot_take_are_told_before_the_first_trial(text,
 def test_a_setting_that_does_not_exist():
     with pytest.raises(ConfigError, match="did you mean LEARNING_RATE"):
         parse_search("LEARNING_RAT=1:2", FashionConfig)
+
+
+@pytest.mark.parametrize("text, told", [
+    ("DETECTION_MIN_CONFIDENCE=0.2,0.9", "measured on objects of a score of 0.05 or more"), ("NAME=a,b", "no figure"),
+    ("WORKERS=0:4", "no figure"), ("NUM_CLASSES=3:5", "follows the data"), ("LABEL_REFINE=slic,crf", "refinement"),
+    ("ATTRIBUTE_MIN_CONFIDENCE=0.2,0.5", "attributes"), ("CLASSES=hat,coat", "read once"),
+    ("POINT_HEAD_CHANNELS=64,128", "read with MASK_HEAD=points alone.* add --set MASK_HEAD=points"),
+    ("LR_STEPS=[0.5],[0.6]", "LR_SCHEDULE=step"), ("PRE_NMS_LIMIT=100,200", "GEOMETRY=matterport"),
+])
+def test_trials_that_would_not_differ_are_refused(text, told):
+    with pytest.raises(UsageError, match=f"--search {text.partition('=')[0]}: .*{told}"):
+        refuse_idle([parse_search(text, FashionConfig)], lambda name: getattr(FashionConfig, name, None))
+
+
+def test_what_depends_on_another_setting_is_searched_beside_it():
+    points = parse_search("POINT_HEAD_CHANNELS=64,128", FashionConfig)
+    refuse_idle([points], {"MASK_HEAD": "points"}.get)
+    refuse_idle([points, parse_search("MASK_HEAD=conv,points", FashionConfig)], {"MASK_HEAD": "conv"}.get)
+    refuse_idle([RATE, parse_search("MINI_MASK_SHAPE=[28,28],[56,56]", FashionConfig)],
+                lambda name: getattr(FashionConfig, name))
+    assert not set(IDLE).intersection(NEEDS)
 
 
 def test_stages_follow_the_rate_and_end_in_time():

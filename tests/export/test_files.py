@@ -294,13 +294,16 @@ def test_what_is_not_in_the_file_is_printed_and_label_settings_are_kept(pretende
     settings = {name: getattr(model.config, name) for name in ("MASK_SCORES", "TEST_FLIP")}
     model.config.set(MASK_SCORES=True, TEST_FLIP=True)
     try:
-        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], label_settings={"score_threshold": 0.2})
+        export(model, tmp_path / "file", "pretended", photos=[photo(40, 60)], label_settings={"score_threshold": 0.2},
+               batch=3)
     finally:
         model.config.set(**settings)
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[1:]] == ["TEST_FLIP", "MASK_SCORES"]
     about = described(str(tmp_path / "file"))
     assert about["label_settings"] == {"score_threshold": 0.2} and about["mask_scores"] is True
     assert about["settings"]["TEST_FLIP"] is False and about["settings"]["MASK_SCORES"] is True
+    assert about["inputs"]["image"]["shape"][0] == 3  # whatever the training's batches were
+    assert (about["settings"]["IMAGES_PER_GPU"], about["settings"]["GPU_COUNT"]) == (3, 1)
 
 
 def test_a_missing_package_is_named_and_nothing_is_left(model, tmp_path, monkeypatch):
