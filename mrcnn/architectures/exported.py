@@ -201,6 +201,7 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     fixed = [name for name in overrides
              if name not in outside and not (name == OVERLAP and wanted.TEST_FLIP)
              and _plain(wanted, name) != _plain(config, name)]
+    config.set(**{name: overrides[name] for name in fixed if name not in config.names()})  # says so of unknown names
     if "TEST_SCALES" in fixed:
         raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
                           "leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too.")

@@ -27,7 +27,7 @@ from mrcnn.commands.settings import (
 from mrcnn.config_uses import of_training_alone
 from mrcnn.data.class_names import check_class_names, same_classes
 from mrcnn.errors import CheckpointError, UsageError
-from mrcnn.export.running import is_exported, read_about
+from mrcnn.export.running import is_exported, read_about, remedy_beside
 from mrcnn.training.runs import find_last_checkpoint
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def checkpoint_of(options: argparse.Namespace) -> str:
         choose_arithmetic(options)
         return last
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
-        raise UsageError(f"--weights {options.weights}: no such file; give last or the path of a checkpoint.")
+        remedy = remedy_beside(options.weights, "give last or the path of a checkpoint")
+        raise UsageError(f"--weights {options.weights}: no such file; {remedy}.")
     if not is_exported(options.weights):
         choose_arithmetic(options)
     return options.weights

@@ -49,7 +49,16 @@ def base_config(options: argparse.Namespace) -> type[Settings]:
         base = DrawnConfig
     else:
         base = type("DrawnConfig", (DrawnConfig,), {"NAME": own.NAME})
-    return base if is_mask_rcnn(options) else settings_for(base, class_of_option(options))
+    return base if is_mask_rcnn(options) else settings_for(base, _kind_of(options))
+
+
+def _kind_of(options):
+    """What has the `settings` of a command's network: its class; of an exported file no more, for want of Keras."""
+    if not _gives_exported(options):
+        return class_of_option(options)
+    from mrcnn.architectures.exported import settings_of
+
+    return types.SimpleNamespace(settings=settings_of(written_by(options)["architecture"]))
 
 
 def shows_drawn(options: argparse.Namespace) -> bool:
@@ -234,16 +243,28 @@ def is_mask_rcnn(options: argparse.Namespace) -> bool:
 
 
 def written_by(options: argparse.Namespace) -> dict:
-    """What the checkpoint of --weights says of itself (`read_attributes`), without Keras; None each where none can."""
-    path = getattr(options, "weights", None)
-    if path is not None and (path == "last" or os.path.isfile(path)):
+    """What the checkpoint of --weights says of itself (`read_attributes`), without Keras; None each where none can.
+
+    Of an exported file it is the architecture alone: the other settings are built in.
+    """
+    path, nothing = getattr(options, "weights", None), dict.fromkeys(("architecture", "config", "class_names", "epoch"))
+    if _gives_exported(options):
+        with contextlib.suppress(UserError):  # who opens the file says what is wrong with it
+            return {**nothing, "architecture": read_about(path)["architecture"]}
+    elif path is not None and (path == "last" or os.path.isfile(path)):
         from mrcnn.weights import files
 
         with contextlib.suppress(OSError, UserError):  # who opens the file says what is wrong with it
             last = path == "last"
             path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if last else path
             return files.read_attributes(path)
-    return dict.fromkeys(("architecture", "config", "class_names", "epoch"))
+    return nothing
+
+
+def _gives_exported(options):
+    """Whether the network of a command is that of an exported file."""
+    path = getattr(options, "weights", None)
+    return getattr(options, "architecture", None) is None and bool(path) and is_exported(path)
 
 
 def class_of_option(options: argparse.Namespace) -> type[Segmenter]:
@@ -259,10 +280,9 @@ def class_of_option(options: argparse.Namespace) -> type[Segmenter]:
 
 def finds_objects(options: argparse.Namespace) -> bool:
     """Whether the network of a command finds objects; also where that cannot be told yet."""
-    path = getattr(options, "weights", None) or ""
-    if getattr(options, "architecture", None) is None and is_exported(path):
+    if _gives_exported(options):
         try:  # Keras need not be installed beside such a file
-            return of_objects(read_about(path))
+            return of_objects(read_about(options.weights))
         except UserError:
             return True  # who opens the file says what is wrong with it
     if is_mask_rcnn(options):

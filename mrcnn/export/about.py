@@ -18,7 +18,7 @@ GIVEN = {"image": ("uint8", "float32"), "window": ("float32",)}  # input: types 
 # What is in the JSON file for programs, and again in the settings for this one: {part: setting}.
 TWICE = {"mask_scores": "MASK_SCORES", "geometry": "GEOMETRY", "mean_pixel": "MEAN_PIXEL",
          "attribute_names": "ATTRIBUTES", "thresholds.score": "DETECTION_MIN_CONFIDENCE",
-         "thresholds.overlap": "DETECTION_NMS_THRESHOLD"}
+         "thresholds.overlap": "DETECTION_NMS_THRESHOLD", "thresholds.attribute": "ATTRIBUTE_MIN_CONFIDENCE"}
 
 
 # --- Which file it was written for -----------------------------------------------------------------------------------
@@ -163,11 +163,11 @@ def _parts_of(about):
         if name in about["inputs"] or name == "image":
             parts[f"inputs.{name}.dtype"] = (lambda value, types=types: value in types, " or ".join(types))
     if objects:
-        parts["thresholds.score"] = (_is_number, "a number")
+        parts["thresholds.score"] = parts["thresholds.attribute"] = (_is_number, "a number")
     return parts
 
 
-OPTIONAL = ("label_settings", "files")  # the latter of files of before this version
+OPTIONAL = ("label_settings", "files", "thresholds.attribute")  # the last two not in files of before this version
 
 
 def _clashes(about):

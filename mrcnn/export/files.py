@@ -239,9 +239,12 @@ def _inference_function(model, shape, dtype, tracing):
 
 def _inputs(model, shape, dtype):
     """{name: {"shape", "dtype", "meaning"}} of what the file takes."""
+    channels = int(model.config.IMAGE_CHANNEL_COUNT)
+    values = {1: "grey 0..255 (of RGB 0.299 R + 0.587 G + 0.114 B)", 3: "RGB 0..255"}.get(
+        channels, f"0..255, the {channels} channels in the order of the training")
     inputs = {
-        "image": {"shape": [*shape, int(model.config.IMAGE_CHANNEL_COUNT)], "dtype": dtype,
-                  "meaning": "RGB 0..255, the photo resized and centred on a canvas of zeros; the mean pixel is "
+        "image": {"shape": [*shape, channels], "dtype": dtype,
+                  "meaning": f"{values}, the photo resized and centred on a canvas of zeros; the mean pixel is "
                              "subtracted inside"},
         "window": {"shape": [shape[0], 4], "dtype": "float32",
                    "meaning": "(y1, x1, y2, x2) of the photo on the canvas, pixels, y2 and x2 exclusive"},

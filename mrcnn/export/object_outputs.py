@@ -16,7 +16,8 @@ MEANINGS = {
     "scores": "0..1",
     "valid": "whether the row holds an object",
     "masks": "probabilities 0..1 on a grid that is stretched over the box",
-    "attributes": "score 0..1 of each of attribute_names; 0 for those that the class cannot have",
+    "attributes": "score 0..1 of each of attribute_names; 0 for those that the class cannot have; from "
+                  "thresholds.attribute on the object has it",
 }
 
 
@@ -39,12 +40,14 @@ class ObjectOutputs(FileOutputs):
         }
 
     def facts(self, config: Settings) -> dict:
+        names = getattr(config, "ATTRIBUTES", None)
         return {
             "thresholds": {"score": float(config.DETECTION_MIN_CONFIDENCE),
-                           "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5},
+                           "overlap": float(config.DETECTION_NMS_THRESHOLD), "mask": 0.5,
+                           **({"attribute": float(config.ATTRIBUTE_MIN_CONFIDENCE)} if names else {})},
             "mask_scores": counts_masks(config),
             "geometry": getattr(config, "GEOMETRY", "exact"),  # of networks that have one only
-            **({"attribute_names": list(names)} if (names := getattr(config, "ATTRIBUTES", None)) else {}),
+            **({"attribute_names": list(names)} if names else {}),
         }
 
     def notes(self, config: Settings) -> list[str]:

@@ -29,6 +29,20 @@ def is_exported(path: str | os.PathLike) -> bool:
     return os.path.isfile(path) and _is_about(_read(path + ".json"))
 
 
+def remedy_beside(path: str | os.PathLike, otherwise: str) -> str:
+    """What to give in place of a part of an exported file, or of its name without the ending, for messages.
+
+    Args:
+        path: of what was given.
+        otherwise: the remedy where no exported file is beside it.
+    """
+    path = os.path.normpath(os.fspath(path))
+    stem, ending = os.path.splitext(path)
+    whole = {".bin": [f"{stem}.xml"], ".json": [stem], ".pb": [os.path.dirname(path)]}.get(ending.lower(), [])
+    meant = [each for each in [*whole, *(path + own for own in ENDINGS)] if os.path.exists(each) and is_exported(each)]
+    return f"give the exported file {' or '.join(meant)}, which is beside it" if meant else otherwise
+
+
 def format_of(path: str | os.PathLike | None, format: str | None = None) -> str:
     """The format of a file that is to be written: as asked, else by its ending, else a SavedModel, which is a folder.
 

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 
 from mrcnn.errors import CheckpointError
+from mrcnn.export.running import remedy_beside
 from mrcnn.files import whole_file
 from mrcnn.untrusted.hdf5_look import HEAP, arrays_of, look_apart
 
@@ -51,7 +52,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
             errors of h5py within the block.
     """
     if not os.path.exists(path):
-        raise CheckpointError(f"Weight file {path} does not exist.")
+        raise CheckpointError(f"Weight file {path} does not exist: {remedy_beside(path, 'correct the path')}.")
     check_hdf5(path)
     try:
         file = h5py.File(path, "r")
@@ -60,7 +61,8 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
             raise CheckpointError(f"{path} is an archive, as Keras' whole models (.keras) are: "
                                   "keras_model.load_weights() takes the weights of one; checkpoints of this package "
                                   "are .h5 files.") from error
-        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): use another checkpoint.") from error
+        raise CheckpointError(f"{path} is no complete HDF5 weight file ({error}): "
+                              f"{remedy_beside(path, 'use another checkpoint')}.") from error
     try:
         with file:
             yield file

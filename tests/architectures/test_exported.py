@@ -138,7 +138,8 @@ def test_label_maps_tiles_and_mirrored_views(opened):
 
 @pytest.mark.parametrize("overrides, told", [
     ({"IMAGE_MAX_DIM": 256}, "IMAGE_MAX_DIM=128 built in"), ({"TEST_SCALES": (1.0, 1.25)}, "TEST_FLIP=true"),
-    ({"NO_SUCH": 1}, "NO_SUCH"), ({"WORKERS": 4}, "is used, not trained, and WORKERS is read by training alone"),
+    ({"NO_SUCH": 1}, "Unknown setting 'NO_SUCH'"),
+    ({"WORKERS": 4}, "is used, not trained, and WORKERS is read by training alone"),
     ({"DETECTION_NMS_THRESHOLD": 0.5}, "DETECTION_NMS_THRESHOLD=0.3 built in.*--tile or --set TEST_FLIP=true alone"),
     ({"BATCH_SIZE": 8}, "takes 2 photos at once.*--batch-size N"),
 ])

@@ -19,7 +19,7 @@ def changed(about, part, value=None):
     inner = about
     for folder in folders:
         inner = inner[folder]
-    del inner[name]
+    inner.pop(name, None)
     if value is not None:
         inner[name] = value
     return about
@@ -127,7 +127,7 @@ def test_a_part_of_label_maps_that_is_missing_is_named(part):
     ("canvas.width", 0), ("canvas", [64, 128]), ("outputs", ["boxes"]), ("outputs", {"scores": {}}),
     ("resize.min_scale", True), ("resize.max_side", "128"), ("architecture", 5), ("inputs.image.shape", [64, 128, 3]),
     ("inputs.image.shape", ["1", 64, 128, 3]), ("inputs.image.dtype", "uint9"), ("inputs.image", [1]),
-    ("thresholds.score", "0.7")])
+    ("thresholds.score", "0.7"), ("thresholds.attribute", "0.7")])
 def test_a_part_of_another_kind_is_named(part, value):
     with pytest.raises(ExportError, match=f"a.json does not describe its file: .*{named(part)}") as it:
         check_parts(changed(OBJECTS, part, value), "a.json")
@@ -146,6 +146,8 @@ def test_a_part_that_may_be_missing_has_to_be_of_its_kind(name, value):
     (OBJECTS, "mask_scores", False, "mask_scores is False, and MASK_SCORES in settings True"),
     (OBJECTS, "mean_pixel", [9.0, 9.0, 9.0], "mean_pixel is .*, and MEAN_PIXEL in settings .*"),
     (OBJECTS, "thresholds.score", 0.3, "thresholds.score is 0.3, and DETECTION_MIN_CONFIDENCE in settings 0.7"),
+    ({**OBJECTS, "settings": {"ATTRIBUTE_MIN_CONFIDENCE": 0.6}}, "thresholds.attribute", 0.5,
+     "thresholds.attribute is 0.5, and ATTRIBUTE_MIN_CONFIDENCE in settings 0.6"),
     (OBJECTS, "canvas.width", 64, r"canvas is \[64, 64\], and the shape of image \[1, 64, 128, 3\]"),
     (OBJECTS, "class_names", ["BG", "hat", "bag"], "class_names has 3 names, and NUM_CLASSES in settings is 2"),
     (LABELS, "settings", {}, None),

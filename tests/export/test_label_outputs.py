@@ -109,6 +109,6 @@ def test_the_program_of_the_guide_labels_as_the_network_does(name, tmp_path, mon
         assert labels.shape == photo.shape[:2] and labels.dtype == np.uint8
         (own,) = loaded.label([photo])  # the file in the place of a checkpoint
         np.testing.assert_allclose(own["probabilities"], expected["probabilities"], atol=1e-3)
-        assert (labels == expected["labels"]).mean() > 0.97  # the large one is shrunk, where cv2 rounds otherwise
+        assert (labels == expected["labels"]).mean() > 0.97  # few pixels of the shrunk one are another step
         if photo is fits:
             np.testing.assert_allclose(probabilities, expected["probabilities"], atol=1e-3)

@@ -74,6 +74,12 @@ def test_agreement_is_the_share_of_objects_that_both_find():
     assert same["agreement"] == 1 and "either" not in outputs.in_words(same)
 
 
+def test_the_least_score_of_an_attribute_is_told_where_there_are_any():
+    assert "attribute" not in ObjectOutputs().facts(Config())["thresholds"]
+    facts = ObjectOutputs().facts(Config(ATTRIBUTES=["long"], ATTRIBUTE_MIN_CONFIDENCE=0.4))
+    assert facts["thresholds"]["attribute"] == 0.4 and facts["attribute_names"] == ["long"]
+
+
 def test_what_is_done_beside_the_file_is_told():
     shapes = {name: np.zeros((1, *value.shape)) for name, value in answer().items()}
     model = SimpleNamespace(config=Config(NUM_CLASSES=2), inference_model=SimpleNamespace(output=shapes))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mrcnn.errors import ExportError, RunError
-from mrcnn.export.running import format_of, is_exported, open_file, read_about
+from mrcnn.export.running import format_of, is_exported, open_file, read_about, remedy_beside
 from mrcnn.ops import forks
 
 ABOUT = {"format": "onnx", "inputs": {"image": {"shape": [1, 64, 64, 3], "dtype": "uint8"}}, "settings": {},
@@ -110,3 +110,21 @@ def test_the_format_is_that_of_the_ending_unless_asked(path, asked, format):
 def test_an_ending_of_another_format_is_refused(path, asked, message):
     with pytest.raises(ExportError, match=message):
         format_of(path, asked)
+
+
+def test_a_part_of_an_exported_file_or_a_name_without_its_ending_leads_to_the_file(tmp_path):
+    for name in ("a.onnx", "b.xml", "c.tflite", "plain"):
+        written(tmp_path, ABOUT, name)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
+
+    def remedy(name):
+        return remedy_beside(tmp_path / name, "correct it").replace(f"{tmp_path}/", "")
+
+    meant = {"a.onnx.json": "a.onnx", "b.bin": "b.xml", "b": "b.xml", "c": "c.tflite", "plain.json": "plain",
+             "saved.json": "saved", "saved/saved_model.pb": "saved"}
+    assert {name: remedy(name) for name in meant} == {
+        name: f"give the exported file {file}, which is beside it" for name, file in meant.items()}
+    written(tmp_path, ABOUT, "b.onnx")
+    assert remedy("b") == "give the exported file b.onnx or b.xml, which is beside it"
+    assert {remedy(name) for name in ("d.bin", "d.json", "d", "d.h5")} == {"correct it"}
