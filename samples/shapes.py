@@ -123,6 +123,7 @@ def main(arguments=None):
     from mrcnn.model import MaskRCNN  # after the arguments are read: Keras takes seconds to import
 
     config = ShapesConfig(STEPS_PER_EPOCH=options.steps)
+    config.set(VALIDATION_STEPS=min(options.steps, config.VALIDATION_STEPS))
     training, validation = ShapesDataset(), ShapesDataset()
     for dataset, count, seed in ((training, 500, 0), (validation, 20, 1)):
         dataset.load_shapes(count, config.IMAGE_MAX_DIM, config.IMAGE_MAX_DIM, seed)

@@ -25,6 +25,7 @@ def test_measuring_looks_at_uncertain_detections_too(tmp_path, least, measured):
     assert asked == [measured]
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_grey_network_goes_all_the_way(tmp_path):
     """RGB photos, grey ones with and without an axis for the channel: all are the same to it, in every use."""
     config = TinyConfig(IMAGE_CHANNEL_COUNT=1, MEAN_PIXEL=[117], STEPS_PER_EPOCH=1, VALIDATION_STEPS=1)

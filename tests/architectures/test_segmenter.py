@@ -9,6 +9,7 @@ import pytest
 from killed import DiskOf
 from rewriting import running_eagerly
 from tiny import Squares, TinyConfig
+from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.config import Config
 from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss, RunError
@@ -22,6 +23,11 @@ def model_in(folder, **settings):
     return MaskRCNN("training", TinyConfig(**settings), str(folder))
 
 
+def label_model_in(folder):
+    """A network of three convolutions, where the network is not what is looked at."""
+    return TinySemantic("training", TinySettings(), str(folder))
+
+
 def weights_of(model):
     return [np.array(keras.ops.convert_to_numpy(v)) for v in model.training_model.weights]  # PyTorch shares memory
 
@@ -32,7 +38,7 @@ def trained(tmp_path_factory):
     each weight of the backbone moved in each stage)."""
     logs = tmp_path_factory.mktemp("logs")
     model = model_in(logs)
-    data, val = Squares().load(4), Squares().load(2, seed=1)
+    data, val = Squares().load(2), Squares().load(2, seed=1)
     backbone = [v for v in model.training_model.weights if "/res" in "/" + v.path or "/bn" in "/" + v.path]
     histories, moved = [], []
     for rate, epochs, layers in ((0.01, 1, "heads"), (0.001, 2, "all")):
@@ -114,6 +120,7 @@ def test_overrides_of_no_effect_are_told_of_a_checkpoint(trained, recwarn):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_resuming_gives_what_an_unbroken_run_gives(tmp_path):
     data, whole = Squares().load(4), model_in(tmp_path / "whole")
     start = weights_of(whole)
@@ -211,6 +218,7 @@ def test_new_weights_follow_from_the_seed(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path):
     # Masks of the canvas's size, so that no side of anything is known when the graph is made.
     settings = {"IMAGE_RESIZE_MODE": "pad64", "IMAGES_PER_GPU": 1, "USE_MINI_MASK": False, "IMAGE_MIN_DIM": None}
@@ -228,7 +236,7 @@ def test_photos_of_many_sizes_train_and_detect_in_pad64_mode(tmp_path):
 def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
     recipe = {
         "CLASS_LOSS": "class-balanced", "LABEL_SMOOTHING": 0.1, "BBOX_LOSS": "giou", "SOFT_MASK_TARGETS": True,
-        "REPEAT_THRESHOLD": 0.9,
+        "REPEAT_THRESHOLD": 0.9, "STEPS_PER_EPOCH": 1,
     }
     model = model_in(tmp_path, **recipe)
     data = Squares().load(6)  # it has no more than load_mask
@@ -242,21 +250,21 @@ def test_training_counts_the_objects_that_its_class_loss_weighs(tmp_path):
 
 
 def test_two_runs_of_one_minute_have_folders_of_their_own(tmp_path):
-    pairs = ((model_in(tmp_path), model_in(tmp_path)) for _ in range(2))  # whose folders are not there yet
+    pairs = ((label_model_in(tmp_path), label_model_in(tmp_path)) for _ in range(2))  # whose folders are not there yet
     first, second = next(pair for pair in pairs if pair[0].log_dir == pair[1].log_dir)  # a minute ends once at most
     data = Squares().load(2)
     held = []
 
     class StartTheOther(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            resumed = model_in(tmp_path)
+            resumed = label_model_in(tmp_path)
             resumed.load_weights(first.checkpoint_path.format(epoch=1))
             with pytest.raises(RunError, match=f"{os.path.basename(first.log_dir)} is being trained by process"):
-                resumed.train(data, None, 0.01, 2, "heads")
+                resumed.train(data, None, 0.01, 2, "all")
             held.append(True)
 
-    first.train(data, None, 0.01, 1, "heads", custom_callbacks=[StartTheOther()])
-    second.train(data, None, 0.01, 1, "heads")
+    first.train(data, None, 0.01, 1, "all", custom_callbacks=[StartTheOther()])
+    second.train(data, None, 0.01, 1, "all")
     assert held and first.log_dir != second.log_dir
     for model in (first, second):
         assert os.path.dirname(model.checkpoint_path) == model.log_dir

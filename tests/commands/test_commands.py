@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # As little network as there is, so that what is run here is the commands.
-TINY = ["--limit", "4", "--batch-size", "2", "--image-size", "128", "--set", "TOP_DOWN_PYRAMID_SIZE=32",
+TINY = ["--limit", "4", "--batch-size", "4", "--image-size", "128", "--set", "TOP_DOWN_PYRAMID_SIZE=32",
         "--set", "RPN_CHANNELS=32", "--set", "MASK_CHANNELS=32", "--set", "FPN_CLASSIF_FC_LAYERS_SIZE=32",
         "--set", "TRAIN_ROIS_PER_IMAGE=16", "--set", "POST_NMS_ROIS_TRAINING=50", "--set", "POST_NMS_ROIS_INFERENCE=50",
         "--set", "DETECTION_MAX_INSTANCES=10"]

@@ -56,7 +56,7 @@ def test_detections_are_described(model, flip):
         assert set(words) == known == {NAMES[i] for i in np.flatnonzero(row)}
         assert list(words.values()) == sorted(row[row > 0].tolist(), reverse=True)
     model.config.ATTRIBUTE_MIN_CONFIDENCE = 0.99
-    assert model.detect([photo], rle=True)[0]["attributes"] == [{}] * len(model.detect([photo], rle=True)[0]["scores"])
+    assert model.detect([photo], rle=True)[0]["attributes"] == [{}] * len(scores)
     model.config.ATTRIBUTE_MIN_CONFIDENCE = 0.0
 
 
@@ -68,7 +68,7 @@ def test_tiles_are_described(model):
 
 
 def test_a_run_learns_and_a_checkpoint_knows_them(tmp_path):
-    dataset = SizedSquares().load(2)
+    dataset = SizedSquares().load(1)
     model = MaskRCNN("training", SizedConfig(), str(tmp_path))
     assert "mrcnn_attribute" in select_layers(model.training_model, "heads", False)
     before = np.asarray(model.training_model.get_layer("mrcnn_attribute").kernel).copy()

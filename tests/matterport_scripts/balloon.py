@@ -41,7 +41,7 @@ class BalloonConfig(Config):
     NAME = "balloon"
     IMAGES_PER_GPU = 2
     NUM_CLASSES = 1 + 1
-    STEPS_PER_EPOCH = 3
+    STEPS_PER_EPOCH = 2
     VALIDATION_STEPS = 1
     DETECTION_MIN_CONFIDENCE = 0
 

@@ -40,7 +40,7 @@ class NucleusConfig(Config):
     NAME = "nucleus"
     IMAGES_PER_GPU = 2
     NUM_CLASSES = 1 + 1
-    STEPS_PER_EPOCH = 3
+    STEPS_PER_EPOCH = 2
     VALIDATION_STEPS = 1
     DETECTION_MIN_CONFIDENCE = 0
     BACKBONE = staticmethod(small_backbone)

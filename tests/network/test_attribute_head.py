@@ -243,8 +243,13 @@ def test_the_loss_moves_the_head_and_falls(with_attributes):
     inputs = {name: ops.convert_to_tensor(value) for name, value in batch.items()}
     values = {name: float(numpy_of(value)) for name, value in named_losses(training(inputs)).items()}
     assert set(values) == {*LOSS_NAMES, ATTRIBUTE_LOSS_NAME} and values[ATTRIBUTE_LOSS_NAME] > 0
-    training.compile(optimizer=keras.optimizers.Adam(3e-3), jit_compile=False)
-    rows = [training.train_on_batch(batch, return_dict=True)[ATTRIBUTE_LOSS_NAME] for _ in range(8)]
+    # The head alone: the gradients of all else are those of other losses too.
+    for layer in training.layers:
+        layer.trainable = layer.name.startswith("mrcnn_attribute")
+    training.compile(optimizer=keras.optimizers.Adam(1e-2), jit_compile=False)
+    rows = [training.train_on_batch(batch, return_dict=True)[ATTRIBUTE_LOSS_NAME] for _ in range(5)]
+    for layer in training.layers:
+        layer.trainable = True
     assert rows[-1] < 0.8 * rows[0]
 
 

@@ -62,7 +62,7 @@ def test_a_training_of_nothing_is_refused(option, capsys):
 def test_the_program_as_a_user_runs_it(tmp_path, monkeypatch, capsys):
     program = os.path.join(ROOT, "samples", "shapes.py")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [program, "--epochs", "1", "--steps", "2", "--logs", "."])
+    monkeypatch.setattr(sys, "argv", [program, "--epochs", "1", "--steps", "1", "--logs", "."])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(program, run_name="__main__")
     assert end.value.code == 0

@@ -16,12 +16,13 @@ from mrcnn.training.optimizer import WarmUp, make_optimizer
 from mrcnn.weights import files as weights
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_state_gives_back_the_next_step(tmp_path):
     path, stage = str(tmp_path / "a.state.h5"), {"layers": "all"}
     model = build_mask_rcnn(TinyConfig())[0]
     jit = "auto" if keras.backend.backend() == "jax" else False
     model.compile(make_optimizer(model, TinyConfig(), 0.05, 0.9, 10), jit_compile=jit)
-    for seed in range(3):
+    for seed in range(2):
         model.train_on_batch(tiny_batch(seed=seed))
     weights.write_weights(str(tmp_path / "w.h5"), model)
     state.write_state(path, model, 1, stage)

@@ -56,7 +56,7 @@ def trained(tmp_path_factory):
     model.detect = lambda images, **options: measured.append(detect(images, **options)) or measured[-1]
     val, test = Squares().load(3, seed=1), Squares().load(2, seed=5)
     callbacks = validation_callbacks(model, val, every=2, limit=2, keep_best="segm_AP", test=test)
-    history = model.train(Squares().load(4), None, RATE, EPOCHS, "all", custom_callbacks=callbacks)
+    history = model.train(Squares().load(2), None, RATE, EPOCHS, "all", custom_callbacks=callbacks)
     return model, history.history, measured
 
 
@@ -387,7 +387,7 @@ def test_test_losses_and_ap_are_in_every_row(trained):
 @pytest.mark.slow
 def test_measuring_changes_nothing(trained, tmp_path):
     model = MaskRCNN("training", TinyConfig(), str(tmp_path))
-    model.train(Squares().load(4), None, RATE, EPOCHS, "all")
+    model.train(Squares().load(2), None, RATE, EPOCHS, "all")
     for name in ("loss", "mrcnn_mask_loss"):
         assert [float(row[name]) for row in rows_of(model)] == pytest.approx(
             [float(row[name]) for row in rows_of(trained[0])], rel=1e-3)
