@@ -47,7 +47,7 @@ class LargeSquares(Squares):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_few_steps_move_every_weight_and_lower_the_loss(name, tmp_path):
-    settings = {"IMAGES_PER_GPU": 2, "STEPS_PER_EPOCH": 3, "WARMUP_STEPS": 0, "LR_SCHEDULE": "constant"}
+    settings = {"IMAGES_PER_GPU": 2, "STEPS_PER_EPOCH": 2, "WARMUP_STEPS": 0, "LR_SCHEDULE": "constant"}
     model, losses = pixel_network(name, tmp_path, **settings), []
     before = weights_of(model)
     told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
@@ -58,7 +58,7 @@ def test_a_few_steps_move_every_weight_and_lower_the_loss(name, tmp_path):
              if v.path in learning and np.array_equal(old, new)]
     assert not still
     # The figures are means since the first step.
-    assert losses[2] < losses[1] < losses[0]
+    assert losses[1] < losses[0]
 
 
 # The others take as long as U-Net and as long again.
@@ -154,36 +154,46 @@ COMPARED = [name for name in NETWORKS if name != "deeplabv3"]  # all of it is in
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """(folder with a checkpoint of each network and images.npy, TensorFlow's probabilities by name and photo)."""
+    """A function from names of networks to (folder with a checkpoint of each and images.npy, TensorFlow's probabilities
+    by name and photo)."""
     if keras.backend.backend() != "tensorflow":
         pytest.skip("TensorFlow compares the others with itself")
     folder = tmp_path_factory.mktemp("backends")
     images = np.random.default_rng(0).integers(0, 256, (2, 60, 45, 3)).astype(np.uint8)
     np.save(folder / "images.npy", images)
-    expected = {}
-    for name in COMPARED:
-        # Of maps of four cells, the deepest of U2-Net here, group normalisation would make much of each rounding.
-        norm = {"HEAD_NORM": "batch"} if name == "u2netp" else {}
-        model = make_sure(pixel_network(name, folder, "inference", **norm))
-        model.save_weights(folder / f"{name}.h5")
-        for i, result in enumerate(model.label(list(images))):
-            expected[f"{name}{i}"] = result["probabilities"]
-    return folder, expected
+
+    def of(names):
+        expected = {}
+        for name in names:
+            # Of maps of four cells, the deepest of U2-Net here, group normalisation would make much of each rounding.
+            norm = {"HEAD_NORM": "batch"} if name == "u2netp" else {}
+            model = make_sure(pixel_network(name, folder, "inference", **norm))
+            model.save_weights(folder / f"{name}.h5")
+            with running_eagerly(True):
+                results = model.label(list(images))
+            expected.update({f"{name}{i}": result["probabilities"] for i, result in enumerate(results)})
+        return folder, expected
+
+    return of
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.long)])
-def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend):
+@pytest.mark.parametrize("backend, names", [
+    ("jax", COMPARED[:2]),
+    pytest.param("jax", COMPARED[2:], marks=pytest.mark.long),  # JAX compiles U2-Net-p for as long as the other two
+    pytest.param("torch", COMPARED, marks=pytest.mark.long),
+])
+def test_one_set_of_weights_gives_one_set_of_label_maps(files, backend, names):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install mrcnn-keras[{backend}]")
-    folder, expected = files
+    folder, expected = files(names)
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(pathlib.Path(__file__).parents[2]),
                    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
-    arguments = [str(folder), str(folder / f"{backend}.npz"), *COMPARED]
+    arguments = [str(folder), str(folder / f"{backend}.npz"), *names]
     done = subprocess.run([sys.executable, "-c", LABEL, *arguments], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     told = np.load(folder / f"{backend}.npz")
-    assert set(told) == set(expected) and len(expected) == 2 * len(COMPARED)
+    assert set(told) == set(expected) and len(expected) == 2 * len(names)
     for name, value in expected.items():
         assert value.std() > 0.1, f"{name}: all classes are about as probable, on which any two networks agree"
         np.testing.assert_allclose(told[name], value, atol=1e-3, err_msg=name)

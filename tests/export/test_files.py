@@ -456,6 +456,7 @@ def test_canvases_that_there_cannot_be():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_dynamic_file_finds_what_the_network_finds_on_every_canvas(model, tmp_path):
     skip_without_packages("onnx")
     path = str(tmp_path / "any.onnx")

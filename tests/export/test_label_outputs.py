@@ -81,7 +81,8 @@ EXPORTS = {  # one format each; U2-Net has no operation that these lack, and is 
 
 @pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
-@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name == "deeplabv3" else name
+                                  for name in EXPORTS])
 def test_the_program_of_the_guide_labels_as_the_network_does(name, tmp_path, monkeypatch, capsys):
     format, settings, options = EXPORTS[name]
     skip_without_packages(format)
@@ -112,3 +113,22 @@ def test_the_program_of_the_guide_labels_as_the_network_does(name, tmp_path, mon
         assert (labels == expected["labels"]).mean() > 0.97  # few pixels of the shrunk one are another step
         if photo is fits:
             np.testing.assert_allclose(probabilities, expected["probabilities"], atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
+def test_a_dynamic_file_labels_canvases_of_any_size(tmp_path, monkeypatch):
+    skip_without_packages("onnx")
+    monkeypatch.setenv("TF2ONNX_CATCH_ERRORS", "no")  # see test_files.py
+    model = make_sure(pixel_network("unet", tmp_path, "inference", IMAGE_MIN_DIM=0, IMAGE_MAX_DIM=128,
+                                    IMAGE_RESIZE_MODE="rectangle"))
+    rng = np.random.default_rng(0)
+    photos = [rng.integers(0, 256, (*shape, 3)).astype(np.uint8) for shape in ((60, 45), (60, 120), (128, 64))]
+    path = str(tmp_path / "any.onnx")
+    about = export(model, path, "onnx", dynamic=True, photos=photos[1:2])
+    assert about["inputs"]["image"]["shape"] == [1, None, None, 3]
+    assert about["checked"]["canvases"] == [[64, 128], [128, 64]]
+    file = architectures.load(path)
+    assert len({file.place(one)[0].shape for one in photos}) == 3
+    for one, expected in zip(file.label(photos), model.label(photos), strict=True):
+        np.testing.assert_allclose(one["probabilities"], expected["probabilities"], atol=1e-3)
