@@ -9,6 +9,10 @@ import os
 
 import pytest
 
+# Python looks for cycles less often: traced graphs are millions of objects, and so are the test files as they are read.
+_OFTEN = gc.get_threshold()
+gc.set_threshold(50_000, 20, 20)
+
 for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
@@ -32,13 +36,11 @@ def graphs_as_they_are():
 
 @pytest.fixture(scope="session", autouse=True)
 def few_garbage_collections():
-    """Python looks for cycles less often, and never among what was imported: traced graphs are millions of objects."""
-    thresholds = gc.get_threshold()
+    """Python does not look for cycles among what was imported, nor as often elsewhere as it does by itself."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
     yield
-    gc.set_threshold(*thresholds)
+    gc.set_threshold(*_OFTEN)
     gc.unfreeze()
 
 

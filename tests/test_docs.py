@@ -262,8 +262,9 @@ def commands():
 
 def test_every_command_that_is_shown_can_be_read():
     assert len(commands()) > 40 and {page for page, _ in commands()} >= {"README.md", "training.md", "formats.md"}
+    parser = build_parser()
     for page, words in commands():
-        options = build_parser().parse_args(expand_presets(words, PRESETS))
+        options = parser.parse_args(expand_presets(words, PRESETS))
         drawn = not (options.annotations or options.train) if options.command == "train" else False
         settings = (DrawnConfig if drawn else FashionConfig)(**overrides_of(options)).set(NUM_CLASSES=2)
         settings.check()

@@ -1,6 +1,7 @@
 """The house stands: imports run downwards, no circles, short files and functions, backends in few places."""
 
 import ast
+import functools
 import os
 import pathlib
 import subprocess
@@ -42,6 +43,7 @@ def module_of(path):
 MODULES = {module_of(path): path for path in FILES}
 
 
+@functools.cache  # several tests ask for those of all files
 def imported(path):
     """Full names of what a file imports, inside functions too."""
     names = set()
