@@ -156,6 +156,7 @@ def nuclei(tmp_path_factory):
     return folder, sizes, printed_by("nucleus.py", folder, folder)
 
 
+@pytest.mark.long
 def test_nuclei_train_heads_then_all_with_imgaug(nuclei):
     folder, _, printed = nuclei
     (run_folder,) = glob.glob(str(folder / "logs" / "nucleus*"))
@@ -175,6 +176,7 @@ def test_nuclei_train_heads_then_all_with_imgaug(nuclei):
         np.testing.assert_array_equal(one[name], two[name])
 
 
+@pytest.mark.long
 def test_nuclei_are_written_as_run_lengths_and_drawn(nuclei):
     folder, sizes, _ = nuclei
     with open(folder / "results" / "submit.csv") as file:

@@ -76,7 +76,8 @@ def test_it_learns_eight_pictures_by_heart(name, tmp_path):
     np.testing.assert_array_equal(again.label([image])[0]["labels"], model.label([image])[0]["labels"])
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name == "u2netp" else name
+                                  for name in NETWORKS])
 def test_canvases_of_any_shape(name, tmp_path):
     """In a graph of TensorFlow neither height nor width is known then."""
     norm = {"HEAD_NORM": "batch"} if name == "u2netp" else {}  # of its many convolutions it makes a smaller graph

@@ -314,7 +314,8 @@ def test_a_missing_package_is_named_and_nothing_is_left(model, tmp_path, monkeyp
 
 
 # In the graph, and in the weights, which are written behind it.
-@pytest.mark.parametrize("room", [pytest.param(2_000, marks=pytest.mark.long), 100_000])
+@pytest.mark.long
+@pytest.mark.parametrize("room", [2_000, 100_000])
 def test_a_full_disk_is_named_and_leaves_nothing(room, model, tmp_path):
     with full_disk(room), pytest.raises(DataError, match=r"file: cannot write the file \(File too large\)"):
         export(model, tmp_path / "file")

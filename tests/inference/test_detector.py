@@ -16,7 +16,7 @@ from mrcnn.model import MaskRCNN
 THREADS = 8
 
 
-@pytest.fixture(scope="module", params=["exact", "matterport"])
+@pytest.fixture(scope="module", params=["exact", pytest.param("matterport", marks=pytest.mark.long)])
 def model(request, tmp_path_factory):
     """A random network."""
     strides = {"BACKBONE_STRIDES": [4, 8, 16, 32, 64]} if request.param == "matterport" else {}

@@ -82,7 +82,7 @@ FAMILIES = {
     "MobileNetV3Small": (None, None, None, -1),
     "MobileNetV2": ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "out_relu"),
 }
-SHORT = ("ResNet50V2", "MobileNetV2")
+SHORT = ("MobileNetV2",)
 
 
 @pytest.mark.slow
