@@ -39,6 +39,7 @@ test: style
 	$(PYTEST) -m "not long"
 	@# JAX compiles for minutes what the other two build in seconds: there backbones, YOLACT's masks and the layers of label maps
 	@# are tested within their networks (tests/architectures compares these with TensorFlow's), files of weights not again,
+	@# Mask R-CNN is trained with one recipe,
 	@# the compiler is told not to polish or fuse code that runs once, and what it compiled for one test serves the next.
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax_cache JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.2 \
 		XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)" $(PYTEST) \
@@ -47,7 +48,8 @@ test: style
 		--ignore tests/network/test_dilation.py --ignore tests/network/test_matterport_backbone.py \
 		--ignore tests/network/test_pixel_layers.py --ignore tests/network/test_deeplab.py \
 		--ignore tests/network/test_u2net.py --ignore tests/network/test_yolact_masks.py -m "not long" \
-		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back"
+		-k "not a_few_steps_learn and not checkpoints_come_back and not files_are_taken and not weights_come_back and \
+			not whole_recipe"
 	KERAS_BACKEND=torch $(PYTEST) tests/architectures tests/network tests/ops -m "not long"
 
 # CONTRIBUTING.md names them, and the tests of make test that hold their subjects.

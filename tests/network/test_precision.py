@@ -33,7 +33,7 @@ def networks():
 def step(network):
     """The total loss and the gradients; none of these on JAX, which compiles them for half a minute.
 
-    There tests/architectures/test_semantic.py trains in bfloat16, tests/network/test_training_model.py this network.
+    There tests/architectures/test_semantic.py trains in bfloat16, tests/network/test_mask_rcnn.py this network.
     """
     if keras.backend.backend() != "jax":
         return loss_and_gradients(network, tiny_batch())
