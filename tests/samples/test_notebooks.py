@@ -1,6 +1,9 @@
 """The notebooks: stored without outputs, and run from top to bottom by a kernel as a reader would run them."""
 
+import ast
 import base64
+import importlib
+import inspect
 import io
 import os
 import re
@@ -52,6 +55,51 @@ def test_stored_without_outputs(name):
     # What a reader is told stands before each figure.
     kinds = [cell.cell_type for cell in notebook.cells]
     assert kinds[0] == "markdown" and kinds.count("markdown") >= 7
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_the_cells_call_is_there_and_takes_what_it_is_given(name, monkeypatch):
+    monkeypatch.syspath_prepend(SAMPLES)
+    code = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "code")
+    nodes = list(ast.walk(ast.parse(re.sub("(?m)^%.*$", "", code))))
+    known = {"model": importlib.import_module("mrcnn.model").MaskRCNN}
+    for node in nodes:
+        for alias in getattr(node, "names", []):
+            if isinstance(node, ast.Import):
+                module = importlib.import_module(alias.name)
+                known[alias.asname or alias.name] = module
+            elif isinstance(node, ast.ImportFrom):
+                known[alias.asname or alias.name] = imported(node.module, alias.name)
+    checked = 0
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
+        function = called(call.func, known)
+        if not getattr(function, "__module__", "").startswith(("mrcnn", "inspect_runs")) or inspect.isclass(function):
+            continue
+        given = [*call.args, *(keyword.arg for keyword in call.keywords)]
+        if None in given or any(isinstance(one, ast.Starred) for one in given):
+            continue  # how many these are is seen in a run alone
+        itself = [None] if ast.unparse(call.func).startswith("model.") and inspect.isfunction(function) else []
+        inspect.signature(function).bind(*itself, *call.args, **{keyword.arg: None for keyword in call.keywords})
+        checked += 1
+    assert checked >= 8
+
+
+def imported(module, name):
+    """What `from module import name` gives."""
+    found = importlib.import_module(module)
+    return getattr(found, name) if hasattr(found, name) else importlib.import_module(f"{module}.{name}")
+
+
+def called(node, known):
+    """What a call's name stands for; None where it begins with something that a cell made."""
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if not isinstance(node, ast.Attribute):
+        return None
+    owner = called(node.value, known)
+    if owner is None or inspect.isclass(owner) and not hasattr(owner, node.attr):
+        return None  # what a class lacks its objects may have
+    return getattr(owner, node.attr)  # AttributeError: it is gone
 
 
 def run(name, more="", **parameters):
@@ -112,6 +160,7 @@ def test_data(logs):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_model_and_its_weights(logs):
     text, figures = run("inspect_model", BRIEFLY, LOGS=logs, EPOCHS=2, LIMIT=6)
     check_figures(figures, 13)
