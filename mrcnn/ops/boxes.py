@@ -24,6 +24,20 @@ def namespace_of(array: Tensor) -> object:
     return ops
 
 
+def sides_of(boxes: Tensor) -> list[Tensor]:
+    """Take boxes, or deltas, apart.
+
+    Args:
+        boxes: [..., 4].
+
+    Returns:
+        List of the four columns, [...] each. Those of tensors come by one operation: to index one takes an operation
+        for each column, and three for the bounds.
+    """
+    xp = namespace_of(boxes)
+    return [boxes[..., i] for i in range(4)] if xp is np else xp.unstack(boxes, 4, axis=-1)
+
+
 def area(boxes: Tensor) -> Tensor:
     """Area of each box.
 
@@ -33,8 +47,8 @@ def area(boxes: Tensor) -> Tensor:
     Returns:
         [...], zero where a side is negative.
     """
-    xp = namespace_of(boxes)
-    return xp.maximum(boxes[..., 2] - boxes[..., 0], 0) * xp.maximum(boxes[..., 3] - boxes[..., 1], 0)
+    xp, (y1, x1, y2, x2) = namespace_of(boxes), sides_of(boxes)
+    return xp.maximum(y2 - y1, 0) * xp.maximum(x2 - x1, 0)
 
 
 def intersection(a: Tensor, b: Tensor) -> Tensor:
@@ -46,9 +60,9 @@ def intersection(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         [...].
     """
-    xp = namespace_of(a)
-    height = xp.minimum(a[..., 2], b[..., 2]) - xp.maximum(a[..., 0], b[..., 0])
-    width = xp.minimum(a[..., 3], b[..., 3]) - xp.maximum(a[..., 1], b[..., 1])
+    xp, (a_y1, a_x1, a_y2, a_x2), (b_y1, b_x1, b_y2, b_x2) = namespace_of(a), sides_of(a), sides_of(b)
+    height = xp.minimum(a_y2, b_y2) - xp.maximum(a_y1, b_y1)
+    width = xp.minimum(a_x2, b_x2) - xp.maximum(a_x1, b_x1)
     return xp.maximum(height, 0) * xp.maximum(width, 0)
 
 
@@ -91,12 +105,13 @@ def encode(boxes: Tensor, targets: Tensor, std: Sequence[float]) -> Tensor:
         [..., (dy, dx, log dh, log dw)]. Sides under 1e-3 count as 1e-3, so that no delta is infinite.
     """
     xp = namespace_of(boxes)
-    height = xp.maximum(boxes[..., 2] - boxes[..., 0], 1e-3)
-    width = xp.maximum(boxes[..., 3] - boxes[..., 1], 1e-3)
-    target_height = xp.maximum(targets[..., 2] - targets[..., 0], 1e-3)
-    target_width = xp.maximum(targets[..., 3] - targets[..., 1], 1e-3)
-    dy = (targets[..., 0] + targets[..., 2] - boxes[..., 0] - boxes[..., 2]) / (2 * height)
-    dx = (targets[..., 1] + targets[..., 3] - boxes[..., 1] - boxes[..., 3]) / (2 * width)
+    (y1, x1, y2, x2), (target_y1, target_x1, target_y2, target_x2) = sides_of(boxes), sides_of(targets)
+    height = xp.maximum(y2 - y1, 1e-3)
+    width = xp.maximum(x2 - x1, 1e-3)
+    target_height = xp.maximum(target_y2 - target_y1, 1e-3)
+    target_width = xp.maximum(target_x2 - target_x1, 1e-3)
+    dy = (target_y1 + target_y2 - y1 - y2) / (2 * height)
+    dx = (target_x1 + target_x2 - x1 - x2) / (2 * width)
     dh = xp.log(target_height / height)
     dw = xp.log(target_width / width)
     return xp.stack([dy / std[0], dx / std[1], dh / std[2], dw / std[3]], axis=-1)
@@ -114,12 +129,13 @@ def decode(deltas: Tensor, boxes: Tensor, std: Sequence[float], max_log_size: fl
         [..., 4].
     """
     xp = namespace_of(deltas)
-    height = boxes[..., 2] - boxes[..., 0]
-    width = boxes[..., 3] - boxes[..., 1]
-    center_y = boxes[..., 0] + 0.5 * height + deltas[..., 0] * std[0] * height
-    center_x = boxes[..., 1] + 0.5 * width + deltas[..., 1] * std[1] * width
-    new_height = xp.exp(xp.minimum(deltas[..., 2] * std[2], max_log_size)) * height
-    new_width = xp.exp(xp.minimum(deltas[..., 3] * std[3], max_log_size)) * width
+    (y1, x1, y2, x2), (dy, dx, dh, dw) = sides_of(boxes), sides_of(deltas)
+    height = y2 - y1
+    width = x2 - x1
+    center_y = y1 + 0.5 * height + dy * std[0] * height
+    center_x = x1 + 0.5 * width + dx * std[1] * width
+    new_height = xp.exp(xp.minimum(dh * std[2], max_log_size)) * height
+    new_width = xp.exp(xp.minimum(dw * std[3], max_log_size)) * width
     top = center_y - 0.5 * new_height
     left = center_x - 0.5 * new_width
     return xp.stack([top, left, top + new_height, left + new_width], axis=-1)
@@ -136,11 +152,9 @@ def clip(boxes: Tensor, window: Tensor) -> Tensor:
         [..., 4].
     """
     xp = namespace_of(boxes)
-    y1 = xp.clip(boxes[..., 0], window[..., 0], window[..., 2])
-    x1 = xp.clip(boxes[..., 1], window[..., 1], window[..., 3])
-    y2 = xp.clip(boxes[..., 2], window[..., 0], window[..., 2])
-    x2 = xp.clip(boxes[..., 3], window[..., 1], window[..., 3])
-    return xp.stack([y1, x1, y2, x2], axis=-1)
+    (y1, x1, y2, x2), (top, left, bottom, right) = sides_of(boxes), sides_of(window)
+    cut = [xp.clip(y1, top, bottom), xp.clip(x1, left, right), xp.clip(y2, top, bottom), xp.clip(x2, left, right)]
+    return xp.stack(cut, axis=-1)
 
 
 def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
