@@ -190,6 +190,9 @@ class Config(Settings, network="Mask R-CNN"):
     TRAIN_ROIS_PER_IMAGE = 200
     ROI_POSITIVE_RATIO = 0.33
     ROI_POSITIVE_IOU = 0.5
+    # None: one box head. [0.6]: a second one on the boxes that the first moved, which takes a region for an object from
+    # that IoU on; [0.6, 0.7]: a third one too (Cascade R-CNN, Cai 2018). The scores are the mean of all.
+    CASCADE_IOUS = None
     CROWD_OVERLAP = 0.7  # an anchor or region is ignored when a crowd covers this share of it (Detectron)
     POOL_SIZE = 7
     MASK_POOL_SIZE = 14
@@ -231,6 +234,8 @@ class Config(Settings, network="Mask R-CNN"):
         "mrcnn_mask_loss": 1.0,
         "mrcnn_point_loss": 1.0,  # of MASK_HEAD = "points" alone
         "mrcnn_attribute_loss": 1.0,  # of ATTRIBUTES alone
+        "mrcnn_cascade_class_loss": 0.5,  # of CASCADE_IOUS alone: of the second box head, and half of the third one
+        "mrcnn_cascade_bbox_loss": 0.5,
     }
 
     def check_together(self) -> None:

@@ -33,10 +33,11 @@ RESIZE_MODES = ("none", "square", "rectangle", "pad64", "crop")
 FIXED_CANVAS_MODES = ("square", "crop")  # all photos get a canvas of one shape
 YOLACT_LOSSES = ("yolact_class_loss", "yolact_bbox_loss", "yolact_mask_loss", "yolact_semantic_loss")
 LOSSES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss",
-          "mrcnn_point_loss", "mrcnn_attribute_loss")
+          "mrcnn_point_loss", "mrcnn_attribute_loss", "mrcnn_cascade_class_loss", "mrcnn_cascade_bbox_loss")
 PIXEL_LOSS_KINDS = ("cross-entropy", "focal", "dice", "jaccard")
 EXACT_ONLY = {  # {name: (the one value that Matterport's geometry takes, its default, and what that has in its place)}
     "MASK_HEAD": ("conv", "masks of its own"),
+    "CASCADE_IOUS": (None, "one box head"),
     "ROI_ALIGNED": (True, "crops of its own"),
     "SOFT_MASK_TARGETS": (False, "mask targets of its own"),
     "LABEL_SMOOTHING": (0.0, "losses of its own"),
@@ -120,6 +121,7 @@ _ROWS = (  # (rule, names of the settings that it holds for)
     (SIDES, "MINI_MASK_SHAPE MASK_SHAPE"),
     (COUNT, "MAX_GT_INSTANCES TRAIN_ROIS_PER_IMAGE POOL_SIZE MASK_POOL_SIZE ROI_SAMPLING_RATIO"),
     (SHARE, "ROI_POSITIVE_RATIO ROI_POSITIVE_IOU"),
+    (OrNone(Numbers(Number(0.01, 0.99)), [0.6]), "CASCADE_IOUS"),
     (COUNT, "DETECTION_MAX_INSTANCES"),
     (SHARE, "DETECTION_MIN_CONFIDENCE DETECTION_NMS_THRESHOLD"),
     (Number(0, 0.9), "LABEL_SMOOTHING"),
@@ -292,15 +294,25 @@ def check_mask_rcnn(config: object) -> None:
     if not config.USE_RPN_ROIS:
         raise ConfigError("USE_RPN_ROIS=False is not supported: regions come from the network's own proposals.")
     unused = () if config.MASK_HEAD == "points" else ("mrcnn_point_loss",)
+    unused += () if config.CASCADE_IOUS else ("mrcnn_cascade_class_loss", "mrcnn_cascade_bbox_loss")
     check_losses(config, LOSSES, unused + (() if config.ATTRIBUTES else ("mrcnn_attribute_loss",)))
     if config.CLASS_COUNTS is not None and len(config.CLASS_COUNTS) != config.NUM_CLASSES:
         raise ConfigError(
             f"CLASS_COUNTS={in_short(config.CLASS_COUNTS)}: give NUM_CLASSES={config.NUM_CLASSES} numbers of objects, "
             "the first that of background, or None, and train() counts."
         )
+    _check_cascade(config)
     _check_attributes(config)
     _check_masks(config)
     _check_geometry(config)
+
+
+def _check_cascade(config):
+    """Raise ConfigError for CASCADE_IOUS that do not rise from head to head, or are of more heads than there are."""
+    ious = [config.ROI_POSITIVE_IOU, *(config.CASCADE_IOUS or ())]
+    if len(ious) > 3 or any(later <= earlier for earlier, later in zip(ious, ious[1:])):
+        raise ConfigError(f"CASCADE_IOUS={in_short(config.CASCADE_IOUS)}: give one or two numbers, the first above "
+                          f"ROI_POSITIVE_IOU={config.ROI_POSITIVE_IOU} and the second above the first, as [0.6, 0.7].")
 
 
 def _check_attributes(config):

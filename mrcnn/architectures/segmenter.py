@@ -294,12 +294,13 @@ class Segmenter(Predictor, Trainable):
         return report
 
     def take_weights(self, path: str | os.PathLike, by_name: bool = False, exclude: Sequence[str] = (),
-                     fitting: bool = False) -> weights.LoadReport:
+                     fitting: bool = False, begin: bool = False) -> weights.LoadReport:
         """Take the weights of a file and nothing else: a new run stays one.
 
         Args:
             path, by_name, exclude: as for `load_weights`.
             fitting: leave layers that have other shapes in the file as they are.
+            begin: layers that the file lacks may begin with the weights of others.
 
         Returns:
             The LoadReport. Errors are those of `load_weights`.
@@ -315,7 +316,7 @@ class Segmenter(Predictor, Trainable):
             )
         exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
         stored = self.read_weights(path, exclude)
-        return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting)
+        return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting, begin)
 
     def _classes_loaded(self, report):
         """Whether the layers of classes are a file's, whose names of classes then hold."""

@@ -218,7 +218,7 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
     # Of another network what fits, as Matterport's users start a ResNet50 from COCO's ResNet101; one of its own has
     # to fit wholly.
     fitting = written["architecture"] != own
-    report = model.take_weights(path, by_name=fitting, fitting=fitting,
+    report = model.take_weights(path, by_name=fitting, fitting=fitting, begin=True,
                                 exclude=(*(() if same else model.training_model.layout.class_layers),
                                          *_other_attributes(model, written["config"])))
     print(f"{path}: {report}{model._in_force()}")

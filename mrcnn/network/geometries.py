@@ -5,6 +5,8 @@ This is a part of the assembly in `mask_rcnn.py`. The functions of `mrcnn.matter
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mrcnn.config import ANCHOR_OFFSETS, Settings
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
@@ -70,12 +72,17 @@ class ExactGeometry:
                     name: str | None = None) -> RegionCrops:
         return RegionCrops(strides, size, sampling_ratio, aligned, name=name)
 
-    def detections(self, name: str | None = None) -> Detections:
+    def deviations(self, stage: int = 1) -> np.ndarray:
+        """What box deltas are divided by at a place in a cascade, whose later heads move boxes less (Cai 2018)."""
+        return np.asarray(self.config.BBOX_STD_DEV, float) / stage
+
+    def detections(self, name: str | None = None, stage: int = 1) -> Detections:
+        """stage: place in a cascade of the head that the deltas are of."""
         config = self.config
         return self.detections_layer(
             config.DETECTION_MAX_INSTANCES,
             config.DETECTION_NMS_THRESHOLD,
-            config.BBOX_STD_DEV,
+            self.deviations(stage),
             name=name,
         )
 
@@ -94,15 +101,16 @@ class ExactGeometry:
             name=name,
         )
 
-    def region_targets(self, seed: int = 0, name: str | None = None,
-                       crowd_overlap: float | None = None) -> RegionTargets:
+    def region_targets(self, seed: int = 0, name: str | None = None, crowd_overlap: float | None = None,
+                       stage: int = 1) -> RegionTargets:
+        """stage: place in a cascade of the head that learns by them."""
         config = self.config
         return self.region_targets_layer(
             config.TRAIN_ROIS_PER_IMAGE,
             config.ROI_POSITIVE_RATIO,
-            config.ROI_POSITIVE_IOU,
+            (config.ROI_POSITIVE_IOU, *(config.CASCADE_IOUS or ()))[stage - 1],
             config.CROWD_OVERLAP if crowd_overlap is None else crowd_overlap,
-            config.BBOX_STD_DEV,
+            self.deviations(stage),
             seed=seed,
             name=name,
         )

@@ -8,6 +8,7 @@ import keras
 from keras import backend, initializers, layers, ops
 
 from mrcnn.network.backbones import normalisation
+from mrcnn.network.mask_rcnn_layout import names_of_stage
 from mrcnn.network.onnx_forms import DenseOnCrops, FlattenedCrops
 from mrcnn.network.some_cells import CellConv2D, OwnAnchors
 from mrcnn.ops import Tensor, roi_align
@@ -96,30 +97,34 @@ class BoxHead:
     The first dense layer over the flattened crop is the 7x7 valid convolution of Matterport's network, and is stored as
     such in its weight files.
 
+    Args:
+        stage: 1, or the place in a cascade, whose further heads have names of their own.
+
     Call:
         crops [N, size, size, F] -> (logits [N, C], deltas [N, C, 4]), of what `features` gives of them: [N, width]
     """
 
-    def __init__(self, width: int, classes: int, norm: str, train_bn: bool | None):
+    def __init__(self, width: int, classes: int, norm: str, train_bn: bool | None, stage: int = 1):
         self.classes = classes
-        rows = FlattenedCrops(name="mrcnn_class_flatten")
+        scores, boxes = names_of_stage(stage)
+        rows = FlattenedCrops(name=f"{scores}_flatten")
         self.layers = [rows]
         for index in (1, 2):
             dense = functools.partial(DenseOnCrops, crop_of=lambda: rows.crop) if index == 1 else layers.Dense
             self.layers += [
-                dense(width, name=f"mrcnn_class_conv{index}", kernel_initializer="he_uniform"),
+                dense(width, name=f"{scores}_conv{index}", kernel_initializer="he_uniform"),
                 # Without cells to average over, small groups would keep little more than signs: one group for all.
-                normalisation(norm, train_bn, f"mrcnn_class_bn{index}", groups=1),
-                layers.Activation("relu", name=f"mrcnn_class_relu{index}"),
+                normalisation(norm, train_bn, f"{scores}_bn{index}", groups=1),
+                layers.Activation("relu", name=f"{scores}_relu{index}"),
             ]
         # What scores are ranked by, and coordinates follow from, is float32 whatever the layers before compute in.
         self.logits = layers.Dense(
-            classes, name="mrcnn_class_logits", kernel_initializer=normal(0.01), dtype="float32"
+            classes, name=f"{scores}_logits", kernel_initializer=normal(0.01), dtype="float32"
         )
         self.deltas = layers.Dense(
-            classes * 4, name="mrcnn_bbox_fc", kernel_initializer=normal(0.001), dtype="float32"
+            classes * 4, name=f"{boxes}_fc", kernel_initializer=normal(0.001), dtype="float32"
         )
-        self.shape = layers.Reshape((classes, 4), name="mrcnn_bbox", dtype="float32")
+        self.shape = layers.Reshape((classes, 4), name=boxes, dtype="float32")
 
     def __call__(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         return self.answers(self.features(crops))
@@ -342,6 +347,23 @@ class RegionCrops(keras.layers.Layer):
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         channels = inputs["maps"][0].shape[-1]
         return keras.KerasTensor((inputs["boxes"].shape[0], self.size, self.size, channels), self.compute_dtype)
+
+
+class AllRegions(keras.layers.Layer):
+    """A padded table of boxes as a flat list, slots that hold nothing included.
+
+    call: [B, R, 4] -> {"boxes": [B * R, 4], "image_index": int32 [B * R]}.
+    """
+
+    def __init__(self, **kwargs: object):
+        super().__init__(trainable=False, **kwargs)
+
+    def call(self, boxes: Tensor) -> dict[str, Tensor]:
+        rows = ops.arange(ops.shape(boxes)[0] * boxes.shape[1], dtype="int32")
+        return {"boxes": ops.reshape(boxes, (-1, 4)), "image_index": rows // boxes.shape[1]}
+
+    def compute_output_spec(self, boxes: Tensor) -> dict[str, Tensor]:
+        return {"boxes": keras.KerasTensor((None, 4), "float32"), "image_index": keras.KerasTensor((None,), "int32")}
 
 
 class FlatRegions(keras.layers.Layer):

@@ -57,6 +57,14 @@ class Layout:
         """
         return value
 
+    def begins_as(self, layer: str) -> tuple[str, float] | None:
+        """What a layer that a file lacks may begin with: (another layer of the file, the factor of its weights).
+
+        Args:
+            layer: name.
+        """
+        return None
+
 
 def layout_of(model: object) -> Layout:
     """The layout that a Keras model was given by whoever built it (attribute `layout`); else one that names nothing."""

@@ -4,11 +4,12 @@ import functools
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from mrcnn.config import FIXED_CANVAS_MODES, Settings
 from mrcnn.network.attribute_head import AttributeHead, AttributeTargets, DetectionAttributes, possible_attributes
 from mrcnn.network.backbones import build_backbone
+from mrcnn.network.cascade import cascade_heads, detected_by_cascade, scores_of_regions, taught_to_cascade
 from mrcnn.network.detections import DetectionMasks
 from mrcnn.network.geometries import geometry_of
 from mrcnn.network.graph_files import GraphWithFiles
@@ -22,7 +23,7 @@ from mrcnn.network.heads import (
     place_of,
 )
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
-from mrcnn.network.onnx_forms import AsBefore, ByLevel
+from mrcnn.network.onnx_forms import ByLevel
 from mrcnn.network.point_head import PointFeatures, PointHead, TrainingPoints, subdivide
 from mrcnn.network.precision import layers_compute_in
 from mrcnn.network.pyramid import build_pyramid
@@ -70,6 +71,7 @@ def region_heads(config: Settings) -> dict:
             ),
         }
         heads["own_class"] = OwnClass(name="mrcnn_mask_own_class")
+        heads["cascade"] = cascade_heads(config, norm)
         if config.MASK_HEAD == "points":
             heads["points"] = PointHead(config.POINT_HEAD_CHANNELS, config.NUM_CLASSES)
             heads["point_features"] = PointFeatures(config.BACKBONE_STRIDES[0], name="mrcnn_mask_point_features")
@@ -135,18 +137,16 @@ def shared_stages(image: Tensor, config: Settings) -> dict:
 
 
 def detection_stages(stages: dict, heads: dict, asked: dict[str, Tensor], config: Settings) -> dict[str, Tensor]:
-    """Proposals -> box head on all of them -> detections -> mask head on the detections."""
+    """Proposals -> box head, or heads, on all of them -> detections -> mask head on the detections."""
     geometry, window = geometry_of(config), asked["window"]
     proposals = geometry.propose(
         {**stages["scored"], "window": window}, asked["image"], training=False, name="proposals"
     )
-    regions = AllRegions(name="detection_regions")(proposals["boxes"])
-    regions = ByLevel(heads["box_crops"].levels, name="regions_by_level")({"maps": stages["maps"], **regions})
-    crops = heads["box_crops"]({"maps": stages["maps"], **regions})
-    logits, deltas = (AsBefore(name=f"{name}_as_before")({"rows": rows, "order": regions["order"]})
-                      for name, rows in zip(("logits", "deltas"), heads["box"](crops)))
+    logits, deltas = scores_of_regions(stages, heads, proposals["boxes"], heads["box"])
     scored = {"logits": logits, "deltas": deltas, "boxes": proposals["boxes"], "valid": proposals["valid"]}
-    detections = geometry.detections(name="mrcnn_detection")(
+    if heads["cascade"]:
+        scored = detected_by_cascade(stages, heads, scored, window, config)
+    detections = geometry.detections("mrcnn_detection", stage=1 + len(heads["cascade"]))(
         {**scored, "window": window, "min_confidence": asked["min_confidence"]}
     )
     flat = FlatRegions(name="detection_rows")({key: detections[key] for key in ("valid", "boxes", "class_ids")})
@@ -210,6 +210,12 @@ def training_stages(stages: dict, heads: dict, image: Tensor, window: Tensor, tr
         **{f"anchor_{key}": value for key, value in anchor_targets.items()},
     }
     outputs.update(sampled_boxes(stages, heads, regions))
+    if heads["cascade"]:
+        said = {"logits": outputs["class_logits"], "deltas": outputs["box_deltas"], "slot": outputs["region_slot"],
+                "kept": outputs["region_valid"]}
+        outputs.update(taught_to_cascade(
+            stages, heads, regions, said, {**objects, "gt_class_ids": truth["gt_class_ids"]}, window, config
+        ))
     outputs.update(sampled_masks(stages, heads, regions, image, truth, config))
     return outputs
 
@@ -256,20 +262,3 @@ def sampled_masks(stages: dict, heads: dict, regions: dict[str, Tensor], image: 
         )
         outputs.update({f"attribute_{key}": value for key, value in described.items()})
     return outputs
-
-
-class AllRegions(keras.layers.Layer):
-    """A padded table of boxes as a flat list, slots that hold nothing included.
-
-    call: [B, R, 4] -> {"boxes": [B * R, 4], "image_index": int32 [B * R]}.
-    """
-
-    def __init__(self, **kwargs: object):
-        super().__init__(trainable=False, **kwargs)
-
-    def call(self, boxes: Tensor) -> dict[str, Tensor]:
-        rows = ops.arange(ops.shape(boxes)[0] * boxes.shape[1], dtype="int32")
-        return {"boxes": ops.reshape(boxes, (-1, 4)), "image_index": rows // boxes.shape[1]}
-
-    def compute_output_spec(self, boxes: Tensor) -> dict[str, Tensor]:
-        return {"boxes": keras.KerasTensor((None, 4), "float32"), "image_index": keras.KerasTensor((None,), "int32")}

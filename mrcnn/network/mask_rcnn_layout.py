@@ -5,6 +5,7 @@ the 7x7 and 1x1 convolutions that they are arithmetically.
 """
 
 import dataclasses
+import re
 
 from mrcnn.network.layout import Layout
 from mrcnn.ops import Tensor
@@ -15,6 +16,20 @@ ATTRIBUTE_LAYERS = (  # the attribute head's with weights; the shape of the last
     "mrcnn_attribute_pattern1", "mrcnn_attribute_pattern2", "mrcnn_attribute_pattern3",
     "mrcnn_attribute_fc1", "mrcnn_attribute",
 )
+
+
+FURTHER_STAGES = 2, 3  # of a cascade of box heads
+STAGE = re.compile(r"(mrcnn_class|mrcnn_bbox)_stage(\d)(.*)")
+
+
+def names_of_stage(stage: int) -> tuple[str, str]:
+    """How the names of a box head's layers begin: (those of its scores and before, those of its deltas).
+
+    Args:
+        stage: 1, or the place in a cascade.
+    """
+    mark = f"_stage{stage}" if stage > 1 else ""
+    return f"mrcnn_class{mark}", f"mrcnn_bbox{mark}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +55,18 @@ class MaskRCNNLayout(Layout):
             return value[..., 1::2] - value[..., 0::2]
         return value
 
+    def begins_as(self, layer: str) -> tuple[str, float] | None:
+        # Deltas of the second head are over half the deviations, so the same movement is twice the number.
+        found = STAGE.fullmatch(layer)
+        if not found:
+            return None
+        return found[1] + found[3], float(found[2]) if found[1] == "mrcnn_bbox" else 1.0
+
 
 MASK_RCNN = MaskRCNNLayout(
     heads=r"(mrcnn\_.*)|(rpn\_.*)|(fpn\_.*)",
-    class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point"),
+    class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point", *(
+        name for stage in FURTHER_STAGES for name in map("{}_{}".format, names_of_stage(stage), ("logits", "fc")))),
     answer_layers=("rpn_class_raw", "rpn_bbox_pred", *ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"),
     parts={
         "proposal head": ("rpn_",),

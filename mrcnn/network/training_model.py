@@ -9,12 +9,14 @@ from keras import ops
 from mrcnn.errors import ConfigError
 from mrcnn.network import losses
 from mrcnn.network.graph_files import GraphWithFiles
+from mrcnn.network.mask_rcnn_layout import FURTHER_STAGES
 from mrcnn.ops import Tensor
 from mrcnn.ops.native_replicas import total_over_replicas
 
 LOSS_NAMES = ("rpn_class_loss", "rpn_bbox_loss", "mrcnn_class_loss", "mrcnn_bbox_loss", "mrcnn_mask_loss")
 POINT_LOSS_NAME = "mrcnn_point_loss"  # of MASK_HEAD="points" alone
 ATTRIBUTE_LOSS_NAME = "mrcnn_attribute_loss"  # of ATTRIBUTES alone
+CASCADE_LOSS_NAMES = ("mrcnn_cascade_class_loss", "mrcnn_cascade_bbox_loss")  # of CASCADE_IOUS alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +85,7 @@ class TrainingModel(NamedLosses):
                  box_head: BoxHeadLosses = BoxHeadLosses()):
         names = LOSS_NAMES + ((POINT_LOSS_NAME,) if "point_logits" in outputs else ())
         names += (ATTRIBUTE_LOSS_NAME,) if "attribute_logits" in outputs else ()
+        names += CASCADE_LOSS_NAMES if "stage2_logits" in outputs else ()
         super().__init__(inputs, outputs, {name: loss_weights[name] for name in names}, "mask_rcnn_training")
         self.box_head = box_head
 
@@ -95,7 +98,7 @@ class TrainingModel(NamedLosses):
 
 
 def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLosses()) -> dict[str, Tensor]:
-    """The losses of the training graph's outputs, by name: five, and those of the point and attribute heads, if any.
+    """The losses of the training graph's outputs, by name: five, and those of the parts that not all networks have.
 
     Raises:
         ConfigError: if the class loss lacks the objects of each class.
@@ -127,7 +130,7 @@ def named_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses = BoxHeadLo
         values[POINT_LOSS_NAME] = losses.mrcnn_point_loss(
             outputs["point_logits"], outputs["mask_valid"], outputs["point_targets"]
         )
-    return {**values, **attribute_losses(outputs)}
+    return {**values, **attribute_losses(outputs), **cascade_losses(outputs, box_head)}
 
 
 def attribute_losses(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -138,3 +141,24 @@ def attribute_losses(outputs: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs["attribute_logits"], outputs["attribute_targets"], outputs["attribute_counted"]
     )
     return {ATTRIBUTE_LOSS_NAME: loss}
+
+
+def cascade_losses(outputs: dict[str, Tensor], box_head: BoxHeadLosses) -> dict[str, Tensor]:
+    """The losses of the second box head and half of those of the third, by name; nothing where there is one head."""
+    scores, boxes = [], []
+    for stage in FURTHER_STAGES:
+        if f"stage{stage}_logits" not in outputs:
+            break
+        logits, deltas, regions, class_ids, image_index, positive, valid, target = (
+            outputs[f"stage{stage}_{name}"] for name in
+            ("logits", "box_deltas", "boxes", "class_ids", "image_index", "positive", "valid", "deltas")
+        )
+        active = ops.take(outputs["active_classes"], image_index, axis=0)
+        share = 0.5 ** len(scores)
+        scores.append(share * losses.mrcnn_class_loss(
+            logits, class_ids, valid, active, box_head.smoothing, box_head.class_loss, box_head.class_counts
+        ))
+        boxes.append(share * losses.mrcnn_bbox_loss(
+            deltas, class_ids, positive, valid, target, box_head.box_loss, regions, [v / stage for v in box_head.std]
+        ))
+    return dict(zip(CASCADE_LOSS_NAMES, (sum(scores), sum(boxes)))) if scores else {}

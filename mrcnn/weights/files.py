@@ -34,10 +34,11 @@ class LoadReport:
     unused: list  # in the file, not in the model
     excluded: list
     mismatched: list = dataclasses.field(default_factory=list)  # of other shapes in the file, and left as they were
+    copied: list = dataclasses.field(default_factory=list)  # not in the file, begun with the weights of another layer
 
     def __str__(self):
         parts = [f"{len(self.loaded)} layers loaded"]
-        for word in ("missing", "unused", "excluded", "mismatched"):
+        for word in ("missing", "copied", "unused", "excluded", "mismatched"):
             names = getattr(self, word)
             if names:
                 shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
@@ -116,7 +117,7 @@ def write_weights(path: str | os.PathLike, model: object, attributes: dict | Non
 
 
 def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, exclude: Sequence[str] = (),
-                 stored: dict[str, dict] | None = None, fitting: bool = False) -> LoadReport:
+                 stored: dict[str, dict] | None = None, fitting: bool = False, begin: bool = False) -> LoadReport:
     """Read a weight file into a model, all of it or nothing.
 
     Args:
@@ -126,6 +127,8 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
         exclude: names of layers to leave alone, or one name.
         stored: {layer: {weight name: array}} of the file, where it is not HDF5.
         fitting: layers of other shapes are left alone; otherwise they are an error.
+        begin: a training begins with the file: layers that it lacks begin as the layout says (`Layout.begins_as`), as
+            they do where by_name is set too.
 
     Returns:
         LoadReport.
@@ -144,12 +147,15 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
     for name, layer in layers.items():
         if name in exclude:
             continue
-        if name not in stored:
+        source, factor = name, 1.0
+        if name not in stored and (by_name or begin):
+            source, factor = layout.begins_as(name) or (name, 1.0)
+        if source not in stored or source in exclude:
             report.missing.append(name)
             continue
         try:
-            values += _matched(path, layer, stored[name], layout)
-            report.loaded.append(name)
+            values += _matched(path, layer, source, stored[source], layout, factor)
+            (report.loaded if source == name else report.copied).append(name)
         except CheckpointError as error:
             if fitting and isinstance(error, _Mismatch):
                 report.mismatched.append(name)
@@ -193,9 +199,9 @@ class _Mismatch(CheckpointError):
     """A layer that is another one in the file."""
 
 
-def _matched(path, layer, stored, layout):
-    """[(variable, value)] of one layer, checked."""
-    name, matched = layer.name, []
+def _matched(path, layer, name, stored, layout, factor):
+    """[(variable, value)] of one layer, checked; its name is that in the file, by which its weights count so often."""
+    matched = []
     for weight, variable in zip(weight_names(layer), layer.weights):
         if weight not in stored:
             raise _Mismatch(
@@ -216,7 +222,7 @@ def _matched(path, layer, stored, layout):
             )
         if not np.isfinite(value).all():
             raise CheckpointError(f"{path}: {name}/{weight} holds NaN or infinity: use an earlier checkpoint.")
-        matched.append((variable, value))
+        matched.append((variable, value if factor == 1 else factor * value))
     return matched
 
 
