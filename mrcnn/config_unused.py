@@ -118,6 +118,8 @@ _ROWS = (
 _LOSS_ROWS = (
     Row("mrcnn_point_loss", lambda c: c.MASK_HEAD != "points", "MASK_HEAD is {c.MASK_HEAD}", "MASK_HEAD=points",
         Config),
+    Row("mrcnn_cascade_class_loss", lambda c: not c.CASCADE_IOUS, "CASCADE_IOUS is None", "CASCADE_IOUS", Config),
+    Row("mrcnn_cascade_bbox_loss", lambda c: not c.CASCADE_IOUS, "CASCADE_IOUS is None", "CASCADE_IOUS", Config),
     Row("mrcnn_attribute_loss", lambda c: not c.ATTRIBUTES, "ATTRIBUTES is None", "ATTRIBUTES", Config),
     Row("auxiliary_loss", lambda c: not c.AUXILIARY_HEAD, "AUXILIARY_HEAD is False", "AUXILIARY_HEAD=True",
         DeepLabSettings),

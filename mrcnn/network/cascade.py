@@ -47,7 +47,8 @@ class MovedRegions(keras.layers.Layer):
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
         boxes, logits = inputs["boxes"], ops.stop_gradient(ops.cast(inputs["logits"], "float32"))
-        best = ops.cast(ops.argmax(logits[:, 1:], axis=-1), "int32") + 1
+        # Not argmax, which looks at the bits of zeros on TensorFlow and so has no place in exported files.
+        best = ops.cast(ops.top_k(logits[:, 1:], 1)[1][:, 0], "int32") + 1
         deltas = ops.stop_gradient(ops.cast(inputs["deltas"], "float32"))
         deltas = ops.take_along_axis(deltas, best[:, None, None], axis=1)[:, 0]
         batch, slots = ops.shape(boxes)[0], boxes.shape[1]

@@ -23,9 +23,9 @@ def reads():
 
 
 def test_the_rules_name_all_settings_that_one_geometry_alone_reads(reads):
-    # MASK_HEAD is read in both, and says in Matterport's that there are no points.
+    # MASK_HEAD and CASCADE_IOUS are read in both, and say in Matterport's that there are no points and no more heads.
     alone = reads["exact"] - reads["matterport"]
-    assert alone == set(EXACT_ONLY) - {"MASK_HEAD"} | set(PASSED_OVER["matterport"])
+    assert alone == set(EXACT_ONLY) - {"MASK_HEAD", "CASCADE_IOUS"} | set(PASSED_OVER["matterport"])
     assert reads["matterport"] - reads["exact"] == set(PASSED_OVER["exact"])
 
 
