@@ -49,6 +49,7 @@ ROWS = {  # name: options beside those of the base, which come later and so win
     "aspect buckets": "--set ASPECT_BUCKETS=true",
     "masks 56x56": "--set MASK_SHAPE=[56,56] --set MINI_MASK_SHAPE=[112,112]",
     "point head": "--set MASK_HEAD=points --set MINI_MASK_SHAPE=[112,112]",
+    "cascade 0.6": "--set CASCADE_IOUS=[0.6]",
     "256 regions": "--set TRAIN_ROIS_PER_IMAGE=256 --set POST_NMS_ROIS_TRAINING=1000",
     "random start": "--weights none",
 }

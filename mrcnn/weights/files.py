@@ -164,8 +164,9 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
     _refuse_mismatched(path, mismatched, stored, report)
     if not by_name and (report.missing or set(report.unused) - set(exclude)):
         raise CheckpointError(
-            f"{path} is of another architecture: {report}. Set BACKBONE and NORM as in the run that wrote it, or "
-            "pass by_name=True to load what matches."
+            f"{path} is of another architecture: {report}. Set BACKBONE, NORM and the parts that not all have "
+            "(MASK_HEAD, CASCADE_IOUS) as in the run that wrote it, or pass by_name=True to load what matches; a new "
+            "run may begin with it."
         )
     for variable, value in values:
         variable.assign(value)

@@ -200,6 +200,26 @@ def test_a_resnet50_takes_what_fits_of_cocos_resnet101(tmp_path, capsys):
         assert not (np.asarray(layers[name].weights[0]) == 0.25).all()
 
 
+def test_a_cascade_begins_with_the_box_head_of_a_plain_run(tmp_path, capsys):
+    options = fashion.build_parser().parse_args(["train", "--logs", str(tmp_path)])
+    names = ["BG", "hat", "coat", "shoe"]
+    plain = MaskRCNN("training", TinyConfig(), str(tmp_path))
+    plain.class_names = names
+    plain.save_weights(tmp_path / "plain.h5")
+    cascade = MaskRCNN("training", TinyConfig(CASCADE_IOUS=[0.6]), str(tmp_path))
+    with pytest.raises(CheckpointError, match="6 missing .*CASCADE_IOUS.* as in the run that wrote it"):
+        cascade.load_weights(tmp_path / "plain.h5")
+    fashion_runs.load_pretrained(cascade, str(tmp_path / "plain.h5"), options, SimpleNamespace(class_names=names))
+    assert "6 copied (mrcnn_class_stage2_conv1" in capsys.readouterr().out
+    theirs, mine = plain.training_model.get_layer("mrcnn_bbox_fc"), cascade.training_model.get_layer(
+        "mrcnn_bbox_stage2_fc")
+    np.testing.assert_allclose(np.asarray(mine.kernel), 2 * np.asarray(theirs.kernel), rtol=1e-6)
+    # Of other classes what does not follow from these is taken.
+    fashion_runs.load_pretrained(cascade, str(tmp_path / "plain.h5"), options,
+                                 SimpleNamespace(class_names=["BG", "cap", "bag", "sock"]))
+    assert "4 copied" in capsys.readouterr().out
+
+
 def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_one(tmp_path):
     path = tmp_path / "fashion20270101T0000" / "mask_rcnn_fashion_0001.h5"
     path.parent.mkdir()

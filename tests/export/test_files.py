@@ -52,6 +52,7 @@ class Rectangles(TinyConfig):
     DETECTION_MIN_CONFIDENCE = 0.5
     ATTRIBUTES = ["plain", "striped", "long"]
     ATTRIBUTE_PAIRS = [[], [0, 1], [0, 2], [1]]
+    CASCADE_IOUS = [0.6]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def model(tmp_path_factory):
     """A network with random weights, but sure of what it says, so that scores and masks are far apart."""
     model = MaskRCNN("inference", Rectangles(), str(tmp_path_factory.mktemp("logs")))
     for name, factor in (("mrcnn_class_logits", 60), ("mrcnn_mask", 500), ("mrcnn_bbox_fc", 100),
-                         ("mrcnn_attribute", 10)):
+                         ("mrcnn_class_stage2_logits", 60), ("mrcnn_bbox_stage2_fc", 100), ("mrcnn_attribute", 10)):
         layer = model.inference_model.get_layer(name)
         layer.kernel.assign(layer.kernel * factor)
     model.class_names = ["BG", "red", "green", "blue"]
