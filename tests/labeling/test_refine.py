@@ -71,6 +71,7 @@ def test_steps_follow_in_order_with_their_settings(monkeypatch):
         return run
 
     monkeypatch.setattr("mrcnn.labeling.refine.STEPS", {"a": step("a"), "b": step("b")})
+    monkeypatch.setattr("mrcnn.config_chains.SETTINGS", dict.fromkeys("ab", ("weight", "iterations")))
     result = build_chain(" b:iterations=2, a:weight=0.5,b")(PHOTO, np.zeros((10, 10, 2), np.float32))
     assert calls == [("b", 1.0, 2), ("a", 0.5, 5), ("b", 1.0, 5)]
     assert (result == 3).all()
@@ -111,6 +112,7 @@ def test_a_large_photo_is_refined_at_a_bounded_size(monkeypatch):
     monkeypatch.setattr("mrcnn.labeling.refine.STEPS",
                         {"look": lambda image, probabilities: seen.append((image.shape, probabilities.shape))
                          or probabilities})
+    monkeypatch.setattr("mrcnn.config_chains.SETTINGS", {"look": ()})
     labels = np.zeros((40, 80), int)
     labels[8:32, 16:64] = 1
     result = build_chain("look", longest=20)(np.zeros((40, 80, 3), np.uint8), as_probabilities(labels))

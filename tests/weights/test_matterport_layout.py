@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tiny import TinyConfig
 
+from mrcnn.config_backbones import OWN_BACKBONES
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNET_BLOCKS
 from mrcnn.network.mask_rcnn import build_mask_rcnn
@@ -92,9 +93,10 @@ def write(path, root=None, text=bytes):
 
 @pytest.fixture(scope="module")
 def model():
-    RESNET_BLOCKS["resnet_few"] = BLOCKS
-    yield build_mask_rcnn(TinyConfig(BACKBONE="resnet_few", NORM="batch"))[0]
-    del RESNET_BLOCKS["resnet_few"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RESNET_BLOCKS, "resnet_few", BLOCKS)
+        patch.setattr("mrcnn.config_backbones.OWN_BACKBONES", (*OWN_BACKBONES, "resnet_few"))
+        yield build_mask_rcnn(TinyConfig(BACKBONE="resnet_few", NORM="batch"))[0]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mrcnn import architectures
+from mrcnn.config_backbones import OWN_BACKBONES
 from mrcnn.errors import CheckpointError
 from mrcnn.network.backbones import RESNETS_V1_5
 
@@ -82,6 +83,7 @@ def path(reference, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def short_resnet(monkeypatch):
     monkeypatch.setitem(RESNETS_V1_5, "resnet_short_v1_5", (1, 1, 1, 1))
+    monkeypatch.setattr("mrcnn.config_backbones.OWN_BACKBONES", (*OWN_BACKBONES, "resnet_short_v1_5"))
 
 
 def test_heads_compute_what_pytorch_computes(reference, path):
