@@ -52,7 +52,6 @@ class Rectangles(TinyConfig):
     DETECTION_MIN_CONFIDENCE = 0.5
     ATTRIBUTES = ["plain", "striped", "long"]
     ATTRIBUTE_PAIRS = [[], [0, 1], [0, 2], [1]]
-    CASCADE_IOUS = [0.6]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ def model(tmp_path_factory):
     """A network with random weights, but sure of what it says, so that scores and masks are far apart."""
     model = MaskRCNN("inference", Rectangles(), str(tmp_path_factory.mktemp("logs")))
     for name, factor in (("mrcnn_class_logits", 60), ("mrcnn_mask", 500), ("mrcnn_bbox_fc", 100),
-                         ("mrcnn_class_stage2_logits", 60), ("mrcnn_bbox_stage2_fc", 100), ("mrcnn_attribute", 10)):
+                         ("mrcnn_attribute", 10)):
         layer = model.inference_model.get_layer(name)
         layer.kernel.assign(layer.kernel * factor)
     model.class_names = ["BG", "red", "green", "blue"]
@@ -202,6 +201,21 @@ def test_a_savedmodel_runs_where_there_is_neither_mrcnn_nor_keras(model, exporte
     expected = network_detections(model, canvas, window)
     names = [model.class_names[i] for i in expected["class_ids"]]
     assert [line.split()[0] for line in done.stdout.splitlines()] == names and names
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("format", ["onnx", "litert"])
+def test_a_file_of_a_cascade_gives_what_the_network_gives(format, tmp_path):
+    skip_without_packages(format)
+    keras.utils.set_random_seed(0)
+    config = Rectangles(ATTRIBUTES=None, ATTRIBUTE_PAIRS=None, CASCADE_IOUS=[0.6])
+    cascade = MaskRCNN("inference", config, str(tmp_path))
+    for name, factor in (("class_logits", 60), ("class_stage2_logits", 60), ("mask", 500), ("bbox_stage2_fc", 100)):
+        layer = cascade.inference_model.get_layer(f"mrcnn_{name}")
+        layer.kernel.assign(layer.kernel * factor)
+    about = export(cascade, str(tmp_path / "cascade"), format, photos=[photo(40, 60)], **OPTIONS[format])
+    assert about["checked"]["objects"] > 3 and about["checked"]["largest_difference"] < 1e-3
 
 
 @pytest.mark.slow

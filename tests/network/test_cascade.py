@@ -69,6 +69,17 @@ def test_regions_move_by_their_best_class():
     np.testing.assert_allclose(moved(window=np.array([[0, 0, 31, 64]], "float32"))[0, 0], [12, 10, 31, 50], atol=1e-4)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="files are exported by TensorFlow")
+def test_exported_files_have_the_operations_that_choose_the_class():
+    import tensorflow as tf
+
+    given = {"logits": (None, 3), "deltas": (None, 3, 4), "boxes": (1, 5, 4), "window": (1, 4)}
+    layer = MovedRegions(STD)
+    graph = tf.function(lambda inputs: layer.call(inputs)).get_concrete_function(
+        {name: tf.TensorSpec(shape, tf.float32) for name, shape in given.items()}).graph
+    assert not {"Bitcast", "BitwiseAnd", "ArgMax"} & {operation.type for operation in graph.get_operations()}
+
+
 def test_detection_is_that_of_the_last_head_by_the_mean_of_all(networks):
     inference = networks[1]
     names = ("mrcnn_class_logits", "mrcnn_bbox", "mrcnn_class_stage2_logits", "mrcnn_bbox_stage2",
