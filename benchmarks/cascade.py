@@ -31,7 +31,8 @@ SETTINGS = ("--preset ccp --set IMAGE_MIN_DIM=0 --set IMAGE_MAX_DIM=256 --set WA
 
 def command(*arguments):
     """Run a command of mrcnn; its output goes to the error stream."""
-    subprocess.run([sys.executable, "-m", "mrcnn", *arguments], check=True, stdout=sys.stderr, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "mrcnn", *arguments], check=True, stdout=sys.stderr,
+                   env={**os.environ, "PYTHONPATH": ROOT})
 
 
 def checkpoint_of(folder):

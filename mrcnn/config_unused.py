@@ -135,15 +135,12 @@ def unused(config: Settings) -> dict[str, list[str]]:
     Returns:
         {name: lines that tell of it}.
     """
-    ours, found = type(config)._of_network(), {}
+    ours = type(config)._of_network()
     values, defaults = config.to_dict(), ours().to_dict()
     told = PASSED_OVER.get(getattr(config, "GEOMETRY", None), {})  # by check()
-    for row in _ROWS:
-        for name in row.names.split():
-            if name not in defaults or name in (*found, *told) or values[name] == defaults[name]:
-                continue
-            if _holds(row, name, ours) and row.dead(config):
-                found[name] = [_line(name, values[name], row, config)]
+    names = [name for row in _ROWS for name in row.names.split() if name in defaults and name not in told]
+    changed = [name for name in names if values[name] != defaults[name]]
+    found = {name: [line] for name in changed if (line := why_unused(name, config))}
     weights, own = values.get("LOSS_WEIGHTS") or {}, defaults["LOSS_WEIGHTS"]
     for row in _LOSS_ROWS:
         name = row.names
@@ -151,6 +148,23 @@ def unused(config: Settings) -> dict[str, list[str]]:
         if changed and _holds(row, name, ours) and row.dead(config):
             found.setdefault("LOSS_WEIGHTS", []).append(_line(f"LOSS_WEIGHTS[{name!r}]", weights[name], row, config))
     return found
+
+
+def why_unused(name: str, config: Settings) -> str | None:
+    """Why a setting has no effect beside the others, whatever its value.
+
+    Args:
+        name: of the setting.
+        config: the settings.
+
+    Returns:
+        A line, or None where it has an effect.
+    """
+    ours = type(config)._of_network()
+    for row in _ROWS:
+        if name in row.names.split() and _holds(row, name, ours) and row.dead(config):
+            return _line(name, config.to_dict()[name], row, config)
+    return None
 
 
 def _holds(row, name, network):

@@ -207,8 +207,9 @@ def search_values(options: argparse.Namespace) -> None:
     config = base_config(options)  # which knows the settings of the network
     search = [parse_search(text, config) for text in options.search or DEFAULT_SEARCH]
     overrides = overrides_of(options)
-    written = written_by(options)["config"] or {}  # settings that come with weights
-    refuse_idle(search, lambda name: overrides.get(name, written.get(name, getattr(config, name, None))))
+    known = config().to_dict()
+    written = {name: value for name, value in (written_by(options)["config"] or {}).items() if name in known}
+    refuse_idle(search, lambda values: config(**{**written, **overrides, **values}))
     if options.steps:
         overrides["STEPS_PER_EPOCH"] = options.steps
     text = overrides.pop("STAGES", DEFAULT_STAGES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,13 +29,6 @@ IDLE = {
                     "it changes no weight and no figure"),
     "NUM_CLASSES": "it follows the data", "CLASSES": "the data is read once, before the first trial",
     "STAGES": "trials have those of --stages, whose highest rate LEARNING_RATE searches",
-}
-NEEDS = {  # {name: (setting that it depends on, values of that with which it is read)}
-    **dict.fromkeys(("POINT_HEAD_CHANNELS", "POINT_HEAD_SUBDIVISIONS", "POINT_HEAD_TRAINING_POINTS",
-                     "POINT_HEAD_INFERENCE_POINTS"), ("MASK_HEAD", ("points",))),
-    **dict.fromkeys(("LR_PLATEAU_FACTOR", "LR_PLATEAU_PATIENCE", "VALIDATION_STEPS"), ("LR_SCHEDULE", ("plateau",))),
-    "LR_STEPS": ("LR_SCHEDULE", ("step",)), "LEARNING_MOMENTUM": ("OPTIMIZER", ("sgd",)),
-    "MINI_MASK_SHAPE": ("USE_MINI_MASK", (True,)), "CLASS_COUNTS": ("CLASS_LOSS", ("class-balanced", "seesaw")),
 }
 
 
@@ -92,35 +85,46 @@ def parse_search(text: str, config: type[Settings]) -> Search:
     return Search(name, low, high, log)
 
 
-def refuse_idle(search: Sequence[Search], value_of: Callable[[str], object]) -> None:
+def refuse_idle(search: Sequence[Search], config_of: Callable[[dict], Settings]) -> None:
     """Refuse a search among trials that cannot differ, one of which would be called the best.
 
     Args:
         search: what is searched.
-        value_of: function from the name of a setting to the value that trials begin with.
+        config_of: function from {setting: value} to the settings of a trial with these.
 
     Raises:
         UsageError: naming the setting and the reason.
     """
-    from mrcnn.config_rules import PASSED_OVER  # with which numpy comes
-
-    needs = {**dict.fromkeys(PASSED_OVER["matterport"], ("GEOMETRY", ("exact",))),
-             **dict.fromkeys(PASSED_OVER["exact"], ("GEOMETRY", ("matterport",))), **NEEDS}
-    values = {one.name: [parse_setting(f"{one.name}={choice}")[1] for choice in one.choices] for one in search}
     for one in search:
         if one.name in IDLE:
             raise UsageError(f"--search {one.name}: {IDLE[one.name]}, so that the trials would not differ: leave it "
                              "out.")
-        other, needed = needs.get(one.name, (None, ()))
-        if other and not any(value in needed for value in values.get(other) or [value_of(other)]):
-            with_it = f"{other}={_plain(needed[0])}"
-            raise UsageError(f"--search {one.name}: it is read with {with_it} alone, so that the trials would not "
-                             f"differ: add --set {with_it}, or leave it out.")
+        others = [other for other in search if other is not one]
+        told = []
+        for values in itertools.product(_ends(one), *map(_ends, others)):
+            names = (one.name, *(other.name for other in others))
+            told.append(_no_effect(one.name, config_of(dict(zip(names, values, strict=True)))))
+        if all(told):
+            raise UsageError(f"--search {one.name}: the trials would not differ: {told[0]}")
 
 
-def _plain(value):
-    """A setting as --set reads it."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _ends(one):
+    """The choices of a search, or the ends of its range."""
+    return [parse_setting(f"{one.name}={choice}")[1] for choice in one.choices] or [one.low, one.high]
+
+
+def _no_effect(name, config):
+    """Why a setting has no effect beside the others of a trial; None where it has one."""
+    from mrcnn.config_rules import PASSED_OVER  # with which numpy comes
+    from mrcnn.config_unused import why_unused
+
+    if name == "VALIDATION_STEPS" and config.LR_SCHEDULE != "plateau":
+        return "VALIDATION_STEPS steers nothing but LR_SCHEDULE=plateau; leave it out, or set LR_SCHEDULE=plateau."
+    geometry = getattr(config, "GEOMETRY", None)
+    if name in PASSED_OVER.get(geometry, {}):
+        other = next(one for one in PASSED_OVER if one != geometry)
+        return f"GEOMETRY={geometry} passes over {name}; leave it out, or set GEOMETRY={other}."
+    return why_unused(name, config)
 
 
 def _choices(text, values):

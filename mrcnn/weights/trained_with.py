@@ -5,6 +5,7 @@ import os
 from mrcnn.config import RULES, Settings
 from mrcnn.config_rules import PASSED_OVER, in_short
 from mrcnn.config_unused import unused
+from mrcnn.config_uses import DETECTION, LABELS, USES, VIEWS
 from mrcnn.weights.stem import told_of_mean_pixel
 
 # They say what the numbers of a network stand for: the weights fit others too, and then mean something else.
@@ -15,12 +16,11 @@ READING = (
     "UNET_UPSAMPLING"
 ).split()
 # They do not act on the weights that a training makes: names, what is the machine's, and what detection alone reads.
-OUTSIDE_TRAINING = (
-    "NAME GPU_COUNT IMAGES_PER_GPU WORKERS COMPUTE_BACKBONE_SHAPE GRADIENT_CHECKPOINTING TEST_FLIP TEST_SCALES "
-    "LABEL_REFINE PRE_NMS_PER_LEVEL_INFERENCE POST_NMS_ROIS_INFERENCE POINT_HEAD_SUBDIVISIONS "
-    "POINT_HEAD_INFERENCE_POINTS ATTRIBUTE_MIN_CONFIDENCE DETECTION_MAX_INSTANCES DETECTION_MIN_CONFIDENCE "
-    "DETECTION_NMS_THRESHOLD MASK_SCORES YOLACT_NMS YOLACT_NMS_CANDIDATES MEAN_PIXEL"  # the last is told at loading
-).split()
+OUTSIDE_TRAINING = {name for name, use in USES.items() if use in (VIEWS, DETECTION, LABELS)} | set(
+    "NAME GPU_COUNT IMAGES_PER_GPU WORKERS COMPUTE_BACKBONE_SHAPE GRADIENT_CHECKPOINTING PRE_NMS_PER_LEVEL_INFERENCE "
+    "POST_NMS_ROIS_INFERENCE POINT_HEAD_SUBDIVISIONS POINT_HEAD_INFERENCE_POINTS "
+    "MEAN_PIXEL".split()  # which is told at loading
+)
 
 
 def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings, whole: bool = True) -> list[str]:

@@ -110,7 +110,7 @@ def test_optuna_is_named_where_it_is_missing(tmp_path, monkeypatch, capsys):
     (["--search", "LEARNING_RATE=1"], "--search LEARNING_RATE=1"),
     (["--trials", "0"], "0 is less than 1"),
     (["--search", "DETECTION_MIN_CONFIDENCE=0.2,0.9"], "so that the trials would not differ"),
-    (["--search", "POINT_HEAD_CHANNELS=64,128"], "it is read with MASK_HEAD=points alone"),
+    (["--search", "POINT_HEAD_CHANNELS=64,128"], "MASK_HEAD is conv; leave it out, or set MASK_HEAD=points"),
 ])
 def test_bad_usage_is_one_line(capsys, tmp_path, arguments, message):
     assert fashion.main(["tune", "--logs", str(tmp_path), *arguments]) == 2

@@ -4,7 +4,7 @@ import pytest
 
 from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.stage_options import Stage, stages_text
-from mrcnn.commands.tune_search import IDLE, NEEDS, Search, parse_search, refuse_idle, scaled_stages
+from mrcnn.commands.tune_search import Search, parse_search, refuse_idle, scaled_stages
 from mrcnn.errors import ConfigError, UsageError
 
 RATE = Search("LEARNING_RATE", 1e-4, 1e-2, True)
@@ -46,21 +46,24 @@ def test_a_setting_that_does_not_exist():
     ("DETECTION_MIN_CONFIDENCE=0.2,0.9", "measured on objects of a score of 0.05 or more"), ("NAME=a,b", "no figure"),
     ("WORKERS=0:4", "no figure"), ("NUM_CLASSES=3:5", "follows the data"), ("LABEL_REFINE=slic,crf", "refinement"),
     ("ATTRIBUTE_MIN_CONFIDENCE=0.2,0.5", "attributes"), ("CLASSES=hat,coat", "read once"),
-    ("POINT_HEAD_CHANNELS=64,128", "read with MASK_HEAD=points alone.* add --set MASK_HEAD=points"),
+    ("POINT_HEAD_CHANNELS=64,128", "would not differ: .*MASK_HEAD is conv; leave it out, or set MASK_HEAD=points"),
+    ("ATTRIBUTES_PARTIAL=true,false", "ATTRIBUTES is None"), ("VALIDATION_STEPS=3:9", "LR_SCHEDULE=plateau"),
     ("LR_STEPS=[0.5],[0.6]", "LR_SCHEDULE=step"), ("PRE_NMS_LIMIT=100,200", "GEOMETRY=matterport"),
 ])
 def test_trials_that_would_not_differ_are_refused(text, told):
     with pytest.raises(UsageError, match=f"--search {text.partition('=')[0]}: .*{told}"):
-        refuse_idle([parse_search(text, FashionConfig)], lambda name: getattr(FashionConfig, name, None))
+        refuse_idle([parse_search(text, FashionConfig)], lambda values: FashionConfig(**values))
 
 
 def test_what_depends_on_another_setting_is_searched_beside_it():
     points = parse_search("POINT_HEAD_CHANNELS=64,128", FashionConfig)
-    refuse_idle([points], {"MASK_HEAD": "points"}.get)
-    refuse_idle([points, parse_search("MASK_HEAD=conv,points", FashionConfig)], {"MASK_HEAD": "conv"}.get)
+    refuse_idle([points], lambda values: FashionConfig(MASK_HEAD="points", **values))
+    refuse_idle([points, parse_search("MASK_HEAD=conv,points", FashionConfig)], lambda values: FashionConfig(**values))
     refuse_idle([RATE, parse_search("MINI_MASK_SHAPE=[28,28],[56,56]", FashionConfig)],
-                lambda name: getattr(FashionConfig, name))
-    assert not set(IDLE).intersection(NEEDS)
+                lambda values: FashionConfig(**values))
+    with pytest.raises(UsageError, match="USE_MINI_MASK is False"):
+        refuse_idle([RATE, parse_search("MINI_MASK_SHAPE=[28,28],[56,56]", FashionConfig)],
+                    lambda values: FashionConfig(USE_MINI_MASK=False, **values))
 
 
 def test_stages_follow_the_rate_and_end_in_time():
