@@ -69,17 +69,17 @@ def model(tmp_path_factory):
     return MaskRCNN("training", MatterportConfig(), str(tmp_path_factory.mktemp("logs")))
 
 
-@pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_a_few_steps_learn_a_batch(model):
     batch = tiny_batch()
-    model.set_trainable("heads", verbose=0)
-    model.compile(0.05, 0.9)
-    history = [model.training_model.train_on_batch(batch, return_dict=True) for _ in range(4)]
+    model.set_trainable("all", verbose=0)
+    model.compile(0.02, 0.9)
+    history = [model.training_model.train_on_batch(batch, return_dict=True) for _ in range(10)]
     assert np.isfinite([[float(value) for value in step.values()] for step in history]).all()
     # The heads have nothing to learn from before a proposal lies on an object, so the proposals are what must improve.
     # The figures are means since the first step.
     first, last = (float(step["rpn_class_loss"] + step["rpn_bbox_loss"]) for step in (history[0], history[-1]))
-    assert last < 0.9 * first
+    assert last < 0.8 * first
     assert all(float(history[-1][f"mrcnn_{name}_loss"]) > 0 for name in ("class", "bbox", "mask"))
 
 
