@@ -4,8 +4,8 @@
 
 Each row is one training of EfficientNet-Lite0 at 256 pixels from ImageNet weights: one epoch of the heads, which all
 rows of a seed share, then one (or --epochs) of all layers with the row's settings. What is changed acts after the
-first epoch alone, but for rows that change what the heads are built of, which train heads of their own for it, and the
-random start, which trains all layers in all. The AP is that of val. Rows that are done
+first epoch alone, but for the random start, which trains all layers in all. Masks of 56x56 and the point head are rows
+of mask_heads.py, cascades and more regions of one_more_epoch.py. The AP is that of val. Rows that are done
 lie in --logs and are not trained again, so an interrupted run of this program goes on; --rows 'NAME;NAME' takes some
 rows only.
 """
@@ -47,13 +47,8 @@ ROWS = {  # name: options beside those of the base, which come later and so win
     "accumulate 2, rate x 1.4": "--set ACCUMULATE_STEPS=2 --stages all:{epochs}:5.6e-4",
     "SGD, rate 1e-2": "--set OPTIMIZER=sgd --set WEIGHT_DECAY=0.0001 --stages all:{epochs}:1e-2",
     "aspect buckets": "--set ASPECT_BUCKETS=true",
-    "masks 56x56": "--set MASK_SHAPE=[56,56] --set MINI_MASK_SHAPE=[112,112]",
-    "point head": "--set MASK_HEAD=points --set MINI_MASK_SHAPE=[112,112]",
-    "cascade 0.6": "--set CASCADE_IOUS=[0.6]",
-    "256 regions": "--set TRAIN_ROIS_PER_IMAGE=256 --set POST_NMS_ROIS_TRAINING=1000",
     "random start": "--weights none",
 }
-OWN_HEADS = ("masks 56x56", "point head")
 
 
 def fashion(*arguments):
@@ -76,8 +71,6 @@ def trained(logs, options, name, seed):
         heads = os.path.join(logs, f"heads-{seed}")
         if name == "random start":
             start = ["--stages", f"all:1:1e-3,{STAGES}"]
-        elif name in OWN_HEADS:
-            start = ["--weights", "imagenet", "--stages", f"{HEADS},{STAGES}"]
         else:
             if not last_checkpoint(heads):
                 fashion("train", *data, *NETWORK, "--logs", heads, "--weights", "imagenet", "--augment", "flip",

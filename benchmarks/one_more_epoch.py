@@ -1,9 +1,9 @@
-"""A cascade of box heads (CASCADE_IOUS) against one head: AP after the same further training, and cost as ratios.
+"""One epoch more from a trained checkpoint, with one setting changed: AP, and cost as ratios.
 
-    python benchmarks/cascade.py --weights logs/fashion.../mask_rcnn_fashion_0006.h5 --images photos \\
+    python benchmarks/one_more_epoch.py --weights logs/fashion.../mask_rcnn_fashion_0006.h5 --images photos \\
         --train instances_train.json --val instances_val.json --logs runs
 
-From one checkpoint of --preset ccp each row trains all layers on for an epoch; the further heads begin with the weights
+From one checkpoint of --preset ccp each row trains all layers on for an epoch; further box heads begin with the weights
 of the first. Rows that are done lie in --logs and are not trained again. Then the networks of the rows detect the same
 photos and take training steps in turn, in one process; what is printed is the ratio of the medians.
 """
@@ -24,7 +24,12 @@ sys.path.insert(0, ROOT)
 
 import mrcnn  # noqa: E402, F401  (sets oneDNN before TensorFlow is imported)
 
-ROWS = {"one head": None, "0.6": [0.6], "0.6, 0.7": [0.6, 0.7]}
+ROWS = {  # name: settings that are not those of the preset
+    "base": {},
+    "cascade 0.6": {"CASCADE_IOUS": [0.6]},
+    "cascade 0.6 and 0.7": {"CASCADE_IOUS": [0.6, 0.7]},
+    "256 regions": {"TRAIN_ROIS_PER_IMAGE": 256, "POST_NMS_ROIS_TRAINING": 1000},
+}
 SETTINGS = ("--preset ccp --set IMAGE_MIN_DIM=0 --set IMAGE_MAX_DIM=256 --set WARMUP_STEPS=20 "
             "--stages all:1:2e-4").split()
 
@@ -42,11 +47,11 @@ def checkpoint_of(folder):
 
 def trained(options, name, seed):
     """Checkpoint of a row, which is trained if it is not there."""
-    folder = os.path.join(os.path.abspath(options.logs), f"{name.replace(', ', '-').replace(' ', '_')}-{seed}")
+    folder = os.path.join(os.path.abspath(options.logs), f"{name.replace(' ', '_')}-{seed}")
     if checkpoint_of(folder) is None:
-        ious = [] if ROWS[name] is None else ["--set", f"CASCADE_IOUS={ROWS[name]}"]
-        command("train", "--images", options.images, "--train", options.train, "--val", options.val, *SETTINGS, *ious,
-                "--weights", options.weights, "--seed", str(seed), "--logs", folder)
+        changed = [part for setting, value in ROWS[name].items() for part in ("--set", f"{setting}={value}")]
+        command("train", "--images", options.images, "--train", options.train, "--val", options.val, *SETTINGS,
+                *changed, "--weights", options.weights, "--seed", str(seed), "--logs", folder)
     return checkpoint_of(folder)
 
 
@@ -62,7 +67,7 @@ def measured(options, checkpoint):
 
 
 def costs(options, checkpoints):
-    """Print what a detection and a training step of each row cost against one head: ratios of medians."""
+    """Print what a detection and a training step of each row cost against the first: ratios of medians."""
     from mrcnn.data.batches import Batches
     from mrcnn.data.formats import open_dataset
     from mrcnn.model import MaskRCNN
@@ -107,14 +112,14 @@ def main():
     parser.add_argument("--repeat", type=int, default=5, help="turns")
     options = parser.parse_args()
     checkpoints = {}
-    print(f"{'CASCADE_IOUS':12} {'seed':>4} {'AP':>7} {'AP50':>7} {'AP75':>7} {'box AP':>7} {'AP50':>7} {'AP75':>7}")
+    print(f"{'row':20} {'seed':>4} {'AP':>7} {'AP50':>7} {'AP75':>7} {'box AP':>7} {'AP50':>7} {'AP75':>7}")
     for seed in map(int, options.seeds.split(",")):
         for name in options.rows.split(";"):
             checkpoint = trained(options, name, seed)
             checkpoints.setdefault(name, checkpoint)
             figures = measured(options, checkpoint)
             numbers = [figures[kind][figure] for kind in ("segm", "bbox") for figure in ("AP", "AP50", "AP75")]
-            print(f"{name:12} {seed:4} " + " ".join(f"{number:7.3f}" for number in numbers), flush=True)
+            print(f"{name:20} {seed:4} " + " ".join(f"{number:7.3f}" for number in numbers), flush=True)
     costs(options, checkpoints)
 
 
