@@ -262,19 +262,35 @@ class _Ended(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def _ending_signals():
-    """SIGTERM and SIGHUP end the block as SIGINT does, so that it tidies up; where somebody handles them they stay."""
+    """SIGTERM and SIGHUP end the block as SIGINT does, so that it tidies up; where somebody handles them they stay.
+
+    What a handler raises in a callback of the interpreter (JAX has one of the garbage collector) is dropped there by
+    Python, so the signal is sent again.
+    """
     def end(number, frame):
         raise _Ended(number)
 
+    def again(lost):
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            return report(lost)
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        timer = threading.Timer(0.05, lambda: inside and os.kill(os.getpid(), number))  # not into this very call
+        timer.daemon = True
+        return timer.start()
+
+    inside, report = [True], sys.unraisablehook
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():
         numbers = []
     numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
     try:
+        sys.unraisablehook = again
         for number in numbers:
             signal.signal(number, end)
         yield
     finally:
+        inside.clear()
+        sys.unraisablehook = report
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
 

@@ -2,10 +2,12 @@
 
 import errno
 import functools
+import gc
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -85,6 +87,29 @@ def test_a_signal_that_ends_the_process_ends_it_as_an_interrupt_does(number, cap
     assert command_line.run_command(parser, []) == 128 + number
     assert tidied and signal.getsignal(number) is before
     assert capsys.readouterr().err.startswith("interrupted; train --weights last resumes")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_within_a_callback_of_the_interpreter_is_not_lost(number, capsys, request):
+    kills = [number]
+
+    def collecting(phase, info):
+        if kills:
+            os.kill(os.getpid(), kills.pop())
+        sum(range(10))  # Python runs handlers between its own instructions
+
+    def run(options):
+        gc.callbacks.append(collecting)
+        request.addfinalizer(functools.partial(gc.callbacks.remove, collecting))
+        gc.collect()
+        assert not kills
+        time.sleep(30)  # shorter by far where the signal comes again
+
+    parser, hook = parser_that_raises(None), sys.unraisablehook
+    parser.set_defaults(run=run)
+    assert command_line.run_command(parser, []) == 128 + number
+    assert capsys.readouterr().err == "interrupted\n"
+    assert sys.unraisablehook is hook
 
 
 @pytest.mark.parametrize("error", [DataError("a.h5: cannot write the file (No space left on device)"),
