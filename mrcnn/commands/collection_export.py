@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_output, probability
-from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 UNCERTAIN = 0.7  # score below which a person should look at an object
 WHOLE = {"set": "no network looks at photos here, and the collection is taken as it was labelled",
-         "limit": "the whole collection is taken", "batch-size": "no network looks at photos here"}
+         "limit": "the whole collection is taken", "batch_size": "no network looks at photos here"}
 WAYS = ("coco", "imaterialist", "webdataset", "labelstudio")
 
 
@@ -34,7 +33,6 @@ def export(options: argparse.Namespace) -> int:
     from mrcnn.collections.photo_names import PhotoNames
     from mrcnn.collections.reading import Collection
 
-    refuse_unused(options, WHOLE)
     collection, below = Collection(options.collection), options.below
     if options.format == "webdataset":
         with progress_bar("Cutting out") as show:
@@ -95,7 +93,7 @@ def tell_names(photo_names: PhotoNames, form: str) -> None:
 
 def add_export(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "export", export, "Write a labelled collection as COCO JSON, iMaterialist's CSV, "
-                          "cut-outs for WebDataset, or tasks of Label Studio.")
+                          "cut-outs for WebDataset, or tasks of Label Studio.", unused=WHOLE)
     command.add_argument("collection", metavar="DIR", help="folder that collection label wrote")
     command.add_argument("--format", required=True, choices=WAYS, help="coco, imaterialist: one file of all; "
                          "webdataset: tar files of cut-out objects; labelstudio: what a person should look at")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_report import at_least_two, tell
-from mrcnn.commands.collection_similar import add_query, network_of, refuse_settings
+from mrcnn.commands.collection_similar import OF_COLLECTION, add_query, network_of
 from mrcnn.commands.options import positive
 from mrcnn.errors import UsageError
 from mrcnn.files import write_json
@@ -59,7 +59,6 @@ def look(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    refuse_settings(options)
     if (options.photo is None) == (options.of is None):
         raise UsageError('Give a PHOTO, or --of "red skirt", and not both.')
     for name, value in (("--object", options.object), ("--class", options.class_name), ("--weights", options.weights)):
@@ -109,7 +108,7 @@ def described(options: argparse.Namespace, tables: Tables, looks: list[Look], fo
 
 def add_look(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "look", look, "Write what is most often worn with a garment, or with those of a "
-                          "photo: by lift with its interval, as a sheet of examples and JSON.")
+                          "photo: by lift with its interval, as a sheet of examples and JSON.", unused=OF_COLLECTION)
     command.add_argument("photo", nargs="?", metavar="PHOTO", help="a file, or the name of a photo of the collection; "
                          "one that is in it needs no network")
     command.add_argument("--of", metavar="GARMENT", help='a class, or one with its colour, as "red skirt"')

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.collection_export import WHOLE
 from mrcnn.commands.options import probability, seed
-from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import UsageError
 from mrcnn.files import write_texts
 from mrcnn.outputs import claim_outputs
@@ -36,7 +35,6 @@ def report(options: argparse.Namespace) -> int:
     from mrcnn.collections.tables import Tables
     from mrcnn.collections.together import habits
 
-    refuse_unused(options, WHOLE)
     if options.table and not options.by:
         raise UsageError("--table needs --by, the column of its groups.")
     output = options.output or os.path.join(options.folder, "report")
@@ -116,8 +114,7 @@ def grouped(tables: Tables, options: argparse.Namespace) -> tuple:
 def add_report(tasks: argparse._SubParsersAction,
                add_command: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
     command = add_command(tasks, "report", report, "Write what a labelled collection shows as one HTML file and CSV "
-                                                   "files: garments, "
-                          "colours, and what is worn together.")
+                          "files: garments, colours, and what is worn together.", unused=WHOLE)
     command.add_argument("folder", metavar="DIR", help="what collection label wrote")
     command.add_argument("--output", metavar="DIR", help="folder of the report (default: report, in the collection)")
     command.add_argument("--overwrite", action="store_true", help="write over a report that is there")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.options import positive, probability, seed
 from mrcnn.commands.resume import identity_of
 from mrcnn.commands.runs import Tiled, checkpoint_of, load_model
-from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import write_json
 from mrcnn.outputs import claim_outputs
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from mrcnn.commands.runs import Model
 
 SHEET, JSON = "similar.png", "similar.json"
+_ONE = "one photo is held against the whole collection"
+OF_COLLECTION = {"set": "photos are looked at as the collection's were, with its settings", "limit": _ONE,
+                 "batch_size": _ONE}  # {option without use: why}
 MANY = 1_000_000  # compared objects from which on an index would be faster
 
 
@@ -42,7 +44,6 @@ def similar(options: argparse.Namespace) -> int:
     from mrcnn.collections.similar_pictures import sheet_of
     from mrcnn.drawing.pictures import write_picture
 
-    refuse_settings(options)
     paths = [os.path.join(options.output, name) for name in (SHEET, JSON)]
     claim_outputs(paths, options.overwrite)
     collection = Collection(options.collection)
@@ -68,13 +69,6 @@ def similar(options: argparse.Namespace) -> int:
     write_json(paths[1], described(query, rows, found, options))
     print(f"{SHEET} and {JSON} are in {options.output}")
     return 0
-
-
-def refuse_settings(options: argparse.Namespace) -> None:
-    """Refuse settings of a network, which are those of the collection, and a number of photos, which is one."""
-    whole = "one photo is held against the whole collection"
-    refuse_unused(options, {"set": "photos are looked at as the collection's were, with its settings", "limit": whole,
-                            "batch-size": whole})
 
 
 def tell_missing(collection: Collection) -> None:
@@ -213,7 +207,7 @@ def add_query(command: argparse.ArgumentParser) -> None:
 
 def add_similar(tasks: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(tasks, "similar", similar, "Write the garments of a labelled collection that are most like "
-                          "those of a photo, as a sheet of cut-outs and JSON.")
+                          "those of a photo, as a sheet of cut-outs and JSON.", unused=OF_COLLECTION)
     command.add_argument("photo", metavar="PHOTO", help="a file, or the name of a photo of the collection; one that is "
                          "in it needs no network")
     add_query(command)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import reads
-from mrcnn.commands.setting_uses import refuse_unused
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
@@ -21,6 +20,7 @@ from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
 
 OUTPUT = "data"  # folder in --logs
+NO_NETWORK = {"batch_size": "no network looks at photos here"}  # {option without use: why}
 VERSIONS = 3  # augmented ones of a photo that are drawn unless told otherwise
 READABLE = 400  # pixels of the longer side of a picture that labels need
 
@@ -48,7 +48,6 @@ def summary(options: argparse.Namespace) -> None:
 
 def _config(options):
     """The settings that `train` would begin with."""
-    refuse_unused(options, {"batch-size": "no network looks at photos here"})
     config = base_config(options)(**overrides_of(options))
     check_canvas(options, config)
     return config
@@ -287,21 +286,23 @@ def add_data(commands: argparse._SubParsersAction, add_command: Callable[..., ar
 
 
 def _add_summary(tasks, add_command):
-    command = add_command(tasks, "summary", summary, "Count objects and sizes; propose anchors. A table and a figure.")
+    command = add_command(tasks, "summary", summary, "Count objects and sizes; propose anchors. A table and a figure.",
+                          unused=NO_NETWORK)
     add_data_options(command, whole=True)
     _add_canvas(command)
     add_output(command, "DIR", "folder to write to (default: data in --logs)")
 
 
 def _add_validate(tasks, add_command):
-    command = add_command(tasks, "validate", validate, "List every bad sample; exit code 1 if there is one.")
+    command = add_command(tasks, "validate", validate, "List every bad sample; exit code 1 if there is one.",
+                          unused=NO_NETWORK)
     add_data_options(command, whole=True)
     command.add_argument("--workers", type=positive, metavar="N", help="threads (default: one a core, at most 8)")
     add_output(command, "FILE", "list for --skip (default: data/faults.json in --logs)")
 
 
 def _add_convert(tasks, add_command):
-    command = add_command(tasks, "convert", convert, "Write annotations in another format.")
+    command = add_command(tasks, "convert", convert, "Write annotations in another format.", unused=NO_NETWORK)
     add_data_options(command, whole=True)
     command.add_argument("--to", choices=tuple(WRITERS), required=True, help="format to write")
     command.add_argument("--photos", choices=("copy", "link"),
@@ -310,7 +311,8 @@ def _add_convert(tasks, add_command):
 
 
 def _add_split(tasks, add_command):
-    command = add_command(tasks, "split", split, "Split photos of your own into parts, such as train and val.")
+    command = add_command(tasks, "split", split, "Split photos of your own into parts, such as train and val.",
+                          unused=NO_NETWORK)
     add_data_options(command, whole=True)
     command.add_argument("--method", choices=("random", "stratified"),
                          help="stratified (default): each class has its share in every part")
@@ -326,7 +328,8 @@ def _add_split(tasks, add_command):
 
 
 def _add_show(tasks, add_command):
-    command = add_command(tasks, "show", show, "Draw photos with their objects, before and after augmentation.")
+    command = add_command(tasks, "show", show, "Draw photos with their objects, before and after augmentation.",
+                          unused=NO_NETWORK)
     add_data_options(command, whole=True)
     _add_canvas(command)
     command.add_argument("--augment", metavar="NAME", help="as for train; none draws the photos as they are")

@@ -9,7 +9,6 @@ from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, prob
 from mrcnn.commands.runs import add_weights, checkpoint_of
 from mrcnn.commands.serve import served_model
 from mrcnn.commands.settings import overrides_of
-from mrcnn.errors import UsageError
 from mrcnn.export.running import is_exported
 
 LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limits)}, defaults are those of Limits
@@ -25,8 +24,6 @@ def demo(options: argparse.Namespace) -> None:
     from mrcnn.serving.limits import Limits
     from mrcnn.serving.listening import address_of, is_loopback, listen, run
 
-    if options.limit is not None:
-        raise UsageError("demo takes no --limit: photos come by the page.")
     overrides = overrides_of(options)
     given = ((name, getattr(options, option[2:].replace("-", "_")), unit)
              for option, (_, _, unit, name) in LIMITS.items())
@@ -50,7 +47,8 @@ def demo(options: argparse.Namespace) -> None:
 
 
 def add_demo(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
-    command = add_command(commands, "demo", demo, "Try a model on a page of this machine's: photos in, objects out.")
+    command = add_command(commands, "demo", demo, "Try a model on a page of this machine's: photos in, objects out.",
+                          unused={"limit": "photos come by the page"})
     add_weights(command)
     command.add_argument("--host", default="127.0.0.1", metavar="HOST",
                          help="address to listen at (default 127.0.0.1, which this machine alone reaches)")

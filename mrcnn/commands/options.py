@@ -14,11 +14,11 @@ import pathlib
 import shlex
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from mrcnn.commands.signals import ending_signals
 from mrcnn.commands.stand_ins import without_replaced
 from mrcnn.data.class_names import listed_classes
 from mrcnn.errors import NO_KERAS, UsageError, UserError
@@ -153,19 +153,43 @@ def probability(text: str) -> float:
 
 
 def add_command(commands: argparse._SubParsersAction, name: str, run: Callable[[argparse.Namespace], int | None],
-                text: str, batch: Callable[[str], object] = positive) -> argparse.ArgumentParser:
-    """A command with the options that all of them have. batch: what --batch-size takes."""
+                text: str, batch: Callable[[str], object] = positive,
+                unused: dict[str, str] | None = None) -> argparse.ArgumentParser:
+    """A command with the options that all of them have.
+
+    Args:
+        commands: what it is added to.
+        name: of the command.
+        run: what it calls.
+        text: its help.
+        batch: what --batch-size takes.
+        unused: {one of these options that it has no use for: why}; it is not in the help, and refused.
+
+    Returns:
+        Its parser.
+    """
     command = commands.add_parser(name, help=text, description=text)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, unused=unused or {})
     command.add_argument("--logs", default="logs", metavar="DIR", help="folder of the runs (default logs)")
-    command.add_argument("--limit", type=positive, metavar="N", help="use the first N photos only")
-    command.add_argument("--batch-size", type=batch, metavar="N",
-                         help="photos handled at once"
-                              + ("; auto: as many as a training step has memory for" if batch is not positive else ""))
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                         help="change any setting of mrcnn/config.py; may be repeated")
+    helps = {
+        "limit": "use the first N photos only",
+        "batch_size": "photos handled at once"
+                      + ("; auto: as many as a training step has memory for" if batch is not positive else ""),
+        "set": "change any setting of mrcnn/config.py; may be repeated",
+    }
+    helps.update(dict.fromkeys(unused or {}, argparse.SUPPRESS))
+    command.add_argument("--limit", type=positive, metavar="N", help=helps["limit"])
+    command.add_argument("--batch-size", type=batch, metavar="N", help=helps["batch_size"])
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=helps["set"])
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return command
+
+
+def _refuse_unused(options, reasons):
+    """Refuse options that all commands have and that this one has no use for."""
+    for name, reason in reasons.items():
+        if getattr(options, name) not in (None, []):
+            raise UsageError(f"--{name.replace('_', '-')}: {reason}: leave it out.")
 
 
 def add_matte(command: argparse.ArgumentParser) -> None:
@@ -252,49 +276,6 @@ def is_users(error: BaseException) -> bool:
     return isinstance(error, (UserError, OSError)) or disk_reason(error) is not None
 
 
-class _Ended(KeyboardInterrupt):
-    """A signal that asks the process to end."""
-
-    def __init__(self, number):
-        super().__init__()
-        self.number = number
-
-
-@contextlib.contextmanager
-def _ending_signals():
-    """SIGTERM and SIGHUP end the block as SIGINT does, so that it tidies up; where somebody handles them they stay.
-
-    What a handler raises in a callback of the interpreter (JAX has one of the garbage collector) is dropped there by
-    Python, so the signal is sent again.
-    """
-    def end(number, frame):
-        raise _Ended(number)
-
-    def again(lost):
-        if not isinstance(lost.exc_value, KeyboardInterrupt):
-            return report(lost)
-        number = getattr(lost.exc_value, "number", signal.SIGINT)
-        timer = threading.Timer(0.05, lambda: inside and os.kill(os.getpid(), number))  # not into this very call
-        timer.daemon = True
-        return timer.start()
-
-    inside, report = [True], sys.unraisablehook
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    numbers = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    try:
-        sys.unraisablehook = again
-        for number in numbers:
-            signal.signal(number, end)
-        yield
-    finally:
-        inside.clear()
-        sys.unraisablehook = report
-        for number in numbers:
-            signal.signal(number, signal.SIG_DFL)
-
-
 class Printable:
     """A stream of text that shows names of any origin safely; see `printable`."""
 
@@ -323,8 +304,7 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
     """
     try:
         try:
-            with _ending_signals():
-                return _run(parser, sys.argv[1:] if arguments is None else list(arguments), presets)
+            return _run(parser, sys.argv[1:] if arguments is None else list(arguments), presets)
         finally:
             release_outputs()
             sys.stdout.flush()
@@ -339,8 +319,9 @@ def _run(parser, arguments, presets):
     # One line without the place in the code that warns, which tells a user nothing.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message, one_line=True)}\n"
     try:
-        options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
-        with contextlib.redirect_stdout(Printable(sys.stdout)):
+        with ending_signals(), contextlib.redirect_stdout(Printable(sys.stdout)):
+            options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
+            _refuse_unused(options, getattr(options, "unused", {}))
             return options.run(options) or 0
     except KeyboardInterrupt as error:
         with contextlib.suppress(OSError):  # the terminal may have gone

@@ -12,7 +12,6 @@ from mrcnn.commands.label import add_refine, asked_settings, chain_of, tell_tune
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
 from mrcnn.commands.settings import overrides_of
-from mrcnn.errors import UsageError
 from mrcnn.export.running import is_exported
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ def serve(options: argparse.Namespace) -> None:
     from mrcnn.serving.listening import address_of, check_installed, is_loopback, listen, run
 
     check_installed()
-    if options.limit is not None:
-        raise UsageError("serve takes no --limit: photos come with requests.")
     overrides, key = {"BATCH_SIZE": BATCH_SIZE, **overrides_of(options)}, os.environ.get(KEY) or None
     limits = Limits(batch_size=overrides["BATCH_SIZE"], **_numbers(options))
     if limits.photos_taken < limits.photos:
@@ -101,7 +98,8 @@ def _milliseconds(text):
 
 def add_serve(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "serve", serve,
-                          "Serve a model by HTTP: /detect, /label, the Open Inference Protocol, Label Studio.")
+                          "Serve a model by HTTP: /detect, /label, the Open Inference Protocol, Label Studio.",
+                          unused={"limit": "photos come with requests"})
     add_weights(command)
     command.add_argument("--host", default="127.0.0.1", metavar="HOST",
                          help="address to listen at (default 127.0.0.1, which this machine alone reaches)")

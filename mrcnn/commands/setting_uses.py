@@ -129,18 +129,3 @@ def tell_without_effect(command: str, names: Iterable[str]) -> None:
             them, why = ("it", why) if len(told) == 1 else ("them", why.replace(" it", " them"))
             warnings.warn(f"--set {', '.join(told)}: of no effect in {command}, for {why}: leave {them} out.",
                           stacklevel=2)
-
-
-def refuse_unused(options: argparse.Namespace, reasons: dict[str, str]) -> None:
-    """Refuse options that all commands have and that one has no use for.
-
-    Args:
-        options: of the command.
-        reasons: {name of the option: why it has none}.
-
-    Raises:
-        UsageError: one of them is given.
-    """
-    for name, reason in reasons.items():
-        if getattr(options, name.replace("-", "_")) not in (None, []):
-            raise UsageError(f"--{name}: {reason}: leave it out.")

@@ -597,5 +597,7 @@ def test_every_preset_is_made_of_settings_that_exist(name):
     options.weights = starts_of(options.weights)[0]
     config = new_config(options, overrides, SimpleNamespace(num_classes=47))
     config.check()
-    if hasattr(config, "ATTRIBUTES"):  # as --attributes sets it
-        config.set(ATTRIBUTES=["red"], ATTRIBUTE_PAIRS=[[], *[[0]] * 46]).check()
+    if hasattr(config, "ATTRIBUTES"):  # what a user adds to a preset
+        for heads in ({"ATTRIBUTES": ["red"], "ATTRIBUTE_PAIRS": [[], *[[0]] * 46]}, {"CASCADE_IOUS": [0.6]},
+                      {"MASK_HEAD": "points"}):
+            config.set(**heads).check()

@@ -45,7 +45,7 @@ def test_other_machines_are_warned_of(checkpoint, started, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--limit", "3"], "demo takes no --limit"),
+    (["--limit", "3"], "--limit: photos come by the page: leave it out"),
     (["--port", "70000"], "--port 70000: cannot listen there"),
     (["--max-photos", "0"], "0 is less than 1"),
     (["--refine", "sharpen"], "sharpen"),

@@ -1,13 +1,9 @@
 """Reading of settings and errors."""
 
 import errno
-import functools
-import gc
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -68,48 +64,6 @@ def test_an_interrupt_says_how_to_resume(capsys):
     parser.set_defaults(command="train")
     assert command_line.run_command(parser, []) == 130
     assert "--weights last" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_the_process_ends_it_as_an_interrupt_does(number, capsys, request):
-    request.addfinalizer(functools.partial(signal.signal, number, signal.getsignal(number)))
-    signal.signal(number, signal.SIG_DFL)  # nohup and some services have SIGHUP ignored, which stays so
-    parser, before = parser_that_raises(None), signal.getsignal(number)
-    tidied = []
-
-    def run(options):
-        try:
-            os.kill(os.getpid(), number)
-        finally:
-            tidied.append(True)
-
-    parser.set_defaults(command="train", run=run)
-    assert command_line.run_command(parser, []) == 128 + number
-    assert tidied and signal.getsignal(number) is before
-    assert capsys.readouterr().err.startswith("interrupted; train --weights last resumes")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_comes_within_a_callback_of_the_interpreter_is_not_lost(number, capsys, request):
-    kills = [number]
-
-    def collecting(phase, info):
-        if kills:
-            os.kill(os.getpid(), kills.pop())
-        sum(range(10))  # Python runs handlers between its own instructions
-
-    def run(options):
-        gc.callbacks.append(collecting)
-        request.addfinalizer(functools.partial(gc.callbacks.remove, collecting))
-        gc.collect()
-        assert not kills
-        time.sleep(30)  # shorter by far where the signal comes again
-
-    parser, hook = parser_that_raises(None), sys.unraisablehook
-    parser.set_defaults(run=run)
-    assert command_line.run_command(parser, []) == 128 + number
-    assert capsys.readouterr().err == "interrupted\n"
-    assert sys.unraisablehook is hook
 
 
 @pytest.mark.parametrize("error", [DataError("a.h5: cannot write the file (No space left on device)"),
@@ -189,3 +143,17 @@ def test_a_preset_that_is_no_command_line_is_named(tmp_path):
 
 def test_a_setting_nested_too_deeply_is_text():
     assert command_line.parse_setting("NAME=" + "[" * 10**5) == ("NAME", "[" * 10**5)
+
+
+def test_options_without_use_are_refused_and_not_in_the_help(capsys):
+    parser = command_line.OneLineParser(prog="mrcnn")
+    commands = parser.add_subparsers()
+    command_line.add_command(commands, "read", lambda options: None, "Read.", unused={"batch_size": "nothing is big"})
+    for words in (["read"], ["read", "--set", "A=1", "--limit", "2"]):
+        assert command_line.run_command(parser, words) == 0
+    assert command_line.run_command(parser, ["read", "--batch-size", "2"]) == 2
+    assert capsys.readouterr().err == "error: --batch-size: nothing is big: leave it out.\n"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["read", "--help"])
+    told = capsys.readouterr().out
+    assert "--limit" in told and "--batch-size" not in told

@@ -81,7 +81,7 @@ def test_other_machines_without_a_key_are_warned_of(checkpoint, started, capsys,
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--limit", "3"], "serve takes no --limit"),
+    (["--limit", "3"], "--limit: photos come with requests: leave it out"),
     (["--port", "70000"], "--port 70000: cannot listen there"),
     (["--wait", "-1"], "-1 is not within 0 and 10000"),
     (["--max-photos", "0"], "0 is less than 1"),
