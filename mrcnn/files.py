@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from mrcnn.errors import DataError
 from mrcnn.outputs import is_claimed, note
+from mrcnn.text_files import open_text, why_no_text
 
 LEFTOVER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
 # Control characters, halves of surrogate pairs, and what breaks lines or turns the direction of writing.
@@ -251,10 +252,12 @@ def read_json(path: str | os.PathLike, what: str) -> object:
         DataError: if it cannot be read as JSON.
     """
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             return json.load(file)
     except OSError as error:
         raise DataError(f"{path}: cannot read the {what} ({error.strerror}): check the path.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: no {what}: {why_no_text(error)}.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON file ({error}): give a {what}.") from error
 

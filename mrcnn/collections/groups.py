@@ -11,6 +11,7 @@ from mrcnn.collections.sources import own_file, read_bytes
 from mrcnn.collections.tables import Tables
 from mrcnn.data.encoded import opened_image
 from mrcnn.errors import DataError, UsageError
+from mrcnn.text_files import open_text, why_no_text
 
 MONTH = "month"  # --by month without a table: of the EXIF
 DATE = re.compile(r"(\d{4})[-:/](\d{2}|\d(?=[-:/]\d))(?:[-:/]\d{1,2})?(?:[T ].*)?$")
@@ -37,7 +38,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
         DataError: it cannot be read, or names no photos.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open_text(path, newline="") as file:
             reader = csv.DictReader(file)
             heads = reader.fieldnames or []
             named = photo_column(heads)
@@ -47,7 +48,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
                 raise DataError(f"{path} has no column of photos: name one {' or '.join(COLUMNS[:3])}.")
             rows = [(row[named], row[column].strip()) for row in reader if row[named] and (row[column] or "").strip()]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot read the table ({error}).") from error
+        raise DataError(f"{path}: cannot read the table ({why_no_text(error)}).") from error
     found = dict(rows)
     twice = len(dict.fromkeys(rows)) - len(found)
     if twice:

@@ -24,6 +24,7 @@ from mrcnn.collections.containers import (
     shown,
 )
 from mrcnn.errors import DataError
+from mrcnn.text_files import encoding_of
 
 
 def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -192,9 +193,10 @@ def _read_list(path):
         if storage.ending(path) == PARQUET:
             names = PhotoTable(place).paths()
         else:
-            with storage.opened(place) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-                table = storage.ending(path) == ".csv"
-                names = _column(path, csv.DictReader(text)) if table else text.read().splitlines()
+            with storage.opened(place) as file:
+                data = file.read()
+            text = io.StringIO(data.decode(encoding_of(data)), newline="")
+            names = _column(path, csv.DictReader(text)) if storage.ending(path) == ".csv" else text.read().splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot read the list ({error.strerror}): check the path.") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -61,7 +61,7 @@ class AnnotatedDataset(Reporting):
         only_boxes: whether every outline is an upright rectangle, as far as the reader looks.
         attribute_names: {id: name} of what `ObjectAnnotation.attributes` lists.
         unused_groups: [(number of classes before it, its class_info)] of what the file lists as a class and uses as the
-            name of a group alone: no class, unless `keep_groups` makes it one.
+            name of a group or of the background alone: no class, unless `keep_groups` makes it one.
     """
 
     whole_names = True  # many classes of clothes share their first word

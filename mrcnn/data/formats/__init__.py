@@ -109,15 +109,16 @@ def _within(path, form):
     form: what is known of the folder itself
     """
     from mrcnn.data.formats.archive_contents import SHOWN, find_annotations
+    from mrcnn.files import printable
 
     found, unread = find_annotations(path, recognise, LOOKED_INTO)
-    names = [(os.path.relpath(place, path).replace(os.sep, "/"), form) for place, form in found]
+    names = [(printable(os.path.relpath(place, path).replace(os.sep, "/"), True), form) for place, form in found]
     if len(names) == 1:
         return f"{names[0][0]} in it is of the format {names[0][1]}: give that; "
     if names:
         more = ", ..." if len(names) > SHOWN else ""
         return f"in it are {', '.join(f'{name} ({form})' for name, form in names[:SHOWN])}{more}: give one of them; "
-    return f"in it {unread[0]}; " if unread and not form else ""
+    return f"in it {printable(unread[0], True)}; " if unread and not form else ""
 
 
 def located(annotations: str | os.PathLike, images: str | os.PathLike | None = None, form: str | None = None,

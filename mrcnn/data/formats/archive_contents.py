@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable
 
 from mrcnn.data.formats.archives import MARK, inner_path, is_archive, split_path, unpacked
+from mrcnn.data.formats.lone_masks import LONE_MASKS, StemsOfPhotos, are_lone_masks
 from mrcnn.data.formats.unread import unread_form
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
+from mrcnn.text_files import utf8_blocks
 
 MOST_FOLDERS = 20_000  # that are looked into for annotations
 LOOKED_AT = 40  # files of a folder that are looked at
@@ -115,7 +117,7 @@ def find_annotations(folder: str, recognise: Callable[..., str],
     Returns:
         (list of (path, name of the format); list of sentences on forms that are known and not read).
     """
-    found, unread, waiting, looked = [], [], [folder], 0
+    found, unread, waiting, looked, photos = [], [], [folder], 0, StemsOfPhotos(folder)
     while waiting and looked < most:
         place = waiting.pop(0)
         looked += 1
@@ -125,6 +127,9 @@ def find_annotations(folder: str, recognise: Callable[..., str],
         forms = [(path, _form(path, recognise)) for path in files[:LOOKED_AT]]
         forms = [(path, name) for path, name in forms if name]
         whole = _form(place, recognise)
+        if whole == "label_maps" and are_lone_masks(place, photos):
+            unread.append(f"{os.path.relpath(place, folder)} {LONE_MASKS}")
+            whole = None
         if whole and (not forms or any(name == whole for _, name in forms)):
             found.append((place, whole))
             continue
@@ -260,13 +265,12 @@ def photo_names(annotations: str | os.PathLike, most: int | None = NAMES) -> lis
         paths = [os.path.join(annotations, name) for name in names[:None if most is None else LOOKED_AT]]
     found = {}
     for path in paths:
-        with open(path, "rb") as file:
-            rest = b""
-            while (most is None or len(found) < most) and (block := file.read(BLOCK)):
-                text = rest + block
-                for match in PHOTO_NAME.finditer(text):
-                    name = match[1].decode("utf-8", "replace").strip().replace("\\/", "/").replace("\\\\", "/")
-                    leads_out = os.path.isabs(name) or ".." in name.split("/")
-                    found[name.split("/")[-1] if leads_out else name] = None
-                rest = text[-512:]
+        blocks, rest = utf8_blocks(path, BLOCK), b""
+        while (most is None or len(found) < most) and (block := next(blocks, None)):
+            text = rest + block
+            for match in PHOTO_NAME.finditer(text):
+                name = match[1].decode("utf-8", "replace").strip().replace("\\/", "/").replace("\\\\", "/")
+                leads_out = os.path.isabs(name) or ".." in name.split("/")
+                found[name.split("/")[-1] if leads_out else name] = None
+            rest = text[-512:]
     return list(found)[:most]

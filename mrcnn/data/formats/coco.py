@@ -73,10 +73,10 @@ class CocoDataset(AnnotatedDataset):
 
         Ids that are text in one place and number in another are one id where only one fits. Annotation ids that occur
         twice, as in merged files, are harmless: they are listed in `faults`, the objects kept; but an object that is
-        the same in all but area and box is kept once. Categories that only name a group are left out (`keep_groups`
-        makes them classes), and those of one name become one class. Sizes that the file lacks are read from the photos.
-        Names of Label Studio's uploads are looked up as `label_studio.find_photos` says. What is taken otherwise than
-        written is in `notes`.
+        the same in all but area and box is kept once. Categories that only name a group or the background are left out
+        (`keep_groups` makes them classes), and those of one name become one class. Sizes that the file lacks are read
+        from the photos. Names of Label Studio's uploads are looked up as `label_studio.find_photos` says. What is taken
+        otherwise than written is in `notes`.
 
         Args:
             annotations: path of the JSON file

@@ -5,6 +5,7 @@ import os
 import unicodedata
 from collections.abc import Iterable
 
+from mrcnn.data.formats.label_words import stands_for
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -190,6 +191,20 @@ def phantom_categories(categories: dict[int | str, dict], used: set[int | str]) 
 
     phantoms = [key for key in in_order(categories) if is_phantom(key)]
     return phantoms if len(phantoms) < len(categories) else []
+
+
+def background_categories(categories: dict[int | str, dict], used: set[int | str]) -> list[int | str]:
+    """list of ids of categories without objects that are called as the background is, or what is ignored.
+
+    Some tools list LabelMe's `_background_` or CVAT's background as a class.
+
+    Args:
+        categories: {id: entry}
+        used: ids of categories that objects are of
+    """
+    found = [key for key in in_order(categories)
+             if key not in used and stands_for(category_name(key, categories[key])) is not None]
+    return found if len(found) < len(categories) else []
 
 
 def merged_categories(categories: dict[int | str, dict]) -> dict[int | str, int | str]:

@@ -9,6 +9,7 @@ from mrcnn.data.formats import crowds as crowd_rules
 from mrcnn.data.formats.boxes import AMONG_OUTLINES, needs_outlines, outline_of_box
 from mrcnn.data.formats.coco_entries import (
     Ids,
+    background_categories,
     categories_by_id,
     category_name,
     checked_id,
@@ -34,7 +35,7 @@ class CocoFile:
         photos: {image id: entry}
         categories: {category id: entry}
         classes: list of ids of the categories that are classes, in their order
-        groups: list of ids of the categories that only name a group, in their order
+        groups: list of ids of the categories that only name a group or the background, in their order
         objects: {image id: [(number among the photo's objects, annotation)]} of those whose photo and class exist, with
             the ids of `photos` and `classes`, and an `iscrowd` that is true or false
         of_label_studio: whether the file says that it comes from there
@@ -181,10 +182,14 @@ class CocoFile:
                     some[place] = number, {**annotation, "category_id": merged[annotation["category_id"]]}
         used = {annotation["category_id"] for some in self.objects.values() for _, annotation in some}
         left = {key: entry for key, entry in self.categories.items() if key not in merged}
-        self.groups = phantom_categories(left, used)
+        background = background_categories(left, used)
+        groups = phantom_categories({key: entry for key, entry in left.items() if key not in background}, used)
+        self.groups = in_order([*groups, *background])
         for key in self.groups:
-            how = ("without objects that others name as their supercategory: left out of the classes, unless CLASSES, "
-                   "the checkpoint or the other data have it")
+            what = ("and called like the background or what is ignored" if key in background else
+                    "that others name as their supercategory")
+            how = (f"without objects {what}: left out of the classes, unless CLASSES, the checkpoint or the other data "
+                   "have it")
             self._report.note("category", how, f"{key!r}, {self.name(key)}")
         return in_order(left.keys() - set(self.groups))
 

@@ -30,6 +30,7 @@ from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
+from mrcnn.text_files import utf8_blocks
 
 FORMAT = "coco_panoptic"
 BLOCK = 1 << 22  # bytes
@@ -42,14 +43,13 @@ def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is COCO's JSON, with segments_info before any segmentation."""
     if not coco.recognises(path):
         return False
-    with open(path, "rb") as file:
-        rest = b""
-        while block := file.read(BLOCK):
-            text = rest + block
-            panoptic, instances = (text.find(key) for key in KEYS)
-            if max(panoptic, instances) >= 0:
-                return panoptic >= 0 and (instances < 0 or panoptic < instances)
-            rest = text[-len(KEYS[0]):]
+    rest = b""
+    for block in utf8_blocks(path, BLOCK):
+        text = rest + block
+        panoptic, instances = (text.find(key) for key in KEYS)
+        if max(panoptic, instances) >= 0:
+            return panoptic >= 0 and (instances < 0 or panoptic < instances)
+        rest = text[-len(KEYS[0]):]
     return False
 
 

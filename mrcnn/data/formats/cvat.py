@@ -24,6 +24,7 @@ from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
+from mrcnn.text_files import as_utf8, utf8_blocks
 
 FORMAT = "cvat"
 FILE = "annotations.xml"  # of an export that was unpacked
@@ -42,7 +43,7 @@ def recognises(path: str | os.PathLike) -> bool:
         return os.path.isfile(os.path.join(path, FILE)) and recognises(os.path.join(path, FILE))
     try:
         with open(path, "rb") as file:
-            head = file.read(HEAD).decode("utf-8-sig", "ignore").lstrip()
+            head = as_utf8(file.read(HEAD)).decode("utf-8", "ignore").lstrip()
     except OSError:
         return False
     first = ELEMENT.search(head)
@@ -60,11 +61,10 @@ class CvatDataset(AnnotatedDataset):
     def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
         """Names of the subsets of a project, such as ("train", "val"); () if all photos are of one."""
         found, rest = set(), b""
-        with open(_xml_file(annotations), "rb") as file:
-            while block := file.read(BLOCK):
-                text = rest + block
-                found |= {_part_of(subset.decode("utf-8", "replace")) for subset in SUBSET.findall(text)}
-                rest = text[-LONGEST_IMAGE:]
+        for block in utf8_blocks(_xml_file(annotations), BLOCK):
+            text = rest + block
+            found |= {_part_of(subset.decode("utf-8", "replace")) for subset in SUBSET.findall(text)}
+            rest = text[-LONGEST_IMAGE:]
         listed = [part for part in ORDER if part in found] + sorted(found - {*ORDER, ""})
         return tuple(listed) if len(listed) > 1 else ()
 

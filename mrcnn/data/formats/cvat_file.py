@@ -10,6 +10,7 @@ from xml.parsers import expat
 from mrcnn.data.formats.cvat_shapes import outline_of
 from mrcnn.data.formats.via import RegionError
 from mrcnn.errors import DataError
+from mrcnn.text_files import utf8_blocks, wide_encoding
 
 BLOCK = 1 << 20  # bytes parsed at once
 LARGEST_FILE = 1 << 35  # bytes; what is read of a file is held in memory
@@ -77,7 +78,8 @@ class CvatFile:
     def __init__(self, path: str | os.PathLike) -> None:
         self.path, self.labels, self.photos = path, {}, []
         self._subset, self._tags, self._text, self._label, self._shape, self._part = "", [], None, None, None, None
-        parser = expat.ParserCreate()
+        # What is marked as UTF-16 or UTF-32 is given as UTF-8, whatever its first line says.
+        parser, read = expat.ParserCreate("utf-8" if wide_encoding(path) else None), 0
         parser.buffer_text = True
         parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
         parser.CharacterDataHandler = self._add_text
@@ -85,11 +87,11 @@ class CvatFile:
         try:
             if os.path.getsize(path) > LARGEST_FILE:
                 raise DataError(f"{path}: has more than {LARGEST_FILE} bytes: export fewer photos at a time.")
-            with open(path, "rb") as file:
-                while block := file.read(BLOCK):
-                    parser.Parse(block)
-                    if file.tell() - parser.CurrentByteIndex > LONGEST_TAG:
-                        raise DataError(f"{path}: has an element of more than {LONGEST_TAG} bytes: refused.")
+            for block in utf8_blocks(path, BLOCK):
+                parser.Parse(block)
+                read += len(block)
+                if read - parser.CurrentByteIndex > LONGEST_TAG:
+                    raise DataError(f"{path}: has an element of more than {LONGEST_TAG} bytes: refused.")
             parser.Parse(b"", True)
         except OSError as error:
             raise DataError(f"{path}: cannot read the annotations ({error.strerror}): check the path.") from error

@@ -17,6 +17,7 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.data.walk import walk
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
+from mrcnn.text_files import as_utf8
 
 FORMAT = "deepfashion2"
 ANNOTATIONS, PHOTOS = "annos", ("image", "images")
@@ -42,7 +43,7 @@ def recognises(path: str | os.PathLike) -> bool:
     try:
         first = _first_file(_annotations_folder(path))
         with open(first, "rb") as file:
-            head = file.read(HEAD)
+            head = as_utf8(file.read(HEAD))
         return b'"pair_id"' in head and b'"source"' in head
     except (OSError, TypeError, ValueError):
         return False

@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.data.run_length_counts import MOST_PIXELS
 from mrcnn.errors import DataError
+from mrcnn.text_files import refuse_wide
 
 PIXELS = "EncodedPixels"
 COLUMNS = ("ImageId", PIXELS, "Height", "Width", "ClassId")
@@ -122,6 +123,7 @@ class Scan:
         self._twice = set()  # labels that list an attribute twice
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
+        refuse_wide(path)  # rows are found again by their bytes
         try:
             with open(path, "rb") as file:
                 self._state = _state(file)

@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from mrcnn.text_files import as_utf8
+
 HEAD = 1 << 18  # bytes of a file that are looked at
 # A bracket, or a string, which the end of the head may cut off, with the colon that makes it a key.
 TOKENS = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)|[\[{\]}]', re.DOTALL)
@@ -18,7 +20,7 @@ def read_head(path: str | os.PathLike, size: int = HEAD) -> str:
     """
     try:
         with open(path, "rb") as file:
-            return file.read(size).decode("utf-8-sig", "ignore")
+            return as_utf8(file.read(size)).decode("utf-8", "ignore")
     except (OSError, TypeError, ValueError):
         return ""
 

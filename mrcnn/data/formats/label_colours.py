@@ -18,6 +18,7 @@ from mrcnn.data.formats.label_mapping import IGNORED, find_file
 from mrcnn.data.formats.label_words import from_0
 from mrcnn.data.formats.names_files import colour_entries, read_names
 from mrcnn.errors import DataError
+from mrcnn.text_files import open_text
 
 COLOUR_FILES = ("label_colors.txt", "label_colours.txt", "labelmap.txt", "class_dict.csv")
 VOC_COLOURS = 256
@@ -141,7 +142,7 @@ def read_colours(path: str | os.PathLike) -> list[tuple[str, tuple[int, int, int
     if os.path.splitext(path)[1].lower() not in (".txt", ".csv"):
         return None
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError):
         return None  # told where names are read

@@ -41,7 +41,7 @@ def recognises(path: str | os.PathLike, named: bool = False) -> bool:
         named: whether a file of label names is given for it.
     """
     try:
-        first = next(iter(_map_files(path)), None)
+        first = next(iter(map_files(path)), None)
         named = named or bool(label_mapping.find_names(path))
         return first is not None and few_labels(os.path.join(path, first), named)
     except (DataError, OSError, TypeError, ValueError):
@@ -172,7 +172,7 @@ class LabelMapDataset(WithLabelMaps):
         """
         self.refuse(annotations, **others)
         self.start_loading(on_error)
-        files = _map_files(annotations)
+        files = map_files(annotations)
         names = names or label_mapping.find_names(annotations)
         if names is None:
             wanted = ", ".join(label_mapping.NAMES_FILES)
@@ -188,7 +188,7 @@ class LabelMapDataset(WithLabelMaps):
         for file, stem in stems.items():
             if photos[file] is None or (same and photos[file] == file):
                 named = next(filter(None, map(folder.find, _photo_names(stem))), None)
-                photos[file] = named or next(filter(None, map(folder.find_stem, _photo_stems(stem))), None)
+                photos[file] = named or next(filter(None, map(folder.find_stem, photo_stems(stem))), None)
                 if photos[file] is not None:
                     self.note("label map", "called otherwise than its photo: taken by the usual endings", file)
         lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
@@ -320,8 +320,8 @@ def _wrong_size(name, map_size, size):
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
-def _map_files(folder):
-    """Names of the label maps in a folder, sorted; files of names are none."""
+def map_files(folder: str | os.PathLike) -> list[str]:
+    """Names of the label maps in a folder, sorted; files of names are none. Raises DataError if there is no folder."""
     files = [name for name in _visible_files(folder) if name not in label_mapping.NAMES_FILES]
     maps = [name for name in files if name.lower().endswith(MAP_ENDINGS)]
     for ending in NUMBERED:
@@ -330,13 +330,13 @@ def _map_files(folder):
             return cityscapes  # beside other pictures of the same photo
     # Photos that lie beside their maps are none.
     stems = {os.path.splitext(name)[0] for name in files}
-    partners = {name: stems.intersection(_photo_stems(os.path.splitext(name)[0])) for name in maps}
+    partners = {name: stems.intersection(photo_stems(os.path.splitext(name)[0])) for name in maps}
     photos = set().union(*partners.values())
     suffixed = [name for name in maps if partners[name]]
     return suffixed if all(partners[m] or os.path.splitext(m)[0] in photos for m in maps) else maps
 
 
-def _photo_stems(stem):
+def photo_stems(stem: str) -> list[str]:
     """Stems that the photo of a label map may have, other than the map's."""
     return [stem.removesuffix(ending) + photos for ending, photos in MAP_SUFFIXES if stem.endswith(ending)]
 

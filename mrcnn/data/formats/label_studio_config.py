@@ -7,6 +7,7 @@ from xml.sax.saxutils import quoteattr
 
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
+from mrcnn.text_files import as_utf8
 
 LARGEST = 1 << 22  # bytes
 IMAGE, POLYGONS, BRUSHES = "image", "polygon", "brush"  # names of the controls that are written
@@ -24,7 +25,7 @@ def is_config(path: str | os.PathLike) -> bool:
     """Whether a file is XML, as a configuration is."""
     try:
         with open(path, "rb") as file:
-            return file.read(64).decode("utf-8-sig", "replace").lstrip().startswith("<")
+            return as_utf8(file.read(256)).decode("utf-8", "replace").lstrip().startswith("<")
     except OSError:
         return False
 

@@ -26,6 +26,7 @@ from mrcnn.data.formats.via import RegionError
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
+from mrcnn.text_files import as_utf8
 
 FORMAT = "labelme"
 LOOKED_AT = 200  # files of a folder and of those in it by which it is recognised
@@ -289,7 +290,7 @@ def _photo_file(folder, path, content, below):
 
 def _is_labelme(path):
     with open(path, "rb") as file:
-        text = file.read()
+        text = as_utf8(file.read())
     return b'"shapes"' in text and (b'"imagePath"' in text or b'"imageData"' in text)
 
 

@@ -6,7 +6,8 @@
     a table under a head       of which columns are called id (idx, index) and name, as ADE20K's objectInfo150.txt
     YAML                       data.yaml of YOLO: what stands under names
     JSON                       a list of names; {number: name}; a list of {"id", "name"}; {name: number}; or
-                               one of these under "categories", "names" or "id2label"
+                               one of these under "categories", "names", "id2label", "classes" or "labels", as in
+                               Mapillary Vistas' config.json
     pbtxt                      item { id: 1 name: "shirt" }, of TensorFlow
     MATLAB                     a cell array of names
 
@@ -24,6 +25,7 @@ from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, plain, refuse_t
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
+from mrcnn.text_files import open_text, why_no_text
 
 LARGEST_LABEL = 65535
 NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write a name a line, "1 euro" too
@@ -46,6 +48,8 @@ COLOUR_FORMS = (
     re.compile(r"(?P<name>[^,;:#]+)[,;]\s*(?P<r>\d+)\s*[,;]\s*(?P<g>\d+)\s*[,;]\s*(?P<b>\d+)"),
 )
 COLOUR_HEAD = re.compile(r"name\s*[,;]\s*r\s*[,;]\s*g\s*[,;]\s*b", re.IGNORECASE)
+NAMES_UNDER = ("categories", "names", "id2label", "classes", "labels")  # in a JSON file
+VISTAS = {"name", "readable", "color"}  # of each label in Mapillary Vistas' config.json
 PBTXT_ITEM = re.compile(r"item\s*\{(.*?)\}", re.DOTALL)
 PBTXT_NAME = re.compile(r"""\b(display_name|name)\s*:\s*(?:"([^"]*)"|'([^']*)')""")
 PBTXT_ID = re.compile(r"\bid\s*:\s*(\d+)")
@@ -84,6 +88,10 @@ def _whole(label):
     return int(label)
 
 
+def _unreadable(path, error):
+    return DataError(f"{path}: cannot read the names of the labels ({why_no_text(error)}): give a text or JSON file.")
+
+
 def _text(name):
     if isinstance(name, (dict, list)) or name is None:
         raise ValueError(repr(name)[:60])
@@ -117,10 +125,10 @@ def _text_names(path):
 def _lines(path):
     """[(number, text)] of the lines that are no remarks; blank ones at the end are none."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+        raise _unreadable(path, error) from error
     remarks = [line for line in lines if REMARK.match(line)]
     if remarks:
         warnings.warn(f"{path}: {len(remarks)} lines that begin with # and a space are remarks and no names, such as "
@@ -215,13 +223,13 @@ def _numbered(path, lines):
 def _csv_names(path):
     """[(label, name)] of a CSV: a column of numbers and one of names, or names alone."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             text = file.read()
         tables = [[[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter,
                                                                         skipinitialspace=True) if any(row)]
                   for delimiter in CSV_DELIMITERS]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+        raise _unreadable(path, error) from error
     for rows in tables:
         if {len(row) for row in rows} == {2}:
             rows = rows[1:] if is_head(rows[0]) else rows
@@ -261,10 +269,10 @@ def colour_entries(lines: list[str]) -> list[tuple[str, tuple[int, int, int]]] |
 def _pbtxt_names(path):
     """[(id, name)] of a label map of TensorFlow."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the names of the labels ({error}): give a text or JSON file.") from error
+        raise _unreadable(path, error) from error
     pairs = []
     for item in PBTXT_ITEM.findall(text):
         number, names = PBTXT_ID.search(item), {m[1]: m[2] or m[3] for m in PBTXT_NAME.finditer(item)}
@@ -309,19 +317,32 @@ def yaml_names(names: str | list | dict, path: str | os.PathLike) -> dict[int, s
 def _json_names(path):
     content = read_json(path, "list of names")
     if isinstance(content, dict):
-        content = next((content[key] for key in ("categories", "names", "id2label") if key in content), content)
+        content = next((content[key] for key in NAMES_UNDER if isinstance(content.get(key), (list, dict))), content)
     if isinstance(content, dict):
         pairs = list(content.items())
         # label2id, as transformers write it beside id2label.
         turned = all(isinstance(value, int) and not isinstance(value, bool) for value in content.values())
+        if not turned and not all(str(key).strip().lstrip("-").isdecimal() for key in content):
+            shown = ", ".join(repr(key[:20]) for key in content if not key.strip().isdecimal())[:80]
+            raise DataError(f"{path}: lists no names, for it has {shown}: give a list of names, {{number: name}}, or "
+                            f"one of these under {', '.join(NAMES_UNDER)}.")
         return [(value, key) for key, value in pairs] if pairs and turned else pairs
     if not isinstance(content, list):
         raise DataError(f"{path}: needs a list of names, or {{number: name}}.")
     if any(isinstance(entry, dict) for entry in content):
-        if not all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in content):
-            raise DataError(f"{path}: needs an id and a name in each entry of its list, or names alone.")
-        return [(entry["id"], entry["name"]) for entry in content]
+        return _entry_names(path, content)
     return list(enumerate(content))
+
+
+def _entry_names(path, entries):
+    """[(label, name)] of a list of objects."""
+    if all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in entries):
+        return [(entry["id"], entry["name"]) for entry in entries]
+    if all(isinstance(entry, dict) and VISTAS <= entry.keys() and "id" not in entry for entry in entries):
+        warnings.warn(f"{path}: its labels have no id: they are numbered in their order, from 0, as those of Mapillary "
+                      f"Vistas: 0 is {str(entries[0]['name'])[:40]!r}.", stacklevel=5)
+        return [(label, entry["name"]) for label, entry in enumerate(entries)]
+    raise DataError(f"{path}: needs an id and a name in each entry of its list, or names alone.")
 
 
 def _matlab_names(path):

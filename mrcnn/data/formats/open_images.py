@@ -18,6 +18,7 @@ from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import resize_pixels
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
+from mrcnn.text_files import as_utf8, open_text, why_no_text
 
 FORMAT = "open_images"
 COLUMNS = ("MaskPath", "ImageID", "LabelName")
@@ -30,7 +31,7 @@ def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is a CSV whose first line has the columns of Open Images' masks."""
     try:
         with open(path, "rb") as file:
-            line = file.read(HEAD).decode("utf-8-sig", "replace").partition("\n")[0]
+            line = as_utf8(file.read(HEAD)).decode("utf-8", "replace").partition("\n")[0]
     except OSError:
         return False
     return any(set(COLUMNS) <= {cell.strip(' "\r') for cell in line.split(mark.decode())} for mark in DELIMITERS)
@@ -156,14 +157,15 @@ class OpenImagesDataset(AnnotatedDataset):
 def _rows(path):
     """list of {column: text} of the rows of the CSV."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             line = file.readline()
             delimiter = next((mark.decode() for mark in DELIMITERS if mark.decode() in line), ",")
             file.seek(0)
             rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
             found = [{column: row.get(column) or "" for column in COLUMNS} for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot read the masks of Open Images ({error}): check the file.") from error
+        reason = f"cannot read the masks of Open Images ({why_no_text(error)})"
+        raise DataError(f"{path}: {reason}: check the file.") from error
     for number, row in enumerate(found, start=2):
         lacking = next((column for column in COLUMNS if not row[column].strip()), None)
         if lacking:
@@ -203,10 +205,10 @@ def _descriptions(path):
     if path is None:
         return {}
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = f"cannot read the names of the classes ({error})"
+        reason = f"cannot read the names of the classes ({why_no_text(error)})"
         raise DataError(f"{path}: {reason}: give class-descriptions.csv.") from error
     named = {row[0].strip(): row[1].strip() for row in rows if len(row) > 1 and row[1].strip()}
     named.pop("LabelName", None)  # the head that version 7 has

@@ -80,7 +80,8 @@ def columns_of(schema: pyarrow.Schema, metadata: dict) -> Columns:
     pictures = [name for name, kind in types.items() if _is_picture(kind)]
     photo = _first(pictures, PHOTOS) or next((name for name in pictures if name.lower() not in MAPS), None)
     if photo is None:
-        raise DataError(f"no column of photos among {_listed(types)}: one with bytes and path is needed.")
+        raise DataError(f"no column of photos among {_listed(types)}: write the photos into the file, as a column "
+                        "image of bytes and path, or make a COCO file of it.")
     size = {side: _first(types, names) for side, names in SIZES.items()}
     size = size if all(size.values()) else {}
     for name in [n for n in types if n.lower() in OBJECTS and n not in pictures] + [None]:

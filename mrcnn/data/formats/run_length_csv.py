@@ -28,6 +28,7 @@ from mrcnn.data.formats.upright import TURNS, UNTOLD
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
+from mrcnn.text_files import refuse_wide
 
 FORMAT = "run_length_csv"
 ONLY_CLASS = "object"
@@ -119,6 +120,7 @@ class RunLengthDataset(ImaterialistDataset):
             open(annotations, "rb").close()
         except OSError as error:
             raise DataError(f"{annotations}: cannot read the file ({error.strerror}): check the path.") from error
+        refuse_wide(annotations)
         raise DataError(
             f"{annotations}: no CSV of run lengths, for its first line has not the columns {PIXELS} and ImageId (or "
             f"{' or '.join(JOINED)}): check the file."

@@ -8,6 +8,7 @@ import os
 from mrcnn.data.formats import via3
 from mrcnn.data.formats.json_head import keys_by_depth
 from mrcnn.errors import DataError
+from mrcnn.text_files import open_text, why_no_text
 
 CSV_COLUMNS = ("filename", "file_attributes", "region_count", "region_shape_attributes", "region_attributes")
 HEAD = 1 << 20  # characters of a file that are looked at: the photo itself may stand before its regions
@@ -16,7 +17,7 @@ HEAD = 1 << 20  # characters of a file that are looked at: the photo itself may 
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file is of VIA, by its beginning."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             start = file.read(HEAD)
         if is_csv(start) or '"_via_img_metadata"' in start or via3.shows_project(keys_by_depth(start, 2)):
             return True
@@ -39,10 +40,10 @@ def read_entries(path: str | os.PathLike) -> tuple[list[dict], dict[str, list[st
         DataError: naming the file, which is none.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the annotations ({error}): check the path.") from error
+        raise DataError(f"{path}: cannot read the annotations ({why_no_text(error)}): check the file.") from error
     if is_csv(text):
         return _csv_entries(path, text), {}
     try:

@@ -8,6 +8,7 @@ from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
+from mrcnn.text_files import open_text
 
 # SegmentationClass and SegmentationObject; LabelMe before version 5.4 has arrays in these, and PNGs in the second pair.
 FOLDERS = (("SegmentationClassPNG", "SegmentationObjectPNG"), ("SegmentationClass", "SegmentationObject"))
@@ -84,7 +85,7 @@ def part_files(root: str | os.PathLike) -> dict[str, str]:
 def listed(path: str | os.PathLike) -> list[str]:
     """Names of photos that a list has, without ending."""
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        with open_text(path, errors="surrogateescape") as file:
             lines = [line.strip() for line in file]
     except OSError as error:
         raise DataError(f"{path}: cannot read the list of photos ({error.strerror}): check the path.") from error

@@ -26,6 +26,7 @@ from mrcnn.data.formats.written_photos import png_bytes
 from mrcnn.data.objects import gives_run_lengths, is_users_own, known_label_map, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
+from mrcnn.text_files import open_text
 
 CSV_HEADER = ("ImageId", "EncodedPixels", "Height", "Width", "ClassId")
 DESCRIPTIONS = "label_descriptions.json"
@@ -365,7 +366,7 @@ def _has_descriptions(path, categories, attributes):
     if not os.path.exists(path):
         return False
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             content = json.load(file)
         same = all([(entry["id"], entry["name"]) for entry in content.get(key) or []]
                    == [(entry["id"], entry["name"]) for entry in wanted]

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from mrcnn.errors import DataError
+from mrcnn.text_files import encoding_of, why_no_text
 
 LARGEST = 1 << 24  # bytes of a file
 DEEPEST = 20  # levels
@@ -42,10 +43,9 @@ def read_yaml(path: str, what: str) -> dict:
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding_of(data))
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: cannot read the {what} ({reason}): check the path.") from error
+        raise DataError(f"{path}: cannot read the {what} ({why_no_text(error)}): check the file.") from error
     if len(data) > LARGEST:
         raise DataError(f"{path}: more than {LARGEST} bytes, which no {what} has: give another file.")
     try:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from mrcnn.data.formats.yolo_layout import NAMES, components
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
+from mrcnn.text_files import open_text
 
 IMAGES, LABELS = "images", "labels"
 MOST_PHOTOS = 10_000_000
@@ -148,7 +149,7 @@ def listed_names(path: str, root: str) -> list[list[str]]:
     try:
         if os.path.getsize(path) > LARGEST_LIST:
             raise DataError(f"{path}: more than {LARGEST_LIST} bytes, which no list of photos has: give another.")
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        with open_text(path, errors="surrogateescape") as file:
             lines = [line.strip() for line in file]
     except OSError as error:
         raise DataError(f"{path}: cannot read the list of photos ({error.strerror}): check the path.") from error

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mrcnn.data.formats.names_files import read_names, yaml_names
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
+from mrcnn.text_files import as_utf8, open_text, why_no_text
 
 SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")
 NAMES = ("classes.txt", "obj.names", "labels.txt")
@@ -64,7 +65,7 @@ def _is_settings(path):
         return False
     try:
         with open(path, "rb") as file:
-            head = file.read(HEAD)
+            head = as_utf8(file.read(HEAD))
     except OSError:
         return False
     keys = {match[1].decode() for match in re.finditer(rb"""^["']?(\w+)["']?\s*[:=]""", head, re.MULTILINE)}
@@ -89,7 +90,7 @@ def _is_rows(path):
             head = file.read(HEAD)
     except OSError:
         return False
-    lines = head.splitlines()
+    lines = as_utf8(head).splitlines()
     lines = [line for line in (lines[:-1] if len(head) == HEAD else lines) if line.strip()]
     return bool(lines) and all(map(ROW.fullmatch, lines[:LOOKED_AT]))
 
@@ -247,9 +248,9 @@ def _darknet_names(path, bases, file):
 def _read_darknet(path):
     """{key: text} of an obj.data: key = value, a line each."""
     try:
-        with open(path, encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             lines = file.read(HEAD).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot read the obj.data ({error}): check the path.") from error
+        raise DataError(f"{path}: cannot read the obj.data ({why_no_text(error)}): check the file.") from error
     pairs = (line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {key.strip(): value.strip() for key, _, value in pairs}

@@ -9,6 +9,7 @@ import os
 from typing import NamedTuple
 
 from mrcnn.errors import DataError
+from mrcnn.text_files import as_utf8
 
 LARGEST_FILE = 1 << 26  # bytes
 MOST_NUMBERS = 1 << 20  # of a row
@@ -59,9 +60,7 @@ def read_rows(path: str | os.PathLike) -> list[bytes]:
         raise DataError(f"{path}: cannot read the labels ({error.strerror}): check its rights.") from error
     if data is None or len(data) > LARGEST_FILE:
         raise DataError(f"{path}: more than {LARGEST_FILE} bytes, which no label file has: replace it.")
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-    return [line for line in data.splitlines() if line and not line.isspace()]
+    return [line for line in as_utf8(data).splitlines() if line and not line.isspace()]
 
 
 def read_row(line: bytes) -> Row:

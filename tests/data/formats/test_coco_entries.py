@@ -7,6 +7,7 @@ import pytest
 from mrcnn.data.formats.coco_entries import (
     Ids,
     annotated_size,
+    background_categories,
     checked_id,
     flag,
     merged_categories,
@@ -88,6 +89,14 @@ def test_categories_that_are_no_phantoms():
     assert phantom_categories(named(clothes="things", shirt="clothes"), {1}) == []  # no root
     assert phantom_categories(named(none="none", shirt="none"), {1}) == []
     assert phantom_categories(named(shirt="none", shoe="none"), set()) == []
+
+
+def test_categories_without_objects_that_are_called_like_the_background():
+    categories = named(_background_=None, background="none", shirt="none", __ignore__=None)
+    assert background_categories(categories, {2}) == [0, 1, 3]
+    assert background_categories(categories, {1, 2}) == [0, 3]  # one with objects is a class
+    assert background_categories(named(background="none"), set()) == []
+    assert background_categories(named(shirt="none", nothing="none", other="none"), {0}) == []
 
 
 def test_categories_of_one_name_are_one_class():

@@ -167,3 +167,13 @@ def test_sizes_or_outlines_of_a_photo_before_its_exif_turns_it(files, tmp_path):
         dataset = load(paths)
     for plane in dataset.load_mask(1)[0].transpose(2, 0, 1):
         np.testing.assert_array_equal(plane, rectangle(10, 0, 20, 10))
+
+
+def test_a_background_without_objects_is_no_class_and_told(files):
+    content = changed()
+    content["categories"] = [{"id": 0, "name": "_background_", "supercategory": None}, *content["categories"]]
+    dataset = loaded(files, content, r"1 category without objects and called like the background.*\(first: 0, _back")
+    assert same_as_content(dataset) and "_background_" not in dataset.class_names
+    assert [info["name"] for _, info in dataset.unused_groups] == ["_background_"]
+    content["annotations"][0]["category_id"] = 0
+    assert "_background_" in load(files(content)).class_names

@@ -1,5 +1,6 @@
 """Tests of files of class and label names, by the names that each form is to give."""
 
+import json
 import warnings
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("names.json", '{"0": {"name": "cat"}}', "a name no text"),
     ("names.json", "[", "no JSON file"),
     ("names.json", "3", "needs a list of names"),
-    ("names.json", '{"skin": "hair"}', "no whole number"),
+    ("names.json", '{"skin": "hair"}', "lists no names, for it has 'skin'"),
     ("names.json", '{"70000": "skin"}', "0 to 65535"),
     ("names.json", '["null", ""]', "needs a name for each"),
     ("names.mat", "MATLAB", "no readable MATLAB file"),
@@ -145,3 +146,38 @@ def test_remarks_are_told_and_are_no_names(tmp_path):
         warnings.simplefilter("error")
         (tmp_path / "classes.txt").write_text("#c\ncat\n")
         assert read_names(tmp_path / "classes.txt") == {0: "#c", 1: "cat"}
+
+
+def test_mapillary_vistas_names_are_numbered_in_their_order_which_is_told(tmp_path):
+    path = tmp_path / "config_v1.2.json"
+    labels = [{"name": name, "readable": name, "color": [1, 2, 3], "instances": True} for name in ("a--bird", "b")]
+    path.write_text(json.dumps({"labels": labels, "version": "1.2"}))
+    with pytest.warns(UserWarning, match="no id: they are numbered in their order, from 0.*Vistas: 0 is 'a--bird'"):
+        assert read_names(str(path)) == {0: "a--bird", 1: "b"}
+    path.write_text(json.dumps({"labels": [{"name": "a"}]}))
+    with pytest.raises(DataError, match="an id and a name in each entry"):
+        read_names(str(path))
+
+
+def test_an_object_that_lists_no_names_is_told_with_what_it_has(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"version": "1.2", "items": []}))
+    with pytest.raises(DataError, match="lists no names, for it has 'version', 'items': give a list of names"):
+        read_names(str(path))
+    path.write_text(json.dumps({"classes": ["a", "b"], "version": 1}))
+    assert read_names(str(path)) == {0: "a", 1: "b"}
+    path.write_text(json.dumps({"labels": 0, "names": 1}))  # classes of these names
+    assert read_names(str(path)) == {0: "labels", 1: "names"}
+
+
+@pytest.mark.parametrize("file, text", [
+    ("names.txt", "shirt\ncaf\u00e9\n"), ("names.csv", "0,shirt\n1,caf\u00e9\n"),
+    ("names.json", '["shirt", "caf\u00e9"]'), ("a.yaml", "names: [shirt, caf\u00e9]"),
+    ("a.pbtxt", "item { id: 0 name: 'shirt' } item { id: 1 name: 'caf\u00e9' }"),
+])
+def test_names_in_utf_16_are_read_and_bytes_that_are_no_letters_told(tmp_path, file, text):
+    (tmp_path / file).write_bytes(text.encode("utf-16"))
+    assert read_names(str(tmp_path / file)) == {0: "shirt", 1: "caf\u00e9"}
+    (tmp_path / file).write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match="is no letter of UTF-8: save it as UTF-8"):
+        read_names(str(tmp_path / file))

@@ -201,7 +201,7 @@ def test_faults_are_of_their_object(tmp_path, objects, kind, said):
     ({"image": PICTURE, "objects": pyarrow.list_(pyarrow.struct([("bbox", NUMBERS)]))},
      {"image": picture(), "objects": [{"bbox": [1, 2, 3, 4]}]}, "boxes alone cannot train"),
     ({"image": PICTURE, "text": TEXTS}, {"image": picture(), "text": "x"}, "give a table with outlines"),
-    ({"text": TEXTS}, {"text": "x"}, "no column of photos among text"),
+    ({"text": TEXTS}, {"text": "x"}, "no column of photos among text.*or make a COCO file"),
 ])
 def test_tables_without_what_is_needed(tmp_path, types, row, said):
     with pytest.raises(DataError, match=f"a.parquet: .*{said}"):

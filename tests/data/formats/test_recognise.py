@@ -210,6 +210,23 @@ def test_a_format_is_recognised_by_its_content_and_read(name, tmp_path):
     assert class_ids.tolist() == [1] and dataset.load_image(0).shape == (SIDE, SIDE, 3)
 
 
+@pytest.mark.parametrize("name", MADE)
+def test_texts_in_utf_16_are_read_or_refused_by_name(name, tmp_path):
+    path = str(MADE[name](tmp_path))
+    for file in tmp_path.rglob("*.*"):
+        if file.suffix in (".json", ".csv", ".txt", ".yaml", ".xml"):
+            file.write_bytes(file.read_text().encode("utf-16"))
+    if name in ("imaterialist", "run_length_csv"):  # whose rows are found again by their bytes
+        for form in (None, name):
+            with pytest.raises(DataError, match="notes.csv: .*a text in UTF-16.*save it as UTF-8"):
+                open_dataset(path, form=form)
+        return
+    assert recognise(path) == name
+    dataset = open_dataset(path, str(tmp_path / "photos") if name == "label_maps" else None)
+    np.testing.assert_array_equal(dataset.load_mask(0)[0][..., 0], MASK)
+    assert dataset.class_names[1] == (deepfashion2_classes[0] if name == "deepfashion2" else "shirt")
+
+
 def test_what_is_no_annotation_is_refused_by_name(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "empty").mkdir()

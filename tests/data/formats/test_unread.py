@@ -125,8 +125,57 @@ def test_cocos_panoptic_form_is_named_though_it_looks_like_instances(tmp_path):
 
 def test_what_is_no_text_is_told_in_one_line(tmp_path):
     (tmp_path / "a.bin").write_bytes(b"QK\3\4a,b\rc,d\0\r\n" + bytes(range(256)))
-    with pytest.raises(DataError, match="a.bin: annotations of no known format"):
+    with pytest.raises(DataError, match="a.bin: annotations of no known format: it is no text, .*export COCO"):
         recognise(str(tmp_path / "a.bin"))
+
+
+def test_control_characters_of_a_file_are_not_printed(tmp_path):
+    (tmp_path / "a.csv").write_text("a\x1b[2J\u202e,b\n" + "long" * 90)
+    (tmp_path / "b.json").write_text(json.dumps({"k\x1b[2J": 1}))
+    for name in ("a.csv", "b.json"):
+        with pytest.raises(DataError) as error:
+            recognise(str(tmp_path / name))
+        assert "x1b[2J" in str(error.value) and not set("\x1b\u202e\n") & set(str(error.value))
+
+
+@pytest.mark.parametrize("name", ["a.tfrecord", "a.tfrecord-00000-of-00010", "a-00000-of-00010.tfrec"])
+def test_parts_of_tables_are_named_by_their_ending(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match=r"arrays or tables \(.tfrec.*export COCO"):
+        recognise(str(tmp_path / name))
+    with pytest.raises(DataError, match=r"a folder of 1 .tfrec\w* files.*export COCO"):
+        recognise(str(tmp_path))
+
+
+@pytest.mark.parametrize("name, content", [
+    ("metadata.jsonl", '{"file_name": "a.jpg", "objects": {}}\n'), ("metadata.csv", "file_name,text\na.jpg,x\n")])
+def test_an_image_folder_of_hugging_face_is_named(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    for path in (tmp_path / name, tmp_path):
+        with pytest.raises(DataError, match="ImageFolder with metadata.*make a COCO file"):
+            recognise(str(path))
+
+
+@pytest.mark.parametrize("beside", ["json", "atr"])
+def test_a_folder_of_ade20k_is_named_and_no_folder_in_it_offered(tmp_path, beside):
+    folder = tmp_path / "training" / "street"
+    (folder / "x").mkdir(parents=True)
+    mask = np.zeros((4, 5), np.uint8)
+    mask[1:3] = 255
+    Image.fromarray(mask).save(folder / "x" / "instance_000_x.png")
+    Image.fromarray(np.stack([mask, mask // 2, mask // 3], -1)).save(folder / "x_seg.png")
+    Image.new("RGB", (5, 4)).save(folder / "x.jpg")
+    annotation = {"annotation": {"imsize": [4, 5, 3], "object": [{"name": "car", "polygon": {"x": [], "y": []}}]}}
+    made(folder, **({"x__json": annotation} if beside == "json" else {"x_atr__txt": "001 # 0 # 0 # car # car #\n"}))
+    for place in (folder, tmp_path):
+        with pytest.raises(DataError, match="ADE20K's full release.*SceneParsing release") as error:
+            recognise(str(place))
+        assert "is of the format" not in str(error.value)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in folder.rglob("*.*"):
+            archive.write(path, path.relative_to(tmp_path))
+    with pytest.raises(DataError, match="ADE20K's full release"):
+        recognise(str(tmp_path / "a.zip"))
 
 
 @pytest.mark.parametrize("content, order", [
