@@ -68,6 +68,14 @@ def image_path(folder: str | os.PathLike, name: str) -> str:
     Raises:
         DataError: the name is absolute or leads out of the folder.
     """
+    name = checked_name(name)
+    if leads_out(name):
+        raise DataError(f"file_name {name!r} leads out of the image folder {folder}: give a name relative to it.")
+    return os.path.join(folder, name)
+
+
+def checked_name(name: object) -> str:
+    """The text of a name. Raises DataError if it has a letter that no file name can have."""
     name = str(name)
     try:
         os.fsencode(name)
@@ -75,10 +83,13 @@ def image_path(folder: str | os.PathLike, name: str) -> str:
         raise DataError(f"file_name {name!r} has a letter that no file name can have: correct it.") from error
     if "\0" in name:
         raise DataError(f"file_name {name!r} has a zero byte, which no file name can have: correct it.")
+    return name
+
+
+def leads_out(name: str) -> bool:
+    """Whether a name may be of a file elsewhere than below a folder: absolute, here or on Windows, or with ".."."""
     parts = name.replace("\\", "/").split("/")
-    if not name or os.path.isabs(name) or ntpath.splitdrive(name)[0] or parts[0] == "" or ".." in parts:
-        raise DataError(f"file_name {name!r} leads out of the image folder {folder}: give a name relative to it.")
-    return os.path.join(folder, name)
+    return not name or os.path.isabs(name) or bool(ntpath.splitdrive(name)[0]) or parts[0] == "" or ".." in parts
 
 
 # --- Placing on the canvas -------------------------------------------------------------------------------------------

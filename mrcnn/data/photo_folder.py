@@ -1,11 +1,12 @@
 """The folder of a data set's photos, and which of its files a name stands for."""
 
+import ntpath
 import os
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Container, Sequence
 
-from mrcnn.data.images import PHOTO_ENDINGS, image_path
+from mrcnn.data.images import PHOTO_ENDINGS, checked_name, leads_out
 from mrcnn.errors import DataError
 
 SEVERAL_ENDINGS = ("of several that differ in the ending alone, which the annotations do not give: jpg taken before "
@@ -15,8 +16,8 @@ SEVERAL_ENDINGS = ("of several that differ in the ending alone, which the annota
 class PhotoFolder:
     """The folder of a data set's photos. Each of its folders is listed once: far cheaper than a look at each file.
 
-    Symbolic links in it are followed, also those that lead out: the folder is the user's own. Names are not: none of an
-    annotation file leads out of the folder.
+    Symbolic links in it are followed, also those that lead out: the folder is the user's own. Names are not: whatever
+    an annotation file has, only files below the folder are found. An absolute path into the folder is that file's name.
 
     Args:
         path: of the folder.
@@ -34,23 +35,33 @@ class PhotoFolder:
         self._note, self._noted = note, set()
 
     def find(self, name: str) -> str | None:
-        """`name` if the folder has a file of that name (subfolders allowed), else None.
+        """Name of the file that `name` is (subfolders allowed), else None.
+
+        Returns:
+            `name`, or what is left of a path that leads into the folder. None also where `name` leads out and files
+            below the folder are like it, which `find_alike` may find.
 
         Raises:
-            DataError: if the name leads out of the folder.
+            DataError: if the name leads out of the folder, and no file is like it.
         """
-        place, base = os.path.split(image_path(self.path, name))
+        name = self._inside(name)
+        if name is None:
+            return None
+        place, base = os.path.split(os.path.join(self.path, name))
         return name if base in self._listed(place) else None
 
     def find_stem(self, name: str) -> str | None:
-        """Name of the photo that is `name` with the ending that it lacks, else None.
+        """Name of the photo that is `name` with the ending that it lacks, else None; names that lead out as in `find`.
 
         Of several it is the one whose ending PHOTO_ENDINGS lists first, which is noted.
 
         Raises:
             DataError: as `find`.
         """
-        place, base = os.path.split(image_path(self.path, name))
+        name = self._inside(name)
+        if name is None:
+            return None
+        place, base = os.path.split(os.path.join(self.path, name))
         if place not in self._stems:
             stems = self._stems[place] = {}
             for stem, ending in map(os.path.splitext, sorted(self._listed(place))):
@@ -69,11 +80,11 @@ class PhotoFolder:
         """Files whose names look like names that no file has, where exactly one does.
 
         Names look alike if they differ in no more than upper and lower case, composed and decomposed letters, percent
-        signs in place of letters, backslashes, the ending, where the name has none, and folders in front. A file that
-        two names are like is none's.
+        signs in place of letters, backslashes, the ending, where the name has none, and folders in front, also those of
+        another machine. A file that two names are like is none's.
 
         Args:
-            names: that no file has; those that lead out of the folder are like none
+            names: that no file has
             taken: files that other names stand for
 
         Returns:
@@ -81,11 +92,7 @@ class PhotoFolder:
         """
         guesses = {}
         for name in dict.fromkeys(names):
-            try:
-                image_path(self.path, name)
-                candidates = [file for file in self._files_like(name) if file not in taken]
-            except DataError:
-                continue
+            candidates = [file for file in self.files_like(name) if file not in taken]
             if len(candidates) == 1:
                 guesses.setdefault(candidates[0], []).append(name)
         return {alike[0]: file for file, alike in guesses.items() if len(alike) == 1}
@@ -108,8 +115,12 @@ class PhotoFolder:
         """Path of a photo that `find`, `find_stem` or `find_alike` found."""
         return os.path.join(self.path, name)
 
-    def _files_like(self, name):
-        """list of the files that a name is like, folders in front of either left away."""
+    def files_like(self, name: str) -> list[str]:
+        """Names of all files below the folder that a name is like, folders in front of either left away."""
+        try:
+            name = ntpath.splitdrive(checked_name(name))[1]
+        except DataError:
+            return []
         if self._alike is None:
             self._alike = self._listed_alike()
         parts = _parts(name)
@@ -124,6 +135,27 @@ class PhotoFolder:
             if _parts(file)[:-1][-depth:] == parts[:-1][-depth:] or not depth:
                 alike.append(file)
         return alike
+
+    def tell_absent(self, name: str, least: int = 2) -> str:
+        """Say of a name that stands for no file what the folder has, if so many files are like it; ends a sentence."""
+        files = self.files_like(name)
+        return unclear_name(files, self.path) if len(files) >= least else f"is not in {self.path}"
+
+    def _inside(self, name):
+        """A name relative to the folder; None for one that leads out, and which files are like. Raises DataError."""
+        name = checked_name(name)
+        if not leads_out(name):
+            return name
+        path = name.replace("\\", "/")
+        if os.path.isabs(path) or not ntpath.splitdrive(path)[0]:
+            for root in dict.fromkeys([os.path.abspath(self.path), os.path.realpath(self.path)]):
+                whole = os.path.normpath(os.path.join(root, path))
+                if whole.startswith(os.path.join(root, "")):
+                    return os.path.relpath(whole, root).replace(os.sep, "/")
+        if self.files_like(name):
+            return None
+        raise DataError(f"file_name {name!r} leads out of the image folder {self.path}, and no file there has the end "
+                        "of this name: give the folder of the photos, or a name relative to it.")
 
     def _listed_alike(self):
         """{name, or (stem,) of a photo, as `_parts` has it: list of the files below the folder that are called so}."""
@@ -152,6 +184,14 @@ class PhotoFolder:
             except OSError as error:
                 raise DataError(f"{place}: cannot be listed ({error.strerror}): check its permissions.") from error
         return self._names[place]
+
+
+def unclear_name(files: Sequence[str], folder: str) -> str:
+    """Why a name stands for none of the files that are like it, with the remedy; ends a sentence."""
+    if len(files) == 1:
+        return f"looks like {files[0]} in {folder}, which another name stands for: write names as the files are called"
+    shown = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
+    return f"may be each of {len(files)} files in {folder} ({shown}): write its folder in front of the name"
 
 
 def _parts(name):

@@ -3,11 +3,11 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
-from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.photo_folder import PhotoFolder, unclear_name
 from mrcnn.errors import DataError
 
 LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
@@ -33,6 +33,7 @@ class Reporting(Dataset):
         self.lost = []
         self._skips = False
         self._loaded_before = (0, 0, 0)
+        self._unclear = {}  # name of a photo that stands for none of the files that look like it: these
 
     def start_loading(self, on_error: str) -> None:
         """Begin to load.
@@ -46,6 +47,7 @@ class Reporting(Dataset):
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error={on_error!r} is neither "raise" nor "skip".')
         self._skips = on_error == "skip"
+        self._unclear = {}
         self._loaded_before = (len(self.image_info), len(self.faults), len(self.notes))
 
     def refuse(self, source: str | os.PathLike, **options: object) -> None:
@@ -112,9 +114,11 @@ class Reporting(Dataset):
         files = folder.find_alike(names, taken)
         for name, file in files.items():
             self.note("photo", LIKE_A_FILE, f"{name} is {file}")
+        self._unclear.update({name: folder.files_like(name) for name in names if name not in files})
         return files
 
-    def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int) -> None:
+    def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int,
+                       called: Mapping[str, str] | None = None) -> None:
         """Report photos that are not in their folder, each as a Fault.
 
         Args:
@@ -122,18 +126,24 @@ class Reporting(Dataset):
             folder: folder of the photos.
             names: names of the missing photos.
             count: number of all photos of the annotations.
+            called: {name: what `find_alike` was asked for}, of names that it knows otherwise.
 
         Raises:
             DataError: naming them all, where faults are to be raised.
         """
+        alike = {name: self._unclear.get((called or {}).get(name, name)) for name in names}
         if names and not self._skips:
-            shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-            raise DataError(
-                f"{source}: {len(names)} of {count} photos are not in {folder}: {shown}: give the folder of the "
-                'photos, or leave these out (on_error="skip", --on-error skip).'
-            )
+            absent, unclear = [n for n in names if not alike[n]], [n for n in names if alike[n]]
+            shown = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+            reasons = [f"{len(absent)} of {count} photos are not in {folder}: {shown}"] if absent else []
+            reasons += [f"{len(unclear)} of {count} photos cannot be told by their names: {name} "
+                        f"{unclear_name(alike[name], folder)}" for name in unclear[:1]]
+            raise DataError(f"{source}: {'; '.join(reasons)}: give the folder of the photos, or leave these out "
+                            '(on_error="skip", --on-error skip).')
         for name in names:
-            self.fault(source, Fault(name, "missing", f"the photo is not in {folder}"))
+            files = alike[name]
+            reason = f"its name {unclear_name(files, folder)}" if files else f"the photo is not in {folder}"
+            self.fault(source, Fault(name, "missing", reason))
 
     def finish_loading(self, source: str | os.PathLike) -> None:
         """Warn of what was skipped and of what is noted.

@@ -19,7 +19,7 @@ def test_photo_folder(tmp_path):
     assert folder.find_stem("e.f") == "e.f.jpg"
     assert folder.find_stem("d") is None and folder.find_stem("a.jpg") is None and folder.find_stem("none/a") is None
     assert folder.join("sub/c.jpeg") == str(tmp_path / "sub/c.jpeg")
-    for name in ("../a.jpg", "/a.jpg", "sub/../../a.jpg"):
+    for name in ("../z.jpg", "/z.jpg", "sub/../../z.jpg", "C:\\z.jpg", "../z", "..", "/", ""):
         for find in (folder.find, folder.find_stem):
             with pytest.raises(DataError, match="leads out"):
                 find(name)
@@ -52,7 +52,9 @@ COMPOSED, DECOMPOSED = "caf\u00e9.jpg", "cafe\u0301.jpg"
     ("my%20photo.jpg", "my photo.jpg"), ("my photo.jpg", "my%20photo.jpg"), ("caf%C3%A9.jpg", COMPOSED),
     ("train/a.jpg", "a.jpg"), ("./a.jpg", "a.jpg"), ("x/y/a.jpg", "y/a.jpg"), ("a.jpg", "deep/down/a.jpg"),
     ("sub\\a.jpg", "sub/a.jpg"), ("sub\\a.jpg", "a.jpg"), ("SUB/a.jpg", "sub/a.jpg"), ("a", "sub/a.JPG"),
-    ("0002.x", "sub/0002.x.png"),
+    ("0002.x", "sub/0002.x.png"), ("/home/me/data/a.jpg", "a.jpg"), ("C:\\data\\sub\\a.jpg", "sub/a.jpg"),
+    ("../a.jpg", "a.jpg"), ("C:a.jpg", "a.jpg"), ("\\\\server\\share\\a.jpg", "a.jpg"), ("/home/sub/a", "sub/a.JPG"),
+    ("../../sub/a.jpg", "sub/a.jpg"), ("sub/../../x/a.jpg", "a.jpg"), ("%2e%2e/a.jpg", "a.jpg"),
 ])
 def test_a_name_that_looks_like_one_file(tmp_path, name, file):
     folder = folder_of(tmp_path, file, "other.jpg", "x.txt")
@@ -63,7 +65,8 @@ def test_a_name_that_looks_like_one_file(tmp_path, name, file):
 @pytest.mark.parametrize("name, files", [
     ("a.jpg", ["x/a.jpg", "y/a.jpg"]), ("z/a.jpg", ["x/a.jpg"]), ("A.jpg", ["a.jpg", "a.JPG"]), ("a.jpg", ["a.png"]),
     ("a", ["a.jpg", "a.png"]), ("a", ["a.txt"]),
-    ("../a.jpg", ["a.jpg"]), ("/a.jpg", ["a.jpg"]), ("C:\\a.jpg", ["a.jpg"]),
+    ("../a.jpg", ["x/a.jpg"]), ("/y/a.jpg", ["x/a.jpg"]), ("C:\\y\\a.jpg", ["x/a.jpg"]), ("/a.jpg", ["b.jpg"]),
+    ("/home/s/a.jpg", ["a.jpg", "s/a.jpg"]),
     ("%2e%2e/a.jpg", ["b.jpg"]), ("", ["a.jpg"]), (".", ["a.jpg"]), ("a\0.jpg", ["a.jpg"]), ("a\ud800.jpg", ["a.jpg"]),
 ])
 def test_a_name_that_looks_like_none_or_several(tmp_path, name, files):
@@ -92,3 +95,30 @@ def test_links_are_followed_though_they_lead_out(tmp_path):
     (inside / "sub").symlink_to(outside / "sub")
     folder = PhotoFolder(inside)
     assert folder.find("a.jpg") == "a.jpg" and folder.find("sub/b.jpg") == "sub/b.jpg"
+
+
+def test_an_absolute_path_into_the_folder_is_that_file(tmp_path, monkeypatch):
+    folder_of(tmp_path / "photos", "a.jpg", "sub/b.jpg")
+    (tmp_path / "secret.jpg").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path / "photos", "photos", tmp_path / "link"):
+        folder = PhotoFolder(place)
+        assert folder.find(f"{tmp_path}/photos/sub/b.jpg") == "sub/b.jpg"
+        assert folder.find_stem(f"{tmp_path}/photos/sub/b") == "sub/b.jpg"
+        assert folder.find(f"{tmp_path}/photos/gone.jpg") is None  # which does not lead out
+        assert folder.find("sub/../a.jpg") == "a.jpg"
+        for name in (f"{tmp_path}/secret.jpg", "../secret.jpg", "../photos2/secret.jpg"):
+            with pytest.raises(DataError, match="leads out"):
+                folder.find(name)
+    folder = PhotoFolder(tmp_path / "photos")
+    assert folder.find("../photos/a.jpg") == "a.jpg"
+    # What others are like is left to `find_alike`, which looks at all names.
+    assert folder.find("/home/me/a.jpg") is None and folder.find_stem("/home/me/a") is None
+
+
+def test_a_name_that_stands_for_no_file_is_told_with_those_that_are_like_it(tmp_path):
+    folder = folder_of(tmp_path, "s2/b.jpg", "s1/b.jpg", "a.jpg")
+    assert folder.tell_absent("c.jpg") == f"is not in {tmp_path}" == folder.tell_absent("x/a.jpg")
+    assert "2 files in" in folder.tell_absent("b.jpg") and "(s1/b.jpg, s2/b.jpg): write" in folder.tell_absent("b.jpg")
+    assert "looks like a.jpg in" in folder.tell_absent("x/a.jpg", least=1)

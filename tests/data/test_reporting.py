@@ -3,6 +3,7 @@
 import pytest
 
 from mrcnn.data.faults import Fault
+from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -58,3 +59,22 @@ def test_an_end_without_photos_names_the_commonest_reason():
     assert str(error.value) == (
         "rows.txt: no photos remain: 2 of 3 left out as 'missing', as a.jpg: the photo is not in photos: give the "
         "folder of the photos (images=, --images); 2 tasks with drafts alone: left out (first: f.jpg).")
+
+
+def test_names_that_fit_several_files_or_that_of_another_are_told_so(tmp_path):
+    for name in ("s1/b.jpg", "s2/b.jpg", "a.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for on_error in ("raise", "skip"):
+        dataset = begun(on_error)
+        assert dataset.find_alike(PhotoFolder(tmp_path), ["b.jpg", "x/a.jpg", "y/a.jpg", "gone.jpg"], set()) == {}
+        if on_error == "raise":
+            said = (r"1 of 4 photos are not in .*: gone.jpg; 1 of 4 photos cannot be told by their names: stem may be "
+                    r"each of 2 files in .*\(s1/b.jpg, s2/b.jpg\): write its folder in front")
+            with pytest.raises(DataError, match=said):
+                dataset.missing_photos("rows.txt", tmp_path, ["stem", "gone.jpg"], 4, {"stem": "b.jpg"})
+            with pytest.raises(DataError, match="2 of 4 photos cannot be told .*: x/a.jpg looks like a.jpg .*another"):
+                dataset.missing_photos("rows.txt", tmp_path, ["x/a.jpg", "y/a.jpg"], 4)
+    dataset.missing_photos("rows.txt", tmp_path, ["b.jpg", "gone.jpg"], 4)
+    first, second = dataset.faults
+    assert first.kind == second.kind == "missing" and "2 files" in str(first) and "is not in" in str(second)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mrcnn.data.formats.archives import MARK, inner_path, is_archive, split_path, unpacked
 from mrcnn.data.formats.lone_masks import LONE_MASKS, StemsOfPhotos, are_lone_masks
 from mrcnn.data.formats.unread import unread_form
-from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.images import PHOTO_ENDINGS, leads_out
 from mrcnn.errors import DataError
 from mrcnn.text_files import utf8_blocks
 
@@ -270,7 +270,6 @@ def photo_names(annotations: str | os.PathLike, most: int | None = NAMES) -> lis
             text = rest + block
             for match in PHOTO_NAME.finditer(text):
                 name = match[1].decode("utf-8", "replace").strip().replace("\\/", "/").replace("\\\\", "/")
-                leads_out = os.path.isabs(name) or ".." in name.split("/")
-                found[name.split("/")[-1] if leads_out else name] = None
+                found[name.split("/")[-1] if leads_out(name) else name] = None
             rest = text[-512:]
     return list(found)[:most]

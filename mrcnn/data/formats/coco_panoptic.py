@@ -29,6 +29,7 @@ from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.reporting import LIKE_A_FILE
 from mrcnn.errors import DataError
 from mrcnn.text_files import utf8_blocks
 
@@ -167,14 +168,17 @@ class CocoPanopticDataset(AnnotatedDataset):
         kind = "bad entry"
         try:
             kind = "path escape"
-            if masks.find(entry["file_name"]) is None:
-                message = f"its mask {entry['file_name']} is not in {masks.path}"
+            mask = _mask_of(masks, entry["file_name"], path)
+            if mask is None:
+                message = f"its mask {entry['file_name']} {masks.tell_absent(entry['file_name'])}"
                 return self.fault(path, Fault(name, "missing", message))
+            if mask != entry["file_name"]:
+                self.note("mask", LIKE_A_FILE, f"{entry['file_name']} is {mask}")
             kind = "unreadable"
             size = photo_size(file)
             kind = "bad entry"
             annotated, _ = annotated_size(photo)
-            mask_size = png_size(masks.join(entry["file_name"]))
+            mask_size = png_size(masks.join(mask))
         except ValueError as error:
             return self.fault(path, Fault(name, kind, str(error).rstrip(".")))
         if annotated not in (None, size):
@@ -193,7 +197,7 @@ class CocoPanopticDataset(AnnotatedDataset):
                 self.fault(path, Fault(name, kind, f"segment {segment['id']} has {message}", number))
             elif category_id in known["classes"]:
                 segments.append((number, segment["id"], category_id, crowd))
-        self.add_photo(FORMAT, key, file, name, *size, mask=masks.join(entry["file_name"]), segments=segments,
+        self.add_photo(FORMAT, key, file, name, *size, mask=masks.join(mask), segments=segments,
                        listed=np.array(sorted(listed), np.int64))
 
     # --- Objects -----------------------------------------------------------------------------------------------------
@@ -256,10 +260,11 @@ def _mask_folder(path, entries):
     """
     folder, name = os.path.split(os.path.splitext(path)[0])
     places = [os.path.join(folder, name), os.path.join(folder, "..", name), folder or "."]
-    for place in places:
+    for place in filter(os.path.isdir, places):
+        masks = PhotoFolder(place)
         for entry in entries[:20]:
             try:
-                if os.path.isdir(place) and PhotoFolder(place).find(entry["file_name"]):
+                if _mask_of(masks, entry["file_name"], path):
                     return place
             except DataError:  # told of the photo
                 continue
@@ -267,3 +272,9 @@ def _mask_folder(path, entries):
         return folder or "."
     first = entries[0]["file_name"][:100]
     raise DataError(f"{path}: its PNG files ({first}) are in none of {', '.join(places)}: put them into {places[0]}.")
+
+
+def _mask_of(masks, name, path):
+    """Name of a mask in its PhotoFolder, else None; of a file like it only where the folder has the masks alone."""
+    alone = os.path.basename(masks.path) == os.path.basename(os.path.splitext(path)[0])
+    return masks.find(name) or (masks.find_alike([name]).get(name) if alone else None)

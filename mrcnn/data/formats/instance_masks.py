@@ -87,17 +87,17 @@ class InstanceMaskDataset(AnnotatedDataset):
         file_names = {stem: folder.find_stem(stem) for stem in (name.removesuffix(MASK_SUFFIX) for name in names)}
         lacking = [stem for stem, name in file_names.items() if name is None]
         file_names.update(self.find_alike(folder, lacking, set(file_names.values())))
-        missing, found = [], {}
+        missing, found = {}, {}
         for mask_name in names:
             stem = mask_name.removesuffix(MASK_SUFFIX)
             name = file_names[stem]
             if name is None:
-                missing.append(mask_name)
+                missing[mask_name] = stem
                 continue
             path = os.path.join(masks, mask_name)
             found[stem] = name, path, {"numbered": path}
         self._add_photos(annotations, folder, found)
-        self.missing_photos(annotations, folder.path, missing, len(names))
+        self.missing_photos(annotations, folder.path, list(missing), len(names), missing)
 
     def _load_folders(self, annotations, images, limit):
         folder = PhotoFolder(images or annotations)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import binary_maps, label_colours, label_mapping, label_objects
+from mrcnn.data.formats import binary_maps, label_colours, label_mapping, label_objects, photo_places
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
@@ -31,6 +31,8 @@ MAP_SUFFIXES = (("_gtFine_labelIds", "_leftImg8bit"), ("_gtCoarse_labelIds", "_l
                 ("_L", ""), ("_labelIds", ""), ("_labelTrainIds", ""))
 NUMBERED = ("_labelIds.png", "_labelTrainIds.png")  # Cityscapes' maps of a photo, of which the first kind is taken
 PHOTO_FOLDERS = ("photos", "images", "JPEGImages")  # beside the folder of label maps
+ELSEWHERE = ("not beside the label maps by one of the usual names: taken, as it alone has photos of theirs (images=, "
+             "--images: another)")
 
 
 def recognises(path: str | os.PathLike, named: bool = False) -> bool:
@@ -156,7 +158,7 @@ class LabelMapDataset(WithLabelMaps):
         Args:
             annotations: folder of the label maps, NAME.png (palette, grey or colours) or NAME.mat.
             images: folder of the photos, NAME with any ending; None: one of PHOTO_FOLDERS beside `annotations`, else
-                itself.
+                itself, else the one that `photo_places` finds.
             limit: take the first so many label maps.
             on_error: "raise" at a bad sample or "skip" it (see `faults`).
             names: file of the labels' names (see `names_files.read_names`); None: one of NAMES_FILES there or above.
@@ -179,12 +181,35 @@ class LabelMapDataset(WithLabelMaps):
             raise DataError(f"{annotations}: has no file of label names ({wanted}): give one (names=, --names).")
         listed, colours = label_colours.read_labels(names, annotations)
         classes = label_mapping.label_classes(listed, mapping, min_area, self.note)
-        place = images or _photo_folder(annotations)
+        stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
+        folder, same, photos = self._find_photos(annotations, images or _photo_folder(annotations), stems)
+        elsewhere = folder.path
+        if images is None and not any(photos.values()):
+            other = photo_places.other_photo_folder(annotations, [(s, *photo_stems(s)) for s in stems.values()])
+            elsewhere = f"{folder.path} or {photo_places.looked_into(annotations)}"
+            if other is not None:
+                self.note("folder of photos", ELSEWHERE, other)
+                folder, same, photos = self._find_photos(annotations, other, stems)
+                elsewhere = folder.path
+        self._tell_left_out(annotations, files, same)
+        missing = [file for file, name in photos.items() if name is None]
+        found = {os.path.join(annotations, file): name for file, name in photos.items() if name is not None}
+        inside = self._label_of_255(list(found), listed, colours)
+        self._add_photos(found, folder, label_classes=classes, colours=colours, inside=inside)
+        self.missing_photos(annotations, elsewhere, missing, len(files[:limit]), stems)
+        for class_id, name in enumerate(classes.names, start=1):
+            self.add_class(FORMAT, class_id, name)
+        self.finish_loading(annotations)
+        return self
+
+    def _find_photos(self, annotations, place, stems):
+        """(PhotoFolder of a place, whether it has the maps too, {label map: name of its photo, or None}).
+
+        stems: {label map: its stem}
+        """
         same = os.path.abspath(place) == os.path.abspath(annotations)  # then a map finds itself
         folder = PhotoFolder(place, None if same else self.note)
-        stems = {file: os.path.splitext(file)[0] for file in files[:limit]}
         photos = {file: folder.find_stem(stem) for file, stem in stems.items()}
-        self._tell_left_out(annotations, files, same)
         for file, stem in stems.items():
             if photos[file] is None or (same and photos[file] == file):
                 named = next(filter(None, map(folder.find, _photo_names(stem))), None)
@@ -194,15 +219,7 @@ class LabelMapDataset(WithLabelMaps):
         lacking = [] if same else [stems[file] for file, name in photos.items() if name is None]
         alike = self.find_alike(folder, lacking, set(photos.values()))
         photos = {file: name or alike.get(stems[file]) for file, name in photos.items()}
-        missing = [file for file, name in photos.items() if name is None or (same and name == file)]
-        found = {os.path.join(annotations, file): name for file, name in photos.items() if file not in set(missing)}
-        inside = self._label_of_255(list(found), listed, colours)
-        self._add_photos(found, folder, label_classes=classes, colours=colours, inside=inside)
-        self.missing_photos(annotations, folder.path, missing, len(files[:limit]))
-        for class_id, name in enumerate(classes.names, start=1):
-            self.add_class(FORMAT, class_id, name)
-        self.finish_loading(annotations)
-        return self
+        return folder, same, {file: None if same and name == file else name for file, name in photos.items()}
 
     def _tell_left_out(self, folder, files, same):
         """Note the pictures that may be label maps too. same: whether the photos lie among them"""

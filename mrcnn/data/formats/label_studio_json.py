@@ -98,14 +98,14 @@ class LabelStudioDataset(AnnotatedDataset):
         files, refused = find_photos([path for path in paths if path], folder, uploads=True)
         lacking = [path for path in files if files[path] is None]
         files.update(self.find_alike(folder, lacking, set(files.values())))
-        missing, seen = [], set()
+        missing, seen = {}, set()
         for place, (task, path) in enumerate(zip(tasks, paths)):
             name = files.get(path)
             if path is not None and (not path or path in refused):
                 reason = refused.get(path, "its address names no file")
                 self.fault(annotations, Fault(task.name, "path escape", f"task {task.key}: {reason}"))
             elif path is not None and name is None:
-                missing.append(task.photo)
+                missing[task.photo] = path
             elif name in seen:
                 # Under the photo's own name the fault would stand for the first task, which is sound.
                 message = f"the photo {name} is that of another task too, here a second time"
@@ -118,7 +118,7 @@ class LabelStudioDataset(AnnotatedDataset):
                     self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
                     continue
                 yield place, name, header
-        self.missing_photos(annotations, folder.path, missing, len(tasks))
+        self.missing_photos(annotations, folder.path, list(missing), len(tasks), missing)
 
     def _frame(self, region, header, told):
         """((H, W) of the photo as its annotator saw it, EXIF orientation by which the region is to be turned).

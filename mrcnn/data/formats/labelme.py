@@ -5,6 +5,7 @@ each. Points and lines enclose nothing and are faults. Labels that begin with on
 for what is no object, and are left out. Flags that are ticked are attributes of their object.
 """
 
+import contextlib
 import itertools
 import os
 import posixpath
@@ -23,6 +24,7 @@ from mrcnn.data.formats.names_files import read_names
 from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.formats.via import RegionError
+from mrcnn.data.images import leads_out
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -276,16 +278,16 @@ def _photo_file(folder, path, content, below):
     if not content.get("imagePath"):  # the photo is in the file, and goes by its name
         return "/".join(filter(None, (below, os.path.basename(path)))), False
     name = content["imagePath"].replace("\\", "/")
-    try:
-        if below and folder.find(posixpath.normpath(f"{below}/{name}")) is not None:
-            return posixpath.normpath(f"{below}/{name}"), True
-        return name, folder.find(name) is not None
-    except DataError:  # it leads out, as LabelMe writes where photos have a folder of their own
-        within = os.path.relpath(os.path.join(os.path.dirname(path), name), folder.path).replace(os.sep, "/")
-        if not within.startswith("../") and not os.path.isabs(within) and ":" not in name and folder.find(within):
-            return within, True
-        last = name.split("/")[-1]
-        return last, folder.find(last) is not None
+    with contextlib.suppress(DataError):
+        found = (folder.find(posixpath.normpath(f"{below}/{name}")) if below else None) or folder.find(name)
+        if found is not None or not leads_out(name):
+            return found or name, found is not None
+    # It leads out, as LabelMe writes where photos have a folder of their own.
+    within = os.path.relpath(os.path.join(os.path.dirname(path), name), folder.path).replace(os.sep, "/")
+    if not within.startswith("../") and not os.path.isabs(within) and ":" not in name and folder.find(within):
+        return within, True
+    last = name.split("/")[-1]
+    return last, folder.find(last) is not None
 
 
 def _is_labelme(path):

@@ -186,6 +186,8 @@ def _mask_file(folder, name):
     if found is None:
         found = folder.find_alike([name]).get(name)
     if found is None:
+        if len(folder.files_like(name)) > 1:
+            raise DataError(f"its mask {name} {folder.tell_absent(name)}")
         raise DataError(f"its mask {name} is not in {folder.path} or a folder in it: unpack the masks there")
     return folder.join(found)
 

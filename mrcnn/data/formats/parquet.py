@@ -4,6 +4,7 @@ Of a data set of Hugging Face photos and masks are read when they are asked for,
 ours has a row for each object, with run lengths, and names the photos, which lie in a folder.
 """
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -25,10 +26,12 @@ from mrcnn.data.formats.parquet_files import ParquetRows, parquet_files
 from mrcnn.data.formats.parquet_table import OURS, read_table
 from mrcnn.data.formats.segmentations import SegmentationFault, outline_of
 from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.reporting import LIKE_A_FILE
 from mrcnn.errors import DataError
 
 FORMAT = "parquet"
 LABEL_NAMES = ("id2label.json", *NAMES_FILES)  # beside the files
+EMBEDDING = "data.with_format('arrow').map(datasets.table.embed_table_storage, batched=True), then to_parquet"
 # Beginnings of the names of files, as Hugging Face calls the parts of a data set.
 PARTS = {"train": ("train",), "val": ("val",), "test": ("test",)}  # "validation" begins so too
 
@@ -84,7 +87,8 @@ class ParquetDataset(label_maps.WithLabelMaps):
         if not files:
             raise DataError(f"{annotations}: no Parquet files{'' if split is None else f' of the part {split}'}: give "
                             "the file, or the folder of them.")
-        self._rows = ParquetRows(files)
+        self._rows, self._files = ParquetRows(files), {}
+        self._taken = set()
         above = annotations if os.path.isdir(annotations) else os.path.dirname(os.path.abspath(annotations))
         if OURS in self._rows.metadata:
             self.refuse(annotations, names=names, mapping=mapping, min_area=min_area)
@@ -103,6 +107,8 @@ class ParquetDataset(label_maps.WithLabelMaps):
         except DataError as error:
             raise DataError(f"{source}: {error}") from error
         columns, self._classes = self._columns, None
+        for name in filter(None, (columns.photo, columns.label_map)):
+            self._locate_column(name, limit)
         if names is None and columns.label_map is not None:
             names = find_file(above, LABEL_NAMES)
             if names not in (None, os.path.join(above, LABEL_NAMES[0])):
@@ -150,11 +156,15 @@ class ParquetDataset(label_maps.WithLabelMaps):
         picture = row[self._columns.photo]
         name = self._photo_name(index, picture, called, taken)
         taken.add(name)
+        path = _path_of(picture)
+        if path and "bytes" in picture:
+            self._locate([path], "photo")
+        if path and self._files.get(path, path) is None and not self._holds(index):
+            return self.fault(source, Fault(name, "missing", self._absence(path)))
         try:
             size = self._size(row, picture)
         except DataError as error:
-            kind = "path escape" if "leads out" in str(error) else "unreadable"
-            return self.fault(source, Fault(name, kind, str(error).rstrip(".")))
+            return self.fault(source, Fault(name, "unreadable", str(error).rstrip(".")))
         objects = () if self._classes is not None else self._objects(source, name, row, size, known, seen)
         self.add_photo(FORMAT, index, None, name, *size, row=index, objects=objects, embedded=True)
 
@@ -181,14 +191,44 @@ class ParquetDataset(label_maps.WithLabelMaps):
         data = _bytes_of(picture)
         if data is not None:
             return data
-        path = picture.get("path") if isinstance(picture, dict) else None
+        path = _path_of(picture)
         if not path:
             raise DataError("it has neither bytes nor a path")
-        found = self._folder.find(path) or self._folder.find_alike([path]).get(path)
-        if found is None:
-            raise DataError(f"its file {path} is not in {self._folder.path}: give the folder of the photos (--images)")
-        with open(self._folder.join(found), "rb") as file:
+        if self._files.get(path) is None:
+            raise DataError(self._absence(path))
+        with open(self._folder.join(self._files[path]), "rb") as file:
             return file.read()
+
+    # --- Files that rows name and do not hold --------------------------------------------------------------------
+    def _locate_column(self, name, limit):
+        """Find the files of a column of pictures, if its first row names one."""
+        if self._rows.count and _path_of(self._rows.row(0, [name])[name]):
+            rows = self._rows.rows([f"{name}.path"], limit)
+            self._locate([row[name]["path"] for row in rows if row[name] and row[name].get("path")],
+                         "photo" if name == self._columns.photo else "label map")
+
+    def _locate(self, paths, what):
+        """Find files that rows name, for `_files`; those that other names stand for are none's. what: of a note"""
+        found = {path: None for path in paths if path not in self._files}
+        for path in found:
+            with contextlib.suppress(DataError):  # told of the row
+                found[path] = self._folder.find(path)
+        self._taken.update(filter(None, found.values()))
+        alike = self._folder.find_alike([path for path, file in found.items() if file is None], self._taken)
+        for path, file in alike.items():
+            self.note(what, LIKE_A_FILE, f"{path} is {file}")
+        self._taken.update(alike.values())
+        self._files.update({**found, **alike})
+
+    def _holds(self, index):
+        """Whether a row holds its photo, whatever else it names."""
+        return _bytes_of(self._rows.row(index, [self._columns.photo])[self._columns.photo]) is not None
+
+    def _absence(self, path):
+        """Why a row has no picture, with the remedies."""
+        reason = self._folder.tell_absent(path, least=1)
+        return (f"its file {path} {reason}: give the folder of the photos (images=, --images), or write their bytes "
+                f"into the Parquet file: {EMBEDDING}")
 
     def _objects(self, source, name, row, size, known, seen):
         """list of (number, category, run lengths or None, crowd); those of None have a mask, to be read later."""
@@ -206,6 +246,8 @@ class ParquetDataset(label_maps.WithLabelMaps):
                 self.fault(source, Fault(name, "unknown class", message, number))
                 continue
             seen[category] = True
+            if path := _path_of(entry.get("mask")):
+                self._locate([path], "mask")
             rle = None
             if entry.get("mask") is None:
                 try:
@@ -316,6 +358,11 @@ def _bytes_of(picture):
     """The bytes of a picture in a row; None if it has none."""
     data = picture.get("bytes") if isinstance(picture, dict) else picture
     return data if isinstance(data, bytes) and data else None
+
+
+def _path_of(picture):
+    """The path of a picture that a row names and does not hold, as far as the row tells; else None."""
+    return picture.get("path") if isinstance(picture, dict) and _bytes_of(picture) is None else None
 
 
 def _outline(outline, size):

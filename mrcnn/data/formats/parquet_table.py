@@ -112,20 +112,22 @@ def read_table(dataset: AnnotatedDataset, source: str | os.PathLike, rows: Parqu
         if name not in photos and limit is not None and len(photos) >= limit:
             continue
         photos.setdefault(name, []).append(row)
-    missing = []
-    for name, entries in photos.items():
-        _add(dataset, source, name, entries, folder, ids, words, missing)
-    dataset.missing_photos(source, folder.path, missing, len(photos))
+    files = {}
+    for name in photos:
+        try:
+            files[name] = folder.find(name)
+        except DataError as error:
+            dataset.fault(source, Fault(name, "path escape", str(error).rstrip(".")))
+    lacking = [name for name, file in files.items() if file is None]
+    files.update(dataset.find_alike(folder, lacking, set(files.values())))
+    for name, file in files.items():
+        if file is not None:
+            _add(dataset, source, name, file, photos[name], folder, ids, words)
+    dataset.missing_photos(source, folder.path, [name for name, file in files.items() if file is None], len(photos))
 
 
-def _add(dataset, source, name, rows, folder, ids, words, missing):
-    """Register one photo, or what is wrong with it."""
-    try:
-        found = folder.find(name) or folder.find_alike([name]).get(name)
-    except DataError as error:
-        return dataset.fault(source, Fault(name, "path escape", str(error).rstrip(".")))
-    if found is None:
-        return missing.append(name)
+def _add(dataset, source, name, found, rows, folder, ids, words):
+    """Register one photo, or what is wrong with it. found: name of its file"""
     size = rows[0]["height"], rows[0]["width"]
     if not all(isinstance(side, int) and side > 0 for side in size):
         return dataset.fault(source, Fault(name, "bad entry", f"its size {size} is none: convert the data anew"))

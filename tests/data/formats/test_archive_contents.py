@@ -196,3 +196,11 @@ def test_names_of_photos_are_found_in_any_form(tmp_path):
                         ('{"a": "b",' + "\n" * 1_000_000 + '"c": "d.png"}', ["d.png"])):
         path.write_text(text)
         assert photo_names(path) == names
+
+
+@pytest.mark.parametrize("name", ["/home/me/val/a.png", "C:\\data\\a.png", "../images/a.png"])
+def test_photos_named_by_paths_of_another_machine(tmp_path, name):
+    path = zipped(tmp_path / "a.zip", {"ann/instances.json": coco(name), "images/val/a.png": photo(),
+                                       "thumbs/z.png": photo()})
+    assert photo_names(f"{located(path)[1]}") == ["a.png"]
+    assert open_dataset(path).image_info[0]["path"] == f"{path}.unpacked/images/val/a.png"

@@ -66,9 +66,9 @@ FAULTS = {
     "empty RLE": (
         third(rle_encode(rectangle(0, 0, 0, 0))), "empty mask", THIRD, ".*no pixel"
     ),
-    "way out": (changed(images__0__file_name="../b.png"), "path escape", ("../b.png", None, 3), "image 900: .*leads"),
+    "way out": (changed(images__0__file_name="../z.png"), "path escape", ("../z.png", None, 3), "image 900: .*leads"),
     "absolute": (
-        changed(images__0__file_name="/tmp/b.png"), "path escape", ("/tmp/b.png", None, 3), "image 900: .* leads out"
+        changed(images__0__file_name="/tmp/z.png"), "path escape", ("/tmp/z.png", None, 3), "image 900: .* leads out"
     ),
     "web": (
         changed(images__0__file_name="http://shop.org/c.png"), "missing", ("http://shop.org/c.png", None, 3), ""
@@ -223,3 +223,10 @@ def test_missing_files(files, tmp_path):
         load((annotations, str(tmp_path / "nowhere")))
     with pytest.raises(ValueError, match="neither"):
         load((annotations, folder), on_error="ignore")
+
+
+@pytest.mark.parametrize("name", ["/home/me/data/b.png", "C:\\data\\b.png", "../data/b.png", "\\\\host\\share\\b.png"])
+def test_a_name_of_another_machine_is_the_one_file_that_it_looks_like(files, name):
+    with pytest.warns(UserWarning, match="1 photo named as its file looks.* is b.png"):
+        dataset = load(files(changed(images__0__file_name=name)))
+    assert "b.png" in [dataset.file_name(i) for i in dataset.image_ids] and not dataset.faults

@@ -142,6 +142,16 @@ def test_names_cannot_lead_out(folder):
         load(folder, written(folder, entries=entries))
 
 
+def test_masks_by_their_absolute_paths_are_those_of_their_folder(folder):
+    place = folder / "annotations" / "panoptic_val2017"
+    entries = [{"image_id": 1, "file_name": str(place / "a.png"), "segments_info": segments()}]
+    assert load(folder, written(folder, entries=entries)).image_info[0]["mask"] == str(place / "a.png")
+    entries[0]["file_name"] = "C:\\masks\\a.png"
+    with pytest.warns(UserWarning, match="1 mask named as its file looks"):
+        dataset = load(folder, written(folder, entries=entries))
+    assert dataset.image_info[0]["mask"] == str(place / "a.png") and len(dataset.objects(0)) == 2
+
+
 def test_photos_without_an_entry_are_told_and_a_second_entry_is_a_fault(folder):
     with pytest.raises(DataError, match="no photos remain"), pytest.warns(UserWarning, match="photo without an entry"):
         load(folder, written(folder, entries=[]))

@@ -277,8 +277,8 @@ FAULTS = {
     "infinite": (edited(1, 3, "inf"), "bad entry", "b.jpg", None, "it has Height '5' and Width 'inf'"),
     "larger than run lengths": (edited(1, 3, "999999999"), "bad entry", "b.jpg", None, ".*Width '999999999'"),
     "two sizes": (edited(2, 2, "6"), "wrong size", "a.jpg", None, "line 4 gives it 6x4 pixels, its first line 5x4"),
-    "way out": (edited(1, 0, "../b.jpg"), "path escape", "../b.jpg", None, ".*leads out"),
-    "absolute": (edited(1, 0, "/etc/b.jpg"), "path escape", "/etc/b.jpg", None, ".*leads out"),
+    "way out": (edited(1, 0, "../z.jpg"), "path escape", "../z.jpg", None, ".*leads out"),
+    "absolute": (edited(1, 0, "/etc/z.jpg"), "path escape", "/etc/z.jpg", None, ".*leads out"),
     "no name": (edited(1, 0, ""), "bad entry", "", None, "a row has no ImageId"),
     "missing": (edited(1, 0, "gone.jpg"), "missing", "gone.jpg", None, "the photo is not in "),
 }

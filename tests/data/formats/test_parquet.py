@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -163,10 +164,50 @@ def test_photos_beside_the_table(tmp_path):
     (tmp_path / "photos" / "sub").mkdir(parents=True)
     (tmp_path / "photos" / "sub" / "a.png").write_bytes(picture(7)["bytes"])
     assert open_dataset(path, tmp_path / "photos").load_image(0)[0, 0, 0] == 7
-    rows[0]["image"]["path"] = "../../etc/passwd"
-    path = written(tmp_path / "b.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
-    with pytest.raises(DataError, match="leads out of the image folder"):
-        open_dataset(path, tmp_path / "photos")
+    (tmp_path / "secret.png").write_bytes(picture(8)["bytes"])
+    for name in ("../secret.png", f"{tmp_path}/secret.png"):
+        rows[0]["image"]["path"] = name
+        path = written(tmp_path / "b.parquet", rows, {"image": PICTURE, "objects": kind}, {"objects": features})
+        with pytest.raises(DataError, match="secret.png is not in .*photos: give the folder .* bytes into the Parquet"):
+            open_dataset(path, tmp_path / "photos")
+
+
+def test_photos_by_their_absolute_paths_as_to_parquet_writes_them(tmp_path):
+    kind, features, objects = FORMS["list of structs"]
+    types, told = {"image": PICTURE, "objects": kind}, {"objects": features}
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for place, value in (("a.png", 3), ("sub/b.png", 7)):
+        (tmp_path / "photos" / place).write_bytes(picture(value)["bytes"])
+
+    def table(*paths):
+        rows = [{"image": {"bytes": None, "path": str(path)}, "objects": objects} for path in paths]
+        return written(tmp_path / "a.parquet", rows, types, told)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = open_dataset(table(tmp_path / "photos/a.png", tmp_path / "photos/sub/b.png"), tmp_path / "photos")
+    assert [dataset.load_image(i)[0, 0, 0] for i in range(2)] == [3, 7]
+    with pytest.warns(UserWarning, match=r"2 photos named as its file looks.*first: /home/me/x/a.png is a.png"):
+        dataset = open_dataset(table("/home/me/x/a.png", "C:\\x\\sub\\b.png"), tmp_path / "photos")
+    assert [dataset.load_image(i)[0, 0, 0] for i in range(2)] == [3, 7]
+    with pytest.raises(DataError, match="/[xy]/a.png looks like a.png in .*which another name"):
+        open_dataset(table("/home/me/x/a.png", "/home/me/y/a.png"), tmp_path / "photos")
+
+
+def test_a_mask_that_is_called_as_a_photo_is_not_read_from_the_photo(tmp_path):
+    rows = [{"image": {"bytes": None, "path": "/x/photos/a.png"},
+             "objects": {"mask": [{"bytes": None, "path": "/x/masks/a.png"}], "category": ["hat"]}}]
+    kind = pyarrow.struct({"mask": pyarrow.list_(PICTURE), "category": pyarrow.list_(pyarrow.string())})
+    path = written(tmp_path / "a.parquet", rows, {"image": PICTURE, "objects": kind})
+    for place in ("photos", "masks"):
+        (tmp_path / "x" / place).mkdir(parents=True)
+        (tmp_path / "x" / place / "a.png").write_bytes(picture(9)["bytes"])
+    with pytest.warns(UserWarning, match="named as its file looks"):
+        dataset = open_dataset(path, tmp_path / "x" / "photos")
+    assert "a.png looks like a.png in" in str(dataset.object_faults(0)[0])
+    with pytest.warns(UserWarning, match="1 mask named as its file looks.*masks/a.png is masks/a.png"):
+        dataset = open_dataset(path, tmp_path / "x")
+    assert len(dataset.objects(0)) == 1
 
 
 def test_photos_are_written_where_only_the_table_holds_them(tmp_path):

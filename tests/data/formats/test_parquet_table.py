@@ -82,7 +82,9 @@ def test_damaged_tables_are_named(dataset, tmp_path):
     with pytest.raises(DataError, match="a.png, object 0: its class 'cup' is not listed"):
         open_dataset(changed("class", ["cup", "mug", None, "mug"]), tmp_path / "photos")
     with pytest.raises(DataError, match="leads out of the image folder"):
-        open_dataset(changed("photo", ["../a.png"] * 4), tmp_path / "photos")
+        open_dataset(changed("photo", ["../z.png"] * 4), tmp_path / "photos")
+    with pytest.warns(UserWarning, match="1 photo named as its file looks.*/home/me/a.png is a.png"):
+        open_dataset(changed("photo", ["/home/me/a.png"] * 4), tmp_path / "photos")
     with pytest.raises(DataError, match="its size .* is none"):
         open_dataset(changed("height", [-1] * 4), tmp_path / "photos")
     with pytest.raises(DataError, match="4 of 4 photos|1 of 1 photos are not in"):

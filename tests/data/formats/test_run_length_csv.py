@@ -216,7 +216,7 @@ FAULTS = {
     "no joint": (CLOUDS + "picture,3 4\n", ("line 14", None, "bad entry"), "its Image_Label 'picture' is no photo's n"),
     "no photo": (CLOUDS + "_Fish,3 4\n", ("", None, "bad entry"), "a row has no Image_Label"),
     "missing": (NUCLEI + "gone,1 2\n", ("gone", None, "missing"), "1 of 4 photos are not in"),
-    "way out": (NUCLEI + "../a,1 2\n", ("../a", None, "path escape"), "leads out of the image folder"),
+    "way out": (NUCLEI + "../z,1 2\n", ("../z", None, "path escape"), "leads out of the image folder"),
     "too many fields": (NUCLEI + "a,1 2,3\n", ("line 6", None, "bad entry"), "it has 3 fields, the first line 2"),
     "broken photo": (NUCLEI + "broken,1 2\n", ("broken.jpg", None, "unreadable"), "not a readable image"),
     "no size": (SIZED + "d,1 2,,4,x\n", ("d", None, "bad entry"), "it has Height '' and Width '4'"),

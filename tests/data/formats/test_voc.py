@@ -130,10 +130,10 @@ def test_more_objects_than_255(tmp_path):
 
 
 def test_a_listed_name_that_leads_out_is_a_fault_of_its_photo(tmp_path):
-    write_voc(tmp_path / "voc", "ab", {"train": ["a", "../b"]})
-    with pytest.raises(DataError, match=r"voc: ../b: file_name .* leads out of the image folder.*on_error"):
+    write_voc(tmp_path / "voc", "ab", {"train": ["a", "../z"]})
+    with pytest.raises(DataError, match=r"voc: ../z: file_name .* leads out of the image folder.*on_error"):
         open_dataset(tmp_path / "voc", split="train")
-    with pytest.warns(UserWarning, match="listed without a mask|skipped ../b"):
+    with pytest.warns(UserWarning, match="listed without a mask|skipped ../z"):
         dataset = open_dataset(tmp_path / "voc", split="train", on_error="skip")
     assert names_of(dataset) == ["a.jpg"] and [fault.kind for fault in dataset.faults] == ["path escape"]
 
