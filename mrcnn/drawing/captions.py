@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mrcnn.drawing.figure_fonts import fit_letters
+
 PAD = 4  # points of background round a caption
 STEPS = np.array([0, 1, -1, 2, -2, 3, -3])  # places that are looked at, heights of the caption below its own
 
@@ -17,6 +19,7 @@ def spread(ax: object, texts: Sequence) -> None:
     """
     from mrcnn.ops.boxes import intersection
 
+    fit_letters(ax.figure)  # before they are measured
     canvas = ax.figure.canvas
     if len(texts) < 2 or not hasattr(canvas, "get_renderer"):
         return

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.pictures import write_figure
 from mrcnn.files import plain
 
@@ -38,7 +39,9 @@ def plot_data_summary(summary: dict, path: str | os.PathLike | None = None, titl
     _draw_boxes(figure.add_subplot(grid[1, 1]), summary, "box_scale", "scales", "box scale on the canvas (pixels)")
     _draw_boxes(figure.add_subplot(grid[1, 2]), summary, "box_ratio", "ratios", "box width / height")
     _draw_recall(figure.add_subplot(grid[1, 3]), summary)
-    if path is not None:
+    if path is None:
+        fit_letters(figure)
+    else:
         write_figure(path, figure)
     return figure
 

@@ -22,12 +22,12 @@ from mrcnn.drawing.arguments import (
     mask_planes,
 )
 from mrcnn.drawing.captions import spread
+from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.files import plain
 
 
-# --- Figures --------------------------------------------------------------------------------------------------
 def _axis(ax, figsize):
     """Returns (the given axis or one of a new figure, whether to show it)."""
     if ax is not None:
@@ -38,6 +38,7 @@ def _axis(ax, figsize):
 
 
 def _finish(ax, show):
+    fit_letters(ax.figure)
     if show:
         import matplotlib.pyplot as plt
 
@@ -97,6 +98,7 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
         axes[-1].imshow(_with_colours(image), cmap=cmap, norm=norm, interpolation=interpolation)
         axes[-1].set_title(plain(title), fontsize=9)
         axes[-1].axis("off")
+    fit_letters(figure)
     plt.show()
     return axes
 

@@ -17,6 +17,7 @@ from mrcnn.data.given_photos import Photo, is_encoded, pixels_of
 from mrcnn.data.images import are_shares
 from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.arguments import ClassNames, caption_of, check_colors, check_counts, mask_parts
+from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.files import printable, whole_file
 
@@ -342,5 +343,6 @@ def write_figure(path: str | os.PathLike, figure: object) -> None:
         DataError: if the file cannot be written.
     """
     form = os.path.splitext(os.fspath(path))[1][1:] or "png"
+    fit_letters(figure)
     with whole_file(path) as partial:
         figure.savefig(partial, format=form, dpi=100)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.drawing.arguments import check_same
+from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.figures import draw_boxes
 from mrcnn.drawing.pictures import distinct_colors
 
@@ -35,6 +36,8 @@ def show(axes: Sequence | None = None) -> list:
     """Show what was drawn, as a notebook does below its cell, and returns the axes."""
     import matplotlib.pyplot as plt
 
+    for figure in dict.fromkeys(ax.figure for ax in axes or ()):
+        fit_letters(figure)
     plt.show()
     return axes
 

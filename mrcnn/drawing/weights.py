@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mrcnn.drawing.figure_fonts import fit_letters
+
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 DEAD_SHARE = 0.01  # of its layer's median norm; below it a filter adds nothing that the next layer could tell from zero
 
@@ -113,5 +115,6 @@ def plot_layer_ranges(values: dict[str, np.ndarray], label: str, dead: dict[str,
     ax.set_xlabel(f"{label}: least to largest, middle half, median" + (", dead" if dead else ""))
     ax.grid(axis="x", alpha=0.3)
     ax.spines[["top", "right"]].set_visible(False)
+    fit_letters(figure)
     plt.show()
     return ax

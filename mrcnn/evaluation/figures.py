@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.files import plain
 
 MASKS, BOXES, THIRD, GREY = "#1f5fa8", "#d9822b", "#3a8f5c", "#8a8f98"
@@ -17,6 +18,7 @@ LEAST_WRITTEN = 0.1  # share that is written in a larger one
 def png(figure: object) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
+    fit_letters(figure)
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 

@@ -1,5 +1,6 @@
 """Fonts by their glyphs: what a font lacks it draws as what no font has."""
 
+import os
 import warnings
 
 import pytest
@@ -7,10 +8,16 @@ from PIL import ImageFont
 
 from mrcnn.drawing import fonts
 
+ORIGINAL = fonts.system_fonts
+
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch):
     monkeypatch.setattr(fonts, "_told", set())
+    monkeypatch.setattr(fonts, "system_fonts", lambda: ())
+    fonts.fonts_with.cache_clear()
+    yield
+    fonts.fonts_with.cache_clear()
 
 
 def test_other_scripts_are_drawn_with_letters_of_their_own():
@@ -26,7 +33,7 @@ def test_other_scripts_are_drawn_with_letters_of_their_own():
 
 
 def test_names_that_no_font_draws_are_told_once():
-    with pytest.warns(UserWarning, match="2 names are drawn as empty boxes.*of ドレス, 猫: give them names in Latin"):
+    with pytest.warns(UserWarning, match="2 names are drawn as empty boxes.*of ドレス, 猫: install a font"):
         fonts.tell_lacking(["coat", "платье", "ドレス", "猫", "猫"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -37,3 +44,24 @@ def test_without_matplotlib_the_remedy_is_to_install_it(monkeypatch):
     monkeypatch.setattr(fonts, "dejavu_path", lambda: None)
     with pytest.warns(UserWarning, match="1 name is .* letters of платье: install matplotlib"):
         fonts.tell_lacking(["платье"])
+
+
+@pytest.fixture
+def stix(monkeypatch):
+    """A font of a system that has letters which DejaVu Sans lacks."""
+    font = ("STIXGeneral", os.path.join(os.path.dirname(fonts.dejavu_path()), "STIXGeneral.ttf"))
+    monkeypatch.setattr(fonts, "system_fonts", lambda: (("Damaged", os.devnull), font))
+    return font
+
+
+def test_letters_are_looked_for_in_the_fonts_of_the_system(stix):
+    assert fonts.lacking("coat \u2313\u210a") == []
+    assert fonts.font_for("coat \u2313", 16).getname()[0] == "STIXGeneral"
+    assert fonts.font_for("\u043f\u043b\u0430\u0442\u044c\u0435", 16).getname()[0] == "DejaVu Sans"
+    assert fonts.fonts_with(frozenset("\u2313\u732b")) == (stix,)
+    assert fonts.lacking("coat \u732b") == ["\u732b"]
+
+
+def test_fonts_of_mathematics_and_boxes_are_none_of_the_system():
+    found = ORIGINAL()
+    assert not [family for family, _ in found if family.startswith(("STIX", "cm", "Last Resort"))]
