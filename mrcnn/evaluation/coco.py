@@ -12,6 +12,7 @@ import io
 import math
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,11 +22,12 @@ from mrcnn.evaluation.coco_data import ground_truth_from_dataset, results_from_d
 from mrcnn.evaluation.comparison import KINDS, Comparison, read_comparison
 from mrcnn.evaluation.pairs import MOST_DETECTIONS
 from mrcnn.evaluation.partly_labelled import partly_text
+from mrcnn.files import printable
 
 __all__ = [
     "CURVES", "KINDS", "MOST_DETECTIONS", "NUMBERS", "class_numbers", "coco_average_precision", "coco_evaluation",
     "crowded_images", "crowding_text", "format_numbers", "ground_truth_from_dataset", "precision_recall_curves",
-    "results_from_detections", "twelve_numbers", "undefined_numbers",
+    "recall_name", "results_from_detections", "twelve_numbers", "undefined_numbers",
 ]
 
 # In the order of COCOeval.stats; each with what the ground truth must hold for the number to be defined.
@@ -169,7 +171,7 @@ def crowded_images(comparison: Comparison, most: int = MOST_DETECTIONS) -> dict[
     Returns:
         {"images": number of images with more objects, or with more detections, of one class than count,
         "objects": how many objects can therefore not be found, "detections": how many detections do not count,
-        "most": the largest number of objects of one class in an image}.
+        "most": the largest number of objects of one class in an image, "needed": the limit with which all count}.
     """
     objects, detections = (
         collections.Counter((entry["image_id"], entry["category_id"]) for entry in entries if not entry["iscrowd"])
@@ -180,6 +182,7 @@ def crowded_images(comparison: Comparison, most: int = MOST_DETECTIONS) -> dict[
         "images": len(images), "objects": sum(max(0, count - most) for count in objects.values()),
         "detections": sum(max(0, count - most) for count in detections.values()),
         "most": max(objects.values(), default=0),
+        "needed": max([*objects.values(), *detections.values()], default=0),
     }
 
 
@@ -235,13 +238,24 @@ def _curves(evaluation):
 # --- The command -----------------------------------------------------------------------------------------------------
 
 
-def format_numbers(values: dict[str, float]) -> str:
-    """The 12 numbers as lines of text."""
+def format_numbers(values: dict[str, float], most: int = MOST_DETECTIONS) -> str:
+    """The 12 numbers as lines of text.
+
+    Args:
+        values: of `twelve_numbers`.
+        most: how many detections of a class count in an image; the recall at them is named by it.
+    """
     reasons = undefined_numbers(values)
     return "\n".join(
-        f"{name:10} " + (f"undefined: {reasons[name]}" if name in reasons else f"{value:.3f}")
-        for name, value in values.items()
+        f"{recall_name(most) if name == 'AR_100' else name:10} "
+        + (f"undefined: {reasons[name]}" if name in reasons else f"{value:.3f}")
+        for name, value in values.items() if name != recall_name(most) or name == "AR_100"  # AR_1 once
     )
+
+
+def recall_name(most: int) -> str:
+    """What the recall at so many detections is called, which is AR_100 in `NUMBERS`."""
+    return f"AR_{most}"
 
 
 def crowding_text(crowding: dict[str, int], most: int) -> str:
@@ -249,10 +263,9 @@ def crowding_text(crowding: dict[str, int], most: int) -> str:
     if not crowding["images"]:
         return ""
     missed = f" {crowding['objects']} objects can therefore not be found," if crowding["objects"] else ""
-    needed = max(crowding["most"], most + 1)
     return (f"{crowding['images']} photos have more than {most} objects or detections of one class, of which {most} "
-            f"count, as in COCO:{missed} {crowding['detections']} detections do not count; --max-detections {needed} "
-            "counts more.")
+            f"count, as in COCO:{missed} {crowding['detections']} detections do not count; --max-detections "
+            f"{crowding['needed']} counts all.")
 
 
 def format_classes(comparison: Comparison, evaluation: object) -> str:
@@ -285,13 +298,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.max_detections < 1:
         parser.error(f"--max-detections {options.max_detections}: give a whole number, 1 or more")
+    # One line, as the commands have it, without the place in the code that warns.
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message, one_line=True)}\n"
     try:
         comparison = read_comparison(options.ground_truth, options.results, options.type)
         evaluation = coco_evaluation(comparison, max_detections=options.max_detections)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(format_numbers(twelve_numbers(evaluation)))
+    print(format_numbers(twelve_numbers(evaluation), options.max_detections))
     cut = crowding_text(crowded_images(comparison, options.max_detections), options.max_detections)
     for line in filter(None, (cut, partly_text(comparison.partly))):
         print(line)

@@ -5,18 +5,18 @@ import dataclasses
 import math
 import numbers
 import os
+import warnings
 from collections.abc import Sequence
 
-import numpy as np
-
 from mrcnn.data import run_lengths
+from mrcnn.data.faults import Note
 from mrcnn.data.run_length_counts import checked_size
+from mrcnn.data.stated_measures import FORM, LISTS, as_corners, is_box, is_finite, mended
 from mrcnn.errors import DataError
 from mrcnn.evaluation.partly_labelled import by_lvis_rule
 from mrcnn.files import read_json
 
 KINDS = ("segm", "bbox")
-LISTS = (list, tuple, np.ndarray)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +48,8 @@ def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[di
                     image_ids: Sequence[int] | None = None) -> Comparison:
     """Read and check what an evaluation compares.
 
+    An area or box of the ground truth that cannot be is taken from its mask, which is told.
+
     Args:
         ground_truth: dict, or path of a COCO annotation file.
         results: list, or path of a COCO results file.
@@ -62,7 +64,77 @@ def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[di
     """
     if kind not in KINDS:
         raise DataError(f"Unknown kind of evaluation {kind!r}: take one of {', '.join(KINDS)}.")
+    return _compare(*_read(ground_truth, results), kind, image_ids, ground_truth, results)
+
+
+def read_comparisons(ground_truth: dict | str | os.PathLike,
+                     results: Sequence[dict] | str | os.PathLike) -> dict[str, Comparison]:
+    """`read_comparison` of all kinds; what is taken otherwise than it is written is told once.
+
+    Args:
+        ground_truth, results: as for `read_comparison`.
+
+    Returns:
+        {kind: Comparison}.
+
+    Raises:
+        DataError: as for `read_comparison`.
+    """
+    truth, entries = _read(ground_truth, results)
+    return {kind: _compare(truth, entries, kind, None, ground_truth, results) for kind in KINDS}
+
+
+def checked_truth(ground_truth: dict) -> dict:
+    """A ground truth that all kinds of results can be compared with, told of what is not as it is written.
+
+    Args:
+        ground_truth: COCO's dict, of which nothing is changed.
+
+    Returns:
+        The same, with the areas and boxes that are taken from masks.
+
+    Raises:
+        DataError: an entry cannot be understood.
+    """
+    truth, entries = _read(ground_truth, [])
+    _compare(truth, entries, "segm", None, ground_truth, [])
+    return truth
+
+
+def _read(ground_truth, results):
+    """(COCO's dict with areas and boxes that can be, list of results); what was taken otherwise is told."""
     truth, entries = _read_ground_truth(ground_truth), _read_results(results)
+    sizes = {image["id"]: _size(image) for image in truth["images"] if _is_id(image.get("id"))}
+    sizes = {key: size for key, size in sizes.items() if size and all(map(is_finite, size))}
+    own = [sizes.get(a["image_id"]) if _is_id(a.get("image_id")) else None for a in truth["annotations"]]
+    annotations, told = mended(truth["annotations"], own)
+    notes = {}
+    for place, how, value in told:
+        entry = annotations[place]
+        first = f"annotation {entry.get('id')} of image {entry.get('image_id')!r}: {value}"
+        notes.setdefault(how, Note("object", how, first, 0)).count += 1
+    for note in notes.values():
+        warnings.warn(f"{_named(ground_truth)}: {note}.", stacklevel=4)
+    _tell_corners(truth["annotations"], sizes, f"{_named(ground_truth)}: the boxes of objects without masks")
+    _tell_corners(entries, sizes, f"{_named(results, 'The results')}: the boxes of results")
+    return ({**truth, "annotations": annotations} if told else truth), entries
+
+
+def _tell_corners(entries, sizes, what):
+    """Warn of boxes that look like corners; those of objects with masks are looked at beside these, by `mended`."""
+    bare = [entry for entry in entries
+            if entry.get("bbox") is not None and ("score" in entry or not entry.get("segmentation"))]
+    own = [sizes.get(entry["image_id"]) if _is_id(entry.get("image_id")) else None for entry in bare]
+    beyond = as_corners([entry["bbox"] for entry in bare], own)
+    if beyond:
+        first = bare[beyond[0]]
+        warnings.warn(f"{what} look like [x1, y1, x2, y2]: {len(beyond)} of {len(bare)} reach beyond their photo as "
+                      f"{FORM} (first: {str(first['bbox'])[:60]} of image {first['image_id']!r}). What is measured of "
+                      f"boxes is wrong so: write {FORM}.", stacklevel=5)
+
+
+def _compare(truth, entries, kind, image_ids, ground_truth, results):
+    """The Comparison of one kind. ground_truth, results: what messages name."""
     with _naming(ground_truth):
         images = _index(truth["images"], "image")
         categories = _index(truth["categories"], "category")
@@ -82,9 +154,17 @@ def read_comparison(ground_truth: dict | str | os.PathLike, results: Sequence[di
         for entry in entries:
             entry["image_id"] = image_places[entry["image_id"]]
             entry["category_id"] = category_places[entry["category_id"]]
-    sizes = [(images[i]["height"], images[i]["width"]) if "height" in images[i] and "width" in images[i] else None
-             for i in image_ids]
+    sizes = [_size(images[i]) for i in image_ids]
     return Comparison(kind, image_ids, [categories[i] for i in category_ids], sizes, objects, detections, partly)
+
+
+def _size(image):
+    """(height, width) of an image, or None where the ground truth does not say."""
+    return (image["height"], image["width"]) if "height" in image and "width" in image else None
+
+
+def _named(source, otherwise="The ground truth"):
+    return source if isinstance(source, (str, os.PathLike)) else otherwise
 
 
 @contextlib.contextmanager
@@ -183,14 +263,12 @@ def _checked_annotation(annotation, images, categories, kind):
     annotation = {**annotation, "iscrowd": _crowd(annotation.get("iscrowd"), name)}
     _check_attributes(annotation, name)
     image, box, area = images[annotation["image_id"]], annotation.get("bbox"), annotation.get("area")
-    if area is not None and not _all_finite([area]):
-        raise DataError(f"{name} has area {area!r}: it must be a finite number.")
     if kind == "segm" or not box:
         rle = annotation["segmentation"] = _compressed_rle(annotation.get("segmentation"), image, name)
         area = float(run_lengths.areas([rle])[0]) if area is None else area
         box = box or run_lengths.coco_boxes([rle])[0]
     else:
-        _check_box(box, name)
+        _check_box(box, f"{name} of image {image['id']!r}")
         area = float(box[2] * box[3]) if area is None else area
     return {**annotation, "bbox": box, "area": area}
 
@@ -206,8 +284,9 @@ def _crowd(value, name):
 
 
 def _check_box(box, name):
-    if not isinstance(box, LISTS) or len(box) != 4 or not _all_finite(box):
-        raise DataError(f"{name} has bbox {box!r}: it must be [x, y, width, height].")
+    if not is_box(box) or min(box[2:]) < 0:
+        raise DataError(f"{name} has bbox {str(box)[:80]}: it must be {FORM}, four numbers of which the last two are "
+                        "not negative: correct it, or leave the entry out.")
 
 
 def _checked_result(result, index, images, categories, kind):
@@ -228,7 +307,7 @@ def _checked_result(result, index, images, categories, kind):
                             "with boxes alone are evaluated with type bbox.")
         checked["segmentation"] = _compressed_rle(shape, images[result["image_id"]], name)
     if boxed:
-        _check_box(box, name)
+        _check_box(box, f"{name} of image {result['image_id']!r}")
         checked["bbox"], checked["area"] = list(box), box[2] * box[3]
     else:
         checked["bbox"] = run_lengths.coco_boxes([checked["segmentation"]])[0]
@@ -246,8 +325,7 @@ def _check_attributes(entry, name):
 
 
 def _all_finite(values):
-    return all(isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-               for value in values)
+    return all(map(is_finite, values))
 
 
 def _compressed_rle(shape, image, name):

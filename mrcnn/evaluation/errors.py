@@ -119,7 +119,8 @@ def detection_errors(images: Sequence[ImagePairs], class_count: int, score_thres
 
     A localisation or classification error is mended by making it correct, unless its object is detected already or
     a higher score means the same one: then it is removed, as are duplicates, background and both. Misses are mended by
-    not asking for these objects; a class that is left with none drops out of the mean.
+    not asking for these objects. A gain compares means over the same classes: one that is left with no object keeps AP
+    0, as in tidecv where it has detections, so that its misses show in the count and not in the gain.
 
     Args:
         images: list of ImagePairs.
@@ -153,7 +154,7 @@ def detection_errors(images: Sequence[ImagePairs], class_count: int, score_thres
         "causes": causes,
         "false_positives": {"count": int(wrong.sum()), "dAP": _precision(verdicts, counted & ~wrong, objects) - base},
         "false_negatives": {"count": int((~verdicts.detected).sum()),
-                            "dAP": _precision(verdicts, counted, left) - base},
+                            "dAP": _precision(verdicts, counted, objects, left) - base},
         "classes": classes,
     }
 
@@ -177,7 +178,8 @@ def undefined_gains(errors: dict) -> dict[str, str]:
 def _mended(verdicts, counted, objects, cause):
     """AP50 once the errors of one cause are mended."""
     if cause == "missed":
-        return _precision(verdicts, counted, objects - _per_class(verdicts, verdicts.missed, len(objects)))
+        left = objects - _per_class(verdicts, verdicts.missed, len(objects))
+        return _precision(verdicts, counted, objects, left)
     at = verdicts.causes == cause
     kept = counted & ~at
     if cause not in ("localisation", "classification"):
@@ -193,10 +195,14 @@ def _mended(verdicts, counted, objects, cause):
     return mean_precision(rank(verdicts.scores[kept], classes[kept], correct[kept], objects))
 
 
-def _precision(verdicts, kept, objects):
-    """AP50 of the detections kept, for so many objects of each class."""
-    correct = verdicts.causes == CORRECT
-    return mean_precision(rank(verdicts.scores[kept], verdicts.classes[kept], correct[kept], objects))
+def _precision(verdicts, kept, objects, left=None):
+    """AP50 of the detections kept, for so many objects of each class; left: how many of them are asked for.
+
+    The mean is over the classes that have objects, whether any is left or not; NaN where none is left at all.
+    """
+    correct, left = verdicts.causes == CORRECT, objects if left is None else left
+    mean = mean_precision(rank(verdicts.scores[kept], verdicts.classes[kept], correct[kept], left))
+    return float(mean * np.count_nonzero(left) / max(np.count_nonzero(objects), 1))
 
 
 def _per_class(verdicts, chosen, class_count):

@@ -14,7 +14,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation import coco
 from mrcnn.evaluation.attributes import attribute_figures
-from mrcnn.evaluation.comparison import read_comparison
+from mrcnn.evaluation.comparison import checked_truth, read_comparisons
 from mrcnn.evaluation.confusion import confusion_matrix, normalised
 from mrcnn.evaluation.errors import detection_errors, undefined_gains
 from mrcnn.evaluation.pairs import ImagePairs, match, pair_images
@@ -102,7 +102,8 @@ def detect_all(model: object, dataset: Dataset, image_ids: Sequence[int] | np.nd
     if not image_ids:
         raise DataError("There is no image to evaluate: the dataset is empty, or the limit is 0.")
     check_knows(model, dataset)
-    ground_truth = coco.ground_truth_from_dataset(dataset, image_ids)  # first, so that bad data shows at once
+    # First, so that bad data shows at once.
+    ground_truth = checked_truth(coco.ground_truth_from_dataset(dataset, image_ids))
     results = []
     with progress_bar("Detecting", shown=progress) as show:
         for done, image_id, detection in detections(model, dataset, image_ids, batch_size, min_confidence):
@@ -168,7 +169,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
     Raises:
         DataError: a file is no such JSON, or results are of unknown images or classes.
     """
-    comparisons = {kind: read_comparison(ground_truth, results, kind) for kind in coco.KINDS}
+    comparisons = read_comparisons(ground_truth, results)
     evaluations = {kind: coco.coco_evaluation(comparison) for kind, comparison in comparisons.items()}
     images = {kind: pair_images(comparison) for kind, comparison in comparisons.items()}
     masks = comparisons["segm"]
@@ -248,7 +249,7 @@ def instance_figures(ground_truth: dict[str, list], results: Sequence[dict]) -> 
         {"segm_AP", "segm_AP50", "segm_AP75", "bbox_AP" ...: COCO's; "segm_IoU": `mean_overlap` of masks; "threshold",
         "F1": the score threshold of the best F1 of masks, NaN where no detection is correct}.
     """
-    comparisons = {kind: read_comparison(ground_truth, results, kind) for kind in coco.KINDS}
+    comparisons = read_comparisons(ground_truth, results)
     figures = {}
     for kind, comparison in comparisons.items():
         numbers = coco.twelve_numbers(coco.coco_evaluation(comparison))

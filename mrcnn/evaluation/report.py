@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.evaluation import figures
-from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text
+from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text, recall_name
 from mrcnn.evaluation.html_page import drawn, number, page, picture, table
 from mrcnn.evaluation.partly_labelled import partly_text
 from mrcnn.evaluation.tables import attributes_line, ranked_attributes, ranked_classes
@@ -99,10 +99,14 @@ def _numbers(metrics):
     note = _undefined(metrics, NUMBERS)
     head, more = ["", "", "masks", "boxes"], metrics.get("more")
     if more:
-        head += [f"{kind}, {more['max_detections']} detections" for kind in ("masks", "boxes")]
+        most = more["max_detections"]
+        head += [f"{kind}, {most} detections" for kind in ("masks", "boxes")]
         for row in rows:
             row += [number(more[kind][row[0]]) for kind in ("segm", "bbox")]
-    cut = crowding_text(metrics["crowding"], MOST_DETECTIONS) if "crowding" in metrics else ""
+            if row[0] == "AR_100" and most != MOST_DETECTIONS:
+                row[:2] = f"AR_100, {recall_name(most)}", f"{MEANING['AR_100']}, on the right {most}"
+    limits = more or {"crowding": metrics.get("crowding"), "max_detections": MOST_DETECTIONS}
+    cut = crowding_text(limits["crowding"], limits["max_detections"]) if limits["crowding"] else ""
     partly = partly_text(metrics["partly_labelled"]) if "partly_labelled" in metrics else ""
     note += "".join(f"<p class=note>{html.escape(text)}</p>" for text in (cut, partly) if text)
     return "<h2>COCO numbers</h2>\n" + table(head, rows) + note
@@ -182,7 +186,9 @@ def _errors(metrics):
         rows.append([name.replace("_", " "), meaning, masks["count"], number(masks["dAP"]), boxes["count"],
                      number(boxes["dAP"])])
     return ("<h2>Errors by cause</h2>\n<p>After TIDE (Bolya et al. 2020): why a detection is no correct one, and how "
-            "far AP50 would rise if the errors of this cause alone were mended. Gains do not add up.</p>\n"
+            "far AP50 would rise if the errors of this cause alone were mended. Gains do not add up. Misses are "
+            "mended by not asking for the objects; a class that is left with none keeps AP 0, so they show in the "
+            "number and not in the gain.</p>\n"
             + drawn(figures.errors_figure(metrics), "Left: what each cause costs. Right: how many errors there are.")
             + table(["cause", "", "masks", "gain", "boxes", "gain"], rows)
             + _undefined(metrics, [f"gain of {row[0]}" for row in rows]))

@@ -49,7 +49,7 @@ def class_table(metrics: dict) -> str:
         Lines of text.
     """
     ranked = ranked_classes(metrics)
-    known = [entry for entry in ranked if entry["objects"]]
+    known = [entry for entry in ranked if not math.isnan(entry["segm"]["AP"])]
     width = min(max([len(entry["name"]) for entry in ranked] + [5]), LONGEST_NAME)
     lines = [f"{'class':{width}}  objects  detected      AP    AP50    AP75  box AP  best F1 at score"]
     lines += [_class_line(entry, width) for entry in known]
@@ -61,7 +61,7 @@ def class_table(metrics: dict) -> str:
             f"... {len(known) - MOST_LINES} classes between, in metrics.json"
         ]
     if len(known) < len(ranked):
-        names = ", ".join(entry["name"] for entry in ranked if not entry["objects"])
+        names = ", ".join(entry["name"] for entry in ranked[len(known):])
         lines.append(f"without true objects, so left out of every mean: {names}")
     return "\n".join(lines)
 

@@ -144,10 +144,26 @@ def test_more_than_100_objects_of_a_class_count_where_they_are_asked_for():
         assert [numbers["AP"] for numbers in classes if not math.isnan(numbers["AP"])] == pytest.approx([21 / 101])
     truth, results = comparable(many(150), many(150))
     crowding = coco.crowded_images(read_comparison(truth, results, "segm"))
-    assert crowding == {"images": 1, "objects": 50, "detections": 50, "most": 150}
+    assert crowding == {"images": 1, "objects": 50, "detections": 50, "most": 150, "needed": 150}
     line = coco.crowding_text(crowding, 100)
-    assert "1 photos have more than 100" in line and "50 objects" in line and "--max-detections 150" in line
+    assert "1 photos have more than 100" in line and "50 objects" in line and "--max-detections 150 counts all" in line
     assert coco.crowding_text(coco.crowded_images(read_comparison(truth, results, "segm"), 150), 150) == ""
+
+
+def test_the_limit_that_is_advised_is_that_with_which_all_detections_count():
+    truth, results = comparable([many(1)[0]], [many(150)[0]])  # one object, and detections in its place and elsewhere
+    for most in (100, 101, 149):
+        crowding = coco.crowded_images(read_comparison(truth, results, "segm"), most)
+        assert "--max-detections 150 counts all" in coco.crowding_text(crowding, most)
+
+
+def test_the_recall_is_named_by_the_limit():
+    numbers = dict.fromkeys(coco.NUMBERS, 0.5)
+    assert coco.format_numbers(numbers).splitlines()[8] == "AR_100     0.500"
+    lines = coco.format_numbers(numbers, 301).splitlines()
+    assert lines[8] == "AR_301     0.500" and not any("AR_100 " in line for line in lines)
+    names = [line.split()[0] for line in coco.format_numbers(numbers, 10).splitlines()]
+    assert names.count("AR_10") == 1 and "AR_100" not in names
 
 
 def test_the_numbers_are_those_that_pycocotools_prints():

@@ -145,29 +145,19 @@ def test_a_bad_result_is_named(change, message):
     ({"category_id": 3}, "Annotation 2 has category 3"),
     ({"segmentation": []}, "Annotation 2 of image 1000 has no segmentation"),
     ({"segmentation": {"size": [100, 120]}}, "Annotation 2 of image 1000 has a segmentation that cannot be read"),
-    ({"segmentation": [[1, 1, 1e9, 1, 1e9, 1e9]]}, "Annotation 2 of image 1000 .*far outside a photo"),
-    ({"segmentation": [[1, 1, 119, 99] * 30_000]}, "Annotation 2 of image 1000 .*simplify"),
+    ({"segmentation": [[1, 1, 1e9, 1, 1e9, 1e9]], "bbox": None}, "Annotation 2 of image 1000 .*far outside a photo"),
+    ({"segmentation": [[1, 1, 119, 99] * 30_000], "bbox": None}, "Annotation 2 of image 1000 .*simplify"),
     ({"segmentation": [1, 1, 9, 1, 9, 9]}, "Annotation 2 of image 1000 .*corners"),
     ({"segmentation": [{"size": [100, 120], "counts": [1]}]}, "Annotation 2 of image 1000 .*list of numbers"),
     ({"segmentation": 7}, "Annotation 2 of image 1000 .*must be"),
     ({"iscrowd": "yes"}, "Annotation 2 has iscrowd 'yes'"),
     ({"iscrowd": -1}, "Annotation 2 has iscrowd -1: it must be 0 or 1"),
-    ({"area": True}, "Annotation 2 has area True"),
-    ({"area": float("inf")}, "Annotation 2 has area inf"),
 ])
 def test_a_bad_annotation_is_named(change, message):
     truth, results = truth_and_result()
     truth["annotations"][1] = {**truth["annotations"][1], **change}
     with pytest.raises(DataError, match=message):
         coco.coco_average_precision(truth, results, "segm")
-
-
-@pytest.mark.parametrize("box", [[1, 2, 3], [1, 2, 3, float("inf")], [1, 2, 3, "4"], 5])
-def test_a_bad_true_box_is_named(box):
-    truth, results = truth_and_result()
-    truth["annotations"][1]["bbox"] = box
-    with pytest.raises(DataError, match=r"Annotation 2 has bbox .*must be \[x, y, width, height\]"):
-        coco.coco_average_precision(truth, results, "bbox")
 
 
 @pytest.mark.parametrize("height, message", [

@@ -124,10 +124,17 @@ def test_mending_misses():
     # One of two found: 51/101. Not asked for the other: 1.
     errors = errors_of([[A, B]], [[A]])
     assert gains(errors) == pytest.approx({"missed": 50 / 101}) and errors["causes"]["missed"]["count"] == 1
-    # Class 2 has nothing but a missed object: without it, it is no part of the mean.
-    errors = errors_of([[A, (2, 60, 60, 80, 80)]], [[A]])
-    assert errors["AP50"] == pytest.approx(0.5) and gains(errors) == pytest.approx({"missed": 0.5})
-    assert errors["classes"][1]["missed"] == 1
+
+
+def test_a_class_that_is_all_missed_stays_in_the_mean():
+    # Class 2 has nothing but a missed object, with a false detection or none: a mean over class 1 alone would rise.
+    for answers in ([[A]], [[A, (2, 5, 90, 20, 110)]]):
+        errors = errors_of([[A, (2, 60, 60, 80, 80)]], answers)
+        assert errors["AP50"] == pytest.approx(0.5) and gains(errors) == {}
+        assert errors["classes"][1]["missed"] == 1 and errors["false_negatives"] == {"count": 1, "dAP": 0}
+    # What is left of class 1 counts as one of two classes.
+    errors = errors_of([[A, B, (2, 60, 60, 80, 80)]], [[A]])
+    assert gains(errors) == pytest.approx({"missed": 50 / 101 / 2})
 
 
 def test_errors_above_a_threshold_are_counted_apart():

@@ -54,7 +54,7 @@ def test_its_tables_hold_the_numbers(report, metrics):
     assert rows[("class 20",)][1:] == ["1", "1", "0.000", "0.000", "0.000", "0.000", "0.000", "\u2013",
                                        "0", "0", "0", "0", "1", "1"]
     assert rows[("background",)][2] == "1" and rows[("missed",)][2] == "1"
-    assert rows[("missed",)][3] == "0.500"  # AP50 1/2; without the class of the missed object 1
+    assert rows[("missed",)][3] == "0.000"  # the class of the missed object, which has no other, keeps AP 0
 
 
 def test_why_a_gain_is_not_known_stands_below_the_errors():
@@ -71,9 +71,16 @@ def test_a_report_of_nothing(metrics):
     assert rows[("AP",)][2:] == ["\u2013", "\u2013"] and rows[("class 10",)][1:3] == ["0", "0"]
 
 
-def test_what_coco_s_limit_cuts_is_told_and_measured_beside_it():
+def test_what_the_limit_cuts_is_told_and_measured_beside_it():
     many = [[(1, y, x, y + 4, x + 4) for y in range(0, 95, 5) for x in range(0, 115, 5)][:150]]
-    text = report_html(measure(*comparable(many, many), max_detections=150))
-    first = next(row for row in Reader(text).cells if row[:1] == ["AP"])
-    assert first[2:] == ["0.663", "0.663", "1.000", "1.000"]  # 67 of 101 recalls, and all of them
-    assert "50 objects" in text and "--max-detections 150" in text
+    measured = measure(*comparable(many, many), max_detections=150)
+    text = report_html(measured)
+    rows = {row[0]: row for row in Reader(text).cells if row}
+    assert rows["AP"][2:] == ["0.663", "0.663", "1.000", "1.000"]  # 67 of 101 recalls, and all of them
+    assert rows["AR_100, AR_150"][1:] == ["recall, 100 detections, on the right 150", *["0.667"] * 2, *["1.000"] * 2]
+    assert "detections do not count" not in text  # with 150 all of them do
+    for limits in ({}, {"max_detections": 120}):
+        text = report_html(measure(*comparable(many, many), **limits))
+        assert f"more than {limits.get('max_detections', 100)} objects" in text
+        assert "--max-detections 150 counts all" in text
+    assert "AR_100" in {row[0] for row in Reader(report_html({**measured, "more": None})).cells if row}

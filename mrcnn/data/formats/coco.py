@@ -19,12 +19,12 @@ from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.segmentations import (
     SegmentationFault,
     is_rectangle,
-    lies_elsewhere,
     outline_of,
     reach_of,
 )
 from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.stated_measures import is_box, mended
 from mrcnn.errors import DataError
 
 FORMAT = SOURCE = "coco"
@@ -155,14 +155,12 @@ class CocoDataset(AnnotatedDataset):
                     continue
                 rectangles.append(is_rectangle(outline.segmentation))
                 self._note_outline(outline, annotation, f"{file_name}, {name}")
-                segmentation = outline.segmentation
-                if orientation != 1:
-                    segmentation = turned_segmentation(segmentation, orientation, stored)
-                if segmentation is not annotation["segmentation"]:
-                    annotation = {**annotation, "segmentation": segmentation}
+                if outline.segmentation is not annotation["segmentation"]:
+                    annotation = {**annotation, "segmentation": outline.segmentation}
                 sound.append((number, annotation))
                 if outline.empty:
                     empty.add(number)
+            sound = self._with_sound_measures(sound, stored, orientation, file_name)
             self.add_photo(SOURCE, image_id, folder.join(file_name), file_name, *size, empty=empty, **lists,
                            annotations=[annotation for _, annotation in sound], numbers=[number for number, _ in sound])
         self.only_boxes = bool(rectangles) and all(rectangles)
@@ -186,9 +184,15 @@ class CocoDataset(AnnotatedDataset):
             said, dict) else []
         for key in others:
             self.note("object", f"with the attribute {str(key)[:40]!r} in words: left out", name)
-        if lies_elsewhere(outline.segmentation, annotation.get("bbox")):
-            how = "with an outline that lies elsewhere than its bbox: look at it, by `data show`"
-            self.note("object", how, name)
+
+    def _with_sound_measures(self, objects, stored, orientation, file_name):
+        """The (number, annotation) of a photo with areas and boxes that can be, turned as the photo is shown."""
+        kept, told = mended([annotation for _, annotation in objects], [stored] * len(objects))
+        for place, how, value in told:
+            self.note("object", how, f"{file_name}, annotation {kept[place].get('id')}: {value}")
+        if orientation != 1:
+            kept = [_turned(annotation, orientation, stored) for annotation in kept]
+        return [(number, annotation) for (number, _), annotation in zip(objects, kept, strict=True)]
 
     def _found_photos(self, file, chosen, folder, source):
         """list of (id of an image, name of its file in the folder)."""
@@ -273,3 +277,13 @@ class CocoDataset(AnnotatedDataset):
             for number, annotation in zip(info["numbers"], info["annotations"]) if number not in left_out
         ], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
+
+
+def _turned(annotation, orientation, stored):
+    """An annotation as the EXIF orientation turns it, its box too."""
+    turned = {**annotation, "segmentation": turned_segmentation(annotation["segmentation"], orientation, stored)}
+    if is_box(annotation.get("bbox")):
+        x, y, width, height = annotation["bbox"]
+        (x1, y1, x2, y2), = turned_segmentation([[x, y, x + width, y + height]], orientation, stored)
+        turned["bbox"] = [min(x1, x2), min(y1, y2), abs(x2 - x1), abs(y2 - y1)]
+    return turned

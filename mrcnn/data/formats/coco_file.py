@@ -24,7 +24,10 @@ from mrcnn.data.formats.label_studio import made_by_label_studio
 from mrcnn.data.formats.segmentations import is_missing
 from mrcnn.data.formats.unread import PANOPTIC
 from mrcnn.data.reporting import Reporting
+from mrcnn.data.stated_measures import FORM, as_corners
 from mrcnn.errors import DataError
+
+LIKE_CORNERS = f"with a bbox that reaches beyond its photo: all look like [x1, y1, x2, y2], write {FORM}"
 
 
 class CocoFile:
@@ -234,12 +237,25 @@ class CocoFile:
         how = "with a box and no outline: the box is taken as its mask, which is a draft"
         if not as_masks:
             how = AMONG_OUTLINES
+        taken = []
         for i in image_ids:
             for place, (number, annotation) in enumerate(self.objects[i]):
                 outline = outline_of_box(annotation.get("bbox"))
                 if outline is not None and is_missing(annotation.get("segmentation")):
                     self.objects[i][place] = number, {**annotation, "segmentation": [outline]}
                     self._report.note("object", how, f"annotation {annotation.get('id')}")
+                    taken.append(annotation)
+        self._tell_corners(taken)
+
+    def _tell_corners(self, taken):
+        """Note boxes that look like corners. taken: annotations whose boxes are their masks."""
+        sizes = [self.photos[annotation["image_id"]] for annotation in taken]
+        sizes = [(photo.get("height"), photo.get("width")) for photo in sizes]
+        sizes = [size if all(type(side) is int and side > 0 for side in size) else None for size in sizes]
+        beyond = as_corners([annotation["bbox"] for annotation in taken], sizes)
+        if beyond:
+            first = taken[beyond[0]]
+            self._report.note("object", LIKE_CORNERS, f"annotation {first.get('id')}: {first['bbox']}", len(beyond))
 
 
 def photo_name(image_id: int | str, photo: dict) -> str:

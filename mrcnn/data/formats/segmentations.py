@@ -5,7 +5,6 @@ it, corners as pairs [x, y] or as {"x": x, "y": y}, and lists nested once more t
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from mrcnn.data.formats.photo_files import TURNED
 DEEPEST = 4  # lists in lists
 FAR = 10  # sides of the photo that a polygon may reach to
 SMALL = 4.0  # square pixels; a polygon of less area may hold no pixel, which only drawing it tells
-ELSEWHERE = 0.1  # share of the larger of two boxes that they have in common, below which they are different things
 NO_AREA = 1e-6  # square pixels
 
 
@@ -104,23 +102,6 @@ def is_rectangle(segmentation: dict | list) -> bool:
         return False
     xs, ys = segmentation[0][::2], segmentation[0][1::2]
     return len(set(xs)) == len(set(ys)) == 2 and all((x == a) != (y == b) for x, y, a, b in zip(xs, ys, xs[1:], ys[1:]))
-
-
-def lies_elsewhere(segmentation: dict | list, box: Any) -> bool:
-    """Whether polygons lie elsewhere than COCO's box [x, y, width, height] says, which is told where there is one."""
-    try:
-        x, y, width, height = (float(value) for value in box)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    if isinstance(segmentation, dict) or not (width > 0 and height > 0):
-        return False
-    xs = [float(value) for polygon in segmentation for value in polygon[::2]]
-    ys = [float(value) for polygon in segmentation for value in polygon[1::2]]
-    left, right, top, bottom = min(xs), max(xs), min(ys), max(ys)
-    across = min(right, x + width) - max(left, x)
-    down = min(bottom, y + height) - max(top, y)
-    common = max(across, 0) * max(down, 0)
-    return common < ELSEWHERE * max(width * height, (right - left) * (bottom - top))
 
 
 # --- Run lengths -----------------------------------------------------------------------------------------------------

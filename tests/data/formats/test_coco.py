@@ -131,11 +131,13 @@ def test_a_photo_that_fits_turned_and_not_goes_with_the_others(tmp_path, proven)
         Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / f"{number}.jpg", exif=exif)
         content["images"].append({"id": number, "file_name": f"{number}.jpg", "height": HEIGHT, "width": WIDTH})
         content["annotations"].append({"id": number, "image_id": number, "iscrowd": 0, "segmentation": [
-            corners(2, 1, 5, 28)], "category_id": CONTENT["categories"][0]["id"]})
+            corners(2, 1, 5, 28)], "bbox": [1, 2, 27, 3], "category_id": CONTENT["categories"][0]["id"]})
     (tmp_path / "a.json").write_text(json.dumps(content))
     dataset = load((str(tmp_path / "a.json"), str(tmp_path)))
     mask, expected = dataset.load_mask(1)[0][..., 0], rectangle(2, 1, 5, 28)
     np.testing.assert_array_equal(mask, expected[::-1, ::-1] if proven else expected)
+    box = [WIDTH - 28, HEIGHT - 5, 27, 3] if proven else [1, 2, 27, 3]  # turned with the outline
+    assert dataset.image_info[1]["annotations"][0]["bbox"] == pytest.approx(box)
     assert [note.how for note in dataset.notes] == ([NOTES["stored"], WITH_OTHERS] if proven else [UNTOLD])
 
 

@@ -76,6 +76,28 @@ def test_an_outline_elsewhere_than_its_box_is_told(files):
     loaded(files, changed(annotations__0__bbox=[20, 10, 5, 5]), "1 object with an outline that lies elsewhere")
 
 
+@pytest.mark.parametrize("change, told", [
+    ({"area": -36}, "a negative area"), ({"area": "36"}, "an area that is no number"), ({"area": 0}, "an area of 0"),
+    ({"area": 1e6}, "an area larger than the photo"), ({"bbox": [9, 8, -6, -6]}, "a bbox of negative width or height"),
+    ({"bbox": ["3", "2", "6", "6"]}, "a bbox that is no"), ({"bbox": [3, 2, 6]}, "a bbox that is no"),
+    ({"bbox": [3, 2, 9, 8]}, "a bbox that looks like .x1, y1, x2, y2."),
+])
+def test_an_area_or_box_that_cannot_be_is_taken_from_the_mask(files, change, told):
+    content = changed(**{f"annotations__0__{key}": value for key, value in change.items()})
+    dataset = loaded(files, content, rf"1 object with {told}.*taken.*\(first: sub/a.png, annotation 1: ")
+    assert same_as_content(dataset)
+    entry = dataset.image_info[1]["annotations"][0]
+    assert all(entry[key] == {"area": 36, "bbox": [3, 2, 6, 6]}[key] for key in change)
+
+
+def test_boxes_that_are_masks_and_look_like_corners_are_told(files):
+    content = boxes_alone()
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [WIDTH - 8, HEIGHT - 8, WIDTH, HEIGHT]
+    with pytest.warns(UserWarning, match=r"4 objects with a bbox that reaches beyond .*x1, y1, x2, y2"):
+        load(files(content), boxes_as_masks=True)
+
+
 def boxes_alone(count=4):
     content = changed()
     for annotation in content["annotations"][:count]:
