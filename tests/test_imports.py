@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "mrcnn"
 # From the ground up. A room imports from its own floor and those below; docs/architecture.md draws the same list.
 FLOORS = (
-    ("errors", "files", "outputs", "progress", "text_files", "untrusted"),
+    ("errors", "figure_fonts", "files", "fonts", "outputs", "progress", "text_files", "untrusted"),
     ("config", "config_backbones", "config_base", "config_chains", "config_kinds", "config_pixels", "config_rules",
      "config_unused", "config_uses", "config_yolact", "ops"),
     ("network", "data"),

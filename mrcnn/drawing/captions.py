@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.drawing.figure_fonts import fit_letters
+from mrcnn.figure_fonts import fit_letters
 
 PAD = 4  # points of background round a caption
 STEPS = np.array([0, 1, -1, 2, -2, 3, -3])  # places that are looked at, heights of the caption below its own

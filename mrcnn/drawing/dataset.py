@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.pictures import write_figure
+from mrcnn.figure_fonts import fit_letters
 from mrcnn.files import plain
 
 BLUE, ORANGE, GREY = "#4c78a8", "#e4572e", "#7f7f7f"

@@ -22,9 +22,9 @@ from mrcnn.drawing.arguments import (
     mask_planes,
 )
 from mrcnn.drawing.captions import spread
-from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
+from mrcnn.figure_fonts import fit_letters
 from mrcnn.files import plain
 
 

@@ -7,10 +7,10 @@ import os
 import numpy as np
 
 from mrcnn.drawing.arguments import ClassNames, names_in_order
-from mrcnn.drawing.fonts import font_for, tell_lacking
 from mrcnn.drawing.pictures import as_rgb
 from mrcnn.errors import DataError
 from mrcnn.files import printable, whole_file
+from mrcnn.fonts import font_for, tell_lacking
 
 IGNORED = 255
 BAND = 1 << 20  # pixels that are coloured at a time, which takes many times the memory of the result

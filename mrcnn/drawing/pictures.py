@@ -17,9 +17,9 @@ from mrcnn.data.given_photos import Photo, is_encoded, pixels_of
 from mrcnn.data.images import are_shares
 from mrcnn.data.mask_values import bool_masks
 from mrcnn.drawing.arguments import ClassNames, caption_of, check_colors, check_counts, mask_parts
-from mrcnn.drawing.figure_fonts import fit_letters
-from mrcnn.drawing.fonts import font_for, tell_lacking
+from mrcnn.figure_fonts import fit_letters
 from mrcnn.files import printable, whole_file
+from mrcnn.fonts import font_for, tell_lacking
 
 GOLDEN_RATIO = 0.618034
 NOTHING = "No instances to display"

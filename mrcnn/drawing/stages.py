@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.drawing.arguments import check_same
-from mrcnn.drawing.figure_fonts import fit_letters
 from mrcnn.drawing.figures import draw_boxes
 from mrcnn.drawing.pictures import distinct_colors
+from mrcnn.figure_fonts import fit_letters
 
 PANEL = 3.6  # inches of a panel's width
 MOST_WIDER = 0.25  # share of an image by which its panel is widened for boxes that reach beyond it

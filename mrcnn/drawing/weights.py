@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mrcnn.drawing.figure_fonts import fit_letters
+from mrcnn.figure_fonts import fit_letters
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 DEAD_SHARE = 0.01  # of its layer's median norm; below it a filter adds nothing that the next layer could tell from zero

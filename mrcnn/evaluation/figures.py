@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from mrcnn.drawing.figure_fonts import fit_letters
+from mrcnn.figure_fonts import fit_letters
 from mrcnn.files import plain
 
 MASKS, BOXES, THIRD, GREY = "#1f5fa8", "#d9822b", "#3a8f5c", "#8a8f98"

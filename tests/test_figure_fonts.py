@@ -10,12 +10,12 @@ import pytest
 from matplotlib.figure import Figure
 from rectangles import comparable
 
-from mrcnn.drawing import fonts
+from mrcnn import fonts
 from mrcnn.drawing.curves import plot_training_curves
-from mrcnn.drawing.figure_fonts import BOX, fit_letters
 from mrcnn.drawing.figures import display_images, display_instances
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.evaluate import measure
+from mrcnn.figure_fonts import BOX, fit_letters
 
 SHOES, ARC = "\u978b\u5b50", "arc \u2313"  # Chinese; a sign that DejaVu Sans lacks and STIX has
 

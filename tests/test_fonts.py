@@ -6,7 +6,7 @@ import warnings
 import pytest
 from PIL import ImageFont
 
-from mrcnn.drawing import fonts
+from mrcnn import fonts
 
 ORIGINAL = fonts.system_fonts
 

@@ -1,6 +1,6 @@
 """Letters of matplotlib's figures: fonts of the system for those that its own font lacks, and boxes for the others."""
 
-from mrcnn.drawing.fonts import fonts_with, tell_empty
+from mrcnn.fonts import fonts_with, tell_empty
 
 BOX = "\u25a1"  # what a letter that no font has is drawn as
 
