@@ -17,7 +17,8 @@ RUNS = {"size": list(SIZE), "counts": run_lengths.check(RLE, SIZE).tolist()}
 @pytest.mark.parametrize("outline", [POLYGON, RLE, RUNS], ids=["polygon", "compressed", "runs"])
 @pytest.mark.parametrize("stated, told", [
     ({"area": -1}, 1), ({"area": 500.5}, 0), ({"area": 2199}, 0), ({"area": 2201}, 1), ({}, 0), ({"area": None}, 0),
-    ({"bbox": [20, 10, 45, 30]}, 1), ({"bbox": [19, 9, 27, 22]}, 0), ({"bbox": [0, 0, 5, 5]}, 1), ({"bbox": []}, 0),
+    ({"bbox": [20, 10, 45, 30]}, 1), ({"bbox": [19, 9, 27, 22]}, 0), ({"bbox": [0, 0, 5, 5]}, 1),
+    ({"bbox": [0, 0, 500, 500]}, 1), ({"bbox": [20, 10, 35, 25]}, 0), ({"bbox": []}, 0),
     ({"bbox": np.array([20.0, 10, -25, 20])}, 1), ({"bbox": [1, 2], "area": "x"}, 2),
 ])
 def test_what_cannot_be_is_taken_from_the_mask(outline, stated, told):

@@ -8,12 +8,10 @@ from mrcnn.data.formats.segmentations import (
     SegmentationFault,
     is_missing,
     is_rectangle,
-    lies_elsewhere,
     outline_of,
     reach_of,
 )
 from mrcnn.data.run_lengths import decode as rle_decode
-from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.data.run_lengths import from_polygons as polygons_to_rle
 
 SIZE = HEIGHT, WIDTH
@@ -90,15 +88,6 @@ def test_what_is_a_rectangle():
     assert is_rectangle([BOX]) and is_rectangle([BOX + BOX[:2]]) and is_rectangle([BOX[2:] + BOX[:2]])
     for other in ([BOX, BOX], [[3, 2, 9, 2, 9, 8, 3, 7]], [[3, 2, 9, 8, 9, 2, 3, 8]], [BOX[:6]], {"size": [1, 1]}):
         assert not is_rectangle(other)
-
-
-def test_an_outline_elsewhere_than_its_box():
-    box = [3, 2, 6, 6]  # of BOX, exactly
-    assert not lies_elsewhere([BOX], box) and not lies_elsewhere([BOX], [3, 2, 9, 9])
-    assert lies_elsewhere([BOX], [20, 10, 6, 6]) and lies_elsewhere([BOX], [0, 0, 60, 60])
-    for none in (None, [], [1, 2], "box", [0, 0, 0, 0], [None] * 4):
-        assert not lies_elsewhere([BOX], none)
-    assert not lies_elsewhere(rle_encode(rectangle(2, 3, 8, 9)), [20, 10, 6, 6])
 
 
 def test_lists_within_lists_are_looked_at_a_few_deep():
