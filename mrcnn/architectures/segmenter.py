@@ -27,6 +27,7 @@ from mrcnn.data.given_photos import Photos
 from mrcnn.errors import CheckpointError, ConfigError
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.views import network_config
+from mrcnn.ops.backends import check_backend
 from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
@@ -72,6 +73,7 @@ class Segmenter(Predictor, Trainable):
     def __init__(self, mode: str, config: Settings, model_dir: str | os.PathLike) -> None:
         if mode not in ("training", "inference"):
             raise ValueError(f'mode={mode!r} is neither "training" nor "inference".')
+        check_backend()
         self.check(config)
         self.mode, self.config, self.model_dir = mode, config, str(model_dir)
         with config.building():

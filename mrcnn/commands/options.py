@@ -23,6 +23,7 @@ from mrcnn.commands.stand_ins import without_replaced
 from mrcnn.data.class_names import listed_classes
 from mrcnn.errors import NO_KERAS, UsageError, UserError
 from mrcnn.files import disk_reason, printable
+from mrcnn.ops.backends import check_backend, why_no_backend
 from mrcnn.outputs import release_outputs
 
 if TYPE_CHECKING:
@@ -265,10 +266,14 @@ def start_keras() -> None:
         try:
             with quiet_import():
                 import keras  # noqa: F401
-        except ModuleNotFoundError as error:
-            if error.name != "keras":
+        except (ModuleNotFoundError, ValueError) as error:
+            reason = NO_KERAS.format(what="--weights FILE.onnx")
+            if getattr(error, "name", None) != "keras":
+                reason = why_no_backend(error)
+            if reason is None:
                 raise
-            raise UsageError(NO_KERAS.format(what="--weights FILE.onnx")) from error
+            raise UsageError(reason) from error
+    check_backend()
 
 
 def is_users(error: BaseException) -> bool:

@@ -243,7 +243,8 @@ class OwnMask(keras.layers.Layer):
         """[N, size, size, 4 F']: what a Conv2DTranspose by two gives, the four cells of each one after the other."""
         kernel = ops.cast(layer.kernel, self.compute_dtype)  # [2, 2, F', F]
         kernel = ops.reshape(ops.transpose(kernel, (3, 0, 1, 2)), (1, 1, kernel.shape[3], -1))
-        return layer.activation(ops.conv(x, kernel) + ops.tile(ops.cast(layer.bias, self.compute_dtype), 4))
+        bias = ops.tile(ops.cast(layer.bias, self.compute_dtype), 4)
+        return layer.activation(ops.conv(x, kernel, data_format="channels_last") + bias)
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor(inputs["logits"].shape[:-1], "float32")

@@ -48,7 +48,8 @@ def build_mask_rcnn(config: Settings) -> tuple:
     image, window, truth = network_inputs(config)
     stages = shared_stages(image, config)
     heads = region_heads(config)
-    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
+    least = keras.Input((), name="min_confidence", dtype="float32")
+    asked = {"image": image, "window": window, "min_confidence": least}
     detected = detection_stages(stages, heads, asked, config)
     outputs = training_stages(stages, heads, image, window, truth, config)
     inference = GraphWithFiles(asked, detected, name="mask_rcnn_inference")

@@ -56,7 +56,8 @@ def build_yolact(config: Settings) -> tuple:
     inputs = {"image": image, "window": window, **truth}
     training = YolactTrainingModel(inputs, training_stages(stages, inputs, config), config.LOSS_WEIGHTS,
                                    config.YOLACT_HARD_NEGATIVES, PROTOTYPE_STRIDE)
-    asked = {"image": image, "window": window, "min_confidence": keras.Input((), name="min_confidence")}
+    least = keras.Input((), name="min_confidence", dtype="float32")
+    asked = {"image": image, "window": window, "min_confidence": least}
     inference = GraphWithFiles(asked, detection_stages(stages, asked, config), name="yolact_inference")
     training.layout = inference.layout = LAYOUT
     return training, inference

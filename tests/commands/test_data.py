@@ -147,7 +147,7 @@ def test_validate_goes_by_the_channels_that_are_asked_for(photos, capsys):
 def test_validate_where_nothing_is_sound(photos, capsys):
     content = json.loads(photos.read_text())
     for image in content["images"]:
-        image["file_name"] = "/etc/" + image["file_name"]
+        image["file_name"] = "/etc/no_" + image["file_name"]
     photos.write_text(json.dumps(content))
     assert data("validate", *options(photos)) == 1
     printed = capsys.readouterr().out

@@ -124,3 +124,25 @@ def test_a_global_policy_of_the_users_changes_nothing():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX compiles two networks for a minute; others run this")
+def test_channels_come_last_whatever_another_project_has_set():
+    def made():
+        keras.utils.set_random_seed(0)
+        return build_mask_rcnn(TinyConfig(MASK_SHAPE=(28, 28)))[1]
+
+    image = tiny_batch()["image"]
+    batch = {"image": image, "window": np.array([[0, 0, *image.shape[1:3]]] * len(image), "float32"),
+             "min_confidence": np.zeros(len(image), "float32")}
+    expected = outputs_of(made(), batch, training=False)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = made()
+        assert keras.config.image_data_format() == "channels_first"
+        found = outputs_of(model, batch, training=False)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    for name, value in expected.items():
+        pair = (keras.ops.convert_to_numpy(x) for x in (found[name], value))
+        np.testing.assert_array_equal(*pair, err_msg=name)
