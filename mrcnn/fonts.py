@@ -5,6 +5,7 @@ Cyrillic ones too, and finds the system's fonts, which are asked for other lette
 as an empty box.
 """
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -29,10 +30,17 @@ def dejavu_path() -> str | None:
 
 @functools.cache
 def system_fonts() -> tuple[tuple[str, str], ...]:
-    """(family, path) of the upright fonts that matplotlib finds beside its own, those without serifs first."""
-    import matplotlib
-    from matplotlib.font_manager import fontManager
+    """(family, path) of the upright fonts that the system has, those without serifs first.
 
+    matplotlib keeps a list of them from its first use on; what was installed since is added to it.
+    """
+    import matplotlib
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {font.fname for font in fontManager.ttflist}
+    for path in set(findSystemFonts()) - known:
+        with contextlib.suppress(Exception):  # a damaged one, or of a kind that cannot be drawn with
+            fontManager.addfont(path)
     own = matplotlib.get_data_path()  # has fonts of mathematics, whose letters stand elsewhere
     fonts = [font for font in fontManager.ttflist if font.style == "normal" and not font.fname.startswith(own)
              and not any(word in font.name for word in UNFIT)]

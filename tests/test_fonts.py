@@ -65,3 +65,16 @@ def test_letters_are_looked_for_in_the_fonts_of_the_system(stix):
 def test_fonts_of_mathematics_and_boxes_are_none_of_the_system():
     found = ORIGINAL()
     assert not [family for family, _ in found if family.startswith(("STIX", "cm", "Last Resort"))]
+
+
+def test_a_font_that_was_installed_since_matplotlib_made_its_list_is_found(tmp_path, monkeypatch):
+    import shutil
+
+    from matplotlib import font_manager
+
+    path, damaged = tmp_path / "New.ttf", tmp_path / "Damaged.ttf"
+    shutil.copy(os.path.join(os.path.dirname(fonts.dejavu_path()), "STIXGeneral.ttf"), path)
+    damaged.write_bytes(b"no font")
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(path), str(damaged)])
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", list(font_manager.fontManager.ttflist))
+    assert ("STIXGeneral", str(path)) in ORIGINAL.__wrapped__()
