@@ -98,9 +98,9 @@ def network(weights, options, folder, steps, exclude=(), **settings):
     from mrcnn.model import MaskRCNN
     from mrcnn.weights.files import settings_of
 
-    drawn = {"IMAGE_MIN_DIM": options.canvas, "RPN_ANCHOR_SCALES": DRAWN_ANCHORS}
+    square = {"IMAGE_MIN_DIM": options.canvas, "RPN_ANCHOR_SCALES": DRAWN_ANCHORS}
     settings = {
-        **({} if options.train else drawn), "IMAGE_MAX_DIM": options.canvas, "SEED": options.seed,
+        **({} if options.train else square), "IMAGE_MAX_DIM": options.canvas, "SEED": options.seed,
         "STEPS_PER_EPOCH": steps, "NAME": "mask_heads", "MINI_MASK_SHAPE": (112, 112), "LR_SCHEDULE": "cosine",
         "WARMUP_STEPS": 20, "DETECTION_MIN_CONFIDENCE": 0.05, "MASK_SCORES": False, **settings,
     }
@@ -128,7 +128,7 @@ def trained(name, start, options, train_set, folder):
     exclude = [layer for layer in read_layers(start) if re.fullmatch(MASK_LAYERS, layer)]
     settings = dict(HEADS[name])
     if "MASK_HEAD" in settings:
-        settings["POINT_HEAD_CHANNELS"] = settings_of(start)["config"]["MASK_CHANNELS"]
+        settings["POINT_HEAD_CHANNELS"] = max(64, settings_of(start)["config"]["MASK_CHANNELS"])
     model = network(start, options, folder, options.steps, exclude, OPTIMIZER="adamw", **settings)
     begun = time.perf_counter()
     model.train(train_set, None, 2e-3, 1, MASK_LAYERS)

@@ -32,7 +32,7 @@ def why_no_backend(error: Exception) -> str | None:
         extra = f"[{error.name}]" if error.name in ("jax", "torch") else ""
         return (f"Keras is to run on the backend {error.name}, which is not installed here: pip install "
                 f"mrcnn-keras{extra}, or {CHOOSE}.")
-    if "backend" not in str(error):
-        return None
     name = os.environ.get("KERAS_BACKEND") or str(error).rpartition(" ")[2]
+    if "backend" not in str(error) or name in BACKENDS:
+        return None
     return f"Keras knows no backend {name}: {CHOOSE}."

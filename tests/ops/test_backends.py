@@ -30,8 +30,10 @@ def test_this_one_and_those_that_train(monkeypatch):
     (ModuleNotFoundError("", name="tensorflow"), "is not installed here: pip install mrcnn-keras, or set"),
     (ModuleNotFoundError("", name="openvino"), "the backend openvino, which is not installed"),
     (ModuleNotFoundError("", name="h5py"), None), (ValueError("a shape"), None),
+    (ValueError("a backend of matplotlib is missing: tensorflow"), None),
 ])
-def test_what_an_import_of_keras_says(error, told):
+def test_what_an_import_of_keras_says(error, told, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     line = why_no_backend(error)
     assert line is None if told is None else told in line and CHOICE in line
 
