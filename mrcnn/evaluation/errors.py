@@ -23,6 +23,7 @@ from mrcnn.evaluation.pairs import ImagePairs, match
 from mrcnn.evaluation.thresholds import mean_precision, object_counts, rank
 
 CAUSES = ("classification", "localisation", "both", "duplicate", "background", "missed")
+MEANT = ("localisation", "classification")  # the causes whose detections mean an object
 CORRECT, IGNORED = "correct", "ignored"
 BACKGROUND_IOU = 0.1
 
@@ -118,7 +119,8 @@ def detection_errors(images: Sequence[ImagePairs], class_count: int, score_thres
     """Errors by cause, and the AP50 that would be gained by mending one cause alone (dAP, section 2.3 of the paper).
 
     A localisation or classification error is mended by making it correct, unless its object is detected already or
-    a higher score means the same one: then it is removed, as are duplicates, background and both. Misses are mended by
+    a higher score of either cause means the same one, as in tidecv: then it is removed, as are duplicates, background
+    and both. Misses are mended by
     not asking for these objects. A gain compares means over the same classes: one that is left with no object keeps AP
     0, as in tidecv where it has detections, so that its misses show in the count and not in the gain.
 
@@ -182,12 +184,13 @@ def _mended(verdicts, counted, objects, cause):
         return _precision(verdicts, counted, objects, left)
     at = verdicts.causes == cause
     kept = counted & ~at
-    if cause not in ("localisation", "classification"):
+    if cause not in MEANT:
         return _precision(verdicts, kept, objects)
-    indices = np.flatnonzero(at)
-    indices = indices[~verdicts.detected[verdicts.objects[indices]]]
-    indices = indices[np.argsort(-verdicts.scores[indices], kind="stable")]
-    mended = indices[np.unique(verdicts.objects[indices], return_index=True)[1]]  # the highest score for each object
+    meant = np.flatnonzero(np.isin(verdicts.causes, MEANT))  # as tidecv has it, an object is for one of both causes
+    meant = meant[~verdicts.detected[verdicts.objects[meant]]]
+    meant = meant[np.argsort(-verdicts.scores[meant], kind="stable")]
+    highest = meant[np.unique(verdicts.objects[meant], return_index=True)[1]]  # for each object
+    mended = highest[at[highest]]
     kept[mended] = True
     correct, classes = verdicts.causes == CORRECT, verdicts.classes.copy()
     correct[mended] = True

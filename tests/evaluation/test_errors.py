@@ -105,6 +105,15 @@ def test_mending_a_classification():
     assert errors["classes"][1]["classification"] == 1  # counted for the class that was detected
 
 
+def test_an_object_that_both_causes_mean_is_mended_once():
+    # As in tidecv the highest score has it. LOW, then A as class 2: without the latter class 1 is as it was.
+    base, wrong = 51 / 101 / 2, as_class(2, A)
+    assert gains(errors_of([[A, B]], [[LOW, wrong, B]], [[0.9, 0.8, 0.7]])) == pytest.approx({"localisation": 1 - base})
+    # The other way round LOW is removed: B alone, 51/101. Mended, class 1 ranks A, LOW, B: 1 at 51 recalls, 2/3 at 50.
+    assert gains(errors_of([[A, B]], [[wrong, LOW, B]], [[0.9, 0.8, 0.7]])) == pytest.approx(
+        {"localisation": 51 / 101 - base, "classification": (51 + 50 * 2 / 3) / 101 - base})
+
+
 @pytest.mark.parametrize("detection, cause", [(AWAY, "background"), (as_class(2, LOW), "both"), (A, "duplicate")])
 def test_mending_by_removal(detection, cause):
     # The false one comes between or before the true ones; class 2 has an object of its own to be false for.
