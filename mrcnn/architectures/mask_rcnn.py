@@ -84,6 +84,19 @@ class MaskRCNN(InstanceSegmenter):
         """
         return torchvision.convert(path, self.config, exclude) if is_foreign(path) else read_layers(path)
 
+    def settings_in(self, path: str | os.PathLike) -> dict | None:
+        """Read the settings that a weight file was trained with, as far as they are known.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            {name: value}; None: none are known.
+        """
+        if is_foreign(path):  # whose first layer is made for this network's pixels
+            return {"ROI_ALIGNED": False, "MEAN_PIXEL": list(self.config.MEAN_PIXEL)}
+        return super().settings_in(path)
+
     def _in_force(self):
         return f"; geometry in force: {self.config.GEOMETRY}"
 

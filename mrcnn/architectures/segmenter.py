@@ -283,7 +283,8 @@ class Segmenter(Predictor, Trainable):
         attributes = weights.read_attributes(filepath)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
-            for line in told_of_settings(filepath, attributes["config"], self.config, whole=not exclude):
+            for line in told_of_settings(filepath, self.settings_in(filepath), self.config,
+                                         report.loaded if exclude else None):
                 print(line)
         if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
@@ -326,6 +327,17 @@ class Segmenter(Predictor, Trainable):
         if not layers:  # a network of a user's that does not name them
             return not report.excluded
         return bool(layers & set(report.loaded)) and not layers & set(report.excluded)
+
+    def settings_in(self, path: str | os.PathLike) -> dict | None:
+        """Read the settings that a weight file was trained with, as far as they are known.
+
+        Args:
+            path: of the file.
+
+        Returns:
+            {name: value}; None: none are known.
+        """
+        return weights.read_attributes(path)["config"]
 
     def _in_force(self):
         """What a user has to know of settings that a foreign file does not tell."""

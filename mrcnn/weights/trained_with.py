@@ -1,6 +1,7 @@
 """The settings that weights were trained with, against those that they are run or trained on with: what is told."""
 
 import os
+from collections.abc import Sequence
 
 from mrcnn.config import RULES, Settings
 from mrcnn.config_rules import PASSED_OVER, in_short
@@ -15,6 +16,16 @@ READING = (
     "ATTRIBUTES ATTRIBUTE_PAIRS YOLACT_ANCHOR_SCALES YOLACT_ANCHOR_RATIOS YOLACT_HEAD_NORM ATROUS_RATES UNET_ENCODER "
     "UNET_UPSAMPLING"
 ).split()
+# How the names begin of layers that some of them speak of: loaded without the rest, these mean something else too.
+# Where others differ, layers have other shapes, or are left out with the classes.
+LAYERS = {
+    **dict.fromkeys(("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE", "RPN_BBOX_STD_DEV"), ("rpn_",)),
+    **dict.fromkeys(("YOLACT_ANCHOR_SCALES", "YOLACT_ANCHOR_RATIOS"), ("yolact_shared", "yolact_bbox")),
+    **dict.fromkeys(("ROI_SAMPLING_RATIO", "ROI_ALIGNED"), ("mrcnn_",)),
+    **dict.fromkeys(("MASK_POOL_SIZE", "MASK_SHAPE"), ("mrcnn_mask_conv",)),
+    "BBOX_STD_DEV": ("mrcnn_bbox", "yolact_bbox"),
+    "GEOMETRY": ("rpn_", "mrcnn_"),
+}
 # They do not act on the weights that a training makes: names, what is the machine's, and what detection alone reads.
 OUTSIDE_TRAINING = {name for name, use in USES.items() if use in (VIEWS, DETECTION, LABELS)} | set(
     "NAME GPU_COUNT IMAGES_PER_GPU WORKERS COMPUTE_BACKBONE_SHAPE GRADIENT_CHECKPOINTING PRE_NMS_PER_LEVEL_INFERENCE "
@@ -23,26 +34,33 @@ OUTSIDE_TRAINING = {name for name, use in USES.items() if use in (VIEWS, DETECTI
 )
 
 
-def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings, whole: bool = True) -> list[str]:
+def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings,
+                     loaded: Sequence[str] | None = None) -> list[str]:
     """Tell of settings that weights were not trained with, and that change what they stand for.
 
     Args:
         path: of the weight file.
         written: settings that it carries; None: none.
         config: settings of the network that takes the weights.
-        whole: whether it takes all of them. Layers that it leaves out may have other settings.
+        loaded: names of the layers that it takes, where it leaves out some; None: it takes all.
 
     Returns:
         A line of MEAN_PIXEL, and one of all others; none where nothing differs.
     """
     told = told_of_mean_pixel(path, written, config)
-    changed = {name: pair for name, pair in _changes(written, config).items() if name in READING} if whole else {}
+    changed = {name: pair for name, pair in _changes(written, config).items()
+               if name in READING and (loaded is None or _any_of(loaded, LAYERS.get(name, ())))}
     if changed:
         theirs, own = (", ".join(f"{name}={_shown(pair[place])}" for name, pair in changed.items()) for place in (0, 1))
         them = "it" if len(changed) == 1 else "them"
         told.append(f"{path} was trained with {theirs}, and is run with {own}: its weights now stand for something "
                     f"else. Leave {them} out, or train on with {them}.")
     return told
+
+
+def _any_of(layers, beginnings):
+    """Whether the name of a layer begins with one of some texts."""
+    return any(name.startswith(beginnings) for name in layers)
 
 
 def told_of_changes(written: dict | None, config: Settings) -> list[str]:

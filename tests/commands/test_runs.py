@@ -206,7 +206,7 @@ def test_a_cascade_begins_with_the_box_head_of_a_plain_run(tmp_path, capsys):
     plain = MaskRCNN("training", TinyConfig(), str(tmp_path))
     plain.class_names = names
     plain.save_weights(tmp_path / "plain.h5")
-    cascade = MaskRCNN("training", TinyConfig(CASCADE_IOUS=[0.6]), str(tmp_path))
+    cascade = MaskRCNN("training", TinyConfig(CASCADE_IOUS=[0.6], RPN_BBOX_STD_DEV=[1, 1, 1, 1]), str(tmp_path))
     with pytest.raises(CheckpointError, match="6 missing .*CASCADE_IOUS.* as in the run that wrote it"):
         cascade.load_weights(tmp_path / "plain.h5")
     fashion_runs.load_pretrained(cascade, str(tmp_path / "plain.h5"), options, SimpleNamespace(class_names=names))
@@ -217,7 +217,9 @@ def test_a_cascade_begins_with_the_box_head_of_a_plain_run(tmp_path, capsys):
     # Of other classes what does not follow from these is taken.
     fashion_runs.load_pretrained(cascade, str(tmp_path / "plain.h5"), options,
                                  SimpleNamespace(class_names=["BG", "cap", "bag", "sock"]))
-    assert "4 copied" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "4 copied" in told
+    assert "was trained with RPN_BBOX_STD_DEV=[0.1,0.1,0.2,0.2], and is run with RPN_BBOX_STD_DEV=[1,1,1,1]" in told
 
 
 def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_one(tmp_path):

@@ -16,6 +16,7 @@ from mrcnn.network.backbones import RESNETS_V1_5
 from mrcnn.ops import boxes as box_ops
 from mrcnn.weights import torchvision as torchvision_weights
 from mrcnn.weights.pretrained import load_imagenet
+from mrcnn.weights.trained_with import told_of_settings
 
 torch = pytest.importorskip("torch", reason="PyTorch, which these weights are compared with, is not installed")
 functional = torch.nn.functional
@@ -281,6 +282,14 @@ def test_another_mean_pixel_changes_nothing_away_from_the_border(path, model):
         sums.append(np.einsum("hwio,i->o", stem["kernel"].astype("float64"), colour) + stem["bias"])
     np.testing.assert_allclose(sums[0], sums[1], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(sums[0], sums[2], rtol=1e-5, atol=1e-5)
+
+
+def test_other_crops_than_torchvisions_are_told(path, model):
+    for aligned, told in ((False, []), (True, [f"{path} was trained with ROI_ALIGNED=False, and is run with "
+                                               "ROI_ALIGNED=True: its weights now stand for something else. Leave it "
+                                               "out, or train on with it."])):
+        config = Config.from_dict(model.config.to_dict(), ROI_ALIGNED=aligned)
+        assert told_of_settings(path, model.settings_in(path), config, ["mrcnn_class_conv1"]) == told
 
 
 def test_the_epsilon_is_folded_and_zero_for_the_published_file(state, path, model, monkeypatch):

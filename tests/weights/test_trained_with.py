@@ -4,10 +4,11 @@ from mrcnn.config import Config
 from mrcnn.config_pixels import DeepLabSettings, U2NetSettings
 from mrcnn.config_rules import RULES
 from mrcnn.config_yolact import YolactSettings
-from mrcnn.weights.trained_with import OUTSIDE_TRAINING, READING, told_of_changes, told_of_settings
+from mrcnn.weights.trained_with import LAYERS, OUTSIDE_TRAINING, READING, told_of_changes, told_of_settings
 
 
 def test_the_names_are_settings():
+    assert set(LAYERS) <= set(READING)
     assert set(READING) | set(OUTSIDE_TRAINING) <= set(RULES) and not set(READING) & set(OUTSIDE_TRAINING)
 
 
@@ -33,7 +34,23 @@ def test_weights_that_are_read_otherwise_are_told_in_one_line(settings, given):
     assert line.startswith(f"a.h5 was trained with {name}=") and f"and is run with {name}=" in line
     assert "Leave it out, or train on with it." in line and "\n" not in line
     assert told_of_changes(written, settings(**given)) == []  # which follows the other
-    assert told_of_settings("a.h5", written, settings(**given), whole=False) == []  # layers of another network stay
+    assert told_of_settings("a.h5", written, settings(**given), loaded=["res2a"]) == []  # of another network
+
+
+@pytest.mark.parametrize("settings, given, layer, other", [
+    (Config, {"RPN_ANCHOR_SCALES": (8, 16, 32, 64, 128)}, "rpn_conv_shared", "mrcnn_class_conv1"),
+    (Config, {"RPN_BBOX_STD_DEV": [1, 1, 1, 1]}, "rpn_bbox_pred", "fpn_p2"),
+    (Config, {"BBOX_STD_DEV": [1, 1, 1, 1]}, "mrcnn_bbox_stage2_fc", "rpn_bbox_pred"),
+    (Config, {"ROI_ALIGNED": False}, "mrcnn_mask_conv1", "rpn_conv_shared"),
+    (Config, {"MASK_SHAPE": [56, 56]}, "mrcnn_mask_conv1", "mrcnn_class_conv1"),
+    (Config, {"GEOMETRY": "matterport"}, "rpn_conv_shared", "res2a"),
+    (YolactSettings, {"YOLACT_ANCHOR_RATIOS": [1, 2, 3]}, "yolact_shared", "yolact_prototype_conv1"),
+])
+def test_of_layers_that_are_loaded_without_the_rest_what_they_read_is_told(settings, given, layer, other):
+    written, (name,) = settings().to_dict(), given
+    (line,) = told_of_settings("a.h5", written, settings(**given), loaded=["res2a", layer])
+    assert line.startswith(f"a.h5 was trained with {name}=")
+    assert told_of_settings("a.h5", written, settings(**given), loaded=["res2a", other]) == []
 
 
 def test_several_and_the_mean_pixel_are_told_in_two_lines():
