@@ -64,8 +64,9 @@ class NamedLosses(GraphWithFiles):
         values = self.loss_values(y_pred)
         # A replica divides its part of each sum by the number of the whole batch, so the parts add up to the loss.
         totals = total_over_replicas(ops.stack([values[mean.name] for mean in self.loss_means]))
-        for index, mean in enumerate(self.loss_means):
-            mean.update_state(totals[index])
+        photos = next((ops.shape(value)[0] for value in keras.tree.flatten(x) if value is not None), None)
+        for index, mean in enumerate(self.loss_means):  # over photos, as Keras has the total: last batches are smaller
+            mean.update_state(totals[index], sample_weight=photos)
         own = sum(self._aggregate_additional_loss(value) for value in self.losses)
         return sum(self.loss_weights[name] * value for name, value in values.items()) + own
 

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 from gradients import outputs_of
-from keras import ops
+from keras import layers, ops
 from tiny import TinyConfig, tiny_batch
 
 from mrcnn.errors import ConfigError
 from mrcnn.network.geometries import box_head_losses
 from mrcnn.network.losses import GIOU_WEIGHT
 from mrcnn.network.mask_rcnn import build_mask_rcnn
-from mrcnn.network.training_model import LOSS_NAMES, BoxHeadLosses, named_losses
+from mrcnn.network.training_model import LOSS_NAMES, BoxHeadLosses, NamedLosses, named_losses
 from mrcnn.ops import boxes as box_ops
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -28,6 +28,24 @@ RECIPE = {
 def training():
     keras.utils.set_random_seed(0)
     return build_mask_rcnn(TinyConfig(**RECIPE))[0]
+
+
+class TwoLosses(NamedLosses):
+    """Means of a batch of numbers and of their squares."""
+
+    def loss_values(self, outputs):
+        return {"number": ops.mean(outputs["x"]), "square": ops.mean(outputs["x"] ** 2)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_the_parts_of_the_loss_add_up_to_it_whatever_the_batches(batch):
+    image = keras.Input((1,), name="x")
+    graph = TwoLosses({"x": image}, {"x": layers.Identity()(image)}, {"number": 1, "square": 2}, "two")
+    graph.compile()
+    # 1, 2, 6: the mean is 3, that of the squares 41/3; of batches of 2 without weights 3.75 and 19.25.
+    told = graph.evaluate({"x": np.array([[1.0], [2.0], [6.0]])}, batch_size=batch, verbose=0, return_dict=True)
+    assert told == {name: pytest.approx(value) for name, value in
+                    {"number": 3, "square": 41 / 3, "loss": 3 + 2 * 41 / 3}.items()}
 
 
 def triangles():
