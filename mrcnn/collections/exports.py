@@ -65,7 +65,7 @@ def _coco_object(row, words):
     told = sorted(words[word] for word in _words(row))
     return {
         "category_id": row["class_id"], "bbox": run_lengths.coco_boxes([_rle(row)])[0], "area": row["area"],
-        "iscrowd": 0, "segmentation": _rle(row), "score": row["score"], **({"attribute_ids": told} if told else {}),
+        "iscrowd": 0, "segmentation": _rle(row), "score": row["score"], **({"attribute_ids": told} if words else {}),
     }
 
 

@@ -53,8 +53,16 @@ def photos_of(paths: list[str] | None, model: Model, options: argparse.Namespace
     return dataset
 
 
-def list_photos(path: str) -> list[str]:
-    """Paths of the photos that a file name or a folder stands for; files of a folder that are none are told of."""
+def list_photos(path: str, option: str = "--image") -> list[str]:
+    """Paths of the photos that a file name or a folder stands for; files of a folder that are none are told of.
+
+    Args:
+        path: of a photo or a folder.
+        option: of the command that it was given by.
+
+    Raises:
+        DataError: naming the option, if there is no such file or folder, or it holds no photos.
+    """
     if os.path.isdir(path):
         from mrcnn.data.images import PHOTO_ENDINGS
 
@@ -64,13 +72,13 @@ def list_photos(path: str) -> list[str]:
         shown = ", ".join(others[:SHOWN]) + (", ..." if len(others) > SHOWN else "")
         if not photos:
             why = f"its {len(others)} files and folders are none by their endings: {shown}" if others else "it is empty"
-            raise DataError(f"--image {path} holds no photos ({why}): photos end in {', '.join(PHOTO_ENDINGS)}.")
+            raise DataError(f"{option} {path} holds no photos ({why}): photos end in {', '.join(PHOTO_ENDINGS)}.")
         if others:
             what = "file or folder is" if len(others) == 1 else "files and folders are"
             warnings.warn(f"{path}: {len(others)} {what} passed over, being no photo: {shown}.", stacklevel=2)
         return [os.path.join(path, name) for name in photos]
     if not os.path.isfile(path):
-        raise DataError(f"--image {path} does not exist.")
+        raise DataError(f"{option} {path} does not exist: check the path.")
     return [path]
 
 

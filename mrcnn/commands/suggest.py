@@ -51,7 +51,7 @@ def suggest(options: argparse.Namespace) -> int:
 
     refuse_exported(options.weights, "data suggest")
     overrides, path = overrides_of(options), checkpoint_of(options)
-    paths, folder = list_photos(options.photos)[:options.limit], output_folder(options, path, "suggested")
+    paths, folder = list_photos(options.photos, "--photos")[:options.limit], output_folder(options, path, "suggested")
     claim_outputs([os.path.join(folder, name) for name in (LIST, JSON, TASKS, CONFIG)], options.overwrite)
     options.limit = None  # it is of the photos to choose from: of those that are labelled all count
     labelled = _labelled(options)

@@ -26,6 +26,15 @@ def attribute_names(dataset: Dataset) -> dict[int, str]:
     return dict(getattr(dataset, "attribute_names", {}))
 
 
+def gives_attributes(dataset: Dataset) -> bool:
+    """Tell whether the objects of a data set have attributes, so that an empty list says that one has none of them.
+
+    Args:
+        dataset: any Dataset, an object of which has been loaded if it names no attributes.
+    """
+    return bool(attribute_names(dataset)) or vars(dataset).get("_gives_attributes", False)
+
+
 def short_names(names: dict[int, str]) -> dict[int, str]:
     """Shorten the names of attributes for captions: of "neckline: v" the value, if it is of one attribute only.
 
@@ -317,6 +326,7 @@ def checked_attributes(more: Sequence, count: int, dataset: Dataset, image_id: i
     if given is None:
         _tell_none_given(dataset, image_id, count)
         return [()] * count
+    dataset._gives_attributes = not reads_its_objects(dataset)  # a reader that has some names them
     name = dataset.sample_name(image_id)
     if len(given) != count:
         raise DataError(f"{name}: attributes of {len(given)} objects are given for {count}: give a list of attribute "

@@ -135,8 +135,11 @@ def plain_id(value: object) -> int | str:
 
 
 def _annotations_of_file(dataset, info, categories):
-    """The COCO annotations that an image brought along, as they are unless category ids had to be changed."""
-    numbers = info.get("numbers", range(len(info["annotations"])))
+    """The COCO annotations that an image brought along, as they are unless category ids had to be changed.
+
+    Where the data set names attributes an annotation that says nothing of them gets an empty list.
+    """
+    numbers, named = info.get("numbers", range(len(info["annotations"]))), bool(attribute_names(dataset))
     for number, annotation in zip(numbers, info["annotations"], strict=True):
         if number in info.get("dropped", ()):
             continue
@@ -148,6 +151,8 @@ def _annotations_of_file(dataset, info, categories):
         ids = annotation.get("attribute_ids")
         if ids is not None and not (isinstance(ids, list) and len(whole_ids(ids)) == len(ids)):
             changed["attribute_ids"] = list(whole_ids(ids))  # as the reader has them, and told
+        elif ids is None and named:
+            changed["attribute_ids"] = []
         yield {**annotation, **changed} if changed else annotation
 
 

@@ -157,3 +157,15 @@ def test_tasks_name_photos_below_the_document_root(listed, tmp_path):
     assert write_label_studio_tasks(Collection(listed), str(tmp_path / "t.json"))["maskless"] == 2
     tasks = json.loads((tmp_path / "t.json").read_text())
     assert [task["data"]["image"].partition("?d=")[2] for task in tasks] == ["all/lists/in/a.png", "all/b.png"]
+
+
+def test_objects_without_attributes_have_an_empty_list_where_others_have_some(tmp_path):
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+
+    rle = run_lengths.encode(np.ones((100, 50), bool))["counts"]
+    for name, told, expected in (("some", {"striped": 0.9}, [[0], []]), ("none", None, [None, None])):
+        rows = [[row("a.jpg", 0, "top", attributes=told, rle=rle), row("a.jpg", 1, "top", rle=rle)]]
+        write_coco(Collection(write_rows(tmp_path / name, rows, root=tmp_path)), str(tmp_path / f"{name}.json"))
+        entries = json.loads((tmp_path / f"{name}.json").read_text())["annotations"]
+        assert [entry.get("attribute_ids") for entry in entries] == expected

@@ -51,8 +51,11 @@ def test_the_colour_under_what_is_transparent(tmp_path, text, colour):
 def test_nothing_to_list(tmp_path):
     with pytest.raises(DataError, match="holds no photos"):
         photos.list_photos(str(tmp_path))
-    with pytest.raises(DataError, match="gone.jpg does not exist"):
+    with pytest.raises(DataError, match="^--image .*gone.jpg does not exist"):
         photos.list_photos(str(tmp_path / "gone.jpg"))
+    for path in (tmp_path, tmp_path / "gone.jpg"):
+        with pytest.raises(DataError, match="^--photos "):
+            photos.list_photos(str(path), "--photos")
 
 
 def test_weights_of_other_things_are_not_shown_drawn_pictures():

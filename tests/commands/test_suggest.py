@@ -142,3 +142,9 @@ def test_all_labelled_already(folder, capsys):
         (folder / "photos" / f"{name}.png").unlink()
     assert suggest("--annotations", "labelled.json", "--images", "photos") == 2
     assert "all 1 photos are labelled in labelled.json already" in capsys.readouterr().err
+
+
+def test_photos_that_are_not_there_are_told_by_the_option_that_gives_them(folder, capsys):
+    assert main(["data", "suggest", "--photos", "nothere", "--weights", "run/clothes_0003.h5"]) == 2
+    told = capsys.readouterr().err
+    assert "--photos nothere does not exist" in told and "--image" not in told

@@ -368,3 +368,31 @@ def test_coco_lists_the_names_of_the_attributes(tmp_path):
     assert content["attributes"] == [{"id": 3, "name": "striped"}, {"id": 7, "name": "long"},
                                      {"id": 9, "name": "leopard"}]
     assert [entry["attribute_ids"] for entry in content["annotations"]] == [[3, 7], [3], [7]]
+
+
+class Nameless(Shop):
+    """Attributes that no list names."""
+
+    attribute_names = {}
+
+
+class Silent(Shop):
+    """Objects of which no attributes are told."""
+
+    attribute_names, given = {}, None
+
+
+@pytest.mark.parametrize("kind", [Shop, Nameless, Silent])
+def test_every_object_of_data_with_attributes_has_a_list_of_them_in_coco(tmp_path, kind):
+    dataset = kind().load()
+    dataset.given = None if kind is Silent else [[], [3], []]
+    write_coco(dataset, tmp_path / "shop.json")
+    entries = json.loads((tmp_path / "shop.json").read_text())["annotations"]
+    assert [entry.get("attribute_ids") for entry in entries] == ([None] * 3 if kind is Silent else [[], [3], []])
+    if kind is Shop:  # and in the truth, of a file that leaves the key out too
+        content = json.loads((tmp_path / "shop.json").read_text())
+        del content["annotations"][0]["attribute_ids"]
+        (tmp_path / "shop.json").write_text(json.dumps(content))
+        Image.new("RGB", (30, 20)).save(tmp_path / content["images"][0]["file_name"], "PNG")
+        truth = ground_truth_from_dataset(open_dataset(tmp_path / "shop.json", tmp_path))
+        assert [entry["attribute_ids"] for entry in truth["annotations"]] == [[], [3], []]

@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation, photo_name
-from mrcnn.data.attributes import attribute_names, by_id, load_objects, reads_its_objects
+from mrcnn.data.attributes import attribute_names, by_id, gives_attributes, load_objects, reads_its_objects
 from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.class_lists import class_lists_of
 from mrcnn.data.dataset import Dataset
@@ -57,7 +57,7 @@ def write_coco(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
             name, size, objects = photo_and_objects(dataset, image_id, left_out)
             images.append({"id": photo_id, "file_name": name, "height": size[0], "width": size[1],
                            **class_lists_of(dataset, image_id, {i: c["id"] for i, c in enumerate(categories, 1)})})
-            for entry, text in zip(objects, _coco_objects(objects)):
+            for entry, text in zip(objects, _coco_objects(objects, gives_attributes(dataset))):
                 annotation_id += 1
                 category_id = categories[entry.class_id - 1]["id"]
                 ids = {"id": annotation_id, "image_id": photo_id, "category_id": category_id}
@@ -288,8 +288,12 @@ def _as_objects(rles, class_ids, attributes):
     ]
 
 
-def _coco_objects(objects):
-    """The part of COCO's annotations that tells of masks, of a photo's objects at once."""
+def _coco_objects(objects, described):
+    """The part of COCO's annotations that tells of masks and attributes, of a photo's objects at once.
+
+    described: whether the data set has attributes. An object without any has an empty list then, as Fashionpedia's
+    files have it, whose readers ask every annotation.
+    """
     rles = [run_lengths.compress(entry.rle) for entry in objects]
     boxes, areas = run_lengths.coco_boxes(rles), run_lengths.areas(rles)
     for entry, rle, box, area in zip(objects, rles, boxes, areas, strict=True):
@@ -298,7 +302,7 @@ def _coco_objects(objects):
             "bbox": box,
             "area": int(area),
             "iscrowd": int(entry.crowd),
-            **({"attribute_ids": list(entry.attributes)} if entry.attributes else {}),
+            **({"attribute_ids": list(entry.attributes)} if described else {}),
         }
 
 
