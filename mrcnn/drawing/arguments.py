@@ -139,6 +139,28 @@ def caption_of(class_id: int, class_names: ClassNames, scores: Sequence[float] |
     return name if scores is None else f"{name} {scores[i]:.2f}"
 
 
+def ends_of(image: np.ndarray) -> object | None:
+    """What the ends of a map of colours stand for, where matplotlib's own choice would mislead.
+
+    It stretches what there is over the map, so that a picture of one value has the colour of an empty one.
+
+    Args:
+        image: [H, W], or a picture with colours, which needs none.
+
+    Returns:
+        matplotlib's Normalize: of 0 and 1 for a mask, of 0 and the value for a picture of one; None: its own is right.
+    """
+    image = np.asarray(image)
+    if image.ndim != 2 or not image.size:
+        return None
+    least, largest = (0.0, 1.0) if image.dtype == bool else (float(image.min()), float(image.max()))
+    if image.dtype != bool and (least != largest or not least):
+        return None
+    from matplotlib.colors import Normalize
+
+    return Normalize(min(0.0, least), max(0.0, largest))
+
+
 def mask_part(mask: np.ndarray) -> tuple[int, int, np.ndarray] | None:
     """Returns (top, left, the mask cut to what is set), or None if it is empty: full-size work is for none."""
     mask = bool_masks(mask)

@@ -18,11 +18,12 @@ from mrcnn.drawing.arguments import (
     check_colors,
     check_counts,
     check_same,
+    ends_of,
     mask_parts,
     mask_planes,
 )
 from mrcnn.drawing.captions import spread
-from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors
+from mrcnn.drawing.pictures import NOTHING, as_rgb, blend_part, distinct_colors, shaded
 from mrcnn.drawing.weights import KERNELS, layers_of, weights_of
 from mrcnn.figure_fonts import fit_letters
 from mrcnn.files import plain
@@ -79,7 +80,7 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
         images: list of [H, W, 3] or [H, W].
         titles: list of as many texts or more, or None.
         cols: number of images in a row.
-        cmap, norm, interpolation: matplotlib's.
+        cmap, norm, interpolation: matplotlib's. Without norm a full mask is as bright as any.
 
     Raises:
         ValueError: with fewer titles, or for less than one column.
@@ -95,7 +96,7 @@ def display_images(images: Sequence[np.ndarray], titles: Sequence[str] | None = 
     axes = []
     for i, (image, title) in enumerate(zip(images, titles)):
         axes.append(figure.add_subplot(rows, cols, i + 1))
-        axes[-1].imshow(_with_colours(image), cmap=cmap, norm=norm, interpolation=interpolation)
+        axes[-1].imshow(_with_colours(image), cmap=cmap, norm=norm or ends_of(image), interpolation=interpolation)
         axes[-1].set_title(plain(title), fontsize=9)
         axes[-1].axis("off")
     fit_letters(figure)
@@ -287,17 +288,16 @@ def display_top_masks(image: np.ndarray, mask: np.ndarray | Sequence, class_ids:
     Returns:
         The axes.
     """
+    from matplotlib.colors import Normalize
+
     mask, class_ids = bool_masks(mask_planes(mask, np.shape(image)[:2])), np.asarray(class_ids, int)
     areas = {c: mask[..., class_ids == c].sum() for c in np.unique(class_ids)}
     top = [c for c in sorted(areas, key=lambda c: -areas[c]) if areas[c]][:limit]
-    images, titles = [image], [f"H x W = {image.shape[0]} x {image.shape[1]}"]
-    for class_id in top:
-        own = mask[..., class_ids == class_id]
-        images.append((own * np.arange(1, own.shape[-1] + 1)).max(axis=-1))
-        titles.append(caption_of(class_id, class_names, None, 0))
-    images += [np.zeros(image.shape[:2], int)] * (limit - len(top))
-    titles += ["-"] * (limit - len(top))
-    return display_images(images, titles, cols=limit + 1, cmap="Blues_r")
+    panels = [(image, f"H x W = {image.shape[0]} x {image.shape[1]}")]
+    panels += [(shaded(mask[..., class_ids == c]), caption_of(c, class_names, None, 0)) for c in top]
+    panels += [(np.zeros(image.shape[:2]), "-")] * (limit - len(top))
+    images, titles = zip(*panels)
+    return display_images(images, titles, cols=limit + 1, cmap="Blues_r", norm=Normalize(0, 1))
 
 
 def plot_precision_recall(AP: float, precisions: np.ndarray, recalls: np.ndarray, ax: object = None) -> object:

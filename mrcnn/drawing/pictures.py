@@ -22,6 +22,7 @@ from mrcnn.files import printable, whole_file
 from mrcnn.fonts import font_for, tell_lacking
 
 GOLDEN_RATIO = 0.618034
+LEAST_SHADE = 0.4  # of several masks on one map of colours: none looks like what is outside of them
 NOTHING = "No instances to display"
 JPEG_SIDE = 65500  # the longest that libjpeg writes, pixels
 
@@ -115,6 +116,18 @@ def distinct_colors(count: int) -> list[tuple[float, float, float]]:
     # Steps of the golden ratio spread over the hues for any count; three brightnesses part neighbours further.
     return [colorsys.hsv_to_rgb((0.02 + i * GOLDEN_RATIO) % 1, (0.85, 0.6, 1.0)[i % 3], (1.0, 0.95, 0.75)[i % 3])
             for i in range(count)]
+
+
+def shaded(masks: np.ndarray) -> np.ndarray:
+    """Masks on one map of colours, each in a shade of its own.
+
+    Args:
+        masks: bool [H, W, N].
+
+    Returns:
+        float [H, W]: 0 outside of all, the shade of the last mask is 1.
+    """
+    return (masks * np.linspace(1, LEAST_SHADE, masks.shape[-1])[::-1]).max(axis=-1)
 
 
 def random_colors(N: int, bright: bool = True) -> list[tuple[float, float, float]]:

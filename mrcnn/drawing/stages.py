@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.drawing.arguments import check_same
+from mrcnn.drawing.arguments import check_same, ends_of
 from mrcnn.drawing.figures import draw_boxes
 from mrcnn.drawing.pictures import distinct_colors
 from mrcnn.figure_fonts import fit_letters
@@ -210,7 +210,8 @@ def display_maps(maps: dict[str, np.ndarray], columns: int = 5) -> list:
         _, drawn = panels(2 * len(chosen), len(chosen), (2.8, 2.9))
         for i, name in enumerate(chosen):
             values = np.asarray(maps[name], np.float32)
-            drawn[i].imshow(np.abs(values).mean(axis=-1), cmap="magma")
+            magnitude = np.abs(values).mean(axis=-1)
+            drawn[i].imshow(magnitude, cmap="magma", norm=ends_of(magnitude))
             drawn[i].set_title(f"{name}  {values.shape[0]}x{values.shape[1]}x{values.shape[2]}", fontsize=10)
             drawn[len(chosen) + i].imshow(principal_colors(values))
         for ax in drawn:

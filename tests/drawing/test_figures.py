@@ -170,8 +170,8 @@ def test_display_top_masks_orders_classes_by_area():
     axes = visualize.display_top_masks(grey(), masks_of(boxes), np.array([1, 2, 1]), NAMES, limit=3)
     assert [ax.get_title() for ax in axes] == ["H x W = 60 x 90", "bag", "top", "-"]
     shown = np.asarray(axes[2].images[0].get_array())
-    # The two tops are told apart: 100 pixels of 1 and 25 of 2.
-    assert (shown == 1).sum() == 100 and (shown == 2).sum() == 25
+    # The two tops are told apart: 100 pixels of one shade and 25 of the brighter other.
+    assert (shown == 0.4).sum() == 100 and (shown == 1).sum() == 25
     assert not np.asarray(axes[3].images[0].get_array()).any()
 
 
@@ -326,3 +326,26 @@ def test_top_masks_show_what_is_inside_of_grey_ones():
     with pytest.warns(UserWarning, match="more than two values"):
         axes = visualize.display_top_masks(np.zeros((8, 8, 3), np.uint8), grey, [1], ["BG", "a"], limit=1)
     assert np.asarray(axes[1].images[0].get_array()).sum() == 6  # 2 x 3 pixels of the first object
+
+
+def colours(ax):
+    """The colours that an axis shows, uint8 [H, W, 3]."""
+    image, = ax.images
+    return np.asarray(image.to_rgba(image.get_array(), bytes=True))[..., :3]
+
+
+@pytest.mark.parametrize("full", [np.ones((4, 6), bool), np.full((4, 6), 255, np.uint8), np.full((4, 6), 0.7)])
+def test_a_mask_that_fills_its_picture_is_drawn_full(full):
+    shown, empty = visualize.display_images([full, 0 * full], cmap="gray")
+    assert (colours(shown) == 255).all() and not colours(empty).any()
+    given, = visualize.display_images([full], cmap="gray", norm=plt.Normalize(0, 2 * float(full.max())))
+    assert 100 < colours(given).max() < 150  # a norm that is given stands
+
+
+def test_top_masks_that_fill_their_photo_are_not_drawn_as_empty():
+    whole = np.ones((40, 60, 2), bool)
+    whole[:, 30:, 0] = whole[:, :30, 1] = False
+    for masks, ids in ((whole[..., :1] | True, [1]), (whole, [1, 1])):
+        _, wall, empty = visualize.display_top_masks(grey()[:40, :60], masks, ids, ["BG", "wall"], limit=2)
+        darkest = colours(empty)[0, 0].astype(int)
+        assert (np.abs(colours(wall) - darkest).sum(axis=-1) > 100).all()

@@ -122,3 +122,9 @@ def test_histograms_count_every_value():
     assert few.get_title() == "some\nmean 1, std 1.22, 50 % zero"
     assert sum(bar.get_height() for bar in many.patches) == stages_view.SAMPLE
     assert "zero" not in many.get_title()
+
+
+def test_a_map_of_one_magnitude_is_not_drawn_as_a_dead_one():
+    alive, dead = stages_view.display_maps({"P2": np.ones((4, 4, 3)), "P3": np.zeros((4, 4, 3))})[:2]
+    shown = [np.asarray(ax.images[0].to_rgba(ax.images[0].get_array()))[0, 0, :3].sum() for ax in (alive, dead)]
+    assert shown[0] > 2 > 0.1 > shown[1]
