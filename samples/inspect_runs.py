@@ -1,11 +1,14 @@
 """What the notebooks look into: drawn pictures or annotated photos, and a network trained on such."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.commands.configs import DrawnConfig, FashionConfig
 from mrcnn.commands.datasets import drawn_pictures
+from mrcnn.config import Settings
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset
 from mrcnn.errors import CheckpointError, UsageError
 
@@ -23,6 +26,7 @@ class InspectConfig(DrawnConfig):
 
 
 EPOCHS = 5
+SAME = 0.01  # pixels: boxes that are worked out twice differ by less, through rounding
 
 
 def open_pictures(annotations=None, images=None, limit=None, part="val"):
@@ -47,6 +51,8 @@ def open_pictures(annotations=None, images=None, limit=None, part="val"):
 def photos_with_objects(dataset, seed, least=4):
     """Ids of the photos that have objects, in an order that the seed decides.
 
+    Photos that have crowds alone are passed over, which is told: there is nothing to find in them.
+
     Args:
         dataset: prepared.
         seed: of the order.
@@ -56,10 +62,111 @@ def photos_with_objects(dataset, seed, least=4):
         UsageError: there are fewer.
     """
     shuffled = np.random.default_rng(seed).permutation(dataset.image_ids)
-    image_ids = [int(image_id) for image_id in shuffled if len(dataset.load_mask(image_id)[1])]
+    image_ids, crowded = [], []
+    for image_id in map(int, shuffled):
+        class_ids = np.asarray(dataset.load_mask(image_id)[1])
+        if (class_ids > 0).any():
+            image_ids.append(image_id)
+        elif len(class_ids):
+            crowded.append(image_id)
+    if crowded:
+        print(f"Passed over: {len(crowded)} photos that have crowds alone, which are not to be found "
+              f"(one is {dataset.sample_name(crowded[0])}).")
     if len(image_ids) < least:
         raise UsageError(f"{len(image_ids)} photos have objects, {least} are needed here: raise LIMIT or give others.")
     return image_ids
+
+
+def objects_text(class_ids: Sequence[int]) -> str:
+    """How many objects there are, and how many crowds beside them: "3 objects and 1 crowd".
+
+    Args:
+        class_ids: [N], negative for crowds.
+    """
+    crowds = int((np.asarray(class_ids) < 0).sum())
+    objects = len(class_ids) - crowds
+    text = f"{objects} object{'' if objects == 1 else 's'}"
+    return f"{text} and {crowds} crowd{'' if crowds == 1 else 's'}" if crowds else text
+
+
+def true_objects(dataset: Dataset, image_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """(masks bool [H, W, N], class ids [N]) of a photo without its crowds, which are not to be found.
+
+    Args:
+        dataset: prepared.
+        image_id: of the photo.
+    """
+    masks, class_ids = dataset.load_mask(image_id)[:2]
+    class_ids = np.asarray(class_ids)
+    return masks[..., class_ids > 0], class_ids[class_ids > 0]
+
+
+def weights_by_part(model: object) -> tuple[dict[str, int], list[str]]:
+    """How many weights each part of a network has, by the parts that its layout names.
+
+    Args:
+        model: Mask R-CNN.
+
+    Returns:
+        ({part: weights}, the names of the layers of the part "other", which are of none that is known).
+    """
+    from mrcnn.network.layout import layout_of
+
+    layout, counts, others = layout_of(model.inference_model), {}, []
+    for layer in model.get_trainable_layers():
+        part = layout.part_of(layer.name)
+        counts[part] = counts.get(part, 0) + layer.count_params()
+        others += [layer.name] if part == "other" else []
+    return counts, others
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of logits; float64, of which few are so small that they are 0."""
+    return 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+
+
+def best_of_level(anchors: np.ndarray, logits: np.ndarray, moves: np.ndarray, window: np.ndarray,
+                  config: Settings) -> dict[str, np.ndarray]:
+    """What the network makes of the anchors of a level: the best of them, moved, cut to the photo, and suppressed.
+
+    They are ranked by their logits, as in the network: probabilities of anchors that are surely none are all 0.
+
+    Args:
+        anchors: [A, 4] pixels.
+        logits: [A].
+        moves: [A, 4] deltas.
+        window: [4], where the photo lies on the canvas.
+        config: settings of the network.
+
+    Returns:
+        {"anchors", "moved", "cut": [K, 4]; "logits": [K]; "kept": places in these of what suppression kept}.
+    """
+    from mrcnn.ops import boxes as box_ops
+    from mrcnn.utils import non_max_suppression
+
+    best = np.argsort(-logits, kind="stable")[:config.PRE_NMS_PER_LEVEL_INFERENCE]
+    moved = box_ops.decode(moves[best], anchors[best], config.RPN_BBOX_STD_DEV)
+    cut = box_ops.clip(moved, window)
+    there = box_ops.area(cut) > 0
+    best, moved, cut = best[there], moved[there], cut[there]
+    kept = non_max_suppression(cut, logits[best], config.RPN_NMS_THRESHOLD)
+    return {"anchors": anchors[best], "moved": moved, "cut": cut, "logits": logits[best], "kept": kept}
+
+
+def held_against(boxes: np.ndarray, network: np.ndarray) -> str:
+    """How far boxes that were worked out anew are those of the network, in words.
+
+    Args:
+        boxes: [N, 4] pixels.
+        network: [M, 4], the network's own.
+    """
+    boxes, network = np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(network, np.float64).reshape(-1, 4)
+    if len(boxes) == len(network):
+        difference = np.abs(boxes - network).max(initial=0)
+        if difference < SAME:
+            return f"the network's own differ by {difference:.5f} pixels at most"
+    alike = sum(bool(len(boxes)) and np.abs(boxes - box).max(axis=1).min() < SAME for box in network)
+    return f"the network's own are {len(network)}, of which {alike} are among the {len(boxes)} worked out here"
 
 
 def find_run(logs, class_names):

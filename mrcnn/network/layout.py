@@ -17,7 +17,7 @@ class Layout:
         answer_layers: names of further layers that others only read: of boxes, and of scores that do not follow from
             the classes, with what measures colours before them. Quantised files leave these and `class_layers` in
             float32.
-        parts: {part of the network: how the names of its layers begin}, for reports; all others are "backbone".
+        parts: {part of the network: how the names of its layers begin}, for reports; a head that fits none is "other".
     """
 
     heads: str = r"(?!)"  # matches nothing
@@ -30,8 +30,9 @@ class Layout:
         return re.fullmatch(self.heads, layer) is not None
 
     def part_of(self, layer: str) -> str:
-        """The part of the network that the layer of this name belongs to."""
-        return next((part for part, starts in self.parts.items() if layer.startswith(starts)), "backbone")
+        """The part of the network that the layer of this name belongs to; "other" for a head that is of none."""
+        rest = "other" if self.is_head(layer) else "backbone"
+        return next((part for part, starts in self.parts.items() if layer.startswith(starts)), rest)
 
     def group_of(self, layer: str) -> str:
         """The group of a weight file that a layer is written into."""

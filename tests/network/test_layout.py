@@ -12,6 +12,9 @@ def test_heads_and_parts_go_by_names():
     layout = Layout(heads="up.*|label", parts={"decoder": ("up",), "head": ("label",)})
     assert [layout.is_head(name) for name in ("up1", "label", "label2", "conv1")] == [True, True, False, False]
     assert [layout.part_of(name) for name in ("up1", "label", "conv1")] == ["decoder", "head", "backbone"]
+    # A head that no part names is none of the backbone, which its weights would be counted in.
+    assert Layout(heads="up.*|label", parts={"decoder": ("up",)}).part_of("label") == "other"
+    assert MASK_RCNN.part_of("mrcnn_embedding") == "other" and MASK_RCNN.part_of("res2a") == "backbone"
     assert not Layout().is_head("anything") and Layout().part_of("anything") == "backbone"
     assert layout_of(SimpleNamespace(layout=layout)) is layout and layout_of(SimpleNamespace()) == Layout()
 

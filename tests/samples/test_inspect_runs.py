@@ -5,6 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -66,6 +67,56 @@ def test_photos_without_objects_are_left_out():
     assert orders[0] == orders[1] != orders[2] and sorted(orders[2]) == list(range(8))
     with pytest.raises(UsageError, match="2 photos have objects, 4 are needed"):
         inspect_runs.photos_with_objects(dataset, 0)
+
+
+def test_photos_with_crowds_alone_are_passed_over_and_told(capsys):
+    dataset = Rectangles().load([[(-1, 0, 0, 9, 9)], [(1, 0, 0, 9, 9), (-1, 20, 20, 29, 29)], [(1, 0, 0, 9, 9)]])
+    assert sorted(inspect_runs.photos_with_objects(dataset, 0, least=2)) == [1, 2]
+    assert "1 photos that have crowds alone" in capsys.readouterr().out
+    masks, class_ids = inspect_runs.true_objects(dataset, 1)
+    assert class_ids.tolist() == [1] and masks.shape[-1] == 1 and masks.sum() == 81
+    told = [inspect_runs.objects_text(dataset.load_mask(i)[1]) for i in range(3)]
+    assert told == ["0 objects and 1 crowd", "1 object and 1 crowd", "1 object"]
+
+
+def test_anchors_are_ranked_by_logits_where_their_probabilities_are_all_0():
+    logits = np.array([-130, -110, -120, -140], np.float32)
+    anchors = np.array([[0, 10 * i, 10, 10 * i + 8] for i in range(4)], np.float32)
+    config = TinyConfig(PRE_NMS_PER_LEVEL_INFERENCE=3)
+    window = np.array([0, 0, 32, 25.0])
+    level = inspect_runs.best_of_level(anchors, logits, np.zeros((4, 4), np.float32), window, config)
+    assert level["logits"].tolist() == [-110, -120, -130] and level["kept"].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(level["cut"][:2], [[0, 10, 10, 18], [0, 20, 10, 25]])
+    assert (np.diff(inspect_runs.sigmoid(level["logits"])) < 0).all()
+
+
+def test_boxes_that_are_not_those_of_the_network_are_counted():
+    boxes = np.arange(12.0).reshape(3, 4)
+    assert inspect_runs.held_against(boxes, boxes + 1e-3) == "the network's own differ by 0.00100 pixels at most"
+    assert inspect_runs.held_against(boxes[:0], boxes[:0]).startswith("the network's own differ by 0.00000")
+    for ours, theirs in ((boxes, boxes[1:]), (boxes + [[0], [0], [5]], boxes[:2]), (boxes[:0], boxes)):
+        alike = min(2, len(ours))
+        assert inspect_runs.held_against(ours, theirs) == (
+            f"the network's own are {len(theirs)}, of which {alike} are among the {len(ours)} worked out here")
+    swapped = inspect_runs.held_against(boxes, np.concatenate([boxes[:2], boxes[2:] + 40]))
+    assert swapped == "the network's own are 3, of which 2 are among the 3 worked out here"
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_weights_are_those_of_their_part(tmp_path):
+    class EveryHead(DescribedConfig):
+        CASCADE_IOUS, MASK_HEAD, POINT_HEAD_CHANNELS, MASK_SCORES = [0.6], "points", 16, True
+
+    plain, full = (MaskRCNN("inference", kind(), str(tmp_path)) for kind in (TinyConfig, EveryHead))
+    (few, none), (counts, others) = map(inspect_runs.weights_by_part, (plain, full))
+    assert none == others == [] and "attribute head" not in few and "other" not in counts
+    assert counts["backbone"] == few["backbone"] and counts["attribute head"] > 0
+    assert counts["box head"] > few["box head"] and counts["mask head"] > few["mask head"]
+    assert sum(counts.values()) == full.inference_model.count_params()
+    own = keras.layers.Dense(2, name="mrcnn_embedding")
+    own.build((None, 3))
+    full.get_trainable_layers = lambda: [own]
+    assert inspect_runs.weights_by_part(full) == ({"other": 8}, ["mrcnn_embedding"])
 
 
 def test_the_newest_run_that_knows_the_classes(tmp_path):

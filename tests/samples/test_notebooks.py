@@ -84,6 +84,18 @@ def test_what_the_cells_call_is_there_and_takes_what_it_is_given(name, monkeypat
     assert checked >= 8
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_cells_give_no_number_that_was_not_counted(name):
+    code = "\n".join(cell.source for cell in read(name).cells if cell.cell_type == "code")
+    # What is not there is said in words, and titles count what they show.
+    assert not re.search(r"np\.(nan|ones\(1\))|f?\"\d+ of ", code)
+    calls = [node for node in ast.walk(ast.parse(re.sub("(?m)^%.*$", "", code))) if isinstance(node, ast.Call)]
+    for call in calls:
+        given = {keyword.arg for keyword in call.keywords}
+        # A mask that fills its picture has one value, whose colour depends on the range.
+        assert ast.unparse(call.func) != "visualize.display_images" or ("cmap" in given) == ("norm" in given)
+
+
 def imported(module, name):
     """What `from module import name` gives."""
     found = importlib.import_module(module)
