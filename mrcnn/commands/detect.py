@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_names, save_drawing
-from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder, weights_name
 from mrcnn.commands.settings import overrides_of
 from mrcnn.data.formats.archives import exists, is_archive
 from mrcnn.errors import UsageError
@@ -69,7 +69,7 @@ def detect(options: argparse.Namespace) -> int:
             return 2
         told = write_results(options, run, ids)
         if options.format == LABEL_STUDIO:
-            version = os.path.splitext(os.path.basename(path))[0]
+            version = weights_name(path, ending=False)
             print(write_tasks(folder, tasks_of(run, dataset), dataset.class_names, version, names_of(model.config)))
     print(told)
     if submission:

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, probability
 from mrcnn.commands.own_data import splits_itself
-from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder, refuse_exported
+from mrcnn.commands.runs import (
+    add_weights,
+    check_has,
+    checkpoint_of,
+    load_model,
+    output_folder,
+    refuse_exported,
+    weights_name,
+)
 from mrcnn.commands.settings import overrides_of
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.outputs import claim_outputs
@@ -46,7 +54,7 @@ def diagnose(options: argparse.Namespace) -> None:
     os.makedirs(folder, exist_ok=True)
     data = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
     write_figure(os.path.join(folder, "diagnose.png"),
-                 diagnosis_figure(diagnosis, f"{os.path.basename(path)} on {data}"))
+                 diagnosis_figure(diagnosis, f"{weights_name(path)} on {data}"))
     listed = [vars(finding) for finding in findings]
     write_json(os.path.join(folder, "diagnose.json"), {"findings": listed, **diagnosis}, indent=1)
     print(f"{diagnosis_text(diagnosis, findings)}\n\ndiagnose.json and diagnose.png are in {folder}")

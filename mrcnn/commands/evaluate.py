@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
-from mrcnn.commands.runs import add_weights, check_classes, check_installed, checkpoint_of, load_model, output_folder
+from mrcnn.commands.runs import (
+    add_weights,
+    check_classes,
+    check_installed,
+    checkpoint_of,
+    load_model,
+    output_folder,
+    weights_name,
+)
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, finds_objects, overrides_of
 from mrcnn.errors import UsageError
 from mrcnn.outputs import claim_outputs
@@ -52,7 +60,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
     names = (PIXEL_FILES if pixels else FILES)[:None if options.report else -1]
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
-    title = f"{os.path.basename(path)} on {os.path.basename(os.path.normpath(data))}"
+    title = f"{weights_name(path)} on {os.path.basename(os.path.normpath(data))}"
     if pixels:
         evaluate_pixels(options, model, dataset, folder, title, asked)
         return

@@ -33,10 +33,10 @@ def export(options: argparse.Namespace) -> None:
     overrides = overrides_of(options)
     photos = photos_of(options)
     path = checkpoint_of(options)
-    output = options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format]
+    output = os.path.normpath(options.output or os.path.splitext(os.path.abspath(path))[0] + ENDINGS[options.format])
     measured = annotated_photos(options, path)
     weights = [f"{os.path.splitext(output)[0]}.bin"] if options.format == "openvino" else []
-    claim_outputs([output, *weights, f"{os.path.normpath(output)}.json"], options.overwrite)
+    claim_outputs([output, *weights, f"{output}.json"], options.overwrite)
     start_keras()
     from mrcnn.export.files import export as write
 

@@ -23,6 +23,7 @@ from mrcnn.commands.runs import (
     checkpoint_of,
     load_model,
     output_folder,
+    weights_name,
 )
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, overrides_of
 from mrcnn.errors import DataError, UsageError
@@ -283,7 +284,7 @@ def refuse_beside_tune(options: argparse.Namespace, overrides: dict) -> None:
 
 def scores_of(options: argparse.Namespace, model: Model, path: str) -> dict:
     """What the scores of objects depend on, {what: how}, as `LabelSettings.tuned_with` keeps it."""
-    return {"weights": os.path.basename(os.path.normpath(path)), "sha256": weights_digest(path),
+    return {"weights": weights_name(path), "sha256": weights_digest(path),
             "views": views_text(model.config), "tiles": getattr(options, "tile", None) is not None,
             "mask_scores": bool(getattr(model.config, "MASK_SCORES", False))}
 
@@ -359,7 +360,7 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
 def measured_with(options: argparse.Namespace, model: Model, path: str) -> dict:
     """How label maps were made, {what: how}, for those who compare measurements."""
     tile = "" if options.tile is None else f"{options.tile} pixels, {options.tile_overlap:g} of a side in common"
-    return {"weights": os.path.basename(path), "architecture": model.architecture_name(),
+    return {"weights": weights_name(path), "architecture": model.architecture_name(),
             "refinement": refinement_of(options, model), "views": f"at {views_text(model.config)} of the size",
             "tiles": tile or "none"}
 

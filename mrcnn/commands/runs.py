@@ -47,9 +47,22 @@ def checkpoint_of(options: argparse.Namespace) -> str:
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
         remedy = remedy_beside(options.weights, "give last or the path of a checkpoint")
         raise UsageError(f"--weights {options.weights}: no such file; {remedy}.")
-    if not is_exported(options.weights):
-        choose_arithmetic(options)
+    if is_exported(options.weights):
+        return os.path.normpath(options.weights)  # a folder may end in a slash
+    choose_arithmetic(options)
     return options.weights
+
+
+def weights_name(path: str, ending: bool = True) -> str:
+    """Name of a weight file or exported file, for titles, versions and lists.
+
+    Args:
+        path: of it; that of a SavedModel, which is a folder, may end in a slash.
+        ending: whether with the file's ending; a folder has none.
+    """
+    path = os.path.normpath(path)
+    name = os.path.basename(path)
+    return name if ending or os.path.isdir(path) else os.path.splitext(name)[0]
 
 
 def refuse_exported(weights: str, command: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.label import add_refine, asked_settings, chain_of, tell_tuned_otherwise
 from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
-from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores
+from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores, weights_name
 from mrcnn.commands.settings import overrides_of
 from mrcnn.export.running import is_exported
 
@@ -78,7 +78,7 @@ def served_model(path: str, options: argparse.Namespace, overrides: dict) -> Ser
     if hasattr(model, "detect"):
         settings.check_classes(model.class_names or [])
         tell_tuned_otherwise(settings, options, model, path)
-    version = os.path.splitext(os.path.basename(path))[0]
+    version = weights_name(path, ending=False)
     return ServedModel(model, options.name, version, settings, chain_of(options, model))
 
 

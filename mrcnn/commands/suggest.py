@@ -22,6 +22,7 @@ from mrcnn.commands.runs import (
     load_model,
     output_folder,
     refuse_exported,
+    weights_name,
 )
 from mrcnn.commands.settings import overrides_of
 from mrcnn.errors import DataError, UsageError
@@ -70,7 +71,7 @@ def suggest(options: argparse.Namespace) -> int:
         return 2
     rows = _rows(looked, dataset, labelled, known, options.count)
     photos = options.photos if os.path.isdir(options.photos) else os.path.dirname(options.photos)
-    _write(folder, photos, rows, dataset.class_names, os.path.splitext(os.path.basename(path))[0],
+    _write(folder, photos, rows, dataset.class_names, weights_name(path, ending=False),
            float(model.config.DETECTION_MIN_CONFIDENCE), names_of(model.config))
     against = f"{len(known[0])} that are labelled" if known[0] else "each other alone (no --annotations)"
     print(f"{len(rows)} of {len(looked)} photos are suggested, held against {against}; why each is said in "

@@ -143,7 +143,7 @@ class LabelSettings:
 
 def settings_path(checkpoint: str) -> str:
     """Path of the label settings of a checkpoint, which lie beside it."""
-    return os.path.splitext(checkpoint)[0] + ".label.json"
+    return os.path.splitext(os.path.normpath(checkpoint))[0] + ".label.json"
 
 
 def save_settings(checkpoint: str, settings: LabelSettings) -> str:
@@ -185,6 +185,7 @@ def load_settings(checkpoint: str) -> LabelSettings:
 
 
 def _exported_settings(path):
+    path = os.path.normpath(path)
     try:
         return LabelSettings.from_dict(read_about(path).get("label_settings", {}))
     except DataError as error:

@@ -146,6 +146,13 @@ def test_an_openvino_file_is_a_pair_that_is_not_overwritten(seen, checkpoint, tm
     assert seen.arguments[1:3] == (str(tmp_path / "weights.xml"), "openvino") and seen.named["quantize"] == "float16"
 
 
+def test_an_output_that_ends_in_a_slash_is_the_same_file(seen, checkpoint, tmp_path, capsys):
+    (tmp_path / "mine.bin").write_text("mine")
+    assert fashion.main(["export", "--weights", checkpoint(), "--format", "openvino", "--output",
+                         f"{tmp_path / 'mine.xml'}/"]) == 2
+    assert "mine.bin was not written by this program" in capsys.readouterr().err
+
+
 def test_int8_of_litert_needs_no_photos(seen, checkpoint):
     assert fashion.main(["export", "--weights", checkpoint(), "--format", "litert", "--quantize", "int8"]) == 0
     assert seen.named["quantize"] == "int8" and seen.arguments[-1] is None

@@ -289,6 +289,20 @@ def test_an_encoder_of_its_own_takes_no_backbone_and_no_imagenet(words, told, tm
     assert told in str(caught.value)
 
 
+def test_a_folder_that_ends_in_a_slash_has_its_name(tmp_path):
+    folder = tmp_path / "net.v2"  # of a SavedModel
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    for given in (str(folder), f"{folder}/", f"{folder}//", f"{folder}/."):
+        path = fashion_runs.checkpoint_of(SimpleNamespace(weights=given))
+        assert path == str(folder)
+        assert fashion_runs.output_folder(SimpleNamespace(output=None), path, "labels") == str(tmp_path / "labels")
+        for name in (given, path):
+            assert fashion_runs.weights_name(name) == fashion_runs.weights_name(name, ending=False) == "net.v2"
+    assert fashion_runs.weights_name("logs/run/net_0040.h5") == "net_0040.h5"
+    assert fashion_runs.weights_name("logs/run/net_0040.h5", ending=False) == "net_0040"
+
+
 @pytest.mark.parametrize("command, options", [
     ("diagnose", ["--annotations", "none.json"]), ("train", ["--train", "none.json", "--val", "none.json"]),
     ("tune", ["--train", "none.json", "--val", "none.json"]), ("data suggest", ["--photos", "none"]), ("export", [])])

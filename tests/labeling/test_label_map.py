@@ -232,6 +232,21 @@ def test_settings_tell_what_they_were_tuned_with(tmp_path):
     assert LabelSettings().differences(now) == []  # of before
 
 
+def test_settings_of_a_folder_that_ends_in_a_slash_lie_beside_it(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    slash = f"{folder}/"
+    assert settings_path(slash) == settings_path(str(folder)) == str(tmp_path / "model.label.json")
+    (tmp_path / "model.json").write_text(json.dumps({**OBJECTS, "format": "savedmodel",
+                                                     "label_settings": {"score": 0.2}}))
+    with pytest.raises(DataError, match="model.json: label_settings"):
+        load_settings(slash)
+    save_settings(slash, LabelSettings(score_threshold=0.3))
+    assert load_settings(slash) == load_settings(str(folder)) == LabelSettings(score_threshold=0.3)
+    assert [path.name for path in folder.iterdir()] == ["saved_model.pb"]
+
+
 def test_an_exported_file_has_the_settings_of_its_checkpoint(tmp_path):
     path = str(tmp_path / "model.onnx")
     open(path, "w").close()
