@@ -9,12 +9,12 @@ import difflib
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 
-from mrcnn.config_kinds import Function
+from mrcnn.config_kinds import Function, plain
 from mrcnn.config_rules import RULES, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -45,6 +45,7 @@ class BaseSettings:
 
     _network = None  # in words, of the class that lists the constants of a network
     _built = None  # {name: value, as in to_dict} of what networks have been built from
+    _told_built = None  # function that tells of one that is not built into a network: see `hold`
 
     def __init_subclass__(cls, network=None, **options):
         """network: what to call it, of a class that brings the settings of a new network with it."""
@@ -203,12 +204,23 @@ class BaseSettings:
             yield
         finally:
             _READS.reset(token)
-        built = {name: _plain(getattr(self, name)) for name in reads.intersection(self.names())}
+        built = {name: plain(getattr(self, name)) for name in reads.intersection(self.names())}
         self._built = {**(self._built or {}), **built}
+
+    def hold(self, names: Iterable[str], told: Callable[[str], str]) -> None:
+        """Refuse other values of settings from now on, as `building` does of what a network was built from.
+
+        Args:
+            names: of the settings.
+            told: function of a name that gives the message: what has the value, and the remedy.
+        """
+        self._built, self._told_built = {name: plain(getattr(self, name)) for name in names}, told
 
     def _refuse_if_built(self, name, value):
         built = self._built or {}
-        if name in built and _plain(value) != built[name]:
+        if name in built and plain(value) != built[name]:
+            if self._told_built:
+                raise ConfigError(f"{self._told_built(name)} A copy.copy(config) takes any value.")
             raise ConfigError(
                 f"{name}={in_short(value)}: {in_short(built[name])} is built into a network already; make another by "
                 f"from_checkpoint(path, {name}=...), or from a copy.copy(config) that is given the value."
@@ -216,7 +228,7 @@ class BaseSettings:
 
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
-        kept = {name: value for name, value in vars(self).items() if name != "_built"}
+        kept = {name: value for name, value in vars(self).items() if name not in ("_built", "_told_built")}
         return {name: dict(value) if isinstance(value, dict) else value for name, value in kept.items()}
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------
@@ -235,7 +247,7 @@ class BaseSettings:
         Returns:
             {name: value}: arrays become lists, functions their names, other objects text.
         """
-        return {name: _plain(getattr(self, name)) for name in self.names()}
+        return {name: plain(getattr(self, name)) for name in self.names()}
 
     def display(self) -> None:
         """Print every setting and derived value; behind one that was changed stands its default."""
@@ -246,7 +258,7 @@ class BaseSettings:
             changed = ""
             if not hasattr(defaults, name):
                 changed = "  (your own)"
-            elif name not in _FOLLOWS and _plain(value) != _plain(default):
+            elif name not in _FOLLOWS and plain(value) != plain(default):
                 changed = f"  (default {default})"
             print(f"{name:30} {value}{changed}")
         print()
@@ -305,7 +317,7 @@ class BaseSettings:
             if name in overrides and name in RULES:
                 continue  # also where that of the file cannot be read back, as functions cannot
             if isinstance(value, str) and config._stays(name, value):
-                passed_over = passed_over if _plain(getattr(config, name)) == value else f"{name}={in_short(value)}"
+                passed_over = passed_over if plain(getattr(config, name)) == value else f"{name}={in_short(value)}"
                 continue
             try:
                 config._take_written(name, value)
@@ -321,14 +333,14 @@ class BaseSettings:
         """Whether what a setting has stays: the function whose name a file has, or any where one is not needed."""
         current, rule = getattr(self, name, None), RULES.get(name)
         rule = getattr(rule, "rule", rule)  # of OrNone
-        return callable(current) and _plain(current) == written or isinstance(rule, Function) and not rule.named
+        return callable(current) and plain(current) == written or isinstance(rule, Function) and not rule.named
 
     def _take_written(self, name, value):
         """Assign a value of a file, in the type that the class has."""
         if not (isinstance(name, str) and name.isidentifier() and _in_capitals(name)):
             raise ConfigError(f"{in_short(name)} is no name of a setting: these are words in capitals, as NUM_CLASSES.")
         try:
-            _plain(value)
+            plain(value)
         except RecursionError:
             raise ConfigError(f"{name} is nested too deeply: give a value as `save` writes it.") from None
         current = getattr(type(self), name, None)
@@ -379,20 +391,3 @@ def _refuse_name(name, classes, new_allowed=False):
     close = misspelt(name, {other for one in classes for other in vars(one) if other in RULES or other in _FOLLOWS})
     if close:
         raise ConfigError(f"{name} is no setting: did you mean {close}? (A setting of your own needs another name.)")
-
-
-def _plain(value):
-    """`value` in types that JSON has."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    return str(value)

@@ -247,3 +247,24 @@ class OrNone:
     @property
     def wanted(self) -> str:
         return f"{self.rule.wanted}, or None"
+
+
+def plain(value: object) -> object:
+    """Bring a value of a setting into types that JSON has.
+
+    Args:
+        value: any; arrays become lists, functions their names, other objects text.
+    """
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return str(value)

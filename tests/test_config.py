@@ -269,6 +269,18 @@ def test_what_follows_is_built_in_by_what_it_follows_from():
         config.BATCH_SIZE = 4
 
 
+def test_held_settings_are_refused_in_words_of_the_holder():
+    config = Own()
+    config.hold(["NUM_CLASSES", "MEAN_PIXEL"], "{} is of the file: export again.".format)
+    for assign in (lambda: setattr(config, "NUM_CLASSES", 9), lambda: config.set(MEAN_PIXEL=[0, 0, 0])):
+        with pytest.raises(ConfigError, match=r"^\w+ is of the file: export again. A copy.copy\(config\) takes any"):
+            assign()
+    config.set(NUM_CLASSES=3, IMAGE_MIN_DIM=512)
+    config.check()
+    for other in (copy.copy(config), pickle.loads(pickle.dumps(config))):
+        assert other.set(NUM_CLASSES=9).NUM_CLASSES == 9
+
+
 def test_to_check_is_not_to_build_from():
     config = Own()
     with config.building():

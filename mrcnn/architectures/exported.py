@@ -4,6 +4,7 @@ Neither Keras nor TensorFlow is imported for ONNX and LiteRT files. What is buil
 canvas, its batch, its least score. `open_exported` says so where something else is asked for.
 """
 
+import functools
 import importlib
 import os
 import threading
@@ -197,33 +198,45 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device
         overrides["IMAGES_PER_GPU"] = overrides.pop("BATCH_SIZE")
     wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")
-    outside = OUTSIDE | ({"PRECISION"} if about["format"] in CHOOSE_PRECISION else set())
+    choose = about["format"] in CHOOSE_PRECISION
+    outside = OUTSIDE | ({"PRECISION"} if choose else set())
     fixed = [name for name in overrides
              if name not in outside and not (name == OVERLAP and wanted.TEST_FLIP)
              and _plain(wanted, name) != _plain(config, name)]
     config.set(**{name: overrides[name] for name in fixed if name not in config.names()})  # says so of unknown names
-    if "TEST_SCALES" in fixed:
-        raise ConfigError(f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: "
-                          "leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too.")
-    if "IMAGES_PER_GPU" in fixed:
-        raise ConfigError(f"{path} takes {batch} photo{'s' if batch > 1 else ''} at once, whatever the batch size: "
-                          "leave it out, or export the checkpoint again with --batch-size N.")
-    if OVERLAP in fixed:
-        raise ConfigError(f"{path} has {OVERLAP}={_plain(config, OVERLAP)!r} built in; another one is at work with "
-                          "--tile or --set TEST_FLIP=true alone (in Python set it in config before detect_tiled): "
-                          "leave it out, or export the checkpoint again with it.")
-    if "PRECISION" in fixed:
-        raise ConfigError(f"{path} computes in {_plain(config, 'PRECISION')}: leave PRECISION out, or export the "
-                          "checkpoint to openvino, whose runtime takes mixed_bfloat16.")
-    if wanted.PRECISION == "mixed_float16":
-        raise ConfigError(f"{path} computes in float32 or mixed_bfloat16: set PRECISION to one of them.")
-    if fixed and of_training_alone(fixed[0]):
-        raise ConfigError(f"{path} is used, not trained, and {fixed[0]} is read by training alone: leave it out.")
+    told = functools.partial(_told_built, path, about, config)
     if fixed:
-        raise ConfigError(f"{path} has {fixed[0]}={_plain(config, fixed[0])!r} built in: leave it out, or export the "
-                          f"checkpoint again with --set {fixed[0]}=...")
+        raise ConfigError(told(fixed[0]))
+    if choose and wanted.PRECISION == "mixed_float16":
+        raise ConfigError(f"{path} computes in float32 or mixed_bfloat16: set PRECISION to one of them.")
     kind = ExportedDetector if of_objects(about) else ExportedLabeler
-    return kind(path, about, open_file(path, about, wanted.PRECISION), wanted)
+    opened = kind(path, about, open_file(path, about, wanted.PRECISION), wanted)
+    wanted.hold([name for name in wanted.names() if name not in OUTSIDE | {OVERLAP}], told)
+    return opened
+
+
+def _told_built(path, about, config, name):
+    """Why a setting of a file cannot be another one, and what to do about it."""
+    batch, value = about["inputs"]["image"]["shape"][0], _plain(config, name)
+    if name == "TEST_SCALES":
+        return (f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: leave it out, "
+                "or --set TEST_FLIP=true, which looks at the photo mirrored too.")
+    if name in ("GPU_COUNT", "IMAGES_PER_GPU"):
+        return (f"{path} takes {batch} photo{'s' if batch > 1 else ''} at once, whatever the batch size: leave it out, "
+                "or export the checkpoint again with --batch-size N.")
+    if name == OVERLAP:
+        return (f"{path} has {OVERLAP}={value!r} built in; another one is at work with --tile or --set TEST_FLIP=true "
+                "alone (in Python set it in config before detect_tiled): leave it out, or export the checkpoint again "
+                "with it.")
+    if name == "PRECISION" and about["format"] in CHOOSE_PRECISION:
+        return f"{path} is opened already: open it again with PRECISION=float32 or mixed_bfloat16."
+    if name == "PRECISION" and about["format"] != "savedmodel":
+        return (f"{path} computes in {value}: leave PRECISION out, or export the checkpoint to openvino, whose runtime "
+                "takes mixed_bfloat16.")
+    if of_training_alone(name):
+        return f"{path} is used, not trained, and {name} is read by training alone: leave it out."
+    return (f"{path} has {name}={value!r} built in: leave it out, or export the checkpoint again with --set "
+            f"{name}=...")
 
 
 def _plain(config, name):

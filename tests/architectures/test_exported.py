@@ -1,6 +1,7 @@
 """An exported file in the place of a checkpoint; files of each kind are held against networks in tests/export."""
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
@@ -158,8 +159,43 @@ def test_an_openvino_file_computes_in_what_is_asked_for(opened):
     assert opened.precision == "float32"
     with pytest.raises(ConfigError, match="computes in float32 or mixed_bfloat16"):
         opened(about, PRECISION="mixed_float16")
+    with pytest.raises(ConfigError, match="is opened already: open it again with PRECISION="):
+        opened(about).config.PRECISION = "mixed_bfloat16"
     with pytest.raises(ConfigError, match="computes in float32: leave PRECISION out, or export .* to openvino"):
         opened(about_of(), PRECISION="mixed_bfloat16")
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_a_savedmodel_of_half_precision_opens_as_it_is(precision, opened):
+    about = about_of(format="savedmodel")
+    about["settings"]["PRECISION"] = precision
+    assert opened(about).config.PRECISION == opened(about, PRECISION=precision).config.PRECISION == precision
+    with pytest.raises(ConfigError, match=f"has PRECISION='{precision}' built in.* with --set PRECISION="):
+        opened(about, PRECISION="float32")
+
+
+@pytest.mark.parametrize("name, value, told", [
+    ("DETECTION_MAX_INSTANCES", 1, "DETECTION_MAX_INSTANCES=100 built in"), ("IMAGE_MAX_DIM", 256, "=128 built in"),
+    ("TEST_SCALES", (1.0, 1.25), "takes one canvas"), ("BATCH_SIZE", 8, "takes 2 photos at once"),
+    ("PRECISION", "mixed_float16", "computes in float32"), ("WORKERS", 4, "read by training alone"),
+])
+def test_what_is_built_in_cannot_be_assigned_later(name, value, told, opened):
+    config = opened(about_of()).config
+    for assign in (lambda: setattr(config, name, value), lambda: config.set(**{name: value})):
+        with pytest.raises(ConfigError, match=f"model.onnx .*{told}.* A copy.copy.config. takes any value"):
+            assign()
+    assert getattr(copy.copy(config).set(**{name: value}), name) == value
+    config.set(**{name: getattr(config, name)})  # as it is
+    config.check()
+
+
+def test_what_is_at_work_beside_the_file_may_be_assigned_later(opened):
+    model = opened(about_of())
+    free = {"DETECTION_MIN_CONFIDENCE": 0.5, "LABEL_REFINE": "guided", "TEST_FLIP": True, "MASK_SCORES": True,
+            "ATTRIBUTE_MIN_CONFIDENCE": 0.7, "DETECTION_NMS_THRESHOLD": 0.6, "SEED": 5}
+    assert set(free) == exported.OUTSIDE | {exported.OVERLAP}
+    model.config.set(**free)
+    assert model.config.DETECTION_NMS_THRESHOLD == 0.6 and opened(about_of(), **free).config.TEST_FLIP
 
 
 def test_what_a_file_cannot_do_is_said(opened, tmp_path):

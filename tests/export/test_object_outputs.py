@@ -7,7 +7,7 @@ import pytest
 from object_tables import answer
 
 from mrcnn.config import Config
-from mrcnn.export.object_outputs import ObjectOutputs, differences
+from mrcnn.export.object_outputs import ObjectOutputs, chosen_points, differences
 
 
 def test_objects_in_another_order_do_not_differ():
@@ -55,6 +55,66 @@ def test_attributes_have_a_distance_where_there_are_any():
     one = answer((0, 1, 0.9, 1))
     plain = {"pictures": 1, **ObjectOutputs().summary([ObjectOutputs().distances(one, one, about)], about)}
     assert "attributes" not in ObjectOutputs().in_words(plain)
+
+
+ABOUT = {"thresholds": {"score": 0.5}, "canvas": {"height": 64, "width": 64}}
+CHOOSING = {**ABOUT, "settings": {"MASK_HEAD": "points", "POINT_HEAD_INFERENCE_POINTS": 25}}
+
+
+def checked_of(expected, outputs, about=CHOOSING):
+    told = ObjectOutputs()
+    return {"pictures": 1, **told.summary([told.distances(expected, outputs, about)], about)}
+
+
+def swapped(objects, cells, difference=0.3):
+    """Two answers of objects whose masks of 49 cells are one half; in the second that many of the last are others."""
+    ours, theirs = (answer(*((50 * i, 1, 0.9, 0.5) for i in range(objects)), rows=objects) for _ in range(2))
+    theirs["masks"].reshape(objects, -1)[-1, :cells] += difference
+    return ours, theirs
+
+
+def test_cells_that_a_tie_of_the_point_head_swapped_are_left_out_and_told():
+    ours, theirs = swapped(10, 5)  # 2 % of 10 times 25 points
+    ours["attributes"] = np.zeros((10, 2))
+    theirs["attributes"] = ours["attributes"] + np.array([[0]] * 9 + [[0.005]])  # they look at where the mask is
+    checked = checked_of(ours, theirs)
+    assert checked["mask_cells_left_out"] == 5 and checked["largest_difference"] == checked["masks"] == 0
+    assert ", without 5 cells of masks, where rounding chose other points" in ObjectOutputs().in_words(checked)
+    for about in (ABOUT, {**CHOOSING, "quantized": "int8"}):  # without a choice no tie explains them
+        assert checked_of(ours, theirs, about)["masks"] == pytest.approx(0.3)
+    same = checked_of(ours, ours)
+    assert "mask_cells_left_out" not in same and "cells" not in ObjectOutputs().in_words(same)
+
+
+@pytest.mark.parametrize("objects, cells, difference", [
+    (9, 5, 0.3),  # more than 2 % of the points
+    (60, 13, 0.3),  # 0.9 % of the points, but a quarter of one mask, and more
+    (10, 5, np.nan),
+    (10, 5, 3.0),  # no probability
+])
+def test_what_no_tie_explains_is_found(objects, cells, difference):
+    checked = checked_of(*swapped(objects, cells, difference))
+    assert "mask_cells_left_out" not in checked
+    assert checked["largest_difference"] == (np.inf if np.isnan(difference) else pytest.approx(difference))
+
+
+def test_more_cells_than_ties_explain_are_told():
+    told = ObjectOutputs().in_words(checked_of(*swapped(9, 5)))
+    assert ", 5 cells of masks are apart" in told and "photos with more objects" in told
+
+
+def test_attributes_are_left_out_only_where_cells_are_and_near():
+    ours, theirs = swapped(10, 5)
+    ours["attributes"], theirs["attributes"] = np.zeros((10, 2)), np.zeros((10, 2))
+    for row, value in ((9, 0.02), (0, 0.005)):  # far; of an object whose cells are the same
+        theirs["attributes"][:] = 0
+        theirs["attributes"][row, 1] = value
+        assert checked_of(ours, theirs)["attributes"] == pytest.approx(value)
+
+
+def test_nothing_is_chosen_where_all_cells_are_predicted():
+    assert chosen_points(CHOOSING, 49) == 25 and chosen_points(CHOOSING, 25) == 0
+    assert chosen_points({"settings": {"MASK_HEAD": "plain", "POINT_HEAD_INFERENCE_POINTS": 25}}, 49) == 0
 
 
 def test_what_is_no_number_is_infinitely_far():
