@@ -48,7 +48,7 @@ class Detections(keras.layers.Layer):
         flat_boxes = ops.reshape(boxes, (-1, number, 4))
         flat_scores = ops.reshape(scores, (-1, number))
         kept_count = min(self.count, number)
-        kept, kept_valid = nms(flat_boxes, flat_scores, self.iou_threshold, kept_count)
+        kept, kept_valid = nms(flat_boxes, flat_scores, self.iou_threshold, kept_count, crowded=False)
         flat_boxes = ops.take_along_axis(flat_boxes, kept[:, :, None], axis=1)
         flat_scores = ops.where(kept_valid, ops.take_along_axis(flat_scores, kept, axis=1), ABSENT)
 

@@ -95,7 +95,7 @@ class AnchorTargets(keras.layers.Layer):
                  crowd_overlap: float, std: Sequence[float], crowd_by_iou: bool = False, seed: int = 0,
                  **kwargs: object):
         super().__init__(trainable=False, **kwargs)
-        self.count, self.max_positive = count, int(count * positive_ratio)
+        self.count, self.max_positive = count, max(1, int(count * positive_ratio))
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
         self.crowd_overlap, self.crowd_by_iou = crowd_overlap, crowd_by_iou
         self.std = [float(v) for v in std]

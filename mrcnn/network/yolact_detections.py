@@ -77,7 +77,7 @@ class YolactDetections(keras.layers.Layer):
         """bool [S, N]: what suppression leaves of boxes [S, N, 4], best first, with scores [S, N]."""
         if self.fast:
             return fast_nms(boxes, self.iou_threshold)
-        kept, valid = nms(boxes, scores, self.iou_threshold, min(self.count, self.candidates))
+        kept, valid = nms(boxes, scores, self.iou_threshold, min(self.count, self.candidates), crowded=False)
         position = ops.arange(self.candidates, dtype="int32")
         here = ops.logical_and(kept[:, :, None] == position, valid[:, :, None])
         return ops.any(here, axis=1)

@@ -10,7 +10,8 @@ ABSENT = -1e30  # score of a row that is not there
 MANY = 256  # kept boxes from which on `parallel_nms` is the faster one
 
 
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -> tuple[Tensor, Tensor]:
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int,
+        crowded: bool = True) -> tuple[Tensor, Tensor]:
     """Keep the best box, drop all that overlap it by more than the threshold, and so on.
 
     Args:
@@ -18,6 +19,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -
         scores: [S, N], ABSENT or lower for rows to ignore.
         iou_threshold: overlap above which a box is dropped.
         max_outputs: int M.
+        crowded: whether a set may well keep hundreds, as of proposals. Sets of one class each are many, and keep few.
 
     Returns:
         (indices int32 [S, M], valid bool [S, M]), best first; of equal scores the lower index wins. Rows past the last
@@ -34,7 +36,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_outputs: int) -
 
         return onnx_nms(boxes, scores, iou_threshold, max_outputs, ABSENT)
     # One iteration for each kept box is cheap for few of them; for the hundreds of proposals all pairs at once are.
-    if max_outputs > MANY:
+    if crowded and max_outputs > MANY:
         return parallel_nms(boxes, scores, iou_threshold, max_outputs)
     return reference_nms(boxes, scores, iou_threshold, max_outputs)
 

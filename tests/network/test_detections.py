@@ -1,8 +1,11 @@
 import numpy as np
-from keras import ops
+import pytest
+from keras import backend, ops
 
 from mrcnn.network.detections import DetectionMasks, Detections
 from mrcnn.ops import boxes as box_ops
+from mrcnn.ops import nms as nms_file
+from mrcnn.ops.portable import portable_graph
 
 STD = [0.1, 0.1, 0.2, 0.2]
 
@@ -67,6 +70,22 @@ def test_one_region_may_be_two_classes_but_never_background():
     result = run(Detections(5, 0.5, STD), values)
     assert result["class_ids"][0].tolist() == [1, 2, 0, 0, 0]
     np.testing.assert_allclose(result["scores"][0], [0.45, 0.35, 0, 0, 0], atol=1e-6)
+
+
+@pytest.mark.skipif(backend.backend() == "jax", reason="tests/ops/test_nms.py has it; this compiles for ten seconds")
+def test_many_detections_need_no_pairs_of_all_regions(monkeypatch):
+    monkeypatch.setattr(nms_file, "parallel_nms", None)
+    corners = np.arange(300, dtype="float32")[:, None] * 20
+    values = {
+        "logits": np.tile(np.array([[0, 5, 0]], "float32"), (300, 1)),
+        "deltas": np.zeros((300, 3, 4), "float32"),
+        "boxes": np.concatenate([corners, corners, corners + 10, corners + 10], axis=1)[None],
+        "valid": np.ones((1, 300), bool),
+        "window": np.array([[0, 0, 6000, 6000]], "float32"),
+        "min_confidence": np.full(1, 0.5, "float32"),
+    }
+    with portable_graph(static=False):
+        assert run(Detections(300, 0.5, STD), values)["valid"].sum() == 300
 
 
 def test_nothing_found_is_all_padding():

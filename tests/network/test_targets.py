@@ -35,8 +35,8 @@ def grid_anchors(step=10, size=30, limit=200):
     return np.concatenate([corner, corner + size], axis=1)
 
 
-def anchor_targets(anchors, ground_truth, count=64):
-    layer = AnchorTargets(count, 0.5, 0.7, 0.3, 0.7, STD)
+def anchor_targets(anchors, ground_truth, count=64, ratio=0.5):
+    layer = AnchorTargets(count, ratio, 0.7, 0.3, 0.7, STD)
     names = ("gt_boxes", "gt_valid", "gt_crowd")
     result = arrays(layer(tensors({"anchors": anchors, **{n: ground_truth[n] for n in names}})))
     return {name: value[0] for name, value in result.items()}
@@ -73,6 +73,12 @@ def test_positive_and_negative_follow_the_thresholds():
     chosen = targets["index"][targets["valid"]]
     assert targets["index"][targets["positive"]].tolist() == [0]
     assert sorted(chosen.tolist()) == [0, 3, 4]  # .67 and .33 teach nothing
+
+
+@pytest.mark.parametrize("count, ratio", [(3, 0.1), (1, 0.5)])
+def test_a_share_of_less_than_one_anchor_is_one(count, ratio):
+    targets = anchor_targets(grid_anchors(), truth([[0, 0, 30, 30], [50, 50, 80, 80]]), count, ratio)
+    assert targets["positive"].tolist() == [True] + [False] * (count - 1) and targets["valid"].all()
 
 
 def test_an_object_without_overlap_makes_no_anchor_positive():

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from mrcnn.ops import nms as nms_file
 from mrcnn.ops.boxes import kept_boxes
-from mrcnn.ops.nms import ABSENT, fast_nms, nms, parallel_nms, reference_nms
+from mrcnn.ops.nms import ABSENT, MANY, fast_nms, nms, parallel_nms, reference_nms
+from mrcnn.ops.portable import portable_graph
 
 
 def brute_force(boxes, scores, threshold, limit):
@@ -64,6 +66,23 @@ def test_boxes_without_area_are_kept_and_end(function):
     index, valid = function(ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, 3)
     assert ops.convert_to_numpy(index)[0].tolist() == [2, 1, 0]
     assert ops.convert_to_numpy(valid).all()
+
+
+def test_sets_that_keep_few_never_compare_all_pairs(monkeypatch):
+    # Sets of classes are many: all pairs of 80 of 1000 boxes are 320 MB, several times over.
+    def pairs(*arguments):
+        raise MemoryError("all pairs")
+
+    monkeypatch.setattr(nms_file, "parallel_nms", pairs)
+    boxes, scores = clustered(np.random.default_rng(4), 3, 30)
+    given = ops.convert_to_tensor(boxes), ops.convert_to_tensor(scores), 0.5, MANY + 1
+    with portable_graph(static=False):  # TensorFlow's own suppression has neither form
+        index, valid = nms(*given, crowded=False)
+        with pytest.raises(MemoryError):
+            nms(*given)
+    for row in range(3):
+        kept = ops.convert_to_numpy(index)[row][ops.convert_to_numpy(valid)[row]].tolist()
+        assert kept == brute_force(boxes[row], scores[row], 0.5, MANY + 1)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
