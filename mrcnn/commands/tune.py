@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import csv
 import gc
-import glob
 import json
 import math
+import ntpath
 import os
 import shlex
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ from mrcnn.commands.training_options import (
 from mrcnn.commands.tune_search import Search, parse_search, refuse_idle, scaled_stages
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import whole_file
+from mrcnn.training.runs import claim
 
 if TYPE_CHECKING:
     import optuna
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 DATABASE = "tune.db"  # in the folder of the logs, with all studies
 FIGURE_NAMES = {"segm_AP": "mask AP", "mean_IoU": "mean IoU"}  # of what a network names in its logs
+TAKEN = ("{folder}: process {owner} goes on with this search: wait for its end, or begin one beside it with "
+         "--study NAME.")
 DEFAULT_STAGES, DEFAULT_SEARCH = "all:3:1e-3", ["LEARNING_RATE=1e-4:1e-2:log"]
 
 # --- The study -------------------------------------------------------------------------------------------------------
@@ -84,6 +88,8 @@ def naming_database(folder: str) -> Iterator[None]:
 
 def open_study(folder: str, name: str, search: Sequence[Search], conditions: dict, seed: int = 0) -> optuna.Study:
     """The Optuna study of this name in tune.db of a folder; trials that a kill broke off are queued again.
+
+    These are all that are said to be running: whoever calls it sees to it that no other process goes on with the study.
 
     Args:
         folder: of tune.db.
@@ -134,8 +140,7 @@ def run_study(study: optuna.Study, search: Sequence[Search], trials: int,
         study: of `open_study`.
         search: list of Search.
         trials: number of trials in all.
-        objective: function (values {name: value}, report) -> (figure, {name: what else to note}); report(figure, epoch)
-            ends a trial that is worse than the median of the others at that epoch.
+        objective: function (values {name: value}, Report) -> (figure, {name: what else to note}).
         table: path of the CSV file that is written after each trial.
     """
     from optuna import TrialPruned
@@ -146,15 +151,9 @@ def run_study(study: optuna.Study, search: Sequence[Search], trials: int,
         trial = study.ask()
         values = {one.name: one.suggest(trial) for one in search}
         print(f"\nTrial {trial.number}: {' '.join(f'{name}={value}' for name, value in values.items())}")
-
-        def report(value, epoch, trial=trial):
-            trial.report(value, epoch)
-            if trial.should_prune():
-                raise TrialPruned(f"ended after epoch {epoch + 1}: below the median of the others")
-
         start = time.monotonic()
         try:
-            value, notes = objective(values, report)
+            value, notes = objective(values, Report(trial))
         except (TrialPruned, ArithmeticError) as error:  # the latter where a loss became NaN: a bad value, no error
             print(f"Trial {trial.number} {error}")
             value, notes = None, {"ended": str(error)}
@@ -165,10 +164,41 @@ def run_study(study: optuna.Study, search: Sequence[Search], trials: int,
             trial.set_user_attr(key, note)
         study.tell(trial, value, state=TrialState.PRUNED if value is None else TrialState.COMPLETE)
         if value is not None:
-            print(f"Trial {trial.number}: {figure_of(study)} {value:.4f}; best {study.best_value:.4f} of trial "
-                  f"{study.best_trial.number}")
+            best = best_of(study)
+            print(f"Trial {trial.number}: {figure_of(study)} {value:.4f}; best {best.value:.4f} of trial {best.number}")
         if table:
             write_table(study, search, table)
+
+
+class Report:
+    """What a trial tells while it trains."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def __call__(self, value: float, epoch: int) -> None:
+        """Tell the figure after an epoch, counted from 0; ends a trial below the median of the others there."""
+        from optuna import TrialPruned
+
+        self._trial.report(value, epoch)
+        if self._trial.should_prune():
+            raise TrialPruned(f"ended after epoch {epoch + 1} with {value:.4f}: below the median of the others")
+
+    def note(self, run: str) -> None:
+        """Note the folder of its run, whatever becomes of the trial."""
+        self._trial.set_user_attr("run", run)
+
+
+def whole_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that came to their end. One that was ended early has a value too, that of its last epoch."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def best_of(study: optuna.Study) -> optuna.trial.FrozenTrial | None:
+    """The whole trial of the highest figure, the first of equal ones; None if there is no whole one."""
+    return max(whole_trials(study), key=lambda trial: trial.value, default=None)
 
 
 def figure_of(study: optuna.Study) -> str:
@@ -177,13 +207,14 @@ def figure_of(study: optuna.Study) -> str:
 
 
 def write_table(study: optuna.Study, search: Sequence[Search], path: str) -> None:
-    """Write every trial as a row of a CSV file, whole or not at all."""
+    """Write every trial as a row of a CSV file, whole or not at all; a figure have those that came to their end."""
+    whole = {trial.number for trial in whole_trials(study)}
     notes = ["threshold", "F1", "seconds", "run", "ended"]
     with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", "state", figure_of(study), *(one.name for one in search), *notes])
         for trial in study.get_trials(deepcopy=False):
-            writer.writerow([trial.number, trial.state.name.lower(), "" if trial.value is None else trial.value,
+            writer.writerow([trial.number, trial.state.name.lower(), trial.value if trial.number in whole else "",
                              *(trial.params.get(one.name, "") for one in search),
                              *(trial.user_attrs.get(note, "") for note in notes)])
 
@@ -222,19 +253,20 @@ def search_values(options: argparse.Namespace) -> None:
     import_optuna()
     first = class_of_option(options).figures[0]
     training, validation = training_data(options)  # before anything is noted that bad paths would spoil
-    study = open_study(options.logs, study_of(options), search, conditions, options.seed or 0)
-    study.set_user_attr("figure", FIGURE_NAMES.get(first, first))
     folder = os.path.join(options.logs, f"tune_{study_of(options)}")
-
-    def objective(values, report):
-        remove_weights(study, folder)
-        return train_trial(options, overrides, text, training, validation, values, report)
-
     table = os.path.join(options.logs, f"tune_{options.study}.csv" if options.study else "tune.csv")
-    try:
-        run_study(study, search, options.trials, objective, table)
-    finally:
-        remove_weights(study, folder)
+    with contextlib.closing(claim(folder, TAKEN)):
+        study = open_study(options.logs, study_of(options), search, conditions, options.seed or 0)
+        study.set_user_attr("figure", FIGURE_NAMES.get(first, first))
+
+        def objective(values, report):
+            remove_weights(study, folder)
+            return train_trial(options, overrides, text, training, validation, values, report)
+
+        try:
+            run_study(study, search, options.trials, objective, table)
+        finally:
+            remove_weights(study, folder)
     report_best(options, study, search, overrides, text)
     print(f"All trials are in {table} and {os.path.join(options.logs, DATABASE)}; more --trials go on with them.")
 
@@ -245,7 +277,7 @@ def study_of(options: argparse.Namespace) -> str:
 
 
 def train_trial(options: argparse.Namespace, overrides: dict, text: str, training: Dataset, validation: Dataset,
-                values: dict, report: Callable[[float, int], None]) -> tuple[float, dict]:
+                values: dict, report: Report) -> tuple[float, dict]:
     """(first figure of the network on the validation photos after the last epoch, notes) of one short training."""
     start_keras()
     import keras
@@ -260,7 +292,8 @@ def train_trial(options: argparse.Namespace, overrides: dict, text: str, trainin
     model.model_dir = os.path.join(options.logs, f"tune_{study_of(options)}")
     model.set_log_dir()
     measure, name = Figures(model, validation), f"val_{model.figures[0]}"
-    follow = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: report(logs[name], epoch))
+    follow = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: report.note(model.log_dir),
+                                            on_epoch_end=lambda epoch, logs: report(logs[name], epoch))
     for stage in stages:
         model.train(training, validation, learning_rate=stage.learning_rate, epochs=stage.last_epoch,
                     layers=stage.layers,
@@ -273,30 +306,44 @@ def train_trial(options: argparse.Namespace, overrides: dict, text: str, trainin
 
 
 def remove_weights(study: optuna.Study, folder: str) -> None:
-    """Remove the weights of all trials but the best one; their histories stay.
+    """Remove the weights of the study's trials but those of the best one; their histories stay.
+
+    Runs are known by the names of their folders: the paths that were noted are of where the search was called, and
+    `folder` may have been moved. What no trial of the study notes stays too.
 
     Args:
         study: Optuna's.
         folder: of the trials' runs.
     """
-    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
-    best = max(complete, key=lambda trial: trial.value, default=None)
-    kept = best and os.path.abspath(best.user_attrs.get("run", ""))
-    for path in glob.glob(os.path.join(glob.escape(os.path.abspath(folder)), "*", "*.h5")):
-        if os.path.dirname(path) != kept:
-            os.remove(path)
+    there, best = set(os.listdir(folder)) if os.path.isdir(folder) else set(), best_of(study)
+    kept = best and _run_name(best)
+    if best and kept not in there:
+        warnings.warn(f"{folder}: the run folder {kept or '(not noted)'} of the best trial {best.number} is not in it, "
+                      "so that no trial's weights are removed: move it back, or remove them yourself.", stacklevel=2)
+        return
+    for name in {_run_name(trial) for trial in study.get_trials(deepcopy=False)} & there - {kept}:
+        run = os.path.join(folder, name)
+        for file in os.listdir(run) if os.path.isdir(run) else ():
+            if file.endswith(".h5"):
+                os.remove(os.path.join(run, file))
+
+
+def _run_name(trial):
+    """Name of the folder of a trial's run; "" if it is not noted."""
+    return ntpath.basename(str(trial.user_attrs.get("run", "")))  # which knows the slashes of all systems
 
 
 def report_best(options: argparse.Namespace, study: optuna.Study, search: Sequence[Search], overrides: dict,
                 text: str) -> None:
     """Print the best values and the command line that trains with them."""
-    complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
-    if not complete:
+    best = best_of(study)
+    if best is None:
         print("No trial came to its end: search other values.")
         return
-    best, notes = study.best_trial, study.best_trial.user_attrs
+    notes = best.user_attrs
     values = {one.name: best.params[one.name] for one in search if one.name in best.params}
-    print(f"\nBest of {len(complete)} whole trials: {figure_of(study)} {best.value:.4f} (trial {best.number})")
+    count = len(whole_trials(study))
+    print(f"\nBest of {count} whole trials: {figure_of(study)} {best.value:.4f} (trial {best.number})")
     for name, value in values.items():
         print(f"{name:30} {value}")
     settings = _settings_of_training(options, overrides, values)

@@ -3,9 +3,11 @@
 import csv
 import os
 import shlex
+import shutil
 import sys
 
 import pytest
+from optuna.trial import TrialState
 
 from mrcnn.commands import main as fashion
 from mrcnn.commands import tune as fashion_tune
@@ -191,6 +193,104 @@ def test_only_the_best_trial_keeps_its_weights(tmp_path):
     run_study(study, [RATE], 3, lambda *_: (next(values), {"run": str(next(runs))}))
     fashion_tune.remove_weights(study, str(tmp_path))
     assert [len(os.listdir(folder)) for folder in folders] == [1, 2, 1]
+
+
+def begun_run(logs, study, run, figures, whole=True):
+    """A trial with its weights and those figures; ended early unless it is whole."""
+    trial = study.ask()
+    RATE.suggest(trial)
+    os.makedirs(os.path.join(logs, "tune_a", run))
+    open(os.path.join(logs, "tune_a", run, "mask_rcnn_0001.h5"), "w").close()
+    fashion_tune.Report(trial).note(os.path.join(logs, "tune_a", run))
+    for epoch, figure in enumerate(figures):
+        trial.report(figure, epoch)
+    study.tell(trial, figures[-1] if whole else None, state=None if whole else TrialState.PRUNED)
+
+
+def weights_in(folder):
+    return {run for run in os.listdir(folder) if any(name.endswith(".h5") for name in os.listdir(folder / run))}
+
+
+def test_a_trial_that_was_ended_early_is_not_the_best(tmp_path, monkeypatch, capsys):
+    """Its value is that of its last epoch, which may be the highest of all."""
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    begun_run(str(tmp_path), study, "whole", [0.2, 0.3])
+    begun_run(str(tmp_path), study, "ended", [0.4], whole=False)
+    fashion_tune.remove_weights(study, str(tmp_path / "tune_a"))
+    assert weights_in(tmp_path / "tune_a") == {"whole"}
+    fashion_tune.write_table(study, [RATE], str(tmp_path / "tune.csv"))
+    assert [row["mask AP"] for row in rows_of(tmp_path / "tune.csv")] == ["0.3", ""]
+    fashion_tune.report_best(fashion.build_parser().parse_args(["tune"]), study, [RATE], {}, "all:3:1e-3")
+    assert "Best of 1 whole trials: mask AP 0.3000 (trial 0)" in capsys.readouterr().out
+
+
+def test_trials_ended_early_are_no_result(tmp_path, capsys):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    begun_run(str(tmp_path), study, "ended", [0.4], whole=False)
+    fashion_tune.report_best(None, study, [RATE], {}, "all:3:1e-3")
+    assert "No trial came to its end" in capsys.readouterr().out
+
+
+def test_the_best_weights_stay_where_the_logs_are_called_otherwise(tmp_path, monkeypatch):
+    """The runs were noted by paths from the folder of then; a search goes on from others, and with moved logs."""
+    (tmp_path / "then").mkdir()
+    monkeypatch.chdir(tmp_path / "then")
+    study = open_study("logs", "a", [RATE], {})
+    for run, figure in (("first", 0.1), ("best", 0.3), ("last", 0.2)):
+        begun_run("logs", study, run, [figure])
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tmp_path / "then" / "logs", tmp_path / "moved")
+    for logs in (os.path.join("then", "logs"), "moved"):
+        study = open_study(logs, "a", [RATE], {})
+        fashion_tune.remove_weights(study, os.path.join(logs, "tune_a"))
+        assert weights_in(tmp_path / logs / "tune_a") == {"best"}
+
+
+def test_nothing_is_removed_where_the_best_run_is_not_found_or_runs_are_anothers(tmp_path):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+    (tmp_path / "tune_a" / "before").mkdir(parents=True)  # of a study whose database was moved away
+    (tmp_path / "tune_a" / "before" / "mask_rcnn_0001.h5").touch()
+    begun_run(str(tmp_path), study, "ended", [0.1], whole=False)
+    fashion_tune.remove_weights(study, str(tmp_path / "tune_a"))
+    assert weights_in(tmp_path / "tune_a") == {"before"}
+    for run, figure in (("best", 0.3), ("other", 0.2)):
+        begun_run(str(tmp_path), study, run, [figure])
+    (tmp_path / "tune_a" / "best").rename(tmp_path / "tune_a" / "renamed")
+    with pytest.warns(UserWarning, match="tune_a: the run folder best of the best trial 1 is not in .*move it back"):
+        fashion_tune.remove_weights(study, str(tmp_path / "tune_a"))
+    assert weights_in(tmp_path / "tune_a") == {"before", "renamed", "other"}
+
+
+def test_a_trial_notes_its_run_even_if_it_is_ended_early(tmp_path):
+    study = open_study(str(tmp_path), "a", [RATE], {})
+
+    def ended(values, report):
+        report.note("logs/tune_a/run1")
+        raise ArithmeticError("became NaN")
+
+    run_study(study, [RATE], 1, ended, str(tmp_path / "tune.csv"))
+    assert [row["run"] for row in rows_of(tmp_path / "tune.csv")] == ["logs/tune_a/run1"]
+
+
+def test_one_process_at_a_time_goes_on_with_a_search(tmp_path, monkeypatch, capsys):
+    """A second one would take the trial of the first for one that a kill broke off."""
+    monkeypatch.setattr(fashion_tune, "training_data", lambda options: (None, None))
+    codes, words = [], ["tune", "--logs", str(tmp_path)]
+
+    def searching(study, *_):
+        monkeypatch.setattr(fashion_tune, "run_study", lambda *_: None)
+        trial = study.ask()
+        codes.append(fashion.main(words))
+        codes.append(fashion.main([*words, "--study", "other"]))
+        study.tell(trial, 0.5)
+
+    monkeypatch.setattr(fashion_tune, "run_study", searching)
+    monkeypatch.setattr(fashion_tune, "report_best", lambda *_: None)
+    assert fashion.main(words) == 0 and codes == [2, 0]
+    error = capsys.readouterr().err
+    assert f"process {os.getpid()} goes on with this search" in error and "--study NAME" in error
+    assert error.count("\n") == 1
+    assert fashion.main(words) == 0  # when the first has ended
 
 
 # --- As a user runs it -----------------------------------------------------------------------------------------------
