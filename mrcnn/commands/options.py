@@ -15,7 +15,7 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from mrcnn.commands.signals import ending_signals
@@ -53,7 +53,34 @@ def parse_setting(text: str) -> tuple[str, object]:
     return name.strip(), listed_classes(value) if name.strip() == "CLASSES" else value
 
 
-def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]:
+def options_of(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
+    """The options, as ["--logs", "--preset"], of the command that words name, `train` or `data split`."""
+    for word in words:
+        below = next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+        if below is None or word not in below.choices:
+            break
+        parser = below.choices[word]
+    return [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+
+
+def whole_options(words: Sequence[str], names: Iterable[str]) -> list[str]:
+    """Words of a command line in which options that are cut short, as argparse takes them, stand in full.
+
+    Args:
+        words: of the command line; what begins no option, or several, stays for the parser to tell.
+        names: of the options that there are.
+    """
+    names, words = set(names), list(words)
+    end = words.index("--") if "--" in words else len(words)  # behind it no word is an option
+    whole = []
+    for word in words[:end]:
+        option, sign, value = word.partition("=")
+        meant = [name for name in names if name.startswith(option)] if option.startswith("--") else []
+        whole.append(meant[0] + sign + value if len(meant) == 1 and option not in names else word)
+    return whole + words[end:]
+
+
+def expand_presets(arguments: Sequence[str], folder: "Traversable", names: Iterable[str] = ()) -> list[str]:
     """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win,
     also over the setting that they stand for and over the option that stands for one of --set.
 
@@ -62,10 +89,13 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]
     Args:
         arguments: words of the command line.
         folder: of the preset files, NAME.txt: options as on the command line, over any lines, # for remarks.
+        names: of the command's options, some of which arguments and files may cut short; none: all stand in full.
 
     Raises:
         UsageError: for a preset that does not exist.
     """
+    names = set(names)
+    arguments, known = whole_options(arguments, names), names and {*names, *OPTIONS_OF_TRAIN}
     if list(arguments[:1]) not in (["train"], ["tune"]):  # `data split` has presets of another kind
         return list(arguments)
     rest, options, words = [], [], list(arguments)
@@ -74,7 +104,7 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable") -> list[str]
         given = word == "--preset" and words
         if given or word.startswith("--preset="):
             name = words.pop(0) if given else word.partition("=")[2]
-            more = ["--preset", AUTO] if name == AUTO else read_preset(name, folder)
+            more = ["--preset", AUTO] if name == AUTO else whole_options(read_preset(name, folder), known)
             options = [*without_replaced(options, more), *more]
         else:
             rest.append(word)
@@ -320,12 +350,13 @@ def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 
 
 def _run(parser, arguments, presets):
-    options = None
+    options, names = None, options_of(parser, arguments)
+    arguments = whole_options(arguments, names)  # which are looked at beside the parser, too
     # One line without the place in the code that warns, which tells a user nothing.
     warnings.formatwarning = lambda message, *_, **__: f"warning: {printable(message, one_line=True)}\n"
     try:
         with ending_signals(), contextlib.redirect_stdout(Printable(sys.stdout)):
-            options = parser.parse_args(expand_presets(arguments, presets) if presets else arguments)
+            options = parser.parse_args(expand_presets(arguments, presets, names) if presets else arguments)
             _refuse_unused(options, getattr(options, "unused", {}))
             return options.run(options) or 0
     except KeyboardInterrupt as error:

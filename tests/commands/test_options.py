@@ -122,6 +122,54 @@ def test_a_preset_stands_before_the_flags_so_that_these_win(tmp_path):
         command_line.expand_presets(["train", "--preset", "slow"], tmp_path)
 
 
+def commands_of(run):
+    """A parser with the command `train`, and `data split`."""
+    parser = command_line.OneLineParser(prog="mrcnn")
+    commands = parser.add_subparsers()
+    train = command_line.add_command(commands, "train", run, "Train.")
+    for name in ("--preset", "--patience", "--stages", "--backbone"):
+        train.add_argument(name)
+    tasks = commands.add_parser("data").add_subparsers()
+    command_line.add_command(tasks, "split", run, "Split.").add_argument("--parts")
+    return parser
+
+
+def test_options_that_are_cut_short_are_those_of_the_command():
+    parser = commands_of(None)
+    assert command_line.options_of(parser, ["train", "--logs", "split"]) == [
+        "--help", "--logs", "--limit", "--batch-size", "--set", "--debug", "--preset", "--patience", "--stages",
+        "--backbone"]
+    assert "--parts" in command_line.options_of(parser, ["data", "split"])
+    names = ["--preset", "--patience", "--set", "--settle"]
+    for word, whole in (("--pre", "--preset"), ("--pre=a=b", "--preset=a=b"), ("--p", "--p"), ("--set", "--set"),
+                        ("--other", "--other"), ("-p", "-p"), ("pre", "pre"), ("--preset", "--preset")):
+        assert command_line.whole_options([word, "--", "--pre"], names) == [whole, "--", "--pre"]
+
+
+@pytest.mark.parametrize("words", [["--prese", "own"], ["--prese=own"], ["--pre", "own", "--stag", "heads:1:1"]])
+def test_a_preset_whose_option_is_cut_short_is_one_too(tmp_path, words):
+    """Of which nothing but the name came to the command, and nothing was said."""
+    (tmp_path / "own.txt").write_text("--stag=all:9:1 --back resnet50 --set BATCH_SIZE=4")
+    seen = []
+    assert command_line.run_command(commands_of(seen.append), ["train", "--batch", "2", *words], tmp_path) == 0
+    given = seen[0]
+    assert given.stages == ("heads:1:1" if len(words) > 2 else "all:9:1") and given.backbone == "resnet50"
+    assert given.preset is None and given.batch_size == 2 and given.set == []
+
+
+def test_what_a_preset_cuts_short_yields_to_flags(tmp_path):
+    (tmp_path / "own.txt").write_text("--back=small --evaluate-e 2 --augment flip")
+    names = ["--backbone", "--augment", "--set", "--preset"]
+    words = ["tune", "--pre", "own", "--set", "BACKBONE=resnet50"]
+    assert command_line.expand_presets(words, tmp_path, names) == [
+        "tune", "--augment", "flip", "--set", "BACKBONE=resnet50"]
+
+
+def test_debug_that_is_cut_short_shows_the_traceback():
+    with pytest.raises(DataError):
+        command_line.run_command(parser_that_raises(DataError("bad")), ["--deb"])
+
+
 def test_flags_win_over_settings_of_a_preset_that_say_the_same(tmp_path):
     (tmp_path / "wide.txt").write_text("--set IMAGE_MAX_DIM=1024 --set NORM=group --batch-size 8")
     flags = ["--image-size", "512", "--set", "BATCH_SIZE=2"]
