@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
 from mrcnn.commands.options import add_output, positive, seed
-from mrcnn.commands.own_data import reads
+from mrcnn.commands.own_data import data_name, reads
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
@@ -41,7 +41,7 @@ def summary(options: argparse.Namespace) -> None:
     with progress_bar("Reading") as show:
         numbers = summarise(dataset, config, show)
     write_json(os.path.join(folder, "summary.json"), numbers)
-    title = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
+    title = os.path.basename(os.path.normpath(data_name(options)))
     plot_data_summary(numbers, os.path.join(folder, "summary.png"), title)
     print(f"{summary_text(numbers)}\n\nThe figure summary.png and summary.json are in {folder}")
 

@@ -8,9 +8,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_matte, parse_setting, positive
-from mrcnn.commands.own_data import ARRAYS, name_of, open_own, reads, splits_itself
+from mrcnn.commands.own_data import ARRAYS, data_name, name_of, open_own, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
-from mrcnn.commands.splits import carried_part, split_file
+from mrcnn.commands.splits import ALIASES, carried_part, split_file
 from mrcnn.data.class_names import check_class_names, listed_classes
 from mrcnn.data.formats import READERS, located, open_dataset
 from mrcnn.data.formats.archives import is_archive
@@ -254,16 +254,24 @@ def _chosen_classes(dataset, options, annotations):
     if left:
         shown = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
         count = "1 class is" if len(left) == 1 else f"{len(left)} classes are"
-        warnings.warn(f"{annotations}: {count} left out with its objects ({shown}): CLASSES names {', '.join(names)}.",
-                      stacklevel=2)
+        warnings.warn(f"{data_name(options, annotations)}: {count} left out with its objects ({shown}): CLASSES names "
+                      f"{', '.join(names)}.", stacklevel=2)
     return choose_classes(dataset, names)
 
 
 def drawn_pictures(subset: str, limit: int | None = None) -> DrawnPeople:
-    """The drawn training ("train") or validation ("val") pictures, prepared."""
+    """The drawn training ("train"), validation ("val") or test ("test") pictures, prepared.
+
+    Raises:
+        UsageError: for another part.
+    """
+    part = ALIASES.get(subset, subset)
+    if part not in DRAWN_PICTURES:
+        raise UsageError(f"--part {subset}: the drawn pictures have the parts {', '.join(DRAWN_PICTURES)}: take one, "
+                         "or give --annotations of photos of your own.")
     from mrcnn.data.drawn.people import DrawnPeople
 
-    count, seed = DRAWN_PICTURES[subset]
+    count, seed = DRAWN_PICTURES[part]
     dataset = DrawnPeople()
     dataset.load_drawn(count if limit is None else min(count, limit), size=DRAWN_SIZE, seed=seed)
     dataset.prepare()

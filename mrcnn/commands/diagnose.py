@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
 from mrcnn.commands.options import add_output, probability
-from mrcnn.commands.own_data import splits_itself
+from mrcnn.commands.own_data import data_name, splits_itself
 from mrcnn.commands.runs import (
     add_weights,
     check_has,
@@ -52,7 +52,7 @@ def diagnose(options: argparse.Namespace) -> None:
     diagnosis["epoch"], diagnosis["changed"] = written_in(path, model.config)
     findings = find(diagnosis)
     os.makedirs(folder, exist_ok=True)
-    data = os.path.basename(os.path.normpath(options.annotations)) if options.annotations else "drawn pictures"
+    data = os.path.basename(os.path.normpath(data_name(options)))
     write_figure(os.path.join(folder, "diagnose.png"),
                  diagnosis_figure(diagnosis, f"{weights_name(path)} on {data}"))
     listed = [vars(finding) for finding in findings]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.label import add_refine, chain_of, evaluate_pixels
 from mrcnn.commands.options import add_output, add_tiles, add_tta, positive, probability
+from mrcnn.commands.own_data import data_name
 from mrcnn.commands.runs import (
     add_weights,
     check_classes,
@@ -48,7 +49,7 @@ def evaluate(options: argparse.Namespace) -> None:
     # Label maps from the scores that `label` looks from, so that both make the same ones.
     least = load_settings(path).least_threshold() if options.pixels else EVALUATION_MIN_CONFIDENCE
     overrides = {"DETECTION_MIN_CONFIDENCE": least, **asked}
-    data = options.annotations or "the drawn pictures"
+    data = data_name(options)
     check_objects(dataset, data, "measure", not options.pixels and finds_objects(options))
     check_classes(path, dataset, data)
     if options.refine is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, given_data_options, open_data
 from mrcnn.commands.options import add_output, add_tiles, add_tta, probability
+from mrcnn.commands.own_data import data_name
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import READABLE, SHOWN, check_output, list_photos, photos_of
 from mrcnn.commands.resume import weights_digest
@@ -251,7 +252,7 @@ def tune(options: argparse.Namespace) -> None:
     refuse_beside_tune(options, overrides)
     dataset = open_data(options)
     path = checkpoint_of(options)
-    check_classes(path, dataset, options.annotations or "the drawn pictures")
+    check_classes(path, dataset, data_name(options))
     before = dataclasses.replace(load_settings(path), tuned_with={})
     before.check_classes(dataset.class_names)
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)

@@ -112,6 +112,20 @@ def name_of(dataset: Callable) -> str:
     return f"{name}.{loading_method(dataset)}" if inspect.isclass(dataset) else name
 
 
+def data_name(options: argparse.Namespace, annotations: str | None = None) -> str:
+    """What messages call the photos of a command: their annotations, or what stands in for these.
+
+    Args:
+        options: of the command.
+        annotations: path; None takes options.annotations.
+
+    Returns:
+        The path, what loads the program's own data without one, or "the drawn pictures".
+    """
+    annotations = annotations or options.annotations
+    return annotations or (name_of(options.program.dataset) if reads(options, None) else "the drawn pictures")
+
+
 def loading_method(dataset: type) -> str:
     """Name of the method of a Dataset subclass that registers its classes and photos.
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from mrcnn.commands.own_data import reads
+from mrcnn.commands.own_data import data_name, reads
 from mrcnn.data.formats.archives import exists
 from mrcnn.errors import UsageError
 
@@ -44,8 +44,8 @@ def carried_part(options: argparse.Namespace, annotations: str | None,
     parts = carried_parts(options, annotations)
     named, wanted = (None if split_file(options) else options.split), getattr(options, "part", None)
     if named and not parts:
-        raise UsageError(f"--split {named}: no such file, and {annotations or 'drawn pictures'} have no parts of their "
-                         "own: give a file written by `data split`.")
+        raise UsageError(f"--split {named}: no such file, and {data_name(options, annotations)} have no "
+                         "parts of their own: give a file written by `data split`.")
     if not parts:
         return None, None
     if named and wanted:

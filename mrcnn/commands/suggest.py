@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, given_data_options, open_data
 from mrcnn.commands.options import add_output, positive
-from mrcnn.commands.own_data import name_of, reads
+from mrcnn.commands.own_data import data_name, reads
 from mrcnn.commands.photos import list_photos, photos_of
 from mrcnn.commands.runs import (
     add_weights,
@@ -94,7 +94,7 @@ def _unlabelled(paths, labelled, options):
     """Paths of the photos that are not labelled already; how many are is told."""
     if labelled is None:
         return paths
-    whose = options.annotations or name_of(options.program.dataset)
+    whose = data_name(options)
     known = {os.path.realpath(info["path"]) for info in labelled.image_info if info.get("path")}
     left = [path for path in paths if os.path.realpath(path) not in known]
     if len(left) < len(paths):

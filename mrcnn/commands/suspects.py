@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, open_data
 from mrcnn.commands.options import add_output, add_tta, positive
+from mrcnn.commands.own_data import data_name
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, finds_objects, overrides_of
 from mrcnn.outputs import claim_outputs
@@ -37,7 +38,7 @@ def suspects(options: argparse.Namespace) -> None:
     overrides.setdefault("DETECTION_MIN_CONFIDENCE", EVALUATION_MIN_CONFIDENCE)
     dataset = open_data(options)
     path = checkpoint_of(options)
-    data = options.annotations or "the drawn pictures"
+    data = data_name(options)
     check_objects(dataset, data, "measure", finds_objects(options))
     check_classes(path, dataset, data)
     folder = output_folder(options, path, "suspects")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, check_objects, check_same_classes, open_data
 from mrcnn.commands.options import AUTO, Given, positive, preset_names, seed
-from mrcnn.commands.own_data import name_of, reads, splits_itself
+from mrcnn.commands.own_data import data_name, name_of, reads, splits_itself
 from mrcnn.commands.settings import finds_objects
 from mrcnn.commands.splits import carried_parts, split_file
 from mrcnn.commands.stage_options import STAGES_EXAMPLE
@@ -49,9 +49,9 @@ def training_data(options: argparse.Namespace) -> tuple[Dataset, Dataset]:
     validation = open_data(options, options.val, "val")
     if options.train:
         check_same_classes(training, validation, options.train, options.val)
-    objects = finds_objects(options)
-    check_objects(training, options.train or f"{options.annotations}, part train", "train", objects)
-    check_objects(validation, options.val or f"{options.annotations}, part val", "measure", objects)
+    objects, data = finds_objects(options), data_name(options)
+    check_objects(training, options.train or f"{data}, part train", "train", objects)
+    check_objects(validation, options.val or f"{data}, part val", "measure", objects)
     return training, validation
 
 
@@ -64,7 +64,7 @@ def testing_data(options: argparse.Namespace, training: Dataset) -> Dataset | No
         testing = open_data(options, None, "test")
     else:
         return None
-    check_objects(testing, options.test or f"{options.annotations}, part test", "measure", finds_objects(options))
+    check_objects(testing, options.test or f"{data_name(options)}, part test", "measure", finds_objects(options))
     return testing
 
 
@@ -104,6 +104,14 @@ def _options_text(pairs):
 # --- The command line ------------------------------------------------------------------------------------------------
 
 
+def _auto(text: str) -> str:
+    """For `train`, which no other preset comes to: one that does is named by the file of another."""
+    if text != AUTO:
+        raise argparse.ArgumentTypeError(f"a preset's file names {text}, and presets do not name others: write the "
+                                         "options of that one into the file")
+    return text
+
+
 def _refused(text: str) -> str:
     """For `tune`, which --preset auto alone comes to: the others are replaced by their options."""
     raise argparse.ArgumentTypeError("tune searches around settings that stand: give the recipe.txt that train "
@@ -125,7 +133,7 @@ def add_network(command: argparse.ArgumentParser, weights: str) -> None:
         weights: what --weights takes, for the help.
     """
     # Replaced by the options of the preset before they are read.
-    command.add_argument("--preset", metavar="NAME|FILE", type=str if "last" in weights else _refused,
+    command.add_argument("--preset", metavar="NAME|FILE", type=_auto if "last" in weights else _refused,
                          help=f"options that belong together ({', '.join(preset_names())}), or a file of your own; "
                               f"flags win; {AUTO}, of train, chooses them from the data and the machine")
     command.add_argument("--weights", default="none", metavar=weights, action=Given,

@@ -90,6 +90,13 @@ def test_drawn_pictures_stand_in_for_no_annotations_alone():
     assert len(fashion_datasets.open_data(options(part="train", limit=1)).image_ids) == 1
 
 
+def test_a_part_that_drawn_pictures_lack_is_told_with_those_they_have():
+    with pytest.raises(UsageError, match="--part dev: the drawn pictures have the parts train, val, test: take one"):
+        fashion_datasets.open_data(options(part="dev", limit=1))
+    usual, other = (fashion_datasets.open_data(options(part=part, limit=1)) for part in ("val", "validation"))
+    assert (usual.load_image(0) == other.load_image(0)).all()  # as of data that carry splits of their own
+
+
 @pytest.mark.skipif(not CCP.exists(), reason=f"{CCP} is not here: the iMaterialist form of real photos is not read")
 def test_the_csv_brings_the_class_names_of_its_label_descriptions():
     dataset = fashion_datasets.open_data(options(annotations=str(CCP / "imaterialist" / "val.csv"),

@@ -1,7 +1,9 @@
 """Data sets of a user's own program: how they are found out to be loaded, and what is told where they do not fit."""
 
 import argparse
+import json
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,11 +11,13 @@ from PIL import Image
 from mrcnn import utils
 from mrcnn.commands.configs import DrawnConfig
 from mrcnn.commands.datasets import open_data
-from mrcnn.commands.own_data import loading_method, parameters, reads, required
+from mrcnn.commands.main import main
+from mrcnn.commands.own_data import data_name, loading_method, parameters, reads, required
 from mrcnn.commands.program import make_program
 from mrcnn.commands.settings import base_config
 from mrcnn.commands.training_options import check_data_options
 from mrcnn.config import Config
+from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.formats import coco
 from mrcnn.errors import DataError, UsageError
 
@@ -108,6 +112,37 @@ def test_what_needs_no_annotations_stands_in_for_the_drawn_pictures():
     assert "dress" in open_data(drawn).class_names
     # They are learned with the settings made for them, in runs of the program's name.
     assert issubclass(base_config(drawn), DrawnConfig) and base_config(drawn).NAME == "shop"
+
+
+def test_what_messages_call_the_photos(path, monkeypatch):
+    assert data_name(options(Ready)) == "Ready.load_ready" and data_name(options(Ready), path) == path
+    assert data_name(options(Whole, annotations=path)) == path
+    assert data_name(options(Whole)) == data_name(options(None)) == "the drawn pictures"
+    with pytest.raises(UsageError, match="no such file, and Ready.load_ready have no parts of their own"):
+        open_data(options(Ready, split="val"))
+
+
+def test_classes_that_are_left_out_name_what_loads_the_photos():
+    """A data set of the package's own kind, opened without annotations."""
+    class Shop(AnnotatedDataset):
+        def load_shop(self):
+            for i, name in enumerate(("cup", "mug"), 1):
+                self.add_category("shop", i, name)
+            self.add_photo("shop", 0, "photos", "0.png", 4, 4)
+
+    with pytest.warns(UserWarning, match="^Shop.load_shop: 1 class is left out with its objects .mug."):
+        assert open_data(options(Shop, set=["CLASSES=cup"])).class_names == ["BG", "cup"]
+
+
+@pytest.mark.parametrize("words", [["evaluate"], ["data", "suspects"], ["label", "--tune"]])
+def test_commands_name_what_loads_the_photos(tmp_path, capsys, words):
+    """Of weights that know other classes: the photos are no drawn pictures."""
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.attrs["mrcnn_class_names"] = json.dumps(["BG", "hat"])
+    given = ["--weights", str(tmp_path / "weights.h5"), "--logs", str(tmp_path)]
+    assert main([*words, *given], config=ShopConfig, dataset=Ready) == 2
+    error = capsys.readouterr().err
+    assert "Ready.load_ready" in error and "drawn pictures" not in error and error.count("\n") == 1
 
 
 def test_a_function_may_make_the_data_set(path):

@@ -8,7 +8,9 @@ from mrcnn.commands import main as fashion
 from mrcnn.commands import training_options as fashion_training
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import expand_presets
+from mrcnn.commands.program import make_program
 from mrcnn.commands.training_options import check_data_options, same_data, same_training_data
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import UsageError
 
 
@@ -44,6 +46,27 @@ def test_the_options_that_find_the_same_data():
 def test_presets_serve_tune_too():
     assert expand_presets(["tune", "--preset", "ccp"], fashion.PRESETS) == [
         "tune", *expand_presets(["train", "--preset", "ccp"], fashion.PRESETS)[1:]]
+
+
+def test_a_preset_of_the_users_that_names_another_is_refused(tmp_path, capsys):
+    (tmp_path / "own.txt").write_text("--preset ccp --batch-size 4")
+    assert fashion.main(["train", "--logs", str(tmp_path), "--preset", str(tmp_path / "own.txt")]) == 2
+    error = capsys.readouterr().err
+    assert "file names ccp, and presets do not name others: write the options" in error and error.count("\n") == 1
+
+
+def test_a_programs_own_photos_are_named_by_what_loads_them(monkeypatch):
+    class Shop(Dataset):
+        def load(self, part):
+            """Registers photos."""
+
+    told = []
+    monkeypatch.setattr(fashion_training, "open_data", lambda *_: None)
+    monkeypatch.setattr(fashion_training, "check_objects", lambda dataset, source, *_: told.append(source))
+    options = fashion.build_parser(make_program(None, Shop)).parse_args(["train", "--evaluate-test"])
+    fashion_training.training_data(options)
+    fashion_training.testing_data(options, None)
+    assert told == ["Shop.load, part train", "Shop.load, part val", "Shop.load, part test"]
 
 
 def test_tune_leaves_out_what_a_preset_says_of_checkpoints(tmp_path):
