@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.evaluation.comparison import Comparison
-from mrcnn.evaluation.matching import greedy_match
 from mrcnn.evaluation.pairs import ImagePairs, match
 from mrcnn.evaluation.thresholds import Ranking, rank, ranked_precision, threshold_curves
 
@@ -97,11 +96,11 @@ def _found(masks, images, places, names, partial):
     return np.array(has, bool).reshape(empty.shape if not has else (-1, len(names))), np.array(scores or empty, float)
 
 
-def _objects(masks, count):
-    """For each image its true objects, crowds left out, in the order of ImagePairs."""
+def _objects(masks, count, crowd=False):
+    """For each image its true objects, or its crowds, in the order of ImagePairs."""
     objects = [[] for _ in range(count)]
     for entry in masks.objects:
-        if not entry["iscrowd"]:
+        if bool(entry["iscrowd"]) == crowd:
             objects[entry["image_id"]].append(entry)
     return objects
 
@@ -142,8 +141,7 @@ def joint_precision(masks: Comparison, images: Sequence[ImagePairs], places: dic
     """AP_IoU+F1 (Jia 2020, section 4) of masks: the mean over 10 thresholds of IoU and 10 of F1, and over the classes.
 
     As in Fashionpedia's own evaluation a class none of whose true objects has attributes is measured by IoU alone, and
-    counts once where the others count once for each threshold of F1. Of the objects that pass both thresholds a
-    detection takes the one of highest IoU.
+    counts once where the others count once for each threshold of F1. Detections take objects by `match_jointly`.
 
     Args:
         masks, images: as for `attribute_figures`.
@@ -153,20 +151,19 @@ def joint_precision(masks: Comparison, images: Sequence[ImagePairs], places: dic
         {"AP", "AP_IoU50", "AP_IoU75", "AP_F50", "AP_F75", "AP_IoU50_F50"}: all thresholds, and one of them held; NaN
         without true objects.
     """
-    objects = _objects(masks, len(images))
+    objects, crowds = _objects(masks, len(images)), _objects(masks, len(images), crowd=True)
     count, described = len(masks.categories), np.zeros(len(masks.categories), bool)
     for entry in masks.objects:
         described[entry["category_id"]] |= not entry["iscrowd"] and _columns(entry, places).any()
     table = np.full((len(STEPS), len(STEPS), count), math.nan)
-    agreements = []
-    for pairs, own in zip(images, objects):
+    joint = []
+    for pairs, own, own_crowds in zip(images, objects, crowds):
         told = np.array([_columns(masks.detections[i], places) for i in pairs.results], bool).reshape(-1, len(places))
-        true = np.array([_columns(entry, places) for entry in own], bool).reshape(-1, len(places))
-        agreement = attribute_f1(told, true)
-        agreements.append(np.where(described[pairs.classes][:, None], agreement, 1.0))
+        true = np.array([_columns(entry, places) for entry in own + own_crowds], bool).reshape(-1, len(places))
+        joint.append(_joint(pairs, attribute_f1(told, true), described))
     for i, iou in enumerate(STEPS):
         for j, least in enumerate(STEPS):
-            rankings = _ranked(images, agreements, count, iou, least)
+            rankings = _ranked(images, joint, count, iou, least)
             for k, ranking in enumerate(rankings):
                 if described[k] or j == 0:  # else the same for each threshold of F1
                     table[i, j, k] = ranked_precision(ranking)
@@ -186,16 +183,26 @@ def _mean(values):
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
-def _ranked(images, agreements, count, iou, least):
-    """list of Ranking, one a class, of the detections that are correct at two thresholds."""
+def _joint(pairs, agreement, described):
+    """What `match_jointly` takes of an image, its objects first and then its crowds. agreement: float [D, G + C]."""
+    true_classes = np.concatenate([pairs.true_classes, pairs.crowd_classes])
+    crowd = np.arange(len(true_classes)) >= len(pairs.true_classes)
+    overlaps = np.concatenate([pairs.overlaps, pairs.crowd_overlaps], axis=1)
+    # Of classes that IoU alone measures, and of crowds that stand for a class, which Fashionpedia does not have, COCO's
+    # rule holds: any number of detections may lie in a crowd.
+    by_iou = ~described[true_classes]
+    if pairs.open_classes is not None:
+        by_iou[crowd] |= pairs.open_classes
+    return (np.where(pairs.classes[:, None] == true_classes, overlaps, 0), np.where(by_iou, 1.0, agreement), crowd,
+            crowd & by_iou)
+
+
+def _ranked(images, joint, count, iou, least):
+    """list of Ranking, one a class, of the detections that are correct at two thresholds. joint: of `_joint`."""
     scores, classes, correct, objects = [], [], [], np.zeros(count, int)
-    for pairs, agreement in zip(images, agreements):
-        same = pairs.classes[:, None] == pairs.true_classes
-        enough = np.where(same, pairs.overlaps, 0)
-        allowed = (enough >= min(iou, 1 - 1e-10)) & (agreement >= least - 1e-10)
-        matches = greedy_match(enough, allowed, last=True)
-        in_crowd = (pairs.crowd_overlaps >= iou) & (pairs.classes[:, None] == pairs.crowd_classes)
-        counted = (matches >= 0) | ~in_crowd.any(axis=1)
+    for pairs, own in zip(images, joint):
+        matches = match_jointly(*own, iou, least)
+        counted = matches < len(pairs.true_classes)
         scores.append(pairs.scores[counted])
         classes.append(pairs.classes[counted])
         correct.append(matches[counted] >= 0)
@@ -203,3 +210,37 @@ def _ranked(images, agreements, count, iou, least):
     if not images:
         return rank(np.zeros(0), np.zeros(0, int), np.zeros(0, bool), objects)
     return rank(np.concatenate(scores), np.concatenate(classes), np.concatenate(correct), objects)
+
+
+def match_jointly(overlaps: np.ndarray, agreement: np.ndarray, crowd: np.ndarray, shared: np.ndarray, iou: float,
+                  least: float) -> np.ndarray:
+    """Match detections with true objects by mask and attributes, as Fashionpedia's evaluation does.
+
+    Each detection goes through the objects that pass both thresholds and that none took before it, in their order. A
+    later one takes the place of the best so far if it is no worse in both, IoU and F1: of two of which one has the
+    better mask and the other the better attributes, the first stays. Crowds are for detections that take no object.
+
+    Args:
+        overlaps: float [D, G] IoU, detections in falling order of score.
+        agreement: float [D, G] F1 of the attributes.
+        crowd: bool [G], which come last.
+        shared: bool [G], crowds that any number of detections take; others are taken once, as objects are.
+        iou: least IoU.
+        least: least F1.
+
+    Returns:
+        int [D], the object or crowd that a detection takes, or -1.
+    """
+    # An IoU of 1 is enough for a threshold of 1, as in pycocotools; F1 may be a rounding below its threshold.
+    allowed = (overlaps >= min(iou, 1 - 1e-10)) & (agreement >= least - 1e-10)
+    matches, free = np.full(len(overlaps), -1), np.ones(overlaps.shape[1], bool)
+    for i in np.flatnonzero(allowed.any(axis=1)):
+        best = -1
+        for k in np.flatnonzero(free & allowed[i]):
+            if best >= 0 and crowd[k] and not crowd[best]:
+                break
+            if best < 0 or overlaps[i, k] >= overlaps[i, best] and agreement[i, k] >= agreement[i, best]:
+                best = k
+        if best >= 0:
+            matches[i], free[best] = best, shared[best]
+    return matches
