@@ -121,7 +121,7 @@ def missed_text(config: Settings, metrics: dict, results: Sequence[dict], truth:
     most, scores = config.DETECTION_MAX_INSTANCES, {}
     for result in results:
         scores.setdefault(result["image_id"], []).append(result["score"])
-    objects = Counter(entry["image_id"] for entry in truth["annotations"] if not entry["iscrowd"])
+    objects = Counter(entry["image_id"] for entry in truth["annotations"] if not entry.get("iscrowd"))
     shown = metrics["best"]["threshold"] if metrics["best"] else 1.0
     full = [image_id for image_id, own in scores.items()
             if len(own) >= most and (objects[image_id] >= most or min(own) >= shown)]

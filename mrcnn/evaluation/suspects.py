@@ -7,6 +7,7 @@ detections at this score agree with the truth in a share p of the cases, and of 
 that disagrees is wrong with a probability of about e / (e + 1 - p), by Bayes' rule.
 """
 
+import bisect
 import dataclasses
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ class Suspect:
         reason: of REASONS.
         doubt: how much speaks against the truth, 0..1.
         true_class, true_box, object_id: of the object in the truth: name, (y1, x1, y2, x2) pixels, COCO's id; None
-            where the truth has none.
+            where the truth has none, of the id also where the file gives the object none.
         found_class, found_box, score: of what the network says, None where it says nothing.
         iou: of the masks of both, None where there are not both.
         pixels: area of a region of label maps; None of objects.
@@ -129,30 +130,31 @@ class _Trust:
     """
 
     def __init__(self, images: Sequence[ImagePairs], objects: Sequence[list], classes: int):
-        self._said = [([], []) for _ in range(classes)]  # scores, and whether an object is there
-        self._true = [([], []) for _ in range(classes)]  # logarithms of areas, and whether it is found
+        said = [([], []) for _ in range(classes)]  # scores, and whether an object is there
+        true = [([], []) for _ in range(classes)]  # logarithms of areas, and whether it is found
         overlaps = [[] for _ in range(classes)]
         for pairs, own in zip(images, objects):
             matches, ignored = match(pairs)
             for i in np.flatnonzero(~ignored):
-                _note(self._said[pairs.classes[i]], pairs.scores[i], matches[i] >= 0)
+                _note(said[pairs.classes[i]], pairs.scores[i], matches[i] >= 0)
             sure = np.flatnonzero((pairs.scores >= CONFIDENT) & (matches >= 0))
             for i in sure:
                 overlaps[pairs.classes[i]].append(pairs.overlaps[i, matches[i]])
             taken = set(matches[sure].tolist())
             for k, entry in enumerate(own):
-                _note(self._true[entry["category_id"]], _size(entry), k in taken)
+                _note(true[entry["category_id"]], _size(entry), k in taken)
+        self._said, self._true = ([_Nearest(*lists) for lists in own] for own in (said, true))
         usual = [overlap for own in overlaps for overlap in own]
         usual = float(np.median(usual)) if usual else 1.0
         self.typical = np.array([float(np.median(own)) if len(own) >= FEW else usual for own in overlaps])
 
     def word(self, class_id: int, score: float) -> float:
         """What a detection without an object weighs: its score times the probability that the truth is wrong."""
-        return float(score) * _wrong(*self._said[class_id], score)
+        return float(score) * self._said[class_id].wrong(score)
 
     def silence(self, entry: dict) -> float:
         """The same of an object without a detection."""
-        return SILENCE * _wrong(*self._true[entry["category_id"]], _size(entry))
+        return SILENCE * self._true[entry["category_id"]].wrong(_size(entry))
 
 
 def _note(lists, value, agreed):
@@ -164,16 +166,45 @@ def _size(entry):
     return float(np.log(max(entry["area"], 1)))
 
 
-def _wrong(values, agreed, value):
-    """Probability that the truth is wrong where it disagrees, by the agreement of those nearest in value.
+class _Nearest:
+    """How often the truth agrees with the network among what is nearest in a value.
 
-    The nearest is the one in question, and is left out; of equally near ones one that disagrees, as it does. One
-    agreement and one disagreement are added: few tell little.
+    All are sorted once, so that each question looks at its neighbours alone.
     """
-    agreed = np.array(agreed)
-    nearest = np.lexsort((agreed, np.abs(np.array(values) - value)))[1:LIKE + 1]
-    agreement = (agreed[nearest].sum() + 1) / (len(nearest) + 2)
-    return WRONG / (WRONG + 1 - agreement)
+
+    def __init__(self, values, agreed):
+        order = np.argsort(values, kind="stable")
+        self._values = np.array(values, float)[order].tolist()
+        self._agreed = np.concatenate([[0], np.cumsum(np.array(agreed, bool)[order])]).tolist()  # of those before
+
+    def wrong(self, value):
+        """Probability that the truth is wrong where it disagrees, by the agreement of those nearest in value.
+
+        The nearest is the one in question, and is left out; of equally near ones one that disagrees, as it does. One
+        agreement and one disagreement are added: few tell little.
+        """
+        place, taken = bisect.bisect_left(self._values, value), min(LIKE + 1, len(self._values))
+        near = sorted(abs(other - value) for other in self._values[max(place - taken, 0):place + taken])
+        first, last = near[0], near[taken - 1]
+        count, agreed = self._within(place, value, last, nearer=True)
+        tied, tied_agreed = self._within(place, value, last)
+        disagree = (tied - count) - (tied_agreed - agreed)  # of those just as far as the last, they come first
+        agreed += max(0, taken - count - disagree)
+        alike, alike_agreed = self._within(place, value, first)
+        agreement = (agreed - (alike == alike_agreed) + 1) / (taken - 1 + 2)
+        return WRONG / (WRONG + 1 - agreement)
+
+    def _within(self, place, value, distance, nearer=False):
+        """(how many are as near as a distance, or nearer, and how many of them agree).
+
+        Distances are those that are computed: rounding may make them equal where values are not.
+        """
+        left, right = bisect.bisect_left, bisect.bisect_right
+        if nearer:
+            left, right = right, left
+        low = left(self._values, -distance, 0, place, key=lambda other: -abs(other - value))
+        high = right(self._values, distance, place, key=lambda other: abs(other - value))
+        return high - low, self._agreed[high] - self._agreed[low]
 
 
 class _Photo:
@@ -255,7 +286,8 @@ class _Photo:
                          found_box=_box(found["bbox"]), score=float(found["score"]))
         if target is not None:
             true = self.objects[target]
-            entry.update(true_class=self.names[true["category_id"]], true_box=_box(true["bbox"]), object_id=true["id"])
+            entry.update(true_class=self.names[true["category_id"]], true_box=_box(true["bbox"]),
+                         object_id=true.get("id"))  # COCO files without ids of objects can be trained on
         if detection is not None and target is not None:
             entry["iou"] = float(self.pairs.overlaps[detection, target])
         return entry

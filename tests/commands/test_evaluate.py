@@ -157,3 +157,5 @@ def test_the_limit_of_detections_is_told_only_where_a_higher_one_helps():
     line = fashion_evaluate.missed_text(limit_of(3, 3), metrics, doubtful, truth_of(4), None)
     assert "POST_NMS_ROIS_INFERENCE=12" in line
     assert fashion_evaluate.missed_text(limit_of(3), metrics, doubtful, truth_of(4), 512) == ""
+    unsaid = {"annotations": [{"image_id": 7}, {"image_id": 7, "iscrowd": None}, {"image_id": 7, "iscrowd": 0}]}
+    assert "1 of 1 photos" in fashion_evaluate.missed_text(limit_of(3), metrics, doubtful, unsaid, None)

@@ -1,12 +1,15 @@
 """Suspects among objects: single disagreements by hand, and errors planted into the truth of drawn pictures."""
 
+import dataclasses
+import time
+
 import numpy as np
 import pytest
 from rectangles import comparable
 
 from mrcnn.data.drawn.people import DrawnPeople
 from mrcnn.evaluation.coco import ground_truth_from_dataset, results_from_detections
-from mrcnn.evaluation.suspects import LEAST, SILENCE, WRONG, Suspect, find_suspects, ranked
+from mrcnn.evaluation.suspects import LEAST, LIKE, SILENCE, WRONG, Suspect, _Nearest, find_suspects, ranked
 
 A, B = (1, 10, 10, 50, 50), (1, 55, 10, 95, 50)  # two objects of class 1
 AWAY = (2, 60, 60, 90, 90)
@@ -80,6 +83,40 @@ def test_second_words_about_one_object_are_none():
     # Two detections of what is not in the truth are one suspect.
     truth = [[A, AWAY]] * 10 + [[A]]
     assert [row[1] for row in suspects(truth, [[A, AWAY]] * 10 + [[A, AWAY, copy]])] == ["missing"]
+
+
+def test_objects_of_files_that_give_them_no_ids():
+    ground_truth, results = comparable([[A, AWAY]] * 11, [[A, AWAY]] * 10 + [[A]])
+    whole = find_suspects(ground_truth, results)
+    for entry in ground_truth["annotations"]:
+        del entry["id"]
+    found = find_suspects(ground_truth, results)
+    assert whole[0].object_id is not None and found == [dataclasses.replace(one, object_id=None) for one in whole]
+
+
+def nearest_by_sorting(values, agreed, value):
+    """The probability that the truth is wrong, all sorted anew: by distance, then those that disagree first."""
+    order = np.lexsort((agreed, np.abs(values - value)))[1:LIKE + 1]
+    return wrong(agreed[order].sum(), len(order))
+
+
+def test_the_nearest_are_those_of_sorting_all():
+    rng = np.random.default_rng(0)
+    steps = np.array([0.05, np.nextafter(0.05, 1), 0.5, np.nextafter(1, 0), 1.0])  # distances that rounding makes equal
+    for number in range(300):
+        count = int(rng.integers(1, 100))
+        values = (rng.random(count), rng.random(count).round(1), rng.choice(steps, count))[number % 3]
+        agreed = rng.random(count) < rng.random()
+        nearest = _Nearest(values.tolist(), agreed.tolist())
+        for value in values[:8]:
+            assert nearest.wrong(value) == nearest_by_sorting(values, agreed, value)
+
+
+def test_many_detections_of_a_class_take_no_more_time_each():
+    values, began = np.random.default_rng(0).random(20_000), time.process_time()
+    nearest = _Nearest(values, values < 0.5)
+    assert all(0 < nearest.wrong(value) < 1 for value in values)
+    assert time.process_time() - began < 20  # 0.6 s; sorting all of them for each takes minutes
 
 
 def test_photos_are_ranked_by_their_highest_doubt():
