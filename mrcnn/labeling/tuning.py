@@ -25,17 +25,37 @@ RESAMPLES = 60
 STD_OF_GAIN = 1.28  # 90 % of the draws gain, were they normally distributed
 
 
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """Settings and what they give.
+
+    Args:
+        settings: LabelSettings.
+        counted: bool [detections of all photos], which count.
+        tallies: of each photo, int [3, K]: the classes that its pixels are given, how many rightly, how many wrongly.
+        sums: float64 [2, D, C] pixels that are given each class rightly, wrongly, of photos counted with D weights.
+        scores: float64 [D] mean IoU.
+    """
+
+    settings: LabelSettings
+    counted: np.ndarray
+    tallies: list[np.ndarray]
+    sums: np.ndarray
+    scores: np.ndarray
+
+
 class Tuner:
     """The mean IoU of one set of detections under any settings, at a part of the photos' resolution.
 
-    Photos whose detections count alike under new settings are not labelled again.
+    Photos whose detections count alike under new settings are not labelled again. Of each labelling the pixels of the
+    classes that it has are kept, so that memory and time do not grow with the square of the number of classes.
     """
 
     def __init__(self, class_names: Sequence[str], longest: int = 160):
         """class_names: by class id, background first; longest: pixels that the longer side of a photo is reduced to."""
         self.class_names, self._longest = list(class_names), longest
         self._photos = []  # (true labels, detections), reduced
-        self._known = []  # for each photo {what the result depends on: confusion matrix}
+        self._known = []  # for each photo {what the result depends on: tally}
 
     def add(self, truth: np.ndarray, detections: dict[str, np.ndarray]) -> None:
         """Take in one photo.
@@ -52,8 +72,18 @@ class Tuner:
         self._known.append({})
 
     def score(self, settings: LabelSettings) -> float:
-        """Mean IoU, background included, over the classes that truth or result have."""
-        return float(self._scores(settings, np.ones((1, len(self._photos))))[0])
+        """Mean IoU, background included, over the classes that truth or result have.
+
+        Args:
+            settings: LabelSettings to measure.
+
+        Returns:
+            The mean IoU, 0..1.
+
+        Raises:
+            DataError: if no photo was added.
+        """
+        return float(_Measure(self, np.ones((1, self._checked_count()))).of(settings).scores[0])
 
     def tune(self, settings: LabelSettings | None = None,
              report: Callable | None = None) -> tuple[LabelSettings, float, float]:
@@ -69,60 +99,102 @@ class Tuner:
         Raises:
             DataError: if no photo was added.
         """
-        best, count = settings or LabelSettings(), len(self._photos)
-        if not count:
-            raise DataError("There is no photo to tune label settings on: the data set is empty, or the limit is 0.")
+        count = self._checked_count()
         rng = np.random.default_rng(0)
         draws = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(RESAMPLES)]
-        weights = np.stack([np.ones(count), *draws]).astype(np.float64)  # the whole set first
-        scores = self._scores(best, weights)
-        before = scores[0]
+        measure = _Measure(self, np.stack([np.ones(count), *draws]).astype(np.float64))  # the whole set first
+        best = measure.of(settings or LabelSettings())
+        before = best.scores[0]
         for number in range(1, ROUNDS + 1):
-            start = best
+            start = best.settings
             for name, values in (("score_threshold", SCORES), ("mask_threshold", MASKS), ("smaller_in_front", FAVOURS)):
-                best, scores = self._better(best, scores, weights, [{name: value} for value in values])
+                best = _better(measure, best, [{name: value} for value in values])
             for name in self.class_names[1:]:
-                options = [{"class_thresholds": {**best.class_thresholds, name: value}} for value in SCORES]
-                best, scores = self._better(best, scores, weights, options)
+                thresholds = best.settings.class_thresholds
+                best = _better(measure, best, [{"class_thresholds": {**thresholds, name: value}} for value in SCORES])
             if report:
-                report(f"round {number}: mean IoU {scores[0]:.4f}")
-            if best == start:
+                report(f"round {number}: mean IoU {best.scores[0]:.4f}")
+            if best.settings == start:
                 break
-        return best, float(before), float(scores[0])
+        return best.settings, float(before), float(best.scores[0])
 
-    def _better(self, best, scores, weights, options):
-        """(settings, their scores) after the change that gains most for sure, if any does."""
-        trials = [dataclasses.replace(best, **option) for option in options]
-        trial_scores = [self._scores(trial, weights) for trial in trials]
-        gains = np.array(trial_scores) - scores
-        sure = gains[:, 0] - STD_OF_GAIN * gains[:, 1:].std(axis=1)
-        if sure.max() <= 1e-9:
-            return best, scores
-        alike = np.flatnonzero(sure >= sure.max() - 1e-9)
-        middle = alike[len(alike) // 2]  # of a range that is equally good, not its brink
-        return trials[middle], trial_scores[middle]
+    def _checked_count(self):
+        if not self._photos:
+            raise DataError("There is no photo to tune label settings on: the data set is empty, or the limit is 0.")
+        return len(self._photos)
 
-    def _scores(self, settings, weights):
-        """Mean IoU of the photos counted with weights. weights: float64 [D, photos]. Returns float64 [D]."""
-        matrices = [self._matrix(i, settings).ravel() for i in range(len(self._photos))]
-        count = len(self.class_names)
-        summed = (weights @ np.array(matrices, np.float64).reshape(len(matrices), -1)).reshape(-1, count, count)
-        right = np.diagonal(summed, axis1=1, axis2=2)
-        union = summed.sum(axis=1) + summed.sum(axis=2) - right
+    def _tally(self, i, settings, counted):
+        """int32 [3, K], as `_Measured.tallies` has it. counted: bool, which detections of the photo count."""
+        key = counted.tobytes(), settings.mask_threshold, settings.smaller_in_front, settings.layers
+        if key not in self._known[i]:
+            truth, detections = self._photos[i]
+            labels = labels_alone(detections, truth.shape, self.class_names, settings)
+            given = np.bincount(labels[truth != IGNORED], minlength=len(self.class_names))
+            right = np.bincount(labels[truth == labels], minlength=len(self.class_names))
+            classes = np.flatnonzero(given)
+            self._known[i][key] = np.stack([classes, right[classes], (given - right)[classes]]).astype(np.int32)
+        return self._known[i][key]
+
+
+class _Measure:
+    """The mean IoU of a Tuner's photos under settings, the photos counted with several sets of weights.
+
+    What other settings give is worked out from the photos that they change.
+    """
+
+    def __init__(self, tuner: Tuner, weights: np.ndarray):
+        """weights: float64 [D, photos]; they are whole, so that sums are exact in any order."""
+        self._tuner, self._weights = tuner, weights
+        own = [detections for _, detections in tuner._photos]
+        sizes = [len(detections["scores"]) for detections in own]
+        self._places = np.cumsum([0, *sizes])
+        self._photo = np.repeat(np.arange(len(own)), sizes)  # of each detection
+        self._detections = {"class_ids": np.concatenate([np.asarray(one["class_ids"], int) for one in own]),
+                            "scores": np.concatenate([one["scores"] for one in own])}
+        self._true = np.zeros((len(weights), len(tuner.class_names)))
+        for i, (truth, _) in enumerate(tuner._photos):
+            classes, pixels = np.unique(truth[truth != IGNORED], return_counts=True)
+            self._true[:, classes] += weights[:, i, None] * pixels
+
+    def of(self, settings: LabelSettings, base: _Measured | None = None) -> _Measured:
+        """Measure settings.
+
+        Args:
+            settings: LabelSettings.
+            base: what others gave that differ little; None works out all anew.
+        """
+        counted, count = counting(self._detections, self._tuner.class_names, settings), len(self._places) - 1
+        if base is None:
+            changed, tallies, sums = range(count), [None] * count, np.zeros((2, *self._true.shape))
+        else:
+            alike = all(getattr(settings, name) == getattr(base.settings, name)
+                        for name in ("mask_threshold", "smaller_in_front", "layers"))
+            changed = np.unique(self._photo[counted != base.counted]) if alike else range(count)
+            tallies, sums = list(base.tallies), base.sums.copy()
+        for i in changed:
+            before = tallies[i]
+            tallies[i] = self._tuner._tally(i, settings, counted[self._places[i]:self._places[i + 1]])
+            if tallies[i] is not before:
+                for (classes, *pixels), sign in ((tallies[i], 1), *([] if before is None else [(before, -1)])):
+                    sums[:, :, classes] += sign * np.stack(pixels)[:, None] * self._weights[:, i, None]
+        return _Measured(settings, counted, tallies, sums, self._scores(*sums))
+
+    def _scores(self, right, wrong):
+        """float64 [D]: the mean IoU of pixels [D, C] that are given each class rightly and wrongly."""
+        union = self._true + wrong
         ious = right / np.maximum(union, 1)  # whole pixels: a union below 1 is 0, and so is what is right
         return ious.sum(axis=1) / np.maximum((union > 0).sum(axis=1), 1)
 
-    def _matrix(self, i, settings):
-        """int64 [C, C]: the confusion of one photo, rows the truth."""
-        truth, detections = self._photos[i]
-        counted = counting(detections, self.class_names, settings)
-        key = counted.tobytes(), settings.mask_threshold, settings.smaller_in_front, settings.layers
-        if key not in self._known[i]:
-            labels = labels_alone(detections, truth.shape, self.class_names, settings)
-            valid, count = truth != IGNORED, len(self.class_names)
-            pairs = truth[valid].astype(np.int64) * count + labels[valid]
-            self._known[i][key] = np.bincount(pairs, minlength=count * count).reshape(count, count)
-        return self._known[i][key]
+
+def _better(measure, best, options):
+    """What is measured after the change that gains most for sure, if any does."""
+    trials = [measure.of(dataclasses.replace(best.settings, **option), best) for option in options]
+    gains = np.array([trial.scores for trial in trials]) - best.scores
+    sure = gains[:, 0] - STD_OF_GAIN * gains[:, 1:].std(axis=1)
+    if sure.max() <= 1e-9:
+        return best
+    alike = np.flatnonzero(sure >= sure.max() - 1e-9)
+    return trials[alike[len(alike) // 2]]  # the middle of a range that is equally good, not its brink
 
 
 def gathered(model: object, dataset: Dataset) -> Tuner:

@@ -1,5 +1,6 @@
 """Tuning on made-up detections of which the right settings are known."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ from made_pictures import Pictures
 
 from mrcnn.errors import DataError
 from mrcnn.labeling.label_map import LabelSettings, labels_alone
-from mrcnn.labeling.tuning import Tuner, gathered
+from mrcnn.labeling.tuning import Tuner, _Measure, gathered
 
 NAMES = ["BG", "coat", "bag"]
 
@@ -86,9 +87,79 @@ def test_the_score_is_the_mean_iou():
     assert ignoring.score(LabelSettings()) == pytest.approx((824 / 924 + 0) / 2)
 
 
+def crowded(rng, classes, side=40):
+    """(truth, detections) of objects of many classes, found with noise, in part as another class."""
+    corners, class_ids = rng.integers(0, side - 14, (4, 2)), rng.integers(1, classes, 4)
+    truth = np.zeros((side, side), np.uint8)
+    for (y, x), class_id in zip(corners, class_ids):
+        truth[y:y + 14, x:x + 10] = class_id
+    truth[:2, :3] = 255
+    count = int(rng.integers(0, 9))
+    which = rng.integers(0, 4, count)
+    boxes = np.concatenate([corners, corners + [14, 10]], axis=1)[which] + rng.normal(0, 1.5, (count, 4))
+    own = np.where(rng.random(count) < 0.2, rng.integers(1, classes, count), class_ids[which])
+    return truth, {"boxes": boxes, "class_ids": own, "scores": rng.random(count).astype(np.float32),
+                   "mask_probabilities": rng.random((count, 7, 7)).astype(np.float32)}
+
+
+def mean_iou(photos, names, settings):
+    """The mean IoU by the whole confusion matrix of all photos."""
+    matrix = np.zeros((len(names), len(names)), np.int64)
+    for truth, detections in photos:
+        valid = truth != 255
+        np.add.at(matrix, (truth[valid], labels_alone(detections, truth.shape, names, settings)[valid]), 1)
+    union = matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    return (np.diag(matrix)[union > 0] / union[union > 0]).mean()
+
+
+def test_scores_are_those_of_whole_confusion_matrices():
+    rng, names = np.random.default_rng(0), ["BG", *(f"c{i}" for i in range(1, 7))]
+    photos = [crowded(rng, len(names)) for _ in range(15)]
+    tuner, start = Tuner(names), LabelSettings(layers=("c1", "c2"), class_thresholds={"c3": 0.2})
+    for truth, detections in photos:
+        tuner.add(truth, detections)
+    settings, before, after = tuner.tune(start)
+    assert settings != start and after > before
+    for tried, score in ((start, before), (settings, after), (LabelSettings(score_threshold=0.8), None)):
+        assert tuner.score(tried) == pytest.approx(mean_iou(photos, names, tried), abs=1e-12)
+        assert score is None or tuner.score(tried) == score
+
+
+def test_memory_does_not_go_by_the_square_of_the_classes():
+    rng, names = np.random.default_rng(0), ["BG", *(f"c{i}" for i in range(1, 250))]
+    tuner = Tuner(names)
+    for _ in range(40):
+        tuner.add(*crowded(rng, len(names)))
+    tracemalloc.start()
+    for threshold in (0.2, 0.4, 0.6, 0.8):
+        tuner.score(LabelSettings(score_threshold=threshold))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e6  # a confusion matrix is 0.5 MB, and there are 160 labellings
+
+
+def test_a_threshold_of_one_class_looks_at_its_photos_alone(monkeypatch):
+    """One photo has coats, nineteen have bags: thresholds of coats label none of the nineteen again."""
+    tuner, rng = Tuner(NAMES), np.random.default_rng(0)
+    for number in range(20):
+        truth, detections = photo(rng, {1: (0.6, 0.9), 2: (0.6, 0.9)}, {1: (0.3, 0.45), 2: (0.3, 0.45)})
+        keep = detections["class_ids"] == (2 if number else 1)
+        tuner.add(truth, {name: values[keep] for name, values in detections.items()})
+    looked = []
+    tally = Tuner._tally
+    monkeypatch.setattr(Tuner, "_tally", lambda self, i, *rest: looked.append(i) or tally(self, i, *rest))
+    measure = _Measure(tuner, np.ones((1, 20)))
+    base = measure.of(LabelSettings())
+    looked.clear()
+    for threshold in (0.1, 0.35, 0.8, 0.95):
+        measure.of(LabelSettings(class_thresholds={"coat": threshold}), base)
+    assert set(looked) == {0}
+
+
 def test_no_photo_to_tune_on():
-    with pytest.raises(DataError, match="no photo to tune"):
-        Tuner(NAMES).tune()
+    for asked in (Tuner(NAMES).tune, lambda: Tuner(NAMES).score(LabelSettings())):
+        with pytest.raises(DataError, match="no photo to tune"):
+            asked()
 
 
 @pytest.mark.parametrize("step", [2, 3, 4])
