@@ -18,6 +18,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
 from mrcnn.data.objects import OfTheWhole, is_users_own
+from mrcnn.data.photo_names import NAME, file_name_of
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -276,6 +277,7 @@ def select(dataset: Kind, image_ids: Iterable[int]) -> Kind:
     for name in BY_ID:
         if is_users_own(dataset, name):
             setattr(chosen, name, OfTheWhole(dataset, name, image_ids))
+    chosen._is_part = True
     chosen.prepare()
     return chosen
 
@@ -395,4 +397,4 @@ def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> Annotated
 def photo_name(dataset: Dataset, image_id: int) -> str:
     """Name by which splits and lists of faults know a photo of any data set."""
     info = dataset.image_info[image_id]
-    return info.get("file_name") or (os.path.basename(info["path"]) if info.get("path") else str(info["id"]))
+    return info.get("file_name") or (file_name_of(info) if info.get("path") else info.get(NAME) or str(info["id"]))

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from mrcnn.data.images import WHITE, load_image
+from mrcnn.data.photo_names import file_name_of, tell_apart
 from mrcnn.errors import DataError
 
 
@@ -41,6 +42,7 @@ class Dataset:
     matte = WHITE
     whole_names = False
     _told_alike = ()  # names that a warning told of
+    _is_part = False  # whether it has some of the photos of another, and their names
 
     def __init__(self, class_map: object = None) -> None:
         # class_map does nothing; many subclasses in the wild pass one, or themselves.
@@ -94,6 +96,8 @@ class Dataset:
         self.class_ids = np.arange(self.num_classes)
         self.class_names = self._names()
         self.num_images = len(self.image_info)
+        if not self._is_part:
+            tell_apart(self.image_info, self.load_image)
         self._image_ids = np.arange(self.num_images)
         self.class_from_source_map = {f"{info['source']}.{info['id']}": i for i, info in enumerate(self.class_info)}
         self.image_from_source_map = {f"{info['source']}.{info['id']}": i for i, info in enumerate(self.image_info)}
@@ -176,7 +180,7 @@ class Dataset:
         return ""
 
     def sample_name(self, image_id: int) -> str:
-        """Name a photo in messages: by its file name, else by its id in the source.
+        """Name a photo in messages: by its file name, with folders if others have the same, else by its source's id.
 
         Args:
             image_id: id of the photo in this data set.
@@ -185,7 +189,7 @@ class Dataset:
             A short printable text.
         """
         info = self.image_info[image_id]
-        return os.path.basename(info["path"]) if info.get("path") else f"{info['source']} image {info['id']}"
+        return file_name_of(info) if info.get("path") else f"{info['source']} image {info['id']}"
 
     # --- Loading -------------------------------------------------------------------------------------------------
     def load_image(self, image_id: int) -> np.ndarray:

@@ -6,12 +6,12 @@ the list of a COCO results file, one dict per detected object ("image_id", "cate
 """
 
 import itertools
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.annotated import photo_name
 from mrcnn.data.attributes import attribute_names, distinct_names, load_objects, reads_its_objects, whole_ids
 from mrcnn.data.class_lists import class_lists_of
 from mrcnn.data.dataset import Dataset
@@ -58,9 +58,8 @@ def ground_truth_from_dataset(dataset: Dataset, image_ids: Sequence[int] | None 
         else:
             objects, size = _annotations_from_masks(dataset, image_id, categories, len(annotations) + 1)
             annotations.extend(objects)
-        name = info.get("file_name") or os.path.basename(info.get("path") or "") or str(source_id)
-        images.append({"id": source_id, "file_name": name, "height": int(size[0]), "width": int(size[1]),
-                       **class_lists_of(dataset, image_id, categories)})
+        images.append({"id": source_id, "file_name": photo_name(dataset, image_id), "height": int(size[0]),
+                       "width": int(size[1]), **class_lists_of(dataset, image_id, categories)})
     names = [{"id": categories[i], "name": dataset.class_info[i]["name"]} for i in sorted(categories)]
     listed = [{"id": i, "name": name} for i, name in distinct_names(dataset).items()]
     return {"images": images, "annotations": annotations, "categories": names,

@@ -357,7 +357,7 @@ def test_a_place_that_cannot_be_written_to(tmp_path, form):
 @pytest.mark.parametrize("form", WRITERS)
 def test_two_photos_of_one_name(tmp_path, form):
     dataset = OwnDataset({"a.png": (masks_of(1, 1), [1])})
-    dataset.add_image("own", "again", "elsewhere/a.png")
+    dataset.add_image("own", "again", "elsewhere/b.png", file_name="a.png")
     dataset.prepare()
     with pytest.raises(DataError, match="a.png: two photos have this name"):
         WRITERS[form][0](dataset, tmp_path / "out")
