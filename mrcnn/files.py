@@ -14,10 +14,11 @@ from mrcnn.errors import DataError
 from mrcnn.outputs import is_claimed, note
 from mrcnn.text_files import open_text, why_no_text
 
-LEFTOVER = re.compile(r"\.(.+)\.\d+-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
+LEFTOVER = re.compile(r"\.(.+)\.(\d+)-[0-9a-f]{8}\.partial")  # of a killed process; see `_partial_path`
 # Control characters, halves of surrogate pairs, and what breaks lines or turns the direction of writing.
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 UNSAFE_IN_LINE = re.compile(rf"{UNSAFE.pattern}|[\t\n]")
+CLOCKS_APART = 2  # seconds by which times of files and of processes may differ
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # which libraries tell in errors of their own
 
 
@@ -99,19 +100,55 @@ def whole_folder_and_files(path: str | os.PathLike, *files: str | os.PathLike) -
 
 
 def remove_leftovers(folder: str | os.PathLike) -> list[str]:
-    """Remove the unfinished files that killed processes left in a folder; for a folder that nobody else writes in.
+    """Remove the unfinished files that killed processes left in a folder.
+
+    What a living process of this machine is writing stays, such as an export beside a training. Of processes of other
+    machines nothing is known: the folder is one that no other machine writes in.
 
     Returns:
         Sorted names of the files that were being written.
     """
     names = []
     for entry in os.listdir(folder):
-        leftover = LEFTOVER.fullmatch(entry)
+        leftover, path = LEFTOVER.fullmatch(entry), os.path.join(folder, entry)
         if leftover:
             with contextlib.suppress(OSError):
-                os.remove(os.path.join(folder, entry))
-                names.append(leftover[1])
+                if not _may_write(int(leftover[2]), os.lstat(path).st_mtime):
+                    os.remove(path)
+                    names.append(leftover[1])
     return sorted(names)
+
+
+def _may_write(pid, written):
+    """Whether a living process of this machine may be writing a file that was changed last at a time.
+
+    A process that began after that has the number of one that is gone, as in containers, which count from 1.
+    """
+    if os.name != "posix":
+        return False  # Windows itself keeps a file that is open, and its os.kill would end the process
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        began = _began(pid)
+        return began is not None and began <= written + CLOCKS_APART
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # of another user
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def _began(pid):
+    """When a process began, in seconds since 1970, as Linux tells it; None if it has ended.
+
+    Raises:
+        OSError, ValueError: the system does not tell it.
+    """
+    with open("/proc/stat", encoding="ascii") as file:
+        (boot,) = [int(line.split()[1]) for line in file if line.startswith("btime")]
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()  # the name before it, in brackets, may have spaces
+    return None if fields[0] in (b"Z", b"X") else boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 from full_disk import full_disk
@@ -184,6 +185,32 @@ def test_what_a_killed_process_left_is_found_and_removed(tmp_path):
     assert len(os.listdir(tmp_path)) == 4 and (tmp_path / "a.txt").read_text() == "old"
     assert remove_leftovers(tmp_path) == ["a.txt", "b.h5"]
     assert sorted(os.listdir(tmp_path)) == [".mine.partial", "a.txt"] and remove_leftovers(tmp_path) == []
+
+
+def test_what_a_living_process_is_writing_stays(tmp_path):
+    with whole_file(tmp_path / "model.onnx") as mine:
+        assert remove_leftovers(tmp_path) == [] and os.path.exists(mine)
+    assert (tmp_path / "model.onnx").exists()
+    code = ("import sys; from mrcnn.files import whole_file\n"
+            "with whole_file(sys.argv[1]) as partial: print(flush=True); input(); open(partial, 'w').write('whole')")
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a.txt")], cwd=ROOT, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        assert remove_leftovers(tmp_path) == []
+        other.communicate(b"\n")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="processes tell their begin on Linux alone")
+def test_a_number_that_another_process_has_by_now_keeps_nothing(tmp_path):
+    """In a container the process that resumes has the number of the one that was killed."""
+    left = tmp_path / f".a.h5.{os.getpid()}-0123abcd.partial"
+    left.write_text("half")
+    os.utime(left, (1e9, 1e9))
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        time.sleep(0.5)  # a zombie, whose number is still taken
+        (tmp_path / f".b.h5.{gone.pid}-0123abcd.partial").write_text("half")
+        assert remove_leftovers(tmp_path) == ["a.h5", "b.h5"]
 
 
 # --- Reading, and tables ---------------------------------------------------------------------------------------------

@@ -212,7 +212,8 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     """
     from mrcnn.training.devices import accelerator_memory
 
-    batches = model.batches(made_photos(batch, canvas, model.config.NUM_CLASSES), batch_size=batch, shuffle=False)
+    photos = made_photos(batch, canvas, model.config.NUM_CLASSES, int(model.config.IMAGE_CHANNEL_COUNT))
+    batches = model.batches(photos, batch_size=batch, shuffle=False)
     model.before_fit(batches)
     (arrays,) = batches[0]
     for _ in range(2):
@@ -226,13 +227,14 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     return {"batch": batch, "peak": peak, "seconds": seconds, "limit": gpu and gpu["limit"]}
 
 
-def made_photos(count: int, canvas: tuple[int, int], classes: int) -> object:
+def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int = 3) -> object:
     """A prepared Dataset of noise with rectangles, which are objects.
 
     Args:
         count: photos.
         canvas: their (height, width), pixels.
         classes: number, with background.
+        channels: of the network that is to take them.
     """
     import numpy as np
 
@@ -242,7 +244,7 @@ def made_photos(count: int, canvas: tuple[int, int], classes: int) -> object:
 
     class MadePhotos(Dataset):
         def load_image(self, image_id):
-            return np.random.default_rng(int(image_id)).integers(0, 256, (height, width, 3), np.uint8)
+            return np.random.default_rng(int(image_id)).integers(0, 256, (height, width, channels), np.uint8)
 
         def load_mask(self, image_id):
             rng, masks = np.random.default_rng(int(image_id)), np.zeros((height, width, OBJECTS), bool)

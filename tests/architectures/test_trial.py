@@ -96,3 +96,12 @@ def test_a_real_step_is_measured(tmp_path):
     step = trial.measured_step(trial.made_model(request, str(tmp_path)), 2, (64, 64))
     assert step["batch"] == 2 and step["peak"] > 1e8 and step["seconds"] > 0 and step["limit"] is None
     assert not list(tmp_path.iterdir())  # no run was begun
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_step_of_a_network_of_other_channels_is_measured(tmp_path, channels):
+    config = UNetSettings(NUM_CLASSES=3, NORM="group", IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=64, UNET_ENCODER="plain",
+                          UNET_CHANNELS=4, IMAGE_CHANNEL_COUNT=channels, MEAN_PIXEL=[100] * channels)
+    request = {"architecture": "unet", "config": trial.written(config)}
+    assert trial.measured_step(trial.made_model(request, str(tmp_path)), 1, (64, 64))["batch"] == 1

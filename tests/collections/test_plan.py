@@ -119,7 +119,7 @@ def test_a_folder_belongs_to_one_process_at_a_time_and_leftovers_go(tmp_path):
     finally:
         ours.send("go")
         other.join()
-    left = tmp_path / ".shard-000000.parquet.123-0123abcd.partial"
+    left = tmp_path / ".shard-000000.parquet.99999999-0123abcd.partial"
     left.write_bytes(b"half")
     with opened(str(tmp_path), "/photos", IDENTITY):
         assert not left.exists()
