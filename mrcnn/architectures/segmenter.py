@@ -30,7 +30,7 @@ from mrcnn.inference.views import network_config
 from mrcnn.ops.backends import check_backend
 from mrcnn.training import state
 from mrcnn.training.devices import devices_for
-from mrcnn.training.runs import find_last_checkpoint, folder_of, new_folder
+from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
 from mrcnn.weights.trained_with import told_of_settings
 
@@ -50,7 +50,7 @@ class Segmenter(Predictor, Trainable):
         log_dir: path of the run folder, which is made when training begins; another process may have taken a new
             run's by then, and it gets another.
         epoch: number of finished epochs.
-        checkpoint_path: pattern of the checkpoints' paths.
+        checkpoint_path: pattern of the checkpoints' paths, for checkpoint_path.format(epoch=N).
         class_names: names by class id, background first; None before training or loading tells them.
         keras_model: the graph of the mode.
         training_model, inference_model: both graphs, which share their weights.
@@ -251,7 +251,7 @@ class Segmenter(Predictor, Trainable):
             kind = re.sub(r"\W", "_", self.architecture_name().rpartition(":")[2]).lower()
             self.log_dir, pattern, self.epoch = os.path.join(self.model_dir, folder), f"{kind}_{name}_", 0
         self._run_begun = bool(known)  # else the folder is taken when training begins
-        self.checkpoint_path = os.path.join(self.log_dir, pattern + "{epoch:04d}.h5")
+        self.checkpoint_path = escaped(os.path.join(self.log_dir, pattern)) + "{epoch:04d}.h5"
 
     def find_last(self) -> str:
         """Find the last checkpoint of the newest run of this Config.NAME.

@@ -19,6 +19,7 @@ from mrcnn.drawing.curves import draw_run
 from mrcnn.errors import ConfigError, RunError
 from mrcnn.ops.forks import refuse_forked
 from mrcnn.training import state
+from mrcnn.training.abandoned import set_aside_later
 from mrcnn.training.callbacks import (
     Checkpoint,
     FollowEpoch,
@@ -32,7 +33,7 @@ from mrcnn.training.ema import MeanWeights
 from mrcnn.training.machine import warn_of_slow_precision
 from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled, warm_up_text
 from mrcnn.training.plateau import LowerOnPlateau
-from mrcnn.training.runs import claim, claim_new
+from mrcnn.training.runs import claim, claim_new, escaped
 from mrcnn.training.stages import select_layers, set_trainable_layers, warn_of_untrained_norms
 from mrcnn.training.validation import photos_note
 from mrcnn.weights.trained_with import told_of_changes
@@ -153,8 +154,7 @@ class Trainable:
 
         Raises:
             NonFiniteLoss: a loss or gradient is NaN or infinite.
-            DataError: a photo cannot be used, or training data, validation data and a loaded checkpoint name other
-                classes.
+            DataError: a photo cannot be used, or data sets and a loaded checkpoint name other classes.
             ConfigError: an argument cannot be, or settings, data set and devices do not fit each other.
             RunError: another process trains this run, or this one was forked from that of the network.
         """
@@ -162,12 +162,14 @@ class Trainable:
             raise ValueError('train() needs a model made with mode="training".')
         refuse_forked()
         learning_rate, epochs, custom = checked_arguments(learning_rate, epochs, layers, custom_callbacks)
+        stage = state.stage_of(layers, learning_rate, epochs, augmentation_name)
         if self.epoch >= epochs:
             print(f"Nothing to train: epoch {self.epoch} of {epochs} is done already.")
+            self._state = state.ended_by(self._state, stage)
             return self.history
         self.config.check()  # again: a list or dict may have been changed in place
         self._take_classes(train_dataset, val_dataset)
-        self.stage = stage = self._stage_of(layers, learning_rate, epochs, augmentation_name)
+        self.stage = stage = state.taken_up(stage, self._state, self.stage, self.epoch)
         batches = self.batches(train_dataset, augmentation=augmentation, steps=self.config.STEPS_PER_EPOCH,
                                no_augmentation_sources=no_augmentation_sources, first_epoch=self.epoch)
         validation = self._validation_of(val_dataset, train_dataset, custom)
@@ -178,18 +180,12 @@ class Trainable:
         self._take_up_state(stage, len(batches))
         with self._claimed_run():
             self._open_run(learning_rate, epochs, len(batches))
-            callbacks = self._callbacks(batches, stage, custom, val_dataset)
-            self.history = self._fit(batches, validation, epochs, callbacks)
+            self.history = self._fit(batches, validation, epochs, self._callbacks(batches, stage, custom, val_dataset))
             return self.history
 
-    def _stage_of(self, layers, learning_rate, epochs, augmentation_name):
-        """The dict of a stage that checkpoints keep, with what the loaded one knows of the same stage."""
-        stage = {"layers": layers, "learning_rate": learning_rate, "epochs": epochs,
-                 "augmentation": augmentation_name}
-        stage["first_epoch"] = state.first_epoch_of(stage, self._state, self.epoch)
-        if stage["first_epoch"] < self.epoch and "photos" in self._state["stage"]:
-            stage["photos"] = self._state["stage"]["photos"]  # of which figures are compared over its epochs
-        return stage
+    def end_stage(self) -> None:
+        """Say that the stage of the loaded checkpoint is over: `train` does not go on with it, but begins a new one."""
+        self._state = state.ended(self._state)
 
     @contextlib.contextmanager
     def _claimed_run(self):
@@ -224,7 +220,7 @@ class Trainable:
 
     def _move_run(self, folder):
         self.log_dir = folder
-        self.checkpoint_path = os.path.join(folder, os.path.basename(self.checkpoint_path))
+        self.checkpoint_path = os.path.join(escaped(folder), os.path.basename(self.checkpoint_path))
 
     def _open_run(self, learning_rate, epochs, steps):
         """Write the settings into the run folder, and say what begins; the chief does."""
@@ -232,6 +228,7 @@ class Trainable:
             return
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
+        set_aside_later(self.checkpoint_path, self.epoch)
         warn_of_unused(self.config)
         if on_processor():
             warn_of_slow_precision(self.config.PRECISION)

@@ -149,11 +149,14 @@ def left_to_do(stages: Sequence[Stage], model: Segmenter, callbacks: Sequence) -
                 if left > 0 and model.devices.chief:
                     print(f"--patience ended the stage {stages[index].layers} after epoch {model.epoch}: its other "
                           f"{left} epochs fall away.")
+                model.end_stage()
                 index, begin = index + 1, model.epoch
     for i in range(index, len(stages)):
         last_epoch = begin + begins[i + 1] - begins[i]
         if model.epoch < last_epoch:
             yield stages[i], last_epoch
+        elif i == index and model.stage is not None:
+            model.end_stage()  # else the next one, if it is equal, would be taken for it
         begin = min(last_epoch, model.epoch)
 
 
@@ -161,6 +164,8 @@ def places_of(written: dict, stages: Sequence[Stage]) -> list[int]:
     """Indices of the Stages that may be the one that a checkpoint was written in, as its state tells it."""
     same = [i for i, stage in enumerate(stages)
             if (stage.layers, stage.learning_rate) == (written["layers"], written["learning_rate"])]
+    if written.get("place") in same:
+        return [written["place"]]  # of equal ones the one that it was, however early those before it ended
     # Runs of earlier versions and of other programs name no augmentation; and it may have been changed since.
     return [i for i in same if stages[i].augment == written.get("augmentation")] or same
 

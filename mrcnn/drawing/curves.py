@@ -115,7 +115,7 @@ def _note_stage(path, stage):
                 stages = [entry for entry in json.load(file) if _is_stage(entry)]
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             stages = []  # a damaged list costs no more than marks in a figure
-    if stage is None or stage in stages:
+    if stage is None or stages[-1:] == [stage]:
         return stages
     stages = [entry for entry in stages if entry["first_epoch"] < stage["first_epoch"]] + [dict(stage)]
     write_json(path, stages)

@@ -68,7 +68,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.segmenter, self.stage = segmenter, stage
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        folder = os.path.dirname(self.segmenter.checkpoint_path)
+        folder = os.path.dirname(self.segmenter.checkpoint_path.format(epoch=0))
         names = remove_leftovers(folder)
         if names:
             print(f"Removed from {folder} what a killed process left unfinished of {', '.join(names)}.")

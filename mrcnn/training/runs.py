@@ -85,6 +85,11 @@ def folder_of(checkpoint: str | os.PathLike) -> tuple[str, str, int] | None:
     return (os.path.dirname(path), os.path.basename(path)[: -len(ENDING)], int(match.group(6))) if match else None
 
 
+def escaped(path: str) -> str:
+    """A path as a part of a pattern for str.format: names of folders may have braces."""
+    return path.replace("{", "{{").replace("}", "}}")
+
+
 def new_folder(model_dir: str | os.PathLike, name: str) -> str:
     """Path of a run folder that is not there yet: that of a later minute where another run began in this one.
 

@@ -77,7 +77,14 @@ def read_state(path: str | os.PathLike) -> dict | None:
     return state
 
 
+def stage_of(layers: str, learning_rate: float, epochs: int, augmentation: str | None) -> dict:
+    """The dict of a stage that checkpoints keep, by what `train` was asked for; `taken_up` adds where it began."""
+    return {"layers": layers, "learning_rate": learning_rate, "epochs": epochs, "augmentation": augmentation}
+
+
 def _same_stage(state, stage):
+    if state.get("ended"):
+        return False
     before = state["stage"]
     # States of earlier versions, and stages that are trained without the commands, name no augmentation.
     named = before.get("augmentation"), stage.get("augmentation")
@@ -85,9 +92,51 @@ def _same_stage(state, stage):
     return same and all(before.get(key) == stage.get(key) for key in ("layers", "learning_rate"))
 
 
+def ended(state: dict | None) -> dict | None:
+    """A state whose stage is over: the next one begins anew, though it may be equal to it."""
+    return state and {**state, "ended": True}
+
+
+def ended_by(state: dict | None, stage: dict) -> dict | None:
+    """A state after a stage that had nothing left to do: `ended` if that is the state's own, which ended just then.
+
+    States that do not tell where their stage began are left as they are, and so are those of a stage after it.
+
+    Args:
+        state: of `read_state`, or None.
+        stage: that was asked for, with "epochs", the last of it.
+    """
+    own = state and _same_stage(state, stage) and state["stage"].get("first_epoch", stage["epochs"]) < stage["epochs"]
+    return ended(state) if own and state["epoch"] == stage["epochs"] else state
+
+
 def first_epoch_of(stage: dict, state: dict | None, epoch: int) -> int:
     """The epoch at which a stage began: that of the state if it goes on in the same stage, else the one at hand."""
     return state["stage"].get("first_epoch", epoch) if state and _same_stage(state, stage) else epoch
+
+
+def taken_up(stage: dict, state: dict | None, before: dict | None, epoch: int) -> dict:
+    """A stage with where it began, and what the loaded one knows of the same stage.
+
+    Args:
+        stage: of `stage_of`.
+        state: of the loaded checkpoint; None: the stage is a new one.
+        before: the stage that was trained last; None: of none it is known.
+        epoch: number of finished epochs.
+
+    Returns:
+        The dict with "first_epoch"; with "place", how many stages of the run came before it, if that is known, by which
+        equal ones are told apart; and with "photos" of which figures are compared over its epochs.
+    """
+    first = first_epoch_of(stage, state, epoch)
+    taken = {**stage, "first_epoch": first}
+    if before is None and epoch == 0:
+        taken["place"] = 0
+    elif "place" in (before or {}):
+        taken["place"] = before["place"] + (first == epoch)
+    if first < epoch and "photos" in state["stage"]:
+        taken["photos"] = state["stage"]["photos"]
+    return taken
 
 
 def restore_state(state: dict | None, model: object, stage: dict, other: Sequence[str] = ()) -> str:

@@ -136,7 +136,7 @@ class KeepBest(keras.callbacks.Callback):
     @property
     def path(self) -> str:
         """Path of the best weights."""
-        return self.segmenter.checkpoint_path.replace("{epoch:04d}", "best")
+        return self.segmenter.checkpoint_path.replace("{epoch:04d}", "best").format()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.seen = []

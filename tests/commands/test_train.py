@@ -24,7 +24,10 @@ class Run:
     devices = SimpleNamespace(chief=True)
 
     def __init__(self, epoch=0, over=False, **stage):
-        self.epoch, self.over, self.stage = epoch, over, stage or None
+        self.epoch, self.over, self.stage, self.ended = epoch, over, stage or None, False
+
+    def end_stage(self):
+        self.ended = True
 
     def is_over(self):
         return self.over
@@ -62,6 +65,21 @@ def test_a_resumed_run_goes_on_with_its_stage():
     twice = "all:5:1e-4,heads:5:1e-3,all:5:1e-4"
     assert Run(12, **dict(late, epochs=15, first_epoch=10)).trained(twice) == [("all", 12, 15)]
     assert Run(2, **dict(late, epochs=5, first_epoch=0)).trained(twice)[1:] == [("heads", 5, 10), ("all", 10, 15)]
+
+
+def test_of_equal_stages_the_one_that_is_done_is_ended_and_none_is_done_twice():
+    twice, plain = "all:2:1e-3,all:2:1e-3", {"layers": "all", "learning_rate": 1e-3}
+    killed = Run(2, **plain, epochs=2, first_epoch=0, place=0)  # in the first epoch of the second one
+    assert killed.trained(twice) == [("all", 2, 4)] and killed.ended
+    within = Run(3, **plain, epochs=4, first_epoch=2, place=1)
+    assert within.trained(twice) == [("all", 3, 4)] and not within.ended
+    longer = Run(2, **plain, epochs=2, first_epoch=0, place=0)
+    assert longer.trained("all:4:1e-3") == [("all", 2, 4)] and not longer.ended
+    # The first one was ended early, after 3 of 10 epochs: the second is not taken for it, to be followed by a third.
+    stopped = Run(3, over=True, **plain, epochs=10, first_epoch=0, place=0)
+    assert stopped.trained("all:10:1e-3,all:10:1e-3") == [("all", 3, 13)] and stopped.ended
+    late = Run(5, **plain, epochs=13, first_epoch=3, place=1)
+    assert late.trained("all:10:1e-3,all:10:1e-3") == [("all", 5, 13)] and not late.ended
 
 
 def test_a_resumed_run_tells_the_epochs_that_patience_took(capsys):

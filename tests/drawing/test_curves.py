@@ -65,6 +65,8 @@ def test_the_curves_of_a_run_and_its_stages(tmp_path):
     for stage in (first, first, second, second, None):  # each epoch, resumes included, tells its stage again
         draw_run(str(tmp_path), stage)
     assert json.loads((tmp_path / "stages.json").read_text()) == [first, second]
+    draw_run(str(tmp_path), first)  # from an older checkpoint, before the second one began
+    assert json.loads((tmp_path / "stages.json").read_text()) == [first]
     write(tmp_path / "history.csv", HISTORY)
     draw_run(str(tmp_path), {**first, "layers": "c"})  # a run taken up again from its beginning
     assert [entry["layers"] for entry in json.loads((tmp_path / "stages.json").read_text())] == ["c"]

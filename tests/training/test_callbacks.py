@@ -98,7 +98,7 @@ def test_a_log_gets_a_line_for_each_epoch(monkeypatch):
 
 
 def test_a_run_taken_up_again_is_rid_of_what_a_killed_process_left(tmp_path, capsys):
-    for name in (".run_0004.h5.123-0123abcd.partial", ".curves.png.9-0123abcd.partial", "run_0003.h5"):
+    for name in (".run_0004.h5.99999999-0123abcd.partial", ".curves.png.99999999-0123abcd.partial", "run_0003.h5"):
         (tmp_path / name).write_text("half")
     run = SimpleNamespace(epoch=3, checkpoint_path=str(tmp_path / "run_{epoch:04d}.h5"))
     for _ in range(2):  # each stage begins so

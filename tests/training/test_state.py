@@ -4,6 +4,7 @@ import types
 import keras
 import numpy as np
 import pytest
+from killed import DiskOf
 from tiny import Squares, TinyConfig, tiny_batch
 from tiny_semantic import TinySemantic, TinySettings
 
@@ -53,6 +54,52 @@ def test_a_stage_of_another_augmentation_begins_anew():
     assert state.first_epoch_of({**stage, "epochs": 10}, written, 5) == 3
     assert state.first_epoch_of({**stage, "augmentation": "flip"}, written, 5) == 5
     assert state.first_epoch_of({**stage, "augmentation": None}, written, 5) == 3  # of no command
+
+
+def test_a_stage_that_is_done_is_over_for_an_equal_one():
+    stage = state.stage_of("all", 1e-3, 2, None)
+    written = {"epoch": 2, "stage": {**stage, "first_epoch": 0}}
+    longer = state.stage_of("all", 1e-3, 4, None)
+    assert state.first_epoch_of(longer, written, 2) == 0  # the stage is lengthened
+    assert state.first_epoch_of(longer, state.ended_by(written, stage), 2) == 2  # it had been asked for before
+    assert state.first_epoch_of(longer, state.ended(written), 2) == 2 and state.ended(None) is None
+    # Other stages that have nothing left to do say nothing of this one, and files that do not tell its begin neither.
+    second = {"epoch": 4, "stage": {**longer, "first_epoch": 2}}
+    for before in (stage, state.stage_of("heads", 1e-3, 4, None)):
+        assert state.ended_by(second, before) is second
+    older = {"epoch": 2, "stage": stage}
+    assert state.ended_by(older, stage) is older and state.ended_by(None, stage) is None
+
+
+def test_stages_of_a_run_are_counted():
+    stage = state.stage_of("all", 1e-3, 2, None)
+    first = state.taken_up(stage, None, None, 0)
+    assert first == {**stage, "first_epoch": 0, "place": 0}
+    assert state.taken_up({**stage, "epochs": 4}, None, first, 2)["place"] == 1
+    written = {"epoch": 1, "stage": {**first, "photos": {"val_loss": {}}}}
+    assert state.taken_up(stage, written, written["stage"], 1) == {**first, "photos": {"val_loss": {}}}
+    assert "place" not in state.taken_up(stage, None, None, 3)  # of a checkpoint that has no state any more
+    assert "place" not in state.taken_up(stage, None, {**stage, "first_epoch": 0}, 2)  # of an earlier version
+
+
+def rates_in(folder):
+    return [float(row["learning_rate"]) for row in read_history_rows(os.path.join(folder, "history.csv"))]
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_run_killed_as_the_second_of_two_equal_stages_begins_goes_on_as_an_unbroken_one(tmp_path, capsys):
+    settings = TinySettings(LR_SCHEDULE="cosine", IMAGES_PER_GPU=1)
+    data, whole = Squares().load(4), TinySemantic("training", settings, str(tmp_path / "whole"))
+    whole.train(data, None, 1e-3, 2, "all")
+    whole.train(data, None, 1e-3, 4, "all", custom_callbacks=[DiskOf(whole, 2, tmp_path / "killed")])
+    resumed = TinySemantic("training", settings, str(tmp_path / "killed"))
+    resumed.load_weights(resumed.find_last())
+    for epochs in (2, 4):
+        resumed.train(data, None, 1e-3, epochs, "all")
+    assert rates_in(resumed.log_dir) == rates_in(whole.log_dir) and resumed.stage == whole.stage
+    assert "New stage: the optimizer starts afresh." in capsys.readouterr().out
+    for ours, theirs in zip(resumed.training_model.weights, whole.training_model.weights):
+        np.testing.assert_allclose(np.array(ours), np.array(theirs), atol=1e-5)
 
 
 def test_the_schedule_of_a_stage_goes_by_its_epochs():
