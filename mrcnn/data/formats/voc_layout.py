@@ -6,6 +6,7 @@ import numpy as np
 
 from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
+from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 from mrcnn.text_files import open_text
@@ -82,21 +83,43 @@ def part_files(root: str | os.PathLike) -> dict[str, str]:
     return {part: found[part] for part in [*order, *(part for part in found if part not in USUAL)]}
 
 
-def listed(path: str | os.PathLike) -> list[str]:
-    """Names of photos that a list has, without ending."""
+def listed(path: str | os.PathLike, root: str | os.PathLike) -> list[str]:
+    """Names of photos that a list has, without ending; with quotes and spaces at their ends where such a photo is.
+
+    Args:
+        path: of the list.
+        root: the folder of the data set.
+
+    Raises:
+        DataError: the list cannot be read.
+    """
     try:
         with open_text(path, errors="surrogateescape") as file:
-            lines = [line.strip() for line in file]
+            lines = [line.rstrip("\n") for line in file]
     except OSError as error:
         raise DataError(f"{path}: cannot read the list of photos ({error.strerror}): check the path.") from error
-    return [line.strip('"') for line in lines if line]
+    return [name for name in (_listed_name(line, root) for line in lines) if name]
+
+
+def _listed_name(line, root):
+    """The name that a line means: as it is, without the quotes around it, or without quotes and spaces at its ends."""
+    bare = line.strip()
+    plain = bare.strip('"')
+    if plain == line:
+        return plain
+    likely = dict.fromkeys([line, *([bare[1:-1]] if bare.startswith('"') else []), plain])
+    masks = mask_folders(root) or ()
+    having = (name for name in likely if any(os.path.isfile(mask_path(folder, name)) for folder in masks))
+    photos = (name for name in likely if any(
+        os.path.isfile(os.path.join(root, PHOTOS, name + ending)) for ending in PHOTO_ENDINGS))
+    return next(having, None) or next(photos, plain)
 
 
 def parts_of_stems(root: str | os.PathLike) -> dict[str, str]:
     """{name of a photo: its part}, the first that lists it."""
     part_of = {}
     for part, path in part_files(root).items():
-        for stem in listed(path) if part not in TOGETHER else ():
+        for stem in listed(path, root) if part not in TOGETHER else ():
             part_of.setdefault(stem, part)
     return part_of
 
@@ -118,8 +141,8 @@ def stems_of(root: str | os.PathLike, split: str | None, report: Reporting, sour
     if split is not None and split not in files:
         raise DataError(f"{source}: has no part {split!r}: it has {', '.join(files) or 'none'}.")
     wholes = [os.path.join(root, LISTS, f"{name}.txt") for name in ALL]
-    whole = next((listed(path) for path in wholes if os.path.isfile(path)), [])
-    stems = list(dict.fromkeys(listed(files[split]) if split is not None else [*whole, *masks]))
+    whole = next((listed(path, root) for path in wholes if os.path.isfile(path)), [])
+    stems = list(dict.fromkeys(listed(files[split], root) if split is not None else [*whole, *masks]))
     known = set(masks)
     bare = [stem for stem in stems if stem not in known]
     if bare and len(bare) == len(stems):

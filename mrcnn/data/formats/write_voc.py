@@ -5,7 +5,9 @@ background.
 """
 
 import os
+import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -48,11 +50,11 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
     written_photos.check_target(dataset, path, photos)
     names = _checked_names([str(info["name"]) for info in dataset.class_info[1:]], path)
     image_ids = chosen_photos(dataset, image_ids)
-    targets, renamed = _of_one_folder(*written_photos.target_names(dataset, image_ids))
-    left_out, told = LeftOut(path, photos=True, pixels=True), _Told(renamed)
+    targets = _of_one_folder(written_photos.target_names(dataset, image_ids, _part))
+    left_out, told = LeftOut(path, photos=True, pixels=True), _Told(targets.renamed)
     listed = {}
     with whole_folder(path) as partial:
-        for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
+        for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets.names), start=1):
             _, size, objects = photo_and_objects(dataset, image_id, left_out)
             numbers, labels = painted(objects, size, told)
             known = known_label_map(dataset, image_id)
@@ -69,12 +71,14 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
                 progress(done, len(image_ids))
         os.makedirs(os.path.join(partial, voc_layout.LISTS))
         for part, stems in listed.items():
-            _write_lines(os.path.join(partial, voc_layout.LISTS, f"{part}.txt"), stems)
+            _write_lines(os.path.join(partial, voc_layout.LISTS, f"{part}.txt"), map(_in_list, stems))
         if told.crowds or told.ignored:
             names[1].extend([f"ignored:{_colour_text(IGNORED)}::"] if names[0] == LABELMAP else [])
         _write_lines(os.path.join(partial, names[0]), names[1])
     left_out.warn()
     told.warn(path)
+    targets.warn(path)
+    _tell_parts([dataset.image_info[i].get("split") for i in image_ids], path)
     return written_photos.sentence(os.path.join(path, voc_layout.PHOTOS), photos)
 
 
@@ -138,18 +142,39 @@ def _colour_text(label):
     return ",".join(map(str, voc_colours()[label]))
 
 
-def _of_one_folder(targets, renamed):
+def _of_one_folder(targets):
     """Targets with names that differ over all parts, which are in one folder here."""
-    taken, made = set(), []
-    for part, name in targets:
+    taken, made, renamed = set(), [], targets.renamed
+    for part, name in targets.names:
         stem, ending = os.path.splitext(name)
         key = stem
-        while key in taken:
+        while written_photos.same_file(key) in taken:
             key = f"{key}_{part or 'photo'}"
-        taken.add(key)
+        taken.add(written_photos.same_file(key))
         renamed += key != stem
         made.append((part, key + ending))
-    return made, renamed
+    return targets._replace(names=made, renamed=renamed)
+
+
+def _part(part):
+    """The part of a photo as the name of a list, which is read in small letters; None if it has none."""
+    name = re.sub(r"[/\\\0\r\n]|^\.", "_", str(part or "").lower())
+    return voc_layout.ALIASES.get(name, name) or None
+
+
+def _tell_parts(parts, path):
+    """Warn of photos whose part cannot be the name of a list."""
+    others = Counter(str(part) for part in parts if _part(part) and str(part).lower() not in (
+        _part(part), *voc_layout.ALIASES))
+    if others:
+        first = min(others)
+        warnings.warn(f"{path}: {sum(others.values())} photos are of a part that no file can be called after (first: "
+                      f"{first!r} is {_part(first)!r}): go by the new names.", stacklevel=3)
+
+
+def _in_list(stem):
+    """The name of a photo as lists have it: in quotes, as datumaro's are, where spaces at its ends would be lost."""
+    return stem if stem == stem.strip() else f'"{stem}"'
 
 
 def _save(path, values):
@@ -160,7 +185,8 @@ def _save(path, values):
     image = Image.fromarray(values)
     if values.dtype == np.uint8:
         image.putpalette(np.array(voc_colours(), np.uint8).ravel().tolist())
-    image.save(path)
+    with open(path, "xb") as file:  # never over the mask of another photo
+        image.save(file, "PNG")
 
 
 def _write_lines(path, lines):
@@ -182,7 +208,8 @@ class _Told:
             "{} objects are hidden by smaller ones and left out": self.hidden,
             "{} crowds are void pixels, neither a class nor background": self.crowds,
             "the attributes of {} objects are left out: the form has none": self.attributes,
-            "{} photos are called otherwise, for another has the same name but for its ending or part": self.renamed,
+            "{} photos are called otherwise, for another has the same name but for its ending, case or part":
+                self.renamed,
         }
         for line, number in lines.items():
             if number:

@@ -7,6 +7,7 @@ that the same masks are read back here; a tool that draws such lines has them a 
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -16,9 +17,12 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import written_photos
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
+from mrcnn.data.formats.yolo_files import IMAGES, LABELS
+from mrcnn.data.formats.yolo_layout import PARTS
 from mrcnn.errors import DataError
 from mrcnn.files import whole_folder
 
+KNOWN = {**PARTS, "training": "train", "testing": "test"}  # names of parts: those that they have in YOLO
 DIGITS = 9  # significant; a corner moves by less than a thousandth of a pixel
 
 
@@ -26,8 +30,9 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
                progress: Callable | None = None, photos: str = "copy") -> str:
     """Write a data set as a folder of YOLO segmentation, its photos with it.
 
-    Photos go to the part that they have as "split" in `image_info`, else to train. What the form cannot hold is told
-    with its number: crowds, attributes, objects whose mask is drawn otherwise.
+    Photos go to the part that they have as "split" in `image_info`; those of none, or of a part that is neither train,
+    val nor test, go to train. What the form cannot hold is told with its number: crowds, attributes, other parts,
+    objects whose mask is drawn otherwise.
 
     Args:
         dataset: prepared Dataset.
@@ -44,33 +49,47 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
     """
     written_photos.check_target(dataset, path, photos)
     image_ids = chosen_photos(dataset, image_ids)
-    targets, renamed = written_photos.target_names(dataset, image_ids)
-    left_out, told = LeftOut(path, photos=True), _Told(renamed)
+    targets = written_photos.target_names(dataset, image_ids, _part, (IMAGES,))
+    left_out, told = LeftOut(path, photos=True), _Told(targets.renamed)
     with whole_folder(path) as partial:
-        for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets), start=1):
-            part = part or written_photos.TRAIN
+        for done, (image_id, (part, name)) in enumerate(zip(image_ids, targets.names), start=1):
             _, size, objects = photo_and_objects(dataset, image_id, left_out)
             kept = [entry for entry in objects if not entry.crowd]
             left_out.crowds += len(objects) - len(kept)
-            written_photos.write_photo(dataset, image_id, os.path.join(partial, "images", part, name), photos)
-            label = os.path.join(partial, "labels", part, f"{os.path.splitext(name)[0]}.txt")
+            written_photos.write_photo(dataset, image_id, os.path.join(partial, IMAGES, part, name), photos)
+            label = os.path.join(partial, LABELS, part, f"{os.path.splitext(name)[0]}.txt")
             os.makedirs(os.path.dirname(label), exist_ok=True)
-            with open(label, "w", encoding="ascii") as file:
+            with open(label, "x", encoding="ascii") as file:
                 file.writelines(_row(entry, size, told) for entry in kept)
             if progress:
                 progress(done, len(image_ids))
-        parts = list(dict.fromkeys(part or written_photos.TRAIN for part, _ in targets))
+        parts = list(dict.fromkeys(part for part, _ in targets.names))
         with open(os.path.join(partial, "data.yaml"), "w", encoding="utf-8") as file:
             file.write(_settings(parts, [str(info["name"]) for info in dataset.class_info[1:]]))
     left_out.warn()
     told.warn(path, parts)
-    return written_photos.sentence(os.path.join(path, "images"), photos)
+    targets.warn(path)
+    _tell_parts([dataset.image_info[i].get("split") for i in image_ids], path)
+    return written_photos.sentence(os.path.join(path, IMAGES), photos)
+
+
+def _part(part):
+    """The part in which photos of a part are written."""
+    return KNOWN.get(str(part).lower(), written_photos.TRAIN)
+
+
+def _tell_parts(parts, path):
+    """Warn of photos whose part YOLO does not know."""
+    others = Counter(str(part) for part in parts if part and str(part).lower() not in KNOWN)
+    if others:
+        names = ", ".join(map(repr, sorted(others)[:3])) + (", ..." if len(others) > 3 else "")
+        warnings.warn(f"{path}: {sum(others.values())} photos of part {names} are written to train, for YOLO knows "
+                      "train, val and test alone: --split FILE (made by `data split`) gives them others.", stacklevel=3)
 
 
 def _settings(parts, names):
     """Text of the data.yaml, whose folder is that of its paths."""
-    order = [part for part in ("train", "val", "test") if part in parts]
-    lines = [f"{part}: images/{part}" for part in [*order, *(part for part in parts if part not in order)]]
+    lines = [f"{part}: {IMAGES}/{part}" for part in dict.fromkeys(PARTS.values()) if part in parts]
     return "\n".join([*lines, f"nc: {len(names)}", "names:",
                       *(f"  {i}: {_quoted(name)}" for i, name in enumerate(names))]) + "\n"
 
@@ -131,7 +150,8 @@ class _Told:
             "other tools may draw a pixel wide": self.joined,
             "{} objects are drawn otherwise than they were: look at them by `data show`": self.changed,
             "the attributes of {} objects are left out: the form has none": self.attributes,
-            "{} photos are called after their endings too, for another has the same name but for it": self.renamed,
+            "{} photos are called after their endings too, for another has the same name but for it or for case":
+                self.renamed,
         }
         for line, number in lines.items():
             if number:

@@ -131,15 +131,26 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
     image_ids = chosen_photos(dataset, image_ids)
     own = is_users_own(dataset, "load_image")
     held = [i for i in image_ids if own or dataset.image_info[i].get("embedded")]
+    written = set()
     for image_id in image_ids if held else ():
         with named_errors(dataset, image_id):
             data = png_bytes(checked_photo(dataset, image_id)) if own else dataset.photo_bytes(image_id)
             if data is None:
                 with open(dataset.image_info[image_id]["path"], "rb") as file:
                     data = file.read()
-        with whole_file(os.path.join(folder, photo_name(dataset, image_id))) as partial, open(partial, "wb") as file:
+        path = os.path.join(folder, photo_name(dataset, image_id))
+        if os.path.exists(path) and _key(path) in written:
+            raise DataError(f"{path}: two photos take this name on this disk: rename one.")
+        with whole_file(path) as partial, open(partial, "wb") as file:
             file.write(data)
+        written.add(_key(path))
     return len(held)
+
+
+def _key(path):
+    """What tells a file from all others, whatever it is called."""
+    stat = os.stat(path)
+    return stat.st_dev, stat.st_ino
 
 
 def rle_to_encoded_pixels(rle: dict) -> str:

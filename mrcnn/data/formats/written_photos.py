@@ -2,7 +2,11 @@
 
 import io
 import os
-from collections.abc import Collection
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,35 +20,69 @@ from mrcnn.errors import DataError
 WAYS = ("copy", "link")
 TRAIN, VAL = "train", "val"
 LEADING = ("images", "JPEGImages", "train", "val", "valid", "test")  # folders that tell no photo from another
+INSTEAD = "photos"  # of a folder whose name has a meaning in the form
 
 
-def target_names(dataset: Dataset, image_ids: Collection[int]) -> tuple[list[tuple[str | None, str]], int]:
+class Targets(NamedTuple):
+    """Where photos are written.
+
+    Attributes:
+        names: list of (part or None, name with forward slashes), of which no two are one file on any disk.
+        renamed: number of photos that are called otherwise, for another has the same name but for its ending.
+        unread: list of (name, name that is written) of photos whose own name readers pass over, or misread.
+    """
+
+    names: list[tuple[str | None, str]]
+    renamed: int
+    unread: list[tuple[str, str]]
+
+    def warn(self, path: str | os.PathLike) -> None:
+        """Warn of the photos in `unread`."""
+        if self.unread:
+            old, new = self.unread[0]
+            warnings.warn(f"{path}: {len(self.unread)} photos are called otherwise, for readers pass over their own "
+                          f"names or misread them (first: {old!r} is {new!r}): go by the new names.", stacklevel=3)
+
+
+def target_names(dataset: Dataset, image_ids: Collection[int],
+                 part_of: Callable[[str | None], str | None] = lambda part: part,
+                 reserved: Collection[str] = ()) -> Targets:
     """Names that photos have in the folder that is written, ordered as `image_ids`.
 
     Leading folders of a layout, such as images/train, are taken off where the rest tells the photos of a part apart. Of
-    two photos that differ in nothing but the ending, the second is called after it too, as in a_png.png.
+    two photos that differ in nothing but the ending, or the case of letters, the second is called after it too, as in
+    a_png.png.
 
     Args:
         dataset: prepared Dataset.
         image_ids: ids in the data set.
+        part_of: gives the part in which the photos of a part are written.
+        reserved: names of folders that have a meaning in the form: INSTEAD takes their place.
 
     Returns:
-        (list of (part or None, name with forward slashes), number of photos that were called otherwise).
+        Targets.
     """
     given = [_safe(photo_name(dataset, i)) for i in image_ids]
-    parts = [dataset.image_info[i].get("split") for i in image_ids]
+    parts = [part_of(dataset.image_info[i].get("split")) for i in image_ids]
     short = [_without_leading(name) for name in given]
     named = short if len(set(zip(parts, short))) == len(short) else given
-    taken, targets, renamed = set(), [], 0
+    taken, targets, renamed, unread = set(), [], 0, []
     for part, name in zip(parts, named):
-        stem, ending = os.path.splitext(name)
+        readable = _readable(name, reserved)
+        stem, ending = os.path.splitext(readable)
         key = stem
-        while (part, key) in taken:
+        while (part, same_file(key)) in taken:
             key = f"{key}_{ending[1:] or 'photo'}"
-        taken.add((part, key))
+        taken.add((part, same_file(key)))
         renamed += key != stem
+        unread += [(name, key + ending)] if readable != name else []
         targets.append((part, key + ending))
-    return targets, renamed
+    return Targets(targets, renamed, unread)
+
+
+def same_file(name: str) -> str:
+    """What names have in common that are one file on some disk: they differ in case, or in composed letters."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> str:
@@ -76,7 +114,7 @@ def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> st
                 data = file.read()
         if data is None:
             return _write_pixels(checked_photo(dataset, image_id), target)
-    with open(target, "wb") as file:
+    with open(target, "xb") as file:  # never over another photo
         file.write(data)
     return target
 
@@ -98,7 +136,7 @@ def sentence(folder: str, photos: str) -> str:
 
 def _write_pixels(pixels, target):
     target = f"{os.path.splitext(target)[0]}.png"
-    with open(target, "wb") as file:
+    with open(target, "xb") as file:
         file.write(png_bytes(pixels))
     return target
 
@@ -117,6 +155,13 @@ def _safe(name):
     parts = [part for part in name.replace(os.sep, "/").split("/") if part not in ("", ".", "..")]
     name = "/".join(parts) or "photo"
     return name if os.path.splitext(name)[1].lower() in PHOTO_ENDINGS else f"{name}.png"
+
+
+def _readable(name, reserved):
+    """A name without dots in front, by which files are hidden, ends of lines, and folders that have another meaning."""
+    *folders, file = re.sub(r"[\r\n]", "_", name).split("/")
+    folders = [INSTEAD if folder in reserved else folder for folder in folders]
+    return "/".join(f"_{part[1:]}" if part.startswith(".") else part for part in [*folders, file])
 
 
 def _without_leading(name):

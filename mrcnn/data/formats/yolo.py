@@ -21,6 +21,7 @@ from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
 
 FORMAT = "yolo"
+PASSED_OVER = "of data.yaml that names photos, but neither train, val nor test: left out; call it so to read them"
 
 
 def recognises(path: str | os.PathLike) -> bool:
@@ -73,10 +74,14 @@ class YoloDataset(AnnotatedDataset):
             raise DataError(f"{annotations}: has no part {split!r}: {has}.")
         for note in layout.notes:
             self.note(*note)
+        for key in yolo_files.passed_over(layout):
+            self.note("key", PASSED_OVER, key)
         self._register_classes(layout.names)
         folder = PhotoFolder(images or layout.root, self.note)
         labels = yolo_files.LabelFiles(layout.root)
         entries, missing = self._listed(layout, labels, folder, split, bool(images))
+        for place in labels.without:
+            self._tell_without(place, annotations, bool(entries or missing))
         if entries and not labels.found:
             raise DataError(
                 f"{annotations}: none of {len(entries)} photos has a text file of labels (first: {entries[0][0].photo})"
@@ -86,6 +91,15 @@ class YoloDataset(AnnotatedDataset):
         self.missing_photos(annotations, folder.path, missing, len(entries) + len(missing))
         self.finish_loading(annotations)
         return self
+
+    def _tell_without(self, place, annotations, others):
+        """Note a folder without label files, by which photos are looked for; raise DataError if there are no others."""
+        what = "has no text files of labels" if os.path.isdir(place) else "no such folder of labels"
+        if not others:
+            raise DataError(f"{place}: {what}, though {annotations} names it or its photos: give the data.yaml "
+                            "that lies above the labels, or correct its paths.")
+        self.note("folder", "of data.yaml without text files of labels, by which photos are found in --images: its "
+                  "photos are left out; put the text files there", place)
 
     def _note_labels(self, layout, labels):
         """Note label files that belong to two photos, to none, or only nearly to one."""
@@ -144,8 +158,12 @@ class YoloDataset(AnnotatedDataset):
                                 "or give the folder of the photos (images=, --images).")
             names = yolo_files.photos_below(source, labels.root)
             return [yolo_files.Entry(name, labels.find(name)) for name in names], []
-        place = yolo_files.label_folder(source)
-        return self._by_labels(yolo_files.labels_below(place), place, labels, folder)
+        for place in yolo_files.label_folders(source, labels.root):
+            paths = yolo_files.labels_below(place)
+            if paths:
+                return self._by_labels(paths, place, labels, folder)
+        labels.without.append(yolo_files.label_folders(source, labels.root)[0])
+        return [], []
 
     def _of_list(self, source, labels, folder):
         entries, lacking = [], {}

@@ -1,12 +1,13 @@
 """The photos of a YOLO data set and the label file of each, listed folder by folder."""
 
+import itertools
 import os
 from typing import NamedTuple
 
-from mrcnn.data.formats.yolo_layout import NAMES, components
+from mrcnn.data.formats.yolo_layout import HEAD, LOOKED_AT, NAMES, Layout, components
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
-from mrcnn.text_files import open_text
+from mrcnn.text_files import as_utf8, open_text
 
 IMAGES, LABELS = "images", "labels"
 MOST_PHOTOS = 10_000_000
@@ -32,11 +33,12 @@ class LabelFiles:
         shared: names of photos whose file is that of another photo too, which differs in the ending.
         alike: names of photos whose file is called as they are but for the case of letters.
         found: number of label files that were found.
+        without: folders that a data.yaml names and that have no label files, where photos are looked for by these.
     """
 
     def __init__(self, root: str) -> None:
         self.root, self.twice, self.found = root, [], 0
-        self.shared, self.alike = [], []
+        self.shared, self.alike, self.without = [], [], []
         self._names, self._places, self._cases, self._used = {}, {}, {}, {}
 
     def find(self, name: str) -> str | None:
@@ -150,28 +152,78 @@ def listed_names(path: str, root: str) -> list[list[str]]:
         if os.path.getsize(path) > LARGEST_LIST:
             raise DataError(f"{path}: more than {LARGEST_LIST} bytes, which no list of photos has: give another.")
         with open_text(path, errors="surrogateescape") as file:
-            lines = [line.strip() for line in file]
+            lines = [line.rstrip("\n") for line in file]
     except OSError as error:
         raise DataError(f"{path}: cannot read the list of photos ({error.strerror}): check the path.") from error
     places, names = dict.fromkeys([os.path.dirname(os.path.abspath(path)), root]), []
     for line in lines:
-        text = line.replace("\\", "/")
+        text = line.strip().replace("\\", "/")
         if not text or text.startswith("#"):
             continue
         likely = []
-        for place in places:
-            name = os.path.normpath(os.path.join(place, text))
-            if name.startswith(root + os.sep):
-                likely.append(name[len(root) + 1:].replace(os.sep, "/"))
+        for meant in (line.replace("\\", "/"), text):  # a name may begin with a space
+            for place in places:
+                name = os.path.normpath(os.path.join(place, meant))
+                if name.startswith(root + os.sep):
+                    likely.append(name[len(root) + 1:].replace(os.sep, "/"))
         likely.append("/".join(components(text)))
         names.append([name for name in dict.fromkeys(likely) if name])
     return [likely for likely in names if likely]
 
 
-def label_folder(folder: str) -> str:
-    """The folder of labels that goes with a folder of photos: its last images/ replaced by labels/."""
+def label_folders(folder: str, root: str) -> list[str]:
+    """Where the labels of a folder of photos may lie, the likeliest first.
+
+    Args:
+        folder: of the photos, in the root.
+        root: the folder of the data set. A folder above it that is called images counts for the last alone.
+    """
+    below = os.path.normpath(os.path.join(root, _label_folder(os.path.relpath(folder, root))))
+    return list(dict.fromkeys([below, folder, _label_folder(folder)]))
+
+
+def _label_folder(folder):
+    """A folder with its last images/ replaced by labels/."""
     parts = folder.split(os.sep)
     if IMAGES not in parts:
         return folder
     last = len(parts) - 1 - parts[::-1].index(IMAGES)
     return os.sep.join([*parts[:last], LABELS, *parts[last + 1:]])
+
+
+def passed_over(layout: Layout) -> list[str]:
+    """Keys of a data.yaml that name photos, or labels, of a part that is none here, each as "key: value".
+
+    Folders with what the parts of the data set have, in whole or in part, are not among them.
+    """
+    sources = [source for sources in layout.parts.values() for source in sources]
+    known = [place for source in sources for place in label_folders(source, layout.root)]
+    told = []
+    for key, paths in layout.others.items():
+        for path in paths:
+            apart = not any(_holds(path, place) or _holds(place, path) for place in known)
+            found = apart and (_lists_photos(path) or any(map(_has_samples, label_folders(path, layout.root))))
+            told += [key] if found and key not in told else []
+    return told
+
+
+def _holds(folder, path):
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
+
+
+def _has_samples(folder):
+    """Whether photos or label files are in a folder, or in the first LOOKED_AT folders of it."""
+    return any(name.lower().endswith(PHOTO_ENDINGS) or _is_label(name)
+               for _, _, names in itertools.islice(os.walk(folder), LOOKED_AT) for name in names)
+
+
+def _lists_photos(path):
+    """Whether the first lines of a text file are names of photos."""
+    if not path.lower().endswith(".txt"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            lines = as_utf8(file.read(HEAD)).lower().split(b"\n")
+    except OSError:
+        return False
+    return any(line.strip().endswith(tuple(map(str.encode, PHOTO_ENDINGS))) for line in lines[:LOOKED_AT])

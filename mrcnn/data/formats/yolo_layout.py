@@ -19,6 +19,7 @@ SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data")
 NAMES = ("classes.txt", "obj.names", "labels.txt")
 # Key of data.yaml or obj.data: the part that it names.
 PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+OWN = ("path", "names", "nc", "classes")  # keys of data.yaml that name no part
 ROW = re.compile(rb"\s*\d+(\.0+)?(\s+[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?){4,}\s*")
 HEAD = 1 << 16  # bytes of a file by which it is recognised
 LOOKED_AT = 20  # text files of a folder by which it is recognised
@@ -34,12 +35,14 @@ class Layout(NamedTuple):
         names: {index: name} of the classes, None if nothing tells them.
         parts: {part: list of paths of folders and of lists of photos}; empty if it has no parts.
         notes: list of (what, how, first) of what is taken otherwise than written.
+        others: {"key: value" of the data.yaml that is no part: list of paths in its folder that it may mean}.
     """
 
     root: str
     names: dict[int, str] | None
     parts: dict[str, list[str]]
     notes: list[tuple[str, str, str]]
+    others: dict[str, list[str]] = {}
 
 
 # --- Recognising -----------------------------------------------------------------------------------------------------
@@ -138,7 +141,20 @@ def read_layout(path: str | os.PathLike, names: str | os.PathLike | None = None)
         raise DataError(f"{file}: names neither train, val nor test: say where the photos are.")
     known = given or (_darknet_names(settings.get("names"), bases, file) if darknet
                       else _names(settings, file, notes))
-    return Layout(_root(parts, bases[0], here, notes), known, parts, notes)
+    return Layout(_root(parts, bases[0], here, notes), known, parts, notes, _others(settings, bases))
+
+
+def _others(settings, bases):
+    """{"key: value": paths that it may mean} of the keys of a data.yaml that are no parts."""
+    others = {}
+    for key, value in settings.items():
+        for text in value if isinstance(value, list) and key not in OWN else [value]:
+            if key in PARTS or key in OWN or not isinstance(text, str) or not text or "\0" in text:
+                continue
+            paths = [os.path.normpath(os.path.join(base, text.replace("\\", "/"))) for base in bases]
+            inside = [path for path, base in zip(paths, bases) if path.startswith(os.path.join(base, ""))]
+            others[f"{key}: {text}"] = inside
+    return others
 
 
 def _bare_layout(path, given):

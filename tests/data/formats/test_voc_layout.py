@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from mrcnn.data.formats.label_colours import voc_colours
-from mrcnn.data.formats.voc_layout import find_root, object_numbers, part_files
+from mrcnn.data.formats.voc_layout import find_root, listed, object_numbers, part_files
 from tests.voc_files import object_mask, save_colours, write_voc
 
 
@@ -26,3 +26,13 @@ def test_numbers_of_objects_in_colours(tmp_path):
     np.testing.assert_array_equal(object_numbers(path), np.where(mask == 2, 256, mask.astype(int)))
     Image.fromarray(mask.astype(np.uint16) * 200).save(path)
     np.testing.assert_array_equal(object_numbers(path), mask.astype(int) * 200)
+
+
+def test_names_of_lists_with_spaces_and_quotes(tmp_path):
+    lines = ["a ", " b", '"c d"', '"e "', '"f"', "  g", "h", '""', " "]
+    write_voc(tmp_path, ("a", " b", "c d", "e ", '"f"', "g", "h"), {"train": lines})
+    write_voc(tmp_path, photos=False, lists={"val": [" bare "]})
+    (tmp_path / "JPEGImages" / " bare .jpg").touch()
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    assert listed(lists / "train.txt", tmp_path) == ["a", " b", "c d", "e ", '"f"', "g", "h"]
+    assert listed(lists / "val.txt", tmp_path) == [" bare "]

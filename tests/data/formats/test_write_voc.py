@@ -103,3 +103,34 @@ def test_another_program_reads_the_same_objects(tmp_path):
         found = {mask.label: np.asarray(mask.image) for mask in read.get(name, "default").annotations}
         for label, mask in masks.items():
             np.testing.assert_array_equal(found[label], mask)
+
+
+def test_names_and_parts_that_lists_would_lose(tmp_path):
+    names = ("IMG 1 .jpg", " b.jpg", '"c".jpg', ".d.jpg", "x/ e .jpg")
+    dataset = Masks({name: ([shape((2, i, 9, i + 3))], [1]) for i, name in enumerate(names)})
+    for info, part in zip(dataset.image_info, ("train", "train", "Train", "a/b", "../c")):
+        info["split"] = part
+    with pytest.warns(UserWarning) as told:
+        write_voc(dataset, tmp_path / "out")
+    text = " ".join(str(warning.message) for warning in told)
+    assert "2 photos are of a part that no file can be called after (first: '../c' is '_._c')" in text
+    assert "1 photos are called otherwise, for readers pass over" in text and len(told) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read = open_dataset(tmp_path / "out")
+        (part,) = (open_dataset(tmp_path / "out", split=name) for name in ["train"])
+    assert {read.file_name(i): (info["split"], np.flatnonzero(read.load_mask(i)[0].any(axis=(0, 2))).tolist()[0])
+            for i, info in enumerate(read.image_info)} == {
+        "IMG 1 .png": ("train", 0), " b.png": ("train", 1), '"c".png': ("train", 2), "_d.png": ("a_b", 3),
+        "x/ e .png": ("_._c", 4)}
+    assert [part.file_name(i) for i in part.image_ids] == ["IMG 1 .png", " b.png", '"c".png']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+
+
+def test_photos_that_differ_in_case_are_two_files_on_any_disk(tmp_path):
+    dataset = Masks({"train/a.jpg": ([PLAIN], [1]), "val/A.jpg": ([PLAIN], [1])})
+    for info in dataset.image_info:
+        info["split"] = info["id"].split("/")[0]
+    with pytest.warns(UserWarning, match="1 photos are called otherwise, for another has the same name but for"):
+        write_voc(dataset, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out" / "JPEGImages").iterdir()) == ["A_val.png", "a.png"]

@@ -161,3 +161,54 @@ def test_another_program_reads_the_same_objects(tmp_path):
         grown = own | np.roll(own, 1, 0) | np.roll(own, 1, 1) | np.roll(own, (1, 1), (0, 1))
         grown[5:11, 5:13] = True
         assert (own <= mask).all() and (mask <= grown).all()
+
+
+def read_back(dataset, folder):
+    """{name: columns that the objects of the photo hold} of what is written and read again."""
+    write_yolo(dataset, folder)
+    read = open_dataset(folder)
+    return {read.file_name(i): np.flatnonzero(read.load_mask(i)[0].any(axis=(0, 2))).tolist() for i in read.image_ids}
+
+
+@pytest.mark.filterwarnings("ignore:.*has no part val")
+@pytest.mark.parametrize("photos", [
+    {"train/a.jpg": "train", "a.jpg": None},
+    {"images/1.jpg": "train", "1.jpg": None, "val/1.jpg": "default"},
+    {"train/a.jpg": "Training", "a.jpg": "train"},
+    {"train/a.jpg": "train", "A.JPG": None},
+])
+def test_no_photo_takes_the_place_of_another_part(tmp_path, photos):
+    dataset = Masks({name: ([shape((2, i, 9, i + 3))], [1]) for i, name in enumerate(photos)})
+    for info, part in zip(dataset.image_info, photos.values()):
+        info.update({"split": part} if part else {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = read_back(dataset, tmp_path / "out")
+    assert sorted(found.values()) == [[i, i + 1, i + 2] for i in range(len(photos))]
+
+
+@pytest.mark.filterwarnings("ignore:.*has no part val")
+def test_photos_in_folders_called_images_keep_their_labels(tmp_path):
+    names = ("setA/images/1.jpg", "setA/photos/1.jpg", "images/x/images/images/2.jpg", "labels/3.jpg", ".s/4.jpg")
+    dataset = Masks({name: ([shape((2, i, 9, i + 3))], [1]) for i, name in enumerate(names)})
+    with pytest.warns(UserWarning) as told:
+        found = read_back(dataset, tmp_path / "out")
+    text = " ".join(str(warning.message) for warning in told)
+    assert "3 photos are called otherwise, for readers pass over their own" in text
+    assert found == {"images/train/setA/photos/1.png": [0, 1, 2], "images/train/setA/photos/1_jpg.png": [1, 2, 3],
+                     "images/train/x/photos/photos/2.png": [2, 3, 4], "images/train/labels/3.png": [3, 4, 5],
+                     "images/train/_s/4.png": [4, 5, 6]}
+
+
+def test_parts_that_yolo_does_not_know_are_told_and_read_back(tmp_path):
+    parts = ("default", "Validation", "../x", "testing", "train")
+    dataset = Masks({f"{i}.jpg": ([PLAIN], [1]) for i in range(5)})
+    for info, part in zip(dataset.image_info, parts):
+        info["split"] = part
+    with pytest.warns(UserWarning, match="2 photos of part '../x', 'default' are written to train.*--split FILE"):
+        write_yolo(dataset, tmp_path / "out")
+    text = (tmp_path / "out" / "data.yaml").read_text()
+    assert text.startswith("train: images/train\nval: images/val\ntest: images/test\nnc: 2\n")
+    read = open_dataset(tmp_path / "out")
+    assert [info["split"] for info in read.image_info] == ["train"] * 3 + ["val", "test"]
+    assert os.listdir(tmp_path) == ["out"]

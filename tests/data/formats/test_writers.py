@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from mrcnn.data.annotated import select
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import open_dataset, recognise
-from mrcnn.data.formats.writers import rle_to_encoded_pixels, write_coco, write_imaterialist
+from mrcnn.data.formats.writers import rle_to_encoded_pixels, write_coco, write_embedded_photos, write_imaterialist
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
@@ -376,3 +376,18 @@ def test_clothing_co_parsing_from_form_to_form(tmp_path):
         read_again, found_ids = last.load_rles(image_id)
         assert [rle["counts"] for rle in read_again] == [rle["counts"] for rle in rles] and len(rles)
         assert found_ids.tolist() == class_ids.tolist()
+
+
+def test_embedded_photos_of_one_file_are_not_written_over_each_other(tmp_path):
+    class Held(Dataset):
+        def photo_bytes(self, image_id):
+            return b"%d" % image_id
+
+    dataset = Held()
+    for name in ("a.jpg", "b.jpg", "./a.jpg"):
+        dataset.add_image("own", name, None, file_name=name, embedded=True)
+    dataset.prepare()
+    assert write_embedded_photos(dataset, tmp_path, [0, 1]) == 2 == write_embedded_photos(dataset, tmp_path, [0, 1])
+    with pytest.raises(DataError, match="a.jpg: two photos take this name on this disk: rename one"):
+        write_embedded_photos(dataset, tmp_path)
+    assert (tmp_path / "a.jpg").read_bytes() == b"0"

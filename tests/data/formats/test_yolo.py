@@ -289,3 +289,47 @@ def test_lists_of_another_machine_and_photos_elsewhere(tmp_path):
     write_tree(tmp_path / "photos", {"a.jpg": None})
     dataset = open_dataset(path, tmp_path / "photos")
     assert names_of(dataset) == ["a.jpg"] and dataset.object_count(0)
+
+
+@pytest.mark.parametrize("settings, told", [
+    ("train: images/train\ndefault: images/default\n", ["default: images/default"]),
+    ("train: images/train\nTrain: [images/default]\n", ["Train: images/default"]),
+    ("train: images/train\nextra: extra.txt\nnotes: readme.txt\n", ["extra: extra.txt"]),
+    ("train: images/train\nroot: images\nlabels: labels/train\nsame: images/train\nupper: ../\nbackup: none\n"
+     "site: https://x.y/z\n", []),
+    ("train: [images/train, images/default]\nextra: images/default\n", []),
+])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_parts_that_are_passed_over_are_told(tmp_path, settings, told, elsewhere):
+    write_tree(tmp_path / "set", {
+        "data.yaml": f"{settings}names: [shoe, shirt]\n", "labels/train/a.txt": ROWS, "labels/default/b.txt": ROWS,
+        "extra.txt": "images/default/b.jpg\n", "readme.txt": "of us\n"})
+    photos = tmp_path / ("photos" if elsewhere else "set/images")
+    write_tree(photos, {f"{name}.jpg": None for name in (("a", "b") if elsewhere else ("train/a", "default/b"))})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = open_dataset(tmp_path / "set", photos if elsewhere else None)
+    assert [note.first for note in dataset.notes if note.how.startswith("of data.yaml that names photos")] == told
+
+
+@pytest.mark.parametrize("above", ["images/set", "other/set"])
+@pytest.mark.parametrize("train, label", [("train", "train/a.txt"), ("images/train", "labels/train/a.txt"),
+                                          ("images/train", "images/train/a.txt"), (".", "a.txt")])
+def test_folders_above_the_data_set_may_be_called_images(tmp_path, above, train, label):
+    write_tree(tmp_path / above, {"data.yaml": f"train: {train}\nnames: [shoe, shirt]\n", label: ROWS})
+    write_tree(tmp_path / "photos", {"a.jpg": None})
+    dataset = open_dataset(tmp_path / above, tmp_path / "photos")
+    assert names_of(dataset) == ["a.jpg"] and dataset.load_mask(0)[1].tolist() == [2, 1]
+
+
+def test_folders_without_labels_for_photos_elsewhere_are_told(tmp_path):
+    write_tree(tmp_path / "set", {"data.yaml": "train: images/train\nval: images/val\nnames: [shoe, shirt]\n",
+                                  "labels/train/a.txt": ROWS, "labels/val/classes.txt": "shoe"})
+    write_tree(tmp_path / "photos", {"a.jpg": None})
+    with pytest.warns(UserWarning, match="1 folder of data.yaml without text files of labels.*labels/val"):
+        assert names_of(open_dataset(tmp_path / "set", tmp_path / "photos")) == ["a.jpg"]
+    with pytest.raises(DataError, match="labels/val: has no text files of labels, though .*set names it"):
+        open_dataset(tmp_path / "set", tmp_path / "photos", split="val")
+    (tmp_path / "set/labels").rename(tmp_path / "set/moved")
+    with pytest.raises(DataError, match="labels/train: no such folder of labels, though .*set names it"):
+        open_dataset(tmp_path / "set", tmp_path / "photos")

@@ -3,7 +3,7 @@
 import pytest
 
 from mrcnn.data.formats import yolo_files
-from mrcnn.data.formats.yolo_files import LabelFiles, label_folder, labels_below, listed_names, photos_below
+from mrcnn.data.formats.yolo_files import LabelFiles, label_folders, labels_below, listed_names, photos_below
 from mrcnn.errors import DataError
 from tests.yolo_files import write_tree
 
@@ -36,14 +36,17 @@ def test_what_lies_below_a_folder(tmp_path, monkeypatch):
 def test_lines_of_a_list(tmp_path):
     lists = tmp_path / "lists"
     write_tree(lists, {"train.txt": f"./a.jpg\n\n# remark\n../images/b.jpg\n{tmp_path}/c.jpg\n"
-                                    "/content/x/d.jpg\nC:\\data\\e.jpg\n../../f.jpg\n"})
+                                    "/content/x/d.jpg\nC:\\data\\e.jpg\n../../f.jpg\n g.jpg\n"})
     assert listed_names(str(lists / "train.txt"), str(tmp_path)) == [
         ["lists/a.jpg", "a.jpg"], ["images/b.jpg"], ["c.jpg", f"{str(tmp_path)[1:]}/c.jpg"], ["content/x/d.jpg"],
-        ["lists/C:/data/e.jpg", "C:/data/e.jpg", "data/e.jpg"], ["f.jpg"]]
+        ["lists/C:/data/e.jpg", "C:/data/e.jpg", "data/e.jpg"], ["f.jpg"],
+        ["lists/ g.jpg", " g.jpg", "lists/g.jpg", "g.jpg"]]
     with pytest.raises(DataError, match="gone.txt: cannot read the list of photos"):
         listed_names(str(lists / "gone.txt"), str(tmp_path))
 
 
 def test_the_folder_of_labels_of_a_folder_of_photos():
-    assert label_folder("/x/images/y/images/train") == "/x/images/y/labels/train"
-    assert label_folder("/x/train") == "/x/train"
+    assert label_folders("/x/images/y/images/train", "/x/images/y") == [
+        "/x/images/y/labels/train", "/x/images/y/images/train"]
+    assert label_folders("/images/y/train", "/images/y") == ["/images/y/train", "/labels/y/train"]
+    assert label_folders("/images/y", "/images/y") == ["/images/y", "/labels/y"]
