@@ -15,6 +15,7 @@ from mrcnn.errors import DataError, UsageError
 
 OF_A_CLASS = 2  # partners of one class, so that a look is no list of shoes
 SHOWN = 12  # names that a message tells
+Garment = tuple[str, str, str]  # kind ("class" or "colour"), class and text, as "red skirt"
 
 
 @dataclasses.dataclass
@@ -34,57 +35,90 @@ class Look:
     others: list[str]
 
 
-def garment_of(row: dict) -> tuple[str, str]:
-    """(text with its colour, as "red skirt", text of its class) of an object's row, the same where it has no colour."""
-    colour = colour_of(row)
-    return (row["class"] if colour is None else f"{NAMES[colour]} {row['class']}"), row["class"]
+def garment_of(row: dict) -> tuple[Garment, ...]:
+    """The garment of an object's row: with its colour, as "red skirt", if it has one, and its class alone."""
+    colour, name = colour_of(row), row["class"]
+    told = () if colour is None else (("colour", name, f"{NAMES[colour]} {name}"),)
+    return *told, ("class", name, name)
 
 
-def looks_of(tables: Tables, asked: Sequence[Sequence[str]], least: int, count: int) -> tuple[list[Look], list[str]]:
+def looks_of(tables: Tables, asked: Sequence[Sequence[str | Garment]], least: int,
+             count: int) -> tuple[list[Look], list[str]]:
     """Find what is worn with garments.
 
     Args:
         tables: of a collection.
-        asked: for each garment its texts, the first that is in enough outfits is taken.
+        asked: for each garment its texts, or what `garment_of` gives; the first that is in enough outfits is taken.
         least: outfits that a pair must be in, and a garment.
         count: partners of each at most, OF_A_CLASS of one class.
 
     Returns:
-        (looks, lines about texts that were passed over).
+        (looks, lines about texts that were passed over, or that may mean another thing).
 
     Raises:
-        UsageError: no garment is in enough outfits; the message tells what there is.
+        UsageError: no garment is in enough outfits, or a text means several; the message tells what there is.
     """
     names = tables.item_names()
     number_of = {text: item for item, (_, _, text) in names.items()}
+    plain = tables.plain_names()
+    number_of.update({(kind, name, text): item for item, (kind, name, text, _) in plain.items()})
     outfits = dict(tables.rows("SELECT item, outfits FROM names"))
-    counts = {text: outfits[item] for text, item in number_of.items()}
-    pairs, looks, lines = habits(tables, 2, least), [], []
+    counts = {names[item][2]: number for item, number in outfits.items()}
+    pairs, looks, lines, seen = habits(tables, 2, least), [], [], set()
     for texts in asked:
-        taken = next((text for text in texts if counts.get(text, 0) >= least), None)
-        few = f"{texts[0]} is in {counts.get(texts[0], 0)} outfits of the collection"
-        if taken is None:
+        lines += _other_meanings(texts, number_of, {
+            names[item][2]: (text, outfits[item]) for item, (*_, text, _) in plain.items()})
+        item = next((number_of[text] for text in texts if outfits.get(number_of.get(text), 0) >= least), None)
+        few = f"{_text_of(texts[0])} is in {outfits.get(number_of.get(texts[0]), 0)} outfits of the collection"
+        if item is None:
             few += f", and --min-outfits asks for {least}"
             if len(asked) == 1:
                 raise UsageError(f"{few}; the most frequent things are {_most_frequent(counts)}.")
             lines.append(f"{few}: it is passed over.")
             continue
-        if taken != texts[0]:
-            lines.append(f"{few}: {taken} is looked at in its place.")
-        if taken in {look.thing for look in looks}:
-            continue
-        item, partners, of_class = number_of[taken], [], {}
-        for habit in pairs:
-            if item in habit.items and len(partners) < count:
-                other = habit.items[1 - habit.items.index(item)]
-                of_class[names[other][1]] = of_class.get(names[other][1], 0) + 1
-                if of_class[names[other][1]] <= OF_A_CLASS:
-                    partners.append((habit, names[other][2]))
-        looks.append(Look(taken, counts[taken], [habit for habit, _ in partners], [text for _, text in partners]))
+        if item != number_of.get(texts[0]):
+            lines.append(f"{few}: {names[item][2]} is looked at in its place.")
+        if item not in seen:
+            seen.add(item)
+            partners = _partners(item, pairs, names, count)
+            looks.append(Look(names[item][2], outfits[item], [habit for habit, _ in partners],
+                              [text for _, text in partners]))
     if not looks:
         raise UsageError(f"Nothing of the photo is in {least} outfits of the collection, as --min-outfits asks for; "
                          f"the most frequent things are {_most_frequent(counts)}.")
     return looks, lines
+
+
+def _text_of(text):
+    return text if isinstance(text, str) else text[2]
+
+
+def _other_meanings(texts, number_of, things):
+    """Lines about the other things of a text that means one; refuses one that means several.
+
+    things: {text: (text that it would have alone, outfits)}.
+    """
+    lines = []
+    for text in texts:
+        others = sorted(other for other, (alone, _) in things.items() if alone == text != other)
+        told = ", ".join(f'"{other}" ({things[other][1]} outfits)' for other in others[:SHOWN])
+        if others and text not in number_of:
+            raise UsageError(f"{text} may be one of several things of the collection: give {told}.")
+        if others:
+            lines.append(f"{text} is taken for the class of this name; there is {told} too: give that to look at it.")
+    return lines
+
+
+def _partners(item, pairs, names, count):
+    """[(Habit, text of the other thing)] of a thing, no more than OF_A_CLASS of one class."""
+    partners, of_class = [], {}
+    for habit in pairs:
+        if item in habit.items and len(partners) < count:
+            other = habit.items[1 - habit.items.index(item)]
+            of_class[names[other][1]] = of_class.get(names[other][1], 0) + 1
+            if of_class[names[other][1]] <= OF_A_CLASS:
+                partners.append((habit, names[other][2]))
+    return partners
 
 
 def _most_frequent(counts):

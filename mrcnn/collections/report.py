@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from mrcnn.collections.colour_names import COLOURS, NAMES
 from mrcnn.collections.outfit_pictures import Examples
 from mrcnn.collections.tables import ATTRIBUTE_SCORE, NOTHING, Tables
-from mrcnn.collections.together import LARGEST, LEAST, Habit, counts_by_class, outfit_types
+from mrcnn.collections.together import LARGEST, LEAST, Habit, counts_by_class, left_of_triples, outfit_types
 from mrcnn.evaluation.html_page import page, picture, table
 
 SHOWN = 30  # rows of a table of the page; the CSV files have all
@@ -230,7 +230,7 @@ def _grouped(findings):
     names = findings.tables.item_names()
     largest = {group for group, *_ in sorted(groups, key=lambda entry: (-entry[1], entry[0]))[:MOST_GROUPS]}
     overall = {item: count for item, count in findings.tables.rows("SELECT item, outfits FROM names")}
-    shown = sorted(overall, key=lambda item: -overall[item])[:SHOWN // 2]
+    shown = sorted(overall, key=lambda item: (-overall[item], item))[:SHOWN // 2]
     rows = [(group, f"{outfits:,}", *(f"{100 * counts.get(item, 0) / outfits:.0f}" for item in shown))
             for group, outfits, counts in groups if group in largest]
     more = [outfits for group, outfits, _ in groups if group not in largest]
@@ -249,12 +249,15 @@ def _method(findings):
               "several. Each photo that counts has one, whatever is in it.")
     missing = (f" {findings.examples.missing:,} photos could not be shown, as: "
                f"{findings.examples.reason}" if findings.examples.missing else "")
+    left = left_of_triples(findings.tables, findings.least)
+    left = f" ({left:,} less frequent ones are left out of triples)" if left else ""
     return (f"<h2>How this was counted</h2><p class=note>{html.escape(people)} An outfit counts once for each thing "
             "it has. Times: outfits with "
             "both, over what there would be if each were worn without regard to the other (lift); its interval of 95 "
             "% is of one pair, "
             f"so of a hundred pairs that chance made some five look sure. Pairs and triples of less than "
             f"{findings.least} outfits are left out, triples are of "
-            f"the {LARGEST} most frequent things. An attribute counts from a score of {ATTRIBUTE_SCORE:g} on. What a "
+            f"the {LARGEST} most frequent classes and colours of classes{left}. "
+            f"An attribute counts from a score of {ATTRIBUTE_SCORE:g} on. What a "
             "network takes for another "
             f"thing is counted as that.{html.escape(missing)}</p>")

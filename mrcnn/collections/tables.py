@@ -4,7 +4,10 @@ DuckDB reads Parquet by itself, counts ten million rows on two cores in seconds,
 the disk, and brings no other package.
 """
 
+import collections
 import itertools
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 
@@ -26,6 +29,7 @@ PERSONS = 1 << 16  # a person's number is below it
 KINDS = ("class", "colour", "attribute")
 NOTHING = "nothing that counts"  # of an outfit, in tables
 READ_AT_ONCE = 10_000  # rows that come from DuckDB to Python
+_SIGNS = re.compile(r"[*?[]")  # of a pattern
 _PEOPLE = "(" + ", ".join(f"'{name}'" for name in PEOPLE) + ")"
 
 
@@ -37,6 +41,26 @@ def load_duckdb() -> object:
         raise DataError('Reports of collections need the package duckdb: pip install '
                         '"mrcnn-keras[collection]".') from error
     return duckdb
+
+
+def literal_path(path: str) -> str:
+    """A path as DuckDB's SQL has it, which takes a path for a pattern, and ~ for the home.
+
+    Args:
+        path: of a file.
+
+    Returns:
+        The absolute path in quotes, in which the signs of a pattern stand for themselves.
+
+    Raises:
+        DataError: it has a backslash beside such signs, where DuckDB parts folders.
+    """
+    path = os.path.abspath(path)
+    if _SIGNS.search(path):
+        if os.sep == "/" and "\\" in path:
+            raise DataError(f"{path}: DuckDB cannot read a path with a backslash and one of * ? [: rename the folder.")
+        path = _SIGNS.sub(r"[\g<0>]", path)
+    return "'" + path.replace("'", "''") + "'"
 
 
 class Tables:
@@ -109,8 +133,10 @@ class Tables:
             if missing:
                 raise DataError(f"{path} has no column {', '.join(missing)}: it was not written by collection label; "
                                 "move it away.")
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in self.collection.shards)
-        self.run(f"CREATE VIEW raw AS SELECT * FROM read_parquet([{listed}], union_by_name = true)")
+        listed = ", ".join(map(literal_path, self.collection.shards))
+        # A folder called COLUMN=VALUE is a name and no column: else it would stand for that of the rows.
+        self.run(f"CREATE VIEW raw AS SELECT * FROM read_parquet([{listed}], union_by_name = true, "
+                 "hive_partitioning = false)")
         self.facts["rows"] = self.one("SELECT count(*) FROM raw")
 
     def _photos(self, copies):
@@ -202,14 +228,23 @@ class Tables:
         self.facts["bare"] = self.facts["outfits"] - self.one("SELECT count(DISTINCT outfit) FROM items")
 
     def item_names(self) -> dict[int, tuple[str, str, str]]:
-        """{item: (kind, class, text)}: "pants", "blue pants" of a colour, "top, striped" of an attribute."""
+        """{item: (kind, class, text)}: "pants", "blue pants" of a colour, "top, striped" of an attribute.
+
+        No two have one text: beside a class of this name it is "blue jeans (blue of jeans)".
+        """
+        plain = self.plain_names()
+        times = collections.Counter(text for *_, text, _ in plain.values())
+        return {item: (kind, name, f"{text} ({told} of {name})" if told and times[text] > 1 else text)
+                for item, (kind, name, text, told) in plain.items()}
+
+    def plain_names(self) -> dict[int, tuple[str, str, str, str | None]]:
+        """{item: (kind, class, text, its colour or attribute or None)}; several may have one text."""
         found = {}
-        for item, kind, name, detail in self.rows("SELECT item, kind, class, detail FROM names"):
+        for item, kind, name, detail in self.rows("SELECT item, kind, class, detail FROM names ORDER BY item"):
             told = NAMES[int(detail)] if kind == 1 else detail
             text = name if kind == 0 else f"{told} {name}" if kind == 1 else f"{name}, {told}"
-            found[item] = KINDS[kind], name, text
+            found[item] = KINDS[kind], name, text, told
         return found
-
 
 
 def _colour_numbers(lightness, a, b):

@@ -10,7 +10,8 @@ from mrcnn.collections.tables import Tables
 
 LEAST = 5  # outfits that a pair or triple must be in; below it the interval is not to be trusted
 Counted = tuple[tuple[str, ...], int]  # classes, and outfits that have them
-LARGEST = 400  # items of which triples are counted: the most frequent ones
+LARGEST = 400  # items of which triples are counted: the most frequent of those that can be in one
+TRIPLE_KINDS = 2  # classes and colours: kinds below it
 
 
 @dataclasses.dataclass
@@ -40,7 +41,8 @@ def habits(tables: Tables, size: int, least: int = LEAST) -> list[Habit]:
     """Count pairs or triples of things of different classes.
 
     Classes go with classes, and colours and attributes with colours and attributes; triples are of
-    classes or of colours.
+    classes or of colours, of the LARGEST most frequent of both, and where these are equally frequent of the first in
+    alphabetical order, classes before colours.
 
     Args:
         tables: of a collection.
@@ -53,11 +55,11 @@ def habits(tables: Tables, size: int, least: int = LEAST) -> list[Habit]:
     total = tables.facts["outfits"]
     names = tables.item_names()
     count = dict(tables.rows("SELECT item, outfits FROM names"))
-    tables.run("CREATE OR REPLACE TEMP TABLE frequent AS SELECT items.*, names.kind > 0 AS detailed, "
-                            "names.kind, "
-                            "names.class FROM items JOIN names USING (item) WHERE item IN (SELECT item FROM names "
-                            "WHERE "
-                            f"outfits >= {int(least)} ORDER BY outfits DESC {f'LIMIT {LARGEST}' if size == 3 else ''})")
+    # Items are numbered by kind and name, so that those at the limit are the same in each run.
+    chosen = f"AND kind < {TRIPLE_KINDS} ORDER BY outfits DESC, item LIMIT {LARGEST}" if size == 3 else ""
+    tables.run("CREATE OR REPLACE TEMP TABLE frequent AS SELECT items.*, names.kind > 0 AS detailed, names.kind, "
+               "names.class FROM items JOIN names USING (item) WHERE item IN "
+               f"(SELECT item FROM names WHERE outfits >= {int(least)} {chosen})")
     found = tables.rows(_PAIRS if size == 2 else _TRIPLES, least)
     if not found:
         return []
@@ -72,6 +74,12 @@ def habits(tables: Tables, size: int, least: int = LEAST) -> list[Habit]:
     return sorted(habits, key=lambda habit: (-habit.low, habit.things))
 
 
+def left_of_triples(tables: Tables, least: int = LEAST) -> int:
+    """Number of classes and colours in enough outfits that triples are not counted of. tables, least: as `habits`."""
+    counted = tables.one("SELECT count(*) FROM names WHERE kind < ? AND outfits >= ?", TRIPLE_KINDS, least)
+    return max(counted - LARGEST, 0)
+
+
 _PAIRS = """
 SELECT a.item, b.item, count(*) AS n FROM frequent AS a JOIN frequent AS b
 ON a.outfit = b.outfit AND a.item < b.item AND a.detailed = b.detailed AND a.class <> b.class
@@ -79,12 +87,11 @@ GROUP BY 1, 2 HAVING n >= ? ORDER BY 1, 2"""
 
 # A triple counts where each two of it do; a pair's outfits are counted once and looked up thrice.
 _TRIPLES = """
-WITH chosen AS (SELECT * FROM frequent WHERE kind < 2),
-twos AS (SELECT a.item AS i, b.item AS j, count(*) AS n FROM chosen AS a JOIN chosen AS b
+WITH twos AS (SELECT a.item AS i, b.item AS j, count(*) AS n FROM frequent AS a JOIN frequent AS b
     ON a.outfit = b.outfit AND a.item < b.item AND a.kind = b.kind AND a.class <> b.class GROUP BY 1, 2),
-threes AS (SELECT a.item AS i, b.item AS j, c.item AS k, count(*) AS n FROM chosen AS a
-    JOIN chosen AS b ON a.outfit = b.outfit AND a.item < b.item AND a.kind = b.kind AND a.class <> b.class
-    JOIN chosen AS c ON a.outfit = c.outfit AND b.item < c.item AND a.kind = c.kind AND a.class <> c.class
+threes AS (SELECT a.item AS i, b.item AS j, c.item AS k, count(*) AS n FROM frequent AS a
+    JOIN frequent AS b ON a.outfit = b.outfit AND a.item < b.item AND a.kind = b.kind AND a.class <> b.class
+    JOIN frequent AS c ON a.outfit = c.outfit AND b.item < c.item AND a.kind = c.kind AND a.class <> c.class
         AND b.class <> c.class
     GROUP BY 1, 2, 3 HAVING n >= ?)
 SELECT threes.i, threes.j, threes.k, threes.n, ij.n, ik.n, jk.n FROM threes

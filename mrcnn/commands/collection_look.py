@@ -16,7 +16,7 @@ from mrcnn.files import write_json
 from mrcnn.outputs import claim_outputs
 
 if TYPE_CHECKING:
-    from mrcnn.collections.looks import Look
+    from mrcnn.collections.looks import Garment, Look
     from mrcnn.collections.outfit_pictures import Examples
     from mrcnn.collections.reading import Collection
     from mrcnn.collections.tables import Tables
@@ -66,8 +66,8 @@ def check(options: argparse.Namespace) -> None:
             raise UsageError(f"{name} is of a PHOTO: leave it out beside --of.")
 
 
-def garments(collection: Collection, options: argparse.Namespace) -> list[tuple[str, ...]]:
-    """For each garment that is asked about the texts that it may be known by, the best first."""
+def garments(collection: Collection, options: argparse.Namespace) -> list[tuple[str | Garment, ...]]:
+    """For each garment that is asked about what it may be known by, the best first."""
     from mrcnn.collections.looks import garment_of
     from mrcnn.collections.queries import chosen_objects, query_of
 

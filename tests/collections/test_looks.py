@@ -61,5 +61,35 @@ def test_a_rare_colour_is_told_and_its_class_is_looked_at(tmp_path):
 
 
 def test_a_garment_has_the_name_of_its_largest_colour():
-    assert garment_of(row("a.jpg", 0, "top", "red")) == ("red top", "top")
-    assert garment_of(row("a.jpg", 0, "top")) == ("top", "top")
+    assert garment_of(row("a.jpg", 0, "top", "red")) == (("colour", "top", "red top"), ("class", "top", "top"))
+    assert garment_of(row("a.jpg", 0, "top")) == (("class", "top", "top"),)
+
+
+def test_one_text_of_two_things_is_told_and_each_is_looked_at_by_itself(tmp_path):
+    """A class "blue jeans" with black hats beside jeans that are blue, with red caps."""
+    rows = []
+    for number in range(45):
+        garment, other = (("blue jeans", "black"), ("hat", "red")) if number < 20 else (("jeans", "blue"),
+                                                                                          ("cap", "red"))
+        garment = ("jeans (old)", "blue") if number > 43 else garment  # another class, and no meaning of jeans
+        rows += [row(f"{number:03d}.jpg", 0, *garment), row(f"{number:03d}.jpg", 1, *other)]
+    tables = Tables(write_collection(tmp_path / "c", [rows]))
+    texts = [text for *_, text in tables.item_names().values()]
+    assert len(set(texts)) == len(texts) and {"blue jeans", "blue jeans (blue of jeans)"} < set(texts)
+    [look], lines = looks_of(tables, [("blue jeans",)], 5, 6)
+    assert (look.thing, look.outfits, look.others) == ("blue jeans", 20, ["hat"])
+    assert lines == ['blue jeans is taken for the class of this name; there is "blue jeans (blue of jeans)" (24 '
+                     'outfits) too: give that to look at it.']
+    for asked in ("blue jeans (blue of jeans)",), garment_of(row("x.jpg", 0, "jeans", "blue")):
+        [look], lines = looks_of(tables, [asked], 5, 6)
+        assert (look.thing, look.outfits, look.others, lines) == ("blue jeans (blue of jeans)", 24, ["red cap"], [])
+    assert looks_of(tables, [("jeans",)], 5, 6)[1] == []
+
+
+def test_a_text_of_several_things_and_no_class_is_refused_with_the_choices(tmp_path):
+    rows = [row(f"{number}.jpg", 0, *(("top, long", None, 0.9, None, {"red": 0.9}) if number < 9 else
+                                      ("top", None, 0.9, None, {"long, red": 0.9}))) for number in range(19)]
+    tables = Tables(write_collection(tmp_path / "c", [rows]))
+    with pytest.raises(UsageError, match=r'top, long, red may be one of several things of the collection: give '
+                       r'"top, long, red \(long, red of top\)" \(10 outfits\), "top, long, red \(red of top, long'):
+        looks_of(tables, [("top, long, red",)], 5, 6)

@@ -13,7 +13,7 @@ from mrcnn.collections.looks import garment_of  # noqa: E402
 from mrcnn.collections.tables import Tables  # noqa: E402
 from mrcnn.collections.together import habits, outfit_types  # noqa: E402
 from mrcnn.data import run_lengths  # noqa: E402
-from mrcnn.errors import UsageError  # noqa: E402
+from mrcnn.errors import DataError, UsageError  # noqa: E402
 
 WORN = (("hat", "bag"), ("hat",), ("bag",), ())  # each in a half of the outfits, both in a quarter: as by chance
 
@@ -75,7 +75,7 @@ def test_a_colour_has_the_name_that_other_commands_give_it(tmp_path):
     tables = Tables(write_collection(tmp_path, [rows]), copies=True)
     found = dict(tables.rows("SELECT kept.photo, colour FROM objects JOIN kept ON objects.photo = kept.id"))
     assert len(found) == 502 and found["x.jpg"] is found["y.jpg"] is None
-    assert all(garment_of(one)[0] == f"{NAMES[found[one['photo']]]} top" for one in rows[:500])
+    assert all(garment_of(one)[0][2] == f"{NAMES[found[one['photo']]]} top" for one in rows[:500])
 
 
 def test_classes_with_commas_are_told_as_they_are_given(tmp_path):
@@ -83,3 +83,24 @@ def test_classes_with_commas_are_told_as_they_are_given(tmp_path):
     assert Tables(folder, classes=["shirt, blouse"]).facts["objects"] == 1
     with pytest.raises(UsageError, match='--classes "a, b": the collection has pants, "shirt, blouse".'):
         Tables(folder, classes=["a, b"])
+
+
+@pytest.mark.parametrize("name", ["run[1]", "run?", "run*", "it's [*]", "class=hat", "photo=shop", "score=0.1",
+                                  "object=1/run[1]", "back\\slash"])
+def test_a_folder_of_any_name_is_read_as_it_is(tmp_path, monkeypatch, name):
+    """Not as a pattern that fits the folders beside it, and not as a column of its own."""
+    for other in ("run1", "runs", "it's a"):
+        write_collection(tmp_path / other, [[row(f"{number}.jpg", 0, "bag") for number in range(9)]])
+    rows = [row("a.jpg", 0, "hat"), row("b.jpg", 0, "cap", score=0.6), row("c.jpg", 0, "cap", score=0.3)]
+    write_collection(tmp_path / name, [rows])
+    monkeypatch.chdir(tmp_path)
+    tables = Tables(name)
+    assert (tables.facts["photos"], tables.facts["objects"], tables.facts["weak"]) == (3, 2, 1)
+    assert tables.rows("SELECT photo, object, class FROM raw ORDER BY 1") == [
+        ("a.jpg", 0, "hat"), ("b.jpg", 0, "cap"), ("c.jpg", 0, "cap")]
+
+
+def test_a_path_that_duckdb_cannot_read_is_told(tmp_path):
+    folder = write_collection(tmp_path / "a\\b[1]", [[row("a.jpg", 0, "hat")]])
+    with pytest.raises(DataError, match=r"shard-000000.parquet: DuckDB cannot read .* backslash .*: rename the folder"):
+        Tables(folder)
