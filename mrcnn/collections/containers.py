@@ -247,13 +247,13 @@ def photos_of_table(place: storage.Place) -> list[str]:
 
 
 def photos_of_tar(place: storage.Place, endings: Sequence[str]) -> list[str]:
-    """Names of the photos in a tar file; other files are told of.
+    """Names of the photos in a tar file; hidden ones are left out, as of folders, other files are told of.
 
     Args:
         place: of the tar.
         endings: of photos.
     """
-    names = sorted(members(place))
+    names = sorted(name for name in members(place) if not storage.is_hidden(name))
     others = [name for name in names if not name.lower().endswith(tuple(endings))]
     if others:
         warnings.warn(f"{place.shown}: {len(others)} files are passed over, being no photos by their endings: "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from mrcnn.collections.containers import COLUMNS, photo_column
 from mrcnn.collections.sources import own_file, read_bytes
+from mrcnn.collections.spellings import plain_name
 from mrcnn.collections.tables import Tables
 from mrcnn.data.encoded import opened_image
 from mrcnn.errors import DataError, UsageError
@@ -131,13 +132,14 @@ def counts_by_group(tables: Tables, groups: dict[str, str]) -> tuple[list[tuple[
 
     Args:
         tables: of a collection.
-        groups: {photo: group}.
+        groups: {photo: group}; a photo's path may be spelled as in the list that the collection was labelled from.
 
     Returns:
         ([(group, its outfits, {item: outfits with it})] in the groups' order; outfits of photos without a group).
     """
     import pyarrow
 
+    groups = _by_plain_names(tables.collection.root, groups)
     photos, names = (pyarrow.array(list(texts), pyarrow.string()) for texts in (groups, groups.values()))
     tables.database.register("listed", pyarrow.table({"photo": photos, "grouping": names}))
     tables.run(
@@ -150,3 +152,17 @@ def counts_by_group(tables: Tables, groups: dict[str, str]) -> tuple[list[tuple[
                                           "GROUP BY 1, 2"):
         found[group][2][item] = count
     return list(found.values()), tables.facts["outfits"] - tables.one("SELECT count(*) FROM grouped")
+
+
+def _by_plain_names(root, groups):
+    """{photo: group} by the names that a collection gives; those of groups too."""
+    found, twice = {}, []
+    for photo, group in groups.items():
+        name = plain_name(root, photo)
+        if found.get(name, group) != group:
+            twice.append(name)
+        found[name] = group
+    if twice:
+        warnings.warn(f"{len(twice)} photos are in several groups, under several spellings of their paths, as "
+                      f"{twice[0]}: the last of each photo counts; name each photo once.", stacklevel=3)
+    return {**groups, **found}

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from mrcnn import __version__
+from mrcnn.collections.spellings import plain_name
 from mrcnn.data.formats.parquet_files import load_pyarrow
 from mrcnn.errors import DataError, UsageError
 from mrcnn.files import read_json, remove_leftovers, whole_file, write_json
@@ -26,10 +27,11 @@ class Plan:
         folder: of the collection.
         key: of the weights and settings; shards of another key are refused.
         shards: names of the photos of each shard.
+        root: absolute path or address of the folder of the photos.
     """
 
-    def __init__(self, folder: str, key: str, shards: list[list[str]]):
-        self.folder, self.key, self.shards = folder, key, shards
+    def __init__(self, folder: str, key: str, shards: list[list[str]], root: str = ""):
+        self.folder, self.key, self.shards, self.root = folder, key, shards, root
 
     def path(self, number: int) -> str:
         """Path of a shard. number: of the shard."""
@@ -67,6 +69,7 @@ class Plan:
             Number of photos that are new.
         """
         known = {name for shard in self.shards for name in shard}
+        known |= {plain_name(self.root, name) for name in known}  # lists were once kept as they were spelled
         new = [name for name in names if name not in known]
         if new:
             self.shards += [new[start:start + size] for start in range(0, len(new), size)]
@@ -106,7 +109,7 @@ def opened(folder: str, root: str, identity: dict, notes: dict | None = None) ->
             _forget(folder, identity)
             written_by = f"mrcnn {__version__}"
             write_json(os.path.join(folder, ABOUT), {"written_by": written_by, **(notes or {}), "identity": identity})
-        yield Plan(folder, key_of(identity), _read_shards(os.path.join(folder, SHARDS)))
+        yield Plan(folder, key_of(identity), _read_shards(os.path.join(folder, SHARDS)), root)
     finally:
         lock.close()
 

@@ -11,6 +11,7 @@ from mrcnn.collections.colour_names import colour_numbers
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import EMBEDDING, PEOPLE, photo_rows
 from mrcnn.collections.sources import read_bytes
+from mrcnn.collections.spellings import plain_name
 from mrcnn.data.encoded import decode_image
 from mrcnn.errors import DataError, UsageError
 
@@ -48,6 +49,8 @@ def query_of(collection: Collection, photo: str, make_model: Callable[[], object
     if os.path.isfile(photo):
         data = read_bytes(os.path.dirname(os.path.abspath(photo)), os.path.basename(photo))
     rows = _known(collection, photo, None if data is None else hashlib.sha256(data).hexdigest(), embeddings)
+    if rows is None and data is None:
+        rows = _known(collection, plain_name(collection.root, photo), None, embeddings)
     if rows is None and data is None:
         raise DataError(f"{photo}: there is no such file, and {collection.folder} has no photo of this name.")
     matte = collection.job().matte

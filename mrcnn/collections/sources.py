@@ -3,6 +3,7 @@
 All of these may be at addresses of fsspec instead of on this machine (`mrcnn.collections.storage`).
 """
 
+import collections
 import csv
 import io
 import os
@@ -23,6 +24,7 @@ from mrcnn.collections.containers import (
     read_inside,
     shown,
 )
+from mrcnn.collections.spellings import plain_name
 from mrcnn.errors import DataError
 from mrcnn.text_files import encoding_of
 
@@ -34,7 +36,8 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
         paths: one folder, pattern with * (quoted, so that the shell leaves it), list (.txt, a path a line) or table
             (.csv or .parquet with a column of COLUMNS), tar files (uncompressed, as of WebDataset), Parquet files with
             a column of encoded photos, or any number of photos; all on this machine, or all at addresses of fsspec.
-            Paths in lists and tables are relative to these, absolute, or addresses; a photo in a tar is TAR/NAME, one
+            Paths in lists and tables are relative to these, absolute, or addresses, and become one name for one photo
+            by `mrcnn.collections.spellings`; a photo in a tar is TAR/NAME, one
             in a table TABLE/ROW or TABLE/ROW/NAME.
 
     Returns:
@@ -57,7 +60,8 @@ def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
                         f".parquet), tar files or photos{letters}.")
     once = sorted(set(names))
     if len(once) < len(names):
-        warnings.warn(f"{path}: {len(names) - len(once)} photos are listed more than once: each is taken once.",
+        twice = sorted(name for name, times in collections.Counter(names).items() if times > 1)
+        warnings.warn(f"{path}: {len(twice)} photos are listed more than once, as {shown(twice)}: each is taken once.",
                       stacklevel=2)
     storage.check([name for name in once if storage.is_address(name)])
     return root if storage.is_address(root) else os.path.realpath(root or "."), once
@@ -78,7 +82,7 @@ def _listed(paths):
     if endings == {PARQUET} and not (alone and _has_paths(path)):
         return _inside(paths, photos_of_table, root)
     if alone and endings <= {".txt", ".csv", PARQUET}:
-        return _folder_of(path), _read_list(path)
+        return _folder_of(path), _by_plain_names(path, _read_list(path))
     if alone and storage.is_address(path) and not storage.is_file(storage.place_of("", path)):
         raise DataError(f"{path}: does not exist, or may not be seen: check the address.")
     return _common(paths, root)
@@ -124,7 +128,8 @@ def _common(paths, root):
 
 def _common_address(addresses, root):
     """`_common` of addresses, of which nothing is asked for: there may be very many."""
-    parts = [storage.split(address) for address in addresses]
+    # What fits a pattern has no other spellings, and the pattern's folder stays as it is written.
+    parts = [storage.split(plain_name("", address) if root is None else address) for address in addresses]
     folders = [posixpath.dirname(path) for _, path, _ in parts]
     if root is not None:
         root = storage.split(root)[1]
@@ -158,16 +163,16 @@ def _on_this_machine(folder):
 
     found = []
     for where, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not storage.is_hidden(name)]
         linked = [name for name in folders if os.path.islink(os.path.join(where, name))]
         if linked:
             warnings.warn(f"{where}: {len(linked)} links to folders are not followed: {shown(linked)}.", stacklevel=5)
-        found += [os.path.relpath(os.path.join(where, name), folder) for name in names if not name.startswith(".")]
+        found += [os.path.relpath(os.path.join(where, name), folder) for name in names if not storage.is_hidden(name)]
     return found
 
 
 def _at_address(address):
-    names = [name for name in storage.files_below(address) if not any(part.startswith(".") for part in name.split("/"))]
+    names = [name for name in storage.files_below(address) if not storage.is_hidden(name)]
     confused = [name for name in names if container_of(address, name)]
     if confused:
         raise DataError(f"{address}: {confused[0]}{_more(confused)} is in a folder whose name ends as that of a "
@@ -202,6 +207,18 @@ def _read_list(path):
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: no list in UTF-8 ({error}): save it anew.") from error
     return [name.strip() for name in names if name and name.strip()]
+
+
+def _by_plain_names(path, names):
+    """The names that the photos of a list have in a collection: one photo has one, however its path is spelled."""
+    folder = _folder_of(path)
+    root = folder if storage.is_address(folder) else os.path.realpath(folder or ".")
+    plain = [plain_name(root, name) for name in names]
+    changed = [(name, given) for name, given in zip(plain, names) if name != given]
+    if changed:
+        warnings.warn(f"{path}: {len(changed)} paths are written otherwise in the collection, as {changed[0][0]} for "
+                      f"{changed[0][1]}: a photo has one name.", stacklevel=4)
+    return plain
 
 
 def _column(path, table):

@@ -17,6 +17,7 @@ from mrcnn.files import printable
 
 ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 FILE = "file://"
+MACOS = "__MACOSX"  # a folder of ._a.jpg for each a.jpg, which are no photos
 PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 # What fsspec needs beside itself for the commonest protocols.
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp",
@@ -100,6 +101,15 @@ def split(address: str) -> tuple[str, str, str]:
     before = ADDRESS.match(address)[0]
     path, chain, after = address[len(before):].partition("::")
     return before, path, chain + after
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is hidden, or in a folder that is: what begins with a dot, and what macOS puts into archives.
+
+    Args:
+        name: of the file below a folder or in a file, with forward slashes; it may begin with ./ as in tar files.
+    """
+    return any(part == MACOS or (part.startswith(".") and part not in (".", "..")) for part in name.split("/"))
 
 
 def called(root: str, name: str) -> str:
@@ -265,7 +275,7 @@ def head_of(pattern: str) -> str:
 
 
 def matching(pattern: str) -> list[str]:
-    """Sorted paths or addresses of the files that fit a pattern. Raises as `read`."""
+    """Sorted paths or addresses of the files that fit a pattern, hidden ones if it names them. Raises as `read`."""
     if not is_address(pattern):
         return sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
     before, _, after = split(pattern)
@@ -274,8 +284,10 @@ def matching(pattern: str) -> list[str]:
     place = place_of("", pattern)
     with naming(pattern):
         found = place.system.glob(place.path, detail=True)
-    files = sorted(name for name, about in found.items() if about["type"] == "file")
-    return [f"{before}{_below(head, _relative(name, base))}{after}" for name in files]
+    files = sorted(_relative(name, base) for name, about in found.items() if about["type"] == "file")
+    if not is_hidden(_relative(split(pattern)[1], head)):  # as glob has it on this machine
+        files = [name for name in files if not is_hidden(name)]
+    return [f"{before}{_below(head, name)}{after}" for name in files]
 
 
 def _relative(path, base):

@@ -110,3 +110,12 @@ def test_all_groups_are_counted_with_outfits_that_have_nothing(tmp_path):
     found, without = counts_by_group(tables, {f"{number:02d}.jpg": f"town {number // 2:02d}" for number in range(58)})
     [top] = tables.item_names()
     assert without == 2 and found == [(f"town {number:02d}", 2, {top: 1}) for number in range(29)]
+
+
+def test_a_table_may_spell_the_photos_as_the_list_did(tmp_path):
+    names = ("a.jpg", "b.jpg", "c.jpg", "/photos/d.jpg")  # the last as a collection of before has it
+    tables = Tables(write_collection(tmp_path, [[row(name, 0, "top") for name in names]], root="/photos"), copies=True)
+    with pytest.warns(UserWarning, match="1 photos are in several groups, .* as c.jpg: the last of each photo counts"):
+        found, without = counts_by_group(tables, {"./a.jpg": "Ulm", "/photos/b.jpg": "Ulm", "c.jpg": "Ulm",
+                                                  "x/../c.jpg": "Bonn", "/photos/d.jpg": "Ulm"})
+    assert without == 0 and [(town, outfits) for town, outfits, _ in found] == [("Bonn", 1), ("Ulm", 3)]

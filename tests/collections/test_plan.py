@@ -36,6 +36,14 @@ def test_shards_are_kept_and_new_photos_come_in_shards_of_their_own(tmp_path):
         assert plan.add(["b", "f\udcff"], 7) == 0 and len(plan.shards) == 4
 
 
+def test_a_photo_that_a_list_once_spelled_otherwise_is_not_new(tmp_path):
+    folder, root = str(tmp_path / "out"), os.path.realpath(tmp_path)
+    with opened(folder, root, IDENTITY) as plan:
+        plan.add(["./a.jpg", f"{root}/b.jpg"], 2)
+    with opened(folder, root, IDENTITY) as plan:
+        assert plan.add(["a.jpg", "b.jpg", "c.jpg"], 2) == 1 and plan.shards[1] == ["c.jpg"]
+
+
 @pytest.mark.parametrize("root, changed, message", [
     ("/photos", {"weights": "abd"}, "labelled with weights abc, not abd: give another --output"),
     ("/photos", {"settings": {}}, "labelled with settings"),

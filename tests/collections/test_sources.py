@@ -47,6 +47,16 @@ def test_patterns_lists_tables_and_photos(folder, monkeypatch):
     assert list_collection(["list.txt"])[0] == os.path.realpath(folder)
 
 
+def test_a_photo_of_several_spellings_is_one(folder):
+    root = os.path.realpath(folder)
+    (folder / "list.txt").write_text(f"./b.jpg\nb.jpg\nsub/../b.jpg\n{root}/b.jpg\nfile://{root}/b.jpg\nsub/a.PNG\n")
+    with pytest.warns(UserWarning) as told:
+        assert list_collection([str(folder / "list.txt")]) == (root, ["b.jpg", "sub/a.PNG"])
+    said = " ".join(str(one.message) for one in told)
+    assert "list.txt: 4 paths are written otherwise in the collection, as b.jpg for ./b.jpg" in said
+    assert "list.txt: 1 photos are listed more than once, as b.jpg: each is taken once" in said
+
+
 def test_a_pattern_that_gains_a_folder_keeps_its_root(tmp_path, monkeypatch):
     memory = pytest.importorskip("fsspec").filesystem("memory")
     monkeypatch.chdir(tmp_path)
@@ -116,6 +126,27 @@ def test_photos_in_tar_files(tmp_path):
     write_tar(tmp_path / "packed.tar", {"1.jpg": b"one"}, "w:gz")
     with pytest.raises(DataError, match="packed.tar: no tar file that can be read .*give it uncompressed"):
         list_collection([str(tmp_path / "packed.tar")])
+
+
+def test_hidden_files_are_no_photos_wherever_they_are(tmp_path):
+    """As macOS puts them into tar and ZIP files; a name in a tar may begin with ./"""
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    hidden = ("._a.jpg", "./x/._a.jpg", "__MACOSX/a.jpg", "x/.cache/b.jpg")
+    write_tar(tmp_path / "t.tar", dict.fromkeys(("a.jpg", "./x/b..jpg", *hidden), b"1"))
+    root, names = list_collection([str(tmp_path / "t.tar")])
+    assert names == ["t.tar/./x/b..jpg", "t.tar/a.jpg"] and read_bytes(root, names[0]) == b"1"
+    for name in ("a.jpg", "x/b..jpg", *hidden):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(b"1")
+    memory.put(str(tmp_path / "photos"), "/hidden", recursive=True)
+    try:
+        for folder in (str(tmp_path / "photos"), "memory://hidden"):
+            assert list_collection([folder])[1] == ["a.jpg", "x/b..jpg"]
+            assert list_collection([f"{folder}/*.jpg"])[1] == ["a.jpg"]
+            assert list_collection([f"{folder}/x/*.jpg"])[1] == ["b..jpg"]
+            assert list_collection([f"{folder}/x/._*.jpg"])[1] == ["._a.jpg"]
+    finally:
+        memory.rm("/hidden", recursive=True)
 
 
 def test_a_parquet_table_of_paths(folder):
@@ -233,6 +264,18 @@ def test_lists_of_addresses(folder, tmp_path):
                            (["memory://a/b.jpg", "file:///c/b.jpg"], "are partly addresses")):
         with pytest.raises(DataError, match=message):
             list_collection(given)
+
+
+def test_addresses_of_several_spellings_are_one_photo(folder):
+    pytest.importorskip("aiohttp")
+    with web_folder.served(folder) as server:
+        (folder / "list.txt").write_text(f"b.jpg\n./b.jpg\n{server.address}/sub/../b.jpg\n{server.address}/b.jpg#x\n")
+        with pytest.warns(UserWarning, match="1 photos are listed more than once, as b.jpg"):
+            root, names = list_collection([f"{server.address}/list.txt"])
+        assert (root, names, read_bytes(root, names[0])) == (server.address, ["b.jpg"], b"")
+        with pytest.warns(UserWarning, match="1 photos are listed more than once, as b.jpg"):
+            assert list_collection([f"{server.address}/{name}" for name in ("b.jpg", "./b.jpg", "sub/a.PNG")]) == (
+                server.address, ["b.jpg", "sub/a.PNG"])
 
 
 def test_a_web_server_that_knows_no_ranges(filled):
