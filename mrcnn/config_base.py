@@ -4,7 +4,6 @@ writes and shows itself. The constants are in `mrcnn.config`, what each takes in
 
 import contextlib
 import contextvars
-import copy
 import difflib
 import json
 import os
@@ -15,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from mrcnn.config_kinds import Function, plain
-from mrcnn.config_rules import RULES, checked, in_short, misspelt
+from mrcnn.config_rules import RULES, check_batch, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
 
@@ -81,24 +80,24 @@ class BaseSettings:
 
         Raises:
             ConfigError: for a name that this class does not have, one that follows from others and is not what they
-                give, or a value that the setting cannot take.
+                give, a value that the setting cannot take, or two batch sizes.
         """
         computed = {n for n in overrides if n != "BATCH_SIZE" and isinstance(getattr(type(self), n, None), property)}
-        if computed:
-            given, overrides = overrides, {n: value for n, value in overrides.items() if n not in computed}
-            tried = copy.copy(self).set(**overrides)
-            for name in computed:
-                setattr(tried, name, given[name])  # tells what it follows from
-        for name, value in overrides.items():
-            if name not in self.names() and name != "BATCH_SIZE":
+        for name in overrides:
+            if name not in computed and name not in self.names() and name != "BATCH_SIZE":
                 close = difflib.get_close_matches(name.upper(), [*self.names(), "BATCH_SIZE"], 1)
                 hint = f"did you mean {close[0]}?" if close else "mrcnn/config.py lists the names."
                 raise ConfigError(f"Unknown setting {name!r}: {hint}")
-            self._checked(name, value)
-            self._refuse_if_built(name, value)
-        # BATCH_SIZE is shared out among GPU_COUNT devices, whichever of the two is given first.
-        for name, value in sorted(overrides.items(), key=lambda item: item[0] != "GPU_COUNT"):
-            setattr(self, name, value)
+        check_batch(overrides, getattr(self, "GPU_COUNT", 1))
+        before = dict(vars(self))
+        try:
+            # BATCH_SIZE is shared out among GPU_COUNT devices, and what is computed tells what it follows from.
+            for name in sorted(overrides, key=lambda name: (name in computed, name != "GPU_COUNT")):
+                setattr(self, name, overrides[name])
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         return self
 
     def __setattr__(self, name, value):
@@ -313,6 +312,7 @@ class BaseSettings:
         if not isinstance(values, dict):
             raise ConfigError(f"{origin}settings are a JSON object of names and values, not {in_short(values)}.")
         config, passed_over = cls(), ""
+        check_batch(values, config.GPU_COUNT, origin)
         for name, value in sorted(values.items(), key=lambda item: item[0] != "GPU_COUNT"):
             if name in overrides and name in RULES:
                 continue  # also where that of the file cannot be read back, as functions cannot

@@ -6,7 +6,7 @@
 import difflib
 import reprlib
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -188,6 +188,26 @@ def in_short(value: object) -> str:
     short.maxstring = short.maxother = 60
     text = " ".join(short.repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def check_batch(values: Mapping[str, object], devices: int, origin: str = "") -> None:
+    """Raise ConfigError for BATCH_SIZE and IMAGES_PER_GPU side by side that are two batch sizes.
+
+    Args:
+        values: settings by name; what a setting cannot take is left to `checked`.
+        devices: GPU_COUNT where they have none.
+        origin: what the message begins with, such as the name of a file.
+    """
+    names = ("BATCH_SIZE", "IMAGES_PER_GPU", "GPU_COUNT")
+    if not all(name in values for name in names[:2]):
+        return
+    try:
+        batch, single, devices = (COUNT.read(values.get(name, devices)) for name in names)
+    except (ValueError, TypeError, RecursionError):
+        return
+    if batch != single * devices:
+        raise ConfigError(f"{origin}BATCH_SIZE={batch} beside IMAGES_PER_GPU={single} with GPU_COUNT={devices}: these "
+                          "are two batch sizes: leave one of them out.")
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """Texts of others, of any program: UTF-8, or what the mark at their beginning says, as PowerShell and Excel write."""
 
 import codecs
+import contextlib
+import csv
 import io
 import os
+import threading
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -14,6 +17,8 @@ MARKS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (code
          (codecs.BOM_UTF16_BE, "utf-16"))
 LONGEST_MARK = 4
 SAVE_ANEW = "save it as UTF-8"
+LONGEST_FIELD = 2**31 - 1  # letters; all that `csv` can be told on every system
+_CSV_LIMIT = threading.RLock()  # csv has one limit for all threads
 
 
 def encoding_of(start: bytes) -> str:
@@ -41,6 +46,20 @@ def open_text(path: str | os.PathLike, newline: str | None = None, errors: str =
     except BaseException:
         file.close()
         raise
+
+
+@contextlib.contextmanager
+def long_fields() -> Iterator[None]:
+    """Open a block in which `csv` takes fields of any length, as polygons and run lengths have.
+
+    It takes 131,072 letters otherwise. Rows are read within the block, not after it.
+    """
+    with _CSV_LIMIT:
+        usual = csv.field_size_limit(LONGEST_FIELD)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(usual)
 
 
 def as_utf8(data: bytes) -> bytes:

@@ -30,6 +30,36 @@ def test_overrides_know_their_names():
         Own(IMAGE_SHAPE=3)  # follows from others
 
 
+@pytest.mark.parametrize("names", [("IMAGES_PER_GPU", "BATCH_SIZE"), ("BATCH_SIZE", "IMAGES_PER_GPU")])
+def test_two_batch_sizes_are_refused_in_any_order(names):
+    both = {name: {"IMAGES_PER_GPU": 4, "BATCH_SIZE": 2}[name] for name in names}
+    told = "BATCH_SIZE=2 beside IMAGES_PER_GPU=4 with GPU_COUNT=1: these are two batch sizes: leave one of them out"
+    config = Own()
+    for assign in (lambda: Own(**both), lambda: config.set(**both)):
+        with pytest.raises(ConfigError, match=f"^{told}"):
+            assign()
+    with pytest.raises(ConfigError, match=f"a.json: {told}"):
+        Own.from_dict(both, source="a.json")
+    assert config.IMAGES_PER_GPU == 2
+    assert Own(**{**both, "GPU_COUNT": 2, "BATCH_SIZE": 8}).IMAGES_PER_GPU == 4  # the same batch twice
+    with pytest.raises(ConfigError, match="IMAGES_PER_GPU='x': give"):
+        Own(**{**both, "IMAGES_PER_GPU": "x"})
+
+
+@pytest.mark.parametrize("wrong", [{"BATCH_SIZE": 3}, {"BATCH_SIZE": 0}, {"NUM_CLASSES": 0}, {"SIZEZ": 1},
+                                   {"IMAGE_SHAPE": 7}])
+def test_all_settings_are_set_or_none(wrong):
+    config = Own()
+    before = dict(vars(config))
+    with pytest.raises(ConfigError):
+        config.set(**{"LEARNING_RATE": 0.5, "GPU_COUNT": 2, "WORKERS": 1, **wrong})
+    assert vars(config) == before
+    config = built(config, "BATCH_SIZE")
+    with pytest.raises(ConfigError, match="IMAGES_PER_GPU=7: 2 is built into a network"):
+        config.set(LEARNING_MOMENTUM=0.7, BATCH_SIZE=7)
+    assert config.LEARNING_MOMENTUM == 0.9
+
+
 def test_derived_values_are_computed_on_reading():
     config = Own()
     # Four photos shared out among two devices, whichever is named first.

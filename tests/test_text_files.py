@@ -1,10 +1,23 @@
 """Texts are read in the encoding that their beginning tells, and others are told with the remedy."""
 
+import csv
+import io
+import threading
+
 import pytest
 
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
-from mrcnn.text_files import as_utf8, encoding_of, open_text, refuse_wide, utf8_blocks, why_no_text, wide_encoding
+from mrcnn.text_files import (
+    as_utf8,
+    encoding_of,
+    long_fields,
+    open_text,
+    refuse_wide,
+    utf8_blocks,
+    why_no_text,
+    wide_encoding,
+)
 
 TEXT = '{"name": "caf\u00e9 \U0001f455"}\r\n'
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32")
@@ -39,3 +52,29 @@ def test_what_is_no_text_is_told_with_the_remedy(tmp_path):
         refuse_wide(path)
     assert why_no_text(FileNotFoundError(2, "No such file")) == "No such file" and why_no_text(ValueError("x")) == "x"
     assert wide_encoding(tmp_path / "none") is None
+
+
+def test_csv_takes_long_fields_in_the_block_alone():
+    rows, usual = f"a,{'1 ' * 100_000}\n", csv.field_size_limit()
+    with pytest.raises(csv.Error), long_fields(), long_fields():
+        assert [len(cell) for cell in next(csv.reader(io.StringIO(rows)))] == [1, 200_000]
+        raise csv.Error
+    assert csv.field_size_limit() == usual
+    with pytest.raises(csv.Error, match="field larger than field limit"):
+        next(csv.reader(io.StringIO(rows)))
+
+
+def test_blocks_of_several_threads_leave_the_limit_as_it_was():
+    usual, lengths = csv.field_size_limit(), []
+
+    def read():
+        for _ in range(50):
+            with long_fields():
+                lengths.append(len(next(csv.reader(io.StringIO("1" * (usual + 1))))[0]))
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(lengths) == {usual + 1} and len(lengths) == 200 and csv.field_size_limit() == usual

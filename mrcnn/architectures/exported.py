@@ -15,6 +15,7 @@ import numpy as np
 
 from mrcnn.architectures.object_labels import LabelsOfObjects
 from mrcnn.config import Settings
+from mrcnn.config_rules import check_batch
 from mrcnn.config_uses import of_training_alone
 from mrcnn.data.corner_alignment import CornerAlignedWindow
 from mrcnn.data.images import Window
@@ -195,6 +196,7 @@ def open_exported(path: str | os.PathLike, mode: str = "inference", **overrides:
     config = settings.from_dict(about["settings"], source=f"{path}.json")
     batch = about["inputs"]["image"]["shape"][0]
     config.set(GPU_COUNT=1, IMAGES_PER_GPU=batch, **ONE_VIEW)
+    check_batch(overrides, 1)
     if "BATCH_SIZE" in overrides:  # which follows from this one, as there is one device
         overrides["IMAGES_PER_GPU"] = overrides.pop("BATCH_SIZE")
     wanted = config.from_dict({**config.to_dict(), **overrides}, source="the options")

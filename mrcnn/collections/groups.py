@@ -12,7 +12,7 @@ from mrcnn.collections.spellings import plain_name
 from mrcnn.collections.tables import Tables
 from mrcnn.data.encoded import opened_image
 from mrcnn.errors import DataError, UsageError
-from mrcnn.text_files import open_text, why_no_text
+from mrcnn.text_files import long_fields, open_text, why_no_text
 
 MONTH = "month"  # --by month without a table: of the EXIF
 DATE = re.compile(r"(\d{4})[-:/](\d{2}|\d(?=[-:/]\d))(?:[-:/]\d{1,2})?(?:[T ].*)?$")
@@ -39,7 +39,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
         DataError: it cannot be read, or names no photos.
     """
     try:
-        with open_text(path, newline="") as file:
+        with open_text(path, newline="") as file, long_fields():
             reader = csv.DictReader(file)
             heads = reader.fieldnames or []
             named = photo_column(heads)

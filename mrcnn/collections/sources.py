@@ -26,7 +26,7 @@ from mrcnn.collections.containers import (
 )
 from mrcnn.collections.spellings import plain_name
 from mrcnn.errors import DataError
-from mrcnn.text_files import encoding_of
+from mrcnn.text_files import encoding_of, long_fields
 
 
 def list_collection(paths: Sequence[str]) -> tuple[str, list[str]]:
@@ -201,7 +201,9 @@ def _read_list(path):
             with storage.opened(place) as file:
                 data = file.read()
             text = io.StringIO(data.decode(encoding_of(data)), newline="")
-            names = _column(path, csv.DictReader(text)) if storage.ending(path) == ".csv" else text.read().splitlines()
+            with long_fields():
+                names = (_column(path, csv.DictReader(text)) if storage.ending(path) == ".csv"
+                         else text.read().splitlines())
     except OSError as error:
         raise DataError(f"{path}: cannot read the list ({error.strerror}): check the path.") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -37,7 +37,7 @@ def serve(options: argparse.Namespace) -> None:
     from mrcnn.serving.listening import address_of, check_installed, is_loopback, listen, run
 
     check_installed()
-    overrides, key = {"BATCH_SIZE": BATCH_SIZE, **overrides_of(options)}, os.environ.get(KEY) or None
+    overrides, key = with_batch_size(overrides_of(options)), os.environ.get(KEY) or None
     limits = Limits(batch_size=overrides["BATCH_SIZE"], **_numbers(options))
     if limits.photos_taken < limits.photos:
         print(f"warning: --max-photos {limits.photos} is more than --queue {limits.queue} holds: a request may have "
@@ -65,6 +65,14 @@ def serve(options: argparse.Namespace) -> None:
             print(f"warning: other machines reach {address_of(listener)}, and no key is asked for: set {KEY}.",
                   file=sys.stderr)
         run(app, listener, limits.timeout)
+
+
+def with_batch_size(overrides: dict) -> dict:
+    """Settings with the batch size that a server has where they say none; IMAGES_PER_GPU says one too."""
+    if "IMAGES_PER_GPU" not in overrides or "BATCH_SIZE" in overrides:
+        return {"BATCH_SIZE": BATCH_SIZE, **overrides}
+    devices = overrides.get("GPU_COUNT", 1)
+    return {**overrides, "GPU_COUNT": devices, "BATCH_SIZE": overrides["IMAGES_PER_GPU"] * devices}
 
 
 def served_model(path: str, options: argparse.Namespace, overrides: dict) -> ServedModel:

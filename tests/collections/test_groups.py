@@ -68,6 +68,12 @@ def table_of(folder, cells, head="photo,day"):
     return str(path)
 
 
+def test_a_table_with_run_lengths_beside_its_groups(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(f"photo,EncodedPixels,shop\na.jpg,{'1 2 ' * 50_000},north\n")
+    assert groups_of_table(str(path), "shop") == {"a.jpg": "north"}
+
+
 DAYS = [f"2024-{1 + number % 12:02d}-05" for number in range(40)]
 
 

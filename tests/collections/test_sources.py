@@ -43,6 +43,8 @@ def test_patterns_lists_tables_and_photos(folder, monkeypatch):
     assert list_collection([str(folder / "table.csv")]) == (os.path.realpath(folder), ["b.jpg", "sub/a.PNG"])
     (folder / "two.csv").write_text("image_url,url,Photo\nhttps://x/1,1,b.jpg\n")  # the order is that of the rule
     assert list_collection([str(folder / "two.csv")])[1] == ["b.jpg"]
+    (folder / "long.csv").write_text(f"ImageId,EncodedPixels,photo\n1,{'1 2 ' * 50_000},b.jpg\n")
+    assert list_collection([str(folder / "long.csv")])[1] == ["b.jpg"]
     monkeypatch.chdir(folder)
     assert list_collection(["list.txt"])[0] == os.path.realpath(folder)
 

@@ -54,6 +54,16 @@ def test_options_become_limits(checkpoint, started):
     assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
 
 
+@pytest.mark.parametrize("words, batch, overrides", [
+    ((), 8, {"IMAGES_PER_GPU": 8, "GPU_COUNT": 1, "BATCH_SIZE": 8}),
+    (("--set", "GPU_COUNT=2"), 16, {"IMAGES_PER_GPU": 8, "GPU_COUNT": 2, "BATCH_SIZE": 16}),
+    (("--batch-size", "8"), 8, {"IMAGES_PER_GPU": 8, "BATCH_SIZE": 8}),
+])
+def test_photos_of_a_device_are_a_batch_size_too(checkpoint, started, words, batch, overrides):
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--set", "IMAGES_PER_GPU=8", *words]) == 0
+    assert started[0] == overrides and started[1].state.service.limits.batch_size == batch
+
+
 def test_a_queue_that_holds_fewer_photos_than_a_request_may_have_is_told(checkpoint, started, capsys):
     assert main(["serve", "--weights", checkpoint, "--port", "0", "--queue", "9"]) == 0
     assert "--max-photos 16 is more than --queue 9 holds: a request may have 9 photos" in capsys.readouterr().err

@@ -63,6 +63,7 @@ def test_settings_with_an_effect_are_taken_in_silence(words):
     (["data", "show", "--seed", "1", "--set", "SEED=2"], "--seed 1 beside --set SEED=2"),
     (["label", "--refine", "slic", "--set", "LABEL_REFINE=crf"], "--refine slic beside --set LABEL_REFINE=crf"),
     (["train", "--batch-size", "4", "--set", "IMAGES_PER_GPU=3"], "--batch-size 4 beside --set IMAGES_PER_GPU=3"),
+    (["detect", "--batch-size", "4", "--set", "IMAGES_PER_GPU=3"], "--batch-size 4 beside --set IMAGES_PER_GPU=3"),
     (["train", "--set", "BATCH_SIZE=4", "--set", "IMAGES_PER_GPU=4", "--set", "GPU_COUNT=2"], "two batch sizes"),
     (["train", "--image-size", "128", "--set", "IMAGE_MAX_DIM=256"], "--image-size 128 beside --set IMAGE_MAX_DIM=256"),
     (["train", "--image-size", "128", "--set", "IMAGE_RESIZE_MODE=crop", "--set", "IMAGE_MIN_DIM=64"],

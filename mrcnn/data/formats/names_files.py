@@ -25,7 +25,7 @@ from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, plain, refuse_t
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
-from mrcnn.text_files import open_text, why_no_text
+from mrcnn.text_files import long_fields, open_text, why_no_text
 
 LARGEST_LABEL = 65535
 NEVER_NUMBERED = ("classes.txt", "obj.names", "labels.txt")  # tools write a name a line, "1 euro" too
@@ -225,9 +225,10 @@ def _csv_names(path):
     try:
         with open_text(path, newline="") as file:
             text = file.read()
-        tables = [[[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter,
-                                                                        skipinitialspace=True) if any(row)]
-                  for delimiter in CSV_DELIMITERS]
+        with long_fields():
+            tables = [[[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter,
+                                                                            skipinitialspace=True) if any(row)]
+                      for delimiter in CSV_DELIMITERS]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise _unreadable(path, error) from error
     for rows in tables:

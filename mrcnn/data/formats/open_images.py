@@ -18,7 +18,7 @@ from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.images import resize_pixels
 from mrcnn.data.photo_folder import PhotoFolder
 from mrcnn.errors import DataError
-from mrcnn.text_files import as_utf8, open_text, why_no_text
+from mrcnn.text_files import as_utf8, long_fields, open_text, why_no_text
 
 FORMAT = "open_images"
 COLUMNS = ("MaskPath", "ImageID", "LabelName")
@@ -157,7 +157,7 @@ class OpenImagesDataset(AnnotatedDataset):
 def _rows(path):
     """list of {column: text} of the rows of the CSV."""
     try:
-        with open_text(path, newline="") as file:
+        with open_text(path, newline="") as file, long_fields():
             line = file.readline()
             delimiter = next((mark.decode() for mark in DELIMITERS if mark.decode() in line), ",")
             file.seek(0)
@@ -207,7 +207,7 @@ def _descriptions(path):
     if path is None:
         return {}
     try:
-        with open_text(path, newline="") as file:
+        with open_text(path, newline="") as file, long_fields():
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = f"cannot read the names of the classes ({why_no_text(error)})"

@@ -27,7 +27,7 @@ from mrcnn.data.formats.voc_layout import find_root
 from mrcnn.data.images import PHOTO_ENDINGS
 from mrcnn.errors import DataError
 from mrcnn.files import printable
-from mrcnn.text_files import SAVE_ANEW, as_utf8, open_text, why_no_text, wide_encoding
+from mrcnn.text_files import SAVE_ANEW, as_utf8, long_fields, open_text, why_no_text, wide_encoding
 
 HEAD = 1 << 20  # bytes of a file that are looked at
 SHOWN = 40  # letters of a name in a message
@@ -229,7 +229,8 @@ def _unread_table(head):
     line = head.partition("\n")[0]
     for delimiter in DELIMITERS:
         try:
-            columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
+            with long_fields():
+                columns = next(csv.reader(io.StringIO(line), delimiter=delimiter.decode()), [])
         except csv.Error:  # a carriage return within the line
             continue
         names = {column.strip().lower() for column in columns}

@@ -8,7 +8,7 @@ import os
 from mrcnn.data.formats import via3
 from mrcnn.data.formats.json_head import keys_by_depth
 from mrcnn.errors import DataError
-from mrcnn.text_files import open_text, why_no_text
+from mrcnn.text_files import long_fields, open_text, why_no_text
 
 CSV_COLUMNS = ("filename", "file_attributes", "region_count", "region_shape_attributes", "region_attributes")
 HEAD = 1 << 20  # characters of a file that are looked at: the photo itself may stand before its regions
@@ -98,14 +98,15 @@ def _csv_entries(path, text):
     head, _, text = text.partition("\n")
     rows = csv.DictReader(io.StringIO(text, newline=""), _columns(head), skipinitialspace=", " in head)
     try:
-        for row in rows:
-            entry = entries.setdefault(row["filename"], {"filename": row["filename"], "regions": []})
-            if row["filename"] is None:
-                raise ValueError("too few columns")
-            shape = json.loads(row["region_shape_attributes"])
-            if shape:
-                region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
-                entry["regions"].append(region)
+        with long_fields():
+            for row in rows:
+                entry = entries.setdefault(row["filename"], {"filename": row["filename"], "regions": []})
+                if row["filename"] is None:
+                    raise ValueError("too few columns")
+                shape = json.loads(row["region_shape_attributes"])
+                if shape:
+                    region = {"shape_attributes": shape, "region_attributes": json.loads(row["region_attributes"])}
+                    entry["regions"].append(region)
     except (csv.Error, ValueError, TypeError, RecursionError) as error:
         line = rows.line_num + 1  # the head was taken off
         raise DataError(f"{path}: line {line} is not as VIA writes it ({error}): export it again.") from error

@@ -181,3 +181,9 @@ def test_names_in_utf_16_are_read_and_bytes_that_are_no_letters_told(tmp_path, f
     (tmp_path / file).write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match="is no letter of UTF-8: save it as UTF-8"):
         read_names(str(tmp_path / file))
+
+
+def test_a_long_field_is_no_fault_of_a_table_of_names(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text(f"id,name,remark\n0,hat,{'x' * 140_000}\n1,coat,y\n")
+    assert list(read_names(path).values()) == ["hat", "coat"]

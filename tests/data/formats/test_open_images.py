@@ -97,3 +97,10 @@ def test_a_row_without_what_it_needs(tmp_path):
     path = made(tmp_path, [f"a.png,,{MUG},,,,,,,"])
     with pytest.raises(DataError, match="line 2 has no ImageID"):
         open_dataset(path, tmp_path / "photos")
+
+
+@pytest.mark.filterwarnings("ignore:.*of another size")
+def test_a_row_of_many_clicks(tmp_path):
+    clicks = "0.5 0.5 1;" * 20_000  # of the last column, which is not read
+    path = made(tmp_path, [f"0a1_m02jvh9_aa.png,0a1,{MUG},aa,0.1,0.7,0.1,0.5,0.9,{clicks}"])
+    assert recognise(path) == "open_images" and open_dataset(path, tmp_path / "photos").object_count(0) == 1

@@ -50,6 +50,15 @@ def test_a_table_with_spaces_behind_its_commas(tmp_path):
     assert read_entries(tmp_path / "via.csv")[0] == [{"filename": "a.jpg", "regions": [REGION]}]
 
 
+def test_a_table_with_a_polygon_of_many_corners(tmp_path):
+    corners = {"name": "polygon", "all_points_x": list(range(40_000)), "all_points_y": [7] * 40_000}
+    cell = json.dumps(corners).replace('"', '""')
+    assert len(cell) > 1 << 17
+    (tmp_path / "via.csv").write_text(table() + f'a.jpg,1,"{{}}",1,0,"{cell}","{{}}"\n')
+    (entry,), _ = read_entries(tmp_path / "via.csv")
+    assert entry["regions"] == [REGION, {"shape_attributes": corners, "region_attributes": {}}]
+
+
 def test_a_line_without_a_filename(tmp_path):
     text = "file_attributes,region_count,region_shape_attributes,region_attributes,filename\n{},1,{},{}\n"
     (tmp_path / "via.csv").write_text(text)
