@@ -128,6 +128,8 @@ class LabelmeDataset(AnnotatedDataset):
             name, there = alike.get(name, name), bool(alike)
         if not there and not content.get("imageData"):
             return missing.append(name)
+        if not there and below and not name.startswith(f"{below}/"):  # cameras give their photos the same names
+            name = f"{below}/{name}"
         try:
             name, embedded, header = self._header(path, content, folder, name, there)
         except DataError as error:

@@ -224,6 +224,23 @@ def test_a_photo_that_only_the_file_holds(folder, tmp_path):
     assert load(folder, limit=1).load_image(0).max() == 0
 
 
+@pytest.mark.parametrize("path", ["c.png", "../elsewhere/c.png", "D:\\photos\\c.png", None, "c.json"])
+@pytest.mark.filterwarnings("ignore:.*is no picture")
+def test_photos_of_one_name_that_files_in_two_folders_hold(tmp_path, path):
+    for value, place in enumerate(("cam1", "cam2")):
+        (tmp_path / place).mkdir()
+        held = text_of(np.full((HEIGHT, WIDTH, 3), value, np.uint8))
+        write(tmp_path / place, [shape()], "c", imageData=held, imagePath=path)
+    dataset = load(tmp_path)
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["cam1/c.png", "cam2/c.png"]
+    assert [dataset.load_image(i).max() for i in dataset.image_ids] == [0, 1]
+    write(tmp_path / "cam2", [shape()], "d", imageData=held, imagePath="cam2/d.png")  # the folder is named already
+    assert load(tmp_path).file_name(2) == "cam2/d.png"
+    write(tmp_path / "cam2", [shape()], "e", imageData=held, imagePath="d.png")
+    with pytest.raises(DataError, match="e.json: the photo cam2/d.png is that of another file too"):
+        load(tmp_path)
+
+
 def test_a_folder_and_a_file_are_recognised(folder):
     assert not recognises(folder)
     write(folder, [shape()])
