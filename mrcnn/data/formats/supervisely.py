@@ -7,6 +7,7 @@
 Tags of an object are its attributes.
 """
 
+import math
 import os
 from collections.abc import Iterator
 
@@ -24,15 +25,15 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "supervisely"
-ANNOTATIONS, PHOTOS, META = "ann", "img", "meta.json"
-DEEPEST = 8  # folders in folders
+ANNOTATIONS, PHOTOS, NESTED, META = "ann", "img", "datasets", "meta.json"
+LOOKED_AT = 2  # folders in folders by which files are recognised; data sets in data sets are looked at all the way
 
 
 def recognises(path: str | os.PathLike) -> bool:
     """Whether a file, a folder of such files, a data set or a project is Supervisely's, by the first file of it."""
     try:
-        files = _annotation_files(path, deepest=2)
-        return bool(files) and {"size", "objects"} <= keys_by_depth(read_head(files[0]), 1)[1]
+        file = next(_annotation_files(path, LOOKED_AT), None)
+        return file is not None and {"size", "objects"} <= keys_by_depth(read_head(file), 1)[1]
     except (OSError, TypeError, ValueError):
         return False
 
@@ -65,14 +66,14 @@ class SuperviselyDataset(AnnotatedDataset):
         self.start_loading(on_error)
         root = _root_of(annotations)
         folder, contents = PhotoFolder(images or root, self.note), []
-        for path in _annotation_files(annotations, DEEPEST):
+        for path in _annotation_files(annotations):
             try:
                 contents.append((path, _read(path)))
             except DataError as error:
                 name = os.path.relpath(path, root)
                 self.fault(annotations, Fault(name, "bad entry", str(error).removeprefix(f"{path}: ").rstrip(".")))
         objects = [entry for _, content in contents for entry in content["objects"] if isinstance(entry, dict)]
-        classes = list(read_names(names).values()) if names is not None else _classes(annotations, objects)
+        classes = list(read_names(names).values()) if names is not None else self._classes(annotations, contents)
         for name in classes:
             self.add_class(FORMAT, name, name)
         self.attribute_names.update(enumerate(sorted({tag for entry in objects for tag in _tags(entry)}), 1))
@@ -88,6 +89,24 @@ class SuperviselyDataset(AnnotatedDataset):
         rectangles.settle(annotations, boxes_as_masks)
         self.finish_loading(annotations)
         return self
+
+    def _classes(self, annotations, contents):
+        """Names of the classes: those that meta.json lists for areas, and others that objects have, sorted."""
+        titles = {}
+        for path, content in contents:
+            for entry in content["objects"]:
+                if isinstance(entry, dict) and kind_of(entry) in AREAS and _is_name(entry.get("classTitle")):
+                    titles.setdefault(entry["classTitle"].strip(), path)
+        listed = _listed_classes(annotations, [path for path, _ in contents])
+        known = [name for name, shape in (listed or {}).items() if shape not in NO_AREAS or name in titles]
+        others = sorted(titles.keys() - set(known))
+        if others:
+            where = "meta.json does not list" if listed is not None else "no meta.json lists, in the folder or above it"
+            after = "after those that it does" if listed is not None else "and no others"
+            remedy = "give the whole project, or the names in their order by --names"
+            self.note("class", f"that {where}: taken in the order of the names, {after}; {remedy}", others[0],
+                      len(others))
+        return [*known, *others]
 
     def _photos(self, annotations, contents, folder, root):
         """Yield (content of the annotations, name of the photo, its header) of what can be used."""
@@ -166,21 +185,26 @@ class SuperviselyDataset(AnnotatedDataset):
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
-def _annotation_files(path, deepest):
-    """Paths of the annotation files of a project, a data set, a folder of them, or of one. deepest: folders in it."""
+def _annotation_files(path, deepest=math.inf):
+    """Yield the annotation files of a project, a data set, a folder of them, or of one.
+
+    deepest: folders in folders that are looked at, but for those of data sets in data sets
+    """
     if os.path.isfile(path):
-        return [os.fspath(path)] if os.fspath(path).lower().endswith(".json") else []
-    found = []
+        if os.fspath(path).lower().endswith(".json"):
+            yield os.fspath(path)
+        return
     path = os.path.normpath(path)
     for place, folders, files in os.walk(path):
         folders.sort()
-        depth = place[len(path):].count(os.sep)
-        if os.path.basename(os.path.abspath(place)) == ANNOTATIONS:
-            found += [os.path.join(place, name) for name in sorted(files)
-                      if name.lower().endswith(".json") and not name.startswith(".")]
-        deeper = depth < deepest
-        folders[:] = [name for name in folders if deeper and name != PHOTOS and not name.startswith(".")]
-    return found
+        above, base = os.path.split(os.path.abspath(place))
+        if base == ANNOTATIONS:
+            yield from (os.path.join(place, name) for name in sorted(files)
+                        if name.lower().endswith(".json") and not name.startswith("."))
+        if place[len(path):].count(os.sep) >= deepest and base != NESTED:
+            nested = os.path.basename(above) == NESTED
+            folders[:] = [name for name in folders if nested and name in (ANNOTATIONS, NESTED)]
+        folders[:] = [name for name in folders if name != PHOTOS and not name.startswith(".")]
 
 
 def _root_of(path):
@@ -217,30 +241,52 @@ def _read(path):
 # --- Classes and tags ------------------------------------------------------------------------------------------------
 
 
-def _classes(annotations, objects):
-    """Names of the classes: those that meta.json lists for areas, and others that objects have, sorted."""
-    folder = os.path.abspath(_root_of(annotations))
-    places = [os.path.join(place, META) for place in (folder, os.path.dirname(folder))]
-    path = next((place for place in places if os.path.isfile(place)), None)
-    content = read_json(path, "project of Supervisely") if path else {}
+def _listed_classes(annotations, paths):
+    """{name: shape} of the classes that the meta.json of each annotation file lists; None if there is none."""
+    root, listed = os.path.abspath(_root_of(annotations)), None
+    read = {}  # {folder: what its meta.json lists, or None}
+    for place in dict.fromkeys(os.path.dirname(os.path.abspath(path)) for path in paths):
+        for folder in _folders_above(place, root):
+            if folder not in read:
+                read[folder] = _read_meta(os.path.join(folder, META))
+            if read[folder] is not None:
+                listed = {} if listed is None else listed
+                for name, shape in read[folder].items():
+                    listed.setdefault(name, shape)
+                break
+    return listed
+
+
+def _folders_above(place, root):
+    """Yield a folder and those above it: up to the root, then out of all data sets that this is in, to the project."""
+    while place != root and place.startswith(os.path.join(root, "")):
+        yield place
+        place = os.path.dirname(place)
+    yield root
+    base = NESTED  # the folder above the root may be the project's in any case
+    while NESTED in (base, os.path.basename(root)):
+        root, base = os.path.split(root)
+        yield root
+
+
+def _read_meta(path):
+    """{name: shape} of the classes that a meta.json lists; None if there is none, or it is no project's."""
+    content = read_json(path, "project of Supervisely") if os.path.isfile(path) else None
     listed = content.get("classes") if isinstance(content, dict) else None
-    titles = {}
-    for entry in objects:
-        if isinstance(entry.get("classTitle"), str) and kind_of(entry) in AREAS and entry["classTitle"].strip():
-            titles[entry["classTitle"].strip()] = True
-    names = {}
-    for entry in listed if isinstance(listed, list) else ():
-        name = entry.get("title") if isinstance(entry, dict) else None
-        if isinstance(name, str) and name.strip() and (entry.get("shape") not in NO_AREAS or name.strip() in titles):
-            names[name.strip()] = True
-    return list({**names, **dict.fromkeys(sorted(titles))})
+    if not isinstance(listed, list):
+        return None
+    classes = [entry for entry in listed if isinstance(entry, dict) and _is_name(entry.get("title"))]
+    return {entry["title"].strip(): entry.get("shape") for entry in classes}
+
+
+def _is_name(value):
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _title(entry):
-    title = entry.get("classTitle")
-    if not isinstance(title, str) or not title.strip():
+    if not _is_name(entry.get("classTitle")):
         raise RegionError("unknown class", "it has no classTitle")
-    return title.strip()
+    return entry["classTitle"].strip()
 
 
 def _tags(entry):

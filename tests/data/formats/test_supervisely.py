@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.data.formats import open_dataset, recognise
+from mrcnn.data.formats.supervisely import SuperviselyDataset
 from mrcnn.data.formats.upright import turned_mask
 from mrcnn.errors import DataError
 
@@ -54,7 +55,11 @@ def opened(path, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = open_dataset(str(path), **options)
-    return dataset, [str(note) for note in dataset.notes]
+    return dataset, [str(note) for note in dataset.notes if note.what != "class"]
+
+
+def told_of_classes(dataset):
+    return [str(note) for note in dataset.notes if note.what == "class"]
 
 
 def test_a_project(project):
@@ -67,6 +72,59 @@ def test_a_project(project):
     np.testing.assert_array_equal(masks, np.stack([box(), box(1, 1, 7, 7)], axis=-1))
     assert class_ids.tolist() == [2, 3] and dataset.object_count(2) == 0 and dataset.load_image(1).shape[2] == 3
     assert notes[0].startswith("1 object drawn as a rectangle, among others")
+
+
+@pytest.mark.parametrize("part, first", [
+    ("", "ds1/datasets/inner/img/b.jpg"), ("ds1", "datasets/inner/img/b.jpg"), ("ds1/datasets", "inner/img/b.jpg"),
+    ("ds1/datasets/inner", "img/b.jpg"), ("ds1/datasets/inner/ann", "img/b.jpg"),
+    ("ds1/datasets/inner/ann/b.jpg.json", "img/b.jpg"),
+])
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_data_set_that_holds_others_alone(tmp_path, part, first, empty):
+    add(tmp_path / "ds1" / "datasets" / "inner", "b", entry("zebra"), entry("ant"))
+    meta(tmp_path, ("zebra", "polygon"), ("ant", "polygon"), ("cow", "polygon"))
+    for place in ("ann", "img") if empty else ():
+        (tmp_path / "ds1" / place).mkdir()
+    assert recognise(str(tmp_path / part)) == "supervisely"
+    dataset, _ = opened(tmp_path / part)
+    assert dataset.class_names == ["BG", "zebra", "ant", "cow"] and dataset.file_name(0) == first
+    assert told_of_classes(dataset) == []
+
+
+def test_data_sets_in_data_sets_to_any_depth(tmp_path):
+    place = tmp_path / "ds"
+    for number in range(6):
+        place = place / "datasets" / f"d{number}"
+    add(place, "b", entry("zebra"), entry("ant"))
+    meta(tmp_path, ("zebra", "polygon"), ("ant", "polygon"))
+    for path in (tmp_path, tmp_path / "ds", place, place / "ann", place.parent.parent):
+        dataset, _ = opened(path)
+        assert recognise(str(path)) == "supervisely" and dataset.class_names == ["BG", "zebra", "ant"]
+
+
+def test_projects_side_by_side_have_the_classes_of_both(tmp_path):
+    for name, classes in (("p1", ("zebra", "ant")), ("p2", ("cow", "ant"))):
+        add(tmp_path / name / "ds", "a", *map(entry, classes))
+        meta(tmp_path / name, *((title, "polygon") for title in classes))
+    (tmp_path / "meta.json").write_text('{"of": "another program"}')
+    dataset = SuperviselyDataset().load(tmp_path)
+    dataset.prepare()
+    assert dataset.class_names == ["BG", "zebra", "ant", "cow"]
+
+
+def test_classes_that_meta_json_does_not_list_are_told(project, tmp_path):
+    dataset, _ = opened(project)
+    assert told_of_classes(dataset) == [
+        "1 class that meta.json does not list: taken in the order of the names, after those that it does; give the "
+        "whole project, or the names in their order by --names (first: coat)"]
+    (project / "meta.json").unlink()
+    dataset, _ = opened(project)
+    assert dataset.class_names == ["BG", "coat", "hat"]
+    assert told_of_classes(dataset) == [
+        "2 classes that no meta.json lists, in the folder or above it: taken in the order of the names, and no others; "
+        "give the whole project, or the names in their order by --names (first: coat)"]
+    (tmp_path / "names.txt").write_text("hat\ncoat\n")
+    assert told_of_classes(opened(project, names=str(tmp_path / "names.txt"))[0]) == []
 
 
 @pytest.mark.parametrize("part, names", [
