@@ -1,7 +1,11 @@
 """Whether two lists of class names say the same: a class id means a class only as long as they do."""
 
+import os
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 
 
@@ -61,6 +65,36 @@ def check_class_names(known: Sequence[str] | None, given: Sequence[str] | None, 
         ours, theirs = (repr(str(names[i])) if i < len(names) else "none" for names in (known, given))
         raise DataError(f"{knows} {_listed(known)}, but {gives} {_listed(given)}: class {i} is {ours} there and "
                         f"{theirs} here, and they must be the same, in the same order: {remedy}.")
+
+
+def written_classes(dataset: Dataset, path: str | os.PathLike) -> list[str]:
+    """Names of classes for a form that is read by names; those of one name are told apart, and told.
+
+    Args:
+        dataset: any Dataset.
+        path: of the file that is written, for the warning.
+
+    Returns:
+        The names of the classes 1 to K, none of them twice: a name that several have has the class id behind it, as
+        "dress (2)".
+    """
+    names = [str(info["name"]) for info in dataset.class_info[1:]]
+    counts = Counter(name.strip() for name in names)
+    taken, alike = {name for name in names if counts[name.strip()] == 1}, []
+    for class_id, name in enumerate(names, start=1):
+        if counts[name.strip()] > 1:
+            new = f"{name.strip()} ({class_id})"
+            while new in taken:
+                new += f" ({class_id})"
+            taken.add(new)
+            alike.append(new)
+            names[class_id - 1] = new
+    if alike:
+        shown = ", ".join(alike[:5]) + (", ..." if len(alike) > 5 else "")
+        warnings.warn(f"{path}: {len(alike)} classes share their name with another; this form is read by names, so "
+                      f"they are written as {shown}: rename them in the data, or --to coco keeps names and ids.",
+                      stacklevel=3)
+    return names
 
 
 def listed_classes(value: object) -> list[str] | None:

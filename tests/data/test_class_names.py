@@ -4,7 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrcnn.data.class_names import check_class_names, check_knows, first_difference, listed_classes, same_classes
+from mrcnn.data.class_names import (
+    check_class_names,
+    check_knows,
+    first_difference,
+    listed_classes,
+    same_classes,
+    written_classes,
+)
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 
 NAMES = ["BG", "shirt, blouse", "hat", "shoe"]
@@ -55,3 +63,24 @@ def test_the_classes_that_a_setting_names(value, names):
             listed_classes(value)
     else:
         assert listed_classes(value) == names
+
+
+def of_names(*names):
+    dataset = Dataset()
+    for class_id, name in enumerate(names, 1):
+        dataset.add_class("made", class_id, name)
+    dataset.prepare()
+    return dataset
+
+
+def test_classes_of_one_name_are_told_apart_and_told():
+    dataset = of_names("hat", "dress", "dress ", "dress (2)", "a, b")
+    with pytest.warns(UserWarning, match=r"^o.xml: 2 classes share their name with another; .* written as "
+                                         r"dress \(2\) \(2\), dress \(3\): rename .*--to coco keeps"):
+        names = written_classes(dataset, "o.xml")
+    assert names == ["hat", "dress (2) (2)", "dress (3)", "dress (2)", "a, b"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_that_differ_stay_as_they_are():
+    assert written_classes(of_names("a  b", "a b", "A b", "a, b"), "o.xml") == ["a  b", "a b", "A b", "a, b"]

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from mrcnn.data.attributes import load_objects, written_names
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, open_whole, photo_and_objects
@@ -37,7 +38,7 @@ def write_cvat(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
             or the file cannot be written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    names = [str(info["name"]) for info in dataset.class_info[1:]]
+    names = written_classes(dataset, path)
     words = {i: _pair(name) for i, name in written_names(dataset, path).items()}
     left_out = LeftOut(path)
     with open_whole(path) as (file,):

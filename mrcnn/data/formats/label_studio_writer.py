@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Callable, Collection, Iterable
 
 from mrcnn.data.attributes import load_objects, written_names
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import label_studio_brush
 from mrcnn.data.formats.label_studio_config import BRUSHES, IMAGE, POLYGONS, TOLD, config_text
@@ -42,7 +43,7 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Col
             cannot be read, or the file cannot be written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    names = [str(info["name"]) for info in dataset.class_info[1:]]
+    names = written_classes(dataset, path)
     words = {i: told_of(name) for i, name in written_names(dataset, path).items()}
     config, left_out = f"{os.path.splitext(path)[0]}.xml", LeftOut(path, photos=True)
     written = is_users_own(dataset, "load_image")  # then no file elsewhere has the pixels

@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.attributes import written_names
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT
 from mrcnn.data.formats.outlines import one_polygon
@@ -49,7 +50,7 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
             none, or the folder cannot be written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    names = [str(info["name"]) for info in dataset.class_info[1:]]
+    names = written_classes(dataset, path)
     for name in names:
         if name.strip() != name or not name or name.startswith(LEFT_OUT):
             raise DataError(f"class {name!r}: LabelMe takes this name for no object: rename the class.")

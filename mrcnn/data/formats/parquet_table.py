@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault
 from mrcnn.data.attributes import written_names
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.parquet_files import ParquetRows, load_pyarrow
 from mrcnn.data.formats.writers import LeftOut, categories_of, chosen_photos, photo_and_objects
@@ -43,9 +44,10 @@ def write_parquet(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     """
     pyarrow, parquet = load_pyarrow()
     image_ids = chosen_photos(dataset, image_ids)
-    names = [str(info["name"]) for info in dataset.class_info[1:]]
+    names = written_classes(dataset, path)
     words = written_names(dataset, path)
-    about = {"classes": categories_of(dataset, path), "attributes": {str(i): name for i, name in words.items()}}
+    classes = [{**entry, "name": name} for entry, name in zip(categories_of(dataset, path), names)]
+    about = {"classes": classes, "attributes": {str(i): name for i, name in words.items()}}
     types = {"string": pyarrow.string(), "int32": pyarrow.int32(), "int64": pyarrow.int64(), "bool": pyarrow.bool_(),
              "list<double>": pyarrow.list_(pyarrow.float64()), "list<int32>": pyarrow.list_(pyarrow.int32()),
              "list<string>": pyarrow.list_(pyarrow.string())}
@@ -102,7 +104,13 @@ def read_table(dataset: AnnotatedDataset, source: str | os.PathLike, rows: Parqu
         raise DataError(f"{source}: lacks {', '.join(lacking) or 'the list of its classes'}: convert the data anew.")
     for entry in classes:
         dataset.add_category(FORMAT, entry["id"], str(entry["name"]), entry.get("supercategory"))
-    ids = {str(entry["name"]): entry["id"] for entry in classes}
+    ids = {}
+    for entry in classes:
+        name = str(entry["name"])
+        if name in ids:
+            how = f"of the name of another: all objects of the name are of the first, {name}; write the table anew"
+            dataset.note("class", how, f"{entry['id']}: {name}")
+        ids.setdefault(name, entry["id"])
     listed = about.get("attributes")
     dataset.attribute_names = {int(i): str(name) for i, name in listed.items()} if isinstance(listed, dict) else {}
     words = {name: i for i, name in dataset.attribute_names.items()}

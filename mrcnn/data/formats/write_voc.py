@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import ObjectAnnotation
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import voc_layout, written_photos
 from mrcnn.data.formats.label_colours import voc_colours
@@ -48,7 +49,7 @@ def write_voc(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[i
             be read, or the folder cannot be written.
     """
     written_photos.check_target(dataset, path, photos)
-    names = _checked_names([str(info["name"]) for info in dataset.class_info[1:]], path)
+    names = _checked_names(written_classes(dataset, path), path)
     image_ids = chosen_photos(dataset, image_ids)
     targets = _of_one_folder(written_photos.target_names(dataset, image_ids, _part))
     left_out, told = LeftOut(path, photos=True, pixels=True), _Told(targets.renamed)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.class_names import written_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import written_photos
 from mrcnn.data.formats.outlines import rings
@@ -65,7 +66,7 @@ def write_yolo(dataset: Dataset, path: str | os.PathLike, image_ids: Collection[
                 progress(done, len(image_ids))
         parts = list(dict.fromkeys(part for part, _ in targets.names))
         with open(os.path.join(partial, "data.yaml"), "w", encoding="utf-8") as file:
-            file.write(_settings(parts, [str(info["name"]) for info in dataset.class_info[1:]]))
+            file.write(_settings(parts, written_classes(dataset, path)))
     left_out.warn()
     told.warn(path, parts)
     targets.warn(path)

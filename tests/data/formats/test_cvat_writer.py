@@ -97,3 +97,13 @@ def test_a_name_that_xml_cannot_hold_is_named(tmp_path):
     with pytest.raises(DataError, match="x0b.*XML cannot hold: rename"):
         write_cvat(pictures, tmp_path / "out.xml")
     assert not (tmp_path / "out.xml").exists()
+
+
+def test_classes_of_one_name_stay_two(tmp_path):
+    source = coco(tmp_path, [full(slice(0, 5), slice(0, 7)), full(slice(6, 9), slice(0, 7))])
+    source.class_info[2]["name"] = "shirt <a>"
+    with pytest.warns(UserWarning, match="2 classes share their name with another"):
+        write_cvat(source, tmp_path / "out.xml")
+    again = open_dataset(tmp_path / "out.xml", tmp_path)
+    assert again.class_names == ["BG", "shirt <a> (1)", "shirt <a> (2)", "unused"]
+    assert again.object_classes(0).tolist() == [1, 2]

@@ -167,3 +167,12 @@ def test_label_studio_takes_what_is_written(tmp_path):
     for task in json.loads((tmp_path / "out.json").read_text()):
         assert all(label_interface.validate_annotation(annotation) for annotation in task["annotations"])
         assert set(task["data"]) == {entry.value_name for entry in label_interface.objects}
+
+
+def test_classes_of_one_name_stay_two(tmp_path):
+    source = coco(tmp_path, [full(slice(0, 5), slice(0, 7)), full(slice(6, 9), slice(0, 7))], names=("bag", "x"))
+    source.class_info[2]["name"] = "bag"
+    with pytest.warns(UserWarning, match="2 classes share their name with another"):
+        write_label_studio(source, tmp_path / "out.json")
+    again = reopened(tmp_path / "out.json", tmp_path, names=tmp_path / "out.xml")
+    assert again.class_names == ["BG", "bag (1)", "bag (2)"] and again.object_classes(0).tolist() == [1, 2]

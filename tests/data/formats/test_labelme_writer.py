@@ -121,3 +121,11 @@ def test_what_the_form_cannot_hold_is_told(tmp_path):
     with pytest.raises(DataError, match="'__ignore__': LabelMe takes this name for no object"):
         write_labelme(made(tmp_path, {"b.png": []}, ("__ignore__",)), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_classes_of_one_name_stay_two(tmp_path):
+    dataset = made(tmp_path, {"a.png": [entry(0, MASKS[0], 1), entry(1, MASKS[1], 2)]}, ("mug", "mug"))
+    with pytest.warns(UserWarning, match="2 classes share their name with another"):
+        write_labelme(dataset, tmp_path / "labelme")
+    again = open_dataset(tmp_path / "labelme", tmp_path / "photos", names=tmp_path / "labelme" / "labels.txt")
+    assert again.class_names == ["BG", "mug (1)", "mug (2)"] and again.object_classes(0).tolist() == [1, 2]

@@ -1,5 +1,7 @@
 """Tables of objects: what is written is read back exactly, and is what it says to any reader of Parquet."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,3 +94,25 @@ def test_damaged_tables_are_named(dataset, tmp_path):
     parquet.write_table(table.drop_columns(["rle_counts"]), tmp_path / "bad.parquet")
     with pytest.raises(DataError, match="lacks rle_counts"):
         open_dataset(tmp_path / "bad.parquet", tmp_path / "photos")
+
+
+def test_classes_of_one_name_keep_their_ids(dataset, tmp_path):
+    dataset.class_info[2]["name"] = "mug"
+    path = tmp_path / "alike.parquet"
+    with pytest.warns(UserWarning, match=r"2 classes share their name .* as mug \(1\), mug \(2\)"):
+        write_parquet(dataset, path)
+    back = open_dataset(path, tmp_path / "photos")
+    assert back.class_names[1:] == ["mug (1)", "mug (2)"] and [info["id"] for info in back.class_info] == [0, 3, 7]
+    assert [entry.class_id for entry in back.objects(0)] == [2, 1]
+
+
+def test_a_table_that_lists_a_name_twice_is_told(dataset, tmp_path):
+    table = parquet.read_table(tmp_path / "objects.parquet")
+    about = json.loads(table.schema.metadata[b"mrcnn"])
+    about["classes"].append({"id": 9, "name": "mug"})
+    path = tmp_path / "twice.parquet"
+    parquet.write_table(table.replace_schema_metadata({"mrcnn": json.dumps(about)}), path)
+    told = "1 class of the name of another: all objects of the name are of the first, mug; .*first: 9: mug"
+    with pytest.warns(UserWarning, match=told):
+        back = open_dataset(path, tmp_path / "photos")
+    assert [back.class_info[entry.class_id]["id"] for entry in back.objects(0)] == [7, 3]

@@ -134,3 +134,11 @@ def test_photos_that_differ_in_case_are_two_files_on_any_disk(tmp_path):
     with pytest.warns(UserWarning, match="1 photos are called otherwise, for another has the same name but for"):
         write_voc(dataset, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out" / "JPEGImages").iterdir()) == ["A_val.png", "a.png"]
+
+
+def test_classes_of_one_name_are_told_apart_in_the_list(tmp_path):
+    dataset = Masks({"a.jpg": ([PLAIN], [2])}, ("hat", "hat"))
+    with pytest.warns(UserWarning, match="2 classes share their name with another"):
+        write_voc(dataset, tmp_path / "out")
+    again = open_dataset(tmp_path / "out")
+    assert again.class_names == ["BG", "hat (1)", "hat (2)"] and again.object_classes(0).tolist() == [2]

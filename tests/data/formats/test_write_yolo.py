@@ -212,3 +212,11 @@ def test_parts_that_yolo_does_not_know_are_told_and_read_back(tmp_path):
     read = open_dataset(tmp_path / "out")
     assert [info["split"] for info in read.image_info] == ["train"] * 3 + ["val", "test"]
     assert os.listdir(tmp_path) == ["out"]
+
+
+def test_classes_of_one_name_stay_two(tmp_path):
+    dataset = Masks({"a.jpg": ([shape((5, 5, 10, 20)), shape((12, 5, 18, 20))], [2, 1])}, ("hat", "hat"))
+    with pytest.warns(UserWarning, match="2 classes share their name with another"):
+        write_yolo(dataset, tmp_path / "out")
+    again = open_dataset(tmp_path / "out" / "data.yaml")
+    assert again.class_names == ["BG", "hat (1)", "hat (2)"] and sorted(again.object_classes(0).tolist()) == [1, 2]
