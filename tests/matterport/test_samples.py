@@ -221,5 +221,5 @@ def test_what_cannot_be_given_is_refused():
     with pytest.raises(DataError, match="batch_size=1"):
         next(m.data_generator(dataset, TinyConfig(IMAGE_RESIZE_MODE="pad64", IMAGE_MIN_DIM=None), batch_size=2))
     dataset.load_image = lambda image_id: np.zeros((5, 5), np.uint8)
-    with pytest.raises(DataError, match="square0.png"):
+    with pytest.raises(DataError, match="square0#0.png"):
         next(m.data_generator(dataset, TinyConfig(), shuffle=False))
