@@ -6,13 +6,14 @@ import argparse
 import collections
 import contextlib
 import functools
+import itertools
 import json
 import math
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
@@ -193,12 +194,36 @@ class Run:
         else:
             self.looker = Labelling(model)
         self.tracks = {} if self.finds else None
-        self.window = max(1, int(model.config.BATCH_SIZE)) * options.every
+        self.batch, self.ahead = max(1, int(model.config.BATCH_SIZE)), None
         self.frames, self.first, self.last, self.held, self.waiting = 0, None, Fraction(0), None, []
         self.draw = functools.partial(drawn, options, names, names_of(model.config), self.finds)
 
     def all(self, show: Callable[[int, int | None], None]) -> None:
         """Write all frames; `show` is told how far it is."""
+        # Frames between those of one batch would wait for it, decoded: they are read once more instead. A pipe cannot.
+        if self.batch > 1 and self.options.every > 1 and os.path.isfile(self.film.path):
+            with contextlib.closing(self.looking_ahead()) as self.ahead:
+                self.read(show)
+        else:
+            self.read(show)
+
+    def looking_ahead(self) -> Iterator[list[dict] | np.ndarray]:
+        """Yield what is found in every N-th frame, in batches, from a reading of the film of its own."""
+        from mrcnn.data.films.reading import FilmFrame
+
+        with self.film.again() as film:
+            frames = (part.image for part in film.parts() if isinstance(part, FilmFrame))
+            frames = itertools.islice(frames, 0, self.options.limit, self.options.every)
+            while found := self.look_at(itertools.islice(frames, self.batch)):
+                yield from found
+
+    def look_at(self, images: Iterable[np.ndarray]) -> list[list[dict] | np.ndarray]:
+        """What is found in each of some frames, which are not kept."""
+        images = list(images)
+        return self.looker.follow(images) if images else []
+
+    def read(self, show: Callable[[int, int | None], None]) -> None:
+        """Read the film, and write its frames as soon as what they show is known."""
         from mrcnn.data.films.reading import FilmFrame
 
         limit = self.options.limit
@@ -209,7 +234,7 @@ class Run:
                 continue
             self.waiting.append(part)
             is_last = limit is not None and self.frames + len(self.waiting) >= limit
-            if len(self.waiting) >= self.window or is_last:
+            if is_last or self.is_enough():
                 self.some(self.waiting)
                 self.waiting = []
                 show(self.frames, None if total is None else max(total, self.frames))
@@ -218,6 +243,12 @@ class Run:
         if self.waiting:
             self.some(self.waiting)
             show(self.frames, self.frames)
+
+    def is_enough(self) -> bool:
+        """Whether the frames that wait can be written: a batch of them is to be looked at, or none."""
+        every = self.options.every
+        looks = -(-(self.frames + len(self.waiting)) // every) - -(-self.frames // every)
+        return not looks or looks >= self.batch or self.ahead is not None
 
     def following(self) -> Fraction:
         """Seconds in the source of the first frame that is not written, or the least that they can be."""
@@ -228,11 +259,13 @@ class Run:
         """Look at every N-th of some frames, and write them all: those between are given what was found before."""
         every = self.options.every
         looked_at = [frame for number, frame in enumerate(frames, start=self.frames) if number % every == 0]
-        found = iter(self.looker.follow([frame.image for frame in looked_at]) if looked_at else ())
+        found = self.ahead or iter(self.look_at(frame.image for frame in looked_at))
         for frame in frames:
             fresh = self.frames % every == 0
             if fresh:
-                self.held = next(found)
+                self.held = next(found, None)
+                if self.held is None:  # the reading ahead broke off before this one
+                    [self.held] = self.look_at([frame.image])
             self.first = frame.time if self.first is None else self.first
             self.writer.write(self.draw(frame.image, self.held), frame.time)
             self.lines.write(json.dumps(self.line(frame, fresh), ensure_ascii=False) + "\n")

@@ -108,6 +108,41 @@ def test_every_third_frame_is_looked_at_and_those_between_show_the_same(run):
     assert len(read_film(path)[0]) == COUNT
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("arguments", [["--every", "5"], ["--every", "4", "--limit", "11"], ["--every", "100"],
+                                       ["--every", "3", "--from", "0.2", "--to", "0.5"]])
+def test_no_frame_waits_for_a_later_one_to_be_looked_at(run, monkeypatch, batch, arguments):
+    model, some, waiting = SquareFinder(batch=batch), command.Run.some, []
+    code, wanted, lines = run(*arguments, model=SquareFinder(), output="wanted.mp4")
+    monkeypatch.setattr(command.Run, "some", lambda self, frames: [waiting.append(len(frames)), some(self, frames)])
+    code, path, again = run(*arguments, model=model)
+    assert code == 0 and set(waiting) == {1} and again == lines and len(waiting) == len(lines)
+    assert model.seen == sum(line["looked_at"] for line in lines) and max(model.asked) == min(batch, model.seen)
+    np.testing.assert_array_equal(read_film(path)[0], read_film(wanted)[0])
+
+
+def test_a_film_that_can_be_read_once_alone_keeps_the_frames_of_one_batch(run, monkeypatch, film):
+    some, isfile, waiting = command.Run.some, os.path.isfile, []
+    monkeypatch.setattr(command.Run, "some", lambda self, frames: [waiting.append(len(frames)), some(self, frames)])
+    monkeypatch.setattr(command.os.path, "isfile", lambda path: path != film and isfile(path))  # as of a pipe
+    code, _, lines = run("--every", "3", model=SquareFinder(batch=2))
+    assert code == 0 and waiting == [4, 1, 1] * 2 + [4] and len(lines) == COUNT
+
+
+def test_what_the_reading_ahead_does_not_reach_is_looked_at_all_the_same(run, monkeypatch):
+    from mrcnn.data.films.reading import FilmReader
+
+    lines = run("--every", "3", output="wanted.mp4")[2]
+    monkeypatch.setattr(FilmReader, "again", lambda self: FilmReader(self.path, end=0.2))
+    assert run("--every", "3", model=SquareFinder(batch=2))[2] == lines
+
+
+def test_interrupted_between_two_readings(run, capsys):
+    code, path, lines = run("--every", "2", model=SquareFinder(batch=3, failing=3))
+    assert code == 130 and len(lines) == 6 and len(read_film(path)[0]) == 6
+    assert "--from 0.24" in capsys.readouterr().err
+
+
 def test_attributes_stand_in_the_lines(run):
     class Describing(SquareFinder):
         def __init__(self):

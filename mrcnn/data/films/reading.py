@@ -61,7 +61,7 @@ class FilmReader:
                  matte: tuple[int, int, int] = WHITE):
         self.path, self.start = os.fspath(path), _exact(start)
         self.end = None if end is None else _exact(end)
-        self._av = load_av()
+        self._av, self._matte = load_av(), matte
         self._open()
         self.time_base = self._stream.time_base
         self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
@@ -183,6 +183,10 @@ class FilmReader:
 
     def __exit__(self, *error: object) -> None:
         self._container.close()
+
+    def again(self) -> "FilmReader":
+        """The same part of the film, opened a second time at its beginning."""
+        return FilmReader(self.path, self.start, self.end, self._matte)
 
     # --- Frames and sound --------------------------------------------------------------------------------------------
 
