@@ -56,7 +56,9 @@ def serve(options: argparse.Namespace) -> None:
         from mrcnn.data.encoded import WHITE
         from mrcnn.serving.app import make_app
         from mrcnn.serving.corrected import CorrectedTasks
+        from mrcnn.serving.photos import raise_bound
 
+        raise_bound(limits.pixels)
         corrected = CorrectedTasks(options.corrected, served.class_names) if options.corrected else None
         app = make_app(served, limits, key, photos, options.matte or WHITE, corrected)
         asks = f"asks for the key of {KEY}" if key else f"asks for no key (set {KEY} to ask for one)"

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -19,10 +20,11 @@ PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # 
 ANIMATION = b"acTL"  # chunk of a PNG whose pages need not begin with its own picture; cv2 reads the first of those
 SPREAD = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits by, but not the see-through one in its info
 WHITE = (255, 255, 255)
+CV2_SIDE, CV2_PIXELS = 1 << 20, 1 << 30  # of a picture that cv2 decodes at most
 
 
 def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, int] = WHITE,
-                 formats: tuple[str, ...] | None = None) -> np.ndarray:
+                 formats: tuple[str, ...] | None = None, counted: bool = False) -> np.ndarray:
     """Decode a photo of any format, upright, as `mrcnn.data.images.load_image` does.
 
     Args:
@@ -30,6 +32,7 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
         name: to call it.
         matte: RGB 0..255 of the colour under what is transparent.
         formats: names of Pillow's formats that are opened; None opens all that it knows.
+        counted: whether the caller has bounded its pixels, so that PIL.Image.MAX_IMAGE_PIXELS does not.
 
     Returns:
         uint8 [H, W, 3] RGB.
@@ -37,7 +40,8 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
     Raises:
         DataError: it is unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
     """
-    with opened_image(io.BytesIO(data), name, formats) as image:
+    opened = counted_image if counted else opened_image
+    with opened(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
         if pixels is None:
             pixels = upright_pixels(image, name, matte)
@@ -110,6 +114,35 @@ def opened_image(file: str | os.PathLike | BinaryIO, name: str | os.PathLike,
         yield stack.enter_context(Image.open(file, formats=formats))
 
 
+@contextlib.contextmanager
+def counted_image(file: BinaryIO, name: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[object]:
+    """`opened_image` of a photo whose pixels the caller bounds: Pillow's own bound is one of the whole process.
+
+    Args:
+        file: that is open for reading bytes.
+        name: to call it.
+        formats: names of Pillow's formats that are opened, each known to it by now.
+
+    Raises:
+        DataError: it cannot be opened, or what Pillow raises within the block.
+    """
+    from PIL import Image
+
+    with decoding(name), contextlib.ExitStack() as stack:
+        start = file.read(16)
+        for factory, accepts in (Image.OPEN[one] for one in formats):
+            # A text is the reason why this Pillow cannot read a file of the format.
+            if accepts is not None and (isinstance(taken := accepts(start), str) or not taken):
+                continue
+            file.seek(0)
+            with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):  # the header is none of it
+                stack.enter_context(image := factory(file, ""))
+                break
+        else:
+            raise Image.UnidentifiedImageError(name)
+        yield image
+
+
 def _decode_plain(data, image):
     """uint8 [H, W, 3] of a complete, upright, 8-bit grey or RGB JPEG or PNG; None for any other file.
 
@@ -119,7 +152,7 @@ def _decode_plain(data, image):
     ending = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}.get(image.format)
     if ending is None or not data.endswith(ending) or image.mode not in ("L", "RGB"):
         return None
-    if "transparency" in image.info:
+    if "transparency" in image.info or max(image.size) > CV2_SIDE or image.width * image.height > CV2_PIXELS:
         return None
     if image.format == "PNG":
         # Byte 24 is the bit depth. Pillow decodes a whole PNG to look for its EXIF; its names are found faster.

@@ -33,7 +33,8 @@ REQUEST = "the request"
 HINTS = ("content_type", "headers", "priority", "timeout")  # that clients send, of which nothing has to come
 REFUSALS = schemas.error_answers(400, 404, 408, 413, 415, 422, 503)
 BODY = schemas.json_body(("inputs",), {
-    "id": {"type": "string"}, "parameters": {"type": "object"},
+    "id": {"type": "string"}, "model_name": {"type": "string"}, "model_version": {"type": "string"},
+    "parameters": {"type": "object"},
     "inputs": {"type": "array", "minItems": 1, "items": {
         "type": "object", "required": ["name", "shape", "datatype"], "properties": {
             "name": {"const": IMAGE}, "shape": {"type": "array", "items": {"type": "integer"}},
@@ -102,6 +103,7 @@ async def _infer(request, service):
     body, length = await request.body(), request.headers.get(tensors.HEADER)
     asked, inputs = await service.in_thread(tensors.read_request, body, length)
     _refuse_unknown(asked, request.query_params, served.finds_objects)
+    _check_model(asked, served)
     binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
     key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
     served.check_min_score(key[1])
@@ -114,7 +116,7 @@ def _refuse_unknown(asked, query, finds_objects):
     """Refuse whatever a request asks for that is not of the protocol, nor min_score."""
     refuse_unknown(query, (), "Option in the address")
     _check_id(asked)
-    refuse_unknown(asked, ("id", "parameters", "inputs", "outputs"), "JSON key")
+    refuse_unknown(asked, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "JSON key")
     own = (MIN_SCORE,) if finds_objects else ()
     refuse_unknown(parameters_of(asked, REQUEST), (*own, "binary_data_output", *HINTS), "Parameter of the request")
     for name, known, keys in (("inputs", "binary_data_size", ("name", "shape", "datatype", "data", "parameters")),
@@ -177,6 +179,19 @@ def _check_id(asked):
     told = asked.get("id")
     if told is not None and not isinstance(told, str):
         raise Refused(400, f"id={str(told)[:20]}: send a text.")
+
+
+def _check_model(asked, served):
+    """Refuse a body for another model than that of the address: KServe's clients write the name into both."""
+    for key, here in (("model_name", served.name), ("model_version", served.version)):
+        told = asked.get(key)
+        if told in (None, ""):
+            continue
+        if not isinstance(told, str):
+            raise Refused(400, f"{key}={str(told)[:20]}: send a text, or leave it out.")
+        if told != here:
+            raise Refused(400, f"{key}={told[:40]!r}: the {key[6:]} at this address is {here!r}: send that, or leave "
+                               "it out.")
 
 
 def _answer(served, asked, found, wanted, binary):

@@ -1,7 +1,7 @@
 """Label Studio's ML backend protocol: what the model finds appears as pre-labels of its tasks."""
 
-import asyncio
 import os
+import time
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -66,10 +66,10 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
         tasks = _tasks(body)
         mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names,
                                           served.attribute_names)
-        results = []
+        results, reading = [], _Reading(service, task_photos, mapping.key)
         for start in range(0, len(tasks), service.limits.photos_taken):
             chunk = tasks[start : start + service.limits.photos_taken]
-            results += await _predictions(request, service, task_photos, chunk, mapping, len(tasks) == 1)
+            results += await _predictions(request, reading, chunk, mapping, len(tasks) == 1)
         return json_answer({"results": results, "model_version": served.version})
 
     @router.post("/webhook", summary="Hear of a project's events", responses=REFUSALS, openapi_extra=WEBHOOK)
@@ -121,11 +121,10 @@ def _tasks(body):
     return tasks
 
 
-async def _predictions(request, service, task_photos, tasks, mapping, alone):
+async def _predictions(request, reading, tasks, mapping, alone):
     """The predictions of some tasks. One that fails has an empty prediction, or if it is alone its reason as answer."""
-    served = service.served
-    reading = [service.in_thread(_photo, task, task_photos, mapping.key, service) for task in tasks]
-    photos = dict(enumerate(await asyncio.gather(*reading, return_exceptions=True)))
+    service, served = reading.service, reading.service.served
+    photos = dict(enumerate(await reading.photos(request, tasks)))
     for photo in photos.values():
         if isinstance(photo, Exception) and not isinstance(photo, Refused):
             raise photo
@@ -147,9 +146,37 @@ async def _predictions(request, service, task_photos, tasks, mapping, alone):
     return rows
 
 
-def _photo(task, task_photos, key, service):
-    """The photo uint8 [H, W, 3] of a task."""
-    if key not in task["data"]:
-        raise Refused(422, f"The task's data has no {key!r}, where the project's configuration looks for the photo.")
-    name, data = task_photos.read(task["data"][key])
-    return decode_photo(data, name, service.limits, service.matte)
+class _Reading:
+    """The reading of a request's photos, which together have the seconds of --timeout.
+
+    Args:
+        service: whose threads and limits are used.
+        task_photos: where the photos of tasks are.
+        key: of a task's data that holds the address of its photo.
+    """
+
+    def __init__(self, service, task_photos, key):
+        self.service, self.task_photos, self.key = service, task_photos, key
+        self.left = service.limits.timeout
+
+    async def photos(self, request, tasks):
+        """For each task the photo uint8 [H, W, 3], or the exception that tells why there is none."""
+        began = time.monotonic()
+        late = (f"The photos of the tasks were not here after {self.service.limits.timeout:g} seconds: ask again later,"
+                " send fewer tasks, or give their folder by --photos.")
+        work = [self._photo(task, began + self.left) for task in tasks]
+        photos = await self.service.in_time(request, work, self.left, late)
+        self.left -= time.monotonic() - began
+        return photos
+
+    async def _photo(self, task, until):
+        if self.key not in task["data"]:
+            raise Refused(422, f"The task's data has no {self.key!r}, where the project's configuration looks for the "
+                               "photo.")
+        address, service = task["data"][self.key], self.service
+        name, path = await service.in_thread(self.task_photos.find, address)
+        if path is None:
+            data = await service.fetched(self.task_photos.fetch, address, until)
+        else:
+            data = await service.in_thread(self.task_photos.file, path, address)
+        return await service.in_thread(decode_photo, data, name, service.limits, service.matte)

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from mrcnn.data.encoded import WHITE, decode_image
+from mrcnn.data.encoded import WHITE, counted_image, decode_image
 from mrcnn.data.heic_files import HEIC, read_heic
 from mrcnn.errors import DataError
 from mrcnn.serving.limits import Limits
@@ -34,7 +34,7 @@ def decode_photo(data: bytes, name: str, limits: Limits, matte: tuple[int, int, 
     """
     formats = _check_header(data, name, limits)
     try:
-        return decode_image(data, name, matte, formats)
+        return decode_image(data, name, matte, formats, counted=True)
     except DataError as error:
         raise Refused(422, str(error)) from error
 
@@ -54,16 +54,32 @@ def _check_header(data, name, limits):
             raise Refused(415, str(error)) from error
         formats = (HEIF,)
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
-            width, height = image.size
-    except Image.DecompressionBombError as error:
-        raise Refused(413, f"{name}: too many pixels, {limits.pixels} are taken: shrink it.") from error
-    except Exception as error:  # headers raise whatever they like
+        with counted_image(io.BytesIO(data), name, formats) as image:
+            (width, height), kind = image.size, image.format
+    except DataError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):  # some GIFs: their first frame is bounded too
+            told = f"{name}: too many pixels for a picture of its format: save it as a JPEG or PNG."
+            raise Refused(413, told) from error
         known = ", ".join(formats)
         raise Refused(415, f"{name}: no photo that is read here, or a broken one: send one of {known}.") from error
     if width * height > limits.pixels:
         raise Refused(413, f"{name}: {width} x {height} pixels, {limits.pixels} are taken: shrink it.")
+    bound = 2 * Image.MAX_IMAGE_PIXELS if kind == "TIFF" and Image.MAX_IMAGE_PIXELS else limits.pixels
+    if width * height > bound:  # Pillow counts a TIFF's pixels once more when it decodes them
+        raise Refused(413, f"{name}: {width} x {height} pixels, of a TIFF {bound} are taken: save it as a JPEG or PNG.")
     return formats
+
+
+def raise_bound(pixels: int) -> None:
+    """Have Pillow decode TIFFs and GIFs of so many pixels too: its bound is one of the process, for a server's start.
+
+    Args:
+        pixels: of a photo at most. A bound that is higher stays.
+    """
+    from PIL import Image
+
+    if Image.MAX_IMAGE_PIXELS is not None:
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, pixels)
 
 
 def decode_base64(text: object, name: str) -> bytes:

@@ -1,10 +1,11 @@
 """What all routes share: the queue in front of the model, the limits, threads for the work around it, and metrics."""
 
 import asyncio
+import concurrent.futures
 import functools
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import numpy as np
@@ -17,6 +18,7 @@ from mrcnn.serving.refusals import Gone, Refused, busy
 from mrcnn.serving.served import ServedModel
 
 LOG = logging.getLogger("mrcnn.serving")
+FETCHES = 8  # photos that are fetched from elsewhere at once, of all requests together
 
 
 class Service:
@@ -33,17 +35,21 @@ class Service:
         self.ready, self.in_hand, self.state = False, 0, "the network is being warmed up"
         self.metrics = Metrics(lambda: len(self.queue), lambda: self.ready)
         self.queue = BatchQueue(served.run, limits, self.metrics.batch)
-        self._threads = None
+        self._threads = self._fetchers = None
 
     def start(self) -> None:
         """Start the network's thread, which warms the network up first."""
         # Decoding and encoding take a core each, and memory for a whole photo: no more at once than there are cores.
         self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
+        # Who fetches waits for another server: it has places of its own, so that the work here goes on.
+        self._fetchers = concurrent.futures.ThreadPoolExecutor(FETCHES, "mrcnn fetch")
         self.queue.start(self._warm)
 
     def close(self) -> None:
         """Answer what waits, and take no more."""
         self.ready, self.state = False, "the server is ending"
+        if self._fetchers is not None:
+            self._fetchers.shutdown(wait=False)
         self.queue.close()
 
     def check_ready(self) -> None:
@@ -72,6 +78,49 @@ class Service:
         """
         return await anyio.to_thread.run_sync(functools.partial(function, *arguments), limiter=self._threads)
 
+    async def fetched(self, function: Callable, *arguments: object) -> object:
+        """Call a function that waits for another server, in a thread that no other work waits for.
+
+        Args:
+            function: to call. It has to end by itself: whoever awaits it may give up before.
+            arguments: of it.
+
+        Returns:
+            What it gives.
+        """
+        return await asyncio.wrap_future(self._fetchers.submit(function, *arguments))
+
+    async def in_time(self, request: object, work: Sequence[Awaitable], seconds: float, late: str) -> list:
+        """What some pieces of work give that go on side by side, if they all end in time.
+
+        Args:
+            request: of Starlette, whose body has been read.
+            work: futures or coroutines; what has not ended when this does is dropped.
+            seconds: that they may take.
+            late: one sentence for whoever sent the request if they take more.
+
+        Returns:
+            For each its result, or the exception that it raised.
+
+        Raises:
+            Refused: 503, they take more.
+            Gone: the client has hung up.
+        """
+        futures = [asyncio.ensure_future(one) for one in work]
+        everything = asyncio.gather(*futures, return_exceptions=True)
+        gone = asyncio.ensure_future(_hung_up(request))
+        try:
+            done, _ = await asyncio.wait({everything, gone}, timeout=max(0.0, seconds),
+                                         return_when=asyncio.FIRST_COMPLETED)
+            if everything in done:
+                return everything.result()
+            if gone in done:
+                raise Gone
+            raise busy(late)
+        finally:
+            for future in (gone, *futures):  # what has not begun by now never will
+                future.cancel()
+
     async def found(self, request: object, key: tuple, photos: Sequence[np.ndarray]) -> list:
         """What the network tells of the photos of a request.
 
@@ -89,19 +138,9 @@ class Service:
         """
         self.check_ready()
         futures = [asyncio.wrap_future(future) for future in self.queue.submit(key, photos)]
-        everything = asyncio.gather(*futures, return_exceptions=True)
-        gone = asyncio.ensure_future(_hung_up(request))
-        try:
-            done, _ = await asyncio.wait({everything, gone}, timeout=self.limits.timeout,
-                                         return_when=asyncio.FIRST_COMPLETED)
-            if everything in done:
-                return [_refusal(result) if isinstance(result, Exception) else result for result in everything.result()]
-            if gone in done:
-                raise Gone
-            raise busy(f"No answer after {self.limits.timeout:g} seconds: ask again later, or send fewer photos.")
-        finally:
-            for future in (gone, *futures):  # what has not begun by now never will
-                future.cancel()
+        late = f"No answer after {self.limits.timeout:g} seconds: ask again later, or send fewer photos."
+        results = await self.in_time(request, futures, self.limits.timeout, late)
+        return [_refusal(result) if isinstance(result, Exception) else result for result in results]
 
     async def all_found(self, request: object, key: tuple, photos: Sequence[np.ndarray]) -> list:
         """`found`, where a fault in one photo is one of the request.

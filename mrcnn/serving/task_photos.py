@@ -5,6 +5,7 @@ No other host is asked, no redirection followed, and of Label Studio nothing but
 
 import http.client
 import json
+import math
 import os
 import posixpath
 import stat
@@ -22,7 +23,8 @@ from mrcnn.serving.limits import Limits
 from mrcnn.serving.refusals import Refused
 
 SERVED = ("/data/", "/storage-data/")  # where Label Studio has photos
-SECONDS = 30.0  # until it has to answer
+SECONDS = 30.0  # that it may be silent
+PIECE = 1 << 16  # bytes that are read at once
 LISTED_SECONDS = 10.0  # that a list of the folder's files is used
 PORTS = {"http": 80, "https": 443}
 
@@ -63,6 +65,21 @@ class TaskPhotos:
         Raises:
             Refused: 422, it is not where photos are read from, or cannot be read.
         """
+        name, path = self.find(address)
+        return name, self.fetch(address) if path is None else self.file(path, address)
+
+    def find(self, address: object) -> tuple[str, str | None]:
+        """Look where the photo of a task is, without a word to Label Studio.
+
+        Args:
+            address: as the task has it.
+
+        Returns:
+            (its name, path of the file in the folder or None: Label Studio has to be asked by `fetch`).
+
+        Raises:
+            Refused: 422, it is not where photos are read from.
+        """
         if not isinstance(address, str) or not address.strip():
             raise Refused(422, f"The task's photo is {str(address)[:40]!r}: its data must hold an address.")
         address = address.strip()
@@ -70,12 +87,10 @@ class TaskPhotos:
         if path is None and not self._is_served(address):
             path = self._alike(address)
             name = name if path is None else os.path.basename(path)
-        if path is not None:
-            return name, self._file(path, address)
-        if self.site is None:
+        if path is None and self.site is None:
             raise Refused(422, f"{address}: not in --photos {self.folder or '(not given)'}: start mrcnn serve with the "
                                "folder, or with LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY.")
-        return name, self._fetched(address)
+        return name, path
 
     def _local(self, address):
         """Path of a regular file in the folder that an address names, whatever its host or bucket, or None."""
@@ -135,7 +150,19 @@ class TaskPhotos:
         except ValueError:  # no address, or a port that is none
             return False
 
-    def _file(self, path, address):
+    def file(self, path: str, address: str) -> bytes:
+        """Read a file of the folder.
+
+        Args:
+            path: that `find` gave.
+            address: to call it.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            Refused: 422, it cannot be read.
+        """
         try:
             with open(path, "rb") as file:
                 status = os.fstat(file.fileno())
@@ -145,8 +172,20 @@ class TaskPhotos:
         except OSError as error:
             raise Refused(422, f"{address}: cannot be read ({error.strerror}): check its permissions.") from error
 
-    def _fetched(self, address):
-        """The bytes of a photo that Label Studio serves."""
+    def fetch(self, address: str, until: float = math.inf) -> bytes:
+        """Ask Label Studio for a photo.
+
+        Args:
+            address: as the task has it.
+            until: `time.monotonic()` at which nobody waits for it any more.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            Refused: 422, Label Studio does not have or give it, or not by then.
+        """
+        address = address.strip()
         if not self._is_own(address):
             raise Refused(422, f"{address}: not in --photos {self.folder or '(not given)'}, nor of Label Studio at "
                                f"{self.site.geturl()}: no other host is asked: put the photo into the folder.")
@@ -157,13 +196,14 @@ class TaskPhotos:
             raise Refused(422, f"{address}: no photo of Label Studio ({', '.join(SERVED)}), nor one in --photos.")
         quoted = urllib.parse.quote(f"{prefix}{path}", safe="/%:@!$&'()*+,;=~-._")
         query = f"?{urllib.parse.quote(parts.query, safe='%=&/:+,;@!$()*~-._?')}" if parts.query else ""
-        return self._get(f"{self.site.scheme}://{_host(self.site)}{quoted}{query}", address)
+        return self._get(f"{self.site.scheme}://{_host(self.site)}{quoted}{query}", address, until)
 
-    def _get(self, url, address):
-        headers = {"Authorization": self._authorization()} if self.token else {}
+    def _get(self, url, address, until):
+        headers = {"Authorization": self._authorization(until)} if self.token else {}
         try:
-            with self._opener.open(urllib.request.Request(url, headers=headers), timeout=SECONDS) as answer:
-                data = answer.read(self.limits.upload + 1)
+            request = urllib.request.Request(url, headers=headers)
+            with self._opener.open(request, timeout=_seconds_left(until)) as answer:
+                data = _read_until(answer, self.limits.upload + 1, until)
         except urllib.error.HTTPError as error:
             elsewhere = 300 <= error.code < 400
             hint = "which leads elsewhere, and is not followed" if elsewhere else "check LABEL_STUDIO_API_KEY"
@@ -176,7 +216,7 @@ class TaskPhotos:
             raise Refused(422, f"{address}: more than {self.limits.upload} bytes: shrink it.")
         return data
 
-    def _authorization(self):
+    def _authorization(self, until):
         """The header of a token: a personal one (three parts, a JWT) is first changed for one of a few minutes."""
         if self.token.count(".") != 2:
             return f"Token {self.token}"
@@ -184,7 +224,7 @@ class TaskPhotos:
         request = urllib.request.Request(url, json.dumps({"refresh": self.token}).encode(),
                                          {"Content-Type": "application/json"})
         try:
-            with self._opener.open(request, timeout=SECONDS) as answer:
+            with self._opener.open(request, timeout=_seconds_left(until)) as answer:
                 return f"Bearer {json.loads(answer.read(1 << 16))['access']}"
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
             told = f"Label Studio does not take LABEL_STUDIO_API_KEY ({error}): give a token of its user."
@@ -194,6 +234,24 @@ class TaskPhotos:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None
+
+
+def _seconds_left(until):
+    """Seconds that Label Studio may be silent; TimeoutError: there are none."""
+    left = min(SECONDS, until - time.monotonic())
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+def _read_until(answer, most, until):
+    """The first bytes of an answer, `most` at most; TimeoutError: it goes on and on."""
+    pieces, length = [], 0
+    while length < most and (piece := answer.read1(min(PIECE, most - length))):
+        pieces.append(piece)
+        length += len(piece)
+        _seconds_left(until)
+    return b"".join(pieces)
 
 
 def _place(parts):

@@ -4,6 +4,7 @@ import json
 
 import h5py
 import pytest
+from PIL import Image
 from stub_server import Stub
 
 from mrcnn.commands import serve as command
@@ -62,6 +63,13 @@ def test_options_become_limits(checkpoint, started):
 def test_photos_of_a_device_are_a_batch_size_too(checkpoint, started, words, batch, overrides):
     assert main(["serve", "--weights", checkpoint, "--port", "0", "--set", "IMAGES_PER_GPU=8", *words]) == 0
     assert started[0] == overrides and started[1].state.service.limits.batch_size == batch
+
+
+@pytest.mark.parametrize("asked, bound", [(300, 300), (100, 200)])
+def test_more_pixels_than_pillow_takes(checkpoint, started, monkeypatch, asked, bound):
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 200)
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--max-pixels", str(asked)]) == 0
+    assert started[1].state.service.limits.pixels == asked and bound == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_queue_that_holds_fewer_photos_than_a_request_may_have_is_told(checkpoint, started, capsys):

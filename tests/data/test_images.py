@@ -255,6 +255,12 @@ def test_floating_point_photo_is_refused(tmp_path):
         load_image(tmp_path / "float.tif")
 
 
+def test_a_line_longer_than_cv2_decodes_is_not_given_to_it(tmp_path, capfd):
+    Image.new("L", ((1 << 20) + 1, 1), 7).save(tmp_path / "long.png")
+    assert load_image(tmp_path / "long.png")[0, -1].tolist() == [7, 7, 7]
+    assert capfd.readouterr().err == ""  # where libpng would complain
+
+
 def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

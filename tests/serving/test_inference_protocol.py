@@ -158,6 +158,10 @@ IMAGE = {"name": "image", "shape": [2, 2, 3], "datatype": "UINT8", "data": [0] *
     ({"outputs": {}}, 400, '"outputs" names what there is not'),
     ({"outputs": [{"name": ["boxes"]}]}, 400, '"outputs" names what there is not'),
     ({"id": 7}, 400, "id=7: send a text"),
+    ({"model_name": "other"}, 400, "model_name='other': the name at this address is 'stub': send that, or leave it"),
+    ({"model_version": "1"}, 400, "model_version='1': the version at this address is 'stub_0003': send that, or"),
+    ({"model_name": ["stub"]}, 400, "model_name=['stub']: send a text"),
+    ({"model_version": 3}, 400, "model_version=3: send a text"),
     ({"inputs": [{**IMAGE, "name": 5}]}, 400, 'the name 5 is no text'),
     ({"inputs": [{**IMAGE, "parameters": {"binary_data_size": 0}}]}, 400, "has data and binary_data_size: send one"),
     ({"parameters": {"min_score": 2}}, 400, "min_score=2: give a number of 0 to 1"),
@@ -178,6 +182,20 @@ def test_hints_of_the_protocol_s_clients_are_taken(client):
     assert client.post(INFER, json=body).status_code == 200
     refused = client.post(f"{INFER}?min_score=0.1", json={"inputs": [IMAGE]})
     assert refused.status_code == 422 and "Option in the address 'min_score'" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("version", [{}, {"model_version": "stub_0003"}, {"model_version": None},
+                                     {"model_version": ""}])
+def test_the_model_may_be_named_in_the_body_too_as_kserve_s_client_does(client, version):
+    body = {"id": "1", "model_name": "stub", **version, "inputs": [IMAGE], "outputs": [{"name": "scores"}]}
+    answer = client.post(INFER, json=body)
+    assert answer.status_code == 200 and answer.json()["model_name"] == "stub"
+    head = {**body, "inputs": [{key: value for key, value in IMAGE.items() if key != "data"}]}
+    head["inputs"][0]["parameters"] = {"binary_data_size": 12}
+    head = json.dumps(head).encode()
+    behind = client.post("/v2/models/stub/versions/stub_0003/infer", content=head + bytes(12),
+                         headers={HEADER: str(len(head))})
+    assert behind.json() == answer.json()
 
 
 @pytest.mark.parametrize("length, body, message", [

@@ -1,12 +1,20 @@
 """Label Studio's ML backend protocol."""
 
+import concurrent.futures
+import contextlib
+import http.server
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
-from stub_server import BROKEN, Describing, Stub, StubLabels, client_of, photo, png
+from stub_server import BROKEN, Describing, Stub, StubLabels, client_of, photo, png, wait_until
 
 from mrcnn.data.run_lengths import encode
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.limits import Limits
+from mrcnn.serving.service import FETCHES
 from mrcnn.serving.task_photos import TaskPhotos
 
 pytest.importorskip("fastapi")
@@ -97,6 +105,76 @@ def test_more_tasks_than_photos_of_a_request(client):
     names = ["a.png", "none.png"] * 20
     results = predict(client, *names).json()["results"]
     assert [len(row["result"]) for row in results] == [1, 0] * 20
+
+
+class SlowStudio(http.server.BaseHTTPRequestHandler):
+    """Label Studio that gives a photo once it is told to, or after some seconds."""
+
+    def do_GET(self):
+        server = self.server
+        with server.lock:
+            server.asked += 1
+            server.at_once += 1
+            server.most = max(server.most, server.at_once)
+        server.free.wait(server.seconds)
+        with server.lock:
+            server.at_once -= 1
+        with contextlib.suppress(OSError):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png(photo()))
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def slow_studio():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), SlowStudio)
+    server.lock, server.free, server.seconds = threading.Lock(), threading.Event(), 20
+    server.asked = server.at_once = server.most = 0
+    server.photos = TaskPhotos(url=f"http://127.0.0.1:{server.server_port}", token="t")
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    yield server
+    server.free.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_slow_label_studio_stops_no_other_request(slow_studio, tmp_path):
+    slow_studio.photos.folder = os.path.realpath(tmp_path)
+    (tmp_path / "a.png").write_bytes(png(photo()))
+    names = [f"{number}.png" for number in range(2 * (FETCHES + (os.cpu_count() or 1)))]
+    with client_of(task_photos=slow_studio.photos) as client, concurrent.futures.ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(predict, client, *names)
+        try:
+            wait_until(lambda: slow_studio.at_once == FETCHES)
+            assert client.post("/detect", files={"photo": ("a.png", png(photo()))}).status_code == 200
+            assert client.post("/webhook", json={"action": "x"}).status_code == 200
+            assert len(predict(client, "a.png").json()["results"][0]["result"]) == 1  # its photo is in the folder
+            assert not slow.done()
+        finally:
+            slow_studio.free.set()
+        assert all(len(row["result"]) == 1 for row in slow.result().json()["results"])
+    assert slow_studio.asked == len(names) and slow_studio.most == FETCHES
+
+
+@pytest.mark.parametrize("count", [1, 3 * FETCHES])
+def test_photos_that_do_not_come_in_time(slow_studio, count):
+    with client_of(limits=Limits(wait=0, timeout=0.5), task_photos=slow_studio.photos) as client:
+        began = time.monotonic()
+        late = predict(client, *["a.png"] * count)
+        assert late.status_code == 503 and late.headers["retry-after"] and time.monotonic() - began < 10
+        assert "The photos of the tasks were not here after 0.5 seconds: ask again later" in late.json()["error"]
+        slow_studio.free.set()
+        wait_until(lambda: predict(client, "a.png").status_code == 200)
+
+
+def test_all_photos_of_a_request_share_its_time(slow_studio):
+    slow_studio.seconds = 0.4
+    with client_of(limits=Limits(wait=0, timeout=1, photos=1), task_photos=slow_studio.photos) as client:
+        assert predict(client, "a.png").status_code == 200
+        assert predict(client, *["a.png"] * 5).status_code == 503  # each comes in time, all together do not
 
 
 @pytest.mark.parametrize("body, status, message", [

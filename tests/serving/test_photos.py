@@ -12,7 +12,7 @@ from stub_server import photo, png
 
 from mrcnn.data.images import load_image
 from mrcnn.serving.limits import Limits
-from mrcnn.serving.photos import decode_base64, decode_photo
+from mrcnn.serving.photos import decode_base64, decode_photo, raise_bound
 from mrcnn.serving.refusals import Refused
 
 LIMITS = Limits(pixels=10_000, upload=100_000)
@@ -44,7 +44,7 @@ def test_what_is_transparent_lies_over_the_colour_asked_for():
     (b"", 415, "no photo that is read here"),
     (b"hello", 415, "no photo that is read here"),
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "no photo that is read here"),  # would run a program
-    (bomb(60_000, 60_000), 413, "too many pixels"),
+    (bomb(60_000, 60_000), 413, "60000 x 60000 pixels, 10000 are taken: shrink it"),
     (bomb(101, 100), 413, "101 x 100 pixels, 10000 are taken: shrink it"),
     (bytes(100_001), 413, "100001 bytes, 100000 are taken"),
     (png(photo())[:-30], 422, "not a readable image"),
@@ -56,7 +56,51 @@ def test_what_is_no_photo_is_refused_with_the_reason(data, status, message):
     assert refused.value.status == status and refused.value.reason.startswith("a.png: ")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bound", [150, 50])  # from which on Pillow warns; it refuses twice as many
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM"])
+def test_the_limit_is_the_user_s_and_not_pillow_s(monkeypatch, form, bound):
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, form)
+    wanted = decode_photo(file.getvalue(), "a", LIMITS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", bound)
+    assert np.array_equal(decode_photo(file.getvalue(), "a", LIMITS), wanted)
+    with pytest.raises(Refused, match="a: 16 x 12 pixels, 191 are taken: shrink it"):
+        decode_photo(file.getvalue(), "a", Limits(pixels=191))
+    assert bound == Image.MAX_IMAGE_PIXELS
+
+
+def tiff():
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, "TIFF")
+    return file.getvalue()
+
+
+def test_a_tiff_beyond_pillow_s_bound_is_refused_with_that(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    with pytest.raises(Refused, match="a: 16 x 12 pixels, of a TIFF 100 are taken: save it as a JPEG or PNG") as error:
+        decode_photo(tiff(), "a", LIMITS)
+    assert error.value.status == 413
+
+
+def test_a_gif_whose_first_frame_pillow_bounds(monkeypatch):
+    file = io.BytesIO()
+    pages = [Image.fromarray(photo(score=one)) for one in (0, 1)]
+    pages[0].save(file, "GIF", save_all=True, append_images=pages[1:], disposal=2)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    with pytest.raises(Refused, match="a: too many pixels for a picture of its format: save it as a JPEG or PNG"):
+        decode_photo(file.getvalue(), "a", LIMITS)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bound, pixels, then", [(50, 192, 192), (200, 192, 200), (None, 192, None)])
+def test_pillow_s_bound_is_raised_to_the_user_s(monkeypatch, bound, pixels, then):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", bound)
+    raise_bound(pixels)
+    assert then == Image.MAX_IMAGE_PIXELS and decode_photo(tiff(), "a", LIMITS).shape == (12, 16, 3)
+
+
+@pytest.mark.filterwarnings("error")
 def test_a_bomb_is_refused_without_its_memory():
     import tracemalloc
 

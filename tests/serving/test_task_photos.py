@@ -1,9 +1,11 @@
 """Photos of tasks: of the folder, or of Label Studio; of nowhere else."""
 
+import contextlib
 import http.server
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -157,6 +159,33 @@ def test_what_label_studio_refuses_is_told(studio):
     studio.server_close()
     with pytest.raises(Refused, match="cannot be reached .*: check LABEL_STUDIO_URL"):
         TaskPhotos(url=studio.url, token="legacy").read("/data/upload/1/a.jpg")
+
+
+@pytest.mark.parametrize("seconds", [0.3, -1])
+def test_nobody_waits_longer_than_is_said(seconds):
+    class Trickling(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not self.server.ended.wait(0.02):
+                    self.wfile.write(b"x")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trickling)
+    server.ended = threading.Event()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(Refused, match=r"/data/a.jpg: Label Studio cannot be reached \(timed out\)"):
+            TaskPhotos(url=f"http://127.0.0.1:{server.server_port}").fetch("/data/a.jpg", began + seconds)
+        assert time.monotonic() - began < 10
+    finally:
+        server.ended.set()
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_cannot_be_a_place():
