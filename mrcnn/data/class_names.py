@@ -4,9 +4,12 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
+
+if TYPE_CHECKING:
+    from mrcnn.data.dataset import Dataset
 
 
 def same_classes(known: Sequence[str] | None, given: Sequence[str] | None) -> bool:
@@ -67,7 +70,7 @@ def check_class_names(known: Sequence[str] | None, given: Sequence[str] | None, 
                         f"{theirs} here, and they must be the same, in the same order: {remedy}.")
 
 
-def written_classes(dataset: Dataset, path: str | os.PathLike) -> list[str]:
+def written_classes(dataset: "Dataset", path: str | os.PathLike) -> list[str]:
     """Names of classes for a form that is read by names; those of one name are told apart, and told.
 
     Args:
