@@ -92,14 +92,12 @@ class SuperviselyDataset(AnnotatedDataset):
 
     def _classes(self, annotations, contents):
         """Names of the classes: those that meta.json lists for areas, and others that objects have, sorted."""
-        titles = {}
-        for path, content in contents:
-            for entry in content["objects"]:
-                if isinstance(entry, dict) and kind_of(entry) in AREAS and _is_name(entry.get("classTitle")):
-                    titles.setdefault(entry["classTitle"].strip(), path)
+        entries = (entry for _, content in contents for entry in content["objects"] if isinstance(entry, dict))
+        titles = {entry["classTitle"].strip() for entry in entries
+                  if kind_of(entry) in AREAS and _is_name(entry.get("classTitle"))}
         listed = _listed_classes(annotations, [path for path, _ in contents])
         known = [name for name, shape in (listed or {}).items() if shape not in NO_AREAS or name in titles]
-        others = sorted(titles.keys() - set(known))
+        others = sorted(titles - set(known))
         if others:
             where = "meta.json does not list" if listed is not None else "no meta.json lists, in the folder or above it"
             after = "after those that it does" if listed is not None else "and no others"
