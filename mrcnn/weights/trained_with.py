@@ -24,6 +24,8 @@ LAYERS = {
     **dict.fromkeys(("ROI_SAMPLING_RATIO", "ROI_ALIGNED"), ("mrcnn_",)),
     **dict.fromkeys(("MASK_POOL_SIZE", "MASK_SHAPE"), ("mrcnn_mask_conv",)),
     "BBOX_STD_DEV": ("mrcnn_bbox", "yolact_bbox"),
+    "BACKBONE": ("res",),
+    "ATROUS_RATES": ("aspp_atrous",),
     "GEOMETRY": ("rpn_", "mrcnn_"),
 }
 # They do not act on the weights that a training makes: names, what is the machine's, and what detection alone reads.

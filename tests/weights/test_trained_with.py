@@ -34,7 +34,7 @@ def test_weights_that_are_read_otherwise_are_told_in_one_line(settings, given):
     assert line.startswith(f"a.h5 was trained with {name}=") and f"and is run with {name}=" in line
     assert "Leave it out, or train on with it." in line and "\n" not in line
     assert told_of_changes(written, settings(**given)) == []  # which follows the other
-    assert told_of_settings("a.h5", written, settings(**given), loaded=["res2a"]) == []  # of another network
+    assert told_of_settings("a.h5", written, settings(**given), loaded=["fpn_p2"]) == []  # of another network
 
 
 @pytest.mark.parametrize("settings, given, layer, other", [
@@ -45,12 +45,14 @@ def test_weights_that_are_read_otherwise_are_told_in_one_line(settings, given):
     (Config, {"MASK_SHAPE": [56, 56]}, "mrcnn_mask_conv1", "mrcnn_class_conv1"),
     (Config, {"GEOMETRY": "matterport"}, "rpn_conv_shared", "res2a"),
     (YolactSettings, {"YOLACT_ANCHOR_RATIOS": [1, 2, 3]}, "yolact_shared", "yolact_prototype_conv1"),
+    (DeepLabSettings, {"ATROUS_RATES": (1, 2, 3)}, "aspp_atrous1", "decoder_conv1"),
+    (Config, {"BACKBONE": "resnet50_v1_5"}, "res3a_branch2a", "fpn_p2"),
 ])
 def test_of_layers_that_are_loaded_without_the_rest_what_they_read_is_told(settings, given, layer, other):
     written, (name,) = settings().to_dict(), given
-    (line,) = told_of_settings("a.h5", written, settings(**given), loaded=["res2a", layer])
+    (line,) = told_of_settings("a.h5", written, settings(**given), loaded=["fpn_c2p2", layer])
     assert line.startswith(f"a.h5 was trained with {name}=")
-    assert told_of_settings("a.h5", written, settings(**given), loaded=["res2a", other]) == []
+    assert told_of_settings("a.h5", written, settings(**given), loaded=["fpn_c2p2", other]) == []
 
 
 def test_several_and_the_mean_pixel_are_told_in_two_lines():
