@@ -325,6 +325,13 @@ class Printable:
         return getattr(self.beneath, name)
 
 
+def _hint(options):
+    """What goes on with a command that was broken off; a run of another NAME is resumed under that name."""
+    hint = HINTS.get(getattr(options, "command", None), "")
+    names = [text for text in getattr(options, "set", ()) if text.partition("=")[0].strip() == "NAME"]
+    return hint.replace("--weights last", f"--weights last --set {shlex.quote(names[-1])}") if names else hint
+
+
 def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None,
                 presets: "Traversable | None" = None) -> int:
     """Read the arguments and call the command they name, `options.run(options)`.
@@ -361,7 +368,7 @@ def _run(parser, arguments, presets):
             return options.run(options) or 0
     except KeyboardInterrupt as error:
         with contextlib.suppress(OSError):  # the terminal may have gone
-            print(f"interrupted{HINTS.get(getattr(options, 'command', None), '')}", file=sys.stderr)
+            print(f"interrupted{_hint(options)}", file=sys.stderr)
         return 128 + getattr(error, "number", signal.SIGINT)
     except BrokenPipeError:
         raise
@@ -370,6 +377,6 @@ def _run(parser, arguments, presets):
             raise
         text = printable(" ".join(str(error).split()))
         writing = "cannot write" in text or not isinstance(error, (UserError, OSError))  # a full disk ends a training
-        hint = HINTS.get(getattr(options, "command", None), "") if writing else ""
+        hint = _hint(options) if writing else ""
         print(f"error: {text.rstrip('.') + hint if hint else text}", file=sys.stderr)
         return 2

@@ -20,6 +20,7 @@ from mrcnn.commands.settings import (
     class_of_option,
     is_imagenet,
     known_to,
+    name_of_runs,
     new_config,
     starts_of,
     tell_image_size,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 def checkpoint_of(options: argparse.Namespace) -> str:
     """Path of the weight file that --weights last|PATH stands for, whose network tells how TensorFlow is to compute."""
     if options.weights == "last":
-        last = last_checkpoint(options.logs, options.program.config.NAME)
+        last = last_checkpoint(options.logs, name_of_runs(options))
         choose_arithmetic(options)
         return last
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
@@ -80,7 +81,7 @@ def refuse_exported(weights: str, command: str) -> None:
 def last_checkpoint(logs: str, name: str) -> str:
     """Path of the last checkpoint of the newest run of this name. Raises FileNotFoundError, which names other runs."""
     try:
-        return find_last_checkpoint(logs, name or "model")
+        return find_last_checkpoint(logs, name)
     except FileNotFoundError as error:
         try:
             other = find_last_checkpoint(logs)

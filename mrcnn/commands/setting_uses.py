@@ -49,7 +49,8 @@ def check_asked(options: argparse.Namespace) -> None:
     if name_of(options) in TRAINS and "LEARNING_RATE" in asked:
         raise UsageError("--set LEARNING_RATE: the stages have rates of their own: leave it out, and give the rate by "
                          "--stages LAYERS:EPOCHS:RATE.")
-    tell_without_effect(name_of(options), asked)
+    of_run = {"NAME"} if getattr(options, "weights", None) == "last" else set()  # among runs of this name it looks
+    tell_without_effect(name_of(options), [name for name in asked if name not in of_run])
 
 
 def name_of(options: argparse.Namespace) -> str:

@@ -257,9 +257,14 @@ def written_by(options: argparse.Namespace) -> dict:
 
         with contextlib.suppress(OSError, UserError):  # who opens the file says what is wrong with it
             last = path == "last"
-            path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if last else path
-            return files.read_attributes(path)
+            return files.read_attributes(find_last_checkpoint(options.logs, name_of_runs(options)) if last else path)
     return nothing
+
+
+def name_of_runs(options: argparse.Namespace) -> str:
+    """Name of the runs of a command, among which --weights last looks: that of --set NAME, else the program's."""
+    asked = dict(map(parse_setting, getattr(options, "set", ())))
+    return str(asked.get("NAME", options.program.config.NAME) or "model")
 
 
 def _gives_exported(options):
@@ -292,7 +297,7 @@ def finds_objects(options: argparse.Namespace) -> bool:
     from mrcnn import architectures
 
     last = getattr(options, "architecture", None) is None and options.weights == "last"
-    path = find_last_checkpoint(options.logs, options.program.config.NAME or "model") if last else None
+    path = find_last_checkpoint(options.logs, name_of_runs(options)) if last else None
     kind = architectures.class_of(architectures.architecture_of(path)) if last else class_of_option(options)
     return "segm_AP" in kind.figures
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.auto import propose_recipe, take_batch_size, take_recipe
 from mrcnn.commands.options import AUTO, positive, start_keras
 from mrcnn.commands.runs import checkpoint_of, refuse_exported, start_model
-from mrcnn.commands.settings import choose_training_arithmetic, class_of_option, is_imagenet, overrides_of, starts_of
+from mrcnn.commands.settings import (
+    choose_training_arithmetic,
+    class_of_option,
+    is_imagenet,
+    name_of_runs,
+    overrides_of,
+    starts_of,
+)
 from mrcnn.commands.stage_options import Stage, parse_stages
 from mrcnn.commands.training_options import (
     add_network,
@@ -76,12 +83,17 @@ def train(options: argparse.Namespace) -> None:
                         custom_callbacks=[*callbacks, *tracking], augmentation_name=stage.augment)
     if model.epoch == start:
         print(f"All {start} epochs of these stages are done; --stages takes more.")
-    kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
-    best = f" --weights {shlex.quote(kept[0])}" if kept else ""
-    logs = shlex.quote(options.logs)
-    following = f"{options.program.command} evaluate --logs {logs}{best}{same_data(options)}"
     if model.devices.chief:
-        print(f"The run is in {model.log_dir}. Next: {following}")
+        following = f"evaluate --logs {shlex.quote(options.logs)}{_chosen(options, model, callbacks)}"
+        print(f"The run is in {model.log_dir}. Next: {options.program.command} {following}{same_data(options)}")
+
+
+def _chosen(options, model, callbacks):
+    """The --weights of a run's best checkpoint, else of its last one where `last` would not find it; else ""."""
+    kept = [callback.path for callback in callbacks if hasattr(callback, "path") and os.path.isfile(callback.path)]
+    if not kept and name_of_runs(options).lower() != (options.program.config.NAME or "model").lower():
+        kept = [model.checkpoint_path.format(epoch=model.epoch)]
+    return f" --weights {shlex.quote(kept[0])}" if kept else ""
 
 
 def tracker_names(text: str | None) -> list[str]:

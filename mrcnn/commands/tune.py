@@ -26,6 +26,7 @@ from mrcnn.commands.settings import (
     choose_training_arithmetic,
     class_of_option,
     known_to,
+    name_of_runs,
     overrides_of,
     starts_of,
     written_by,
@@ -272,8 +273,8 @@ def search_values(options: argparse.Namespace) -> None:
 
 
 def study_of(options: argparse.Namespace) -> str:
-    """Name of the search: --study, else that of the program's runs."""
-    return options.study or (options.program.config.NAME or "model").lower()
+    """Name of the search: --study, else that of the runs."""
+    return options.study or name_of_runs(options).lower()
 
 
 def train_trial(options: argparse.Namespace, overrides: dict, text: str, training: Dataset, validation: Dataset,

@@ -64,6 +64,9 @@ def test_an_interrupt_says_how_to_resume(capsys):
     parser.set_defaults(command="train")
     assert command_line.run_command(parser, []) == 130
     assert "--weights last" in capsys.readouterr().err
+    parser.set_defaults(set=["NAME=first", "SEED=1", "NAME=my shop"])
+    assert command_line.run_command(parser, []) == 130
+    assert "train --weights last --set 'NAME=my shop' resumes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [DataError("a.h5: cannot write the file (No space left on device)"),

@@ -162,3 +162,17 @@ def test_the_next_command_finds_the_same_classes(monkeypatch, capsys, tmp_path):
                          "SEED=3"]) == 0
     following = """mrcnn evaluate --logs logs --annotations b.json --set 'CLASSES=["hat"]'\n"""
     assert f"Next: {following}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name, chosen", [
+    ("shop", "--weights 'my logs/shop/net_{1}_0003.h5' --annotations b.json"), ("Fashion", "--annotations b.json")])
+def test_the_next_command_takes_the_run_that_was_trained(monkeypatch, capsys, name, chosen):
+    """Of another name than the program's, `last` would be another run, if there is one."""
+    model = Recorder(STAGES="all:3:1e-4", AUGMENT="none")
+    model.checkpoint_path = "my logs/shop/net_{{1}}_{epoch:04d}.h5"
+    monkeypatch.setattr(command, "start_model", lambda *_: model)
+    monkeypatch.setattr(command, "training_data", lambda options: (None, None))
+    monkeypatch.setattr(validation, "validation_callbacks", lambda *_: [])
+    assert fashion.main(["train", "--train", "a.json", "--val", "b.json", "--logs", "my logs", "--set",
+                         f"NAME={name}"]) == 0
+    assert f"Next: mrcnn evaluate --logs 'my logs' {chosen}\n" in capsys.readouterr().out

@@ -181,6 +181,11 @@ def test_attributes_make_it_another_search(tmp_path, monkeypatch, capsys):
     assert "with another attributes" in capsys.readouterr().err
 
 
+def test_a_search_has_the_name_of_its_runs():
+    for words, name in (([], "fashion"), (["--set", "NAME=Shop"], "shop"), (["--study", "b", "--set", "NAME=a"], "b")):
+        assert fashion_tune.study_of(fashion.build_parser().parse_args(["tune", *words])) == name
+
+
 def test_only_the_best_trial_keeps_its_weights(tmp_path):
     study = open_study(str(tmp_path), "a", [RATE], {})
     folders = [tmp_path / f"run{i}" for i in range(3)]
