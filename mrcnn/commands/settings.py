@@ -302,6 +302,41 @@ def finds_objects(options: argparse.Namespace) -> bool:
     return "segm_AP" in kind.figures
 
 
+def begun_config(options: argparse.Namespace) -> Settings:
+    """The settings that a new run begins with, before data and options: the program's, then those of its weights."""
+    base, (start, *_) = base_config(options), starts_of(options.weights)
+    config = base()
+    if start == "none":
+        config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
+    elif start == "coco":
+        config.set(BACKBONE="resnet101", NORM="batch")  # the network that the file is of
+        if hasattr(config, "RPN_CHANNELS"):
+            config.RPN_CHANNELS = 512
+    elif is_imagenet(start):
+        config.NORM = "batch"  # as the classifiers have it
+    elif is_torchvision(start):
+        written = class_of_option(options).read_settings(start)["config"]
+        config.set(**{name: value for name, value in written.items() if not name.startswith(("NAME", "IMAGE"))})
+    else:
+        from mrcnn.weights.files import read_attributes
+
+        # Weights of ours fit the network that they were trained in, so its settings come with them.
+        written = read_attributes(start)
+        same = written["architecture"] == class_of_option(options).architecture_name()
+        run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES", "RECIPE")}
+        known = (written["config"] if same else None) or {}
+        config = base.from_dict({**known, **run}, source=start)
+        _drop_attributes(config, options)
+    return config
+
+
+def with_options(config: Settings, options: argparse.Namespace, overrides: dict) -> Settings:
+    """Settings that are given those of the options, less what these say for other networks than the one asked for."""
+    if getattr(options, "architecture", None) is not None:
+        overrides = known_to(class_of_option(options), overrides, asked_settings(options))
+    return config.set(**overrides)
+
+
 def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Settings:
     """The settings of a new run, from the least to the most particular: the program's, the weights', the options'.
 
@@ -310,39 +345,13 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
     from mrcnn.config import Config
     from mrcnn.config_unused import drop_unused
 
-    base = base_config(options)
-    config = base()
-    if options.weights == "none":
-        config.NORM = "group"  # frozen batch normalisation is of use only with the statistics of trained weights
-    elif options.weights == "coco":
-        config.set(BACKBONE="resnet101", NORM="batch")  # the network that the file is of
-        if hasattr(config, "RPN_CHANNELS"):
-            config.RPN_CHANNELS = 512
-    elif is_imagenet(options.weights):
-        config.NORM = "batch"  # as the classifiers have it
-    elif is_torchvision(options.weights):
-        written = class_of_option(options).read_settings(options.weights)["config"]
-        config.set(**{name: value for name, value in written.items() if not name.startswith(("NAME", "IMAGE"))})
-    else:
-        from mrcnn.weights.files import read_attributes
-
-        # Weights of ours fit the network that they were trained in, so its settings come with them.
-        written = read_attributes(options.weights)
-        same = written["architecture"] == class_of_option(options).architecture_name()
-        run = {name: getattr(base, name) for name in ("NAME", "STAGES", "AUGMENT", "CLASSES", "RECIPE")}
-        known = (written["config"] if same else None) or {}
-        config = base.from_dict({**known, **run}, source=options.weights)
-        _drop_attributes(config, options)
+    base, config = base_config(options), begun_config(options)
     said = base.of_their_own().get("NUM_CLASSES", Config.NUM_CLASSES)
     if said not in (Config.NUM_CLASSES, dataset.num_classes):
-        raise UsageError(
-            f"{base.__name__} says NUM_CLASSES = {said}, the data has {dataset.num_classes} classes with "
-            f"the background ({', '.join(dataset.class_names[1:])}): leave it out, it follows the data."
-        )
+        raise UsageError(f"{base.__name__} says NUM_CLASSES = {said}, the data has {dataset.num_classes} classes with "
+                         f"the background ({', '.join(dataset.class_names[1:])}): leave it out, it follows the data.")
     config.NUM_CLASSES = dataset.num_classes
-    if getattr(options, "architecture", None) is not None:
-        overrides = known_to(class_of_option(options), overrides, asked_settings(options))
-    config.set(**overrides)
+    with_options(config, options, overrides)
     check_canvas(options, config)
     if getattr(options, "attributes", False):
         _take_attributes(config, dataset)
@@ -353,10 +362,8 @@ def new_config(options: argparse.Namespace, overrides: dict, dataset: Dataset) -
     drop_unused(config, {*overrides, *(base.of_their_own() if is_mask_rcnn(options) else ())} - {"NORM", "TRAIN_BN"}
                 | {*asked_settings(options)})
     if config.NUM_CLASSES != dataset.num_classes:
-        raise UsageError(
-            f"--set NUM_CLASSES={config.NUM_CLASSES}: the data has {dataset.num_classes} classes with the background; "
-            "leave the setting out, it follows the data."
-        )
+        raise UsageError(f"--set NUM_CLASSES={config.NUM_CLASSES}: the data has {dataset.num_classes} classes with the "
+                         "background; leave the setting out, it follows the data.")
     return config
 
 

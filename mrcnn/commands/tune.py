@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import csv
 import gc
 import json
@@ -23,13 +24,14 @@ from mrcnn.commands.settings import (
     anchors_of,
     asked_settings,
     base_config,
+    begun_config,
     choose_training_arithmetic,
     class_of_option,
     known_to,
     name_of_runs,
     overrides_of,
     starts_of,
-    written_by,
+    with_options,
 )
 from mrcnn.commands.stage_options import stages_text
 from mrcnn.commands.training_options import (
@@ -236,12 +238,9 @@ def search_values(options: argparse.Namespace) -> None:
     if starts_of(options.weights) == ["last"]:
         raise UsageError("tune starts each trial anew: give --weights none, imagenet, coco or a file, not last.")
     refuse_exported(options.weights, "tune")
-    config = base_config(options)  # which knows the settings of the network
-    search = [parse_search(text, config) for text in options.search or DEFAULT_SEARCH]
-    overrides = overrides_of(options)
-    known = config().to_dict()
-    written = {name: value for name, value in (written_by(options)["config"] or {}).items() if name in known}
-    refuse_idle(search, lambda values: config(**{**written, **overrides, **values}))
+    search = [parse_search(text, base_config(options)) for text in options.search or DEFAULT_SEARCH]
+    overrides, begun = overrides_of(options), begun_config(options)
+    refuse_idle(search, lambda values: with_options(copy.copy(begun), options, {**overrides, **values}))
     if options.steps:
         overrides["STEPS_PER_EPOCH"] = options.steps
     text = overrides.pop("STAGES", DEFAULT_STAGES)

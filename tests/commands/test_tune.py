@@ -1,11 +1,13 @@
 """The command `tune`: studies that go on, and a search as a user runs it."""
 
 import csv
+import json
 import os
 import shlex
 import shutil
 import sys
 
+import h5py
 import pytest
 from optuna.trial import TrialState
 
@@ -14,6 +16,7 @@ from mrcnn.commands import tune as fashion_tune
 from mrcnn.commands.settings import overrides_of
 from mrcnn.commands.tune import Search, open_study, run_study
 from mrcnn.errors import DataError, UsageError
+from tests.tiny import TinyConfig
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -126,6 +129,49 @@ def test_what_is_searched_are_settings_of_the_network(capsys, tmp_path):
     assert fashion.main(["tune", "--logs", str(tmp_path), "--architecture", "unet", "--search",
                          "BACKGROUND_WEIGHT=0.1:1", "--search", "MASK_SHAPE=[28,28],[56,56]"]) == 2
     assert "Unknown setting 'MASK_SHAPE'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A file of ours, trained with batches of three by a point head."""
+    path = tmp_path / "own.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["mrcnn_architecture"] = "mask-rcnn"
+        file.attrs["mrcnn_config"] = json.dumps(TinyConfig(IMAGES_PER_GPU=3, MASK_HEAD="points").to_dict())
+    return str(path)
+
+
+def looked_at(words, tmp_path, monkeypatch, capsys):
+    """What is told of a search before its data is read; "" of one that can begin."""
+
+    def reached(options):
+        raise UsageError("reached")
+
+    monkeypatch.setattr(fashion_tune, "training_data", reached)
+    (tmp_path / "recipe.txt").write_text("--architecture unet --image-size 128 --set UNET_CHANNELS=8")
+    (tmp_path / "s.json").write_text("{}")
+    photos = ["--annotations", "a.json", "--split", str(tmp_path / "s.json"), "--logs", str(tmp_path / "logs")]
+    assert fashion.main(["tune", *photos, *words]) == 2
+    return capsys.readouterr().err.replace("error: reached\n", "")
+
+
+@pytest.mark.parametrize("words", [
+    "--preset deeplabv3-fashion", "--preset {}/recipe.txt", "--architecture unet --image-size 256",
+    "--architecture yolact --image-size 256", "--weights coco,imagenet --image-size 256",
+    "--weights {}/own.h5 --batch-size 4", "--weights {}/own.h5 --search BATCH_SIZE=2,4",
+    "--weights {}/own.h5 --set IMAGES_PER_GPU=2", "--weights {}/own.h5 --search POINT_HEAD_CHANNELS=64,128",
+    "--weights {}/own.h5 --architecture unet --image-size 128 --batch-size 4"])
+def test_a_search_takes_what_a_training_takes(words, checkpoint, tmp_path, monkeypatch, capsys):
+    assert looked_at(words.format(tmp_path).split(), tmp_path, monkeypatch, capsys) == ""
+
+
+@pytest.mark.parametrize("words, told", [
+    ("--weights {}/own.h5 --search IMAGES_PER_GPU=2,4 --batch-size 4", "two batch sizes"),
+    ("--architecture unet --image-size 256 --set RPN_ANCHOR_SCALES=[8,16,32,64,128]", "'RPN_ANCHOR_SCALES'"),
+    ("--weights {}/own.h5 --set MASK_HEAD=conv --search POINT_HEAD_CHANNELS=64,128", "MASK_HEAD is conv"),
+    ("--weights {}/gone.h5", "gone.h5 does not exist")])
+def test_a_search_refuses_what_a_training_refuses(words, told, checkpoint, tmp_path, monkeypatch, capsys):
+    assert told in looked_at(words.format(tmp_path).split(), tmp_path, monkeypatch, capsys)
 
 
 class Trial:
