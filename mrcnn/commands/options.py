@@ -35,8 +35,9 @@ HINTS = {  # for who interrupts a command
     **dict.fromkeys(("detect", "label"), "; of a folder of photos what is done stays, and --resume goes on with it"),
     "tune": "; the same command goes on with the study",
 }
-# Each with a value: a trial of `tune` is measured, and its weights are kept, in a way of its own.
-OPTIONS_OF_TRAIN = ("--evaluate-every", "--evaluate-limit", "--keep-best", "--patience")
+# {option: whether it has a value}: a trial of `tune` is measured, and its weights are kept, in a way of its own.
+OPTIONS_OF_TRAIN = {**dict.fromkeys(("--evaluate-every", "--evaluate-limit", "--keep-best", "--log", "--patience",
+                                     "--test"), True), "--evaluate-test": False}
 AUTO = "auto"  # the preset that is made when the data is read, see mrcnn/commands/auto.py; and a batch size
 PRESETS = importlib.resources.files("mrcnn.commands") / "presets"  # NAME.txt: options that belong together
 
@@ -84,7 +85,8 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable", names: Itera
     """The arguments of `train` or `tune` with `--preset NAME` replaced by the options of its file; flags win,
     also over the setting that they stand for and over the option that stands for one of --set.
 
-    `tune` does without OPTIONS_OF_TRAIN, which it does not have. `--preset auto` stays: it is made of the data.
+    `tune` does without OPTIONS_OF_TRAIN, which it does not have, and tells so. `--preset auto` stays: it is made of
+    the data.
 
     Args:
         arguments: words of the command line.
@@ -109,18 +111,24 @@ def expand_presets(arguments: Sequence[str], folder: "Traversable", names: Itera
         else:
             rest.append(word)
     if rest[:1] == ["tune"]:
-        options = _without(options, OPTIONS_OF_TRAIN)
+        options = _without_trains(options)
     return rest[:1] + without_replaced(options, rest[1:]) + rest[1:]  # the name of the command stays in front
 
 
-def _without(options, names):
-    """Options less those of these names and the values behind them."""
-    kept, words = [], iter(options)
+def _without_trains(options):
+    """Options less those of OPTIONS_OF_TRAIN and the values behind them, which are told."""
+    kept, dropped, words = [], [], iter(options)
     for word in words:
-        if word in names:
-            next(words, None)
-        elif word.partition("=")[0] not in names:
+        name, sign, _ = word.partition("=")
+        if name not in OPTIONS_OF_TRAIN:
             kept.append(word)
+            continue
+        dropped.append(name)
+        if OPTIONS_OF_TRAIN[name] and not sign:
+            next(words, None)
+    if dropped:
+        warnings.warn(f"tune leaves {', '.join(dropped)} of --preset out: trials are measured, and their weights kept, "
+                      "in a way of their own.", stacklevel=3)
     return kept
 
 

@@ -7,7 +7,8 @@ import pytest
 from mrcnn.commands import main as fashion
 from mrcnn.commands import training_options as fashion_training
 from mrcnn.commands.datasets import drawn_pictures
-from mrcnn.commands.options import expand_presets
+from mrcnn.commands.options import OPTIONS_OF_TRAIN, expand_presets
+from mrcnn.commands.options import options_of as options_in
 from mrcnn.commands.program import make_program
 from mrcnn.commands.training_options import check_data_options, same_data, same_training_data
 from mrcnn.data.dataset import Dataset
@@ -74,3 +75,16 @@ def test_tune_leaves_out_what_a_preset_says_of_checkpoints(tmp_path):
     assert expand_presets(["tune", "--preset", "own"], tmp_path) == ["tune", "--batch-size", "4", "--augment", "flip"]
     for file in os.listdir(fashion.PRESETS):
         fashion.build_parser().parse_args(expand_presets(["tune", "--preset", file[:-4]], fashion.PRESETS))
+
+
+def test_what_tune_leaves_out_of_presets_is_what_train_alone_has(tmp_path):
+    parser = fashion.build_parser()
+    words = [f"{name} 1" if valued else name for name, valued in OPTIONS_OF_TRAIN.items()]
+    assert set(OPTIONS_OF_TRAIN) == set(options_in(parser, ["train"])) - set(options_in(parser, ["tune"]))
+    train = parser.parse_args(["train", *" ".join(words).replace("--log 1", "--log wandb").split()])
+    assert train.evaluate_test and train.log == "wandb" and train.test == "1"  # as many values as they have
+    # Whatever else there is stays, and what is left out is told.
+    for flag in words:
+        (tmp_path / "own.txt").write_text(f"--augment flip {flag} --logs a")
+        with pytest.warns(UserWarning, match=f"^tune leaves {flag.split()[0]} of --preset out: trials are measured"):
+            assert expand_presets(["tune", "--preset", "own"], tmp_path) == ["tune", "--augment", "flip", "--logs", "a"]
