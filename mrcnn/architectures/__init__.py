@@ -123,7 +123,7 @@ def load(path: str | os.PathLike, model_dir: str | os.PathLike | None = None, mo
         path: of the checkpoint, which names its architecture; older ones are Mask R-CNN's. The module of a class of
             your own is imported. Or of an exported file, which is run by its own runtime.
         model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
-        mode: "training" or "inference".
+        mode: "training" or "inference", on one device: GPU_COUNT is 1.
         **overrides: settings to change, by name.
 
     Returns:

@@ -374,7 +374,8 @@ class Segmenter(Predictor, Trainable):
         Args:
             path: .h5 file of ours, or a foreign one that the network knows (`read_settings`).
             model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
-            mode: "training" or "inference".
+            mode: "training" or "inference", for which GPU_COUNT is 1, also in files that the model writes: one device
+                detects, by batches of IMAGES_PER_GPU.
             overrides: settings to change, by name.
 
         Returns:
@@ -390,7 +391,10 @@ class Segmenter(Predictor, Trainable):
                 f"{path} is of the architecture {settings['architecture']}, not of {cls.architecture_name()}: load it "
                 "by mrcnn.architectures.load(path)."
             )
-        config = cls.settings.from_dict(settings["config"], source=path, **overrides)
+        written = settings["config"]
+        if mode == "inference" and isinstance(written, dict):  # one device does it, by the batches that each had
+            written = {**written, "GPU_COUNT": 1}
+        config = cls.settings.from_dict(written, source=path, **overrides)
         if mode == "inference":  # train() tells of all of them
             warn_of_unused(config, overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))

@@ -66,6 +66,11 @@ def _check_stand_ins(options, asked):
             raise _contradiction(f"--{option.replace('_', '-')} {value}", f"{name}={asked[name]}")
 
 
+def devices_of(options: argparse.Namespace) -> int:
+    """GPU_COUNT of a command where --set has none: the program's for a training; all else is done by one device."""
+    return options.program.config.GPU_COUNT if name_of(options) in TRAINS else 1
+
+
 def check_batches(options: argparse.Namespace, asked: dict) -> None:
     """Refuse batch sizes that are not the same.
 
@@ -77,7 +82,7 @@ def check_batches(options: argparse.Namespace, asked: dict) -> None:
     sizes = {} if given in (None, AUTO) else {f"--batch-size {given}": given}
     if "BATCH_SIZE" in asked:
         sizes[f"--set BATCH_SIZE={asked['BATCH_SIZE']}"] = asked["BATCH_SIZE"]
-    single, devices = asked.get("IMAGES_PER_GPU"), asked.get("GPU_COUNT", options.program.config.GPU_COUNT)
+    single, devices = asked.get("IMAGES_PER_GPU"), asked.get("GPU_COUNT", devices_of(options))
     if isinstance(single, int) and isinstance(devices, int):
         times = f" with GPU_COUNT={devices}" if devices != 1 else ""
         sizes[f"--set IMAGES_PER_GPU={single}{times}"] = single * devices

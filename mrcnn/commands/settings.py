@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import AUTO, parse_setting, start_keras
 from mrcnn.commands.own_data import reads
-from mrcnn.commands.setting_uses import STANDS_FOR, check_asked, check_batches, check_image_size
+from mrcnn.commands.setting_uses import STANDS_FOR, check_asked, check_batches, check_image_size, devices_of
 from mrcnn.commands.stage_options import parse_stages
 from mrcnn.errors import UsageError, UserError
 from mrcnn.export.running import is_exported, of_objects, read_about
@@ -116,7 +116,7 @@ def overrides_of(options: argparse.Namespace) -> dict:
     overrides.update(map(parse_setting, options.set))
     check_batches(options, dict(map(parse_setting, options.set)))  # by the names of the options
     if is_mask_rcnn(options):  # of other networks the class, which knows its settings, is imported later
-        own(**overrides)  # unknown names and values that cannot be show before anything is built
+        own(**{"GPU_COUNT": devices_of(options), **overrides})  # what cannot be shows before anything is built
     for stage in parse_stages(overrides.get("STAGES", own.STAGES)):
         if stage.augment:
             options.program.check_augmentation(stage.augment, f"--stages ...:{stage.augment}")

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from rewriting import running_eagerly
 from tiny import Squares, TinyConfig
 from tiny_semantic import TinySemantic, TinySettings
 
+from mrcnn import architectures
 from mrcnn.config import Config
 from mrcnn.errors import CheckpointError, ConfigError, DataError, NonFiniteLoss, RunError
 from mrcnn.model import MaskRCNN
@@ -86,6 +88,20 @@ def test_a_checkpoint_is_enough_to_detect(trained):
     (result,) = other.detect([image])
     assert set(result) == {"rois", "boxes", "class_ids", "scores", "masks"}
     assert len(result["scores"]) > 0
+
+
+def test_a_network_that_several_devices_trained_is_used_on_one(tmp_path):
+    path = str(tmp_path / "three.h5")
+    label_model_in(tmp_path).save_weights(path)
+    with h5py.File(path, "a") as file:
+        settings = {**json.loads(file.attrs["mrcnn_config"]), "GPU_COUNT": 3, "IMAGES_PER_GPU": 2}
+        file.attrs["mrcnn_config"] = json.dumps(settings)
+    for asked, batch in (({}, 2), ({"BATCH_SIZE": 1}, 1), ({"BATCH_SIZE": 4}, 4), ({"IMAGES_PER_GPU": 5}, 5)):
+        config = architectures.load(path, **asked).config
+        assert (config.GPU_COUNT, config.BATCH_SIZE) == (1, batch), asked
+    assert TinySemantic.from_checkpoint(path, GPU_COUNT=2).config.BATCH_SIZE == 4  # who asks for it gets it
+    with pytest.raises(ConfigError, match="GPU_COUNT=3"):  # a training goes on with what it had
+        TinySemantic.from_checkpoint(path, mode="training")
 
 
 def test_weights_of_another_mean_pixel_are_told(trained, capsys):

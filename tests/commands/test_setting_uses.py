@@ -4,11 +4,13 @@ import warnings
 
 import pytest
 
+from mrcnn.commands.configs import FashionConfig
 from mrcnn.commands.main import build_parser, main
+from mrcnn.commands.program import Program
 from mrcnn.commands.setting_uses import PLAN, READ, check_asked
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.config_uses import USES
-from mrcnn.errors import UsageError
+from mrcnn.errors import ConfigError, UsageError
 
 
 def asked(*words):
@@ -86,6 +88,19 @@ def test_contradictions_are_refused(words, told):
 ])
 def test_what_agrees_is_taken(words):
     assert asked(*words) is None
+
+
+def test_the_devices_of_a_programs_own_are_those_of_its_trainings():
+    class Shop(FashionConfig):
+        NAME = "shop"
+        GPU_COUNT = 2
+
+    parser = build_parser(Program(Shop))
+    for words in (["--batch-size", "1"], ["--batch-size", "3", "--set", "IMAGES_PER_GPU=3"]):
+        for command in ("detect", "evaluate", "serve"):
+            assert overrides_of(parser.parse_args([command, *words]))["BATCH_SIZE"] == int(words[1])
+        with pytest.raises((ConfigError, UsageError), match="does not divide|with GPU_COUNT=2: these are two batch"):
+            overrides_of(parser.parse_args(["train", *words]))
 
 
 def test_a_canvas_of_the_programs_own_is_held_against_the_size():
