@@ -266,8 +266,8 @@ def load_model(path: str, options: argparse.Namespace, overrides: dict, mode: st
     if exported:
         from mrcnn.architectures.exported import OVERLAP, settings_of
 
-        if getattr(options, "batch_size", None) is None:  # a command's default, not asked for
-            settings.pop("BATCH_SIZE", None)
+        if getattr(options, "batch_size", None) is None and "BATCH_SIZE" not in asked_settings(options):
+            settings.pop("BATCH_SIZE", None)  # a command's default
         known = types.SimpleNamespace(settings=settings_of(read_about(path)["architecture"]))
         settings = known_to(known, settings, asked_settings(options))
         settings = {name: value for name, value in settings.items() if not of_training_alone(name)}  # which is told

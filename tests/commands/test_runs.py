@@ -9,11 +9,13 @@ from urllib.error import HTTPError, URLError
 import h5py
 import numpy as np
 import pytest
+from exported_json import OBJECTS
 
 from mrcnn import architectures
 from mrcnn.architectures import mask_rcnn
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
+from mrcnn.commands.serve import with_batch_size
 from mrcnn.commands.settings import new_config, overrides_of, starts_of, tell_image_size
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.errors import CheckpointError, DataError, UsageError
@@ -287,6 +289,23 @@ def test_an_encoder_of_its_own_takes_no_backbone_and_no_imagenet(words, told, tm
     with pytest.raises(UsageError) as caught:
         fashion_runs.start_model(options, overrides_of(options), SimpleNamespace(num_classes=4))
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("words, settings", [
+    ([], {}), (["--batch-size", "3"], {"BATCH_SIZE": 3}), (["--set", "BATCH_SIZE=3"], {"BATCH_SIZE": 3}),
+    (["--set", "TEST_FLIP=true"], {"TEST_FLIP": True})])
+@pytest.mark.parametrize("command", ["detect", "serve"])
+def test_a_batch_size_that_is_asked_for_comes_to_an_exported_file(command, words, settings, tmp_path, monkeypatch):
+    """Which refuses it, where it takes another number at once; that a command has by default is none."""
+    seen = []
+    monkeypatch.setattr(architectures, "load", lambda path, mode, **given: seen.append(given) or Recorder())
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"graph")
+    (tmp_path / "m.onnx.json").write_text(json.dumps(OBJECTS))
+    options = fashion.build_parser().parse_args([command, "--weights", str(path), *words])
+    overrides = overrides_of(options)
+    fashion_runs.load_model(str(path), options, with_batch_size(overrides) if command == "serve" else overrides)
+    assert seen == [settings]
 
 
 def test_a_folder_that_ends_in_a_slash_has_its_name(tmp_path):
