@@ -96,7 +96,8 @@ def _has_training_part(options):
 def add_diagnose(commands: argparse._SubParsersAction, add_command: Callable[..., argparse.ArgumentParser]) -> None:
     command = add_command(commands, "diagnose", diagnose,
                           "Tell at which stage of a trained network objects are lost, why, and what mends it "
-                          f"(on {PHOTOS} photos, or as many as --limit says).")
+                          f"(on {PHOTOS} photos, or as many as --limit says).",
+                          unused={"batch_size": "photos are looked at one at a time"})
     command.set_defaults(limit=PHOTOS)
     add_weights(command)
     add_data_options(command)

@@ -39,6 +39,8 @@ def test_what_commands_read_are_uses_or_settings():
     (["export", "--set", "SEED=1"], "SEED: of no effect in export"),
     (["data", "convert", "--to", "coco", "--output", "a", "--set", "IMAGE_MAX_DIM=64"], "no effect in data convert"),
     (["data", "show", "--set", "OPTIMIZER=adamw"], "OPTIMIZER: of no effect in data show"),
+    (["data", "suggest", "--photos", "a", "--set", "TEST_FLIP=true"], "TEST_FLIP: of no effect in data suggest"),
+    (["diagnose", "--set", "BATCH_SIZE=4"], "BATCH_SIZE: of no effect in diagnose, for nothing here reads it"),
 ])
 def test_settings_without_effect_are_told_in_one_line(words, told):
     assert told in asked(*words)
@@ -125,5 +127,7 @@ def test_each_command_looks_at_its_settings(tmp_path, monkeypatch, capsys):
                             (["--batch-size", "2"], "--batch-size: no network")):
             assert main(["collection", task, "out", *more, *given]) == 2
             assert told in (error := capsys.readouterr().err) and error.count("\n") == 1, task
+    assert main(["diagnose", "--batch-size", "2"]) == 2
+    assert capsys.readouterr().err == "error: --batch-size: photos are looked at one at a time: leave it out.\n"
     assert main(["export", "--limit", "2"]) == 2
     assert "--limit is of the photos of --image or of --annotations" in capsys.readouterr().err
