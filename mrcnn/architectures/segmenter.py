@@ -374,8 +374,7 @@ class Segmenter(Predictor, Trainable):
         Args:
             path: .h5 file of ours, or a foreign one that the network knows (`read_settings`).
             model_dir: folder of the run folders; None takes the one that the checkpoint's run folder is in.
-            mode: "training" or "inference", for which GPU_COUNT is 1, also in files that the model writes: one device
-                detects, by batches of IMAGES_PER_GPU.
+            mode: "training", or "inference" on one device: GPU_COUNT is then 1, also in files that the model writes.
             overrides: settings to change, by name.
 
         Returns:
@@ -387,14 +386,10 @@ class Segmenter(Predictor, Trainable):
         """
         settings = cls.read_settings(path)
         if not cls._is_of(settings.get("architecture")):
-            raise CheckpointError(
-                f"{path} is of the architecture {settings['architecture']}, not of {cls.architecture_name()}: load it "
-                "by mrcnn.architectures.load(path)."
-            )
-        written = settings["config"]
-        if mode == "inference" and isinstance(written, dict):  # one device does it, by the batches that each had
-            written = {**written, "GPU_COUNT": 1}
-        config = cls.settings.from_dict(written, source=path, **overrides)
+            raise CheckpointError(f"{path} is of the architecture {settings['architecture']}, not of "
+                                  f"{cls.architecture_name()}: load it by mrcnn.architectures.load(path).")
+        devices = {"GPU_COUNT": 1} if mode == "inference" else {}  # one does it, by the batches that each had
+        config = cls.settings.from_dict(settings["config"], source=path, **{**devices, **overrides})
         if mode == "inference":  # train() tells of all of them
             warn_of_unused(config, overrides)
         folder = model_dir or os.path.dirname(os.path.dirname(os.path.abspath(path)))
