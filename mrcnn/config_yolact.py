@@ -19,7 +19,7 @@ class YolactSettings(Settings, network="YOLACT"):
     YOLACT_HEAD_NORM = "group"  # of the last two of these (Wu and He 2018); the paper has "none", and longer schedules
     YOLACT_PROTOTYPES = 32  # masks of the whole canvas, of which each object's mask is a sum (section 3.1)
     # Sides of the square anchors in pixels, one for each of P3..P7; None: 24 to 384 on a canvas of 550, and in
-    # proportion to the side of IMAGE_SHAPE on others.
+    # proportion to the side of IMAGE_SHAPE on others. A checkpoint keeps those that it was trained with.
     YOLACT_ANCHOR_SCALES = None
     YOLACT_ANCHOR_RATIOS = [0.5, 1, 2]  # width / height
 
@@ -62,20 +62,20 @@ class YolactSettings(Settings, network="YOLACT"):
         """
         if self.YOLACT_ANCHOR_SCALES is not None:
             return tuple(float(scale) for scale in self.YOLACT_ANCHOR_SCALES)
-        return _scales_on(float(self.IMAGE_SHAPE[0]))
+        return scales_on(self.IMAGE_SHAPE[0])
 
     def to_dict(self) -> dict[str, object]:
-        """Give the settings as JSON can hold them; see `_scales_before` for YOLACT_ANCHOR_SCALES.
+        """Give the settings as JSON can hold them, with the anchors that None stands for: weights are learned for them.
 
         Returns:
             As of `Settings`.
         """
         values = super().to_dict()
-        return {**values, "YOLACT_ANCHOR_SCALES": list(self.anchor_scales())} if _scales_before(values) else values
+        return {**values, "YOLACT_ANCHOR_SCALES": values["YOLACT_ANCHOR_SCALES"] or list(self.anchor_scales())}
 
     @classmethod
     def from_dict(cls: type[Own], values: dict, source: str | os.PathLike | None = None, **overrides: object) -> Own:
-        """Make settings from what `to_dict` gave, with the anchors that a file from before was trained with.
+        """Make settings from what `to_dict` gave; its anchors stay, whatever the canvas of the overrides.
 
         Args:
             values, source, overrides: as of `Settings`.
@@ -86,30 +86,36 @@ class YolactSettings(Settings, network="YOLACT"):
         Raises:
             ConfigError: for a name or value that cannot be.
         """
-        before = _scales_before(values)
+        before = scales_before(values) if isinstance(values, dict) else None
         if before and "YOLACT_ANCHOR_SCALES" not in overrides:
-            shown = ",".join(f"{scale:.4g}" for scale in before)
-            warnings.warn(f"{source or 'The settings'}: the anchors stay [{shown}] pixels, in proportion to "
-                          f"IMAGE_MAX_DIM={values['IMAGE_MAX_DIM']}, with which the network was trained; a new "
-                          f"training has those of the canvas of {values['IMAGE_MIN_DIM']} (YOLACT_ANCHOR_SCALES=None).",
-                          stacklevel=3)
+            least, most = values.get("IMAGE_MIN_DIM"), values["IMAGE_MAX_DIM"]
+            if values.get("IMAGE_RESIZE_MODE") == "crop" and least != most:
+                shown = ",".join(f"{scale:.4g}" for scale in before)
+                warnings.warn(f"{source or 'The settings'}: the anchors stay [{shown}] pixels, in proportion to "
+                              f"IMAGE_MAX_DIM={most}, with which the network was trained; a new training has those of "
+                              f"the canvas of {least} (YOLACT_ANCHOR_SCALES=None).", stacklevel=3)
             values = {**values, "YOLACT_ANCHOR_SCALES": list(before)}
         return super().from_dict(values, source, **overrides)
 
 
-def _scales_on(side):
-    return tuple(scale * side / PAPER_SIDE for scale in PAPER_SCALES)
+def scales_on(side: float | None) -> tuple[float, ...]:
+    """Tell what YOLACT_ANCHOR_SCALES=None stands for.
 
-
-def _scales_before(values):
-    """What YOLACT_ANCHOR_SCALES=None once stood for in written settings, where that is something else now; else None.
-
-    In mode crop None went with IMAGE_MAX_DIM, which sizes no canvas there. So that files from then are known, settings
-    in which it matters are written with their scales ever since.
+    Args:
+        side: of the canvas, pixels; None, which no canvas has, counts as 0.
     """
-    if not isinstance(values, dict) or values.get("YOLACT_ANCHOR_SCALES", ()) is not None:
-        return None
-    least, most = values.get("IMAGE_MIN_DIM"), values.get("IMAGE_MAX_DIM")
-    known = all(isinstance(side, (int, float)) and side > 0 for side in (least, most))
-    apart = known and values.get("IMAGE_RESIZE_MODE") == "crop" and least != most
-    return _scales_on(most) if apart else None
+    return tuple(scale * float(side or 0) / PAPER_SIDE for scale in PAPER_SCALES)
+
+
+def scales_before(values: dict) -> tuple[float, ...] | None:
+    """Tell what YOLACT_ANCHOR_SCALES=None stands for in written settings; None where they say no None.
+
+    Settings are written with the scales themselves by now. Before they had None, which went with IMAGE_MAX_DIM, in mode
+    crop too, where that sizes no canvas.
+
+    Args:
+        values: {name: value} of the settings.
+    """
+    most = values.get("IMAGE_MAX_DIM")
+    asked = values.get("YOLACT_ANCHOR_SCALES", ()) is None and isinstance(most, (int, float)) and most > 0
+    return scales_on(most) if asked else None

@@ -16,8 +16,21 @@ def test_anchors_go_with_the_canvas_of_a_crop():
     assert config.anchor_scales() == pytest.approx([scale * 64 / 550 for scale in (24, 48, 96, 192, 384)])
     written = json.loads(json.dumps(config.to_dict()))  # scales that show that they are of the canvas
     assert YolactSettings.from_dict(written).anchor_scales() == pytest.approx(config.anchor_scales())
+
+
+def test_anchors_that_weights_were_trained_with_stay_on_other_canvases():
     square = TinyYolact(YOLACT_ANCHOR_SCALES=None, IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=128)
-    assert square.to_dict()["YOLACT_ANCHOR_SCALES"] is None  # where nothing is in doubt they go with other canvases
+    of_128 = pytest.approx([scale * 128 / 550 for scale in (24, 48, 96, 192, 384)])
+    written = json.loads(json.dumps(square.to_dict()))
+    assert written["YOLACT_ANCHOR_SCALES"] == of_128
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for before in (written, {**written, "YOLACT_ANCHOR_SCALES": None}):  # as earlier versions wrote it
+            for other in ({"IMAGE_MAX_DIM": 256}, {"IMAGE_RESIZE_MODE": "crop"}, {}):
+                assert YolactSettings.from_dict(before, **other).anchor_scales() == of_128
+    assert YolactSettings.from_dict(written, YOLACT_ANCHOR_SCALES=None, IMAGE_MAX_DIM=64).anchor_scales() == \
+        pytest.approx([scale * 64 / 550 for scale in (24, 48, 96, 192, 384)])
+    assert TinyYolact(YOLACT_ANCHOR_SCALES=None, IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=None).to_dict()  # not checked
 
 
 def test_files_from_before_keep_the_anchors_that_they_were_trained_with_and_that_is_told():

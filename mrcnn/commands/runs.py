@@ -223,7 +223,7 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
     Layers whose size follows from the classes are left as they are, unless the file was written for the same ones.
     """
     from mrcnn.weights import files as weights
-    from mrcnn.weights.trained_with import told_of_settings
+    from mrcnn.weights.trained_with import told_of_anchors, told_of_settings
 
     path = coco_path(options) if path == "coco" else path
     written, own = weights.read_attributes(path), model.architecture_name()
@@ -236,7 +236,9 @@ def load_pretrained(model: Segmenter, path: str, options: argparse.Namespace, da
                                 exclude=(*(() if same else model.training_model.layout.class_layers),
                                          *_other_attributes(model, written["config"])))
     print(f"{path}: {report}{model._in_force()}")
-    for line in told_of_settings(path, model.settings_in(path), model.config, report.loaded):
+    settings = model.settings_in(path)
+    for line in [*told_of_settings(path, settings, model.config, report.loaded),
+                 *told_of_anchors(path, settings, model.config)]:
         print(line)
 
 

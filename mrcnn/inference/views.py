@@ -48,6 +48,8 @@ def network_config(config: Settings) -> Settings:
     if config.IMAGE_RESIZE_MODE not in FIXED_CANVAS_MODES or all(float(scale) == 1 for scale in config.TEST_SCALES):
         return config
     config = copy.copy(config)
+    if config.IMAGE_RESIZE_MODE == "crop":
+        config.IMAGE_MAX_DIM = config.IMAGE_MIN_DIM  # so that IMAGE_SHAPE, which more than the canvas goes with, stays
     config.IMAGE_RESIZE_MODE = "rectangle"
     return config
 

@@ -7,6 +7,7 @@ from mrcnn.config import RULES, Settings
 from mrcnn.config_rules import PASSED_OVER, in_short
 from mrcnn.config_unused import unused
 from mrcnn.config_uses import DETECTION, LABELS, USES, VIEWS
+from mrcnn.config_yolact import YolactSettings, scales_before, scales_on
 from mrcnn.weights.stem import told_of_mean_pixel
 
 # They say what the numbers of a network stand for: the weights fit others too, and then mean something else.
@@ -65,6 +66,29 @@ def _any_of(layers, beginnings):
     return any(name.startswith(beginnings) for name in layers)
 
 
+def told_of_anchors(path: str | os.PathLike, written: dict | None, config: Settings) -> list[str]:
+    """Tell of a new training of YOLACT that has the anchors of a checkpoint, which were made for another canvas.
+
+    Args:
+        path: of the checkpoint.
+        written: settings that it carries; None: none.
+        config: settings of the training.
+
+    Returns:
+        One line, or none.
+    """
+    if not isinstance(config, YolactSettings) or not written:
+        return []
+    theirs, own = tuple(_compared(written, config).get("YOLACT_ANCHOR_SCALES") or ()), config.anchor_scales()
+    before = written.get("IMAGE_MIN_DIM" if written.get("IMAGE_RESIZE_MODE") == "crop" else "IMAGE_MAX_DIM")
+    side = int(config.IMAGE_SHAPE[0])
+    if theirs != own or before == side or own == scales_on(side):
+        return []
+    shown = ",".join(f"{scale:.4g}" for scale in own)
+    return [f"{path}: the anchors stay [{shown}] pixels, for which its weights were trained on a canvas of {before}; "
+            f"--set YOLACT_ANCHOR_SCALES=None gives those of this run's canvas of {side}."]
+
+
 def told_of_changes(written: dict | None, config: Settings) -> list[str]:
     """Tell of settings that a training goes on with and did not have before; `told_of_settings` has told of the others.
 
@@ -101,6 +125,8 @@ def _compared(values, config):
         values["BATCH_SIZE"] = values["IMAGES_PER_GPU"] * values["GPU_COUNT"]
     if values.get("HEAD_NORM", "") is None:
         values["HEAD_NORM"] = values.get("NORM")
+    if scales := scales_before(values):
+        values["YOLACT_ANCHOR_SCALES"] = list(scales)
     if "LOSS_WEIGHTS" in values:  # files from before a loss existed lack its weight
         values["LOSS_WEIGHTS"] = {**type(config)._of_network().LOSS_WEIGHTS, **values["LOSS_WEIGHTS"]}
     return values

@@ -254,3 +254,21 @@ def test_anchors_go_with_the_canvas():
     config = copy.copy(TinyYolact())
     config.YOLACT_ANCHOR_SCALES = (10, 20, 30, 40, 50)
     assert config.anchor_scales() == (10, 20, 30, 40, 50)
+
+
+def anchor_sides(model):
+    """The sides of a network's square anchors of P3..P7, pixels."""
+    return [float(np.sqrt(shapes.prod(axis=-1))[0]) for shapes in model.inference_model.get_layer("anchors").shapes]
+
+
+@pytest.mark.parametrize("trained, run", [
+    ({}, {"IMAGE_MIN_DIM": 128, "IMAGE_MAX_DIM": 128}),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MAX_DIM": 128}, {"TEST_SCALES": (1.0, 1.25)}),
+    ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MAX_DIM": 128, "TEST_SCALES": (1.0, 1.25)}, {"TEST_SCALES": (1.0,)}),
+])
+def test_the_anchors_of_a_checkpoint_are_those_that_it_was_trained_with(trained, run, tmp_path):
+    model = model_of(tmp_path, YOLACT_ANCHOR_SCALES=None, **trained)
+    of_64 = pytest.approx([scale * 64 / 550 for scale in (24, 48, 96, 192, 384)])
+    assert anchor_sides(model) == of_64
+    model.save_weights(tmp_path / "a.h5")
+    assert anchor_sides(architectures.load(tmp_path / "a.h5", **run)) == of_64

@@ -13,6 +13,7 @@ from exported_json import OBJECTS
 
 from mrcnn import architectures
 from mrcnn.architectures import mask_rcnn
+from mrcnn.architectures.yolact import Yolact
 from mrcnn.commands import main as fashion
 from mrcnn.commands import runs as fashion_runs
 from mrcnn.commands.serve import with_batch_size
@@ -23,6 +24,7 @@ from mrcnn.model import MaskRCNN
 from mrcnn.weights import downloads
 from mrcnn.weights.files import read_attributes, weighted_layers
 from tests.tiny import TinyConfig
+from tests.tiny_yolact import TinyYolact
 
 
 class Recorder:
@@ -222,6 +224,21 @@ def test_a_cascade_begins_with_the_box_head_of_a_plain_run(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "4 copied" in told
     assert "was trained with RPN_BBOX_STD_DEV=[0.1,0.1,0.2,0.2], and is run with RPN_BBOX_STD_DEV=[1,1,1,1]" in told
+
+
+def test_a_new_run_has_the_anchors_of_the_weights_that_it_begins_with_and_that_is_told(tmp_path, capsys):
+    first = Yolact("training", TinyYolact(YOLACT_ANCHOR_SCALES=None), str(tmp_path))
+    first.class_names = ["BG", "hat", "coat", "shoe"]
+    first.save_weights(tmp_path / "a.h5")
+    path = str(tmp_path / "a.h5")
+    options = fashion.build_parser().parse_args(["train", "--weights", path, "--logs", str(tmp_path)])
+    data = SimpleNamespace(num_classes=4, class_names=first.class_names)
+    config = new_config(options, {"IMAGE_MIN_DIM": 128, "IMAGE_MAX_DIM": 128}, data)
+    model = Yolact("training", config, str(tmp_path))
+    fashion_runs.load_pretrained(model, path, options, data)
+    assert config.anchor_scales() == first.config.anchor_scales()
+    assert "on a canvas of 64; --set YOLACT_ANCHOR_SCALES=None gives those of this run's canvas of 128." in \
+        capsys.readouterr().out
 
 
 def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_one(tmp_path):

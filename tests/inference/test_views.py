@@ -126,6 +126,8 @@ def test_views_of_settings():
     assert network_config(TinyConfig(TEST_FLIP=True)).IMAGE_RESIZE_MODE == "square"
     config = TinyConfig(TEST_SCALES=(1.0, 1.5))
     assert network_config(config).IMAGE_RESIZE_MODE == "rectangle" and config.IMAGE_RESIZE_MODE == "square"
+    cropped = TinyConfig(TEST_SCALES=(1.0, 1.5), IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=128, IMAGE_MAX_DIM=512)
+    assert network_config(cropped).IMAGE_SHAPE.tolist() == cropped.IMAGE_SHAPE.tolist() == [128, 128, 3]
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 1.75])

@@ -4,7 +4,14 @@ from mrcnn.config import Config
 from mrcnn.config_pixels import DeepLabSettings, U2NetSettings
 from mrcnn.config_rules import RULES
 from mrcnn.config_yolact import YolactSettings
-from mrcnn.weights.trained_with import LAYERS, OUTSIDE_TRAINING, READING, told_of_changes, told_of_settings
+from mrcnn.weights.trained_with import (
+    LAYERS,
+    OUTSIDE_TRAINING,
+    READING,
+    told_of_anchors,
+    told_of_changes,
+    told_of_settings,
+)
 
 
 def test_the_names_are_settings():
@@ -53,6 +60,26 @@ def test_of_layers_that_are_loaded_without_the_rest_what_they_read_is_told(setti
     (line,) = told_of_settings("a.h5", written, settings(**given), loaded=["fpn_c2p2", layer])
     assert line.startswith(f"a.h5 was trained with {name}=")
     assert told_of_settings("a.h5", written, settings(**given), loaded=["fpn_c2p2", other]) == []
+
+
+@pytest.mark.parametrize("before", [{}, {"YOLACT_ANCHOR_SCALES": None}])  # the latter as earlier versions wrote it
+def test_anchors_that_go_with_another_canvas_are_told(before):
+    written = {**YolactSettings(IMAGE_MAX_DIM=512).to_dict(), **before}
+    (line,) = told_of_settings("a.h5", written, YolactSettings(IMAGE_MAX_DIM=1024))
+    assert "trained with YOLACT_ANCHOR_SCALES=[22.3" in line and "is run with YOLACT_ANCHOR_SCALES=[44.6" in line
+    assert told_of_settings("a.h5", written, YolactSettings(IMAGE_MAX_DIM=512)) == []
+    assert told_of_settings("a.h5", written, YolactSettings.from_dict(written, IMAGE_MAX_DIM=1024)) == []
+
+
+def test_a_new_training_is_told_that_it_has_the_anchors_of_another_canvas():
+    written = YolactSettings(IMAGE_MAX_DIM=512).to_dict()
+    stayed = YolactSettings.from_dict(written, IMAGE_MAX_DIM=1024)
+    (line,) = told_of_anchors("a.h5", written, stayed)
+    assert "the anchors stay [22.34,44.68,89.37,178.7,357.5] pixels" in line and "canvas of 512" in line
+    assert "--set YOLACT_ANCHOR_SCALES=None gives those of this run's canvas of 1024" in line
+    for config in (YolactSettings.from_dict(written), YolactSettings(IMAGE_MAX_DIM=1024), Config()):
+        assert told_of_anchors("a.h5", written, config) == []
+    assert told_of_anchors("a.h5", None, stayed) == told_of_anchors("a.h5", stayed.to_dict(), stayed) == []
 
 
 def test_several_and_the_mean_pixel_are_told_in_two_lines():
