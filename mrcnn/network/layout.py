@@ -14,9 +14,9 @@ class Layout:
         heads: regular expression of whole names: the layers that the stage "heads" trains.
         class_layers: names of the layers whose shape follows from the classes: what to leave out of a weight file of
             other classes.
-        answer_layers: names of further layers that others only read: of boxes, and of scores that do not follow from
-            the classes, with what measures colours before them. Quantised files leave these and `class_layers` in
-            float32.
+        answer_layers: names of further layers that others only read: of boxes, and of masks and scores that do not
+            follow from the classes, with what measures colours before them. Quantised files leave these and
+            `class_layers` in float32.
         parts: {part of the network: how the names of its layers begin}, for reports; a head that fits none is "other".
     """
 

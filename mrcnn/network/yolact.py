@@ -31,6 +31,7 @@ GROUP_CHANNELS = 8  # that a group of the heads' normalisation has at least
 LAYOUT = Layout(
     heads=r"(yolact_.*)|(fpn_.*)",
     class_layers=("yolact_class", "yolact_semantic"),
+    answer_layers=("yolact_bbox", "yolact_coefficients", "yolact_prototypes"),
     parts={"prototype branch": ("yolact_prototype",), "prediction head": ("yolact_",), "pyramid": ("fpn_",)},
 )
 

@@ -7,14 +7,19 @@ import keras
 import numpy as np
 import pytest
 from export_guide import skip_without_packages
+from tiny import TinyConfig
+from tiny_pixels import NETWORKS, pixel_network
+from tiny_yolact import TinyYolact
 
+from mrcnn.architectures.yolact import Yolact
 from mrcnn.errors import ExportError
 from mrcnn.export.asked import Asked
 from mrcnn.export.files import _write_litert
 from mrcnn.export.onnx_files import open_onnx, write_onnx
 from mrcnn.export.quantised import names_of_layers
 from mrcnn.export.running import open_litert
-from mrcnn.network.layout import Layout
+from mrcnn.model import MaskRCNN
+from mrcnn.network.layout import Layout, layout_of
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="export runs on TensorFlow")
 
@@ -155,6 +160,43 @@ def test_colours_and_all_layers_of_the_attribute_head_are_answers():
     assert {*ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"} <= set(MASK_RCNN.answer_layers)
     kept = names_of_layers(set(MASK_RCNN.answer_layers))
     assert kept.search("mask_rcnn_inference_1/mrcnn_attribute_colours_1/Tensordot_1/MatMul")
+
+
+def last_layers(graph):
+    """The names of the layers with a kernel between which and an output of a graph there is no other such layer."""
+    found, seen = set(), set()
+    waiting = [tensor._keras_history.operation for tensor in keras.tree.flatten(graph.outputs)]
+    while waiting:
+        operation = waiting.pop()
+        if operation.name in seen:
+            continue
+        seen.add(operation.name)
+        if any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ())):
+            found.add(operation.name)
+        else:
+            waiting += [parent for node in operation._inbound_nodes for parent in (
+                tensor._keras_history.operation for tensor in node.input_tensors) if parent in graph.operations]
+    return found
+
+
+@pytest.mark.parametrize("name, settings, known", [
+    ("mask-rcnn", {"ATTRIBUTES": ("long", "red"), "CASCADE_IOUS": [0.6]}, "mrcnn_bbox_fc mrcnn_mask"),
+    ("mask-rcnn", {"MASK_HEAD": "points", "MINI_MASK_SHAPE": (112, 112)}, "mrcnn_mask_point"),
+    ("mask-rcnn", {"GEOMETRY": "matterport"}, "mrcnn_mask"),
+    ("yolact", {}, "yolact_class yolact_bbox yolact_prototypes yolact_coefficients"),
+    *((name, {}, "label_logits") for name in NETWORKS),
+])
+def test_the_last_layers_of_all_networks_are_answers(name, settings, known, tmp_path):
+    if name in NETWORKS:
+        model = pixel_network(name, tmp_path)
+    else:
+        kind, config = {"mask-rcnn": (MaskRCNN, TinyConfig), "yolact": (Yolact, TinyYolact)}[name]
+        model = kind("inference", config(**settings), str(tmp_path))
+    last, layout = last_layers(model.inference_model), layout_of(model.inference_model)
+    assert set(known.split()) <= last
+    # What reads the shapes of maps, or computes masks of some regions alone, takes what goes into last layers as well.
+    before = {one for one in last if layout.part_of(one) == "pyramid"} | {"mrcnn_mask_conv4"}
+    assert last - before <= {*layout.class_layers, *layout.answer_layers}
 
 
 def test_a_range_leaves_out_few_values_far_off():
