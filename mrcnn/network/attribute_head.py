@@ -213,10 +213,11 @@ class MaskedMean(keras.layers.Layer):
         super().__init__(trainable=False, autocast=False, **kwargs)
 
     def call(self, inputs: dict[str, Tensor]) -> Tensor:
-        crops, masks = inputs["crops"], ops.cast(inputs["masks"], inputs["crops"].dtype)
+        # Sums of half precision overflow.
+        crops, masks = (ops.cast(inputs[key], "float32") for key in ("crops", "masks"))
         shares = resized(masks, crops.shape[1:3])[..., None]
         total = ops.sum(crops * shares, axis=(1, 2))
-        return total / ops.maximum(ops.sum(shares, axis=(1, 2)), 1e-3)
+        return ops.cast(total / ops.maximum(ops.sum(shares, axis=(1, 2)), 1e-3), self.compute_dtype)
 
     def compute_output_spec(self, inputs: dict[str, Tensor]) -> Tensor:
         return keras.KerasTensor((inputs["crops"].shape[0], inputs["crops"].shape[-1]), self.compute_dtype)

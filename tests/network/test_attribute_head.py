@@ -122,6 +122,12 @@ def test_the_mean_over_a_coarser_mask_by_hand():
     np.testing.assert_allclose(numpy_of(MaskedMean()({"crops": t(crops), "masks": t(masks)})), [[7.5]], atol=1e-6)
 
 
+def test_the_mean_in_half_precision_does_not_overflow():
+    crops, masks = t(np.full((1, 14, 14, 1), 400), "float16"), t(np.ones((1, 28, 28)))  # float16 ends at 65504
+    mean = MaskedMean(dtype="mixed_float16")({"crops": crops, "masks": masks})
+    assert keras.backend.standardize_dtype(mean.dtype) == "float16" and numpy_of(mean).tolist() == [[400]]
+
+
 def cloth_of(pixels, masks):
     return {name: numpy_of(value) for name, value in Cloth()({"pixels": t(pixels), "masks": t(masks)}).items()}
 
