@@ -122,7 +122,8 @@ class ExportedFile:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def __getattr__(self, name):
-        raise AttributeError(f"{self.path!r} is an exported file, which has no {name}: load the checkpoint that it was "
+        path = vars(self).get("path", "")  # copy.copy asks for names before there is one
+        raise AttributeError(f"{path!r} is an exported file, which has no {name}: load the checkpoint that it was "
                              "exported from.")
 
 
@@ -221,8 +222,10 @@ def _told_built(path, about, config, name):
     """Why a setting of a file cannot be another one, and what to do about it."""
     batch, value = about["inputs"]["image"]["shape"][0], _plain(config, name)
     if name == "TEST_SCALES":
-        return (f"{path} takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others: leave it out, "
-                "or --set TEST_FLIP=true, which looks at the photo mirrored too.")
+        why = "takes one canvas, and other sizes of a photo (TEST_SCALES, --tta) need others"
+        if about["canvas"]["height"] is None:
+            why = "looks at each photo at one size; others (TEST_SCALES, --tta) need the checkpoint"
+        return f"{path} {why}: leave it out, or --set TEST_FLIP=true, which looks at the photo mirrored too."
     if name in ("GPU_COUNT", "IMAGES_PER_GPU"):
         return (f"{path} takes {batch} photo{'s' if batch > 1 else ''} at once, whatever the batch size: leave it out, "
                 "or export the checkpoint again with --batch-size N.")

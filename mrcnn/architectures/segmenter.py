@@ -78,20 +78,20 @@ class Segmenter(Predictor, Trainable):
         self.mode, self.config, self.model_dir = mode, config, str(model_dir)
         with config.building():
             self.devices = devices_for(config, mode)
-        self.class_names = None
-        self.history = None
-        self._state = None  # training state of the loaded checkpoint, until a stage takes it up
-        self._settings_before = None  # that the loaded checkpoint was written with
+        self.class_names = self.history = None
+        self._state = self._settings_before = None  # of the loaded checkpoint, until a stage takes them up
         self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training or of the checkpoint
         self.set_log_dir()
         # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
         generator = random.getstate()
         random.seed(config.SEED)
-        with config.building(), self.devices.scope():
-            self.training_model, self.inference_model = self.build_networks(network_config(config))
-        self.devices.adopt(self.training_model, self.inference_model)
+        try:
+            with config.building(), self.devices.scope():
+                self.training_model, self.inference_model = self.build_networks(network_config(config))
+            self.devices.adopt(self.training_model, self.inference_model)
+        finally:
+            random.setstate(generator)
         self.training_model.segmenter = self.inference_model.segmenter = self  # for files in Keras' own way
-        random.setstate(generator)
         # Detection shapes follow what is found, which XLA on TensorFlow cannot compile.
         if keras.backend.backend() == "tensorflow":
             self.inference_model.jit_compile = False

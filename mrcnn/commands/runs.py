@@ -315,6 +315,8 @@ class Tiled:
         self.config = copy.copy(model.config).set(GPU_COUNT=1, BATCH_SIZE=1)
 
     def __getattr__(self, name):
+        if "model" not in vars(self):  # copy.copy asks for names before there is one
+            raise AttributeError(name)
         if name not in self.BY_TILES:
             return getattr(self.model, name)
         method = getattr(self.model, f"{name}_tiled")

@@ -163,7 +163,8 @@ class MatterportRegionTargets(RegionTargets):
                  std: Sequence[float], seed: int = 0, **kwargs: object):
         super().__init__(count, positive_ratio, positive_iou, crowd_overlap, std, seed, **kwargs)
         positives = np.arange(self.max_positive + 1, dtype=np.float32)
-        self.totals = (np.float32(1.0 / positive_ratio) * positives).astype(np.int32)
+        each = min(1.0 / max(positive_ratio, 1e-9), count)  # more than the whole sample there cannot be
+        self.totals = (np.float32(each) * positives).astype(np.int32)
 
     def call(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         gt_boxes, boxes, valid = to_grid(inputs["gt_boxes"]), to_grid(inputs["boxes"]), inputs["valid"]

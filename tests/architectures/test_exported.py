@@ -70,12 +70,17 @@ def photo(height, width):
     return np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-def test_a_file_for_any_canvas_gets_the_one_that_fits_each_photo(opened):
+def for_any_canvas():
+    """What the JSON file of a file for canvases of any size says."""
     about = about_of()
     about["inputs"]["image"]["shape"][1:3] = None, None
     about["canvas"] = {"height": None, "width": None}
     about["settings"]["IMAGE_RESIZE_MODE"] = "rectangle"
-    seen = []
+    return about
+
+
+def test_a_file_for_any_canvas_gets_the_one_that_fits_each_photo(opened):
+    about, seen = for_any_canvas(), []
 
     def run(inputs):
         seen.append(inputs["image"].shape)
@@ -148,6 +153,19 @@ def test_what_is_built_in_cannot_be_changed(overrides, told, opened):
     with pytest.raises(ConfigError, match=told):
         opened(about_of(), **overrides)
     assert opened(about_of(), IMAGE_MAX_DIM=128).config.IMAGE_MAX_DIM == 128  # as it is
+
+
+def test_a_file_for_any_canvas_is_not_said_to_take_one(opened):
+    with pytest.raises(ConfigError, match=r"model.onnx looks at each photo at one size; .*--tta\) need the checkpoint"):
+        opened(for_any_canvas(), TEST_SCALES=(1.0, 1.25))
+
+
+def test_an_opened_file_can_be_copied(opened):
+    model = opened(about_of())
+    twin = copy.copy(model)
+    assert twin.config is model.config and twin.class_names == model.class_names
+    with pytest.raises(AttributeError, match="model.onnx' is an exported file, which has no keras_model"):
+        twin.keras_model  # noqa: B018  asked for, not used
 
 
 def test_an_openvino_file_computes_in_what_is_asked_for(opened):

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import pathlib
+import random
 
 import h5py
 import keras
@@ -32,6 +33,15 @@ def label_model_in(folder):
 
 def weights_of(model):
     return [np.array(keras.ops.convert_to_numpy(v)) for v in model.training_model.weights]  # PyTorch shares memory
+
+
+def test_pythons_generator_is_as_it_was_whether_a_network_is_built_or_not(tmp_path):
+    before = random.getstate()
+    with pytest.raises(ConfigError, match="gave 1 maps"):
+        model_in(tmp_path, BACKBONE=lambda image: [image])
+    assert random.getstate() == before
+    label_model_in(tmp_path)
+    assert random.getstate() == before
 
 
 @pytest.fixture(scope="module")

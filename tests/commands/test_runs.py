@@ -1,5 +1,6 @@
 """Models of runs: what they start from, and one that looks at photos tile by tile."""
 
+import copy
 import importlib.util
 import json
 import os
@@ -66,6 +67,12 @@ def test_each_command_can_look_at_tiles(model, command):
         assert model.asked.pop() == ("labels", *expected, 1, {"probabilities": False})
         # One photo at a time; the tiles of it go in batches of the model's own size.
         assert tiled.config.BATCH_SIZE == 1 and model.config.BATCH_SIZE == 2 and tiled.class_names == ["BG", "hat"]
+
+
+def test_a_model_that_looks_at_tiles_can_be_copied(model):
+    tiled = copy.copy(fashion_runs.Tiled(model, 512, 0.25))
+    tiled.detect([np.zeros((9, 9, 3), np.uint8)])
+    assert tiled.class_names == ["BG", "hat"] and model.asked.pop()[0] == 512
 
 
 @pytest.mark.parametrize("command", ["train", "tune"])

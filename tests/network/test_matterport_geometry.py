@@ -292,6 +292,13 @@ def test_without_positives_there_are_no_negatives():
     assert values(regions["positive"]).sum() == 5 and values(regions["valid"]).sum() == 15
 
 
+@pytest.mark.parametrize("ratio", [0.0, 1e-30])
+def test_a_share_of_less_than_one_positive_is_one_in_a_full_sample(ratio):
+    layer = geometry_of(MatterportConfig(TRAIN_ROIS_PER_IMAGE=12, ROI_POSITIVE_RATIO=ratio)).region_targets()
+    regions = layer(region_inputs())
+    assert values(regions["positive"]).sum() == 1 and values(regions["valid"]).sum() == 12
+
+
 @pytest.mark.parametrize("mini", [True, False])
 def test_mask_targets(mini):
     rng = np.random.default_rng(5)
