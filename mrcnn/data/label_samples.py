@@ -32,7 +32,8 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
         uint8 [H, W].
 
     Raises:
-        DataError: naming the photo, if there are not as many masks as class ids, or one of these is no class.
+        DataError: naming the photo, if there are not as many masks as class ids, or one of these is no class, or more
+            than a label map can hold.
     """
     known = known_label_map(dataset, image_id)
     if known is not None:
@@ -43,6 +44,9 @@ def true_label_map(dataset: Dataset, image_id: int) -> np.ndarray:
         info = dataset.image_info[image_id]
         sized = "height" in info and "width" in info
         return np.zeros((info["height"], info["width"]) if sized else dataset.load_image(image_id).shape[:2], np.uint8)
+    if class_ids.max() >= IGNORED:
+        raise DataError(f"{dataset.sample_name(image_id)}: an object has class id {class_ids.max()}, but a label map "
+                        f"holds class ids up to {IGNORED - 1}: merge some classes.")
     masks = own_masks(masks, dataset, image_id)
     labels, areas = np.zeros(masks.shape[:2], np.uint8), masks.sum(axis=(0, 1))
     for i in sorted(range(len(areas)), key=lambda i: (class_ids[i] > 0, -areas[i])):  # crowds behind everything

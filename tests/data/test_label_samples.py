@@ -49,6 +49,17 @@ def test_the_smaller_object_is_in_front_and_crowds_are_ignored():
     assert true_label_map(dataset, 1).shape == (10, 12) and not true_label_map(dataset, 1).any()
 
 
+def test_class_ids_that_a_label_map_cannot_hold_are_told():
+    dataset = Boxes()
+    for i in range(3, 301):
+        dataset.add_class("test", i, f"class {i}")
+    dataset.load([(0, 0, 3, 3, 254)], [(0, 0, 3, 3, 1), (4, 4, 8, 8, 255)], [(0, 0, 3, 3, 300)])
+    assert true_label_map(dataset, 0).max() == 254
+    for image_id, class_id in ((1, 255), (2, 300)):
+        with pytest.raises(DataError, match=f"test image {image_id}: .* class id {class_id}, .* up to 254: merge some"):
+            true_label_map(dataset, image_id)
+
+
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
 def test_masks_of_numbers_are_those_of_bools(kind):
     class Numbers(Squares):
