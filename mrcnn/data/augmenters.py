@@ -324,7 +324,8 @@ def copy_paste(p: float = 1.0, share: float = 0.5, least: float = 0.1) -> CopyPa
     By Ghiasi et al. 2021 (Simple Copy-Paste, section 3): a random subset of the objects of a second photo, which went
     through the same large scale jitter and flip, is pasted at its position; the masks and boxes of what it occludes
     follow. In `compose` the steps before this one change the second photo too, with draws of their own. The paper drops
-    objects that are wholly hidden; here objects are dropped of which less than `least` remains.
+    objects that are wholly hidden; here objects are dropped of which less than `least` remains. Nothing is pasted into
+    a photo that is the only one of its source.
 
     Args:
         p: probability for a sample, 0..1.

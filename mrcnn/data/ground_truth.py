@@ -19,7 +19,7 @@ from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
 SAMPLE = 1  # the stream of random numbers that samples are made with; `mrcnn.data.order` has 0
-PARTNER_DRAWS = 100  # photos looked at for one of the same source
+PARTNER_DRAWS = 100  # photos looked at for one of the same source before those of all are
 
 
 def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augmentation: object = None,
@@ -214,13 +214,9 @@ def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, 
 
 
 def _load_partner(load, dataset, image_id, steps, rng, partner_ids):
-    """Another photo of the same source, changed alike, as `augmented` gives it; None if none is found."""
-    source = dataset.image_info[image_id]["source"]
-    for _ in range(PARTNER_DRAWS):
-        partner = int(partner_ids[rng.integers(len(partner_ids))])
-        if partner != image_id and dataset.image_info[partner]["source"] == source:
-            break
-    else:
+    """Another photo of the same source, changed alike, as `augmented` gives it; None if there is none."""
+    partner = _partner(dataset, image_id, rng, partner_ids)
+    if partner is None:
         return None
     try:
         return augmented(load, dataset, partner, steps, rng, partner_ids)
@@ -228,6 +224,18 @@ def _load_partner(load, dataset, image_id, steps, rng, partner_ids):
         name, reason = dataset.sample_name(partner), str(error).removeprefix(f"{dataset.sample_name(partner)}: ")
         kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
         raise DataError(f"{name}: {kind}{reason} (to be pasted into {dataset.sample_name(image_id)})") from error
+
+
+def _partner(dataset, image_id, rng, partner_ids):
+    """Id of another photo of the same source, each as likely as the others; None if there is none."""
+    info = dataset.image_info
+    source = info[image_id]["source"]
+    for _ in range(PARTNER_DRAWS):  # found at once, but for a rare source
+        partner = int(partner_ids[rng.integers(len(partner_ids))])
+        if partner != image_id and info[partner]["source"] == source:
+            return partner
+    alike = [int(other) for other in partner_ids if other != image_id and info[other]["source"] == source]
+    return alike[rng.integers(len(alike))] if alike else None
 
 
 def _moved_sample(config, image, masks, class_ids):

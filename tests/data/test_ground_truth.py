@@ -354,6 +354,20 @@ def test_partners_are_of_those_given_and_of_the_same_source():
     assert batches[0][0]["gt_boxes"][0, 1].tolist() == [32, 0, 48, 16]
 
 
+def test_photos_of_a_rare_source_find_their_partners_each_as_likely_as_the_others():
+    dataset = Pictures(grey_squares())
+    for image_id in (1, 2, 3):
+        dataset.image_info[image_id]["source"] = "rare"
+    dataset.add_class("rare", 1, "other")
+    dataset.prepare()
+    many = [0] * 20000 + [1, 2, 3]
+    dataset.source_class_ids["rare"] = list(range(4))
+    boxes = [load_ground_truth(dataset, settings(NUM_CLASSES=5), 1, copy_paste(), np.random.default_rng(seed),
+                               partner_ids=many)["gt_boxes"] for seed in range(40)]
+    tops = [int(pasted[1][0]) for pasted in boxes]  # of the object that was pasted, in every sample
+    assert set(tops) == {32, 48} and 10 <= tops.count(32) <= 30
+
+
 def test_what_stands_before_pasting_changes_the_second_photo_too_and_what_follows_changes_all():
     dataset = Pictures(grey_squares())
     for before in (horizontal_flip(1.0), lambda image, masks, rng: (image[:, ::-1], masks[:, ::-1])):
