@@ -15,10 +15,10 @@ REMEDY = "give bool masks, such as masks > 127, or > 0.5 of shares"
 def cut_masks(masks: np.ndarray) -> tuple[np.ndarray, str]:
     """Tell what is inside of masks of any numbers.
 
-    Of masks of zeros and one other number, one for each mask, that number is inside. All others are cut in the middle:
-    at 0.5 up to 1, at half of 255 up to 255, else at half of the largest value; of negative values what is above 0 is
-    inside. Where 0 and whole numbers of at most 127 occur, which may number parts of an object, all of these are
-    inside. NaN is outside.
+    Of masks of zeros and one other number, one for each mask, that number is inside. All others of a stack are cut in
+    the middle of their values: at 0.5 up to 1, at half of 255 up to 255, else at half of the largest value; of negative
+    values what is above 0 is inside. Where they are 0 and whole numbers of at most 127, of any type, which may number
+    parts of an object, all of these are inside. NaN is outside.
 
     Args:
         masks: [H, W] or [H, W, N], bool or numbers. Bool masks are not looked at.
@@ -33,23 +33,31 @@ def cut_masks(masks: np.ndarray) -> tuple[np.ndarray, str]:
     if high != high:
         masks = np.nan_to_num(masks)
         low, high = masks.min(), masks.max()
-    whole = masks.dtype.kind != "f"
-    if whole and low >= 0 and high <= 1:
+    if masks.dtype.kind != "f" and low >= 0 and high <= 1:
         return (masks.view(bool) if masks.itemsize == 1 else masks != 0), ""
     there = masks != 0
-    if _two_values_each(masks, there):
+    plain = _of_two_values(masks, there)
+    if plain.all():
         return there, ""
-    level = _level(float(low), float(high), whole)
+    others = masks[..., ~plain] if plain.any() else masks
+    low, high = others.min(), others.max()
+    level = _level(float(low), float(high), _are_whole(others))
     words = f"{level:g} and above" if level else "what is above 0"
     found = masks >= level if level else masks > 0
+    if plain.any():
+        found[..., plain] = there[..., plain]
     return found, f"values from {low:g} to {high:g}, of which {words} is taken as inside"
 
 
-def _two_values_each(masks, there):
-    """Whether each mask has zeros and one other value. there: masks != 0"""
-    if _two_values(masks, there):
-        return True
-    return masks.ndim == 3 and all(_two_values(masks[..., i], there[..., i]) for i in range(masks.shape[2]))
+def _of_two_values(masks, there):
+    """bool [N], or [1] of all together: whether masks have zeros and one other value each. there: masks != 0"""
+    if masks.ndim != 3 or _two_values(masks, there):
+        return np.array([_two_values(masks, there)])
+    return np.array([_two_values(masks[..., i], there[..., i]) for i in range(masks.shape[2])])
+
+
+def _are_whole(values):
+    return values.dtype.kind != "f" or np.array_equal(values, np.floor(values))
 
 
 def _two_values(values, there):

@@ -53,6 +53,26 @@ def test_what_is_exactly_half_is_inside_and_parts_and_nothing():
     assert cut_masks(np.zeros((0, 4, 0)))[0].shape == (0, 4, 0) and cut_masks([[0, 1]])[0].tolist() == [[False, True]]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, int, np.float32, float])
+def test_numbers_of_parts_are_inside_in_any_type(kind):
+    parts, told = cut_masks(np.array([[0, 1, 2, 3]], kind))
+    assert parts.tolist() == [[False, True, True, True]] and "0 to 3, of which what is above 0" in told
+    assert cut_masks(np.array([[0, 100.0, 200, 255]]))[0].tolist() == [[False, False, True, True]]
+    assert cut_masks(np.array([[0, 1, 2, 3.5]]))[0].tolist() == [[False, False, True, True]]
+
+
+@pytest.mark.parametrize("plain", [1, 2, 255])
+def test_a_mask_of_two_values_is_whole_beside_others_that_are_cut_at_their_own_middle(plain):
+    stack = np.stack([SHAPE[..., 0] * plain, np.where(SHAPE[..., 1], 250, 3), np.zeros((8, 9), int)], axis=-1)
+    found, told = cut_masks(stack.astype(np.uint8))
+    np.testing.assert_array_equal(found[..., :2], SHAPE)
+    assert not found[..., 2].any() and "3 to 250, of which 127.5" in told
+    shares = np.stack([SHAPE[..., 0] * float(plain), np.where(SHAPE[..., 1], 0.9, 0.2)], axis=-1)
+    found, told = cut_masks(shares)
+    np.testing.assert_array_equal(found, SHAPE)
+    assert "0.2 to 0.9, of which 0.5" in told
+
+
 def test_the_warning_without_a_data_set_names_the_remedy():
     with pytest.warns(UserWarning, match="more than two values are cut in the middle.*give bool masks"):
         np.testing.assert_array_equal(bool_masks(spread(250, 3, np.uint8)), SHAPE)
