@@ -7,6 +7,7 @@ fetched from there: as exact as the picture, and the cost hardly grows with the 
 
 import copy
 import functools
+import warnings
 
 import numpy as np
 
@@ -24,6 +25,7 @@ PARTIAL = {
     "imgaug.augmenters.meta.WithChannels",
 }
 TRIALS = 16  # draws of an augmenter that this file does not know
+SMALL = (96, 128, 3)  # of the picture that it is tried on: height, width, channels
 
 # The field's channels reach from 0 to LEVEL, so that cubic interpolation, which overshoots, is not cut off at 1.
 LEVEL = 0.75
@@ -43,11 +45,15 @@ def is_imgaug(augmentation: object) -> bool:
 # --- What imgaug cannot do, and is refused ---------------------------------------------------------------------------
 
 
-def check_imgaug(augmenter: object) -> None:
+def check_imgaug(augmenter: object, shape: tuple[int, int, int] | None = None) -> None:
     """Raise DataError if an imgaug augmenter, or one inside it, moves the picture but cannot move its masks.
 
     imgaug's own are known by their class. Of any other, such as a Lambda, some draws are tried on a picture of its own
-    mask, when it is first met.
+    mask, when it is first met; see `_moves_when_tried`.
+
+    Args:
+        augmenter: imgaug's.
+        shape: (H, W, channels) of the canvas that it is about to be applied to; None before any is known.
     """
     for node in _nodes(augmenter):
         names = {f"{base.__module__}.{base.__name__}" for base in type(node).__mro__}
@@ -58,13 +64,13 @@ def check_imgaug(augmenter: object) -> None:
             )
         if names & PARTIAL and not _takes_all_channels(node):
             for inner in _nodes(node)[1:]:
-                if _moves(inner):
+                if _moves(inner, shape):
                     raise DataError(
                         f"imgaug's {_name(node)} moves a part of what the photo shows by {_name(inner)}, which masks "
                         f"cannot follow: take {_name(inner)} out of it."
                     )
         elif not _is_known(node):
-            _moves(node)  # tried out, and refused there
+            _moves(node, shape)  # tried out, and refused there
 
 
 def _nodes(augmenter):
@@ -84,11 +90,11 @@ def _takes_all_channels(node):
     return hasattr(node, "channels") and (node.channels is None or {0, 1, 2} <= set(node.channels))
 
 
-def _moves(node):
+def _moves(node, shape):
     """Whether an augmenter moves pixels. Raises DataError for one of a user's that moves no masks with them."""
     if _is_known(node):
         return any(base.__module__ in GEOMETRIC for base in type(node).__mro__)
-    return _moves_when_tried(node, _run_imgaug)
+    return _moves_when_tried(node, _run_imgaug, shape)
 
 
 # --- Applying imgaug -------------------------------------------------------------------------------------------------
@@ -110,7 +116,7 @@ def apply_imgaug(augmenter: object, image: np.ndarray, masks: np.ndarray,
     Raises:
         DataError: as `check_imgaug` does.
     """
-    check_imgaug(augmenter)
+    check_imgaug(augmenter, image.shape)
     return _run_imgaug(augmenter, image, masks, rng)
 
 
@@ -210,10 +216,14 @@ def _roots(value):
     return {base.__module__.split(".")[0] for base in type(value).__mro__}
 
 
-def check_albumentations(transform: object) -> None:
+def check_albumentations(transform: object, shape: tuple[int, int, int] | None = None) -> None:
     """Raise DataError if a transform, or one inside it, moves the picture without masks or asks for more than these.
 
     Most of albumentations itself move both; a Lambda, and a transform of a user's, is tried out when it is first met.
+
+    Args:
+        transform: of albumentations.
+        shape: as for `check_imgaug`.
     """
     for node in _transforms(transform):
         if getattr(node, "processors", None):
@@ -231,8 +241,8 @@ def check_albumentations(transform: object) -> None:
                     raise DataError(f"albumentations' {_name(node)} moves channels of the photo by {_name(inner)}, "
                                     f"which masks do not follow: take {_name(inner)} out of it.")
         known = type(node).__module__.startswith("albumentations.") and _name(node) != "Lambda"
-        if not known and not hasattr(node, "transforms"):
-            _moves_when_tried(node, _run_albumentations)
+        if not known and not _held(node):
+            _moves_when_tried(node, _run_albumentations, shape)
 
 
 def _asked(node):
@@ -247,7 +257,7 @@ def _asked(node):
         return "mask"
     if getattr(node, "bbox_labels", None) is not None:
         return "bboxes"
-    if hasattr(node, "transforms"):
+    if _held(node):
         return ""
     asked = node.__dict__.get("mrcnn_asked")
     if asked is None:
@@ -270,13 +280,18 @@ def _asked_when_tried(node):
 
 def _transforms(transform):
     """A transform and all that it holds."""
-    return [transform] + [node for inner in getattr(transform, "transforms", ()) for node in _transforms(inner)]
+    return [transform] + [node for inner in _held(transform) for node in _transforms(inner)]
+
+
+def _held(transform):
+    """The transforms right inside of one; what else it calls `transforms`, as ColorJitter its functions, are none."""
+    return [inner for inner in getattr(transform, "transforms", None) or () if hasattr(inner, "set_random_seed")]
 
 
 def apply_albumentations(transform: object, image: np.ndarray, masks: np.ndarray,
                          rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Change a photo and its masks by a transform of albumentations; see `apply_imgaug`."""
-    check_albumentations(transform)
+    check_albumentations(transform, image.shape)
     return _run_albumentations(transform, image, masks, rng)
 
 
@@ -284,6 +299,7 @@ def _run_albumentations(transform, image, masks, rng):
     transform = copy.deepcopy(transform)  # with a seed of its own, as for imgaug
     transform.set_random_seed(int(rng.integers(2**31)))
     for node in _transforms(transform):
+        node.deterministic = False  # within a ReplayCompose it writes down what it draws, which nobody asks for
         if hasattr(node, "mask_interpolation"):
             node.mask_interpolation = 1  # linear, and rounded at one half; OpenCV's nearest is up to a pixel off
     planes = [np.ascontiguousarray(masks[..., i]).view(np.uint8) for i in range(masks.shape[2])]
@@ -297,41 +313,79 @@ def _run_albumentations(transform, image, masks, rng):
 # --- What is not known -----------------------------------------------------------------------------------------------
 
 
-def _moves_when_tried(node, run):
+def _moves_when_tried(node, run, shape):
     """Whether an unknown augmenter moves masks, found out when it is first met, on blobs whose picture is their mask.
 
-    run: function (node, image, masks, rng) -> (image, masks). Raises DataError if the picture moves without its mask.
+    One that cannot be applied to those, as it knows the canvas' size, is tried again on blobs of that size, before it
+    is first applied; one that fails there too is told of, and taken as moving nothing.
+
+    run: function (node, image, masks, rng) -> (image, masks); shape: as for `check_imgaug`. Raises DataError if the
+    picture moves without its mask.
     """
-    moves = node.__dict__.get("mrcnn_moves")
-    if moves is None:
-        moves = node.mrcnn_moves = _tried(node, run)
-    return moves
+    if "mrcnn_moves" not in vars(node):
+        try:
+            node.mrcnn_moves = _tried(node, run, SMALL)
+        except DataError:
+            raise
+        except Exception:
+            if shape is None:
+                return False
+            node.mrcnn_moves = _tried_at_full_size(node, run, shape)
+    return node.mrcnn_moves
 
 
-def _blobs():
-    """(uint8 [H, W, 3] picture of a mask, the mask as bool [H, W])."""
-    y, x = np.indices((96, 128)) + 0.5
+def _tried_at_full_size(node, run, shape):
+    try:
+        return _tried(node, run, shape)
+    except DataError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        warnings.warn(f"{_name(node)} could not be tried on a picture of a mask ({reason}), so "
+                      "whether masks move with their photo is not known: look at some by data show --augment.",
+                      stacklevel=2)
+        return False
+
+
+def _blobs(shape=SMALL):
+    """(uint8 [H, W, C] picture of a mask, the mask as bool [H, W])."""
+    height, width, channels = shape
+    y, x = (np.indices((height, width)) + 0.5) * np.array([96 / height, 128 / width])[:, None, None]
     blobs = [(20, 25, 12, 16), (50, 90, 22, 24), (75, 30, 9, 20), (18, 110, 10, 10)]
     mask = np.any([((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1 for cy, cx, ry, rx in blobs], axis=0)
-    image = np.where(mask[..., None], np.uint8([200, 170, 220]), np.uint8([60, 80, 50]))
-    return image, mask
+    inside, outside = (np.resize(np.uint8(colour), channels) for colour in ([200, 170, 220], [60, 80, 50]))
+    return np.where(mask[..., None], inside, outside), mask
 
 
-def _tried(node, run):
-    image, mask = _blobs()
+def _tried(node, run, shape):
+    image, mask = _blobs(shape)
     moved = False
     for seed in range(TRIALS):
         new_image, new_masks = run(node, image, mask[..., None], np.random.default_rng(seed))
         if new_image.shape != image.shape or new_image.dtype != image.dtype:
             return True  # refused when it is applied, with the sizes
         moved |= not np.array_equal(new_masks[..., 0], mask)
-        for channel in new_image.transpose(2, 0, 1).astype(np.float64):
-            # Other colours keep the picture a function of the mask; another place does not.
-            comparable = channel.std() > 5 and new_masks.any() and not new_masks.all()
-            if comparable and abs(np.corrcoef(channel.ravel(), new_masks.ravel())[0, 1]) < 0.5:
+        if _has_left(new_image, new_masks[..., 0], True):
+            # What looks the same in the picture's negative, as noise that hides a part of it, tells of no place.
+            negative, _ = run(node, 255 - image, mask[..., None], np.random.default_rng(seed))
+            if _has_left(new_image, new_masks[..., 0], (negative != new_image).any(axis=2)):
                 raise DataError(
                     f"{_name(node)} was tried on a picture of a mask, and the mask did not stay with the picture: "
                     "let it change masks alike (a Lambda of imgaug: func_heatmaps, of albumentations: mask), or "
                     "give it as a function (image, masks, rng) -> (image, masks)."
                 )
     return moved
+
+
+def _has_left(image, mask, counted):
+    """Whether a picture of a mask shows it elsewhere, by the pixels that count, bool [H, W] or True."""
+    counted = np.broadcast_to(counted, mask.shape)
+    inside = mask[counted]
+    if not inside.any() or inside.all():
+        return False
+    for channel in image.transpose(2, 0, 1).astype(np.float64):
+        # Other colours keep the picture a function of the mask; another place does not.
+        values = channel[counted]
+        if values.std() > 5 and abs(np.corrcoef(values, inside)[0, 1]) < 0.5:
+            return True
+    return False

@@ -7,7 +7,7 @@ import pytest
 
 from mrcnn.data.augmentation import apply_augmentation, check_augmentation
 from mrcnn.data.masks import mask_boxes
-from mrcnn.data.pipelines import check_albumentations
+from mrcnn.data.pipelines import apply_albumentations, check_albumentations
 from mrcnn.errors import DataError
 
 iaa = pytest.importorskip("imgaug.augmenters", reason="imgaug is not installed")
@@ -239,6 +239,49 @@ def test_an_augmenter_of_ones_own_that_moves_both_or_only_recolours_is_taken():
         assert not np.array_equal(image, picture_of(masks))
 
 
+def test_an_augmenter_of_ones_own_that_knows_the_size_of_the_canvas_is_tried_on_one():
+    masks, texture = ellipses(), np.random.default_rng(0).integers(0, 20, (120, 160, 3)).astype(np.uint8)
+    brighter = iaa.Lambda(lambda images, *_: [image // 2 + texture for image in images])
+    check_augmentation(brighter)
+    image, same = apply_augmentation(brighter, picture_of(masks), masks, np.random.default_rng(0))
+    np.testing.assert_array_equal(image, picture_of(masks) // 2 + texture)
+    np.testing.assert_array_equal(same, masks)
+    for wrap in (lambda augmenter: augmenter, lambda augmenter: iaa.BlendAlpha(0.5, augmenter)):
+        moving = wrap(iaa.Lambda(lambda images, *_: [image[:, ::-1] // 2 + texture for image in images]))
+        check_augmentation(moving)
+        with pytest.raises(DataError, match="Lambda was tried on a picture of a mask"):
+            apply_augmentation(moving, picture_of(masks), masks, np.random.default_rng(0))
+
+
+def test_an_augmenter_of_ones_own_that_cannot_be_tried_is_told_of_once():
+    masks = ellipses()
+
+    def only_of_ellipses(images, *_):
+        np.testing.assert_array_equal(images[0], picture_of(masks), err_msg="unknown")
+        return images
+
+    augmenter = iaa.Lambda(only_of_ellipses)
+    check_augmentation(augmenter)
+    message = r"Lambda could not be tried .*AssertionError: Arrays are not equal.*, so .* is not known: look at some"
+    with pytest.warns(UserWarning, match=message) as told:
+        for seed in range(2):
+            apply_augmentation(augmenter, picture_of(masks), masks, np.random.default_rng(seed))
+    assert len(told) == 1
+
+
+def hide(image):
+    image = image.copy()
+    image[:, : image.shape[1] // 2] = np.random.default_rng(1).integers(0, 255, image[:, : image.shape[1] // 2].shape)
+    return image
+
+
+@pytest.mark.parametrize("after", [lambda image: image, lambda image: 255 - image])
+def test_what_hides_a_part_of_the_picture_is_taken_unless_it_moves_the_rest(after):
+    check_augmentation(iaa.Lambda(lambda images, *_: [after(hide(image)) for image in images]))
+    with pytest.raises(DataError, match="Lambda was tried"):
+        check_augmentation(iaa.Lambda(lambda images, *_: [after(hide(image[:, ::-1])) for image in images]))
+
+
 @pytest.mark.parametrize("augmenter", [
     iaa.MultiplyHueAndSaturation(1.5), iaa.BlendAlphaSimplexNoise(iaa.EdgeDetect(1.0)), iaa.WithChannels(0, iaa.Add(9)),
     iaa.Clouds(), iaa.Rain(), iaa.Snowflakes(), iaa.pillike.Equalize(), iaa.Cartoon(), iaa.UniformVoronoi(50),
@@ -303,6 +346,16 @@ def test_albumentations_of_single_colours_are_taken(albumentations):
     np.testing.assert_array_equal(same, masks)
 
 
+def test_albumentations_that_call_functions_transforms_or_write_down_draws_are_taken(albumentations):
+    A, masks = albumentations, ellipses()
+    for wrap in (lambda transform: transform, lambda transform: A.Compose([A.HorizontalFlip(p=0.5), transform])):
+        recoloured, moved = apply_augmentation(wrap(A.ColorJitter(p=1.0)), picture_of(masks), masks,
+                                               np.random.default_rng(0))
+        assert not np.array_equal(recoloured, picture_of(masks)) and moved.shape == masks.shape
+    assert check_agreement(A.ReplayCompose([A.HorizontalFlip(p=1.0), A.Lambda(mirrored, mirrored, name="mirror", p=1.0),
+                                            A.VerticalFlip(p=1.0)])) == 4
+
+
 def test_albumentations_that_cannot_be_used_are_refused(albumentations):
     A = albumentations
     for transform, message in (
@@ -344,3 +397,24 @@ def test_what_a_transform_reads_is_found_out_before_training():
         with pytest.raises(DataError, match="OfBoxes asks for bboxes"):
             check_albumentations(transform)
     assert OfBoxes.tries == [1.0, 1.0]  # once for each, and surely
+
+
+def halved(image):
+    return image // 2
+
+
+class OfFunctions(OfBoxes):
+    """A transform as ColorJitter: its `transforms` are functions."""
+
+    transforms = [halved]
+
+    def __call__(self, image, masks=()):
+        return {"image": self.transforms[0](image), "masks": masks}
+
+
+def test_functions_that_a_transform_holds_are_no_transforms():
+    transform = OfFunctions()
+    check_albumentations(transform)
+    image, _ = apply_albumentations(transform, picture_of(ellipses()), ellipses(), np.random.default_rng(0))
+    np.testing.assert_array_equal(image, picture_of(ellipses()) // 2)
+    assert not vars(halved)
