@@ -4,11 +4,11 @@ Where a rule rests on a measurement of ours, docs/results.md has it; where on a 
 """
 
 import math
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from mrcnn.commands.stage_options import Stage, parse_stages, stages_text
+from mrcnn.data.sides import left_and_right
 
 SIDES = (128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)  # of canvases, pixels
 LEAST_SMALL = 16  # pixels: the tenth of the objects that is smallest fills four cells of the finest map, of stride 4
@@ -276,23 +276,10 @@ def augmentation(now: Situation) -> tuple[dict, str]:
     """How photos are varied."""
     sided = left_and_right([entry["name"] for entry in now.summary["classes"]])
     if sided:
-        return {"AUGMENT": "jitter-no-flip"}, f"{sided[0]} and {sided[1]} would be mixed up in a mirror: no flips"
+        return {"AUGMENT": "jitter-no-flip"}, f"{sided[0]} and {sided[1]} are each the other in a mirror: no flips"
     if now.passes >= 20 or not now.machine["objects"] or not now.machine["imgaug"]:
         return {"AUGMENT": "jitter"}, f"each photo comes {now.times}: scale, flip and colour make it another one"
     return {"AUGMENT": "imgaug"}, f"flip, scale, rotation and brightness, for each photo comes {now.times}"
-
-
-def left_and_right(names: list[str]) -> tuple[str, str] | None:
-    """Two names that differ in left and right alone, such as ("left shoe", "right shoe"); None if there are none."""
-    def sides(name):
-        return re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-
-    known = {tuple(sides(name)): name for name in names}
-    for words, name in known.items():
-        other = known.get(tuple("right" if word == "left" else word for word in words))
-        if "left" in words and other:
-            return name, other
-    return None
 
 
 def rare_classes(now: Situation) -> tuple[dict, str]:

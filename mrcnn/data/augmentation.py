@@ -2,7 +2,8 @@
 
 An augmentation is None; one of `mrcnn.data.augmenters`; an imgaug augmenter; an albumentations transform; a function
 (image uint8 [H, W, 3], masks bool [H, W, N], rng) -> (image, masks); or several of these in `compose`. It is applied on
-the canvas, which keeps its size; boxes are taken from the changed masks.
+the canvas, which keeps its size; boxes are taken from the changed masks. Of those that mirror, the flips of
+`mrcnn.data.augmenters` alone let left and right classes change places (`mrcnn.data.sides`); of others it is told.
 """
 
 import inspect
@@ -18,6 +19,7 @@ from mrcnn.data.pipelines import (
     check_imgaug,
     is_albumentations,
     is_imgaug,
+    nodes_of,
 )
 from mrcnn.errors import DataError
 
@@ -25,6 +27,7 @@ KINDS = (
     "give None, an imgaug augmenter, an albumentations transform, one of mrcnn.data.augmenters, a function "
     "(image, masks, rng) -> (image, masks), or several in mrcnn.data.augmentation.compose([...])"
 )
+MIRRORS = {"Fliplr", "Flipud", "HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry"}
 TENSOR_LIBRARIES = {"torch", "torchvision", "keras", "tensorflow", "kornia"}
 
 
@@ -116,6 +119,19 @@ def apply_augmentation(augmentation: object, image: np.ndarray, masks: np.ndarra
     _check_unchanged("image", image, new_image)
     _check_unchanged("masks", masks, new_masks)
     return new_image, new_masks
+
+
+def mirroring(augmentation: object) -> str:
+    """What mirrors photos in one that is none of `mrcnn.data.augmenters`, or may do so, in words; "" if nothing does.
+
+    Libraries' own flips are known by name; functions, and what else moves masks and is not known, may do so.
+    """
+    if not (is_imgaug(augmentation) or is_albumentations(augmentation)):
+        return f"The function {getattr(augmentation, '__name__', type(augmentation).__name__)}"
+    for node in nodes_of(augmentation):
+        if type(node).__name__ in MIRRORS or vars(node).get("mrcnn_moves"):
+            return type(node).__name__
+    return ""
 
 
 def _check_unchanged(what, before, after):

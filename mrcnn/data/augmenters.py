@@ -83,6 +83,11 @@ class Draw:
         canvas[y1:y2, x1:x2] = part
         return canvas
 
+    @property
+    def reflects(self) -> bool:
+        """Whether a left one becomes a right one: by one flip, but not by two, which are half a turn."""
+        return self.mirrored[0] != self.mirrored[1]
+
     def mirror(self, array: np.ndarray, axis: int = 0) -> np.ndarray:
         """`array` mirrored as drawn.
 
@@ -115,7 +120,11 @@ class LightAugmentation:
 
     def __call__(self, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Change an image and masks that lie on a canvas already."""
-        draw, shape = self.draw(rng), image.shape[:2]
+        return self.apply(self.draw(rng), image, masks)
+
+    def apply(self, draw: Draw, image: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Change an image uint8 [h, w, 3] and masks bool [h, w, N] that lie on a canvas already as was drawn."""
+        shape = image.shape[:2]
         if draw.placed:
             image, window = draw.place(image, image, Window(shape, shape, (1.0, 1.0), (0.0, 0.0)))
             masks = place_masks(masks, mask_boxes(masks), window) >= 128
@@ -137,6 +146,8 @@ class Flip(LightAugmentation):
 def horizontal_flip(p: float = 0.5) -> Flip:
     """Mirror left to right. It costs next to nothing.
 
+    In samples of a data set, classes and attributes whose names differ in left and right alone change places.
+
     Args:
         p: probability, 0..1.
 
@@ -148,6 +159,8 @@ def horizontal_flip(p: float = 0.5) -> Flip:
 
 def vertical_flip(p: float = 0.5) -> Flip:
     """Mirror upside down. It costs next to nothing.
+
+    Left and right change places as for `horizontal_flip`, but not if both mirror a photo, which is half a turn.
 
     Args:
         p: probability, 0..1.

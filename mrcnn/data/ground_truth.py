@@ -1,5 +1,6 @@
 """One training sample: a photo with its objects on the canvas, augmented, as boxes, class ids and masks."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data.attributes import load_objects
-from mrcnn.data.augmentation import apply_augmentation, steps_of
+from mrcnn.data.augmentation import apply_augmentation, mirroring, steps_of
 from mrcnn.data.augmenters import Draw, LightAugmentation
 from mrcnn.data.checked_photos import checked_photo
 from mrcnn.data.dataset import Dataset
@@ -15,6 +16,7 @@ from mrcnn.data.images import Window, place_image
 from mrcnn.data.mask_values import own_masks
 from mrcnn.data.masks import mask_boxes, place_masks, shrink_masks
 from mrcnn.data.objects import check_masks, check_prepared, gives_run_lengths, unpacked, whole_class_ids
+from mrcnn.data.sides import Swaps, swaps_of, tell_unswapped
 from mrcnn.data.strips import RunLengthMasks
 from mrcnn.errors import DataError
 
@@ -139,7 +141,16 @@ def _load_placed(dataset, config, image_id, light, rng, table=None):
     """A Placed after light augmentations."""
     photo = checked_photo(dataset, image_id, int(config.IMAGE_CHANNEL_COUNT))
     objects, class_ids = _checked_objects(dataset, config, image_id, photo.shape[:2], table)
-    return Placed(*place_photo(dataset, config, image_id, photo, light, rng), objects, class_ids)
+    canvas, window, draw = place_photo(dataset, config, image_id, photo, light, rng)
+    if draw.reflects:
+        class_ids = _mirrored(dataset, config, table, class_ids)
+    return Placed(canvas, window, draw, objects, class_ids)
+
+
+def _mirrored(dataset, config, table, class_ids):
+    """Class ids of the objects of a mirrored photo, where left ones are right ones; so are attributes in a `table`."""
+    swaps = swaps_of(dataset, config.NUM_CLASSES)
+    return np.sign(class_ids) * swaps.classes[np.abs(class_ids)] if table is None else table.mirrored(class_ids, swaps)
 
 
 def _placed_sample(config, placed):
@@ -181,11 +192,12 @@ def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids, t
         masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
         return placed.canvas, placed.draw.mirror(masks), placed.class_ids
 
-    return augmented(load, dataset, image_id, others, rng, partner_ids)
+    return augmented(load, dataset, image_id, others, rng, partner_ids,
+                     functools.partial(_mirrored, dataset, config, table))
 
 
 def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, rng: np.random.Generator,
-              partner_ids: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+              partner_ids: Sequence[int], mirrored: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A photo and its masks on the canvas after some augmentations.
 
     Args:
@@ -196,6 +208,7 @@ def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, 
         steps: augmentations.
         rng: numpy Generator.
         partner_ids: photos that `copy_paste` may take objects of.
+        mirrored: function of class ids -> class ids of a photo that a step mirrored.
 
     Returns:
         Such a triple.
@@ -205,21 +218,27 @@ def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, 
         if getattr(step, "takes_partner", False):
 
             def load_partner(before=steps[:number]):
-                return _load_partner(load, dataset, image_id, before, rng, partner_ids)
+                return _load_partner(load, dataset, image_id, before, rng, partner_ids, mirrored)
 
             image, masks, class_ids = step.mix(image, masks, class_ids, rng, load_partner)
+        elif isinstance(step, LightAugmentation):
+            draw = step.draw(rng)
+            image, masks = step.apply(draw, image, masks)
+            class_ids = mirrored(class_ids) if draw.reflects else class_ids
         else:
             image, masks = apply_augmentation(step, image, masks, rng)
+            if what := mirroring(step):
+                tell_unswapped(dataset, what)
     return image, masks, class_ids
 
 
-def _load_partner(load, dataset, image_id, steps, rng, partner_ids):
+def _load_partner(load, dataset, image_id, steps, rng, partner_ids, mirrored):
     """Another photo of the same source, changed alike, as `augmented` gives it; None if there is none."""
     partner = _partner(dataset, image_id, rng, partner_ids)
     if partner is None:
         return None
     try:
-        return augmented(load, dataset, partner, steps, rng, partner_ids)
+        return augmented(load, dataset, partner, steps, rng, partner_ids, mirrored)
     except Exception as error:
         name, reason = dataset.sample_name(partner), str(error).removeprefix(f"{dataset.sample_name(partner)}: ")
         kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
@@ -268,6 +287,13 @@ class Attributes:
         places = len(self.rows) + np.arange(len(class_ids))
         self.rows += attributes
         return (class_ids + np.sign(class_ids) * self.num_classes * places).astype(np.int32)
+
+    def mirrored(self, keys: np.ndarray, swaps: Swaps) -> np.ndarray:
+        """Such ids int32 [N] of a mirrored photo, after its objects' classes and attributes changed places."""
+        places, class_ids = np.divmod(np.abs(keys), self.num_classes)
+        for place in places:
+            self.rows[place] = tuple(sorted(swaps.attributes.get(i, i) for i in self.rows[place]))
+        return np.sign(keys) * (swaps.classes[class_ids] + self.num_classes * places.astype(np.int32))
 
     def told(self, keys: np.ndarray) -> tuple[np.ndarray, list[tuple[int, ...]]]:
         """(class ids int32 [N], attributes of each) of such ids."""

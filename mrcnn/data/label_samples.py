@@ -15,6 +15,7 @@ from mrcnn.data.images import Window
 from mrcnn.data.instance_samples import grown
 from mrcnn.data.mask_values import own_masks
 from mrcnn.data.objects import check_objects, known_label_map, unpacked
+from mrcnn.data.sides import swaps_of
 from mrcnn.errors import DataError
 
 IGNORED = 255
@@ -109,7 +110,10 @@ def load_label_sample(dataset: Dataset, config: Settings, image_id: int, augment
             canvas, labels = _placed_labels(dataset, config, image_id, light, rng)
             return canvas, *_as_masks(labels)
 
-        image, masks, class_ids = augmented(load, dataset, image_id, others, rng, partner_ids)
+        def mirrored(class_ids):
+            return np.where(class_ids > 0, swaps_of(dataset, IGNORED).classes[class_ids], class_ids)
+
+        image, masks, class_ids = augmented(load, dataset, image_id, others, rng, partner_ids, mirrored)
         labels = _as_labels(masks, class_ids)
     else:
         image, labels = _placed_labels(dataset, config, image_id, light, rng)
@@ -121,7 +125,8 @@ def _placed_labels(dataset, config, image_id, light, rng):
     photo = checked_photo(dataset, image_id, int(config.IMAGE_CHANNEL_COUNT))
     labels = _checked_labels(dataset, config, image_id, photo.shape[:2])
     canvas, window, draw = place_photo(dataset, config, image_id, photo, light, rng)
-    return canvas, draw.mirror(place_labels(labels, window))
+    labels = draw.mirror(place_labels(labels, window))
+    return canvas, swaps_of(dataset, IGNORED + 1).classes[labels].astype(np.uint8) if draw.reflects else labels
 
 
 def _checked_labels(dataset, config, image_id, shape):

@@ -73,6 +73,13 @@ def check_imgaug(augmenter: object, shape: tuple[int, int, int] | None = None) -
             _moves(node, shape)  # tried out, and refused there
 
 
+def nodes_of(augmentation: object) -> list:
+    """An augmentation of any kind, and what it holds if it is of imgaug or albumentations."""
+    if is_imgaug(augmentation):
+        return _nodes(augmentation)
+    return _transforms(augmentation) if is_albumentations(augmentation) else [augmentation]
+
+
 def _nodes(augmenter):
     """An augmenter and all that it holds."""
     return [augmenter] + augmenter.get_all_children(flat=True)

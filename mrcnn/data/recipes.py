@@ -18,11 +18,11 @@ def augmentation_of(name: str) -> object:
         allow_imgaug()
         from imgaug import augmenters
 
-        return augmenters.Sequential([
-            augmenters.Fliplr(0.5),
+        # The flip is our own, in which left and right change places.
+        return compose([horizontal_flip(0.5), augmenters.Sequential([
             augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
             augmenters.Multiply((0.8, 1.25)),
-        ])
+        ])])
     if name == "imgaug-full":
         return seed_users_augmentation()
     if name == "jitter-no-flip":

@@ -6,7 +6,8 @@ import numpy as np
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
 from mrcnn.data.masks import paste_masks, paste_rle
-from mrcnn.inference.attributes import in_words
+from mrcnn.data.sides import turned_ids
+from mrcnn.inference.attributes import in_words, names_of
 from mrcnn.inference.mask_scores import counted
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
@@ -176,8 +177,15 @@ class Detector(Predictor):
         if len(parts) > 1:
             rows, windows = zip(*parts)
             outputs, window = merge_views(rows, views_of(self.config), windows, min_confidence,
-                                          self.config.DETECTION_NMS_THRESHOLD, self.config.DETECTION_MAX_INSTANCES)
+                                          self.config.DETECTION_NMS_THRESHOLD, self.config.DETECTION_MAX_INSTANCES,
+                                          *self._turns())
         return counted(outputs, self.config, min_confidence), window
+
+    def _turns(self):
+        """(for each class id, for each attribute) what it is in a mirrored photo, by the names that are known."""
+        attributes = names_of(self.config)
+        return (turned_ids(getattr(self, "class_names", None), self.config.NUM_CLASSES),
+                turned_ids(attributes, len(attributes)))
 
     def predict(self, canvases: np.ndarray, windows: np.ndarray,
                 min_confidence: float | None = None) -> dict[str, np.ndarray]:

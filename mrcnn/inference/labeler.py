@@ -6,6 +6,7 @@ import numpy as np
 
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window, resize_pixels
+from mrcnn.data.sides import turned_ids
 from mrcnn.inference.pipeline import Steps
 from mrcnn.inference.predictor import Predictor
 from mrcnn.inference.tiles import cut_tile, tile_boxes
@@ -97,8 +98,13 @@ class Labeler(Predictor):
         for index, rows, window in self.predicted([canvas for one in placed for canvas in one]):
             photo, view = divmod(index, len(views))
             part = photo_part(rows["probabilities"], window)
-            parts[photo][view] = part[:, ::-1] if views[view].flip else part
+            parts[photo][view] = self._turned_back(part) if views[view].flip else part
         return parts
+
+    def _turned_back(self, part):
+        """What a mirrored view tells, upright: left to right, and left classes as right ones."""
+        others = turned_ids(getattr(self, "class_names", None), part.shape[2])
+        return part[:, ::-1] if others == tuple(range(len(others))) else part[:, ::-1, others]
 
 
 def photo_part(canvas: np.ndarray, window: Window) -> np.ndarray:

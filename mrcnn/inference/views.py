@@ -8,6 +8,7 @@ view that did not find it counts as 0 (as in weighted boxes fusion: Solovyev 202
 the members' mask probabilities with the same weights, on a grid stretched over the merged box, 0 outside a member's
 own box (He 2017, appendix B, average soft masks likewise). Scores of attributes and embeddings are averaged with these
 weights too.
+What differs in left and right alone by its name changes places in mirrored views: see `mrcnn.data.sides`.
 Then the detection threshold and the usual suppression apply. Every view sees the whole photo, hence each could have
 found every object.
 """
@@ -75,18 +76,21 @@ def place_view(image: np.ndarray, view: View, placed: tuple[np.ndarray, Window])
 
 
 def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View], windows: Sequence[Window],
-                threshold: float, iou_threshold: float, count: int) -> tuple[dict[str, np.ndarray], Window]:
+                threshold: float, iou_threshold: float, count: int, class_turns: Sequence[int] | None = None,
+                attribute_turns: Sequence[int] | None = None) -> tuple[dict[str, np.ndarray], Window]:
     """Merge the detections of several views of one photo, in pixels of the photo.
 
     outputs: for each view the network's rows {"boxes" [D, 4] canvas pixels, "class_ids", "scores", "valid" [D], "masks"
     [D, h, w], those of AVERAGED [D, M] it has}; views, windows: of `views_of` and `place_view`; threshold: least score
-    of what is returned; iou_threshold: of the suppression, class by class; count: return no more than so many
+    of what is returned; iou_threshold: of the suppression, class by class; count: return no more than so many;
+    class_turns, attribute_turns: of `mrcnn.data.sides.turned_ids`, for each class id and column of "attributes"; None:
+    left and right are not known
 
     Returns (the same dict with boxes in pixels of the photo, best first, and masks [N, 2h, 2w]; the Window of a canvas
     that is the photo itself).
     """
     shape = windows[0].original_shape
-    rows = [_in_photo(*one) for one in zip(outputs, views, windows)]
+    rows = [_in_photo(*one, class_turns, attribute_turns) for one in zip(outputs, views, windows)]
     boxes, classes, scores, masks = (np.concatenate([row[i] for row in rows]) for i in range(4))
     seen_in = np.repeat(np.arange(len(views)), [len(row[0]) for row in rows])
     groups = []
@@ -118,7 +122,7 @@ def merge_views(outputs: Sequence[dict[str, np.ndarray]], views: Sequence[View],
     return merged, dataclasses.replace(windows[0], canvas_shape=shape, scale=(1.0, 1.0), offset=(0.0, 0.0))
 
 
-def _in_photo(outputs, view, window):
+def _in_photo(outputs, view, window, class_turns, attribute_turns):
     """(boxes [N, 4] in pixels of the photo, class ids, scores, masks, {name: [N, M]} of AVERAGED) of a view."""
     boxes = window.to_original(outputs["boxes"].astype("float32"))
     masks = outputs["masks"].astype("float32")
@@ -129,6 +133,10 @@ def _in_photo(outputs, view, window):
     keep = outputs["valid"] & (box_ops.area(boxes) > 0) & (outputs["scores"] > 0)
     class_ids, scores = outputs["class_ids"][keep].astype("int32"), outputs["scores"][keep].astype("float32")
     others = {name: outputs[name][keep].astype("float32") for name in AVERAGED if name in outputs}
+    if view.flip and class_turns:
+        class_ids = np.array(class_turns, np.int32)[class_ids]
+    if view.flip and attribute_turns:
+        others["attributes"] = others["attributes"][:, attribute_turns]
     return boxes[keep], class_ids, scores, masks[keep], others
 
 

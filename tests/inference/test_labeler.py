@@ -77,6 +77,11 @@ def test_what_turns_with_the_picture_is_averaged_by_hand():
     np.testing.assert_array_equal(plain["labels"], np.broadcast_to(np.repeat([1, 2], 24), (64, 48)))
     assert plain["probabilities"].shape == views["probabilities"].shape == (64, 48, 3)
     np.testing.assert_array_equal(views["probabilities"][..., 1:], 0.5)
+    # What is left of a mirrored photo is right of the photo: with such names both views say the same.
+    sided = LeftHalf(TEST_FLIP=True)
+    sided.class_names = ["BG", "left half", "right half"]
+    (turned,) = sided.label_each([image])
+    np.testing.assert_array_equal(turned["probabilities"], plain["probabilities"])
 
 
 def test_views_agree_where_the_network_does_not_care():

@@ -107,6 +107,15 @@ def test_a_mirrored_view_is_turned_back():
     assert result["masks"][0, 0, 0] == 1 and result["masks"][0, 0, -1] == 0
 
 
+def test_what_a_mirrored_view_calls_left_is_right():
+    plain = {**rows(((0, 10, 20, 30), 1, 0.8, 1.0)), "attributes": np.array([[0.5, 0.2, 0.75]] * 2, np.float32)}
+    mirrored = {**rows(((0, 30, 20, 50), 2, 0.8, 1.0)), "attributes": np.array([[0.5, 0.75, 0.2]] * 2, np.float32)}
+    result = merge_views([plain, mirrored], [PLAIN, MIRRORED], [WHOLE] * 2, 0.0, 0.5, 9, (0, 2, 1, 3), (0, 2, 1))[0]
+    assert result["class_ids"].tolist() == [1] and result["scores"] == pytest.approx([0.8])
+    np.testing.assert_allclose(result["attributes"], [[0.5, 0.2, 0.75]])
+    assert len(merge_views([plain, mirrored], [PLAIN, MIRRORED], [WHOLE] * 2, 0.0, 0.5, 9)[0]["scores"]) == 2
+
+
 def test_a_mask_is_read_as_the_network_samples_its_own():
     rng = np.random.default_rng(0)
     mask = rng.random((7, 5)).astype(np.float32)
@@ -207,6 +216,25 @@ def test_a_mirrored_photo_gives_the_mirrored_result(model, monkeypatch):
     np.testing.assert_allclose(mirrored["soft_masks"][:, ::-1], result["soft_masks"], atol=1e-5)
     true = np.argwhere(image.max(axis=-1) > 200)
     np.testing.assert_allclose(result["boxes"][0], [*true.min(axis=0), *(true.max(axis=0) + 1)], atol=0.7)
+
+
+class Sided(Symmetric):
+    """Class 1 is what lies on the left of the canvas, class 2 what lies on its right."""
+
+    def __call__(self, canvases, windows, min_confidence):
+        result = super().__call__(canvases, windows, min_confidence)
+        centres = result["boxes"][:, :, 1] + result["boxes"][:, :, 3]
+        return {**result, "class_ids": np.where(centres < canvases.shape[2], 1, 2)}
+
+
+def test_names_of_left_and_right_make_views_agree(model, monkeypatch):
+    image = np.full((64, 64, 3), 250, np.uint8)
+    image[20:40, 4:24, 1] = 0
+    monkeypatch.setattr(model, "predict", Sided())
+    for names, expected in ((["BG", "left eye", "right eye"], [0.8]), (None, [0.4, 0.4])):
+        monkeypatch.setattr(model, "class_names", names)
+        (result,) = model.detect([image], min_confidence=0.1)
+        assert result["scores"] == pytest.approx(expected) and 1 in result["class_ids"]
 
 
 def test_merging_real_views_keeps_what_detect_promises(model):
