@@ -20,6 +20,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from mrcnn.commands.main import main  # noqa: E402
 from mrcnn.config import Config  # noqa: E402
+from mrcnn.data.augmentation import compose  # noqa: E402
+from mrcnn.data.augmenters import horizontal_flip  # noqa: E402
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, descriptions_path, recognises  # noqa: E402
 
 
@@ -64,14 +66,16 @@ class FashionDataset(ImaterialistDataset):
 
 
 def augmentation():
-    """Half of the photos mirrored, half of them scaled and rotated, all made brighter or darker; masks follow."""
+    """Half of the photos mirrored, half of them scaled and rotated, all made brighter or darker; masks follow.
+
+    In the package's flip a class "left shoe" becomes "right shoe" and the other way round, which imgaug's cannot know.
+    """
     from imgaug import augmenters
 
-    return augmenters.Sequential([
-        augmenters.Fliplr(0.5),
+    return compose([horizontal_flip(0.5), augmenters.Sequential([
         augmenters.Sometimes(0.5, augmenters.Affine(scale=(0.8, 1.25), rotate=(-15, 15))),
         augmenters.Multiply((0.8, 1.25)),
-    ])
+    ])])
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def tell_unswapped(dataset: "Dataset", what: str) -> None:
 
     Args:
         dataset: prepared Dataset; without such pairs nothing is told.
-        what: mirrors, such as "imgaug's Fliplr".
+        what: mirrors, such as "Fliplr".
     """
     told, known = _pairs(dataset, _classes(dataset), _attributes(dataset)), getattr(dataset, "_unswapped_told", ())
     if told and what not in known:
