@@ -296,14 +296,13 @@ def tell_tuned_otherwise(settings: LabelSettings | None, options: argparse.Names
         return
     differences = settings.differences(scores_of(options, model, path))
     if differences:
-        from mrcnn.labeling.label_map import settings_path
+        from mrcnn.labeling.label_map import settings_file
 
-        beside = settings_path(path)
-        own = os.path.isfile(beside)
-        holder = beside if own else os.path.normpath(path) + ".json"
+        beside = settings_file(path)
+        holder = beside or os.path.normpath(path) + ".json"
         warnings.warn(f"{holder}: the thresholds were tuned with {'; '.join(differences)}, so they may not suit these "
                       "scores: run label --tune again with the options that you use now"
-                      + (", or delete the file." if own else "."), stacklevel=2)
+                      + (", or delete the file." if beside else "."), stacklevel=2)
 
 
 def check_tunable(model: Model, path: str) -> None:

@@ -12,6 +12,7 @@ from mrcnn.errors import DataError
 from mrcnn.export.running import is_exported, read_about
 from mrcnn.files import write_json
 
+ENDING = ".label.json"  # of files of settings
 MOST_CLASSES = 255  # with background; label 255 of a uint8 map says that a pixel is to be ignored
 SURE = 1e-4  # probabilities of masks keep this far from 0 and 1, so that their odds are finite
 SILENCED = 1e-3  # evidence behind the claim of a layer in front, as a share of that layer's
@@ -141,16 +142,37 @@ class LabelSettings:
         return cls(**{**values, "layers": tuple(layers)})
 
 
-def settings_path(checkpoint: str) -> str:
-    """Path of the label settings of a checkpoint, which lie beside it."""
-    return os.path.splitext(os.path.normpath(checkpoint))[0] + ".label.json"
+def settings_path(weights: str) -> str:
+    """Path that the label settings of a checkpoint or of an exported file are written to, beside it.
+
+    Those of an exported file keep its ending, for the scores of a file in float16 or int8 are not its checkpoint's.
+    """
+    path = os.path.normpath(weights)
+    return path + ENDING if is_exported(path) else _shared_path(path)
+
+
+def settings_file(weights: str) -> str | None:
+    """Path of the label settings that hold for weights: their own, else those beside an exported file's checkpoint.
+
+    Args:
+        weights: path of a checkpoint, or of an exported file.
+
+    Returns:
+        The path; None where there are none, but for those that an exported file may have built in.
+    """
+    return next(filter(os.path.isfile, (settings_path(weights), _shared_path(weights))), None)
+
+
+def _shared_path(weights):
+    return os.path.splitext(os.path.normpath(weights))[0] + ENDING
 
 
 def save_settings(checkpoint: str, settings: LabelSettings) -> str:
-    """Write label settings beside a checkpoint, whole or not at all.
+    """Write label settings beside a checkpoint or an exported file, whole or not at all.
 
     Args:
-        checkpoint: path of the checkpoint.
+        checkpoint: path of the checkpoint, or of an exported file, which has settings of its own: those of its
+            checkpoint stay.
         settings: what to write.
 
     Returns:
@@ -162,7 +184,7 @@ def save_settings(checkpoint: str, settings: LabelSettings) -> str:
 
 
 def load_settings(checkpoint: str) -> LabelSettings:
-    """Read the label settings beside a checkpoint, or those that an exported file has of its checkpoint.
+    """Read the label settings beside a checkpoint, or those of an exported file: its own, else its checkpoint's.
 
     Args:
         checkpoint: path of the checkpoint, or of an exported file.
@@ -174,8 +196,8 @@ def load_settings(checkpoint: str) -> LabelSettings:
         DataError: the file holds no label settings; the message names it.
         ExportError: the JSON file of an exported file cannot be used.
     """
-    path = settings_path(checkpoint)
-    if not os.path.isfile(path):
+    path = settings_file(checkpoint)
+    if path is None:
         return _exported_settings(checkpoint) if is_exported(checkpoint) else LabelSettings()
     try:
         with open(path, encoding="utf-8") as file:

@@ -16,6 +16,7 @@ from mrcnn.labeling.label_map import (
     labels_alone,
     load_settings,
     save_settings,
+    settings_file,
     settings_path,
 )
 
@@ -258,3 +259,15 @@ def test_an_exported_file_has_the_settings_of_its_checkpoint(tmp_path):
         load_settings(path)
     save_settings(path, LabelSettings(score_threshold=0.3))  # label --tune of the file itself
     assert load_settings(path) == LabelSettings(score_threshold=0.3)
+
+
+def test_tuning_an_exported_file_leaves_the_settings_of_its_checkpoint(tmp_path):
+    """They were written over, and nothing told it: those that the other files of one name have are theirs."""
+    checkpoint, exported = str(tmp_path / "m.h5"), str(tmp_path / "m.onnx")
+    own, other = LabelSettings(score_threshold=0.2), LabelSettings(score_threshold=0.4)
+    assert settings_file(checkpoint) is settings_file(exported) is None
+    save_settings(checkpoint, own)
+    assert load_settings(exported) == own and settings_file(exported) == settings_path(checkpoint)
+    assert save_settings(exported, other) == settings_path(exported) == str(tmp_path / "m.onnx.label.json")
+    assert (load_settings(checkpoint), load_settings(exported)) == (own, other)
+    assert load_settings(str(tmp_path / "m.tflite")) == own
