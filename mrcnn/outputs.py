@@ -58,6 +58,27 @@ def tell_earlier(folder: str | os.PathLike, names: Iterable[str]) -> None:
                       "or give an --output of its own.", stacklevel=2)
 
 
+def remove_former(folder: str | os.PathLike, names: Iterable[str]) -> None:
+    """Remove files that the running command does not write this time, of which they would seem to be; that is told.
+
+    Files that the user made or changed stay, unless `claim_outputs` let them be replaced.
+
+    Args:
+        folder: that was written to.
+        names: of the files.
+    """
+    folder = os.path.abspath(folder)
+    listed, gone = _listed(folder), []
+    for name in sorted(names):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and (is_claimed(path) or _is_ours(path, listed)):
+            os.remove(path)
+            gone.append(name)
+    if gone:
+        warnings.warn(f"{folder}: {', '.join(gone)} of an earlier call {'is' if len(gone) == 1 else 'are'} removed, "
+                      "for this call writes none.", stacklevel=2)
+
+
 def _check_writable(folder):
     """Raise UsageError unless files can be made in a folder, or the folder in the nearest one that there is."""
     place = folder

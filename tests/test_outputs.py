@@ -4,7 +4,7 @@ import pytest
 
 from mrcnn.errors import UsageError
 from mrcnn.files import whole_folder, write_text
-from mrcnn.outputs import MARK, claim_outputs, release_outputs, tell_earlier
+from mrcnn.outputs import MARK, claim_outputs, release_outputs, remove_former, tell_earlier
 
 
 def write(path, text, overwrite=False):
@@ -48,6 +48,22 @@ def test_files_of_earlier_calls_that_stay_are_told(tmp_path, recwarn):
     tell_earlier(tmp_path, ["b.png", "d.png"])
     (warning,) = recwarn
     assert "2 files of earlier calls stay beside the new ones (first: a.png)" in str(warning.message)
+
+
+def test_files_that_a_call_does_not_write_this_time_are_removed_and_told(tmp_path, recwarn):
+    for name in ("a.html", "b.html", "changed.html", "new.json"):
+        write(tmp_path / name, name)
+    (tmp_path / "changed.html").write_text("the user's")
+    (tmp_path / "own.html").write_text("the user's")
+    remove_former(tmp_path, {"a.html", "b.html", "changed.html", "own.html", "gone.html"})
+    assert sorted(os.listdir(tmp_path)) == [MARK, "changed.html", "new.json", "own.html"]
+    (warning,) = recwarn
+    assert f"{tmp_path}: a.html, b.html of an earlier call are removed" in str(warning.message)
+    claim_outputs([tmp_path / "own.html"], overwrite=True)
+    with pytest.warns(UserWarning, match="own.html of an earlier call is removed"):
+        remove_former(tmp_path, ["own.html"])
+    release_outputs()
+    remove_former(tmp_path / "none", ["a.html"])
 
 
 def test_links_are_the_users_and_what_they_point_to_stays(tmp_path):

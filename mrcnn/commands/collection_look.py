@@ -13,7 +13,7 @@ from mrcnn.commands.collection_similar import OF_COLLECTION, add_query, network_
 from mrcnn.commands.options import positive
 from mrcnn.errors import UsageError
 from mrcnn.files import write_json
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, remove_former
 
 if TYPE_CHECKING:
     from mrcnn.collections.looks import Garment, Look
@@ -50,6 +50,7 @@ def look(options: argparse.Namespace) -> int:
     write_json(paths[1], described(options, tables, looks, found))
     sheet = look_sheet(looks, found, options.examples)
     if sheet is None:
+        remove_former(options.output, [SHEET])
         print(f"{JSON} is in {options.output}; there is no picture to show.")
         return 0
     write_picture(paths[0], sheet)

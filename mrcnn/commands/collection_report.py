@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import os
 import sys
@@ -14,7 +13,7 @@ from mrcnn.commands.collection_export import WHOLE
 from mrcnn.commands.options import probability, seed
 from mrcnn.errors import UsageError
 from mrcnn.files import write_texts
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, remove_former
 from mrcnn.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -51,9 +50,7 @@ def report(options: argparse.Namespace) -> int:
     os.makedirs(output, exist_ok=True)
     files = csv_files(findings)
     write_texts(output, {"report.html": html_report(findings, f"Collection {name}"), **files})
-    for former in set(FILES) - {"report.html", *files}:  # of a report before this one, of which it would seem to be
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(output, former))
+    remove_former(output, set(FILES) - {"report.html", *files})
     for habit in [habit for habit in pairs if habit.low > 1][:3]:
         print(f"{' + '.join(habit.things)}: {habit.lift:.2f} times as often as by chance ({habit.low:.2f} to "
               f"{habit.high:.2f})")

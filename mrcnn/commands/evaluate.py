@@ -24,21 +24,17 @@ from mrcnn.commands.runs import (
 )
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, finds_objects, overrides_of
 from mrcnn.errors import UsageError
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, remove_former
 
 if TYPE_CHECKING:
     from mrcnn.commands.runs import Model
     from mrcnn.config import Settings
+    from mrcnn.data.dataset import Dataset
 
 
 def evaluate(options: argparse.Namespace) -> None:
     """Print AP of masks and boxes, or IoU of label maps, overall and for each class; write all that was measured."""
-    from mrcnn.drawing.sheets import photo_sheet
-    from mrcnn.evaluation import evaluate as evaluation
-    from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
-    from mrcnn.evaluation.partly_labelled import partly_text
-    from mrcnn.evaluation.report import FILES, write_report
-    from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
+    from mrcnn.evaluation.report import FILES
     from mrcnn.labeling.label_map import load_settings
 
     if options.report:
@@ -59,14 +55,32 @@ def evaluate(options: argparse.Namespace) -> None:
     check_measured(options, model, pixels, asked)
     from mrcnn.evaluation.pixel_report import PIXEL_FILES  # brings in Keras, which load_model does quietly
 
-    names = (PIXEL_FILES if pixels else FILES)[:None if options.report else -1]
+    files = PIXEL_FILES if pixels else FILES
+    names = files[:None if options.report else -1]
     claim_outputs([os.path.join(folder, name) for name in names], options.overwrite)
     title = f"{weights_name(path)} on {os.path.basename(os.path.normpath(data))}"
     if pixels:
         evaluate_pixels(options, model, dataset, folder, title, asked)
-        return
+    else:
+        evaluate_objects(options, model, dataset, folder, title)
+    remove_former(folder, set(files) - set(names))
+
+
+def evaluate_objects(options: argparse.Namespace, model: Model, dataset: Dataset, folder: str, title: str) -> None:
+    """Measure objects against the data: print tables of all figures; write them and a report.
+
+    Args:
+        options, model, dataset, folder, title: as for `evaluate_pixels`.
+    """
+    from mrcnn.drawing.sheets import photo_sheet
+    from mrcnn.evaluation import evaluate as evaluation
+    from mrcnn.evaluation.coco import MOST_DETECTIONS, crowding_text
+    from mrcnn.evaluation.partly_labelled import partly_text
+    from mrcnn.evaluation.report import write_report
+    from mrcnn.evaluation.tables import attributes_table, class_table, metrics_table
+
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
-                                                    max_detections=options.max_detections)
+                                                  max_detections=options.max_detections)
     pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
     write_report(folder, metrics, results, truth, options.report, pictures, title)
     print(metrics_table(metrics))

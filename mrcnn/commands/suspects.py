@@ -16,7 +16,7 @@ from mrcnn.commands.options import add_output, add_tta, positive
 from mrcnn.commands.own_data import data_name
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, output_folder
 from mrcnn.commands.settings import EVALUATION_MIN_CONFIDENCE, finds_objects, overrides_of
-from mrcnn.outputs import claim_outputs
+from mrcnn.outputs import claim_outputs, remove_former
 
 if TYPE_CHECKING:
     from mrcnn.commands.runs import Model
@@ -52,6 +52,8 @@ def suspects(options: argparse.Namespace) -> None:
     shown = worst_of_photos(found, options.top)
     if shown:
         write_picture(os.path.join(folder, "suspects.jpg"), suspect_sheet(shown, pair_of), quality=88)
+    else:
+        remove_former(folder, ["suspects.jpg"])
     print(told(found, worst_of_photos(found, TOLD), len(dataset.image_ids)))
     print(f"\n{', '.join(FILES if shown else FILES[:2])} are in {folder}")
 

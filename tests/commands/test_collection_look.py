@@ -56,6 +56,15 @@ def test_of_a_garment_in_words(labelled, ask, tmp_path):
     assert np.array(Image.open(tmp_path / "found" / command.SHEET)).std() > 5
 
 
+def test_a_sheet_of_before_does_not_stay_beside_another_answer(ask, tmp_path):
+    code, said, _ = ask("--of", "red shirt")
+    assert code == 0 and (tmp_path / "found" / command.SHEET).is_file()
+    with pytest.warns(UserWarning, match="look.png of an earlier call is removed"):
+        code, said, printed = ask("--of", "red shirt", "--min-outfits", said["looks"][0]["outfits"])
+    assert code == 0 and not said["looks"][0]["with"] and "there is no picture to show" in printed.out
+    assert not (tmp_path / "found" / command.SHEET).exists()
+
+
 def test_of_a_photo_inside_and_outside(labelled, ask, tmp_path, monkeypatch):
     monkeypatch.setattr(collection_similar, "load_model", lambda *_: pytest.fail("a network is made"))
     name = next(name for name, people in labelled[1].items() if people == [("shirt",)])

@@ -89,6 +89,17 @@ def test_the_report_may_be_left_out(command, capsys):
     assert "report.html" not in capsys.readouterr().out
 
 
+def test_a_report_of_before_does_not_stay_beside_other_figures(command, recwarn):
+    """It told the former call's figures beside the new ones, without a word."""
+    for words in ([], ["--no-report", "--limit", "1"]):
+        code, folder = command(*words)
+        assert code == 0
+    assert "report.html" not in os.listdir(folder) and json.loads((folder / "metrics.json").read_text())["images"] == 1
+    assert len([told for told in recwarn if "report.html of an earlier call is removed" in str(told.message)]) == 1
+    (folder / "pixels.html").write_text("the user's")
+    assert command("--no-report")[0] == 0 and (folder / "pixels.html").read_text() == "the user's"
+
+
 def test_the_score_threshold_of_the_confusion_matrix(command):
     _, folder = command("--score-threshold", "0.9", "--no-report")
     confusion = json.loads((folder / "curves.json").read_text())["confusion"]

@@ -76,8 +76,11 @@ def test_what_the_truth_lacks_is_told_listed_and_drawn(data, model, tmp_path, mo
 
 def test_without_a_suspect_there_is_no_sheet(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(command, "load_model", lambda *arguments: Detector())
-    data.pictures[-1] = rectangles((60, 40), BOXES, [1, 2])
     assert main(["data", "suspects", "--output", str(tmp_path)]) == 0
+    assert "suspects.jpg" in os.listdir(tmp_path)
+    data.pictures[-1] = rectangles((60, 40), BOXES, [1, 2])
+    with pytest.warns(UserWarning, match="suspects.jpg of an earlier call is removed"):
+        assert main(["data", "suspects", "--output", str(tmp_path)]) == 0
     assert "nothing speaks against their truth" in capsys.readouterr().out
     assert "suspects.jpg" not in os.listdir(tmp_path) and json.loads((tmp_path / "suspects.json").read_text()) == []
 
