@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from mrcnn.data.drawn.people import DrawnPeople
 
 
-def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole: bool = False) -> None:
+def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole: bool = False, form: bool = True,
+                     without: str = "drawn pictures") -> None:
     """Give a command the options that say which photos it is about.
 
     Args:
         command: parser of the command.
         part: whether it works on one part of a split.
         whole: whether it takes all photos of data that carry splits of their own, unless a part is named.
+        form: whether its --format is that of the annotations.
+        without: what it does without annotations, for the help.
     """
     command.set_defaults(whole=whole)
     command.add_argument("--images", metavar="DIR",
@@ -37,8 +40,10 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
                          help="COCO JSON, CVAT XML, CSV of run lengths (iMaterialist, Kaggle) or of Open Images, VIA "
                               "JSON or CSV, Label Studio's JSON, YOLO's data.yaml, Parquet, arrays in .npz, .h5 or "
                               ".npy; folder of PASCAL VOC, DeepFashion2, LabelMe JSON, Supervisely, label maps or "
-                              "instance masks; or a ZIP or TAR of any (default: drawn pictures)")
-    command.add_argument("--format", choices=sorted(READERS), help="format of the annotations (default: recognised)")
+                              f"instance masks; or a ZIP or TAR of any (default: {without})")
+    if form:
+        command.add_argument("--format", choices=sorted(READERS),
+                             help="format of the annotations (default: recognised)")
     command.add_argument("--names", metavar="FILE|NAME",
                          help="file of class names, for formats that take one (a CSV: label_descriptions.json; Label "
                               "Studio: its labelling configuration); or the attribute (VIA) or control (Label Studio) "

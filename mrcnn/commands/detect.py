@@ -8,7 +8,9 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mrcnn.commands.datasets import add_data_options
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
+from mrcnn.commands.own_data import open_own, reads
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_names, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder, weights_name
@@ -95,10 +97,18 @@ def ids_of(options: argparse.Namespace, dataset: Dataset) -> ResultIds | None:
     photos = {info["id"]: info["path"] for info in dataset.image_info}
     classes = {number: dataset.class_names[i] for i, number in category_ids(dataset).items()}
     with progress_bar("Unpacking", "B", shown=is_archive(options.annotations)) as show:
-        ids = ResultIds(options.annotations, photos, classes, show)
+        ids = ResultIds(options.annotations, photos, classes, show, own_data(options))
     for line in ids.differences():
         warnings.warn(line, stacklevel=2)
     return ids
+
+
+def own_data(options: argparse.Namespace) -> Dataset | None:
+    """The program's own data set of --annotations, prepared; None where the package's readers take them."""
+    parser = argparse.ArgumentParser()
+    add_data_options(parser)
+    usual = argparse.Namespace(**vars(parser.parse_args([])), program=options.program, limit=None)
+    return open_own(usual, options.annotations, "val") if reads(usual, options.annotations) else None
 
 
 def write_results(options: argparse.Namespace, run: PhotoRun, ids: ResultIds | None) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mrcnn.commands.datasets import check_objects
+from mrcnn.commands.datasets import add_data_options, check_objects, given_data_options, open_data
 from mrcnn.commands.label import tell_tuned_otherwise
 from mrcnn.commands.options import add_output, positive, probability, start_keras
 from mrcnn.commands.photos import list_photos
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mrcnn.commands.runs import Model
+    from mrcnn.data.dataset import Dataset
 
 ENDINGS = {"savedmodel": "_savedmodel", "onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}
 
@@ -89,6 +90,10 @@ def check_usage(options: argparse.Namespace) -> None:
     if options.images and not options.annotations:
         raise UsageError("--images are the photos of --annotations FILE, on which AP is measured: give both; photos to "
                          "check the file on, and to calibrate int8 on, are --image.")
+    given = [] if options.annotations else given_data_options(options, "format")
+    if given:
+        raise UsageError(f"{', '.join(given)}: of annotated photos, on which AP is measured: give their --annotations "
+                         f"too, or leave {'it' if len(given) == 1 else 'them'} out.")
     if options.limit and not (options.image or options.annotations):
         raise UsageError("--limit is of the photos of --image or of --annotations: give one of them, or leave it out.")
 
@@ -115,13 +120,16 @@ def photos_of(options: argparse.Namespace) -> list[np.ndarray] | None:
     return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
 
 
-def annotated_photos(options: argparse.Namespace, path: str) -> object | None:
-    """The data set of --annotations, or None; with the classes of the checkpoint at `path`."""
+def annotated_photos(options: argparse.Namespace, path: str) -> Dataset | None:
+    """The data set that `evaluate` takes for the same --annotations, or None; it has the checkpoint's classes.
+
+    Args:
+        options: of the command.
+        path: of the checkpoint.
+    """
     if not options.annotations:
         return None
-    from mrcnn.data.formats import open_dataset
-
-    dataset = open_dataset(options.annotations, options.images, options.limit)
+    dataset = open_data(argparse.Namespace(**{**vars(options), "format": None}))  # it is that of the file to write
     check_objects(dataset, options.annotations, "measure", finds_objects(options))
     check_classes(path, dataset, options.annotations)
     return dataset
@@ -167,7 +175,5 @@ def add_export(commands: argparse._SubParsersAction, add_command: Callable[..., 
                          help="least score of an object (default: the checkpoint's DETECTION_MIN_CONFIDENCE)")
     command.add_argument("--image", metavar="FILE|DIR",
                          help="photos to check the file on, in place of drawn people, and to calibrate int8 on")
-    command.add_argument("--annotations", metavar="PATH",
-                         help="annotated photos, in any format that `evaluate` reads: print the AP of network and "
-                              "file on them, and the time of both")
-    command.add_argument("--images", metavar="DIR", help="their photos (default: beside the annotations)")
+    add_data_options(command, form=False,
+                     without="none; of those given the AP of network and file is printed, and the time of both")

@@ -20,7 +20,7 @@ READ = {
     "label": (*_USING, "labels", "data"), "serve": (*_USING, "labels"), "demo": (*_USING, "labels"),
     "evaluate": (*_USING, "labels", "data", "ATTRIBUTES_PARTIAL"),
     "diagnose": ("network", "photos", "views", "detection", "data", "MAX_GT_INSTANCES", "RPN_POSITIVE_IOU", "SEED"),
-    "export": (*_USING, "labels"),
+    "export": (*_USING, "labels", "data"),
     "data suspects": (*_USING, "data"), "data suggest": ("network", "photos", "batch", "detection", "data"),
     "data summary": ("photos", "data", "RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE",
                      "RPN_POSITIVE_IOU", "RPN_NEGATIVE_IOU", "BACKBONE_STRIDES", "GEOMETRY"),

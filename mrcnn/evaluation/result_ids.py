@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from mrcnn.data.annotated import photo_name
+from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats import located, reader
 from mrcnn.data.formats.archives import check_photos
 from mrcnn.data.formats.coco_entries import categories_by_id, category_name, checked_id, merged_categories
@@ -26,6 +27,7 @@ class ResultIds:
         photos: {id that results have for a photo: path of its file}.
         classes: {id that results have for a class: its name}.
         progress: called as progress(done, total) in bytes while an archive is unpacked.
+        dataset: prepared Dataset of the annotations, of a program's own kind; None reads them by the package's readers.
 
     Attributes:
         image_ids, category_ids: {id that results have: that of the annotations} of those that were found.
@@ -35,9 +37,11 @@ class ResultIds:
     """
 
     def __init__(self, annotations: str | os.PathLike, photos: Mapping[Id, str], classes: Mapping[Id, str],
-                 progress: Callable[[int, int], None] | None = None) -> None:
+                 progress: Callable[[int, int], None] | None = None, dataset: Dataset | None = None) -> None:
         self.annotations, self._photos, self._classes = annotations, photos, classes
-        listed, categories, uploads = _listed_ids(annotations, next(iter(photos.values())), progress)
+        photo = next(iter(photos.values()))
+        read = _listed_ids(annotations, photo, progress) if dataset is None else (*_ids_in(dataset), False)
+        listed, categories, uploads = read
         self._listed = listed
         self.image_ids, self._several, self._elsewhere = _found_photos(listed, photos)
         self.image_ids.update(_found_alike(listed, photos, self.image_ids, self._several, uploads))
@@ -106,10 +110,15 @@ def _listed_ids(annotations, photo, progress):
     dataset.load(path, images, on_error="skip")
     check_photos(dataset, path, images)
     dataset.prepare()
+    return *_ids_in(dataset), False
+
+
+def _ids_in(dataset):
+    """What a prepared data set lists: [(name of a photo, its id)], {name of a class: its id}."""
     ids = category_ids(dataset)
     listed = [(dataset.image_info[i].get("path") or photo_name(dataset, i), plain_id(dataset.image_info[i]["id"]))
               for i in dataset.image_ids]
-    return listed, {dataset.class_names[class_id]: key for class_id, key in ids.items()}, False
+    return listed, {dataset.class_names[class_id]: key for class_id, key in ids.items()}
 
 
 def _name_of(entry):

@@ -13,9 +13,14 @@ import mrcnn.export.files
 from mrcnn.commands import export as fashion_export
 from mrcnn.commands import export_measured
 from mrcnn.commands import main as fashion
+from mrcnn.commands.export import annotated_photos
+from mrcnn.commands.main import build_parser
+from mrcnn.commands.program import make_program
 from mrcnn.config import Config
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import ExportError
 from mrcnn.labeling.label_map import LabelSettings, save_settings
+from tests.yolo_files import SQUARE, write_tree
 
 MODEL = SimpleNamespace(detect=None, config=SimpleNamespace(IMAGE_RESIZE_MODE="square", BATCH_SIZE=4))  # finds objects
 
@@ -179,6 +184,35 @@ def test_annotated_photos_are_measured(seen, checkpoint, tmp_path, monkeypatch, 
     assert "was trained on the classes hat, but those of" in capsys.readouterr().err
 
 
+def test_the_photos_that_are_measured_are_those_of_evaluate(checkpoint, tmp_path, capsys):
+    """All photos of data with parts were measured, those of the training too, and a program's own data were not asked.
+    """
+    write_tree(tmp_path, {"data.yaml": "train: train\nval: val\nnames: [hat]\n", "train/a.jpg": None, "val/b.jpg": None,
+                          "train/a.txt": f"0 {SQUARE}\n", "val/b.txt": f"0 {SQUARE}\n"})
+    path, data = checkpoint(), str(tmp_path / "data.yaml")
+
+    def measured(*words, dataset=None):
+        options = build_parser(make_program(dataset=dataset)).parse_args(["export", "--format", "onnx", *words])
+        return annotated_photos(options, path)
+
+    for more, names in ((), ["b.jpg"]), (("--split", "train"), ["a.jpg"]):
+        photos = measured("--annotations", data, *more)
+        assert [os.path.basename(info["path"]) for info in photos.image_info] == names
+    assert "its own part val is taken, of train, val (1 photos)" in capsys.readouterr().out
+
+    class Hats(Dataset):
+        def load(self, annotations):
+            self.add_class("own", 1, "hat")
+            self.add_image("own", 7, annotations)
+
+        def load_mask(self, image_id):
+            return np.ones((16, 20, 1), bool), np.ones(1, np.int32)
+
+    own = measured("--annotations", data, dataset=Hats)
+    assert type(own) is Hats and own.image_info[0]["id"] == 7
+    assert measured() is None
+
+
 def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):
     fashion.main(["export", "--weights", checkpoint(IMAGE_RESIZE_MODE="rectangle"), "--height", "512", "--width", "64"])
     assert seen.overrides == {}
@@ -197,6 +231,7 @@ def test_what_cannot_be_is_told_in_one_line(seen, checkpoint, monkeypatch, capsy
     assert "invalid choice: 'pb'" in fails("--format", "pb")
     assert "--quantize int8 is calibrated on photos: give --image" in fails("--format", "onnx", "--quantize", "int8")
     assert "--images are the photos of --annotations FILE" in fails("--images", "photos")
+    assert "--names, --split: of annotated photos, on which" in fails("--split", "val", "--names", "a.txt")
     assert "nowhere does not exist" in fails("--image", "nowhere")
 
     def refuse(*arguments, **named):

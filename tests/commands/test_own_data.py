@@ -11,7 +11,8 @@ from PIL import Image
 from mrcnn import utils
 from mrcnn.commands.configs import DrawnConfig
 from mrcnn.commands.datasets import open_data
-from mrcnn.commands.main import main
+from mrcnn.commands.detect import ids_of
+from mrcnn.commands.main import build_parser, main
 from mrcnn.commands.own_data import data_name, loading_method, parameters, reads, required
 from mrcnn.commands.program import make_program
 from mrcnn.commands.settings import base_config
@@ -19,6 +20,7 @@ from mrcnn.commands.training_options import check_data_options
 from mrcnn.config import Config
 from mrcnn.data.annotated import AnnotatedDataset
 from mrcnn.data.formats import coco
+from mrcnn.data.unannotated import PhotoDataset
 from mrcnn.errors import DataError, UsageError
 
 
@@ -101,6 +103,23 @@ def test_a_method_is_given_the_options_that_it_has_parameters_for(path):
         open_data(options(Whole, annotations=path, part="val"))
     with pytest.raises(DataError, match="gone.txt: no such annotations"):
         open_data(options(Whole, annotations="gone.txt"))
+
+
+def test_detect_gives_the_ids_of_the_programs_own_data(path, tmp_path):
+    class Own(Shelves):
+        def load(self, annotations):
+            self.add_class("shop", 5, "mug")
+            self.add_image("shop", 12, "elsewhere/b.png")
+
+        @staticmethod
+        def recognises(annotations):
+            return annotations.endswith(".txt")
+
+    photos = PhotoDataset().load_photos([str(tmp_path / "b.png")], ["BG", "mug"], None)
+    photos.prepare()
+    words = ["detect", "--image", str(tmp_path), "--annotations", path, "--limit", "1"]
+    ids = ids_of(build_parser(make_program(ShopConfig, Own)).parse_args(words), photos)
+    assert (ids.image_ids, ids.category_ids) == ({"b.png": 12}, {1: 5})
 
 
 def test_what_needs_no_annotations_stands_in_for_the_drawn_pictures():

@@ -51,7 +51,8 @@ def test_settings_without_effect_are_told_in_one_line(words, told):
     ["detect", "--set", "DETECTION_MIN_CONFIDENCE=0.5", "--set", "IMAGE_MAX_DIM=128", "--set", "MY_OWN=1"],
     ["label", "--set", "LABEL_REFINE=guided", "--set", "GPU_COUNT=2"],
     ["diagnose", "--set", "MAX_GT_INSTANCES=50"], ["data", "show", "--set", "SEED=2"],
-    ["data", "split", "--set", "CLASSES=hat"], ["data", "summary", "--set", "RPN_ANCHOR_SCALES=[8,16,32,64,128]"],
+    ["data", "split", "--set", "CLASSES=hat"], ["export", "--annotations", "a.json", "--set", "CLASSES=hat"],
+    ["data", "summary", "--set", "RPN_ANCHOR_SCALES=[8,16,32,64,128]"],
 ])
 def test_settings_with_an_effect_are_taken_in_silence(words):
     assert asked(*words) is None
