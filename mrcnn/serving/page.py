@@ -12,6 +12,7 @@ from mrcnn.serving.gradio_start import private_gradio
 from mrcnn.serving.limits import Limits
 from mrcnn.serving.photos import decode_photo
 from mrcnn.serving.picture import STYLE, picture_html
+from mrcnn.serving.pre_labels import without_pixels
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.served import ServedModel
 from mrcnn.serving.shown import LEAST, Seen, chosen, files_of, label_map_of, least_score, look
@@ -134,6 +135,19 @@ class Page:
             (folder / name).write_bytes(data)
         return [str(folder / name) for name in files]
 
+    def left_out(self, photos: list[Seen], least: float, names: list[str]) -> str:
+        """Which objects the files have no place for.
+
+        Args:
+            photos, least, names: as for `html`.
+
+        Returns:
+            One sentence; "" where they hold all.
+        """
+        shown = [objects for seen in photos if (objects := chosen(seen, least, self.class_ids(names))) is not None]
+        empty, count = sum(map(without_pixels, shown)), sum(len(objects["rles"]) for objects in shown)
+        return f"The files leave out {empty} of {count} objects, whose masks have no pixel." if empty else ""
+
     def class_ids(self, names: list[str]) -> list[int]:
         """Class ids of some names."""
         return [class_id for class_id, name in enumerate(self.served.class_names) if class_id and name in names]
@@ -220,6 +234,11 @@ def _connect(page, parts):
     def shown(photos, place, *how):
         return page.html(photos, place, *how), gr.File(None, visible=False)
 
+    def made(photos, least, names, steps):
+        if told := page.left_out(photos, least, names):
+            gr.Warning(told)
+        return gr.File(page.files(photos, least, names, steps), visible=True)
+
     looked = [parts[name] for name in ("photos", "place", "message", "picture", "make", "downloads")]
     again = {"fn": shown, "inputs": [parts["photos"], parts["place"], *how],
              "outputs": [parts["picture"], parts["downloads"]], "show_progress": "minimal", **HIDDEN}
@@ -233,8 +252,7 @@ def _connect(page, parts):
         parts["steps"].change(**again)
     else:  # refinement takes the probabilities of the network, which are too large to keep
         parts["steps"].change(inputs=[parts["files"], *how], **look)
-    parts["make"].click(lambda photos, *how: gr.File(page.files(photos, *how), visible=True),
-                        [parts["photos"], *how], parts["downloads"], **HIDDEN)
+    parts["make"].click(made, [parts["photos"], *how], parts["downloads"], **HIDDEN)
 
 
 def plain_markdown(text: str) -> str:

@@ -120,7 +120,7 @@ def label_map_of(served: ServedModel, seen: Seen, photo: np.ndarray, objects: di
 
 def coco_text(photos: Sequence[tuple[Seen, dict]], class_names: Sequence[str],
               attribute_names: Sequence[str] = ()) -> str:
-    """The objects of photos as a COCO file, each with its score.
+    """The objects of photos as a COCO file, each with its score; those without a pixel, which none has, are left out.
 
     Args:
         photos: (photo, its objects by `chosen`).
@@ -140,8 +140,11 @@ def coco_text(photos: Sequence[tuple[Seen, dict]], class_names: Sequence[str],
         for class_id, score, (y1, x1, y2, x2), rle, words in zip(
                 objects["class_ids"].tolist(), objects["scores"].tolist(), objects["boxes"].tolist(), objects["rles"],
                 told):
+            area = int(run_lengths.areas([rle])[0])
+            if not area:
+                continue
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, "category_id": class_id, "iscrowd": 0,
-                                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": int(run_lengths.areas([rle])[0]),
+                                "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area,
                                 "segmentation": run_lengths.compress(rle), "score": score})
             if words is not None:
                 annotations[-1]["attribute_ids"] = sorted(numbers[name] for name in words)

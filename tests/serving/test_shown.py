@@ -15,6 +15,8 @@ from stub_server import Describing, StubLabels, photo, png, served
 from mrcnn.data import run_lengths
 from mrcnn.data.formats import open_dataset
 from mrcnn.serving.limits import Limits
+from mrcnn.serving.page import Page
+from mrcnn.serving.pre_labels import without_pixels
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.shown import chosen, cut_outs, files_of, label_map_of, look, stems
 
@@ -105,6 +107,27 @@ def test_the_file_tells_attributes_as_detect_does_and_as_training_reads_them(tmp
     data = open_dataset(str(tmp_path / "found.json"))
     [entry] = data.objects(data.image_ids[0])
     assert [data.attribute_names[number] for number in entry.attributes] == ["colour: red", "brim: long"]
+
+
+def test_objects_without_a_pixel_are_not_in_a_file_that_training_reads(seen, tmp_path):
+    """Their annotations were no COCO, and one of them made the whole file unreadable."""
+    empty = run_lengths.encode(np.zeros((12, 16), bool))
+    objects = {name: values * 2 if isinstance(values, list) else np.concatenate([values, values])
+               for name, values in chosen(seen, 0.5, [1, 2]).items()}
+    objects["rles"] = [empty, objects["rles"][1]]
+    two = dataclasses.replace(seen, objects=objects)
+    assert without_pixels(chosen(two, 0.5, [1, 2])) == 1
+    files = files_of(served(), [two], 0.5, [1, 2], LIMITS)
+    [row] = json.loads(files["detections.json"])["annotations"]
+    assert (row["id"], row["area"]) == (1, 24)
+    (tmp_path / "photos" / "a").mkdir(parents=True)
+    (tmp_path / "photos" / seen.name).write_bytes(seen.data)
+    (tmp_path / "found.json").write_bytes(files["detections.json"])
+    data = open_dataset(str(tmp_path / "found.json"), str(tmp_path / "photos"))
+    assert data.load_mask(0)[0].sum() == 24
+    page = Page(served())
+    assert page.left_out([two], 0.5, ["hat"]) == "The files leave out 1 of 2 objects, whose masks have no pixel."
+    assert page.left_out([seen], 0.5, ["hat"]) == page.left_out([two], 0.5, ["shoe"]) == ""
 
 
 def test_names_of_attributes_are_of_no_object():
