@@ -174,8 +174,8 @@ def other_classes(d: dict) -> Finding | None:
     objects = sum(entry["objects"] for entry in d["classes"] if entry["name"] in names["missing"])
     text = "; ".join(parts)
     return Finding("other_classes", 1.1 + objects / d["objects"], f"{text[0].upper()}{text[1:]}.",
-                   "give annotations with the names of the training, in their order (--names, --mapping), or train on "
-                   "these")
+                   "give annotations with the names of the training (label maps: by --mapping), in their order (--set "
+                   "CLASSES=NAME,NAME), or train on these")
 
 
 # --- The funnel ------------------------------------------------------------------------------------------------------
@@ -262,8 +262,9 @@ def wrong_class(d: dict) -> Finding | None:
                        f"{LONGER}; where {favourite} is by far the most frequent class, with --set "
                        "CLASS_LOSS=class-balanced or --set REPEAT_THRESHOLD=0.1")
     return Finding("wrong_class", number / d["objects"], text,
-                   "look whether these are annotated alike (`data show`), merge what people confuse too (--mapping), "
-                   "show rare classes more often (--set REPEAT_THRESHOLD=0.1), train longer")
+                   "look whether these are annotated alike (`data show`), merge what people confuse too (label maps: "
+                   "by --mapping; other data: by one name for both in the annotations), show rare classes more often "
+                   "(--set REPEAT_THRESHOLD=0.1), train longer")
 
 
 def score_threshold(d: dict) -> Finding | None:

@@ -87,6 +87,7 @@ def test_other_class_names():
     names = name_summary(["BG", *NAMES], ["BG", "coat", "hat", "bag"])
     finding = find(diagnosis(names=names))[0]
     assert finding.kind == "other_classes" and "no class shoe" in finding.text and "no bag" in finding.text
+    assert "(label maps: by --mapping), in their order (--set CLASSES=NAME,NAME)" in finding.remedy
     assert "Hat, coat" not in finding.text and "hat, coat have another id" in finding.text
     moved = name_summary(["BG", *NAMES], ["BG", "coat", "hat", "shoe"])
     assert only(diagnosis(names=moved)).text.startswith("Hat, coat have another id")
@@ -171,6 +172,7 @@ def test_the_wrong_class():
     finding = find(diagnosis([trace(boxes=grid(10), detected=detected, said=said, scores=[0.9] * 10 + [0.1] * 4)]))[0]
     assert finding.kind == "wrong_class" and "4 hat as coat" in finding.text
     assert finding.text.startswith("40 % of the objects (4) are found, but another class scores higher than their own")
+    assert "(label maps: by --mapping; other data: by one name for both" in finding.remedy  # which refuse the option
 
 
 def test_one_class_for_all():
