@@ -148,7 +148,8 @@ def convert(options: argparse.Namespace) -> None:
     if sentence:
         print(f". {sentence}")
     elif held:
-        print(f". {held} of the photos were held by the annotations alone: all are in {folder}, to give as --images.")
+        where = "held by the annotations alone" if options.annotations else "in no file"
+        print(f". {held} of the photos were {where}: all are in {folder}, to give as --images.")
     else:
         print("; the photos stay in place.")
 

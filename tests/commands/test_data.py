@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.main import main
 from mrcnn.data.curation.splits import PRESETS, read_split
 from mrcnn.data.curation.validate import read_faults
@@ -253,6 +254,32 @@ def test_convert_writes_photos_that_the_annotations_alone_hold(tmp_path, monkeyp
     assert "1 of the photos were held by the annotations alone: all are in all_photos" in capsys.readouterr().out
     dataset = open_dataset("all.json", "all_photos")
     assert [(dataset.load_image(i) == p).all() for i, p in zip(dataset.image_ids, (pixels, 255 - pixels))] == [True] * 2
+
+
+@pytest.mark.parametrize("form", ["coco", "imaterialist", "labelme", "cvat", "labelstudio"])
+def test_convert_writes_drawn_pictures_too(form, tmp_path, monkeypatch, capsys):
+    """Their photos stayed in place, it said, and there were none."""
+    monkeypatch.chdir(tmp_path)
+    output = {"labelme": "all", "cvat": "all.xml", "imaterialist": "all.csv"}.get(form, "all.json")
+    assert data("convert", "--to", form, "--limit", 2, "--output", output) == 0
+    said = capsys.readouterr().out
+    assert "stay in place" not in said
+    if form == "labelstudio":
+        assert "give it all_photos as storage" in said
+        assert "all_photos/drawn_1_00000.png" in (tmp_path / output).read_text()
+    else:
+        assert "2 of the photos were in no file: all are in all_photos, to give as --images." in said
+    drawn, dataset = drawn_pictures("val", 2), open_dataset(output, "all_photos")
+    assert [(dataset.load_image(i) == drawn.load_image(i)).all() for i in range(2)] == [True] * 2
+
+
+@pytest.mark.parametrize("form", ["yolo", "voc"])
+def test_convert_writes_drawn_pictures_into_folders(form, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert data("convert", "--to", form, "--limit", 2, "--output", "all") == 0
+    source = "all/data.yaml" if form == "yolo" else "all"
+    drawn, dataset = drawn_pictures("val", 2), open_dataset(source)
+    assert [(dataset.load_image(i) == drawn.load_image(i)).all() for i in range(2)] == [True] * 2
 
 
 def test_split(photos, capsys):

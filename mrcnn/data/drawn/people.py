@@ -24,6 +24,7 @@ from mrcnn.data.drawn.painting import (
 from mrcnn.data.drawn.person import Person
 from mrcnn.data.drawn.words import ATTRIBUTES
 from mrcnn.data.formats import writers
+from mrcnn.data.formats.written_photos import png_bytes
 from mrcnn.errors import DataError
 
 # To draw a picture takes as long as to train on it: those of a training are drawn once, not once in every epoch.
@@ -33,6 +34,7 @@ KEPT_BYTES = 2**28  # the 1000 pictures of `mrcnn train` with their labels are 2
 class DrawnPeople(Dataset):
     """Drawn people in clothes as a Dataset of the source "drawn": eight classes of clothes with instance masks."""
 
+    embeds_pixels = True  # photo_bytes makes files, of one page each
     label_names = LABEL_NAMES
     attribute_names = dict(enumerate(ATTRIBUTES, start=1))
 
@@ -56,7 +58,8 @@ class DrawnPeople(Dataset):
             self.add_class("drawn", class_id, name)
         for index in range(count):
             name = f"drawn_{seed}_{index:05d}"
-            self.add_image("drawn", name, f"{name}.png", width=width, height=height, seed=int(seed), index=index)
+            self.add_image("drawn", name, f"{name}.png", width=width, height=height, seed=int(seed), index=index,
+                           embedded=True)
 
     def load_picture(self, image_id: int) -> DrawnPicture:
         """Returns the DrawnPicture of an image id, which the other load methods read: drawn once, arrays read-only."""
@@ -66,6 +69,10 @@ class DrawnPeople(Dataset):
     def load_image(self, image_id: int) -> np.ndarray:
         """Returns the picture: uint8 [H, W, 3] RGB."""
         return self.load_picture(image_id).image.copy()
+
+    def photo_bytes(self, image_id: int) -> bytes:
+        """Returns the picture as a PNG, for those who write photos that no file has."""
+        return png_bytes(self.load_picture(image_id).image)
 
     def load_mask(self, image_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns (masks bool [H, W, N], class ids int32 [N]); masks hold visible pixels only and never overlap."""

@@ -15,7 +15,7 @@ from mrcnn.data.formats import label_studio_brush
 from mrcnn.data.formats.label_studio_config import BRUSHES, IMAGE, POLYGONS, TOLD, config_text
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, open_whole, photo_and_objects, write_embedded_photos
-from mrcnn.data.objects import is_users_own
+from mrcnn.data.formats.written_photos import held_photos
 from mrcnn.errors import DataError
 
 LOCAL_FILES = "/data/local-files/?d="
@@ -46,7 +46,7 @@ def write_label_studio(dataset: Dataset, path: str | os.PathLike, image_ids: Col
     names = written_classes(dataset, path)
     words = {i: told_of(name) for i, name in written_names(dataset, path).items()}
     config, left_out = f"{os.path.splitext(path)[0]}.xml", LeftOut(path, photos=True)
-    written = is_users_own(dataset, "load_image")  # then no file elsewhere has the pixels
+    written = bool(held_photos(dataset, image_ids))  # then all are, into the folder
     if os.path.abspath(config) == os.path.abspath(path):
         raise DataError(f"{path}: is the name of the labelling configuration: give --output a name that ends in .json.")
     used = _used(dataset, image_ids, words) if words else {}

@@ -19,6 +19,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.labelme_shapes import LEFT_OUT
 from mrcnn.data.formats.outlines import one_polygon
 from mrcnn.data.formats.writers import LeftOut, chosen_photos, photo_and_objects
+from mrcnn.data.formats.written_photos import held_photos
 from mrcnn.data.objects import is_users_own
 from mrcnn.data.strips import mask_part
 from mrcnn.errors import DataError
@@ -72,7 +73,7 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
             if progress:
                 progress(done, len(image_ids))
     left_out.warn()
-    if own or any(info.get("embedded") for info in dataset.image_info):
+    if held_photos(dataset, image_ids):
         return None
     order = f"--names {os.path.join(path, LABELS)} keeps the classes' order"
     return f"The photos stay in place, where LabelMe finds them; {order}."

@@ -22,7 +22,7 @@ from mrcnn.data.class_lists import class_lists_of
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.formats.label_mapping import IGNORED
 from mrcnn.data.formats.photo_files import photo_size
-from mrcnn.data.formats.written_photos import png_bytes
+from mrcnn.data.formats.written_photos import held_photos, png_bytes
 from mrcnn.data.objects import gives_run_lengths, is_users_own, known_label_map, named_errors
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file, whole_files
@@ -114,8 +114,8 @@ def write_imaterialist(dataset: Dataset, path: str | os.PathLike, image_ids: Col
 def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids: Collection[int] | None = None) -> int:
     """Write all photos of a data set to a folder, if some of them exist nowhere else.
 
-    Photos that only the annotations hold are written as they are there, those that a user's own `load_image` makes as
-    PNG, the others copied, under the names that `write_coco` gives them.
+    Photos that only the annotations hold are written as they are there, those that are drawn, or that a user's own
+    `load_image` makes, as PNG, the others copied, under the names that `write_coco` gives them.
 
     Args:
         dataset: prepared Dataset.
@@ -129,8 +129,7 @@ def write_embedded_photos(dataset: Dataset, folder: str | os.PathLike, image_ids
         DataError: a photo cannot be read or written.
     """
     image_ids = chosen_photos(dataset, image_ids)
-    own = is_users_own(dataset, "load_image")
-    held = [i for i in image_ids if own or dataset.image_info[i].get("embedded")]
+    own, held = is_users_own(dataset, "load_image"), held_photos(dataset, image_ids)
     written = set()
     for image_id in image_ids if held else ():
         with named_errors(dataset, image_id):

@@ -119,6 +119,20 @@ def write_photo(dataset: Dataset, image_id: int, target: str, photos: str) -> st
     return target
 
 
+def held_photos(dataset: Dataset, image_ids: Collection[int]) -> list[int]:
+    """Which photos have no file with their pixels: in annotations, drawn, or made by a user's own `load_image`.
+
+    Args:
+        dataset: prepared Dataset.
+        image_ids: ids in the data set of those to look at.
+
+    Returns:
+        Their ids.
+    """
+    own = is_users_own(dataset, "load_image")
+    return [i for i in image_ids if own or dataset.image_info[i].get("embedded")]
+
+
 def check_target(dataset: Dataset, path: str | os.PathLike, photos: str) -> None:
     """Raise DataError unless `photos` is one of WAYS and no photo lies in the folder to write, which is replaced."""
     if photos not in WAYS:
