@@ -6,14 +6,14 @@ import os
 import warnings
 from collections.abc import Callable
 
-from mrcnn.commands.datasets import add_data_options, found_paths, open_data, open_in_parts, reading
+from mrcnn.commands.datasets import add_data_options, found_paths, open_data, reading
 from mrcnn.commands.options import add_output, positive, seed
 from mrcnn.commands.own_data import data_name, reads
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
-from mrcnn.data.formats import PARTED, WRITERS, writer
+from mrcnn.data.formats import WRITERS, writer
 from mrcnn.data.formats.archives import check_photos, is_archive
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
@@ -137,7 +137,7 @@ def convert(options: argparse.Namespace) -> None:
     if os.path.abspath(options.annotations or "").startswith(os.path.join(os.path.abspath(options.output), "")):
         raise UsageError(f"--output {options.output} is the folder of what is read: give another.")
     claim_outputs([options.output], options.overwrite)
-    dataset = open_in_parts(options) if options.to in PARTED else open_data(options)
+    dataset = open_data(options)
     with progress_bar("Writing") as show:
         told = write(dataset, options.output, progress=show, **more)
     written = told if isinstance(told, int) else len(dataset.image_ids)

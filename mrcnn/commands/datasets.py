@@ -29,7 +29,7 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
     Args:
         command: parser of the command.
         part: whether it works on one part of a split.
-        whole: whether it takes all photos of data that carry splits of their own, unless a part is named.
+        whole: whether it takes all parts of a split, unless one is named.
         form: whether its --format is that of the annotations.
         without: what it does without annotations, for the help.
     """
@@ -74,7 +74,8 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
                               + ("; or a part of data that carry splits of their own, as YOLO's data.yaml does: train, "
                                  f"val, test (default {'all' if whole else 'val'})" if part else ""))
     if part:
-        command.add_argument("--part", metavar="NAME", help="part of the split file: train, val, test (default val)")
+        command.add_argument("--part", metavar="NAME", help="part of the split file: train, val, test (default "
+                                                            f"{'all' if whole else 'val'})")
 
 
 def _add_array_options(command):
@@ -113,10 +114,12 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
     Args:
         options: of the command.
         annotations: path; None takes options.annotations.
-        part: of options.split, or of data that carry splits of their own; None takes options.part, else "val".
+        part: of options.split, or of data that carry splits of their own; None takes options.part, else "val", or all
+            of them for a command that takes whole data, each photo then with its part as "split".
     """
     annotations = annotations or options.annotations
     wanted = getattr(options, "part", None)
+    every = getattr(options, "whole", False) and not (part or wanted)
     asked, part = part, part or wanted or "val"
     own = reads(options, annotations)
     if not annotations and not own:
@@ -133,35 +136,11 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
         raise UsageError("--part needs the --split FILE that it is a part of.")
     dataset = _opened(options, annotations, part, own, carried)
     if split_file(options) or options.skip or (options.limit and len(dataset.image_ids) > options.limit):
-        dataset = _chosen_photos(dataset, options, part)
+        dataset = _chosen_photos(dataset, options, None if every else part)
     if told:
         print(f"{told} ({len(dataset.image_ids)} photos)")
     dataset.matte = options.matte or dataset.matte
     return _chosen_classes(dataset, options, annotations)
-
-
-def open_in_parts(options: argparse.Namespace) -> Dataset:
-    """The prepared data set of a command that writes all parts: with a --split FILE each photo has its part as "split".
-    """
-    if not split_file(options) or options.part:
-        return open_data(options)
-    from mrcnn.data.annotated import photo_name, select
-    from mrcnn.data.curation.splits import read_split
-
-    parts = read_split(options.split)["parts"]
-    part_of = {name: part for part, names in parts.items() for name in names}
-    dataset = open_data(argparse.Namespace(**{**vars(options), "split": None}))
-    listed = [i for i in dataset.image_ids if photo_name(dataset, i) in part_of]
-    if not listed:
-        raise DataError(f"{options.split}: none of its photos is in the data: give the annotations that were split.")
-    for missing, what in ((len(dataset.image_ids) - len(listed), "photos of the data are in no part: left out"),
-                          (len(part_of) - len(listed), "photos of its parts are not in the data")):
-        if missing:
-            warnings.warn(f"{options.split}: {missing} {what}.", stacklevel=2)
-    dataset = select(dataset, listed)
-    for info, image_id in zip(dataset.image_info, dataset.image_ids):
-        info["split"] = part_of[photo_name(dataset, image_id)]
-    return dataset
 
 
 def _opened(options, annotations, part, own, carried):
@@ -224,14 +203,15 @@ def check_objects(dataset: Dataset, source: str, use: str, objects: bool = True)
 
 
 def _chosen_photos(dataset, options, part):
-    """The data set without what --skip lists, and only the part of --split that is asked for."""
+    """The data set without what --skip lists, and only the part of --split that is asked for; None: all its parts."""
     from mrcnn.data.annotated import select, without
     from mrcnn.data.curation.census import leave_out_partial
     from mrcnn.data.curation.splits import apply_split, read_split
     from mrcnn.data.curation.validate import read_faults
 
     if split_file(options):
-        dataset = apply_split(dataset, read_split(options.split), part)
+        split, every = read_split(options.split), part is None
+        dataset = _in_parts(dataset, split["parts"], options.split) if every else apply_split(dataset, split, part)
     if options.skip:
         dataset = without(dataset, read_faults(options.skip))
         dataset = leave_out_partial(dataset, options.skip, options.keep_partial)
@@ -240,6 +220,29 @@ def _chosen_photos(dataset, options, part):
     if not len(dataset.image_ids):
         raise DataError(f"No photo remains after --split and --skip: check {options.split or options.skip}.")
     return dataset
+
+
+def _in_parts(dataset, parts, path):
+    """The photos of all parts of a split, each with its part as "split"; how many others there are is told."""
+    from mrcnn.data.annotated import photo_name, select
+
+    part_of = {name: part for part, names in parts.items() for name in names}
+    names = {i: photo_name(dataset, i) for i in dataset.image_ids}
+    listed = [i for i in dataset.image_ids if names[i] in part_of]
+    if not listed:
+        raise DataError(f"{path}: none of its photos is in the data: give the annotations that were split.")
+    skipped = {fault.photo for fault in getattr(dataset, "faults", ())}
+    missing = part_of.keys() - set(names.values()) - skipped
+    for count, what in ((len(names) - len(listed), "photos of the data are in no part: left out"),
+                        (len(missing), "photos of its parts are not in the data")):
+        if count:
+            warnings.warn(f"{path}: {count} {what}.", stacklevel=2)
+    chosen = select(dataset, listed)
+    for info, image_id in zip(chosen.image_info, listed):
+        info["split"] = part_of[names[image_id]]
+    if hasattr(dataset, "lost"):
+        chosen.lost = [loss for loss in dataset.lost if loss.photo in part_of]
+    return chosen
 
 
 def _chosen_classes(dataset, options, annotations):

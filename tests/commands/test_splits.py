@@ -12,7 +12,10 @@ from mrcnn.commands.datasets import open_data
 from mrcnn.commands.diagnose import training_objects
 from mrcnn.commands.splits import split_file
 from mrcnn.commands.training_options import check_data_options, training_data
+from mrcnn.data.annotated import photo_name
 from mrcnn.data.curation.splits import write_split
+from mrcnn.data.curation.validate import write_faults
+from mrcnn.data.faults import Fault
 from mrcnn.data.formats import parts_of
 from mrcnn.errors import DataError, UsageError
 from tests.yolo_files import SQUARE, TRIANGLE, write_tree
@@ -76,6 +79,31 @@ def test_looking_at_data_takes_all(data, tmp_path):
     check_data_options(options)
     assert split_file(options) == str(split)
     assert sum(len(part.image_ids) for part in training_data(options)) == 6
+
+
+@pytest.mark.parametrize("words", [["summary"], ["validate"], ["show"], ["split"], ["suggest", "--photos", "new"],
+                                   ["convert", "--to", "coco", "--output", "a.json"],
+                                   ["convert", "--to", "yolo", "--output", "a"]])
+def test_looking_at_data_takes_all_parts_of_a_split_file(data, tmp_path, words, recwarn):
+    """Only its part val was taken: photos of the part train were suggested as if nobody had labelled them.
+    The limit counted before the split, which then seemed to lack photos.
+    """
+    split, faults = str(tmp_path / "own.json"), str(tmp_path / "faults.json")
+    parts = {"train": ["train/tr0.jpg", "val/va0.jpg"], "val": ["test/te0.jpg"]}
+    write_split(split, {"seed": 0, "method": "random", "parts": parts})
+    write_faults(faults, [Fault("val/va0.jpg", "unreadable", "broken")])
+    words = ["data", *words, "--annotations", data, "--split", split]
+    photos = open_data(options_of(*words))
+    assert {photo_name(photos, i): photos.image_info[i]["split"] for i in photos.image_ids} == {
+        name: part for part, names in parts.items() for name in names}
+    assert count(options_of(*words, "--part", "val")) == 1
+    assert [str(told.message) for told in recwarn] == [f"{split}: 3 photos of the data are in no part: left out."]
+    recwarn.clear()
+    assert count(options_of(*words, "--limit", "1")) == 1 and count(options_of(*words, "--skip", faults)) == 2
+    assert not [told for told in recwarn if "are not in the data" in str(told.message)]
+    write_split(split, {"seed": 0, "method": "random", "parts": {"train": ["train/tr0.jpg", "gone.jpg"]}})
+    with pytest.warns(UserWarning, match="own.json: 1 photos of its parts are not in the data"):
+        assert count(options_of(*words)) == 1
 
 
 def test_conversion_keeps_parts_and_makes_them_by_a_split_file(data, tmp_path, monkeypatch, capsys):

@@ -52,7 +52,6 @@ WRITERS = {
     "parquet": ("mrcnn.data.formats.parquet_table", "write_parquet"),
 }
 LOOKED_INTO = 50  # folders in a folder that is of no format itself
-PARTED = ("yolo", "voc")  # forms that say of each photo which part it is of, by "split" in image_info
 
 
 def recognise(path: str | os.PathLike, look_inside: bool = True, named: bool = False) -> str:
