@@ -310,15 +310,15 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     first = {name: i for i, name in reversed(list(enumerate(names)))}  # of photos of one name the first stays
     chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos
                               and (names[i] not in twice or first[names[i]] == i)])
+    known = {(fault.photo, fault.number) for fault in getattr(dataset, "faults", ()) if not fault.harmless}  # lost then
     lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
     for image_id in chosen.image_ids:
         name, info = photo_name(chosen, image_id), chosen.image_info[image_id]
-        kinds = objects.get(name)
+        kinds, dropped = objects.get(name, {}), frozenset(info.get("dropped", ()))
         if kinds:
-            dropped = frozenset(info.get("dropped", ()))
             info["dropped"] = dropped | kinds.keys()
-            counted = [number for number in kinds.keys() - dropped if kinds[number] != "empty mask"]
-            lost.append(Loss(name, AT_FAULT, len(counted)))
+        new = [number for number in kinds.keys() - dropped if kinds[number] != "empty mask"]
+        lost += [Loss(name, AT_FAULT, 1) for number in new if (name, number) not in known]
     if hasattr(dataset, "lost"):
         chosen.lost = dataset.lost + lost
     return chosen

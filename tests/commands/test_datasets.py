@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mrcnn.commands import datasets as fashion_datasets
+from mrcnn.commands.main import main
 from mrcnn.commands.program import Program
 from mrcnn.data.annotated import Fault
 from mrcnn.data.curation.splits import write_split
@@ -71,6 +72,23 @@ def test_split_skip_and_limit_choose_photos_in_this_order(photos):
     write_faults(str(photos / "all.json"), [Fault(f"{i}.png", "unreadable", "broken") for i in range(4)])
     with pytest.raises(DataError, match="No photo remains"), pytest.warns(UserWarning):
         fashion_datasets.open_data(options(annotations=path, skip=str(photos / "all.json")))
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_the_reader_left_out_is_told_once(photos, late, recwarn):
+    """`data validate` lists it too, and --skip FILE told two lost objects of a photo that lost one."""
+    path, faults = photos / "a.json", str(photos / "faults.json")
+    content = json.loads(path.read_text())
+    content["annotations"].append({**content["annotations"][0], "id": 9} | (
+        {"segmentation": {"size": [20, 30], "counts": "1"}} if late else {"category_id": 7}))
+    path.write_text(json.dumps(content))
+    assert main(["data", "validate", "--annotations", str(path), "--output", faults]) == 1
+    recwarn.clear()
+    kept = fashion_datasets.open_data(options(annotations=str(path), skip=faults, keep_partial=True))
+    assert kept.object_count(0) == 1
+    told = [str(told.message) for told in recwarn if "that lost" in str(told.message)]
+    assert told == [f"{path}: kept 2 photos that lost 2 objects (first: 0.png): what was lost is taught as "
+                    "background there."]
 
 
 def test_all_data_options_that_are_given_are_named():

@@ -166,10 +166,10 @@ def leave_out_bad(dataset: Kind, source: str | os.PathLike, keep_partial: bool,
     """
     if dataset.looks_late:
         late = [fault for some in walk(dataset.object_faults, dataset.image_ids, progress=progress) for fault in some]
-        dataset.faults.extend(late)
         bad = [fault for fault in late if fault.kind != "empty mask" and not fault.harmless]
         warn_of_faults(source, "skipped", bad)
         dataset = without(dataset, bad)
+        dataset.faults.extend(late)  # now: what is in it counts as lost before
     return leave_out_partial(dataset, source, keep_partial)
 
 
