@@ -207,6 +207,7 @@ def test_corrections_are_kept_and_the_command_that_takes_them_is_told(tmp_path, 
         answer = client.post("/webhook", json=event).json()
         assert answer["kept"] == 1 and f"1 corrected tasks are in {tmp_path}" in answer["detail"]
         assert f"--train {tmp_path} --val VALIDATION --names {tmp_path / NAMES} --images PHOTOS" in answer["detail"]
+        assert "VALIDATION being Label Studio's export of another project" in answer["detail"]  # COCO takes no --names
         refused = client.post("/webhook", json={**event, "annotation": 5})
         assert refused.status_code == 422 and "has no payload" in refused.json()["error"]
         (tmp_path / "project_2_task_3.json").write_text("broken")
