@@ -11,6 +11,7 @@ import functools
 import inspect
 import re
 import string
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -29,6 +30,7 @@ RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet15
 TAPPED_LAYERS = {"resnet_v2": r"conv\d_block\d+_preact_relu|post_relu", "densenet": r"pool\d_relu|relu"}
 RESNETS_V1_5 = {f"{name}_v1_5": blocks for name, blocks in RESNET_BLOCKS.items()}
 TAPS = (4, 8, 16, 32)
+MEASURED_SIDE = 256  # pixels, of the photo by which strides are measured where a network takes any size
 
 
 def normalisation(kind: str, trainable_statistics: bool | None, name: str | None, groups: int = 16) -> object:
@@ -97,14 +99,45 @@ def _checked_taps(maps, image, name):
     """Four maps as C2..C5, refused when their strides are not 4, 8, 16, 32."""
     if len(maps) != 4:
         raise ConfigError(f"Backbone {name} gave {len(maps)} maps: return [C1, C2, C3, C4, C5] or [C2, C3, C4, C5].")
-    size = image.shape[1]
-    for feature_map, stride in zip(maps, TAPS):
-        if size and feature_map.shape[1] != size // stride:
-            raise ConfigError(
-                f"Backbone {name} gave a map of {feature_map.shape[1]} rows where stride {stride} has "
-                f"{size // stride}: its four last maps must have strides 4, 8, 16 and 32."
-            )
-    return {f"C{level}": feature_map for level, feature_map in zip(range(2, 6), maps)}
+    maps = {f"C{level}": feature_map for level, feature_map in zip(range(2, 6), maps)}
+    wrong = wrong_stride(maps, image, TAPS, name)
+    if wrong:
+        raise ConfigError(f"Backbone {name}: {wrong}; its four last maps must have strides 4, 8, 16 and 32.")
+    return maps
+
+
+def wrong_stride(maps: dict[str, Tensor], image: Tensor, strides: Sequence[int], backbone: str) -> str:
+    """Tell which map of a backbone is larger or smaller than it should be.
+
+    Args:
+        maps: KerasTensors by name.
+        image: KerasTensor that they come from. Where it has no fixed size, they are measured on one of 256 pixels.
+        strides: of each map.
+        backbone: name, for the error.
+
+    Returns:
+        The first wrong one in words; "" if all are as they should be.
+
+    Raises:
+        ConfigError: the layers do not take a photo of that size.
+    """
+    size, sized = tuple(image.shape[1:3]), maps
+    if None in size:
+        size = (MEASURED_SIDE, MEASURED_SIDE)
+        spec = keras.KerasTensor((1, *size, image.shape[-1]), image.dtype)
+        graph = keras.Function([image], maps)
+        try:
+            sized = graph.compute_output_spec([spec])
+        except Exception as error:  # of whatever layer, on whatever backend
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise ConfigError(f"Backbone {backbone} takes no photo of {size[0]} x {size[1]} pixels, and without a "
+                              f'fixed canvas it must take any: set IMAGE_RESIZE_MODE="square" ({reason})') from error
+    for name, stride in zip(maps, strides):
+        found, promised = tuple(sized[name].shape[1:3]), tuple(side // stride for side in size)
+        if found != promised:
+            return (f"{name} has {found[0]} x {found[1]} cells where stride {stride} of a photo of "
+                    f"{size[0]} x {size[1]} pixels has {promised[0]} x {promised[1]}")
+    return ""
 
 
 def resnet(image: Tensor, blocks: tuple[int, ...], norm: str, train_bn: bool | None,

@@ -8,13 +8,12 @@ from keras import layers, ops
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
-from mrcnn.network.backbones import TAPS, build_backbone
+from mrcnn.network.backbones import TAPS, build_backbone, wrong_stride
 from mrcnn.ops import Tensor
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 AVERAGE = layers.AveragePooling2D
 POOLINGS = (layers.MaxPooling2D, AVERAGE)
-MEASURED_SIDE = 256  # pixels, of the photo by which strides are measured where a network takes any size
 
 
 def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) -> dict[str, Tensor]:
@@ -157,20 +156,11 @@ def _graph_in(operation):
 
 def _check_strides(maps, image, backbone, output_stride):
     """Raise ConfigError where a map is coarser or finer than promised: a layer halves maps by what is no setting."""
-    size, sized = image.shape[1], maps
-    if size is None:
-        size = MEASURED_SIDE
-        spec = keras.KerasTensor((1, size, size, image.shape[-1]), image.dtype)
-        sized = keras.Function([image], maps).compute_output_spec([spec])
-    for level, stride in zip(range(2, 6), TAPS):
-        name, promised = f"C{level}", min(stride, output_stride)
-        rows = sized[name].shape[1]
-        if rows != size // promised:
-            known = backbone if isinstance(backbone, str) else getattr(backbone, "__name__", "BACKBONE")
-            raise ConfigError(
-                f"Backbone {known} cannot be dilated: {name} has {rows} of {size} rows, and {size // promised} at "
-                f"stride {promised}; a layer of its own halves maps: set OUTPUT_STRIDE=32, or take another BACKBONE."
-            )
+    known = backbone if isinstance(backbone, str) else getattr(backbone, "__name__", "BACKBONE")
+    wrong = wrong_stride(maps, image, [min(stride, output_stride) for stride in TAPS], known)
+    if wrong:
+        raise ConfigError(f"Backbone {known} cannot be dilated: {wrong}; a layer of its own halves maps: set "
+                          "OUTPUT_STRIDE=32, or take another BACKBONE.")
 
 
 def _stride_of(operation):

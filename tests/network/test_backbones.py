@@ -117,3 +117,34 @@ def test_wrong_strides_and_unknown_names_are_refused():
         taps(BACKBONE="resnet_fifty")
     with pytest.raises(ConfigError, match="no feature map at stride"):
         taps(BACKBONE="InceptionV3")  # its convolutions do not pad
+
+
+def halving(*strides):
+    """A backbone of four maps, each by so much smaller than the one before, and a convolution."""
+    def maps_of(image):
+        maps = [image]
+        for stride in strides:
+            maps.append(layers.Conv2D(4, 3, stride, "same")(maps[-1]))
+        return maps[1:]
+
+    return maps_of
+
+
+@pytest.mark.parametrize("size", [64, None])
+def test_strides_of_a_callable_are_measured_on_any_canvas(size):
+    assert list(taps(size, BACKBONE=halving(4, 2, 2, 2))[1]) == ["C2", "C3", "C4", "C5"]
+    cells = "32 x 32 .* 64 x 64 pixels has 16 x 16" if size else "128 x 128 .* 256 x 256 pixels has 64 x 64"
+    with pytest.raises(ConfigError, match=f"Backbone maps_of: C2 has {cells}; its four last maps must have strides 4"):
+        taps(size, BACKBONE=halving(2, 2, 2, 2))
+    with pytest.raises(ConfigError, match="C3 has"):  # of columns alone
+        taps(size, BACKBONE=halving(4, (2, 1), 2, 2))
+
+
+def test_a_callable_of_one_canvas_is_refused_where_canvases_have_no_fixed_size():
+    def of_64(image):
+        inner = keras.Input((64, 64, 3))
+        return keras.Model(inner, halving(4, 2, 2, 2)(inner))(image)
+
+    assert list(taps(64, BACKBONE=of_64)[1]) == ["C2", "C3", "C4", "C5"]
+    with pytest.raises(ConfigError, match='of_64 takes no photo of 256 x 256 .*set IMAGE_RESIZE_MODE="square"'):
+        taps(None, BACKBONE=of_64)
