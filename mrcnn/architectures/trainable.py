@@ -97,8 +97,9 @@ class Trainable:
             Names of the trainable layers.
         """
         model = keras_model or self.training_model
-        names = select_layers(model, layer_regex, frozen_norm=self.config.TRAIN_BN is False)
-        set_trainable_layers(model, names)
+        frozen_norm = self.config.TRAIN_BN is False
+        names = select_layers(model, layer_regex, frozen_norm)
+        set_trainable_layers(model, names, frozen_norm)
         if verbose:
             total = sum(bool(layer.weights) for layer in model.layers)
             print(f"Training {len(names)} of {total} layers: {layer_regex}")

@@ -22,6 +22,7 @@ from mrcnn.errors import ConfigError
 from mrcnn.network.batch_norm import BatchNormalization
 from mrcnn.network.efficientnet_lite import LITES, efficientnet_lite
 from mrcnn.network.group_norm import GroupNormalization
+from mrcnn.network.layer_calls import layers_within
 from mrcnn.network.layer_names import give_stable_names
 from mrcnn.ops import Tensor
 
@@ -228,7 +229,7 @@ def keras_application(image: Tensor, name: str | None, config: Settings) -> dict
     model = _application(image, name, config.MEAN_PIXEL)
     give_stable_names(model.layers)
     if config.TRAIN_BN is False:
-        for layer in model.layers:
+        for layer in layers_within(model.layers):
             if isinstance(layer, layers.BatchNormalization):
                 layer.trainable = False
     # Strides are read off shapes, so a model of free size needs a twin of fixed size to read them from.

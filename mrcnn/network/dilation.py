@@ -9,6 +9,7 @@ from keras import layers, ops
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import TAPS, build_backbone, wrong_stride
+from mrcnn.network.layer_calls import calls_of
 from mrcnn.ops import Tensor
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
@@ -78,17 +79,14 @@ class _Plan:
     def follow(self, graph, inputs):
         """Go through a graph that is given `inputs`, the tensors of the graph round it."""
         self._pass(inputs, graph.inputs)
-        for operation in graph.operations:
-            if isinstance(operation, layers.InputLayer):
-                continue
-            given = keras.tree.flatten(operation.input)
-            nested = _graph_in(operation)
+        for call in calls_of(graph):
+            nested = _graph_in(call.operation)
             if nested is None:
-                self._settle(operation, given)
+                self._settle(call)
                 continue
-            self.follow(nested, given)
-            self._pass(nested.outputs, keras.tree.flatten(operation.output))
-            self.strides[id(operation)] = max(self.state[id(tensor)][0] for tensor in nested.outputs)
+            self.follow(nested, call.inputs)
+            self._pass(nested.outputs, call.outputs)
+            self.strides[id(call.operation)] = max(self.state[id(tensor)][0] for tensor in nested.outputs)
 
     def _pass(self, tensors, others):
         """Let tensors of one graph be known as those of another."""
@@ -97,11 +95,12 @@ class _Plan:
             if id(tensor) in self.padded:
                 self.padded[id(other)] = self.padded[id(tensor)]
 
-    def _settle(self, operation, inputs):
+    def _settle(self, call):
+        operation, inputs, outputs = call
         stride, dilation = max((self.state.get(id(tensor), (1, 1)) for tensor in inputs), default=(1, 1))
         step = _stride_of(operation)
         if isinstance(operation, layers.ZeroPadding2D):
-            self.padded[id(operation.output)] = operation
+            self.padded[id(outputs[0])] = operation
         dense = step > 1 and stride * step > self.output_stride
         if dense or dilation > 1 and isinstance(operation, CONVOLUTIONS):
             settings = _dilated(operation, dilation, dense)
@@ -112,7 +111,7 @@ class _Plan:
             self.changed[id(operation)] = settings
             dilation *= step if dense else 1
         self.strides[id(operation)] = stride * step
-        for tensor in keras.tree.flatten(operation.output):
+        for tensor in outputs:
             self.state[id(tensor)] = (stride * step, dilation)
 
 

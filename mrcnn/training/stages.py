@@ -10,6 +10,7 @@ from keras import layers as keras_layers
 
 from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import named_stage
+from mrcnn.network.layer_calls import calls_of, layers_within
 from mrcnn.network.layout import layout_of
 from mrcnn.network.mask_rcnn_layout import ATTRIBUTE_LAYERS
 
@@ -51,7 +52,8 @@ def select_layers(model: object, layers: str, frozen_norm: bool) -> list[str]:
                 f"layers={layers!r} is no regular expression ({error}); or use heads, 3+, 4+, 5+, all, attributes."
             ) from error
     if frozen_norm:
-        chosen = [layer for layer in chosen if not isinstance(layer, keras_layers.BatchNormalization)]
+        of_norms = {id(weight) for norm in _norms(model) for weight in norm.weights}
+        chosen = [layer for layer in chosen if any(id(weight) not in of_norms for weight in layer.weights)]
     if not chosen:
         raise ConfigError(
             f"layers={layers!r} matches no layer with weights: use heads, 3+, 4+, 5+, all, attributes or a regex."
@@ -62,9 +64,9 @@ def select_layers(model: object, layers: str, frozen_norm: bool) -> list[str]:
 def backbone_stages(model: object) -> dict[str, int]:
     """{name: stage} of the backbone's layers with weights: 1 for the stem, 2..5 for what ends in C2..C5.
 
-    By name in a ResNet of ours, else by the stride of the layer's output. Where an output has no size to tell the
-    stride by (the gates of squeeze-and-excitation), the stage is that of the layer before. A layer of a dilated
-    backbone knows the stride that it would have (`mrcnn.network.dilation`).
+    By name in a ResNet of ours, else by the stride of the layer's output, of its smallest one if it has several. Where
+    an output has no size to tell the stride by (the gates of squeeze-and-excitation), the stage is that of the layer
+    before. A layer of a dilated backbone knows the stride that it would have (`mrcnn.network.dilation`).
     """
     layout = layout_of(model)
     layers = [layer for layer in model.layers if layer.weights and not layout.is_head(layer.name)]
@@ -84,16 +86,19 @@ def backbone_stages(model: object) -> dict[str, int]:
 
 
 def _rows_of_outputs(model, layers):
-    """{layer name: rows of its output, None if it is no map}; under None the rows of the image."""
-    image = model.input["image"]
-    size = image.shape[1]
-    shapes = {layer.name: layer.output.shape for layer in layers}
+    """{layer name: rows of its smallest output, None if it gives no map}; under None the rows of the image."""
+    image, names = model.input["image"], {layer.name for layer in layers}
+    size, given = image.shape[1], {}
+    for call in calls_of(model):
+        given.setdefault(call.operation.name, call.outputs)
+    given = {name: given[name] for name in given if name in names}
     if not size:  # photos of any size: shapes as they were for one
         size = 512
-        backbone = keras.Function(image, {layer.name: layer.output for layer in layers})
-        specs = backbone.compute_output_spec(keras.KerasTensor((1, size, size, image.shape[-1])))
-        shapes = {name: spec.shape for name, spec in specs.items()}
-    return {**{name: shape[1] if len(shape) == 4 else None for name, shape in shapes.items()}, None: size}
+        backbone = keras.Function(image, given)
+        given = backbone.compute_output_spec(keras.KerasTensor((1, size, size, image.shape[-1])))
+    shapes = {name: [tensor.shape for tensor in tensors] for name, tensors in given.items()}
+    rows = {name: [shape[1] for shape in some if len(shape) == 4] for name, some in shapes.items()}
+    return {**{name: min(some, default=None) for name, some in rows.items()}, None: size}
 
 
 def _stage_of_rows(rows, image_rows, before):
@@ -110,12 +115,27 @@ def layer_rates(model: object, decay: float) -> dict[str, float]:
     return {name: decay ** (LAST_STAGE + 1 - stage) for name, stage in backbone_stages(model).items()}
 
 
-def set_trainable_layers(model: object, names: Sequence[str]) -> None:
-    """Make exactly these layers trainable."""
+def set_trainable_layers(model: object, names: Sequence[str], frozen_norm: bool = False) -> None:
+    """Make exactly these layers trainable, with all that is inside of them.
+
+    Args:
+        model: the training model.
+        names: of its layers.
+        frozen_norm: whether batch normalisation stays as it is, inside of these layers too.
+    """
     names = set(names)
     for layer in model.layers:
-        if layer.weights:
-            layer.trainable = layer.name in names
+        for part in layers_within([layer]) if layer.weights else ():  # Keras passes it on by some backends alone
+            part.trainable = layer.name in names and not (frozen_norm and _is_norm(part))
+
+
+def _is_norm(layer):
+    return isinstance(layer, keras_layers.BatchNormalization)
+
+
+def _norms(model):
+    """The layers of batch normalisation of a model, wherever they are in it."""
+    return [layer for layer in layers_within(model.layers) if _is_norm(layer)]
 
 
 def untrained_norms(model: object) -> int:
@@ -127,8 +147,7 @@ def untrained_norms(model: object) -> int:
     Returns:
         The number; 0 if any of them has taken statistics from data or from a weight file.
     """
-    norms = [layer for layer in model.layers if isinstance(layer, keras_layers.BatchNormalization)]
-    norms = [layer for layer in norms if not layer.trainable]
+    norms = [norm for norm in _norms(model) if not norm.trainable]
     means = (keras.ops.convert_to_numpy(layer.moving_mean) for layer in norms)
     variances = (keras.ops.convert_to_numpy(layer.moving_variance) for layer in norms)
     return 0 if any(mean.any() for mean in means) or any((v != 1).any() for v in variances) else len(norms)

@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 from tiny import Squares
+from tiny_pixels import SHARED
 from tiny_semantic import TinySemantic, TinySettings
 
+from mrcnn.architectures.pixels import UNet
 from mrcnn.architectures.trainable import checked_arguments
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.training.history import read_history_rows
@@ -162,3 +164,25 @@ def test_settings_of_no_effect_are_told_where_a_training_begins(tmp_path):
     model._fit = lambda *_: None  # what comes before it is enough
     with pytest.warns(UserWarning, match="LEARNING_MOMENTUM=0.5 has no effect: OPTIMIZER=adamw has momenta"):
         model.train(Squares().load(2), None, RATE, 1, "all")
+
+
+def test_norms_of_a_nested_backbone_stay_as_they_are(tmp_path):
+    """TRAIN_BN=False: a step changes the convolutions, and neither scale and shift nor statistics of the norms."""
+    def nested(image):
+        x = inner = keras.Input((None, None, 3))
+        maps = []
+        for level in range(5):
+            x = keras.layers.Conv2D(4, 3, 2, "same", name=f"conv{level}")(x)
+            x = keras.layers.BatchNormalization(momentum=0.1, name=f"norm{level}")(x)
+            maps.append(x)
+        return keras.Model(inner, maps, name="nested")(image)
+
+    model = UNet("training", UNet.settings(**{**SHARED, "NORM": "group", "TRAIN_BN": False}, BACKBONE=nested,
+                                           UNET_ENCODER="backbone", UNET_CHANNELS=4), str(tmp_path))
+    layers = {layer.name: layer for layer in model.training_model.get_layer("nested").layers if layer.weights}
+    before = {name: layer.get_weights() for name, layer in layers.items()}
+    model.set_trainable("all", verbose=0)
+    model.compile(0.1, 0.9)
+    model.training_model.train_on_batch(model.batches(Squares().load(2), shuffle=False)[0][0])
+    changed = {name for name in layers if any((a != b).any() for a, b in zip(before[name], layers[name].get_weights()))}
+    assert changed == {f"conv{level}" for level in range(5)}

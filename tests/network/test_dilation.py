@@ -110,8 +110,29 @@ def by_names(plain, dilated):
     return plain, dilated
 
 
+def nested_graphs(image):
+    """The same of models that are graphs (keras.Model), the first of which has two outputs."""
+    def model(x, name, *inner):
+        start = y = keras.Input((None, None, x.shape[-1]))
+        for layer in inner:
+            y = layer(y)
+        return keras.Model(start, y, name=name)(x)
+
+    conv, depthwise = keras.layers.Conv2D, keras.layers.DepthwiseConv2D
+    start = keras.Input((None, None, 3))
+    stem = conv(4, 4, 4, "same", name="stem")(start)
+    maps = list(keras.Model(start, [stem, conv(4, 2, 2)(stem)], name="stems")(image))
+    x = maps[-1]
+    for stage, side in ((2, 2), (3, 2)):
+        x = model(x, f"halving_{stage}", conv(4, side, 2))
+        maps.append(model(x, f"block_{stage}", depthwise(3, padding="same")))
+        x = maps[-1]
+    return maps
+
+
 @pytest.mark.parametrize("side", [128, None])
-def test_nested_models_are_gone_into(side):
+@pytest.mark.parametrize("nested", [nested, nested_graphs])
+def test_nested_models_are_gone_into(side, nested):
     plain, dilated = by_names(*(maps_of(build, nested, *options, side=side) for build, options in (
         (build_backbone, ()), (build_dilated_backbone, (16,)))))
     assert dilated.get_layer("halving_3").undilated_stride == 32

@@ -13,6 +13,17 @@ from mrcnn.network.recompute import Recomputed, backbone_pieces
 from mrcnn.network.training_model import NamedLosses
 
 
+class Noise(layers.Layer):
+    """An own layer that has another inside."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = layers.GaussianNoise(0.1)
+
+    def call(self, x, training=None):
+        return self.inside(x, training=training)
+
+
 class Squared(NamedLosses):
     """A network whose only loss is the mean square of its maps."""
 
@@ -86,7 +97,7 @@ pieces_once = pytest.mark.skipif(keras.backend.backend() == "jax", reason="the p
 
 
 def pieces(image, maps):
-    return backbone_pieces(image, maps, keras.Function(image, maps).operations)
+    return backbone_pieces(keras.Function(image, maps))
 
 
 @pieces_once
@@ -132,3 +143,44 @@ def test_layers_that_would_change_twice_are_refused():
 
     with pytest.raises(ConfigError, match="without dropout"):
         build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True, BACKBONE=with_dropout))
+
+
+@pytest.mark.parametrize("layer, message", [
+    (lambda: layers.BatchNormalization(name="deep"), "the statistics of deep twice a step"),
+    (lambda: layers.Dropout(0.1, name="deep"), "other random numbers in deep"),
+    (lambda: layers.RandomContrast(0.1, name="deep"), "other random numbers in deep"), (Noise, "other random numbers"),
+])
+def test_layers_that_would_change_twice_are_found_inside_of_others(layer, message):
+    def nested(image):
+        maps = counting_backbone(image)
+        return [*maps[:4], keras.Sequential([keras.Sequential([layer()])])(maps[4])]
+
+    with pytest.raises(ConfigError, match=message):
+        build_mask_rcnn(TinyConfig(GRADIENT_CHECKPOINTING=True, BACKBONE=nested, TRAIN_BN=None))
+
+
+def nested_maps(image):
+    """Maps of models within the backbone: one of three outputs, of which one is read on, and one of a single output."""
+    inner = keras.Input((None, None, 3))
+    first = counting_backbone(inner)
+    *three, last = keras.Model(inner, first[1:4], name="first")(image)
+    inner = keras.Input((None, None, 16))
+    second = layers.Conv2D(16, 3, 2, "same", name="second")(inner)
+    for _ in range(30):  # so that it is cut between the two
+        last = layers.Activation("linear")(last)
+    return [*three, last, keras.Model(inner, second)(last)]
+
+
+def test_models_within_the_backbone_have_the_same_gradients():
+    image = keras.Input((64, 64, 3), name="image")
+    maps = nested_maps(image)
+    assert len(pieces(image, maps)) >= 3
+    outputs = {f"out{level}": layers.Conv2D(2, 1, name=f"out{level}")(x) for level, x in enumerate(maps, 2)}
+    model = Squared({"image": image}, outputs, {"square": 1.0}, "squared")
+    batch = {"image": tiny_batch()["image"].astype("float32") / 255}
+    loss, gradients = loss_and_gradients(model, batch, compiled=False)
+    model.recomputed = Recomputed(model.input, model.output, maps, frozen_norm=True)
+    again, others = loss_and_gradients(model, batch)
+    assert again == pytest.approx(loss, rel=1e-5) and max(np.abs(value).max() for value in gradients.values()) > 1e-3
+    for path, gradient in gradients.items():
+        np.testing.assert_allclose(others[path], gradient, atol=1e-4 * np.abs(gradient).max() + 1e-7, err_msg=path)

@@ -1,4 +1,6 @@
+import keras
 import pytest
+from keras import layers
 from tiny import TinyConfig
 
 from mrcnn.config import Config
@@ -96,3 +98,44 @@ def test_norms_count_as_untrained_until_one_has_statistics(resnet):
     variance.assign([1.0] * variance.shape[0])
     set_trainable_layers(resnet, [layer.name for layer in resnet.layers])
     assert untrained_norms(resnet) == 0  # none is frozen
+
+
+def blocks(image):
+    """Five convolutions, each with its norm in a model of its own, the last norm in one that has nothing else."""
+    x, maps = image, []
+    for level in range(5):
+        inner = keras.Input((None, None, x.shape[-1]))
+        y = layers.Conv2D(8, 3, 2, "same", name="conv")(inner)
+        if level < 4:
+            y = keras.Sequential([layers.BatchNormalization(name="norm")], name="deeper")(y)
+        x = keras.Model(inner, y, name=f"block{level}")(x)
+        maps.append(x)
+    return [*maps[:4], keras.Sequential([layers.BatchNormalization(name="norm")], name="norm_alone")(maps[4])]
+
+
+def whole(image):
+    inner = keras.Input((None, None, 3))
+    return keras.Model(inner, blocks(inner), name="whole")(image)
+
+
+@pytest.mark.parametrize("backbone, chosen", [(blocks, {f"block{i}" for i in range(5)}), (whole, {"whole"})])
+def test_norms_inside_of_nested_models_are_frozen_and_counted(backbone, chosen):
+    model = build_mask_rcnn(TinyConfig(BACKBONE=backbone, TRAIN_BN=False))[0]
+    names = select_layers(model, "all", frozen_norm=True)
+    assert {name for name in names if backbone_stages(model).get(name)} == chosen  # without norm_alone
+    trained = []
+    for frozen in (True, False):
+        set_trainable_layers(model, names, frozen)
+        backbone_weights = [w for name in chosen for w in model.get_layer(name).trainable_variables]
+        trained.append(sorted({weight.name for weight in backbone_weights}))
+        assert untrained_norms(model) == (5 if frozen else backbone is blocks)
+    assert trained == [["bias", "kernel"], ["beta", "bias", "gamma", "kernel"]]
+
+
+@pytest.mark.parametrize("mode", ["square", "pad64"])
+def test_nested_models_have_the_stage_of_their_smallest_map(mode):
+    side = None if mode == "pad64" else 64
+    of_blocks = {**{f"block{i}": i + 1 for i in range(5)}, "norm_alone": 5}
+    for backbone, stages in ((blocks, of_blocks), (whole, {"whole": 5})):
+        config = TinyConfig(BACKBONE=backbone, IMAGE_RESIZE_MODE=mode, IMAGE_MIN_DIM=side)
+        assert backbone_stages(build_mask_rcnn(config)[0]) == stages
