@@ -130,15 +130,21 @@ def wrong_stride(maps: dict[str, Tensor], image: Tensor, strides: Sequence[int],
         try:
             sized = graph.compute_output_spec([spec])
         except Exception as error:  # of whatever layer, on whatever backend
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise ConfigError(f"Backbone {backbone} takes no photo of {size[0]} x {size[1]} pixels, and without a "
-                              f'fixed canvas it must take any: set IMAGE_RESIZE_MODE="square" ({reason})') from error
+            raise ConfigError(
+                f"Backbone {backbone} takes no photo of {size[0]} x {size[1]} pixels, and without a fixed canvas it "
+                f'must take any: set IMAGE_RESIZE_MODE="square" ({reason_of(error)}).'
+            ) from error
     for name, stride in zip(maps, strides):
         found, promised = tuple(sized[name].shape[1:3]), tuple(side // stride for side in size)
         if found != promised:
             return (f"{name} has {found[0]} x {found[1]} cells where stride {stride} of a photo of "
                     f"{size[0]} x {size[1]} pixels has {promised[0]} x {promised[1]}")
     return ""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of a layer says, on one line."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
 def resnet(image: Tensor, blocks: tuple[int, ...], norm: str, train_bn: bool | None,

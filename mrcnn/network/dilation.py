@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from mrcnn.config import Settings
 from mrcnn.errors import ConfigError
-from mrcnn.network.backbones import TAPS, build_backbone, wrong_stride
+from mrcnn.network.backbones import TAPS, build_backbone, reason_of, wrong_stride
 from mrcnn.network.layer_calls import calls_of
 from mrcnn.ops import Tensor
 
@@ -33,7 +33,7 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
         {"C2": [B, H/4, W/4, F2], ..., "C5": [B, H/output_stride, W/output_stride, F5]}.
 
     Raises:
-        ConfigError: the backbone has a layer that cannot be dilated.
+        ConfigError: the backbone has a layer that cannot be dilated, or made anew.
     """
     taps = build_backbone(image, config)
     if output_stride >= 32:
@@ -41,7 +41,9 @@ def build_dilated_backbone(image: Tensor, config: Settings, output_stride: int) 
     function = keras.Function([image], list(taps.values()))
     plan = _Plan(output_stride)
     plan.follow(function, [image])
-    maps = dict(zip(taps, function._run_through_graph([image], operation_fn=_Anew(plan))))
+    anew = _Anew(plan)
+    maps = dict(zip(taps, function._run_through_graph([image], operation_fn=anew)))
+    anew.take_weights()
     _check_strides(maps, image, config.BACKBONE, output_stride)
     return maps
 
@@ -106,7 +108,7 @@ class _Plan:
             settings = _dilated(operation, dilation, dense)
             padding = self.padded.get(id(inputs[0]))
             if padding is not None:
-                self.changed[id(padding)] = {**padding.get_config(), "padding": ((0, 0), (0, 0))}
+                self.changed[id(padding)] = {**_settings_of(padding), "padding": ((0, 0), (0, 0))}
                 settings["padding"] = "same"
             self.changed[id(operation)] = settings
             dilation *= step if dense else 1
@@ -120,6 +122,7 @@ class _Anew:
 
     def __init__(self, plan):
         self.plan, self.made = plan, {}
+        self.pairs = []  # of layers: the one that there was, and the one in its place
 
     def __call__(self, operation):
         if not isinstance(operation, layers.Layer) or isinstance(operation, layers.InputLayer):
@@ -131,10 +134,24 @@ class _Anew:
             self.made[id(operation)] = layer
         return self.made[id(operation)]
 
+    def take_weights(self):
+        """Give the layers, which are called by now, the weights of those in whose place they are."""
+        for operation, layer in self.pairs:
+            try:
+                layer.set_weights(operation.get_weights())
+            except ValueError as error:
+                raise _not_anew(operation, error) from error
+
     def _layer(self, operation):
         changed = self.plan.changed.get(id(operation))
         kind = DenseAverage if changed and isinstance(operation, AVERAGE) else type(operation)
-        return kind.from_config(changed or operation.get_config())
+        settings = changed or _settings_of(operation)
+        try:
+            layer = kind.from_config(settings)
+        except Exception as error:  # of whatever class
+            raise _not_anew(operation, error) from error
+        self.pairs.append((operation, layer))
+        return layer
 
     def _model(self, operation, graph):
         """A nested model of layers made anew, of maps of any size, for they are larger than before."""
@@ -162,6 +179,22 @@ def _check_strides(maps, image, backbone, output_stride):
                           "OUTPUT_STRIDE=32, or take another BACKBONE.")
 
 
+def _settings_of(operation):
+    """The settings of a layer, by which it is made anew."""
+    try:
+        return operation.get_config()
+    except Exception as error:  # of whatever class
+        raise _not_anew(operation, error) from error
+
+
+def _not_anew(operation, error):
+    return ConfigError(
+        f"Layer {operation.name} ({type(operation).__name__}) of this backbone cannot be dilated, for get_config() "
+        "does not tell how to make it anew: have it do so, set OUTPUT_STRIDE=32, or take another BACKBONE "
+        f"({reason_of(error)})."
+    )
+
+
 def _stride_of(operation):
     """By how much a layer is coarser than what it is given."""
     strides = getattr(operation, "strides", 1)
@@ -170,7 +203,7 @@ def _stride_of(operation):
 
 def _dilated(operation, dilation, dense):
     """Settings of a layer that has the dilation, and if `dense` no stride. Pooling takes all in between."""
-    settings = operation.get_config()
+    settings = _settings_of(operation)
     if isinstance(operation, CONVOLUTIONS):
         settings["dilation_rate"] = [dilation * rate for rate in operation.dilation_rate]
         if dense:

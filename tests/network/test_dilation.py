@@ -185,3 +185,65 @@ def test_pooling_of_one_cell_stays_one_cell():
     image = np.random.default_rng(0).normal(size=(1, 128, 128, 3)).astype(np.float32)
     few, many = (keras.ops.convert_to_numpy(model(image)["C5"]) for model in (plain, dilated))
     np.testing.assert_array_equal(many[:, ::4, ::4], few)
+
+
+class Scaled(keras.layers.Layer):
+    """An own layer with a weight, and another layer inside."""
+
+    def __init__(self, width=1, **kwargs):
+        super().__init__(**kwargs)
+        self.inside = keras.layers.Dense(width, use_bias=False)
+
+    def build(self, shape):
+        self.factor = self.add_weight((shape[-1],), initializer="random_normal", name="factor")
+
+    def call(self, x):
+        return x * self.factor * self.inside(x)
+
+
+def ready_made(image, last=None):
+    """A function that brings weights of its own, in flat layers, nested models and own layers."""
+    x, maps = image, []
+    for stage in range(5):
+        x = keras.layers.Conv2D(4, 3, 2, "same", name=f"conv_{stage}")(x)
+        inner = keras.Input((None, None, 4))
+        norms = keras.Sequential([keras.layers.BatchNormalization()])
+        x = keras.Model(inner, Scaled(name="scaled")(norms(inner)), name=f"nested_{stage}")(x)
+        norms.layers[-1].moving_mean.assign([1.0, 2.0, 3.0, 4.0])
+        maps.append(x)
+    return [*maps[:4], maps[4] if last is None else last(maps[4])]
+
+
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_weights_that_a_function_brings_stay(stride):
+    made = []
+
+    def backbone(image):
+        made.append(keras.Model(image, ready_made(image)[1:]))
+        return made[0].outputs
+
+    dilated = maps_of(build_dilated_backbone, backbone, stride)
+    before, after = (model.get_weights() for model in (made[0], dilated))
+    assert len(before) == len(after) == 5 * (2 + 4 + 2)
+    for one, other in zip(before, after):
+        np.testing.assert_array_equal(one, other)
+
+
+class Untold(Scaled):
+    def get_config(self):
+        return {name: value for name, value in super().get_config().items() if name != "width"}
+
+
+class Odd(Scaled):
+    def __init__(self, width):
+        super().__init__(width)
+
+
+@pytest.mark.parametrize("kind", [lambda: keras.layers.Lambda(lambda x: 2 * x), lambda: Odd(4), lambda: Untold(4)])
+def test_a_layer_that_does_not_tell_its_settings_is_named(kind):
+    def backbone(image):
+        return ready_made(image, kind())
+
+    with pytest.raises(ConfigError, match=r"Layer .* \((Lambda|Odd|Untold)\) .*get_config.* set OUTPUT_STRIDE=32, or"):
+        maps_of(build_dilated_backbone, backbone, 16)
+    assert len(maps_of(build_dilated_backbone, backbone, 32).output) == 4
