@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mrcnn.errors import ConfigError
@@ -212,7 +213,8 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     """
     from mrcnn.training.devices import accelerator_memory
 
-    photos = made_photos(batch, canvas, model.config.NUM_CLASSES, int(model.config.IMAGE_CHANNEL_COUNT))
+    photos = made_photos(batch, canvas, model.config.NUM_CLASSES, int(model.config.IMAGE_CHANNEL_COUNT),
+                         getattr(model.config, "ATTRIBUTES", None) or ())
     batches = model.batches(photos, batch_size=batch, shuffle=False)
     model.before_fit(batches)
     (arrays,) = batches[0]
@@ -227,7 +229,8 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     return {"batch": batch, "peak": peak, "seconds": seconds, "limit": gpu and gpu["limit"]}
 
 
-def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int = 3) -> object:
+def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int = 3,
+                attributes: Sequence[str] = ()) -> object:
     """A prepared Dataset of noise with rectangles, which are objects.
 
     Args:
@@ -235,6 +238,7 @@ def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int
         canvas: their (height, width), pixels.
         classes: number, with background.
         channels: of the network that is to take them.
+        attributes: their names, of which each object has some.
     """
     import numpy as np
 
@@ -243,6 +247,8 @@ def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int
     height, width = canvas
 
     class MadePhotos(Dataset):
+        attribute_names = dict(enumerate(attributes))
+
         def load_image(self, image_id):
             return np.random.default_rng(int(image_id)).integers(0, 256, (height, width, channels), np.uint8)
 
@@ -251,7 +257,8 @@ def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int
             for place in range(OBJECTS):
                 y, x = rng.integers(0, [height // 2, width // 2])
                 masks[y : y + height // 4, x : x + width // 4, place] = True
-            return masks, rng.integers(1, classes, OBJECTS).astype(np.int32)
+            class_ids = rng.integers(1, classes, OBJECTS).astype(np.int32)
+            return masks, class_ids, [np.flatnonzero(row) for row in rng.integers(0, 2, (OBJECTS, len(attributes)))]
 
     dataset = MadePhotos()
     for class_id in range(1, classes):

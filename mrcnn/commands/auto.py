@@ -6,8 +6,10 @@ The rules themselves are in `mrcnn.commands.auto_rules`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.util
+import io
 import json
 import math
 import os
@@ -309,8 +311,8 @@ def tried_batch(options: argparse.Namespace, training: Dataset, most: int) -> tu
 
     settle_weights(options)
     architecture = class_of_option(options)
-    asked = argparse.Namespace(**{**vars(options), "attributes": False})
-    config = new_config(asked, overrides_of(asked), training)
+    with contextlib.redirect_stdout(io.StringIO()):  # the training itself is to tell it
+        config = new_config(options, overrides_of(options), training)
     config.set(IMAGES_PER_GPU=1)
     canvas = canvas_shapes(training, training.image_ids, config).max(axis=0)
     print("Trying what a training step takes ...", flush=True)

@@ -4,6 +4,7 @@ import json
 import types
 
 import pytest
+from tiny import TinyConfig
 
 from mrcnn.architectures import trial
 from mrcnn.architectures.trial import fitting, is_out_of_memory, predicted, try_batches
@@ -105,3 +106,11 @@ def test_a_step_of_a_network_of_other_channels_is_measured(tmp_path, channels):
                           UNET_CHANNELS=4, IMAGE_CHANNEL_COUNT=channels, MEAN_PIXEL=[100] * channels)
     request = {"architecture": "unet", "config": trial.written(config)}
     assert trial.measured_step(trial.made_model(request, str(tmp_path)), 1, (64, 64))["batch"] == 1
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_step_of_a_network_with_attributes_is_measured(tmp_path):
+    config = TinyConfig(ATTRIBUTES=["striped", "long"], STEPS_PER_EPOCH=1)
+    model = trial.made_model({"architecture": "mask-rcnn", "config": trial.written(config)}, str(tmp_path))
+    assert "mrcnn_attribute" in {layer.name for layer in model.training_model.layers}
+    assert trial.measured_step(model, 1, (64, 64))["batch"] == 1

@@ -12,6 +12,7 @@ from mrcnn.commands import main as fashion
 from mrcnn.commands.auto import given_by, reckoned_batch, scaled, take_batch_size, take_recipe
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import PRESETS, expand_presets
+from mrcnn.data.attributes import learned_attributes
 from mrcnn.errors import UsageError
 from mrcnn.model import MaskRCNN
 from mrcnn.weights.files import read_attributes
@@ -143,6 +144,19 @@ def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
     monkeypatch.setattr("mrcnn.architectures.trial.try_batches", lambda *_: Trial(0, 10**9, {}, None))
     with pytest.raises(UsageError, match="--batch-size auto: no step of one photo.*--image-size.*CHECKPOINTING"):
         take_batch_size(options_of("--batch-size", "auto"), drawn_pictures("train", 9))
+
+
+def test_the_network_that_is_tried_is_the_one_to_be_trained(monkeypatch, capsys):
+    """With --attributes it has their head; what its settings tell is told by the training alone."""
+    asked = []
+    monkeypatch.setattr("mrcnn.architectures.trial.try_batches",
+                        lambda architecture, config, *_: asked.append(config) or Trial(2, 10**10, {1: 10**9}, 0.5))
+    data = drawn_pictures("train", 9)
+    for arguments in (["--attributes"], ["--attributes", "--set", 'ATTRIBUTES=["pattern: dots"]'], []):
+        take_batch_size(options_of("--batch-size", "auto", *arguments), data)
+    assert [config.ATTRIBUTES for config in asked[1:]] == [["pattern: dots"], None]
+    assert asked[0].ATTRIBUTES == learned_attributes(data)["ATTRIBUTES"] and len(asked[0].ATTRIBUTE_PAIRS) == 9
+    assert "Attributes:" not in capsys.readouterr().out
 
 
 def test_a_batch_size_of_auto_beside_a_number_is_refused():
