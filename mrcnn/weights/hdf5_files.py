@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -48,8 +49,8 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
     """A file that h5py has opened to read, once it is known to be sound.
 
     Raises:
-        CheckpointError: it is missing, damaged, no HDF5 file, or of a kind that weights never are; also in place of the
-            errors of h5py within the block.
+        CheckpointError: it is missing, a folder, damaged, no HDF5 file, or of a kind that weights never are; also in
+            place of the errors of h5py within the block.
     """
     if not os.path.exists(path):
         raise CheckpointError(f"Weight file {path} does not exist: {remedy_beside(path, 'correct the path')}.")
@@ -75,10 +76,16 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
 def check_hdf5(path: str | os.PathLike) -> None:
     """Raise CheckpointError if a file is not what its checksum says, or, where it has none, if reading it is unsafe."""
     try:
+        if os.path.isdir(path):
+            checkpoints = [name for name in os.listdir(path) if re.fullmatch(r".+_\d{4}\.h5", name)]
+            last = max(checkpoints, key=lambda name: name[-len("0000.h5"):], default=None)
+            meant = f"its last checkpoint, {os.path.join(path, last)}" if last else "a checkpoint in it, NAME_0001.h5"
+            raise CheckpointError(f"{path} is a folder: give {meant}.")
         status = os.stat(path)
+        fault = _fault(os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot read the weights ({error.strerror}): check the path.") from error
-    fault = _fault(os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
+        raise CheckpointError(f"{path}: cannot read the weights ({error.strerror or error}): check the path and "
+                              "rights.") from error
     if fault:
         raise CheckpointError(f"{path}: {fault.rstrip('.')}: use another checkpoint.")
 

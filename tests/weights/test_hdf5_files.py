@@ -62,6 +62,25 @@ def test_a_file_changed_with_h5py_loses_its_checksum_and_is_read(tmp_path):
     assert read_layers(path)["conv1"]["kernel"][0, 0] == 9
 
 
+def test_a_folder_and_what_may_not_be_read_are_told(tmp_path, monkeypatch):
+    folder = tmp_path / "tiny20261130T0900"
+    folder.mkdir()
+    for read in (read_layers, read_attributes, read_state):
+        with pytest.raises(CheckpointError, match="T0900 is a folder: give a checkpoint in it, NAME_0001.h5"):
+            read(folder)
+    for name in ("mask_rcnn_tiny_0002.h5", "mask_rcnn_tiny_0010.h5", "mask_rcnn_tiny_0010.state.h5", "tiny_best.h5"):
+        written(folder / name)
+    with pytest.raises(CheckpointError, match="is a folder: give its last checkpoint, .*/mask_rcnn_tiny_0010.h5"):
+        read_layers(folder)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(hdf5_files, "_fault", refuse)
+    with pytest.raises(CheckpointError, match=r"_0002.h5: cannot read the weights \(Permission denied\): check"):
+        read_layers(folder / "mask_rcnn_tiny_0002.h5")
+
+
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
 def test_a_file_cut_short_is_refused(tmp_path, share):
     path = written(tmp_path / "a.h5")
