@@ -271,7 +271,7 @@ class Segmenter(Predictor, Trainable):
         Args:
             filepath: .h5 file, or a foreign one that the network knows (`read_weights`).
             by_name: load the layers that the file has, instead of requiring all of them.
-            exclude: names of layers to leave as they are, or one name; implies by_name.
+            exclude: names of layers, or of groups as rpn_model, to leave as they are, or one name; implies by_name.
 
         Returns:
             What was loaded, and what is missing; it is printed too.

@@ -16,8 +16,13 @@ ATTRIBUTE_LAYERS = (  # the attribute head's with weights; the shape of the last
     "mrcnn_attribute_pattern1", "mrcnn_attribute_pattern2", "mrcnn_attribute_pattern3",
     "mrcnn_attribute_fc1", "mrcnn_attribute",
 )
-
-
+WEIGHTLESS = frozenset(  # layers of Matterport's networks that hold no weights: its scripts name some in exclude=
+    "ROI anchors fpn_p2add fpn_p3add fpn_p3upsampled fpn_p4add fpn_p4upsampled fpn_p5upsampled fpn_p6 "
+    "input_anchors input_gt_boxes input_gt_class_ids input_gt_masks input_image input_image_meta input_roi "
+    "input_rpn_bbox input_rpn_feature_map input_rpn_match mrcnn_bbox mrcnn_bbox_loss mrcnn_class mrcnn_class_loss "
+    "mrcnn_detection mrcnn_mask_loss output_rois pool_squeeze proposal_targets roi_align_classifier roi_align_mask "
+    "rpn_bbox rpn_bbox_loss rpn_class rpn_class_logits rpn_class_loss rpn_class_xxx".split()
+)
 FURTHER_STAGES = 2, 3  # of a cascade of box heads
 STAGE = re.compile(r"(mrcnn_class|mrcnn_bbox)_stage(\d)(.*)")
 

@@ -16,12 +16,12 @@ import numpy as np
 from mrcnn.errors import CheckpointError
 from mrcnn.network.layer_names import counted_name
 from mrcnn.network.layout import layout_of
+from mrcnn.network.mask_rcnn_layout import WEIGHTLESS
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_json, read_number, read_text, whole_hdf5, write_text
 
 DEFAULT_ARCHITECTURE = "mask-rcnn"  # the architecture of files that name none: there was no other
 STATE_ENDING = ".state.h5"  # of the training state beside a checkpoint, which `mrcnn.training.state` writes
 FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
-WEIGHTLESS = ("mrcnn_bbox", "mrcnn_class", "rpn_bbox", "rpn_class")  # of Matterport's network, in lists of exclude=
 UNNAMED = r"variable(?:_(\d+))?"  # a weight that its layer gives no name, as Keras counts them over the whole process
 
 
@@ -124,7 +124,7 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
         path: of the file.
         model: Keras model, whose layers have the names of the file.
         by_name: layers that only one side has are left alone; otherwise they are an error.
-        exclude: names of layers to leave alone, or one name.
+        exclude: names of layers to leave alone, or one name; that of a group, rpn_model, stands for all of its layers.
         stored: {layer: {weight name: array}} of the file, where it is not HDF5.
         fitting: layers of other shapes are left alone; otherwise they are an error.
         begin: a training begins with the file: layers that it lacks begin as the layout says (`Layout.begins_as`), as
@@ -137,12 +137,10 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
         CheckpointError: if the file is unreadable, a shape differs (not fitting), a weight holds NaN, nothing matched,
             layers are missing on either side (not by_name), or neither side has a name of `exclude`.
     """
-    exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
     layers, layout = weighted_layers(model), layout_of(model)
     stored = _by_name(read_layers(path) if stored is None else stored, layers)
-    _check_excluded(path, exclude, {*layers, *stored, *(layer.name for layer in model.layers), *layout.class_layers,
-                                    *WEIGHTLESS})
-    report = LoadReport([], [], sorted(set(stored) - set(layers)), sorted(set(exclude) & set(stored)))
+    exclude = _excluded(path, exclude, {*layers, *stored}, model)
+    report = LoadReport([], [], sorted(set(stored) - set(layers)), sorted(exclude & set(stored)))
     values, mismatched = [], {}
     for name, layer in layers.items():
         if name in exclude:
@@ -162,7 +160,7 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
             else:
                 mismatched[name] = error
     _refuse_mismatched(path, mismatched, stored, report)
-    if not by_name and (report.missing or set(report.unused) - set(exclude)):
+    if not by_name and (report.missing or set(report.unused) - exclude):
         raise CheckpointError(
             f"{path} is of another architecture: {report}. Set BACKBONE, NORM and the parts that not all have "
             "(MASK_HEAD, CASCADE_IOUS) as in the run that wrote it, or pass by_name=True to load what matches; a new "
@@ -173,14 +171,23 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
     return report
 
 
-def _check_excluded(path, exclude, known):
-    """Refuse names that neither the network nor the file has: what was to be left alone would be overwritten."""
-    unknown = [str(name) for name in exclude if name not in known]
+def _excluded(path, exclude, weighted, model):
+    """The layers that `exclude` names, itself included: those of a group, as Matterport's rpn_model, by that too.
+
+    Raises CheckpointError for names that neither the network nor the file has: what was to be left alone would be
+    overwritten.
+    """
+    exclude = {exclude} if isinstance(exclude, str) else set(exclude or ())
+    layout = layout_of(model)
+    groups = {name: layout.group_of(name) for name in weighted}
+    known = {*weighted, *groups.values(), *(layer.name for layer in model.layers), *layout.class_layers, *WEIGHTLESS}
+    unknown = sorted(str(name) for name in exclude if name not in known)
     if unknown:
         near = {name: difflib.get_close_matches(name, sorted(known), 2) for name in unknown}
         told = ", ".join(f"{name!r}" + (f" (near: {', '.join(near[name])})" if near[name] else "") for name in unknown)
         raise CheckpointError(f"exclude= names no layer of this network or of {path}: {told}. It takes whole names, "
                               "not patterns; model.training_model.layers has them.")
+    return exclude | {name for name, group in groups.items() if group in exclude}
 
 
 def _refuse_mismatched(path, mismatched, stored, report):

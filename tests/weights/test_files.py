@@ -140,6 +140,16 @@ def test_excluded_names_have_to_be_layers(model, saved):
         with pytest.raises(CheckpointError, match="exclude= names no layer of .*'mrcnn_(clas_|[.][*])"):
             weights.load_weights(saved, kept, by_name=True, exclude=wrong)
     weights.load_weights(saved, kept, by_name=True, exclude=["mrcnn_bbox", "fpn_p2"])  # Matterport's, without weights
+    # By the name of their group, as Matterport's scripts have it, beside other layers of its own without weights.
+    before = values(kept)
+    for variable in model.get_layer("rpn_conv_shared").weights:
+        variable.assign(np.asarray(variable) + 1)
+    weights.write_weights(saved, model)
+    report = weights.load_weights(saved, kept, by_name=True, exclude=["rpn_model", "ROI", "input_image", "output_rois"])
+    assert report.excluded == ["rpn_bbox_pred", "rpn_class_raw", "rpn_conv_shared"]
+    assert all(np.array_equal(before[key], value) for key, value in values(kept).items() if "rpn_" in key)
+    with pytest.raises(CheckpointError, match="'rpn_modle' .near: rpn_model"):
+        weights.load_weights(saved, kept, by_name=True, exclude=["rpn_modle"])
 
 
 def test_other_classes_need_their_layers_excluded(saved):
