@@ -17,12 +17,14 @@ class Layout:
         answer_layers: names of further layers that others only read: of boxes, and of masks and scores that do not
             follow from the classes, with what measures colours before them. Quantised files leave these and
             `class_layers` in float32.
+        told_by: {layer: another one of as many anchors}, where the sizes of the first alone may fit a file of others.
         parts: {part of the network: how the names of its layers begin}, for reports; a head that fits none is "other".
     """
 
     heads: str = r"(?!)"  # matches nothing
     class_layers: tuple = ()
     answer_layers: tuple = ()
+    told_by: dict = dataclasses.field(default_factory=dict)
     parts: dict = dataclasses.field(default_factory=dict)
 
     def is_head(self, layer: str) -> bool:

@@ -73,6 +73,7 @@ MASK_RCNN = MaskRCNNLayout(
     class_layers=("mrcnn_class_logits", "mrcnn_bbox_fc", "mrcnn_bbox", "mrcnn_mask", "mrcnn_mask_point", *(
         name for stage in FURTHER_STAGES for name in map("{}_{}".format, names_of_stage(stage), ("logits", "fc")))),
     answer_layers=("rpn_class_raw", "rpn_bbox_pred", *ATTRIBUTE_LAYERS, "mrcnn_attribute_colours"),
+    told_by={"rpn_class_raw": "rpn_bbox_pred"},  # one score an anchor, or two
     parts={
         "proposal head": ("rpn_",),
         "box head": ("mrcnn_class", "mrcnn_bbox"),

@@ -32,6 +32,7 @@ LAYOUT = Layout(
     heads=r"(yolact_.*)|(fpn_.*)",
     class_layers=("yolact_class", "yolact_semantic"),
     answer_layers=("yolact_bbox", "yolact_coefficients", "yolact_prototypes"),
+    told_by={"yolact_class": "yolact_bbox", "yolact_coefficients": "yolact_bbox"},
     parts={"prototype branch": ("yolact_prototype",), "prediction head": ("yolact_",), "pyramid": ("fpn_",)},
 )
 

@@ -152,7 +152,9 @@ def load_weights(path: str | os.PathLike, model: object, by_name: bool = False, 
             report.missing.append(name)
             continue
         try:
-            values += _matched(path, layer, source, stored[source], layout, factor)
+            matched = _matched(path, layer, source, stored[source], layout, factor)
+            _check_beside(path, source, stored, layers, layout)
+            values += matched
             (report.loaded if source == name else report.copied).append(name)
         except CheckpointError as error:
             if fitting and isinstance(error, _Mismatch):
@@ -232,6 +234,23 @@ def _matched(path, layer, name, stored, layout, factor):
             raise CheckpointError(f"{path}: {name}/{weight} holds NaN or infinity: use an earlier checkpoint.")
         matched.append((variable, value if factor == 1 else factor * value))
     return matched
+
+
+def _check_beside(path, name, stored, layers, layout):
+    """Raise _Mismatch for a layer that fits by chance, where the one that tells does not."""
+    other = layout.told_by.get(name)
+    if other not in layers or other not in stored:
+        return
+    theirs, own = ({np.shape(array)[-1:] for array in arrays} for arrays in (
+        stored[other].values(), layers[other].weights))
+    if theirs != own:
+        raise _Mismatch(f"{path}: {name} is of other anchors, as {other} tells, whose last side is {_side(theirs)} in "
+                        f"the file and {_side(own)} in the network: set the anchors as in the run that wrote it, or "
+                        f"exclude {name} and {other}.")
+
+
+def _side(ends):
+    return " or ".join(str(*end) for end in sorted(ends))
 
 
 class KerasLayers(dict):

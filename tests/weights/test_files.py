@@ -9,6 +9,7 @@ from tiny import TinyConfig
 
 from mrcnn.errors import CheckpointError, DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
+from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.weights import files as weights
 
 
@@ -260,3 +261,28 @@ def test_a_training_state_is_no_checkpoint_and_the_one_beside_it_is_named(tmp_pa
     (tmp_path / "x_0001.h5").write_bytes(b"")
     with pytest.raises(CheckpointError, match="state of the optimizer beside .*: give .*/x_0001.h5"):
         weights.settings_of(path)
+
+
+def proposals(anchors, scores=1):
+    """The last two layers of a proposal head."""
+    cells = keras.Input((1, 1, 4))
+    model = keras.Model(cells, [keras.layers.Conv2D(count * anchors, 1, name=name)(cells)
+                                for name, count in (("rpn_class_raw", scores), ("rpn_bbox_pred", 4))])
+    model.layout = MASK_RCNN
+    return model
+
+
+@pytest.mark.parametrize("written, own", [((6, 1), (3, 1)), ((3, 2), (6, 1)), ((6, 1), (3, 2))])
+def test_scores_of_other_anchors_are_no_pairs_though_they_are_as_many(written, own, tmp_path):
+    path = str(tmp_path / "w.h5")
+    weights.write_weights(path, proposals(*written))
+    model = proposals(*own)
+    before = values(model)
+    with pytest.raises(CheckpointError, match="rpn_class_raw is of other anchors, as rpn_bbox_pred tells"):
+        weights.load_weights(path, model, by_name=True, exclude=["rpn_bbox_pred"])
+    with pytest.raises(CheckpointError, match="none of its 2 layers"):
+        weights.load_weights(path, model, by_name=True, fitting=True)
+    for name, value in values(model).items():
+        np.testing.assert_array_equal(value, before[name])
+    weights.write_weights(path, proposals(3, 2))  # Matterport's
+    assert not weights.load_weights(path, proposals(3, 1)).missing
