@@ -32,7 +32,7 @@ from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
-from mrcnn.weights.trained_with import told_of_settings
+from mrcnn.weights.trained_with import settings_by_layers, told_of_settings
 
 Own = TypeVar("Own", bound="Segmenter")
 
@@ -283,8 +283,8 @@ class Segmenter(Predictor, Trainable):
         attributes = weights.read_attributes(filepath)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
-            for line in told_of_settings(filepath, self.settings_in(filepath), self.config,
-                                         report.loaded if exclude else None):
+            taken = report.loaded if exclude or report.missing else None
+            for line in told_of_settings(filepath, self.settings_in(filepath), self.config, taken):
                 print(line)
         if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
@@ -337,7 +337,7 @@ class Segmenter(Predictor, Trainable):
         Returns:
             {name: value}; None: none are known.
         """
-        return weights.read_attributes(path)["config"]
+        return weights.read_attributes(path)["config"] or settings_by_layers(path, self.config)
 
     def _in_force(self):
         """What a user has to know of settings that a foreign file does not tell."""

@@ -211,13 +211,15 @@ class _Mismatch(CheckpointError):
 
 def _matched(path, layer, name, stored, layout, factor):
     """[(variable, value)] of one layer, checked; its name is that in the file, by which its weights count so often."""
-    matched = []
-    for weight, variable in zip(weight_names(layer), layer.weights):
-        if weight not in stored:
-            raise _Mismatch(
-                f"{path}: layer {name} has {', '.join(stored)} where this network has {weight} too: "
-                "set NORM as in the run that wrote it, or exclude the layer."
-            )
+    matched, own = [], weight_names(layer)
+    lacking = [weight for weight in own if weight not in stored]
+    if lacking or len(stored) > len(own):
+        here = f"{', '.join(lacking)} too" if lacking else f"{', '.join(own)} alone"
+        raise _Mismatch(
+            f"{path}: layer {name} has {', '.join(map(str, stored))} where this network has {here}: set its norm "
+            "(NORM, HEAD_NORM, YOLACT_HEAD_NORM) as in the run that wrote it, or exclude the layer, which starts anew."
+        )
+    for weight, variable in zip(own, layer.weights):
         value = layout.from_file(name, stored[weight], tuple(variable.shape))
         if value.shape != tuple(variable.shape):
             remedy = (
@@ -293,10 +295,16 @@ def _number_of(name):
     return int(name.rpartition("_")[2]) if name.rpartition("_")[2].isdecimal() else 0
 
 
+def _keras_root(file):
+    """The group in which Keras 3 keeps the layers of an open file; None if it did not write it."""
+    roots = [name for name in ("layers", "_layer_checkpoint_dependencies") if name in file]
+    return roots[0] if roots and "layer_names" not in file.attrs else None
+
+
 def _keras_layers(path, file):
     """The KerasLayers of an open file; None if Keras 3 did not write it."""
-    root = next((name for name in ("layers", "_layer_checkpoint_dependencies") if name in file), None)
-    if root is None or "layer_names" in file.attrs:
+    root = _keras_root(file)
+    if root is None:
         return None
     layers = KerasLayers()
     for key, array in arrays_in(file, root):
@@ -324,18 +332,31 @@ def read_layers(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
         of_keras = _keras_layers(path, file)
         if of_keras:
             return of_keras
-        # A whole Keras model has the optimizer's variables beside these, under the same names.
-        for key, array in arrays_in(file, "model_weights"):
-            parts = key.split("/")
-            if len(parts) < 2 or array.dtype.kind not in "fiu":
-                continue
-            layer, weight = parts[-2], parts[-1].split(":")[0]
+        for layer, weight, array in _named_arrays(file):
             if weight in layers.setdefault(layer, {}):
                 raise CheckpointError(f"{path} holds {layer}/{weight} twice: it is of several networks.")
             layers[layer][weight] = array[()]
     if not layers:
         raise CheckpointError(f"{path} holds no weights.")
     return layers
+
+
+def _named_arrays(file):
+    """Yield (layer, weight, h5py.Dataset) of an open file in Matterport's form, whichever groups it nests them in."""
+    # A whole Keras model has the optimizer's variables beside these, under the same names.
+    for key, array in arrays_in(file, "model_weights"):
+        parts = key.split("/")
+        if len(parts) > 1 and array.dtype.kind in "fiu":
+            yield parts[-2], parts[-1].split(":")[0], array
+
+
+def names_in(path: str | os.PathLike) -> dict[str, set[str]]:
+    """{layer: names of its weights} of an HDF5 file as `read_layers` finds them; none of one that Keras 3 wrote."""
+    names = {}
+    with open_hdf5(path) as file:
+        for layer, weight, _ in [] if _keras_root(file) else _named_arrays(file):
+            names.setdefault(layer, set()).add(weight)
+    return names
 
 
 def read_attributes(path: str | os.PathLike) -> dict:

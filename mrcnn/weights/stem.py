@@ -65,13 +65,13 @@ def told_of_mean_pixel(path: str | os.PathLike, written: dict | None, config: Se
 
     Args:
         path: of the file.
-        written: settings that it carries. Of those that carry none only Matterport's COCO model is known.
+        written: settings of it that are known. Of those without MEAN_PIXEL only Matterport's COCO model is known.
         config: settings of the network that takes the weights.
 
     Returns:
         One line, or none.
     """
-    if written is None and os.path.basename(path) != COCO_FILE:
+    if "MEAN_PIXEL" not in (written or {}) and os.path.basename(path) != COCO_FILE:
         return []
     theirs, own = (",".join(f"{value:g}" for value in mean) for mean in (
         (written or {}).get("MEAN_PIXEL", Config.MEAN_PIXEL), config.MEAN_PIXEL))

@@ -1,6 +1,7 @@
 """The settings that weights were trained with, against those that they are run or trained on with: what is told."""
 
 import os
+import re
 from collections.abc import Sequence
 
 from mrcnn.config import RULES, Settings
@@ -8,6 +9,8 @@ from mrcnn.config_rules import PASSED_OVER, in_short
 from mrcnn.config_unused import unused
 from mrcnn.config_uses import DETECTION, LABELS, USES, VIEWS
 from mrcnn.config_yolact import YolactSettings, scales_before, scales_on
+from mrcnn.network.backbones import RESNET_BLOCKS
+from mrcnn.weights.files import is_foreign, names_in
 from mrcnn.weights.stem import told_of_mean_pixel
 
 # They say what the numbers of a network stand for: the weights fit others too, and then mean something else.
@@ -26,6 +29,10 @@ LAYERS = {
     **dict.fromkeys(("MASK_POOL_SIZE", "MASK_SHAPE"), ("mrcnn_mask_conv",)),
     "BBOX_STD_DEV": ("mrcnn_bbox", "yolact_bbox"),
     "BACKBONE": ("res",),
+    "NORM": ("res", "bn", "conv", "lite_"),
+    "HEAD_NORM": ("mrcnn_class", "mrcnn_mask", "aspp_", "auxiliary_", "label_conv", "encoder_", "decoder_", "skip_"),
+    "YOLACT_HEAD_NORM": ("yolact_shared", "yolact_prototype_conv"),
+    **dict.fromkeys(("ATTRIBUTES", "ATTRIBUTE_PAIRS"), ("mrcnn_attribute_fc",)),
     "ATROUS_RATES": ("aspp_atrous",),
     "GEOMETRY": ("rpn_", "mrcnn_"),
 }
@@ -35,6 +42,29 @@ OUTSIDE_TRAINING = {name for name, use in USES.items() if use in (VIEWS, DETECTI
     "POST_NMS_ROIS_INFERENCE POINT_HEAD_SUBDIVISIONS POINT_HEAD_INFERENCE_POINTS "
     "MEAN_PIXEL".split()  # which is told at loading
 )
+
+
+def settings_by_layers(path: str | os.PathLike, config: Settings) -> dict | None:
+    """The settings that the names of a file's layers tell of, of one in Matterport's form that carries none.
+
+    Args:
+        path: of the file; PyTorch's tell nothing.
+        config: settings of the network that takes the weights.
+
+    Returns:
+        NORM and HEAD_NORM, and BACKBONE of a ResNet, which in such files has Matterport's strides, unless the network's
+        is a function, of which nothing is known; None: none is known.
+    """
+    names, known = {} if is_foreign(path) else names_in(path), {}
+    for setting, layers in (("NORM", r"bn.*"), ("HEAD_NORM", r"mrcnn_(class|mask)_bn\d")):
+        if any("moving_mean" in weights for layer, weights in names.items() if re.fullmatch(layers, layer)):
+            known[setting] = "batch"
+    blocks = tuple(sum(bool(re.fullmatch(rf"res{stage}[a-z]\d*_branch2b", name)) for name in names)
+                   for stage in (2, 3, 4, 5))
+    backbone = next((backbone for backbone, each in RESNET_BLOCKS.items() if each == blocks), None)
+    if backbone and not callable(config.BACKBONE):
+        known["BACKBONE"] = backbone
+    return known or None
 
 
 def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings,

@@ -211,6 +211,26 @@ def test_a_resnet50_takes_what_fits_of_cocos_resnet101(tmp_path, capsys):
         assert not (np.asarray(layers[name].weights[0]) == 0.25).all()
 
 
+def test_norms_of_another_kind_start_anew_from_a_file_of_matterports(tmp_path, capsys):
+    options = fashion.build_parser().parse_args(["train", "--logs", str(tmp_path)])
+    model = MaskRCNN("training", TinyConfig(NORM="batch", HEAD_NORM="group"), str(tmp_path))
+    path, norms = str(tmp_path / "balloon.h5"), [f"mrcnn_mask_bn{index}" for index in (1, 2, 3, 4)]
+    with h5py.File(path, "w") as file:
+        file["mrcnn_mask_conv1/mrcnn_mask_conv1/kernel:0"] = np.full((3, 3, 16, 16), 0.25, "float32")
+        file["mrcnn_mask_conv1/mrcnn_mask_conv1/bias:0"] = np.zeros(16, "float32")
+        for name in norms:
+            for weight in ("gamma", "beta", "moving_mean", "moving_variance"):
+                file[f"{name}/{name}/{weight}:0"] = np.full(16, 0.25, "float32")
+    fashion_runs.load_pretrained(model, path, options, SimpleNamespace(class_names=["BG", "hat", "coat", "shoe"]))
+    told = capsys.readouterr().out
+    assert "1 layers loaded" in told and f"4 mismatched ({', '.join(norms)})" in told
+    assert "balloon.h5 was trained with HEAD_NORM=batch, and is run with HEAD_NORM=group: " in told
+    with pytest.raises(CheckpointError, match="mrcnn_mask_bn1 has .* set its norm .*3 more mismatched"):
+        model.load_weights(path, by_name=True)
+    model.load_weights(path, exclude=norms)
+    assert "was trained with HEAD_NORM=batch, and is run with HEAD_NORM=group: " in capsys.readouterr().out
+
+
 def test_a_cascade_begins_with_the_box_head_of_a_plain_run(tmp_path, capsys):
     options = fashion.build_parser().parse_args(["train", "--logs", str(tmp_path)])
     names = ["BG", "hat", "coat", "shoe"]

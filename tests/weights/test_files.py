@@ -8,6 +8,7 @@ from full_disk import full_disk
 from tiny import TinyConfig
 
 from mrcnn.errors import CheckpointError, DataError
+from mrcnn.network.backbones import normalisation
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.network.mask_rcnn_layout import MASK_RCNN
 from mrcnn.weights import files as weights
@@ -261,6 +262,30 @@ def test_a_training_state_is_no_checkpoint_and_the_one_beside_it_is_named(tmp_pa
     (tmp_path / "x_0001.h5").write_bytes(b"")
     with pytest.raises(CheckpointError, match="state of the optimizer beside .*: give .*/x_0001.h5"):
         weights.settings_of(path)
+
+
+def normed(norm, bias=True):
+    """A convolution with a norm."""
+    convolution = keras.layers.Conv2D(16, 1, use_bias=bias, name="mrcnn_mask_conv1")
+    return keras.Sequential([keras.Input((2, 2, 16)), convolution, normalisation(norm, None, "mrcnn_mask_bn1")])
+
+
+def test_weights_that_the_network_has_no_place_for_are_not_dropped_in_silence(tmp_path):
+    path, grouped = str(tmp_path / "w.h5"), normed("group")
+    weights.write_weights(path, normed("batch"))
+    before = values(grouped)
+    for options in ({}, {"by_name": True}):
+        with pytest.raises(CheckpointError, match="mrcnn_mask_bn1 has .*moving_mean.*gamma, beta alone.*HEAD_NORM"):
+            weights.load_weights(path, grouped, **options)
+    for name, value in values(grouped).items():
+        np.testing.assert_array_equal(value, before[name])
+    report = weights.load_weights(path, grouped, by_name=True, fitting=True)
+    assert (report.loaded, report.mismatched) == (["mrcnn_mask_conv1"], ["mrcnn_mask_bn1"])
+    assert "1 mismatched (mrcnn_mask_bn1)" in str(report)
+    report = weights.load_weights(path, grouped, by_name=True, exclude=["mrcnn_mask_bn1"])
+    assert (report.loaded, report.excluded) == (["mrcnn_mask_conv1"], ["mrcnn_mask_bn1"])
+    with pytest.raises(CheckpointError, match="mrcnn_mask_conv1 has bias, kernel where this network has kernel alone"):
+        weights.load_weights(path, normed("batch", bias=False), by_name=True)
 
 
 def proposals(anchors, scores=1):

@@ -1,14 +1,18 @@
+import h5py
+import numpy as np
 import pytest
 
 from mrcnn.config import Config
 from mrcnn.config_pixels import DeepLabSettings, U2NetSettings
 from mrcnn.config_rules import RULES
 from mrcnn.config_yolact import YolactSettings
+from mrcnn.network.backbones import RESNET_BLOCKS
 from mrcnn.weights.trained_with import (
     LAYERS,
     OUTSIDE_TRAINING,
     READING,
     told_of_anchors,
+    settings_by_layers,
     told_of_changes,
     told_of_settings,
 )
@@ -54,6 +58,11 @@ def test_weights_that_are_read_otherwise_are_told_in_one_line(settings, given):
     (YolactSettings, {"YOLACT_ANCHOR_RATIOS": [1, 2, 3]}, "yolact_shared", "yolact_prototype_conv1"),
     (DeepLabSettings, {"ATROUS_RATES": (1, 2, 3)}, "aspp_atrous1", "decoder_conv1"),
     (Config, {"BACKBONE": "resnet50_v1_5"}, "res3a_branch2a", "fpn_p2"),
+    (Config, {"HEAD_NORM": "group"}, "mrcnn_mask_conv1", "rpn_conv_shared"),
+    (YolactSettings, {"NORM": "group"}, "res3a_branch2a", "fpn_p2"),
+    (DeepLabSettings, {"HEAD_NORM": "batch"}, "aspp_project", "res3a_branch2a"),
+    (YolactSettings, {"YOLACT_HEAD_NORM": "none"}, "yolact_prototype_conv1", "yolact_bbox"),
+    (Config, {"ATTRIBUTES": ["long"]}, "mrcnn_attribute_fc1", "mrcnn_mask_conv1"),
 ])
 def test_of_layers_that_are_loaded_without_the_rest_what_they_read_is_told(settings, given, layer, other):
     written, (name,) = settings().to_dict(), given
@@ -110,3 +119,28 @@ def test_settings_that_a_training_goes_on_with_are_told():
 def test_what_is_the_machines_or_of_detection_alone_is_not_told():
     config = Config(NAME="b", WORKERS=9, GPU_COUNT=2, IMAGES_PER_GPU=1, TEST_FLIP=True, DETECTION_MIN_CONFIDENCE=0.1)
     assert told_of_changes(Config().to_dict(), config) == []
+
+
+def names_written(path, *layers):
+    """A file in Matterport's form without settings, of layers ("name/weight")."""
+    with h5py.File(path, "w") as file:
+        for layer in layers:
+            file[f"{layer.partition('/')[0]}/{layer}:0"] = np.zeros(2, "float32")
+    return str(path)
+
+
+def test_layers_of_a_file_without_settings_tell_some(tmp_path):
+    blocks = [f"res{stage}{chr(97 + block)}_branch2b/kernel" for stage, count in enumerate(RESNET_BLOCKS["resnet50"], 2)
+              for block in range(count)]
+    path = names_written(tmp_path / "a.h5", "bn_conv1/moving_mean", "mrcnn_class_bn1/moving_mean", *blocks)
+    known = {"NORM": "batch", "HEAD_NORM": "batch", "BACKBONE": "resnet50"}
+    assert settings_by_layers(path, Config()) == known
+    (line,) = told_of_settings(path, known, Config(BACKBONE="resnet50_v1_5", HEAD_NORM="group"))
+    assert "with BACKBONE=resnet50, HEAD_NORM=batch, and is run with BACKBONE=resnet50_v1_5, HEAD_NORM=group" in line
+    assert told_of_settings(path, known, Config(BACKBONE="resnet50", MEAN_PIXEL=[1, 2, 3])) == []  # which is not known
+    assert "BACKBONE" not in settings_by_layers(path, Config(BACKBONE=len))
+    path = names_written(tmp_path / "b.h5", "bn_conv1/gamma", "mrcnn_class_bn1/gamma", *blocks[1:])
+    assert settings_by_layers(path, Config()) is settings_by_layers("a.pth", Config()) is None
+    with h5py.File(path, "w") as file:  # Keras' own, which may be of any network here
+        file["layers/bn_conv1/vars/0"] = np.zeros(2, "float32")
+    assert settings_by_layers(path, Config()) is None
