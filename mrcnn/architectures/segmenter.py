@@ -32,7 +32,7 @@ from mrcnn.training import state
 from mrcnn.training.devices import devices_for
 from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder
 from mrcnn.weights import files as weights
-from mrcnn.weights.trained_with import settings_by_layers, told_of_settings
+from mrcnn.weights.trained_with import readable, settings_by_layers, told_of_settings
 
 Own = TypeVar("Own", bound="Segmenter")
 
@@ -279,20 +279,19 @@ class Segmenter(Predictor, Trainable):
         Raises:
             CheckpointError: the file cannot be read or does not fit; the network is then as it was.
         """
+        attributes, written, run = weights.read_attributes(filepath), self.settings_in(filepath), folder_of(filepath)
+        stored = state.read_state(state.state_path(filepath)) if not exclude and run and run[2] else None
         report = self.take_weights(filepath, by_name or bool(exclude), exclude or ())
-        attributes = weights.read_attributes(filepath)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
             taken = report.loaded if exclude or report.missing else None
-            for line in told_of_settings(filepath, self.settings_in(filepath), self.config, taken):
+            for line in told_of_settings(filepath, written, self.config, taken):
                 print(line)
         if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
         self.set_log_dir(filepath)
-        self._state, self._settings_before = None, attributes["config"]
-        if not exclude and self.epoch:
-            stored = state.read_state(state.state_path(filepath))
-            self._state = stored if stored and stored["epoch"] == self.epoch else None
+        self._state = stored if stored and stored["epoch"] == self.epoch else None
+        self._settings_before, _ = readable(attributes["config"], self.config)
         self.stage = self._state["stage"] if self._state else None
         return report
 

@@ -9,6 +9,7 @@ from mrcnn.config_rules import PASSED_OVER, in_short
 from mrcnn.config_unused import unused
 from mrcnn.config_uses import DETECTION, LABELS, USES, VIEWS
 from mrcnn.config_yolact import YolactSettings, scales_before, scales_on
+from mrcnn.errors import ConfigError
 from mrcnn.network.backbones import RESNET_BLOCKS
 from mrcnn.weights.files import is_foreign, names_in
 from mrcnn.weights.stem import told_of_mean_pixel
@@ -67,6 +68,26 @@ def settings_by_layers(path: str | os.PathLike, config: Settings) -> dict | None
     return known or None
 
 
+def readable(written: dict | None, config: Settings) -> tuple[dict | None, dict]:
+    """The settings that a file carries, and those among them that no setting of that name can be.
+
+    Args:
+        written: {name: value} of the file; None: it carries none.
+        config: settings of the network that takes the weights.
+
+    Returns:
+        ({name: value} of the others, or None; {name: value} of those).
+    """
+    odd = {}
+    for name, value in (written or {}).items():
+        try:
+            if not (isinstance(value, str) and config._stays(name, value)):  # names of functions
+                config._checked(name, value)
+        except ConfigError:
+            odd[name] = value
+    return written and {name: value for name, value in written.items() if name not in odd}, odd
+
+
 def told_of_settings(path: str | os.PathLike, written: dict | None, config: Settings,
                      loaded: Sequence[str] | None = None) -> list[str]:
     """Tell of settings that weights were not trained with, and that change what they stand for.
@@ -78,8 +99,9 @@ def told_of_settings(path: str | os.PathLike, written: dict | None, config: Sett
         loaded: names of the layers that it takes, where it leaves out some; None: it takes all.
 
     Returns:
-        A line of MEAN_PIXEL, and one of all others; none where nothing differs.
+        A line of MEAN_PIXEL, one of all others, and one of what cannot be read; none where nothing differs.
     """
+    written, odd = readable(written, config)
     told = told_of_mean_pixel(path, written, config)
     changed = {name: pair for name, pair in _changes(written, config).items()
                if name in READING and (loaded is None or _any_of(loaded, LAYERS.get(name, ())))}
@@ -88,6 +110,10 @@ def told_of_settings(path: str | os.PathLike, written: dict | None, config: Sett
         them = "it" if len(changed) == 1 else "them"
         told.append(f"{path} was trained with {theirs}, and is run with {own}: its weights now stand for something "
                     f"else. Leave {them} out, or train on with {them}.")
+    if odd:
+        listed = ", ".join(f"{name}={in_short(value)}" for name, value in odd.items())
+        told.append(f"{path} carries settings that cannot be: {listed}. They are not compared: check that this network "
+                    "has what its weights were trained with.")
     return told
 
 
@@ -123,7 +149,8 @@ def told_of_changes(written: dict | None, config: Settings) -> list[str]:
     """Tell of settings that a training goes on with and did not have before; `told_of_settings` has told of the others.
 
     Args:
-        written: settings of the checkpoint that it goes on from; None: it carries none, or the training is a new one.
+        written: settings of the checkpoint that it goes on from, as far as they are `readable`; None: it carries none,
+            or the training is a new one.
         config: settings of now.
 
     Returns:

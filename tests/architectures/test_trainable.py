@@ -1,7 +1,9 @@
 """train(): what callbacks of Keras and of a script make of the learning rate, also over an interruption."""
 
+import json
 import os
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.architectures.pixels import UNet
 from mrcnn.architectures.trainable import checked_arguments
-from mrcnn.errors import ConfigError, DataError
+from mrcnn.errors import CheckpointError, ConfigError, DataError
 from mrcnn.training.history import read_history_rows
+from mrcnn.training.state import state_path
 from mrcnn.training.validation import validation_callbacks
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -84,6 +87,33 @@ def test_names_of_classes_come_with_their_layers_alone(tmp_path):
         again = TinySemantic("training", TinySettings(), str(tmp_path))
         again.load_weights(path, exclude=exclude)
         assert again.class_names == names
+
+
+def test_a_checkpoint_of_odd_settings_is_gone_on_from(tmp_path, capsys):
+    data = Squares().load(4)
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    model.train(data, None, RATE, 1, "all")
+    path = model.find_last()
+    written = {**model.config.to_dict(), "MEAN_PIXEL": ["a"], "LOSS_WEIGHTS": 3, "ACCUMULATE_STEPS": "a"}
+    with h5py.File(path, "a") as file:
+        file.attrs["mrcnn_config"] = np.bytes_(json.dumps(written))
+    again = TinySemantic("training", TinySettings(), str(tmp_path))
+    again.load_weights(path)
+    assert "settings that cannot be: ACCUMULATE_STEPS='a', LOSS_WEIGHTS=3, MEAN_PIXEL=['a']" in capsys.readouterr().out
+    again.train(data, None, RATE, 2, "all")
+
+
+def test_a_checkpoint_with_a_damaged_state_leaves_the_network_as_it_was(tmp_path):
+    model = TinySemantic("training", TinySettings(), str(tmp_path))
+    model.train(Squares().load(4), None, RATE, 1, "all")
+    path = model.find_last()
+    with open(state_path(path), "wb") as file:
+        file.write(b"damaged")
+    new = TinySemantic("training", TinySettings(), str(tmp_path))
+    before, folder = new.training_model.get_weights(), new.log_dir
+    with pytest.raises(CheckpointError, match=r"0001\.state\.h5"):
+        new.load_weights(path)
+    assert all(map(np.array_equal, new.training_model.get_weights(), before)) and new.log_dir == folder
 
 
 def test_photos_that_are_validated_with_too_are_told(tmp_path):

@@ -12,6 +12,7 @@ from mrcnn.weights.trained_with import (
     OUTSIDE_TRAINING,
     READING,
     told_of_anchors,
+    readable,
     settings_by_layers,
     told_of_changes,
     told_of_settings,
@@ -144,3 +145,18 @@ def test_layers_of_a_file_without_settings_tell_some(tmp_path):
     with h5py.File(path, "w") as file:  # Keras' own, which may be of any network here
         file["layers/bn_conv1/vars/0"] = np.zeros(2, "float32")
     assert settings_by_layers(path, Config()) is None
+
+
+@pytest.mark.parametrize("odd", [{"LOSS_WEIGHTS": None}, {"LOSS_WEIGHTS": 3}, {"MEAN_PIXEL": ["a"]}, {"MEAN_PIXEL": 3},
+                                 {"MEAN_PIXEL": "abc"}, {"GPU_COUNT": "a", "IMAGES_PER_GPU": None}])
+def test_settings_that_cannot_be_are_told_and_not_compared(odd):
+    written = {**Config().to_dict(), **odd}
+    (line,) = told_of_settings("a.h5", written, Config())
+    assert line.startswith(f"a.h5 carries settings that cannot be: {next(iter(odd))}=") and "\n" not in line
+    known, named = readable(written, Config())
+    assert named == odd and not set(odd) & set(known) and told_of_changes(known, Config()) == []
+    assert readable(None, Config()) == (None, {})
+
+
+def test_names_of_functions_can_be_read():
+    assert readable(Config(BACKBONE=len, COMPUTE_BACKBONE_SHAPE=len).to_dict(), Config())[1] == {}
