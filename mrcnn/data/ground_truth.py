@@ -44,6 +44,7 @@ def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augment
     Returns:
         A dict:
         image: uint8 [h, w, 3]
+        original_shape: int [2]: (H, W) of the photo, pixels
         window: float32 [4] canvas pixels that the photo fills; after an augmentation of masks, the whole canvas
         gt_boxes: float32 [n, 4] canvas pixels
         gt_class_ids: int32 [n], positive for crowds too; gt_crowd: bool [n]
@@ -59,11 +60,12 @@ def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augment
     table = Attributes(config.NUM_CLASSES) if attributes else None
     if others:
         partner_ids = dataset.image_ids if partner_ids is None else partner_ids
-        sample, class_ids = _moved_sample(
-            config, *_moved_objects(dataset, config, image_id, light, others, rng, partner_ids, table)
-        )
+        shape, *moved = _moved_objects(dataset, config, image_id, light, others, rng, partner_ids, table)
+        sample, class_ids = _moved_sample(config, *moved)
     else:
-        sample, class_ids = _placed_sample(config, _load_placed(dataset, config, image_id, light, rng, table))
+        placed = _load_placed(dataset, config, image_id, light, rng, table)
+        shape, (sample, class_ids) = placed.window.original_shape, _placed_sample(config, placed)
+    sample["original_shape"] = np.array(shape)
     if attributes:
         class_ids, sample["gt_attributes"] = table.told(class_ids)
     sample["gt_class_ids"], sample["gt_crowd"] = np.abs(class_ids), class_ids < 0
@@ -185,15 +187,18 @@ def _large_enough(boxes):
 
 
 def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids, table):
-    """(image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N]) after all augmentations of a photo."""
+    """((H, W) of a photo; image uint8 [h, w, 3], masks bool [h, w, N], class ids int32 [N] after all augmentations)."""
+    shapes = {}
 
     def load(image_id):
         placed = _load_placed(dataset, config, image_id, light, rng, table)
+        shapes[image_id] = placed.window.original_shape
         masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
         return placed.canvas, placed.draw.mirror(masks), placed.class_ids
 
-    return augmented(load, dataset, image_id, others, rng, partner_ids,
-                     functools.partial(_mirrored, dataset, config, table))
+    changed = augmented(load, dataset, image_id, others, rng, partner_ids,
+                        functools.partial(_mirrored, dataset, config, table))
+    return shapes[image_id], *changed
 
 
 def augmented(load: Callable, dataset: Dataset, image_id: int, steps: Sequence, rng: np.random.Generator,

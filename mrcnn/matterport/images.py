@@ -3,6 +3,7 @@
 import numpy as np
 
 from mrcnn.config import Settings
+from mrcnn.errors import DataError
 from mrcnn.ops import Tensor
 
 # Where each part of the meta vector lies; what follows are the classes that the photo's source labels, one 0 or 1 each.
@@ -37,7 +38,14 @@ def compose_image_meta(image_id: int, original_image_shape: tuple[int, int, int]
 
     Returns:
         float64 [12 + C], Config.IMAGE_META_SIZE numbers.
+
+    Raises:
+        DataError: a shape is not three numbers.
     """
+    for shape in (original_image_shape, image_shape):
+        if len(shape) != 3:
+            raise DataError(f"compose_image_meta: a shape is {list(shape)}: give (height, width, channels), for a grey "
+                            "photo (height, width, 1).")
     return np.array([image_id, *original_image_shape, *image_shape, *window, scale, *active_class_ids], np.float64)
 
 

@@ -14,7 +14,7 @@ from mrcnn.data.augmenters import horizontal_flip
 from mrcnn.data.batches import Batches, known_sources
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
-from mrcnn.data.images import place_image
+from mrcnn.data.images import planned_window
 from mrcnn.data.masks import mask_boxes, minimize_mask
 from mrcnn.errors import DataError
 from mrcnn.matterport.boxes import compute_backbone_shapes, generate_pyramid_anchors
@@ -54,25 +54,18 @@ def load_image_gt(dataset: Dataset, config: Settings, image_id: int, augment: bo
     kept = np.flatnonzero(boxes[:, 2] > boxes[:, 0])
     boxes, masks = boxes[kept], masks[..., kept]
     class_ids = np.where(sample["gt_crowd"], -sample["gt_class_ids"], sample["gt_class_ids"])[kept].astype(np.int32)
-    shape, scale = _original(dataset, config, image_id)
+    image, shape = sample["image"], sample["original_shape"]
     meta = compose_image_meta(
-        image_id, shape, sample["image"].shape, sample["window"], scale, sample["active_classes"].astype(int)
+        image_id, (*shape, image.shape[2]), image.shape, sample["window"], planned_window(shape, config).scale[0],
+        sample["active_classes"].astype(int)
     )
     if use_mini_mask:
         masks = minimize_mask(boxes, masks, config.MINI_MASK_SHAPE)
-    return sample["image"], meta, class_ids, boxes, masks
+    return image, meta, class_ids, boxes, masks
 
 
 def _seed():
     return int(np.random.randint(2**31))
-
-
-def _original(dataset, config, image_id):
-    """(shape of the photo before it was placed, scale of the placing)."""
-    shape = np.shape(dataset.load_image(image_id))
-    outline = np.broadcast_to(np.uint8(0), tuple(shape[:2]) + (1,))
-    dims = (config.IMAGE_MIN_DIM, config.IMAGE_MAX_DIM, config.IMAGE_MIN_SCALE, config.IMAGE_RESIZE_MODE)
-    return shape, place_image(outline, *dims)[1].scale[0]
 
 
 # --- Targets ---------------------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 
 from mrcnn.config import Config
+from mrcnn.errors import DataError
 from mrcnn.matterport import images as m
 
 META = m.compose_image_meta(7, (30, 40, 3), (64, 64, 3), (8, 0, 56, 64), 1.6, [1, 0, 1])
@@ -12,6 +14,12 @@ META = m.compose_image_meta(7, (30, 40, 3), (64, 64, 3), (8, 0, 56, 64), 1.6, [1
 def test_meta_lies_as_it_is_said_to():
     assert META.tolist() == [7, 30, 40, 3, 64, 64, 3, 8, 0, 56, 64, 1.6, 1, 0, 1]
     assert len(META) == Config(NUM_CLASSES=3).IMAGE_META_SIZE
+
+
+def test_shapes_of_other_than_three_numbers_are_refused():
+    for shapes in (((30, 40), (64, 64, 3)), ((30, 40, 3), (64, 64))):
+        with pytest.raises(DataError, match=r"compose_image_meta: a shape is .*: give \(height, width, channels\)"):
+            m.compose_image_meta(7, *shapes, (8, 0, 56, 64), 1.6, [1, 0, 1])
 
 
 def test_meta_is_parsed_back():

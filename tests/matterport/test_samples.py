@@ -67,6 +67,26 @@ def test_mini_masks_lie_inside_their_boxes():
     assert masks[..., 1].all() and masks[1:, 1:, 0].all()  # the corner of the block's mask is cut off
 
 
+class GreyBlocks(Blocks):
+    """The photos in grey, [H, W]; how often each is read is counted."""
+
+    reads = 0
+
+    def load_image(self, image_id):
+        self.reads += 1
+        return super().load_image(image_id)[..., 0]
+
+
+@pytest.mark.parametrize("augmentation", [None, lambda image, masks, rng: (image, masks)])
+def test_grey_photos_are_read_once_and_their_meta_has_all_parts(augmentation):
+    dataset, grey = GreyBlocks().load(), config(IMAGE_CHANNEL_COUNT=1, MEAN_PIXEL=[117.0])
+    image, meta, *_ = m.load_image_gt(dataset, grey, 0, augmentation=augmentation)
+    assert dataset.reads == 1 and meta.shape == (grey.IMAGE_META_SIZE,)
+    parts = {name: np.asarray(value[0]).tolist() for name, value in parse_image_meta(meta[None]).items()}
+    assert parts["original_image_shape"] == [40, 80, 1] and parts["image_shape"] == list(image.shape) == [64, 64, 1]
+    assert parts["scale"] == pytest.approx(0.8) and parts["active_class_ids"] == [1, 1, 0]
+
+
 @pytest.mark.parametrize("flag", [{"augment": True}, {"augmentation": lambda image, masks, rng: (
     (image[:, ::-1].copy(), masks[:, ::-1].copy()) if rng.random() < 0.5 else (image, masks))}])
 def test_augmentation_follows_numpys_seed(flag):
