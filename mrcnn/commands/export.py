@@ -18,8 +18,6 @@ from mrcnn.export.running import format_of
 from mrcnn.outputs import claim_outputs
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from mrcnn.commands.runs import Model
     from mrcnn.data.dataset import Dataset
 
@@ -113,11 +111,9 @@ def label_settings_of(options: argparse.Namespace, path: str, model: Model) -> t
     return settings.to_dict(), said
 
 
-def photos_of(options: argparse.Namespace) -> list[np.ndarray] | None:
-    """The photos of --image to check the file on, or None."""
-    from mrcnn.data.images import load_image
-
-    return [load_image(name) for name in list_photos(options.image)[:options.limit]] if options.image else None
+def photos_of(options: argparse.Namespace) -> list[str] | None:
+    """The paths of the photos of --image to check the file on, or None."""
+    return list_photos(options.image)[:options.limit] if options.image else None
 
 
 def annotated_photos(options: argparse.Namespace, path: str) -> Dataset | None:

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -19,7 +19,8 @@ import numpy as np
 
 from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
-from mrcnn.data.images import NETWORK_STRIDE, to_channels
+from mrcnn.data.given_photos import Photos
+from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.errors import ExportError, RunError
 from mrcnn.export.about import identity, weights_of
 from mrcnn.export.asked import LEAST_AGREEMENT, Asked, check_dynamic, check_opset, check_quantize, is_calibrated
@@ -27,7 +28,7 @@ from mrcnn.export.file_outputs import ONE_VIEW
 from mrcnn.export.onnx_files import write_onnx
 from mrcnn.export.openvino_files import whole_pair, write_openvino
 from mrcnn.export.packages import brief
-from mrcnn.export.parity import calibration_inputs, check_photos, compare, resize_rule
+from mrcnn.export.parity import CalibrationInputs, checked_photos, compare, resize_rule
 from mrcnn.export.running import OPENERS, format_of
 from mrcnn.files import json_text, whole_files, whole_folder_and_files
 from mrcnn.ops.portable import portable_graph
@@ -36,7 +37,7 @@ from mrcnn.outputs import is_claimed
 
 def export(model: object, path: str | os.PathLike, format: str | None = None, height: int | None = None,
            width: int | None = None, batch: int = 1, dtype: str = "uint8",
-           photos: Sequence[np.ndarray] | None = None, tolerance: float | None = None,
+           photos: Photos | None = None, tolerance: float | None = None,
            opset: int | None = None, quantize: str | None = None, dynamic: bool = False,
            label_settings: dict | None = None) -> dict:
     """Write the inference graph of a model as a file that runs without this package, and check the file.
@@ -51,8 +52,9 @@ def export(model: object, path: str | os.PathLike, format: str | None = None, he
         height, width: sides of the canvas, pixels, multiples of 64; None takes those that the network was trained on.
         batch: number of photos that the file takes at once.
         dtype: of the input image, "uint8" or "float32".
-        photos: photos, each uint8 [H, W, 3], to check the file on, and to calibrate int8 on; None draws people. An
-            empty canvas, or noise for label maps, is always added.
+        photos: photos as `detect` takes them, arrays uint8 [H, W, 3] or paths of files, to check the file on, and to
+            calibrate int8 on; None draws people. Files are decoded as they are needed, so that any number is in memory
+            one batch at a time. An empty canvas, or noise for label maps, is always added.
         tolerance: largest difference allowed between file and network, in scores, probabilities of masks and labels,
             and boxes as a share of the longer side of the canvas; None takes 0.001 of objects,
             0.003 of label maps, and asks a quantised file to agree with the network in half of the objects or pixels.
@@ -68,22 +70,20 @@ def export(model: object, path: str | os.PathLike, format: str | None = None, he
 
     Raises:
         ExportError: the network cannot be written, or the file differs from it; nothing is left then.
-        DataError: the disk does not take the file; nothing is left then.
+        DataError: a photo cannot be read, or the disk does not take the file; nothing is left then.
     """
     path, format = os.path.normpath(os.fspath(path)), _known_format(path, format)
     _check(model, path, format, batch, dtype)
     opset = check_opset(opset, format)
     check_quantize(quantize, format, photos)
-    channels = int(model.config.IMAGE_CHANNEL_COUNT)
-    photos = None if photos is None else [to_channels(np.asarray(photo), channels) for photo in photos]
-    check_photos(photos, channels)
+    photos = checked_photos(photos, int(model.config.IMAGE_CHANNEL_COUNT))
     if dynamic:
         check_dynamic(model.config.IMAGE_RESIZE_MODE, format, quantize, height or width)
     else:
         height, width = canvas_of(model.config, height, width)
     function = _inference_function(model, (batch, height, width), dtype, FORMATS[format].tracing)
     about = {**_description(model, format, (batch, height, width), dtype, label_settings), "quantized": quantize}
-    asked = Asked(opset, quantize, calibration_inputs(photos, about) if is_calibrated(format, quantize) else ())
+    asked = Asked(opset, quantize, CalibrationInputs(photos, about) if is_calibrated(format, quantize) else ())
     size, told = _write(model, function, path, about, asked, photos, tolerance)
     print("\n".join([f"{_kind(path, format)}{size / 1e6:.1f} MB; {told}", *model.exported.notes(model.config)]))
     return about

@@ -1,12 +1,14 @@
 """The comparison of an exported file with the network, on photos placed as its users place theirs."""
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data.drawn.people import draw_picture
-from mrcnn.data.images import Window, put_on_canvas, scaled_size
+from mrcnn.data.given_photos import GivenPhotos, Photos
+from mrcnn.data.images import Window, put_on_canvas, scaled_size, to_channels
 from mrcnn.errors import ExportError
 
 
@@ -47,16 +49,34 @@ def place(photo: np.ndarray, canvas: tuple[int, int], rule: dict[str, float]) ->
     return put_on_canvas(photo, size, canvas, tuple((limit - side) // 2 for side, limit in zip(size, canvas)))
 
 
-def check_photos(photos: Sequence[np.ndarray] | None, channels: int) -> None:
-    """Raise ExportError for what are no photos to compare on; None stands for drawn ones."""
-    if photos is not None and not len(photos):
-        raise ExportError("photos is empty: give some, or None for drawn pictures.")
-    for index, photo in enumerate(photos or []):
-        image = np.asarray(photo)
+def checked_photos(photos: Photos | None, channels: int) -> GivenPhotos | None:
+    """Check the photos that a file is to be compared on, each once; None stands for drawn ones.
+
+    Args:
+        photos: as for `GivenPhotos`; those in files are decoded one at a time, each time that one is asked for.
+        channels: of the network.
+
+    Raises:
+        ExportError: there are none, or one has another type or shape.
+        DataError: one cannot be read.
+    """
+    if photos is None:
+        return None
+
+    def check(photo, index):
+        image = to_channels(np.asarray(photo), channels)
         if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
             raise ExportError(
                 f"photos[{index}] is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB."
             )
+        return image
+
+    given = GivenPhotos(photos, check)
+    if not len(given):
+        raise ExportError("photos is empty: give some, or None for drawn pictures.")
+    for _ in given:  # a file that is no photo shows now, and not when half of them are compared
+        pass
+    return given
 
 
 def compare(model: object, run: Callable[[dict], dict], about: dict,
@@ -67,7 +87,7 @@ def compare(model: object, run: Callable[[dict], dict], about: dict,
         model: the network, whose `exported` says how answers are compared.
         run: function from the inputs of the JSON file to the file's outputs by name.
         about: what the JSON file holds.
-        photos: list of uint8 [H, W, C].
+        photos: uint8 [H, W, C] each; those of `GivenPhotos` are in memory one batch at a time.
 
     Returns:
         {"pictures": how many, and what `summary` of `exported` says: "largest_difference" and others}.
@@ -80,56 +100,64 @@ def compare(model: object, run: Callable[[dict], dict], about: dict,
         photos = [draw_picture(0, index).image[..., np.arange(channels) % 3] for index in range(2)]
     if height is None:
         return _compare_sizes(model, run, about, photos)
-    placed = [place(photo, (height, width), about["resize"]) for photo in photos]
-    distances = _distances(model, run, about, placed)
+    placed = (place(photo, (height, width), about["resize"]) for photo in photos)
+    distances = _distances(model, run, about, placed, (height, width, channels))
     return {"pictures": len(distances), **model.exported.summary(distances, about)}
 
 
 def _compare_sizes(model, run, about, photos):
     """What `compare` gives of a file for canvases of any size: each photo on its own, the first one turned too."""
-    photos = [*photos, np.ascontiguousarray(photos[0].swapaxes(0, 1))]
+    turned = (np.ascontiguousarray(photo.swapaxes(0, 1)) for photo in photos[:1])
     distances, sizes = [], set()
-    for canvas, window in map(model.place, photos):
+    for canvas, window in map(model.place, itertools.chain(photos, turned)):
         sizes.add(canvas.shape[:2])
-        distances += _distances(model, run, about, [(canvas, window)])
+        distances += _distances(model, run, about, [(canvas, window)], canvas.shape)
     side = max(max(size) for size in sizes)
     told = {**about, "canvas": {"height": side, "width": side}}  # of which boxes differ by a share
     return {"pictures": len(distances), "canvases": sorted(map(list, sizes)),
             **model.exported.summary(distances, told)}
 
 
-def _distances(model, run, about, placed):
+def _distances(model, run, about, placed, shape):
     """The distances of a file's answers and the network's, to photos on canvases of one shape and the canvas beside."""
-    batch, (height, width, channels) = about["inputs"]["image"]["shape"][0], placed[0][0].shape
-    canvases = np.stack([canvas for canvas, _ in placed] + [model.exported.canvas_beside((height, width, channels))])
-    windows = np.stack([window.box for _, window in placed] + [np.array([0, 0, height, width], "float32")])
+    batch, beside = about["inputs"]["image"]["shape"][0], model.exported.canvas_beside(shape)
+    pictures = itertools.chain(((canvas, window.box) for canvas, window in placed),
+                               [(beside, np.array([0, 0, *shape[:2]], "float32"))])
     distances = []
-    for start in range(0, len(canvases), batch):
-        rows = np.arange(start, start + batch) % len(canvases)  # the last batch is filled up with the first pictures
-        outputs = _promised(run, {"image": canvases[rows], "window": windows[rows]}, about)
-        expected = model.predict(canvases[rows], windows[rows])
-        for row in range(min(batch, len(canvases) - start)):
+    while taken := list(itertools.islice(pictures, batch)):
+        filled = itertools.islice(itertools.cycle(taken), batch)  # the last batch has its own pictures several times
+        canvases, windows = map(np.stack, zip(*filled))
+        outputs = _promised(run, {"image": canvases, "window": windows}, about)
+        expected = model.predict(canvases, windows)
+        for row in range(len(taken)):
             tables = [{name: table[name][row] for name in about["outputs"]} for table in (expected, outputs)]
             distances.append(model.exported.distances(*tables, about))
     return distances
 
 
-def calibration_inputs(photos: Sequence[np.ndarray], about: dict) -> list[dict]:
-    """The inputs that int8 is calibrated on: those of each photo, or of as many as the file takes at once.
+class CalibrationInputs(Sequence):
+    """The inputs that int8 is calibrated on, made when they are asked for: of each photo, or as many as go in at once.
 
     Args:
-        photos: list of uint8 [H, W, C], at least one.
+        photos: uint8 [H, W, C] each, at least one.
         about: what the JSON file holds.
     """
-    batch, height, width, _ = about["inputs"]["image"]["shape"]
-    placed = [place(photo, (height, width), about["resize"]) for photo in photos]
-    given = {"image": [canvas for canvas, _ in placed], "window": [window.box for _, window in placed]}
-    inputs = []
-    for start in range(0, len(placed), batch):
-        rows = np.arange(start, start + batch) % len(placed)
-        inputs.append({name: np.stack([given[name][row] for row in rows]).astype(wanted["dtype"])
-                       for name, wanted in about["inputs"].items()})
-    return inputs
+
+    def __init__(self, photos: Sequence[np.ndarray], about: dict):
+        self._photos, self._about = photos, about
+
+    def __len__(self) -> int:
+        return -(-len(self._photos) // self._about["inputs"]["image"]["shape"][0])
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"Inputs {index} of {len(self)}.")
+        batch, height, width, _ = self._about["inputs"]["image"]["shape"]
+        rows = np.arange(index * batch, (index + 1) * batch) % len(self._photos)  # filled up with the first photos
+        placed = [place(self._photos[row], (height, width), self._about["resize"]) for row in rows]
+        given = {"image": [canvas for canvas, _ in placed], "window": [window.box for _, window in placed]}
+        return {name: np.stack(given[name]).astype(wanted["dtype"])
+                for name, wanted in self._about["inputs"].items()}
 
 
 def _promised(run, inputs, about):

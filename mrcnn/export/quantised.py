@@ -62,7 +62,7 @@ def quantise(model: object, path: str, inputs: Sequence[dict]) -> None:
             ranges = {tensor: [dict(zip(("rmin", "rmax"), np.float32(best_range(seen[name]))))]
                       for tensor, name in looked.items()}
             quantisation.quantize_static(
-                corrected, path, _reader(quantisation, inputs[:1]), op_types_to_quantize=QUANTISED, per_channel=True,
+                corrected, path, _reader(quantisation, [inputs[0]]), op_types_to_quantize=QUANTISED, per_channel=True,
                 reduce_range=True, nodes_to_exclude=kept, extra_options={"TensorQuantOverrides": ranges},
                 activation_type=quantisation.QuantType.QUInt8, weight_type=quantisation.QuantType.QInt8,
             )

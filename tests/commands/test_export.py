@@ -18,6 +18,7 @@ from mrcnn.commands.main import build_parser
 from mrcnn.commands.program import make_program
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.images import load_image
 from mrcnn.errors import ExportError
 from mrcnn.labeling.label_map import LabelSettings, save_settings
 from tests.yolo_files import SQUARE, write_tree
@@ -82,7 +83,7 @@ def test_options_reach_the_export(seen, checkpoint, tmp_path):
     assert fashion.main(["export", "--weights", checkpoint(PRECISION="mixed_bfloat16"), *arguments]) == 0
     *most, photos = seen.arguments
     assert most == [MODEL, "x.tflite", "litert", 320, 320, 4, "float32"]
-    assert [photo[0, 0, 0] for photo in photos] == [0, 1]
+    assert [load_image(photo)[0, 0, 0] for photo in photos] == [0, 1]  # paths: each is decoded when it is needed
     # The weights are float32, and anchors stay as they were learned, whatever the canvas.
     assert seen.overrides["PRECISION"] == "float32" and seen.overrides["DETECTION_MIN_CONFIDENCE"] == 0.3
     assert "RPN_ANCHOR_SCALES" not in seen.overrides

@@ -1,14 +1,17 @@
 """Comparing a file with the network: what is run, and where photos are placed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from object_tables import answer
+from PIL import Image
 
 from mrcnn.config import Config
 from mrcnn.data.images import place_image
-from mrcnn.errors import ExportError
+from mrcnn.errors import DataError, ExportError
 from mrcnn.export.object_outputs import ObjectOutputs
-from mrcnn.export.parity import compare, place, resize_rule
+from mrcnn.export.parity import CalibrationInputs, checked_photos, compare, place, resize_rule
 
 # --- Running a file --------------------------------------------------------------------------------------------------
 
@@ -87,6 +90,56 @@ def test_every_picture_is_compared_once_whatever_the_batch(batch):
     # A 64 x 64 photo in the middle of 64 x 128.
     np.testing.assert_array_equal(seen[0]["window"][0], [0, 32, 64, 96])
     assert "3 objects in 4 pictures" in ObjectOutputs().in_words(checked)
+
+
+class Lazy(Sequence):
+    """Photos that are made when they are asked for, each brighter than the one before; `asked` says which were."""
+
+    def __init__(self, count):
+        self.count, self.asked = count, []
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index >= self.count:
+            raise IndexError
+        self.asked.append(int(index))
+        return np.full((64, 128, 3), 40 + index, np.uint8)
+
+
+def test_one_batch_of_photos_at_a_time_is_in_memory():
+    photos, seen = Lazy(5), []
+
+    def run(inputs):
+        seen.append((len(photos.asked), inputs["image"][:, 0, 0, 0].tolist()))
+        return run_known(inputs)
+
+    checked = compare(Known(), run, about(2), photos)
+    assert checked["pictures"] == 6 and checked["objects"] == 5
+    assert seen == [(2, [40, 41]), (4, [42, 43]), (5, [44, 0])]  # how many had been asked for before each run
+
+
+def test_calibration_makes_its_inputs_as_they_are_asked_for():
+    photos = Lazy(5)
+    inputs = CalibrationInputs(photos, about(2, "float32"))
+    assert len(inputs) == 3 and photos.asked == []
+    assert inputs[1]["image"].dtype == "float32" and photos.asked == [2, 3]
+    seen = [each["image"][:, 0, 0, 0].tolist() for each in inputs]
+    assert seen == [[40, 41], [42, 43], [44, 40]]  # the last ones filled up with the first photo
+    np.testing.assert_array_equal(inputs[0]["window"], [[0, 0, 64, 128]] * 2)
+
+
+def test_photos_of_files_are_checked_before_anything_is_written(tmp_path):
+    Image.fromarray(np.full((6, 8, 3), 7, np.uint8)).save(tmp_path / "a.png")
+    photos = checked_photos([str(tmp_path / "a.png"), np.full((4, 4, 3), 9, np.uint8)], 3)
+    assert [photo.shape for photo in photos] == [(6, 8, 3), (4, 4, 3)] and not photos.in_memory
+    assert checked_photos(tmp_path / "a.png", 1)[0].tolist() == [[[7]] * 8] * 6  # grey, for a network of one channel
+    (tmp_path / "b.png").write_bytes(b"no photo")
+    with pytest.raises(DataError, match=r"b\.png"):
+        checked_photos([tmp_path / "a.png", tmp_path / "b.png"], 3)
+    with pytest.raises(ExportError, match=r"photos\[0\] is uint8 \[6, 8, 3\]: give uint8 \[height, width, 4\]"):
+        checked_photos([tmp_path / "a.png"], 4)
 
 
 def test_no_object_at_all_is_told():
