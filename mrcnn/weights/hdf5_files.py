@@ -1,7 +1,8 @@
 """HDF5 files, written whole with a checksum at their end, and looked at before they are read.
 
 A file of ours ends in SIGN and the SHA-256 of all before it, which HDF5 passes over: a byte that was lost on the way is
-noticed before HDF5's library meets it. Other files, and those of earlier versions, are looked through by `hdf5_look`.
+noticed before HDF5's library meets it. Anybody can write such a checksum, so it vouches for no more: all files with
+texts of variable length, which none of ours has, are looked through by `hdf5_look` in a process of its own.
 """
 
 import contextlib
@@ -74,7 +75,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
 
 
 def check_hdf5(path: str | os.PathLike) -> None:
-    """Raise CheckpointError if a file is not what its checksum says, or, where it has none, if reading it is unsafe."""
+    """Raise CheckpointError if a file is not what its checksum says, or if reading it is unsafe."""
     try:
         if os.path.isdir(path):
             checkpoints = [name for name in os.listdir(path) if re.fullmatch(r".+_\d{4}\.h5", name)]
@@ -93,9 +94,8 @@ def check_hdf5(path: str | os.PathLike) -> None:
 @functools.lru_cache(maxsize=256)
 def _fault(path, size, *_):
     """What is wrong with a file, or None. Size, time and number of the file make it looked at again when it changes."""
-    signed = _signed(path, size)
-    if signed is not None:
-        return None if signed else "it is damaged, for its checksum is another"
+    if _signed(path, size) is False:
+        return "it is damaged, for its checksum is another"
     return look_apart(path, size) if _opens(path) and _holds(path, HEAP) else None
 
 

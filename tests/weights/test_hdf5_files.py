@@ -1,5 +1,6 @@
 """HDF5 files: a checksum that notices every byte, and files of others that hang, grow or lead elsewhere."""
 
+import hashlib
 import json
 import resource
 import subprocess
@@ -96,12 +97,15 @@ def test_texts_longer_than_an_attribute(tmp_path):
         assert read_text(file.attrs, "names") == text and read_text(file.attrs, "nothing") is None
 
 
-def test_a_damaged_heap_hangs_no_longer_than_it_may(tmp_path, monkeypatch):
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_damaged_heap_hangs_no_longer_than_it_may(tmp_path, monkeypatch, signed):
     path = foreign(tmp_path / "a.h5", lambda file: file.attrs.update(mrcnn_config="{}", mrcnn_class_names="[]"))
     assert read_attributes(path)["config"] == {}  # as earlier versions wrote it
     data = bytearray(path.read_bytes())
     start = data.index(hdf5_files.HEAP) + 16  # behind the head of the heap: its first object
     data[start:start + 16] = bytes(16)
+    if signed:  # anybody can write a checksum
+        data += hdf5_files.SIGN + hashlib.sha256(bytes(data)).digest()
     path.write_bytes(data)
     monkeypatch.setattr(hdf5_look, "SECONDS", 3)
     with pytest.raises(CheckpointError, match="a.h5: it is damaged"):
