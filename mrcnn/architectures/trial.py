@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mrcnn.config_rules import RULES
 from mrcnn.errors import ConfigError
 from mrcnn.training.machine import free_memory, held_memory
 
@@ -137,9 +138,9 @@ def written(config: object) -> dict:
     """Settings as another process can read them.
 
     Raises:
-        ConfigError: one is a function.
+        ConfigError: one that a network reads is a function. Settings of the user's own are written as texts.
     """
-    functions = [name for name in config.names() if callable(getattr(config, name))]
+    functions = [name for name in config.names() if name in RULES and callable(getattr(config, name))]
     if functions:
         raise ConfigError(f"--batch-size auto: {functions[0]} is a function of this program, which the process that "
                           "tries a step does not know: give a number.")

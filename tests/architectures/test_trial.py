@@ -89,6 +89,14 @@ def test_a_trial_that_fails_otherwise_says_why(monkeypatch):
         try_batches("mask-rcnn", Config(BACKBONE=lambda *_: None), (64, 64), 64, free=6000)
 
 
+def test_a_function_that_no_network_reads_is_no_hindrance():
+    class Own(Config):
+        MY_RULE = staticmethod(len)
+
+    request = json.loads(json.dumps(trial.written(Own(NUM_CLASSES=3))))  # as the other process is given it
+    assert Config.from_dict(request).NUM_CLASSES == 3 and request["MY_RULE"] == "builtins.len"
+
+
 @pytest.mark.usefixtures("eagerly")
 def test_a_real_step_is_measured(tmp_path):
     config = UNetSettings(NUM_CLASSES=3, NORM="group", IMAGE_MIN_DIM=64, IMAGE_MAX_DIM=64, UNET_ENCODER="plain",
