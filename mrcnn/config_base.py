@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mrcnn.config_kinds import Function, plain
+from mrcnn.config_kinds import CHANGEABLE, Function, plain, unshared
 from mrcnn.config_rules import RULES, check_batch, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -64,9 +64,9 @@ class BaseSettings:
         cls._take_derived()
 
     def __init__(self, **overrides: object):
-        # Own ones, so that config.LOSS_WEIGHTS["..."] = 2 changes this object and not the class.
-        if isinstance(getattr(self, "LOSS_WEIGHTS", None), dict):
-            self.LOSS_WEIGHTS = dict(self.LOSS_WEIGHTS)
+        # Own ones, so that config.LOSS_WEIGHTS["..."] = 2, or config.MEAN_PIXEL -= 10, changes this object alone.
+        constants = {name: getattr(type(self), name, None) for name in self.names()}
+        vars(self).update({name: unshared(value) for name, value in constants.items() if isinstance(value, CHANGEABLE)})
         self.set(**overrides)
 
     def set(self: Own, **overrides: object) -> Own:
@@ -228,7 +228,7 @@ class BaseSettings:
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
         kept = {name: value for name, value in vars(self).items() if name not in ("_built", "_told_built")}
-        return {name: dict(value) if isinstance(value, dict) else value for name, value in kept.items()}
+        return {name: unshared(value) for name, value in kept.items()}
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------
     def names(self) -> list[str]:

@@ -3,6 +3,7 @@
 `read(value)` raises ValueError for what is no such value; `wanted` is the text of what to give instead.
 """
 
+import copy
 import dataclasses
 import math
 
@@ -12,6 +13,7 @@ from mrcnn.config_chains import steps_of
 from mrcnn.errors import DataError
 
 STEP = 80  # letters of a step of refinement with its settings
+CHANGEABLE = (dict, list, np.ndarray)  # values that can be changed in place
 
 
 class Unfit(ValueError):
@@ -68,7 +70,7 @@ class Numbers:
             raise ValueError
         items = [self.item.read(one) for one in value]
         if isinstance(value, np.ndarray):
-            return np.array(items) if self.item.whole else value
+            return np.array(items) if self.item.whole else value.copy()  # the caller goes on with that one
         return tuple(items) if isinstance(value, tuple) else items
 
     @property
@@ -268,3 +270,12 @@ def plain(value: object) -> object:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return str(value)
+
+
+def unshared(value: object) -> object:
+    """Copy a value of a setting that can be changed in place, with all that it holds; any other stays as it is."""
+    if type(value) is dict:
+        return {key: unshared(item) for key, item in value.items()}
+    if type(value) is list:
+        return [unshared(item) for item in value]
+    return copy.copy(value) if isinstance(value, CHANGEABLE) else value

@@ -260,6 +260,27 @@ def test_a_weight_changed_in_place_is_that_of_one_object():
     assert Own().LOSS_WEIGHTS["mrcnn_mask_loss"] == Config.LOSS_WEIGHTS["mrcnn_mask_loss"] == 1.0
 
 
+def test_what_is_changed_in_place_is_that_of_one_object(capsys):
+    class Lists(Config):
+        NUM_CLASSES = 3
+        MY_SIDES = [[8], [16]]
+
+    given = np.array([1.0, 2.0, 3.0])
+    config, kept, later = Lists(), Lists(BBOX_STD_DEV=[1, 1, 1, 1]).to_dict(), copy.copy(Lists(MEAN_PIXEL=given))
+    config.MEAN_PIXEL -= 10
+    config.RPN_BBOX_STD_DEV[2:] = 0.4
+    config.RPN_ANCHOR_RATIOS.append(4)
+    config.MY_SIDES[0].append(9)
+    given[0] = later.BACKBONE_STRIDES[0] = 99
+    copied = copy.copy(config)
+    copied.MASK_SHAPE[0] = copied.RPN_BBOX_STD_DEV[0] = 7
+    assert Lists(BBOX_STD_DEV=[1, 1, 1, 1]).to_dict() == kept and later.MEAN_PIXEL.tolist() == [1, 2, 3]
+    assert Config.RPN_BBOX_STD_DEV.tolist() == [0.1, 0.1, 0.2, 0.2] and config.MASK_SHAPE == [28, 28]
+    assert config.RPN_BBOX_STD_DEV.tolist() == [0.1, 0.1, 0.4, 0.4]
+    config.display()
+    assert "[0.1 0.1 0.4 0.4]  (default [0.1 0.1 0.2 0.2])" in capsys.readouterr().out
+
+
 def test_set_assigns_all_or_nothing():
     config = Own()
     with pytest.raises(ConfigError, match="LEARNING_RATE='x'"):
