@@ -31,7 +31,8 @@ def whole_files(*paths: str | os.PathLike) -> Iterator[list[str]]:
 
     Gives the paths of new, empty files in the same folders (which are made), with the rights that the user's umask
     leaves, for the block to write. At the end of the block they take the names `paths`; after an error they are
-    removed, and what was there before stays. A process that is killed leaves them, as .NAME.*.partial.
+    removed, and what was there before stays. A process that is killed leaves them, as .NAME.*.partial. Where one of
+    several cannot take its name and others have theirs already, the error says which these are.
 
     Args:
         paths: of the files to write. A link is replaced, never written through.
@@ -41,8 +42,8 @@ def whole_files(*paths: str | os.PathLike) -> Iterator[list[str]]:
             block reads are left as they are.
     """
     paths = [os.fspath(path) for path in paths]
-    partials = [_partial_path(path) for path in paths]
-    with _naming(paths, partials), _appearing(paths, partials):
+    partials, taken = [_partial_path(path) for path in paths], []
+    with _naming(paths, partials, taken), _appearing(paths, partials, taken):
         yield partials
 
 
@@ -80,10 +81,11 @@ def whole_folder_and_files(path: str | os.PathLike, *files: str | os.PathLike) -
     """
     path, files = os.fspath(path), list(map(os.fspath, files))
     partial, old, *partials = map(_partial_path, (path, path, *files))
-    with _naming([*files, path], [*partials, partial]), _removing([partial, old], shutil.rmtree):
+    taken = []
+    with _naming([*files, path], [*partials, partial], taken), _removing([partial, old], shutil.rmtree):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         os.mkdir(partial)
-        with _appearing(files, partials):
+        with _appearing(files, partials, taken):
             yield [partial, *partials]
             note(path, partial)
         replaced = is_claimed(path) and os.path.lexists(path)
@@ -152,8 +154,11 @@ def _began(pid):
 
 
 @contextlib.contextmanager
-def _appearing(paths, partials):
-    """Make new files for the block to write; at its end they take the names `paths`, and after an error they go."""
+def _appearing(paths, partials, taken):
+    """Make new files for the block to write; at its end they take the names `paths`, and after an error they go.
+
+    Those that have their names are put into the list `taken`.
+    """
     with _removing(partials, os.remove):
         for path, partial in zip(paths, partials):
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -169,6 +174,7 @@ def _appearing(paths, partials):
             note(path, partial)
         for path, partial in zip(paths, partials):
             os.replace(partial, path)
+            taken.append(path)
 
 
 def _partial_path(path):
@@ -189,8 +195,11 @@ def _removing(partials, remove):
 
 
 @contextlib.contextmanager
-def _naming(paths, partials):
-    """Turn an OSError of these paths, or of none, and a library's of a full disk into a DataError that names them."""
+def _naming(paths, partials, taken):
+    """Turn an OSError of these paths, or of none, and a library's of a full disk into a DataError that names them.
+
+    taken: those of the paths that are new by then.
+    """
     try:
         yield
     except Exception as error:
@@ -203,9 +212,12 @@ def _naming(paths, partials):
         named = [path for path in paths if where in ours[path]]
         if where is not None and not named and not any(_is_within(folder, where) for folder in folders):
             raise  # of something that the block read
+        left = "nothing of it is left, and what had the name before is as it was."
+        if taken:
+            left = f"{' and '.join(taken)} was written by then: write all of them again."
         raise DataError(
             f"{' and '.join(named or paths)}: cannot write the file ({disk_reason(error) or error}): check rights and "
-            "disk space; nothing of it is left, and what had the name before is as it was."
+            f"disk space; {left}"
         ) from error
 
 

@@ -131,6 +131,20 @@ def test_several_files_appear_together_or_none(tmp_path):
     assert os.listdir(tmp_path / "one") == ["a.txt"] and os.listdir(tmp_path / "two") == ["b.txt"]
 
 
+def test_files_that_have_their_names_when_a_later_one_cannot_take_its_own_are_told(tmp_path):
+    first, second, folder = (tmp_path / name for name in ("a.json", "b.bin", "model"))
+    told = r"{}: cannot write the file \(.*\): check rights .*; .*a\.json was written by then: write all of them again"
+    with pytest.raises(DataError, match=told.format(r"^[^ ]*b\.bin")), whole_files(first, second):
+        second.mkdir()  # while the block writes
+    with pytest.raises(DataError, match=told.format("^[^ ]*model")), whole_folder_and_files(folder, first):
+        folder.write_text("of another program")
+    assert first.exists() and second.is_dir() and folder.read_text() == "of another program"
+    with pytest.raises(DataError, match=r"b\.bin: .*nothing of it is left, and what had the name"), \
+            whole_files(second, first):
+        raise AssertionError("what cannot be shows before anything is written")
+    assert sorted(os.listdir(tmp_path)) == ["a.json", "b.bin", "model"]
+
+
 def test_an_error_of_another_file_is_left_as_it_is(tmp_path):
     with pytest.raises(FileNotFoundError, match="photo.jpg"), whole_file(tmp_path / "a.txt"):
         (tmp_path / "photo.jpg").read_bytes()
