@@ -8,6 +8,20 @@ texts and numbers, and who makes something of a size looks at that size first.
 import pickle
 
 
+class _Counted(dict):
+    """{code of an instruction: method}, of which no more than `most` are looked up; then `refuse` is called."""
+
+    def __init__(self, methods, most, refuse):
+        super().__init__(methods)
+        self.left, self.refuse = most, refuse
+
+    def __getitem__(self, code):
+        self.left -= 1
+        if self.left < 0:
+            self.refuse()
+        return super().__getitem__(code)
+
+
 class CutUnpickler(pickle._Unpickler):
     """Reads one pickle. A subclass names what it may hold.
 
@@ -20,6 +34,8 @@ class CutUnpickler(pickle._Unpickler):
         known: {(module, name): function of ours} of what it may ask for.
         functions: those of `known` that it may call.
         dispatch: {code of an instruction: method}; see `instructions`.
+        most_instructions: that a pickle may have, None for any number. Each is a byte or more, and may make an object
+            of a hundred bytes.
     """
 
     error = ValueError
@@ -28,9 +44,12 @@ class CutUnpickler(pickle._Unpickler):
     functions = ()
     dispatch = {}
     most_arguments = 8
+    most_instructions = None
 
     def __init__(self, file):
         super().__init__(file, encoding="utf-8")
+        if self.most_instructions is not None:
+            self.dispatch = _Counted(self.dispatch, self.most_instructions, self._refuse_more)
 
     def load(self) -> object:
         """The value of the pickle.
@@ -43,6 +62,10 @@ class CutUnpickler(pickle._Unpickler):
         except KeyError as error:
             raise self.error(f"its pickle has an instruction or a reference ({error}) that {self.purpose} does not "
                              "need: refused.") from error
+
+    def _refuse_more(self):
+        raise self.error(f"its pickle has more than {self.most_instructions} instructions, which {self.purpose} does "
+                         "not need: refused.")
 
     def find_class(self, module: str, name: str) -> object:
         if (module, name) in self.known:

@@ -1,7 +1,8 @@
 """Tensors of a PyTorch weight file (.pth), read without PyTorch and without running anything that the file says.
 
 Both of its forms hold a pickle that names tensors, and their bytes beside it. `torch_pickle` reads the pickle; here
-each size is held against the file before memory of that size is taken: a small file cannot ask for a large one.
+each size is held against the file before memory of that size is taken: a small file cannot ask for a large one. What
+the pickle makes beside the tensors is bounded by its size and by the number of its instructions.
 """
 
 import io
@@ -28,7 +29,7 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
     Raises:
         CheckpointError: naming the file, if it is neither, holds anything but a dict of tensors, asks for more than
-            that or for more memory than it has bytes, or is cut short.
+            that needs, has tensors that take far more memory than it has bytes, or is cut short.
     """
     try:
         size = os.path.getsize(path)
@@ -79,15 +80,37 @@ def _stored(archive, name, size=None):
     return archive.read(member)
 
 
+class _PickleReader:
+    """What an unpickler reads from a file with pickles at its beginning, LARGEST_PICKLE bytes at most in all."""
+
+    def __init__(self, file):
+        self._file, self._left = file, LARGEST_PICKLE
+
+    def read(self, count):
+        self._take(count)  # before memory of that size is taken
+        return self._file.read(count)
+
+    def readline(self):
+        line = self._file.readline(self._left + 1)
+        self._take(len(line))
+        return line
+
+    def _take(self, count):
+        self._left -= count
+        if self._left < 0:
+            raise CheckpointError(f"its pickles have more than {LARGEST_PICKLE} bytes, which a dict of tensors does "
+                                  "not need: refused.")
+
+
 def _read_legacy(file, size):
     """Magic number, version, system, the dict, the keys of its storages, then each storage: count and bytes."""
-    storages = {}
+    storages, pickles = {}, _PickleReader(file)
 
     def load_storage(dtype, key, count):
         return storages.setdefault(key, Storage(dtype, count))
 
     def load():
-        return TensorUnpickler(file, load_storage).load()
+        return TensorUnpickler(pickles, load_storage).load()
 
     if load() != LEGACY_MAGIC:
         raise CheckpointError("no PyTorch weights.")

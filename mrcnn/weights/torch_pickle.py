@@ -24,6 +24,7 @@ STORAGE_TYPES = {
     "BoolStorage": np.dtype("?"),
 }
 MOST_DIMENSIONS = 32
+MOST_INSTRUCTIONS = 1 << 20  # a tensor takes about 40; what so many make takes no more than about 200 MB
 # Names of pickle's instructions. Not among them: other objects and their state, sets, numbers written as text.
 INSTRUCTIONS = (
     "PROTO FRAME STOP MARK POP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE "
@@ -92,6 +93,7 @@ class TensorUnpickler(CutUnpickler):
     known = KNOWN
     functions = (_rebuild_tensor, _rebuild_parameter, _ordered_dict)
     dispatch = CutUnpickler.instructions(INSTRUCTIONS)
+    most_instructions = MOST_INSTRUCTIONS
 
     def __init__(self, file: object, load_storage: Callable) -> None:
         super().__init__(file)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mrcnn.errors import CheckpointError
+from mrcnn.weights import torch_files
 from mrcnn.weights.torch_files import read_torch_file
+from mrcnn.weights.torch_pickle import TensorUnpickler
 
 torch = pytest.importorskip("torch", reason="PyTorch, which writes the files of this test, is not installed")
 
@@ -144,6 +146,40 @@ def test_a_file_made_by_hand_is_read(tmp_path):
 def test_what_asks_for_more_than_tensors_is_refused(tmp_path, program, data, message):
     with pytest.raises(CheckpointError, match=message):
         read_torch_file(made(tmp_path / "a.pth", program, data))
+
+
+@pytest.mark.parametrize("program", [
+    b"](" + b"}" * 200_000 + b"e",  # empty dicts, a byte each
+    b"(" * 200_000,
+    b"}" + b"\x94" * 200_000,  # MEMOIZE
+])
+def test_a_pickle_cannot_make_any_number_of_objects(tmp_path, program, monkeypatch):
+    monkeypatch.setattr(TensorUnpickler, "most_instructions", 100_000)
+    told = "its pickle has more than 100000 instructions, which a dict of tensors does not need: refused"
+    made(tmp_path / "zip.pth", program)
+    magic = pickle.dumps(torch_files.LEGACY_MAGIC, protocol=2)
+    (tmp_path / "legacy.pth").write_bytes(magic + 2 * pickle.dumps({}, protocol=2) + b"\x80\x02" + program + b".")
+    for name in ("zip.pth", "legacy.pth"):
+        with pytest.raises(CheckpointError, match=f"{name}: {told}"):
+            read_torch_file(str(tmp_path / name))
+    many = {f"w{i}": torch.ones(1) for i in range(1000)}
+    torch.save(many, tmp_path / "many.pth")
+    assert len(read_torch_file(str(tmp_path / "many.pth"))) == 1000
+
+
+@pytest.mark.parametrize("program", [
+    text("x" * 3000),
+    b"\x8d" + (1 << 40).to_bytes(8, "little"),  # BINUNICODE8, of a size that the file does not have
+    b"c" + b"x" * 3000 + b"\n",
+])
+def test_the_pickles_of_old_files_are_bounded_too(tmp_path, program, monkeypatch):
+    monkeypatch.setattr(torch_files, "LARGEST_PICKLE", 2000)
+    torch.save({"w": torch.ones(2)}, tmp_path / "good.pth", _use_new_zipfile_serialization=False)
+    assert read_torch_file(str(tmp_path / "good.pth"))["w"].tolist() == [1, 1]
+    magic = pickle.dumps(torch_files.LEGACY_MAGIC, protocol=2)
+    (tmp_path / "bad.pth").write_bytes(magic + b"\x80\x02" + program + b".")
+    with pytest.raises(CheckpointError, match="bad.pth: its pickles have more than 2000 bytes"):
+        read_torch_file(str(tmp_path / "bad.pth"))
 
 
 def test_a_compressed_zip_is_refused_before_it_is_unpacked(tmp_path):
