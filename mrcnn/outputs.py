@@ -15,7 +15,7 @@ from mrcnn.errors import UsageError
 
 MARK = ".mrcnn-output"  # one line for each file that was written, [name, digest]
 _LISTING = threading.Lock()  # pictures are written by several threads
-_claimed = {}  # {path that the running command writes: set of its folder's entries}
+_claimed = {}  # {path that the running command writes: its folder's list, {name: digests}}
 
 
 def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -> None:
@@ -32,14 +32,14 @@ def claim_outputs(paths: Iterable[str | os.PathLike], overwrite: bool = False) -
     for folder in sorted({os.path.dirname(path) for path in paths}):
         _check_writable(folder)
     listed = {folder: _listed(folder) for folder in {os.path.dirname(path) for path in paths}}
-    entries = {path: listed[os.path.dirname(path)] for path in paths}
-    foreign = [path for path in paths if not overwrite and os.path.lexists(path) and not _is_ours(path, entries[path])]
+    lists = {path: listed[os.path.dirname(path)] for path in paths}
+    foreign = [path for path in paths if not overwrite and os.path.lexists(path) and not _is_ours(path, lists[path])]
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         link = ", a link," if os.path.islink(foreign[0]) else ""
         raise UsageError(f"--output: {foreign[0]}{link}{more} was not written by this program, or was changed since: "
                          "give another --output, or --overwrite to replace it.")
-    _claimed.update(entries)
+    _claimed.update(lists)
 
 
 def tell_earlier(folder: str | os.PathLike, names: Iterable[str]) -> None:
@@ -50,7 +50,7 @@ def tell_earlier(folder: str | os.PathLike, names: Iterable[str]) -> None:
         names: of the files that are going to be written there.
     """
     names = set(names)
-    left = sorted(name for name in {name for name, _ in _listed(folder)} - names
+    left = sorted(name for name in _listed(folder).keys() - names
                   if os.path.isfile(os.path.join(folder, name)))
     if left:
         files = "1 file" if len(left) == 1 else f"{len(left)} files"
@@ -100,14 +100,14 @@ def is_claimed(path: str | os.PathLike) -> bool:
     return os.path.abspath(path) in _claimed
 
 
-def _is_ours(path, entries):
-    """Whether a file or folder is as a command wrote it, by its folder's entries. An empty folder is anybody's."""
+def _is_ours(path, listed):
+    """Whether a file or folder is as a command wrote it, by its folder's list. An empty folder is anybody's."""
     if os.path.islink(path):
         return False
     if os.path.isdir(path) and not os.listdir(path):
         return True
-    name = os.path.basename(path)
-    return any(listed == name for listed, _ in entries) and (name, digest(path)) in entries
+    digests = listed.get(os.path.basename(path))
+    return digests is not None and digest(path) in digests
 
 
 def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
@@ -120,11 +120,12 @@ def note(path: str | os.PathLike, partial: str | os.PathLike) -> None:
     path = os.path.abspath(path)
     if path not in _claimed:
         return
-    entry = (os.path.basename(path), digest(partial))
+    name, content = os.path.basename(path), digest(partial)
     with _LISTING:
-        if entry not in _claimed[path]:
-            _list(os.path.dirname(path), entry)
-            _claimed[path].add(entry)
+        digests = _claimed[path].setdefault(name, set())
+        if content not in digests:
+            _list(os.path.dirname(path), [name, content])
+            digests.add(content)
 
 
 def _list(folder, entry):
@@ -137,21 +138,21 @@ def _list(folder, entry):
 
 
 def _listed(folder):
-    """The set of entries (name, digest) of a folder's list; lines that are none are left out."""
-    entries = set()
+    """{name: set of digests} of a folder's list; lines that are no entry are left out."""
+    listed = {}
     try:
         with open(os.path.join(folder, MARK), encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
     except (FileNotFoundError, NotADirectoryError):
-        return entries
+        return listed
     for line in lines:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry):
-            entries.add(tuple(entry))
-    return entries
+            listed.setdefault(entry[0], set()).add(entry[1])
+    return listed
 
 
 def digest(path: str | os.PathLike) -> str:

@@ -1,4 +1,5 @@
 import os
+import sys
 
 import pytest
 
@@ -123,3 +124,22 @@ def test_a_folder_that_cannot_be_written_to_shows_before_any_work(tmp_path, monk
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
     with pytest.raises(UsageError, match=rf"{tmp_path.name} cannot be written to: check its rights"):
         claim_outputs([tmp_path / "new" / "a.json"])
+
+
+def test_a_claim_takes_as_many_steps_for_each_file_however_many_there_are(tmp_path):
+
+    def steps(count):
+        paths = [tmp_path / str(count) / f"{number}.png" for number in range(count)]
+        claim_outputs(paths)
+        for path in paths:
+            write_text(path, path.name)
+        called = []
+        sys.setprofile(lambda frame, event, _: called.append(event))
+        try:
+            claim_outputs(paths)
+        finally:
+            sys.setprofile(None)
+            release_outputs()
+        return len(called)
+
+    assert steps(300) < 6 * steps(60)
