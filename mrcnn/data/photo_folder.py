@@ -2,9 +2,10 @@
 
 import ntpath
 import os
+import pathlib
 import unicodedata
 import urllib.parse
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from mrcnn.data.images import PHOTO_ENDINGS, checked_name, leads_out
 from mrcnn.errors import DataError
@@ -170,7 +171,7 @@ class PhotoFolder:
 
     def _files(self):
         """Generator of the files below the folder, by their names in it."""
-        for place, _, files in os.walk(self.path):
+        for place, _, files in folders_below(self.path):
             prefix = os.path.relpath(place, self.path).replace(os.sep, "/")
             yield from (file if prefix == "." else f"{prefix}/{file}" for file in sorted(files))
 
@@ -184,6 +185,28 @@ class PhotoFolder:
             except OSError as error:
                 raise DataError(f"{place}: cannot be listed ({error.strerror}): check its permissions.") from error
         return self._names[place]
+
+
+def folders_below(top: str | os.PathLike) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield (path, folders in it, files in it) of a folder and of all below it, as os.walk, but through links too.
+
+    Each folder is given once, by its own path where it is below `top`, for links are followed last. A link to a folder
+    that `top` lies in is not followed. Folders that the caller takes out of the list are left out, as by os.walk.
+
+    Args:
+        top: path of the folder.
+    """
+    seen, waiting = set(map(str, pathlib.Path(os.path.realpath(top)).parents)), [os.fspath(top)]
+    while waiting:
+        for place, folders, files in os.walk(waiting.pop(0)):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            yield place, folders, files
+            paths = [os.path.join(place, name) for name in sorted(folders)]
+            waiting += [path for path in paths if os.path.islink(path)]
 
 
 def unclear_name(files: Sequence[str], folder: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.photo_folder import PhotoFolder, folders_below
 from mrcnn.errors import DataError
 
 
@@ -122,3 +122,19 @@ def test_a_name_that_stands_for_no_file_is_told_with_those_that_are_like_it(tmp_
     assert folder.tell_absent("c.jpg") == f"is not in {tmp_path}" == folder.tell_absent("x/a.jpg")
     assert "2 files in" in folder.tell_absent("b.jpg") and "(s1/b.jpg, s2/b.jpg): write" in folder.tell_absent("b.jpg")
     assert "looks like a.jpg in" in folder.tell_absent("x/a.jpg", least=1)
+
+
+def test_linked_folders_are_looked_through_once(tmp_path):
+    photos = tmp_path / "data" / "photos"
+    folder_of(tmp_path, "far/sub/IMG_1.JPG", "data/photos/own/b.jpg", "data/else/c.jpg")
+    (photos / "linked").symlink_to(tmp_path / "far" / "sub")
+    (photos / "again").symlink_to(photos / "own")
+    (photos / "above").symlink_to(tmp_path / "data")
+    (tmp_path / "far" / "sub" / "loop").symlink_to(tmp_path / "far" / "sub")
+    folder = PhotoFolder(photos)
+    assert folder.find("linked/IMG_1.JPG") == "linked/IMG_1.JPG"
+    found = folder.find_alike(["LINKED\\img_1.jpg", "B.jpg", "c.jpg"])
+    assert found == {"LINKED\\img_1.jpg": "linked/IMG_1.JPG", "B.jpg": "own/b.jpg"}
+    assert folder.find_renamed("x_b.jpg", "x_{}".format) == "own/b.jpg"
+    places = [place for place, *_ in folders_below(photos)]
+    assert places == [str(photos), str(photos / "own"), str(photos / "linked")]

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from mrcnn.data.photo_folder import folders_below
 from mrcnn.text_files import as_utf8
 
 HEAD = 1 << 18  # bytes of a file that are looked at
@@ -58,7 +59,7 @@ def json_paths(path: str | os.PathLike, bare: bool = False) -> Iterator[str]:
     if not os.path.isdir(path):
         yield os.fspath(path)
         return
-    for top, folders, names in os.walk(path):
+    for top, folders, names in folders_below(path):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for name in sorted(names):
             ending = os.path.splitext(name)[1].lower()

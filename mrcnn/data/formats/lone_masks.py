@@ -6,6 +6,7 @@ from mrcnn.data.formats import binary_maps, label_mapping
 from mrcnn.data.formats.label_files import read_label_map
 from mrcnn.data.formats.label_maps import map_files, photo_stems
 from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.photo_folder import folders_below
 from mrcnn.errors import DataError
 
 LONE_MASKS = ("has masks of 0 and 255, and no photos of their names are there, so that each may be an object of one "
@@ -27,7 +28,7 @@ class StemsOfPhotos:
         """Paths of the pictures of a name without ending."""
         if self._paths is None:
             self._paths = {}
-            for top, _, names in os.walk(self._folder):
+            for top, _, names in folders_below(self._folder):
                 for name in names:
                     if name.lower().endswith(PHOTO_ENDINGS):
                         self._paths.setdefault(os.path.splitext(name)[0], []).append(os.path.join(top, name))

@@ -20,7 +20,7 @@ from mrcnn.data.formats.photo_files import photo_header
 from mrcnn.data.formats.supervisely_shapes import AREAS, NO_AREAS, kind_of, reach_of, rle_of
 from mrcnn.data.formats.upright import Annotated, settled_turns, stored_size, turned_segmentation
 from mrcnn.data.formats.via import RegionError
-from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.photo_folder import PhotoFolder, folders_below
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -193,7 +193,7 @@ def _annotation_files(path, deepest=math.inf):
             yield os.fspath(path)
         return
     path = os.path.normpath(path)
-    for place, folders, files in os.walk(path):
+    for place, folders, files in folders_below(path):
         folders.sort()
         above, base = os.path.split(os.path.abspath(place))
         if base == ANNOTATIONS:

@@ -7,6 +7,7 @@ import numpy as np
 from mrcnn.data.formats.label_colours import packed, voc_colours
 from mrcnn.data.formats.label_files import read_png
 from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.photo_folder import folders_below
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 from mrcnn.text_files import open_text
@@ -155,7 +156,7 @@ def stems_of(root: str | os.PathLike, split: str | None, report: Reporting, sour
 
 def _stems_below(folder):
     found = []
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in folders_below(folder):
         folders.sort()
         place = os.path.relpath(top, folder).replace(os.sep, "/")
         prefix = "" if place == "." else f"{place}/"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from mrcnn.data.formats.yolo_layout import HEAD, LOOKED_AT, NAMES, Layout, components
 from mrcnn.data.images import PHOTO_ENDINGS
+from mrcnn.data.photo_folder import folders_below
 from mrcnn.errors import DataError
 from mrcnn.text_files import as_utf8, open_text
 
@@ -108,7 +109,7 @@ def photos_below(folder: str, root: str) -> list[str]:
         DataError: there are more than MOST_PHOTOS files.
     """
     found, seen = [], 0
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in folders_below(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         seen += len(names)
         if seen > MOST_PHOTOS:
@@ -123,7 +124,7 @@ def photos_below(folder: str, root: str) -> list[str]:
 def labels_below(folder: str) -> list[str]:
     """Paths of the label files in a folder and in those below it, sorted."""
     found = []
-    for top, folders, names in os.walk(folder):
+    for top, folders, names in folders_below(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [os.path.join(top, name) for name in sorted(names) if _is_label(name)]
     return found
@@ -214,7 +215,7 @@ def _holds(folder, path):
 def _has_samples(folder):
     """Whether photos or label files are in a folder, or in the first LOOKED_AT folders of it."""
     return any(name.lower().endswith(PHOTO_ENDINGS) or _is_label(name)
-               for _, _, names in itertools.islice(os.walk(folder), LOOKED_AT) for name in names)
+               for _, _, names in itertools.islice(folders_below(folder), LOOKED_AT) for name in names)
 
 
 def _lists_photos(path):

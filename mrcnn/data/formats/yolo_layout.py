@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mrcnn.data.formats.names_files import read_names, yaml_names
 from mrcnn.data.formats.yaml_settings import read_yaml
+from mrcnn.data.photo_folder import folders_below
 from mrcnn.errors import DataError
 from mrcnn.text_files import as_utf8, open_text, why_no_text
 
@@ -78,7 +79,7 @@ def _is_settings(path):
 def has_rows(folder: str | os.PathLike) -> bool:
     """Whether text files of a folder, or of labels/ in it, have rows of YOLO."""
     for place in (folder, os.path.join(folder, "labels")):
-        for top, _, names in os.walk(place):
+        for top, _, names in folders_below(place):
             texts = [name for name in sorted(names) if name.lower().endswith(".txt") and name not in NAMES]
             if any(_is_rows(os.path.join(top, name)) for name in texts[:LOOKED_AT]):
                 return True

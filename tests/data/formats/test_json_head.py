@@ -2,7 +2,7 @@
 
 import json
 
-from mrcnn.data.formats.json_head import keys_by_depth, read_head
+from mrcnn.data.formats.json_head import json_paths, keys_by_depth, read_head
 
 
 def test_names_by_depth():
@@ -25,3 +25,12 @@ def test_a_text_that_breaks_off_anywhere():
 def test_what_cannot_be_read_is_empty(tmp_path):
     (tmp_path / "a").write_bytes(b"\xef\xbb\xbf{\xff")
     assert read_head(tmp_path / "a") == "{" and read_head(tmp_path) == "" and read_head(tmp_path / "gone") == ""
+
+
+def test_files_in_linked_folders_come_last(tmp_path):
+    for name in ("far/x.json", "here/b/y.json", "here/z.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "here" / "a").symlink_to(tmp_path / "far")
+    found = list(json_paths(tmp_path / "here"))
+    assert found == [str(tmp_path / "here" / name) for name in ("z.json", "b/y.json", "a/x.json")]

@@ -96,6 +96,15 @@ def test_a_photo_of_two_parts_is_taken_once_and_a_part_as_it_is(tmp_path):
     assert len(open_dataset(tmp_path, split="val").image_ids) == 1
 
 
+def test_photos_and_labels_in_linked_folders_are_read(tmp_path):
+    write_tree(tmp_path / "far", {"photos/c.jpg": None, "texts/c.txt": ROWS})
+    data = write_tree(tmp_path / "data", ULTRALYTICS)
+    (data / "images" / "train" / "more").symlink_to(tmp_path / "far" / "photos")
+    (data / "labels" / "train" / "more").symlink_to(tmp_path / "far" / "texts")
+    dataset = open_dataset(data, split="train")
+    assert "images/train/more/c.jpg" in names_of(dataset) and len(dataset.objects(len(dataset.image_ids) - 1)) == 2
+
+
 def test_classes_of_one_name_are_one_class_and_missing_names_are_numbered(tmp_path):
     write_tree(tmp_path, {**ULTRALYTICS, "data.yaml": "train: images/train\nnames: [shirt, shirt]\n"})
     with pytest.warns(UserWarning, match="1 class of the name of another"):
