@@ -1,5 +1,6 @@
 """Label maps as pictures: palette PNG files, and photos with the labels drawn over them beside a legend."""
 
+import csv
 import functools
 import io
 import os
@@ -46,7 +47,7 @@ def write_label_map(path: str | os.PathLike, labels: np.ndarray, class_names: Cl
     Args:
         path: of the PNG file.
         labels: integers [H, W], class ids or 255.
-        class_names: by class id, or {id: name}; written into the file as its text "classes".
+        class_names: by class id, or {id: name}; written into the file as its text "classes", a row of CSV.
 
     Raises:
         DataError: for a label that is no class, and if the file cannot be written.
@@ -75,10 +76,16 @@ def encode_label_map(labels: np.ndarray, class_names: ClassNames) -> bytes:
     picture = Image.fromarray(labels)
     picture.putpalette(palette().ravel().tolist())
     text = PngImagePlugin.PngInfo()
-    text.add_itxt("classes", ",".join(class_names))
+    text.add_itxt("classes", _csv_row(class_names))
     file = io.BytesIO()
     picture.save(file, format="PNG", pnginfo=text, optimize=True)
     return file.getvalue()
+
+
+def _csv_row(names):
+    row = io.StringIO()
+    csv.writer(row).writerow(names)  # names with commas, as "shirt, blouse", stand in quotes
+    return row.getvalue().rstrip("\r\n")
 
 
 def checked_labels(labels: np.ndarray, class_names: ClassNames) -> np.ndarray:

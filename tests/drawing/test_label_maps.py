@@ -1,11 +1,14 @@
 """Palette, label map files and overlays."""
 
+import csv
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from mrcnn.drawing.label_maps import draw_label_map, palette, write_label_map
+from mrcnn.drawing.label_maps import draw_label_map, encode_label_map, palette, write_label_map
 from mrcnn.errors import DataError
 
 NAMES = ["BG", "coat", "bag"]
@@ -30,6 +33,12 @@ def test_a_file_holds_class_ids_and_their_colours(tmp_path):
     np.testing.assert_array_equal(np.asarray(picture), labels)
     np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), palette()[labels])
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_names_with_commas_and_quotes_are_told_apart_in_the_file():
+    names = ["BG", "shirt, blouse", 'the "top"', "pants\nand more", ""]
+    text = Image.open(io.BytesIO(encode_label_map(np.array([[0, 3]]), names))).text["classes"]
+    assert next(csv.reader(io.StringIO(text, newline=""))) == names
 
 
 def test_a_written_map_is_read_by_the_reader_of_label_maps(tmp_path):
