@@ -160,7 +160,10 @@ def overlaid(image: np.ndarray, labels: np.ndarray, alpha: float = 0.55) -> np.n
 
 
 def _legend(labels, class_names):
-    """uint8 [H, legend, 3]: colour, name and share of the pixels of each label that occurs, the largest first."""
+    """uint8 [H, legend, 3]: colour, name and share of the pixels of each label that occurs, the largest first.
+
+    Where the photo is too low for all rows, the last one tells how many are left out.
+    """
     from PIL import Image, ImageDraw
 
     counts = np.bincount(labels.ravel(), minlength=256)
@@ -169,14 +172,20 @@ def _legend(labels, class_names):
     names = {label: printable(name, one_line=True) for label, name in names.items()}
     texts = {label: f"{names[label]} {100 * counts[label] / labels.size:.1f}%" for label in shown}
     row = int(np.clip(labels.shape[0] / max(len(shown), 1), 8, 22))
-    tell_lacking(names.values())
+    rows = max(1, labels.shape[0] // row)
+    if len(shown) > rows:
+        left = shown[rows - 1 :]
+        share = 100 * counts[left].sum() / labels.size
+        texts = {label: texts[label] for label in shown[: rows - 1]} | {None: f"and {len(left)} more {share:.1f}%"}
+    tell_lacking(names[label] for label in texts if label is not None)
     fonts = {label: font_for(text, max(7, round(row * 0.6))) for label, text in texts.items()}
     width = round(max(fonts[label].getlength(text) for label, text in texts.items())) + row + 12
     panel = Image.new("RGB", (width, labels.shape[0]), "white")
     pen = ImageDraw.Draw(panel)
-    for index, label in enumerate(shown):
+    for index, label in enumerate(texts):
         top = index * row
-        colour = tuple(palette()[label].tolist())
-        pen.rectangle((4, top + 3, row - 2, top + row - 3), fill=colour, outline=(120, 120, 120))
+        if label is not None:
+            colour = tuple(palette()[label].tolist())
+            pen.rectangle((4, top + 3, row - 2, top + row - 3), fill=colour, outline=(120, 120, 120))
         pen.text((row + 4, top + row // 2), texts[label], fill=(0, 0, 0), font=fonts[label], anchor="lm")
     return np.array(panel)

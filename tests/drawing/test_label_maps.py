@@ -115,3 +115,18 @@ def test_an_overlay_is_enlarged_on_demand_and_survives_many_labels():
     assert draw_label_map(image, labels, names, scale=3).shape[0] == 120
     with pytest.raises(DataError, match=r"\(40, 30\).*\(30, 40\)"):
         draw_label_map(np.zeros((30, 40, 3), np.uint8), labels, names)
+
+
+@pytest.mark.parametrize("height, count, last", [
+    (192, 24, "class 23 "), (192, 40, "and 17 more "), (40, 200, "and 196 more "), (6, 3, "and 3 more 100.0%"),
+])
+def test_a_legend_without_room_tells_how_many_labels_it_leaves_out(monkeypatch, height, count, last):
+    from mrcnn.drawing import label_maps
+
+    drawn, font_for = [], label_maps.font_for
+    monkeypatch.setattr(label_maps, "font_for", lambda text, size: [drawn.append(text), font_for(text, size)][1])
+    labels = np.sort(np.arange(height * 50) % count).reshape(height, 50)
+    draw_label_map(np.zeros((height, 50, 3), np.uint8), labels, [f"class {i}" for i in range(count)])
+    assert len(drawn) == min(count, max(1, height // 8)) and drawn[-1].startswith(last)
+    shares = [float(text.rpartition(" ")[2].rstrip("%")) for text in drawn]
+    assert sum(shares) == pytest.approx(100, abs=0.06 * len(drawn))
