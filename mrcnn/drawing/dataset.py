@@ -16,7 +16,7 @@ def plot_data_summary(summary: dict, path: str | os.PathLike | None = None, titl
     """A figure of classes, photo sizes, objects a photo, box sizes and shapes, and the fit of anchors.
 
     Args:
-        summary: of `mrcnn.data.curation.statistics.summarise`.
+        summary: of `mrcnn.data.curation.statistics.summarise`; without anchors (fit=False) these are left out.
         path: image file to write, or None.
         title: above it all.
 
@@ -51,10 +51,10 @@ def _tidy(ax, title, x, y):
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _nothing(ax, title):
+def _nothing(ax, title, why="no objects"):
     _tidy(ax, title, "", "")
     ax.set(xticks=[], yticks=[])
-    ax.text(0.5, 0.5, "no objects", ha="center", va="center", transform=ax.transAxes, color=GREY)
+    ax.text(0.5, 0.5, why, ha="center", va="center", transform=ax.transAxes, color=GREY)
 
 
 def _draw_classes(ax, classes, count):
@@ -96,6 +96,10 @@ def _draw_counts(ax, objects_per_photo):
 def _draw_areas(ax, classes):
     """Each class by its number of objects and the part of the photo that they cover: small and rare ones are hard."""
     title = "size and number of each class"
+    filled = [entry for entry in classes if entry["median_share"]]
+    if len(filled) < len(classes):
+        title += f"\n(without {len(classes) - len(filled)} whose masks are mostly empty)"
+    classes = filled
     if not classes:
         return _nothing(ax, title)
     objects = np.array([entry["objects"] for entry in classes])
@@ -128,17 +132,18 @@ def _draw_boxes(ax, summary, key, numbers, label):
     if not values:
         return _nothing(ax, label)
     ax.stairs(values["counts"], values["edges"], color=BLUE, fill=True, alpha=0.55)
+    anchors = summary["anchors"] or {}
     for name, style, color in (("current", "--", GREY), ("proposed", "-", ORANGE)):
-        for i, number in enumerate(summary["anchors"][name][numbers]):
+        for i, number in enumerate(anchors.get(name, {}).get(numbers, ())):
             ax.axvline(number, linestyle=style, color=color, label=None if i else f"{name} anchors")
-    low = min(values["min"], *summary["anchors"]["current"][numbers])
-    high = max(values["max"], *summary["anchors"]["current"][numbers])
-    ticks = _round_numbers(low, high)
+    shown = [values["min"], values["max"], *(anchors["current"][numbers] if anchors else ())]
+    ticks = _round_numbers(min(shown), max(shown))
     ax.set_xscale("log")
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_ylim(0, 1.3 * max(values["counts"]))  # room for the legend
-    ax.legend(fontsize=8, loc="upper left", framealpha=1)
+    if anchors:
+        ax.legend(fontsize=8, loc="upper left", framealpha=1)
     _tidy(ax, label, "", "objects")
 
 
@@ -152,7 +157,7 @@ def _round_numbers(low, high):
 def _draw_recall(ax, summary):
     title = "boxes that an anchor covers"
     if not summary["anchors"]:
-        return _nothing(ax, title)
+        return _nothing(ax, title, "anchors were not compared" if summary["box_scale"] else "no objects")
     for name, style, color in (("current", "--", GREY), ("proposed", "-", ORANGE)):
         ax.plot(summary["thresholds"], summary["anchors"][name]["recall"], style, color=color, label=name)
         for threshold in (0.5, 0.7):

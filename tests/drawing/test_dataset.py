@@ -46,6 +46,22 @@ def test_no_objects(summary, tmp_path):
     assert sum("no objects" in texts(ax) for ax in figure.axes) == 5
 
 
+def test_without_the_fit_of_anchors(summary, tmp_path):
+    figure = plot_data_summary({**summary, "anchors": None}, tmp_path / "summary.png")
+    *_, scales, ratios, recall = figure.axes
+    assert texts(recall) == {"anchors were not compared"} and not len(scales.lines) and not len(ratios.lines)
+    assert scales.get_xticks().size and scales.get_legend() is None
+
+
+def test_classes_whose_masks_are_empty_are_told(summary, tmp_path, recwarn):
+    shown = [entry for entry in summary["classes"] if entry["objects"]]
+    for empty, said in ((shown[:2], "(without 2 whose masks are mostly empty)"), (shown, f"(without {len(shown)} ")):
+        classes = [{**entry, "median_share": 0.0} if entry in empty else entry for entry in summary["classes"]]
+        areas = plot_data_summary({**summary, "classes": classes}, tmp_path / "summary.png").axes[3]
+        assert said in areas.get_title() and ("no objects" in texts(areas)) == (empty is shown)
+    assert not len(recwarn)
+
+
 def test_more_classes_than_there_is_room_for(summary, tmp_path):
     entry = {**summary["classes"][0], "median_share": 0.01}
     many = [{**entry, "name": f"class {i}", "objects": 1 + i} for i in range(200)]

@@ -152,7 +152,11 @@ def _objects_by_runs(dataset, image_id):
     rles, class_ids, attributes = load_objects(dataset, image_id)
     with named_errors(dataset, image_id, DataError):
         areas, boxes = run_lengths.areas(rles).astype(float), run_lengths.boxes(rles)
-    return (int(info["height"]), int(info["width"])), class_ids.astype(int), areas, boxes, attributes
+    if info.get("height") and info.get("width"):
+        shape = info["height"], info["width"]
+    else:
+        shape = rles[0]["size"] if len(rles) else np.shape(dataset.load_image(image_id))[:2]
+    return tuple(int(side) for side in shape), class_ids.astype(int), areas, boxes, attributes
 
 
 def _objects(dataset, image_id):

@@ -79,6 +79,14 @@ def test_figures_by_hand(kind):
     assert summary["canvas"] == {"min": [128, 128], "max": [128, 128]}
 
 
+@pytest.mark.parametrize("kind", [Boxes, Runs])
+def test_photos_whose_data_set_gives_no_size(kind):
+    dataset = kind().load(*PHOTOS)
+    for info in dataset.image_info:
+        del info["height"], info["width"]
+    assert measure_objects(dataset)["shapes"].tolist() == [[100, 50], [80, 200], [60, 60]]
+
+
 def test_recall_is_a_falling_share():
     summary = summarise(Runs().load(*PHOTOS), CONFIG)
     assert summary["anchors"]["current"]["scales"] == [8, 16, 32, 64, 128]
