@@ -9,6 +9,7 @@ import numpy as np
 LEAST = 65536 // 8  # a photo without such a value fills less than an eighth of 16 bits, as one of 12 bits does
 REMEDY = ("spread the values to the whole range (of 12 bits multiply by 16, of 10 bits by 64), or give a load_image of "
           "your own")
+TOLD = r".*: the photo's 16 bits hold"  # pattern of the warning
 MOST_FOLDERS = 100  # whose photos are told of; a server is sent names without end
 
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tag of TIFF, and what it says of a negative
@@ -29,7 +30,7 @@ def is_negative(image: object) -> bool:
 
 
 def largest_value(image: object) -> int | None:
-    """The largest value of a Pillow image of 16 bits, not decoded yet; None of any other.
+    """The largest value of a Pillow image of 16 bits, not decoded yet, but for a see-through grey; None of any other.
 
     Pillow keeps the high bytes alone of colours: of these it is the largest value that they allow.
     """
@@ -38,7 +39,8 @@ def largest_value(image: object) -> int | None:
 
 def _largest(image):
     if image.mode.startswith("I"):
-        return int(np.asarray(image).max())
+        values, clear = np.asarray(image), image.info.get("transparency")
+        return int((values[values != clear] if isinstance(clear, int) else values).max(initial=0))
     return 256 * int(np.asarray(image.convert("RGB")).max()) + 255
 
 

@@ -9,6 +9,7 @@ import warnings
 PAGED = ("TIFF", "GIF", "WEBP", "PNG")  # phones put previews behind a photo in MPO
 PAGED_ENDINGS = (".tif", ".tiff", ".gif", ".webp", ".png", ".apng")
 REMEDY = "save each page that is wanted as a file of its own"
+TOLD = r".*: the photo has \d+ pages"  # pattern of the warning
 MOST_FOLDERS = 100  # whose photos are told of; a server is sent names without end
 # TIFF tags 254 and 255: which pages are a smaller copy of another one, or its mask.
 NEW_KIND, KIND, SMALLER_OR_MASK, SMALLER = 254, 255, 1 | 4, 2

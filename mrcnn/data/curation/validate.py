@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mrcnn.data import run_lengths
+from mrcnn.data import bit_depth, pages, run_lengths
 from mrcnn.data.annotated import photo_name
 from mrcnn.data.attributes import attribute_names, checked_attributes, reads_its_objects
-from mrcnn.data.bit_depth import LEAST, REMEDY, is_faint, largest_value, seen_as
+from mrcnn.data.bit_depth import REMEDY, is_faint, is_negative, largest_value, seen_as
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.encoded import opened_image
 from mrcnn.data.faults import FAULT_KINDS, Fault
@@ -61,6 +61,9 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     with warnings.catch_warnings():
         # Pillow's warning of many pixels, and what readers say when they skip objects, are no news here.
         warnings.simplefilter("ignore")
+        if is_users_own(dataset, "load_image"):  # the files of its photos are not looked at here, so that others tell
+            for told in (bit_depth.TOLD, pages.TOLD):
+                warnings.filterwarnings("default", told)
         with progress_bar("Validating", shown=progress is True) as show:
             by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
     _warn_of_faint(dataset, faint)
@@ -80,16 +83,16 @@ def _place(fault):
 def _photo_faults(dataset, image_id, large, channels, faint):
     """((H, W) of a photo or None, list of Fault of it as a whole).
 
-    large: Lock, held while a large one is decoded; channels: as for `validate`; faint: dict, gets its largest value.
+    large: Lock, held while a large one is decoded; channels: as for `validate`; faint: dict, as for `_note_if_faint`.
     """
     info, name = dataset.image_info[image_id], photo_name(dataset, image_id)
     path = info.get("path")
     try:
         with large if path and _pixels(path) > LARGE else contextlib.nullcontext():
             photo = np.asarray(dataset.load_image(image_id))
-            shape, fault, dark = photo.shape, no_pixels(photo), photo.size and photo.max() < LEAST // 256
+            shape, fault = photo.shape, no_pixels(photo)
             del photo  # so that a large one is let go before the lock
-            if dark and not is_users_own(dataset, "load_image"):
+            if not is_users_own(dataset, "load_image"):
                 _note_if_faint(dataset, image_id, faint)
     except Exception as error:  # whatever it is, it is this photo's
         kind = "unreadable" if not path or os.path.exists(path) else "missing"
@@ -109,15 +112,15 @@ def _photo_faults(dataset, image_id, large, channels, faint):
 
 
 def _note_if_faint(dataset, image_id, faint):
-    """Put the largest value of a dark photo into a dict, if its file has 16 bits and it fills little of them."""
+    """Put (largest value, whether 0 is white) of a photo into a dict, if its file has 16 bits and fills few of them."""
     info = dataset.image_info[image_id]
     file = io.BytesIO(dataset.photo_bytes(image_id) or b"") if info.get("embedded") else info.get("path")
     if file:
         # Some readers keep the path of something else; the photo itself was read without a fault.
         with contextlib.suppress(DataError), opened_image(file, info.get("path") or "") as image:
-            largest = largest_value(image)
+            negative, largest = is_negative(image), largest_value(image)
             if is_faint(largest):
-                faint[image_id] = largest
+                faint[image_id] = largest, negative
 
 
 def _note_if_paged(dataset, image_id, paged):
@@ -145,11 +148,13 @@ def _warn_of_paged(dataset, paged):
 
 
 def _warn_of_faint(dataset, faint):
-    """Tell of photos of 16 bits that fill little of them. faint: {image id: largest value}"""
-    if faint:
-        warnings.warn(f"{len(faint)} of {len(dataset.image_ids)} photos are of 16 bits and hold "
-                      f"{seen_as(max(faint.values()))} (first: {photo_name(dataset, min(faint))}): {REMEDY}.",
-                      stacklevel=3)
+    """Tell of photos of 16 bits that fill little of them. faint: {image id: (largest value, whether 0 is white)}"""
+    for kind in (False, True):
+        some = {image_id: largest for image_id, (largest, negative) in faint.items() if negative == kind}
+        if some:
+            warnings.warn(f"{len(some)} of {len(dataset.image_ids)} photos are of 16 bits and hold "
+                          f"{seen_as(max(some.values()), kind)} (first: {photo_name(dataset, min(some))}): {REMEDY}.",
+                          stacklevel=3)
 
 
 def _warn_of_grey(dataset, grey):

@@ -408,6 +408,37 @@ def test_photos_of_16_bits_that_fill_little_of_them_are_counted(tmp_path):
         assert validate(Few(*sorted(tmp_path.iterdir())), progress=False) == []
 
 
+def test_faint_negatives_and_those_with_a_see_through_grey_are_counted_too(tmp_path):
+    values = np.arange(20, dtype=np.uint16).reshape(4, 5) * 100
+    Image.fromarray(values).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    Image.fromarray(values).save(tmp_path / "b.png", transparency=0)
+    values[0, 0] = 65535
+    Image.fromarray(values).save(tmp_path / "c.png", transparency=65535)
+    with pytest.warns(UserWarning) as told:
+        assert validate(Few(*sorted(tmp_path.iterdir())), progress=False) == []
+    seen = [str(warning.message).partition("): ")[0] for warning in told]
+    assert seen == [
+        "2 of 3 photos are of 16 bits and hold values up to 1900 of 65535, which become 0..7 of 255, nearly black "
+        "(first: b.png",
+        "1 of 3 photos are of 16 bits and hold values up to 1900 of 65535, which become 248..255, nearly white "
+        "(first: a.tif"]
+
+
+def test_of_a_load_image_of_ones_own_the_files_that_it_reads_are_told(tmp_path, monkeypatch):
+    class Own(Few):
+        def load_image(self, image_id):
+            return super().load_image(image_id)
+
+    for known in (validation.bit_depth, validation.pages):
+        monkeypatch.setattr(known, "_known", set())
+    Image.fromarray(np.full((4, 5), 3600, np.uint16)).save(tmp_path / "a.png")
+    frames = [Image.fromarray(np.full((4, 5), 80 * page, np.uint8)) for page in range(2)]
+    frames[0].save(tmp_path / "b.tif", save_all=True, append_images=frames[1:])
+    with pytest.warns(UserWarning, match=r"a.png: the photo's 16 bits hold") as told:
+        assert validate(Own(*sorted(tmp_path.iterdir())), 1, progress=False) == []
+    assert len(told) == 2 and "b.tif: the photo has 2 pages" in str(told[1].message)
+
+
 def test_photos_of_other_channels_than_the_network_takes_are_faults(tmp_path):
     class Five(Few):
         def load_image(self, image_id):
