@@ -12,6 +12,7 @@ from mrcnn.files import printable
 # What can be wrong with a sample; `mrcnn.data.curation.validate` lists samples under these names.
 FAULT_KINDS = {
     "unreadable": "the photo cannot be decoded",
+    "damaged": "the photo's JPEG is damaged, and part of its pixels are made up",
     "missing": "the photo's file is not in the folder",
     "path escape": "the photo's name leads out of the image folder, or no file can have it",
     "wrong channels": "the photo has other channels than the network takes",

@@ -20,6 +20,7 @@ from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.images import no_pixels
+from mrcnn.data.jpeg_damage import START, jpeg_damages
 from mrcnn.data.mask_values import REMEDY as GIVE_BOOL
 from mrcnn.data.mask_values import cut_masks
 from mrcnn.data.objects import is_users_own, unpacked
@@ -66,10 +67,11 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
                 warnings.filterwarnings("default", told)
         with progress_bar("Validating", shown=progress is True) as show:
             by_photo = walk(faults_of, dataset.image_ids, workers, progress if callable(progress) else show)
+        damaged = _damage_faults(dataset, by_photo, workers, progress is True)
     _warn_of_faint(dataset, faint)
     _warn_of_paged(dataset, paged)
     _warn_of_grey(dataset, grey)
-    faults = list(getattr(dataset, "faults", ())) + [fault for some in by_photo for fault in some]
+    faults = list(getattr(dataset, "faults", ())) + [fault for some in [*by_photo, damaged] for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")
                for name, count in counts.items() if count > 1]
@@ -109,6 +111,28 @@ def _photo_faults(dataset, image_id, large, channels, faint):
     if None in annotated or annotated == shape[:2]:
         return shape[:2], []
     return shape[:2], [Fault(name, "wrong size", wrong_size(shape[:2], annotated))]
+
+
+def _damage_faults(dataset, by_photo, workers, shown):
+    """list of Fault of damaged JPEGs among the photos that could be decoded. by_photo: list of Fault of each photo"""
+
+    def read(image_id):
+        info = dataset.image_info[image_id]
+        path = str(info.get("path") or "")
+        if info.get("embedded"):
+            return b"" if getattr(dataset, "embeds_pixels", False) else dataset.photo_bytes(image_id) or b""
+        if not os.path.isfile(path):
+            return b""
+        with open(path, "rb") as file:
+            start = file.read(len(START))
+            return start + file.read() if start == START else b""
+
+    decoded = [image_id for image_id, faults in zip(dataset.image_ids, by_photo)
+               if not any(fault.kind in ("unreadable", "missing") for fault in faults)]
+    with progress_bar("Looking for damage", shown=shown) as show:
+        damages = jpeg_damages(read, decoded, workers, show)
+    return [Fault(photo_name(dataset, image_id), "damaged", "its JPEG is damaged, and what is lacking was made up "
+                  f"({said}): replace the file") for image_id, said in damages.items()]
 
 
 def _note_if_faint(dataset, image_id, faint):

@@ -439,6 +439,21 @@ def test_of_a_load_image_of_ones_own_the_files_that_it_reads_are_told(tmp_path, 
     assert len(told) == 2 and "b.tif: the photo has 2 pages" in str(told[1].message)
 
 
+def test_a_jpeg_that_is_damaged_in_the_middle_is_a_fault(tmp_path):
+    class Large(Few):
+        def load_mask(self, image_id):
+            return np.ones((200, 300, 1), bool), np.array([1])
+
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        photo(tmp_path / name, 200, 300)
+    data = (tmp_path / "b.jpg").read_bytes()
+    (tmp_path / "b.jpg").write_bytes(data[:len(data) // 2] + data[len(data) // 2 + 4000:])
+    (tmp_path / "c.jpg").write_bytes(data[:len(data) // 2])  # cut off: unreadable, and told once
+    damaged, cut = validate(Large(*sorted(tmp_path.iterdir())), progress=False)
+    assert damaged[:2] == ("b.jpg", "damaged") and cut[:2] == ("c.jpg", "unreadable")
+    assert "(Corrupt JPEG data: " in damaged.message and damaged.message.endswith("replace the file")
+
+
 def test_photos_of_other_channels_than_the_network_takes_are_faults(tmp_path):
     class Five(Few):
         def load_image(self, image_id):
