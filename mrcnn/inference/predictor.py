@@ -154,6 +154,7 @@ class Predictor:
         """
         chain = None
         if steps_of(self.config.LABEL_REFINE):
+            from mrcnn.labeling.label_map import labels_of
             from mrcnn.labeling.refine import build_chain  # with which SciPy comes
 
             chain, images = build_chain(self.config.LABEL_REFINE), _kept(images)
@@ -163,7 +164,7 @@ class Predictor:
         results = []
         for image, result in zip(self.checked_images(images), seen):
             result["probabilities"] = np.asarray(chain(image, result["probabilities"]))
-            result["labels"] = result["probabilities"].argmax(axis=-1).astype(np.uint8)
+            result["labels"] = labels_of(result["probabilities"])
             results.append(result if probabilities else {"labels": result["labels"]})
         return results
 

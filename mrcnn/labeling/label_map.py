@@ -236,15 +236,20 @@ def label_map(detections: dict, shape: tuple[int, int], class_names: Sequence[st
         settings: None takes the defaults.
 
     Returns:
-        (uint8 [H, W] class ids, float32 [H, W, C] probabilities that sum to 1 at each pixel).
+        (uint8 [H, W] class ids, float32 [H, W, C] probabilities that sum to 1 at each pixel). The latter lie class by
+        class in memory, of which a class that was not detected takes none.
 
     Raises:
         DataError: a class has no name, or there are more classes than a label map can hold.
     """
-    class_ids, layers = _probabilities(detections, shape, class_names, settings or LabelSettings())
-    probabilities = np.zeros(layers.shape[1:] + (len(class_names),), np.float32)
-    probabilities[..., class_ids] = np.moveaxis(layers, 0, -1)
-    return class_ids[layers.argmax(axis=0)], probabilities
+    height, width = (int(side) for side in shape)
+    planes = np.zeros((len(class_names), height, width), np.float32)
+    labels = np.zeros((height, width), np.uint8)
+    for rows, class_ids, layers in _bands(detections, (height, width), class_names, settings or LabelSettings()):
+        labels[rows] = class_ids[layers.argmax(axis=0)]
+        for class_id, layer in zip(class_ids, layers):
+            planes[class_id, rows] = layer
+    return labels, np.moveaxis(planes, 0, -1)
 
 
 def labels_alone(detections: dict, shape: tuple[int, int], class_names: Sequence[str],
@@ -260,14 +265,10 @@ def labels_alone(detections: dict, shape: tuple[int, int], class_names: Sequence
     Raises:
         DataError: as for `label_map`.
     """
-    settings, (height, width) = settings or LabelSettings(), (int(side) for side in shape)
-    rows = max(1, BAND // max(width, 1))
-    areas = _areas(detections, (height, width), class_names, settings) if rows < height else None
+    height, width = (int(side) for side in shape)
     labels = np.zeros((height, width), np.uint8)
-    for top in range(0, height, rows):
-        band = top, min(top + rows, height)
-        class_ids, layers = _probabilities(detections, (height, width), class_names, settings, band, areas)
-        labels[slice(*band)] = class_ids[layers.argmax(axis=0)]
+    for rows, class_ids, layers in _bands(detections, (height, width), class_names, settings or LabelSettings()):
+        labels[rows] = class_ids[layers.argmax(axis=0)]
     return labels
 
 
@@ -280,7 +281,12 @@ def labels_of(probabilities: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [H, W] class ids.
     """
-    return np.asarray(probabilities).argmax(axis=-1).astype(np.uint8)
+    probabilities = np.asarray(probabilities)
+    labels = np.empty(probabilities.shape[:-1], np.uint8)
+    rows = max(1, BAND // max(1, probabilities[:1].size))  # at a time, for argmax copies what lies class by class
+    for top in range(0, len(labels), rows):
+        labels[top : top + rows] = probabilities[top : top + rows].argmax(axis=-1)
+    return labels
 
 
 def counting(detections: dict, class_names: Sequence[str], settings: LabelSettings) -> np.ndarray:
@@ -304,15 +310,23 @@ def counting(detections: dict, class_names: Sequence[str], settings: LabelSettin
     return scores >= np.array([settings.threshold(name) for name in class_names])[class_ids]
 
 
-def _probabilities(detections, shape, class_names, settings, band=None, areas=None):
+def _bands(detections, shape, class_names, settings):
+    """Yield (slice of rows, class ids, probabilities as `_probabilities` gives them) from the top of a photo down."""
+    height, width = shape
+    rows = max(1, BAND // max(width, 1))
+    areas = _areas(detections, shape, class_names, settings) if rows < height else None
+    for top in range(0, height, rows):
+        band = top, min(top + rows, height)
+        yield slice(*band), *_probabilities(detections, shape, class_names, settings, band, areas)
+
+
+def _probabilities(detections, shape, class_names, settings, band, areas):
     """(uint8 [K] background and the detected classes, float32 [K, rows, W] their probabilities).
 
-    band: (first, last + 1) of the rows that are wanted; None: all H; areas: of `_areas`, needed for a part of the rows
+    band: (first, last + 1) of the rows that are wanted; areas: of `_areas`, needed for a part of the rows
     """
-    height, width = int(shape[0]), int(shape[1])
-    band = (0, height) if band is None else band
-    shape = band[1] - band[0], width
-    claims, evidence = _gathered(detections, (height, width), class_names, settings, band, areas)
+    claims, evidence = _gathered(detections, shape, class_names, settings, band, areas)
+    shape = band[1] - band[0], shape[1]
     layers = np.zeros((1 + len(evidence),) + shape, np.float32)
     layers[0] = 1
     class_ids = np.array([0, *evidence], np.uint8)

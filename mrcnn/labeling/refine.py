@@ -81,7 +81,8 @@ def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
         longest: photos whose longer side has more pixels are refined at this size, and the result is enlarged again.
 
     Returns:
-        A function (image, probabilities) -> probabilities; None for no step.
+        A function (image, probabilities) -> probabilities; None for no step. Steps are given the classes alone that
+        are possible somewhere in the photo: others cannot become so, and would take as much memory.
 
     Raises:
         DataError: a step or setting does not exist, or a value is out of range.
@@ -91,21 +92,28 @@ def build_chain(text: str | None, longest: int = LONGEST) -> Callable | None:
         return None
 
     def chain(image, probabilities):
-        height, width = image.shape[:2]
-        scale = longest / max(height, width)
-        if scale < 1:
-            shape = scaled_size((height, width), scale)
-            image, probabilities = _resized(image, shape), _resized(probabilities, shape)
+        size, classes = image.shape[:2], probabilities.shape[2]
+        possible = [i for i in range(classes) if probabilities[..., i].any()] or list(range(classes))
+        scale = longest / max(size)
+        shape = scaled_size(size, scale) if scale < 1 else size
+        image, few = _resized(image, shape), _resized(probabilities, shape, possible)
         for step in steps:
-            probabilities = step(image, probabilities)
-        return _resized(probabilities, (height, width)) if scale < 1 else probabilities
+            few = step(image, few)
+        planes = np.zeros((classes, *size), few.dtype)
+        for i, class_id in enumerate(possible):
+            planes[class_id] = _plane(few, i, size)
+        return np.moveaxis(planes, 0, -1)
 
     return chain
 
 
-def _resized(values, shape):
-    """Planes [H, W, C] at another (height, width), one at a time: cv2 takes no more than a few at once."""
-    result = np.empty(shape + values.shape[2:], values.dtype)
-    for i in range(values.shape[2]):
-        result[..., i] = resize_pixels(np.ascontiguousarray(values[..., i]), shape)
-    return result
+def _resized(values, shape, places=None):
+    """Planes [H, W, C], or those of some places, at a (height, width)."""
+    places = range(values.shape[2]) if places is None else places
+    return np.stack([_plane(values, i, shape) for i in places], axis=2)
+
+
+def _plane(values, place, shape):
+    """One of some planes at a (height, width): cv2 takes no more than a few at once."""
+    plane = values[..., place]
+    return plane if plane.shape == shape else resize_pixels(np.ascontiguousarray(plane), shape)

@@ -8,6 +8,7 @@ import pytest
 from exported_json import OBJECTS
 
 from mrcnn.errors import DataError
+from mrcnn.labeling import label_map as label_maps
 from mrcnn.labeling.label_map import (
     LabelSettings,
     _gathered,
@@ -133,6 +134,23 @@ def test_a_photo_in_bands_has_the_labels_of_the_whole(monkeypatch):
     monkeypatch.setattr("mrcnn.labeling.label_map.BAND", 7 * 40)
     np.testing.assert_array_equal(labels_alone(detections, (50, 40), NAMES, settings), whole)
     assert set(np.unique(whole)) == {0, 1, 2, 3}
+
+
+def test_probabilities_are_made_in_bands_and_lie_class_by_class(monkeypatch):
+    rng = np.random.default_rng(0)
+    detections = objects(*(((5 * i, 2 * i, 20 + 6 * i, 25 + 3 * i), 1 + i % 2, 0.9 - 0.05 * i, rng.random((4, 4)))
+                           for i in range(5)))
+    labels, probabilities = label_map(detections, (50, 40), NAMES)
+    parts, original = [], label_maps._probabilities
+    monkeypatch.setattr(label_maps, "_probabilities", lambda *args: parts.append(args[4]) or original(*args))
+    monkeypatch.setattr(label_maps, "BAND", 7 * 40)
+    in_bands = label_map(detections, (50, 40), NAMES)
+    assert len(parts) == 8 and parts[-1] == (49, 50)
+    np.testing.assert_array_equal(in_bands[0], labels)
+    np.testing.assert_allclose(in_bands[1], probabilities, atol=1e-6)
+    np.testing.assert_array_equal(label_maps.labels_of(probabilities), labels)
+    # A class that was not detected, here the last, takes no memory so.
+    assert not probabilities[..., 3].any() and np.moveaxis(probabilities, -1, 0).flags.c_contiguous
 
 
 def test_evidence_of_the_smallest_object_is_finite():

@@ -130,3 +130,21 @@ def test_photos_of_other_channels_are_refined_by_their_colours(name, channels, c
     probabilities = as_probabilities(rng.integers(0, 2, (12, 16)))
     expected = build_chain(name)(np.ascontiguousarray(image[..., colours]), probabilities)
     np.testing.assert_array_equal(build_chain(name)(image, probabilities), expected)
+
+
+@pytest.mark.parametrize("longest", [100, 12])
+def test_steps_are_given_the_classes_that_are_possible_and_the_result_has_all(monkeypatch, longest):
+    seen = []
+
+    def swapped(image, probabilities):
+        seen.append(probabilities.shape[2])
+        return probabilities[..., ::-1]
+
+    monkeypatch.setattr("mrcnn.labeling.refine.STEPS", {"swap": swapped})
+    monkeypatch.setattr("mrcnn.config_chains.SETTINGS", {"swap": ()})
+    probabilities = np.zeros((20, 24, 50), np.float32)
+    probabilities[:, :12, 7] = probabilities[:, 12:, 31] = 1
+    result = build_chain("swap", longest)(np.zeros((20, 24, 3), np.uint8), probabilities)
+    assert seen == [2] and result.shape == (20, 24, 50) and result.dtype == np.float32
+    assert sorted(np.unique(result.argmax(axis=2))) == [7, 31] and (result[:, :10].argmax(axis=2) == 31).all()
+    assert np.moveaxis(result, -1, 0).flags.c_contiguous  # so that the other 48 take no memory
