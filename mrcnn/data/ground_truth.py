@@ -73,10 +73,8 @@ def load_ground_truth(dataset: Dataset, config: Settings, image_id: int, augment
     for class_id in sample["gt_class_ids"]:
         if not active[class_id]:
             source = dataset.image_info[image_id]["source"]
-            raise DataError(
-                f"{dataset.sample_name(image_id)}: class id {class_id} is none of the classes that its source "
-                f"{source!r} labels: correct load_mask or add_class it for that source."
-            )
+            raise DataError(f"{dataset.sample_name(image_id)}: class id {class_id} is none of the classes that its "
+                            f"source {source!r} labels: correct load_mask or add_class it for that source.")
     return sample
 
 
@@ -196,8 +194,8 @@ def _moved_objects(dataset, config, image_id, light, others, rng, partner_ids, t
         masks = placed.objects.place(placed.objects.boxes(), placed.window) >= 128
         return placed.canvas, placed.draw.mirror(masks), placed.class_ids
 
-    changed = augmented(load, dataset, image_id, others, rng, partner_ids,
-                        functools.partial(_mirrored, dataset, config, table))
+    mirrored = functools.partial(_mirrored, dataset, config, table)
+    changed = augmented(load, dataset, image_id, others, rng, partner_ids, mirrored)  # fills shapes
     return shapes[image_id], *changed
 
 

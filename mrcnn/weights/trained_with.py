@@ -133,6 +133,7 @@ def told_of_anchors(path: str | os.PathLike, written: dict | None, config: Setti
     Returns:
         One line, or none.
     """
+    written, _ = readable(written, config)
     if not isinstance(config, YolactSettings) or not written:
         return []
     theirs, own = tuple(_compared(written, config).get("YOLACT_ANCHOR_SCALES") or ()), config.anchor_scales()

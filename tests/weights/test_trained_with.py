@@ -11,9 +11,9 @@ from mrcnn.weights.trained_with import (
     LAYERS,
     OUTSIDE_TRAINING,
     READING,
-    told_of_anchors,
     readable,
     settings_by_layers,
+    told_of_anchors,
     told_of_changes,
     told_of_settings,
 )
