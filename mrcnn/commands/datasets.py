@@ -213,10 +213,10 @@ def _chosen_photos(dataset, options, part):
         split, every = read_split(options.split), part is None
         dataset = _in_parts(dataset, split["parts"], options.split) if every else apply_split(dataset, split, part)
     if options.skip:
-        losses = len(getattr(dataset, "lost", ()))
+        told = len(getattr(dataset, "lost", ()))  # of what the reader left out
         dataset = without(dataset, read_faults(options.skip))
-        if len(getattr(dataset, "lost", ())) > losses:  # what the reader left out was told by then
-            dataset = leave_out_partial(dataset, options.skip, options.keep_partial)
+        if hasattr(dataset, "lost"):
+            dataset = leave_out_partial(dataset, options.skip, options.keep_partial, told)
     if options.limit:
         dataset = select(dataset, dataset.image_ids[:options.limit])
     if not len(dataset.image_ids):

@@ -14,7 +14,7 @@ from mrcnn.commands.main import main
 from mrcnn.commands.program import Program
 from mrcnn.data.annotated import Fault
 from mrcnn.data.curation.splits import write_split
-from mrcnn.data.curation.validate import write_faults
+from mrcnn.data.curation.validate import read_faults, write_faults
 from mrcnn.errors import DataError, UsageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -75,20 +75,26 @@ def test_split_skip_and_limit_choose_photos_in_this_order(photos):
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_what_the_reader_left_out_is_told_once(photos, late, recwarn):
-    """`data validate` lists it too, and --skip FILE told two lost objects of a photo that lost one."""
+@pytest.mark.parametrize("more", [[], [Fault("1.png", "damaged", "broken")], [Fault("2.png", "name", "no hat", 0)]])
+def test_what_the_reader_left_out_is_told_once(photos, late, more, recwarn):
+    """`data validate` lists it too, and --skip FILE told two lost objects of a photo that lost one, or the same ones
+    again where the list has more.
+    """
     path, faults = photos / "a.json", str(photos / "faults.json")
     content = json.loads(path.read_text())
     content["annotations"].append({**content["annotations"][0], "id": 9} | (
         {"segmentation": {"size": [20, 30], "counts": "1"}} if late else {"category_id": 7}))
     path.write_text(json.dumps(content))
     assert main(["data", "validate", "--annotations", str(path), "--output", faults]) == 1
+    write_faults(faults, [*read_faults(faults), *more])
     recwarn.clear()
     kept = fashion_datasets.open_data(options(annotations=str(path), skip=faults, keep_partial=True))
     assert kept.object_count(0) == 1
     told = [str(told.message) for told in recwarn if "that lost" in str(told.message)]
     assert told == [f"{path}: kept 2 photos that lost 2 objects (first: 0.png): what was lost is taught as "
-                    "background there."]
+                    "background there.",
+                    *(f"{faults}: kept 1 photo that lost 1 object (first: 2.png): what was lost is taught as "
+                      "background there." for fault in more if fault.number is not None)]
 
 
 def test_all_data_options_that_are_given_are_named():

@@ -173,10 +173,11 @@ def leave_out_bad(dataset: Kind, source: str | os.PathLike, keep_partial: bool,
     return leave_out_partial(dataset, source, keep_partial)
 
 
-def leave_out_partial(dataset: Kind, source: str | os.PathLike, keep_partial: bool) -> Kind:
-    """A prepared data set without photos that lost objects; see `leave_out_bad`."""
+def leave_out_partial(dataset: Kind, source: str | os.PathLike, keep_partial: bool, told: int = 0) -> Kind:
+    """A prepared data set without photos that lost objects; see `leave_out_bad`. told: number of losses, the first
+    ones, that were told before."""
     lost = Counter()
-    for loss in dataset.lost:
+    for loss in dataset.lost[told:]:
         if not loss.whole:
             lost[loss.photo] += loss.objects
     names = [photo_name(dataset, image_id) for image_id in dataset.image_ids]
@@ -184,9 +185,9 @@ def leave_out_partial(dataset: Kind, source: str | os.PathLike, keep_partial: bo
     if not partial:
         return dataset
     count = sum(lost[names[image_id]] for image_id in partial)
-    told = f"{_counted(len(partial), 'photo')} that lost {_counted(count, 'object')} (first: {names[partial[0]]})"
+    what = f"{_counted(len(partial), 'photo')} that lost {_counted(count, 'object')} (first: {names[partial[0]]})"
     if keep_partial:
-        warnings.warn(f"{source}: kept {told}: what was lost is taught as background there.", stacklevel=3)
+        warnings.warn(f"{source}: kept {what}: what was lost is taught as background there.", stacklevel=3)
         return dataset
     if len(partial) == len(names):
         raise DataError(
@@ -194,7 +195,7 @@ def leave_out_partial(dataset: Kind, source: str | os.PathLike, keep_partial: bo
             "photos and have what was lost taught as background (keep_partial=True, --keep-partial)."
         )
     warnings.warn(
-        f"{source}: left out {told}, for what was lost would be taught as background there; keep_partial=True "
+        f"{source}: left out {what}, for what was lost would be taught as background there; keep_partial=True "
         "(--keep-partial) keeps such photos.", stacklevel=3,
     )
     gone = set(partial)
