@@ -214,7 +214,8 @@ def _naming(paths, partials, taken):
             raise  # of something that the block read
         left = "nothing of it is left, and what had the name before is as it was."
         if taken:
-            left = f"{' and '.join(taken)} was written by then: write all of them again."
+            verb = "was" if len(taken) == 1 else "were"
+            left = f"{' and '.join(taken)} {verb} written by then: write all of them again."
         raise DataError(
             f"{' and '.join(named or paths)}: cannot write the file ({disk_reason(error) or error}): check rights and "
             f"disk space; {left}"

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -138,6 +139,11 @@ def test_files_that_have_their_names_when_a_later_one_cannot_take_its_own_are_to
         second.mkdir()  # while the block writes
     with pytest.raises(DataError, match=told.format("^[^ ]*model")), whole_folder_and_files(folder, first):
         folder.write_text("of another program")
+    several = tmp_path / "several"
+    with pytest.raises(DataError, match=r"a\.txt and [^ ]*b\.txt were written by then: write all of them again"), \
+            whole_files(*(several / name for name in ("a.txt", "b.txt", "c.txt"))):
+        (several / "c.txt").mkdir()
+    shutil.rmtree(several)
     assert first.exists() and second.is_dir() and folder.read_text() == "of another program"
     with pytest.raises(DataError, match=r"b\.bin: .*nothing of it is left, and what had the name"), \
             whole_files(second, first):
