@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options, open_data
-from mrcnn.commands.options import add_output, probability
+from mrcnn.commands.options import add_output, last_weights, probability
 from mrcnn.commands.own_data import data_name, splits_itself
 from mrcnn.commands.runs import (
     add_weights,
@@ -50,7 +50,7 @@ def diagnose(options: argparse.Namespace) -> None:
 
     diagnosis = examine(model, dataset, training_objects(options, dataset))
     diagnosis["epoch"], diagnosis["changed"] = written_in(path, model.config)
-    findings = find(diagnosis)
+    findings = find(diagnosis, last_weights(options))
     os.makedirs(folder, exist_ok=True)
     data = os.path.basename(os.path.normpath(data_name(options)))
     write_figure(os.path.join(folder, "diagnose.png"),

@@ -333,11 +333,16 @@ class Printable:
         return getattr(self.beneath, name)
 
 
+def last_weights(options: argparse.Namespace) -> str:
+    """What stands for the last checkpoint on a command line: `--weights last`, and the NAME of its runs if options have
+    one."""
+    names = [text for text in getattr(options, "set", ()) if text.partition("=")[0].strip() == "NAME"]
+    return f"--weights last --set {shlex.quote(names[-1])}" if names else "--weights last"
+
+
 def _hint(options):
     """What goes on with a command that was broken off; a run of another NAME is resumed under that name."""
-    hint = HINTS.get(getattr(options, "command", None), "")
-    names = [text for text in getattr(options, "set", ()) if text.partition("=")[0].strip() == "NAME"]
-    return hint.replace("--weights last", f"--weights last --set {shlex.quote(names[-1])}") if names else hint
+    return HINTS.get(getattr(options, "command", None), "").replace("--weights last", last_weights(options))
 
 
 def run_command(parser: argparse.ArgumentParser, arguments: Sequence[str] | None = None,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.label import add_refine, asked_settings, chain_of, tell_tuned_otherwise
-from mrcnn.commands.options import add_matte, add_tiles, add_tta, positive, probability, start_keras
+from mrcnn.commands.options import add_matte, add_tiles, add_tta, last_weights, positive, probability, start_keras
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, refuse_scores, weights_name
 from mrcnn.commands.settings import overrides_of
 from mrcnn.export.running import is_exported
@@ -59,7 +59,8 @@ def serve(options: argparse.Namespace) -> None:
         from mrcnn.serving.photos import raise_bound
 
         raise_bound(limits.pixels)
-        corrected = CorrectedTasks(options.corrected, served.class_names) if options.corrected else None
+        corrected = (CorrectedTasks(options.corrected, served.class_names, last_weights(options))
+                     if options.corrected else None)
         app = make_app(served, limits, key, photos, options.matte or WHITE, corrected)
         asks = f"asks for the key of {KEY}" if key else f"asks for no key (set {KEY} to ask for one)"
         print(f"Serving {path} as {served.name!r} at {address_of(listener)}: {asks}; Ctrl-C ends it.", flush=True)

@@ -18,7 +18,8 @@ GAIN = 0.03  # of F1, from which on another score threshold is worth naming
 USEFUL = 0.2  # F1 that a threshold has to reach for that
 SIDES = ("IMAGE_MAX_DIM", "IMAGE_MIN_DIM")  # of the canvas; the latter in mode crop
 RESIZED = 1.5  # times the size that was trained: objects then look other than any that was learned
-LONGER = "train longer (train --weights last, with more epochs of `all` in --stages)"
+LAST = "--weights last"
+LONGER = f"train longer (train {LAST}, with more epochs of `all` in --stages)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +39,12 @@ class Finding:
     remedy: str
 
 
-def find(diagnosis: dict) -> list[Finding]:
-    """list of Finding, the worst first."""
+def find(diagnosis: dict, last: str = LAST) -> list[Finding]:
+    """list of Finding, the worst first. last: what stands for the run's last checkpoint in the commands of remedies."""
     if not diagnosis["objects"]:
         return [no_objects(diagnosis)]
     findings = [finding for finding in (rule(diagnosis) for rule in RULES) if finding]
+    findings = [dataclasses.replace(finding, remedy=finding.remedy.replace(LAST, last)) for finding in findings]
     return sorted(findings, key=lambda finding: -finding.weight)
 
 

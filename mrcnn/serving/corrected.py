@@ -25,13 +25,14 @@ class CorrectedTasks:
     Args:
         folder: where they are kept; it is made.
         class_names: of the model by class id, background first.
+        last: what stands for the model's last checkpoint in the command that trains on them.
 
     Raises:
         DataError: the folder cannot be written.
     """
 
-    def __init__(self, folder: str | os.PathLike, class_names: list[str]):
-        self.folder, self._lock = os.fspath(folder), threading.Lock()
+    def __init__(self, folder: str | os.PathLike, class_names: list[str], last: str = "--weights last"):
+        self.folder, self.last, self._lock = os.fspath(folder), last, threading.Lock()
         try:
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:

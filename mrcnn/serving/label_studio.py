@@ -104,9 +104,9 @@ def _what_is_kept(corrected):
     if corrected is None:
         return "Nothing is trained here, and nothing is kept: start mrcnn serve with --corrected DIR, or export."
     folder = corrected.folder
-    return (f"Nothing is trained here. {len(corrected)} corrected tasks are in {folder}, for mrcnn train --weights "
-            f"last --train {folder} --val VALIDATION --names {os.path.join(folder, NAMES)} --images PHOTOS, "
-            "VALIDATION being Label Studio's export of another project: the classes of --names are of both.")
+    return (f"Nothing is trained here. {len(corrected)} corrected tasks are in {folder}, for mrcnn train "
+            f"{corrected.last} --train {folder} --val VALIDATION --names {os.path.join(folder, NAMES)} --images "
+            "PHOTOS, VALIDATION being Label Studio's export of another project: the classes of --names are of both.")
 
 
 def _tasks(body):

@@ -37,7 +37,8 @@ def diagnose(path, *options):
 
 def test_a_checkpoint_that_was_never_trained(weights, tmp_path, capsys):
     folder = tmp_path / "out"
-    assert diagnose(weights, "--output", str(folder), "--set", "RPN_ANCHOR_SCALES=[100,110,120,130,140]") == 0
+    assert diagnose(weights, "--output", str(folder), "--set", "RPN_ANCHOR_SCALES=[100,110,120,130,140]",
+                    "--set", "NAME=shop") == 0
     output = capsys.readouterr().out
     assert "3 photos, " in output and "objects in the data" in output and str(folder) in output
     assert sorted(os.listdir(folder)) == [".mrcnn-output", "diagnose.json", "diagnose.png"]
@@ -48,6 +49,7 @@ def test_a_checkpoint_that_was_never_trained(weights, tmp_path, capsys):
     assert kinds[:2] == ["untrained_heads", "changed_settings"] and "anchors_miss" in kinds
     assert "1. " in output and "epoch 0" in output and "here [100,110,120,130,140]" in output
     assert "What follows may come of what is above" in output
+    assert "(train --weights last --set NAME=shop, with" in output
     assert written["steps"][0]["passed"] == written["objects"] > 3 and written["epoch"] == 0
     assert set(written["weights"]["untrained"]) == {"backbone", "pyramid", "proposal head", "box head", "mask head"}
 

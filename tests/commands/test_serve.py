@@ -55,6 +55,14 @@ def test_options_become_limits(checkpoint, started):
     assert app.state.service.matte == (0, 0, 0) and app.state.service.served.name == "shop"
 
 
+def test_corrected_tasks_name_the_runs_that_a_training_goes_on_with(checkpoint, started, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("mrcnn.serving.corrected.CorrectedTasks.__init__", lambda self, *given: made.append(given))
+    words = ["serve", "--weights", checkpoint, "--port", "0", "--corrected", str(tmp_path / "new")]
+    assert main(words) == main([*words, "--set", "NAME=my shop"]) == 0
+    assert [last for *_, last in made] == ["--weights last", "--weights last --set 'NAME=my shop'"]
+
+
 @pytest.mark.parametrize("words, batch, overrides", [
     ((), 8, {"IMAGES_PER_GPU": 8, "GPU_COUNT": 1, "BATCH_SIZE": 8}),
     (("--set", "GPU_COUNT=2"), 16, {"IMAGES_PER_GPU": 8, "GPU_COUNT": 2, "BATCH_SIZE": 16}),

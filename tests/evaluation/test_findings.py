@@ -133,7 +133,9 @@ def test_proposals_that_miss():
     finding = only(diagnosis([missed]))
     assert finding.kind == "proposals_miss" and "40 % of the objects (4) are lost by the proposal head" in finding.text
     assert "none of the 300 proposals" in finding.text and "is 0.60" in finding.text
-    assert "POST_NMS_ROIS_INFERENCE" not in finding.remedy
+    assert "POST_NMS_ROIS_INFERENCE" not in finding.remedy and "(train --weights last, with" in finding.remedy
+    named, = find(diagnosis([missed]), "--weights last --set NAME=shop")
+    assert "(train --weights last --set NAME=shop, with" in named.remedy
     full = only(diagnosis([missed], settings(POST_NMS_ROIS_INFERENCE=300)))
     assert "--set POST_NMS_ROIS_INFERENCE=600" in full.remedy
 

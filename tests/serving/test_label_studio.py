@@ -203,8 +203,10 @@ def test_events_are_heard_and_not_kept_where_nobody_asked_for_it(client, caplog)
 def test_corrections_are_kept_and_the_command_that_takes_them_is_told(tmp_path, caplog):
     event = {"action": "ANNOTATION_CREATED", "project": {"id": 2}, "task": {"id": 3, "data": {"image": "a.png"}},
              "annotation": {"id": 4, "task": 3, "result": []}}
-    with client_of(corrected=CorrectedTasks(tmp_path, ["BG", "hat", "shoe"])) as client:
+    last = "--weights last --set NAME=shop"
+    with client_of(corrected=CorrectedTasks(tmp_path, ["BG", "hat", "shoe"], last)) as client:
         answer = client.post("/webhook", json=event).json()
+        assert f"for mrcnn train {last} --train" in answer["detail"]
         assert answer["kept"] == 1 and f"1 corrected tasks are in {tmp_path}" in answer["detail"]
         assert f"--train {tmp_path} --val VALIDATION --names {tmp_path / NAMES} --images PHOTOS" in answer["detail"]
         assert "VALIDATION being Label Studio's export of another project" in answer["detail"]  # COCO takes no --names
