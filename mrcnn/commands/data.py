@@ -124,12 +124,15 @@ def _with_its_faults(options):
 
 def convert(options: argparse.Namespace) -> None:
     """Write the data in another format."""
+    from mrcnn.data.annotated import photo_name
     from mrcnn.data.formats.writers import write_embedded_photos
+    from mrcnn.data.formats.written_photos import held_photos
 
     _config(options)  # settings that cannot be are told
     write = writer(options.to)
     more = {} if options.photos is None else {"photos": options.photos}
-    if more and "photos" not in inspect.signature(write).parameters:
+    beside = "photos" not in inspect.signature(write).parameters  # photos that are held go to a folder beside it
+    if more and beside:
         raise UsageError(f"--photos {options.photos}: {options.to} leaves photos in place; leave the option out.")
     both = [path for path in (options.output, options.annotations) if path and os.path.exists(path)]
     if len(both) == 2 and os.path.samefile(*both):
@@ -137,12 +140,13 @@ def convert(options: argparse.Namespace) -> None:
     if os.path.abspath(options.annotations or "").startswith(os.path.join(os.path.abspath(options.output), "")):
         raise UsageError(f"--output {options.output} is the folder of what is read: give another.")
     claim_outputs([options.output], options.overwrite)
-    dataset = open_data(options)
+    dataset, folder = open_data(options), f"{os.path.splitext(options.output)[0]}_photos"
+    if beside and held_photos(dataset, dataset.image_ids):
+        claim_outputs([os.path.join(folder, photo_name(dataset, i)) for i in dataset.image_ids], options.overwrite)
     with progress_bar("Writing") as show:
         told = write(dataset, options.output, progress=show, **more)
     written = told if isinstance(told, int) else len(dataset.image_ids)
     print(f"The annotations of {written} photos are in {options.output}", end="")
-    folder = f"{os.path.splitext(options.output)[0]}_photos"
     sentence = told if isinstance(told, str) else ""
     held = 0 if sentence else write_embedded_photos(dataset, folder)
     if sentence:

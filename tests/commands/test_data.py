@@ -273,6 +273,22 @@ def test_convert_writes_drawn_pictures_too(form, tmp_path, monkeypatch, capsys):
     assert [(dataset.load_image(i) == drawn.load_image(i)).all() for i in range(2)] == [True] * 2
 
 
+@pytest.mark.parametrize("form", ["coco", "labelstudio"])
+def test_convert_writes_no_photo_over_the_users(form, tmp_path, monkeypatch, capsys):
+    """Only --output itself was looked at."""
+    monkeypatch.chdir(tmp_path)
+    photo = tmp_path / "all_photos" / "drawn_1_00000.png"
+    photo.parent.mkdir()
+    photo.write_text("mine")
+    words = ["convert", "--to", form, "--limit", 1, "--output", "all.json"]
+    assert data(*words) == 2
+    error = capsys.readouterr().err
+    assert f"{photo} was not written by this program" in error and "--overwrite" in error
+    assert photo.read_text() == "mine" and not (tmp_path / "all.json").exists()
+    assert data(*words, "--overwrite") == data(*words) == 0  # its own are replaced
+    assert photo.read_bytes()[1:4] == b"PNG"
+
+
 @pytest.mark.parametrize("form", ["yolo", "voc"])
 def test_convert_writes_drawn_pictures_into_folders(form, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
