@@ -74,8 +74,9 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
                               + ("; or a part of data that carry splits of their own, as YOLO's data.yaml does: train, "
                                  f"val, test (default {'all' if whole else 'val'})" if part else ""))
     if part:
-        command.add_argument("--part", metavar="NAME", help="part of the split file: train, val, test (default "
-                                                            f"{'all' if whole else 'val'})")
+        usual = "all; val of drawn pictures and of a program's own data that split themselves" if whole else "val"
+        command.add_argument("--part", metavar="NAME",
+                             help=f"part of the split file: train, val, test (default {usual})")
 
 
 def _add_array_options(command):
@@ -115,7 +116,8 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
         options: of the command.
         annotations: path; None takes options.annotations.
         part: of options.split, or of data that carry splits of their own; None takes options.part, else "val", or all
-            of them for a command that takes whole data, each photo then with its part as "split".
+            of them for a command that takes whole data, each photo then with its part as "split". Of drawn pictures
+            and a program's data that split themselves that takes "val" too, and tells it.
     """
     annotations = annotations or options.annotations
     wanted = getattr(options, "part", None)
@@ -127,7 +129,10 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
         if given:
             verb = "needs" if len(given) == 1 else "need"
             raise UsageError(f"{', '.join(given)} {verb} annotations: say which ({options.program.command} --help).")
-        return drawn_pictures(part, options.limit)
+        dataset = drawn_pictures(part, options.limit)
+        if every:
+            print(_one_part("the drawn pictures", part, dataset))
+        return dataset
     itself = splits_itself(options, annotations)
     if options.split and itself:
         raise UsageError(f"--split: {name_of(options.program.dataset)} splits the photos itself; leave the option out.")
@@ -139,8 +144,15 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
         dataset = _chosen_photos(dataset, options, None if every else part)
     if told:
         print(f"{told} ({len(dataset.image_ids)} photos)")
+    elif every and itself:
+        print(_one_part(name_of(options.program.dataset), part, dataset))
     dataset.matte = options.matte or dataset.matte
     return _chosen_classes(dataset, options, annotations)
+
+
+def _one_part(source, part, dataset):
+    """The line that tells which part a command took that takes all where annotations say which there are."""
+    return f"{source}: the part {part} alone is taken; --part takes another ({len(dataset.image_ids)} photos)"
 
 
 def _opened(options, annotations, part, own, carried):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import add_data_options
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, probability
-from mrcnn.commands.own_data import open_own, reads
+from mrcnn.commands.own_data import coco_of_nobody, open_parts, reads
 from mrcnn.commands.photo_run import PhotoRun, add_photo_run
 from mrcnn.commands.photos import check_output, list_photos, photos_of, picture_names, save_drawing
 from mrcnn.commands.runs import add_weights, check_has, checkpoint_of, load_model, output_folder, weights_name
@@ -103,12 +103,14 @@ def ids_of(options: argparse.Namespace, dataset: Dataset) -> ResultIds | None:
     return ids
 
 
-def own_data(options: argparse.Namespace) -> Dataset | None:
-    """The program's own data set of --annotations, prepared; None where the package's readers take them."""
+def own_data(options: argparse.Namespace) -> list[Dataset] | None:
+    """The program's own data sets of --annotations, prepared, of all parts; None where the package's readers take them.
+    """
     parser = argparse.ArgumentParser()
     add_data_options(parser)
-    usual = argparse.Namespace(**vars(parser.parse_args([])), program=options.program, limit=None)
-    return open_own(usual, options.annotations, "val") if reads(usual, options.annotations) else None
+    usual = argparse.Namespace(**{**vars(parser.parse_args([])), "program": options.program, "limit": None,
+                                  "format": coco_of_nobody(options)})
+    return open_parts(usual, options.annotations) if reads(usual, options.annotations) else None
 
 
 def write_results(options: argparse.Namespace, run: PhotoRun, ids: ResultIds | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mrcnn.commands.datasets import add_data_options, check_objects, given_data_options, open_data
 from mrcnn.commands.label import tell_tuned_otherwise
 from mrcnn.commands.options import add_output, positive, probability, start_keras
+from mrcnn.commands.own_data import coco_of_nobody
 from mrcnn.commands.photos import list_photos
 from mrcnn.commands.runs import add_weights, check_classes, checkpoint_of, load_model, refuse_exported, refuse_scores
 from mrcnn.commands.settings import asked_settings, finds_objects, known_to, overrides_of
@@ -112,12 +113,26 @@ def label_settings_of(options: argparse.Namespace, path: str, model: Model) -> t
 
 
 def photos_of(options: argparse.Namespace) -> list[str] | None:
-    """The paths of the photos of --image to check the file on, or None."""
-    return list_photos(options.image)[:options.limit] if options.image else None
+    """The paths of the photos of --image to check the file on, or None; their headers are read.
+
+    Raises:
+        DataError: one is no photo.
+    """
+    from mrcnn.data.formats.photo_files import photo_header
+
+    if not options.image:
+        return None
+    paths = list_photos(options.image)[:options.limit]
+    for path in paths:
+        photo_header(path)  # what is no photo shows before the network is built
+    return paths
 
 
 def annotated_photos(options: argparse.Namespace, path: str) -> Dataset | None:
     """The data set that `evaluate` takes for the same --annotations, or None; it has the checkpoint's classes.
+
+    COCO files go to the package's reader, as `evaluate --format coco` gives them, unless the program's data set
+    recognises them.
 
     Args:
         options: of the command.
@@ -125,7 +140,8 @@ def annotated_photos(options: argparse.Namespace, path: str) -> Dataset | None:
     """
     if not options.annotations:
         return None
-    dataset = open_data(argparse.Namespace(**{**vars(options), "format": None}))  # it is that of the file to write
+    form = coco_of_nobody(options)  # --format is that of the file to write
+    dataset = open_data(argparse.Namespace(**{**vars(options), "format": form}))
     check_objects(dataset, options.annotations, "measure", finds_objects(options))
     check_classes(path, dataset, options.annotations)
     return dataset

@@ -15,17 +15,20 @@ of these that it has parameters for; a parameter that is none of these needs a d
 
 A data set without `annotations`, or with a default for it, is opened when a command is given no annotations, in place
 of the drawn pictures. With a static method `recognises(annotations)` it says which annotations it reads; the package's
-readers take the others. --format NAME always takes the reader of that name.
+readers take the others. --format NAME always takes the reader of that name. In `detect` and `export`, whose --format is
+another, COCO files go to the package's reader unless `recognises` takes them.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import os
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mrcnn.data.formats.archives import exists
+from mrcnn.data.formats.archives import exists, is_archive
 from mrcnn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ OFFERED = ("annotations", "images", "part", "limit", "on_error", "names", "mappi
 MATTERPORTS = {"dataset_dir": "annotations", "subset": "part"}
 # Options that a data set need not know, if they are not given.
 OPTIONAL = ("images", "on_error", "names", "mapping", "crowds", "boxes_as_masks", "min_area", "annotator")
+PARTS = ("train", "val", "test")
 ARRAYS = ("labels", "boxes", "counts", "channels", "first_label")  # options of arrays, which no program's own data take
 
 
@@ -51,6 +55,48 @@ def reads(options: argparse.Namespace, annotations: str | None) -> bool:
     if not exists(annotations):
         raise DataError(f"{annotations}: no such annotations: check the path.")
     return bool(dataset.recognises(annotations))
+
+
+def coco_of_nobody(options: argparse.Namespace) -> str | None:
+    """The format of --annotations for commands whose --format is another: "coco" where they are a COCO file and the
+    program has a data set that does not say which annotations it reads, which is told; else None."""
+    from mrcnn.data.formats import recognise
+
+    dataset, path = options.program.dataset, options.annotations
+    if dataset is None or hasattr(dataset, "recognises") or not os.path.isfile(path or "") or is_archive(path):
+        return None
+    try:
+        form = recognise(path)
+    except DataError:
+        return None  # of no format that the package knows
+    if form != "coco":
+        return None
+    print(f"{path} is a COCO file, and is read as one; a static method recognises(annotations) has it read by "
+          f"{name_of(dataset)}.")
+    return form
+
+
+def open_parts(options: argparse.Namespace, annotations: str) -> list[Dataset]:
+    """The program's own data set, prepared, of each part where it splits the photos itself.
+
+    Parts that it does not have are told with their errors.
+
+    Raises:
+        Exception: that of the part val, if there is no part.
+    """
+    parts = PARTS if splits_itself(options, annotations) else ("val",)
+    opened, failed = [], {}
+    for part in parts:
+        try:
+            opened.append(open_own(options, annotations, part))
+        except Exception as error:  # of a program's own code, which may raise any for a part that is not there
+            failed[part] = error
+    if not opened:
+        raise failed["val"]
+    for part, error in failed.items():
+        warnings.warn(f"{name_of(options.program.dataset)} gives no part {part} ({type(error).__name__}: {error}): "
+                      "photos of it have no ids.", stacklevel=2)
+    return opened
 
 
 def splits_itself(options: argparse.Namespace, annotations: str | None = None) -> bool:

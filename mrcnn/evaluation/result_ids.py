@@ -27,20 +27,22 @@ class ResultIds:
         photos: {id that results have for a photo: path of its file}.
         classes: {id that results have for a class: its name}.
         progress: called as progress(done, total) in bytes while an archive is unpacked.
-        dataset: prepared Dataset of the annotations, of a program's own kind; None reads them by the package's readers.
+        datasets: prepared Datasets of the annotations, of a program's own kind, one of each part; None reads them by
+            the package's readers.
 
     Attributes:
         image_ids, category_ids: {id that results have: that of the annotations} of those that were found.
 
     Raises:
-        DataError: the annotations cannot be used, or have none of the photos or none of the classes.
+        DataError: the annotations cannot be used, have none of the photos or none of the classes, or one id for several
+            of the photos.
     """
 
     def __init__(self, annotations: str | os.PathLike, photos: Mapping[Id, str], classes: Mapping[Id, str],
-                 progress: Callable[[int, int], None] | None = None, dataset: Dataset | None = None) -> None:
+                 progress: Callable[[int, int], None] | None = None, datasets: Iterable[Dataset] | None = None) -> None:
         self.annotations, self._photos, self._classes = annotations, photos, classes
         photo = next(iter(photos.values()))
-        read = _listed_ids(annotations, photo, progress) if dataset is None else (*_ids_in(dataset), False)
+        read = _listed_ids(annotations, photo, progress) if datasets is None else (*_ids_of_parts(datasets), False)
         listed, categories, uploads = read
         self._listed = listed
         self.image_ids, self._several, self._elsewhere = _found_photos(listed, photos)
@@ -52,6 +54,17 @@ class ResultIds:
                 raise DataError(f"{annotations}: none of the {len(wanted)} {what} is among its {number} (first: "
                                 f"{os.path.basename(next(iter(wanted), 'none'))}): names must be the same; give the "
                                 "file that lists them.")
+        self._check_ids()
+
+    def _check_ids(self):
+        """Raise DataError if two photos have one id: nobody could tell their results apart."""
+        first = {}
+        for key, number in self.image_ids.items():
+            other = first.setdefault(number, key)
+            if other != key:
+                raise DataError(f"{self.annotations}: {self._photos[other]} and {self._photos[key]} both have the id "
+                                f"{number!r} there: let each photo have an id of its own there, and a file_name with "
+                                "its folders.")
 
     def differences(self) -> list[str]:
         """Tell in a line each what the annotations and the results do not share; nothing if they share all."""
@@ -111,6 +124,19 @@ def _listed_ids(annotations, photo, progress):
     check_photos(dataset, path, images)
     dataset.prepare()
     return *_ids_in(dataset), False
+
+
+def _ids_of_parts(datasets):
+    """What prepared data sets, the parts of one, list: as `_ids_in`."""
+    listed, classes = {}, {}
+    for dataset in datasets:
+        photos, names = _ids_in(dataset)
+        listed.update(dict.fromkeys(photos))  # parts may share photos
+        for name, key in names.items():
+            if classes.setdefault(name, key) != key:
+                raise DataError(f"The class {name} has the id {classes[name]} in one part of the data and {key} in "
+                                "another: let add_class give it one.")
+    return list(listed), classes
 
 
 def _ids_in(dataset):

@@ -18,6 +18,7 @@ from mrcnn.commands.main import build_parser
 from mrcnn.commands.program import make_program
 from mrcnn.config import Config
 from mrcnn.data.dataset import Dataset
+from mrcnn.data.formats.coco import CocoDataset
 from mrcnn.data.images import load_image
 from mrcnn.errors import ExportError
 from mrcnn.labeling.label_map import LabelSettings, save_settings
@@ -211,7 +212,25 @@ def test_the_photos_that_are_measured_are_those_of_evaluate(checkpoint, tmp_path
 
     own = measured("--annotations", data, dataset=Hats)
     assert type(own) is Hats and own.image_info[0]["id"] == 7
+    (tmp_path / "coco.json").write_text(json.dumps({
+        "images": [{"id": 3, "file_name": "val/b.jpg", "height": 16, "width": 20}],
+        "annotations": [{"id": 1, "image_id": 3, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9, 4, 9]]}],
+        "categories": [{"id": 1, "name": "hat"}]}))
+    other = measured("--annotations", str(tmp_path / "coco.json"), dataset=Hats)
+    assert isinstance(other, CocoDataset)
+    assert "a static method recognises(annotations) has it read by Hats.load" in capsys.readouterr().out
     assert measured() is None
+
+
+def test_a_file_that_is_no_photo_is_told_before_the_network_is_built(seen, checkpoint, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (20, 16)).save(tmp_path / "photos" / "a.png")
+    words = ["export", "--weights", checkpoint(), "--image", str(tmp_path / "photos")]
+    assert fashion.main(words) == 0 and len(seen.arguments[7]) == 1
+    seen.overrides = None
+    (tmp_path / "photos" / "b.png").write_text("no photo")
+    assert fashion.main([*words, "--overwrite"]) == 2
+    assert "b.png" in capsys.readouterr().err and seen.overrides is None
 
 
 def test_networks_of_any_canvas_stay_as_they_are(seen, checkpoint):

@@ -122,6 +122,71 @@ def test_detect_gives_the_ids_of_the_programs_own_data(path, tmp_path):
     assert (ids.image_ids, ids.category_ids) == ({"b.png": 12}, {1: 5})
 
 
+class Halves(Shelves):
+    """Splits photos itself, into two parts."""
+
+    def load_shop(self, dataset_dir, subset):
+        assert subset in ("train", "val")
+        self.add_class("shop", 5, "mug")
+        self.add_image("shop", 12 if subset == "train" else 13, f"{dataset_dir}/{subset}.png")
+
+
+def ids_of_halves(folder, annotations, dataset=Halves):
+    looked_at = PhotoDataset().load_photos([f"{folder}/{part}.png" for part in ("train", "val")], ["BG", "mug"], None)
+    looked_at.prepare()
+    words = ["detect", "--image", str(folder), "--annotations", str(annotations)]
+    return ids_of(build_parser(make_program(ShopConfig, dataset)).parse_args(words), looked_at)
+
+
+def test_detect_gives_the_ids_of_all_parts_that_there_are(tmp_path, recwarn):
+    """It asked for the part val alone, whatever photos were looked at."""
+    ids = ids_of_halves(tmp_path, tmp_path)
+    assert list(ids.image_ids.values()) == [12, 13] and ids.category_ids == {1: 5}
+    told, = [str(one.message) for one in recwarn]
+    assert told.startswith("Halves.load_shop gives no part test (AssertionError: ")
+
+    class Empty(Halves):
+        def load_shop(self, dataset_dir, subset):
+            raise DataError(f"{subset} is empty")
+
+    with pytest.raises(DataError, match="val is empty"):
+        ids_of_halves(tmp_path, tmp_path, Empty)
+
+
+def test_a_coco_file_has_its_own_ids_unless_the_data_set_recognises_it(tmp_path, capsys):
+    path = tmp_path / "test.json"
+    names = [{"id": 70 + i, "file_name": f"{part}.png"} for i, part in enumerate(("train", "val"))]
+    path.write_text(json.dumps({"images": names, "categories": [{"id": 4, "name": "mug"}]}))
+    ids = ids_of_halves(tmp_path, path)
+    assert list(ids.image_ids.values()) == [70, 71] and ids.category_ids == {1: 4}
+    assert "recognises(annotations) has it read by Halves.load_shop" in capsys.readouterr().out
+
+    class Own(Halves):
+        def load_shop(self, annotations):
+            self.add_class("shop", 5, "mug")
+            self.add_image("shop", 9, f"{tmp_path}/val.png")
+
+        @staticmethod
+        def recognises(annotations):
+            return True
+
+    with pytest.warns(UserWarning, match="1 of 2 photos are not in it"):
+        assert list(ids_of_halves(tmp_path, path, Own).image_ids.values()) == [9]
+    assert capsys.readouterr().out == ""
+
+
+def test_commands_of_whole_data_tell_that_they_take_one_part(tmp_path, capsys):
+    """Their help said that they take all."""
+    assert len(open_data(options(Matterports, annotations=str(tmp_path), whole=True)).image_ids) == 2
+    line = "{}: the part val alone is taken; --part takes another ({} photos)\n"
+    assert capsys.readouterr().out == line.format("Matterports.load_balloon", 2)
+    open_data(options(None, whole=True, limit=1))
+    assert capsys.readouterr().out == line.format("the drawn pictures", 1)
+    open_data(options(None, whole=True, limit=1, part="train"))
+    open_data(options(Matterports, annotations=str(tmp_path)))
+    assert capsys.readouterr().out == ""
+
+
 def test_what_needs_no_annotations_stands_in_for_the_drawn_pictures():
     given = options(Ready)
     assert reads(given, None) and len(open_data(given).image_ids) == 4

@@ -6,6 +6,7 @@ import os
 import pytest
 from PIL import Image
 
+from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 from mrcnn.evaluation.result_ids import ResultIds
 
@@ -101,6 +102,27 @@ def test_other_formats_have_ids_too(tmp_path):
 def test_annotations_of_something_else(tmp_path, names, categories, message):
     with pytest.raises(DataError, match=message):
         ResultIds(listed(tmp_path / "test.json", names, categories), photos("in/a.jpg"), {1: "bag"})
+
+
+def test_two_photos_do_not_get_one_id(tmp_path):
+    """Of one name in two folders, where the file knows no folders: their results were mixed without a word."""
+    path = listed(tmp_path / "test.json", ["1.jpg", "2.jpg"])
+    with pytest.raises(DataError, match="a/1.jpg and b/1.jpg both have the id 10 there: .* file_name with its folders"):
+        ResultIds(path, {"a": "a/1.jpg", "b": "b/1.jpg", "c": "2.jpg"}, {1: "bag"})
+
+
+@pytest.mark.parametrize("photo, class_id, message", [
+    (5, 1, "train/a.jpg and val/a.jpg both have the id 5"),
+    (6, 2, "class bag has the id 1 in one part of the data and 2 in another"),
+])
+def test_parts_of_a_data_set_share_no_ids_of_photos_and_all_of_classes(photo, class_id, message):
+    parts = [Dataset(), Dataset()]
+    for part, name, number, category in zip(parts, ("train", "val"), (5, photo), (1, class_id)):
+        part.add_class("own", category, "bag")
+        part.add_image("own", number, f"{name}/a.jpg")
+        part.prepare()
+    with pytest.raises(DataError, match=message):
+        ResultIds("own", {"a": "train/a.jpg", "b": "val/a.jpg"}, {1: "bag"}, datasets=parts)
 
 
 def test_an_id_that_occurs_twice(tmp_path):
