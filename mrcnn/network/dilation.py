@@ -150,6 +150,7 @@ class _Anew:
             layer = kind.from_config(settings)
         except Exception as error:  # of whatever class
             raise _not_anew(operation, error) from error
+        layer.name = operation.name  # which the settings need not hold; weight files go by it
         self.pairs.append((operation, layer))
         return layer
 

@@ -229,6 +229,31 @@ def test_the_weights_that_a_function_brings_stay(stride):
         np.testing.assert_array_equal(one, other)
 
 
+class Gain(keras.layers.Layer):
+    """An own layer that leaves it to Keras to tell its settings, of which its name is none."""
+
+    def __init__(self, start=1.0, **options):
+        super().__init__(**options)
+        self.start = start
+
+    def build(self, shape):
+        self.gain = self.add_weight((shape[-1],), name="gain")
+
+    def call(self, x):
+        return self.start * self.gain * x
+
+
+def test_own_layers_keep_their_names():
+    def backbone(image):
+        maps = ready_made(image, Gain(2.0, name="last"))
+        return [maps[0], *(Gain(name=f"gain_{stage}")(x) for stage, x in enumerate(maps[1:4], 1)), maps[4]]
+
+    plain, dilated = (maps_of(build, backbone, *options) for build, options in (
+        (build_backbone, ()), (build_dilated_backbone, (16,))))
+    assert {layer.name for layer in dilated.layers} == {layer.name for layer in plain.layers}
+    assert dilated.get_layer("last").start == 2.0
+
+
 class Untold(Scaled):
     def get_config(self):
         return {name: value for name, value in super().get_config().items() if name != "width"}
