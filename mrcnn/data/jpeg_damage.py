@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -16,6 +17,10 @@ START = b"\xff\xd8"  # of a JPEG
 COMPLAINTS = (b"Corrupt JPEG data: ", b"Premature end of JPEG file", b"Inconsistent progression sequence")
 TOGETHER = 256  # files whose complaints are caught at once; they are decoded one by one only if there are any
 
+MARKER = re.compile(rb"\xff+[\x01-\xfe]")
+ALONE, SCAN, END = {0x01, *range(0xD0, 0xD9)}, 0xDA, 0xD9  # markers without a segment, and of a scan and the end
+PADDING = 4  # bytes of one value at the end of a scan; of less no decoder complains
+
 LARGE = 8 << 20  # bytes; files of more are decoded one at a time, so that memory does not grow with the threads
 
 _CATCHING = threading.Lock()  # stderr is the whole process's
@@ -24,6 +29,9 @@ _LARGE = threading.Lock()
 
 def jpeg_damages(read: Callable, items: Sequence, workers: int | None = None, progress: Callable | None = None) -> dict:
     """Find damaged JPEGs, in about a quarter of the time that decoding them takes.
+
+    Bytes that only fill up, of which libjpeg complains too, are no damage: those of one value at the end of a scan or
+    between two, and any between the segments before.
 
     Whatever else is written on stderr meanwhile comes there a little later.
 
@@ -40,8 +48,7 @@ def jpeg_damages(read: Callable, items: Sequence, workers: int | None = None, pr
     for start in range(0, len(items) if sys.__stderr__ is not None else 0, TOGETHER):
         some = items[start : start + TOGETHER]
         if _complaint(functools.partial(walk, lambda item: _decode(read(item)), some, workers)):
-            said = {item: _complaint(functools.partial(_decode, read(item))) for item in some}
-            found.update({item: text for item, text in said.items() if text})
+            found.update({item: said for item in some if (said := _damage(read(item)))})
         if progress:
             progress(start + len(some), len(items))
     return found
@@ -57,8 +64,35 @@ def _decode(data):
             cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
 
 
+def _damage(data):
+    """What libjpeg says of a JPEG; None if it says nothing once bytes that only fill up are out of it."""
+    said = _complaint(functools.partial(_decode, data))
+    return said and _complaint(functools.partial(_decode, _unpadded(data)))
+
+
+def _unpadded(data):
+    """A JPEG without bytes that only fill up."""
+    kept, end, last, scanned = [], 0, None, False
+    while last != END and (marker := MARKER.search(data, end)):
+        between = data[end : marker.start()]
+        end, bare = marker.end(), between.rstrip(between[-1:])
+        if scanned and last != SCAN:
+            kept.append(bare)
+        elif scanned:  # the first of the repeated bytes may be the scan's
+            kept.append(between[: len(bare) + 1] if len(between) - len(bare) >= PADDING else between)
+        kept.append(marker.group())
+        if marker.group()[-1] not in ALONE:
+            last = marker.group()[-1]
+            scanned |= last == SCAN
+            length = 0 if last == END else int.from_bytes(data[end : end + 2], "big")
+            kept.append(data[end : end + length])
+            end += length
+    return b"".join([*kept, data[end:]])
+
+
 def _complaint(work):
     """The first complaint of libjpeg while some work is done; None if there is none."""
+    complaints = []
     with _CATCHING, tempfile.TemporaryFile() as caught:
         stderr = os.dup(2)
         os.dup2(caught.fileno(), 2)
@@ -67,10 +101,10 @@ def _complaint(work):
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-        caught.seek(0)
-        lines = caught.read().splitlines(keepends=True)
-    complaints = [line for line in lines if line.startswith(COMPLAINTS)]
-    for line in lines:
-        if line not in complaints:
-            os.write(2, line)
+            caught.seek(0)
+            for line in caught.read().splitlines(keepends=True):
+                if line.startswith(COMPLAINTS):
+                    complaints.append(line)
+                else:
+                    os.write(2, line)
     return complaints[0].decode(errors="replace").strip() if complaints else None

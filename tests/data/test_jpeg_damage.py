@@ -37,6 +37,45 @@ def test_damage_is_found_and_sound_files_are_not(monkeypatch, options):
     assert all(text.startswith("Corrupt JPEG data: ") for text in found.values())
 
 
+def pixels(data):
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 3}])
+def test_bytes_that_only_fill_up_are_no_damage(options):
+    sound = noise(**options)
+    tables, scan = sound.index(b"\xff\xdb"), sound.rindex(b"\xff\xda")
+    restart = sound.index(b"\xff\xd2") if "restart_marker_rows" in options else scan
+    files = {"before tables": sound[:tables] + b"\x01\x02\x03" + sound[tables:],
+             "between": sound[:scan] + bytes(7) + sound[scan:], "restart": sound[:restart] + bytes(9) + sound[restart:],
+             "after": sound + bytes(range(200))}
+    files.update({f"{value} {count} times": sound[:-2] + bytes([value]) * count + sound[-2:]
+                  for value in (0, 0x55, 0xff) for count in (1, 3, 8, 65, 5000)})
+    assert all(np.array_equal(pixels(data), pixels(sound)) for data in files.values())
+    assert jpeg_damages(files.get, list(files)) == {}
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 3}])
+def test_a_hole_before_a_mark_and_foreign_bytes_are_damage(options):
+    sound = noise(**options)
+    mark = sound.index(b"\xff\xd2") if "restart_marker_rows" in options else len(sound) - 2
+    files = {"hole to the end": sound[:-1002] + bytes(1000) + sound[-2:],
+             "hole to a mark": sound[: mark - 300] + bytes(300) + sound[mark:],
+             "hole and more": sound[:-1502] + bytes(1000) + sound[-502:-2] + bytes(50) + sound[-2:]}
+    assert all(not np.array_equal(pixels(data), pixels(sound)) for data in files.values())
+    assert set(jpeg_damages(files.get, list(files))) == set(files)
+
+
+def test_what_is_written_on_stderr_comes_there_if_reading_fails(capfd):
+    def read(item):
+        os.write(2, b"something else\n")
+        raise PermissionError(item)
+
+    with pytest.raises(PermissionError):
+        jpeg_damages(read, [0])
+    assert capfd.readouterr().err == "something else\n"
+
+
 def test_what_else_is_written_on_stderr_comes_there(capfd):
     data = ways(noise())["cut"]
 

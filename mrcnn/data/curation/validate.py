@@ -115,24 +115,38 @@ def _photo_faults(dataset, image_id, large, channels, faint):
 
 def _damage_faults(dataset, by_photo, workers, shown):
     """list of Fault of damaged JPEGs among the photos that could be decoded. by_photo: list of Fault of each photo"""
+    unread = {}
 
     def read(image_id):
-        info = dataset.image_info[image_id]
-        path = str(info.get("path") or "")
-        if info.get("embedded"):
-            return b"" if getattr(dataset, "embeds_pixels", False) else dataset.photo_bytes(image_id) or b""
-        if not os.path.isfile(path):
+        try:
+            return _jpeg_of(dataset, image_id)
+        except Exception as error:  # whatever it is, it is this photo's
+            unread[image_id] = error
             return b""
-        with open(path, "rb") as file:
-            start = file.read(len(START))
-            return start + file.read() if start == START else b""
 
     decoded = [image_id for image_id, faults in zip(dataset.image_ids, by_photo)
                if not any(fault.kind in ("unreadable", "missing") for fault in faults)]
     with progress_bar("Looking for damage", shown=shown) as show:
         damages = jpeg_damages(read, decoded, workers, show)
-    return [Fault(photo_name(dataset, image_id), "damaged", "its JPEG is damaged, and what is lacking was made up "
-                  f"({said}): replace the file") for image_id, said in damages.items()]
+    faults = [Fault(photo_name(dataset, image_id), "damaged", "its JPEG is damaged, and what is lacking was made up "
+                    f"({said}): replace the file") for image_id, said in damages.items()]
+    for image_id, error in unread.items():
+        name = photo_name(dataset, image_id)
+        faults.append(Fault(name, "unreadable", _reason(error, name, dataset.image_info[image_id].get("path"))))
+    return faults
+
+
+def _jpeg_of(dataset, image_id):
+    """The bytes of a photo's file if it is a JPEG, else b""."""
+    info = dataset.image_info[image_id]
+    path = str(info.get("path") or "")
+    if info.get("embedded"):
+        return b"" if getattr(dataset, "embeds_pixels", False) else dataset.photo_bytes(image_id) or b""
+    if not os.path.isfile(path):
+        return b""
+    with open(path, "rb") as file:
+        start = file.read(len(START))
+        return start + file.read() if start == START else b""
 
 
 def _note_if_faint(dataset, image_id, faint):

@@ -454,6 +454,26 @@ def test_a_jpeg_that_is_damaged_in_the_middle_is_a_fault(tmp_path):
     assert "(Corrupt JPEG data: " in damaged.message and damaged.message.endswith("replace the file")
 
 
+def test_a_photo_whose_file_is_gone_by_the_time_of_the_second_look_is_unreadable(tmp_path):
+    class Fleeting(Few):
+        def load_mask(self, image_id):
+            return np.ones((20, 30, 1), bool), np.array([1])
+
+        def photo_bytes(self, image_id):
+            if image_id:
+                raise PermissionError("no")
+            return (tmp_path / "a.jpg").read_bytes()
+
+    for name in ("a.jpg", "b.jpg"):
+        photo(tmp_path / name, 20, 30)
+    dataset = Fleeting(tmp_path / "a.jpg", tmp_path / "b.jpg")
+    for info in dataset.image_info:
+        info["embedded"] = True
+    dataset.load_image = lambda image_id: np.full((20, 30, 3), 90, np.uint8)
+    (fault,) = validate(dataset, progress=False)
+    assert fault == ("b.jpg", "unreadable", "PermissionError: no", None)
+
+
 def test_photos_of_other_channels_than_the_network_takes_are_faults(tmp_path):
     class Five(Few):
         def load_image(self, image_id):
