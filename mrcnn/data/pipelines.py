@@ -357,9 +357,9 @@ def _tried_at_full_size(node, run, shape):
 def _blobs(shape=SMALL):
     """(uint8 [H, W, C] picture of a mask, the mask as bool [H, W])."""
     height, width, channels = shape
-    y, x = (np.indices((height, width)) + 0.5) * np.array([96 / height, 128 / width])[:, None, None]
-    blobs = [(20, 25, 12, 16), (50, 90, 22, 24), (75, 30, 9, 20), (18, 110, 10, 10)]
-    mask = np.any([((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1 for cy, cx, ry, rx in blobs], axis=0)
+    # By chance, so that mirrored, turned or moved by a cell's side it is another one.
+    cells = np.random.default_rng(2).random((12, 16)) < 0.4
+    mask = cells[np.arange(height) * 12 // height][:, np.arange(width) * 16 // width]
     inside, outside = (np.resize(np.uint8(colour), channels) for colour in ([200, 170, 220], [60, 80, 50]))
     return np.where(mask[..., None], inside, outside), mask
 
@@ -370,7 +370,8 @@ def _tried(node, run, shape):
     for seed in range(TRIALS):
         new_image, new_masks = run(node, image, mask[..., None], np.random.default_rng(seed))
         if new_image.shape != image.shape or new_image.dtype != image.dtype:
-            return True  # refused when it is applied, with the sizes
+            # Photos of one side may be turned; of others it is refused when it is applied, with the sizes.
+            return True if shape[0] == shape[1] else _tried(node, run, (shape[0], shape[0], shape[2]))
         moved |= not np.array_equal(new_masks[..., 0], mask)
         if _has_left(new_image, new_masks[..., 0], True):
             # What looks the same in the picture's negative, as noise that hides a part of it, tells of no place.

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 
+import cv2
 import numpy as np
 import pytest
 
@@ -267,6 +268,27 @@ def test_an_augmenter_of_ones_own_that_cannot_be_tried_is_told_of_once():
         for seed in range(2):
             apply_augmentation(augmenter, picture_of(masks), masks, np.random.default_rng(seed))
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("move", [
+    lambda image: image[::-1], lambda image: image[:, ::-1], lambda image: image[::-1, ::-1], np.rot90,
+    lambda image: np.rot90(image, 3), lambda image: image.swapaxes(0, 1),
+    lambda image: np.rot90(image, 2).swapaxes(0, 1),
+    lambda image: np.roll(image, image.shape[0] * 8 // 100, 0),
+    lambda image: np.roll(image, -image.shape[1] * 8 // 100, 1),
+])
+def test_every_mirror_turn_and_shift_of_the_picture_alone_is_found(move):
+    with pytest.raises(DataError, match="Lambda was tried on a picture of a mask, and the mask did not stay"):
+        check_augmentation(iaa.Lambda(lambda images, *_: [np.ascontiguousarray(move(image)) for image in images]))
+
+
+@pytest.mark.parametrize("change", [
+    lambda image: cv2.GaussianBlur(image, (0, 0), 4), lambda image: cv2.blur(image, (15, 1)),
+    lambda image: np.uint8(np.clip(image + np.random.default_rng(0).normal(0, 50, image.shape), 0, 255)),
+    lambda image: np.roll(image, 1, 1),
+])
+def test_blur_and_noise_of_ones_own_are_no_move(change):
+    check_augmentation(iaa.Lambda(lambda images, *_: [change(image) for image in images]))
 
 
 def hide(image):
