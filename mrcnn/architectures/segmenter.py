@@ -80,7 +80,7 @@ class Segmenter(Predictor, Trainable):
             self.devices = devices_for(config, mode)
         self.class_names = self.history = None
         self._state = self._settings_before = None  # of the loaded checkpoint, until a stage takes them up
-        self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training or of the checkpoint
+        self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training, or to go on with
         self.set_log_dir()
         # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
         generator = random.getstate()
@@ -266,7 +266,7 @@ class Segmenter(Predictor, Trainable):
 
     def load_weights(self, filepath: str | os.PathLike, by_name: bool = False,
                      exclude: Sequence[str] | None = None) -> weights.LoadReport:
-        """Load a weight file and, from a checkpoint of ours, its run folder, epoch and training state.
+        """Load a weight file and, from a checkpoint of ours, its run folder, epoch and, for training, its state.
 
         Args:
             filepath: .h5 file, or a foreign one that the network knows (`read_weights`).
@@ -280,7 +280,8 @@ class Segmenter(Predictor, Trainable):
             CheckpointError: the file cannot be read or does not fit; the network is then as it was.
         """
         attributes, written, run = weights.read_attributes(filepath), self.settings_in(filepath), folder_of(filepath)
-        stored = state.read_state(state.state_path(filepath)) if not exclude and run and run[2] else None
+        going_on = self.mode == "training" and not exclude and run and run[2]
+        stored = state.read_state(state.state_path(filepath)) if going_on else None
         report = self.take_weights(filepath, by_name or bool(exclude), exclude or ())
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")

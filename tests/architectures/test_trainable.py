@@ -114,6 +114,9 @@ def test_a_checkpoint_with_a_damaged_state_leaves_the_network_as_it_was(tmp_path
     with pytest.raises(CheckpointError, match=r"0001\.state\.h5"):
         new.load_weights(path)
     assert all(map(np.array_equal, new.training_model.get_weights(), before)) and new.log_dir == folder
+    used = TinySemantic.from_checkpoint(path)  # for use nobody needs the state
+    assert used.epoch == 1 and used.log_dir == model.log_dir
+    assert all(map(np.array_equal, used.training_model.get_weights(), model.training_model.get_weights()))
 
 
 def test_photos_that_are_validated_with_too_are_told(tmp_path):
