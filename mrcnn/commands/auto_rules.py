@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mrcnn.commands.stage_options import Stage, parse_stages, stages_text
-from mrcnn.data.sides import left_and_right
 
 SIDES = (128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024)  # of canvases, pixels
 LEAST_SMALL = 16  # pixels: the tenth of the objects that is smallest fills four cells of the finest map, of stride 4
@@ -274,9 +273,6 @@ def batch(now: Situation) -> tuple[dict, str]:
 
 def augmentation(now: Situation) -> tuple[dict, str]:
     """How photos are varied."""
-    sided = left_and_right([entry["name"] for entry in now.summary["classes"]])
-    if sided:
-        return {"AUGMENT": "jitter-no-flip"}, f"{sided[0]} and {sided[1]} are each the other in a mirror: no flips"
     if now.passes >= 20 or not now.machine["objects"] or not now.machine["imgaug"]:
         return {"AUGMENT": "jitter"}, f"each photo comes {now.times}: scale, flip and colour make it another one"
     return {"AUGMENT": "imgaug"}, f"flip, scale, rotation and brightness, for each photo comes {now.times}"
