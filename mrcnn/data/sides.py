@@ -7,6 +7,7 @@ mirrored. Half a turn, as two flips are, is no mirror.
 import functools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,16 +25,20 @@ REMEDY = ("mirror by mrcnn.data.augmenters.horizontal_flip, in compose([...]) wi
 def counterparts(names: tuple[str, ...]) -> tuple[int, ...]:
     """Find the pairs of names that differ in left and right alone.
 
+    Names that come again, as those of several sources do, pair in their order: the second left with the second right.
+
     Args:
         names: such as ("hat", "left shoe", "right shoe").
 
     Returns:
         For each name the index of the other of its pair, or its own: (0, 2, 1).
     """
-    words = [_words(name) for name in names]
-    places = {told: i for i, told in reversed(list(enumerate(words)))}
-    others = [places.get(tuple(OTHER.get(word, word) for word in told), i) for i, told in enumerate(words)]
-    return tuple(other if places[words[i]] == i else i for i, other in enumerate(others))
+    counts, words = Counter(), []
+    for told in map(_words, names):
+        counts[told] += 1
+        words.append((*told, counts[told]))
+    places = {told: i for i, told in enumerate(words)}
+    return tuple(places.get(tuple(OTHER.get(word, word) for word in told), i) for i, told in enumerate(words))
 
 
 def turned_ids(names: Sequence[str] | None, count: int) -> tuple[int, ...]:
@@ -50,14 +55,6 @@ def turned_ids(names: Sequence[str] | None, count: int) -> tuple[int, ...]:
 def _words(name):
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return tuple(re.findall(r"[^\W\d_]+|\d+", spaced.lower()))
-
-
-def left_and_right(names: Sequence[str]) -> tuple[str, str] | None:
-    """Two names that differ in left and right alone, such as ("left shoe", "right shoe"); None if there are none."""
-    for name, other in zip(names, counterparts(tuple(names))):
-        if names[other] != name and "left" in _words(name):
-            return name, names[other]
-    return None
 
 
 class Swaps(NamedTuple):
@@ -107,11 +104,11 @@ def tell_unswapped(dataset: "Dataset", what: str) -> None:
 
 
 def _classes(dataset):
-    """list: of each class id that of its counterpart."""
+    """list: of each class id that of its counterpart, by the names that a network is told."""
     infos, others = dataset.class_info, list(range(len(dataset.class_info)))
     for source in {info["source"] for info in infos}:
         ids = [i for i, info in enumerate(infos) if info["source"] == source]
-        for i, other in zip(ids, counterparts(tuple(str(infos[i]["name"]) for i in ids))):
+        for i, other in zip(ids, counterparts(tuple(str(dataset.class_names[i]) for i in ids))):
             others[i] = ids[other]
     return others
 
@@ -124,7 +121,7 @@ def _attributes(dataset):
 
 def _pairs(dataset, classes, attributes):
     """The pairs of a data set in words; "" if it has none."""
-    pairs = [(str(dataset.class_info[i]["name"]), str(dataset.class_info[other]["name"]))
+    pairs = [(str(dataset.class_names[i]), str(dataset.class_names[other]))
              for i, other in enumerate(classes) if i < other]
     pairs += [(str(dataset.attribute_names[i]), str(dataset.attribute_names[other]))
               for i, other in attributes.items() if i < other]

@@ -13,7 +13,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.ground_truth import load_ground_truth
 from mrcnn.data.label_samples import LabelSamples, load_label_sample
 from mrcnn.data.recipes import augmentation_of
-from mrcnn.data.sides import counterparts, turned_ids
+from mrcnn.data.sides import counterparts, swaps_of, turned_ids
 
 NAMES = ("hat", "left shoe", "right shoe")
 
@@ -60,6 +60,9 @@ def test_pairs_of_names_by_hand():
     names = ("hat", "Left shoe", "right-shoe", "leftArm", "left bag", "RIGHT_ARM", "leftover", "rightover", "left 1",
              "right 2", "right 1", "left to right", "right to left", "left_shoe")
     assert counterparts(names) == (0, 2, 1, 5, 4, 3, 6, 7, 10, 9, 8, 12, 11, 13)
+    assert counterparts(("left", "right", "hat", "right", "left", "left")) == (1, 0, 2, 4, 3, 5)  # in their order
+    for alone in (("left sleeve", "right leg"), ("left",)):
+        assert counterparts(alone) == tuple(range(len(alone)))
     assert turned_ids(["BG", "left", "right"], 5) == (0, 2, 1, 3, 4) and turned_ids(None, 2) == (0, 1)
 
 
@@ -108,6 +111,22 @@ def test_classes_change_places_within_their_source():
         dataset.load_mask = lambda image_id: Shoes.load_mask(dataset, 0)[:1] + (np.array([1, 2, 1]),)
         sample = load_ground_truth(dataset, settings(), 0, horizontal_flip(1.0))
     assert sample["gt_class_ids"].tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("names", [
+    [("left shoe", "right shoe"), ("left shoe", "right shoe")], [("right shoe", "hat", "left shoe"), ("hat",)],
+    [("left shoe, sneaker", "right shoe, boot"), ("left",)], [("left hat, a", "left hat, b", "right hat, b")],
+    [("left shoe", "left shoe", "right shoe")],
+])
+@pytest.mark.filterwarnings("ignore:In mirrored", "ignore:.*have one name up to the first comma")
+def test_training_and_mirrored_views_know_the_same_pairs(names):
+    dataset = Dataset()
+    for source, of_source in enumerate(names):
+        for i, name in enumerate(of_source, 1):
+            dataset.add_class(f"source{source}", i, name)
+    dataset.prepare()
+    count = len(dataset.class_names)
+    assert tuple(swaps_of(dataset, count).classes) == turned_ids(dataset.class_names, count)
 
 
 def caught(dataset, augmentation, times=2, samples=None):
