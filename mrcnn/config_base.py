@@ -65,7 +65,8 @@ class BaseSettings:
 
     def __init__(self, **overrides: object):
         # Own ones, so that config.LOSS_WEIGHTS["..."] = 2, or config.MEAN_PIXEL -= 10, changes this object alone.
-        constants = {name: getattr(type(self), name, None) for name in self.names()}
+        # What a subclass assigned before it called this, or the object has from an earlier call, stays.
+        constants = {name: vars(self).get(name, getattr(type(self), name, None)) for name in self.names()}
         vars(self).update({name: unshared(value) for name, value in constants.items() if isinstance(value, CHANGEABLE)})
         self.set(**overrides)
 

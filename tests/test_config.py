@@ -281,6 +281,24 @@ def test_what_is_changed_in_place_is_that_of_one_object(capsys):
     assert "[0.1 0.1 0.4 0.4]  (default [0.1 0.1 0.2 0.2])" in capsys.readouterr().out
 
 
+def test_what_an_init_assigns_before_that_of_the_class_stays():
+    class Early(Config):
+        def __init__(self, ratios, **overrides):
+            self.RPN_ANCHOR_RATIOS, self.MEAN_PIXEL, self.NUM_CLASSES = ratios, np.array([1.0, 2.0, 3.0]), 4
+            self.MY_SIDES, self.BBOX_STD_DEV = [8], Config.BBOX_STD_DEV
+            super().__init__(**overrides)
+
+    config = Early([0.3, 1, 3], LEARNING_RATE=0.1)
+    assert config.RPN_ANCHOR_RATIOS == [0.3, 1, 3] and config.MEAN_PIXEL.tolist() == [1, 2, 3]
+    assert config.NUM_CLASSES == 4 and config.MY_SIDES == [8] and config.BACKBONE_STRIDES == [4, 8, 16, 32, 64]
+    config.BBOX_STD_DEV[0] = 7
+    config.LOSS_WEIGHTS["mrcnn_mask_loss"] = 5.0
+    Config.__init__(config, WARMUP_STEPS=3)  # once more
+    assert config.BBOX_STD_DEV[0] == 7 and config.LOSS_WEIGHTS["mrcnn_mask_loss"] == 5 and config.MY_SIDES == [8]
+    assert config.RPN_ANCHOR_RATIOS == [0.3, 1, 3] and config.WARMUP_STEPS == 3 and config.LEARNING_RATE == 0.1
+    assert Config.BBOX_STD_DEV[0] == 0.1 and Config.LOSS_WEIGHTS["mrcnn_mask_loss"] == 1.0
+
+
 def test_set_assigns_all_or_nothing():
     config = Own()
     with pytest.raises(ConfigError, match="LEARNING_RATE='x'"):
