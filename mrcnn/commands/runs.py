@@ -30,6 +30,7 @@ from mrcnn.data.class_names import check_class_names, same_classes
 from mrcnn.errors import CheckpointError, UsageError
 from mrcnn.export.running import is_exported, read_about, remedy_beside
 from mrcnn.training.runs import find_last_checkpoint
+from mrcnn.weights.epochs import told_of_folder
 
 if TYPE_CHECKING:
     from mrcnn.architectures.exported import ExportedFile
@@ -46,6 +47,8 @@ def checkpoint_of(options: argparse.Namespace) -> str:
         choose_arithmetic(options)
         return last
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
+        if os.path.isdir(options.weights):
+            raise UsageError(f"--weights {told_of_folder(options.weights)}")
         remedy = remedy_beside(options.weights, "give last or the path of a checkpoint")
         raise UsageError(f"--weights {options.weights}: no such file; {remedy}.")
     if is_exported(options.weights):

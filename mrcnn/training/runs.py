@@ -9,10 +9,10 @@ import re
 import warnings
 
 from mrcnn.errors import RunError
+from mrcnn.weights.epochs import checkpoints_among, name_and_epoch
 
-CHECKPOINT = re.compile(r".*[/\\][^/\\]+(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})[/\\][^/\\]+(\d{4})\.h5")
 RUN_FOLDER = re.compile(r"(?P<name>.+?)(?P<time>\d{8}T\d{4})")  # Config.NAME takes any text without slashes
-ENDING = "0000.h5"  # of a checkpoint's name: the epoch in four digits
+ENDING = "0000.h5"  # of the name of the checkpoint before the first epoch
 LOCK = "run.lock"  # in a run folder: holds the process that trains there, or did
 TAKEN = ("{folder} is being trained by process {owner}: wait for its end, or start a run of its own from a "
          "checkpoint's weights (train --weights PATH).")
@@ -55,10 +55,10 @@ def find_last_checkpoints(logs: str | os.PathLike, name: str | None = None) -> l
         match = RUN_FOLDER.fullmatch(folder)
         if match and (name is None or match["name"] == name.lower()):
             path = os.path.join(logs, folder)
-            checkpoints = [f for f in _names_in(path) if re.fullmatch(r".+_\d{4}\.h5", f)]
+            checkpoints = checkpoints_among(_names_in(path))
             if checkpoints:
                 written = max(_time_of(os.path.join(path, name)) for name in checkpoints)
-                runs.append((written, match["time"], folder, max(checkpoints, key=lambda f: f[-len(ENDING):])))
+                runs.append((written, match["time"], folder, checkpoints[-1]))
     return [os.path.join(logs, folder, checkpoint) for *_, folder, checkpoint in sorted(runs, reverse=True)]
 
 
@@ -80,9 +80,9 @@ def _time_of(path):
 
 def folder_of(checkpoint: str | os.PathLike) -> tuple[str, str, int] | None:
     """(run folder, what its checkpoints' names begin with, epoch) of a checkpoint's path; None if it is in no run."""
-    path = os.path.abspath(checkpoint)
-    match = CHECKPOINT.fullmatch(path)
-    return (os.path.dirname(path), os.path.basename(path)[: -len(ENDING)], int(match.group(6))) if match else None
+    folder, name = os.path.split(os.path.abspath(checkpoint))
+    known = name_and_epoch(name)
+    return (folder, *known) if known and RUN_FOLDER.fullmatch(os.path.basename(folder)) else None
 
 
 def escaped(path: str) -> str:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import mmap
 import os
-import re
 import zipfile
 from collections.abc import Iterator
 
@@ -22,6 +21,7 @@ from mrcnn.errors import CheckpointError
 from mrcnn.export.running import remedy_beside
 from mrcnn.files import whole_file
 from mrcnn.untrusted.hdf5_look import HEAP, arrays_of, look_apart
+from mrcnn.weights.epochs import told_of_folder
 
 SIGN = b"\nmrcnn sha256 "
 TRAILER = len(SIGN) + 32  # bytes
@@ -78,10 +78,7 @@ def check_hdf5(path: str | os.PathLike) -> None:
     """Raise CheckpointError if a file is not what its checksum says, or if reading it is unsafe."""
     try:
         if os.path.isdir(path):
-            checkpoints = [name for name in os.listdir(path) if re.fullmatch(r".+_\d{4}\.h5", name)]
-            last = max(checkpoints, key=lambda name: name[-len("0000.h5"):], default=None)
-            meant = f"its last checkpoint, {os.path.join(path, last)}" if last else "a checkpoint in it, NAME_0001.h5"
-            raise CheckpointError(f"{path} is a folder: give {meant}.")
+            raise CheckpointError(told_of_folder(path))
         status = os.stat(path)
         fault = _fault(os.path.abspath(path), status.st_size, status.st_mtime_ns, status.st_ino)
     except OSError as error:

@@ -268,6 +268,17 @@ def test_a_new_run_has_the_anchors_of_the_weights_that_it_begins_with_and_that_i
         capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate", "serve"])
+def test_of_a_run_folder_the_last_checkpoint_is_named(tmp_path, capsys, command):
+    folder = tmp_path / "shop20270101T0000"
+    folder.mkdir()
+    for epoch in ("0009", "0010"):
+        (folder / f"unet_shop_{epoch}.h5").write_bytes(b"")
+    assert fashion.main([command, "--weights", str(folder), "--logs", str(tmp_path)]) != 0
+    assert f"--weights {folder} is a folder: give its last checkpoint, {folder / 'unet_shop_0010.h5'}." in \
+        capsys.readouterr().err
+
+
 def test_a_run_of_other_classes_is_not_resumed_but_its_weights_may_begin_a_new_one(tmp_path):
     path = tmp_path / "fashion20270101T0000" / "mask_rcnn_fashion_0001.h5"
     path.parent.mkdir()

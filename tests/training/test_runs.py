@@ -55,6 +55,15 @@ def test_names_of_several_words_are_found_and_taken_up_again(tmp_path):
     assert folder_of(path) == (folder, "mask_rcnn_my shop 2.0 (ä)_", 4)
 
 
+def test_epochs_of_five_digits_are_found_and_gone_on_from(tmp_path):
+    folder = tmp_path / "fashion20270101T0000"
+    folder.mkdir()
+    for epoch in (9999, 10000, 10001):
+        (folder / f"unet_fashion_{epoch:04d}.h5").write_bytes(b"")
+        path = find_last_checkpoint(str(tmp_path))
+        assert folder_of(path) == (str(folder), "unet_fashion_", epoch)
+
+
 @pytest.mark.parametrize("path", ["mask_rcnn_coco.h5", "weights/mask_rcnn_fashion_0003.h5",
                                   "fashion20270101T0000/mask_rcnn_fashion_best.h5"])
 def test_files_that_are_no_checkpoint_of_a_run_belong_to_none(path):

@@ -73,6 +73,9 @@ def test_a_folder_and_what_may_not_be_read_are_told(tmp_path, monkeypatch):
         written(folder / name)
     with pytest.raises(CheckpointError, match="is a folder: give its last checkpoint, .*/mask_rcnn_tiny_0010.h5"):
         read_layers(folder)
+    written(folder / "mask_rcnn_tiny_10000.h5")
+    with pytest.raises(CheckpointError, match="is a folder: give its last checkpoint, .*/mask_rcnn_tiny_10000.h5"):
+        read_layers(folder)
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
