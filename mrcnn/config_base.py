@@ -272,7 +272,8 @@ class BaseSettings:
         Raises:
             DataError: the file cannot be written.
         """
-        write_text(path, json.dumps(self.to_dict(), indent=1) + "\n")  # write_json would make null of an infinite value
+        values = BaseSettings.to_dict(self)  # without what a network's own adds for its checkpoints
+        write_text(path, json.dumps(values, indent=1) + "\n")  # write_json would make null of an infinite value
 
     @classmethod
     def load(cls: type[Own], path: str | os.PathLike, **overrides: object) -> Own:
@@ -292,7 +293,7 @@ class BaseSettings:
             values = read_json(path, "file of settings")
         except DataError as error:
             raise ConfigError(str(error)) from error
-        return cls.from_dict(values, source=path, **overrides)
+        return cls._from_plain(values, path, overrides)
 
     @classmethod
     def from_dict(cls: type[Own], values: dict, source: str | os.PathLike | None = None, **overrides: object) -> Own:
@@ -309,6 +310,10 @@ class BaseSettings:
         Raises:
             ConfigError: for a name or value that cannot be.
         """
+        return cls._from_plain(values, source, overrides)
+
+    @classmethod
+    def _from_plain(cls, values, source, overrides):
         origin = "" if source is None else f"{source}: "
         if not isinstance(values, dict):
             raise ConfigError(f"{origin}settings are a JSON object of names and values, not {in_short(values)}.")
@@ -327,7 +332,7 @@ class BaseSettings:
         config.set(**overrides)
         if passed_over and callable(getattr(config, "BACKBONE", None)):  # of another nobody asks such a function
             warnings.warn(f"{origin}{passed_over} is the mere name of a function: it is passed over, and the network "
-                          "does without. Give the function too if compute_backbone_shapes is to ask it.", stacklevel=2)
+                          "does without. Give the function too if compute_backbone_shapes is to ask it.", stacklevel=3)
         return config
 
     def _stays(self, name, written):

@@ -67,15 +67,21 @@ class YolactSettings(Settings, network="YOLACT"):
     def to_dict(self) -> dict[str, object]:
         """Give the settings as JSON can hold them, with the anchors that None stands for: weights are learned for them.
 
+        `save`, whose files have no weights, leaves None, so that the anchors go with the canvas of who loads them.
+
         Returns:
             As of `Settings`.
         """
         values = super().to_dict()
-        return {**values, "YOLACT_ANCHOR_SCALES": values["YOLACT_ANCHOR_SCALES"] or list(self.anchor_scales())}
+        if values["YOLACT_ANCHOR_SCALES"] is None and self.IMAGE_SHAPE[0]:
+            values["YOLACT_ANCHOR_SCALES"] = list(self.anchor_scales())
+        return values
 
     @classmethod
     def from_dict(cls: type[Own], values: dict, source: str | os.PathLike | None = None, **overrides: object) -> Own:
         """Make settings from what `to_dict` gave; its anchors stay, whatever the canvas of the overrides.
+
+        So do those of a None, which earlier versions wrote into checkpoints. `load` leaves None as it is.
 
         Args:
             values, source, overrides: as of `Settings`.
@@ -108,7 +114,7 @@ def scales_on(side: float | None) -> tuple[float, ...]:
 
 
 def scales_before(values: dict) -> tuple[float, ...] | None:
-    """Tell what YOLACT_ANCHOR_SCALES=None stands for in written settings; None where they say no None.
+    """Tell what YOLACT_ANCHOR_SCALES=None stands for in written settings; None: they say no None, or have no canvas.
 
     Settings are written with the scales themselves by now. Before they had None, which went with IMAGE_MAX_DIM, in mode
     crop too, where that sizes no canvas.
@@ -118,4 +124,6 @@ def scales_before(values: dict) -> tuple[float, ...] | None:
     """
     most = values.get("IMAGE_MAX_DIM")
     asked = values.get("YOLACT_ANCHOR_SCALES", ()) is None and isinstance(most, (int, float)) and most > 0
+    if values.get("IMAGE_RESIZE_MODE") == "crop" and values.get("IMAGE_MIN_DIM", most) is None:
+        return None  # no network can have been built from these
     return scales_on(most) if asked else None

@@ -33,6 +33,25 @@ def test_anchors_that_weights_were_trained_with_stay_on_other_canvases():
     assert TinyYolact(YOLACT_ANCHOR_SCALES=None, IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=None).to_dict()  # not checked
 
 
+def test_saved_settings_have_the_anchors_of_the_canvas_of_who_loads_them(tmp_path):
+    path = tmp_path / "config.json"
+    TinyYolact(YOLACT_ANCHOR_SCALES=None, IMAGE_MAX_DIM=128).save(path)
+    of_320 = pytest.approx([scale * 320 / 550 for scale in (24, 48, 96, 192, 384)])
+    assert YolactSettings.load(path, IMAGE_MAX_DIM=320).anchor_scales() == of_320
+    path.write_text(json.dumps({**json.loads(path.read_text()), "IMAGE_MAX_DIM": 320}))
+    assert YolactSettings.load(path).anchor_scales() == of_320
+    TinyYolact(YOLACT_ANCHOR_SCALES=(10, 20, 30, 40, 50)).save(path)
+    assert YolactSettings.load(path, IMAGE_MAX_DIM=320).anchor_scales() == (10, 20, 30, 40, 50)
+
+
+def test_without_a_canvas_there_are_no_anchors_to_write():
+    config = YolactSettings(IMAGE_RESIZE_MODE="crop", IMAGE_MIN_DIM=None)
+    assert config.to_dict()["YOLACT_ANCHOR_SCALES"] is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert YolactSettings.from_dict(config.to_dict()).YOLACT_ANCHOR_SCALES is None
+
+
 def test_files_from_before_keep_the_anchors_that_they_were_trained_with_and_that_is_told():
     written = {**TinyYolact(**CROPPED).to_dict(), "YOLACT_ANCHOR_SCALES": None}
     with pytest.warns(UserWarning, match=r"a.h5: the anchors stay \[44.68,.* in proportion to IMAGE_MAX_DIM=1024"):
