@@ -13,6 +13,7 @@ from mrcnn.config_rules import (  # noqa: F401  the modes are known here too
     check_images,
     check_mask_rcnn,
     checked,
+    in_short,
 )
 from mrcnn.errors import ConfigError
 
@@ -134,7 +135,8 @@ class Config(Settings, network="Mask R-CNN"):
 
     A value that a setting cannot take, and a name that is a slip of the pen, raise ConfigError where they are written:
     in the subclass, as keyword argument or by assignment. Any other new name in capitals is your own, and takes
-    anything. A setting that a network was built from cannot be assigned another value; one of a `copy.copy` can.
+    anything. A setting that a network was built from cannot be assigned another value, nor be changed in place (arrays
+    can only be read); one of a `copy.copy` can.
 
     Args:
         overrides: values by name; BATCH_SIZE may be among them.
@@ -257,3 +259,21 @@ class Config(Settings, network="Mask R-CNN"):
             The number of doublings.
         """
         return max(0, (int(self.MASK_SHAPE[0]) // self.MASK_POOL_SIZE).bit_length() - 1)
+
+
+def check_instance(config: object, wanted: type) -> None:
+    """Check that what a network is to be built from is an instance of settings.
+
+    Args:
+        config: what was given for it.
+        wanted: class of the network's settings.
+
+    Raises:
+        ConfigError: it is a class, or something else.
+    """
+    if isinstance(config, BaseSettings):
+        return
+    if isinstance(config, type):
+        raise ConfigError(f"{config.__name__} was given for its instance: give {config.__name__}().")
+    raise ConfigError(f"{in_short(config)} was given for settings: give an instance of {wanted.__module__}."
+                      f"{wanted.__name__}, or of a subclass.")

@@ -5,6 +5,7 @@ writes and shows itself. The constants are in `mrcnn.config`, what each takes in
 import contextlib
 import contextvars
 import difflib
+import functools
 import json
 import os
 import warnings
@@ -13,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mrcnn.config_kinds import CHANGEABLE, Function, plain, unshared
+from mrcnn.config_kinds import CHANGEABLE, Function, fixed, plain, unshared
 from mrcnn.config_rules import RULES, check_batch, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -33,7 +34,8 @@ class BaseSettings:
 
     A value that a setting cannot take, and a name that is a slip of the pen, raise ConfigError where they are written:
     in a subclass, as keyword argument or by assignment. Any other new name in capitals is the user's own, and takes
-    anything. A setting that a network was built from cannot be assigned another value; one of a copy.copy() can.
+    anything. A setting that a network was built from cannot be assigned another value, nor be changed in place (arrays
+    can only be read); one of a copy.copy() can.
 
     Args:
         overrides: values by name; BATCH_SIZE may be among them.
@@ -115,6 +117,7 @@ class BaseSettings:
             value = self._checked(name, value)
             self._refuse_if_built(name, value)
             super().__setattr__(name, value)
+            self._fix([name] if name in (self._built or {}) else [])
 
     def __getattribute__(self, name):
         if (reads := _READS.get()) is not None and _in_capitals(name):
@@ -193,7 +196,7 @@ class BaseSettings:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Open a block that builds a network: what it reads of the settings cannot be assigned another value
-        afterwards.
+        afterwards, nor be changed in place.
 
         Returns:
             A context manager.
@@ -206,6 +209,7 @@ class BaseSettings:
             _READS.reset(token)
         built = {name: plain(getattr(self, name)) for name in reads.intersection(self.names())}
         self._built = {**(self._built or {}), **built}
+        self._fix(built)
 
     def hold(self, names: Iterable[str], told: Callable[[str], str]) -> None:
         """Refuse other values of settings from now on, as `building` does of what a network was built from.
@@ -215,16 +219,26 @@ class BaseSettings:
             told: function of a name that gives the message: what has the value, and the remedy.
         """
         self._built, self._told_built = {name: plain(getattr(self, name)) for name in names}, told
+        self._fix(self._built)
+
+    def _fix(self, names):
+        """Keep values of settings from changes in place, which no assignment would show."""
+        values = {name: getattr(self, name) for name in names}
+        vars(self).update({name: fixed(value, functools.partial(self._refuse_built, name, ""))
+                           for name, value in values.items() if isinstance(value, CHANGEABLE)})
 
     def _refuse_if_built(self, name, value):
         built = self._built or {}
         if name in built and plain(value) != built[name]:
-            if self._told_built:
-                raise ConfigError(f"{self._told_built(name)} A copy.copy(config) takes any value.")
-            raise ConfigError(
-                f"{name}={in_short(value)}: {in_short(built[name])} is built into a network already; make another by "
-                f"from_checkpoint(path, {name}=...), or from a copy.copy(config) that is given the value."
-            )
+            self._refuse_built(name, f"{in_short(value)}: ")
+
+    def _refuse_built(self, name, asked):
+        if self._told_built:
+            raise ConfigError(f"{self._told_built(name)} A copy.copy(config) takes any value.")
+        raise ConfigError(
+            f"{name}={asked}{in_short(self._built[name])} is built into a network already; make another by "
+            f"from_checkpoint(path, {name}=...), or from a copy.copy(config) that is given the value."
+        )
 
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
@@ -358,24 +372,6 @@ class BaseSettings:
         elif name == "LOSS_WEIGHTS":  # files from before a loss existed lack its weight
             value = {**self._of_network().LOSS_WEIGHTS, **value}
         setattr(self, name, value)
-
-
-def check_instance(config: object, wanted: type) -> None:
-    """Check that what a network is to be built from is an instance of settings.
-
-    Args:
-        config: what was given for it.
-        wanted: class of the network's settings.
-
-    Raises:
-        ConfigError: it is a class, or something else.
-    """
-    if isinstance(config, BaseSettings):
-        return
-    if isinstance(config, type):
-        raise ConfigError(f"{config.__name__} was given for its instance: give {config.__name__}().")
-    raise ConfigError(f"{in_short(config)} was given for settings: give an instance of {wanted.__module__}."
-                      f"{wanted.__name__}, or of a subclass.")
 
 
 def _in_capitals(name):

@@ -6,6 +6,7 @@
 import copy
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -185,7 +186,8 @@ class Texts:
             raise ValueError
         if not all(isinstance(text, str) and text.strip() for text in value):
             raise ValueError
-        return type(value)(str(text) for text in value)
+        texts = [str(text) for text in value]
+        return tuple(texts) if isinstance(value, tuple) else texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,8 +276,54 @@ def plain(value: object) -> object:
 
 def unshared(value: object) -> object:
     """Copy a value of a setting that can be changed in place, with all that it holds; any other stays as it is."""
-    if type(value) is dict:
+    if type(value) in (dict, FixedDict):
         return {key: unshared(item) for key, item in value.items()}
-    if type(value) is list:
+    if type(value) in (list, FixedList):
         return [unshared(item) for item in value]
     return copy.copy(value) if isinstance(value, CHANGEABLE) else value
+
+
+class FixedList(list):
+    """A list that refuses changes by a call of its `refuse`; copies of it are lists as any."""
+
+    refuse = None
+
+    def _changed(self, *_, **__):
+        self.refuse()
+
+    append = extend = insert = pop = remove = clear = sort = reverse = _changed
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _changed
+
+    def __reduce__(self):
+        return list, (list(self),)
+
+
+class FixedDict(dict):
+    """A dict that refuses changes, as `FixedList` does."""
+
+    refuse, _changed = None, FixedList._changed
+    update = setdefault = pop = popitem = clear = __setitem__ = __delitem__ = __ior__ = _changed
+
+    def __reduce__(self):
+        return dict, (dict(self),)
+
+
+def fixed(value: object, refuse: Callable[[], None]) -> object:
+    """Copy a value of a setting into one that cannot be changed in place; any that never can stays as it is.
+
+    Args:
+        value: any; arrays become such as can be read only.
+        refuse: raises the error of who tries to change a list or dict.
+    """
+    if type(value) in (dict, FixedDict):
+        kept = FixedDict({key: fixed(item, refuse) for key, item in value.items()})
+    elif type(value) in (list, FixedList):
+        kept = FixedList(fixed(item, refuse) for item in value)
+    elif isinstance(value, np.ndarray):
+        kept = value.copy()
+        kept.flags.writeable = False
+        return kept
+    else:
+        return value
+    kept.refuse = refuse
+    return kept

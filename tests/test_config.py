@@ -10,8 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mrcnn.config import Config, Settings
-from mrcnn.config_base import check_instance
+from mrcnn.config import Config, Settings, check_instance
 from mrcnn.errors import ConfigError
 
 
@@ -344,6 +343,9 @@ def test_held_settings_are_refused_in_words_of_the_holder():
     for assign in (lambda: setattr(config, "NUM_CLASSES", 9), lambda: config.set(MEAN_PIXEL=[0, 0, 0])):
         with pytest.raises(ConfigError, match=r"^\w+ is of the file: export again. A copy.copy\(config\) takes any"):
             assign()
+    config.hold(["RPN_ANCHOR_RATIOS", "NUM_CLASSES"], "{} is of the file: export again.".format)
+    with pytest.raises(ConfigError, match="^RPN_ANCHOR_RATIOS is of the file: export again."):
+        config.RPN_ANCHOR_RATIOS.append(4)
     config.set(NUM_CLASSES=3, IMAGE_MIN_DIM=512)
     config.check()
     for other in (copy.copy(config), pickle.loads(pickle.dumps(config))):
@@ -394,9 +396,42 @@ def test_copies_are_free_and_networks_may_share():
 def test_what_was_changed_in_place_is_told_before_training():
     config = built(Own(), "LOSS_WEIGHTS", "RPN_ANCHOR_RATIOS")
     config.check()
-    config.LOSS_WEIGHTS["mrcnn_mask_loss"] = 2.0
+    with pytest.raises(ConfigError, match="LOSS_WEIGHTS=.*is built into a network already"):
+        config.LOSS_WEIGHTS["mrcnn_mask_loss"] = 2.0
+    dict.update(config.LOSS_WEIGHTS, mrcnn_mask_loss=2.0)  # by a way around
     with pytest.raises(ConfigError, match="LOSS_WEIGHTS=.*is built into a network already"):
         config.check()
+
+
+class Pairs(Own):
+    SIDES = [[8], [16]]
+
+
+def test_what_a_network_was_built_from_cannot_be_changed_in_place():
+    config = Pairs(ATTRIBUTES=["long"], MEAN_PIXEL=np.array([1.0, 2.0, 3.0]))
+    built(config, "MEAN_PIXEL", "RPN_ANCHOR_RATIOS", "LOSS_WEIGHTS", "SIDES", "ATTRIBUTES")
+    config.MEAN_PIXEL, config.RPN_ANCHOR_RATIOS = np.array([1.0, 2.0, 3.0]), [0.5, 1, 2]  # the same again
+    before = config.to_dict()
+    with pytest.raises(ValueError, match="read-only"):
+        config.MEAN_PIXEL -= 1
+    for change in (lambda: config.RPN_ANCHOR_RATIOS.append(4), lambda: config.RPN_ANCHOR_RATIOS.sort(reverse=True),
+                   lambda: config.SIDES[0].append(4), lambda: config.SIDES.__setitem__(0, 4),
+                   lambda: config.LOSS_WEIGHTS.update(a=1), lambda: config.LOSS_WEIGHTS.pop("mrcnn_mask_loss")):
+        with pytest.raises(ConfigError, match=r"is built into a network already; make another by from_checkpoint"):
+            change()
+    with pytest.raises(ConfigError, match=r"^RPN_ANCHOR_RATIOS=\[0.5, 1, 2\] is built into a network already"):
+        config.RPN_ANCHOR_RATIOS += [4]
+    assert config.to_dict() == before and isinstance(config.RPN_ANCHOR_RATIOS, list)
+    free = [copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config)),
+            Pairs.from_dict(copy.deepcopy(before)), Pairs(ATTRIBUTES=config.ATTRIBUTES)]
+    for other in free:
+        other.MEAN_PIXEL -= 1
+        other.LOSS_WEIGHTS["mrcnn_mask_loss"] = 2.0
+        for values in (other.RPN_ANCHOR_RATIOS, other.SIDES, other.SIDES[0], other.ATTRIBUTES):
+            values.append(4)
+    for copied in (copy.copy(config.SIDES), copy.deepcopy(config.SIDES)[0], pickle.loads(pickle.dumps(config.SIDES))):
+        copied.append(4)
+    assert config.to_dict() == before and Pairs.SIDES == [[8], [16]]
 
 
 # --- From files ------------------------------------------------------------------------------------------------------

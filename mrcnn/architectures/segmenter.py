@@ -18,8 +18,7 @@ import numpy as np
 
 from mrcnn import __version__
 from mrcnn.architectures.trainable import Trainable
-from mrcnn.config import Settings
-from mrcnn.config_base import check_instance
+from mrcnn.config import Settings, check_instance
 from mrcnn.config_unused import warn_of_unused
 from mrcnn.data.batches import Batches
 from mrcnn.data.dataset import Dataset
