@@ -31,18 +31,24 @@ class Squared(NamedLosses):
         return {"square": sum(ops.mean(ops.square(value)) for value in outputs.values())}
 
 
-def test_a_backbone_that_forgets_has_the_same_gradients():
-    image = keras.Input((64, 64, 3), name="image")
-    maps = list(build_backbone(image, TinyConfig()).values())
+def same_gradients(image, maps):
+    """Asserts that they are the same with a backbone of these maps computed once, and twice; {path: gradient}."""
     outputs = {f"out{level}": layers.Conv2D(2, 1, name=f"out{level}")(x) for level, x in enumerate(maps, 2)}
     model = Squared({"image": image}, outputs, {"square": 1.0}, "squared")
     batch = {"image": tiny_batch()["image"].astype("float32") / 255}
     loss, gradients = loss_and_gradients(model, batch, compiled=False)
     model.recomputed = Recomputed(model.input, model.output, maps, frozen_norm=True)
     again, others = loss_and_gradients(model, batch)
-    assert again == pytest.approx(loss, rel=1e-5) and np.linalg.norm(gradients["res2a/kernel"]) > 1e-3
+    assert again == pytest.approx(loss, rel=1e-5)
     for path, gradient in gradients.items():
         np.testing.assert_allclose(others[path], gradient, atol=1e-4 * np.abs(gradient).max() + 1e-7, err_msg=path)
+    return gradients
+
+
+def test_a_backbone_that_forgets_has_the_same_gradients():
+    image = keras.Input((64, 64, 3), name="image")
+    gradients = same_gradients(image, list(build_backbone(image, TinyConfig()).values()))
+    assert np.linalg.norm(gradients["res2a/kernel"]) > 1e-3
 
 
 @pytest.mark.long
@@ -175,12 +181,4 @@ def test_models_within_the_backbone_have_the_same_gradients():
     image = keras.Input((64, 64, 3), name="image")
     maps = nested_maps(image)
     assert len(pieces(image, maps)) >= 3
-    outputs = {f"out{level}": layers.Conv2D(2, 1, name=f"out{level}")(x) for level, x in enumerate(maps, 2)}
-    model = Squared({"image": image}, outputs, {"square": 1.0}, "squared")
-    batch = {"image": tiny_batch()["image"].astype("float32") / 255}
-    loss, gradients = loss_and_gradients(model, batch, compiled=False)
-    model.recomputed = Recomputed(model.input, model.output, maps, frozen_norm=True)
-    again, others = loss_and_gradients(model, batch)
-    assert again == pytest.approx(loss, rel=1e-5) and max(np.abs(value).max() for value in gradients.values()) > 1e-3
-    for path, gradient in gradients.items():
-        np.testing.assert_allclose(others[path], gradient, atol=1e-4 * np.abs(gradient).max() + 1e-7, err_msg=path)
+    assert max(np.abs(value).max() for value in same_gradients(image, maps).values()) > 1e-3
