@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, reading
 from mrcnn.commands.options import add_output, positive, seed
-from mrcnn.commands.own_data import data_name, reads
+from mrcnn.commands.own_data import data_name, parameters, reads
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
@@ -102,10 +102,13 @@ def _with_its_faults(options):
     """The data set with what is wrong with its annotations in `faults`, even if nothing in it is right."""
     from mrcnn.data.formats import reader
 
-    if not options.annotations and not reads(options, None):
+    own = reads(options, options.annotations)
+    if not options.annotations and not own:
         return open_data(options)  # drawn pictures, of which nothing is skipped
-    options.on_error, options.keep_partial = "skip", True
-    if not options.annotations or options.split or options.skip or reads(options, options.annotations):
+    options.keep_partial = True
+    if not own or "on_error" in parameters(options.program.dataset):
+        options.on_error = "skip"
+    if own or options.split or options.skip:
         return open_data(options)
     form, annotations, images = found_paths(options, options.annotations)
     dataset = reader(form)()

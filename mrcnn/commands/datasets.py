@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.options import add_matte, parse_setting, positive
-from mrcnn.commands.own_data import ARRAYS, data_name, name_of, open_own, reads, splits_itself
+from mrcnn.commands.own_data import ARRAYS, data_name, name_of, open_own, parameters, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import ALIASES, carried_part, split_file
 from mrcnn.data.class_names import check_class_names, listed_classes
@@ -172,8 +172,8 @@ def _opened(options, annotations, part, own, carried):
         if not own:
             return open_dataset(annotations, images, limit, on_error, form=form, keep_partial=options.keep_partial,
                                 progress=show, split=carried, **reading(options))
-        chosen = argparse.Namespace(**{**vars(options), "limit": limit, "on_error": on_error})
-        dataset = open_own(chosen, annotations, part)
+        told = on_error if "on_error" in parameters(options.program.dataset) else options.on_error
+        dataset = open_own(argparse.Namespace(**{**vars(options), "limit": limit, "on_error": told}), annotations, part)
         if on_error == "skip" and isinstance(dataset, AnnotatedDataset):
             return leave_out_bad(dataset, name_of(options.program.dataset), options.keep_partial, show)
         return dataset

@@ -243,6 +243,27 @@ def test_a_function_may_make_the_data_set(path):
         open_data(options(shelves, annotations=path))
 
 
+def test_a_loader_without_on_error_is_validated_and_takes_skip(tmp_path, capsys):
+    """The message named an option that nobody gave."""
+    class Mugs(Shelves):
+        def load(self, annotations):
+            self.register(2)
+            for info in self.image_info:
+                info["path"] = str(tmp_path / info["path"])
+
+    (tmp_path / "mugs").mkdir()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "0.png")
+    (tmp_path / "1.png").write_text("no photo")
+    faults, given = str(tmp_path / "faults.json"), ["--annotations", str(tmp_path / "mugs")]
+    assert main(["data", "validate", *given, "--output", faults], config=ShopConfig, dataset=Mugs) == 1
+    assert "1.png" in capsys.readouterr().out
+    (info,) = open_data(options(Mugs, annotations=given[1], skip=faults)).image_info
+    assert info["path"].endswith("0.png")
+    with pytest.raises(UsageError, match="--on-error: Mugs.load takes no on_error; leave the option out"):
+        open_data(options(Mugs, annotations=given[1], on_error="skip"))
+    assert open_data(options(Whole, annotations=given[1], skip=faults)).asked[3] == "skip"
+
+
 def test_what_it_does_not_recognise_is_left_to_the_packages_readers(tmp_path, path):
     class Texts(Whole):
         @staticmethod
