@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from mrcnn.commands.datasets import add_data_options, found_paths, open_data, reading
 from mrcnn.commands.options import add_output, positive, seed
-from mrcnn.commands.own_data import data_name, parameters, reads
+from mrcnn.commands.own_data import data_name, name_of, parameters, reads, splits_itself
 from mrcnn.commands.settings import base_config, check_canvas, overrides_of
 from mrcnn.commands.suggest import add_suggest
 from mrcnn.commands.suspects import add_suspects
@@ -174,6 +174,9 @@ def split(options: argparse.Namespace) -> None:
         raise UsageError(f"--preset {options.preset} has its own method and parts: leave --method and --parts out.")
     if not options.annotations and not reads(options, None):
         raise UsageError("data split splits photos of your own: give their --annotations.")
+    if splits_itself(options, options.annotations):
+        raise UsageError(f"{name_of(options.program.dataset)} splits the photos itself, and takes no --split: leave "
+                         "data split out.")
     _config(options)  # settings that cannot be are told
     claim_outputs([options.output], options.overwrite)
     dataset = open_data(options)
@@ -321,7 +324,7 @@ def _add_convert(tasks, add_command):
 def _add_split(tasks, add_command):
     command = add_command(tasks, "split", split, "Split photos of your own into parts, such as train and val.",
                           unused=NO_NETWORK)
-    add_data_options(command, whole=True)
+    add_data_options(command, whole=True, without="a program's own data set")
     command.add_argument("--method", choices=("random", "stratified"),
                          help="stratified (default): each class has its share in every part")
     command.add_argument("--parts", type=parts, metavar="NAME:SHARE,...", help="default train:0.8,val:0.2")

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from mrcnn.data.dataset import Dataset
     from mrcnn.data.drawn.people import DrawnPeople
 
+DRAWN = "drawn pictures"
+
 
 def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole: bool = False, form: bool = True,
-                     without: str = "drawn pictures") -> None:
+                     without: str = DRAWN) -> None:
     """Give a command the options that say which photos it is about.
 
     Args:
@@ -74,7 +76,9 @@ def add_data_options(command: argparse.ArgumentParser, part: bool = True, whole:
                               + ("; or a part of data that carry splits of their own, as YOLO's data.yaml does: train, "
                                  f"val, test (default {'all' if whole else 'val'})" if part else ""))
     if part:
-        usual = "all; val of drawn pictures and of a program's own data that split themselves" if whole else "val"
+        usual = "all" if whole else "val"
+        if whole and without == DRAWN:
+            usual += "; val of drawn pictures and of a program's own data that split themselves"
         command.add_argument("--part", metavar="NAME",
                              help=f"part of the split file: train, val, test (default {usual})")
 

@@ -264,6 +264,17 @@ def test_a_loader_without_on_error_is_validated_and_takes_skip(tmp_path, capsys)
     assert open_data(options(Whole, annotations=given[1], skip=faults)).asked[3] == "skip"
 
 
+def test_data_that_split_themselves_are_not_split(tmp_path, capsys):
+    """It wrote a file of the part val that no command took."""
+    given = ["data", "split", "--annotations", str(tmp_path), "--output", str(tmp_path / "split.json")]
+    assert main(given, config=ShopConfig, dataset=Matterports) == 2
+    assert "error: Matterports.load_balloon splits the photos itself, and takes no --split" in capsys.readouterr().err
+    assert not (tmp_path / "split.json").exists()
+    with pytest.raises(SystemExit):
+        main([*given, "--help"], config=ShopConfig, dataset=Matterports)
+    assert "val of drawn pictures" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_it_does_not_recognise_is_left_to_the_packages_readers(tmp_path, path):
     class Texts(Whole):
         @staticmethod
