@@ -25,7 +25,7 @@ PARTIAL = {
     "imgaug.augmenters.meta.WithChannels",
 }
 TRIALS = 16  # draws of an augmenter that this file does not know
-SMALL = (96, 128, 3)  # of the picture that it is tried on: height, width, channels
+SMALL = (192, 256, 3)  # of the picture that it is tried on: height, width, channels
 
 # The field's channels reach from 0 to LEVEL, so that cubic interpolation, which overshoots, is not cut off at 1.
 LEVEL = 0.75
@@ -215,12 +215,8 @@ def _fetched(masks, field):
 
 def is_albumentations(augmentation: object) -> bool:
     """Whether this is a transform of albumentations, found out without importing it."""
-    return "albumentations" in _roots(augmentation) and hasattr(augmentation, "set_random_seed")
-
-
-def _roots(value):
-    """Names of the packages that an object's class and its bases are of."""
-    return {base.__module__.split(".")[0] for base in type(value).__mro__}
+    packages = {base.__module__.split(".")[0] for base in type(augmentation).__mro__}
+    return "albumentations" in packages and hasattr(augmentation, "set_random_seed")
 
 
 def check_albumentations(transform: object, shape: tuple[int, int, int] | None = None) -> None:
@@ -371,7 +367,7 @@ def _tried(node, run, shape):
         new_image, new_masks = run(node, image, mask[..., None], np.random.default_rng(seed))
         if new_image.shape != image.shape or new_image.dtype != image.dtype:
             # Photos of one side may be turned; of others it is refused when it is applied, with the sizes.
-            return True if shape[0] == shape[1] else _tried(node, run, (shape[0], shape[0], shape[2]))
+            return shape[0] == shape[1] or _tried(node, run, (shape[0], shape[0], shape[2]))
         moved |= not np.array_equal(new_masks[..., 0], mask)
         if _has_left(new_image, new_masks[..., 0], True):
             # What looks the same in the picture's negative, as noise that hides a part of it, tells of no place.
@@ -387,13 +383,18 @@ def _tried(node, run, shape):
 
 def _has_left(image, mask, counted):
     """Whether a picture of a mask shows it elsewhere, by the pixels that count, bool [H, W] or True."""
-    counted = np.broadcast_to(counted, mask.shape)
+    import cv2
+
+    (height, width), counted = mask.shape, np.broadcast_to(counted, mask.shape)
     inside = mask[counted]
     if not inside.any() or inside.all():
         return False
-    for channel in image.transpose(2, 0, 1).astype(np.float64):
-        # Other colours keep the picture a function of the mask; another place does not.
-        values = channel[counted]
-        if values.std() > 5 and abs(np.corrcoef(values, inside)[0, 1]) < 0.5:
+    for channel in image.transpose(2, 0, 1).astype(np.float32):
+        # Other colours keep the picture a function of the mask, and uneven light, as a vignette is, keeps where it is
+        # brighter than around; another place keeps neither.
+        brighter = cv2.blur(channel, (5, 5)) > cv2.blur(channel, (width // 4, height // 4))
+        with np.errstate(invalid="ignore", divide="ignore"):  # where nothing is brighter
+            agree = [abs(np.corrcoef(shown[counted], inside)[0, 1]) >= 0.5 for shown in (channel, brighter)]
+        if channel[counted].std() > 5 and not any(agree):
             return True
     return False

@@ -270,12 +270,34 @@ def test_an_augmenter_of_ones_own_that_cannot_be_tried_is_told_of_once():
     assert len(told) == 1
 
 
+DISC = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25)).astype(np.float32)
+
+
+def pixelated(image, size):
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (width // size, height // size), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def vignetted(image, sigma):
+    height, width = image.shape[:2]
+    light = cv2.getGaussianKernel(height, height * sigma) @ cv2.getGaussianKernel(width, width * sigma).T
+    return np.uint8(image * (light / light.max())[..., None])
+
+
+def warped(image, angle, scale):
+    height, width = image.shape[:2]
+    return cv2.warpAffine(image, cv2.getRotationMatrix2D((width / 2, height / 2), angle, scale), (width, height))
+
+
 @pytest.mark.parametrize("move", [
     lambda image: image[::-1], lambda image: image[:, ::-1], lambda image: image[::-1, ::-1], np.rot90,
     lambda image: np.rot90(image, 3), lambda image: image.swapaxes(0, 1),
     lambda image: np.rot90(image, 2).swapaxes(0, 1),
     lambda image: np.roll(image, image.shape[0] * 8 // 100, 0),
     lambda image: np.roll(image, -image.shape[1] * 8 // 100, 1),
+    lambda image: warped(image, 15, 1), lambda image: warped(image, 0, 1.3), lambda image: warped(image, 0, 0.8),
+    lambda image: vignetted(image[:, ::-1], 0.25), lambda image: cv2.blur(image[::-1], (25, 25)),
 ])
 def test_every_mirror_turn_and_shift_of_the_picture_alone_is_found(move):
     with pytest.raises(DataError, match="Lambda was tried on a picture of a mask, and the mask did not stay"):
@@ -286,6 +308,11 @@ def test_every_mirror_turn_and_shift_of_the_picture_alone_is_found(move):
     lambda image: cv2.GaussianBlur(image, (0, 0), 4), lambda image: cv2.blur(image, (15, 1)),
     lambda image: np.uint8(np.clip(image + np.random.default_rng(0).normal(0, 50, image.shape), 0, 255)),
     lambda image: np.roll(image, 1, 1),
+    lambda image: cv2.blur(image, (25, 25)), lambda image: cv2.medianBlur(image, 21),
+    lambda image: pixelated(image, 16), lambda image: cv2.erode(image, np.ones((7, 7))),
+    lambda image: cv2.filter2D(image, -1, DISC / DISC.sum()),
+    lambda image: vignetted(image, 0.25), lambda image: vignetted(image, 0.2),
+    lambda image: np.uint8(image * (np.indices(image.shape[:2]).sum(0) // 8 % 2)[..., None]),  # holes in a grid
 ])
 def test_blur_and_noise_of_ones_own_are_no_move(change):
     check_augmentation(iaa.Lambda(lambda images, *_: [change(image) for image in images]))
