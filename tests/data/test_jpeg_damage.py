@@ -66,6 +66,40 @@ def test_a_hole_before_a_mark_and_foreign_bytes_are_damage(options):
     assert set(jpeg_damages(files.get, list(files))) == set(files)
 
 
+def small(seed, white, **options):
+    """Photos whose scans end in all kinds of bytes; under a white half in several equal ones."""
+    rng, data = np.random.default_rng(seed), io.BytesIO()
+    image = np.kron(rng.integers(0, 255, (10, 12, 3)), np.ones((16, 16, 1))) + rng.normal(0, 6, (160, 192, 3))
+    image[80 if white else 160 :] = 255
+    Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(data, "JPEG", **options)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}])
+def test_padding_of_any_length_and_gaps_in_the_header_are_no_damage(options):
+    """Sound photos were left out by --skip for one byte too much."""
+    files = {}
+    for seed in range(20):
+        sound = small(seed, seed % 3 == 0 and "optimize" not in options, **options)
+        at = 4 + int.from_bytes(sound[4:6], "big")
+        files[seed, "gap"] = sound[:at] + b"\x12\x34\x56" * 20 + sound[at:]
+        files.update({(seed, value, count): sound[:-2] + bytes([value]) * count + sound[-2:]
+                      for value in (0, 0x20) for count in (1, 2, 3, 62)})
+        white = small(seed, True, **options)
+        files[seed, "equal bytes"] = white[:at] + b"\x12\x34\x56" * 20 + white[at:]
+    assert jpeg_damages(files.get, list(files)) == {}
+
+
+def test_a_hole_in_place_of_all_later_scans_is_damage():
+    """It went out as padding where it began at the end of a scan."""
+    sound = small(1, False, progressive=True)
+    scans = [at for at in range(len(sound)) if sound.startswith(b"\xff\xda", at)]
+    ends = [sound.rindex(b"\xff\xc4", 0, at) if b"\xff\xc4" in sound[last:at] else at
+            for last, at in zip(scans, scans[1:])]
+    files = {end: sound[:end] + bytes(len(sound) - 2 - end) + sound[-2:] for end in ends}
+    assert len(files) > 5 and set(jpeg_damages(files.get, list(files))) == set(files)
+
+
 def test_what_is_written_on_stderr_comes_there_if_reading_fails(capfd):
     def read(item):
         os.write(2, b"something else\n")
