@@ -103,9 +103,8 @@ def ids_of(options: argparse.Namespace, dataset: Dataset) -> ResultIds | None:
     return ids
 
 
-def own_data(options: argparse.Namespace) -> list[Dataset] | None:
-    """The program's own data sets of --annotations, prepared, of all parts; None where the package's readers take them.
-    """
+def own_data(options: argparse.Namespace) -> dict[str, Dataset] | None:
+    """{part: the program's own data set of --annotations, prepared}; None where the package's readers take them."""
     parser = argparse.ArgumentParser()
     add_data_options(parser)
     usual = argparse.Namespace(**{**vars(parser.parse_args([])), "program": options.program, "limit": None,

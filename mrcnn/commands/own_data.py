@@ -76,8 +76,8 @@ def coco_of_nobody(options: argparse.Namespace) -> str | None:
     return form
 
 
-def open_parts(options: argparse.Namespace, annotations: str) -> list[Dataset]:
-    """The program's own data set, prepared, of each part where it splits the photos itself.
+def open_parts(options: argparse.Namespace, annotations: str) -> dict[str, Dataset]:
+    """{part: the program's own data set, prepared}, of each part where it splits the photos itself, else as "val".
 
     Parts that it does not have are told with their errors.
 
@@ -85,10 +85,10 @@ def open_parts(options: argparse.Namespace, annotations: str) -> list[Dataset]:
         Exception: that of the part val, if there is no part.
     """
     parts = PARTS if splits_itself(options, annotations) else ("val",)
-    opened, failed = [], {}
+    opened, failed = {}, {}
     for part in parts:
         try:
-            opened.append(open_own(options, annotations, part))
+            opened[part] = open_own(options, annotations, part)
         except Exception as error:  # of a program's own code, which may raise any for a part that is not there
             failed[part] = error
     if not opened:

@@ -27,8 +27,8 @@ class ResultIds:
         photos: {id that results have for a photo: path of its file}.
         classes: {id that results have for a class: its name}.
         progress: called as progress(done, total) in bytes while an archive is unpacked.
-        datasets: prepared Datasets of the annotations, of a program's own kind, one of each part; None reads them by
-            the package's readers.
+        datasets: {part: prepared Dataset} of the annotations, of a program's own kind; None reads them by the package's
+            readers. Of photos of one name in several parts those of "val" count, which is told.
 
     Attributes:
         image_ids, category_ids: {id that results have: that of the annotations} of those that were found.
@@ -39,21 +39,27 @@ class ResultIds:
     """
 
     def __init__(self, annotations: str | os.PathLike, photos: Mapping[Id, str], classes: Mapping[Id, str],
-                 progress: Callable[[int, int], None] | None = None, datasets: Iterable[Dataset] | None = None) -> None:
+                 progress: Callable[[int, int], None] | None = None,
+                 datasets: Mapping[str, Dataset] | None = None) -> None:
         self.annotations, self._photos, self._classes = annotations, photos, classes
         photo = next(iter(photos.values()))
         read = _listed_ids(annotations, photo, progress) if datasets is None else (*_ids_of_parts(datasets), False)
         listed, categories, uploads = read
         self._listed = listed
-        self.image_ids, self._several, self._elsewhere = _found_photos(listed, photos)
+        first = _ids_in(datasets["val"])[0] if "val" in (datasets or ()) else ()
+        self.image_ids, self._several, self._elsewhere, self._of_val = _found_photos(listed, photos, first)
         self.image_ids.update(_found_alike(listed, photos, self.image_ids, self._several, uploads))
         self.category_ids = _found_classes(categories, classes)
         for found, wanted, what, number in ((self.image_ids, photos.values(), "photos", len(listed)),
                                             (self.category_ids, classes.values(), "classes", len(categories))):
             if not found:
-                raise DataError(f"{annotations}: none of the {len(wanted)} {what} is among its {number} (first: "
-                                f"{os.path.basename(next(iter(wanted), 'none'))}): names must be the same; give the "
-                                "file that lists them.")
+                first = f"(first: {os.path.basename(next(iter(wanted), 'none'))})"
+                if what == "photos" and self._several:
+                    raise DataError(f"{annotations}: none of the {len(wanted)} photos is found there: it has the names "
+                                    f"of {len(self._several)} several times {first}: let them lie "
+                                    "in the folders that its names have.")
+                raise DataError(f"{annotations}: none of the {len(wanted)} {what} is among its {number} {first}: names "
+                                "must be the same; give the file that lists them.")
         self._check_ids()
 
     def _check_ids(self):
@@ -74,9 +80,15 @@ class ResultIds:
         classes = [name for key, name in self._classes.items() if key not in self.category_ids]
         seen = set(self.image_ids.values())
         unseen = [name for name, key in self._listed if key not in seen]
+        shared = [f"{os.path.basename(self._photos[key])}: {number!r}" for key, number in self.image_ids.items()
+                  if len({_plain(name) for name, other in self._listed if other == number}) > 1]
         told = ((photos, len(self._photos), f"photos are not in it by their names: what is found there is {WHERE}"),
                 (several, len(self._photos), f"photos have a name that it has several times: {WHERE}; let file_name "
                                              "have their folders"),
+                (self._of_val, len(self._photos), "photos have a name that several parts have, and are taken for those "
+                                                  "of the part val: if they are others, leave them out"),
+                (shared, len(self._photos), "photos have an id that it has for other photos too: let each photo of all "
+                                            "parts have its own"),
                 (self._elsewhere, len(self._photos), "photos are in another folder than it says, and taken for those "
                                                      "of the same file name: if they are others, leave them out"),
                 (classes, len(self._classes), f"classes of the network are not in it by their names: their objects are "
@@ -127,9 +139,9 @@ def _listed_ids(annotations, photo, progress):
 
 
 def _ids_of_parts(datasets):
-    """What prepared data sets, the parts of one, list: as `_ids_in`."""
+    """What prepared data sets, {part: one}, list: as `_ids_in`."""
     listed, classes = {}, {}
-    for dataset in datasets:
+    for dataset in datasets.values():
         photos, names = _ids_in(dataset)
         listed.update(dict.fromkeys(photos))  # parts may share photos
         for name, key in names.items():
@@ -159,13 +171,14 @@ def _plain(name):
     return unicodedata.normalize("NFC", str(name)).replace("\\", "/").strip()
 
 
-def _found_photos(listed, photos):
-    """({key: id} of the photos that are listed, keys of those that several are listed for, what is in other folders).
-    """
+def _found_photos(listed, photos, first):
+    """({key: id} of the photos that are listed, keys of those that several are listed for, what is in other folders,
+    what is taken for one of `first`, those listed that count where several are)."""
     by_name = {}
     for name, number in listed:
         by_name.setdefault(_plain(name).rpartition("/")[2], []).append((_plain(name), number))
-    found, several, elsewhere = {}, [], []
+    first = {(_plain(name), number) for name, number in first}
+    found, several, elsewhere, of_first = {}, [], [], []
     for key, path in photos.items():
         whole = _plain(os.path.abspath(path))
         some = by_name.get(whole.rpartition("/")[2], [])
@@ -173,13 +186,17 @@ def _found_photos(listed, photos):
         if fitting:  # the longest says most of the folders
             longest = max(len(name) for name, _ in fitting)
             some = [(name, number) for name, number in fitting if len(name) == longest]
+        counting = [one for one in some if one in first] if len(some) > 1 else some
+        if len(counting) == 1 < len(some):
+            some = counting
+            of_first.append(os.path.basename(path))
         if len(some) == 1:
             found[key] = some[0][1]
             if not fitting:
                 elsewhere.append(f"{path}, there {some[0][0]}")
         elif some:
             several.append(key)
-    return found, several, elsewhere
+    return found, several, elsewhere, of_first
 
 
 def _found_alike(listed, photos, found, several, uploads):

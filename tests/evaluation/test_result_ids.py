@@ -122,7 +122,44 @@ def test_parts_of_a_data_set_share_no_ids_of_photos_and_all_of_classes(photo, cl
         part.add_image("own", number, f"{name}/a.jpg")
         part.prepare()
     with pytest.raises(DataError, match=message):
-        ResultIds("own", {"a": "train/a.jpg", "b": "val/a.jpg"}, {1: "bag"}, datasets=parts)
+        ResultIds("own", {"a": "train/a.jpg", "b": "val/a.jpg"}, {1: "bag"},
+                  datasets=dict(zip(("train", "val"), parts)))
+
+
+def in_parts(*starts):
+    """Data of a program of its own in the parts train and val, of three photos each, ids counted from a start on."""
+    datasets = {}
+    for part, start in zip(("train", "val"), starts):
+        datasets[part] = dataset = Dataset()
+        dataset.add_class("own", 1, "bag")
+        for i in range(3):
+            dataset.add_image("own", start + i, f"/data/{part}/{i}.jpg")
+        dataset.prepare()
+    return datasets
+
+
+def test_of_photos_of_one_name_in_several_parts_those_of_val_count():
+    """They were not found, though the part val alone has them."""
+    photos = {1: "/upload/0.jpg", 2: "/upload/1.jpg"}
+    ids = ResultIds("own", photos, {1: "bag"}, datasets=in_parts(10, 20))
+    assert ids.image_ids == {1: 20, 2: 21}
+    told, elsewhere, _ = ids.differences()
+    assert told == ("own: 2 of 2 photos have a name that several parts have, and are taken for those of the part val: "
+                    "if they are others, leave them out (first: 0.jpg).")
+    assert "(first: /upload/0.jpg, there /data/val/0.jpg)" in elsewhere
+    message = "own: none of the 2 photos is found there: it has the names of 2 several times .first: 0.jpg.: let them"
+    with pytest.raises(DataError, match=message):
+        ResultIds("own", photos, {1: "bag"}, datasets=dict(zip(("train", "test"), in_parts(10, 20).values())))
+
+
+def test_ids_that_other_photos_of_the_parts_have_too_are_told():
+    photos = {1: "/data/val/0.jpg", 2: "/data/train/1.jpg"}
+    ids = ResultIds("own", photos, {1: "bag"}, datasets=in_parts(0, 0))
+    assert ids.image_ids == {1: 0, 2: 1}
+    assert ids.differences()[0] == ("own: 2 of 2 photos have an id that it has for other photos too: let each photo of "
+                                    "all parts have its own (first: 0.jpg: 0).")
+    assert not any("other photos too" in line for line in
+                   ResultIds("own", photos, {1: "bag"}, datasets=in_parts(0, 3)).differences())
 
 
 def test_an_id_that_occurs_twice(tmp_path):
