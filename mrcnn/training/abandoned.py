@@ -9,6 +9,7 @@ from mrcnn.errors import DataError, RunError
 from mrcnn.training.history import HISTORY, read_history_rows, write_history_rows
 from mrcnn.training.runs import ENDING
 from mrcnn.training.validation import BEST, read_best
+from mrcnn.weights.epochs import EPOCH
 
 
 def set_aside_later(pattern: str, epoch: int) -> None:
@@ -59,7 +60,7 @@ def set_aside_later(pattern: str, epoch: int) -> None:
 
 def _later_files(folder, begin, epoch):
     """Sorted (epoch, name) of a run's checkpoints and states of later epochs."""
-    numbered = re.compile(re.escape(begin) + r"(\d{4,})(?:\.state)?\.h5")
+    numbered = re.compile(rf"{re.escape(begin)}({EPOCH})(?:\.state)?\.h5")
     found = ((numbered.fullmatch(name), name) for name in (os.listdir(folder) if os.path.isdir(folder) else ()))
     return sorted((int(match[1]), name) for match, name in found if match and int(match[1]) > epoch)
 

@@ -8,7 +8,16 @@ import pytest
 from full_disk import full_disk
 
 from mrcnn.errors import RunError
-from mrcnn.training.runs import claim, claim_new, find_last_checkpoint, find_last_checkpoints, folder_of, new_folder
+from mrcnn.training.abandoned import set_aside_later
+from mrcnn.training.runs import (
+    claim,
+    claim_new,
+    escaped,
+    find_last_checkpoint,
+    find_last_checkpoints,
+    folder_of,
+    new_folder,
+)
 
 HOLD = """import sys
 from mrcnn.training.runs import claim
@@ -62,6 +71,18 @@ def test_epochs_of_five_digits_are_found_and_gone_on_from(tmp_path):
         (folder / f"unet_fashion_{epoch:04d}.h5").write_bytes(b"")
         path = find_last_checkpoint(str(tmp_path))
         assert folder_of(path) == (str(folder), "unet_fashion_", epoch)
+
+
+def test_copies_that_end_in_a_date_are_no_epochs(tmp_path):
+    folder = tmp_path / "shop20270101T0000"
+    folder.mkdir()
+    last = "mask_rcnn_shop_0025.h5"
+    for name in (last, "mask_rcnn_shop_0001.h5", "mask_rcnn_shop_backup_20251130.h5", "mask_rcnn_shop_20251130.h5",
+                 "mask_rcnn_shop_backup_251130.h5", "mask_rcnn_shop_00026.h5"):
+        (folder / name).write_bytes(b"")
+    assert find_last_checkpoint(str(tmp_path)) == str(folder / last)
+    set_aside_later(escaped(str(folder)) + "/mask_rcnn_shop_{epoch:04d}.h5", 1)
+    assert not (folder / last).exists() and (folder / "mask_rcnn_shop_20251130.h5").exists()
 
 
 @pytest.mark.parametrize("path", ["mask_rcnn_coco.h5", "weights/mask_rcnn_fashion_0003.h5",

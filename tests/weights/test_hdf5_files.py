@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from mrcnn.errors import CheckpointError
 from mrcnn.training.state import read_state
 from mrcnn.untrusted import hdf5_look
 from mrcnn.weights import hdf5_files
+from mrcnn.weights.epochs import told_of_folder
 from mrcnn.weights.files import read_attributes, read_layers
 from mrcnn.weights.hdf5_files import arrays_in, open_hdf5, read_text, whole_hdf5, write_text
 
@@ -80,6 +82,11 @@ def test_a_folder_and_what_may_not_be_read_are_told(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
+    monkeypatch.setattr(os, "listdir", refuse)
+    message = f"{folder} is a folder, and cannot be read (Permission denied): give a checkpoint, NAME_0001.h5."
+    assert told_of_folder(folder) == message
+    with pytest.raises(CheckpointError, match="is a folder, and cannot be read"):
+        read_layers(folder)
     monkeypatch.setattr(hdf5_files, "_fault", refuse)
     with pytest.raises(CheckpointError, match=r"_0002.h5: cannot read the weights \(Permission denied\): check"):
         read_layers(folder / "mask_rcnn_tiny_0002.h5")
