@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mrcnn.config_kinds import CHANGEABLE, Function, fixed, plain, unshared
+from mrcnn.config_kinds import CHANGEABLE, FixedDict, FixedList, Function, fixed, plain, unshared
 from mrcnn.config_rules import RULES, check_batch, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -114,15 +114,18 @@ class BaseSettings:
                 raise ConfigError(f"{name}={in_short(value)}: it follows from {follows}.")
         else:
             _refuse_name(name, type(self).__mro__)
-            value = self._checked(name, value)
+            value = unshared(self._checked(name, value))  # also from what another object's network was built from
             self._refuse_if_built(name, value)
             super().__setattr__(name, value)
             self._fix([name] if name in (self._built or {}) else [])
 
     def __getattribute__(self, name):
-        if (reads := _READS.get()) is not None and _in_capitals(name):
-            reads.add(name)
-        return super().__getattribute__(name)
+        value = super().__getattribute__(name)
+        if (reads := _READS.get()) is None or not _in_capitals(name):
+            return value
+        reads.add(name)
+        # Libraries of tensors take lists alone, no kinds of them: a network that is built once more is given such.
+        return unshared(value) if isinstance(value, (FixedDict, FixedList)) else value
 
     @classmethod
     def _checked(cls, name, value):

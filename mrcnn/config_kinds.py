@@ -284,7 +284,7 @@ def unshared(value: object) -> object:
 
 
 class FixedList(list):
-    """A list that refuses changes by a call of its `refuse`; copies of it are lists as any."""
+    """A list that refuses changes by a call of its `refuse`; copies of it, and all in them, are lists as any."""
 
     refuse = None
 
@@ -294,18 +294,21 @@ class FixedList(list):
     append = extend = insert = pop = remove = clear = sort = reverse = _changed
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _changed
 
+    def copy(self) -> list | dict:
+        return unshared(self)
+
     def __reduce__(self):
-        return list, (list(self),)
+        return list, (unshared(self),)
 
 
 class FixedDict(dict):
     """A dict that refuses changes, as `FixedList` does."""
 
-    refuse, _changed = None, FixedList._changed
+    refuse, _changed, copy = None, FixedList._changed, FixedList.copy
     update = setdefault = pop = popitem = clear = __setitem__ = __delitem__ = __ior__ = _changed
 
     def __reduce__(self):
-        return dict, (dict(self),)
+        return dict, (unshared(self),)
 
 
 def fixed(value: object, refuse: Callable[[], None]) -> object:

@@ -7,6 +7,7 @@ import pickle
 import threading
 import warnings
 
+import keras
 import numpy as np
 import pytest
 
@@ -432,6 +433,28 @@ def test_what_a_network_was_built_from_cannot_be_changed_in_place():
     for copied in (copy.copy(config.SIDES), copy.deepcopy(config.SIDES)[0], pickle.loads(pickle.dumps(config.SIDES))):
         copied.append(4)
     assert config.to_dict() == before and Pairs.SIDES == [[8], [16]]
+
+
+def test_a_network_built_once_more_is_given_lists_as_any():
+    config = built(Pairs(), "SIDES", "LOSS_WEIGHTS", "RPN_ANCHOR_RATIOS")
+    with config.building():
+        values = config.RPN_ANCHOR_RATIOS, config.SIDES, config.SIDES[0], config.LOSS_WEIGHTS
+        assert [type(value) for value in values] == [list, list, list, dict]
+        assert keras.ops.convert_to_tensor(config.RPN_ANCHOR_RATIOS).shape == (3,)
+        assert len(keras.tree.flatten(config.SIDES)) == 2
+    with pytest.raises(ConfigError, match="is built into a network already"):
+        config.SIDES[0].append(4)
+
+
+def test_a_value_of_what_a_network_was_built_from_is_free_in_other_settings():
+    """It refused changes there, in the name of the other's network."""
+    config = built(Pairs(), "SIDES", "LOSS_WEIGHTS")
+    assigned = Pairs(SIDES=config.SIDES)
+    assigned.SIDES = config.SIDES
+    for sides in (assigned.SIDES, Pairs(SIDES=config.SIDES).SIDES, Pairs(SIDES=list(config.SIDES)).SIDES,
+                  config.SIDES.copy(), copy.copy(config.SIDES), {**config.LOSS_WEIGHTS.copy(), "a": [[]]}["a"]):
+        sides[0].append(4)
+    assert config.SIDES == [[8], [16]]
 
 
 # --- From files ------------------------------------------------------------------------------------------------------
