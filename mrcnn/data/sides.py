@@ -72,6 +72,8 @@ class Swaps(NamedTuple):
 def swaps_of(dataset: "Dataset", count: int) -> Swaps:
     """Tell which ids change places in mirrored photos. Classes do so with others of their source.
 
+    Views know no sources: where `turned_ids` pairs otherwise, that is told too.
+
     Args:
         dataset: prepared Dataset; pairs are told of when it is first asked for.
         count: of class ids, at least.
@@ -84,6 +86,10 @@ def swaps_of(dataset: "Dataset", count: int) -> Swaps:
         dataset._sides_told = True
         warnings.warn(f"In mirrored photos {told} change places: the mirror image of a left one is a right one.",
                       stacklevel=2)
+        if tuple(classes) != turned_ids(dataset.class_names, len(classes)):
+            warnings.warn("Mirrored views (--tta, TEST_FLIP) know the names of classes alone, and pair others than "
+                          "training does, by source: give the left and the right of a name to the same sources, or "
+                          "leave mirrored views out.", stacklevel=2)
     swapped = np.arange(max(count, len(classes)), dtype=np.int32)
     swapped[: len(classes)] = classes
     return Swaps(swapped, attributes)

@@ -126,7 +126,20 @@ def test_training_and_mirrored_views_know_the_same_pairs(names):
             dataset.add_class(f"source{source}", i, name)
     dataset.prepare()
     count = len(dataset.class_names)
+    warnings.filterwarnings("error", "Mirrored views")
     assert tuple(swaps_of(dataset, count).classes) == turned_ids(dataset.class_names, count)
+
+
+@pytest.mark.filterwarnings("ignore:In mirrored")
+def test_pairs_that_mirrored_views_do_not_know_are_told():
+    """Where a source has no right of its left, the views took that of another source, without a word."""
+    dataset = Dataset()
+    for i, (source, name) in enumerate([("A", "left shoe"), ("B", "left shoe"), ("B", "right shoe")]):
+        dataset.add_class(source, i, name)
+    dataset.prepare()
+    with pytest.warns(UserWarning, match="Mirrored views .* pair others than training does, by source"):
+        assert swaps_of(dataset, 4).classes.tolist() == [0, 1, 3, 2]
+    assert turned_ids(dataset.class_names, 4) == (0, 3, 2, 1)
 
 
 def caught(dataset, augmentation, times=2, samples=None):
