@@ -96,6 +96,7 @@ def test_a_hole_in_place_of_all_later_scans_is_damage():
     scans = [at for at in range(len(sound)) if sound.startswith(b"\xff\xda", at)]
     ends = [sound.rindex(b"\xff\xc4", 0, at) if b"\xff\xc4" in sound[last:at] else at
             for last, at in zip(scans, scans[1:])]
+    ends += [scans[1] - 1, scans[1]]  # within the tables before a scan, and behind them
     files = {end: sound[:end] + bytes(len(sound) - 2 - end) + sound[-2:] for end in ends}
     assert len(files) > 5 and set(jpeg_damages(files.get, list(files))) == set(files)
 
