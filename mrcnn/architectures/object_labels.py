@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.given_photos import GivenPhotos, Photos, as_arrays
 from mrcnn.inference.pipeline import Steps, in_step, whole
 from mrcnn.labeling.label_map import LabelSettings
@@ -69,7 +70,7 @@ class LabelsOfObjects:
 
     def _names(self, settings):
         """Names of the classes, which those in the settings are among."""
-        names = self.class_names or ["BG", *(f"class {i}" for i in range(1, self.config.NUM_CLASSES))]
+        names = names_of_model(self)
         if settings is not None:
             settings.check_classes(names)
         return names

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.settings import DRAWN_SHOWN
-from mrcnn.data.class_names import same_classes
+from mrcnn.data.class_names import names_of_model, same_classes
 from mrcnn.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def photos_of(paths: list[str] | None, model: Model, options: argparse.Namespace
         from mrcnn.data.formats.array_files import holds_arrays
         from mrcnn.data.unannotated import ArrayPhotos, PhotoDataset
 
-        names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, model.config.NUM_CLASSES)]
+        names = names_of_model(model)
         if len(paths) == 1 and holds_arrays(paths[0]):
             dataset = ArrayPhotos().load_array(paths[0], names, options.matte, options.limit)
         else:

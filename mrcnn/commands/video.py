@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from mrcnn.commands.options import add_matte, add_output, add_tiles, add_tta, positive, probability
 from mrcnn.commands.runs import add_weights, checkpoint_of, load_model, output_folder, refuse_scores
 from mrcnn.commands.settings import overrides_of
+from mrcnn.data.class_names import names_of_model
 from mrcnn.errors import DataError, UsageError
 from mrcnn.outputs import claim_outputs
 from mrcnn.progress import progress_bar
@@ -132,7 +133,7 @@ def write_film(options: argparse.Namespace, film: FilmReader, model: Model, outp
     from mrcnn.data.films.writing import FilmWriter, PictureWriter
     from mrcnn.files import whole_file, whole_files, whole_folder
 
-    interruption, names, started = None, class_names_of(model), time.monotonic()
+    interruption, names, started = None, names_of_model(model), time.monotonic()
     with contextlib.ExitStack() as stack:
         if form is None:
             folder, lines_file = stack.enter_context(whole_folder(output)), stack.enter_context(
@@ -281,9 +282,6 @@ class Run:
                 "source_time": round(float(frame.time), 6), "looked_at": fresh, "objects": objects}
 
 
-def class_names_of(model: Model) -> list[str]:
-    """Names of a model's classes, background first."""
-    return list(model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))])
 
 
 def drawn(options: argparse.Namespace, names: list[str], attribute_names: list[str], finds: bool,

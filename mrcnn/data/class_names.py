@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from mrcnn.data.dataset import Dataset
 
 
+def names_of_model(model: object) -> list[str]:
+    """Names of a model's classes by class id, background first.
+
+    Args:
+        model: with `class_names` and `config`; of one whose file names no classes they are "class 1", "class 2", ...
+    """
+    return list(model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))])
+
+
 def same_classes(known: Sequence[str] | None, given: Sequence[str] | None) -> bool:
     """Tell whether two lists name the same classes in the same order.
 

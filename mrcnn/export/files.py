@@ -19,6 +19,7 @@ import numpy as np
 
 from mrcnn import __version__
 from mrcnn.config import FIXED_CANVAS_MODES, Config
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import NETWORK_STRIDE
 from mrcnn.errors import ExportError, RunError
@@ -255,7 +256,7 @@ def _inputs(model, shape, dtype):
 def _description(model, format, shape, dtype, label_settings):
     """What the JSON file says, but for what the check finds out."""
     config = model.config
-    names = model.class_names or ["BG"] + [f"class {i}" for i in range(1, config.NUM_CLASSES)]
+    names = names_of_model(model)
     of_file = {**ONE_VIEW, "GPU_COUNT": 1, "IMAGES_PER_GPU": shape[0]}
     return {
         "format": format,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mrcnn.data import run_lengths
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.encoded import as_meant, to_rgb
 from mrcnn.data.formats.outlines import rings
 from mrcnn.data.strips import mask_part
@@ -60,9 +61,9 @@ class Function:
             raise UsageError(f"The weights are of the architecture {model.architecture_name()}, which finds no "
                              "objects: give those of a network that does.")
         self._model, self._least, self._interface = model, min_confidence, interface
-        names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
         self.spec = interface.DetectionFunctionSpec(labels=[
-            interface.label_spec(name, class_id, type="mask") for class_id, name in enumerate(names) if class_id])
+            interface.label_spec(name, class_id, type="mask")
+            for class_id, name in enumerate(names_of_model(model)) if class_id])
 
     def detect(self, context: object, image: "Image.Image") -> list:
         """Find the objects in a photo.

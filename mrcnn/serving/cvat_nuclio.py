@@ -14,6 +14,7 @@ import sys
 
 import numpy as np
 
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.encoded import decode_image
 from mrcnn.errors import DataError, UsageError, UserError
 from mrcnn.serving.cvat import mask_bits, polygons_of, tell_empty
@@ -64,7 +65,7 @@ def shapes(model: object, image: object, least: float | None = None) -> list[dic
     """What a model finds in a photo, as CVAT's serverless functions tell it.
 
     Args:
-        model: with `detect` and `class_names`.
+        model: with `detect`, `class_names` and `config`.
         image: uint8 [H, W, 3].
         least: least score; None takes the model's own.
 
@@ -72,12 +73,12 @@ def shapes(model: object, image: object, least: float | None = None) -> list[dic
         As `handler`.
     """
     [found] = model.detect([image], rle=True, min_confidence=least)
-    rows = []
+    rows, names = [], names_of_model(model)
     tell_empty(found, "The photo")
     for class_id, score, rle in zip(found["class_ids"].tolist(), found["scores"].tolist(), found["rles"]):
         outlines = polygons_of(rle)
         if outlines:
-            rows.append({"confidence": f"{score:.6f}", "label": model.class_names[class_id], "type": "mask",
+            rows.append({"confidence": f"{score:.6f}", "label": names[class_id], "type": "mask",
                          "points": max(outlines, key=_area), "mask": mask_bits(rle)})
     return rows
 
@@ -174,7 +175,7 @@ def write_function(model: str, folder: str) -> None:
     if not hasattr(loaded, "detect"):
         raise UsageError(f"{model} is of the architecture {loaded.architecture_name()}, which finds no objects: give "
                          "one that does.")
-    names = loaded.class_names or ["BG", *(f"class {i}" for i in range(1, loaded.config.NUM_CLASSES))]
+    names = names_of_model(loaded)
     stem, ending = os.path.splitext(os.path.basename(model))
     name = "".join(letter if letter.isalnum() else "-" for letter in stem.lower()).strip("-") or "model"
     with whole_folder(folder) as partial:

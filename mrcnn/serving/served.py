@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mrcnn.data.class_names import names_of_model
 from mrcnn.inference.attributes import names_of
 from mrcnn.labeling.label_map import LabelSettings, labels_of
 from mrcnn.labeling.photos import label_photo, labelled
@@ -37,8 +38,7 @@ class ServedModel:
     @property
     def class_names(self) -> list[str]:
         """Names by class id, background first."""
-        count = self.model.config.NUM_CLASSES
-        return list(self.model.class_names or ["BG", *(f"class {i}" for i in range(1, count))])
+        return names_of_model(self.model)
 
     @property
     def attribute_names(self) -> list[str]:

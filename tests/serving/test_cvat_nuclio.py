@@ -63,6 +63,17 @@ def test_the_polygon_is_that_of_the_largest_part():
     assert set(row["points"][::2]) == {5, 20} and sum(row["mask"][:-4]) == 30 * 15 + 9 + 9 - 4
 
 
+def test_a_model_whose_file_names_no_classes(monkeypatch, tmp_path):
+    class Nameless(Stub):
+        class_names = None
+
+    monkeypatch.setattr("mrcnn.architectures.load", lambda path: Nameless())
+    (tmp_path / "model.h5").write_bytes(b"weights")
+    cvat_nuclio.write_function(str(tmp_path / "model.h5"), str(tmp_path / "function"))
+    [row] = cvat_nuclio.shapes(Nameless(), photo())
+    assert row["label"] == "class 1" and '"name": "class 1"' in (tmp_path / "function" / "function.yaml").read_text()
+
+
 @pytest.mark.parametrize("body, message", [
     ({}, "image"), ({"image": "no base64!"}, "cannot be read"), (b"no JSON", "no photo"), ([], "no photo"),
     ({"image": base64.b64encode(b"no photo").decode()}, "cannot be read"),
