@@ -5,15 +5,19 @@ annotations. Beside them is `labels.xml`, which lists the classes in the order o
 that goes on.
 """
 
+import logging
 import os
+import re
 import threading
 
-from mrcnn.data.formats.label_studio_config import config_text
+from mrcnn.data.formats.label_studio_config import config_text, read_labels
 from mrcnn.errors import DataError
 from mrcnn.files import json_text, read_json, write_text
 from mrcnn.serving.refusals import Refused
 
+LOG = logging.getLogger("mrcnn.serving")
 NAMES = "labels.xml"
+FILE = re.compile(r"project_(\d+)_task_\d+\.json")
 CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 DELETED, TASKS_DELETED = "ANNOTATIONS_DELETED", "TASKS_DELETED"
 ACTIONS = (*CREATED, DELETED, TASKS_DELETED)
@@ -28,7 +32,7 @@ class CorrectedTasks:
         last: what stands for the model's last checkpoint in the command that trains on them.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or has another labels.xml, which is left as it is.
     """
 
     def __init__(self, folder: str | os.PathLike, class_names: list[str], last: str = "--weights last"):
@@ -37,11 +41,19 @@ class CorrectedTasks:
             os.makedirs(self.folder, exist_ok=True)
         except OSError as error:
             raise DataError(f"--corrected {self.folder}: cannot be made ({error.strerror}): give another.") from error
-        write_text(os.path.join(self.folder, NAMES), config_text(list(class_names[1:])))
+        self._write_names(list(class_names[1:]))
 
     def __len__(self) -> int:
         """Number of tasks that are kept."""
         return len(self._files())
+
+    def _write_names(self, names):
+        path = os.path.join(self.folder, NAMES)
+        if not os.path.lexists(path):
+            write_text(path, config_text(names))
+        elif _labels(path) != list(dict.fromkeys(name.strip() for name in names)):
+            raise DataError(f"{path}: is there already, and does not list the model's classes in their order: give "
+                            "--corrected another folder, or move the file away.")
 
     def hear(self, event: dict) -> int:
         """Take what an event of the webhook says of annotations.
@@ -76,7 +88,7 @@ class CorrectedTasks:
             if task is None or not isinstance(task.get("data"), dict):
                 raise Refused(422, f"Annotation {key} comes without its task: let the webhook send its payload.")
             path = self._path(project, task["id"])
-            before = read_json(path, "corrected task")["annotations"] if os.path.exists(path) else []
+            before = _read_task(path)["annotations"] if os.path.lexists(path) else []
             kept = [one for one in before if one["id"] != key] + [annotation]
             write_text(path, json_text({"id": task["id"], "project": project, "data": task["data"],
                                         "annotations": kept}))
@@ -87,7 +99,9 @@ class CorrectedTasks:
         gone = 0
         for name in self._files(project):
             path = os.path.join(self.folder, name)
-            task = read_json(path, "corrected task")
+            task = _task_or_none(path)
+            if task is None:
+                continue
             left = [one for one in task["annotations"] if one["id"] not in keys]
             gone += len(task["annotations"]) - len(left)
             if not left:
@@ -97,10 +111,10 @@ class CorrectedTasks:
         return gone
 
     def _remove(self, project, task):
-        try:
-            os.remove(self._path(project, task))
-        except FileNotFoundError:
+        path = self._path(project, task)
+        if not os.path.lexists(path) or _task_or_none(path) is None:
             return 0
+        os.remove(path)
         return 1
 
     def _path(self, project, task):
@@ -108,8 +122,34 @@ class CorrectedTasks:
 
     def _files(self, project=None):
         """Names of the files of tasks, of all projects or of one."""
-        start = "project_" if project is None else f"project_{project}_task_"
-        return sorted(name for name in os.listdir(self.folder) if name.startswith(start) and name.endswith(".json"))
+        named = ((FILE.fullmatch(name), name) for name in os.listdir(self.folder))
+        return sorted(name for match, name in named if match and project in (None, int(match[1])))
+
+
+def _labels(path):
+    """The labels that a configuration lists; None: it is none."""
+    try:
+        return read_labels(path)
+    except DataError:
+        return None
+
+
+def _read_task(path):
+    """What the file of a task holds; DataError: it is no such file."""
+    task = read_json(path, "corrected task")
+    annotations = task.get("annotations") if isinstance(task, dict) else None
+    if not isinstance(annotations, list) or not all(isinstance(one, dict) and "id" in one for one in annotations):
+        raise DataError(f"{path}: no corrected task of this server: move it out of the folder.")
+    return task
+
+
+def _task_or_none(path):
+    """`_read_task`; None of a file that is passed over, which the log tells."""
+    try:
+        return _read_task(path)
+    except DataError as error:
+        LOG.warning("A file is left as it is: %s", error)
+        return None
 
 
 def _list(value):

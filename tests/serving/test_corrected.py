@@ -6,6 +6,7 @@ import os
 import pytest
 
 from mrcnn.data.formats import open_dataset
+from mrcnn.errors import DataError
 from mrcnn.serving.corrected import NAMES, CorrectedTasks
 from mrcnn.serving.refusals import Refused
 from tests.stub_server import photo, png
@@ -86,4 +87,43 @@ def test_other_events_change_nothing(corrected):
 def test_events_without_what_is_needed(corrected, change, message):
     with pytest.raises(Refused, match=message):
         corrected.hear({**event(), **change})
+    assert len(corrected) == 0
+
+
+def test_labels_of_others_are_left_as_they_are(corrected, tmp_path):
+    names, path = ["BG", "hat", "shoe"], os.path.join(corrected.folder, NAMES)
+    with open(path, encoding="utf-8") as file:
+        own = file.read().replace("<View>", "<View><!-- mine -->")
+    for text in (own, own.replace("hat", "cap"), "<View>mine</View>", ""):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        if text == own:  # it lists the same
+            CorrectedTasks(corrected.folder, names)
+        else:
+            with pytest.raises(DataError, match="labels.xml: is there already, .* give --corrected another folder"):
+                CorrectedTasks(corrected.folder, names)
+        with open(path, encoding="utf-8") as file:
+            assert file.read() == text
+
+
+@pytest.mark.parametrize("text", ['{"half": true}', "[]", '{"annotations": [{"result": []}]}', "broken"])
+def test_files_of_others_are_passed_over_and_told(corrected, text, caplog):
+    corrected.hear(event(task=3, key=4))
+    for number in (1, 9):
+        with open(os.path.join(corrected.folder, f"project_2_task_{number}.json"), "w", encoding="utf-8") as file:
+            file.write(text)
+    assert corrected.hear({"action": "ANNOTATIONS_DELETED", "project": {"id": 2}, "annotations": [{"id": 4}]}) == 1
+    assert corrected.hear({"action": "TASKS_DELETED", "project": {"id": 2}, "tasks": [{"id": 9}]}) == 0
+    assert caplog.text.count("project_2_task_9.json: no ") == 2 and caplog.text.count("project_2_task_1.json: no ") == 1
+    with pytest.raises(DataError, match="project_2_task_9.json: no "):
+        corrected.hear(event(task=9, key=5))
+    assert sorted(os.listdir(corrected.folder)) == [NAMES, "project_2_task_1.json", "project_2_task_9.json"]
+    with open(os.path.join(corrected.folder, "project_2_task_9.json"), encoding="utf-8") as file:
+        assert file.read() == text
+
+
+def test_files_of_other_names_are_no_tasks(corrected):
+    for name in ("project_2_task_notes.json", "project_settings.json"):
+        with open(os.path.join(corrected.folder, name), "w", encoding="utf-8") as file:
+            file.write("{}")
     assert len(corrected) == 0
