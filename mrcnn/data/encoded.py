@@ -12,6 +12,7 @@ import numpy as np
 from mrcnn.data.bit_depth import is_deep, is_negative, tell_if_faint
 from mrcnn.data.decoding import decoding
 from mrcnn.data.heic_files import read_heic
+from mrcnn.data.jpeg_damage import START, scan_count
 from mrcnn.data.pages import tell_if_paged
 from mrcnn.errors import DataError
 
@@ -20,6 +21,7 @@ PNG_ORIENTATIONS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")  # 
 ANIMATION = b"acTL"  # chunk of a PNG whose pages need not begin with its own picture; cv2 reads the first of those
 SPREAD = {"L;2": 85, "L;4": 17}  # what Pillow multiplies grey of few bits by, but not the see-through one in its info
 WHITE = (255, 255, 255)
+MOST_SCANS = 100  # of a JPEG: progressive ones have about ten; thousands fit into a small file and take hours
 CV2_SIDE, CV2_PIXELS = 1 << 20, 1 << 30  # of a picture that cv2 decodes at most
 
 
@@ -38,8 +40,10 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
         uint8 [H, W, 3] RGB.
 
     Raises:
-        DataError: it is unreadable, truncated, or larger than twice PIL.Image.MAX_IMAGE_PIXELS.
+        DataError: it is unreadable, truncated, larger than twice PIL.Image.MAX_IMAGE_PIXELS, or a JPEG of more than
+            MOST_SCANS scans.
     """
+    _check_scans(data, name)
     opened = counted_image if counted else opened_image
     with opened(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
@@ -47,6 +51,12 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
             pixels = upright_pixels(image, name, matte)
         tell_if_paged(name, image)  # last, for it turns the pages
         return pixels
+
+
+def _check_scans(data, name):
+    # The bytes of a marker may stand within a segment, or behind the end, too: first a quick look.
+    if data.startswith(START) and data.count(b"\xff\xda") > MOST_SCANS and (count := scan_count(data)) > MOST_SCANS:
+        raise DataError(f"{name}: a JPEG of {count} scans, of which {MOST_SCANS} are decoded: save it anew.")
 
 
 def upright_pixels(image: object, name: str | os.PathLike, matte: tuple[int, int, int] = WHITE) -> np.ndarray:

@@ -55,6 +55,21 @@ def jpeg_damages(read: Callable, items: Sequence, workers: int | None = None, pr
     return found
 
 
+def scan_count(data: bytes) -> int:
+    """The number of scans of a JPEG, each of which decoders go over the whole photo for.
+
+    Args:
+        data: its file; what follows its end does not count.
+    """
+    count, end, kind = 0, 0, None
+    while kind != END and (marker := MARKER.search(data, end)):
+        kind, end = marker.group()[-1], marker.end()
+        if kind not in ALONE:
+            count += kind == SCAN
+            end += int.from_bytes(data[end : end + 2], "big")
+    return count
+
+
 def _decode(data):
     """Decode the grey of a JPEG at an eighth of its size: all of the file is read, and little is made of it."""
     import cv2

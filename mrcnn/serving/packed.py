@@ -7,6 +7,8 @@ from mrcnn.serving.refusals import Refused
 
 KINDS = ("gzip", "x-gzip", "deflate")
 EITHER = 32 + zlib.MAX_WBITS  # of gzip and zlib, which their first bytes tell apart
+GZIP = 16 + zlib.MAX_WBITS
+MOST_MEMBERS = 1000  # of a body: each begins anew, and they may be empty
 
 
 def unpacking(receive: Callable, encoding: str, limit: int) -> Callable:
@@ -28,23 +30,62 @@ def unpacking(receive: Callable, encoding: str, limit: int) -> Callable:
         return receive
     if encoding not in KINDS:
         raise Refused(415, f"Content-Encoding {encoding[:40]}: send the body as it is, or packed by gzip or deflate.")
-    unpacker, seen, whole = zlib.decompressobj(EITHER), [0], [False]
+    unpacker, whole = _Unpacker(encoding, limit), [False]
 
     async def receiving():
         message = await receive()
         if message["type"] != "http.request" or whole[0]:
             return message
-        try:
-            body = unpacker.decompress(message.get("body", b""), limit - seen[0] + 1)
-        except zlib.error as error:
-            raise Refused(400, f"The body is not packed by {encoding} ({error}): correct Content-Encoding.") from error
-        seen[0] += len(body)
-        if seen[0] > limit:
-            raise Refused(413, f"A request may have {limit} bytes unpacked: send fewer or smaller photos.",
-                          {"Connection": "close"})
-        whole[0] = not message.get("more_body", False)
-        if unpacker.unused_data or whole[0] and not unpacker.eof:
-            raise Refused(400, f"The body, packed by {encoding}, breaks off or goes on behind its end: send it again.")
+        body, whole[0] = unpacker.unpack(message.get("body", b"")), not message.get("more_body", False)
+        if whole[0]:
+            unpacker.check_end()
         return {**message, "body": body}
 
     return receiving
+
+
+class _Unpacker:
+    """Unpacks a body piece by piece.
+
+    Args:
+        encoding: one of KINDS. A body of gzip may be of several members, as programs write that pack in parallel.
+        limit: bytes that are taken at most, unpacked.
+    """
+
+    def __init__(self, encoding, limit):
+        self.encoding, self.limit = encoding, limit
+        self._member, self._members, self._seen = zlib.decompressobj(EITHER), 1, 0
+
+    def unpack(self, data):
+        pieces = []
+        while data:
+            if self._member.eof:
+                self._begin_next()
+            try:
+                pieces.append(self._member.decompress(data, self.limit - self._seen + 1))
+            except zlib.error as error:
+                if self._members > 1:
+                    raise self._broken() from error
+                raise Refused(400, f"The body is not packed by {self.encoding} ({error}): correct "
+                                   "Content-Encoding.") from error
+            self._seen += len(pieces[-1])
+            if self._seen > self.limit:
+                raise Refused(413, f"A request may have {self.limit} bytes unpacked: send fewer or smaller photos.",
+                              {"Connection": "close"})
+            data = self._member.unused_data
+        return b"".join(pieces)
+
+    def check_end(self):
+        if not self._member.eof:
+            raise self._broken()
+
+    def _begin_next(self):
+        if self.encoding == "deflate":
+            raise self._broken()
+        if self._members == MOST_MEMBERS:
+            raise Refused(413, f"A body packed by {self.encoding} may have {MOST_MEMBERS} members: pack it in one.")
+        self._member, self._members = zlib.decompressobj(GZIP), self._members + 1
+
+    def _broken(self):
+        return Refused(400, f"The body, packed by {self.encoding}, breaks off or goes on behind its end: send it "
+                            "again.")

@@ -1,5 +1,6 @@
 """Tensors of the Open Inference Protocol v2, in JSON and behind it as bytes (the binary tensor extension)."""
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -38,7 +39,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
         header_length: what HEADER says; None: all of it is JSON.
 
     Returns:
-        (the object of JSON, {name: Tensor} of the inputs).
+        (the object of JSON without the inputs' data, {name: Tensor} of the inputs).
 
     Raises:
         Refused: 400, the body is not as the protocol has it.
@@ -46,7 +47,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
     length = len(body) if header_length is None else _number(header_length, HEADER)
     if length > len(body):
         raise Refused(400, f"{HEADER}: {length} is more than the {len(body)} bytes of the body: correct it.")
-    request, rest, tensors = json_of(body[:length]), body[length:], {}
+    request, rest, tensors = json_of(body[:length]), memoryview(body)[length:], {}  # parts of a view are no copies
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
         raise Refused(400, '"inputs" is missing: send a list of {"name", "shape", "datatype", "data"}.')
@@ -62,6 +63,7 @@ def read_request(body: bytes, header_length: str | None) -> tuple[dict, dict[str
             values, rest = _from_bytes(rest[:size], one, shape), rest[size:]
         else:
             values = _from_json(one, shape)
+        one.pop("data", None)  # of numbers, more than ten times as large as the body
         tensors[name] = Tensor(shape, values)
     if rest:
         raise Refused(400, f"{len(rest)} bytes are of no input: say binary_data_size of each.")
@@ -119,13 +121,15 @@ def _shape(one):
 def _from_bytes(data, one, shape):
     name, datatype = one["name"], one.get("datatype")
     if datatype == BYTES:
-        elements = []
-        while data:
-            if len(data) < 4 or len(data) - 4 < struct.unpack_from("<I", data)[0]:
+        elements, most, at = [], math.prod(shape), 0
+        while at < len(data):
+            if len(elements) == most:
+                raise Refused(400, f"{name}: more than {most} elements, but shape {list(shape)}: correct one of them.")
+            start = at + 4
+            at = start + struct.unpack_from("<I", data, at)[0] if start <= len(data) else start
+            if at > len(data):
                 raise Refused(400, f"{name}: BYTES break off: send 4 bytes of length (little endian) before each.")
-            end = 4 + struct.unpack_from("<I", data)[0]
-            elements.append(data[4:end])
-            data = data[end:]
+            elements.append(bytes(data[start:at]))
         return _counted(elements, one, shape)
     kind = np.dtype(_kind(one))
     size = math.prod(shape) * kind.itemsize
@@ -143,19 +147,26 @@ def _from_json(one, shape):
             data = data[0]
         return _counted(data, one, shape)
     kind = _kind(one)
-    try:
-        values = np.asarray(data)
-    except (ValueError, OverflowError) as error:
-        raise Refused(400, f"{name}: data is ragged, or no numbers: correct it.") from error
+    values = _numbers(data, name)
     if values.size != math.prod(shape):
         raise Refused(400, f"{name}: {values.size} numbers, but shape {list(shape)} has {math.prod(shape)}.")
-    if not values.size or values.dtype.kind not in "iuf":
-        raise Refused(400, f"{name}: data is empty, or no numbers: correct it.")
+    if values.ndim > 1 and values.shape != shape:
+        raise Refused(400, f"{name}: data is nested as {list(values.shape)}, but shape is {list(shape)}: correct one "
+                           "of them, or send the data flat.")
     if np.dtype(kind).kind in "iu":
         bounds = np.iinfo(kind)
         if values.dtype.kind == "f" or values.min() < bounds.min or values.max() > bounds.max:
             raise Refused(400, f"{name}: {one['datatype']} holds whole numbers of {bounds.min} to {bounds.max}.")
     return values.astype(kind).reshape(shape)
+
+
+def _numbers(data, name):
+    """The array of numbers of a list, nested or not."""
+    with contextlib.suppress(ValueError, OverflowError):
+        kinds = set(map(type, np.asarray(data, object).flat))  # first: an array of texts is as wide as the longest
+        if kinds and kinds <= {int, float} and (values := np.asarray(data)).dtype.kind in "iuf":
+            return values
+    raise Refused(400, f"{name}: data is empty, ragged, or no numbers: correct it.")
 
 
 def _kind(one):

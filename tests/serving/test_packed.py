@@ -25,14 +25,14 @@ def post(client, body, encoding):
 
 @pytest.mark.parametrize("encoding, body", [
     ("gzip", gzip.compress(PHOTO)), ("GZIP", gzip.compress(PHOTO)), ("deflate", zlib.compress(PHOTO)),
-    ("identity", PHOTO)])
+    ("gzip", gzip.compress(PHOTO[:50]) + gzip.compress(b"") + gzip.compress(PHOTO[50:])), ("identity", PHOTO)])
 def test_a_packed_photo_is_that_photo(client, encoding, body):
     [found] = post(client, body, encoding).json()["photos"]
     assert found["objects"][0]["box"] == {"y1": 2, "x1": 3, "y2": 6, "x2": 9}
 
 
 def test_pieces_are_put_together(client):
-    packed = gzip.compress(PHOTO)
+    packed = gzip.compress(PHOTO[:50]) + gzip.compress(PHOTO[50:])
     answer = post(client, (packed[place:place + 7] for place in range(0, len(packed), 7)), "gzip")
     assert len(answer.json()["photos"][0]["objects"]) == 1
 
@@ -42,6 +42,10 @@ def test_pieces_are_put_together(client):
     ("gzip", PHOTO, 400, "not packed by gzip"),
     ("gzip", gzip.compress(PHOTO)[:-9], 400, "breaks off"),
     ("gzip", gzip.compress(PHOTO) + b"more", 400, "goes on behind its end"),
+    ("gzip", gzip.compress(PHOTO) + gzip.compress(PHOTO)[:-9], 400, "breaks off"),
+    ("gzip", gzip.compress(b"") * 1001, 413, "may have 1000 members: pack it in one"),
+    ("gzip", gzip.compress(PHOTO) + gzip.compress(bytes(1 << 20)), 413, "may have 1048576 bytes unpacked"),
+    ("deflate", zlib.compress(PHOTO) * 2, 400, "goes on behind its end"),
     ("gzip", b"", 400, "breaks off"),
     # A few kilobytes that would be a hundred megabytes.
     ("gzip", gzip.compress(bytes(100 << 20), 9), 413, "may have 1048576 bytes unpacked")])

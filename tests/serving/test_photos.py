@@ -118,3 +118,22 @@ def test_base64_with_and_without_a_data_address():
         with pytest.raises(Refused, match="a: no base64") as refused:
             decode_base64(wrong, "a")
         assert refused.value.status == 422
+
+
+def with_scans(more):
+    """A progressive JPEG whose last scan comes again so many times."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), (90, 120, 150)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    return data[:-2] + more * data[data.rindex(b"\xff\xda") : -2] + data[-2:]
+
+
+def test_a_jpeg_of_more_scans_than_anybody_writes_is_not_decoded():
+    count = with_scans(0).count(b"\xff\xda")
+    with pytest.raises(Refused, match="a.jpg: a JPEG of 101 scans, of which 100 are decoded: save it anew") as refused:
+        decode_photo(with_scans(101 - count), "a.jpg", LIMITS)
+    assert refused.value.status == 422
+    plain = with_scans(0)
+    note = b"\xff\xe1" + (2 + 300).to_bytes(2, "big") + 150 * b"\xff\xda"
+    for data in (with_scans(100 - count), plain + 200 * b"\xff\xda", plain[:2] + note + plain[2:]):  # no scans
+        assert decode_photo(data, "a.jpg", LIMITS).shape == (16, 16, 3)

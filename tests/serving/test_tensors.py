@@ -2,10 +2,12 @@
 
 import json
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from mrcnn.serving import tensors
 from mrcnn.serving.refusals import Refused
 from mrcnn.serving.tensors import read_request, write_answer
 
@@ -54,3 +56,57 @@ def test_no_numbers_as_bytes():
 def test_bytes_of_nobody():
     with pytest.raises(Refused, match="3 bytes are of no input"):
         read_request(b'{"inputs": []}abc', "14")
+
+
+def binary(data, shape, count=1):
+    """(body, length of its JSON) of inputs of BYTES that share some data."""
+    size = len(data) // count
+    inputs = [{"name": f"x{i}", "shape": shape, "datatype": "BYTES", "parameters": {"binary_data_size": size}}
+              for i in range(count)]
+    head = json.dumps({"inputs": inputs}).encode()
+    return head + data, str(len(head))
+
+
+def test_elements_beyond_the_shape_are_not_walked_through(monkeypatch):
+    seen, real = [], struct.unpack_from
+    monkeypatch.setattr(struct, "unpack_from", lambda *given: seen.append(0) or real(*given))
+    with pytest.raises(Refused, match=r"x0: more than 2 elements, but shape \[2\]: correct one"):
+        read_request(*binary(bytes(4 << 10), [2]))
+    assert len(seen) == 2
+
+
+def test_what_is_left_of_a_body_is_not_copied_for_each_input_and_element(monkeypatch):
+    seen, real = [], tensors._from_bytes
+    monkeypatch.setattr(tensors, "_from_bytes", lambda data, *given: seen.append(data) or real(data, *given))
+    body, length = binary(struct.pack("<I", 1) + b"a" + struct.pack("<I", 1) + b"b", [1], 2)
+    assert [read_request(body, length)[1][name].values for name in ("x0", "x1")] == [[b"a"], [b"b"]]
+    assert all(one.obj is body for one in seen)  # a view
+
+
+def test_nested_numbers_of_another_shape_are_not_made_into_it():
+    def read(data):
+        one = {"name": "x", "shape": [2, 3], "datatype": "UINT8", "data": data}
+        return read_request(json.dumps({"inputs": [one]}).encode(), None)[1]["x"].values.tolist()
+
+    assert read([0, 1, 2, 3, 4, 5]) == read([[0, 1, 2], [3, 4, 5]]) == [[0, 1, 2], [3, 4, 5]]
+    for data in ([[0, 1], [2, 3], [4, 5]], [[[0, 1, 2], [3, 4, 5]]]):
+        with pytest.raises(Refused, match=r"x: data is nested as \[\d, .*\], but shape is \[2, 3\]: correct one"):
+            read(data)
+
+
+def test_texts_among_numbers_take_no_memory_for_the_longest():
+    body = json.dumps({"inputs": [{"name": "x", "shape": [1001], "datatype": "UINT8",
+                                   "data": ["a" * 100_000, *["b"] * 1000]}]}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused, match="x: data is empty, ragged, or no numbers"):
+            read_request(body, None)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(body)  # it was 400 MB
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_numbers_of_json_do_not_stay_as_lists():
+    one = {"name": "x", "shape": [2], "datatype": "UINT8", "data": [1, 2]}
+    request, tensors = read_request(json.dumps({"inputs": [one]}).encode(), None)
+    assert "data" not in request["inputs"][0] and tensors["x"].values.tolist() == [1, 2]

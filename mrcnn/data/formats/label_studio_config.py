@@ -10,6 +10,7 @@ from mrcnn.errors import DataError
 from mrcnn.text_files import as_utf8
 
 LARGEST = 1 << 22  # bytes
+MOST_CONTROLS = 1000  # of a project's configuration that comes with a request: each is looked at for each class
 IMAGE, POLYGONS, BRUSHES = "image", "polygon", "brush"  # names of the controls that are written
 TOLD = "attributes"  # the control of what is told of a region without a name of its own
 # Controls whose regions have an area, in small letters. "labels" goes with a tool for regions of any shape.
@@ -66,10 +67,8 @@ def _labels_of(tree):
     """(list of the labels of controls that outline objects of photos, {other label: tag of its control})."""
     tags = {tag.get("name"): tag.tag.casefold() for tag in tree.iter() if tag.get("name")}
     outlining, others = {}, {}
-    for control in tree.iter():
-        if not control.tag.casefold().endswith("labels"):
-            continue
-        shown = [label.get("alias") or label.get("value") or "" for label in control.iter("Label")]
+    for control, own in _controls(tree, lambda tag: tag.casefold().endswith("labels"), ("Label",)):
+        shown = [label.get("alias") or label.get("value") or "" for label in own]
         shown = [label.strip() for label in shown if label.strip()]
         targets = [tags.get(name.strip(), "image") for name in control.get("toName", "").split(",")]
         if control.tag.casefold() in OUTLINING and "image" in targets:
@@ -77,6 +76,21 @@ def _labels_of(tree):
         else:
             others.update(dict.fromkeys(shown, control.tag))
     return list(outlining), others
+
+
+def _controls(tree, is_control, kinds):
+    """[(control, [label, ...])] in the order of the document. A label, a tag of one of some kinds, is of the control
+    next above it: of controls within controls each label would else be all of theirs."""
+    found, waiting = [], [(tree, None)]
+    while waiting:
+        tag, labels = waiting.pop()
+        if labels is not None and tag.tag in kinds:
+            labels.append(tag)
+        if is_control(tag.tag):
+            labels = []
+            found.append((tag, labels))
+        waiting += [(child, labels) for child in reversed(tag)]
+    return found
 
 
 def _tree(data, name):
@@ -125,16 +139,21 @@ def read_controls(text: str, tags: tuple[str, ...] = ("PolygonLabels", "BrushLab
         list of Control.
 
     Raises:
-        DataError: it is none.
+        DataError: it is none, or has more than MOST_CONTROLS of them.
     """
     tree, controls = _tree(str(text).encode("utf-8", "replace"), "The project"), []
     images = {tag.get("name"): tag.get("value", "") for tag in tree.iter("Image")}
-    for tag in tree.iter():
+    of_kinds = _controls(tree, tags.__contains__, ("Choice", "Label"))
+    if len(of_kinds) > MOST_CONTROLS:
+        raise DataError(f"The project has {len(of_kinds)} controls {', '.join(tags)}: {MOST_CONTROLS} are taken: "
+                        "remove some.")
+    for tag, own in of_kinds:
         source = images.get(tag.get("toName"), "")
         of_regions = tag.tag != "Choices" or tag.get("perRegion", "").casefold() == "true"
-        if tag.tag in tags and of_regions and tag.get("name") and source.startswith("$"):
+        if of_regions and tag.get("name") and source.startswith("$"):
             kind = "Choice" if tag.tag == "Choices" else "Label"
-            shown = [(label, (label.get("alias") or label.get("value") or "").strip()) for label in tag.iter(kind)]
+            shown = [(label, (label.get("alias") or label.get("value") or "").strip()) for label in own
+                     if label.tag == kind]
             names = [(label.get("value") or name, name) for label, name in shown] + [(name, name) for _, name in shown]
             names += [(one, name) for label, name in shown for one in (label.get("predicted_values") or "").split(",")]
             labels = {}

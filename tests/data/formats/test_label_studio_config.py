@@ -99,3 +99,27 @@ def test_controls_of_photos_and_what_their_labels_may_be_called():
     assert (control.tag, control.name, control.image, control.key) == ("PolygonLabels", "p", "img", "photo")
     # A label's own name, and its alias, stand before what another predicts.
     assert control.labels == {"top": "Top", "shirt": "Top", "shoe": "SHOE"}
+
+
+def test_a_label_is_of_the_control_next_above_it(tmp_path):
+    """Labels of controls within controls were listed for all of these: their number grew with the square."""
+    depth, path = 300, tmp_path / "config.xml"
+    begin = "".join(f'<PolygonLabels name="p{i}" toName="i"><View><Label value="{i}"/></View>' for i in range(depth))
+    path.write_text(f'<View><Image name="i" value="$image"/>{begin}{"</PolygonLabels>" * depth}</View>')
+    assert [control.labels for control in read_controls(path.read_text())] == [{str(i): str(i)} for i in range(depth)]
+    assert read_labels(path) == [str(i) for i in range(depth)]
+
+
+def test_more_controls_than_any_project_has():
+    control = '<BrushLabels name="b" toName="i"><Label value="x"/></BrushLabels>'
+    text = '<View><Image name="i" value="$image"/>{}</View>'
+    assert len(read_controls(text.format(1000 * control))) == 1000
+    with pytest.raises(DataError, match="1001 controls PolygonLabels, BrushLabels: 1000 are taken: remove some"):
+        read_controls(text.format(1001 * control))
+
+
+def test_choices_within_choices():
+    text = """<View><Image name="img" value="$photo"/><Choices name="c" toName="img" perRegion="true">
+        <Choice value="long"><Choice value="very long"/></Choice></Choices></View>"""
+    [control] = read_controls(text, ("Choices",))
+    assert list(control.labels) == ["long", "very long"]
