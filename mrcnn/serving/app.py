@@ -1,5 +1,6 @@
 """The application: all routes over one model, each error as {"error": one sentence}."""
 
+import asyncio
 import contextlib
 import http
 
@@ -48,7 +49,7 @@ def make_app(served: ServedModel, limits: Limits | None = None, key: str | None 
     async def lifespan(app):
         service.start()
         yield
-        await service.in_thread(service.close)
+        await asyncio.to_thread(service.close)
 
     # FastAPI's pages of documentation load scripts from elsewhere: there are none.
     app = FastAPI(title="mrcnn serve", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,

@@ -99,6 +99,7 @@ class BatchQueue:
         while batch := self._next():
             self.told(len(batch))
             self._answer(batch)
+            del batch  # its photos would stay here until there is another
 
     def _next(self):
         """The jobs that go together next; none at the end."""

@@ -20,6 +20,7 @@ from mrcnn.serving.refusals import Refused, refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 from mrcnn.serving.tensors import parameters_of
+from mrcnn.serving.turns import Turn
 
 IMAGE = "image"
 INPUT = {"name": IMAGE, "datatype": "UINT8", "shape": [-1, -1, 3]}
@@ -101,15 +102,23 @@ async def _infer(request, service):
     """What the model finds in the photo of a request."""
     served = service.served
     body, length = await request.body(), request.headers.get(tensors.HEADER)
-    asked, inputs = await service.in_thread(tensors.read_request, body, length)
+    turn = Turn(service, request)
+    asked, inputs = await turn.done(tensors.read_request, body, length)
     _refuse_unknown(asked, request.query_params, served.finds_objects)
     _check_model(asked, served)
     binary, wanted = _asked_outputs(asked, OBJECTS if served.finds_objects else LABELS)
     key = (DETECT, _min_score(asked)) if served.finds_objects else (LABEL, None)
     served.check_min_score(key[1])
-    photo = await service.in_thread(_photo, inputs, service)
-    [found] = await service.all_found(request, key, [photo])
-    return await service.in_thread(_answer, served, asked, found, wanted, binary)
+    head = {"model_name": served.name, "model_version": served.version}
+    if asked.get("id") is not None:
+        head["id"] = asked["id"]
+    del asked  # it may be many times as large in memory as the body
+    with service.holding(1):
+        photo = await turn.done(_photo, inputs, service)
+        del inputs
+        [found] = await turn.found(key, [photo])
+        del photo
+    return await turn.answered(_answer, served.finds_objects, head, found, wanted, binary)
 
 
 def _refuse_unknown(asked, query, finds_objects):
@@ -194,15 +203,12 @@ def _check_model(asked, served):
                                "it out.")
 
 
-def _answer(served, asked, found, wanted, binary):
-    if served.finds_objects:
+def _answer(finds_objects, head, found, wanted, binary):
+    if finds_objects:
         outputs = {"boxes": found["boxes"].astype(np.float32), "class_ids": found["class_ids"].astype(np.int32),
                    "scores": found["scores"].astype(np.float32), "rles": [json.dumps(rle) for rle in found["rles"]]}
     else:
         outputs = {"labels": found.astype(np.uint8)}
-    head = {"model_name": served.name, "model_version": served.version}
-    if asked.get("id") is not None:
-        head["id"] = asked["id"]
     body, length = tensors.write_answer(head, {name: outputs[name] for name in wanted}, binary)
     if length is None:
         return Response(body, media_type="application/json")

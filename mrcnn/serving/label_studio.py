@@ -124,16 +124,8 @@ def _tasks(body):
 
 async def _predictions(request, reading, tasks, mapping, alone):
     """The predictions of some tasks. One that fails has an empty prediction, or if it is alone its reason as answer."""
-    service, served = reading.service, reading.service.served
-    photos = dict(enumerate(await reading.photos(request, tasks)))
-    for photo in photos.values():
-        if isinstance(photo, Exception) and not isinstance(photo, Refused):
-            raise photo
-    sound = [place for place, photo in photos.items() if not isinstance(photo, Refused)]
-    found = await service.found(request, (DETECT, None), [photos[place] for place in sound]) if sound else []
-    results = {**photos, **dict(zip(sound, found))}
-    rows = []
-    for place, result in results.items():
+    service, served, rows = reading.service, reading.service.served, []
+    for place, result in enumerate(await _found(request, reading, tasks)):
         if isinstance(result, Refused):
             if alone:
                 raise result
@@ -143,8 +135,18 @@ async def _predictions(request, reading, tasks, mapping, alone):
             if empty := without_pixels(result):
                 LOG.warning("Task %s: %d of %d objects have no pixel, and no pre-label.",
                             str(tasks[place].get("id", place))[:40], empty, len(result["rles"]))
-            rows.append(await service.in_thread(prediction_of, result, mapping, served.class_names, served.version))
+            rows.append(await service.answering(prediction_of, result, mapping, served.class_names, served.version))
     return rows
+
+
+async def _found(request, reading, tasks):
+    """For each task what the network tells of its photo, or the Refused that tells why there is none."""
+    service, files = reading.service, await reading.files(request, tasks)
+    with service.holding(sum(not isinstance(file, Refused) for file in files)):
+        photos = await reading.photos(request, files)
+        sound = [place for place, photo in enumerate(photos) if not isinstance(photo, Refused)]
+        found = await service.found(request, (DETECT, None), [photos[place] for place in sound]) if sound else []
+    return list({**dict(enumerate(photos)), **dict(zip(sound, found))}.values())
 
 
 class _Reading:
@@ -160,17 +162,33 @@ class _Reading:
         self.service, self.task_photos, self.key = service, task_photos, key
         self.left = service.limits.timeout
 
-    async def photos(self, request, tasks):
-        """For each task the photo uint8 [H, W, 3], or the exception that tells why there is none."""
+    async def files(self, request, tasks):
+        """For each task (name, bytes) of the photo's file, or the Refused that tells why there is none."""
+        until = time.monotonic() + self.left
+        return await self._in_time(request, [self._file(task, until) for task in tasks])
+
+    async def photos(self, request, files):
+        """For each of `files` the photo uint8 [H, W, 3], or the Refused."""
+        return await self._in_time(request, [self._photo(file) for file in files])
+
+    async def _in_time(self, request, work):
         began = time.monotonic()
         late = (f"The photos of the tasks were not here after {self.service.limits.timeout:g} seconds: ask again later,"
                 " send fewer tasks, or give their folder by --photos.")
-        work = [self._photo(task, began + self.left) for task in tasks]
-        photos = await self.service.in_time(request, work, self.left, late)
+        results = await self.service.in_time(request, work, self.left, late)
         self.left -= time.monotonic() - began
-        return photos
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, Refused):
+                raise result
+        return results
 
-    async def _photo(self, task, until):
+    async def _photo(self, file):
+        if isinstance(file, Refused):
+            raise file
+        name, data = file
+        return await self.service.in_thread(decode_photo, data, name, self.service.limits, self.service.matte)
+
+    async def _file(self, task, until):
         if self.key not in task["data"]:
             raise Refused(422, f"The task's data has no {self.key!r}, where the project's configuration looks for the "
                                "photo.")
@@ -180,4 +198,4 @@ class _Reading:
             data = await service.fetched(self.task_photos.fetch, address, until)
         else:
             data = await service.in_thread(self.task_photos.file, path, address)
-        return await service.in_thread(decode_photo, data, name, service.limits, service.matte)
+        return name, data

@@ -38,6 +38,11 @@ class Limits:
         """Photos that a request may have: those of one wait together, so the queue has to hold them."""
         return min(self.photos, self.queue)
 
+    @property
+    def photos_held(self) -> int:
+        """Photos of all requests that are decoded at once: those that wait, and those that the network looks at."""
+        return self.queue + self.batch_size
+
     def __post_init__(self):
         for name in ("queue", "batch_size", "timeout", "upload", "pixels", "photos"):
             if not getattr(self, name) > 0:

@@ -11,7 +11,8 @@ from mrcnn.serving import answers, metrics, schemas
 from mrcnn.serving.refusals import refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
-from mrcnn.serving.uploads import photos_of
+from mrcnn.serving.turns import Turn
+from mrcnn.serving.uploads import files_of
 
 Output = Annotated[Literal[answers.OUTPUTS], Query(description="form of the masks")]
 Score = Annotated[float | None, Query(ge=0, le=1, description="least score; the model's own where none is given")]
@@ -37,21 +38,29 @@ def own_routes(service: Service) -> APIRouter:
         served.check_finds_objects()
         _check_options(request, ("output", "min_score"))
         served.check_min_score(min_score)
-        photos = await photos_of(request, service)
-        found = await service.all_found(request, (DETECT, min_score), [photo for _, photo in photos])
-        return await service.in_thread(_detections, served, photos, found, output)
+        turn, photos, found = await _found(request, service, (DETECT, min_score))
+        return await turn.answered(_detections, served, photos, found, output)
 
     @router.post("/label", summary="Tell the class of each pixel of photos", responses={
         200: {"model": schemas.LabelMaps, "content": {PNG_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
         **REFUSALS}, openapi_extra=schemas.PHOTOS_BODY)
     async def label(request: Request, output: Output = answers.PNG) -> Response:
         _check_options(request, ("output",))
-        photos = await photos_of(request, service)
-        found = await service.all_found(request, (LABEL, None), [photo for _, photo in photos])
+        turn, photos, found = await _found(request, service, (LABEL, None))
         bare = len(photos) == 1 and output == answers.PNG and prefers_png(request.headers.get("accept", ""))
-        return await service.in_thread(_label_maps, served, photos, found, output, bare)
+        return await turn.answered(_label_maps, served, photos, found, output, bare)
 
     return router
+
+
+async def _found(request: Request, service: Service, key: tuple) -> tuple[Turn, list, list]:
+    """(the Turn, {"name", "height", "width"} of each photo, what the network tells of it). The photos are let go of."""
+    turn, files = await files_of(request, service)
+    with service.holding(len(files)):
+        photos = await turn.decoded(files)
+        seen = [{"name": name, "height": photo.shape[0], "width": photo.shape[1]}
+                for (name, _), photo in zip(files, photos)]
+        return turn, seen, await turn.found(key, photos)
 
 
 def _check_options(request, known):
@@ -131,16 +140,14 @@ def json_answer(value: object, headers: dict[str, str] | None = None) -> Respons
 
 
 def _detections(served, photos, found, output):
-    rows = [{"name": name, "height": photo.shape[0], "width": photo.shape[1],
-             "objects": answers.objects_of(result, served.class_names, output)}
-            for (name, photo), result in zip(photos, found)]
+    rows = [{**photo, "objects": answers.objects_of(result, served.class_names, output)}
+            for photo, result in zip(photos, found)]
     return json_answer({"model": served.name, "photos": rows})
 
 
 def _label_maps(served, photos, found, output, bare):
     if bare:
         return Response(answers.encode_label_map(found[0], served.class_names), media_type=PNG_TYPE)
-    rows = [{"name": name, "height": photo.shape[0], "width": photo.shape[1],
-             **answers.labels_of_map(labels, served.class_names, output)}
-            for (name, photo), labels in zip(photos, found)]
+    rows = [{**photo, **answers.labels_of_map(labels, served.class_names, output)}
+            for photo, labels in zip(photos, found)]
     return json_answer({"model": served.name, "photos": rows})

@@ -2,12 +2,12 @@
 
 import asyncio
 import concurrent.futures
-import functools
+import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-import anyio
 import numpy as np
 
 from mrcnn.errors import UserError
@@ -33,14 +33,18 @@ class Service:
     def __init__(self, served: ServedModel, limits: Limits, matte: tuple[int, int, int]):
         self.served, self.limits, self.matte = served, limits, matte
         self.ready, self.in_hand, self.state = False, 0, "the network is being warmed up"
+        self.held = 0  # photos that are decoded, or are about to be
         self.metrics = Metrics(lambda: len(self.queue), lambda: self.ready)
         self.queue = BatchQueue(served.run, limits, self.metrics.batch)
-        self._threads = self._fetchers = None
+        self._workers = self._answerers = self._fetchers = None
 
     def start(self) -> None:
         """Start the network's thread, which warms the network up first."""
         # Decoding and encoding take a core each, and memory for a whole photo: no more at once than there are cores.
-        self._threads = anyio.CapacityLimiter(os.cpu_count() or 1)
+        # A thread that has begun keeps its place to its end, whoever has given up. Answers have threads of their own:
+        # behind all photos that wait to be decoded, none would come before these are.
+        self._workers = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1, "mrcnn work")
+        self._answerers = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1, "mrcnn answer")
         # Who fetches waits for another server: it has places of its own, so that the work here goes on.
         self._fetchers = concurrent.futures.ThreadPoolExecutor(FETCHES, "mrcnn fetch")
         self.queue.start(self._warm)
@@ -48,9 +52,10 @@ class Service:
     def close(self) -> None:
         """Answer what waits, and take no more."""
         self.ready, self.state = False, "the server is ending"
-        if self._fetchers is not None:
-            self._fetchers.shutdown(wait=False)
         self.queue.close()
+        for threads in (self._workers, self._answerers, self._fetchers):
+            if threads is not None:
+                threads.shutdown(wait=False)
 
     def check_ready(self) -> None:
         """Raise Refused, 503, while the model cannot be asked."""
@@ -66,17 +71,44 @@ class Service:
             return
         self.ready, self.state = True, "ready"
 
-    async def in_thread(self, function: Callable, *arguments: object) -> object:
-        """Call a function that takes time in one of a few threads.
+    @contextlib.contextmanager
+    def holding(self, count: int) -> Iterator[None]:
+        """Take places for photos before they are decoded, until the network has seen them.
+
+        Args:
+            count: of photos.
+
+        Raises:
+            Refused: 503, so many are not free.
+        """
+        most = self.limits.photos_held
+        if self.held + count > most:
+            raise busy(f"{self.held} photos are in hand already, {most} may: ask again in a moment.")
+        self.held += count
+        try:
+            yield
+        finally:
+            self.held -= count
+
+    def in_thread(self, function: Callable, *arguments: object) -> asyncio.Future:
+        """Call a function that takes time, as one that decodes, in one of a few threads.
 
         Args:
             function: to call.
             arguments: of it.
 
         Returns:
-            What it gives.
+            A future of what it gives. Cancelled before its turn, it costs nothing.
         """
-        return await anyio.to_thread.run_sync(functools.partial(function, *arguments), limiter=self._threads)
+        return asyncio.wrap_future(self._workers.submit(function, *arguments))
+
+    def answering(self, function: Callable, *arguments: object) -> asyncio.Future:
+        """`in_thread` of a function that makes an answer, for which no photo waits to be decoded."""
+        return asyncio.wrap_future(self._answerers.submit(function, *arguments))
+
+    def late(self) -> str:
+        """What whoever sent a request is told that was not answered in time."""
+        return f"No answer after {self.limits.timeout:g} seconds: ask again later, or send fewer photos."
 
     async def fetched(self, function: Callable, *arguments: object) -> object:
         """Call a function that waits for another server, in a thread that no other work waits for.
@@ -121,13 +153,15 @@ class Service:
             for future in (gone, *futures):  # what has not begun by now never will
                 future.cancel()
 
-    async def found(self, request: object, key: tuple, photos: Sequence[np.ndarray]) -> list:
+    async def found(self, request: object, key: tuple, photos: Sequence[np.ndarray],
+                    until: float | None = None) -> list:
         """What the network tells of the photos of a request.
 
         Args:
             request: of Starlette, whose body has been read.
             key: as for `ServedModel.run`.
             photos: each uint8 [H, W, 3].
+            until: `time.monotonic()` at which it is late; None: --timeout from now on.
 
         Returns:
             For each photo what `ServedModel.run` gives, or the Refused that tells why there is none.
@@ -138,27 +172,9 @@ class Service:
         """
         self.check_ready()
         futures = [asyncio.wrap_future(future) for future in self.queue.submit(key, photos)]
-        late = f"No answer after {self.limits.timeout:g} seconds: ask again later, or send fewer photos."
-        results = await self.in_time(request, futures, self.limits.timeout, late)
+        left = self.limits.timeout if until is None else until - time.monotonic()
+        results = await self.in_time(request, futures, left, self.late())
         return [_refusal(result) if isinstance(result, Exception) else result for result in results]
-
-    async def all_found(self, request: object, key: tuple, photos: Sequence[np.ndarray]) -> list:
-        """`found`, where a fault in one photo is one of the request.
-
-        Args:
-            request, key, photos: as for `found`.
-
-        Returns:
-            For each photo what `ServedModel.run` gives.
-
-        Raises:
-            Refused: as `found`, and the first photo's fault.
-        """
-        results = await self.found(request, key, photos)
-        for result in results:
-            if isinstance(result, Refused):
-                raise result
-        return results
 
 
 def _refusal(error):

@@ -1,40 +1,42 @@
 """The photos of a request: files of a form, base64 in JSON, or the bytes of one photo."""
 
-import asyncio
-
-import numpy as np
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from mrcnn.serving.json_bodies import json_of
-from mrcnn.serving.photos import decode_base64, decode_photo
+from mrcnn.serving.photos import decode_base64
 from mrcnn.serving.refusals import Refused, refuse_unknown
 from mrcnn.serving.service import Service
+from mrcnn.serving.turns import Turn
 
 MOST_PARTS = 1000  # of a form; how many photos it may have is said by the limits
 FORM, JSON, BYTES = "multipart/form-data", "application/json", "application/octet-stream"
 
 
-async def photos_of(request: Request, service: Service) -> list[tuple[str, np.ndarray]]:
-    """Read and decode the photos of a request.
+async def files_of(request: Request, service: Service) -> tuple[Turn, list[tuple[str, bytes]]]:
+    """Read the files of a request's photos.
 
     Args:
         request: whose body has not been read.
         service: whose limits hold.
 
     Returns:
-        A list of (name, uint8 [H, W, 3] RGB).
+        (what goes on for the request, [(name, bytes of a file), ...]).
 
     Raises:
-        Refused: 400, 413, 415 or 422.
+        Refused: 400, 413, 415, 422 or 503.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == FORM:
         files = await _files_of_form(request)
+        turn = Turn(service, request)
     elif kind == JSON:
-        files = await service.in_thread(_files_of_json, await request.body())
+        body = await request.body()
+        turn = Turn(service, request)
+        files = await turn.done(_files_of_json, body)
     elif kind == BYTES or kind.startswith("image/"):
         files = [("the photo", await request.body())]
+        turn = Turn(service, request)
     else:
         raise Refused(415, f"Content-Type {kind or 'is missing'}: send {FORM} with files, {JSON} with base64, or the "
                            "bytes of one photo as image/jpeg.")
@@ -43,8 +45,7 @@ async def photos_of(request: Request, service: Service) -> list[tuple[str, np.nd
     if len(files) > service.limits.photos_taken:
         raise Refused(413, f"{len(files)} photos, a request may have {service.limits.photos_taken}: send them in "
                            "several.")
-    decoding = (service.in_thread(decode_photo, data, name, service.limits, service.matte) for name, data in files)
-    return list(zip((name for name, _ in files), await asyncio.gather(*decoding)))
+    return turn, files
 
 
 class _WholeForm(MultiPartParser):

@@ -152,7 +152,7 @@ def test_a_slow_label_studio_stops_no_other_request(slow_studio, tmp_path):
             assert client.post("/detect", files={"photo": ("a.png", png(photo()))}).status_code == 200
             assert client.post("/webhook", json={"action": "x"}).status_code == 200
             assert len(predict(client, "a.png").json()["results"][0]["result"]) == 1  # its photo is in the folder
-            assert not slow.done()
+            assert not slow.done() and client.app.state.service.held == 0  # nothing is decoded yet
         finally:
             slow_studio.free.set()
         assert all(len(row["result"]) == 1 for row in slow.result().json()["results"])
