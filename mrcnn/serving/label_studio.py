@@ -20,7 +20,8 @@ from mrcnn.serving.service import LOG, Service
 from mrcnn.serving.task_photos import TaskPhotos
 
 MOST_TASKS = 1000  # of a request
-REFUSALS = schemas.error_answers(400, 408, 413, 422, 503)
+JSON = "application/json"
+REFUSALS = schemas.error_answers(400, 403, 408, 413, 415, 422, 503)
 SETUP = schemas.json_body(("schema",), {"project": {"type": "string"}, "schema": {"type": "string"}})
 PREDICT = schemas.json_body(("tasks", "label_config"), {
     "tasks": {"type": "array", "items": {"type": "object", "required": ["data"], "properties": {
@@ -52,7 +53,7 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
     @router.post("/setup", summary="Connect a project", responses=REFUSALS, openapi_extra=SETUP)
     async def setup(request: Request) -> Response:
         served.check_finds_objects()
-        body = await service.in_thread(json_of, await request.body())
+        body = await _body_of(request, service)
         mapping = await service.in_thread(mapping_of, body.get("schema"), served.class_names, served.attribute_names)
         _tell_left_out(str(body.get("project"))[:40], mapping)
         return json_answer({"model_version": served.version, "classes_left_out": mapping.left_out,
@@ -62,7 +63,7 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
     async def predict(request: Request) -> Response:
         served.check_finds_objects()
         service.check_ready()
-        body = await service.in_thread(json_of, await request.body())
+        body = await _body_of(request, service)
         tasks = _tasks(body)
         mapping = await service.in_thread(mapping_of, body.get("label_config"), served.class_names,
                                           served.attribute_names)
@@ -74,7 +75,8 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
 
     @router.post("/webhook", summary="Hear of a project's events", responses=REFUSALS, openapi_extra=WEBHOOK)
     async def webhook(request: Request) -> Response:
-        body = await service.in_thread(json_of, await request.body())
+        _refuse_pages(request)
+        body = await _body_of(request, service)
         if not isinstance(body.get("action"), str):
             raise Refused(422, '"action" is missing: it is the name of the event.')
         try:
@@ -88,6 +90,24 @@ def label_studio_routes(service: Service, task_photos: TaskPhotos,
         return json_answer({"status": "heard", "kept": kept, "detail": detail})
 
     return router
+
+
+async def _body_of(request, service):
+    """The object of JSON in a request that says that it is JSON: any page of the web may have a browser send texts that
+    do not say so, to this machine too."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise Refused(415, f"Content-Type {kind[:40] or 'is missing'}: send {JSON}.")
+    return await service.in_thread(json_of, await request.body())
+
+
+def _refuse_pages(request):
+    """Refuse what a page in a browser sends: Label Studio's server sends no Origin. The page of a host whose name has
+    come to mean this machine says of itself that it is of the same origin."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        raise Refused(403, f"Origin {origin[:80]}: events come from Label Studio's server, from no page in a browser: "
+                           "send them without Origin.")
 
 
 def _tell_left_out(project, mapping):

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import http.server
+import json
 import os
 import threading
 import time
@@ -216,6 +217,28 @@ def test_corrections_are_kept_and_the_command_that_takes_them_is_told(tmp_path, 
         refused = client.post("/webhook", json=event)
         assert refused.status_code == 500 and "project_2_task_3.json: no JSON" in refused.json()["error"]
         assert "could not be kept" in caplog.text
+
+
+@pytest.mark.parametrize("headers, status, message", [
+    ({"Content-Type": "text/plain"}, 415, "Content-Type text/plain: send application/json"),
+    ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "send application/json"),
+    ({}, 415, "Content-Type is missing: send application/json"),
+    ({"Content-Type": "application/json", "Origin": "null"}, 403, "Origin null: events come from Label Studio's"),
+    # A page whose host's name has come to mean this machine.
+    ({"Content-Type": "application/json", "Origin": "http://evil.test", "Host": "evil.test"}, 403, "Origin http://evil"),
+])
+def test_no_page_of_the_web_changes_what_is_kept(tmp_path, headers, status, message):
+    event = {"action": "ANNOTATION_CREATED", "project": {"id": 2}, "task": {"id": 3, "data": {"image": "a.png"}},
+             "annotation": {"id": 4, "task": 3, "result": []}}
+    with client_of(corrected=CorrectedTasks(tmp_path, ["BG", "hat", "shoe"])) as client:
+        refused = client.post("/webhook", content=json.dumps(event), headers=headers)
+        assert refused.status_code == status and message in refused.json()["error"]
+        assert os.listdir(tmp_path) == [NAMES]
+        # As Label Studio sends it; the host is what containers and proxies call this machine.
+        known = {"Content-Type": "application/json; charset=utf-8", "Host": "host.docker.internal:9090"}
+        assert client.post("/webhook", content=json.dumps(event), headers=known).json()["kept"] == 1
+        for path in ("/setup", "/predict"):
+            assert client.post(path, content="{}", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
 def test_a_network_of_label_maps_is_told():
