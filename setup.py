@@ -43,7 +43,7 @@ setup(
         "rich>=13",  # comes with Keras
         "scikit-image>=0.25",
         "scipy>=1.11",
-        # TensorFlow no longer brings it, and its summaries (hence Keras' TensorBoard callback) fail without.
+        # TensorFlow no longer brings it; it writes the curves of a run, on any backend.
         "tensorboard>=2.18",
     ],
     extras_require={

@@ -14,6 +14,7 @@ import keras
 from mrcnn.errors import NonFiniteLoss
 from mrcnn.files import disk_reason, remove_leftovers
 from mrcnn.progress import draws_bars, log_lines, steering_terminal
+from mrcnn.training import event_files
 from mrcnn.training.history import HISTORY, read_history_rows, write_history_rows
 from mrcnn.training.optimizer import unscaled
 from mrcnn.training.state import state_path, write_state
@@ -228,6 +229,11 @@ class TensorBoardLogs(keras.callbacks.TensorBoard):
         super().__init__(log_dir, write_graph=False)
         self.warned = False
 
+    @property
+    def summary(self) -> object:
+        """What Keras writes curves with, in place of TensorFlow's."""
+        return event_files
+
 
 def _forgiving(name):
     """A hook of TensorBoard's that warns of its first error, and then tries no more than what ends something."""
@@ -253,7 +259,7 @@ for _name in ("set_model", *HOOKS, "on_epoch_end"):
 
 
 def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | None = None) -> list:
-    """CSV history in one file over all stages, and TensorBoard where it and its writer, TensorFlow, are installed.
+    """CSV history in one file over all stages, and TensorBoard's files where it is installed.
 
     Args:
         log_dir: the run's folder.
@@ -262,9 +268,8 @@ def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | N
     record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, HISTORY))]
     if draw is not None:
         record.append(Drawing(draw))
-    missing = [name for name in ("tensorflow", "tensorboard") if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f"No TensorBoard logs, only history.csv: install {' and '.join(missing)} for them.")
+    if importlib.util.find_spec("tensorboard") is None:
+        print("No TensorBoard logs, only history.csv: install tensorboard for them.")
     else:
         record.append(TensorBoardLogs(log_dir))
     return record

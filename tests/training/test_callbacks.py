@@ -2,9 +2,14 @@
 
 import contextlib
 import csv
+import functools
+import importlib.util
 import io
 import math
+import os
+import pathlib
 import shutil
+import subprocess
 import sys
 import warnings
 from types import SimpleNamespace
@@ -12,6 +17,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from tensorboard.util.tensor_util import make_ndarray
 
 from mrcnn.errors import DataError
 from mrcnn.training.callbacks import Checkpoint, Drawing, HistoryFile, Measuring, ProgressBar, TensorBoardLogs
@@ -65,6 +71,58 @@ def test_tensorboard_that_cannot_write_costs_one_warning(tmp_path):
         fitted(TensorBoardLogs(str(tmp_path / "run")),
                keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: reached.append(epoch)))
     assert sum("TensorBoard's files" in str(warning.message) for warning in told) == 1 and reached == [0, 1]
+
+
+def test_tensorboard_gets_the_curves_that_keras_writes_with_tensorflow(tmp_path):
+    pytest.importorskip("tensorflow")
+    warnings.filterwarnings("error", ".*TensorBoard's files")  # a failure costs a warning
+    logs = {"loss": 2.5, "val_loss": 0.1, "val_segm_AP": float("nan")}
+    told = []
+    for kind in (TensorBoardLogs, functools.partial(keras.callbacks.TensorBoard, write_graph=False)):
+        folder = str(tmp_path / str(len(told)))
+        record = kind(folder)
+        record.set_model(SimpleNamespace(optimizer=keras.optimizers.SGD(0.5)))
+        record.on_train_begin()
+        record.on_train_batch_end(0, {"loss": 3.0})  # of which nothing is written
+        record.on_epoch_end(3, logs)
+        record.on_test_end({"loss": 7})
+        record.on_epoch_end(4, logs)
+        record.on_train_end()
+        told.append({(part, tag): [(event.step, str(make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)]
+                     for part, events in curves_of(folder) for tag in events.Tags()["tensors"]})
+    assert told[0] == told[1]
+    assert told[0]["train", "epoch_loss"] == [(3, "2.5"), (4, "2.5")]
+    assert told[0]["validation", "epoch_segm_AP"] == [(3, "nan"), (4, "nan")]
+
+
+def curves_of(folder):
+    """(part of the data, its curves as TensorBoard reads them)."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for part in ("train", "validation"):
+        yield part, EventAccumulator(os.path.join(folder, part), size_guidance={"tensors": 0}).Reload()
+
+
+FIT = """
+import sys
+import keras
+import numpy as np
+from mrcnn.training.callbacks import recording_callbacks
+
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile("sgd", "mse", run_eagerly=True)
+data = np.ones((2, 3)), np.ones((2, 1))
+model.fit(*data, validation_data=data, callbacks=recording_callbacks(sys.argv[1]), verbose=0)
+assert "tensorflow" not in sys.modules
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="pip install mrcnn-keras[jax]")
+def test_another_backend_writes_for_tensorboard_without_tensorflow(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", FIT, str(tmp_path)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0 and "TensorBoard" not in done.stderr, done.stderr[-3000:]
+    assert all("epoch_loss" in events.Tags()["tensors"] for _, events in curves_of(str(tmp_path)))
 
 
 class Beneath(io.StringIO):
