@@ -356,7 +356,7 @@ class Trainable:
     def losses_on(self, dataset: Dataset) -> dict[str, float]:
         """Measure the losses on the photos of a data set, as on the validation photos of an epoch.
 
-        The random generators stay as they were, so measuring does not change the training.
+        The random generators stay as they were, so measuring does not change the training; nor does an error.
 
         Args:
             dataset: prepared Dataset.
@@ -365,7 +365,7 @@ class Trainable:
             {name: mean} of each loss.
 
         Raises:
-            DataError: the data set has other classes than the network.
+            DataError: the data set has other classes than the network, or a photo cannot be used.
             ConfigError: several workers train; all of them would have to call this.
             RunError: this process was forked from that of the network.
         """
@@ -373,10 +373,9 @@ class Trainable:
         if getattr(self.devices, "workers", 1) > 1:
             raise ConfigError("The loss on test photos is not measured by several workers: leave the test photos out.")
         check_knows(self, dataset)
-        seeds = state.seed_values(self.training_model)
         batches = self.devices.share(self._validation_batches(dataset))
-        losses = self.training_model.evaluate(batches, verbose=0, return_dict=True)
-        state.set_seed_values(self.training_model, seeds)
+        with state.left_as_it_was(self.training_model):
+            losses = self.training_model.evaluate(batches, verbose=0, return_dict=True)
         return {name: float(value) for name, value in losses.items()}
 
     def _validation_batches(self, dataset):

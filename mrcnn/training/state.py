@@ -3,9 +3,10 @@
 With it a run that was interrupted goes on as if it had not been.
 """
 
+import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -37,6 +38,31 @@ def seed_values(model: object) -> list[np.ndarray]:
 def set_seed_values(model: object, values: Sequence[np.ndarray]) -> None:
     """Put the random generators of a model to where they were at `seed_values`."""
     _assign(_seed_states(model), values)
+
+
+@contextlib.contextmanager
+def left_as_it_was(model: object) -> Iterator[None]:
+    """The context to call Keras' evaluate() in: random generators stay where they were, also where it ends by an error.
+
+    On JAX it takes the values of all variables out of the model, and an error would leave it without.
+
+    Args:
+        model: training model.
+    """
+    seeds = seed_values(model)
+    on_jax = hasattr(model, "jax_state_sync")
+    before = [(variable, variable.value) for variable in model.variables] if on_jax else []
+    try:
+        yield
+    except BaseException:
+        if on_jax:
+            model.jax_state_sync()  # what the last step gave: it may have taken the memory of what there was before
+        for variable, value in before:
+            if not value.is_deleted():
+                variable.assign(value)
+        raise
+    finally:
+        set_seed_values(model, seeds)
 
 
 def write_state(path: str | os.PathLike, model: object, epoch: int, stage: dict) -> None:

@@ -1,4 +1,8 @@
+import importlib.util
 import os
+import pathlib
+import subprocess
+import sys
 import types
 
 import keras
@@ -9,7 +13,7 @@ from tiny import Squares, TinyConfig, tiny_batch
 from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.config import Config
-from mrcnn.errors import CheckpointError
+from mrcnn.errors import CheckpointError, DataError
 from mrcnn.network.mask_rcnn import build_mask_rcnn
 from mrcnn.training import state
 from mrcnn.training.history import read_history_rows
@@ -46,6 +50,66 @@ def test_state_gives_back_the_next_step(tmp_path):
     older = state.read_state(path)
     older["optimizer"].pop()
     assert state.restore_state(older, model, stage) == "" and float(model.optimizer.lowered) == 1.0
+
+
+def test_an_error_of_a_measurement_leaves_the_random_generators_where_they_were():
+    model = build_mask_rcnn(TinyConfig())[0]
+    before = state.seed_values(model)
+    with pytest.raises(DataError), state.left_as_it_was(model):
+        state.set_seed_values(model, [seed + 1 for seed in before])
+        raise DataError("a photo")
+    assert before
+    for seed, after in zip(before, state.seed_values(model), strict=True):
+        np.testing.assert_array_equal(after, seed)
+
+
+MEASURE = """
+import sys
+import numpy as np
+from tiny import Squares
+from tiny_semantic import TinySemantic, TinySettings
+from mrcnn.errors import DataError
+
+
+class Damaged(Squares):
+    def load_image(self, image_id):
+        if image_id == self.damaged:
+            raise DataError("truncated")
+        return super().load_image(image_id)
+
+
+def weights():
+    return [np.array(weight) for weight in model.training_model.weights]
+
+
+model = TinySemantic("training", TinySettings(IMAGES_PER_GPU=2), sys.argv[1])
+model.compile(1e-3, 0.9)
+expected, before = model.losses_on(Squares().load(6)), weights()
+for damaged in (5, 0):  # of the last batch, when earlier ones have been measured, and of the first
+    data = Damaged().load(6)
+    data.damaged = damaged
+    try:
+        model.losses_on(data)
+        raise SystemExit("no error")
+    except DataError:
+        pass
+    for one, other in zip(before, weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert model.losses_on(Squares().load(6)) == expected
+model.label([Squares().load(1).load_image(0)])
+model.save_weights(sys.argv[1] + "/after.h5")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="pip install mrcnn-keras[jax]")
+def test_on_jax_an_error_of_a_measurement_leaves_the_network_whole(tmp_path):
+    tests = pathlib.Path(__file__).parents[1]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
+                   "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True,
+                          env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "after.h5").exists()
 
 
 def test_a_stage_of_another_augmentation_begins_anew():
