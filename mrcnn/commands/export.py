@@ -38,8 +38,12 @@ def export(options: argparse.Namespace) -> None:
     weights = [f"{os.path.splitext(output)[0]}.bin"] if options.format == "openvino" else []
     claim_outputs([output, *weights, f"{output}.json"], options.overwrite)
     start_keras()
-    from mrcnn.export.files import export as write
+    from mrcnn.export import files
 
+    try:
+        files.check_backend()  # before the network is built
+    except ExportError as error:
+        raise UsageError(str(error)) from error
     if options.format != "savedmodel":
         overrides.setdefault("PRECISION", "float32")  # as the weights are
     batches = {"BATCH_SIZE", "IMAGES_PER_GPU", "GPU_COUNT"}.intersection(overrides)
@@ -51,7 +55,7 @@ def export(options: argparse.Namespace) -> None:
     refuse_scores(model, path, {"--min-confidence": options.min_confidence})
     tuned, said = label_settings_of(options, path, model)
     try:
-        about = write(model, output, options.format, height, width, model.config.BATCH_SIZE if batches else 1,
+        about = files.export(model, output, options.format, height, width, model.config.BATCH_SIZE if batches else 1,
                       options.dtype, photos,
                       opset=options.opset, quantize=options.quantize, dynamic=options.dynamic, label_settings=tuned)
     except ExportError as error:

@@ -168,16 +168,21 @@ def canvas_of(config: Config, height: int | None = None, width: int | None = Non
     return int(height), int(width)
 
 
-# --- What goes into the file -----------------------------------------------------------------------------------------
-
-
-def _check(model, path, format, batch, dtype):
-    """Raise ExportError for what cannot be exported, before anything is traced."""
+def check_backend() -> None:
+    """Raise ExportError where Keras runs on another backend than TensorFlow, which writes the files."""
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
             f"Export needs the TensorFlow backend, this is {keras.backend.backend()}: weight files are the same on "
             "all, so load yours with KERAS_BACKEND=tensorflow."
         )
+
+
+# --- What goes into the file -----------------------------------------------------------------------------------------
+
+
+def _check(model, path, format, batch, dtype):
+    """Raise ExportError for what cannot be exported, before anything is traced."""
+    check_backend()
     if getattr(model, "exported", None) is None:
         raise ExportError(f"{type(model).__name__} does not say what an exported file of it gives: set its attribute "
                           "exported to ObjectOutputs(), LabelOutputs() or another of mrcnn.export.file_outputs.")

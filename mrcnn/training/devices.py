@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 
 import keras
@@ -28,10 +29,11 @@ def devices_for(config: Settings, mode: str = "training") -> "OneDevice":
         RunError: if this process was forked from one in which a network was built.
     """
     refuse_forked()
-    workers = tensorflow_workers()
+    workers, backend = tensorflow_workers(), keras.backend.backend()
+    if mode == "training" and backend != "tensorflow":
+        _warn_of_workers(backend)
     if mode != "training" or (config.GPU_COUNT == 1 and workers < 2):
         return OneDevice()
-    backend = keras.backend.backend()
     if backend == "tensorflow":
         if config.ACCUMULATE_STEPS > 1:
             # Keras decides inside the step whether to update, where tf.distribute cannot.
@@ -271,10 +273,25 @@ def _has_chief():
 
 def tensorflow_workers() -> int:
     """Number of processes that TF_CONFIG lets train together; 1 without it, and on another backend."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
+    return max(1, _named_workers()) if keras.backend.backend() == "tensorflow" else 1
+
+
+def _named_workers():
+    """Number of processes that TF_CONFIG names."""
     cluster = _cluster()
-    return max(1, len(cluster.get("chief", ())) + len(cluster.get("worker", ())))
+    return len(cluster.get("chief", ())) + len(cluster.get("worker", ()))
+
+
+def _warn_of_workers(backend):
+    """Warn of workers that TF_CONFIG names where the backend does not join them."""
+    try:
+        workers = _named_workers()
+    except ConfigError:  # of another program, for nothing here reads it
+        return
+    if workers > 1:
+        warnings.warn(f"TF_CONFIG names {workers} workers, which train together on TensorFlow alone: on {backend} each "
+                      "of them trains a network of its own. Set KERAS_BACKEND=tensorflow, or unset TF_CONFIG.",
+                      stacklevel=3)
 
 
 @functools.cache  # TensorFlow sets up a cluster once in a process

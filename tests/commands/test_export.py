@@ -5,6 +5,7 @@ import os
 from types import SimpleNamespace
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +43,7 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(fashion_export, "load_model", load)
     monkeypatch.setattr(mrcnn.export.files, "export", export)
+    monkeypatch.setattr(mrcnn.export.files, "check_backend", lambda: None)
     return seen
 
 
@@ -65,6 +67,13 @@ def test_without_options_a_savedmodel_of_the_canvas_of_the_training(seen, checkp
     assert seen.overrides == {} and seen.named == {"opset": None, "quantize": None, "dynamic": False,
                                                      "label_settings": None}
     assert capsys.readouterr().out == f"{output}.json tells how to use it; docs/export.md has a program that does.\n"
+
+
+def test_another_backend_is_refused_before_the_network_is_built(checkpoint, monkeypatch, capsys):
+    monkeypatch.setattr(fashion_export, "load_model", lambda *_: pytest.fail("it was built"))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert fashion.main(["export", "--weights", checkpoint()]) == 2
+    assert "error: Export needs the TensorFlow backend, this is jax: " in capsys.readouterr().err
 
 
 def test_a_square_file_of_a_network_of_rectangles_is_told(seen, checkpoint, monkeypatch, capsys):

@@ -272,6 +272,19 @@ def test_a_cluster_is_read_from_tf_config(monkeypatch):
             devices.devices_for(TinyConfig())
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_cluster_that_the_backend_does_not_join_is_told(backend, monkeypatch, recwarn):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": {"worker": ["a:1", "b:1"]}}))
+    with pytest.warns(UserWarning, match=f"TF_CONFIG names 2 workers.*on {backend} .*Set KERAS_BACKEND=tensorflow, or"):
+        assert devices.devices_for(TinyConfig()).count == 1
+    devices.devices_for(TinyConfig(), "inference")
+    for nobody in ("{", json.dumps({"cluster": {"worker": ["a:1"]}})):
+        monkeypatch.setenv("TF_CONFIG", nobody)
+        devices.devices_for(TinyConfig())
+    assert not recwarn.list
+
+
 def test_a_cpu_has_no_accelerator_to_tell_of(monkeypatch):
     assert devices.accelerator_memory() is None
     if BACKEND != "tensorflow":
