@@ -23,7 +23,7 @@ FEW = 4  # batches; measured, 6 to 9 took as long as to compile the graph and ru
 class Predictor:
     """Photos through an inference graph, for whatever has the attributes config, devices and inference_model."""
 
-    _compiled = (None, None)  # (inference graph, it as a function of JAX)
+    _compiled = (None, None)  # (inference graph, the function of its inputs that runs it)
 
     def place(self, image: np.ndarray) -> tuple[np.ndarray, Window]:
         """Place a photo on the canvas that the network takes.
