@@ -1,6 +1,7 @@
 """Matterport's door: `import mrcnn.model as modellib`."""
 
 import difflib
+import functools
 import os
 import warnings
 from collections import OrderedDict
@@ -104,6 +105,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
     Raises:
         ConfigError: a setting does not fit the others.
     """
+
+    _last_run = None  # (what it was asked for, compiled function) of `run_graph` on JAX
 
     # --- Detection in Matterport's steps -------------------------------------------------------------------------
     def mold_inputs(self, images: Photos) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -261,15 +264,25 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             "min_confidence": np.full(len(molded), self.config.DETECTION_MIN_CONFIDENCE, np.float32),
         }
         wanted = {name: self._output_of(source) for name, source in OrderedDict(outputs).items()}
-        network = keras.Model(self.inference_model.input, wanted)
-        # A call of the network itself is made without a graph, which suits one batch; JAX would compile each operation.
-        on_jax = keras.backend.backend() == "jax"
-        values = network.predict_on_batch(inputs) if on_jax else network(inputs, training=False)
+        values = self._run_of(wanted)(inputs)
         arrays = OrderedDict((name, tree.map_structure(keras.ops.convert_to_numpy, values[name])) for name in wanted)
         for name, value in arrays.items():
             for array in tree.flatten(value):
                 log(name, array)
         return arrays
+
+    def _run_of(self, wanted):
+        """A function from inputs to outputs of the detection graph; on JAX the last one is kept, for it is compiled."""
+        network = functools.partial(keras.Model, self.inference_model.input, wanted)
+        if keras.backend.backend() != "jax":  # a call without a graph, which suits one batch
+            return functools.partial(network(), training=False)
+        outputs = [(name, [id(tensor) for tensor in tree.flatten(tensors)]) for name, tensors in wanted.items()]
+        key, kept = (self.inference_model, outputs), self._last_run
+        if kept is None or kept[0] != key:
+            from mrcnn.ops.native_jax import compiled_as_it_is
+
+            self._last_run = kept = key, compiled_as_it_is(network())  # which holds the outputs, so ids stay theirs
+        return kept[1]
 
     def _output_of(self, source):
         """The symbolic output of a layer of the detection graph, given by name; anything else is one already."""

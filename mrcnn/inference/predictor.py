@@ -114,6 +114,20 @@ class Predictor:
             with _COMPILING:
                 self._compiled = model, lambda inputs: model(inputs, training=False)
 
+    def warming_sizes(self) -> list[int]:
+        """Tell the numbers of photos to be looked at once each, in this order, so that later ones find all compiled.
+
+        Returns:
+            [1]; on JAX, which compiles anew for each number of rows, also 2, 4 and so on, up to BATCH_SIZE: those in
+            between are filled up to the next one.
+        """
+        if not hasattr(self, "inference_model"):  # an exported file, which does without Keras
+            return [1]
+        import keras
+
+        most = self.config.BATCH_SIZE if keras.backend.backend() == "jax" else 1
+        return [2**power for power in range((most - 1).bit_length())] + [most]
+
     def predicted(self, placed: Sequence[tuple[np.ndarray, Window]],
                   **numbers: float) -> Iterator[tuple[int, dict, Window]]:
         """Predict on canvases of any shapes, those of one shape together.

@@ -9,6 +9,33 @@ import numpy as np
 def compiled(model: object) -> Callable:
     """A compiled function that runs a network from any number of threads.
 
+    For each number of rows JAX compiles anew, which takes as long as many batches. So once some number of rows is
+    compiled, fewer ones are filled up to it; the first ones are never filled, for a single photo would cost as much as
+    a whole batch.
+
+    Args:
+        model: built keras.Model of a dict of inputs, whose outputs have the rows of the inputs.
+
+    Returns:
+        Function of the model's inputs that gives its outputs as numpy arrays, with the weights of the moment.
+    """
+    run, known = compiled_as_it_is(model), {}
+
+    def filled(inputs):
+        rows = len(next(iter(inputs.values())))
+        sizes = known.setdefault(tuple((name, value.shape[1:]) for name, value in sorted(inputs.items())), set())
+        size = min((size for size in tuple(sizes) if size >= rows), default=rows)
+        places = np.minimum(np.arange(size), rows - 1)  # the last row again
+        outputs = run({name: value[places] for name, value in inputs.items()} if size > rows else inputs)
+        sizes.add(size)
+        return {name: value[:rows] for name, value in outputs.items()}
+
+    return filled
+
+
+def compiled_as_it_is(model: object) -> Callable:
+    """The same of a network whose outputs may have any shape: rows are not filled.
+
     Keras' `predict_on_batch` gives the weights' memory away to the compiled step and writes them back after it: two
     calls at once find it gone.
 
@@ -16,7 +43,7 @@ def compiled(model: object) -> Callable:
         model: built keras.Model.
 
     Returns:
-        Function of the model's inputs that gives its outputs as numpy arrays, with the weights of the moment.
+        Function as that of `compiled`.
     """
 
     @jax.jit

@@ -93,8 +93,10 @@ class ServedModel:
                                "no objects: POST /label.")
 
     def warm(self) -> None:
-        """Run the network once, so that no request waits for the making of its graph."""
-        self.run((DETECT if self.finds_objects else LABEL, None), [np.zeros(WARM, np.uint8)])
+        """Run the network, so that no request waits for the making of its graph."""
+        sizes = getattr(self.model, "warming_sizes", lambda: [1])()
+        for size in sizes:
+            self.run((DETECT if self.finds_objects else LABEL, None), [np.zeros(WARM, np.uint8)] * size)
 
     def run(self, key: tuple, photos: list[np.ndarray]) -> Sequence:
         """Run the network.

@@ -1,0 +1,74 @@
+"""How often JAX compiles where numbers of photos vary, and where the same outputs are asked for again."""
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="pip install mrcnn-keras[jax]")
+START = """
+import sys
+import jax
+import numpy as np
+from tiny import Squares, TinyConfig
+from tiny_semantic import TinySemantic, TinySettings
+
+programs = [0]
+
+
+def count(name, seconds, **_):
+    programs[0] += "backend_compile" in name
+
+
+def compiled(call, *arguments):
+    before = programs[0]
+    results = call(*arguments)
+    return programs[0] - before, results
+
+
+jax.monitoring.register_event_duration_secs_listener(count)
+data = Squares().load(8)
+photos = [data.load_image(i) for i in range(8)]
+"""
+BATCHES = START + """
+model = TinySemantic("inference", TinySettings(IMAGES_PER_GPU=4), sys.argv[1])
+single, (first,) = compiled(model.label, photos[:1])
+assert single == 1  # of one photo, which is not filled up: it would take as long as four
+assert compiled(model.label, photos[:1])[0] == 0
+whole, results = compiled(model.label, photos[:7])  # four and three
+assert whole == 1, whole
+again, fewer = compiled(model.label, photos[:2])
+assert again == 0
+for one, other in zip([*results[:2], first], [*fewer, results[0]], strict=True):
+    np.testing.assert_allclose(one["probabilities"], other["probabilities"], atol=1e-5)
+
+from mrcnn.serving.served import LABEL, ServedModel
+served = ServedModel(TinySemantic("inference", TinySettings(IMAGES_PER_GPU=4), sys.argv[1]))
+assert compiled(served.warm)[0] == 3  # of one, two and four
+for number in range(1, 5):
+    assert compiled(served.run, (LABEL, None), photos[:number])[0] == 0
+"""
+GRAPH = START + """
+from mrcnn.model import MaskRCNN
+
+model = MaskRCNN("inference", TinyConfig(), sys.argv[1])
+before, first = compiled(model.run_graph, photos[:2], [("map", "fpn_p2")])
+again, second = compiled(model.run_graph, photos[2:4], [("map", "fpn_p2")])
+other, third = compiled(model.run_graph, photos[:2], [("map", "fpn_p3")])
+assert (before, again, other) == (1, 0, 1), (before, again, other)
+assert first["map"].shape == second["map"].shape != third["map"].shape
+assert abs(first["map"] - second["map"]).max() > 0
+"""
+
+
+@pytest.mark.parametrize("script", [BATCHES, GRAPH], ids=["batches", "graph"])
+def test_nothing_is_compiled_twice(script, tmp_path):
+    tests = pathlib.Path(__file__).parents[1]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
+                   "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True,
+                          env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
