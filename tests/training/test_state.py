@@ -101,6 +101,7 @@ model.save_weights(sys.argv[1] + "/after.h5")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="pip install mrcnn-keras[jax]")
 def test_on_jax_an_error_of_a_measurement_leaves_the_network_whole(tmp_path):
     tests = pathlib.Path(__file__).parents[1]
