@@ -22,7 +22,8 @@ def small_regions(image: np.ndarray, probabilities: np.ndarray, least: float = 2
     """Merge regions of one label that are too small into their surroundings: specks vanish and holes fill.
 
     Pixels are connected along edges. From the smallest on, each region joins the region that most of the pixels around
-    it belong to; the probabilities of the two labels are swapped there.
+    it belong to; the probabilities of the two labels are swapped there. It is one region then with all of that label
+    that touch it.
 
     Args:
         image: uint8 [H, W, C]; not used, a step of a chain gets it.
@@ -39,25 +40,30 @@ def small_regions(image: np.ndarray, probabilities: np.ndarray, least: float = 2
     labels = result.argmax(axis=2)
     regions = label(labels, background=-1, connectivity=1)
     areas = np.bincount(regions.ravel())
+    label_of = np.zeros(len(areas), int)
+    label_of[regions.ravel()] = labels.ravel()
     bounds = ndimage.find_objects(regions)
     small = np.flatnonzero((areas > 0) & (areas < least * labels.size))
     for region in small[np.argsort(areas[small], kind="stable")]:
-        if areas[region] >= least * labels.size:
-            continue  # it has grown by what joined it
+        if not 0 < areas[region] < least * labels.size:
+            continue  # it has become one with another, or grown by what joined it
         rows, columns = bounds[region - 1]
         around = slice(max(rows.start - 1, 0), rows.stop + 1), slice(max(columns.start - 1, 0), columns.stop + 1)
         inside = regions[around] == region
         neighbours = regions[around][ndimage.binary_dilation(inside) & ~inside]
         if not neighbours.size:
             continue  # the whole photo
-        joined = np.bincount(neighbours).argmax()
-        here, there = bounds[region - 1], bounds[joined - 1]
-        bounds[joined - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there))
-        old, new = labels[around][inside][0], labels[around][regions[around] == joined][0]
-        labels[around][inside], regions[around][inside] = new, joined
-        areas[joined] += areas[region]
+        old, new = label_of[region], label_of[np.bincount(neighbours).argmax()]
         part = result[around]
         part[inside, old], part[inside, new] = part[inside, new], part[inside, old]
+        touching = np.unique(neighbours[label_of[neighbours] == new])  # they are one region with it from now on
+        whole = touching[areas[touching].argmax()]
+        for other in (region, *touching[touching != whole]):
+            here, there = bounds[other - 1], bounds[whole - 1]
+            regions[here][regions[here] == other] = whole
+            bounds[whole - 1] = tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(here, there))
+            areas[whole] += areas[other]
+            areas[other] = 0
     return result
 
 

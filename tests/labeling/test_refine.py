@@ -51,6 +51,29 @@ def test_smaller_regions_go_first_and_what_they_join_stays():
     assert (small_regions(PHOTO, as_probabilities(labels), least=0.1).argmax(axis=2) == 0).all()
 
 
+def test_what_a_merger_joins_is_one_region_with_all_of_its_label_that_touch_it():
+    """A bar of 1 between half a photo of 2 and a square of 2, both below the bound: the bar joins 2, and so the square
+    is a part of the half and stays."""
+    labels = np.zeros((10, 10), int)
+    labels[:, :4] = 2
+    labels[4:6, 4] = 1
+    labels[4:6, 5:7] = 2
+    expected = labels.copy()
+    expected[4:6, 4] = 2
+    result = small_regions(PHOTO, as_probabilities(labels), least=0.05).argmax(axis=2)
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_small_regions_that_a_merger_joins_count_together():
+    """A bar of 1 between 6 and 4 pixels of 2: 13 pixels of 2 then, enough for a bound of 13 and not for one of 14."""
+    labels = np.zeros((10, 10), int)
+    labels[:3, 1:3] = labels[:2, 4:6] = 2
+    labels[:3, 3] = 1
+    for least, stay in ((0.13, 13), (0.14, 0)):
+        result = small_regions(PHOTO, as_probabilities(labels), least=least).argmax(axis=2)
+        assert (result == 2).sum() == stay and (result == 0).sum() == 100 - stay
+
+
 def test_a_photo_of_one_label_stays():
     probabilities = as_probabilities(np.ones((3, 3), int))
     np.testing.assert_array_equal(small_regions(PHOTO[:3, :3], probabilities, least=2.0), probabilities)
