@@ -27,7 +27,7 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
     """Read which group each photo is in.
 
     Args:
-        path: of a CSV file with a column of photos, named as in the collection.
+        path: of a CSV file with a column of photos, named as in the collection; blanks around cells do not count.
         column: its column of groups; where most are dates (YYYY-MM-DD), their months are the groups.
 
     Returns:
@@ -47,7 +47,8 @@ def groups_of_table(path: str, column: str) -> dict[str, str]:
                 raise UsageError(f"--by {column}: {path} has the columns {', '.join(heads) or 'of an empty file'}.")
             if named is None:
                 raise DataError(f"{path} has no column of photos: name one {' or '.join(COLUMNS[:3])}.")
-            rows = [(row[named], row[column].strip()) for row in reader if row[named] and (row[column] or "").strip()]
+            cells = (((row[named] or "").strip(), (row[column] or "").strip()) for row in reader)
+            rows = [(photo, group) for photo, group in cells if photo and group]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot read the table ({why_no_text(error)}).") from error
     found = dict(rows)

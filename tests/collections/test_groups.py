@@ -125,3 +125,9 @@ def test_a_table_may_spell_the_photos_as_the_list_did(tmp_path):
         found, without = counts_by_group(tables, {"./a.jpg": "Ulm", "/photos/b.jpg": "Ulm", "c.jpg": "Ulm",
                                                   "x/../c.jpg": "Bonn", "/photos/d.jpg": "Ulm"})
     assert without == 0 and [(town, outfits) for town, outfits, _ in found] == [("Bonn", 1), ("Ulm", 3)]
+
+
+def test_blanks_around_cells_of_photos_do_not_count(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("town,photo\nRome, a.jpg\nOslo,b.jpg \nBonn, \n")
+    assert groups_of_table(str(path), "town") == {"a.jpg": "Rome", "b.jpg": "Oslo"}
