@@ -128,8 +128,8 @@ def counts_by_class(tables: Tables) -> list[dict]:
     """
     found = []
     for name, objects, photos, outfits, share, score in tables.rows(
-            "SELECT class, count(*) AS n, count(DISTINCT photo), count(DISTINCT outfit), approx_quantile(share, 0.5), "
-            "approx_quantile(score, 0.5) FROM objects GROUP BY 1 ORDER BY n DESC, 1"):
+            "SELECT class, count(*) AS n, count(DISTINCT photo), count(DISTINCT outfit), median(share), median(score) "
+            "FROM objects GROUP BY 1 ORDER BY n DESC, 1"):
         found.append({"class": name, "objects": objects, "photos": photos,
                       "outfits": None if name.lower() in PEOPLE else outfits, "share": share, "score": score,
                       "colours": [], "attributes": []})

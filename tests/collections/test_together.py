@@ -38,3 +38,13 @@ def test_what_is_equally_frequent_at_the_limit_is_chosen_by_kind_and_name(tables
     assert together.left_of_triples(tables) == 4 and together.left_of_triples(tables, 11) == 0
     page = html_report(Findings(tables, [], [], [], Examples([])), "Report")
     assert "classes and colours of classes (4 less frequent ones are left out of triples)" in page
+
+
+def test_medians_are_exact(tmp_path):
+    scores, areas = [0.5, 0.6, 0.75, 1.0], [50, 100, 400, 4000]  # of 100 x 50 pixels
+    rows = [row(f"{i}.jpg", 0, "hat", score=scores[i % 4], area=areas[i % 4]) for i in range(4)]
+    found, = together.counts_by_class(Tables(write_collection(tmp_path / "c", [rows])))
+    assert found["score"] == pytest.approx(0.675, abs=1e-6) and found["share"] == pytest.approx(0.05)
+    rows = [row(f"{i}.jpg", 0, "hat", score=0.5 + i / 20_000, area=i + 1) for i in range(4001)]
+    found, = together.counts_by_class(Tables(write_collection(tmp_path / "d", [rows]), copies=True))
+    assert found["score"] == pytest.approx(0.6, abs=1e-6) and found["share"] == 2001 / 5000
