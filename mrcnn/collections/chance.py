@@ -50,11 +50,19 @@ def itemsets(sets: dict[tuple[str, ...], int], least: int, longest: int = 5) -> 
         [(things, outfits that wear at least these)] of two things and more, in descending order of outfits. Of a
         set and a larger one with the same outfits only the larger is there.
     """
-    frequent = {(name,): None for name in sorted({name for things in sets for name in things})}
-    frequent = {one: count for one in frequent if (count := _support(one, sets)) >= least}
-    found, level = {}, frequent
+    counts, places = np.array(list(sets.values()), np.int64), {}
+    for place, things in enumerate(sets):
+        for name in things:
+            places.setdefault(name, []).append(place)
+    worn = {}  # {name: bool, whether each distinct outfit has it}
+    for name, own in places.items():
+        if counts[own].sum() >= least:
+            worn[name] = np.zeros(len(counts), bool)
+            worn[name][own] = True
+    found, level = {}, {(name,): None for name in worn}
     for size in range(2, longest + 1):
-        level = {things: count for things in _candidates(level, size) if (count := _support(things, sets)) >= least}
+        level = {things: count for things in _candidates(level, size)
+                 if (count := _support(things, worn, counts)) >= least}
         for things, count in level.items():
             for dropped in range(size):
                 smaller = things[:dropped] + things[dropped + 1:]
@@ -75,6 +83,5 @@ def _candidates(level: Iterable[tuple[str, ...]], size: int):
                 yield wider
 
 
-def _support(things, sets):
-    wanted = set(things)
-    return sum(count for worn, count in sets.items() if wanted.issubset(worn))
+def _support(things, worn, counts):
+    return int(counts[np.logical_and.reduce([worn[name] for name in things])].sum())

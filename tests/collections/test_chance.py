@@ -58,3 +58,16 @@ def test_itemsets_are_those_that_all_subsets_give():
 
 def test_of_sets_with_the_same_outfits_the_largest_is_told():
     assert itemsets({("a", "b", "c"): 7, ("a",): 5, ("b", "d"): 1}, 2) == [(("a", "b", "c"), 7)]
+
+
+def test_distinct_outfits_are_gone_through_once_and_not_for_every_candidate():
+    class Outfit(tuple):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+    sets = {Outfit("abcde"): 9, Outfit("abc"): 8, Outfit("bd"): 7}
+    assert len(itemsets(sets, 5, longest=3)) > 5
+    assert max(outfit.times for outfit in sets) <= 1
