@@ -5,6 +5,7 @@ import collections
 import contextlib
 import functools
 import itertools
+import posixpath
 import re
 import tarfile
 import threading
@@ -22,6 +23,7 @@ INSIDE = re.compile(r"(\.tar)/|(\.parquet)/\d{8,}(?:/|$)", re.IGNORECASE)
 BYTES = ("binary", "large_binary", "binary_view")  # types of a column of photos
 AT_ONCE = 16  # rows that are read together
 BUFFER = 1 << 20  # bytes of a file that are read together, so that no whole row group is in memory
+LINKS = 40  # from one to the next, at most, as Linux has it
 
 
 def photo_column(heads: Iterable[str]) -> str | None:
@@ -68,22 +70,76 @@ def read_inside(place: storage.Place, kind: str, name: str) -> bytes:
 
 
 @functools.lru_cache(maxsize=64)
-def members(place: storage.Place) -> dict[str, tuple[int, int]]:
-    """{name: (first byte, number of bytes)} of the files in a tar.
+def members(place: storage.Place) -> tuple[dict[str, tuple[int, int]], list[str]]:
+    """The files in a tar, and in those that were put behind it. A link has the bytes of the file that it leads to.
+
+    Returns:
+        ({name: (first byte, number of bytes)}, lines that tell what is not among them).
 
     Raises:
         DataError: it cannot be read, or is compressed.
     """
+    entries, again, told, start = {}, [], [], 0
     try:
-        with storage.opened(place) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            return {member.name: (member.offset_data, member.size) for member in archive if member.isreg()}
+        with storage.opened(place) as file:
+            while start is not None:
+                file.seek(start)
+                with tarfile.open(fileobj=file, mode="r:") as archive:
+                    found, end = archive.getmembers(), archive.offset
+                if start and not found:
+                    told.append(f"what is behind byte {start:,} is no tar, and not looked at: pack the photos anew")
+                    break
+                for member in found:
+                    if member.isreg() or member.islnk() or member.issym():
+                        again += [member.name] if member.name in entries else []
+                        entries[member.name] = ((member.offset_data, member.size) if member.isreg() else
+                                                _target(member))
+                start = _filled(file, end)
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{place.shown}: no tar file that can be read ({error}): give it uncompressed and whole."
                         ) from error
+    files, lost = _followed(entries)
+    for names, text in ((again, "files come again under their names, and the last of each counts: name each once"),
+                        (lost, "links lead to no file in it and are left out: pack them by tar --dereference")):
+        names = [name for name in names if not storage.is_hidden(name)]
+        if names:
+            told.append(f"{len(names)} {text}: {shown(names)}")
+    return files, told
+
+
+def _target(link):
+    """The name that a link leads to: of a hard link in the tar, else beside the link."""
+    beside = "" if link.islnk() else posixpath.dirname(link.name)
+    return posixpath.normpath(posixpath.join(beside, link.linkname))
+
+
+def _filled(file, end):
+    """Start of the first block from `end` on that is not of zeros alone, which end a tar; None: there is none."""
+    file.seek(end)
+    while data := file.read(BUFFER):
+        zeros = len(data) - len(data.lstrip(b"\0"))
+        if zeros < len(data):
+            return (end + zeros) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        end += len(data)
+    return None
+
+
+def _followed(entries):
+    """({name: (first byte, number of bytes)}, names of links that lead to no file)."""
+    plain = {posixpath.normpath(name): entry for name, entry in entries.items()}
+    files, lost = {}, []
+    for name, entry in entries.items():
+        for _ in range(LINKS):
+            entry = plain.get(entry) if isinstance(entry, str) else entry
+        if isinstance(entry, tuple):
+            files[name] = entry
+        else:
+            lost.append(name)
+    return files, lost
 
 
 def _member(place, name):
-    found = members(place).get(name)
+    found = members(place)[0].get(name)
     if found is None:
         raise DataError(f"{place.shown}/{name}: cannot read the photo (the tar has no such file).")
     data = storage.read_part(place, *found)
@@ -247,13 +303,17 @@ def photos_of_table(place: storage.Place) -> list[str]:
 
 
 def photos_of_tar(place: storage.Place, endings: Sequence[str]) -> list[str]:
-    """Names of the photos in a tar file; hidden ones are left out, as of folders, other files are told of.
+    """Names of the photos in a tar file; hidden ones are left out, as of folders. Told are other files, links that lead
+    to none, names that come again, and what cannot be read behind its end.
 
     Args:
         place: of the tar.
         endings: of photos.
     """
-    names = sorted(name for name in members(place) if not storage.is_hidden(name))
+    files, told = members(place)
+    for line in told:
+        warnings.warn(f"{place.shown}: {line}.", stacklevel=3)
+    names = sorted(name for name in files if not storage.is_hidden(name))
     others = [name for name in names if not name.lower().endswith(tuple(endings))]
     if others:
         warnings.warn(f"{place.shown}: {len(others)} files are passed over, being no photos by their endings: "

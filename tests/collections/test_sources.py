@@ -130,6 +130,40 @@ def test_photos_in_tar_files(tmp_path):
         list_collection([str(tmp_path / "packed.tar")])
 
 
+def test_links_in_tar_files_are_the_photos_that_they_lead_to(tmp_path, recwarn):
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        for name, kind, link in (("./x/a.jpg", tarfile.REGTYPE, ""), ("x/hard.jpg", tarfile.LNKTYPE, "./x/a.jpg"),
+                                 ("y/soft.jpg", tarfile.SYMTYPE, "../x/hard.jpg"),
+                                 ("gone.jpg", tarfile.SYMTYPE, "/else/where.jpg"), ("x/none.jpg", tarfile.LNKTYPE, "n"),
+                                 ("round.jpg", tarfile.SYMTYPE, "round.jpg"), ("x/.soft.jpg", tarfile.SYMTYPE, "n")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = kind, link, 0 if link else 3
+            archive.addfile(member, io.BytesIO(b"one"))
+    root, names = list_collection([str(tmp_path / "t.tar")])
+    assert names == ["t.tar/./x/a.jpg", "t.tar/x/hard.jpg", "t.tar/y/soft.jpg"]
+    assert [read_bytes(root, name) for name in names] == [b"one"] * 3
+    message, = (str(one.message) for one in recwarn)
+    assert message.endswith("t.tar: 3 links lead to no file in it and are left out: pack them by tar --dereference: "
+                            "gone.jpg, x/none.jpg, round.jpg.")
+
+
+def test_tar_files_that_were_put_together(tmp_path):
+    write_tar(tmp_path / "a.tar", {"1.jpg": b"one", "2.jpg": b"two"})
+    write_tar(tmp_path / "b.tar", {"2.jpg": b"zwei", "3.jpg": b"three"})
+    write_tar(tmp_path / "none.tar", {})
+    parts = [(tmp_path / f"{name}.tar").read_bytes() for name in ("a", "none", "b")]
+    (tmp_path / "all.tar").write_bytes(b"".join(parts))
+    with pytest.warns(UserWarning, match="all.tar: 1 files come again under their names, and the last .*: 2.jpg.$"):
+        root, names = list_collection([str(tmp_path / "all.tar")])
+    assert names == [f"all.tar/{number}.jpg" for number in (1, 2, 3)]
+    assert [read_bytes(root, name) for name in names] == [b"one", b"zwei", b"three"]
+    damaged = bytearray(parts[0])
+    damaged[1024:1030] = b"\xff" * 6  # the second file's header
+    (tmp_path / "d.tar").write_bytes(damaged)
+    with pytest.warns(UserWarning, match="d.tar: what is behind byte 1,024 is no tar, and not looked at: pack the "):
+        assert list_collection([str(tmp_path / "d.tar")])[1] == ["d.tar/1.jpg"]
+
+
 def test_hidden_files_are_no_photos_wherever_they_are(tmp_path):
     """As macOS puts them into tar and ZIP files; a name in a tar may begin with ./"""
     memory = pytest.importorskip("fsspec").filesystem("memory")
