@@ -155,10 +155,15 @@ def _task(collection, called, photo, objects):
 
 
 def attribute_ids(collection: Collection) -> dict[str, int]:
-    """{attribute: its number, from 0 on} of those that are told of objects, in alphabetical order."""
-    words = set()
-    for _, _, rows in collection.photos(("photo", "attributes")):
-        words.update(word for row in rows for word in _words(row))
+    """{attribute: its number, from 0 on} of those that the network knows, in alphabetical order.
+
+    Of collections without names (`Collection.names`) it is those that are told of objects.
+    """
+    if collection.names is not None:
+        words = set(collection.names["attributes"])
+    else:
+        words = {word for _, _, rows in collection.photos(("photo", "attributes")) for row in rows
+                 for word in _words(row)}
     return {word: number for number, word in enumerate(sorted(words))}
 
 

@@ -17,6 +17,7 @@ from mrcnn.training.runs import LOCK, claim
 VERSION = 1  # of the files
 ABOUT, SHARDS = "collection.json", "shards.jsonl"
 METADATA = b"mrcnn_collection"  # of a shard: the key of the collection that it belongs to
+NAMES = b"mrcnn_names"  # of a shard: JSON of "classes", background first, and "attributes" that the network knows
 TAKEN = "{folder} is being written by process {owner}: wait for its end, or give another --output."
 
 

@@ -1,10 +1,12 @@
 """Reading a labelled collection: what it is of, and its rows, some at a time."""
 
 import contextlib
+import functools
+import json
 import os
 from collections.abc import Iterator, Sequence
 
-from mrcnn.collections.plan import ABOUT, METADATA, SHARDS, key_of
+from mrcnn.collections.plan import ABOUT, METADATA, NAMES, SHARDS, key_of
 from mrcnn.collections.rows import EMBEDDING
 from mrcnn.collections.shards import Job
 from mrcnn.data.encoded import WHITE
@@ -54,6 +56,19 @@ class Collection:
                 return sum(1 for _ in file)
         except OSError:
             return 0
+
+    @functools.cached_property
+    def names(self) -> dict[str, list[str]] | None:
+        """What its network knows: "classes", background first, and "attributes"; None: earlier versions did not say.
+
+        Raises DataError if a shard cannot be read, or is of another collection.
+        """
+        for shard in self.shards:
+            with self._opened(shard) as file:
+                told = file.schema_arrow.metadata.get(NAMES)
+            if told is not None:
+                return json.loads(told)
+        return None
 
     def job(self) -> Job:
         """What `read_photo` has to know of the collection."""
@@ -155,7 +170,12 @@ class Collection:
 
 
 def class_names(collection: Collection) -> dict[int, str]:
-    """{class id: name} of what was found, in ascending order; background is not among them."""
+    """{class id: name} of what the network knows, in ascending order; background is not among them.
+
+    Of collections without names (`Collection.names`) it is what was found.
+    """
+    if collection.names is not None:
+        return dict(enumerate(collection.names["classes"][1:], start=1))
     found = {}
     for _, _, rows in collection.photos(("photo", "class_id", "class")):
         found.update((row["class_id"], row["class"]) for row in rows if row["class_id"] is not None)

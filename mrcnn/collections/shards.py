@@ -4,12 +4,13 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from mrcnn.collections.plan import METADATA
+from mrcnn.collections.plan import METADATA, NAMES
 from mrcnn.collections.rows import photo_rows, schema, unreadable_row
 from mrcnn.collections.sources import read_bytes
 from mrcnn.collections.storage import Unreached, called, is_address
@@ -96,7 +97,8 @@ def write_shard(path: str, names: Sequence[str], job: Job, model: object,
             own = [unreadable_row(name, seen.sha256, seen.reason)]
         counts.objects += sum("object" in row for row in own)
         rows += own
-    table = _table(rows, schema({METADATA: job.key}, job.embeddings))
+    known = {"classes": list(class_names), "attributes": list(getattr(model.config, "ATTRIBUTES", None) or ())}
+    table = _table(rows, schema({METADATA: job.key, NAMES: json.dumps(known)}, job.embeddings))
     with whole_file(path) as partial:
         parquet.write_table(table, partial, compression="zstd")
     return counts

@@ -55,6 +55,10 @@ def export(options: argparse.Namespace) -> int:
     counts = write(collection, options.output, below, photo_names)
     print(f"{counts['objects']} objects of {counts['photos']} photos are written to {options.output}")
     tell_names(photo_names, options.format)
+    if collection.names is None:
+        print(f"{options.collection} does not say which classes and attributes its network knows, as earlier versions "
+              "did not: those that were found nowhere are not in the list; label the photos anew in a new folder to "
+              "have all.", file=sys.stderr)
     if below is not None:
         print(f"Only photos with an object of a score below {below:g} are written; --below says which.")
     if counts["unreadable"]:

@@ -169,3 +169,41 @@ def test_objects_without_attributes_have_an_empty_list_where_others_have_some(tm
         write_coco(Collection(write_rows(tmp_path / name, rows, root=tmp_path)), str(tmp_path / f"{name}.json"))
         entries = json.loads((tmp_path / f"{name}.json").read_text())["annotations"]
         assert [entry.get("attribute_ids") for entry in entries] == expected
+
+
+def test_lists_have_all_classes_and_attributes_of_the_network_found_or_not(tmp_path):
+    from garments import CLASSES, GarmentFinder, write_photos
+
+    from mrcnn.collections.plan import opened
+    from mrcnn.collections.shards import Job, write_shard
+
+    write_photos(tmp_path / "photos", 1)  # of nobody
+    root, model = os.path.realpath(tmp_path / "photos"), GarmentFinder()
+    model.config.ATTRIBUTES = ("striped", "long")
+    with opened(str(tmp_path / "out"), root, {}) as plan:
+        plan.add(["photo-00.png"], 1)
+        write_shard(plan.path(0), ["photo-00.png"], Job(root, plan.key), model)
+    collection = Collection(str(tmp_path / "out"))
+    assert collection.names == {"classes": CLASSES, "attributes": ["striped", "long"]}
+    write_coco(collection, str(tmp_path / "a.json"))
+    write_imaterialist(collection, str(tmp_path / "a.csv"))
+    write_label_studio_tasks(collection, str(tmp_path / "t.json"))
+    for name in ("a.json", "label_descriptions.json"):
+        told = json.loads((tmp_path / name).read_text())
+        assert told["categories"] == [{"id": i, "name": name} for i, name in enumerate(CLASSES) if i]
+        assert told["attributes"] == [{"id": 0, "name": "long"}, {"id": 1, "name": "striped"}]
+    config = (tmp_path / "t.xml").read_text()
+    assert all(f'value="{name}"' in config for name in ("person", "shirt", "skirt", "striped", "long"))
+
+
+def test_collections_without_names_list_what_was_found_and_say_so(tmp_path, capsys):
+    from made_collections import row
+    from made_collections import write_collection as write_rows
+
+    from mrcnn.commands.main import main
+
+    rows = [[row("a.jpg", 0, "hat", class_id=1, rle=run_lengths.encode(np.ones((100, 50), bool))["counts"])]]
+    folder, output = write_rows(tmp_path / "c", rows, root=tmp_path), str(tmp_path / "a.json")
+    assert main(["collection", "export", folder, "--format", "coco", "--output", output]) == 0
+    assert "does not say which classes and attributes its network knows" in capsys.readouterr().err
+    assert json.loads((tmp_path / "a.json").read_text())["categories"] == [{"id": 1, "name": "hat"}]
